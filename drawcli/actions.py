@@ -1,0 +1,144 @@
+"""What a person does to a job: release, retry, assign, cancel. Each under the job's lock."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from drawcli.adapters.workdir import Busy
+from drawcli.context import Context
+from drawcli.core.job import FINISHED, Job, State
+from drawcli.errors import ConfigError, UsageError
+from drawcli.yamlfile import meant
+
+SHORTEST_PREFIX: Final = 4
+# Held for these reasons, a job is only helped by sending the series once more.
+_SEND_AGAIN: Final = frozenset(
+    {"segmentation-failed", "deadline", "result-missing", "uploads-unanswered"}
+)
+_ASSIGNABLE: Final = frozenset(
+    {State.FOUND, State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED, State.MATCHED}
+    | {State.PACKAGED, State.CANCELLED}
+)
+
+
+def find_job(name: str, ctx: Context) -> Job:
+    """Return the job of an id, of an unambiguous beginning of one, or of a SeriesInstanceUID.
+
+    Of several sendings of a series the latest is meant.
+
+    Raises
+    ------
+    UsageError
+        Where there is none, or more than one series fits.
+    """
+    wanted = name.strip().lower()
+    if "." in wanted:
+        wanted = ctx.stand_ins.series_key(name.strip())
+    exact = ctx.ledger.get(wanted)
+    if exact is not None:
+        return exact
+    fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
+    if len(wanted) < SHORTEST_PREFIX or not fits:
+        raise UsageError(
+            f"there is no job '{name}'", hint="'drawcli status' lists the jobs with their ids."
+        )
+    if len({job.series_key for job in fits}) > 1:
+        raise UsageError(f"'{name}' fits {len(fits)} jobs", hint="Give more of the id.")
+    return max(fits, key=lambda job: job.number)
+
+
+def release(job: Job, ctx: Context) -> Job:
+    """Let a held job go on from where it stands."""
+    if not job.held:
+        raise UsageError(
+            f"job {job.id} is not held",
+            hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
+        )
+    return job.released(at=ctx.now())
+
+
+def retry(job: Job, ctx: Context) -> Job:
+    """Make a waiting job due now; take a held one up again from the step that failed."""
+    if job.state is State.DONE:
+        raise UsageError(f"job {job.id} is done; there is nothing to try again")
+    if job.state is State.CANCELLED:
+        return job.to(State.WAITING, at=ctx.now())  # the next scan looks at the series again
+    if job.held and job.reason_code in _SEND_AGAIN and job.state is not State.PACKAGED:
+        return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None, posts=0)
+    return replace(job.released(at=ctx.now()), posts=0)
+
+
+def cancel(job: Job, ctx: Context) -> Job:
+    """Set a job aside; nothing more is done for it until a person retries or assigns it."""
+    if job.state in FINISHED or job.state is State.DELIVERED:
+        raise UsageError(f"job {job.id} is {job.state}; there is nothing to cancel")
+    return job.to(State.CANCELLED, at=ctx.now())
+
+
+def assign(job: Job, template: str, ctx: Context) -> Job:
+    """Give a series a template, whatever the rules say.
+
+    A series that was already sent gets a new job; the old one stays as it is.
+    """
+    check_assignable(job, template, ctx)
+    facts = {
+        "template": template,
+        "rule": None,
+        "rules_digest": ctx.rulebook.digest,
+        "rules_commit": ctx.rulebook.commit,
+    }
+    if job.state in _ASSIGNABLE:
+        return ctx.ledger.commit(job.to(State.MATCHED, at=ctx.now(), **facts))
+    return _sent_again(job, facts, ctx)
+
+
+def check_assignable(job: Job, template: str, ctx: Context) -> None:
+    """Raise what keeps a series from getting a template."""
+    known = ctx.rulebook.templates
+    if template not in known:
+        raise ConfigError(
+            f"there is no template '{template}' in templates.yaml{meant(template, known)}"
+        )
+    if job.state is State.WAITING:
+        raise UsageError(
+            f"job {job.id} is not whole yet: {job.reason}", hint="Assign it once it is found."
+        )
+
+
+def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
+    jobs = ctx.ledger.of_series(job.series_key)
+    if any(other.template == facts["template"] and other.state not in FINISHED for other in jobs):
+        raise UsageError(f"series {job.series_key} is already on its way with this template")
+    if not ctx.work.has_folder(job.id):
+        raise UsageError(
+            f"the work folder of job {job.id} was cleaned; its files are not known any more"
+        )
+    fresh = Job(
+        id=f"{job.series_key}-{jobs[-1].number + 1}",
+        state=State.FOUND,
+        since=ctx.now(),
+        modality=job.modality,
+        slices=job.slices,
+        source_digest=job.source_digest,
+        key_id=job.key_id,
+    ).begun(at=ctx.now())
+    ctx.seal(fresh.id, ctx.crosswalk(job))
+    ctx.ledger.add(after := fresh.to(State.MATCHED, at=ctx.now(), **facts))
+    return after
+
+
+def locked(job: Job, ctx: Context, act: Callable[[Job], Job]) -> Job:
+    """Act on a job under its lock.
+
+    Raises
+    ------
+    UsageError
+        Where a step works on it at this moment.
+    """
+    try:
+        with ctx.work.job_lock(job.id):
+            return act(ctx.ledger.get(job.id) or job)
+    except Busy:
+        raise UsageError(
+            f"a step works on job {job.id} at this moment", hint="Try again when it has ended."
+        ) from None

@@ -1,0 +1,223 @@
+"""The DICOM datastore: walked and read, never changed, but for the RTSTRUCT put into it."""
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from drawcli.core.dicom import (
+    ITEM,
+    SEQUENCE_END,
+    Header,
+    Incomplete,
+    NotDicom,
+    read_header,
+    tag_text,
+)
+from drawcli.core.series import Slice, slice_of
+from drawcli.errors import OutOfReach, SeriesRefused, SourceUnsettled
+
+FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
+LARGEST_HEADER: Final = 64 << 20
+_OUR_TEMPORARY: Final = ".drawcli-"
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk over the datastore found: the images, and what else by kind of file."""
+
+    slices: list[Slice] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)  # reason -> files
+
+    def by_series(self) -> dict[str, list[Slice]]:
+        """Return the slices of each series, by SeriesInstanceUID, from all folders."""
+        series: dict[str, list[Slice]] = {}
+        for one in self.slices:
+            series.setdefault(one.series_uid, []).append(one)
+        return series
+
+
+def read_datastore(folders: Iterable[Path]) -> Walk:
+    """Read the header of every file below some folders.
+
+    Raises
+    ------
+    OutOfReach
+        Where one of the folders is not there: a share that is not mounted is no empty datastore.
+    """
+    found = Walk()
+    for folder in folders:
+        if not folder.is_dir():
+            raise OutOfReach(
+                f"the datastore {folder} is not there",
+                hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+            )
+        for path in _files(folder, found.passed_over):
+            _read_one(path, found)
+    return found
+
+
+def open_slice(path: str) -> "tuple[IO[bytes], Header]":
+    """Open a file and read its header; the caller closes the stream.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where the file is not there (any more).
+    SeriesRefused
+        Where it is no longer what the scan saw.
+    """
+    try:
+        stream = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+    except OSError as err:
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    try:
+        return stream, _header(stream)
+    except (NotDicom, Incomplete) as err:
+        stream.close()
+        what = str(err) or "the file ends inside its header"
+        raise SeriesRefused(f"a file of the series cannot be de-identified: {what}") from None
+    except BaseException:
+        stream.close()
+        raise
+
+
+def pixel_end(stream: IO[bytes], header: Header) -> int:
+    """Return the offset behind the pixel data; what may follow it is never read.
+
+    Raises
+    ------
+    SeriesRefused
+        Where the file ends before its pixels do.
+    """
+    pixels = header.pixels
+    if pixels is None:
+        raise SeriesRefused("a file of the series has no pixel data", code="no-pixels")
+    size = os.fstat(stream.fileno()).st_size
+    end = _behind_fragments(stream, pixels.value) if pixels.undefined else pixels.end
+    if end > size:
+        raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
+    return end
+
+
+def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the elements that the first and the last file of a series share, as text by keyword.
+
+    Values are decoded by pydicom with the character set of the file; nested sequences are left to
+    the full rule language.
+    """
+    ordered = list(paths)
+    headers = [_text_elements(path) for path in {ordered[0]: 0, ordered[-1]: 0}]
+    first, *others = headers
+    return {
+        keyword: values
+        for keyword, values in first.items()
+        if all(other.get(keyword) == values for other in others)
+    }
+
+
+def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        dataset = dcmread(path, stop_before_pixels=True, force=True)
+    except (OSError, InvalidDicomError):
+        raise SourceUnsettled("a file of the series cannot be read") from None
+    return dict(_decoded(dataset))
+
+
+def _decoded(dataset: Any) -> "Iterator[tuple[str, tuple[str, ...]]]":
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            value = element.value
+        except (ValueError, TypeError, NotImplementedError, KeyError):
+            continue  # a value that its own VR does not allow takes part in no rule
+        if element.VR in ("SQ", "OB", "OW", "OF", "OD", "UN") or not element.keyword:
+            continue
+        many = value if isinstance(value, list | tuple) or element.VM > 1 else [value]
+        yield element.keyword, tuple("" if one is None else str(one) for one in many)
+
+
+def _files(folder: Path, passed_over: Counter[str]) -> Iterator[os.DirEntry[str]]:
+    """Yield every file below a folder; a folder is entered once, however it is linked."""
+    waiting, entered = [str(folder)], set[tuple[int, int]]()
+    while waiting:
+        here = waiting.pop()
+        try:
+            at = os.stat(here)  # noqa: PTH116 - one call per folder of a large store
+            if (at.st_dev, at.st_ino) in entered:
+                continue
+            entered.add((at.st_dev, at.st_ino))
+            with os.scandir(here) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            passed_over["unreadable-folder"] += 1
+            continue
+        for entry in inside:
+            if entry.name.startswith(_OUR_TEMPORARY):
+                continue
+            if entry.is_dir():
+                waiting.append(entry.path)
+            elif entry.is_file():
+                yield entry
+
+
+def _read_one(entry: os.DirEntry[str], found: Walk) -> None:
+    try:
+        status = entry.stat()
+        with open(entry.path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
+            header = _header(stream)
+        one = slice_of(header, path=entry.path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    except NotDicom as err:
+        found.passed_over[_kind_of_refusal(str(err))] += 1
+    except Incomplete:
+        found.passed_over["truncated-header"] += 1
+    except OSError:
+        found.passed_over["unreadable-file"] += 1
+    else:
+        found.slices.append(one)
+
+
+def _kind_of_refusal(text: str) -> str:
+    return {"no DICOM file": "not-dicom"}.get(text, "unreadable-dicom")
+
+
+def _header(stream: Any) -> Header:
+    """Read as much of a file as its header needs."""
+    wanted, data = FIRST_READ, b""
+    while True:
+        more = stream.read(wanted - len(data))
+        data += more
+        ended = not more
+        try:
+            return read_header(data, complete=ended)
+        except Incomplete:
+            if ended or wanted > LARGEST_HEADER:
+                raise
+        wanted *= 4 if len(data) >= wanted else 1
+
+
+def _behind_fragments(stream: IO[bytes], offset: int) -> int:
+    """Return the offset behind encapsulated pixel data (PS3.5 A.4)."""
+    while True:
+        stream.seek(offset)
+        head = stream.read(8)
+        if len(head) < 8:  # noqa: PLR2004 - tag and length
+            raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
+        tag = int.from_bytes(head[:2], "little") << 16 | int.from_bytes(head[2:4], "little")
+        offset += 8
+        if tag == SEQUENCE_END:
+            return offset
+        if tag != ITEM:
+            raise SeriesRefused(f"pixel data hold {tag_text(tag)} where a fragment belongs")
+        offset += int.from_bytes(head[4:], "little")
+
+
+def closed(stream: IO[bytes]) -> contextlib.closing[IO[bytes]]:
+    """Return a context that closes the stream of `open_slice`."""
+    return contextlib.closing(stream)

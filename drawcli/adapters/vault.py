@@ -1,0 +1,86 @@
+"""What identifies the patient of a job, sealed with a key derived from the site key.
+
+The seal protects backups, copies, support bundles and accidents with git. It does not protect
+against somebody who can read both the site key and the datastore: the originals lie there anyway.
+"""
+
+import json
+import secrets
+import zlib
+from pathlib import Path
+from typing import Final
+
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.errors import NeedsPerson
+from drawcli.files import write_durably
+
+FILE_NAME: Final = "vault"
+_MAGIC: Final = b"drawcli vault 1\n"
+_NONCE_LENGTH: Final = 12  # bytes: AES-GCM's own
+_KEY_ID_LENGTH: Final = 8
+
+
+class Vault:
+    """Seals and opens the crosswalks of jobs: AES-256-GCM over zlib over JSON.
+
+    Parameters
+    ----------
+    key
+        32 bytes, for this purpose alone.
+    key_id
+        Eight hex digits of the site key; written in the clear, so that a wrong key is told apart
+        from damage.
+    """
+
+    def __init__(self, key: bytes, key_id: str) -> None:
+        self._key = key
+        self._key_id = key_id.encode("ascii")
+
+    def seal(self, folder: Path, job_id: str, crosswalk: Crosswalk) -> None:
+        """Write the crosswalk of a job; durable when this returns."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        plain = zlib.compress(json.dumps(crosswalk.as_plain()).encode("utf-8"))
+        nonce = secrets.token_bytes(_NONCE_LENGTH)
+        head = _MAGIC + self._key_id
+        sealed = AESGCM(self._key).encrypt(nonce, plain, head + job_id.encode("ascii"))
+        write_durably(folder / FILE_NAME, head + nonce + sealed)
+
+    def open(self, folder: Path, job_id: str) -> Crosswalk:
+        """Return the crosswalk of a job.
+
+        Raises
+        ------
+        NeedsPerson
+            Where it is missing, damaged, of another job, or sealed with another site key.
+        """
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        try:
+            whole = (folder / FILE_NAME).read_bytes()
+        except OSError:
+            raise NeedsPerson(
+                "the vault of the job is missing",
+                code="vault-missing",
+                hint="Put the work folder back from backup, or cancel the job and assign it anew.",
+            ) from None
+        head = whole[: len(_MAGIC) + _KEY_ID_LENGTH]
+        if head[len(_MAGIC) :] != self._key_id:
+            raise NeedsPerson(
+                "the vault of the job was sealed with another site key",
+                code="vault-key",
+                hint="Put that key back: the job can only come home with it.",
+            )
+        body = whole[len(head) :]
+        try:
+            plain = AESGCM(self._key).decrypt(
+                body[:_NONCE_LENGTH], body[_NONCE_LENGTH:], head + job_id.encode("ascii")
+            )
+        except (InvalidTag, ValueError):
+            raise NeedsPerson(
+                "the vault of the job is damaged",
+                code="vault-damaged",
+                hint="Put the work folder back from backup.",
+            ) from None
+        return Crosswalk.from_plain(json.loads(zlib.decompress(plain)))

@@ -1,0 +1,144 @@
+"""The work folders of jobs, their locks, and the lock of a run.
+
+state_dir/run.lock                 one `run-once` at a time
+state_dir/work/<job>.lock          one process works on a job; held for the length of a step
+state_dir/work/<job>/vault         what identifies the patient, sealed
+                     explanation.json   which rules fired, and why
+                     template.yml  as it goes to the server
+                     package.zip   as it goes to the server
+                     received.dcm  the RTSTRUCT as it came
+                     report.json   what the acceptance gate found
+"""
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from drawcli.errors import AnotherRun, DiskFull
+from drawcli.files import make_private, write_durably
+
+VAULT: Final = "vault"
+PACKAGE: Final = "package.zip"
+TEMPLATE: Final = "template.yml"
+RECEIVED: Final = "received.dcm"
+EXPLANATION: Final = "explanation.json"
+REPORT: Final = "report.json"
+_SPARE_BYTES: Final = 64 << 20  # left free beside a package
+
+
+class Busy(Exception):
+    """Another process works on the job at this moment."""
+
+
+class WorkDir:
+    """Everything below `state_dir` but the ledger and the key."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self._work = state_dir / "work"
+
+    def folder(self, job_id: str) -> Path:
+        """Return the work folder of a job, made if it is not there."""
+        make_private(self._work)
+        return make_private(self._work / job_id)
+
+    def file(self, job_id: str, name: str) -> Path:
+        """Return where a file of a job lies; the folder may not be there."""
+        return self._work / job_id / name
+
+    def write(self, job_id: str, name: str, data: bytes) -> None:
+        """Write a file of a job; durable when this returns."""
+        write_durably(self.folder(job_id) / name, data)
+
+    def write_json(self, job_id: str, name: str, plain: Mapping[str, Any]) -> None:
+        """Write a record of a job as JSON; durable when this returns."""
+        text = json.dumps(plain, indent=1, ensure_ascii=False)
+        self.write(job_id, name, text.encode("utf-8"))
+
+    def read_json(self, job_id: str, name: str) -> Any:
+        """Return a record of a job, or None where it is missing or damaged."""
+        try:
+            return json.loads(self.file(job_id, name).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def check_space(self, needed: int) -> None:
+        """Raise DiskFull where less than `needed` bytes and some to spare are free."""
+        free = shutil.disk_usage(self.state_dir).free
+        if free < needed + _SPARE_BYTES:
+            raise DiskFull(
+                f"{self.state_dir} has {free >> 20} MiB free; the next package may need "
+                f"{(needed + _SPARE_BYTES) >> 20} MiB",
+                hint="Free some space, or lower deliver.keep_days; the job waits.",
+            )
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of processes that died; call it under the run lock."""
+        for path in self.state_dir.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+    def remove(self, job_id: str) -> None:
+        """Remove the work folder of a finished job."""
+        shutil.rmtree(self._work / job_id, ignore_errors=True)
+
+    def has_folder(self, job_id: str) -> bool:
+        """Tell whether a job still has a work folder."""
+        return (self._work / job_id).is_dir()
+
+    @contextmanager
+    def run_lock(self, now: datetime) -> Iterator[None]:
+        """Hold the lock of a whole run.
+
+        Raises
+        ------
+        AnotherRun
+            Where another run holds it; says which and since when.
+        """
+        lock = FileLock(self.state_dir / "run.lock", mode=0o600)
+        owner = self.state_dir / "run.json"
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise AnotherRun(f"another run is at work{_holder(owner)}") from None
+        try:
+            write_durably(owner, _owner(now))
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+    @contextmanager
+    def job_lock(self, job_id: str) -> Iterator[None]:
+        """Hold the lock of one job; raise Busy where another process does."""
+        make_private(self._work)
+        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise Busy(job_id) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _owner(now: datetime) -> bytes:
+    """Return who holds a lock: for messages only, nothing decides by it."""
+    plain = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()}
+    return json.dumps(plain).encode("utf-8")
+
+
+def _holder(owner: Path) -> str:
+    try:
+        plain = json.loads(owner.read_bytes())
+        return f": process {plain['pid']} on {plain['host']} since {plain['since']}"
+    except (OSError, ValueError, KeyError):
+        return ""

@@ -1,0 +1,68 @@
+"""The command line: thin commands, one file a group."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from drawcli import __version__
+from drawcli.cli import job_commands, pipeline_commands, sandbox_commands, site_commands
+from drawcli.cli.door import (
+    Common,
+    ConfigOption,
+    DebugOption,
+    JsonOption,
+    NoColorOption,
+    QuietOption,
+    VerboseOption,
+)
+
+app = typer.Typer(
+    name="drawcli",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
+    pretty_exceptions_enable=False,  # a traceback with local variables would print the patient
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+pipeline_commands.register(app)
+job_commands.register(app)
+site_commands.register(app)
+sandbox_commands.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def drawcli(
+    ctx: typer.Context,
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = 0,
+    no_color: NoColorOption = False,
+    debug: DebugOption = False,
+    version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
+) -> None:
+    """Send planning scans to the DRAW server, de-identified, and bring the structure sets home."""
+    ctx.obj = Common(
+        config=config,
+        as_json=as_json,
+        quiet=quiet,
+        verbose=verbose,
+        no_color=no_color,
+        debug=debug,
+    )
+    if version:
+        typer.echo(f"drawcli {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:  # before a command had begun
+        sys.exit(130)

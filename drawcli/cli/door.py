@@ -1,0 +1,184 @@
+"""The door of every command: common options in, one result out, errors as words and exit codes."""
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import logs, render
+from drawcli.errors import DrawcliError
+from drawcli.render import Result, Style
+
+if TYPE_CHECKING:
+    from drawcli.config import Settings
+    from drawcli.context import Context
+
+INTERRUPTED: Final = 130
+BUG: Final = 1
+_log = logging.getLogger(__name__)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The settings of the site.", metavar="FILE"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Log to standard error; twice for more.")
+]
+NoColorOption = Annotated[bool, typer.Option("--no-color", help="No colours (as NO_COLOR does).")]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Tracebacks. They may quote patient data: never mail them.")
+]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", "-n", help="Say what would be done; write and send nothing."),
+]
+IdentifyOption = Annotated[
+    bool, typer.Option("--identify", help="Show patient data; on a terminal only.")
+]
+_COMMON: Final[dict[str, tuple[Any, Any]]] = {
+    "config": (ConfigOption, None),
+    "as_json": (JsonOption, False),
+    "quiet": (QuietOption, False),
+    "verbose": (VerboseOption, 0),
+    "no_color": (NoColorOption, False),
+    "debug": (DebugOption, False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """The options that every command has, given before the command's name or behind it."""
+
+    config: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    no_color: bool = False
+    debug: bool = False
+
+    def over(self, earlier: "Common") -> "Common":
+        """Return these options, with what was given earlier where these are silent."""
+        silent = {name: getattr(earlier, name) for name in _COMMON if not getattr(self, name)}
+        return replace(self, **silent)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a command is given: the way to its site, and to the person who called it."""
+
+    command: str
+    common: Common
+
+    @property
+    def style(self) -> Style:
+        """How results are written."""
+        common = self.common
+        return Style(as_json=common.as_json, quiet=common.quiet, color=not common.no_color)
+
+    @property
+    def to_person(self) -> bool:
+        """Whether a person at a terminal reads along."""
+        return render.on_terminal() and not self.common.as_json and not self.common.quiet
+
+    def settings_file(self) -> Path:
+        """Return the settings file of the site."""
+        from drawcli.config import find_settings
+
+        return find_settings(self.common.config, os.environ)
+
+    def settings(self, path: Path | None = None) -> "Settings":
+        """Return the settings of the site, or raise ConfigError with all that is wrong."""
+        from drawcli.config import load_settings
+
+        return load_settings(path or self.settings_file(), os.environ)
+
+    @contextmanager
+    def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
+        """Open the site; a dry run leaves no log behind."""
+        from drawcli.context import open_context
+
+        with open_context(self.settings()) as ctx:
+            if not dry_run:
+                logs.to_file(ctx.settings.state_dir)
+            yield ctx
+
+    def check_identify(self, *, identify: bool) -> None:
+        """Refuse to show patient data to anything but a terminal."""
+        if identify and (self.common.as_json or not render.on_terminal()):
+            from drawcli.errors import UsageError
+
+            raise UsageError("--identify shows patient data on a terminal only, never in a file")
+
+
+def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
+    """Register a function as a command: it gets a Door first and returns a Result.
+
+    The common options are added to its own, so that they may stand on either side of its name.
+    """
+
+    def register(function: Callable[..., Result]) -> Callable[..., Result]:
+        own = list(inspect.signature(function).parameters.values())[1:]
+        context = inspect.Parameter(
+            "typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+        )
+
+        @wraps(function)
+        def enter(typer_context: typer.Context, **given: Any) -> None:
+            common = Common(**{key: given.pop(key) for key in _COMMON})
+            earlier = typer_context.obj if isinstance(typer_context.obj, Common) else Common()
+            _run(function, Door(name, common.over(earlier)), given)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        parameters = [context, *parameters, *common_parameters()]
+        enter.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as functools does
+        enter.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, **settings)(enter)
+        return function
+
+    return register
+
+
+def common_parameters() -> list[inspect.Parameter]:
+    """Return the common options as parameters of a function."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(name, kind, default=default, annotation=annotation)
+        for name, (annotation, default) in _COMMON.items()
+    ]
+
+
+def _run(function: Callable[..., Result], door: Door, given: dict[str, Any]) -> None:
+    """Run a command and leave with its code; nothing but its own words gets out."""
+    if door.common.verbose:
+        logs.to_stderr(door.common.verbose)
+    try:
+        result = function(door, **given)
+    except DrawcliError as err:
+        if door.common.debug:
+            raise
+        result = Result(errors=[err], exit_code=err.exit_code)
+    except KeyboardInterrupt:
+        if not door.common.as_json:
+            render.say("drawcli: interrupted; nothing is lost")
+        result = Result(exit_code=INTERRUPTED)
+    except Exception as err:  # the words of a stranger's error may quote a value from a dataset
+        if door.common.debug:
+            raise
+        _log.exception("command=%s", door.command)
+        bug = DrawcliError(
+            f"bug: {type(err).__name__} at {logs.origin(err)}",
+            code="bug",
+            hint="Please report this line; it names no patient. --debug shows more.",
+        )
+        result = Result(errors=[bug], exit_code=BUG)
+    render.present(door.command, result, door.style)
+    raise typer.Exit(result.exit_code)

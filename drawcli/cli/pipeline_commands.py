@@ -1,0 +1,231 @@
+"""scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.errors import DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.context import Context
+    from drawcli.core.job import Job
+    from drawcli.pipeline import Selection, StepReport
+
+IDLE: Final = 9
+JobOption = Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Take at most so many jobs.", metavar="N")
+]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option("--max-minutes", min=0, help="Begin no job after so long.", metavar="N"),
+]
+IdleOption = Annotated[
+    bool, typer.Option("--fail-if-idle", help="Leave with 9 if there was nothing to do.")
+]
+
+_HELP: Final = {
+    "scan": "Find complete planning scans in the datastore.",
+    "match": "Choose the template of each series by the rules.",
+    "deidentify": "Build the de-identified package of each matched series.",
+    "upload": "Send packages to the DRAW server.",
+    "poll": "Ask the server how the uploaded series fare.",
+    "fetch": "Bring finished structure sets home and check them.",
+    "reidentify": "Give structure sets their patient back and deliver them.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for name, text in _HELP.items():
+        command(app, name, help=text)(_step_command(name))
+    command(app, "run-once", help="Run the whole cycle once, as cron does.")(_run_once)
+
+
+def _step_command(name: str) -> Callable[..., Result]:
+    def step(
+        door: Door,
+        job: JobOption = None,
+        limit: LimitOption = None,
+        max_minutes: MinutesOption = None,
+        fail_if_idle: IdleOption = False,
+        dry_run: DryRunOption = False,
+    ) -> Result:
+        from drawcli.pipeline import run_step
+
+        with door.context(dry_run=dry_run) as ctx:
+            chosen = _selection(ctx, job, limit, max_minutes)
+            if dry_run:
+                return _planned((name,), ctx, chosen)
+            with _progress(door, name):
+                reports = [run_step(name, ctx, chosen)]
+            return _told(reports, fail_if_idle=fail_if_idle, always=True)
+
+    return step
+
+
+def _run_once(
+    door: Door,
+    job: JobOption = None,
+    limit: LimitOption = None,
+    max_minutes: MinutesOption = None,
+    fail_if_idle: IdleOption = False,
+    dry_run: DryRunOption = False,
+) -> Result:
+    from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
+
+    with door.context(dry_run=dry_run) as ctx:
+        chosen = _selection(ctx, job, limit, max_minutes)
+        if dry_run:
+            return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
+        reports: list[StepReport] = []
+        with ctx.work.run_lock(ctx.now()), _progress(door, "run-once"):
+            try:
+                for report in run_once(ctx, chosen):
+                    reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
+            except DrawcliError as err:
+                told = _told(reports, fail_if_idle=False, always=door.to_person)
+                told.errors.append(err)
+                told.exit_code = err.exit_code
+                return told
+        return _told(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+
+
+def _selection(
+    ctx: "Context", job: str | None, limit: int | None, max_minutes: float | None
+) -> "Selection":
+    from drawcli.actions import find_job
+    from drawcli.pipeline import Selection
+
+    until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
+    job_id = None if job is None else find_job(job, ctx).id
+    return Selection(job_id=job_id, limit=limit, until=until)
+
+
+def _told(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
+    """Return what some steps did: counts for people, everything for programs."""
+    from drawcli.pipeline import unreachable
+
+    errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
+    lost = unreachable(list(reports))
+    if lost is not None:
+        errors.append(lost)
+    outcomes = [
+        {"job": job_id, "step": report.step, "outcome": what}
+        for report in reports
+        for job_id, what in report.outcomes
+    ]
+    data: dict[str, Any] = {
+        "steps": {report.step: dict(report.counts) for report in reports},
+        "jobs": outcomes,
+        **{key: value for report in reports for key, value in _scan_facts(report).items()},
+    }
+    exit_code = _exit_code(reports, unreachable=lost is not None)
+    if fail_if_idle and not outcomes and not exit_code:
+        exit_code = IDLE
+    show = _summary(reports) if always else None
+    return Result(data=data, show=show, errors=errors, exit_code=exit_code)
+
+
+def _exit_code(reports: "Sequence[StepReport]", *, unreachable: bool) -> int:
+    if any(report.blocked for report in reports):
+        return GateBlocked.exit_code
+    if any(report.held for report in reports):
+        return JobError.exit_code
+    return 7 if unreachable else 0
+
+
+def _held_error(job: "Job") -> DrawcliError:
+    return NeedsPerson(
+        f"job {job.id} is held at {job.state}: {job.reason}",
+        code=job.reason_code,
+        hint=job.hint or f"'drawcli show {job.id}' tells more.",
+    )
+
+
+def _scan_facts(report: "StepReport") -> dict[str, Any]:
+    if report.scanned is None:
+        return {}
+    return {
+        "files_passed_over": dict(report.scanned.passed_over),
+        "series_ignored": dict(report.scanned.ignored),
+        "series_changed_later": report.scanned.changed_later,
+    }
+
+
+def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
+    """Return how to write the counts, one line an outcome."""
+
+    def show(out: "Console") -> None:
+        for report in reports:
+            for what, count in sorted(report.counts.items()):
+                step = f"  ({report.step})" if len(reports) > 1 else ""
+                out.print(f"{count:4d} {what}{step}")
+        if len(reports) > 1 and not any(report.outcomes for report in reports):
+            render.say("Nothing to do.")
+
+    return show
+
+
+def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
+    """Return what the commands would do now; nothing is written and no connection opened."""
+    from drawcli.pipeline import COMMANDS, due
+
+    rows: list[tuple[str, str, str]] = []
+    for name in commands:
+        if name == "scan":
+            rows += _planned_scan(ctx, chosen)
+            continue
+        for state, step in COMMANDS[name].items():
+            for job in due(state, ctx, chosen):
+                rows.append((name, job.id, _intent(job, step.__name__, ctx)))
+    rows = rows[: chosen.limit] if len(commands) == 1 else rows
+    data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
+
+    def show(out: "Console") -> None:
+        for step, job_id, what in rows:
+            out.print(f"{step:<11} {job_id}  {what}", soft_wrap=True)
+        if not rows:
+            out.print("Nothing would be done.")
+
+    return Result(data=data, show=show)
+
+
+def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, str]]:
+    from drawcli.steps.scan import preview
+
+    if chosen.job_id is not None:
+        raise UsageError("'scan --dry-run' looks at the whole datastore; leave --job out")
+    return [
+        (
+            "scan",
+            key,
+            f"{slices[0].modality} of {len(slices)} files: "
+            + (f"{verdict.readiness}, {verdict.text}" if verdict.text else str(verdict.readiness)),
+        )
+        for key, verdict, slices in preview(ctx)
+    ]
+
+
+def _intent(job: "Job", step: str, ctx: "Context") -> str:
+    """Return what a step would do with a job; for match, the rules are asked."""
+    if step != "match":
+        return f"{step} ({job.template})" if job.template else step
+    from drawcli.steps.match import decision_for
+
+    decision = decision_for(job, ctx)
+    templates = ", ".join(str(rule.template) for rule in decision.fired if rule.template)
+    return f"{decision.choice} {templates}".strip() + f": {decision.sentence}"
+
+
+def _progress(door: Door, what: str) -> AbstractContextManager[Any]:
+    """Return a spinner on a terminal, nothing elsewhere."""
+    return render.spinner(what) if door.to_person else nullcontext()

@@ -1,0 +1,110 @@
+"""init: the files of a new site."""
+
+import shlex
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "init")(init)
+
+
+def init(
+    door: Door,
+    folder: Annotated[Path, typer.Argument(help="Where the files are made.")] = Path(),
+    datastore: Annotated[
+        Path | None, typer.Option("--datastore", help="The DICOM datastore, for drawcli.yaml.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The DRAW server, for drawcli.yaml.")
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Make drawcli.yaml, rules.yaml, templates.yaml and the site key; never overwrite one."""
+    made: list[str] = []
+    kept: list[str] = []
+    for name in SITE_FILES:
+        target = folder / name
+        if target.exists():
+            kept.append(str(target))
+            continue
+        made.append(str(target))
+        if not dry_run:
+            folder.mkdir(parents=True, exist_ok=True)
+            text = _site_file(name, datastore, url)
+            target.write_text(text, encoding="utf-8")
+    if not dry_run:
+        key, is_new = _site_key(door, folder / SITE_FILES[0])
+        (made if is_new else kept).append(str(key))
+    cron = cron_line((folder / SITE_FILES[0]).absolute())
+    data = {"made": made, "kept": kept, "cron": cron, "dry_run": dry_run}
+    return Result(data=data, show=_report(made, kept, cron, folder, dry_run=dry_run))
+
+
+def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
+    """Make the site key where the settings say; return where it lies and whether it is new."""
+    from drawcli.adapters.sitekey import make_site_key, site_key_path
+
+    state_dir = door.settings(config).state_dir
+    is_new = not site_key_path(state_dir).exists()
+    return make_site_key(state_dir), is_new
+
+
+def cron_line(config: Path) -> str:
+    """Return the line for `crontab -e` that runs the site every ten minutes."""
+    program = shutil.which("drawcli") or f"{sys.executable} -m drawcli"
+    quoted = program if " -m " in program else shlex.quote(program)
+    return f"*/10 * * * * {quoted} run-once --config {shlex.quote(str(config))}"
+
+
+def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
+    text = (resources.files("drawcli") / "site" / name).read_text(encoding="utf-8")
+    if datastore is not None:
+        text = text.replace("datastore: /mnt/dicom", f"datastore: {_quoted(datastore.absolute())}")
+    if url is not None:
+        text = text.replace("url: https://draw.chavi.ai/", f"url: {_quoted(url)}")
+    return text
+
+
+def _quoted(value: object) -> str:
+    """Return a YAML string in single quotes."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _report(
+    made: list[str], kept: list[str], cron: str, folder: Path, *, dry_run: bool
+) -> "Callable[[Console], None]":
+    def show(out: "Console") -> None:
+        for path in made:
+            out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
+        for path in kept:
+            out.print(f"kept  {path}", soft_wrap=True)
+        for line in (
+            "",
+            "Next:",
+            f"  1. Set datastore and server in {folder / SITE_FILES[0]}.",
+            "  2. Put the token pair beside it as token.json (chmod 600).",
+            "  3. Look at what would happen: drawcli scan --dry-run",
+            "  4. Keep rules.yaml and templates.yaml under git; back up the site key apart.",
+            "  5. Let cron run it: crontab -e",
+            f"     {cron}",
+        ):
+            out.print(line, soft_wrap=True)
+
+    return show

@@ -1,0 +1,117 @@
+"""What a step is given: settings, ledger, work folders, keys, rules, server and the time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.sitekey import read_site_key
+from drawcli.adapters.tokens import TokenFile
+from drawcli.adapters.vault import Vault
+from drawcli.adapters.workdir import WorkDir
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.job import Job
+from drawcli.core.pseudonym import StandIns
+
+if TYPE_CHECKING:
+    from drawcli.adapters.rulebook import Rulebook
+    from drawcli.adapters.server import DrawServer
+    from drawcli.config import Settings
+
+
+def utc_now() -> datetime:
+    """Return the present time, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a step is given. Tests give the same class a stopped clock and a fake server.
+
+    Rules and server are opened by the first step that asks for them, once for the whole run.
+    """
+
+    settings: "Settings"
+    ledger: Ledger
+    work: WorkDir
+    stand_ins: StandIns
+    open_server: "Callable[[], DrawServer]"
+    tokens: TokenFile
+    now: Callable[[], datetime] = utc_now
+
+    @cached_property
+    def server(self) -> "DrawServer":
+        """The DRAW server; asking for it reads the tokens."""
+        return self.open_server()
+
+    @cached_property
+    def rulebook(self) -> "Rulebook":
+        """The rules and templates, read and checked."""
+        from drawcli.adapters.rulebook import read_rulebook
+
+        return read_rulebook(self.settings.rules, self.settings.templates)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Where the identity of each job is sealed."""
+        return Vault(self.stand_ins.subkey("vault"), self.stand_ins.key_id)
+
+    def check_token(self) -> None:
+        """Raise ConfigError where there is no usable token: before hours of work, not after."""
+        self.tokens.read()
+
+    def check_uploads_welcome(self) -> None:
+        """Raise ServerUnavailable where the server takes no uploads; asked once a run."""
+        _ = self._uploads_welcome
+
+    @cached_property
+    def _uploads_welcome(self) -> bool:
+        self.server.check_ready()
+        return True
+
+    def package_name(self, crosswalk: Crosswalk) -> str:
+        """Return the name under which a zip is sent: nothing in it comes from a path."""
+        client = self.settings.server.client_id or "drawcli"
+        return f"{client}_{self.stand_ins.uid(crosswalk.series_uid)}.zip"
+
+    def crosswalk(self, job: Job) -> Crosswalk:
+        """Return the identity of a job."""
+        return self.vault.open(self.work.folder(job.id), job.id)
+
+    def seal(self, job_id: str, crosswalk: Crosswalk) -> None:
+        """Store the identity of a job; durable when this returns."""
+        self.vault.seal(self.work.folder(job_id), job_id, crosswalk)
+
+
+@contextmanager
+def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) -> Iterator[Context]:
+    """Open everything a run needs; close it again whatever happens.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no usable site key.
+    LedgerError
+        Where the ledger cannot be read.
+    """
+    stand_ins = StandIns(read_site_key(settings.state_dir))
+    with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
+
+        def open_server() -> "DrawServer":
+            from drawcli.adapters.server import DrawServer
+
+            return opened.enter_context(DrawServer.opened(settings.server, tokens, now))
+
+        tokens = TokenFile(settings.server.token_file)
+        yield Context(
+            settings=settings,
+            ledger=ledger,
+            work=WorkDir(settings.state_dir),
+            stand_ins=stand_ins,
+            open_server=open_server,
+            tokens=tokens,
+            now=now,
+        )

@@ -1,0 +1,90 @@
+"""The way back of one job: which stand-in was which UID, and whose series it is.
+
+A crosswalk holds everything that must not leave the hospital and must not lie in the ledger. It is
+kept sealed (see `adapters/vault.py`) from the moment the series is found.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
+
+from drawcli.core import tags
+from drawcli.core.dicom import Header
+
+# What a structure set takes over from the images it was drawn on: patient and study (PS3.3 C.7.1.1,
+# C.7.2.1), with the VR of PS3.6 for the way back. UIDs go by the map instead.
+RESTORED: Final[dict[int, str]] = {
+    tags.StudyDate: "DA",
+    tags.StudyTime: "TM",
+    tags.AccessionNumber: "SH",
+    tags.ReferringPhysicianName: "PN",
+    tags.StudyDescription: "LO",
+    tags.PatientName: "PN",
+    tags.PatientID: "LO",
+    tags.IssuerOfPatientID: "LO",
+    tags.PatientBirthDate: "DA",
+    tags.PatientBirthTime: "TM",
+    tags.PatientSex: "CS",
+    tags.StudyID: "SH",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a series, as the scan saw it."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    sop_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crosswalk:
+    """Everything about one job that identifies a patient."""
+
+    series_uid: str
+    study_uid: str
+    patient_id: str  # as text, for a person who asks with --identify
+    patient_name: str
+    files: tuple[SourceFile, ...]
+    pseudonym: str = ""  # PatientID (0010,0020) as it was sent
+    uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
+    dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
+    identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
+    character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the crosswalk as JSON can hold it."""
+        plain = asdict(self)
+        plain["identity"] = {f"{tag:08X}": _text(raw) for tag, raw in self.identity.items()}
+        plain["character_set"] = _text(self.character_set)
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the crosswalk that `as_plain` wrote."""
+        identity = {int(tag, 16): base64.b64decode(raw) for tag, raw in plain["identity"].items()}
+        return cls(
+            series_uid=plain["series_uid"],
+            study_uid=plain["study_uid"],
+            patient_id=plain["patient_id"],
+            patient_name=plain["patient_name"],
+            files=tuple(SourceFile(**file) for file in plain["files"]),
+            pseudonym=plain["pseudonym"],
+            uids=plain["uids"],
+            dates=plain["dates"],
+            identity=identity,
+            character_set=base64.b64decode(plain["character_set"]),
+        )
+
+
+def identity_of(header: Header) -> dict[int, bytes]:
+    """Return the patient and study values of a header, byte for byte, those that it has."""
+    values = ((tag, header.raw(tag)) for tag in RESTORED)
+    return {tag: raw for tag, raw in values if raw is not None}
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")

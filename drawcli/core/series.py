@@ -1,0 +1,274 @@
+"""Is a series whole, settled and of a kind that is sent? Told from headers alone.
+
+Sending half a scan for contouring is a patient-safety fault, so a series is ready only when nothing
+speaks against it. What may still mend itself waits with a reason; what is not for us is ignored.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from statistics import median
+from typing import Final
+
+from drawcli.core import tags
+from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE_LOSSLESS, Header
+from drawcli.core.profile import IMAGE_CLASSES
+
+Triple = tuple[float, float, float]
+
+SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE_LOSSLESS})
+LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
+SAME_PLACE_MM: Final = 0.01
+ALIGNED: Final = 1e-3  # how far two direction cosines may differ
+_ENHANCED: Final = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.2.1",
+        "1.2.840.10008.5.1.4.1.1.4.1",
+        "1.2.840.10008.5.1.4.1.1.130",
+        "1.2.840.10008.5.1.4.1.1.2.2",
+        "1.2.840.10008.5.1.4.1.1.4.4",
+        "1.2.840.10008.5.1.4.1.1.128.1",
+    }
+)
+_ENHANCED_TEXT: Final = "enhanced multi-frame images are not supported yet"
+_NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What the scan needs to know of one file."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    modality: str
+    sop_class: str
+    sop_uid: str
+    series_uid: str
+    study_uid: str
+    patient_id: str
+    patient_name: str  # ASCII with surrogates; only ever shown with --identify
+    frame_of_reference: str
+    study_date: str
+    image_type: tuple[str, ...]
+    transfer_syntax: str
+    burned_in: bool
+    shape: tuple[int, int]  # rows, columns
+    position: Triple | None  # ImagePositionPatient, mm, LPS
+    orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
+    pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
+
+
+class Readiness(StrEnum):
+    """What a scan does with a series."""
+
+    READY = "ready"
+    WAITING = "waiting"  # may still mend itself
+    REFUSED = "refused"  # an image series that a person must look at
+    IGNORED = "ignored"  # not for us
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A readiness with its reason: a stable code and one sentence without patient values."""
+
+    readiness: Readiness
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What a site asks of a series."""
+
+    modalities: frozenset[str]
+    min_slices: int
+    quiet_seconds: float
+    studied_after: str = ""  # yyyymmdd; "" takes every study
+
+
+def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
+    """Return what the scan needs to know of a header."""
+    orientation = _numbers(header, tags.ImageOrientationPatient, 6)
+    position = _numbers(header, tags.ImagePositionPatient, 3)
+    return Slice(
+        path=path,
+        size=size,
+        mtime_ns=mtime_ns,
+        modality=header.text(tags.Modality),
+        sop_class=header.text(tags.SOPClassUID),
+        sop_uid=header.text(tags.SOPInstanceUID),
+        series_uid=header.text(tags.SeriesInstanceUID),
+        study_uid=header.text(tags.StudyInstanceUID),
+        patient_id=header.text(tags.PatientID),
+        patient_name=header.text(tags.PatientName),
+        frame_of_reference=header.text(tags.FrameOfReferenceUID),
+        study_date=header.text(tags.StudyDate).replace(".", ""),
+        image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),
+        transfer_syntax=header.transfer_syntax,
+        burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
+        shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
+        position=None if position is None else (position[0], position[1], position[2]),
+        orientation=orientation,
+        pixels_missing=_pixels_missing(header, size),
+    )
+
+
+def slice_kind(one: Slice) -> Verdict:
+    """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
+    syntax = f"transfer syntax {one.transfer_syntax} is not supported yet"
+    image = one.sop_class in IMAGE_CLASSES
+    no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
+    nameless = not (one.series_uid and one.study_uid and one.sop_uid)
+    against = (
+        (one.sop_class in _ENHANCED, _refused("enhanced-multiframe", _ENHANCED_TEXT)),
+        (not image, _ignored("not-an-image", "not a CT, MR or PET image")),
+        (no_scan, _ignored("localizer", "a localizer, screen save or dose page")),
+        (nameless, _ignored("no-uid", "an image without its UIDs")),
+        (one.burned_in, _refused("burned-in", "the header says that pixels hold annotations")),
+        (one.transfer_syntax not in SAFE_SYNTAXES, _refused("compressed", syntax)),
+    )
+    return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
+
+
+def assess(slices: Sequence[Slice], demands: Demands, *, now_ns: int) -> Verdict:
+    """Tell what to do with a series, given every file of it that could be read.
+
+    The first reason found is told: kind, then settledness, then one thing after the other that a
+    whole series must fulfil.
+    """
+    kinds = [slice_kind(one) for one in slices]
+    scans = [one for one, kind in zip(slices, kinds, strict=True) if kind.code != "localizer"]
+    if not scans:
+        return kinds[0]
+    first = scans[0]
+    worst = next((kind for kind in kinds if kind.readiness is Readiness.REFUSED), None)
+    if first.modality not in demands.modalities:
+        return _ignored("modality", "a modality that scan.modalities does not list")
+    if demands.studied_after and first.study_date < demands.studied_after:
+        return _ignored("too-old", "studied before scan.studied_after")
+    if len(scans) < demands.min_slices and worst is None:
+        return _ignored("few-slices", "fewer slices than scan.min_slices")
+    quiet = (now_ns - max(one.mtime_ns for one in slices)) / 1e9
+    if quiet < demands.quiet_seconds:
+        return _waiting("arriving", "still arriving: a file changed less than quiet_minutes ago")
+    return worst or _mixed(scans) or _geometry(scans) or Verdict(Readiness.READY)
+
+
+def _mixed(slices: Sequence[Slice]) -> Verdict | None:
+    """Return why the files cannot be one series of one patient, or None."""
+    for code, what, values in (
+        ("mixed-patients", "more than one Patient ID", {one.patient_id for one in slices}),
+        ("mixed-studies", "more than one study", {one.study_uid for one in slices}),
+        ("mixed-kinds", "more than one SOP class", {one.sop_class for one in slices}),
+        (
+            "mixed-frames",
+            "more than one frame of reference",
+            {s.frame_of_reference for s in slices},
+        ),
+        ("mixed-shapes", "slices of different rows or columns", {one.shape for one in slices}),
+    ):
+        if len(values) > 1:
+            return _waiting(code, f"{what} in one series")
+    short = sum(one.pixels_missing != 0 for one in slices)
+    if short:
+        return _waiting("truncated", f"{short} of {len(slices)} files end before their pixels do")
+    twice = sum(count - 1 for count in Counter(one.sop_uid for one in slices).values())
+    if twice:
+        return _waiting("duplicates", f"{twice} files repeat the SOP Instance UID of another")
+    return None
+
+
+def _geometry(slices: Sequence[Slice]) -> Verdict | None:
+    """Return why the slices are no gapless stack, or None."""
+    if any(one.position is None or one.orientation is None for one in slices):
+        return _waiting("no-geometry", "slices without position or orientation")
+    first = slices[0].orientation or ()
+    if any(
+        abs(a - b) > ALIGNED
+        for one in slices
+        for a, b in zip(first, one.orientation or (), strict=True)
+    ):
+        return _waiting("mixed-orientations", "more than one orientation in one series")
+    offsets = sorted(offsets_mm((one.position for one in slices if one.position), first))
+    steps = [upper - lower for lower, upper in pairwise(offsets)]
+    if min(steps) < SAME_PLACE_MM:
+        return _waiting("same-position", "two slices lie at the same position")
+    usual = median(steps)
+    gaps = [
+        (low, step)
+        for low, step in zip(offsets, steps, strict=False)
+        if step > LARGEST_STEP * usual
+    ]
+    if gaps:
+        missing = sum(round(step / usual) - 1 for _, step in gaps)
+        text = (
+            f"missing slices: {len(slices) + missing} expected, {len(slices)} present, "
+            f"gap at {gaps[0][0] + usual:.1f} mm"
+        )
+        return _waiting("missing-slices", text)
+    return None
+
+
+def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> list[float]:
+    """Return how far each slice lies along the normal of the slices, in mm.
+
+    Parameters
+    ----------
+    positions
+        *Image Position (Patient)* (0020,0032) of each slice, mm, LPS.
+    orientation
+        *Image Orientation (Patient)* (0020,0037), six direction cosines.
+
+    References
+    ----------
+    PS3.3 C.7.6.2.1.1 (the normal is row x column). *Slice Thickness* is not used: it is nominal.
+
+    Examples
+    --------
+    >>> offsets_mm([(0, 0, 0), (5, 5, -9)], (1, 0, 0, 0, 1, 0))
+    [0.0, -9.0]
+    """
+    rx, ry, rz, cx, cy, cz = orientation
+    normal = (ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx)
+    return [
+        sum(p * n for p, n in zip(position, normal, strict=True)) * 1.0 for position in positions
+    ]
+
+
+def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
+    try:
+        numbers = tuple(float(part) for part in header.text(tag).split("\\"))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count else None
+
+
+def _pixels_missing(header: Header, size: int) -> int:
+    """Return how many bytes of pixel data the file lacks."""
+    pixels = header.pixels
+    if pixels is None:
+        return -1
+    if pixels.undefined:
+        return 0  # encapsulated: the reader of the fragments tells
+    rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
+    samples = header.number(tags.SamplesPerPixel) or 1
+    bits = header.number(tags.BitsAllocated) or 0
+    frames = header.text(tags.NumberOfFrames) or "1"
+    expected = rows * columns * samples * bits * (int(frames) if frames.isdigit() else 1) // 8
+    present = min(pixels.end, size) - pixels.value
+    return max(expected - present, pixels.end - size, 0)
+
+
+def _waiting(code: str, text: str) -> Verdict:
+    return Verdict(Readiness.WAITING, code, text)
+
+
+def _refused(code: str, text: str) -> Verdict:
+    return Verdict(Readiness.REFUSED, code, text)
+
+
+def _ignored(code: str, text: str) -> Verdict:
+    return Verdict(Readiness.IGNORED, code, text)

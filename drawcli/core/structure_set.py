@@ -1,0 +1,304 @@
+"""An RTSTRUCT as bytes: what the acceptance gate wants to know, and the way back to the patient.
+
+Both walk the file without an object per value: a structure set has tens of thousands of UIDs and
+coordinates, and all but a few bytes of it stay as they are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from drawcli.core import tags
+from drawcli.core.acceptance import Roi, StructureSet
+from drawcli.core.crosswalk import RESTORED, Crosswalk
+from drawcli.core.decimal_strings import mended
+from drawcli.core.deidentify import file_meta
+from drawcli.core.dicom import (
+    Element,
+    Header,
+    NotDicom,
+    ascii_text,
+    encoded,
+    encoded_item,
+    items,
+)
+from drawcli.core.pseudonym import is_registered
+from drawcli.errors import BadStructureSet
+
+_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
+_ROI_NUMBER: Final = 0x30060022
+_ROI_NAME: Final = 0x30060026
+_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
+_CONTOURS: Final = 0x30060040  # ContourSequence
+_CONTOUR_IMAGES: Final = 0x30060016  # ContourImageSequence
+_REFERENCED_ROI: Final = 0x30060084
+_REFERENCED_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
+_REFERENCED_SOP: Final = 0x00081155
+_MARKERS: Final = frozenset(
+    {
+        tags.DeidentificationMethod,
+        tags.DeidentificationMethodCodeSequence,
+        tags.LongitudinalTemporalInformationModified,
+    }
+)
+_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_UTF_8: Final = b"ISO_IR 192"
+_DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One element with the tags of the sequences it lies in."""
+
+    above: tuple[int, ...]
+    item: int  # counts the items met so far: tells elements of one item together
+    tag: int
+    vr: str
+    raw: bytes
+
+
+def facts_of(header: Header) -> StructureSet:
+    """Return what the acceptance gate needs to know of an RTSTRUCT.
+
+    Raises
+    ------
+    BadStructureSet
+        Where the file cannot be read to its end.
+    """
+    try:
+        return _facts(header)
+    except (NotDicom, ValueError, RecursionError) as err:
+        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+
+
+def _facts(header: Header) -> StructureSet:
+    uids: set[str] = set()
+    series: set[str] = set()
+    images: set[str] = set()
+    numbers: dict[int, int] = {}
+    names: dict[int, str] = {}
+    contoured: list[int] = []
+    contours: dict[int, int] = {}
+    for one in _every(header):
+        inmost = one.above[-1] if one.above else 0
+        if one.vr == "UI":
+            values = {uid for uid in _uids(one.raw) if uid and not is_registered(uid)}
+            uids |= values
+            if one.tag == tags.SeriesInstanceUID and inmost == _REFERENCED_SERIES:
+                series |= values
+            if one.tag == _REFERENCED_SOP and inmost == _CONTOUR_IMAGES:
+                images |= values
+        elif one.tag == _ROI_NUMBER and inmost == _ROI_LIST:
+            numbers[one.item] = int(ascii_text(one.raw))
+        elif one.tag == _ROI_NAME and inmost == _ROI_LIST:
+            names[one.item] = one.raw.decode("utf-8", "replace").strip(" \0")
+    for item in _items_of(header, _ROI_CONTOURS):
+        number = int(ascii_text(_raw(header, item, _REFERENCED_ROI) or b"-1"))
+        contoured.append(number)
+        inside = next((e for e in item if e.tag == _CONTOURS), None)
+        count = 0 if inside is None else sum(1 for _ in _parts(header, inside))
+        contours[number] = contours.get(number, 0) + count
+    return StructureSet(
+        sop_class=header.text(tags.SOPClassUID),
+        sop_uid=header.text(tags.SOPInstanceUID),
+        series_uid=header.text(tags.SeriesInstanceUID),
+        study_uid=header.text(tags.StudyInstanceUID),
+        patient_id=header.text(tags.PatientID),
+        has_pixels=header.pixels is not None,
+        rois=tuple(
+            Roi(number=number, name=names.get(item, ""), contours=contours.get(number, 0))
+            for item, number in numbers.items()
+        ),
+        contoured=tuple(contoured),
+        referenced_series=frozenset(series),
+        contour_images=frozenset(images),
+        uids=frozenset(uids),
+    )
+
+
+def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -> bytes:
+    """Return the RTSTRUCT with the patient's identity, as a whole file.
+
+    UIDs at every depth are mapped back; patient and study values are the source's, byte for byte,
+    under the source's character set; dates that were moved come back; coordinates longer than a DS
+    may be are mended; the marks of de-identification are gone. Private elements, which nobody can
+    check, are left out.
+
+    Parameters
+    ----------
+    header
+        The file as it came from the server.
+    crosswalk
+        Of the job.
+    own
+        The UIDs that the server made for the file itself, with those it gets here.
+
+    Raises
+    ------
+    BadStructureSet
+        Where one UID is neither the file's own nor one of the job's.
+    """
+    try:
+        return _Restoration(header, crosswalk, own).whole_file()
+    except (NotDicom, ValueError, RecursionError) as err:
+        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+
+
+class _Restoration:
+    """Rewrites one file."""
+
+    def __init__(self, header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -> None:
+        self._header = header
+        self._crosswalk = crosswalk
+        self._known = {**crosswalk.uids, **own}
+        server_text = header.raw(tags.SpecificCharacterSet) or b""
+        self._recode_from: bytes | None = None
+        self._character_set = crosswalk.character_set.strip(b" \0") or server_text
+        if self._character_set != server_text.strip(b" \0") and self._beyond_ascii():
+            self._recode_from, self._character_set = server_text, _UTF_8
+
+    def whole_file(self) -> bytes:
+        """Return preamble, file meta and data set."""
+        header = self._header
+        kept = self._rewritten(list(header.elements.values()), explicit=header.explicit)
+        for tag, vr in RESTORED.items():
+            value = self._crosswalk.identity.get(tag)
+            if value is None:
+                kept.pop(tag, None)
+                continue
+            if self._recode_from is not None and vr in _TEXT:
+                value = _recoded(value, self._crosswalk.character_set)
+            kept[tag] = self._encoded(tag, vr, value)
+        kept[tags.SpecificCharacterSet] = self._encoded(
+            tags.SpecificCharacterSet, "CS", self._character_set
+        )
+        for tag in _MARKERS:
+            kept.pop(tag, None)
+        if tags.PatientIdentityRemoved in kept:
+            kept[tags.PatientIdentityRemoved] = self._encoded(
+                tags.PatientIdentityRemoved, "CS", b"NO"
+            )
+        meta = file_meta(
+            header.text(tags.SOPClassUID),
+            self._original(header.text(tags.SOPInstanceUID)),
+            header.transfer_syntax,
+        )
+        return meta + b"".join(kept[tag] for tag in sorted(kept))
+
+    def _rewritten(self, elements: Sequence[Element], *, explicit: bool) -> dict[int, bytes]:
+        kept: dict[int, bytes] = {}
+        for element in elements:
+            if (element.tag >> 16) % 2 or not element.tag & 0xFFFF:
+                continue  # private, or a group length
+            vr = _vr(element)
+            raw = self._value(element, vr, explicit=explicit)
+            kept[element.tag] = self._encoded(element.tag, vr, raw)
+        return kept
+
+    def _value(self, element: Element, vr: str, *, explicit: bool) -> bytes:
+        """Return a value as it goes home."""
+        raw = self._header.data[element.value : element.end]
+        if vr == "SQ":
+            return self._sequence(element, explicit=explicit)
+        if vr == "UN" or element.undefined:
+            raise BadStructureSet("an element of unknown kind cannot be checked")
+        if vr == "UI":
+            return "\\".join(self._original(uid) for uid in _uids(raw)).encode("ascii")
+        if vr in ("DA", "DT"):
+            original = self._crosswalk.dates.get(ascii_text(raw))
+            return raw if original is None else original.encode("ascii")
+        if vr == "DS":
+            return mended(raw)
+        recoded = vr in _TEXT and self._recode_from is not None
+        return _recoded(raw, self._recode_from or b"") if recoded else raw
+
+    def _sequence(self, element: Element, *, explicit: bool) -> bytes:
+        inner = explicit and element.vr != b"UN"
+        content = b""
+        for item in items(self._header.data, element, explicit=inner):
+            kept = self._rewritten(item, explicit=inner)
+            content += encoded_item(b"".join(kept[tag] for tag in sorted(kept)))
+        return content
+
+    def _original(self, uid: str) -> str:
+        if not uid or is_registered(uid):
+            return uid
+        try:
+            return self._known[uid]
+        except KeyError:
+            raise BadStructureSet(
+                "a reference is not of this job", code="foreign-reference"
+            ) from None
+
+    def _encoded(self, tag: int, vr: str, raw: bytes) -> bytes:
+        return encoded(tag, vr.encode("ascii"), raw, explicit=self._header.explicit)
+
+    def _beyond_ascii(self) -> bool:
+        return any(one.vr in _TEXT and not one.raw.isascii() for one in _every(self._header))
+
+
+def _every(header: Header) -> Iterator[_Found]:
+    """Yield every element at every depth; numbers of items start at 1."""
+    counter = [0]
+
+    def below(
+        elements: Sequence[Element], above: tuple[int, ...], item: int, *, explicit: bool
+    ) -> Iterator[_Found]:
+        for element in elements:
+            vr = _vr(element)
+            if vr != "SQ":
+                raw = header.data[element.value : element.end]
+                yield _Found(above, item, element.tag, vr, raw)
+                continue
+            inner = explicit and element.vr != b"UN"
+            for inside in items(header.data, element, explicit=inner):
+                counter[0] += 1
+                yield from below(inside, (*above, element.tag), counter[0], explicit=inner)
+
+    yield from below(list(header.elements.values()), (), 0, explicit=header.explicit)
+
+
+def _items_of(header: Header, tag: int) -> Iterator[list[Element]]:
+    element = header.elements.get(tag)
+    return iter(()) if element is None else _parts(header, element)
+
+
+def _parts(header: Header, sequence: Element) -> Iterator[list[Element]]:
+    inner = header.explicit and sequence.vr != b"UN"
+    return items(header.data, sequence, explicit=inner)
+
+
+def _raw(header: Header, item: Sequence[Element], tag: int) -> bytes | None:
+    element = next((element for element in item if element.tag == tag), None)
+    return None if element is None else header.data[element.value : element.end]
+
+
+def _vr(element: Element) -> str:
+    if element.vr and element.vr != b"UN":
+        return element.vr.decode("ascii")
+    return _dictionary_vr(element.tag)
+
+
+@cache
+def _dictionary_vr(tag: int) -> str:
+    """Return the VR of PS3.6; "UN" for a tag that it does not know."""
+    from pydicom.datadict import dictionary_VR
+
+    try:
+        return dictionary_VR(tag)[:2]  # "US or SS" is encoded alike
+    except KeyError:
+        return "UN"
+
+
+def _uids(raw: bytes) -> list[str]:
+    return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
+
+
+def _recoded(raw: bytes, character_set: bytes) -> bytes:
+    """Return text in UTF-8 that was written in another character set."""
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    names = [part.strip() for part in character_set.decode("ascii", "replace").split("\\")]
+    text = decode_bytes(raw, convert_encodings(names), _DELIMITERS)
+    return text.encode("utf-8")

@@ -1,0 +1,160 @@
+"""What can go wrong, in one tree.
+
+    DrawcliError                  exit 1   anything drawcli raises on purpose
+    ├── UsageError                exit 2   the command line asks for what cannot be
+    ├── ConfigError               exit 3   settings, rules or templates cannot be used
+    ├── LedgerError               exit 4   the ledger is unreadable
+    ├── ServerRefused             exit 5   the server refuses our token: no job can go on
+    ├── OutOfReach                exit 7   server or datastore do not answer: try later
+    ├── AnotherRun                exit 11  another run holds the lock
+    ├── DiskFull                  exit 12  not enough disk space
+    └── JobError                  exit 6   one job is touched; the run goes on with the next
+        ├── TryLater                       the job keeps its state and waits its turn
+        │   ├── ServerUnavailable
+        │   └── SourceUnsettled
+        └── NeedsPerson                    the job is held until someone looks
+            ├── RequestRefused
+            ├── SeriesRefused
+            ├── GateBlocked       exit 8   an identifying value was found before it could leave
+            └── BadStructureSet
+
+A message may be mailed by cron or pasted into an issue. It names jobs, files that the site wrote
+itself, DICOM keywords and counts; never a value read from a dataset, nor a path in the datastore.
+"""
+
+from typing import ClassVar
+
+
+class DrawcliError(Exception):
+    """Anything drawcli raises on purpose.
+
+    The hint is one imperative sentence: what the reader should do next. The code is a stable word
+    for scripts and for the documentation.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: str = "error"
+    hint: str = ""
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+        if hint is not None:
+            self.hint = hint
+
+
+class UsageError(DrawcliError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class ConfigError(DrawcliError):
+    """Settings, rules or templates cannot be used."""
+
+    exit_code = 3
+    code = "config"
+
+
+class LedgerError(DrawcliError):
+    """The ledger is unreadable."""
+
+    exit_code = 4
+    code = "ledger"
+
+
+class ServerRefused(DrawcliError):
+    """The server refuses our token."""
+
+    exit_code = 5
+    code = "token-refused"
+    hint = "Ask the DRAW administrator for a new token pair and put it into the token file."
+
+
+class OutOfReach(DrawcliError):
+    """The server or the datastore do not answer; nothing is wrong with any job."""
+
+    exit_code = 7
+    code = "out-of-reach"
+
+
+class AnotherRun(DrawcliError):
+    """Another run holds the lock."""
+
+    exit_code = 11
+    code = "another-run"
+
+
+class DiskFull(DrawcliError):
+    """There is not enough disk space for the next package."""
+
+    exit_code = 12
+    code = "disk-full"
+
+
+class JobError(DrawcliError):
+    """One job is touched; the others go on."""
+
+    exit_code = 6
+
+
+class TryLater(JobError):
+    """The job keeps its state and waits its turn."""
+
+    code = "later"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        wait_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.wait_seconds = wait_seconds  # None: the pipeline's back-off decides
+
+
+class ServerUnavailable(TryLater):
+    """The server does not answer, or answers 408, 429 or 5xx."""
+
+    code = "server-unavailable"
+
+
+class SourceUnsettled(TryLater):
+    """A file of the series vanished, grew or changed since the scan."""
+
+    code = "source-changed"
+
+
+class NeedsPerson(JobError):
+    """The job is held until someone looks."""
+
+    code = "held"
+
+
+class RequestRefused(NeedsPerson):
+    """The server understands a request and will not do it."""
+
+    code = "server-refused-job"
+
+
+class SeriesRefused(NeedsPerson):
+    """The series cannot be de-identified safely, so nothing of it is sent."""
+
+    code = "series-refused"
+
+
+class GateBlocked(NeedsPerson):
+    """The finished zip still carries an identifying value; it was not sent."""
+
+    exit_code = 8
+    code = "privacy-gate"
+
+
+class BadStructureSet(NeedsPerson):
+    """The returned RTSTRUCT does not belong to the series it was made for."""
+
+    code = "bad-structure-set"

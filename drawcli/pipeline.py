@@ -1,0 +1,230 @@
+"""The flow as a table, and the one place where a step may fail."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from drawcli.adapters.workdir import Busy
+from drawcli.context import Context
+from drawcli.core.job import FINISHED, Job, State
+from drawcli.errors import (
+    DrawcliError,
+    GateBlocked,
+    NeedsPerson,
+    OutOfReach,
+    ServerUnavailable,
+    TryLater,
+)
+from drawcli.steps.confirm import confirm
+from drawcli.steps.deidentify import deidentify
+from drawcli.steps.fetch import fetch
+from drawcli.steps.match import match, wants_match
+from drawcli.steps.poll import poll
+from drawcli.steps.reidentify import reidentify
+from drawcli.steps.scan import Scanned, scan
+from drawcli.steps.upload import upload
+
+Step = Callable[[Job, Context], Job]
+
+# The step that takes a job on from each state, under the command that runs it.
+COMMANDS: Final[dict[str, dict[State, Step]]] = {
+    "match": {
+        State.FOUND: match,
+        State.UNMATCHED: match,
+        State.AMBIGUOUS: match,
+        State.EXCLUDED: match,
+    },
+    "deidentify": {State.MATCHED: deidentify},
+    "upload": {State.PACKAGED: upload},
+    "poll": {State.UPLOADED: poll, State.DELIVERED: confirm},
+    "fetch": {State.SEGMENTED: fetch},
+    "reidentify": {State.FETCHED: reidentify, State.DELIVERED: confirm},
+}
+# Contours come home first; then new series go out.
+HOMEWARD: Final = ("poll", "fetch", "reidentify")
+OUTWARD: Final = ("match", "deidentify", "upload")
+
+GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
+_LONGEST_WAIT: Final = timedelta(hours=6)
+_WHOLE_SERVER: Final = frozenset({"server-down", "server-busy"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which jobs a command takes."""
+
+    job_id: str | None = None
+    limit: int | None = None
+    until: datetime | None = None  # no job is begun after this
+
+
+@dataclass(slots=True)
+class StepReport:
+    """What one step did."""
+
+    step: str
+    outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
+    held: list[Job] = field(default_factory=list)  # newly
+    blocked: int = 0  # by the privacy gate
+    unreachable: str = ""  # why the server could not be reached
+    scanned: Scanned | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many jobs became what."""
+        return Counter(what for _, what in self.outcomes)
+
+
+def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
+    """Take every due job that a command is for one step on."""
+    if command == "scan":
+        return _run_scan(ctx, chosen)
+    if command == "match":
+        _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
+    report = StepReport(command)
+    for state, step in COMMANDS[command].items():
+        for job in list(due(state, ctx, chosen)):
+            late = chosen.until is not None and ctx.now() >= chosen.until
+            full = chosen.limit is not None and len(report.outcomes) >= chosen.limit
+            if late or full or report.unreachable:
+                return report
+            _take_on(job, step, ctx, report)
+    return report
+
+
+def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
+    """Run the whole cycle: contours home, then new series out. Call it under the run lock."""
+    ctx.check_token()
+    ctx.work.remove_leftovers()
+    for command in (*HOMEWARD, "scan", *OUTWARD):
+        yield run_step(command, ctx, chosen)
+    tidy(ctx)
+
+
+def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
+    """Yield the jobs in a state whose time has come, the longest there first."""
+    now = ctx.now()
+    for job in ctx.ledger.jobs([state]):
+        if chosen.job_id is not None and job.id != chosen.job_id:
+            continue
+        if state in (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED):
+            if wants_match(job, ctx):  # the rules have changed: also what was held for them
+                yield job
+        elif job.is_due(now):
+            yield job
+
+
+def tidy(ctx: Context) -> None:
+    """Remove the work folders of jobs that have been finished for `deliver.keep_days`."""
+    oldest = ctx.now() - timedelta(days=ctx.settings.deliver.keep_days)
+    for job in ctx.ledger.jobs(FINISHED):
+        if job.since < oldest and ctx.work.has_folder(job.id):
+            ctx.work.remove(job.id)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long to wait after `attempts` failures before this one.
+
+    >>> [str(backoff(n)) for n in (0, 1, 2, 12)]
+    ['0:01:00', '0:02:00', '0:04:00', '6:00:00']
+    """
+    return min(timedelta(minutes=2 ** min(attempts, 20)), _LONGEST_WAIT)
+
+
+def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
+    done = scan(ctx, only=chosen.job_id, limit=chosen.limit)
+    report = StepReport("scan", scanned=done)
+    for job in done.jobs:
+        what = "held" if job.held else str(job.state)
+        report.outcomes.append((job.id, what))
+        if job.held:
+            report.held.append(job)
+        _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code)
+    return report
+
+
+def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
+    """Take one job one step on under its lock; write down what became of it."""
+    try:
+        with ctx.work.job_lock(job.id):
+            fresh = ctx.ledger.get(job.id)
+            if fresh is None or fresh.revision != job.revision:
+                return  # another process was quicker
+            after = _attempt(fresh, step, ctx, report)
+            if after != fresh:
+                after = ctx.ledger.commit(after)
+    except Busy:
+        report.outcomes.append((job.id, "busy"))
+        return
+    waiting = after.state is job.state
+    what = "held" if after.held else "waiting" if waiting else str(after.state)
+    report.outcomes.append((job.id, what))
+    if after.held:
+        report.held.append(after)
+    _log.info(
+        "job=%s step=%s from=%s outcome=%s code=%s",
+        *(job.id, step.__name__, job.state, what, after.reason_code),
+    )
+
+
+def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
+    """Try a step; turn a failure into how the job now fares."""
+    try:
+        return step(job, ctx)
+    except TryLater as err:
+        return _failed(job, err, ctx, report)
+    except NeedsPerson as err:
+        report.blocked += isinstance(err, GateBlocked)
+        return _as_stored(job, ctx).held_for(err, at=ctx.now())
+    except DrawcliError:
+        raise  # no job is to blame: the run cannot go on
+    except OSError as err:
+        trouble = TryLater(f"{step.__name__}: {err.strerror or type(err).__name__}", code="io")
+        return _failed(job, trouble, ctx, report)
+    except Exception as err:  # noqa: BLE001 - one patient's bug must not stop the others
+        _log.exception("job=%s step=%s", job.id, step.__name__)
+        bug = NeedsPerson(
+            f"bug: {type(err).__name__} in {step.__name__}",
+            code="bug",
+            hint="Send the log to the developers; it names no patient.",
+        )
+        return _as_stored(job, ctx).held_for(bug, at=ctx.now())
+
+
+def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
+    """Return the job waiting; held, if it has failed too often and the server is not to blame."""
+    stored = _as_stored(job, ctx)
+    blameless = isinstance(err, ServerUnavailable)
+    if blameless:
+        if err.code in _WHOLE_SERVER:
+            report.unreachable = str(err)
+    elif job.attempts + 1 >= GIVE_UP_AFTER:
+        given_up = NeedsPerson(
+            f"gave up after {GIVE_UP_AFTER} tries: {err}", code=err.code, hint=err.hint
+        )
+        return stored.held_for(given_up, at=ctx.now())
+    wait = backoff(job.attempts)
+    if err.wait_seconds is not None:
+        wait = min(timedelta(seconds=err.wait_seconds), _LONGEST_WAIT)
+    return stored.failed(err, at=ctx.now(), until=ctx.now() + wait)
+
+
+def _as_stored(job: Job, ctx: Context) -> Job:
+    """Return the job as the ledger has it: a step may have recorded an attempt before it failed."""
+    stored = ctx.ledger.get(job.id)
+    return stored or job
+
+
+def unreachable(reports: list[StepReport]) -> OutOfReach | None:
+    """Return what to say where the server could not be reached."""
+    why = next((report.unreachable for report in reports if report.unreachable), "")
+    if not why:
+        return None
+    return OutOfReach(
+        f"the server cannot be reached: {why}",
+        hint="Nothing is lost; the jobs wait. Check the network and server.url if it lasts.",
+    )

@@ -1,0 +1,192 @@
+"""Tables, sentences and JSON: the only module that writes to standard output."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.core.job import Job
+from drawcli.errors import DrawcliError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA: Final = 1
+_WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
+
+
+@dataclass(slots=True)
+class Result:
+    """What a command has to say: facts for programs, a picture for people, an exit code."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    show: "Callable[[Console], None] | None" = None  # for people, on standard output
+    errors: list[DrawcliError] = field(default_factory=list)
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How the reader wants it."""
+
+    as_json: bool = False
+    quiet: bool = False
+    color: bool = True
+
+
+def present(command: str, result: Result, style: Style) -> None:
+    """Write a result: one JSON object, or words and tables; trouble goes to standard error."""
+    if style.as_json:
+        _write_json(command, result)
+        return
+    if result.show is not None and not style.quiet:
+        result.show(console(style))
+    for err in result.errors:
+        say_error(err)
+
+
+def say_error(err: DrawcliError) -> None:
+    """Say what went wrong and what to do, on standard error."""
+    for line in str(err).splitlines():
+        sys.stderr.write(f"drawcli: {line}\n")
+    if err.hint:
+        sys.stderr.write(f"  {err.hint}\n")
+
+
+def say(line: str) -> None:
+    """Say something on standard error that is no result."""
+    sys.stderr.write(f"{line}\n")
+
+
+def on_terminal() -> bool:
+    """Tell whether a person reads standard output."""
+    return sys.stdout.isatty()
+
+
+def console(style: Style) -> "Console":
+    """Return where tables are drawn."""
+    from rich.console import Console
+
+    plain = not style.color or bool(os.environ.get("NO_COLOR"))
+    width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
+    return Console(no_color=plain, highlight=False, width=width, emoji=False, markup=False)
+
+
+def spinner(what: str) -> AbstractContextManager[Any]:
+    """Return a sign on standard error that something is going on."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"{what} ...")
+
+
+def jobs_table(jobs: Sequence[Job], now: datetime, who: Mapping[str, str]) -> "Callable[..., None]":
+    """Return how to draw the table of `status`; `who` names patients by job, where asked for."""
+
+    def show(out: "Console") -> None:
+        from rich.table import Table
+
+        if not jobs:
+            out.print("No jobs.")
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        named = ["patient"] if who else []
+        for title in ("job", "state", "for", "template", "modality", "slices", "tries", "next try"):
+            right = title in ("slices", "tries")
+            table.add_column(title, justify="right" if right else "left", no_wrap=True)
+        for title in (*named, "reason"):
+            table.add_column(title, overflow="fold")
+        for job in jobs:
+            cells = [who.get(job.id, "")] if who else []
+            table.add_row(*_cells(job, now), *cells, job.reason or "", style=_colour(job))
+        out.print(table)
+
+    return show
+
+
+def job_facts(job: Job, now: datetime) -> dict[str, Any]:
+    """Return a job as one row of `data.jobs`."""
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "since": job.since.isoformat(),
+        "seconds_in_state": int((now - job.since).total_seconds()),
+        "template": job.template,
+        "rule": job.rule,
+        "modality": job.modality,
+        "slices": job.slices,
+        "attempts": job.attempts,
+        "due_at": job.due_at.isoformat() if job.due_at else None,
+        "held": job.held,
+        "reason_code": job.reason_code,
+        "reason": job.reason,
+        "hint": job.hint,
+    }
+
+
+def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
+    """Return how to write facts, one a line, their names in one column."""
+    rows = [(name, str(value)) for name, value in pairs if value not in (None, "")]
+    width = max((len(name) for name, _ in rows), default=0)
+
+    def show(out: "Console") -> None:
+        for name, value in rows:
+            out.print(f"{name:<{width}}  {value}", soft_wrap=True)
+
+    return show
+
+
+def ago(span: timedelta) -> str:
+    """Return a span of time as people say it.
+
+    >>> [ago(timedelta(seconds=s)) for s in (5, 90, 7300, 200000)]
+    ['5 s', '1 min', '2 h', '2 d']
+    """
+    seconds = int(span.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
+
+
+def _cells(job: Job, now: datetime) -> tuple[str, ...]:
+    state = f"{job.state}, held" if job.held else str(job.state)
+    due = (
+        "" if job.due_at is None else "now" if job.due_at <= now else f"in {ago(job.due_at - now)}"
+    )
+    numbers = (str(job.slices or ""), str(job.attempts or ""))
+    return (
+        job.id,
+        state,
+        ago(now - job.since),
+        job.template or "",
+        job.modality or "",
+        *numbers,
+        due,
+    )
+
+
+def _colour(job: Job) -> str:
+    if job.held:
+        return "red"
+    return {"done": "dim", "cancelled": "dim", "delivered": "green"}.get(str(job.state), "")
+
+
+def _write_json(command: str, result: Result) -> None:
+    status = "success" if not result.errors and not result.exit_code else "partial"
+    if result.errors and result.exit_code in (1, 2, 3, 4, 5, 11, 12, 130):
+        status = "error"
+    envelope = {
+        "schema": SCHEMA,
+        "command": command,
+        "status": status,
+        "data": result.data,
+        "errors": [
+            {"code": err.code, "message": str(err), "hint": err.hint or None}
+            for err in result.errors
+        ],
+    }
+    sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")

@@ -1,0 +1,13 @@
+"""DELIVERED -> DONE: tell the server that the RTSTRUCT is safe; it then deletes its copy.
+
+Safe to repeat: a server that has already deleted it answers 404, and that is success.
+"""
+
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+
+
+def confirm(job: Job, ctx: Context) -> Job:
+    """Confirm a delivered job."""
+    ctx.server.confirm(job.task_id or "", at=ctx.now())
+    return job.to(State.DONE, at=ctx.now())

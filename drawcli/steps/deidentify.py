@@ -1,0 +1,121 @@
+"""MATCHED -> PACKAGED: build the zip that leaves the hospital, and prove that it may.
+
+Safe to repeat: the same key and sources give the same bytes. The crosswalk is durable before the
+zip has its name, and the ledger says so last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from drawcli.adapters.datastore import closed, open_slice, pixel_end
+from drawcli.adapters.gate import findings
+from drawcli.adapters.package import Member, pieces_of, write_package
+from drawcli.adapters.workdir import PACKAGE, TEMPLATE
+from drawcli.context import Context
+from drawcli.core import tags
+from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
+from drawcli.core.deidentify import Replacements, deidentified
+from drawcli.core.dicom import Header, NotDicom
+from drawcli.core.job import Job, State
+from drawcli.core.series import Readiness, slice_kind, slice_of
+from drawcli.core.templates import server_file
+from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
+from drawcli.files import fsync_folder
+
+CANDIDATE: Final = "candidate.zip"  # until the gate has read it
+
+
+def deidentify(job: Job, ctx: Context) -> Job:
+    """De-identify a series into its package; let the gate read it; keep the way back."""
+    crosswalk, template = ctx.crosswalk(job), _server_template(job, ctx)
+    ctx.work.check_space(sum(file.size for file in crosswalk.files))
+    replacements, header = _beginning(crosswalk, ctx)
+    folder = ctx.work.folder(job.id)
+    candidate = folder / CANDIDATE
+    try:
+        package = write_package(candidate, _members(crosswalk, replacements, template))
+        _let_gate_read(candidate, crosswalk, ctx)
+    except BaseException:
+        candidate.unlink(missing_ok=True)
+        raise
+    ctx.work.write(job.id, TEMPLATE, template)
+    sealed = replace(
+        crosswalk,
+        uids=replacements.uids,
+        dates={moved: day for moved, day in replacements.dates.items() if moved},
+        pseudonym=f"DEID-{replacements.pseudonym}",
+        identity=identity_of(header),
+        character_set=header.raw(tags.SpecificCharacterSet) or b"",
+    )
+    ctx.seal(job.id, sealed)
+    candidate.replace(folder / PACKAGE)
+    fsync_folder(folder)
+    return job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
+
+
+def _let_gate_read(candidate: Path, crosswalk: Crosswalk, ctx: Context) -> None:
+    """Raise GateBlocked where anything of the patient is in the package."""
+    paths = [file.path for file in crosswalk.files]
+    found = findings(candidate, paths, form=ctx.package_name(crosswalk))
+    if found:
+        what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
+        raise GateBlocked(
+            f"the package still says something of the patient: {what}",
+            hint="Nothing was sent. Have the data protection officer look; then cancel or retry.",
+        )
+
+
+def _server_template(job: Job, ctx: Context) -> bytes:
+    template = ctx.rulebook.templates.get(job.template or "")
+    if template is None or job.template is None:
+        raise NeedsPerson(
+            f"template {job.template} is not in templates.yaml any more",
+            code="template-gone",
+            hint=f"Put it back, or run 'drawcli assign {job.id} TEMPLATE'.",
+        )
+    return server_file(job.template, template)
+
+
+def _beginning(crosswalk: Crosswalk, ctx: Context) -> tuple[Replacements, Header]:
+    """Read the first slice: whose series it is, and what stands in for that patient."""
+    stream, header = open_slice(crosswalk.files[0].path)
+    stream.close()
+    fixed = ctx.settings.deidentify.dates == "fixed"
+    keep = frozenset(ctx.settings.deidentify.keep_descriptors)
+    replacements = Replacements.of(header, ctx.stand_ins, fixed_dates=fixed, descriptors=keep)
+    return replacements, header
+
+
+def _members(crosswalk: Crosswalk, replacements: Replacements, template: bytes) -> Iterator[Member]:
+    """Yield the slices in the order of their stand-ins, then the template."""
+    named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
+    for stand_in, file in named:
+        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements)
+    yield TEMPLATE, (template,)
+
+
+def _slice(file: SourceFile, crosswalk: Crosswalk, replacements: Replacements) -> Iterator[bytes]:
+    """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
+    stream, header = open_slice(file.path)
+    with closed(stream):
+        _check_unchanged(file, header, crosswalk)
+        end = pixel_end(stream, header)
+        try:
+            yield deidentified(header, replacements)
+        except NotDicom as err:
+            raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
+        assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
+        yield from pieces_of(stream, header.pixels.value, end)
+
+
+def _check_unchanged(file: SourceFile, header: Header, crosswalk: Crosswalk) -> None:
+    """Refuse a file that is no longer the slice that the scan saw."""
+    now = slice_of(header, path=file.path, size=file.size, mtime_ns=file.mtime_ns)
+    seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
+    if (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) != seen:
+        raise SourceUnsettled("a file of the series is not the one that the scan saw")
+    kind = slice_kind(now)
+    if kind.readiness is not Readiness.READY:
+        raise SeriesRefused(kind.text, code=kind.code)

@@ -1,0 +1,75 @@
+"""FOUND -> MATCHED, or UNMATCHED, AMBIGUOUS, EXCLUDED: let the rules choose the template.
+
+Safe to repeat: the same header and rules give the same choice. Jobs that no rule took are tried
+again when rules.yaml or templates.yaml has changed.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from drawcli.adapters.datastore import shared_elements
+from drawcli.adapters.workdir import EXPLANATION
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.core.rules import Choice, Decision, Rule, decide
+from drawcli.errors import NeedsPerson
+
+
+def match(job: Job, ctx: Context) -> Job:
+    """Choose the template of a series; keep why."""
+    decision = decision_for(job, ctx)
+    facts: dict[str, Any] = {
+        "rules_digest": ctx.rulebook.digest,
+        "rules_commit": ctx.rulebook.commit,
+    }
+    ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
+    if decision.choice is Choice.MATCHED:
+        first, *others = decision.fired
+        for rule in others:
+            _add_sibling(job, rule, facts, ctx)
+        return _matched(job, first, facts, ctx)
+    after = job.to(State(decision.choice.value), at=ctx.now(), **facts)
+    if decision.choice is Choice.AMBIGUOUS:
+        err = NeedsPerson(
+            decision.sentence,
+            code="ambiguous",
+            hint=f"Make the rules exclude each other, or run 'drawcli assign {job.id} TEMPLATE'.",
+        )
+        return after.held_for(err, at=ctx.now())
+    return after.postponed(None, code=str(decision.choice), reason=decision.sentence)
+
+
+def decision_for(job: Job, ctx: Context) -> Decision:
+    """Return what the rules say of a series; write nothing."""
+    paths = [file.path for file in ctx.crosswalk(job).files]
+    header = shared_elements(paths)
+    return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
+
+
+def explanation_of(decision: Decision) -> dict[str, Any]:
+    """Return why, as JSON can hold it; without any value of the series."""
+    return {
+        "choice": str(decision.choice),
+        "sentence": decision.sentence,
+        "rules": {name: tree.as_plain() for name, tree in decision.explanation.items()},
+    }
+
+
+def wants_match(job: Job, ctx: Context) -> bool:
+    """Tell whether the rules have something new to say of a job that they left."""
+    return job.state is State.FOUND or job.rules_digest != ctx.rulebook.digest
+
+
+def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
+    return job.to(State.MATCHED, at=ctx.now(), template=rule.template, rule=rule.name, **facts)
+
+
+def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> None:
+    """Make a job of its own for a further template of the same series, once."""
+    jobs = ctx.ledger.of_series(job.series_key)
+    if any(other.template == rule.template for other in jobs):
+        return
+    sibling_id = f"{job.series_key}-{jobs[-1].number + 1}"
+    ctx.seal(sibling_id, ctx.crosswalk(job))
+    sibling = replace(job.freed(), id=sibling_id, events=(), revision=0)
+    ctx.ledger.add(_matched(sibling, rule, facts, ctx))

@@ -1,0 +1,61 @@
+"""UPLOADED -> SEGMENTED: ask the server how the task fares.
+
+Safe to repeat: asking changes nothing. A task that the server has lost goes up again, the same
+bytes, a bounded number of times.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.core.task import TaskState
+from drawcli.errors import NeedsPerson, TryLater
+
+LOST_AFTER: Final = 4  # times that the server did not know the task, minutes apart
+_SOONEST: Final = timedelta(seconds=2)
+_LATEST: Final = timedelta(minutes=10)
+
+
+def poll(job: Job, ctx: Context) -> Job:
+    """Ask for the status of a job's task; move on, wait, or hold."""
+    status = ctx.server.status(job.task_id or "")
+    match status.state:
+        case TaskState.READY | TaskState.DELIVERED:
+            return job.to(State.SEGMENTED, at=ctx.now())
+        case TaskState.FAILED:
+            raise NeedsPerson(
+                f"the server could not segment the series: {status.error or status.word}",
+                code="segmentation-failed",
+                hint=f"'drawcli retry {job.id}' sends it again.",
+            )
+        case TaskState.UNKNOWN:
+            if job.attempts + 1 >= LOST_AFTER:
+                return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None)
+            raise TryLater("the server does not know the task", code="task-unknown")
+        case _:
+            return _waiting(job, status.word, ctx)
+
+
+def next_look(uploaded_at: datetime, now: datetime) -> datetime:
+    """Return when to ask again: soon at first, then after a quarter of the time waited so far.
+
+    >>> start = datetime(2026, 3, 14, 12)
+    >>> [str(next_look(start, start + timedelta(minutes=m)) - start) for m in (0, 4, 60)]
+    ['0:00:02', '0:05:00', '1:10:00']
+    """
+    return now + max(_SOONEST, min((now - uploaded_at) / 4, _LATEST))
+
+
+def _waiting(job: Job, word: str, ctx: Context) -> Job:
+    now = ctx.now()
+    since = job.uploaded_at or job.since
+    hours = ctx.settings.server.deadline_hours
+    if now - since > timedelta(hours=hours):
+        raise NeedsPerson(
+            f"no result {hours:g} hours after the upload; the server says {word or 'nothing'}",
+            code="deadline",
+            hint=f"'drawcli release {job.id}' goes on asking; 'drawcli retry' sends it again.",
+        )
+    reason = f"the server says {word or 'nothing'}"
+    return job.postponed(next_look(since, now), code="processing", reason=reason)

@@ -1,0 +1,68 @@
+"""FETCHED -> DELIVERED: give the RTSTRUCT its patient back and put it where it belongs.
+
+Safe to repeat: the same file under the same name, and a file that is already there is left alone.
+Nothing is confirmed to the server before the delivered file is durable.
+"""
+
+from pathlib import Path
+
+from drawcli.adapters.delivery import deliver, file_name
+from drawcli.adapters.workdir import RECEIVED
+from drawcli.context import Context
+from drawcli.core import tags
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.job import Job, State
+from drawcli.core.structure_set import facts_of, reidentified
+from drawcli.errors import BadStructureSet
+from drawcli.files import sha256_of
+
+
+def reidentify(job: Job, ctx: Context) -> Job:
+    """Restore identity and references of a job's RTSTRUCT, and deliver it."""
+    received = ctx.work.file(job.id, RECEIVED)
+    if not received.exists() or sha256_of(received) != job.received_sha256:
+        return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
+    crosswalk = ctx.crosswalk(job)
+    data = restored(job, received.read_bytes(), crosswalk, ctx)
+    folder, name = destination(job, crosswalk, ctx)
+    sha256 = deliver(folder, name, data, job.id)
+    return job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
+
+
+def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Path, str]:
+    """Return the folder and the name of the delivered file; both may name the patient."""
+    folder = ctx.settings.deliver.folder
+    beside = Path(crosswalk.files[0].path).parent
+    name = file_name(crosswalk.patient_id, job.template or "", job.id)
+    return (beside if folder == "beside" else Path(folder)), name
+
+
+def restored(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> bytes:
+    """Return the delivered file; raise BadStructureSet where it would not be right."""
+    header = _header(data)
+    own = {
+        header.text(tags.SOPInstanceUID): ctx.stand_ins.own_uid("rtstruct", job.id),
+        header.text(tags.SeriesInstanceUID): ctx.stand_ins.own_uid("rtstruct-series", job.id),
+    }
+    whole = reidentified(header, crosswalk, own)
+    _check(_header(whole), crosswalk, set(own.values()))
+    return whole
+
+
+def _check(header: Header, crosswalk: Crosswalk, own: set[str]) -> None:
+    """Read the finished file once more: every reference resolves, the patient is that patient."""
+    facts = facts_of(header)
+    if facts.uids - set(crosswalk.uids.values()) - own:
+        raise BadStructureSet("a reference does not resolve", code="foreign-reference")
+    if facts.referenced_series != {crosswalk.series_uid} or facts.study_uid != crosswalk.study_uid:
+        raise BadStructureSet("the series or study is another", code="foreign-series")
+    if facts.patient_id != crosswalk.patient_id:
+        raise BadStructureSet("the patient is another", code="foreign-patient")
+
+
+def _header(data: bytes) -> Header:
+    try:
+        return read_header(data, complete=True)
+    except (NotDicom, Incomplete):
+        raise BadStructureSet("the RTSTRUCT cannot be read", code="not-dicom") from None

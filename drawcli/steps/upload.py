@@ -1,0 +1,35 @@
+"""PACKAGED -> UPLOADED: send the zip, keep the server's task id.
+
+The one step that cannot be repeated without trace: if the answer to a POST is lost, the client
+cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
+bytes go up again, and the number of blind tries is bounded.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from drawcli.adapters.workdir import PACKAGE
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.errors import NeedsPerson
+from drawcli.files import sha256_of
+
+MOST_POSTS: Final = 5
+
+
+def upload(job: Job, ctx: Context) -> Job:
+    """Send the package of a job to the DRAW server."""
+    package = ctx.work.file(job.id, PACKAGE)
+    if not package.exists() or sha256_of(package) != job.zip_sha256:
+        return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
+    if job.posts >= MOST_POSTS:
+        raise NeedsPerson(
+            f"{job.posts} uploads were begun and none was answered",
+            code="uploads-unanswered",
+            hint="Ask the server's administrator what arrived; 'drawcli retry' sends it again.",
+        )
+    ctx.check_uploads_welcome()
+    recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))
+    name = ctx.package_name(ctx.crosswalk(job))
+    task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
+    return recorded.to(State.UPLOADED, at=ctx.now(), task_id=task_id, uploaded_at=ctx.now())
