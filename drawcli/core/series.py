@@ -152,7 +152,7 @@ def assess(slices: Sequence[Slice], demands: Demands, *, now_ns: int) -> Verdict
     if len(scans) < demands.min_slices and worst is None:
         return _ignored("few-slices", "fewer slices than scan.min_slices")
     quiet = (now_ns - max(one.mtime_ns for one in slices)) / 1e9
-    if quiet < demands.quiet_seconds:
+    if 0 < demands.quiet_seconds > quiet:  # 0 switches it off, also if the clocks differ
         return _waiting("arriving", "still arriving: a file changed less than quiet_minutes ago")
     return worst or _mixed(scans) or _geometry(scans) or Verdict(Readiness.READY)
 

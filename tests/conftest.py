@@ -1,0 +1,143 @@
+"""A small site on disk, a stopped clock, and a DRAW server in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.server import DrawServer
+from drawcli.adapters.sitekey import make_site_key, read_site_key
+from drawcli.adapters.tokens import TokenFile
+from drawcli.adapters.workdir import WorkDir
+from drawcli.config import Settings, load_settings
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.core.pseudonym import StandIns
+from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.phantom import write_planning_ct
+from tests.fake_draw import FakeDraw
+
+NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
+SLICES = 6
+PELVIS, HEAD_NECK, THORAX = (
+    next(person for person in PEOPLE if person.site == site)
+    for site in ("pelvis", "head-neck", "thorax")
+)
+
+
+@dataclass
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    at: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@dataclass
+class Site:
+    """A site folder as `drawcli init` makes it, with a datastore of its own."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "drawcli.yaml"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def settings(self) -> Settings:
+        return load_settings(self.config, self.env)
+
+    def add_line(self, line: str) -> None:
+        """Append to drawcli.yaml."""
+        with self.config.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def draw() -> FakeDraw:
+    return FakeDraw()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with an empty datastore; its server is nowhere."""
+    made = Site(tmp_path / "site")
+    made.store.mkdir(parents=True)
+    root = Path(__file__).parents[1]
+    for name in ("rules.yaml", "templates.yaml"):
+        (made.folder / name).write_bytes((root / name).read_bytes())
+    made.config.write_text(
+        "datastore: store\nstate_dir: state\n"
+        "scan: {quiet_minutes: 0}\n"
+        "server: {url: 'http://127.0.0.1:9', client_id: ward-7}\n",
+        encoding="utf-8",
+    )
+    token = made.folder / "token.json"
+    token.write_text('{"access_token": "access-1", "refresh_token": "refresh-1"}')
+    token.chmod(0o600)
+    make_site_key(made.state)
+    return made
+
+
+@pytest.fixture
+def pelvis(site: Site) -> list[Path]:
+    """Put a small planning CT into the datastore that the example rules take."""
+    return write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
+
+
+@pytest.fixture
+def ctx(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
+    """Open the site with the server in memory and the clock stopped."""
+    settings = site.settings()
+    tokens = TokenFile(settings.server.token_file)
+    client = httpx.Client(transport=httpx.MockTransport(draw))
+    with Ledger(site.state / "ledger.json") as ledger, client:
+
+        def open_server() -> DrawServer:
+            server = DrawServer(client, settings.server, tokens, clock.now)
+            server.pause = lambda _seconds: None
+            return server
+
+        yield Context(
+            settings=settings,
+            ledger=ledger,
+            work=WorkDir(site.state),
+            stand_ins=StandIns(read_site_key(site.state)),
+            open_server=open_server,
+            tokens=tokens,
+            now=clock.now,
+        )
+
+
+@pytest.fixture
+def in_state(ctx: Context) -> Callable[..., Job]:
+    """Put a bare job into the ledger, in any state."""
+
+    def make(state: State, job_id: str = "0123456789ab-1", **facts: object) -> Job:
+        job = Job(id=job_id, state=state, since=NOON, **facts)  # type: ignore[arg-type] # any fact
+        ctx.ledger.add(job)
+        return job
+
+    return make
