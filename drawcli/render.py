@@ -139,6 +139,30 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     return show
 
 
+def three_columns(
+    titles: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]
+) -> "Callable[[Console], None]":
+    """Return how to draw a comparison."""
+
+    def show(out: "Console") -> None:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in titles:
+            table.add_column(title, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        out.print(table)
+
+    return show
+
+
+def teller(style: Style) -> "Callable[[str], None]":
+    """Return how to write one line after another while something goes on."""
+    out = console(style)
+    return lambda line: out.print(line, soft_wrap=True)
+
+
 def ago(span: timedelta) -> str:
     """Return a span of time as people say it.
 

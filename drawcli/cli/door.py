@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from drawcli.context import Context
 
 INTERRUPTED: Final = 130
-BUG: Final = 1
 _log = logging.getLogger(__name__)
 
 ConfigOption = Annotated[
@@ -125,7 +124,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
     The common options are added to its own, so that they may stand on either side of its name.
     """
 
-    def register(function: Callable[..., Result]) -> Callable[..., Result]:
+    def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
         own = list(inspect.signature(function).parameters.values())[1:]
         context = inspect.Parameter(
             "typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
@@ -156,29 +155,33 @@ def common_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def _run(function: Callable[..., Result], door: Door, given: dict[str, Any]) -> None:
+def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:
     """Run a command and leave with its code; nothing but its own words gets out."""
     if door.common.verbose:
         logs.to_stderr(door.common.verbose)
     try:
         result = function(door, **given)
-    except DrawcliError as err:
-        if door.common.debug:
-            raise
-        result = Result(errors=[err], exit_code=err.exit_code)
     except KeyboardInterrupt:
         if not door.common.as_json:
             render.say("drawcli: interrupted; nothing is lost")
         result = Result(exit_code=INTERRUPTED)
-    except Exception as err:  # the words of a stranger's error may quote a value from a dataset
+    except Exception as err:
         if door.common.debug:
             raise
-        _log.exception("command=%s", door.command)
-        bug = DrawcliError(
+        result = _failure(err, door)
+    if result is None:  # the command has said everything itself
+        return
+    render.present(door.command, result, door.style)
+    raise typer.Exit(result.exit_code)
+
+
+def _failure(err: Exception, door: Door) -> Result:
+    """Return what to say of an error; a stranger's words may quote a value from a dataset."""
+    if not isinstance(err, DrawcliError):
+        _log.error("command=%s", door.command, exc_info=err)
+        err = DrawcliError(
             f"bug: {type(err).__name__} at {logs.origin(err)}",
             code="bug",
             hint="Please report this line; it names no patient. --debug shows more.",
         )
-        result = Result(errors=[bug], exit_code=BUG)
-    render.present(door.command, result, door.style)
-    raise typer.Exit(result.exit_code)
+    return Result(errors=[err], exit_code=err.exit_code)

@@ -1,8 +1,124 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, command
+from drawcli.errors import ConfigError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from drawcli.demo import Demo
+
+_MISSING = "Install them: pip install 'drawcli[web]'"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    _ = app
+    command(app, "sandbox")(sandbox)
+    command(app, "demo")(demo)
+
+
+def sandbox(
+    door: Door,
+    folder: Annotated[
+        Path, typer.Option("--dir", help="Where it keeps its tasks.", metavar="DIR")
+    ] = Path("drawcli-sandbox"),
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0)] = 8042,
+    delay: Annotated[
+        float, typer.Option("--delay", help="Seconds that a segmentation takes longer.", min=0)
+    ] = 0.0,
+    short_coordinates: Annotated[
+        bool,
+        typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
+    ] = False,
+) -> None:
+    """Run a DRAW server on this machine, for demonstration and training only."""
+    try:
+        from drawcli.sandbox.options import Options
+        from drawcli.sandbox.server import serve
+    except ImportError as err:
+        raise ConfigError(
+            f"the sandbox needs {err.name}, which is missing", hint=_MISSING
+        ) from None
+
+    options = Options(work_seconds=delay, long_coordinates=not short_coordinates)
+
+    def tell(running: Any) -> None:
+        data = {
+            "url": running.url,
+            "token_file": str(running.token_file),
+            "folder": str(folder),
+        }
+        facts = [
+            ("url", running.url),
+            ("token file", running.token_file),
+            ("tasks", folder / "tasks"),
+            ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
+        ]
+        render.present("sandbox", Result(data=data, show=render.lines(facts)), door.style)
+
+    serve(folder, port=port, options=options, ready=tell)
+
+
+def demo(
+    door: Door,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Leave everything there.", metavar="DIR")
+    ] = None,
+    slices: Annotated[int, typer.Option("--slices", help="Of each scan.", min=4)] = 120,
+    size: Annotated[int, typer.Option("--size", help="Rows and columns.", min=32)] = 512,
+) -> Result:
+    """Run the whole cycle on phantom scans and a sandbox, and show what happened."""
+    try:
+        from drawcli.demo import run_demo
+
+        quiet = door.common.as_json or door.common.quiet
+        tell = render.teller(door.style) if not quiet else lambda _line: None
+        done = run_demo(keep, tell, slices=slices, size=size)
+    except ImportError as err:
+        raise ConfigError(f"the demo needs {err.name}, which is missing", hint=_MISSING) from None
+    data = {
+        "folder": str(done.folder) if keep else None,
+        "runs": done.runs,
+        "seconds": round(done.seconds, 1),
+        "last_run_silent": done.last_run_silent,
+        "structure_sets": [
+            {
+                "path": str(one.path),
+                "structures": list(one.structures),
+                "references": one.references,
+                "dangling": one.dangling,
+            }
+            for one in done.delivered
+        ],
+    }
+    broken = any(one.dangling for one in done.delivered) or not done.last_run_silent
+    return Result(data=data, show=_story(done, keep), exit_code=1 if broken else 0)
+
+
+def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
+    def show(out: "Console") -> None:
+        out.print("\n5. What left the building: one slice before and after.\n")
+        render.three_columns(("element", "in the hospital", "as it was sent"), done.before_after)(
+            out
+        )
+        out.print("\n6. The structure sets are home, beside their series.\n")
+        for one in done.delivered:
+            resolved = one.references - one.dangling
+            out.print(f"   {one.path}", soft_wrap=True)
+            out.print(f"      {one.patient}: {', '.join(one.structures)}", soft_wrap=True)
+            out.print(f"      {resolved} of {one.references} references resolve to their series")
+        silent = "nothing" if done.last_run_silent else "SOMETHING, AND SHOULD NOT"
+        out.print(f"\n   One more run-once printed {silent}.")
+        where = f"Everything is left in {done.folder}." if keep else "--keep DIR leaves everything."
+        out.print(f"\nDone in {done.seconds:.0f} s. {where}", soft_wrap=True)
+
+    return show

@@ -1,0 +1,53 @@
+# make demo   the whole cycle on this machine, with phantom scans and a sandbox server
+# make test   everything that a change must pass
+#
+# Both make their own virtual environment in .venv; PYTHON=... chooses the interpreter.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+CANDIDATES := python3.13 python3.12 python3.11 python3 python
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: demo test format clean
+
+demo: $(VENV)/.ready-demo
+	$(BIN)/drawcli demo $(DEMO)
+
+test: $(VENV)/.ready-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST)
+
+format: $(VENV)/.ready-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+
+$(VENV)/.ready-test: pyproject.toml | $(VENV)/.made
+	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-demo: pyproject.toml | $(VENV)/.made
+	$(PIP) install --editable '.[web]'
+	@touch $@
+
+$(VENV)/.made:
+	@python='$(PYTHON)'; \
+	for name in $(CANDIDATES); do \
+	  if [ -z "$$python" ] && $$name -c '$(RECENT)' 2>/dev/null; then python=$$name; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'drawcli needs Python 3.11 or newer. Debian, Ubuntu: apt install python3 python3-venv;' \
+	    'macOS: brew install python. Or name one: make PYTHON=/path/to/python3 ...' >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+	  echo "$$python lacks venv. Debian, Ubuntu: apt install python3-venv." >&2; exit 1; \
+	fi; \
+	$$python -m venv $(VENV)
+	@touch $@
