@@ -1,7 +1,6 @@
 """The door of every command: common options in, one result out, errors as words and exit codes."""
 
 import inspect
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import logs, render
+from drawcli import render
 from drawcli.errors import DrawcliError
 from drawcli.render import Result, Style
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from drawcli.context import Context
 
 INTERRUPTED: Final = 130
-_log = logging.getLogger(__name__)
 
 ConfigOption = Annotated[
     Path | None,
@@ -107,6 +105,8 @@ class Door:
 
         with open_context(self.settings()) as ctx:
             if not dry_run:
+                from drawcli import logs
+
                 logs.to_file(ctx.settings.state_dir)
             yield ctx
 
@@ -158,6 +158,8 @@ def common_parameters() -> list[inspect.Parameter]:
 def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:
     """Run a command and leave with its code; nothing but its own words gets out."""
     if door.common.verbose:
+        from drawcli import logs
+
         logs.to_stderr(door.common.verbose)
     try:
         result = function(door, **given)
@@ -178,7 +180,11 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
 def _failure(err: Exception, door: Door) -> Result:
     """Return what to say of an error; a stranger's words may quote a value from a dataset."""
     if not isinstance(err, DrawcliError):
-        _log.error("command=%s", door.command, exc_info=err)
+        import logging
+
+        from drawcli import logs
+
+        logging.getLogger(__name__).error("command=%s", door.command, exc_info=err)
         err = DrawcliError(
             f"bug: {type(err).__name__} at {logs.origin(err)}",
             code="bug",

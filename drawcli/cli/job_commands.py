@@ -40,7 +40,7 @@ def status(
     ] = None,
     identify: IdentifyOption = False,
 ) -> Result:
-    """List the jobs: where each is, for how long, and what it waits for."""
+    """List the jobs, and what each waits for."""
     from drawcli.core.job import State
 
     door.check_identify(identify=identify)
@@ -63,7 +63,7 @@ def show(
     job: JobArgument,
     identify: IdentifyOption = False,
 ) -> Result:
-    """Tell everything about one job: its facts, its history, why it got its template."""
+    """Tell everything about one job."""
     from drawcli.actions import find_job
     from drawcli.adapters.workdir import EXPLANATION, REPORT
 
@@ -115,7 +115,7 @@ def retry(
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Make waiting jobs due now; take held ones up again from the step that failed."""
+    """Try jobs again now, from the step that failed."""
     from drawcli import actions
     from drawcli.core.job import FINISHED
 

@@ -1,5 +1,6 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,7 @@ def sandbox(
         typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
     ] = False,
 ) -> None:
-    """Run a DRAW server on this machine, for demonstration and training only."""
+    """Run a DRAW server here, for training only."""
     try:
         from drawcli.sandbox.options import Options
         from drawcli.sandbox.server import serve
@@ -65,7 +66,8 @@ def sandbox(
         ]
         render.present("sandbox", Result(data=data, show=render.lines(facts)), door.style)
 
-    serve(folder, port=port, options=options, ready=tell)
+    with suppress(KeyboardInterrupt):  # how it is meant to end
+        serve(folder, port=port, options=options, ready=tell)
 
 
 def demo(
@@ -76,7 +78,7 @@ def demo(
     slices: Annotated[int, typer.Option("--slices", help="Of each scan.", min=4)] = 120,
     size: Annotated[int, typer.Option("--size", help="Rows and columns.", min=32)] = 512,
 ) -> Result:
-    """Run the whole cycle on phantom scans and a sandbox, and show what happened."""
+    """Show the whole cycle with phantom scans."""
     try:
         from drawcli.demo import run_demo
 

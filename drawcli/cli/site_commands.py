@@ -1,9 +1,6 @@
 """init: the files of a new site."""
 
-import shlex
-import shutil
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -36,7 +33,7 @@ def init(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Make drawcli.yaml, rules.yaml, templates.yaml and the site key; never overwrite one."""
+    """Make the files of a new site; never overwrite one."""
     made: list[str] = []
     kept: list[str] = []
     for name in SITE_FILES:
@@ -68,12 +65,17 @@ def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
 
 def cron_line(config: Path) -> str:
     """Return the line for `crontab -e` that runs the site every ten minutes."""
+    import shlex
+    import shutil
+
     program = shutil.which("drawcli") or f"{sys.executable} -m drawcli"
     quoted = program if " -m " in program else shlex.quote(program)
     return f"*/10 * * * * {quoted} run-once --config {shlex.quote(str(config))}"
 
 
 def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
+    from importlib import resources
+
     text = (resources.files("drawcli") / "site" / name).read_text(encoding="utf-8")
     if datastore is not None:
         text = text.replace("datastore: /mnt/dicom", f"datastore: {_quoted(datastore.absolute())}")

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,3 +50,22 @@ def drawcli(site: Site) -> Run:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+def at_sandbox(site: Site, url: str, token_file: Path) -> None:
+    """Point the site to a server that answers."""
+    text = site.config.read_text().replace("http://127.0.0.1:9", url)
+    site.config.write_text(text)
+    (site.folder / "token.json").write_bytes(token_file.read_bytes())
+
+
+def poll_until(drawcli: Run, state: str) -> None:
+    """Ask the server, as a physicist would, until every job has come to a state."""
+    for _ in range(60):
+        drawcli("retry", "--all")
+        drawcli("poll")
+        jobs = drawcli("status", "--json").answer["data"]["jobs"]
+        if all(job["state"] == state for job in jobs):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"the jobs did not come to {state}: {jobs}")

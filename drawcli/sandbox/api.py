@@ -1,0 +1,235 @@
+"""The endpoints of a DRAW server, each a short function."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from json import JSONDecodeError
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from drawcli.sandbox import NOTICE
+from drawcli.sandbox.accounts import Accounts, TokenPair
+from drawcli.sandbox.catalogue import as_json
+from drawcli.sandbox.options import Options
+from drawcli.sandbox.page import page
+from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks, WrongChecksum
+from drawcli.sandbox.worker import Worker
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_ONLY_THIS_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the endpoints work with."""
+
+    accounts: Accounts
+    tasks: Tasks
+    worker: Worker
+    options: Options
+
+
+async def home(request: Request) -> Response:
+    """Show a person what this is, and the tasks."""
+    headers = _NO_STORE | {"Content-Security-Policy": _ONLY_THIS_PAGE}
+    return HTMLResponse(page(_parts(request).tasks.all()), headers=headers)
+
+
+async def health(request: Request) -> Response:
+    """Say that uploads are welcome; anybody may ask."""
+    waiting = sum(
+        task.status in (Status.PENDING, Status.PROCESSING) for task in _parts(request).tasks.all()
+    )
+    return _json({"status": "healthy", "details": {"queue": waiting}})
+
+
+async def models(request: Request) -> Response:
+    """List the models; the answer is a list, so the notice is in each entry."""
+    if _parts(request).options.models_need_token:
+        _client(request)
+    return JSONResponse(as_json())
+
+
+async def upload(request: Request) -> Response:
+    """Take a zip; the parts of the form are on disk, not in memory, while it comes in."""
+    client = _client(request)
+    parts = _parts(request)
+    key = request.headers.get("Idempotency-Key") if parts.options.honour_idempotency_key else None
+    async with request.form(max_files=1, max_fields=8) as form:
+        file, checksum = form.get("file"), form.get("checksum")
+        if not isinstance(file, UploadFile) or not isinstance(checksum, str):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the form needs a file and its checksum")
+        name = file.filename or ""
+        if not name.endswith(".zip"):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the name of the file does not end .zip")
+        if key and (known := parts.tasks.by_key(key)):
+            return _accepted(known, parts.options)
+        arrival = Arrival(
+            zip_name=name,
+            checksum=checksum,
+            client_id=str(form.get("client_id") or client),
+            idempotency_key=key,
+        )
+        try:
+            task = await run_in_threadpool(parts.tasks.accept, file.file, arrival)
+        except WrongChecksum:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "checksum mismatch") from None
+    parts.worker.take(task)
+    return _accepted(task, parts.options)
+
+
+async def status(request: Request) -> Response:
+    """Say where a task stands."""
+    _client(request)
+    task = _task(request)
+    answer = {"task_id": task.task_id, "status": task.status.value}
+    return _json(answer | ({"error": task.error} if task.error else {}))
+
+
+async def download(request: Request) -> Response:
+    """Send the RTSTRUCT; as long as there is none (or no more), 404."""
+    _client(request)
+    task = _task(request)
+    if task.status is not Status.COMPLETED:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"no RTSTRUCT here: {task.status}")
+    content = await run_in_threadpool(_parts(request).tasks.rtstruct(task.task_id).read_bytes)
+    headers = {
+        "X-File-Checksum": str(task.rtstruct_sha256),
+        "Content-Disposition": f'attachment; filename="SANDBOX_RTSTRUCT_{task.task_id}.dcm"',
+    }
+    return Response(content, media_type="application/dicom", headers=_NO_STORE | headers)
+
+
+async def confirm(request: Request) -> Response:
+    """Believe the client that it has its file, and delete ours; a second time there is none."""
+    _client(request)
+    task = _task(request)
+    body = await _body(request)
+    if body.get("task_id") != task.task_id or body.get("status") != "received":
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "not a confirmation of this task")
+    try:
+        datetime.fromisoformat(str(body.get("timestamp")))
+    except ValueError:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "timestamp: not ISO 8601") from None
+    if task.status is Status.CONFIRMED:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "confirmed before, the files are gone")
+    if task.status is not Status.COMPLETED:
+        raise HTTPException(HTTPStatus.CONFLICT, f"there is nothing to confirm: {task.status}")
+    await run_in_threadpool(_parts(request).tasks.confirm, task)
+    return _json({"message": "Transfer confirmation received, files cleaned up"})
+
+
+async def refresh(request: Request) -> Response:
+    """Exchange a refresh token for a new pair; say how long it lives."""
+    pair = _renewed(request)
+    seconds = _parts(request).options.token_lifetime.total_seconds()
+    return _json(_tokens(pair) | {"expires_in": int(seconds)}, headers=_NO_STORE)
+
+
+async def refresh_as_of_old(request: Request) -> Response:
+    """Do the same for older clients: they name themselves, and are told when it ends."""
+    client_id = (await _body(request)).get("client_id")
+    if not isinstance(client_id, str):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "client_id is missing")
+    pair = _renewed(request, client_id)
+    return _json(_tokens(pair) | {"expires_at": pair.expires_at.isoformat()}, headers=_NO_STORE)
+
+
+_ROUTES: Final[tuple[tuple[str, str, str, Endpoint], ...]] = (
+    ("health", "GET", "/api/health", health),
+    ("models", "GET", "/api/models", models),
+    ("upload", "POST", "/api/upload", upload),
+    ("status", "GET", "/api/upload/{task_id}/status", status),
+    ("download", "GET", "/api/rtstruct/{task_id}", download),
+    ("confirm", "POST", "/api/rtstruct/{task_id}/confirm", confirm),
+    ("refresh", "POST", "/api/token/refresh", refresh),
+    ("refresh", "POST", "/auth/refresh", refresh_as_of_old),
+)
+
+
+def routes() -> list[Route]:
+    """Return every endpoint, with and without a trailing slash."""
+    return [Route("/", home, methods=["GET"])] + [
+        Route(path + slash, endpoint, methods=[method], name=name)
+        for name, method, path, endpoint in _ROUTES
+        for slash in ("", "/")
+    ]
+
+
+async def refusal(_: Request, error: Exception) -> Response:
+    """Answer with JSON when something is refused."""
+    if not isinstance(error, HTTPException):
+        return _json({"detail": "the client hung up"}, status_code=HTTPStatus.BAD_REQUEST)
+    return _json({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _client(request: Request) -> str:
+    """Return whose access token the request carries, or answer 401."""
+    client = _parts(request).accounts.client_of(_bearer(request))
+    if client is None:
+        raise _unauthorized("access")
+    return client
+
+
+def _renewed(request: Request, client_id: str | None = None) -> TokenPair:
+    pair = _parts(request).accounts.refresh(_bearer(request), client_id=client_id)
+    if pair is None:
+        raise _unauthorized("refresh")
+    return pair
+
+
+def _unauthorized(kind: str) -> HTTPException:
+    headers = {"WWW-Authenticate": "Bearer"}
+    return HTTPException(HTTPStatus.UNAUTHORIZED, f"no valid {kind} token", headers)
+
+
+def _task(request: Request) -> Task:
+    task = _parts(request).tasks.get(request.path_params["task_id"])
+    if task is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "unknown task")
+    return task
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if not isinstance(body, dict):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+    return body
+
+
+def _tokens(pair: TokenPair) -> dict[str, Any]:
+    return {
+        "access_token": pair.access_token,
+        "refresh_token": pair.refresh_token,
+        "token_type": "Bearer",
+    }
+
+
+def _accepted(task: Task, options: Options) -> Response:
+    word = "transaction_token" if options.answer_with_transaction_token else "task_id"
+    return _json({word: task.task_id, "status": task.status.value}, status_code=HTTPStatus.ACCEPTED)
+
+
+def _json(content: dict[str, Any], **more: Any) -> Response:
+    return JSONResponse(content | {"notice": NOTICE}, **more)

@@ -1,0 +1,103 @@
+"""What the GPU job reads from an upload, and what it stumbles over.
+
+Nothing is unpacked to disk, so no name in a zip can point out of its folder.
+"""
+
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from drawcli.sandbox.template import Template, read_template
+
+MOST_BYTES: Final = 4 << 30  # of all members together, unpacked
+MOST_MEMBERS: Final = 5000
+_MOST_TEMPLATE_BYTES: Final = 1 << 20
+_FILLED: Final = (
+    "PatientID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "FrameOfReferenceUID",
+)
+_PRESENT: Final = ("StudyDate", "StudyTime", "StudyID")
+
+
+class BadUpload(Exception):
+    """The GPU job would die of this upload; the text says why, without values from a dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The two things in a zip."""
+
+    template: Template
+    slices: list[Dataset]
+
+
+def read_upload(path: Path) -> Upload:
+    """Return template and slices of a zip.
+
+    Raises
+    ------
+    BadUpload
+        If the zip is not as the GPU job needs it.
+    BadTemplate
+        If its template file is not.
+    """
+    try:
+        with ZipFile(path) as archive:
+            slices, template = _members(archive)
+            with archive.open(template) as stream:
+                wanted = read_template(stream.read(_MOST_TEMPLATE_BYTES))
+            return Upload(wanted, _one_series([_slice(archive, member) for member in slices]))
+    except (BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as err:
+        raise BadUpload(f"the zip cannot be read ({type(err).__name__})") from err
+
+
+def _members(archive: ZipFile) -> tuple[list[ZipInfo], ZipInfo]:
+    """Return the slices and the template of a zip, from its table of contents alone."""
+    members = archive.infolist()
+    if len(members) > MOST_MEMBERS or sum(each.file_size for each in members) > MOST_BYTES:
+        raise BadUpload("the zip is too large when unpacked")
+    if any("/" in each.orig_filename or "\\" in each.orig_filename for each in members):
+        raise BadUpload("the zip is not flat: it has folders")
+    slices = [each for each in members if each.filename.endswith(".dcm")]
+    templates = [each for each in members if each.filename.endswith(".yml")]
+    others = len(members) - len(slices) - len(templates)
+    if len(templates) != 1:
+        raise BadUpload(f"the zip has {len(templates)} files ending .yml, not one")
+    if others:
+        raise BadUpload(f"the zip has {others} files ending neither .dcm nor .yml")
+    if not slices:
+        raise BadUpload("the zip has no file ending .dcm")
+    return slices, templates[0]
+
+
+def _slice(archive: ZipFile, member: ZipInfo) -> Dataset:
+    try:
+        dataset = dcmread(BytesIO(archive.read(member)))
+    except InvalidDicomError as err:
+        raise BadUpload("a file ending .dcm is not DICOM") from err
+    for keyword in _FILLED:
+        if not str(dataset.get(keyword) or ""):
+            raise BadUpload(f"a slice has no {keyword}")
+    for keyword in _PRESENT:
+        if keyword not in dataset:
+            raise BadUpload(f"a slice lacks {keyword}; it may be empty, but not missing")
+    return dataset
+
+
+def _one_series(slices: list[Dataset]) -> list[Dataset]:
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        if len({str(each[keyword].value) for each in slices}) > 1:
+            raise BadUpload(f"the slices have more than one {keyword}")
+    if len({str(each.SOPInstanceUID) for each in slices}) < len(slices):
+        raise BadUpload("two slices have one SOPInstanceUID")
+    return slices

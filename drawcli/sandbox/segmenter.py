@@ -1,0 +1,152 @@
+"""A toy segmenter: it draws what the pixels show (outline, bone, lungs), and invents the rest.
+
+It exists so that a demonstration has contours that lie on the right slices, on the right side and
+inside the body. It knows no anatomy; see `places`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from drawcli.sandbox.places import Place, kind_of, place_of, side_of
+from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
+from drawcli.sandbox.volume import Floats, Slice
+
+_BODY_HU: Final = -300.0
+_BONE_HU: Final = 220.0
+_MIN_BODY_MM2: Final = 400.0
+_MIN_LUNG_MM2: Final = 1500.0  # larger than a sinus, or a gas bubble of the bowel
+_MIN_BONE_MM2: Final = 25.0
+_MIN_SEMI_MM: Final = 1.0
+_AROUND: Final = 0.02  # of half the length of the scan: what is still the level of a middle
+_SECOND_BODY: Final = 0.3  # of the largest outline: a second leg, but not the couch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contour:
+    """A closed polygon on one slice; the last point is joined to the first."""
+
+    slice_index: int
+    points: Floats  # n x 3, mm, LPS
+
+
+class Segmenter:
+    """Draws structures into one volume; what does not depend on the name is worked out once."""
+
+    def __init__(self, slices: list[Slice]) -> None:
+        self._slices = slices
+        body, self._bone_level = _levels(slices)
+        self._lines = [polygons(each.values(), body, each) for each in slices]
+        self._bodies = [_outlines(lines) for lines in self._lines]
+        self._skin = _points_mm(slices, self._bodies)
+
+    def contours(self, name: str) -> list[Contour]:
+        """Return the contours of a structure, slice by slice; none if the scan does not show it."""
+        kind = kind_of(name)
+        if kind == "body":
+            found = self._bodies
+        elif kind == "lung":
+            found = [self._lungs(index, name) for index in range(len(self._slices))]
+        elif kind == "bone":
+            found = [self._bones(index) for index in range(len(self._slices))]
+        else:
+            found = self._placed(place_of(name))
+        return [
+            Contour(index, each.to_mm(thinned(line.points)))
+            for index, (each, lines) in enumerate(zip(self._slices, found, strict=True))
+            for line in lines
+        ]
+
+    def _lungs(self, index: int, name: str) -> list[Polygon]:
+        """Return the large holes of the body, of one side if the name asks for one."""
+        bodies = self._bodies[index]
+        lungs = [
+            line
+            for line in self._lines[index]
+            if -line.area_mm2 > _MIN_LUNG_MM2 and any(within(line, body) for body in bodies)
+        ]
+        side = side_of(name)
+        if side == "both" or not lungs:
+            return lungs
+        middle = _middle_mm(self._skin)[0]
+        sign = 1 if side == "left" else -1
+        return [
+            line
+            for line in lungs
+            if sign * (_middle_mm(self._slices[index].to_mm(line.points))[0] - middle) > 0
+        ]
+
+    def _bones(self, index: int) -> list[Polygon]:
+        """Return the outlines of what is dense, and of the marrow spaces in it."""
+        bodies = self._bodies[index]
+        if not bodies:
+            return []
+        each = self._slices[index]
+        return [
+            line
+            for line in polygons(each.values(), self._bone_level, each)
+            if abs(line.area_mm2) > _MIN_BONE_MM2 and any(within(line, body) for body in bodies)
+        ]
+
+    def _placed(self, place: Place) -> list[list[Polygon]]:
+        """Return the cuts of the slices through an ellipsoid in the body."""
+        found: list[list[Polygon]] = [[] for _ in self._slices]
+        ellipsoid = self._ellipsoid_mm(place)
+        if ellipsoid is None:
+            return found
+        for index, (each, bodies) in enumerate(zip(self._slices, self._bodies, strict=True)):
+            if bodies:
+                largest = _largest(cut(each, *ellipsoid))
+                found[index] = [line for line in largest if within(line, bodies[0])]
+        return found
+
+    def _ellipsoid_mm(self, place: Place) -> tuple[Floats, Floats] | None:
+        """Return middle and semi-axes of a place in this volume, mm; None without a body."""
+        if not len(self._skin):
+            return None
+        half_length = np.ptp(self._skin[:, 2]) / 2
+        z = _middle_mm(self._skin)[2] + place.centre[2] * half_length
+        height = np.abs(self._skin[:, 2] - z)
+        around = self._skin[height <= height.min() + _AROUND * half_length]
+        half = np.ptp(around, axis=0) / 2
+        half[2] = half_length
+        centre = _middle_mm(around) + np.array(place.centre) * half
+        centre[2] = z
+        return centre, np.maximum(np.array(place.semi) * half, _MIN_SEMI_MM)
+
+
+def _points_mm(slices: list[Slice], bodies: list[list[Polygon]]) -> Floats:
+    """Return points of all outlines of the body (n x 3), mm."""
+    found = [
+        each.to_mm(thinned(line.points))
+        for each, lines in zip(slices, bodies, strict=True)
+        for line in lines
+    ]
+    return np.vstack(found) if found else np.empty((0, 3))
+
+
+def _middle_mm(points: Floats) -> Floats:
+    """Return the middle of the box around points."""
+    return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
+
+
+def _levels(slices: list[Slice]) -> tuple[float, float]:
+    """Return the values that part body from air, and bone from flesh."""
+    if slices[0].header.get("Modality") == "CT":
+        return _BODY_HU, _BONE_HU
+    sample = np.concatenate([each.values()[::4, ::4].ravel() for each in slices[::4]])
+    bright = float(np.percentile(sample, 99))
+    return 0.15 * bright, 0.9 * bright
+
+
+def _outlines(lines: list[Polygon]) -> list[Polygon]:
+    """Return the outer contours of the body, the largest first."""
+    outer = sorted((line for line in lines if line.area_mm2 > 0), key=lambda line: -line.area_mm2)
+    if not outer or outer[0].area_mm2 < _MIN_BODY_MM2:
+        return []
+    return [line for line in outer if line.area_mm2 > _SECOND_BODY * outer[0].area_mm2]
+
+
+def _largest(lines: list[Polygon]) -> list[Polygon]:
+    return [max(lines, key=lambda line: line.area_mm2)] if lines else []

@@ -1,0 +1,162 @@
+"""Start and stop a sandbox: on loopback only, in this process or in a thread of it."""
+
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from drawcli.errors import UsageError
+from drawcli.sandbox.accounts import Accounts, TokenPair
+from drawcli.sandbox.api import Parts, refusal, routes
+from drawcli.sandbox.doorway import Doorway
+from drawcli.sandbox.files import prepare
+from drawcli.sandbox.options import Options
+from drawcli.sandbox.tasks import Tasks
+from drawcli.sandbox.worker import Worker
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_GRACE_SECONDS: Final = 2
+
+
+class Sandbox:
+    """A sandbox in a folder: what it remembers, its worker, and its ASGI application.
+
+    The first start writes `token.json` into the folder, the token file of a client. Close it when
+    done.
+    """
+
+    def __init__(self, folder: Path, options: Options | None = None) -> None:
+        self.folder = folder
+        self.options = options or Options()
+        self.requests: Counter[str] = Counter()  # by endpoint, see `doorway`
+        prepare(folder)
+        accounts_file = folder / "accounts.json"
+        first_start = not accounts_file.exists()
+        self.accounts = Accounts(accounts_file, lifetime=self.options.token_lifetime)
+        self.token_file = folder / "token.json"
+        if first_start:
+            self.new_pair().write(self.token_file)
+        self.tasks = Tasks(folder / "tasks")
+        self.worker = Worker(self.tasks, self.options)
+        self.app = self._application()
+
+    def new_pair(self, client_id: str = "sandbox") -> TokenPair:
+        """Return fresh tokens for a client; its former ones are dead."""
+        return self.accounts.first_pair(client_id)
+
+    def close(self) -> None:
+        """Stop the worker."""
+        self.worker.close()
+
+    def _application(self) -> Doorway:
+        endpoints = routes()
+        app = Starlette(
+            routes=endpoints,
+            exception_handlers={HTTPException: refusal, ClientDisconnect: refusal},
+        )
+        app.router.redirect_slashes = False
+        app.state.parts = Parts(self.accounts, self.tasks, self.worker, self.options)
+        return Doorway(app, endpoints=endpoints, requests=self.requests)
+
+
+class Running:
+    """A sandbox that answers at a URL."""
+
+    def __init__(self, sandbox: Sandbox, url: str) -> None:
+        self.sandbox = sandbox
+        self.url = url
+        self.folder = sandbox.folder
+        self.token_file = sandbox.token_file
+        self.requests = sandbox.requests
+
+
+def serve(
+    folder: Path,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    options: Options | None = None,
+    ready: Callable[[Running], None] | None = None,
+) -> None:
+    """Serve a sandbox until the process is interrupted.
+
+    Parameters
+    ----------
+    folder
+        Where it keeps its tasks and accounts; a second start goes on with them.
+    port, host
+        Where it listens; port 0 takes a free one, and only loopback hosts are allowed.
+    options
+        How it behaves.
+    ready
+        Called once when it can be reached, to tell somebody its URL.
+
+    Raises
+    ------
+    UsageError
+        If the host is not loopback, or the port is taken.
+    """
+    with _listening(host, port) as (listener, url), closing(Sandbox(folder, options)) as sandbox:
+        if ready is not None:
+            ready(Running(sandbox, url))
+        _server(sandbox).run(sockets=[listener])
+
+
+@contextmanager
+def running(folder: Path, *, port: int = 0, options: Options | None = None) -> Iterator[Running]:
+    """Serve a sandbox in a thread for the length of a `with`."""
+    with (
+        _listening("127.0.0.1", port) as (listener, url),
+        closing(Sandbox(folder, options)) as sandbox,
+    ):
+        server = _server(sandbox)
+        thread = Thread(target=server.run, args=([listener],), name="sandbox-server")
+        thread.start()
+        try:
+            while thread.is_alive() and not server.started:
+                sleep(0.005)
+            yield Running(sandbox, url)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+    """Bind a socket on loopback; yield it and the URL under which it is reached."""
+    if host not in _LOOPBACK:
+        raise UsageError(
+            "the sandbox listens on loopback only", hint="Leave the host at 127.0.0.1."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as err:
+        raise UsageError(f"port {port} cannot be opened", hint="Name another port.") from err
+    with listener:
+        shown = f"[{host}]" if ":" in host else host
+        yield listener, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _server(sandbox: Sandbox) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            sandbox.app,
+            lifespan="off",
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )

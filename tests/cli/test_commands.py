@@ -1,0 +1,409 @@
+"""The commands as their users call them: what they print, write, and leave alone."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from drawcli.cli import app
+from drawcli.sandbox.people import identifying_values
+from drawcli.sandbox.server import running
+from tests.cli.conftest import Run, at_sandbox, poll_until
+from tests.conftest import PELVIS, SLICES, Site
+
+NAMES = sorted(command.name or "" for command in app.registered_commands)
+STEPS = ["scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself_and_has_the_common_options(drawcli: Run, name: str) -> None:
+    ended = drawcli(name, "--help")
+
+    assert ended.code == 0
+    for option in ("--config", "--json", "--quiet", "--verbose", "--no-color", "--debug"):
+        assert option in ended.out
+
+
+@pytest.mark.parametrize(
+    "name", [*STEPS, "run-once", "release", "retry", "assign", "cancel", "init"]
+)
+def test_every_command_that_changes_something_has_a_dry_run(drawcli: Run, name: str) -> None:
+    assert "--dry-run" in drawcli(name, "--help").out
+
+
+def test_the_steps_one_by_one_bring_a_structure_set_home(
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+) -> None:
+    said = []
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        for step in ("scan", "match", "deidentify", "upload"):
+            said.append(drawcli(step).out.split())
+        poll_until(drawcli, "segmented")
+        for step in ("fetch", "reidentify"):
+            said.append(drawcli(step).out.split())
+
+    assert said == [
+        ["1", "found"],
+        ["1", "matched"],
+        ["1", "packaged"],
+        ["1", "uploaded"],
+        ["1", "fetched"],
+        ["1", "delivered", "1", "done"],
+    ]
+    assert len(list(pelvis[0].parent.glob("RS.*"))) == 1
+
+
+def test_options_may_stand_on_either_side_of_the_command(drawcli: Run, site: Site) -> None:
+    elsewhere = site.config.rename(site.folder / "other.yaml")
+
+    before = drawcli("--config", str(elsewhere), "--json", "status")
+    behind = drawcli("status", "--json", "-c", str(elsewhere))
+
+    assert before.code == behind.code == 0
+    assert before.answer == behind.answer
+
+
+def test_the_json_envelope(drawcli: Run, pelvis: list[Path]) -> None:
+    assert pelvis
+
+    answer = drawcli("scan", "--json").answer
+
+    assert list(answer) == ["schema", "command", "status", "data", "errors"]
+    assert (answer["schema"], answer["command"], answer["status"]) == (1, "scan", "success")
+    assert answer["data"]["steps"] == {"scan": {"found": 1}}
+    assert answer["errors"] == []
+
+
+def test_status_lists_the_same_facts_for_people_and_programs(
+    drawcli: Run, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    drawcli("scan")
+    drawcli("match")
+
+    table, rows = drawcli("status").out, drawcli("status", "--json").answer["data"]
+
+    (job,) = rows["jobs"]
+    assert (job["state"], job["template"], job["modality"]) == ("matched", "Prostate_OAR", "CT")
+    assert (job["slices"], job["attempts"], job["held"], job["due_at"]) == (SLICES, 0, False, None)
+    assert rows["counts"] == {"matched": 1}
+    for fact in (job["id"], "matched", "Prostate_OAR", "CT", str(SLICES)):
+        assert fact in table
+
+
+def test_nothing_that_drawcli_says_or_logs_names_the_patient(
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+) -> None:
+    assert pelvis
+    said = ""
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        said += drawcli("run-once", "-vv").err
+        poll_until(drawcli, "segmented")
+        said += drawcli("run-once", "-vv").err
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+    for words in (["status"], ["status", "--json"], ["show", job], ["show", job, "--json"]):
+        said += drawcli(*words).out
+    for path in (site.state / "logs").iterdir():
+        said += path.read_text()
+    said += (site.state / "ledger.json").read_text()
+
+    assert "outcome=done" in said
+    leaked = [value for value in identifying_values(PELVIS) if value in said]
+    assert leaked == []
+    assert str(site.store) not in said
+
+
+def test_patient_data_need_a_terminal(drawcli: Run) -> None:
+    for words in (["status", "--identify"], ["status", "--identify", "--json"]):
+        ended = drawcli(*words)
+
+        assert ended.code == 2
+        assert "terminal" in ended.err + ended.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_person_at_a_terminal_may_ask_who_it_is(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    drawcli("scan")
+
+    said = at_terminal(site, "status", "--identify")
+
+    assert PELVIS.patient_id in said
+    assert "कुलकर्णी" in said
+
+
+@pytest.mark.parametrize("step", [*STEPS, "run-once"])
+def test_a_dry_run_writes_nothing_and_asks_nobody(
+    drawcli: Run, site: Site, pelvis: list[Path], step: str
+) -> None:
+    assert pelvis
+    drawcli("scan")
+    drawcli("match")
+    before = contents(site.folder)
+
+    ended = drawcli(step, "--dry-run")
+
+    assert ended.code == 0
+    assert contents(site.folder) == before
+
+
+def test_a_dry_run_says_what_would_be_done(drawcli: Run, pelvis: list[Path]) -> None:
+    assert pelvis
+
+    scanned = drawcli("scan", "-n").out
+    drawcli("scan")
+    matched = drawcli("match", "-n").out
+
+    assert f"CT of {SLICES} files: ready" in scanned
+    assert "matched Prostate_OAR: rule pelvis-planning-ct" in matched
+
+
+def test_assign_overrules_the_rules(drawcli: Run, pelvis: list[Path]) -> None:
+    assert pelvis
+    drawcli("scan")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+
+    typo = drawcli("assign", job, "Thorax_OARS")
+    ended = drawcli("assign", job[:6], "Thorax_OAR")
+
+    after = drawcli("status", "--json").answer["data"]["jobs"][0]
+    assert typo.code == 3
+    assert "did you mean 'Thorax_OAR'" in typo.err
+    assert ended.code == 0
+    assert (after["state"], after["template"], after["rule"]) == ("matched", "Thorax_OAR", None)
+
+
+def test_a_series_that_was_sent_can_be_sent_again_with_another_template(
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+) -> None:
+    assert pelvis
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        drawcli("run-once")
+        job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+
+        drawcli("assign", job, "Thorax_OAR")
+        drawcli("run-once")
+        poll_until(drawcli, "segmented")
+        drawcli("run-once")
+
+    jobs = drawcli("status", "--json").answer["data"]["jobs"]
+    series = job.partition("-")[0]
+    assert {(one["id"], one["template"]) for one in jobs} == {
+        (f"{series}-1", "Prostate_OAR"),
+        (f"{series}-2", "Thorax_OAR"),
+    }
+    assert len(list(pelvis[0].parent.glob("RS.*"))) == 2
+
+
+def test_cancel_and_retry(drawcli: Run, pelvis: list[Path]) -> None:
+    assert pelvis
+    drawcli("scan")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+
+    assert drawcli("cancel", job).code == 0
+    assert drawcli("run-once").code == 0
+    assert drawcli("status", "--state", "cancelled", "--json").answer["data"]["jobs"]
+    assert drawcli("retry", job).code == 0
+    drawcli("scan")
+
+    assert drawcli("status", "--json").answer["data"]["jobs"][0]["state"] == "found"
+
+
+def test_release_lets_a_held_job_go_on(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
+    assert pelvis
+    drawcli("scan")
+    drawcli("match")
+    templates = site.folder / "templates.yaml"
+    good = templates.read_text()
+    rules = site.folder / "rules.yaml"
+    rules.write_text("rules: []\n")
+    templates.write_text(good.replace("Prostate_OAR", "Pelvis_OAR"))
+    held = drawcli("deidentify")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]
+    templates.write_text(good)
+
+    released = drawcli("release", job["id"])
+    again = drawcli("deidentify")
+
+    assert held.code == 6
+    assert (job["held"], job["reason_code"]) == (True, "template-gone")
+    assert released.code == 0
+    assert (again.code, again.out.split()) == (0, ["1", "packaged"])
+
+
+def test_release_of_a_job_that_is_not_held_says_what_to_do(
+    drawcli: Run, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    drawcli("scan")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+
+    ended = drawcli("release", job)
+
+    assert ended.code == 2
+    assert f"drawcli retry {job}" in ended.err
+
+
+def test_show_tells_why_a_rule_did_not_fire(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
+    assert pelvis
+    rules = (site.folder / "rules.yaml").read_text().replace("contains: pelvis", "contains: knee")
+    (site.folder / "rules.yaml").write_text(rules)
+    drawcli("scan")
+    drawcli("match")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]
+
+    told = drawcli("show", job["id"]).out
+
+    assert job["state"] == "unmatched"
+    assert "ProtocolName contains knee: fail" in job["reason"]
+    assert "fail    ProtocolName contains knee" in told
+    assert "pass    Modality equals CT" in told
+
+
+def test_unmatched_series_are_matched_when_the_rules_change(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    rules = site.folder / "rules.yaml"
+    good = rules.read_text()
+    rules.write_text(good.replace("contains: pelvis", "contains: knee"))
+    drawcli("scan")
+    drawcli("match")
+
+    unchanged = drawcli("match").out
+    rules.write_text(good)
+    changed = drawcli("match").out
+
+    assert unchanged == ""
+    assert changed.split() == ["1", "matched"]
+
+
+def test_init_makes_a_site_and_never_overwrites(drawcli: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "new site"
+    folder.mkdir()
+    (folder / "rules.yaml").write_text("rules: []  # mine\n")
+
+    ended = drawcli("init", str(folder), "--datastore", str(tmp_path), "--url", "https://draw.test")
+
+    assert ended.code == 0
+    assert (folder / "rules.yaml").read_text() == "rules: []  # mine\n"
+    assert (folder / "state" / "site.key").stat().st_mode & 0o777 == 0o600
+    assert "run-once --config" in ended.out
+    key = (folder / "state" / "site.key").read_bytes()
+    assert drawcli("init", str(folder)).code == 0
+    assert (folder / "state" / "site.key").read_bytes() == key
+
+
+def test_a_site_made_by_init_works_at_once(drawcli: Run, tmp_path: Path) -> None:
+    folder, store = tmp_path / "new", tmp_path / "dicom"
+    store.mkdir()
+    drawcli("init", str(folder), "--datastore", str(store))
+
+    ended = drawcli("scan", "--config", str(folder / "drawcli.yaml"), "--json")
+
+    assert ended.code == 0
+    assert ended.answer["data"]["jobs"] == []
+
+
+def test_the_demo_brings_three_structure_sets_home(drawcli: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "demo"
+
+    ended = drawcli("demo", "--json", "--slices", "12", "--size", "64", "--keep", str(kept))
+
+    data = ended.answer["data"]
+    assert ended.code == 0, ended.err
+    assert len(data["structure_sets"]) == 3
+    assert data["last_run_silent"]
+    assert all(one["references"] and not one["dangling"] for one in data["structure_sets"])
+
+
+def test_the_start_of_help_is_cheap(site: Site) -> None:
+    def quickest(*words: str) -> float:
+        spans = []
+        for _ in range(9):
+            begun = time.perf_counter()
+            subprocess.run(
+                [sys.executable, *words], cwd=site.folder, capture_output=True, check=True
+            )
+            spans.append(time.perf_counter() - begun)
+        return min(spans)
+
+    ratio = quickest("-m", "drawcli", "--help") / quickest("-c", "pass")
+
+    assert ratio <= 10
+
+
+def test_help_imports_nothing_heavy(site: Site) -> None:
+    asked = "import sys; from drawcli.cli import app; print(*sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", asked], cwd=site.folder, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    heavy = {"pydicom", "httpx", "numpy", "tinydb", "yaml", "rich", "cryptography", "pydantic"}
+    assert heavy.isdisjoint(loaded)
+
+
+def test_a_job_that_another_process_works_on_is_left_to_it(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    from drawcli.adapters.workdir import WorkDir
+
+    assert pelvis
+    drawcli("scan")
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
+
+    with WorkDir(site.state).job_lock(job):
+        step, person = drawcli("match"), drawcli("cancel", job)
+
+    assert (step.code, step.out.split()) == (0, ["1", "busy"])
+    assert person.code == 2
+    assert "at this moment" in person.err
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def at_terminal(site: Site, *words: str) -> str:
+    """Run drawcli with a pseudo-terminal as its standard output."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drawcli", *words], cwd=site.folder, env=env, stdout=follower
+    )
+    os.close(follower)
+    said = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(leader)
+    assert process.wait() == 0
+    return said.decode("utf-8")
+
+
+def test_a_json_answer_is_one_line(drawcli: Run) -> None:
+    out = drawcli("status", "--json").out
+
+    assert out.count("\n") == 1
+    assert json.loads(out)["command"] == "status"
