@@ -22,7 +22,7 @@ A message may be mailed by cron or pasted into an issue. It names jobs, files th
 itself, DICOM keywords and counts; never a value read from a dataset, nor a path in the datastore.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class DrawcliError(Exception):
@@ -127,6 +127,11 @@ class SourceUnsettled(TryLater):
     """A file of the series vanished, grew or changed since the scan."""
 
     code = "source-changed"
+
+
+# Codes of ServerUnavailable that speak of the whole server: not to be reached, or not ready now.
+# Nothing of the request was taken, and the next job would fare no better.
+SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy"})
 
 
 class NeedsPerson(JobError):

@@ -11,6 +11,7 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.errors import (
+    SERVER_TOOK_NOTHING,
     DrawcliError,
     GateBlocked,
     NeedsPerson,
@@ -49,7 +50,7 @@ OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 _LONGEST_WAIT: Final = timedelta(hours=6)
-_WHOLE_SERVER: Final = frozenset({"server-down", "server-busy"})
+_SERVER_WAIT: Final = timedelta(minutes=15)  # a server that comes back is soon noticed
 _log = logging.getLogger(__name__)
 
 
@@ -200,14 +201,14 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     stored = _as_stored(job, ctx)
     blameless = isinstance(err, ServerUnavailable)
     if blameless:
-        if err.code in _WHOLE_SERVER:
+        if err.code in SERVER_TOOK_NOTHING:
             report.unreachable = str(err)
     elif job.attempts + 1 >= GIVE_UP_AFTER:
         given_up = NeedsPerson(
             f"gave up after {GIVE_UP_AFTER} tries: {err}", code=err.code, hint=err.hint
         )
         return stored.held_for(given_up, at=ctx.now())
-    wait = backoff(job.attempts)
+    wait = min(backoff(job.attempts), _SERVER_WAIT) if blameless else backoff(job.attempts)
     if err.wait_seconds is not None:
         wait = min(timedelta(seconds=err.wait_seconds), _LONGEST_WAIT)
     return stored.failed(err, at=ctx.now(), until=ctx.now() + wait)

@@ -1,6 +1,5 @@
 """Tables, sentences and JSON: the only module that writes to standard output."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.core.job import Job
 from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from drawcli.core.job import Job
 
 SCHEMA: Final = 1
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
@@ -83,7 +83,9 @@ def spinner(what: str) -> AbstractContextManager[Any]:
     return Console(stderr=True).status(f"{what} ...")
 
 
-def jobs_table(jobs: Sequence[Job], now: datetime, who: Mapping[str, str]) -> "Callable[..., None]":
+def jobs_table(
+    jobs: "Sequence[Job]", now: datetime, who: Mapping[str, str]
+) -> "Callable[..., None]":
     """Return how to draw the table of `status`; `who` names patients by job, where asked for."""
 
     def show(out: "Console") -> None:
@@ -107,7 +109,7 @@ def jobs_table(jobs: Sequence[Job], now: datetime, who: Mapping[str, str]) -> "C
     return show
 
 
-def job_facts(job: Job, now: datetime) -> dict[str, Any]:
+def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
     """Return a job as one row of `data.jobs`."""
     return {
         "id": job.id,
@@ -176,7 +178,7 @@ def ago(span: timedelta) -> str:
     return f"{max(seconds, 0)} s"
 
 
-def _cells(job: Job, now: datetime) -> tuple[str, ...]:
+def _cells(job: "Job", now: datetime) -> tuple[str, ...]:
     state = f"{job.state}, held" if job.held else str(job.state)
     due = (
         "" if job.due_at is None else "now" if job.due_at <= now else f"in {ago(job.due_at - now)}"
@@ -193,7 +195,7 @@ def _cells(job: Job, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _colour(job: Job) -> str:
+def _colour(job: "Job") -> str:
     if job.held:
         return "red"
     return {"done": "dim", "cancelled": "dim", "delivered": "green"}.get(str(job.state), "")
@@ -213,4 +215,6 @@ def _write_json(command: str, result: Result) -> None:
             for err in result.errors
         ],
     }
+    import json
+
     sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -31,9 +32,13 @@ class FakeDraw:
     uploads: dict[str, bytes] = field(default_factory=dict)  # task id -> zip
     results: dict[str, bytes] = field(default_factory=dict)  # task id -> RTSTRUCT
     confirmed: list[str] = field(default_factory=list)
+    watch: Callable[[httpx.Request], None] = lambda _request: (
+        None
+    )  # sees each before it is answered
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
+        self.watch(request)
         self.asked.append(f"{request.method} {request.url.path}")
         if self.answers:
             answer = self.answers.pop(0)

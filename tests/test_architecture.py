@@ -4,7 +4,6 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -84,11 +83,12 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def each_module() -> Any:
-    return pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+each_module = pytest.mark.parametrize(
+    "path", MODULES, ids=[path.relative_to(PACKAGE).as_posix() for path in MODULES]
+)
 
 
-@each_module()
+@each_module
 def test_imports_point_to_the_left(path: Path) -> None:
     here = layer(path)
     for name in imported(path):
@@ -103,13 +103,13 @@ def test_imports_point_to_the_left(path: Path) -> None:
             assert here in OUTSIDE.get(top, set()), name
 
 
-@each_module()
+@each_module
 def test_core_is_pure(path: Path) -> None:
     if layer(path) == "core":
         assert IMPURE.isdisjoint(name.split(".")[0] for name in imported(path))
 
 
-@each_module()
+@each_module
 def test_modules_and_functions_stay_small(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= LONGEST_MODULE

@@ -2,7 +2,8 @@
 
 The one step that cannot be repeated without trace: if the answer to a POST is lost, the client
 cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
-bytes go up again, and the number of blind tries is bounded.
+bytes go up again, and the number of blind tries is bounded. An attempt that the server plainly did
+not take is not counted.
 """
 
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Final
 from drawcli.adapters.workdir import PACKAGE
 from drawcli.context import Context
 from drawcli.core.job import Job, State
-from drawcli.errors import NeedsPerson
+from drawcli.errors import SERVER_TOOK_NOTHING, NeedsPerson, ServerUnavailable
 from drawcli.files import sha256_of
 
 MOST_POSTS: Final = 5
@@ -31,5 +32,10 @@ def upload(job: Job, ctx: Context) -> Job:
     ctx.check_uploads_welcome()
     recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))
     name = ctx.package_name(ctx.crosswalk(job))
-    task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
+    try:
+        task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
+    except ServerUnavailable as err:
+        if err.code in SERVER_TOOK_NOTHING:
+            ctx.ledger.commit(replace(recorded, posts=job.posts))
+        raise
     return recorded.to(State.UPLOADED, at=ctx.now(), task_id=task_id, uploaded_at=ctx.now())

@@ -41,11 +41,9 @@ def test_the_steps_one_by_one_bring_a_structure_set_home(
     said = []
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
-        for step in ("scan", "match", "deidentify", "upload"):
-            said.append(drawcli(step).out.split())
+        said += [drawcli(step).out.split() for step in ("scan", "match", "deidentify", "upload")]
         poll_until(drawcli, "segmented")
-        for step in ("fetch", "reidentify"):
-            said.append(drawcli(step).out.split())
+        said += [drawcli(step).out.split() for step in ("fetch", "reidentify")]
 
     assert said == [
         ["1", "found"],
@@ -291,8 +289,9 @@ def test_init_makes_a_site_and_never_overwrites(drawcli: Run, tmp_path: Path) ->
     folder = tmp_path / "new site"
     folder.mkdir()
     (folder / "rules.yaml").write_text("rules: []  # mine\n")
+    store = str(tmp_path / "dicom")
 
-    ended = drawcli("init", str(folder), "--datastore", str(tmp_path), "--url", "https://draw.test")
+    ended = drawcli("init", str(folder), "--datastore", store, "--url", "https://draw.test")
 
     assert ended.code == 0
     assert (folder / "rules.yaml").read_text() == "rules: []  # mine\n"
@@ -312,18 +311,6 @@ def test_a_site_made_by_init_works_at_once(drawcli: Run, tmp_path: Path) -> None
 
     assert ended.code == 0
     assert ended.answer["data"]["jobs"] == []
-
-
-def test_the_demo_brings_three_structure_sets_home(drawcli: Run, tmp_path: Path) -> None:
-    kept = tmp_path / "demo"
-
-    ended = drawcli("demo", "--json", "--slices", "12", "--size", "64", "--keep", str(kept))
-
-    data = ended.answer["data"]
-    assert ended.code == 0, ended.err
-    assert len(data["structure_sets"]) == 3
-    assert data["last_run_silent"]
-    assert all(one["references"] and not one["dangling"] for one in data["structure_sets"])
 
 
 def test_the_start_of_help_is_cheap(site: Site) -> None:

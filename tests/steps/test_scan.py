@@ -1,0 +1,290 @@
+"""A series is taken up once, when it is whole; until then it waits and says for what."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.errors import OutOfReach
+from drawcli.pipeline import Selection, run_step
+from drawcli.sandbox.phantom import write_planning_ct, write_visit
+from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
+from drawcli.steps.scan import scan
+from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
+
+
+@pytest.fixture
+def quiet(ctx: Context) -> Context:
+    """Return the site with ten quiet minutes asked for."""
+    asked = ctx.settings.scan.model_copy(update={"quiet_minutes": 10.0})
+    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+
+
+def only_job(ctx: Context) -> Job:
+    (job,) = ctx.ledger.jobs()
+    return job
+
+
+def changed_at(paths: list[Path], clock: Clock, minutes_ago: float) -> None:
+    stamp = clock.at.timestamp() - minutes_ago * 60
+    for path in paths:
+        os.utime(path, (stamp, stamp))
+
+
+def test_a_whole_series_is_found_once(ctx: Context, pelvis: list[Path]) -> None:
+    first, second = scan(ctx), scan(ctx)
+
+    job = only_job(ctx)
+    assert (job.state, job.modality, job.slices) == (State.FOUND, "CT", len(pelvis))
+    assert [found.id for found in first.jobs] == [job.id]
+    assert second.jobs == []
+
+
+def test_the_crosswalk_knows_the_files_and_the_ledger_does_not(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    scan(ctx)
+
+    crosswalk = ctx.crosswalk(only_job(ctx))
+    ledger = (site.state / "ledger.json").read_text()
+    assert [file.path for file in crosswalk.files] == sorted(str(path) for path in pelvis)
+    assert crosswalk.patient_id == PELVIS.patient_id
+    assert crosswalk.series_uid not in ledger
+    assert "pelvis" not in ledger
+
+
+def test_what_is_no_scan_is_counted_and_left_alone(ctx: Context, site: Site) -> None:
+    write_visit(site.store / "head", HEAD_NECK, slices=4, size=32)  # with a scout
+    write_visit(site.store / "thorax", THORAX, slices=4, size=32)  # with a dose report
+    (site.store / "notes.dcm").write_text("no DICOM")
+
+    done = scan(ctx)
+
+    assert [job.state for job in ctx.ledger.jobs()] == [State.FOUND, State.FOUND]
+    assert done.ignored == {"localizer": 1, "not-an-image": 1}
+    assert done.passed_over == {"not-dicom": 1}
+
+
+def test_mr_and_pt_are_taken_too(ctx: Context, site: Site) -> None:
+    write_mr(site.store / "mr", PELVIS, slices=4, size=32)
+    write_pt(site.store / "pt", PELVIS, slices=4, size=32)
+
+    scan(ctx)
+
+    assert sorted(str(job.modality) for job in ctx.ledger.jobs()) == ["MR", "PT"]
+    assert {job.state for job in ctx.ledger.jobs()} == {State.FOUND}
+
+
+def test_a_series_waits_until_nothing_in_it_has_changed_for_a_while(
+    quiet: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    changed_at(pelvis, clock, minutes_ago=60)
+    changed_at(pelvis[:1], clock, minutes_ago=9)
+    scan(quiet)
+    waiting = only_job(quiet)
+    clock.advance(minutes=2)
+
+    scan(quiet)
+
+    assert (waiting.state, waiting.reason_code) == (State.WAITING, "arriving")
+    assert only_job(quiet).state is State.FOUND
+
+
+def test_a_missing_slice_is_waited_for_and_told(
+    ctx: Context, pelvis: list[Path], tmp_path: Path
+) -> None:
+    late = tmp_path / "late.dcm"
+    shutil.move(pelvis[2], late)
+    scan(ctx)
+    waiting = only_job(ctx)
+    shutil.move(late, pelvis[2])
+
+    scan(ctx)
+
+    assert waiting.state is State.WAITING
+    assert f"{SLICES} expected, {SLICES - 1} present" in (waiting.reason or "")
+    assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
+
+
+def test_a_hole_that_stays_is_held_and_told_once(
+    ctx: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    pelvis[2].unlink()
+    run_step("scan", ctx, Selection())
+    clock.advance(hours=25)
+
+    told = run_step("scan", ctx, Selection())
+    again = run_step("scan", ctx, Selection())
+
+    assert [job.reason_code for job in told.held] == ["missing-slices"]
+    assert again.outcomes == []
+    assert only_job(ctx).held
+
+
+def test_a_held_series_that_changes_is_looked_at_again(
+    ctx: Context, pelvis: list[Path], clock: Clock, tmp_path: Path
+) -> None:
+    late = tmp_path / "late.dcm"
+    shutil.move(pelvis[2], late)
+    scan(ctx)
+    clock.advance(hours=25)
+    scan(ctx)
+    held = only_job(ctx).held
+    shutil.move(late, pelvis[2])
+
+    scan(ctx)
+
+    assert held
+    assert (only_job(ctx).state, only_job(ctx).held) == (State.FOUND, False)
+
+
+def test_slices_in_two_folders_are_one_series(ctx: Context, site: Site, pelvis: list[Path]) -> None:
+    other = site.store / "elsewhere"
+    other.mkdir()
+    for path in pelvis[::2]:
+        shutil.move(path, other / path.name)
+
+    scan(ctx)
+
+    assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
+
+
+def test_two_patients_in_one_series_are_never_sent(
+    ctx: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    dataset = dcmread(pelvis[0])
+    dataset.PatientID = "another"
+    dataset.save_as(pelvis[0])
+    scan(ctx)
+    waiting = only_job(ctx)
+    clock.advance(hours=25)
+
+    scan(ctx)
+
+    assert (waiting.state, waiting.reason_code) == (State.WAITING, "mixed-patients")
+    assert only_job(ctx).held
+
+
+def test_burned_in_annotations_hold_the_series_at_once(ctx: Context, pelvis: list[Path]) -> None:
+    for path in pelvis:
+        dataset = dcmread(path)
+        dataset.BurnedInAnnotation = "YES"
+        dataset.save_as(path)
+
+    scan(ctx)
+
+    assert (only_job(ctx).held, only_job(ctx).reason_code) == (True, "burned-in")
+
+
+@pytest.mark.parametrize("steps", [("match",), ("match", "deidentify")])
+def test_a_series_that_grows_before_it_is_sent_waits_again(
+    ctx: Context, site: Site, pelvis: list[Path], steps: tuple[str, ...], tmp_path: Path
+) -> None:
+    late = tmp_path / "late.dcm"
+    shutil.move(pelvis[-1], late)
+    scan(ctx)
+    for step in steps:
+        run_step(step, ctx, Selection())
+    shutil.move(late, pelvis[-1])
+
+    scan(ctx)
+    waiting = only_job(ctx)
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, Selection())
+
+    assert (waiting.state, waiting.reason_code) == (State.WAITING, "series-changed")
+    assert (only_job(ctx).state, only_job(ctx).slices) == (State.PACKAGED, SLICES)
+    assert len(ctx.crosswalk(only_job(ctx)).files) == SLICES
+    assert site.store.exists()
+
+
+def test_images_that_change_after_the_upload_are_told_and_not_sent_again(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    for step in ("scan", "match", "deidentify", "upload"):
+        run_step(step, ctx, Selection())
+    pelvis[-1].unlink()
+
+    done = scan(ctx)
+
+    assert done.changed_later == [only_job(ctx).id]
+    assert only_job(ctx).state is State.UPLOADED
+
+
+def test_a_waiting_series_that_vanishes_says_so_and_is_held_in_the_end(
+    ctx: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    pelvis[2].unlink()
+    scan(ctx)
+    shutil.rmtree(pelvis[0].parent)
+    scan(ctx)
+    gone = only_job(ctx)
+    clock.advance(hours=25)
+
+    scan(ctx)
+
+    assert (gone.state, gone.reason_code) == (State.WAITING, "not-seen")
+    assert only_job(ctx).held
+
+
+def test_our_own_structure_sets_start_nothing(ctx: Context, pelvis: list[Path]) -> None:
+    assert pelvis
+    for step in ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"):
+        run_step(step, ctx, Selection())
+
+    done = scan(ctx)
+
+    assert only_job(ctx).state is State.DONE
+    assert done.jobs == []
+    assert done.changed_later == []
+
+
+def test_a_cancelled_series_is_left_alone(ctx: Context, pelvis: list[Path]) -> None:
+    scan(ctx)
+    ctx.ledger.commit(only_job(ctx).to(State.CANCELLED, at=ctx.now()))
+    pelvis[-1].unlink()
+
+    scan(ctx)
+
+    assert only_job(ctx).state is State.CANCELLED
+
+
+def test_limit_bounds_new_series_and_the_rest_is_found_next_time(ctx: Context, site: Site) -> None:
+    for person in (PELVIS, HEAD_NECK, THORAX):
+        write_planning_ct(site.store / person.file_name, person, slices=4, size=32)
+
+    scan(ctx, limit=2)
+    first = len(ctx.ledger.jobs())
+    scan(ctx)
+
+    assert first == 2
+    assert len(ctx.ledger.jobs()) == 3
+
+
+def test_one_job_can_be_looked_at_alone(ctx: Context, site: Site, pelvis: list[Path]) -> None:
+    pelvis[2].unlink()
+    scan(ctx)
+    job = only_job(ctx)
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+
+    scan(ctx, only=job.id)
+
+    assert len(ctx.ledger.jobs()) == 1
+
+
+def test_a_datastore_that_is_not_there_is_no_empty_one(ctx: Context, site: Site) -> None:
+    site.store.rmdir()
+
+    with pytest.raises(OutOfReach, match="is not there"):
+        scan(ctx)
+
+
+def test_an_empty_datastore_is_well(ctx: Context) -> None:
+    done = scan(ctx)
+
+    assert (done.jobs, done.passed_over, done.ignored) == ([], {}, {})

@@ -1,0 +1,139 @@
+"""What the documents promise is what the code does."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import drawcli
+from drawcli import errors
+from drawcli.adapters.rulebook import read_rulebook
+from drawcli.cli import app
+from drawcli.config import Settings, load_settings
+from drawcli.core.profile import EDITION, POLICY, Action
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(drawcli.__file__).parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN_CODES = {"config", "no-token", "endpoint", "usage"}  # end a run and touch no job
+REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
+
+
+def policy_table() -> str:
+    """Return the table of the README, made from the policy."""
+    lines = ["| from | kept | replaced or emptied |", "|---|---|---|"]
+    for source in dict.fromkeys(row.source for row in POLICY.values()):
+        rows = [row for row in POLICY.values() if row.source == source]
+        kept = [row.keyword for row in rows if row.action in (Action.KEEP, Action.ITEMS)]
+        changed = [f"{r.keyword} ({r.action})" for r in rows if r.keyword not in kept]
+        lines.append(f"| {source} | {', '.join(kept)} | {', '.join(changed)} |")
+    return "\n".join(lines)
+
+
+def test_the_readme_says_what_leaves_the_hospital() -> None:
+    between = README.partition("<!-- policy -->\n")[2].partition("\n<!-- policy end -->")[0]
+
+    assert between == policy_table()
+    assert f"edition\n{EDITION}" in README
+
+
+def test_the_readme_lists_every_command_with_its_help() -> None:
+    listed = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", README, re.MULTILINE))
+
+    helps = {
+        str(one.name): one.help or (one.callback.__doc__ or "").partition("\n")[0]
+        for one in app.registered_commands
+        if one.callback
+    }
+    assert {name: listed.get(name) for name in helps} == helps
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)}
+
+    raised = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.DrawcliError)
+    }
+    assert listed == raised | {0, 9, 130}
+
+
+def test_the_readme_lists_every_setting() -> None:
+    listed = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", README))
+
+    for name, field in Settings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        for key in [f"{name}.{part}" for part in inner] if inner else [name]:
+            assert key in listed, key
+
+
+def test_every_reason_is_explained() -> None:
+    listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", REASONS))
+
+    told = {code for path in PACKAGE.rglob("*.py") for code in reason_codes(path)}
+    assert len(told) > 40
+    assert told - listed == set()
+
+
+def reason_codes(path: Path) -> Iterator[str]:
+    """Yield the reason codes that a module names; the sandbox has none."""
+    if "sandbox" in path.parts or path.name in ("errors.py", "door.py", "demo.py", "gate.py"):
+        return
+    makers = {"_waiting": 0, "_refused": 0, "_ignored": 0, "_block": 0, "Verdict": 1}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "code":
+            yield from constants([node.value])
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if node.func.id in makers:
+            yield from constants(node.args[makers[node.func.id] :][:1])
+        if node.func.id == "Finding":
+            yield from constants(node.args[1:2])
+
+
+def constants(nodes: list[ast.expr]) -> Iterator[str]:
+    for node in nodes:
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(value, str) and value and value not in RUN_CODES:
+            yield value
+
+
+@pytest.mark.parametrize("name", ["rules.yaml", "templates.yaml"])
+def test_the_files_at_the_top_are_those_that_init_writes(name: str) -> None:
+    assert (ROOT / name).read_bytes() == (PACKAGE / "site" / name).read_bytes()
+
+
+@pytest.mark.parametrize("folder", [PACKAGE / "site", ROOT / "examples" / "department"])
+def test_the_example_sites_can_be_used(folder: Path) -> None:
+    settings = load_settings(folder / "drawcli.yaml", {})
+    rulebook = read_rulebook(settings.rules, settings.templates)
+
+    assert rulebook.rules
+    assert {rule.template for rule in rulebook.rules if not rule.exclude} == set(rulebook.templates)
+
+
+def test_the_rules_in_the_readme_can_be_used(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    for name, block in zip(("rules", "templates"), blocks, strict=True):
+        (tmp_path / f"{name}.yaml").write_text(block)
+
+    rulebook = read_rulebook(tmp_path / "rules.yaml", tmp_path / "templates.yaml")
+
+    assert [rule.name for rule in rulebook.rules] == ["pelvis-planning-ct", "never-research"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="reads a shell script with sh")
+def test_the_scripts_are_shell() -> None:
+    subprocess.run(["sh", "-n", ROOT / "examples" / "by-hand.sh"], check=True)
+    subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+def test_the_documents_name_no_machine() -> None:
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*")]:
+        if path.is_file():
+            assert not re.search(r"/(home|root|Users)/", path.read_text(encoding="utf-8")), path

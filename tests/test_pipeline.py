@@ -1,0 +1,576 @@
+"""Failures become waits, holds, or the end of a run; and never the loss of a job."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from drawcli.adapters.workdir import PACKAGE, RECEIVED
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.errors import ConfigError, ServerRefused
+from drawcli.pipeline import GIVE_UP_AFTER, Selection, StepReport, due, run_once, run_step, tidy
+from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.steps.upload import MOST_POSTS
+from tests.conftest import HEAD_NECK, THORAX, Clock, Site
+from tests.fake_draw import FakeDraw
+
+ALL = Selection()
+
+
+def only_job(ctx: Context) -> Job:
+    (job,) = ctx.ledger.jobs()
+    return job
+
+
+@pytest.fixture
+def packaged(ctx: Context, pelvis: list[Path]) -> Job:
+    """Bring the pelvis to the door of the server."""
+    assert pelvis
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, ALL)
+    job = only_job(ctx)
+    assert job.state is State.PACKAGED
+    return job
+
+
+@pytest.fixture
+def uploaded(ctx: Context, packaged: Job) -> Job:
+    assert packaged.posts == 0
+    run_step("upload", ctx, ALL)
+    job = only_job(ctx)
+    assert job.state is State.UPLOADED
+    return job
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("trouble", [httpx.ConnectError("refused"), 503, 429], ids=str)
+def test_a_server_that_takes_nothing_costs_a_wait_and_never_a_job(
+    ctx: Context, draw: FakeDraw, clock: Clock, trouble: int | Exception
+) -> None:
+    ctx.check_uploads_welcome()
+    for _ in range(GIVE_UP_AFTER + 2):
+        draw.answers = [trouble]
+        run_step("upload", ctx, ALL)
+        waiting = only_job(ctx)
+        assert (waiting.state, waiting.held, waiting.posts) == (State.PACKAGED, False, 0)
+        clock.advance(hours=7)
+    draw.answers = []
+
+    run_step("upload", ctx, ALL)
+
+    assert only_job(ctx).state is State.UPLOADED
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("trouble", [httpx.ReadTimeout("slow"), 500, 502, 504], ids=str)
+def test_an_answer_that_says_nothing_of_the_upload_is_tried_again_and_counted(
+    ctx: Context, draw: FakeDraw, clock: Clock, trouble: int | Exception
+) -> None:
+    draw.answers = [200, trouble]
+    run_step("upload", ctx, ALL)
+    waiting = only_job(ctx)
+    clock.advance(hours=1)
+
+    run_step("upload", ctx, ALL)
+
+    assert (waiting.state, waiting.held, waiting.posts) == (State.PACKAGED, False, 1)
+    assert (only_job(ctx).state, only_job(ctx).posts) == (State.UPLOADED, 2)
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_page_where_json_belongs_is_no_task(ctx: Context, draw: FakeDraw) -> None:
+    draw.answers = [200, httpx.Response(200, html="<html>proxy</html>")]
+
+    run_step("upload", ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.held, job.task_id) == (State.PACKAGED, False, None)
+    assert "proxy in the way" in (job.reason or "")
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_server_that_is_down_is_asked_once_and_not_for_every_job(
+    ctx: Context, site: Site, draw: FakeDraw
+) -> None:
+    for person in (HEAD_NECK, THORAX):
+        write_planning_ct(site.store / person.file_name, person, slices=4, size=32)
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, ALL)
+    draw.answers = [httpx.ConnectError("refused")] * 20
+
+    report = run_step("upload", ctx, ALL)
+
+    assert report.unreachable
+    assert len(draw.asked) == 3  # the short tries of one request
+    assert [job.attempts for job in ctx.ledger.jobs()].count(1) == 1
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_server_that_is_back_is_noticed_within_a_quarter_of_an_hour(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    for _ in range(8):
+        draw.answers = [httpx.ConnectError("refused")] * 3
+        run_step("upload", ctx, ALL)
+        clock.advance(minutes=15)
+    draw.answers = []
+
+    run_step("upload", ctx, ALL)
+
+    assert only_job(ctx).state is State.UPLOADED
+
+
+@pytest.mark.usefixtures("packaged")
+def test_retry_after_is_honoured(ctx: Context, draw: FakeDraw) -> None:
+    draw.answers = [200, httpx.Response(429, headers={"retry-after": "1800"})]
+
+    run_step("upload", ctx, ALL)
+
+    assert only_job(ctx).due_at == ctx.now() + timedelta(minutes=30)
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("refusal", [400, 413, 415, 422])
+def test_a_refused_package_waits_for_a_person(ctx: Context, draw: FakeDraw, refusal: int) -> None:
+    draw.answers = [200, httpx.Response(refusal, text="template: unknown model 7")]
+
+    report = run_step("upload", ctx, ALL)
+
+    job = only_job(ctx)
+    assert [held.id for held in report.held] == [job.id]
+    assert job.held
+    assert job.reason == f"upload: {refusal}: template: unknown model 7"
+
+
+def test_a_refused_token_stops_the_run_and_blames_no_job(
+    ctx: Context, draw: FakeDraw, packaged: Job
+) -> None:
+    draw.access = draw.refresh = "others-1"
+
+    with pytest.raises(ServerRefused):
+        run_step("upload", ctx, ALL)
+
+    assert only_job(ctx) == packaged
+
+
+def test_the_attempt_is_recorded_before_the_post(
+    ctx: Context, draw: FakeDraw, packaged: Job
+) -> None:
+    seen: list[int] = []
+
+    def look(request: httpx.Request) -> None:
+        if request.url.path == "/api/upload/":
+            seen.append(only_job(ctx).posts)
+
+    draw.watch = look
+
+    run_step("upload", ctx, ALL)
+
+    assert seen == [packaged.posts + 1]
+
+
+def test_blind_uploads_are_bounded_and_the_same_bytes(
+    ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job
+) -> None:
+    for _ in range(MOST_POSTS + 3):
+        draw.answers = [200, httpx.ReadError("lost")]
+        run_step("upload", ctx, ALL)
+        clock.advance(hours=7)
+
+    job = only_job(ctx)
+    assert draw.posts() == MOST_POSTS
+    assert (job.held, job.reason_code) == (True, "uploads-unanswered")
+    assert job.zip_sha256 == packaged.zip_sha256
+
+
+def test_a_lost_package_is_built_again_bit_for_bit(
+    ctx: Context, draw: FakeDraw, packaged: Job
+) -> None:
+    package = ctx.work.file(packaged.id, PACKAGE)
+    before = package.read_bytes()
+    package.unlink()
+
+    run_step("upload", ctx, ALL)
+    back = only_job(ctx).state
+    run_step("deidentify", ctx, ALL)
+
+    assert back is State.MATCHED
+    assert package.read_bytes() == before
+    assert draw.posts() == 0
+
+
+def test_a_package_that_was_changed_on_disk_is_not_sent(
+    ctx: Context, draw: FakeDraw, packaged: Job
+) -> None:
+    package = ctx.work.file(packaged.id, PACKAGE)
+    package.write_bytes(package.read_bytes() + b"x")
+
+    run_step("upload", ctx, ALL)
+
+    assert only_job(ctx).state is State.MATCHED
+    assert draw.posts() == 0
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_task_that_is_running_is_asked_again_later_and_later(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    draw.status = "PROCESSING"
+    waits = []
+    for _ in range(4):
+        run_step("poll", ctx, ALL)
+        due_at = only_job(ctx).due_at
+        assert due_at is not None
+        waits.append(due_at - clock.at)
+        clock.at = due_at + timedelta(minutes=3)
+
+    assert waits == sorted(waits)
+    assert waits[0] < timedelta(minutes=1)
+    assert only_job(ctx).attempts == 0
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_task_without_an_end_is_held_at_the_deadline(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    draw.status = "PROCESSING"
+    clock.advance(hours=4, minutes=1)
+
+    run_step("poll", ctx, ALL)
+
+    assert (only_job(ctx).held, only_job(ctx).reason_code) == (True, "deadline")
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_failed_segmentation_is_held_with_the_servers_words(ctx: Context, draw: FakeDraw) -> None:
+    draw.status = "segmentation_failed"
+
+    run_step("poll", ctx, ALL)
+
+    job = only_job(ctx)
+    assert job.held
+    assert job.reason == "the server could not segment the series: no GPU"
+
+
+def test_a_task_that_the_server_has_lost_is_sent_again(
+    ctx: Context, draw: FakeDraw, clock: Clock, uploaded: Job
+) -> None:
+    first = draw.uploads.pop(uploaded.task_id or "")
+    for _ in range(4):
+        run_step("poll", ctx, ALL)
+        clock.advance(hours=1)
+    back = only_job(ctx).state
+
+    run_step("upload", ctx, ALL)
+
+    assert back is State.PACKAGED
+    assert only_job(ctx).posts == 2
+    assert list(draw.uploads.values()) == [first]
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_partial_structure_set_is_fetched_again_before_anything_is_confirmed(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    (task,) = draw.results
+    whole = draw.results[task]
+    draw.results[task] = without_last_structure(whole)
+    run_step("poll", ctx, ALL)
+
+    run_step("fetch", ctx, ALL)
+    waiting = only_job(ctx)
+    draw.results[task] = whole
+    clock.advance(minutes=2)
+    run_step("fetch", ctx, ALL)
+
+    assert (waiting.state, waiting.reason_code) == (State.SEGMENTED, "structures-missing")
+    assert "FemoralHead_R" in (waiting.reason or "")
+    assert only_job(ctx).state is State.FETCHED
+    assert draw.confirmed == []
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_structure_set_that_stays_partial_is_held_and_not_delivered(
+    ctx: Context, draw: FakeDraw, clock: Clock, site: Site
+) -> None:
+    (task,) = draw.results
+    draw.results[task] = without_last_structure(draw.results[task])
+    run_step("poll", ctx, ALL)
+    for _ in range(GIVE_UP_AFTER):
+        run_step("fetch", ctx, ALL)
+        clock.advance(hours=7)
+
+    job = only_job(ctx)
+    assert (job.state, job.held, job.reason_code) == (State.SEGMENTED, True, "structures-missing")
+    assert not list(site.store.rglob("RS.*"))
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_structure_set_with_one_foreign_reference_is_never_delivered(
+    ctx: Context, draw: FakeDraw, site: Site
+) -> None:
+    (task,) = draw.results
+    draw.results[task] = with_foreign_reference(draw.results[task])
+    for step in ("poll", "fetch", "reidentify"):
+        run_step(step, ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.held) == (State.SEGMENTED, True)
+    assert "not of this job" in (job.reason or "")
+    assert not list(site.store.rglob("RS.*"))
+    assert draw.confirmed == []
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_a_lost_confirmation_is_made_up_for(ctx: Context, draw: FakeDraw, clock: Clock) -> None:
+    run_step("poll", ctx, ALL)
+    run_step("fetch", ctx, ALL)
+    draw.answers = [httpx.ReadError("lost")] * 3
+    run_step("reidentify", ctx, ALL)
+    delivered = only_job(ctx).state
+    draw.results.clear()  # the server had heard it: it answers 404 now
+    clock.advance(minutes=5)
+
+    run_step("poll", ctx, ALL)
+
+    assert delivered is State.DELIVERED
+    assert only_job(ctx).state is State.DONE
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_nothing_is_confirmed_before_it_is_delivered(
+    ctx: Context, draw: FakeDraw, site: Site
+) -> None:
+    run_step("poll", ctx, ALL)
+    run_step("fetch", ctx, ALL)
+    folder = site.store / "pelvis"
+    folder.rename(site.store / "moved")
+
+    run_step("reidentify", ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.held, job.reason_code) == (State.FETCHED, False, "delivery")
+    assert draw.confirmed == []
+
+
+def test_a_received_file_that_is_gone_is_fetched_again(
+    ctx: Context, draw: FakeDraw, uploaded: Job, site: Site
+) -> None:
+    for step in ("poll", "fetch"):
+        run_step(step, ctx, ALL)
+    ctx.work.file(uploaded.id, RECEIVED).unlink()
+
+    for step in ("reidentify", "fetch", "reidentify"):
+        run_step(step, ctx, ALL)
+
+    assert only_job(ctx).state is State.DONE
+    assert len(list(site.store.rglob("RS.*"))) == 1
+    assert len(draw.confirmed) == 1
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_another_file_of_the_same_name_is_not_touched(
+    ctx: Context, draw: FakeDraw, pelvis: list[Path]
+) -> None:
+    from drawcli.steps.reidentify import destination
+
+    job = only_job(ctx)
+    folder, name = destination(job, ctx.crosswalk(job), ctx)
+    folder = pelvis[0].parent
+    theirs = folder / destination(replace(job, template="Prostate_OAR"), ctx.crosswalk(job), ctx)[1]
+    theirs.write_bytes(b"another program's")
+    for step in ("poll", "fetch", "reidentify"):
+        run_step(step, ctx, ALL)
+
+    assert theirs.name == name
+    assert theirs.read_bytes() == b"another program's"
+    assert only_job(ctx).reason_code == "name-taken"
+    assert draw.confirmed == []
+
+
+def test_one_patients_bug_does_not_stop_the_next(
+    ctx: Context, site: Site, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drawcli.steps import match as module
+
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+    run_step("scan", ctx, ALL)
+    first = only_series(ctx, len(pelvis))
+    real = module.decision_for
+
+    def burst(job: Job, context: Context) -> object:
+        if job.id == first:
+            raise ValueError("CANARY")
+        return real(job, context)
+
+    monkeypatch.setattr(module, "decision_for", burst)
+
+    report = run_step("match", ctx, ALL)
+
+    held = ctx.ledger.get(first)
+    assert held is not None
+    assert report.counts == {"held": 1, "matched": 1}
+    assert (held.held, held.reason) == (True, "bug: ValueError in match")
+
+
+def only_series(ctx: Context, slices: int) -> str:
+    return next(job.id for job in ctx.ledger.jobs() if job.slices == slices)
+
+
+def test_a_job_that_is_given_up_is_held(ctx: Context, pelvis: list[Path], clock: Clock) -> None:
+    run_step("scan", ctx, ALL)
+    run_step("match", ctx, ALL)
+    pelvis[2].unlink()
+
+    for _ in range(GIVE_UP_AFTER):
+        run_step("deidentify", ctx, ALL)
+        clock.advance(hours=7)
+
+    job = only_job(ctx)
+    assert job.held
+    assert (job.reason or "").startswith(f"gave up after {GIVE_UP_AFTER} tries")
+
+
+def test_a_slice_that_became_another_is_not_sent(ctx: Context, pelvis: list[Path]) -> None:
+    run_step("scan", ctx, ALL)
+    run_step("match", ctx, ALL)
+    pelvis[2].write_bytes(pelvis[3].read_bytes())
+
+    run_step("deidentify", ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.reason_code) == (State.MATCHED, "source-changed")
+    assert not ctx.work.file(job.id, PACKAGE).exists()
+
+
+def test_several_templates_make_several_jobs_where_the_site_wants_all(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    rules = site.folder / "rules.yaml"
+    rules.write_text(
+        rules.read_text() + "  - {name: any, template: Thorax_OAR, when: {Modality: CT}}\n"
+    )
+    every = replace(
+        ctx,
+        settings=ctx.settings.model_copy(update={"match": type(ctx.settings.match)(on_many="all")}),
+    )
+    run_step("scan", every, ALL)
+
+    run_step("match", every, ALL)
+    run_step("match", every, ALL)
+    run_step("deidentify", every, ALL)
+
+    jobs = ctx.ledger.jobs()
+    assert sorted(str(job.template) for job in jobs) == ["Prostate_OAR", "Thorax_OAR"]
+    assert {job.state for job in jobs} == {State.PACKAGED}
+    assert len({job.series_key for job in jobs}) == 1
+
+
+def test_rules_that_are_broken_stop_matching_and_lose_nothing(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, ALL)
+    (site.folder / "rules.yaml").write_text("rules: 7\n")
+
+    with pytest.raises(ConfigError, match="rules"):
+        run_step("match", ctx, ALL)
+
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_limit_and_job_choose(ctx: Context, site: Site, pelvis: list[Path]) -> None:
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+    run_step("scan", ctx, ALL)
+    wanted = only_series(ctx, len(pelvis))
+
+    limited = run_step("match", ctx, Selection(limit=1))
+    left = next(job.id for job in ctx.ledger.jobs([State.FOUND]))
+    chosen = run_step("match", ctx, Selection(job_id=left))
+
+    assert len(limited.outcomes) == 1
+    assert [job for job, _ in chosen.outcomes] == [left]
+    assert wanted in {limited.outcomes[0][0], left}
+
+
+def test_no_job_is_begun_after_the_time_is_up(
+    ctx: Context, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, ALL)
+
+    report = run_step("match", ctx, Selection(until=clock.at))
+
+    assert report.outcomes == []
+
+
+def test_contours_come_home_before_new_series_go_out(ctx: Context) -> None:
+    steps = [report.step for report in run_once(ctx, ALL)]
+
+    assert steps == ["poll", "fetch", "reidentify", "scan", "match", "deidentify", "upload"]
+
+
+def test_a_held_job_is_not_due(ctx: Context, in_state: Callable[..., Job]) -> None:
+    in_state(State.MATCHED, held=True)
+
+    assert list(due(State.MATCHED, ctx, ALL)) == []
+
+
+def test_work_folders_go_when_they_are_old_and_finished(
+    ctx: Context, in_state: Callable[..., Job], clock: Clock
+) -> None:
+    for number, state in enumerate((State.DONE, State.UPLOADED), 1):
+        ctx.work.write(in_state(state, f"0123456789ab-{number}").id, "vault", b"x")
+    clock.advance(days=29)
+    tidy(ctx)
+    young = ctx.work.has_folder("0123456789ab-1")
+    clock.advance(days=2)
+
+    tidy(ctx)
+
+    assert young
+    assert not ctx.work.has_folder("0123456789ab-1")
+    assert ctx.work.has_folder("0123456789ab-2")
+
+
+def test_counts_add_up() -> None:
+    report = StepReport("poll", outcomes=[("a-1", "done"), ("b-1", "done"), ("c-1", "held")])
+
+    assert report.counts == {"done": 2, "held": 1}
+
+
+def without_last_structure(whole: bytes) -> bytes:
+    def drop(dataset: object) -> None:
+        for keyword in (
+            "StructureSetROISequence",
+            "ROIContourSequence",
+            "RTROIObservationsSequence",
+        ):
+            getattr(dataset, keyword).pop()
+
+    return changed(whole, drop)
+
+
+def with_foreign_reference(whole: bytes) -> bytes:
+    def plant(dataset: object) -> None:
+        contour = dataset.ROIContourSequence[0].ContourSequence[0]  # type: ignore[attr-defined]
+        contour.ContourImageSequence[0].ReferencedSOPInstanceUID = "2.25.4711"
+
+    return changed(whole, plant)
+
+
+def changed(whole: bytes, change: Callable[[object], None]) -> bytes:
+    import io
+
+    from pydicom import dcmread
+
+    from tests.structure_sets import written
+
+    dataset = dcmread(io.BytesIO(whole))
+    change(dataset)
+    return written(dataset)
