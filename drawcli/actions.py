@@ -122,8 +122,11 @@ def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
         source_digest=job.source_digest,
         key_id=job.key_id,
     ).begun(at=ctx.now())
-    ctx.seal(fresh.id, ctx.crosswalk(job))
-    ctx.ledger.add(after := fresh.to(State.MATCHED, at=ctx.now(), **facts))
+    after = fresh.to(State.MATCHED, at=ctx.now(), **facts)
+    if not ctx.begin(after, ctx.crosswalk(job)):
+        raise UsageError(
+            f"another process made job {after.id} at this moment", hint="Run the command again."
+        )
     return after
 
 

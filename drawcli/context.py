@@ -11,7 +11,7 @@ from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.sitekey import read_site_key
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
-from drawcli.adapters.workdir import WorkDir
+from drawcli.adapters.workdir import Busy, WorkDir
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
@@ -80,6 +80,20 @@ class Context:
     def crosswalk(self, job: Job) -> Crosswalk:
         """Return the identity of a job."""
         return self.vault.open(self.work.folder(job.id), job.id)
+
+    def begin(self, job: Job, crosswalk: Crosswalk) -> bool:
+        """Make a new job with its identity; False where another process has made it already.
+
+        The identity of a job that exists is never overwritten: it may hold more by now.
+        """
+        try:
+            with self.work.job_lock(job.id):
+                if self.ledger.get(job.id) is not None:
+                    return False
+                self.seal(job.id, crosswalk)
+                return bool(self.ledger.add(job))
+        except Busy:
+            return False
 
     def seal(self, job_id: str, crosswalk: Crosswalk) -> None:
         """Store the identity of a job; durable when this returns."""

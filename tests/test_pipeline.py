@@ -70,7 +70,7 @@ def test_a_server_that_takes_nothing_costs_a_wait_and_never_a_job(
 def test_an_answer_that_says_nothing_of_the_upload_is_tried_again_and_counted(
     ctx: Context, draw: FakeDraw, clock: Clock, trouble: int | Exception
 ) -> None:
-    draw.answers = [200, trouble]
+    draw.answers = [ready(), trouble]
     run_step("upload", ctx, ALL)
     waiting = only_job(ctx)
     clock.advance(hours=1)
@@ -83,7 +83,7 @@ def test_an_answer_that_says_nothing_of_the_upload_is_tried_again_and_counted(
 
 @pytest.mark.usefixtures("packaged")
 def test_a_page_where_json_belongs_is_no_task(ctx: Context, draw: FakeDraw) -> None:
-    draw.answers = [200, httpx.Response(200, html="<html>proxy</html>")]
+    draw.answers = [ready(), httpx.Response(200, html="<html>proxy</html>")]
 
     run_step("upload", ctx, ALL)
 
@@ -126,7 +126,7 @@ def test_a_server_that_is_back_is_noticed_within_a_quarter_of_an_hour(
 
 @pytest.mark.usefixtures("packaged")
 def test_retry_after_is_honoured(ctx: Context, draw: FakeDraw) -> None:
-    draw.answers = [200, httpx.Response(429, headers={"retry-after": "1800"})]
+    draw.answers = [ready(), httpx.Response(429, headers={"retry-after": "1800"})]
 
     run_step("upload", ctx, ALL)
 
@@ -136,7 +136,7 @@ def test_retry_after_is_honoured(ctx: Context, draw: FakeDraw) -> None:
 @pytest.mark.usefixtures("packaged")
 @pytest.mark.parametrize("refusal", [400, 413, 415, 422])
 def test_a_refused_package_waits_for_a_person(ctx: Context, draw: FakeDraw, refusal: int) -> None:
-    draw.answers = [200, httpx.Response(refusal, text="template: unknown model 7")]
+    draw.answers = [ready(), httpx.Response(refusal, text="template: unknown model 7")]
 
     report = run_step("upload", ctx, ALL)
 
@@ -177,7 +177,7 @@ def test_blind_uploads_are_bounded_and_the_same_bytes(
     ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job
 ) -> None:
     for _ in range(MOST_POSTS + 3):
-        draw.answers = [200, httpx.ReadError("lost")]
+        draw.answers = [ready(), httpx.ReadError("lost")]
         run_step("upload", ctx, ALL)
         clock.advance(hours=7)
 
@@ -574,3 +574,8 @@ def changed(whole: bytes, change: Callable[[object], None]) -> bytes:
     dataset = dcmread(io.BytesIO(whole))
     change(dataset)
     return written(dataset)
+
+
+def ready() -> httpx.Response:
+    """Return the health of a server that takes uploads."""
+    return httpx.Response(200, json={"status": "ready", "details": {}})

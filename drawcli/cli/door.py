@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -85,6 +86,11 @@ class Door:
     def to_person(self) -> bool:
         """Whether a person at a terminal reads along."""
         return render.on_terminal() and not self.common.as_json and not self.common.quiet
+
+    @property
+    def wants_talk(self) -> bool:
+        """Whether somebody reads what is no trouble: a person, a program, or -v."""
+        return sys.stderr.isatty() or self.common.as_json or bool(self.common.verbose)
 
     def settings_file(self) -> Path:
         """Return the settings file of the site."""

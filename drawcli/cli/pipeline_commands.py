@@ -9,7 +9,7 @@ import typer
 
 from drawcli import render
 from drawcli.cli.door import Door, DryRunOption, command
-from drawcli.errors import DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
+from drawcli.errors import AnotherRun, DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drawcli.context import Context
     from drawcli.core.job import Job
     from drawcli.pipeline import Selection, StepReport
+    from drawcli.steps.scan import Scanned
 
 IDLE: Final = 9
 JobOption = Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")]
@@ -79,6 +80,23 @@ def _run_once(
     max_minutes: MinutesOption = None,
     fail_if_idle: IdleOption = False,
     dry_run: DryRunOption = False,
+) -> Result:
+    try:
+        return _whole_run(door, job, limit, max_minutes, fail_if_idle=fail_if_idle, dry_run=dry_run)
+    except AnotherRun as err:
+        if door.wants_talk:
+            raise
+        return Result(exit_code=err.exit_code)  # a long run is no trouble: cron mails nothing
+
+
+def _whole_run(
+    door: Door,
+    job: str | None,
+    limit: int | None,
+    max_minutes: float | None,
+    *,
+    fail_if_idle: bool,
+    dry_run: bool,
 ) -> Result:
     from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
 
@@ -166,6 +184,8 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
 
     def show(out: "Console") -> None:
         for report in reports:
+            if report.scanned is not None and not report.outcomes and len(reports) == 1:
+                out.print(_nothing_new(report.scanned), soft_wrap=True)
             for what, count in sorted(report.counts.items()):
                 step = f"  ({report.step})" if len(reports) > 1 else ""
                 out.print(f"{count:4d} {what}{step}")
@@ -173,6 +193,13 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
             render.say("Nothing to do.")
 
     return show
+
+
+def _nothing_new(scanned: "Scanned") -> str:
+    """Return what a scan saw that took up nothing: a new user asks why."""
+    seen = {**scanned.ignored, **scanned.passed_over}
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))
+    return f"nothing new; left alone: {counts}" if counts else "nothing new"
 
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:

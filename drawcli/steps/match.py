@@ -5,6 +5,7 @@ again when rules.yaml or templates.yaml has changed.
 """
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from drawcli.adapters.datastore import shared_elements
@@ -69,7 +70,7 @@ def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> N
     jobs = ctx.ledger.of_series(job.series_key)
     if any(other.template == rule.template for other in jobs):
         return
-    sibling_id = f"{job.series_key}-{jobs[-1].number + 1}"
-    ctx.seal(sibling_id, ctx.crosswalk(job))
-    sibling = replace(job.freed(), id=sibling_id, events=(), revision=0)
-    ctx.ledger.add(_matched(sibling, rule, facts, ctx))
+    for number in count(jobs[-1].number + 1):
+        sibling = replace(job.freed(), id=f"{job.series_key}-{number}", events=(), revision=0)
+        if ctx.begin(_matched(sibling, rule, facts, ctx), ctx.crosswalk(job)):
+            return

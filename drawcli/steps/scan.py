@@ -4,7 +4,7 @@ Safe to repeat at any moment: a series has one key, and its job is inserted only
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -98,9 +98,9 @@ def _take_up(
         source_digest=_digest(slices, ctx),
         key_id=ctx.stand_ins.key_id,
     ).begun(at=now)
-    ctx.seal(job_id, _crosswalk(slices))
-    added = ctx.ledger.add(job if ready else _unready(job, verdict, ctx))
-    done.jobs += added
+    job = job if ready else _unready(job, verdict, ctx)
+    if ctx.begin(job, _crosswalk(slices)):
+        done.jobs.append(job)
 
 
 def _look_again(
@@ -109,23 +109,20 @@ def _look_again(
     """See whether a waiting series has become whole."""
     if job.held and job.source_digest == digest:
         return
-    try:
-        with ctx.work.job_lock(job.id):
-            verdict = _verdict(slices, ctx)
-            facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
-            if verdict.readiness is Readiness.READY:
-                ctx.seal(job.id, _crosswalk(slices))
-                after = job.to(State.FOUND, at=ctx.now(), **facts)
-            elif verdict.readiness is Readiness.IGNORED:
-                after = job.to(State.CANCELLED, at=ctx.now(), **facts)
-                after = after.postponed(None, code=verdict.code, reason=verdict.text)
-            else:
-                moved = job.freed() if job.source_digest != digest else job
-                after = _unready(replace(moved, **facts), verdict, ctx)
-            if after != job:
-                done.jobs.append(ctx.ledger.commit(after))
-    except Busy:
-        return
+
+    def look() -> Job:
+        verdict = _verdict(slices, ctx)
+        facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
+        if verdict.readiness is Readiness.READY:
+            ctx.seal(job.id, _crosswalk(slices))
+            return job.to(State.FOUND, at=ctx.now(), **facts)
+        if verdict.readiness is Readiness.IGNORED:
+            after = job.to(State.CANCELLED, at=ctx.now(), **facts)
+            return after.postponed(None, code=verdict.code, reason=verdict.text)
+        moved = job.freed() if job.source_digest != digest else job
+        return _unready(replace(moved, **facts), verdict, ctx)
+
+    _change(job, look, ctx, done)
 
 
 def _unready(job: Job, verdict: Verdict, ctx: Context) -> Job:
@@ -148,19 +145,15 @@ def _note_change(
     if job.state not in BEFORE_UPLOAD:
         done.changed_later.append(job.id)
         return
-    try:
-        with ctx.work.job_lock(job.id):
-            now = ctx.ledger.get(job.id)
-            if now is None or now.revision != job.revision:
-                return
-            ctx.seal(job.id, _crosswalk(slices))
-            facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
-            reason = "the series changed before it was sent"
-            after = now.to(State.WAITING, at=ctx.now(), **facts)
-            after = after.postponed(None, code="series-changed", reason=reason)
-            done.jobs.append(ctx.ledger.commit(after))
-    except Busy:
-        return
+
+    def send_back() -> Job:
+        ctx.seal(job.id, _crosswalk(slices))
+        facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
+        after = job.to(State.WAITING, at=ctx.now(), **facts)
+        reason = "the series changed before it was sent"
+        return after.postponed(None, code="series-changed", reason=reason)
+
+    _change(job, send_back, ctx, done)
 
 
 def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
@@ -168,9 +161,21 @@ def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
     if job.state is not State.WAITING or job.held:
         return
     gone = Verdict(Readiness.WAITING, "not-seen", "the last scan saw no file of the series")
-    after = _unready(job, gone, ctx)
-    if after != job:
-        done.jobs.append(ctx.ledger.commit(after))
+    _change(job, lambda: _unready(job, gone, ctx), ctx, done)
+
+
+def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> None:
+    """Change a job under its lock, unless another process is at it or was quicker."""
+    try:
+        with ctx.work.job_lock(job.id):
+            stored = ctx.ledger.get(job.id)
+            if stored is None or stored.revision != job.revision:
+                return
+            after = make()
+            if after != job:
+                done.jobs.append(ctx.ledger.commit(after))
+    except Busy:
+        return
 
 
 def _verdict(slices: Sequence[Slice], ctx: Context) -> Verdict:

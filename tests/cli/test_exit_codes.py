@@ -170,10 +170,12 @@ def test_9_only_if_asked_and_idle(drawcli: Run, pelvis: list[Path]) -> None:
 def test_11_another_run_holds_the_lock(drawcli: Run, site: Site) -> None:
     with WorkDir(site.state).run_lock(datetime.now(UTC)):
         ended = drawcli("run-once")
+        asked = drawcli("run-once", "-v")
         step = drawcli("scan")
 
-    assert ended.code == 11
-    assert f"process {os.getpid()}" in ended.err
+    assert (ended.code, ended.out, ended.err) == (11, "", "")
+    assert asked.code == 11
+    assert f"process {os.getpid()}" in asked.err
     assert step.code == 0
 
 
