@@ -7,8 +7,6 @@ left on the disk.
 import hashlib
 import io
 import json
-import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,11 +19,9 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from drawcli.sandbox.people import PEOPLE, identifying_values
+from tests.validator import errors_of, needs_validator
 
 SHORTEST = 4  # characters: shorter values stand in every header by chance
-needs_validator = pytest.mark.skipif(
-    shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian package dicom3tools)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -203,11 +199,3 @@ def test_delivered_files_have_no_error_that_the_received_had_not(folder: Path) -
 
     assert delivered <= received
     assert any("ContourData" in error for error in received - delivered)
-
-
-def errors_of(path: Path) -> set[str]:
-    """Return the kinds of errors that dciodvfy finds: without values and item numbers."""
-    done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, check=False)
-    said = done.stderr.decode("utf-8", "replace").splitlines()
-    lines = (line for line in said if line.startswith("Error"))
-    return {re.sub(r"<(?!/).*?>|\[\d+\]", "", line) for line in lines}

@@ -89,9 +89,10 @@ def _belonging(found: StructureSet, crosswalk: Crosswalk) -> Iterator[Finding]:
     series = {original.get(uid) for uid in found.referenced_series}
     if series != {crosswalk.series_uid}:
         yield _block("foreign-series", "the referenced series is not the one that was sent")
-    if {found.sop_uid, found.series_uid} & original.keys() or not found.sop_uid:
+    own = {found.sop_uid, found.series_uid}
+    if own & original.keys() or "" in own:
         yield _block("own-uid", "the file's own UIDs are missing, or those of an image")
-    unknown = found.uids - original.keys() - {found.sop_uid, found.series_uid}
+    unknown = found.uids - original.keys() - own
     if unknown:
         yield _block("foreign-reference", f"{len(unknown)} references are not of this job")
     slices = {file.sop_uid for file in crosswalk.files}

@@ -1,5 +1,6 @@
 """DS values of at most 16 bytes: what planning systems refuse is mended, and nothing moves."""
 
+from math import isfinite
 from typing import Final
 
 LONGEST: Final = 16  # bytes of one DS value (PS3.5 table 6.2-1)
@@ -8,13 +9,13 @@ LONGEST: Final = 16  # bytes of one DS value (PS3.5 table 6.2-1)
 def mended(raw: bytes) -> bytes:
     r"""Return a multi-valued DS with every value of at most 16 bytes.
 
-    Ten significant digits are kept: a coordinate of 1,000 mm moves by less than 0.0000005 mm.
-    Values that fit are not touched.
+    Ten significant digits are kept (nine beside an exponent of three): a coordinate of 1,000 mm
+    moves by less than 0.0000005 mm. Values that fit are not touched.
 
     Raises
     ------
     ValueError
-        Where a value that is too long is no finite number.
+        Where a value that is too long is no finite decimal number.
 
     Examples
     --------
@@ -30,6 +31,7 @@ def mended(raw: bytes) -> bytes:
 
 def _shortened(value: bytes) -> bytes:
     number = float(value)
-    if number - number != 0:  # infinite, or not a number
-        raise ValueError("a DS value is not finite")
-    return f"{number:.10g}".encode("ascii")
+    if not isfinite(number) or b"_" in value:
+        raise ValueError("a DS value is no finite decimal number")
+    short = f"{number:.10g}"
+    return (short if len(short) <= LONGEST else f"{number:.9g}").encode("ascii")

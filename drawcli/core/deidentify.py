@@ -7,6 +7,7 @@ or computed from the site key. The pixels are not looked at; the caller streams 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 from drawcli import __version__
@@ -24,8 +25,8 @@ from drawcli.core.profile import (
     ALWAYS_PRESENT,
     BY_KEYWORD,
     DESCRIPTORS,
+    ONLY_SHIFTED,
     POLICY,
-    REPERTOIRE,
     Action,
     Row,
     cleaned,
@@ -33,6 +34,7 @@ from drawcli.core.profile import (
 from drawcli.core.pseudonym import StandIns, is_registered, shifted_date, shifted_datetime
 
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
+FIXED_TIME: Final = "000000"
 IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
 _METHOD: Final = f"drawcli {__version__}\\DICOM PS3.15 2026c Annex E, keep-list, options as coded"
 _BASIC: Final = ("113100", "Basic Application Confidentiality Profile")
@@ -41,6 +43,11 @@ _MODIFIED_DATES: Final = (
     "113107",
     "Retain Longitudinal Temporal Information Modified Dates Option",
 )
+
+# The VRs under which an element may be copied as it lies; b"" is implicit VR.
+_SAME: Final = {vr: (vr.encode(), b"") for vr in {row.vr for row in POLICY.values()}} | {
+    "xs": (b"US", b"SS", b"")
+}
 
 Encoded = dict[int, bytes]  # tag -> element as bytes
 
@@ -85,6 +92,10 @@ class Replacements:
             self.uids[stand_in] = original
         return stand_in
 
+    def keeps(self, row: Row) -> bool:
+        """Tell whether the value of an element stays; times stay where dates are moved."""
+        return row.action is Action.KEEP or (row.action is Action.TIME and self.shift is not None)
+
     def descriptor(self, tag: int) -> Row | None:
         """Return the row of a description that the site keeps, or None."""
         row = DESCRIPTORS.get(tag)
@@ -96,7 +107,8 @@ class Replacements:
             moved = FIXED_DATE if shifted_date(value[:8], timedelta()) else ""
         else:
             moved = (shifted_date if vr == "DA" else shifted_datetime)(value, self.shift)
-            self.dates[moved] = value
+            if moved:
+                self.dates[moved] = value
         return moved
 
 
@@ -112,7 +124,7 @@ def deidentified(header: Header, replacements: Replacements) -> bytes:
     for keyword in ALWAYS_PRESENT:
         row = BY_KEYWORD[keyword]
         kept.setdefault(row.tag, _replaced(row, b"", header, replacements))
-    kept.update(_markers(replacements, explicit=header.explicit))
+    kept.update(_markers(shifted=replacements.shift is not None, explicit=header.explicit))
     assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
     data_set = b"".join(kept[tag] for tag in sorted(kept))
@@ -139,17 +151,20 @@ def _rewritten(
         row = POLICY.get(element.tag) or replacements.descriptor(element.tag)
         if row is None or (allowed is not None and row.keyword not in allowed):
             continue
+        if replacements.shift is None and row.keyword in ONLY_SHIFTED:
+            continue
         if row.action is Action.ITEMS:
             kept[row.tag] = _rebuilt(row, element, header, replacements, explicit=inner)
             continue
-        raw = header.data[element.value : element.end]
-        if row.action is not Action.KEEP:
+        raw = b"" if element.undefined else header.data[element.value : element.end]
+        if not replacements.keeps(row):
             kept[row.tag] = _replaced(row, raw, header, replacements)
-        elif _fits(row.vr, raw) and not element.undefined:
-            same = inner == header.explicit and element.vr != b"UN"
-            kept[row.tag] = (
-                header.data[element.start : element.end] if same else _recoded(row, raw, header)
-            )
+        elif not row.fits(raw):
+            kept[row.tag] = _recoded(row, b"", header)
+        elif inner == header.explicit and element.vr in _SAME[row.vr]:
+            kept[row.tag] = header.data[element.start : element.end]
+        else:
+            kept[row.tag] = _recoded(row, raw, header)
     return kept
 
 
@@ -173,6 +188,8 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
             value = "\\".join(replacements.uid(uid) if uid else "" for uid in _values(raw))
         case Action.DATE:
             value = "\\".join(replacements.date(day, row.vr) for day in _values(raw))
+        case Action.TIME:
+            value = FIXED_TIME if raw else ""
         case Action.NAME:
             value = f"DEID^{replacements.pseudonym}"
         case Action.PATIENT:
@@ -187,25 +204,20 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
 
 
 def _recoded(row: Row, raw: bytes, header: Header) -> bytes:
-    """Return a kept element under the VR of the dictionary, where the source had UN."""
+    """Return a kept element under the VR of the dictionary, where the source had another."""
     vr = row.vr.encode()
     if row.vr == "xs":
         vr = b"SS" if header.number(tags.PixelRepresentation) else b"US"
     return encoded(row.tag, vr, raw, explicit=header.explicit)
 
 
-def _fits(vr: str, raw: bytes) -> bool:
-    repertoire = REPERTOIRE.get(vr)
-    return repertoire is None or not raw.translate(None, repertoire)
-
-
 def _values(raw: bytes) -> list[str]:
     return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
 
 
-def _markers(replacements: Replacements, *, explicit: bool) -> Encoded:
+@cache
+def _markers(*, shifted: bool, explicit: bool) -> Encoded:
     """Return what says that, and how, the slice was de-identified (PS3.3 C.12.1, C.7.1.1)."""
-    shifted = replacements.shift is not None
     codes = (_BASIC, _CHARACTERISTICS, *((_MODIFIED_DATES,) if shifted else ()))
     content = b"".join(encoded_item(_code(*code, explicit=explicit)) for code in codes)
     return {

@@ -29,17 +29,12 @@ DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
 
-_LONG_VRS: Final = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC"}) | {
-    b"UN",
-    b"UR",
-    b"UT",
-    b"UV",
-}
+_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT_VRS: Final = frozenset(
-    bytes(vr, "ascii")
-    for vr in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
 _KNOWN_VRS: Final = _LONG_VRS | _SHORT_VRS
+_DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
 _TAG: Final = struct.Struct("<HH")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
@@ -78,9 +73,11 @@ class Header:
     pixels: Element | None
 
     def raw(self, tag: int) -> bytes | None:
-        """Return the bytes of a value, or None where the element is missing."""
+        """Return the bytes of a value, or None where the element is missing, or a sequence."""
         element = self.elements.get(tag)
-        return None if element is None else self.data[element.value : element.end]
+        if element is None or element.undefined:
+            return None
+        return self.data[element.value : element.end]
 
     def text(self, tag: int) -> str:
         """Return a value of an ASCII VR without its padding, or "" where it is missing."""
@@ -119,7 +116,7 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
     elements: dict[int, Element] = {}
     latest = -1
     for element in walk(data, offset, len(data), explicit=explicit, stop_at=PIXEL_DATA):
-        if element.tag <= latest:
+        if element.tag <= latest or element.tag >> 16 == _DELIMITERS:
             raise NotDicom("elements out of order")
         if element.tag == PIXEL_DATA:
             return Header(data, transfer_syntax, explicit, elements, element)
@@ -137,9 +134,14 @@ def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
 
     The element `stop_at` is yielded without looking at its value, and ends the walk. A delimiter
     of an item or a sequence is yielded too, and ends the walk.
+
+    Raises
+    ------
+    Incomplete
+        Where an element reaches beyond `end`.
     """
     while offset < end:
-        element = _element(data, offset, explicit=explicit)
+        element = _element(data, offset, end, explicit=explicit)
         if element.tag in (ITEM_END, SEQUENCE_END) or element.tag == stop_at:
             yield element
             return
@@ -147,32 +149,29 @@ def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
             inside = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN hides implicit VR
             behind = _behind_sequence(data, element.value, explicit=inside, depth=depth + 1)
             element = element._replace(end=behind)
-        if element.end > len(data):
-            raise Incomplete
         if element.end > end:
-            raise NotDicom("an element reaches beyond its item")
+            raise Incomplete
         yield element
         offset = element.end
 
 
 def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[Element]]:
-    """Yield the elements of each item of a sequence."""
+    """Yield the elements of each item of a sequence.
+
+    Raises
+    ------
+    NotDicom
+        Where the sequence is not made of whole items.
+    """
     offset = sequence.value
     while offset < sequence.end:
-        tag, length = _item_head(data, offset)
-        offset += 8
-        if tag == SEQUENCE_END:
-            return
-        end = sequence.end if length == UNDEFINED else offset + length
-        if end > sequence.end:
-            raise NotDicom("an item reaches beyond its sequence")
-        inside: list[Element] = []
-        for element in walk(data, offset, end, explicit=explicit):
-            if element.tag == ITEM_END:
-                end = element.value
-                break
-            inside.append(element)
-        offset = end
+        try:
+            tag, length = _item_head(data, offset, sequence.end)
+            if tag == SEQUENCE_END:
+                return
+            inside, offset = _item(data, offset + 8, length, sequence.end, explicit=explicit)
+        except Incomplete:
+            raise NotDicom("an element reaches beyond its sequence") from None
         yield inside
 
 
@@ -228,7 +227,7 @@ def _file_meta(data: bytes) -> tuple[str, int]:
     elif data[:2] not in (b"\x02\0", b"\x08\0"):  # without preamble: file meta or group 0008
         raise NotDicom("no DICOM file")
     while data[offset : offset + 2] == b"\x02\0":  # file meta is always explicit
-        element = _element(data, offset, explicit=True)
+        element = _element(data, offset, len(data), explicit=True)
         if element.undefined:
             raise NotDicom("file meta of undefined length")
         if element.end > len(data):
@@ -239,13 +238,13 @@ def _file_meta(data: bytes) -> tuple[str, int]:
     return transfer_syntax, offset
 
 
-def _element(data: bytes, offset: int, *, explicit: bool) -> Element:
+def _element(data: bytes, offset: int, end: int, *, explicit: bool) -> Element:
     """Read tag, VR and length; the end of an undefined length is not known yet."""
-    if offset + 8 > len(data):
+    if offset + 8 > end:
         raise Incomplete
     group, number = _TAG.unpack_from(data, offset)
     tag = group << 16 | number
-    if not explicit or group == 0xFFFE:  # noqa: PLR2004 - items and delimiters have no VR
+    if not explicit or group == _DELIMITERS:
         vr, value = b"", offset + 8
         length = _U32.unpack_from(data, offset + 4)[0]
     else:
@@ -255,7 +254,7 @@ def _element(data: bytes, offset: int, *, explicit: bool) -> Element:
             length = _U16.unpack_from(data, offset + 6)[0]
         elif vr in _LONG_VRS:
             value = offset + 12
-            if value > len(data):
+            if value > end:
                 raise Incomplete
             length = _U32.unpack_from(data, offset + 8)[0]
         else:
@@ -265,8 +264,28 @@ def _element(data: bytes, offset: int, *, explicit: bool) -> Element:
     return Element(tag, vr, offset, value, value + length, undefined=False)
 
 
-def _item_head(data: bytes, offset: int) -> tuple[int, int]:
-    if offset + 8 > len(data):
+def _item(
+    data: bytes, offset: int, length: int, end: int, *, explicit: bool
+) -> tuple[list[Element], int]:
+    """Return the elements of the item at an offset, and the offset behind the item."""
+    stop = end if length == UNDEFINED else offset + length
+    if stop > end:
+        raise Incomplete
+    inside: list[Element] = []
+    for element in walk(data, offset, stop, explicit=explicit):
+        if element.tag == ITEM_END and length == UNDEFINED:
+            return inside, element.value
+        if element.tag >> 16 == _DELIMITERS:
+            raise NotDicom("an item with something else than elements")
+        inside.append(element)
+    if length == UNDEFINED:
+        raise NotDicom("an item without its end")
+    return inside, stop
+
+
+def _item_head(data: bytes, offset: int, end: int) -> tuple[int, int]:
+    """Return the tag and the length of the item, or of the end of the sequence, at an offset."""
+    if offset + 8 > end:
         raise Incomplete
     group, number = _TAG.unpack_from(data, offset)
     tag = group << 16 | number
@@ -280,16 +299,21 @@ def _behind_sequence(data: bytes, offset: int, *, explicit: bool, depth: int) ->
     if depth > DEEPEST:
         raise NotDicom("sequences nested too deep")
     while True:
-        tag, length = _item_head(data, offset)
+        tag, length = _item_head(data, offset, len(data))
         offset += 8
         if tag == SEQUENCE_END:
             return offset
-        if length != UNDEFINED:
-            offset += length
-            continue
-        for element in walk(data, offset, len(data), explicit=explicit, depth=depth):
-            offset = element.end
-            if element.tag == ITEM_END:
-                break
+        if length == UNDEFINED:
+            offset = _behind_item(data, offset, explicit=explicit, depth=depth)
         else:
-            raise Incomplete
+            offset += length
+
+
+def _behind_item(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:
+    """Return the offset behind the delimiter of an item of undefined length."""
+    for element in walk(data, offset, len(data), explicit=explicit, depth=depth):
+        if element.tag == ITEM_END:
+            return element.value
+        if element.tag >> 16 == _DELIMITERS:
+            raise NotDicom("an item with something else than elements")
+    raise Incomplete

@@ -11,6 +11,7 @@ options *Retain Patient Characteristics* (113108) and *Retain Longitudinal Tempo
 Modified Dates* (113107).
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -26,15 +27,44 @@ EDITION: Final = "2026c"
 class Action(StrEnum):
     """What the engine does with an element."""
 
-    KEEP = "keep"  # the bytes as they are, if they fit the value representation
+    KEEP = "keep"  # the bytes as they are; empty where they are not what the VR says
     UID = "stand-in UID"  # replaced consistently; registered UIDs stay
     DATE = "shift"  # moved back by the patient's offset
+    TIME = "time"  # as it is while dates are shifted; midnight where they are fixed
     EMPTY = "empty"  # present, without a value
     NAME = "pseudonym as a name"  # DEID^ and the patient's pseudonym
     PATIENT = "pseudonym as an id"  # DEID- and the patient's pseudonym
     STUDY = "stand-in of the study"  # derived from Study Instance UID
     CLEAN = "cleaned"  # only the words of a fixed vocabulary are kept
     ITEMS = "items"  # the sequence is rebuilt from the elements named for its items
+
+
+# Removed where dates are fixed: table E.1-1 has X for them, and the option is not claimed then.
+ONLY_SHIFTED: Final = frozenset(
+    {"RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime"}
+)
+
+# What a value of each kept VR looks like (PS3.5 table 6.2-1, with the small liberties that scanners
+# take). One that looks otherwise is not what its VR says it is, and does not stay.
+_DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)? *+"
+_INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
+_SHAPES: Final = {
+    name: re.compile(rb"(?:%b)?[ \0]*+" % shape, re.DOTALL)
+    for name, shape in {
+        "AS": rb" *+[0-9]{1,3}+[DWMY]",
+        "AT": rb"[\x18\x20\x28\x54]\0..",  # an attribute of an acquisition, an image, a PET series
+        "CS": rb"[A-Za-z0-9 _./+\\-]*+",
+        "DS": rb"%b(?:\\%b)*+" % (_DECIMAL, _DECIMAL),
+        "IS": rb"%b(?:\\%b)*+" % (_INTEGER, _INTEGER),
+        "LO": rb"[^\x00-\x1a\x1c-\x1f\x7f]*+",  # text, and the escapes of ISO 2022
+        "SH": rb"[^\x00-\x1a\x1c-\x1f\x7f]*+",
+        "TM": rb"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6}+)?)?)?",
+        "UI": rb"[0-9.]++",
+        "US": rb"..",
+        "xs": rb"..",
+        "AcquisitionMatrix": rb"(?:.[\0-\x1f]){4}",  # four numbers below 8192
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +77,11 @@ class Row:
     action: Action
     source: str  # where the standard defines the attribute
     within: tuple[str, ...] = ()  # for ITEMS: keywords that an item may hold
+
+    def fits(self, raw: bytes) -> bool:
+        """Tell whether a value looks as its VR asks, and so may stay."""
+        shape = _SHAPES.get(self.keyword) or _SHAPES[self.vr]
+        return shape.fullmatch(raw) is not None
 
 
 _ROW: Final = """
@@ -62,7 +97,7 @@ _ROW: Final = """
 # PS3.3 C.7.2.1 General Study
 0020000D UI StudyInstanceUID                  uid
 00080020 DA StudyDate                         date
-00080030 TM StudyTime                         keep
+00080030 TM StudyTime                         time
 00080050 SH AccessionNumber                   empty
 00080090 PN ReferringPhysicianName            empty
 00200010 SH StudyID                           study
@@ -72,7 +107,7 @@ _ROW: Final = """
 00101030 DS PatientWeight                     keep
 # PS3.3 C.7.3.1 General Series
 00080021 DA SeriesDate                        date
-00080031 TM SeriesTime                        keep
+00080031 TM SeriesTime                        time
 00080060 CS Modality                          keep
 00180015 CS BodyPartExamined                  keep
 00185100 CS PatientPosition                   keep
@@ -91,8 +126,8 @@ _ROW: Final = """
 00080022 DA AcquisitionDate                   date
 00080023 DA ContentDate                       date
 0008002A DT AcquisitionDateTime               date
-00080032 TM AcquisitionTime                   keep
-00080033 TM ContentTime                       keep
+00080032 TM AcquisitionTime                   time
+00080033 TM ContentTime                       time
 00200012 IS AcquisitionNumber                 keep
 00200013 IS InstanceNumber                    keep
 00280301 CS BurnedInAnnotation                keep
@@ -182,12 +217,15 @@ _ROW: Final = """
   of RadionuclidePositronFraction
 00540300 SQ RadionuclideCodeSequence          empty
 00181071 DS RadiopharmaceuticalVolume         keep
-00181072 TM RadiopharmaceuticalStartTime      keep
+00181072 TM RadiopharmaceuticalStartTime      time
 00181074 DS RadionuclideTotalDose             keep
 00181075 DS RadionuclideHalfLife              keep
 00181076 DS RadionuclidePositronFraction      keep
 00181078 DT RadiopharmaceuticalStartDateTime  date
+00540061 US NumberOfRRIntervals               keep
+00540071 US NumberOfTimeSlots                 keep
 00540081 US NumberOfSlices                    keep
+00540101 US NumberOfTimeSlices                keep
 00540410 SQ PatientOrientationCodeSequence    empty
 00540414 SQ PatientGantryRelationshipCodeSequence empty
 00541000 CS SeriesType                        keep
@@ -224,23 +262,31 @@ _VOCABULARY: Final = frozenset(
     tissue trunk vein venous whole with without wrist body in inspiration expiration and of the
     """.split()
 )
+_UNIT: Final = "mm"
 _LONGEST_NUMBER: Final = 2  # digits, as in "3 mm"
 
 
 def cleaned(description: str) -> str:
     """Return the words of a description that say nothing about a person.
 
+    A number stays only where it is a length: "14 03 64" may be a birthday.
+
     >>> cleaned("CT Pelvis planning for John Smith 3 mm, 19640312")
     'CT Pelvis planning 3 mm'
     """
-    words = (word.strip(",;:()[]") for word in description.replace("_", " ").split())
-    return " ".join(word for word in words if _says_nothing(word))
+    words = [word.strip(",;:()[]") for word in description.replace("_", " ").split()]
+    following = [*words, ""][1:]
+    return " ".join(
+        word for word, after in zip(words, following, strict=True) if _says_nothing(word, after)
+    )
 
 
-def _says_nothing(word: str) -> bool:
-    if word.isascii() and word.isdigit():
-        return len(word) <= _LONGEST_NUMBER
-    return word.casefold() in _VOCABULARY or word == "mm"
+def _says_nothing(word: str, after: str) -> bool:
+    if not word.isascii():
+        return False
+    if word.isdigit():
+        return len(word) <= _LONGEST_NUMBER and after == _UNIT
+    return word.casefold() in _VOCABULARY or word == _UNIT
 
 
 # Present in every slice even if the source lacks them: Type 2, and the server's GPU job reads them.
@@ -256,23 +302,11 @@ ALWAYS_PRESENT: Final = (
     "PatientSex",
 )
 
-# What a text value of each kept VR may consist of (PS3.5 table 6.2-1, with the small liberties that
-# scanners take). A value with anything else is not kept: it is not what its VR says it is.
-_DIGITS: Final = b"0123456789"
-_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-REPERTOIRE: Final[dict[str, bytes]] = {
-    "AS": _DIGITS + b"DWMY ",
-    "CS": _LETTERS + _DIGITS + b" _-./+\\\0",
-    "DS": _DIGITS + b"+-.eE \\\0",
-    "IS": _DIGITS + b"+- \\\0",
-    "TM": _DIGITS + b".: \0",
-    "UI": _DIGITS + b".\\\0 ",
-}
-
 _NAMES: Final = {
     "keep": Action.KEEP,
     "uid": Action.UID,
     "date": Action.DATE,
+    "time": Action.TIME,
     "empty": Action.EMPTY,
     "name": Action.NAME,
     "patient": Action.PATIENT,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from math import dist, isfinite
 from statistics import median
 from typing import Final
 
@@ -21,7 +22,10 @@ Triple = tuple[float, float, float]
 SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE_LOSSLESS})
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
-ALIGNED: Final = 1e-3  # how far two direction cosines may differ
+STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far below
+ALIGNED: Final = 1e-3  # how far two direction cosines, or pixel spacings in mm, may differ
+UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
+_LONGEST_COUNT: Final = 9  # digits of a number of frames
 _ENHANCED: Final = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2.1",
@@ -58,6 +62,8 @@ class Slice:
     shape: tuple[int, int]  # rows, columns
     position: Triple | None  # ImagePositionPatient, mm, LPS
     orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
+    spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
+    samples: int  # per pixel: 1 is grey, 3 is a picture in colour
     pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
 
 
@@ -111,7 +117,9 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
         shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
         position=None if position is None else (position[0], position[1], position[2]),
-        orientation=orientation,
+        orientation=orientation if orientation and _upright(orientation) else None,
+        spacing=_numbers(header, tags.PixelSpacing, 2),
+        samples=header.number(tags.SamplesPerPixel) or 1,
         pixels_missing=_pixels_missing(header, size),
     )
 
@@ -128,6 +136,7 @@ def slice_kind(one: Slice) -> Verdict:
         (no_scan, _ignored("localizer", "a localizer, screen save or dose page")),
         (nameless, _ignored("no-uid", "an image without its UIDs")),
         (one.burned_in, _refused("burned-in", "the header says that pixels hold annotations")),
+        (one.samples != 1, _refused("colour", "pixels in colour: a picture of a scan, not a scan")),
         (one.transfer_syntax not in SAFE_SYNTAXES, _refused("compressed", syntax)),
     )
     return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
@@ -140,21 +149,26 @@ def assess(slices: Sequence[Slice], demands: Demands, *, now_ns: int) -> Verdict
     whole series must fulfil.
     """
     kinds = [slice_kind(one) for one in slices]
-    scans = [one for one, kind in zip(slices, kinds, strict=True) if kind.code != "localizer"]
-    if not scans:
+    if all(kind.readiness is Readiness.IGNORED for kind in kinds):
         return kinds[0]
+    scans = scan_slices(slices)
     first = scans[0]
-    worst = next((kind for kind in kinds if kind.readiness is Readiness.REFUSED), None)
+    refused = next((kind for kind in kinds if kind.readiness is Readiness.REFUSED), None)
     if first.modality not in demands.modalities:
         return _ignored("modality", "a modality that scan.modalities does not list")
     if demands.studied_after and first.study_date < demands.studied_after:
         return _ignored("too-old", "studied before scan.studied_after")
-    if len(scans) < demands.min_slices and worst is None:
+    if len(scans) < demands.min_slices and refused is None:
         return _ignored("few-slices", "fewer slices than scan.min_slices")
     quiet = (now_ns - max(one.mtime_ns for one in slices)) / 1e9
     if 0 < demands.quiet_seconds > quiet:  # 0 switches it off, also if the clocks differ
         return _waiting("arriving", "still arriving: a file changed less than quiet_minutes ago")
-    return worst or _mixed(scans) or _geometry(scans) or Verdict(Readiness.READY)
+    return refused or _mixed(scans) or _planes(scans) or _stack(scans) or Verdict(Readiness.READY)
+
+
+def scan_slices(slices: Iterable[Slice]) -> list[Slice]:
+    """Return the files of a series without the localizers that some scanners put into it."""
+    return [one for one in slices if slice_kind(one).code != "localizer"]
 
 
 def _mixed(slices: Sequence[Slice]) -> Verdict | None:
@@ -172,6 +186,8 @@ def _mixed(slices: Sequence[Slice]) -> Verdict | None:
     ):
         if len(values) > 1:
             return _waiting(code, f"{what} in one series")
+    if any(slice_kind(one).readiness is Readiness.IGNORED for one in slices):
+        return _waiting("mixed-kinds", "files in the series that are no slices")
     short = sum(one.pixels_missing != 0 for one in slices)
     if short:
         return _waiting("truncated", f"{short} of {len(slices)} files end before their pixels do")
@@ -181,19 +197,24 @@ def _mixed(slices: Sequence[Slice]) -> Verdict | None:
     return None
 
 
-def _geometry(slices: Sequence[Slice]) -> Verdict | None:
-    """Return why the slices are no gapless stack, or None."""
-    if any(one.position is None or one.orientation is None for one in slices):
-        return _waiting("no-geometry", "slices without position or orientation")
-    first = slices[0].orientation or ()
-    if any(
-        abs(a - b) > ALIGNED
-        for one in slices
-        for a, b in zip(first, one.orientation or (), strict=True)
-    ):
+def _planes(slices: Sequence[Slice]) -> Verdict | None:
+    """Return why the slices are no parallel planes with the same grid, or None."""
+    if any(None in (one.position, one.orientation, one.spacing) for one in slices):
+        return _waiting("no-geometry", "slices without position, orientation or pixel spacing")
+    if not _all_near([one.orientation or () for one in slices]):
         return _waiting("mixed-orientations", "more than one orientation in one series")
+    if not _all_near([one.spacing or () for one in slices]):
+        return _waiting("mixed-spacings", "more than one pixel spacing in one series")
+    return None
+
+
+def _stack(slices: Sequence[Slice]) -> Verdict | None:
+    """Return why parallel planes are no gapless stack, or None."""
+    first = slices[0].orientation or ()
     offsets = sorted(offsets_mm((one.position for one in slices if one.position), first))
     steps = [upper - lower for lower, upper in pairwise(offsets)]
+    if not steps:
+        return None
     if min(steps) < SAME_PLACE_MM:
         return _waiting("same-position", "two slices lie at the same position")
     usual = median(steps)
@@ -209,7 +230,30 @@ def _geometry(slices: Sequence[Slice]) -> Verdict | None:
             f"gap at {gaps[0][0] + usual:.1f} mm"
         )
         return _waiting("missing-slices", text)
+    if _largest_drift_mm(slices, first) > STRAIGHT_MM:
+        return _waiting("crooked", "slices do not lie one straight behind the other")
     return None
+
+
+def _largest_drift_mm(slices: Sequence[Slice], orientation: Sequence[float]) -> float:
+    """Return how far a slice lies beside the straight line from the first slice to the last, mm.
+
+    The line need not be along the normal: the slices of a tilted gantry are sheared.
+    """
+    positions = [one.position for one in slices if one.position]
+    placed = sorted(zip(offsets_mm(positions, orientation), positions, strict=True))
+    (start, begin), (stop, finish) = placed[0], placed[-1]
+    along = [(b - a) / (stop - start) for a, b in zip(begin, finish, strict=True)]
+    return max(
+        dist(place, [a + step * (offset - start) for a, step in zip(begin, along, strict=True)])
+        for offset, place in placed
+    )
+
+
+def _all_near(many: Sequence[Sequence[float]]) -> bool:
+    """Tell whether direction cosines, or pixel spacings in mm, are the same but for rounding."""
+    first = many[0]
+    return all(abs(a - b) <= ALIGNED for one in many for a, b in zip(first, one, strict=True))
 
 
 def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> list[float]:
@@ -239,11 +283,22 @@ def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> lis
 
 
 def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
+    """Return the values of a DS if they are so many numbers, or None."""
     try:
         numbers = tuple(float(part) for part in header.text(tag).split("\\"))
     except ValueError:
         return None
-    return numbers if len(numbers) == count else None
+    return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
+
+
+def _upright(orientation: Sequence[float]) -> bool:
+    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
+    row, column = orientation[:3], orientation[3:]
+    pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
+    return all(
+        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
+        for one, other, wanted in pairs
+    )
 
 
 def _pixels_missing(header: Header, size: int) -> int:
@@ -256,8 +311,9 @@ def _pixels_missing(header: Header, size: int) -> int:
     rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
     samples = header.number(tags.SamplesPerPixel) or 1
     bits = header.number(tags.BitsAllocated) or 0
-    frames = header.text(tags.NumberOfFrames) or "1"
-    expected = rows * columns * samples * bits * (int(frames) if frames.isdigit() else 1) // 8
+    frames = header.text(tags.NumberOfFrames)
+    count = int(frames) if frames.isdigit() and len(frames) <= _LONGEST_COUNT else 1
+    expected = rows * columns * samples * bits * count // 8
     present = min(pixels.end, size) - pixels.value
     return max(expected - present, pixels.end - size, 0)
 

@@ -4,6 +4,7 @@ Both walk the file without an object per value: a structure set has tens of thou
 coordinates, and all but a few bytes of it stay as they are.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,7 @@ from drawcli.core.crosswalk import RESTORED, Crosswalk
 from drawcli.core.decimal_strings import mended
 from drawcli.core.deidentify import file_meta
 from drawcli.core.dicom import (
+    DEEPEST,
     Element,
     Header,
     NotDicom,
@@ -23,6 +25,7 @@ from drawcli.core.dicom import (
     encoded_item,
     items,
 )
+from drawcli.core.profile import ALWAYS_PRESENT, BY_KEYWORD
 from drawcli.core.pseudonym import is_registered
 from drawcli.errors import BadStructureSet
 
@@ -44,6 +47,9 @@ _MARKERS: Final = frozenset(
 )
 _TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _UTF_8: Final = b"ISO_IR 192"
+_ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
+_TYPE_2: Final = frozenset(BY_KEYWORD[keyword].tag for keyword in ALWAYS_PRESENT)
+_LONGEST_SHORT: Final = 0xFFFE  # bytes: explicit VR has 16 bits for the length of a DS
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
@@ -68,7 +74,7 @@ def facts_of(header: Header) -> StructureSet:
     """
     try:
         return _facts(header)
-    except (NotDicom, ValueError, RecursionError) as err:
+    except (NotDicom, ValueError) as err:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
 
 
@@ -80,6 +86,7 @@ def _facts(header: Header) -> StructureSet:
     names: dict[int, str] = {}
     contoured: list[int] = []
     contours: dict[int, int] = {}
+    character_set = header.raw(tags.SpecificCharacterSet) or b""
     for one in _every(header):
         inmost = one.above[-1] if one.above else 0
         if one.vr == "UI":
@@ -92,7 +99,7 @@ def _facts(header: Header) -> StructureSet:
         elif one.tag == _ROI_NUMBER and inmost == _ROI_LIST:
             numbers[one.item] = int(ascii_text(one.raw))
         elif one.tag == _ROI_NAME and inmost == _ROI_LIST:
-            names[one.item] = one.raw.decode("utf-8", "replace").strip(" \0")
+            names[one.item] = _text(one.raw, character_set).strip(" \0")
     for item in _items_of(header, _ROI_CONTOURS):
         number = int(ascii_text(_raw(header, item, _REFERENCED_ROI) or b"-1"))
         contoured.append(number)
@@ -141,7 +148,7 @@ def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -
     """
     try:
         return _Restoration(header, crosswalk, own).whole_file()
-    except (NotDicom, ValueError, RecursionError) as err:
+    except (NotDicom, ValueError) as err:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
 
 
@@ -164,9 +171,10 @@ class _Restoration:
         kept = self._rewritten(list(header.elements.values()), explicit=header.explicit)
         for tag, vr in RESTORED.items():
             value = self._crosswalk.identity.get(tag)
-            if value is None:
+            if value is None and tag not in _TYPE_2:
                 kept.pop(tag, None)
                 continue
+            value = value or b""  # what the source lacks is empty where it must be present
             if self._recode_from is not None and vr in _TEXT:
                 value = _recoded(value, self._crosswalk.character_set)
             kept[tag] = self._encoded(tag, vr, value)
@@ -186,21 +194,24 @@ class _Restoration:
         )
         return meta + b"".join(kept[tag] for tag in sorted(kept))
 
-    def _rewritten(self, elements: Sequence[Element], *, explicit: bool) -> dict[int, bytes]:
+    def _rewritten(
+        self, elements: Sequence[Element], *, explicit: bool, depth: int = 0
+    ) -> dict[int, bytes]:
         kept: dict[int, bytes] = {}
         for element in elements:
             if (element.tag >> 16) % 2 or not element.tag & 0xFFFF:
                 continue  # private, or a group length
             vr = _vr(element)
-            raw = self._value(element, vr, explicit=explicit)
+            if vr == "SQ":
+                raw = self._sequence(element, explicit=explicit, depth=depth)
+            else:
+                raw = self._value(element, vr)
             kept[element.tag] = self._encoded(element.tag, vr, raw)
         return kept
 
-    def _value(self, element: Element, vr: str, *, explicit: bool) -> bytes:
+    def _value(self, element: Element, vr: str) -> bytes:
         """Return a value as it goes home."""
         raw = self._header.data[element.value : element.end]
-        if vr == "SQ":
-            return self._sequence(element, explicit=explicit)
         if vr == "UN" or element.undefined:
             raise BadStructureSet("an element of unknown kind cannot be checked")
         if vr == "UI":
@@ -213,11 +224,12 @@ class _Restoration:
         recoded = vr in _TEXT and self._recode_from is not None
         return _recoded(raw, self._recode_from or b"") if recoded else raw
 
-    def _sequence(self, element: Element, *, explicit: bool) -> bytes:
+    def _sequence(self, element: Element, *, explicit: bool, depth: int) -> bytes:
+        _check_depth(depth)
         inner = explicit and element.vr != b"UN"
         content = b""
         for item in items(self._header.data, element, explicit=inner):
-            kept = self._rewritten(item, explicit=inner)
+            kept = self._rewritten(item, explicit=inner, depth=depth + 1)
             content += encoded_item(b"".join(kept[tag] for tag in sorted(kept)))
         return content
 
@@ -232,10 +244,14 @@ class _Restoration:
             ) from None
 
     def _encoded(self, tag: int, vr: str, raw: bytes) -> bytes:
+        """Return an element; a DS too long for explicit VR goes as UN (PS3.5 6.2.2, note 4)."""
+        if vr == "DS" and len(raw) > _LONGEST_SHORT:
+            vr = "UN"
         return encoded(tag, vr.encode("ascii"), raw, explicit=self._header.explicit)
 
     def _beyond_ascii(self) -> bool:
-        return any(one.vr in _TEXT and not one.raw.isascii() for one in _every(self._header))
+        texts = (one.raw for one in _every(self._header) if one.vr in _TEXT)
+        return any(not raw.isascii() or _ESCAPE in raw for raw in texts)
 
 
 def _every(header: Header) -> Iterator[_Found]:
@@ -251,6 +267,7 @@ def _every(header: Header) -> Iterator[_Found]:
                 raw = header.data[element.value : element.end]
                 yield _Found(above, item, element.tag, vr, raw)
                 continue
+            _check_depth(len(above))
             inner = explicit and element.vr != b"UN"
             for inside in items(header.data, element, explicit=inner):
                 counter[0] += 1
@@ -275,9 +292,11 @@ def _raw(header: Header, item: Sequence[Element], tag: int) -> bytes | None:
 
 
 def _vr(element: Element) -> str:
-    if element.vr and element.vr != b"UN":
-        return element.vr.decode("ascii")
-    return _dictionary_vr(element.tag)
+    """Return the VR of an element: the file's, but for references, which must not be overlooked."""
+    known = _dictionary_vr(element.tag)
+    if known in ("UI", "SQ") or element.vr in (b"", b"UN"):
+        return known
+    return element.vr.decode("ascii")
 
 
 @cache
@@ -297,8 +316,30 @@ def _uids(raw: bytes) -> list[str]:
 
 def _recoded(raw: bytes, character_set: bytes) -> bytes:
     """Return text in UTF-8 that was written in another character set."""
+    return _text(raw, character_set).encode("utf-8")
+
+
+def _text(raw: bytes, character_set: bytes) -> str:
+    """Return text that was written in a character set of PS3.3 C.12.1.1.2.
+
+    Raises
+    ------
+    BadStructureSet
+        Where the set is not known, or the text not of the set: a name is not guessed.
+    """
+    if raw.isascii() and _ESCAPE not in raw:
+        return raw.decode("ascii")
     from pydicom.charset import convert_encodings, decode_bytes
 
-    names = [part.strip() for part in character_set.decode("ascii", "replace").split("\\")]
-    text = decode_bytes(raw, convert_encodings(names), _DELIMITERS)
-    return text.encode("utf-8")
+    names = [part.strip(" \0") for part in character_set.decode("ascii", "replace").split("\\")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydicom would go on with replacement characters
+            return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
+    except (UserWarning, LookupError, UnicodeError):
+        raise BadStructureSet("text that is not in the character set it names") from None
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= DEEPEST:
+        raise BadStructureSet("sequences nested too deep")

@@ -42,13 +42,17 @@ def status_of(answer: Mapping[str, Any]) -> TaskStatus:
     >>> status_of({}).state
     <TaskState.RUNNING: 'running'>
     """
-    word = " ".join(str(answer.get("status") or "").replace("_", " ").upper().split())
-    word = "".join(char for char in word if char.isprintable())[:_LONGEST_WORDS]
+    word = _words(str(answer.get("status") or "").replace("_", " ").upper())
     if word in _READY:
         return TaskStatus(TaskState.READY, word)
     if word in _DELIVERED:
         return TaskStatus(TaskState.DELIVERED, word)
     if word in _FAILED or "FAILED" in word:
-        error = " ".join(str(answer.get("error") or "").split())[:_LONGEST_WORDS]
-        return TaskStatus(TaskState.FAILED, word, error)
+        return TaskStatus(TaskState.FAILED, word, _words(str(answer.get("error") or "")))
     return TaskStatus(TaskState.RUNNING, word)
+
+
+def _words(text: str) -> str:
+    """Return a server's words in one line that a terminal can show."""
+    line = " ".join(text.split())
+    return "".join(char for char in line if char.isprintable())[:_LONGEST_WORDS]

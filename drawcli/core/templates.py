@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 PROTOCOL: Final = "DRAW"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"  # a path component on the server
 LOWEST_MODEL_ID: Final = 10  # ids are greater than this
+LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
 
 
 def _not_the_word_null(value: str | None) -> str | None:
@@ -28,7 +29,19 @@ def _each_once(structures: dict[int, str]) -> dict[int, str]:
     return structures
 
 
+def _comes_back_as_sent(name: str) -> str:
+    """Refuse names that an LO changes: the structure would seem to be missing (PS3.5 6.2)."""
+    if name != name.strip() or "\\" in name or not name.isprintable():
+        raise ValueError("no blanks at the ends of a structure name, and no backslash in it")
+    return name
+
+
 _Word = Annotated[StrictStr, Field(min_length=1)]
+_Structure = Annotated[
+    StrictStr,
+    Field(min_length=1, max_length=LONGEST_ROI_NAME),
+    AfterValidator(_comes_back_as_sent),
+]
 
 
 class Model(BaseModel):
@@ -41,7 +54,7 @@ class Model(BaseModel):
     trainer_name: _Word
     postprocess: Annotated[StrictStr | None, AfterValidator(_not_the_word_null)]
     map: Annotated[
-        dict[Annotated[StrictInt, Field(gt=0)], _Word],
+        dict[Annotated[StrictInt, Field(gt=0)], _Structure],
         Field(min_length=1),
         AfterValidator(_each_once),
     ]

@@ -25,13 +25,22 @@ class Tokens:
 
     def renewed(self, answer: dict[str, Any], now: datetime) -> Self:
         """Return the pair after a refresh; without rotation the refresh token stays."""
-        expires: datetime | None = None
-        if isinstance(seconds := answer.get("expires_in"), int | float):
-            expires = now + timedelta(seconds=seconds)
-        elif isinstance(moment := answer.get("expires_at"), str):
-            expires = parsed_moment(moment)
+        expires = _later(now, answer.get("expires_in")) or parsed_moment(answer.get("expires_at"))
         refresh = str(answer.get("refresh_token") or self.refresh)
         return type(self)(str(answer["access_token"]), refresh, expires)
+
+
+def _later(now: datetime, seconds: object) -> datetime | None:
+    """Return the moment so many seconds from now; None where the server says nonsense.
+
+    A rotated pair must not be lost over it: the refresh by the answer 401 is left.
+    """
+    if not isinstance(seconds, int | float):
+        return None
+    try:
+        return now + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return None
 
 
 def parsed_moment(text: object) -> datetime | None:

@@ -1,0 +1,400 @@
+"""Which series are whole: tables of what can be wrong, and the real series."""
+
+from dataclasses import replace
+from math import cos, radians, sin
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from drawcli.core.dicom import Incomplete, NotDicom, read_header
+from drawcli.core.series import (
+    Demands,
+    Readiness,
+    Slice,
+    Verdict,
+    assess,
+    offsets_mm,
+    scan_slices,
+    slice_kind,
+    slice_of,
+)
+from tests.core.files import as_bytes, ct_slice
+from tests.core.real_data import REAL, needs_real, unpacked
+
+DEMANDS = Demands(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_seconds=600)
+HOUR = 3600 * 10**9
+NOW = 1_000_000 * HOUR
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def slice_from(dataset: Dataset, syntax: str = "explicit", *, cut: int = 0) -> Slice:
+    """Return what the scan would see of a data set; `cut` bytes of the file are missing."""
+    data = as_bytes(dataset, syntax)
+    header = read_header(data, complete=True)
+    return slice_of(header, path="x", size=len(data) - cut, mtime_ns=NOW - HOUR)
+
+
+def stack(
+    count: int = 10, step: float = 3.0, orientation: tuple[float, ...] = AXIAL
+) -> list[Slice]:
+    """Return a good series whose slices are `step` mm apart along their normal."""
+    rx, ry, rz, cx, cy, cz = orientation
+    normal = (ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx)
+    first = slice_from(ct_slice())
+    return [
+        replace(
+            first,
+            path=f"{number}.dcm",
+            sop_uid=f"1.2.3.{number}",
+            position=(
+                -250 + normal[0] * step * number,
+                -250 + normal[1] * step * number,
+                -250 + normal[2] * step * number,
+            ),
+            orientation=orientation,
+        )
+        for number in range(count)
+    ]
+
+
+def changed(number: int = 4, **facts: object) -> list[Slice]:
+    """Return a good series with one slice changed."""
+    slices = stack()
+    slices[number] = replace(slices[number], **facts)  # type: ignore[arg-type] # any fact
+    return slices
+
+
+def every(**facts: object) -> list[Slice]:
+    """Return a good series with every slice changed."""
+    return [replace(one, **facts) for one in stack()]  # type: ignore[arg-type] # any fact
+
+
+def verdict(slices: list[Slice], demands: Demands = DEMANDS) -> tuple[str, str]:
+    found = assess(slices, demands, now_ns=NOW)
+    return str(found.readiness), found.code
+
+
+TILT = radians(18.5)
+OBLIQUE = (cos(0.3), sin(0.3), 0.0, -sin(0.3) * cos(0.2), cos(0.3) * cos(0.2), sin(0.2))
+
+
+@pytest.mark.parametrize(
+    "orientation",
+    [
+        AXIAL,
+        (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0),  # head first prone
+        (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0),  # feet first supine
+        (1.0, 0.0, 0.0, 0.0, -1.0, 0.0),  # feet first prone
+        (0.0, 1.0, 0.0, 0.0, 0.0, -1.0),  # sagittal
+        (1.0, 0.0, 0.0, 0.0, 0.0, -1.0),  # coronal
+        (1.0, 0.0, 0.0, 0.0, cos(TILT), sin(TILT)),
+        OBLIQUE,
+        (0.99999, 0.00012, 0.0, -0.00012, 0.99999, 0.00003),  # rounded by the scanner
+    ],
+)
+@pytest.mark.parametrize("step", [0.5, 3.0, -3.0])
+def test_a_gapless_stack_is_ready_however_it_lies(
+    orientation: tuple[float, ...], step: float
+) -> None:
+    slices = stack(step=step, orientation=orientation)
+
+    assert verdict(slices) == ("ready", "")
+    assert verdict(slices[::-1]) == ("ready", "")
+    assert verdict(slices[:4] + slices[5:]) == ("waiting", "missing-slices")
+
+
+def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
+    tilted = (1.0, 0.0, 0.0, 0.0, cos(TILT), sin(TILT))
+    slices = [
+        replace(one, position=(-250.0, -250.0, 3.0 * number))
+        for number, one in enumerate(stack(orientation=tilted))
+    ]
+
+    assert verdict(slices) == ("ready", "")
+
+
+@pytest.mark.parametrize(
+    ("slices", "expected"),
+    [
+        # kind
+        (every(sop_class="1.2.840.10008.5.1.4.1.1.481.3"), ("ignored", "not-an-image")),
+        (every(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("ignored", "not-an-image")),
+        (every(sop_class="1.3.12.2.1107.5.9.1"), ("ignored", "not-an-image")),
+        (every(image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), ("ignored", "localizer")),
+        (every(image_type=("DERIVED", "SECONDARY", "SCREEN SAVE")), ("ignored", "localizer")),
+        (every(sop_uid=""), ("ignored", "no-uid")),
+        (every(sop_class="1.2.840.10008.5.1.4.1.1.2.1"), ("refused", "enhanced-multiframe")),
+        (every(burned_in=True), ("refused", "burned-in")),
+        (changed(burned_in=True), ("refused", "burned-in")),
+        (every(samples=3), ("refused", "colour")),
+        (every(transfer_syntax="1.2.840.10008.1.2.4.70"), ("refused", "compressed")),
+        (every(transfer_syntax="1.2.840.10008.1.2.5"), ("ready", "")),
+        # what the site asks for
+        (every(modality="US"), ("ignored", "modality")),
+        (stack(2), ("ignored", "few-slices")),
+        (stack(3), ("ready", "")),
+        (changed(mtime_ns=NOW - 599 * 10**9), ("waiting", "arriving")),
+        (changed(mtime_ns=NOW - 601 * 10**9), ("ready", "")),
+        (changed(mtime_ns=NOW + HOUR), ("waiting", "arriving")),
+        # one series of one patient
+        (changed(patient_id="other"), ("waiting", "mixed-patients")),
+        (changed(study_uid="1.9"), ("waiting", "mixed-studies")),
+        (changed(sop_class="1.2.840.10008.5.1.4.1.1.4"), ("waiting", "mixed-kinds")),
+        (changed(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("waiting", "mixed-kinds")),
+        (changed(sop_uid=""), ("waiting", "mixed-kinds")),
+        (changed(frame_of_reference="1.9"), ("waiting", "mixed-frames")),
+        (changed(shape=(256, 512)), ("waiting", "mixed-shapes")),
+        (changed(pixels_missing=12), ("waiting", "truncated")),
+        (changed(pixels_missing=-1), ("waiting", "truncated")),
+        (changed(sop_uid="1.2.3.5"), ("waiting", "duplicates")),
+        # a gapless stack
+        (changed(position=None), ("waiting", "no-geometry")),
+        (every(orientation=None), ("waiting", "no-geometry")),
+        (every(spacing=None), ("waiting", "no-geometry")),
+        (changed(orientation=OBLIQUE), ("waiting", "mixed-orientations")),
+        (changed(orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0009)), ("ready", "")),
+        (changed(spacing=(0.9765625, 1.0)), ("waiting", "mixed-spacings")),
+        (changed(spacing=(0.97656, 0.97656)), ("ready", "")),
+        (changed(position=(-250.0, -250.0, -235.0)), ("waiting", "same-position")),
+        (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "missing-slices")),
+        (changed(position=(-250.0, -250.0, -236.6)), ("ready", "")),
+        (changed(position=(-251.0, -250.0, -238.0)), ("waiting", "crooked")),
+        (changed(position=(-250.4, -250.0, -238.0)), ("ready", "")),
+    ],
+)
+def test_each_thing_that_can_be_wrong_is_told(
+    slices: list[Slice], expected: tuple[str, str]
+) -> None:
+    assert verdict(slices) == expected
+
+
+@given(st.permutations(range(10)))
+def test_the_order_of_the_files_does_not_matter(order: list[int]) -> None:
+    whole, gap = stack(), [*stack(11)[:5], *stack(11)[6:]]
+
+    assert verdict([whole[number] for number in order]) == ("ready", "")
+    assert verdict([gap[number] for number in order]) == ("waiting", "missing-slices")
+
+
+def test_missing_slices_are_counted_and_placed() -> None:
+    slices = stack(57)
+    del slices[30:32]
+
+    found = assess(slices, DEMANDS, now_ns=NOW)
+
+    assert found.text == "missing slices: 57 expected, 55 present, gap at -160.0 mm"
+    assert slices[29].position == (-250.0, -250.0, -163.0)
+
+
+def test_repeated_instances_and_short_files_are_counted() -> None:
+    twice = [*stack(), *stack()[:2]]
+    short = [
+        replace(one, pixels_missing=2) if number < 3 else one for number, one in enumerate(stack())
+    ]
+
+    assert assess(twice, DEMANDS, now_ns=NOW).text.startswith("2 files repeat")
+    assert assess(short, DEMANDS, now_ns=NOW).text.startswith("3 of 10 files end")
+
+
+def test_a_localizer_in_the_series_is_left_out_and_does_not_hurt() -> None:
+    scout = replace(stack()[0], sop_uid="1.2.9", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    scout = replace(scout, orientation=(1.0, 0.0, 0.0, 0.0, 0.0, -1.0), shape=(888, 512))
+
+    assert verdict([scout, *stack()]) == ("ready", "")
+    assert scan_slices([scout, *stack()]) == stack()
+
+
+def test_older_studies_are_left_alone_where_the_site_says_so() -> None:
+    def since(day: str) -> str:
+        return verdict(stack(), replace(DEMANDS, studied_after=day))[1]
+
+    assert [since("20260314"), since("20260315"), since("")] == ["", "too-old", ""]
+
+
+def test_quiet_minutes_of_zero_switch_the_waiting_off_whatever_the_clocks_say() -> None:
+    assert verdict(every(mtime_ns=NOW + HOUR), replace(DEMANDS, quiet_seconds=0)) == ("ready", "")
+
+
+def test_one_slice_is_a_series_where_the_site_says_so() -> None:
+    assert verdict(stack(1), replace(DEMANDS, min_slices=1)) == ("ready", "")
+
+
+def test_no_verdict_holds_a_value_of_the_patient() -> None:
+    cases = [changed(patient_id="GEHEIM"), changed(study_uid="GEHEIM"), every(modality="GEHEIM")]
+
+    texts = [assess(slices, DEMANDS, now_ns=NOW).text for slices in cases]
+
+    assert "GEHEIM" not in " ".join(texts)
+    assert all(texts)
+
+
+# --- from headers -----------------------------------------------------------------------------
+
+
+def test_a_slice_is_read_from_a_header() -> None:
+    one = slice_from(ct_slice(BurnedInAnnotation="NO", NumberOfFrames="1"))
+
+    assert (one.modality, one.patient_id, one.patient_name) == ("CT", "PID-0815", "Muster^Maria")
+    assert (one.shape, one.samples, one.spacing) == ((2, 2), 1, (0.9765625, 0.9765625))
+    assert one.position == (-250, -250, 0.5)
+    assert one.orientation == AXIAL
+    assert one.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
+    assert (one.study_date, one.burned_in, one.pixels_missing) == ("20260314", False, 0)
+    assert slice_kind(one) == Verdict(Readiness.READY)
+
+
+def test_burned_in_annotation_and_old_dates_are_understood() -> None:
+    one = slice_from(ct_slice(BurnedInAnnotation="YES"))
+
+    assert one.burned_in
+    assert slice_kind(one).code == "burned-in"
+
+
+def raw_ds(tag: int, value: bytes) -> Slice:
+    """Return a slice whose element holds exactly these bytes."""
+    data = as_bytes(ct_slice(), "implicit")
+    header = read_header(data, complete=True)
+    old = header.elements[tag]
+    head = data[old.start : old.start + 4] + len(value).to_bytes(4, "little")
+    spoilt = data[: old.start] + head + value + data[old.end :]
+    return slice_of(read_header(spoilt, complete=True), path="", size=len(spoilt), mtime_ns=0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"1\\2\\nan", b"1\\2\\inf ", b"1\\2\\-1e999", b"1\\2 ", b"1\\2\\3\\4", b"", b"a\\b\\c "],
+)
+def test_a_position_that_is_no_three_numbers_is_no_position(value: bytes) -> None:
+    assert raw_ds(0x00200032, value).position is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"0\\0\\0\\0\\0\\0 ", b"1\\0\\0\\1\\0\\0 ", b"2\\0\\0\\0\\1\\0 ", b"1\\0\\0\\nan\\1\\0 "],
+)
+def test_an_orientation_that_is_no_right_angle_of_unit_vectors_is_none(value: bytes) -> None:
+    assert raw_ds(0x00200037, value).orientation is None
+
+
+@pytest.mark.parametrize(
+    ("values", "cut", "missing"),
+    [
+        ({}, 0, 0),
+        ({}, 3, 3),
+        ({"PixelData": bytes(6)}, 0, 2),
+        ({"PixelData": bytes(16)}, 3, 3),
+        ({"PixelData": bytes(10)}, 0, 0),
+        ({"Rows": 4}, 0, 8),
+        ({"NumberOfFrames": "2"}, 0, 8),
+        ({"SamplesPerPixel": 3, "PixelData": bytes(24)}, 0, 0),
+    ],
+)
+@pytest.mark.parametrize("syntax", ["explicit", "implicit"])
+def test_pixels_that_a_file_lacks_are_counted(
+    values: dict[str, object], cut: int, missing: int, syntax: str
+) -> None:
+    assert slice_from(ct_slice(**values), syntax, cut=cut).pixels_missing == missing
+
+
+def test_a_file_without_pixels_says_so() -> None:
+    one = ct_slice()
+    del one.PixelData
+
+    assert slice_from(one).pixels_missing == -1
+
+
+def test_a_number_of_frames_that_no_one_could_store_is_not_believed() -> None:
+    one = ct_slice()
+    one.add_new(0x00280008, "UT", "9" * 6000)
+    data = as_bytes(one, "implicit")
+
+    found = slice_of(read_header(data, complete=True), path="", size=len(data), mtime_ns=0)
+
+    assert found.pixels_missing == 0
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-500, 500)] * 3), min_size=1, max_size=5),
+    st.tuples(*[st.floats(-500, 500)] * 3),
+)
+def test_moving_everything_moves_every_offset_alike(
+    positions: list[tuple[float, float, float]], by: tuple[float, float, float]
+) -> None:
+    moved = [(x + by[0], y + by[1], z + by[2]) for x, y, z in positions]
+
+    change = [
+        b - a
+        for a, b in zip(offsets_mm(positions, OBLIQUE), offsets_mm(moved, OBLIQUE), strict=True)
+    ]
+
+    assert change == pytest.approx([change[0]] * len(change), abs=1e-6)
+
+
+# --- real series ------------------------------------------------------------------------------
+
+
+def slice_from_file(path: Path) -> Slice:
+    data = path.read_bytes()
+    header = read_header(data, complete=True)
+    return slice_of(header, path=str(path), size=len(data), mtime_ns=0)
+
+
+def found_in(folder: Path) -> dict[tuple[str, int], str]:
+    """Return the verdict on every series of at least three files below a folder."""
+    series: dict[str, list[Slice]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        try:
+            one = slice_from_file(path)
+        except (NotDicom, Incomplete):
+            continue
+        series.setdefault(one.series_uid, []).append(one)
+    return {
+        (slices[0].modality, len(slices)): " ".join(verdict(slices)).strip()
+        for slices in series.values()
+        if len(slices) > 2
+    }
+
+
+JUDGED: dict[str, dict[tuple[str, int], str]] = {
+    "rt/cerr_pyCERR_pat_2": {("CT", 41): "ready"},
+    "rt/eclipse_ariartm_anondicom": {("CT", 4): "ready"},
+    "rt/monaco_proknow_nopreamble": {("CT", 5): "ready"},
+    "rt/oncentra_rtkit": {
+        ("CT", 5): "ready",
+        ("RTDOSE", 4): "ignored not-an-image",
+        ("RTIMAGE", 6): "ignored not-an-image",
+    },
+    "rt/mim_ibsi_sts002": {("CT", 48): "ready", ("MR", 35): "ready", ("PT", 48): "ready"},
+    "odd/dicom2nifti/failing/gantrytilting": {("CT", 3): "ready"},
+    "odd/dicom2nifti/failing/sliceincrement": {("CT", 4): "waiting missing-slices"},
+    "odd/dicom2nifti/failing/sliceorientation": {("MR", 4): "waiting mixed-orientations"},
+    "odd/dicom2nifti/generic/compressed_j2k": {("MR", 4): "refused compressed"},
+    "odd/dicom2nifti/generic/compressed_rle": {("MR", 4): "ready"},
+    "odd/dicom2nifti/hitachi": {("MR", 4): "ready"},
+    "odd/dicomautomaton_mr_noseriesuid": {("MR", 11): "ignored not-an-image"},
+    "odd/oro_dicom/sphere3": {("XX", 32): "ignored not-an-image"},
+    "derived": {("CT", 7): "waiting truncated"},
+    "phi/flywheel_penn_prisma/dicom/1_anat": {("MR", 3): "waiting mixed-orientations"},
+}
+
+
+@needs_real
+@pytest.mark.parametrize("folder", JUDGED)
+def test_a_real_series_is_judged_as_a_person_would(folder: str) -> None:
+    assert found_in(REAL / folder) == JUDGED[folder]
+
+
+@needs_real
+def test_a_study_of_four_kinds_is_told_apart(tmp_path: Path) -> None:
+    unpacked("series/philips_ct_study_S21610.tar.xz", tmp_path)
+
+    found = {
+        path.parent.name: slice_kind(slice_from_file(path)).code
+        for path in sorted(tmp_path.rglob("I*"))
+    }
+
+    assert found == {"S1000": "localizer", "S2010": "", "S4010": "not-an-image"}
+    assert found_in(tmp_path) == {("CT", 23): "waiting missing-slices"}  # I40 to I90 are not there
