@@ -4,6 +4,8 @@ For the privacy gate, which shares no code with the de-identifier.
 """
 
 import hashlib
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -28,6 +30,16 @@ class Piece(NamedTuple):
     raw: bytes  # b"" where pydicom does not give it
 
 
+def what_pydicom_raises() -> tuple[type[Exception], ...]:
+    """Return what reading or decoding a damaged file ends in; found by changing bytes at random."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        *(ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError),
+        *(EOFError, OSError, struct.error, zlib.error, BytesLengthException, InvalidDicomError),
+    )
+
+
 def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piece]:
     """Yield every element at every depth, but for the pixels and for what has been seen before.
 
@@ -36,7 +48,7 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
     from pydicom.datadict import keyword_for_tag
     from pydicom.tag import Tag
 
-    charset = undecoded(dataset, _CHARACTER_SET)
+    charset, errors = undecoded(dataset, _CHARACTER_SET), what_pydicom_raises()
     for number in list(map(int, dataset.keys())):
         value = undecoded(dataset, number) if number != PIXEL_DATA or above else None
         mark = (charset, above, number, value)
@@ -49,7 +61,7 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
         try:
             element = dataset[tag]
             texts = [] if element.VR == "SQ" else texts_of(element.value)
-        except (ValueError, TypeError, NotImplementedError, KeyError, OverflowError):
+        except errors:
             yield Piece(where, number, keyword, "", [raw.decode("latin-1")], raw)
             continue
         yield Piece(where, number, keyword, element.VR, texts, raw)

@@ -8,6 +8,7 @@ looked at; a finding names the check and the place, never the value.
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.elements import PIXEL_DATA, Piece, pieces, pixel_digest, texts_of, undecoded
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _REGISTERED: Final = "1.2.840.10008."
+_FIXED_DATE: Final = "20000101"  # of sites that let no interval leave
+_LEAST_WEEKS: Final = 52  # that dates are moved back by
+_MOST_WEEKS: Final = 520
+_STAND_IN: Final = re.compile(r"2\.25\.[0-9]{1,39}")
 _LONG_UID: Final = 12  # characters; real ones have 20 and more
 _MAY_STAND: Final = re.compile(r"(1\.2\.840\.10008\.[0-9.]+|2\.25\.[0-9]{1,39})?")  # of UIDs
 _NO_LETTERS: Final = re.compile(r"[0-9.:+\-eE\s]*")
@@ -113,6 +118,7 @@ class Known:
     """What identifies the patient of a series, taken from its sources."""
 
     personal: Traces = field(default_factory=Traces)  # names, ids, addresses
+    labels: Traces = field(default_factory=Traces)  # other texts of one word: ids of machines
     words: set[str] = field(default_factory=set)  # of every other text, and of the paths
     open_words: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
@@ -151,17 +157,30 @@ class Known:
             elif piece.keyword in _OPEN:
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
-                self.words |= words_of(plain)
-                self.days.update(days(plain))
+                self._learn_text(plain)
+
+    def _learn_text(self, plain: str) -> None:
+        self.words |= words_of(plain)
+        self.days.update(days(plain))
+        if len(plain.split()) == 1:
+            self.labels.learn(plain)
 
     def days_to_find(self, sent_date: str) -> set[str]:
         """Return the days that must not show; a day that the shift makes of another may."""
         before, after = day_of(self.study_date), day_of(sent_date)
-        if before is None or after is None:
+        if before is None or after is None or not self.is_moved(sent_date):
             return self.days | self.shifted_days
         shifted = filter(None, map(day_of, self.shifted_days))
         made = {f"{day - (before - after):%Y%m%d}" for day in shifted}
         return (self.days | self.shifted_days) - made
+
+    def is_moved(self, sent_date: str) -> bool:
+        """Tell whether the study date was moved as far as the policy asks, or there is none."""
+        before, after = day_of(self.study_date), day_of(sent_date)
+        if before is None or after is None:
+            return not sent_date
+        weeks = (before - after) / timedelta(weeks=1)
+        return sent_date == _FIXED_DATE or (weeks in range(_LEAST_WEEKS, _MOST_WEEKS + 1))
 
     def words_to_find(self) -> set[str]:
         """Return the words that are neither the scanner's own nor numbers found in any header."""
@@ -213,7 +232,7 @@ class Search:
 
     def site_text(self, text: str, where: str) -> None:
         """Look at a text of the site's own (template, form), which may speak of organs."""
-        plain = folded(text)
+        plain = _STAND_IN.sub("", folded(text))  # in so many digits any number may stand by chance
         personal = self.known.personal
         if personal.in_words(plain, but=_COMMON) or personal.in_ids(plain):
             self.tell("personal", where)
@@ -227,7 +246,7 @@ class Search:
     def _piece(self, piece: Piece) -> None:
         """Look at one element: whether it may be there at all, then at what it says."""
         self._presence(piece)
-        if any(part in piece.raw for part in self.known.foreign):
+        if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
             self.tell("personal", piece.where)
         if piece.where.startswith(_CODES):
             if not _CODE_WORDS.issuperset(piece.texts):
@@ -267,7 +286,9 @@ class Search:
 
     def _open_text(self, plain: str, piece: Piece) -> None:
         """Look at scanner's words, in which a name counts as a whole word only."""
-        if self.known.personal.in_words(plain, but=_COMMON):
+        personal = self.known.personal
+        described = piece.keyword in _DESCRIPTORS
+        if personal.in_words(plain, but=_COMMON) or (described and personal.in_short(plain)):
             self.tell("personal", piece.where)
         self._any_text(plain, piece)
 
@@ -275,6 +296,8 @@ class Search:
         """Look at a text in which nothing of the source has any business."""
         if self.known.personal.in_text(plain):
             self.tell("personal", piece.where)
+        if self.known.labels.in_ids(plain):
+            self.tell("source-text", piece.where)
         self._any_text(plain, piece)
 
     def _any_text(self, plain: str, piece: Piece) -> None:

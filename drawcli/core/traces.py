@@ -16,6 +16,9 @@ LONG_NUMBER: Final = 6  # digits; shorter ones stand in every header by chance
 _SHORT_NAME: Final = 2  # characters: Li, Ng; and 山田
 _SHORT_NUMBER: Final = 3  # digits
 _SHORT_BYTES: Final = 3
+_SMALL_WORDS: Final = frozenset(
+    "and ct ear eye hip in leg low mr mri of pet pt rt t1 t2 the".split()
+)
 _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
 _NUMBER: Final = re.compile(r"(?<![\d.])\d+(?![\d.])")
@@ -114,6 +117,9 @@ class Traces:
         for part in parts:
             if part.isdigit() and len(part) < LONG_NUMBER:
                 self.short |= {part} if len(part) >= _SHORT_NUMBER else set()
+            elif part.isdigit():
+                self.names.add(part)
+                self.ids.add(part)
             elif len(part) >= LONG or (not part.isascii() and len(part) >= _SHORT_NAME):
                 self.names.add(part)
             elif len(part) >= _SHORT_NAME:
@@ -124,9 +130,11 @@ class Traces:
 
     def in_text(self, text: str) -> bool:
         """Tell whether a text, folded, says anything of the patient."""
-        if any(name in text for name in self.names) or self.in_ids(text):
-            return True
-        return not self.short.isdisjoint(words(text, 1))
+        return any(name in text for name in self.names) or self.in_ids(text) or self.in_short(text)
+
+    def in_short(self, text: str) -> bool:
+        """Tell whether a short name or number of the patient is a word of a folded text."""
+        return bool(self.short & words(text, 1) - _SMALL_WORDS)
 
     def in_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
         """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
