@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test format clean
+.PHONY: demo test torture format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -21,6 +21,10 @@ test: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST)
+
+# The long form of the crash test: more seeds, more kills.
+torture: $(VENV)/.ready-test
+	TORTURE=40 $(BIN)/pytest -q tests/test_killed.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

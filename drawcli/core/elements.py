@@ -46,16 +46,17 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
     The slices of a series differ in a few elements only; comparing bytes is faster than decoding.
     """
     from pydicom.datadict import keyword_for_tag
-    from pydicom.tag import Tag
 
     charset, errors = undecoded(dataset, _CHARACTER_SET), what_pydicom_raises()
-    for number in list(map(int, dataset.keys())):
-        value = undecoded(dataset, number) if number != PIXEL_DATA or above else None
-        mark = (charset, above, number, value)
-        if value is None or mark in seen:
+    for tag, held in list(dataset.items()):  # raw elements: nothing is decoded here
+        number, value = int(tag), held.value
+        if number == PIXEL_DATA and not above:
+            continue
+        raw = value if isinstance(value, bytes) else b""
+        mark = (charset, above, number, held.VR, raw or str(value))
+        if mark in seen:
             continue
         seen.add(mark)
-        tag, raw = Tag(number), value if isinstance(value, bytes) else b""
         keyword = keyword_for_tag(tag)
         where = f"{above}{keyword or f'({tag.group:04X},{tag.element:04X})'}"
         try:

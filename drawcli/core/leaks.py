@@ -45,7 +45,8 @@ _MUST_BE: Final = {
     "PatientIdentityRemoved": "YES",
     "LongitudinalTemporalInformationModified": "MODIFIED|REMOVED",
     "BurnedInAnnotation": "(?i:no)|missing|",
-    "DeidentificationMethod": r"drawcli [0-9a-z.]+\\DICOM PS3\.15 \w+ Annex E, [a-z, -]+",
+    "DeidentificationMethod": r"drawcli [0-9a-z.]+\\DICOM PS3\.15 20\d\d[a-e] Annex E, "
+    "keep-list, options as coded",
     "file meta/ImplementationVersionName": r"DRAWCLI_[0-9a-z.]+",
 }
 _STILL_SEARCHED: Final = frozenset({"StudyDate", "StudyTime"})
@@ -213,6 +214,8 @@ class Search:
         for keyword, pattern in _MUST_BE.items():
             part = dataset.file_meta if "/" in keyword else dataset
             self._must_be(keyword, pattern, part)
+        if _CODES.rstrip("/") not in dataset:
+            self.tell("marker", _CODES.rstrip("/"))
         if str(dataset.get("SOPClassUID", "")) not in self.known.sop_classes:
             self.tell("marker", "SOPClassUID")
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):

@@ -14,7 +14,7 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.series import Demands, Readiness, Slice, Verdict, assess
+from drawcli.core.series import Demands, Readiness, Slice, Verdict, assess, scan_slices
 from drawcli.errors import SeriesRefused
 
 
@@ -191,7 +191,11 @@ def _verdict(slices: Sequence[Slice], ctx: Context) -> Verdict:
 
 
 def _series_by_key(walk: Walk, ctx: Context) -> dict[str, list[Slice]]:
-    return {ctx.stand_ins.series_key(uid): one for uid, one in walk.by_series().items()}
+    """Return the slices of each series; a localizer that a scanner put into one is left out."""
+    return {
+        ctx.stand_ins.series_key(uid): scan_slices(files) or files
+        for uid, files in walk.by_series().items()
+    }
 
 
 def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:

@@ -232,6 +232,20 @@ def test_a_waiting_series_that_vanishes_says_so_and_is_held_in_the_end(
     assert only_job(ctx).held
 
 
+def test_a_localizer_within_the_series_is_left_behind(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    scout = dcmread(pelvis[0])
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    scout.SOPInstanceUID = scout.file_meta.MediaStorageSOPInstanceUID = "2.25.42"
+    scout.save_as(site.store / "pelvis" / "scout.dcm")
+
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, Selection())
+
+    assert (only_job(ctx).state, only_job(ctx).slices) == (State.PACKAGED, SLICES)
+
+
 def test_our_own_structure_sets_start_nothing(ctx: Context, pelvis: list[Path]) -> None:
     assert pelvis
     for step in ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"):
