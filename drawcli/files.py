@@ -28,7 +28,8 @@ def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_full_named(path.parent):
         try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, mode)
+            temporary.unlink(missing_ok=True)  # of a dead process that had our number
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "w+b") as stream:  # noqa: PTH123 - the mode is set at creation
                 yield stream
                 stream.flush()
@@ -46,23 +47,46 @@ def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
         stream.write(data)
 
 
+def name_if_free(temporary: Path, path: Path) -> None:
+    """Give a finished file its name in the same folder, unless something has that name.
+
+    Not durable yet; the temporary name may still be there.
+    """
+    try:
+        path.hardlink_to(temporary)  # fails where the name is taken, whoever was quicker
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not os.path.lexists(path):
+            temporary.rename(path)
+
+
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can (Windows and some shares cannot)."""
+    """Make the names in a folder durable, where the system can.
+
+    Windows and some shares cannot, nor can one who may write into a folder but not list it.
+    """
     if sys.platform == "win32":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as err:
         if err.errno not in _UNSUPPORTED:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder that only its owner can enter, if it is not there; return it."""
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    """Make a folder that only its owner can enter, if it is not there; return it.
+
+    Its name is durable when this returns: what is written into it would be lost with it.
+    """
+    if not folder.is_dir():
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        fsync_folder(folder.parent)
     return folder
 
 
@@ -78,14 +102,17 @@ def open_to_others(path: Path) -> bool:
 
 
 @contextmanager
-def disk_full_named(folder: Path) -> Iterator[None]:
-    """Turn "no space left" into an error that says where and what to do."""
+def disk_full_named(where: object) -> Iterator[None]:
+    """Turn "no space left" into an error that says where and what to do.
+
+    `where` is a folder of the site's own, or words for one that may name a patient.
+    """
     try:
         yield
     except OSError as err:
         if err.errno not in _NO_SPACE:
             raise
         raise DiskFull(
-            f"no space left in {folder}",
+            f"no space left in {where}",
             hint="Free some space and run the command again; nothing was lost.",
         ) from err

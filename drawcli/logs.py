@@ -10,7 +10,7 @@ from typing import Final
 
 from drawcli.files import make_private
 
-_QUOTE_VALUES: Final = ("pydicom", "py.warnings")  # their words quote what they complain about
+_OUR_OWN: Final = "drawcli"
 _CHATTY: Final = ("httpx", "httpcore", "filelock", "asyncio", "urllib3")
 _FORM: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LARGEST_LOG: Final = 5_000_000  # bytes
@@ -20,11 +20,14 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 
 class WithholdValues(logging.Filter):
-    """Drop the text of warnings from libraries that quote the value they complain about."""
+    """Drop the words of libraries: many of them quote the value they complain about.
+
+    Only drawcli's own words are known to hold no value of a dataset.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record and where it came from; replace its words."""
-        if record.name.startswith(_QUOTE_VALUES):
+        if record.name.partition(".")[0] != _OUR_OWN:
             record.msg, record.args = "%s: text withheld, it may quote a value", (record.name,)
         return True
 
@@ -32,10 +35,22 @@ class WithholdValues(logging.Filter):
 class FramesOnly(logging.Formatter):
     """Write a traceback as frames and a type; the message of a ValueError quotes the value."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record anew: another handler may have left the words of the error in it."""
+        kept, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = kept
+
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - the name is logging's
         """Return the frames and the type of the error."""
         kind = ei[0].__name__ if ei[0] else "no error"
         return "".join([*traceback.format_tb(ei[2]), kind])
+
+
+class _LogFile(RotatingFileHandler):
+    """The log of a site, told apart from what others have put on the root logger."""
 
 
 def origin(err: BaseException) -> str:
@@ -45,9 +60,13 @@ def origin(err: BaseException) -> str:
 
 
 def to_file(state_dir: Path) -> None:
-    """Log every move into `state_dir/logs/drawcli.log`, rotated."""
+    """Log every move into `state_dir/logs/drawcli.log`, rotated; into one such file at a time."""
     path = make_private(state_dir / "logs") / "drawcli.log"
-    handler = RotatingFileHandler(
+    root = logging.getLogger()
+    for earlier in [one for one in root.handlers if isinstance(one, _LogFile)]:
+        root.removeHandler(earlier)
+        earlier.close()
+    handler = _LogFile(
         path, maxBytes=_LARGEST_LOG, backupCount=_OLD_LOGS, encoding="utf-8", delay=True
     )
     _add(handler, logging.INFO)

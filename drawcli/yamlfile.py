@@ -1,10 +1,11 @@
 """YAML files with places: what is wrong is told with file, line and column, all of it at once."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import yaml
 
@@ -15,7 +16,64 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Location = tuple[Any, ...]  # keys and indices from the top of a document to a value
-_LARGEST_FILE = 10_000_000  # bytes; a rules file of this size is a mistake
+_LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistake
+_MOST_VALUES: Final = 100_000  # with every alias written out
+_TAG: Final = "tag:yaml.org,2002:"
+_MERGE: Final = _TAG + "merge"
+_NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
+_DATE: Final = _TAG + "timestamp"
+_DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
+_QUOTED: Final = re.compile(r"'([^']+)'")
+_INDENT_HINT: Final = (
+    "Look at the line above too: indent with blanks, two for each level, never with tabs."
+)
+
+# The beginnings of PyYAML's messages, and what they mean to somebody who writes rules.
+_YAML_WORDS: Final = (
+    ("mapping values are not", "a second ':' in a line, or too deep; quote a text with ': ' in it"),
+    ("expected <block end>", "this line is not indented as the lines it belongs to"),
+    ("could not find expected ':'", "a key without ':' behind it"),
+    ("found character '\\t'", "a tab; indent with blanks"),
+    ("found character", "a text cannot begin with this character; put it in quotes"),
+    ("found unexpected end of", "a quote opens here and is never closed"),
+    ("expected ',' or", "a bracket opens here and is never closed, or lacks a comma"),
+    ("expected the node content", "a bracket closes, or a value is missing, where none can be"),
+    ("found unknown escape", "a backslash in double quotes; use single quotes"),
+    ("found undefined alias", "a text that begins with '*'; put it in quotes"),
+    ("could not determine a constr", "a text that begins with '!'; put it in quotes"),
+    ("but found another document", "a second document behind '---'; keep one in a file"),
+    ("special characters", "a control character; is the file damaged?"),
+)
+_AT_THE_OPENING: Final = (
+    "found unexpected end of",
+    "expected ',' or",
+    "could not find expected ':'",
+)
+
+# What pydantic finds, in the words of somebody who writes settings; {} takes from its context.
+_WORDS: Final = {
+    "missing": "is missing",
+    "int_type": "should be a whole number, without quotes",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "string_type": "should be a text; put it in quotes",
+    "string_too_short": "should not be empty",
+    "list_type": "should be a list, such as [one, another]",
+    "too_short": "should not be empty",
+    "dict_type": "should have keys with values below it",
+    "model_type": "should have keys with values below it",
+    "model_attributes_type": "should have keys with values below it",
+    "path_type": "should be a path",
+    "literal_error": "should be {expected}",
+    "greater_than": "should be greater than {gt:g}",
+    "greater_than_equal": "should be at least {ge:g}",
+    "less_than_equal": "should be at most {le:g}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +83,14 @@ class Document:
     path: Path
     data: Any
     source: bytes
-    places: Mapping[Location, tuple[int, int]] = field(repr=False)
+    places: Mapping[tuple[str, ...], tuple[int, int]] = field(repr=False)
 
     def place(self, location: Location) -> str:
         """Return `file:line:column` of a value, or of what it stands in."""
-        while location not in self.places and location:
-            location = location[:-1]
-        line, column = self.places.get(location, (1, 1))
+        names = tuple(str(part) for part in location)
+        while names not in self.places and names:
+            names = names[:-1]
+        line, column = self.places.get(names, (1, 1))
         return f"{self.path}:{line}:{column}"
 
 
@@ -41,34 +100,17 @@ def read_yaml(path: Path) -> Document:
     Raises
     ------
     ConfigError
-        Where the file cannot be read, is not YAML, or repeats a key.
+        Where the file cannot be read, is not YAML, repeats a key, or holds what YAML reads as
+        something else than it looks (0123 is 83).
     """
+    source = _bytes(path)
+    text = _text(path, source)
     try:
-        source = path.read_bytes()
-        text = source.decode("utf-8-sig")
-    except OSError as err:
-        raise ConfigError(
-            f"{path}: {err.strerror}", hint="Run 'drawcli init' to make the files of a site."
-        ) from None
-    except UnicodeDecodeError as err:
-        raise ConfigError(f"{path}: not UTF-8 at byte {err.start}") from None
-    if len(source) > _LARGEST_FILE:
-        raise ConfigError(f"{path}: larger than {_LARGEST_FILE} bytes")
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        data = None if node is None else loader.construct_document(node)
-        reader = _PlaceReader(loader, path)
-        if node is not None:
-            reader.read(node, ())
+        return _document(path, source, text)
     except yaml.YAMLError as err:
-        raise ConfigError(_yaml_problem(path, err), hint=_INDENT_HINT) from None
-    except (ValueError, RecursionError) as err:
-        raise ConfigError(f"{path}: a value cannot be read ({type(err).__name__})") from None
-    finally:
-        loader.dispose()
-    raise_all(reader.problems)
-    return Document(path, data, source, reader.places)
+        raise ConfigError(_yaml_problem(path, text, err), hint=_INDENT_HINT) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deep") from None
 
 
 def raise_all(problems: Iterable[str], *, hint: str = "") -> None:
@@ -84,7 +126,7 @@ def meant(name: object, known: Iterable[object]) -> str:
     >>> meant("qiet_minutes", ["quiet_minutes", "min_slices"])
     "; did you mean 'quiet_minutes'?"
     """
-    names = {str(other).casefold(): str(other) for other in known}
+    names = {str(other).casefold(): str(other) for other in known if str(other)}
     near = get_close_matches(str(name).casefold(), names, n=1)
     return f"; did you mean '{names[near[0]]}'?" if near else ""
 
@@ -103,12 +145,15 @@ def problem_text(error: "ErrorDetails", model: "type[BaseModel]") -> str:
     """Return what is wrong in the words of the file: key, fault, suggestion; never the value."""
     location = tuple(part for part in error["loc"] if part != "[key]")
     name = ".".join(str(part) for part in location)
+    context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
         return f"unknown key '{name}'{meant(location[-1], _keys(model, location[:-1]))}"
-    if error["type"] == "missing":
-        return f"'{name}' is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"'{name}': {message[:1].lower()}{message[1:]}"
+    if error["type"] == "literal_error" and "[key]" in error["loc"]:
+        return f"unknown key '{name}'{meant(location[-1], _QUOTED.findall(context['expected']))}"
+    words = _WORDS.get(error["type"])
+    message = error["msg"].removeprefix("Value error, ") if words is None else ""
+    what = f"{message[:1].lower()}{message[1:]}" if words is None else words.format(**context)
+    return f"'{name}' {what}" if name else f"this {what}"
 
 
 def _keys(model: "type[BaseModel]", location: Location) -> list[str]:
@@ -125,51 +170,120 @@ def _keys(model: "type[BaseModel]", location: Location) -> list[str]:
     return list(getattr(here, "model_fields", {}))
 
 
-_INDENT_HINT = (
-    "Look at the line above too: indent with blanks, two for each level, never with tabs."
-)
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            source = stream.read(_LARGEST_FILE + 1)
+    except OSError as err:
+        raise ConfigError(
+            f"{path}: {err.strerror}", hint="Run 'drawcli init' to make the files of a site."
+        ) from None
+    if len(source) > _LARGEST_FILE:
+        raise ConfigError(f"{path}: larger than {_LARGEST_FILE} bytes")
+    return source
 
 
-def _yaml_problem(path: Path, err: yaml.YAMLError) -> str:
+def _text(path: Path, source: bytes) -> str:
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = source.count(b"\n", 0, err.start) + 1
+        column = err.start - (source.rfind(b"\n", 0, err.start) + 1) + 1
+        raise ConfigError(
+            f"{path}:{line}:{column}: not UTF-8", hint="Save the file in the encoding UTF-8."
+        ) from None
+
+
+def _document(path: Path, source: bytes, text: str) -> Document:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return Document(path, None, source, {})
+        reader = _PlaceReader(loader, path)
+        if reader.read(node, ()) > _MOST_VALUES:
+            reader.problems.append(f"{path}: aliases make it larger than {_MOST_VALUES} values")
+        raise_all(reader.problems)
+        return Document(path, loader.construct_document(node), source, reader.places)
+    finally:
+        loader.dispose()
+
+
+def _yaml_problem(path: Path, text: str, err: yaml.YAMLError) -> str:
+    problem = str(getattr(err, "problem", None) or getattr(err, "reason", None) or "not YAML")
     mark = getattr(err, "problem_mark", None)
-    what = getattr(err, "problem", None) or "not YAML"
-    if mark is None:
-        return f"{path}: {what}"
-    return f"{path}:{mark.line + 1}:{mark.column + 1}: {what}"
+    if problem.startswith(_AT_THE_OPENING):
+        mark = getattr(err, "context_mark", None) or mark
+    what = next((words for begin, words in _YAML_WORDS if problem.startswith(begin)), problem)
+    if mark is not None:
+        return f"{path}:{mark.line + 1}:{mark.column + 1}: {what}"
+    before = text[: getattr(err, "position", 0)]
+    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}: {what}"
 
 
 @dataclass(slots=True)
 class _PlaceReader:
-    """Walks the nodes of a document once; an alias is not walked again."""
+    """Walks the nodes of a document once; an alias is counted but not walked again."""
 
     loader: yaml.SafeLoader
     path: Path
-    places: dict[Location, tuple[int, int]] = field(default_factory=dict)
+    places: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)
+    sizes: dict[int, int] = field(default_factory=dict)  # of nodes; 0 while one is being read
 
-    def read(self, node: yaml.Node, location: Location) -> None:
-        mark = node.start_mark
-        self.places.setdefault(location, (mark.line + 1, mark.column + 1))
-        if id(node) in self.seen:
-            return
-        self.seen.add(id(node))
+    def read(self, node: yaml.Node, location: tuple[str, ...]) -> int:
+        """Note where a node and all below it stand; return how many values that is."""
+        self.places.setdefault(location, _place(node))
+        if id(node) in self.sizes:
+            if not self.sizes[id(node)]:
+                self._tell(node, "'&' and '*' make this a part of itself")
+            return self.sizes[id(node)]
+        self.sizes[id(node)] = 0
+        size = 1
         if isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self.read(item, (*location, index))
+            size += sum(self.read(item, (*location, str(i))) for i, item in enumerate(node.value))
         elif isinstance(node, yaml.MappingNode):
-            self._read_mapping(node, location)
+            size += self._read_mapping(node, location)
+        else:
+            self._scalar(node)
+        self.sizes[id(node)] = size
+        return size
 
-    def _read_mapping(self, node: yaml.MappingNode, location: Location) -> None:
+    def _read_mapping(self, node: yaml.MappingNode, location: tuple[str, ...]) -> int:
         keys: set[Any] = set()
+        size = 0
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
+            if key_node.tag == _MERGE:
+                size += self.read(value_node, (*location, "<<"))
                 continue
-            key = self.loader.construct_object(key_node)
-            mark = key_node.start_mark
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._tell(key_node, "a key is one word; put a text with brackets in quotes")
+                continue
+            key = self._scalar(key_node)
             if key in keys:
-                where = f"{self.path}:{mark.line + 1}:{mark.column + 1}"
-                self.problems.append(f"{where}: '{key}' stands here a second time")
+                self._tell(key_node, f"'{key}' stands here a second time")
             keys.add(key)
-            self.places[(*location, key)] = (mark.line + 1, mark.column + 1)
-            self.read(value_node, (*location, key))
+            self.places[(*location, str(key))] = _place(key_node)
+            size += self.read(value_node, (*location, str(key)))
+        return size
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        """Return what YAML makes of a word; tell where that is not what it looks like."""
+        if node.tag not in _NUMBERS | {_DATE}:
+            return self.loader.construct_object(node)
+        try:
+            value = self.loader.construct_object(node)
+        except ValueError:
+            self._tell(node, f"{node.value} is neither a number nor a date; put a text in quotes")
+            return node.value
+        if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value.lower()):
+            self._tell(node, f"YAML reads {node.value} as {value}; put a text in quotes")
+        return value
+
+    def _tell(self, node: yaml.Node, what: str) -> None:
+        line, column = _place(node)
+        self.problems.append(f"{self.path}:{line}:{column}: {what}")
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1

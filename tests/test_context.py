@@ -1,46 +1,111 @@
-"""A new job never takes the place of one that is there."""
-
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk
+import pytest
+
+from drawcli.context import Context, open_context, utc_now
+from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import Job, State
-from drawcli.pipeline import Selection, run_step
+from drawcli.errors import ConfigError, LedgerError, ServerUnavailable
+from tests.conftest import NOON, Clock, Site
+from tests.fake_draw import FakeDraw
 
-EMPTY = Crosswalk(series_uid="1.2", study_uid="1.3", patient_id="", patient_name="", files=())
+CROSSWALK = Crosswalk(
+    series_uid="1.2.826.0.1.999.1",
+    study_uid="1.2.826.0.1.999.2",
+    patient_id="4711",
+    patient_name="Muster^Maria",
+    files=(SourceFile("/store/Muster/1.dcm", 1, 1, "1.2.3"),),
+)
 
 
-def test_the_identity_of_a_job_is_not_overwritten_by_a_scan_that_was_slower(
-    ctx: Context, pelvis: list[Path]
+def test_a_context_opens_what_a_run_needs_and_asks_for_no_server(site: Site) -> None:
+    with open_context(site.settings(), lambda: NOON) as ctx:
+        assert ctx.ledger.jobs() == []
+        assert ctx.now() == NOON
+        assert len(ctx.stand_ins.key_id) == 8
+
+    assert sorted(path.name for path in site.state.iterdir()) == [".gitignore", "site.key"]
+
+
+def test_the_present_time_has_a_zone() -> None:
+    assert utc_now().tzinfo is UTC
+    assert abs((utc_now() - datetime.now(UTC)).total_seconds()) < 5
+
+
+def test_a_site_without_a_key_is_not_opened(site: Site) -> None:
+    (site.state / "site.key").unlink()
+
+    with pytest.raises(ConfigError, match="there is no site key"), open_context(site.settings()):
+        pass
+
+
+def test_a_damaged_ledger_is_told_before_anything_is_done(site: Site) -> None:
+    (site.state / "ledger.json").write_bytes(b"half")
+
+    with pytest.raises(LedgerError, match="damaged"), open_context(site.settings()):
+        pass
+
+
+def test_a_missing_token_is_told_when_it_is_asked_for(site: Site) -> None:
+    site.settings().server.token_file.unlink()
+
+    with open_context(site.settings()) as ctx:
+        with pytest.raises(ConfigError, match="there is no token"):
+            ctx.check_token()
+        with pytest.raises(ConfigError, match="there is no token"):
+            _ = ctx.server
+
+
+def test_the_server_is_opened_once_and_closed_with_the_context(site: Site) -> None:
+    with open_context(site.settings()) as ctx:
+        server = ctx.server
+        assert ctx.server is server
+        assert not server._client.is_closed
+
+    assert server._client.is_closed
+
+
+def test_the_server_is_asked_once_a_run_whether_uploads_are_welcome(
+    ctx: Context, draw: FakeDraw
 ) -> None:
-    assert pelvis
-    for step in ("scan", "match", "deidentify"):
-        run_step(step, ctx, Selection())
-    (job,) = ctx.ledger.jobs()
-    before = ctx.crosswalk(job)
+    ctx.check_uploads_welcome()
+    ctx.check_uploads_welcome()
 
-    begun = ctx.begin(replace(job, state=State.FOUND, revision=0), EMPTY)
-
-    assert not begun
-    assert ctx.crosswalk(job) == before
-    assert ctx.ledger.get(job.id) == job
+    assert draw.asked == ["GET /api/health"]
 
 
-def test_a_job_that_another_process_is_making_is_left_to_it(ctx: Context) -> None:
-    job = Job(id="0123456789ab-1", state=State.FOUND, since=ctx.now())
+def test_a_server_that_was_not_ready_is_asked_again(ctx: Context, draw: FakeDraw) -> None:
+    draw.answers = [503, 503, 503]
+    with pytest.raises(ServerUnavailable):
+        ctx.check_uploads_welcome()
 
-    with ctx.work.job_lock(job.id):
-        begun = ctx.begin(job, EMPTY)
+    ctx.check_uploads_welcome()
 
-    assert not begun
-    assert ctx.ledger.jobs() == []
+    assert draw.asked == ["GET /api/health"] * 4
 
 
-def test_a_new_job_has_its_identity_before_the_ledger_knows_it(ctx: Context) -> None:
-    job = Job(id="0123456789ab-1", state=State.FOUND, since=ctx.now())
+def test_rules_are_read_once_a_run(ctx: Context, site: Site) -> None:
+    first = ctx.rulebook
+    (site.folder / "rules.yaml").write_text("broken: [", encoding="utf-8")
 
-    assert ctx.begin(job, EMPTY)
+    assert ctx.rulebook is first
 
-    assert ctx.crosswalk(job) == EMPTY
-    assert ctx.ledger.get(job.id) == job
+
+def test_a_package_is_called_after_the_site_and_the_stand_in(ctx: Context, site: Site) -> None:
+    name = ctx.package_name(CROSSWALK)
+
+    assert name == f"ward-7_{ctx.stand_ins.uid(CROSSWALK.series_uid)}.zip"
+    assert CROSSWALK.series_uid not in name
+    site.env["DRAWCLI_SERVER__CLIENT_ID"] = ""
+    with open_context(site.settings()) as nameless:
+        assert nameless.package_name(CROSSWALK) == name.replace("ward-7", "drawcli")
+
+
+def test_the_identity_of_a_job_is_sealed_and_opened(ctx: Context, clock: Clock) -> None:
+    ctx.seal("0123456789ab-1", CROSSWALK)
+
+    job = Job(id="0123456789ab-1", state=State.FOUND, since=clock.now())
+
+    assert ctx.crosswalk(job) == CROSSWALK
+    assert b"Muster" not in Path(ctx.work.file(job.id, "vault")).read_bytes()

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -17,6 +19,7 @@ from drawcli.core.dicom import (
     read_header,
     tag_text,
 )
+from drawcli.core.elements import what_pydicom_raises
 from drawcli.core.series import Slice, slice_of
 from drawcli.errors import OutOfReach, SeriesRefused, SourceUnsettled
 
@@ -50,11 +53,7 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
     """
     found = Walk()
     for folder in folders:
-        if not folder.is_dir():
-            raise OutOfReach(
-                f"the datastore {folder} is not there",
-                hint="Mount it, or mend 'datastore' in drawcli.yaml.",
-            )
+        _check_there(folder)
         for path in _files(folder, found.passed_over):
             _read_one(path, found)
     return found
@@ -80,6 +79,9 @@ def open_slice(path: str) -> "tuple[IO[bytes], Header]":
         stream.close()
         what = str(err) or "the file ends inside its header"
         raise SeriesRefused(f"a file of the series cannot be de-identified: {what}") from None
+    except OSError as err:
+        stream.close()
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     except BaseException:
         stream.close()
         raise
@@ -108,9 +110,18 @@ def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
     Values are decoded by pydicom with the character set of the file; nested sequences are left to
     the full rule language.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where a file is not there (any more).
+    SeriesRefused
+        Where pydicom cannot read it.
     """
     ordered = list(paths)
-    headers = [_text_elements(path) for path in {ordered[0]: 0, ordered[-1]: 0}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote the value they complain about
+        headers = [_text_elements(path) for path in {ordered[0]: 0, ordered[-1]: 0}]
     first, *others = headers
     return {
         keyword: values
@@ -121,26 +132,43 @@ def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
 
     try:
-        dataset = dcmread(path, stop_before_pixels=True, force=True)
-    except (OSError, InvalidDicomError):
-        raise SourceUnsettled("a file of the series cannot be read") from None
-    return dict(_decoded(dataset))
+        raw = Path(path).read_bytes()
+    except OSError as err:
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    try:
+        return dict(_decoded(dcmread(BytesIO(raw), stop_before_pixels=True, force=True)))
+    except what_pydicom_raises() as err:
+        kind = type(err).__name__  # its words quote values
+        raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
 
 
 def _decoded(dataset: Any) -> "Iterator[tuple[str, tuple[str, ...]]]":
+    errors = what_pydicom_raises()
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
             value = element.value
-        except (ValueError, TypeError, NotImplementedError, KeyError):
+        except errors:
             continue  # a value that its own VR does not allow takes part in no rule
         if element.VR in ("SQ", "OB", "OW", "OF", "OD", "UN") or not element.keyword:
             continue
         many = value if isinstance(value, list | tuple) or element.VM > 1 else [value]
         yield element.keyword, tuple("" if one is None else str(one) for one in many)
+
+
+def _check_there(folder: Path) -> None:
+    """Raise OutOfReach where a folder of the datastore cannot be listed."""
+    try:
+        os.scandir(folder).close()
+    except OSError as err:
+        missing = isinstance(err, FileNotFoundError | NotADirectoryError)
+        what = "is not there" if missing else f"cannot be read: {err.strerror}"
+        raise OutOfReach(
+            f"the datastore {folder} {what}",
+            hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+        ) from None
 
 
 def _files(folder: Path, passed_over: Counter[str]) -> Iterator[os.DirEntry[str]]:
@@ -159,12 +187,23 @@ def _files(folder: Path, passed_over: Counter[str]) -> Iterator[os.DirEntry[str]
             passed_over["unreadable-folder"] += 1
             continue
         for entry in inside:
-            if entry.name.startswith(_OUR_TEMPORARY):
-                continue
-            if entry.is_dir():
+            kind = _kind(entry)
+            if kind == "folder":
                 waiting.append(entry.path)
-            elif entry.is_file():
+            elif kind == "file" and not entry.name.startswith(_OUR_TEMPORARY):
                 yield entry
+            elif kind == "broken":
+                passed_over["unreadable-file"] += 1
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what an entry of a folder is; links are followed."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() else "other"
+    except OSError:  # a link to itself, or into a folder that is closed to us
+        return "broken"
 
 
 def _read_one(entry: os.DirEntry[str], found: Walk) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.errors import NeedsPerson, TryLater
-from drawcli.files import disk_full_named, fsync_folder, sha256_of
+from drawcli.files import disk_full_named, fsync_folder, name_if_free, sha256_of
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
@@ -40,22 +40,25 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str) -> str:
         Where the folder is not there or cannot be written: the checked result stays with the job.
     NeedsPerson
         Where another file has the name.
+    DiskFull
+        Where the folder is on a full disk.
     """
     target, wanted = folder / name, hashlib.sha256(data).hexdigest()
     temporary = folder / f"{TEMPORARY}{job_id}.part"
     try:
-        if not target.exists():
-            _write(temporary, data)
-            if sha256_of(temporary) != wanted:
-                raise TryLater("the file read back is not the file written", code="delivery")
-            _name(temporary, target)
-        if sha256_of(target) != wanted:
-            raise NeedsPerson(
-                "another file has the name of the RTSTRUCT; it was not touched",
-                code="name-taken",
-                hint="Move that file away, then release the job.",
-            )
-        fsync_folder(folder)
+        with disk_full_named("the folder where the RTSTRUCT belongs"):  # its path may name a person
+            if not os.path.lexists(target):
+                _write(temporary, data)
+                if sha256_of(temporary) != wanted:
+                    raise TryLater("the file read back is not the file written", code="delivery")
+                name_if_free(temporary, target)
+            if not target.is_file() or sha256_of(target) != wanted:
+                raise NeedsPerson(
+                    "another file has the name of the RTSTRUCT; it was not touched",
+                    code="name-taken",
+                    hint="Move that file away, then release the job.",
+                )
+            fsync_folder(folder)
     except OSError as err:
         raise TryLater(
             f"the RTSTRUCT cannot be written where it belongs: {err.strerror}",
@@ -69,21 +72,9 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str) -> str:
 
 
 def _write(temporary: Path, data: bytes) -> None:
-    with disk_full_named(temporary.parent):
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - the mode is set at creation
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-
-
-def _name(temporary: Path, target: Path) -> None:
-    """Give a file its name unless something has it."""
-    try:
-        target.hardlink_to(temporary)
-    except FileExistsError:
-        return
-    except OSError:  # a share without hard links
-        if not target.exists():
-            temporary.rename(target)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    with open(descriptor, "wb") as stream:  # noqa: PTH123 - the mode is set at creation
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())

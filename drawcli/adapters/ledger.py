@@ -8,7 +8,7 @@ more often different data than an error.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -51,28 +51,38 @@ class SealedStorage(Storage):
             whole = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as err:
+        except OSError as err:
+            raise LedgerError(f"{self._path} cannot be read: {err.strerror}") from None
+        except (ValueError, RecursionError) as err:
             raise _damaged(self._path, type(err).__name__) from None
-        seal = whole.pop(_SEAL, None) if isinstance(whole, dict) else None
-        if not isinstance(seal, dict) or not isinstance(seal.get("format"), int):
+        seal = _seal_of(whole)
+        if seal is None:
             raise _damaged(self._path, "its seal is missing")
         if seal["format"] > FORMAT:
-            raise LedgerError(
-                f"{self._path} was written by a newer drawcli (format {seal['format']})",
-                hint="Install that version again; this one would not understand it.",
-            )
-        if seal.get("sha256") != _digest(whole):
+            raise _newer(self._path)
+        sha256 = seal.pop("sha256", None)
+        if sha256 != _digest(whole):
             raise _damaged(self._path, "its digest does not fit")
         self.generation = seal["generation"]
-        tables: Tables = whole
+        tables: Tables = {name: table for name, table in whole.items() if name != _SEAL}
         return tables
 
     def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
-        """Replace the file; the generation counts the writes and never goes back."""
+        """Replace the file; the generation counts the writes and never goes back.
+
+        Raises
+        ------
+        LedgerError
+            Where the disk refuses; the file is as it was.
+        """
+        seal: dict[str, Any] = {"format": FORMAT, "generation": self.generation + 1}
+        whole = {**data, _SEAL: {"1": seal}}
+        seal["sha256"] = _digest(whole)
+        try:
+            write_durably(self._path, _as_bytes(whole))
+        except OSError as err:
+            raise LedgerError(f"{self._path} cannot be written: {err.strerror}") from None
         self.generation += 1
-        tables = {name: dict(table) for name, table in data.items()}
-        seal = {"format": FORMAT, "generation": self.generation, "sha256": _digest(tables)}
-        write_durably(self._path, _as_bytes({_SEAL: seal, **tables}))
 
 
 class LockedTable(Table):
@@ -97,6 +107,10 @@ class Ledger:
     def __enter__(self) -> Self:
         """Read the ledger once, so that damage is told before anything is done."""
         self._db.storage.read()
+        if any(_leftovers(self._path)):
+            with _held(self._table.lock):  # who holds it knows that nobody else is writing
+                for leftover in _leftovers(self._path):
+                    leftover.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,12 +120,15 @@ class Ledger:
     def get(self, job_id: str) -> Job | None:
         """Return a job, or None where there is none of that id."""
         row = self._table.get(doc_id=_number(job_id))
-        return None if row is None or isinstance(row, list) else _as_job(row)
+        if not isinstance(row, Document) or row.get("id") != job_id:
+            return None
+        return self._as_job(row)
 
     def jobs(self, states: Iterable[State] | None = None) -> list[Job]:
         """Return the jobs in some states, or all; those that came there first come first."""
-        wanted = set(State if states is None else states)
-        found = [_as_job(row) for row in self._table.all() if row["state"] in wanted]
+        wanted = None if states is None else set(states)
+        rows = (row for row in self._table.all() if wanted is None or row["state"] in wanted)
+        found = [self._as_job(row) for row in rows]
         return sorted(found, key=lambda job: (job.since, job.id))
 
     def of_series(self, series_key: str) -> list[Job]:
@@ -154,6 +171,19 @@ class Ledger:
         self._table._update_table(store)  # noqa: SLF001 - likewise
         return after
 
+    def _as_job(self, row: Mapping[str, Any]) -> Job:
+        """Return a job as it is stored.
+
+        Raises
+        ------
+        LedgerError
+            Where a later drawcli has written something into it that this one does not know.
+        """
+        try:
+            return _as_job(row)
+        except (TypeError, KeyError, ValueError):
+            raise _newer(self._path) from None
+
 
 def _number(job_id: str) -> int:
     """Return TinyDB's number for a job: 48 bits of the series, 16 of the sending.
@@ -192,12 +222,34 @@ def _held(lock: FileLock) -> Any:
         ) from None
 
 
-def _digest(tables: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_as_bytes(tables)).hexdigest()
+def _leftovers(path: Path) -> Iterator[Path]:
+    """Yield the temporary files of this ledger: one is being written now, or its writer died."""
+    return path.parent.glob(f".{path.name}.*.tmp")
+
+
+def _seal_of(whole: Any) -> dict[str, Any] | None:
+    """Return the one row of the first table, if it has the form of a seal."""
+    table = whole.get(_SEAL) if isinstance(whole, dict) else None
+    seal = table.get("1") if isinstance(table, dict) else None
+    if not isinstance(seal, dict) or not isinstance(seal.get("format"), int):
+        return None
+    return seal if isinstance(seal.get("generation"), int) else None
+
+
+def _digest(whole: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over all tables, the seal without its digest among them."""
+    return hashlib.sha256(_as_bytes(whole)).hexdigest()
 
 
 def _as_bytes(tables: Mapping[str, Any]) -> bytes:
     return json.dumps(tables, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _newer(path: Path) -> LedgerError:
+    return LedgerError(
+        f"{path} was written by a newer drawcli",
+        hint="Install that version again; this one would not understand it.",
+    )
 
 
 def _damaged(path: Path, what: str) -> LedgerError:

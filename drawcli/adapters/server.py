@@ -1,13 +1,16 @@
 """The DRAW server: every request of the protocol, and every way to fail as an error of ours."""
 
 import hashlib
+import logging
+import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -25,7 +28,11 @@ from drawcli.errors import (
 )
 from drawcli.files import CHUNK, fresh_file
 
+if TYPE_CHECKING:
+    from drawcli.config import Server as Site
+
 _TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
 _CONNECT_SECONDS: Final = 10.0
@@ -34,29 +41,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_RTSTRUCT: Final = 1 << 30  # bytes
 _OLD_REFRESH: Final = "/auth/refresh"
 _LONGEST_WORDS: Final = 200
-
-
-class Site(Protocol):
-    """What the settings say of the server."""
-
-    @property
-    def url(self) -> str:
-        """The base of every path."""
-
-    @property
-    def client_id(self) -> str:
-        """The site's name, or ""."""
-
-    @property
-    def timeout_seconds(self) -> float:
-        """For one request, without the time that its body takes."""
-
-    @property
-    def allow_http(self) -> bool:
-        """Whether the token may travel in the clear to another machine."""
-
-    def path_of(self, endpoint: str) -> str:
-        """Return the path of an endpoint."""
+_LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
+_ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
+_log = logging.getLogger(__name__)
 
 
 class TokenStore(Protocol):
@@ -76,7 +63,7 @@ class DrawServer:
     """The DRAW server, one connection for a whole run."""
 
     def __init__(
-        self, client: httpx.Client, site: Site, store: TokenStore, now: Callable[[], datetime]
+        self, client: httpx.Client, site: "Site", store: TokenStore, now: Callable[[], datetime]
     ) -> None:
         self._client = client
         self._site = site
@@ -87,32 +74,38 @@ class DrawServer:
 
     @classmethod
     @contextmanager
-    def opened(cls, site: Site, store: TokenStore, now: Callable[[], datetime]) -> Iterator[Self]:
+    def opened(cls, site: "Site", store: TokenStore, now: Callable[[], datetime]) -> Iterator[Self]:
         """Read the tokens and make a client; nothing is sent yet.
 
         Raises
         ------
         ConfigError
-            Where the URL would send the token in the clear, or there is no token.
+            Where the URL would send the token in the clear, there is no token, or the proxy or the
+            certificates that the environment names cannot be used.
         """
         parts = urlsplit(site.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("server.url is no http or https address")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not site.allow_http:
             raise ConfigError(
                 "server.url is plain http: the token would travel in the clear",
                 hint="Use https, or set server.allow_http: true if the way is safe otherwise.",
             )
-        timeout = httpx.Timeout(
-            site.timeout_seconds, connect=min(_CONNECT_SECONDS, site.timeout_seconds)
-        )
+        connect = min(_CONNECT_SECONDS, site.timeout_seconds)
+        timeout = httpx.Timeout(site.timeout_seconds, connect=connect)
         agent = {"user-agent": f"drawcli/{__version__}"}
-        with httpx.Client(timeout=timeout, headers=agent) as client:
+        try:
+            client = httpx.Client(timeout=timeout, headers=agent)
+        except (ValueError, ImportError, OSError, httpx.InvalidURL):
+            raise ConfigError(
+                "the proxy or the certificates that the environment names cannot be used",
+                hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
+            ) from None
+        with client:
             yield cls(client, site, store, now)
 
     def check_ready(self) -> None:
         """Ask whether uploads are welcome; raise ServerUnavailable where they are not."""
-        self._asked("GET", "health", old_path=self._site.path_of("health").rstrip("/") + "/")
+        answer = self._asked("GET", "health")
+        _json_object(answer, "health")  # a page of a proxy says 200, too
 
     def upload(self, package: Path, *, name: str, sha256: str) -> str:
         """Send a package from disk; return the server's task id.
@@ -137,15 +130,15 @@ class DrawServer:
 
         answer = _judged(self._with_token(send), "upload")
         plain = _json_object(answer, "upload")
-        task_id = plain.get("task_id") or plain.get("transaction_token")
-        if not isinstance(task_id, str | int) or not str(task_id).strip():
+        task_id = str(plain.get("task_id") or plain.get("transaction_token") or "").strip()
+        if not _ONE_WORD.fullmatch(task_id) or not task_id.strip("."):
             raise ServerUnavailable("the answer to the upload names no task")
-        return str(task_id).strip()
+        return task_id
 
     def status(self, task_id: str) -> TaskStatus:
         """Ask how a task fares."""
         answer = self._asked("GET", "status", task_id=task_id, unknown_is_answer=True)
-        if answer.status_code in _NO_SUCH_ENDPOINT:
+        if answer.status_code == HTTPStatus.NOT_FOUND:
             return TaskStatus(TaskState.UNKNOWN)
         return status_of(_json_object(answer, "status"))
 
@@ -155,19 +148,13 @@ class DrawServer:
         None where the server does not know the task. The file appears under its name only when all
         of it is there and agrees with the checksum that the server sent, if it sent one.
         """
-        for fresh in (False, True):
-            if fresh:
+        with _transport_named("rtstruct"):
+            self._refresh_by_the_clock()
+            try:
+                return self._streamed(task_id, target)
+            except ServerRefused:
                 self._refresh()
-            with ExitStack() as opened:
-                answer = opened.enter_context(self._streamed("rtstruct", task_id))
-                if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                    continue
-                if answer.status_code in _NO_SUCH_ENDPOINT:
-                    return None
-                if not answer.is_success:
-                    answer.read()
-                return _stored(_judged(answer, "rtstruct"), target)
-        raise ServerRefused("rtstruct: 401")
+                return self._streamed(task_id, target)
 
     def confirm(self, task_id: str, *, at: datetime) -> None:
         """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
@@ -184,17 +171,17 @@ class DrawServer:
         *,
         task_id: str = "",
         unknown_is_answer: bool = False,
-        old_path: str = "",
         **content: Any,
     ) -> httpx.Response:
         """Send a request that is safe to repeat, with a few short tries."""
         url = self._url(endpoint, task_id)
 
         def send(tokens: Tokens) -> httpx.Response:
-            answer = self._client.request(method, url, headers=_bearer(tokens.access), **content)
-            if answer.status_code == HTTPStatus.NOT_FOUND and old_path:
-                again = self._site.url.rstrip("/") + old_path
-                return self._client.request(method, again, headers=_bearer(tokens.access))
+            headers = _bearer(tokens.access)
+            answer = self._client.request(method, url, headers=headers, **content)
+            slash_missing = endpoint == "health" and not url.endswith("/")
+            if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
+                return self._client.request(method, url + "/", headers=headers)
             return answer
 
         for attempt in Retrying(
@@ -206,32 +193,33 @@ class DrawServer:
         ):
             with attempt:
                 answer = self._with_token(send)
-                if unknown_is_answer and answer.status_code in _NO_SUCH_ENDPOINT:
+                if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return answer
                 return _judged(answer, endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
-    @contextmanager
-    def _streamed(self, endpoint: str, task_id: str) -> Iterator[httpx.Response]:
-        if self._tokens.stale(self._now()):
-            self._refresh()
+    def _streamed(self, task_id: str, target: Path) -> str | None:
         headers = _bearer(self._tokens.access)
-        with (
-            _transport_named(endpoint),
-            self._client.stream("GET", self._url(endpoint, task_id), headers=headers) as answer,
-        ):
-            yield answer
+        with self._client.stream("GET", self._url("rtstruct", task_id), headers=headers) as answer:
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return None
+            if answer.is_client_error:
+                answer.read()  # the server's own words, for the message
+            return _stored(_judged(answer, "rtstruct"), target)
 
     def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
         with _transport_named("server"):
-            if self._tokens.stale(self._now()):
-                self._refresh()
+            self._refresh_by_the_clock()
             answer = send(self._tokens)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self._refresh()
                 answer = send(self._tokens)
         return answer
+
+    def _refresh_by_the_clock(self) -> None:
+        if self._tokens.refresh and self._tokens.stale(self._now()):
+            self._refresh()
 
     def _refresh(self) -> None:
         """Get a new pair and have it on disk before it is used.
@@ -248,18 +236,21 @@ class DrawServer:
     def _renewed(self, tokens: Tokens) -> Tokens:
         if not tokens.refresh:
             raise ServerRefused("the server refuses the access token, and there is no other")
-        bearer = _bearer(tokens.refresh)
-        answer = self._client.post(self._url("refresh"), headers=bearer)
+        self._store.write(tokens)  # try it now: a pair that cannot be stored locks the site out
+        answer = self._ask_for_tokens(self._site.path_of("refresh"), tokens)
         if answer.status_code in _NO_SUCH_ENDPOINT:
-            older = self._site.url.rstrip("/") + _OLD_REFRESH
-            body = {"client_id": self._site.client_id}
-            answer = self._client.post(older, headers=bearer, json=body)
-        if answer.is_client_error and answer.status_code not in _TRY_LATER:
+            answer = self._ask_for_tokens(_OLD_REFRESH, tokens)
+        if answer.is_client_error and answer.status_code not in _NO_SUCH_ENDPOINT | _TRY_LATER:
             raise ServerRefused(f"the server refuses to refresh the token: {answer.status_code}")
         plain = _json_object(_judged(answer, "refresh"), "refresh")
-        if not isinstance(plain.get("access_token"), str):
+        if not _ONE_WORD.fullmatch(str(plain.get("access_token") or "")):
             raise ServerUnavailable("the answer to a token refresh holds no token")
         return tokens.renewed(plain, self._now())
+
+    def _ask_for_tokens(self, path: str, tokens: Tokens) -> httpx.Response:
+        body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
+        url = self._site.url.rstrip("/") + path
+        return self._client.post(url, headers=_bearer(tokens.refresh), json=body)
 
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))
@@ -275,7 +266,7 @@ def _judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
     if code == HTTPStatus.UNAUTHORIZED:
         raise ServerRefused(what)
     if code in _TRY_LATER or answer.is_server_error:
-        busy = code == HTTPStatus.SERVICE_UNAVAILABLE
+        busy = code in _NOT_NOW
         raise ServerUnavailable(
             what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
         )
@@ -285,11 +276,14 @@ def _judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
             code="endpoint",
             hint="Compare server.url and server.endpoints with what the administrator gave you.",
         )
-    raise RequestRefused(f"{what}: {safe_words(answer)}")
+    secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
+    raise RequestRefused(f"{what}: {safe_words(answer.text, secret)}")
 
 
 def _stored(answer: httpx.Response, target: Path) -> str:
     """Write a body to a file as it comes; return its SHA-256."""
+    if "text/html" in answer.headers.get("content-type", ""):
+        raise ServerUnavailable("rtstruct: an answer in HTML; is a proxy in the way?")
     digest, size = hashlib.sha256(), 0
     with fresh_file(target) as stream:
         for piece in answer.iter_bytes(CHUNK):
@@ -299,21 +293,23 @@ def _stored(answer: httpx.Response, target: Path) -> str:
                 raise BadStructureSet("the download is larger than any structure set")
             stream.write(piece)
         wanted = answer.headers.get("x-file-checksum", "").strip().lower()
-        if wanted and wanted != digest.hexdigest():
+        if not size or wanted not in ("", digest.hexdigest()):
             raise ServerUnavailable("the download does not agree with its checksum")
+    if not wanted:
+        _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
     return digest.hexdigest()
 
 
-def safe_words(answer: httpx.Response) -> str:
-    """Return the server's own words: one line, printable, cut to a safe length."""
-    words = " ".join(answer.text.split())
+def safe_words(text: str, secret: str = "") -> str:
+    """Return the server's own words: one line, printable, cut short, without our token."""
+    words = " ".join((text.replace(secret, "...") if secret else text).split())
     return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
 
 
 def _json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
     try:
         plain = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         plain = None
     if not isinstance(plain, dict):
         raise ServerUnavailable(f"{endpoint}: an answer without JSON; is a proxy in the way?")
@@ -321,8 +317,16 @@ def _json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    """Return how long the server asks us to wait, seconds: it names a span or a date (RFC 9110)."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(text)
+        since = parsedate_to_datetime(answer.headers.get("date", ""))  # the same clock
+        return min(max((until - since).total_seconds(), 0.0), _LONGEST_PAUSE)
+    except (ValueError, TypeError):
+        return None
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:

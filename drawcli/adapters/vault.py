@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.core.crosswalk import Crosswalk
-from drawcli.errors import NeedsPerson
+from drawcli.errors import NeedsPerson, TryLater
 from drawcli.files import write_durably
 
 FILE_NAME: Final = "vault"
 _MAGIC: Final = b"drawcli vault 1\n"
 _NONCE_LENGTH: Final = 12  # bytes: AES-GCM's own
 _KEY_ID_LENGTH: Final = 8
+_HEAD_LENGTH: Final = len(_MAGIC) + _KEY_ID_LENGTH
 
 
 class Vault:
@@ -53,34 +54,46 @@ class Vault:
         ------
         NeedsPerson
             Where it is missing, damaged, of another job, or sealed with another site key.
+        TryLater
+            Where the disk does not give it.
         """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        try:
-            whole = (folder / FILE_NAME).read_bytes()
-        except OSError:
-            raise NeedsPerson(
-                "the vault of the job is missing",
-                code="vault-missing",
-                hint="Put the work folder back from backup, or cancel the job and assign it anew.",
-            ) from None
-        head = whole[: len(_MAGIC) + _KEY_ID_LENGTH]
+        whole = _read(folder / FILE_NAME)
+        head, body = whole[:_HEAD_LENGTH], whole[_HEAD_LENGTH:]
+        if not head.startswith(_MAGIC):
+            raise _damaged()
         if head[len(_MAGIC) :] != self._key_id:
             raise NeedsPerson(
                 "the vault of the job was sealed with another site key",
                 code="vault-key",
                 hint="Put that key back: the job can only come home with it.",
             )
-        body = whole[len(head) :]
+        nonce, sealed = body[:_NONCE_LENGTH], body[_NONCE_LENGTH:]
         try:
-            plain = AESGCM(self._key).decrypt(
-                body[:_NONCE_LENGTH], body[_NONCE_LENGTH:], head + job_id.encode("ascii")
-            )
+            plain = AESGCM(self._key).decrypt(nonce, sealed, head + job_id.encode("ascii"))
         except (InvalidTag, ValueError):
-            raise NeedsPerson(
-                "the vault of the job is damaged",
-                code="vault-damaged",
-                hint="Put the work folder back from backup.",
-            ) from None
+            raise _damaged() from None
         return Crosswalk.from_plain(json.loads(zlib.decompress(plain)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NeedsPerson(
+            "the vault of the job is missing",
+            code="vault-missing",
+            hint="Put the work folder back from backup, or cancel the job and assign it anew.",
+        ) from None
+    except OSError as err:
+        raise TryLater(f"the vault of the job cannot be read: {err.strerror}", code="io") from None
+
+
+def _damaged() -> NeedsPerson:
+    return NeedsPerson(
+        "the vault of the job is damaged",
+        code="vault-damaged",
+        hint="Put the work folder back from backup.",
+    )

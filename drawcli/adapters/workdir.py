@@ -10,6 +10,7 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      report.json   what the acceptance gate found
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ TEMPLATE: Final = "template.yml"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
 REPORT: Final = "report.json"
+_OWNER: Final = "run.json"
 _SPARE_BYTES: Final = 64 << 20  # left free beside a package
 
 
@@ -81,9 +83,16 @@ class WorkDir:
             )
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files of processes that died; call it under the run lock."""
-        for path in self.state_dir.glob(".*.tmp"):
+        """Remove the temporary files of processes that died; call it under the run lock.
+
+        What lies with a job is removed under the lock of that job only: a person may be at work on
+        it by hand. The ledger does the same for its own.
+        """
+        for path in self.state_dir.glob(f".{_OWNER}.*.tmp"):
             path.unlink(missing_ok=True)
+        for path in self._work.glob("*/.*.tmp"):
+            with contextlib.suppress(Busy), self.job_lock(path.parent.name):
+                path.unlink(missing_ok=True)
 
     def remove(self, job_id: str) -> None:
         """Remove the work folder of a finished job."""
@@ -103,7 +112,7 @@ class WorkDir:
             Where another run holds it; says which and since when.
         """
         lock = FileLock(self.state_dir / "run.lock", mode=0o600)
-        owner = self.state_dir / "run.json"
+        owner = self.state_dir / _OWNER
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -140,5 +149,5 @@ def _holder(owner: Path) -> str:
     try:
         plain = json.loads(owner.read_bytes())
         return f": process {plain['pid']} on {plain['host']} since {plain['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -75,12 +75,13 @@ _SHIFTED: Final = frozenset(
 # looked for in them all the same.
 _OPEN: Final = frozenset(
     """
-    AttenuationCorrectionMethod BodyPartExamined CollimatorType ConvolutionKernel CorrectedImage
-    CountsSource DecayCorrection ImageType ImagedNucleus InPlanePhaseEncodingDirection Laterality
-    LossyImageCompressionMethod MRAcquisitionType Manufacturer ManufacturerModelName Modality
-    PatientAge PatientPosition PatientSex PhotometricInterpretation RandomsCorrectionMethod
-    RescaleType RotationDirection ScanningSequence ScatterCorrectionMethod SequenceVariant
-    SeriesType SpecificCharacterSet Units
+    AngioFlag AttenuationCorrectionMethod BodyPartExamined CollimatorType ConvolutionKernel
+    CorrectedImage CountsSource DecayCorrection ImageType ImagedNucleus
+    InPlanePhaseEncodingDirection Laterality LossyImageCompression LossyImageCompressionMethod
+    MRAcquisitionType Manufacturer ManufacturerModelName Modality PatientAge PatientPosition
+    PatientSex PhotometricInterpretation RandomsCorrectionMethod RecognizableVisualFeatures
+    RescaleType RotationDirection SUVType ScanningSequence ScatterCorrectionMethod
+    SequenceVariant SeriesType SpecificCharacterSet Units
     """.split()
 )
 _DESCRIPTORS: Final = frozenset({"SeriesDescription", "StudyDescription", "ProtocolName"})

@@ -30,7 +30,7 @@ class Action(StrEnum):
     KEEP = "keep"  # the bytes as they are; empty where they are not what the VR says
     UID = "stand-in UID"  # replaced consistently; registered UIDs stay
     DATE = "shift"  # moved back by the patient's offset
-    TIME = "kept with shifted dates"  # as it is while dates are shifted; midnight where they are fixed
+    TIME = "kept with shifted dates"  # midnight where dates are fixed
     EMPTY = "empty"  # present, without a value
     NAME = "pseudonym as a name"  # DEID^ and the patient's pseudonym
     PATIENT = "pseudonym as an id"  # DEID- and the patient's pseudonym

@@ -26,7 +26,7 @@ _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
 _NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
-_GAP: Final = r"[-./ ,]*"
+_GAP: Final = r"(?:st|nd|rd|th)?(?: of)?[-./ ,]*"
 _DAYS: Final = tuple(
     (re.compile(pattern), order)
     for pattern, order in (
@@ -66,7 +66,7 @@ def days(text: str) -> Iterator[str]:
     """Yield every day that a folded text may name, as yyyymmdd.
 
     >>> sorted(set(days("born 19.8.1954 or 1954-08-20 or aug 21st, 1954, on 22081954")))
-    ['19540819', '19540820', '19540822']
+    ['19540819', '19540820', '19540821', '19540822']
     """
     if not any(char.isdigit() for char in text):
         return
