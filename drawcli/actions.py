@@ -11,13 +11,12 @@ from drawcli.errors import ConfigError, UsageError
 from drawcli.yamlfile import meant
 
 SHORTEST_PREFIX: Final = 4
-# Held for these reasons, a job is only helped by sending the series once more.
-_SEND_AGAIN: Final = frozenset(
-    {"segmentation-failed", "deadline", "result-missing", "uploads-unanswered"}
-)
+# A job that is held while the server has it is only helped by sending the series once more.
+_AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED})
+_RULES_DECIDE: Final = frozenset({State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED})
 _ASSIGNABLE: Final = frozenset(
     {State.FOUND, State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED, State.MATCHED}
-    | {State.PACKAGED, State.CANCELLED}
+    | {State.PACKAGED}
 )
 
 
@@ -54,7 +53,10 @@ def release(job: Job, ctx: Context) -> Job:
             f"job {job.id} is not held",
             hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
         )
-    return job.released(at=ctx.now())
+    after = job.released(at=ctx.now())
+    if job.reason_code == "deadline":
+        return replace(after, uploaded_at=ctx.now())  # another span of patience
+    return _asked_again(after)
 
 
 def retry(job: Job, ctx: Context) -> Job:
@@ -63,9 +65,15 @@ def retry(job: Job, ctx: Context) -> Job:
         raise UsageError(f"job {job.id} is done; there is nothing to try again")
     if job.state is State.CANCELLED:
         return job.to(State.WAITING, at=ctx.now())  # the next scan looks at the series again
-    if job.held and job.reason_code in _SEND_AGAIN and job.state is not State.PACKAGED:
+    if job.held and job.state in _AT_SERVER:
         return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None, posts=0)
-    return replace(job.released(at=ctx.now()), posts=0)
+    after = job.released(at=ctx.now())
+    return _asked_again(replace(after, posts=0) if job.held else after)
+
+
+def _asked_again(job: Job) -> Job:
+    """Return the job so that the rules are asked once more, where it is they that decide."""
+    return replace(job, rules_digest=None) if job.state in _RULES_DECIDE else job
 
 
 def cancel(job: Job, ctx: Context) -> Job:
@@ -87,6 +95,9 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
         "rules_digest": ctx.rulebook.digest,
         "rules_commit": ctx.rulebook.commit,
     }
+    if job.state is State.CANCELLED:
+        again = job.to(State.WAITING, at=ctx.now(), **facts)
+        return ctx.ledger.commit(_taken_up_by_scan(again))
     if job.state in _ASSIGNABLE:
         return ctx.ledger.commit(job.to(State.MATCHED, at=ctx.now(), **facts))
     return _sent_again(job, facts, ctx)
@@ -106,28 +117,32 @@ def check_assignable(job: Job, template: str, ctx: Context) -> None:
 
 
 def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
+    """Make a new job of a series that was sent; the next scan finds it as it is now."""
     jobs = ctx.ledger.of_series(job.series_key)
     if any(other.template == facts["template"] and other.state not in FINISHED for other in jobs):
-        raise UsageError(f"series {job.series_key} is already on its way with this template")
-    if not ctx.work.has_folder(job.id):
         raise UsageError(
-            f"the work folder of job {job.id} was cleaned; its files are not known any more"
+            f"series {job.series_key} is already on its way with this template",
+            hint="Cancel that job first, or retry it.",
         )
     fresh = Job(
         id=f"{job.series_key}-{jobs[-1].number + 1}",
-        state=State.FOUND,
+        state=State.WAITING,
         since=ctx.now(),
         modality=job.modality,
         slices=job.slices,
-        source_digest=job.source_digest,
         key_id=job.key_id,
-    ).begun(at=ctx.now())
-    after = fresh.to(State.MATCHED, at=ctx.now(), **facts)
-    if not ctx.begin(after, ctx.crosswalk(job)):
+        template=facts["template"],
+    )
+    after = _taken_up_by_scan(fresh.begun(at=ctx.now()))
+    if not ctx.begin(after, None):
         raise UsageError(
             f"another process made job {after.id} at this moment", hint="Run the command again."
         )
     return after
+
+
+def _taken_up_by_scan(job: Job) -> Job:
+    return job.postponed(None, code="assigned", reason="the next scan takes the series up")
 
 
 def locked(job: Job, ctx: Context, act: Callable[[Job], Job]) -> Job:

@@ -11,10 +11,11 @@ from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.sitekey import read_site_key
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
-from drawcli.adapters.workdir import Busy, WorkDir
+from drawcli.adapters.workdir import VAULT, Busy, WorkDir
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
+from drawcli.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
     from drawcli.adapters.rulebook import Rulebook
@@ -79,9 +80,9 @@ class Context:
 
     def crosswalk(self, job: Job) -> Crosswalk:
         """Return the identity of a job."""
-        return self.vault.open(self.work.folder(job.id), job.id)
+        return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
 
-    def begin(self, job: Job, crosswalk: Crosswalk) -> bool:
+    def begin(self, job: Job, crosswalk: Crosswalk | None) -> bool:
         """Make a new job with its identity; False where another process has made it already.
 
         The identity of a job that exists is never overwritten: it may hold more by now.
@@ -90,7 +91,8 @@ class Context:
             with self.work.job_lock(job.id):
                 if self.ledger.get(job.id) is not None:
                     return False
-                self.seal(job.id, crosswalk)
+                if crosswalk is not None:
+                    self.seal(job.id, crosswalk)
                 return bool(self.ledger.add(job))
         except Busy:
             return False
@@ -113,6 +115,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
     """
     stand_ins = StandIns(read_site_key(settings.state_dir))
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
+        _check_same_site(ledger, WorkDir(settings.state_dir), stand_ins)
 
         def open_server() -> "DrawServer":
             from drawcli.adapters.server import DrawServer
@@ -128,4 +131,23 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             open_server=open_server,
             tokens=tokens,
             now=now,
+        )
+
+
+def _check_same_site(ledger: Ledger, work: WorkDir, stand_ins: StandIns) -> None:
+    """Refuse a ledger that is gone, or that was kept under another site key.
+
+    Either would send every series of the datastore a second time.
+    """
+    jobs = ledger.jobs()
+    if not jobs and work.has_jobs():
+        raise LedgerError(
+            f"{work.state_dir} has work folders of jobs, but no ledger that knows them",
+            hint="Put back ledger.json from your backup, or move the folder 'work' away.",
+        )
+    if any(job.key_id not in (None, stand_ins.key_id) for job in jobs):
+        raise ConfigError(
+            f"{work.state_dir}: the site key is not the one that the jobs were made with",
+            code="site-key",
+            hint="Put that key back: without it the series would be sent again under other names.",
         )

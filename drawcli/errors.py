@@ -129,6 +129,7 @@ class SourceUnsettled(TryLater):
     code = "source-changed"
 
 
+DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
 # Codes of ServerUnavailable that speak of the whole server: not to be reached, or not ready now.
 # Nothing of the request was taken, and the next job would fare no better.
 SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy"})

@@ -53,10 +53,8 @@ def name_if_free(temporary: Path, path: Path) -> None:
     Not durable yet; the temporary name may still be there.
     """
     try:
-        path.hardlink_to(temporary)  # fails where the name is taken, whoever was quicker
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links
+        path.hardlink_to(temporary)
+    except OSError:  # something has the name, or the file system knows no hard links
         if not os.path.lexists(path):
             temporary.rename(path)
 

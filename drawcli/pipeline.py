@@ -11,6 +11,7 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.errors import (
+    DELIVERY,
     SERVER_TOOK_NOTHING,
     DrawcliError,
     GateBlocked,
@@ -50,7 +51,7 @@ OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 _LONGEST_WAIT: Final = timedelta(hours=6)
-_SERVER_WAIT: Final = timedelta(minutes=15)  # a server that comes back is soon noticed
+_SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +73,7 @@ class StepReport:
     held: list[Job] = field(default_factory=list)  # newly
     blocked: int = 0  # by the privacy gate
     unreachable: str = ""  # why the server could not be reached
+    undelivered: str = ""  # why a structure set could not be put where it belongs
     scanned: Scanned | None = None
 
     @property
@@ -113,7 +115,8 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
         if chosen.job_id is not None and job.id != chosen.job_id:
             continue
         if state in (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED):
-            if wants_match(job, ctx):  # the rules have changed: also what was held for them
+            asked = job.is_due(now) or job.reason_code == "ambiguous"
+            if asked and wants_match(job, ctx):  # also what was held for the rules of before
                 yield job
         elif job.is_due(now):
             yield job
@@ -199,16 +202,19 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     """Return the job waiting; held, if it has failed too often and the server is not to blame."""
     stored = _as_stored(job, ctx)
-    blameless = isinstance(err, ServerUnavailable)
-    if blameless:
+    tries = job.tries(err.code)
+    blameless = isinstance(err, ServerUnavailable) or err.code == DELIVERY
+    if err.code == DELIVERY:
+        report.undelivered = str(err)
+    elif blameless:
         if err.code in SERVER_TOOK_NOTHING:
             report.unreachable = str(err)
-    elif job.attempts + 1 >= GIVE_UP_AFTER:
+    elif tries + 1 >= GIVE_UP_AFTER:
         given_up = NeedsPerson(
             f"gave up after {GIVE_UP_AFTER} tries: {err}", code=err.code, hint=err.hint
         )
         return stored.held_for(given_up, at=ctx.now())
-    wait = min(backoff(job.attempts), _SERVER_WAIT) if blameless else backoff(job.attempts)
+    wait = min(backoff(tries), _SHORT_WAIT) if blameless else backoff(tries)
     if err.wait_seconds is not None:
         wait = min(timedelta(seconds=err.wait_seconds), _LONGEST_WAIT)
     return stored.failed(err, at=ctx.now(), until=ctx.now() + wait)
@@ -220,12 +226,14 @@ def _as_stored(job: Job, ctx: Context) -> Job:
     return stored or job
 
 
-def unreachable(reports: list[StepReport]) -> OutOfReach | None:
-    """Return what to say where the server could not be reached."""
-    why = next((report.unreachable for report in reports if report.unreachable), "")
-    if not why:
-        return None
-    return OutOfReach(
-        f"the server cannot be reached: {why}",
-        hint="Nothing is lost; the jobs wait. Check the network and server.url if it lasts.",
-    )
+def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
+    """Return what to say where the server, or the place for structure sets, is out of reach."""
+    errors = []
+    for report in reports:
+        if report.unreachable:
+            hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
+            errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))
+        if report.undelivered:
+            hint = "The checked file stays with the job and is tried again. Look at deliver.folder."
+            errors.append(OutOfReach(report.undelivered, code=DELIVERY, hint=hint))
+    return errors

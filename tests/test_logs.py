@@ -109,6 +109,17 @@ def test_what_caused_an_error_and_its_notes_are_not_shown_either(tmp_path: Path)
     assert SECRET not in log_of(tmp_path)
 
 
+def test_other_handlers_keep_what_they_made_of_an_error(tmp_path: Path) -> None:
+    logs.to_file(tmp_path)
+    record = logging.LogRecord("drawcli", logging.ERROR, __file__, 1, "bug", None, None)
+    record.exc_text = f"ValueError: {SECRET}"
+
+    logging.getLogger("drawcli").handle(record)
+
+    assert SECRET not in log_of(tmp_path)
+    assert record.exc_text == f"ValueError: {SECRET}"
+
+
 def test_debug_is_not_written_to_the_file(tmp_path: Path) -> None:
     logs.to_file(tmp_path)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydicom import dcmread
 
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
 from drawcli.context import Context
@@ -343,18 +344,110 @@ def test_a_lost_confirmation_is_made_up_for(ctx: Context, draw: FakeDraw, clock:
 
 @pytest.mark.usefixtures("uploaded")
 def test_nothing_is_confirmed_before_it_is_delivered(
-    ctx: Context, draw: FakeDraw, site: Site
+    ctx: Context, draw: FakeDraw, site: Site, clock: Clock
 ) -> None:
     run_step("poll", ctx, ALL)
     run_step("fetch", ctx, ALL)
-    folder = site.store / "pelvis"
-    folder.rename(site.store / "moved")
+    nowhere = ctx.settings.deliver.model_copy(update={"folder": site.folder / "nowhere"})
+    lost = replace(ctx, settings=ctx.settings.model_copy(update={"deliver": nowhere}))
+
+    reports = []
+    for _ in range(GIVE_UP_AFTER + 1):
+        reports.append(run_step("reidentify", lost, ALL))
+        clock.advance(minutes=16)
+
+    job = only_job(ctx)
+    assert all(report.undelivered for report in reports)  # told by every run
+    assert (job.state, job.held, job.reason_code) == (State.FETCHED, False, "delivery")
+    assert draw.confirmed == []
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_contours_follow_a_series_that_was_moved(
+    ctx: Context, site: Site, clock: Clock
+) -> None:
+    run_step("poll", ctx, ALL)
+    run_step("fetch", ctx, ALL)
+    (site.store / "pelvis").rename(site.store / "moved")
+    run_step("reidentify", ctx, ALL)
+    waiting = only_job(ctx)
+
+    run_step("scan", ctx, ALL)
+    clock.advance(minutes=5)
+    run_step("reidentify", ctx, ALL)
+
+    assert (waiting.state, waiting.reason_code) == (State.FETCHED, "source-moved")
+    assert only_job(ctx).state is State.DONE
+    assert len(list((site.store / "moved").glob("RS.*"))) == 1
+
+
+@pytest.mark.usefixtures("uploaded")
+def test_contours_of_images_that_are_others_now_are_not_delivered(
+    ctx: Context, pelvis: list[Path], draw: FakeDraw, site: Site
+) -> None:
+    run_step("poll", ctx, ALL)
+    run_step("fetch", ctx, ALL)
+    for path in pelvis:
+        dataset = dcmread(path)
+        dataset.ImagePositionPatient = [0, 0, float(dataset.ImagePositionPatient[2]) + 1]
+        dataset.save_as(path)
 
     run_step("reidentify", ctx, ALL)
 
-    job = only_job(ctx)
-    assert (job.state, job.held, job.reason_code) == (State.FETCHED, False, "delivery")
+    assert (only_job(ctx).held, only_job(ctx).reason_code) == (True, "source-moved")
+    assert not list(site.store.rglob("RS.*"))
     assert draw.confirmed == []
+
+
+def test_a_result_belongs_to_the_task_it_was_made_for(
+    ctx: Context, uploaded: Job, draw: FakeDraw
+) -> None:
+    from drawcli.actions import assign, cancel
+
+    for step in ("poll", "fetch"):
+        run_step(step, ctx, ALL)
+    fetched = only_job(ctx)
+    cancelled = ctx.ledger.commit(cancel(fetched, ctx))
+    assign(cancelled, "Prostate_OAR", ctx)
+    for step in ("scan", "match", "deidentify", "upload", "poll", "fetch"):
+        run_step(step, ctx, ALL)
+
+    downloads = [asked for asked in draw.asked if asked.startswith("GET /api/rtstruct/")]
+    assert downloads == ["GET /api/rtstruct/task-1/", "GET /api/rtstruct/task-2/"]
+    assert only_job(ctx).task_id == "task-2" != uploaded.task_id
+
+
+def test_outages_are_no_tries_of_something_else(
+    ctx: Context, uploaded: Job, draw: FakeDraw, clock: Clock
+) -> None:
+    for _ in range(6):
+        draw.answers = [httpx.ConnectError("refused")] * 3
+        run_step("poll", ctx, ALL)
+        clock.advance(minutes=16)
+    draw.answers = [404]
+
+    run_step("poll", ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.reason_code, job.attempts) == (State.UPLOADED, "task-unknown", 1)
+    assert job.task_id == uploaded.task_id
+
+
+def test_a_persons_choice_outlives_a_change_of_the_series(
+    ctx: Context, pelvis: list[Path], tmp_path: Path
+) -> None:
+    from drawcli.actions import assign
+
+    late = tmp_path / "late.dcm"
+    pelvis[-1].rename(late)
+    run_step("scan", ctx, ALL)
+    assign(only_job(ctx), "Thorax_OAR", ctx)
+    late.rename(pelvis[-1])
+    for step in ("scan", "scan", "match"):
+        run_step(step, ctx, ALL)
+
+    job = only_job(ctx)
+    assert (job.state, job.template, job.rule) == (State.MATCHED, "Thorax_OAR", None)
 
 
 def test_a_received_file_that_is_gone_is_fetched_again(

@@ -34,6 +34,7 @@ class Walk:
 
     slices: list[Slice] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # reason -> files
+    unread: Counter[str] = field(default_factory=Counter)  # folder -> files that may be slices
 
     def by_series(self) -> dict[str, list[Slice]]:
         """Return the slices of each series, by SeriesInstanceUID, from all folders."""
@@ -213,11 +214,13 @@ def _read_one(entry: os.DirEntry[str], found: Walk) -> None:
             header = _header(stream)
         one = slice_of(header, path=entry.path, size=status.st_size, mtime_ns=status.st_mtime_ns)
     except NotDicom as err:
+        if not status.st_size:
+            found.unread[os.path.dirname(entry.path)] += 1  # noqa: PTH120 - one call per file
         found.passed_over[_kind_of_refusal(str(err))] += 1
-    except Incomplete:
-        found.passed_over["truncated-header"] += 1
-    except OSError:
-        found.passed_over["unreadable-file"] += 1
+    except (Incomplete, OSError) as err:
+        what = "truncated-header" if isinstance(err, Incomplete) else "unreadable-file"
+        found.passed_over[what] += 1
+        found.unread[os.path.dirname(entry.path)] += 1  # noqa: PTH120 - one call per file
     else:
         found.slices.append(one)
 

@@ -6,7 +6,6 @@ between the members of the zip, and of a member its preamble, file meta, element
 pixels, and that nothing lies behind them.
 """
 
-import re
 import warnings
 import zipfile
 import zlib
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "findings"]
 
 _TEMPLATE: Final = "template.yml"
-_MEMBER: Final = re.compile(r"2\.25\.[0-9]{1,39}\.dcm")
 _PREAMBLE: Final = 128  # bytes
 _STREAMED: Final = 0x08  # a member's sizes follow its data, in 16 bytes
 _Read = TypeVar("_Read")
@@ -107,7 +105,7 @@ def _slice(name: str, raw: bytes, search: Search) -> None:
     except what_pydicom_raises():
         search.tell("unreadable", "slice")
     sop_uid = str(dataset.get("SOPInstanceUID", ""))
-    if not _MEMBER.fullmatch(name) or name != f"{sop_uid}.dcm":
+    if name != f"{sop_uid}.dcm":
         search.tell("member-name", "zip")
     if any(raw[:_PREAMBLE]):
         search.tell("preamble", "preamble")
@@ -121,8 +119,6 @@ def _nothing_between(archive: zipfile.ZipFile, size: int) -> bool:
     """Tell whether the zip consists of its members and its directory, without any remark."""
     local, entry, end, total = 30, 46, 22, 0  # bytes of the fixed parts (APPNOTE 4.3.7, .12, .16)
     for one in archive.infolist():
-        if one.comment or one.extra:
-            return False
         total += local + entry + 2 * len(one.filename) + one.compress_size
         total += 16 if one.flag_bits & _STREAMED else 0
     return not archive.comment and total + end == size

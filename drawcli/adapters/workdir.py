@@ -98,6 +98,10 @@ class WorkDir:
         """Remove the work folder of a finished job."""
         shutil.rmtree(self._work / job_id, ignore_errors=True)
 
+    def has_jobs(self) -> bool:
+        """Tell whether there is any work folder with an identity in it."""
+        return any(self._work.glob(f"*/{VAULT}"))
+
     def has_folder(self, job_id: str) -> bool:
         """Tell whether a job still has a work folder."""
         return (self._work / job_id).is_dir()

@@ -130,12 +130,11 @@ def _selection(
 
 def _told(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
-    from drawcli.pipeline import unreachable
+    from drawcli.pipeline import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
-    lost = unreachable(list(reports))
-    if lost is not None:
-        errors.append(lost)
+    lost = out_of_reach(list(reports))
+    errors += lost
     outcomes = [
         {"job": job_id, "step": report.step, "outcome": what}
         for report in reports
@@ -146,7 +145,7 @@ def _told(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) 
         "jobs": outcomes,
         **{key: value for report in reports for key, value in _scan_facts(report).items()},
     }
-    exit_code = _exit_code(reports, unreachable=lost is not None)
+    exit_code = _exit_code(reports, unreachable=bool(lost))
     if fail_if_idle and not outcomes and not exit_code:
         exit_code = IDLE
     show = _summary(reports) if always else None
@@ -234,11 +233,11 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
     return [
         (
             "scan",
-            key,
-            f"{slices[0].modality} of {len(slices)} files: "
-            + (f"{verdict.readiness}, {verdict.text}" if verdict.text else str(verdict.readiness)),
+            seen.key,
+            f"{seen.slices[0].modality} of {len(seen.slices)} files: "
+            + ", ".join(filter(None, (seen.verdict.readiness, seen.verdict.text))),
         )
-        for key, verdict, slices in preview(ctx)
+        for seen in preview(ctx)
     ]
 
 

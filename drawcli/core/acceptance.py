@@ -58,6 +58,7 @@ class StructureSet:
     rois: tuple[Roi, ...]
     contoured: tuple[int, ...]  # ReferencedROINumber of each item of ROIContourSequence
     referenced_series: frozenset[str]  # in RTReferencedSeriesSequence (3006,0014)
+    frames: frozenset[str]  # every frame of reference that it names
     contour_images: frozenset[str]  # SOP instances named by contours
     uids: frozenset[str]  # every UID at every depth, but for those the standard registers
 
@@ -90,6 +91,8 @@ def _belonging(found: StructureSet, crosswalk: Crosswalk) -> Iterator[Finding]:
     if series != {crosswalk.series_uid}:
         yield _block("foreign-series", "the referenced series is not the one that was sent")
     own = {found.sop_uid, found.series_uid}
+    if {original.get(uid) for uid in found.frames} - {crosswalk.frame_uid}:
+        yield _block("foreign-frame", "a frame of reference is not that of the images")
     if own & original.keys() or "" in own:
         yield _block("own-uid", "the file's own UIDs are missing, or those of an image")
     unknown = found.uids - original.keys() - own
@@ -118,7 +121,9 @@ def _structures(found: StructureSet, wanted: Sequence[str]) -> Iterator[Finding]
     if len(set(numbers)) < len(numbers) or not set(found.contoured) <= set(numbers):
         yield _block("roi-numbers", "ROI numbers are not unique, or contours name none of them")
     empty = [roi.name for roi in found.rois if not roi.contours and roi.name in wanted]
-    if empty:
+    if empty and len(empty) == len(wanted):
+        yield _block("all-empty", "no structure has a contour")
+    elif empty:
         yield Finding(Severity.WARN, "structures-empty", f"without contours: {', '.join(empty)}")
 
 

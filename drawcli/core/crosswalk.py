@@ -5,6 +5,7 @@ kept sealed (see `adapters/vault.py`) from the moment the series is found.
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
@@ -38,6 +39,7 @@ class SourceFile:
     size: int  # bytes
     mtime_ns: int
     sop_uid: str
+    header_sha256: str = ""  # of the header as it was sent from; "" before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class Crosswalk:
     patient_id: str  # as text, for a person who asks with --identify
     patient_name: str
     files: tuple[SourceFile, ...]
+    frame_uid: str = ""  # FrameOfReferenceUID (0020,0052)
     pseudonym: str = ""  # PatientID (0010,0020) as it was sent
     uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
     dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
@@ -72,12 +75,19 @@ class Crosswalk:
             patient_id=plain["patient_id"],
             patient_name=plain["patient_name"],
             files=tuple(SourceFile(**file) for file in plain["files"]),
+            frame_uid=plain["frame_uid"],
             pseudonym=plain["pseudonym"],
             uids=plain["uids"],
             dates=plain["dates"],
             identity=identity,
             character_set=base64.b64decode(plain["character_set"]),
         )
+
+
+def header_digest(header: Header) -> str:
+    """Return a digest over all that a file says before its pixels: SHA-256, 64 hex digits."""
+    end = len(header.data) if header.pixels is None else header.pixels.value
+    return hashlib.sha256(header.data[:end]).hexdigest()
 
 
 def identity_of(header: Header) -> dict[int, bytes]:

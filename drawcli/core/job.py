@@ -10,7 +10,7 @@ The state says where a job is. How it fares is kept beside the state (`attempts`
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -69,6 +69,7 @@ BEFORE_UPLOAD: Final = frozenset(
     }
 )
 _LONGEST_HISTORY: Final = 60
+FARTHEST_WAIT: Final = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class Job:
     modality: str | None = None  # CT, MR or PT
     slices: int | None = None  # files of the series
     source_digest: str | None = None  # keyed hash over names and sizes of the source files
+    source_stamp: str | None = None  # keyed hash over where they lie and when they were changed
+    late_digest: str | None = None  # of a change after the upload that a person was told of
     key_id: str | None = None  # which site key made the stand-ins
     template: str | None = None  # a name in templates.yaml
     rule: str | None = None  # the rule that chose it; None when a person did
@@ -126,11 +129,12 @@ class Job:
 
     def postponed(self, until: datetime | None, *, code: str, reason: str) -> Self:
         """Return the job with nothing to do before `until`; no step has failed."""
-        return replace(self, due_at=until, reason_code=code, reason=reason, hint=None)
+        return replace(self, attempts=0, due_at=until, reason_code=code, reason=reason, hint=None)
 
     def failed(self, err: DrawcliError, *, at: datetime, until: datetime) -> Self:
         """Return the job with one more failed try, to be tried again at `until`."""
-        after = replace(self._with_reason(err), attempts=self.attempts + 1, due_at=until)
+        tries = self.tries(err.code) + 1
+        after = replace(self._with_reason(err), attempts=tries, due_at=until)
         return after.noted(at, f"failed: {err.code}")
 
     def held_for(self, err: DrawcliError, *, at: datetime) -> Self:
@@ -149,9 +153,18 @@ class Job:
             self, attempts=0, due_at=None, held=False, reason_code=None, reason=None, hint=None
         )
 
+    def tries(self, code: str) -> int:
+        """Return how often the next step has failed in a row for one reason."""
+        return self.attempts if self.reason_code == code else 0
+
     def is_due(self, now: datetime) -> bool:
-        """Tell whether the next step may be tried."""
-        return not self.held and (self.due_at is None or self.due_at <= now)
+        """Tell whether the next step may be tried.
+
+        A time farther away than drawcli ever waits comes from a clock that was wrong: it is due.
+        """
+        if self.held:
+            return False
+        return self.due_at is None or not now < self.due_at <= now + FARTHEST_WAIT
 
     @property
     def series_key(self) -> str:

@@ -32,6 +32,7 @@ _NO_GROUPS: Final = frozenset({0x0004, 0xFFFA, 0xFFFC})  # directories, signatur
 _CURVES_OVERLAYS: Final = frozenset({0x50, 0x60})  # first bytes of the groups 50xx and 60xx
 _MUST_BE: Final = {
     "SOPClassUID": r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(2|4|128)",
+    "SOPInstanceUID": r"2\.25\.[0-9]{1,39}",
     "StudyInstanceUID": r"2\.25\.[0-9]{1,39}",
     "SeriesInstanceUID": r"2\.25\.[0-9]{1,39}",
     "StudyDate": r"([0-9]{8})?",

@@ -14,12 +14,12 @@ from statistics import median
 from typing import Final
 
 from drawcli.core import tags
-from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE_LOSSLESS, Header
+from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Header
 from drawcli.core.profile import IMAGE_CLASSES
 
 Triple = tuple[float, float, float]
 
-SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, RLE_LOSSLESS})
+SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE})
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
 STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far below
@@ -37,6 +37,15 @@ _ENHANCED: Final = frozenset(
     }
 )
 _ENHANCED_TEXT: Final = "enhanced multi-frame images are not supported yet"
+_EXTRA_TEXT: Final = "the pixel data are longer than the image"
+_OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
+_PERSON: Final = (
+    tags.PatientID,
+    tags.IssuerOfPatientID,
+    tags.PatientName,
+    tags.PatientBirthDate,
+)
+_OVERLAY_BIT_POSITION: Final = 0x60000102
 _NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"})
 
 
@@ -64,7 +73,10 @@ class Slice:
     orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
     spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
     samples: int  # per pixel: 1 is grey, 3 is a picture in colour
+    person: tuple[str, ...]  # everything that tells whose it is: all slices must agree
     pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
+    pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
+    overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
 
 
 class Readiness(StrEnum):
@@ -120,7 +132,10 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         orientation=orientation if orientation and _upright(orientation) else None,
         spacing=_numbers(header, tags.PixelSpacing, 2),
         samples=header.number(tags.SamplesPerPixel) or 1,
+        person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
+        pixels_extra=_pixels_extra(header),
+        overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
     )
 
 
@@ -136,6 +151,8 @@ def slice_kind(one: Slice) -> Verdict:
         (no_scan, _ignored("localizer", "a localizer, screen save or dose page")),
         (nameless, _ignored("no-uid", "an image without its UIDs")),
         (one.burned_in, _refused("burned-in", "the header says that pixels hold annotations")),
+        (one.pixels_extra > 0, _refused("extra-pixels", _EXTRA_TEXT)),
+        (one.overlay_in_pixels, _refused("overlay-in-pixels", _OVERLAY_TEXT)),
         (one.samples != 1, _refused("colour", "pixels in colour: a picture of a scan, not a scan")),
         (one.transfer_syntax not in SAFE_SYNTAXES, _refused("compressed", syntax)),
     )
@@ -174,7 +191,7 @@ def scan_slices(slices: Iterable[Slice]) -> list[Slice]:
 def _mixed(slices: Sequence[Slice]) -> Verdict | None:
     """Return why the files cannot be one series of one patient, or None."""
     for code, what, values in (
-        ("mixed-patients", "more than one Patient ID", {one.patient_id for one in slices}),
+        ("mixed-patients", "more than one patient", {one.person for one in slices}),
         ("mixed-studies", "more than one study", {one.study_uid for one in slices}),
         ("mixed-kinds", "more than one SOP class", {one.sop_class for one in slices}),
         (
@@ -308,14 +325,33 @@ def _pixels_missing(header: Header, size: int) -> int:
         return -1
     if pixels.undefined:
         return 0  # encapsulated: the reader of the fragments tells
+    expected = _expected_bytes(header)
+    present = min(pixels.end, size) - pixels.value
+    return max(expected - present, pixels.end - size, 0)
+
+
+def _pixels_extra(header: Header) -> int:
+    """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
+    pixels = header.pixels
+    if pixels is None or pixels.undefined:
+        return 0
+    expected = _expected_bytes(header)
+    return max(pixels.end - pixels.value - expected - expected % 2, 0)
+
+
+def _is_hidden_overlay(header: Header, tag: int) -> bool:
+    """Tell whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
+    return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
+
+
+def _expected_bytes(header: Header) -> int:
+    """Return how long native pixel data should be."""
     rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
     samples = header.number(tags.SamplesPerPixel) or 1
     bits = header.number(tags.BitsAllocated) or 0
     frames = header.text(tags.NumberOfFrames)
     count = int(frames) if frames.isdigit() and len(frames) <= _LONGEST_COUNT else 1
-    expected = rows * columns * samples * bits * count // 8
-    present = min(pixels.end, size) - pixels.value
-    return max(expected - present, pixels.end - size, 0)
+    return rows * columns * samples * bits * count // 8
 
 
 def _waiting(code: str, text: str) -> Verdict:

@@ -5,6 +5,7 @@ coordinates, and all but a few bytes of it stay as they are.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,10 @@ _CONTOURS: Final = 0x30060040  # ContourSequence
 _CONTOUR_IMAGES: Final = 0x30060016  # ContourImageSequence
 _REFERENCED_ROI: Final = 0x30060084
 _REFERENCED_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
+_FRAMES: Final = frozenset({tags.FrameOfReferenceUID, 0x30060024})  # ReferencedFrameOf...
+_APPROVAL: Final = 0x300E0002  # ApprovalStatus
+_REVIEW: Final = frozenset({0x300E0004, 0x300E0005, 0x300E0008})  # ReviewDate, -Time, ReviewerName
+_PATIENT_GROUP: Final = 0x0010
 _REFERENCED_SOP: Final = 0x00081155
 _MARKERS: Final = frozenset(
     {
@@ -79,33 +84,24 @@ def facts_of(header: Header) -> StructureSet:
 
 
 def _facts(header: Header) -> StructureSet:
-    uids: set[str] = set()
-    series: set[str] = set()
-    images: set[str] = set()
+    named: dict[str, set[str]] = {role: set() for role in ("any", "series", "image", "frame")}
     numbers: dict[int, int] = {}
     names: dict[int, str] = {}
-    contoured: list[int] = []
-    contours: dict[int, int] = {}
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for one in _every(header):
         inmost = one.above[-1] if one.above else 0
         if one.vr == "UI":
             values = {uid for uid in _uids(one.raw) if uid and not is_registered(uid)}
-            uids |= values
-            if one.tag == tags.SeriesInstanceUID and inmost == _REFERENCED_SERIES:
-                series |= values
-            if one.tag == _REFERENCED_SOP and inmost == _CONTOUR_IMAGES:
-                images |= values
+            named["any"] |= values
+            named[_role(one.tag, inmost)] |= values
         elif one.tag == _ROI_NUMBER and inmost == _ROI_LIST:
             numbers[one.item] = int(ascii_text(one.raw))
         elif one.tag == _ROI_NAME and inmost == _ROI_LIST:
             names[one.item] = _text(one.raw, character_set).strip(" \0")
-    for item in _items_of(header, _ROI_CONTOURS):
-        number = int(ascii_text(_raw(header, item, _REFERENCED_ROI) or b"-1"))
-        contoured.append(number)
-        inside = next((e for e in item if e.tag == _CONTOURS), None)
-        count = 0 if inside is None else sum(1 for _ in _parts(header, inside))
-        contours[number] = contours.get(number, 0) + count
+    contoured = list(_contoured(header))
+    contours = Counter[int]()
+    for number, count in contoured:
+        contours[number] += count
     return StructureSet(
         sop_class=header.text(tags.SOPClassUID),
         sop_uid=header.text(tags.SOPInstanceUID),
@@ -114,14 +110,32 @@ def _facts(header: Header) -> StructureSet:
         patient_id=header.text(tags.PatientID),
         has_pixels=header.pixels is not None,
         rois=tuple(
-            Roi(number=number, name=names.get(item, ""), contours=contours.get(number, 0))
+            Roi(number=number, name=names.get(item, ""), contours=contours[number])
             for item, number in numbers.items()
         ),
-        contoured=tuple(contoured),
-        referenced_series=frozenset(series),
-        contour_images=frozenset(images),
-        uids=frozenset(uids),
+        contoured=tuple(number for number, _ in contoured),
+        referenced_series=frozenset(named["series"]),
+        frames=frozenset(named["frame"]),
+        contour_images=frozenset(named["image"]),
+        uids=frozenset(named["any"]),
     )
+
+
+def _role(tag: int, inmost: int) -> str:
+    """Return what a UID stands for, by its tag and the sequence it lies in."""
+    if tag in _FRAMES:
+        return "frame"
+    if tag == tags.SeriesInstanceUID and inmost == _REFERENCED_SERIES:
+        return "series"
+    return "image" if tag == _REFERENCED_SOP and inmost == _CONTOUR_IMAGES else "any"
+
+
+def _contoured(header: Header) -> Iterator[tuple[int, int]]:
+    """Yield the ROI number and the count of contours of each item of ROIContourSequence."""
+    for item in _items_of(header, _ROI_CONTOURS):
+        inside = next((element for element in item if element.tag == _CONTOURS), None)
+        count = 0 if inside is None else sum(1 for _ in _parts(header, inside))
+        yield int(ascii_text(_raw(header, item, _REFERENCED_ROI) or b"-1")), count
 
 
 def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -> bytes:
@@ -181,8 +195,9 @@ class _Restoration:
         kept[tags.SpecificCharacterSet] = self._encoded(
             tags.SpecificCharacterSet, "CS", self._character_set
         )
-        for tag in _MARKERS:
-            kept.pop(tag, None)
+        for tag in [tag for tag in kept if self._is_not_the_servers_to_say(tag)]:
+            del kept[tag]
+        kept[_APPROVAL] = self._encoded(_APPROVAL, "CS", b"UNAPPROVED")
         if tags.PatientIdentityRemoved in kept:
             kept[tags.PatientIdentityRemoved] = self._encoded(
                 tags.PatientIdentityRemoved, "CS", b"NO"
@@ -193,6 +208,15 @@ class _Restoration:
             header.transfer_syntax,
         )
         return meta + b"".join(kept[tag] for tag in sorted(kept))
+
+    @staticmethod
+    def _is_not_the_servers_to_say(tag: int) -> bool:
+        """Tell whether an element speaks of the patient, of persons, or of a review.
+
+        What the source says of the patient is restored; nothing else of that kind goes home.
+        """
+        person = _dictionary_vr(tag) == "PN" or tag >> 16 == _PATIENT_GROUP
+        return tag in _MARKERS | _REVIEW or (person and tag not in RESTORED)
 
     def _rewritten(
         self, elements: Sequence[Element], *, explicit: bool, depth: int = 0

@@ -4,6 +4,7 @@ Safe to repeat: the same key and sources give the same bytes. The crosswalk is d
 zip has its name, and the ledger says so last.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
-from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
+from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, NotDicom
 from drawcli.core.job import Job, State
@@ -34,8 +35,9 @@ def deidentify(job: Job, ctx: Context) -> Job:
     replacements, header = _beginning(crosswalk, ctx)
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
+    digests: dict[str, str] = {}
     try:
-        package = write_package(candidate, _members(crosswalk, replacements, template))
+        package = write_package(candidate, _members(crosswalk, replacements, template, digests))
         _let_gate_read(candidate, crosswalk, ctx)
     except BaseException:
         candidate.unlink(missing_ok=True)
@@ -43,6 +45,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
     ctx.work.write(job.id, TEMPLATE, template)
     sealed = replace(
         crosswalk,
+        files=tuple(replace(f, header_sha256=digests[f.path]) for f in crosswalk.files),
+        frame_uid=header.text(tags.FrameOfReferenceUID),
         uids=replacements.uids,
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
@@ -88,20 +92,25 @@ def _beginning(crosswalk: Crosswalk, ctx: Context) -> tuple[Replacements, Header
     return replacements, header
 
 
-def _members(crosswalk: Crosswalk, replacements: Replacements, template: bytes) -> Iterator[Member]:
+def _members(
+    crosswalk: Crosswalk, replacements: Replacements, template: bytes, digests: dict[str, str]
+) -> Iterator[Member]:
     """Yield the slices in the order of their stand-ins, then the template."""
     named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
     for stand_in, file in named:
-        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements)
+        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, digests)
     yield TEMPLATE, (template,)
 
 
-def _slice(file: SourceFile, crosswalk: Crosswalk, replacements: Replacements) -> Iterator[bytes]:
+def _slice(
+    file: SourceFile, crosswalk: Crosswalk, replacements: Replacements, digests: dict[str, str]
+) -> Iterator[bytes]:
     """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
     stream, header = open_slice(file.path)
     with closed(stream):
-        _check_unchanged(file, header, crosswalk)
+        _check_unchanged(file, os.fstat(stream.fileno()), header, crosswalk)
         end = pixel_end(stream, header)
+        digests[file.path] = header_digest(header)
         try:
             yield deidentified(header, replacements)
         except NotDicom as err:
@@ -110,12 +119,19 @@ def _slice(file: SourceFile, crosswalk: Crosswalk, replacements: Replacements) -
         yield from pieces_of(stream, header.pixels.value, end)
 
 
-def _check_unchanged(file: SourceFile, header: Header, crosswalk: Crosswalk) -> None:
+def _check_unchanged(
+    file: SourceFile, status: os.stat_result, header: Header, crosswalk: Crosswalk
+) -> None:
     """Refuse a file that is no longer the slice that the scan saw."""
-    now = slice_of(header, path=file.path, size=file.size, mtime_ns=file.mtime_ns)
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    now = slice_of(header, path=file.path, size=size, mtime_ns=mtime_ns)
     seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
-    if (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) != seen:
-        raise SourceUnsettled("a file of the series is not the one that the scan saw")
+    same = (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) == seen
+    if not same or (size, mtime_ns) != (file.size, file.mtime_ns):
+        raise SourceUnsettled(
+            "a file of the series is not the one that the scan saw",
+            hint="The next scan looks at the series again.",
+        )
     kind = slice_kind(now)
     if kind.readiness is not Readiness.READY:
         raise SeriesRefused(kind.text, code=kind.code)

@@ -39,7 +39,15 @@ def _inspected(received: Path, job: Job, ctx: Context) -> list[Finding]:
     except (NotDicom, Incomplete):
         text = "what the server sent is no DICOM file, or ends too early"
         return [Finding(Severity.BLOCK, "not-dicom", text)]
-    wanted = structures_of(ctx.work.file(job.id, TEMPLATE).read_bytes())
+    try:
+        template = ctx.work.file(job.id, TEMPLATE).read_bytes()
+    except OSError:
+        raise NeedsPerson(
+            "the template that was sent is missing from the work folder",
+            code="template-missing",
+            hint=f"'drawcli retry {job.id}' builds the package anew and sends it again.",
+        ) from None
+    wanted = structures_of(template)
     return inspect(facts, ctx.crosswalk(job), wanted)
 
 
@@ -65,7 +73,7 @@ def _judge(found: list[Finding], received: Path) -> None:
 
 
 def _lost(job: Job) -> None:
-    if job.attempts + 1 < LOST_AFTER:
+    if job.tries("result-missing") + 1 < LOST_AFTER:
         raise TryLater("the server has no RTSTRUCT for the task", code="result-missing")
     raise NeedsPerson(
         "the server has no RTSTRUCT for the task",

@@ -4,6 +4,7 @@ Safe to repeat: the same header and rules give the same choice. Jobs that no rul
 again when rules.yaml or templates.yaml has changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -18,17 +19,19 @@ from drawcli.errors import NeedsPerson
 
 def match(job: Job, ctx: Context) -> Job:
     """Choose the template of a series; keep why."""
-    decision = decision_for(job, ctx)
     facts: dict[str, Any] = {
         "rules_digest": ctx.rulebook.digest,
         "rules_commit": ctx.rulebook.commit,
     }
+    if job.template in ctx.rulebook.templates and job.rule is None:
+        return job.to(State.MATCHED, at=ctx.now(), **facts)  # a person chose: it stays
+    decision = decision_for(job, ctx)
     ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
     if decision.choice is Choice.MATCHED:
-        first, *others = decision.fired
+        mine, *others = _own_first(job, decision.fired, ctx)
         for rule in others:
             _add_sibling(job, rule, facts, ctx)
-        return _matched(job, first, facts, ctx)
+        return _matched(job, mine, facts, ctx)
     after = job.to(State(decision.choice.value), at=ctx.now(), **facts)
     if decision.choice is Choice.AMBIGUOUS:
         err = NeedsPerson(
@@ -59,6 +62,13 @@ def explanation_of(decision: Decision) -> dict[str, Any]:
 def wants_match(job: Job, ctx: Context) -> bool:
     """Tell whether the rules have something new to say of a job that they left."""
     return job.state is State.FOUND or job.rules_digest != ctx.rulebook.digest
+
+
+def _own_first(job: Job, fired: Sequence[Rule], ctx: Context) -> list[Rule]:
+    """Return the rules with this job's own first: its template of before, or one nobody has."""
+    siblings = ctx.ledger.of_series(job.series_key)
+    taken = {other.template for other in siblings if other.id != job.id}
+    return sorted(fired, key=lambda rule: (rule.template != job.template, rule.template in taken))
 
 
 def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:

@@ -30,7 +30,7 @@ def poll(job: Job, ctx: Context) -> Job:
                 hint=f"'drawcli retry {job.id}' sends it again.",
             )
         case TaskState.UNKNOWN:
-            if job.attempts + 1 >= LOST_AFTER:
+            if job.tries("task-unknown") + 1 >= LOST_AFTER:
                 return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None)
             raise TryLater("the server does not know the task", code="task-unknown")
         case _:

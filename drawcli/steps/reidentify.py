@@ -6,15 +6,22 @@ Nothing is confirmed to the server before the delivered file is durable.
 
 from pathlib import Path
 
+from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.delivery import deliver, file_name
 from drawcli.adapters.workdir import RECEIVED
 from drawcli.context import Context
 from drawcli.core import tags
-from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.crosswalk import Crosswalk, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.job import Job, State
 from drawcli.core.structure_set import facts_of, reidentified
-from drawcli.errors import BadStructureSet
+from drawcli.errors import (
+    BadStructureSet,
+    NeedsPerson,
+    SeriesRefused,
+    SourceUnsettled,
+    TryLater,
+)
 from drawcli.files import sha256_of
 
 
@@ -24,10 +31,31 @@ def reidentify(job: Job, ctx: Context) -> Job:
     if not received.exists() or sha256_of(received) != job.received_sha256:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.crosswalk(job)
+    _check_sources(crosswalk)
     data = restored(job, received.read_bytes(), crosswalk, ctx)
     folder, name = destination(job, crosswalk, ctx)
     sha256 = deliver(folder, name, data, job.id)
     return job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
+
+
+def _check_sources(crosswalk: Crosswalk) -> None:
+    """Raise where an image that the contours were drawn on is not there any more, or is another."""
+    for file in crosswalk.files:
+        try:
+            stream, header = open_slice(file.path)
+        except (SourceUnsettled, SeriesRefused) as err:
+            raise TryLater(
+                "an image of the series is not where it was, or cannot be read",
+                code="source-moved",
+                hint="Put the series back. If it was moved, the next scan notices.",
+            ) from err
+        stream.close()
+        if header_digest(header) != file.header_sha256:
+            raise NeedsPerson(
+                "an image of the series is not the one that was sent any more",
+                code="source-moved",
+                hint="The contours may not fit it. 'drawcli assign' sends the series as it is now.",
+            )
 
 
 def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Path, str]:

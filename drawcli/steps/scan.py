@@ -4,18 +4,22 @@ Safe to repeat at any moment: a series has one key, and its job is inserted only
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
-from drawcli.adapters.datastore import Walk, read_datastore
+from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.series import Demands, Readiness, Slice, Verdict, assess, scan_slices
-from drawcli.errors import SeriesRefused
+from drawcli.errors import NeedsPerson, SeriesRefused
+
+_AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 
 
 @dataclass(slots=True)
@@ -26,6 +30,39 @@ class Scanned:
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A series as this scan sees it."""
+
+    key: str
+    slices: list[Slice]
+    verdict: Verdict
+    digest: str  # keyed, over which files there are and how large
+    stamp: str  # keyed, over where they lie and when they were changed
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job remembers of it."""
+        return {
+            "modality": self.slices[0].modality,
+            "slices": len(self.slices),
+            "source_digest": self.digest,
+            "source_stamp": self.stamp,
+        }
+
+    @property
+    def crosswalk(self) -> Crosswalk:
+        """Whose series it is, and its files."""
+        files = sorted(self.slices, key=lambda one: one.path)
+        return Crosswalk(
+            series_uid=files[0].series_uid,
+            study_uid=files[0].study_uid,
+            patient_id=files[0].patient_id,
+            patient_name=files[0].patient_name,
+            files=tuple(SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid) for f in files),
+        )
 
 
 def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> Scanned:
@@ -40,87 +77,68 @@ def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> 
     limit
         How many new series to take up at most.
     """
-    walk, done = read_datastore(ctx.settings.datastore), Scanned()
-    done.passed_over = walk.passed_over
+    done = Scanned()
     known = _jobs_by_series(ctx)
-    for key, slices in _series_by_key(walk, ctx).items():
-        jobs = known.pop(key, [])
+    for seen in _series(ctx, done):
+        jobs = known.pop(seen.key, [])
         if only is not None and all(job.id != only for job in jobs):
             continue
         if jobs or limit is None or len(done.jobs) < limit:
-            _look_at(key, slices, jobs, ctx, done)
+            _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
         _note_unseen(job, ctx, done)
     return done
 
 
-def preview(ctx: Context) -> list[tuple[str, Verdict, Sequence[Slice]]]:
-    """Return what a scan would make of each series without a job; write nothing."""
+def preview(ctx: Context) -> list[Seen]:
+    """Return each series that a scan would look at as new; write nothing."""
     known = _jobs_by_series(ctx)
-    return [
-        (key, _verdict(slices, ctx), slices)
-        for key, slices in _series_by_key(read_datastore(ctx.settings.datastore), ctx).items()
-        if key not in known or known[key][-1].state is State.WAITING
-    ]
+    every = _series(ctx, Scanned())
+    return [s for s in every if s.key not in known or known[s.key][-1].state is State.WAITING]
 
 
-def _look_at(
-    key: str, slices: Sequence[Slice], jobs: Sequence[Job], ctx: Context, done: Scanned
-) -> None:
+def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
     """Bring the jobs of one series up to date."""
-    if not jobs:
-        verdict = _verdict(slices, ctx)
-        if verdict.readiness is Readiness.IGNORED:
-            done.ignored[verdict.code] += 1
-        else:
-            _take_up(f"{key}-1", slices, verdict, ctx, done)
-        return
-    digest = _digest(slices, ctx)
+    if not jobs and seen.verdict.readiness is Readiness.IGNORED:
+        done.ignored[seen.verdict.code] += 1
+    elif not jobs:
+        _take_up(seen, ctx, done)
     for job in jobs:
         if job.state is State.WAITING:
-            _look_again(job, slices, digest, ctx, done)
-        elif job.state is not State.CANCELLED and job.source_digest != digest:
-            _note_change(job, slices, digest, ctx, done)
+            _look_again(job, seen, ctx, done)
+        elif job.state in BEFORE_UPLOAD:
+            if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
+                _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
+        elif job.state is not State.CANCELLED:
+            _look_behind(job, seen, ctx, done)
 
 
-def _take_up(
-    job_id: str, slices: Sequence[Slice], verdict: Verdict, ctx: Context, done: Scanned
-) -> None:
+def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
     """Make a job of a series: found, or waiting for what it lacks."""
-    now = ctx.now()
-    ready = verdict.readiness is Readiness.READY
-    job = Job(
-        id=job_id,
-        state=State.FOUND if ready else State.WAITING,
-        since=now,
-        modality=slices[0].modality,
-        slices=len(slices),
-        source_digest=_digest(slices, ctx),
-        key_id=ctx.stand_ins.key_id,
-    ).begun(at=now)
-    job = job if ready else _unready(job, verdict, ctx)
-    if ctx.begin(job, _crosswalk(slices)):
+    ready = seen.verdict.readiness is Readiness.READY
+    state = State.FOUND if ready else State.WAITING
+    job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
+    job = replace(job, key_id=ctx.stand_ins.key_id).begun(at=ctx.now())
+    job = job if ready else _unready(job, seen.verdict, ctx)
+    if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
 
-def _look_again(
-    job: Job, slices: Sequence[Slice], digest: str, ctx: Context, done: Scanned
-) -> None:
+def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
-    if job.held and job.source_digest == digest:
+    changed = job.source_digest != seen.digest
+    if job.held and not changed:
         return
 
     def look() -> Job:
-        verdict = _verdict(slices, ctx)
-        facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
+        verdict = seen.verdict
         if verdict.readiness is Readiness.READY:
-            ctx.seal(job.id, _crosswalk(slices))
-            return job.to(State.FOUND, at=ctx.now(), **facts)
+            ctx.seal(job.id, seen.crosswalk)
+            return job.to(State.FOUND, at=ctx.now(), **seen.facts)
         if verdict.readiness is Readiness.IGNORED:
-            after = job.to(State.CANCELLED, at=ctx.now(), **facts)
+            after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        moved = job.freed() if job.source_digest != digest else job
-        return _unready(replace(moved, **facts), verdict, ctx)
+        return _unready(replace(job.freed() if changed else job, **seen.facts), verdict, ctx)
 
     _change(job, look, ctx, done)
 
@@ -138,22 +156,47 @@ def _unready(job: Job, verdict: Verdict, ctx: Context) -> Job:
     return job.postponed(None, code=verdict.code, reason=verdict.text)
 
 
-def _note_change(
-    job: Job, slices: Sequence[Slice], digest: str, ctx: Context, done: Scanned
-) -> None:
-    """Make a series wait again that changed before it was sent; tell of one that changed later."""
-    if job.state not in BEFORE_UPLOAD:
+def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
+    """Return a job waiting again whose series changed before it was sent."""
+    ctx.seal(job.id, seen.crosswalk)
+    after = job.to(State.WAITING, at=ctx.now(), **seen.facts)
+    reason = "the series changed before it was sent"
+    return after.postponed(None, code="series-changed", reason=reason)
+
+
+def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """See what became of the images of a series that was sent: changed, or only moved."""
+    if job.source_digest != seen.digest:
         done.changed_later.append(job.id)
-        return
+        if job.state in _AT_SERVER and not job.held and job.late_digest != seen.digest:
+            _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
+    elif job.state in _AT_SERVER and job.source_stamp != seen.stamp:
+        _change(job, lambda: _followed(job, seen, ctx), ctx, done)
 
-    def send_back() -> Job:
-        ctx.seal(job.id, _crosswalk(slices))
-        facts: dict[str, Any] = {"slices": len(slices), "source_digest": digest}
-        after = job.to(State.WAITING, at=ctx.now(), **facts)
-        reason = "the series changed before it was sent"
-        return after.postponed(None, code="series-changed", reason=reason)
 
-    _change(job, send_back, ctx, done)
+def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
+    """Return the job held, once for each change: the contours would be those of other images."""
+    err = NeedsPerson(
+        f"the series changed after it was sent: {job.slices} files then, {len(seen.slices)} now",
+        code="changed-after-upload",
+        hint=f"'drawcli release {job.id}' delivers the contours of what was sent; "
+        "'drawcli assign' sends the series as it is now.",
+    )
+    return replace(job.held_for(err, at=ctx.now()), late_digest=seen.digest)
+
+
+def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
+    """Return the job with its images found where they lie now."""
+    crosswalk = ctx.crosswalk(job)
+    now = {one.sop_uid: one for one in seen.slices}
+    files = tuple(
+        replace(file, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+        for file in crosswalk.files
+        if (one := now.get(file.sop_uid))
+    )
+    ctx.seal(job.id, replace(crosswalk, files=files))
+    freed = job if job.held else replace(job, due_at=None)
+    return replace(freed, source_stamp=seen.stamp)
 
 
 def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
@@ -178,24 +221,43 @@ def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> N
         return
 
 
-def _verdict(slices: Sequence[Slice], ctx: Context) -> Verdict:
-    scan_settings = ctx.settings.scan
-    after = scan_settings.studied_after
+def _series(ctx: Context, done: Scanned) -> list[Seen]:
+    """Read the datastore; return its series. A localizer within a series is left out."""
+    walk = read_datastore(ctx.settings.datastore)
+    done.passed_over = walk.passed_over
+    found = []
+    for uid, files in walk.by_series().items():
+        slices = scan_slices(files) or files
+        unread = sum(walk.unread[folder] for folder in {str(Path(s.path).parent) for s in slices})
+        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
+        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        found.append(
+            Seen(
+                key=ctx.stand_ins.series_key(uid),
+                slices=slices,
+                verdict=_verdict(slices, unread, ctx),
+                digest=ctx.stand_ins.digest("source", *names),
+                stamp=ctx.stand_ins.digest("stamp", *places),
+            )
+        )
+    return found
+
+
+def _verdict(slices: list[Slice], unread: int, ctx: Context) -> Verdict:
+    """Return what to do with a series; files beside it that cannot be read may belong to it."""
+    wanted = ctx.settings.scan
+    after = wanted.studied_after
     demands = Demands(
-        modalities=frozenset(scan_settings.modalities),
-        min_slices=scan_settings.min_slices,
-        quiet_seconds=scan_settings.quiet_minutes * 60,
+        modalities=frozenset(wanted.modalities),
+        min_slices=wanted.min_slices,
+        quiet_seconds=wanted.quiet_minutes * 60,
         studied_after=f"{after:%Y%m%d}" if after else "",
     )
-    return assess(slices, demands, now_ns=int(ctx.now().timestamp() * 1e9))
-
-
-def _series_by_key(walk: Walk, ctx: Context) -> dict[str, list[Slice]]:
-    """Return the slices of each series; a localizer that a scanner put into one is left out."""
-    return {
-        ctx.stand_ins.series_key(uid): scan_slices(files) or files
-        for uid, files in walk.by_series().items()
-    }
+    verdict = assess(slices, demands, now_ns=int(ctx.now().timestamp() * 1e9))
+    if unread and verdict.readiness is Readiness.READY:
+        text = f"{unread} files beside the series cannot be read, are empty, or end too early"
+        return Verdict(Readiness.WAITING, "unreadable-files", text)
+    return verdict
 
 
 def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:
@@ -203,21 +265,3 @@ def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:
     for job in sorted(ctx.ledger.jobs(), key=lambda job: job.number):
         jobs.setdefault(job.series_key, []).append(job)
     return jobs
-
-
-def _digest(slices: Sequence[Slice], ctx: Context) -> str:
-    """Return a keyed digest over which files the series has, and how large they are."""
-    parts = sorted(f"{one.sop_uid} {one.size}" for one in slices)
-    return ctx.stand_ins.digest("source", *parts)
-
-
-def _crosswalk(slices: Sequence[Slice]) -> Crosswalk:
-    first = min(slices, key=lambda one: one.path)
-    files = sorted(slices, key=lambda one: one.path)
-    return Crosswalk(
-        series_uid=first.series_uid,
-        study_uid=first.study_uid,
-        patient_id=first.patient_id,
-        patient_name=first.patient_name,
-        files=tuple(SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid) for f in files),
-    )

@@ -9,10 +9,10 @@ not take is not counted.
 from dataclasses import replace
 from typing import Final
 
-from drawcli.adapters.workdir import PACKAGE
+from drawcli.adapters.workdir import PACKAGE, RECEIVED, TEMPLATE
 from drawcli.context import Context
 from drawcli.core.job import Job, State
-from drawcli.errors import SERVER_TOOK_NOTHING, NeedsPerson, ServerUnavailable
+from drawcli.errors import SERVER_TOOK_NOTHING, DrawcliError, NeedsPerson, ServerUnavailable
 from drawcli.files import sha256_of
 
 MOST_POSTS: Final = 5
@@ -20,8 +20,9 @@ MOST_POSTS: Final = 5
 
 def upload(job: Job, ctx: Context) -> Job:
     """Send the package of a job to the DRAW server."""
-    package = ctx.work.file(job.id, PACKAGE)
-    if not package.exists() or sha256_of(package) != job.zip_sha256:
+    package, template = ctx.work.file(job.id, PACKAGE), ctx.work.file(job.id, TEMPLATE)
+    whole = package.exists() and template.exists()
+    if not whole or sha256_of(package) != job.zip_sha256:
         return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
     if job.posts >= MOST_POSTS:
         raise NeedsPerson(
@@ -30,12 +31,14 @@ def upload(job: Job, ctx: Context) -> Job:
             hint="Ask the server's administrator what arrived; 'drawcli retry' sends it again.",
         )
     ctx.check_uploads_welcome()
+    ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
     recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))
     name = ctx.package_name(ctx.crosswalk(job))
     try:
         task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
-    except ServerUnavailable as err:
-        if err.code in SERVER_TOOK_NOTHING:
+    except DrawcliError as err:
+        unanswered = isinstance(err, ServerUnavailable) and err.code not in SERVER_TOOK_NOTHING
+        if not unanswered:
             ctx.ledger.commit(replace(recorded, posts=job.posts))
         raise
     return recorded.to(State.UPLOADED, at=ctx.now(), task_id=task_id, uploaded_at=ctx.now())

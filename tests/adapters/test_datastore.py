@@ -30,7 +30,7 @@ from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
 
 BITS_STORED = b"\x28\x00\x01\x01US\x02\x00"
-AGE = b"AS\x04\x00071Y"
+SERIES_NUMBER = b"\x20\x00\x11\x00IS\x02\x00"
 
 
 @pytest.fixture
@@ -578,16 +578,17 @@ def test_a_value_that_its_own_vr_forbids_takes_part_in_no_rule_and_warns_nobody(
 ) -> None:
     for path in slices:
         raw = path.read_bytes()
-        assert (raw.count(BITS_STORED), raw.count(AGE)) == (1, 1)
-        raw = raw.replace(BITS_STORED, BITS_STORED[:6] + b"\x03\x00?")
-        path.write_bytes(raw.replace(AGE, AGE[:4] + b"aged"))
+        assert (raw.count(BITS_STORED), raw.count(SERIES_NUMBER)) == (1, 1)
+        at = raw.index(SERIES_NUMBER) + len(SERIES_NUMBER)
+        raw = raw[:at] + b"xy" + raw[at + 2 :]
+        path.write_bytes(raw.replace(BITS_STORED, BITS_STORED[:6] + b"\x03\x00?"))
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         shared = shared_elements(map(str, slices))
 
     assert "BitsStored" not in shared
-    assert shared["PatientAge"] == ("aged",)
+    assert shared["SeriesNumber"] == ("xy",)
     assert shared["Modality"] == ("CT",)
     assert capsys.readouterr().err == ""
 

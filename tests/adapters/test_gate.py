@@ -802,9 +802,13 @@ def test_no_finding_says_what_it_found(tmp_path: Path, slices: list[Path], packa
 def test_the_gate_warns_nobody_of_values(
     slices: list[Path], package: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
+    number = b"\x20\x00\x11\x00IS\x02\x00"
     for path in slices:
-        one = path.read_bytes()
-        path.write_bytes(one.replace(b"19540819", b"1954-08x"))
+        raw = path.read_bytes()
+        at = raw.index(number) + len(number)
+        path.write_bytes(raw[:at] + b"xy" + raw[at + 2 :])
+    with pytest.warns(UserWarning, match="Invalid value for VR IS: 'xy'"):
+        _ = dcmread(slices[0]).SeriesNumber
 
     assert seen(package, slices) == []
     assert [str(warning.message) for warning in recwarn.list] == []

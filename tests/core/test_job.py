@@ -92,7 +92,7 @@ def test_a_held_job_is_not_due_however_late_it_is() -> None:
 
 
 def test_a_failed_job_is_due_when_its_wait_is_over() -> None:
-    failed = job_in(State.PACKAGED, attempts=1).failed(
+    failed = job_in(State.PACKAGED, attempts=1, reason_code="down").failed(
         DrawcliError("503", code="down"), at=NOON, until=LATER
     )
 
@@ -108,13 +108,28 @@ def test_a_postponed_job_has_not_failed_and_has_no_event() -> None:
 
     postponed = job.postponed(LATER, code="running", reason="not ready")
 
-    assert (postponed.attempts, postponed.due_at, postponed.events) == (2, LATER, ())
+    assert (postponed.attempts, postponed.due_at, postponed.events) == (0, LATER, ())
     assert (postponed.reason_code, postponed.reason, postponed.hint) == (
         "running",
         "not ready",
         None,
     )
     assert not postponed.is_due(NOON)
+
+
+def test_tries_are_counted_for_one_reason_in_a_row() -> None:
+    down = job_in(State.SEGMENTED, attempts=7, reason_code="server-down")
+
+    other = down.failed(DrawcliError("404", code="result-missing"), at=NOON, until=LATER)
+
+    assert (down.tries("server-down"), down.tries("result-missing")) == (7, 0)
+    assert other.attempts == 1
+
+
+def test_a_time_that_a_wrong_clock_set_is_due() -> None:
+    job = job_in(State.PACKAGED, due_at=NOON + timedelta(days=365))
+
+    assert job.is_due(NOON)
 
 
 def test_a_released_job_is_due_at_once_and_keeps_its_state() -> None:

@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 from drawcli.core.acceptance import inspect
-from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
+from drawcli.core.crosswalk import RESTORED, Crosswalk, SourceFile, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, encoded, encoded_item, read_header
 from drawcli.core.pseudonym import StandIns
@@ -47,6 +47,7 @@ class Trip:
         self.crosswalk = Crosswalk(
             series_uid=f"{ROOT}.3",
             study_uid=f"{ROOT}.2",
+            frame_uid=headers[0].text(0x00200052),
             patient_id=headers[0].text(0x00100020),
             patient_name="",
             files=tuple(SourceFile("x", 1, 1, f"{ROOT}.1.{number}") for number in range(3)),
@@ -436,7 +437,9 @@ def public(data: bytes, *vrs: str) -> list[str]:
 
     def walk(dataset: Dataset) -> None:
         for element in dataset:
-            marks = element.tag.group == 0x0012 or element.tag == 0x00280303  # these do change
+            marks = element.tag.group in (0x0012, 0x300E) or element.tag == 0x00280303
+            person = element.VR == "PN" or element.tag.group == 0x0010
+            marks = marks or (person and element.tag not in RESTORED)  # these do change
             if element.tag.is_private or marks or not element.value:
                 continue
             if element.VR == "SQ":

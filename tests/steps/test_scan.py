@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from drawcli.actions import release
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.errors import OutOfReach
@@ -203,17 +204,74 @@ def test_a_series_that_grows_before_it_is_sent_waits_again(
     assert site.store.exists()
 
 
-def test_images_that_change_after_the_upload_are_told_and_not_sent_again(
+def test_images_that_change_after_the_upload_hold_the_job_once(
     ctx: Context, pelvis: list[Path]
 ) -> None:
     for step in ("scan", "match", "deidentify", "upload"):
         run_step(step, ctx, Selection())
     pelvis[-1].unlink()
 
-    done = scan(ctx)
+    told, again = run_step("scan", ctx, Selection()), run_step("scan", ctx, Selection())
 
-    assert done.changed_later == [only_job(ctx).id]
-    assert only_job(ctx).state is State.UPLOADED
+    job = only_job(ctx)
+    assert [one.reason_code for one in told.held] == ["changed-after-upload"]
+    assert again.held == []
+    assert (job.state, job.held) == (State.UPLOADED, True)
+    assert f"{SLICES} files then, {SLICES - 1} now" in (job.reason or "")
+
+
+def test_a_released_job_is_not_held_again_for_the_same_change(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    for step in ("scan", "match", "deidentify", "upload"):
+        run_step(step, ctx, Selection())
+    pelvis[-1].unlink()
+    scan(ctx)
+    ctx.ledger.commit(release(only_job(ctx), ctx))
+
+    scan(ctx)
+
+    assert not only_job(ctx).held
+
+
+def test_a_file_that_cannot_be_read_keeps_the_series_of_its_folder_waiting(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    pelvis[-1].write_bytes(b"")
+    scan(ctx)
+    empty = only_job(ctx)
+    pelvis[-1].write_bytes(pelvis[0].read_bytes()[:700])
+    scan(ctx)
+    cut = only_job(ctx)
+    pelvis[-1].unlink()
+
+    scan(ctx)
+
+    assert (empty.state, empty.reason_code) == (State.WAITING, "unreadable-files")
+    assert (cut.state, cut.reason_code) == (State.WAITING, "unreadable-files")
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_pixels_that_hold_more_than_the_image_are_not_sent(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    dataset = dcmread(pelvis[0])
+    dataset.PixelData += b"KULKARNEE^ASHOK 19540819"
+    dataset.save_as(pelvis[0])
+
+    scan(ctx)
+
+    assert (only_job(ctx).held, only_job(ctx).reason_code) == (True, "extra-pixels")
+
+
+def test_two_names_under_one_id_are_two_patients(ctx: Context, pelvis: list[Path]) -> None:
+    dataset = dcmread(pelvis[0])
+    dataset.PatientName = "Somebody^Else"
+    dataset.save_as(pelvis[0])
+
+    scan(ctx)
+
+    assert only_job(ctx).reason_code == "mixed-patients"
 
 
 def test_a_waiting_series_that_vanishes_says_so_and_is_held_in_the_end(
