@@ -72,6 +72,12 @@ def to_file(state_dir: Path) -> None:
     _add(handler, logging.INFO)
 
 
+def keep_off_stderr() -> None:
+    """Keep warnings and logs from being printed where nobody asked: they may quote a value."""
+    logging.lastResort = None
+    logging.captureWarnings(capture=True)
+
+
 def to_stderr(verbosity: int) -> None:
     """Log to standard error as well: moves with -v, everything of drawcli's own with -vv."""
     _add(logging.StreamHandler(sys.stderr), logging.INFO if verbosity == 1 else logging.DEBUG)

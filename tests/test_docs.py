@@ -19,7 +19,7 @@ from drawcli.core.profile import EDITION, POLICY, Action
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(drawcli.__file__).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RUN_CODES = {"config", "no-token", "endpoint", "usage"}  # end a run and touch no job
+RUN_CODES = {"config", "no-token", "endpoint", "usage", "site-key"}  # end a run and touch no job
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 
 

@@ -363,9 +363,7 @@ def test_nothing_is_confirmed_before_it_is_delivered(
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_contours_follow_a_series_that_was_moved(
-    ctx: Context, site: Site, clock: Clock
-) -> None:
+def test_contours_follow_a_series_that_was_moved(ctx: Context, site: Site, clock: Clock) -> None:
     run_step("poll", ctx, ALL)
     run_step("fetch", ctx, ALL)
     (site.store / "pelvis").rename(site.store / "moved")

@@ -20,7 +20,7 @@ from drawcli.core.dicom import (
     tag_text,
 )
 from drawcli.core.elements import what_pydicom_raises
-from drawcli.core.series import Slice, slice_of
+from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import OutOfReach, SeriesRefused, SourceUnsettled
 
 FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices

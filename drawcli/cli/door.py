@@ -107,12 +107,12 @@ class Door:
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
         """Open the site; a dry run leaves no log behind."""
+        from drawcli import logs
         from drawcli.context import open_context
 
+        logs.keep_off_stderr()
         with open_context(self.settings()) as ctx:
             if not dry_run:
-                from drawcli import logs
-
                 logs.to_file(ctx.settings.state_dir)
             yield ctx
 
@@ -179,17 +179,23 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
         result = _failure(err, door)
     if result is None:  # the command has said everything itself
         return
-    render.present(door.command, result, door.style)
+    try:
+        render.present(door.command, result, door.style)
+    except OSError:  # nobody reads any more, or the disk they write to is full
+        raise typer.Exit(result.exit_code or 1) from None
     raise typer.Exit(result.exit_code)
 
 
 def _failure(err: Exception, door: Door) -> Result:
     """Return what to say of an error; a stranger's words may quote a value from a dataset."""
+    if isinstance(err, OSError):
+        err = _own_file(err, door)
     if not isinstance(err, DrawcliError):
         import logging
 
         from drawcli import logs
 
+        logs.keep_off_stderr()
         logging.getLogger(__name__).error("command=%s", door.command, exc_info=err)
         err = DrawcliError(
             f"bug: {type(err).__name__} at {logs.origin(err)}",
@@ -197,3 +203,26 @@ def _failure(err: Exception, door: Door) -> Result:
             hint="Please report this line; it names no patient. --debug shows more.",
         )
     return Result(errors=[err], exit_code=err.exit_code)
+
+
+def _own_file(err: OSError, door: Door) -> Exception:
+    """Return an error that names the file, where it is one of the site's own."""
+    from drawcli.errors import ConfigError
+
+    place = ""
+    try:
+        settings = door.settings()
+    except DrawcliError:
+        settings = None
+    if isinstance(err.filename, str):
+        ours = (
+            [Path.cwd()] if settings is None else [settings.state_dir, settings.server.token_file]
+        )
+        named = Path(err.filename)
+        if any(named == one or one in named.parents for one in ours):
+            place = f"{named}: "
+    return ConfigError(
+        f"{place}{err.strerror or type(err).__name__}",
+        code="io",
+        hint="See that the user who runs drawcli may read and write the files of the site.",
+    )

@@ -247,7 +247,10 @@ def _intent(job: "Job", step: str, ctx: "Context") -> str:
         return f"{step} ({job.template})" if job.template else step
     from drawcli.steps.match import decision_for
 
-    decision = decision_for(job, ctx)
+    try:
+        decision = decision_for(job, ctx)
+    except JobError as err:
+        return f"match would fail: {err}"
     templates = ", ".join(str(rule.template) for rule in decision.fired if rule.template)
     return f"{decision.choice} {templates}".strip() + f": {decision.sentence}"
 

@@ -70,7 +70,8 @@ def cron_line(config: Path) -> str:
 
     program = shutil.which("drawcli") or f"{sys.executable} -m drawcli"
     quoted = program if " -m " in program else shlex.quote(program)
-    return f"*/10 * * * * {quoted} run-once --config {shlex.quote(str(config))}"
+    command = f"{quoted} run-once --config {shlex.quote(str(config))}"
+    return "*/10 * * * * " + command.replace("%", r"\%")  # cron ends the command at a bare %
 
 
 def _site_file(name: str, datastore: Path | None, url: str | None) -> str:

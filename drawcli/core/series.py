@@ -9,23 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from math import dist, isfinite
+from math import dist
 from statistics import median
 from typing import Final
 
-from drawcli.core import tags
-from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Header
+from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from drawcli.core.profile import IMAGE_CLASSES
-
-Triple = tuple[float, float, float]
+from drawcli.core.slices import Slice, Triple
 
 SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE})
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
 STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far below
 ALIGNED: Final = 1e-3  # how far two direction cosines, or pixel spacings in mm, may differ
-UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
-_LONGEST_COUNT: Final = 9  # digits of a number of frames
 _ENHANCED: Final = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2.1",
@@ -39,44 +35,8 @@ _ENHANCED: Final = frozenset(
 _ENHANCED_TEXT: Final = "enhanced multi-frame images are not supported yet"
 _EXTRA_TEXT: Final = "the pixel data are longer than the image"
 _OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
-_PERSON: Final = (
-    tags.PatientID,
-    tags.IssuerOfPatientID,
-    tags.PatientName,
-    tags.PatientBirthDate,
-)
-_OVERLAY_BIT_POSITION: Final = 0x60000102
+
 _NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """What the scan needs to know of one file."""
-
-    path: str
-    size: int  # bytes
-    mtime_ns: int
-    modality: str
-    sop_class: str
-    sop_uid: str
-    series_uid: str
-    study_uid: str
-    patient_id: str
-    patient_name: str  # ASCII with surrogates; only ever shown with --identify
-    frame_of_reference: str
-    study_date: str
-    image_type: tuple[str, ...]
-    transfer_syntax: str
-    burned_in: bool
-    shape: tuple[int, int]  # rows, columns
-    position: Triple | None  # ImagePositionPatient, mm, LPS
-    orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
-    spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
-    samples: int  # per pixel: 1 is grey, 3 is a picture in colour
-    person: tuple[str, ...]  # everything that tells whose it is: all slices must agree
-    pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
-    pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
-    overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
 
 
 class Readiness(StrEnum):
@@ -105,38 +65,6 @@ class Demands:
     min_slices: int
     quiet_seconds: float
     studied_after: str = ""  # yyyymmdd; "" takes every study
-
-
-def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
-    """Return what the scan needs to know of a header."""
-    orientation = _numbers(header, tags.ImageOrientationPatient, 6)
-    position = _numbers(header, tags.ImagePositionPatient, 3)
-    return Slice(
-        path=path,
-        size=size,
-        mtime_ns=mtime_ns,
-        modality=header.text(tags.Modality),
-        sop_class=header.text(tags.SOPClassUID),
-        sop_uid=header.text(tags.SOPInstanceUID),
-        series_uid=header.text(tags.SeriesInstanceUID),
-        study_uid=header.text(tags.StudyInstanceUID),
-        patient_id=header.text(tags.PatientID),
-        patient_name=header.text(tags.PatientName),
-        frame_of_reference=header.text(tags.FrameOfReferenceUID),
-        study_date=header.text(tags.StudyDate).replace(".", ""),
-        image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),
-        transfer_syntax=header.transfer_syntax,
-        burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
-        shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
-        position=None if position is None else (position[0], position[1], position[2]),
-        orientation=orientation if orientation and _upright(orientation) else None,
-        spacing=_numbers(header, tags.PixelSpacing, 2),
-        samples=header.number(tags.SamplesPerPixel) or 1,
-        person=tuple(header.text(tag) for tag in _PERSON),
-        pixels_missing=_pixels_missing(header, size),
-        pixels_extra=_pixels_extra(header),
-        overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
-    )
 
 
 def slice_kind(one: Slice) -> Verdict:
@@ -297,61 +225,6 @@ def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> lis
     return [
         sum(p * n for p, n in zip(position, normal, strict=True)) * 1.0 for position in positions
     ]
-
-
-def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
-    """Return the values of a DS if they are so many numbers, or None."""
-    try:
-        numbers = tuple(float(part) for part in header.text(tag).split("\\"))
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
-
-
-def _upright(orientation: Sequence[float]) -> bool:
-    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
-    row, column = orientation[:3], orientation[3:]
-    pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
-    return all(
-        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
-        for one, other, wanted in pairs
-    )
-
-
-def _pixels_missing(header: Header, size: int) -> int:
-    """Return how many bytes of pixel data the file lacks."""
-    pixels = header.pixels
-    if pixels is None:
-        return -1
-    if pixels.undefined:
-        return 0  # encapsulated: the reader of the fragments tells
-    expected = _expected_bytes(header)
-    present = min(pixels.end, size) - pixels.value
-    return max(expected - present, pixels.end - size, 0)
-
-
-def _pixels_extra(header: Header) -> int:
-    """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
-    pixels = header.pixels
-    if pixels is None or pixels.undefined:
-        return 0
-    expected = _expected_bytes(header)
-    return max(pixels.end - pixels.value - expected - expected % 2, 0)
-
-
-def _is_hidden_overlay(header: Header, tag: int) -> bool:
-    """Tell whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
-    return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
-
-
-def _expected_bytes(header: Header) -> int:
-    """Return how long native pixel data should be."""
-    rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
-    samples = header.number(tags.SamplesPerPixel) or 1
-    bits = header.number(tags.BitsAllocated) or 0
-    frames = header.text(tags.NumberOfFrames)
-    count = int(frames) if frames.isdigit() and len(frames) <= _LONGEST_COUNT else 1
-    return rows * columns * samples * bits * count // 8
 
 
 def _waiting(code: str, text: str) -> Verdict:

@@ -20,7 +20,8 @@ from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identit
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, NotDicom
 from drawcli.core.job import Job, State
-from drawcli.core.series import Readiness, slice_kind, slice_of
+from drawcli.core.series import Readiness, slice_kind
+from drawcli.core.slices import slice_of
 from drawcli.core.templates import server_file
 from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
 from drawcli.files import fsync_folder

@@ -14,7 +14,8 @@ from drawcli.core import tags
 from drawcli.core.crosswalk import Crosswalk, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.job import Job, State
-from drawcli.core.structure_set import facts_of, reidentified
+from drawcli.core.reidentify import reidentified
+from drawcli.core.structure_set import facts_of
 from drawcli.errors import (
     BadStructureSet,
     NeedsPerson,

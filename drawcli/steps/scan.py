@@ -16,7 +16,8 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.series import Demands, Readiness, Slice, Verdict, assess, scan_slices
+from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
+from drawcli.core.slices import Slice
 from drawcli.errors import NeedsPerson, SeriesRefused
 
 _AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})

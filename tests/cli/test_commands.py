@@ -389,6 +389,40 @@ def at_terminal(site: Site, *words: str) -> str:
     return said.decode("utf-8")
 
 
+def test_a_header_that_cannot_be_read_is_told_without_its_value(
+    drawcli: Run, pelvis: list[Path]
+) -> None:
+    for path in pelvis:
+        raw = path.read_bytes()
+        number = raw.index(b"\x20\x00\x12\x00IS")  # AcquisitionNumber
+        length = int.from_bytes(raw[number + 6 : number + 8], "little")
+        odd = b"1e999"[:length].ljust(length)
+        path.write_bytes(raw[: number + 8] + odd + raw[number + 8 + length :])
+    drawcli("scan")
+
+    planned, matched = drawcli("match", "-n"), drawcli("match")
+
+    assert (planned.code, matched.code) == (0, 0)
+    assert "matched Prostate_OAR" in planned.out
+    assert "1e" not in planned.err + matched.err
+
+
+def test_percent_is_escaped_for_cron(drawcli: Run, tmp_path: Path) -> None:
+    out = drawcli("init", str(tmp_path / "50%done"), "--datastore", str(tmp_path / "d")).out
+
+    assert r"50\%done" in out
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(drawcli: Run, site: Site) -> None:
+    (site.state / "logs").write_text("in the way")
+
+    ended = drawcli("scan")
+
+    assert ended.code == 3
+    assert str(site.state / "logs") in ended.err
+    assert "Traceback" not in ended.err
+
+
 def test_a_json_answer_is_one_line(drawcli: Run) -> None:
     out = drawcli("status", "--json").out
 

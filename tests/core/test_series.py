@@ -13,14 +13,13 @@ from drawcli.core.dicom import Incomplete, NotDicom, read_header
 from drawcli.core.series import (
     Demands,
     Readiness,
-    Slice,
     Verdict,
     assess,
     offsets_mm,
     scan_slices,
     slice_kind,
-    slice_of,
 )
+from drawcli.core.slices import Slice, slice_of
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
 

@@ -17,7 +17,8 @@ from drawcli.core.crosswalk import RESTORED, Crosswalk, SourceFile, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, encoded, encoded_item, read_header
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.structure_set import facts_of, reidentified
+from drawcli.core.reidentify import reidentified
+from drawcli.core.structure_set import facts_of
 from drawcli.errors import BadStructureSet
 from tests.core.files import CT, ROOT, as_bytes, ct_slice, item, parsed
 from tests.core.real_data import needs_real, real_files, unpacked

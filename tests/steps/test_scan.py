@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.uid import UID
 
 from drawcli.actions import release
 from drawcli.context import Context
@@ -295,7 +296,8 @@ def test_a_localizer_within_the_series_is_left_behind(
 ) -> None:
     scout = dcmread(pelvis[0])
     scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-    scout.SOPInstanceUID = scout.file_meta.MediaStorageSOPInstanceUID = "2.25.42"
+    scout.SOPInstanceUID = "2.25.42"
+    scout.file_meta.MediaStorageSOPInstanceUID = UID("2.25.42")
     scout.save_as(site.store / "pelvis" / "scout.dcm")
 
     for step in ("scan", "match", "deidentify"):

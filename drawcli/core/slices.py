@@ -1,0 +1,138 @@
+"""What the scan needs to know of one file, read from its header."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+from drawcli.core import tags
+from drawcli.core.dicom import Header
+
+Triple = tuple[float, float, float]
+
+UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
+_LONGEST_COUNT: Final = 9  # digits of a number of frames
+_OVERLAY_BIT_POSITION: Final = 0x60000102
+_PERSON: Final = (
+    tags.PatientID,
+    tags.IssuerOfPatientID,
+    tags.PatientName,
+    tags.PatientBirthDate,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What the scan needs to know of one file."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    modality: str
+    sop_class: str
+    sop_uid: str
+    series_uid: str
+    study_uid: str
+    patient_id: str
+    patient_name: str  # ASCII with surrogates; only ever shown with --identify
+    frame_of_reference: str
+    study_date: str
+    image_type: tuple[str, ...]
+    transfer_syntax: str
+    burned_in: bool
+    shape: tuple[int, int]  # rows, columns
+    position: Triple | None  # ImagePositionPatient, mm, LPS
+    orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
+    spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
+    samples: int  # per pixel: 1 is grey, 3 is a picture in colour
+    person: tuple[str, ...]  # everything that tells whose it is: all slices must agree
+    pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
+    pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
+    overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
+
+
+def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
+    """Return what the scan needs to know of a header."""
+    orientation = _numbers(header, tags.ImageOrientationPatient, 6)
+    position = _numbers(header, tags.ImagePositionPatient, 3)
+    return Slice(
+        path=path,
+        size=size,
+        mtime_ns=mtime_ns,
+        modality=header.text(tags.Modality),
+        sop_class=header.text(tags.SOPClassUID),
+        sop_uid=header.text(tags.SOPInstanceUID),
+        series_uid=header.text(tags.SeriesInstanceUID),
+        study_uid=header.text(tags.StudyInstanceUID),
+        patient_id=header.text(tags.PatientID),
+        patient_name=header.text(tags.PatientName),
+        frame_of_reference=header.text(tags.FrameOfReferenceUID),
+        study_date=header.text(tags.StudyDate).replace(".", ""),
+        image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),
+        transfer_syntax=header.transfer_syntax,
+        burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
+        shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
+        position=None if position is None else (position[0], position[1], position[2]),
+        orientation=orientation if orientation and _upright(orientation) else None,
+        spacing=_numbers(header, tags.PixelSpacing, 2),
+        samples=header.number(tags.SamplesPerPixel) or 1,
+        person=tuple(header.text(tag) for tag in _PERSON),
+        pixels_missing=_pixels_missing(header, size),
+        pixels_extra=_pixels_extra(header),
+        overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
+    )
+
+
+def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
+    """Return the values of a DS if they are so many numbers, or None."""
+    try:
+        numbers = tuple(float(part) for part in header.text(tag).split("\\"))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
+
+
+def _upright(orientation: Sequence[float]) -> bool:
+    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
+    row, column = orientation[:3], orientation[3:]
+    pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
+    return all(
+        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
+        for one, other, wanted in pairs
+    )
+
+
+def _pixels_missing(header: Header, size: int) -> int:
+    """Return how many bytes of pixel data the file lacks."""
+    pixels = header.pixels
+    if pixels is None:
+        return -1
+    if pixels.undefined:
+        return 0  # encapsulated: the reader of the fragments tells
+    expected = _expected_bytes(header)
+    present = min(pixels.end, size) - pixels.value
+    return max(expected - present, pixels.end - size, 0)
+
+
+def _pixels_extra(header: Header) -> int:
+    """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
+    pixels = header.pixels
+    if pixels is None or pixels.undefined:
+        return 0
+    expected = _expected_bytes(header)
+    return max(pixels.end - pixels.value - expected - expected % 2, 0)
+
+
+def _is_hidden_overlay(header: Header, tag: int) -> bool:
+    """Tell whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
+    return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
+
+
+def _expected_bytes(header: Header) -> int:
+    """Return how long native pixel data should be."""
+    rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
+    samples = header.number(tags.SamplesPerPixel) or 1
+    bits = header.number(tags.BitsAllocated) or 0
+    frames = header.text(tags.NumberOfFrames)
+    count = int(frames) if frames.isdigit() and len(frames) <= _LONGEST_COUNT else 1
+    return rows * columns * samples * bits * count // 8
