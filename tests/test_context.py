@@ -47,6 +47,59 @@ def test_a_damaged_ledger_is_told_before_anything_is_done(site: Site) -> None:
         pass
 
 
+def test_a_kill_between_the_first_vault_and_the_first_entry_of_the_ledger_is_no_dead_end(
+    site: Site,
+) -> None:
+    with open_context(site.settings()) as ctx:
+        ctx.seal("0123456789ab-1", CROSSWALK)
+
+    with open_context(site.settings()) as again:
+        assert again.ledger.jobs() == []
+
+
+def test_a_ledger_that_is_gone_is_not_begun_anew(site: Site) -> None:
+    with open_context(site.settings()) as ctx:
+        ctx.work.write("0123456789ab-1", "package.zip", b"zip")
+
+    with (
+        pytest.raises(LedgerError, match="no ledger that knows them") as caught,
+        open_context(site.settings()),
+    ):
+        pass
+
+    assert "backup" in caught.value.hint
+
+
+def test_jobs_that_were_made_with_another_key_are_not_gone_on_with(site: Site) -> None:
+    with open_context(site.settings()) as ctx:
+        job = Job(id="0123456789ab-1", state=State.FOUND, since=NOON, key_id=ctx.stand_ins.key_id)
+        ctx.ledger.add(job)
+    with open_context(site.settings()) as ctx:
+        assert ctx.ledger.jobs() == [job]
+
+    (site.state / "site.key").write_text("ab" * 32)
+
+    with pytest.raises(ConfigError) as caught, open_context(site.settings()):
+        pass
+    assert caught.value.code == "site-key"
+
+
+def test_a_job_is_begun_once_and_its_identity_is_not_overwritten(ctx: Context) -> None:
+    job = Job(id="0123456789ab-1", state=State.FOUND, since=NOON)
+    other = Crosswalk(
+        series_uid="1", study_uid="2", patient_id="", patient_name="", files=CROSSWALK.files
+    )
+
+    assert ctx.begin(job, CROSSWALK)
+    assert not ctx.begin(job, other)
+
+    assert ctx.crosswalk(job) == CROSSWALK
+    with ctx.work.job_lock("ffffffffffff-1"):
+        assert (
+            ctx.begin(Job(id="ffffffffffff-1", state=State.FOUND, since=NOON), CROSSWALK) is False
+        )
+
+
 def test_a_missing_token_is_told_when_it_is_asked_for(site: Site) -> None:
     site.settings().server.token_file.unlink()
 

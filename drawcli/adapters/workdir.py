@@ -99,8 +99,13 @@ class WorkDir:
         shutil.rmtree(self._work / job_id, ignore_errors=True)
 
     def has_jobs(self) -> bool:
-        """Tell whether there is any work folder with an identity in it."""
-        return any(self._work.glob(f"*/{VAULT}"))
+        """Tell whether there is any work folder of a job that the ledger has known.
+
+        The vault alone does not say so: it is sealed before the job is in the ledger, and a crash
+        may lie between the two.
+        """
+        later = (EXPLANATION, TEMPLATE, PACKAGE)
+        return any(path.name in later for path in self._work.glob("*/*"))
 
     def has_folder(self, job_id: str) -> bool:
         """Tell whether a job still has a work folder."""

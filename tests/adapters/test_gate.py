@@ -838,7 +838,7 @@ def test_a_source_that_pydicom_cannot_read_is_refused_and_not_named(
 
 
 def test_the_time_of_the_gate_is_reported(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     slices = write_planning_ct(tmp_path / "source", PELVIS, slices=20, size=256, seed=1)
 
@@ -848,5 +848,7 @@ def test_the_time_of_the_gate_is_reported(
     found = seen(package, slices)
     ended = time.perf_counter()
 
-    record_property("gate against packaging", f"{(ended - between) / (between - begun):.2f}")
+    record_testsuite_property(
+        "gate against packaging", f"{(ended - between) / (between - begun):.2f}"
+    )
     assert found == []

@@ -71,6 +71,8 @@ def full_job() -> Job:
         modality="CT",
         slices=120,
         source_digest="d" * 16,
+        source_stamp="a" * 16,
+        late_digest="b" * 16,
         key_id="01234567",
         template="Prostate_OAR",
         rule="pelvis",

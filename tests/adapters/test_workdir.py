@@ -110,6 +110,20 @@ def test_a_finished_job_leaves_its_folder_and_the_others_stay(work: WorkDir) -> 
     assert work.has_folder("ffffffffffff-1")
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("vault", False), ("explanation.json", True), ("template.yml", True), ("package.zip", True)],
+)
+def test_a_job_was_known_when_more_than_its_vault_is_there(
+    work: WorkDir, name: str, *, known: bool
+) -> None:
+    assert not work.has_jobs()
+
+    work.write(JOB, name, b"x")
+
+    assert work.has_jobs() is known
+
+
 def test_a_job_is_worked_on_by_one_process(work: WorkDir, holder: Holder) -> None:
     other = holder(HOLD_JOB, JOB)
 

@@ -37,7 +37,8 @@ def drawcli(site: Site) -> Run:
     """Return a function that runs drawcli at the site and waits for its end."""
 
     def run(*words: str, **env: str) -> Ended:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(site.folder), **env}
+        measured = {name: text for name, text in os.environ.items() if name.startswith("COV")}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(site.folder), **measured, **env}
         done = subprocess.run(
             [sys.executable, "-m", "drawcli", *words],
             capture_output=True,

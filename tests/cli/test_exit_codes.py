@@ -131,7 +131,7 @@ def test_7_the_server_is_down(drawcli: Run, pelvis: list[Path]) -> None:
 
     job = drawcli("status", "--json").answer["data"]["jobs"][0]
     assert ended.code == 7
-    assert "cannot be reached" in ended.err
+    assert "no answer from the server" in ended.err
     assert (job["state"], job["held"]) == ("packaged", False)
 
 
