@@ -48,6 +48,15 @@ ONLY_SHIFTED: Final = frozenset(
 # take). One that looks otherwise is not what its VR says it is, and does not stay.
 _DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)? *+"
 _INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
+# PS3.16 Annex L, those of planning scans: a word that is none of them may be anything.
+_BODY_PARTS: Final = b"""
+    ABDOMEN ABDOMENPELVIS ANKLE ARM AXILLA BACK BLADDER BODY BRAIN BREAST CERVIX CHEST CHESTABDOMEN
+    CHESTABDPELVIS CLAVICLE COLON CSPINE EAR ELBOW ESOPHAGUS EXTREMITY EYE FEMUR FOOT HAND HEAD
+    HEADNECK HEART HIP HUMERUS JAW KIDNEY KNEE LEG LIVER LSPINE LUNG MAXILLA MEDIASTINUM MOUTH NECK
+    NECKCHEST NECKCHESTABDOMEN NECKCHESTABDPELV NOSE ORBIT PANCREAS PAROTID PELVIS PHARYNX PROSTATE
+    RECTUM RIB SHOULDER SKULL SPINE SPLEEN SSPINE STERNUM STOMACH TESTIS THIGH THORAX THYROID
+    TLSPINE TONGUE TSPINE UTERUS VAGINA VULVA WHOLEBODY WRIST
+""".split()
 _SHAPES: Final = {
     name: re.compile(rb"(?:%b)?[ \0]*+" % shape, re.DOTALL)
     for name, shape in {
@@ -62,6 +71,10 @@ _SHAPES: Final = {
         "UI": rb"[0-9.]++",
         "US": rb"..",
         "xs": rb"..",
+        "PatientSex": rb"[MFO]",
+        "AttenuationCorrectionMethod": rb"(?i:none|measured|calculated|ctac|mrac)",
+        "RescaleType": rb"[A-Z0-9_]{1,16}",
+        "BodyPartExamined": b"|".join(_BODY_PARTS),
         "AcquisitionMatrix": rb"(?:.[\0-\x1f]){4}",  # four numbers below 8192
     }.items()
 }

@@ -15,6 +15,7 @@ from typing import Final
 
 from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from drawcli.core.profile import IMAGE_CLASSES
+from drawcli.core.pseudonym import is_registered
 from drawcli.core.slices import Slice, Triple
 
 SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE})
@@ -69,7 +70,8 @@ class Demands:
 
 def slice_kind(one: Slice) -> Verdict:
     """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
-    syntax = f"transfer syntax {one.transfer_syntax} is not supported yet"
+    known = is_registered(one.transfer_syntax)
+    syntax = f"{one.transfer_syntax if known else 'a private transfer syntax'} is not supported yet"
     image = one.sop_class in IMAGE_CLASSES
     no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
     nameless = not (one.series_uid and one.study_uid and one.sop_uid)

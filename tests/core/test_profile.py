@@ -229,7 +229,7 @@ KEEPING = {"SliceThickness": "DS", "SeriesNumber": "IS", "Rows": "US", "PatientA
         ("StudyTime", b"08:30:00"),
         ("StudyTime", b"08"),
         ("ImageType", b"DERIVED\\PRIMARY\\AXIAL\\CT_SOM5 SPI "),
-        ("BodyPartExamined", b"head/neck "),
+        ("BodyPartExamined", b"HEADNECK"),
         ("Manufacturer", "Höchst".encode("latin-1")),
         ("Manufacturer", b"\x1b$B;3ED\x1b(B"),
         ("SOPClassUID", b"1.2.840.10008.5.1.4.1.1.2\0"),
