@@ -42,8 +42,8 @@ $(VENV)/.ready-demo: pyproject.toml | $(VENV)/.made
 	@touch $@
 
 $(VENV)/.made:
-	@python='$(PYTHON)'; \
-	for name in $(CANDIDATES); do \
+	@python=''; \
+	for name in $(or $(PYTHON),$(CANDIDATES)); do \
 	  if [ -z "$$python" ] && $$name -c '$(RECENT)' 2>/dev/null; then python=$$name; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
