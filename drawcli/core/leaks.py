@@ -290,10 +290,11 @@ class Search:
             self._closed_text(folded(text), piece)
 
     def _open_text(self, plain: str, piece: Piece) -> None:
-        """Look at scanner's words, in which a name counts as a whole word only."""
+        """Look at scanner's words, in which a short name counts as a whole word only."""
         personal = self.known.personal
         described = piece.keyword in _DESCRIPTORS
-        if personal.in_words(plain, but=_COMMON) or (described and personal.in_short(plain)):
+        named = personal.in_words(plain, but=_COMMON) or personal.inside(plain, but=_COMMON)
+        if named or (described and personal.in_short(plain)):
             self.tell("personal", piece.where)
         self._any_text(plain, piece)
 

@@ -140,6 +140,14 @@ class Traces:
         """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
         return bool((words(text) & self.names) - but)
 
+    def inside(self, text: str, but: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a long name or number stands within longer words of a folded text.
+
+        One that is part of an ordinary word, as Philip is of a maker's name, says nothing.
+        """
+        names = (name for name in self.names if len(name) >= LONG_NUMBER and name in text)
+        return any(not any(name in word for word in but) for name in names)
+
     def in_ids(self, text: str) -> bool:
         """Tell whether a folded text holds one of the patient's ids, however it is separated."""
         joined = _joined(text)

@@ -161,3 +161,12 @@ def test_the_record_holds_nothing_until_it_learns() -> None:
     assert not empty.in_text("anything at all 123456")
     assert not empty.in_number("123456")
     assert not empty.in_ids("123456")
+
+
+def test_a_long_name_is_found_within_a_longer_word_unless_that_is_an_ordinary_one() -> None:
+    traces = Traces()
+    traces.learn("Kulkarnee^Philip^Li")
+
+    assert traces.inside("ct-kulkarneeashok")
+    assert not traces.inside("philips brilliance", but=frozenset({"philips"}))
+    assert not traces.inside("ct list")
