@@ -6,14 +6,13 @@ from typing import Final
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
-from drawcli.core.job import FINISHED, Job, State
+from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.errors import ConfigError, UsageError
 from drawcli.yamlfile import meant
 
 SHORTEST_PREFIX: Final = 4
 # A job that is held while the server has it is only helped by sending the series once more.
 _AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED})
-_RULES_DECIDE: Final = frozenset({State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED})
 _ASSIGNABLE: Final = frozenset(
     {State.FOUND, State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED, State.MATCHED}
     | {State.PACKAGED}
@@ -73,7 +72,7 @@ def retry(job: Job, ctx: Context) -> Job:
 
 def _asked_again(job: Job) -> Job:
     """Return the job so that the rules are asked once more, where it is they that decide."""
-    return replace(job, rules_digest=None) if job.state in _RULES_DECIDE else job
+    return replace(job, rules_digest=None) if job.state in RULES_DECIDE else job
 
 
 def cancel(job: Job, ctx: Context) -> Job:

@@ -9,7 +9,7 @@ from typing import Final
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
-from drawcli.core.job import FINISHED, Job, State
+from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.errors import (
     DELIVERY,
     SERVER_TOOK_NOTHING,
@@ -114,7 +114,7 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
     for job in ctx.ledger.jobs([state]):
         if chosen.job_id is not None and job.id != chosen.job_id:
             continue
-        if state in (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED):
+        if state in RULES_DECIDE:
             asked = job.is_due(now) or job.reason_code == "ambiguous"
             if asked and wants_match(job, ctx):  # also what was held for the rules of before
                 yield job

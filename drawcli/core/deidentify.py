@@ -25,6 +25,7 @@ from drawcli.core.profile import (
     ALWAYS_PRESENT,
     BY_KEYWORD,
     DESCRIPTORS,
+    EDITION,
     ONLY_SHIFTED,
     POLICY,
     Action,
@@ -36,7 +37,9 @@ from drawcli.core.pseudonym import StandIns, is_registered, shifted_date, shifte
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
 FIXED_TIME: Final = "000000"
 IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
-_METHOD: Final = f"drawcli {__version__}\\DICOM PS3.15 2026c Annex E, keep-list, options as coded"
+_METHOD: Final = (
+    f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
+)
 _BASIC: Final = ("113100", "Basic Application Confidentiality Profile")
 _CHARACTERISTICS: Final = ("113108", "Retain Patient Characteristics Option")
 _MODIFIED_DATES: Final = (

@@ -56,6 +56,7 @@ NEXT: Final[dict[State, frozenset[State]]] = {
     State.CANCELLED: frozenset({State.WAITING, State.MATCHED}),  # taken up again, or assigned
 }
 
+RULES_DECIDE: Final = frozenset({State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED})
 FINISHED: Final = frozenset({State.DONE, State.CANCELLED})
 BEFORE_UPLOAD: Final = frozenset(
     {

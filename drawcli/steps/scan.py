@@ -20,7 +20,7 @@ from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
 from drawcli.core.slices import Slice
 from drawcli.errors import NeedsPerson, SeriesRefused
 
-_AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
+_ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 
 
 @dataclass(slots=True)
@@ -169,9 +169,9 @@ def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See what became of the images of a series that was sent: changed, or only moved."""
     if job.source_digest != seen.digest:
         done.changed_later.append(job.id)
-        if job.state in _AT_SERVER and not job.held and job.late_digest != seen.digest:
+        if job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
             _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
-    elif job.state in _AT_SERVER and job.source_stamp != seen.stamp:
+    elif job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
         _change(job, lambda: _followed(job, seen, ctx), ctx, done)
 
 
