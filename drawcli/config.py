@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from drawcli.core.profile import Choices, check_removable, check_retainable
 from drawcli.errors import ConfigError
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
@@ -149,14 +150,41 @@ class Match(_Section):
     on_many: Literal["hold", "first", "all"] = "hold"
 
 
+def _removable(keywords: list[str]) -> list[str]:
+    for keyword in keywords:
+        check_removable(keyword)
+    return keywords
+
+
+def _retainable(reasons: dict[str, str]) -> dict[str, str]:
+    for keyword, reason in reasons.items():
+        check_retainable(keyword, reason)
+    return reasons
+
+
 class Deidentify(_Section):
-    """Choices that the policy leaves to a site."""
+    """Choices that the policy leaves to a site; none of them switches the privacy gate off."""
 
     dates: Literal["shift", "fixed"] = "shift"
+    patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
+    remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
+    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: why
+    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: as many as fit
     keep_descriptors: Annotated[
         list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
         BeforeValidator(_as_words),
     ] = []
+
+    @property
+    def choices(self) -> Choices:
+        """What they make of the policy."""
+        return Choices(
+            fixed_dates=self.dates == "fixed",
+            characteristics=self.patient_characteristics == "keep",
+            descriptors=frozenset(self.keep_descriptors),
+            remove=frozenset(self.remove),
+            retain=tuple(sorted(self.retain.items())),
+        )
 
 
 class Deliver(_Section):

@@ -30,7 +30,9 @@ _STREAMED: Final = 0x08  # a member's sizes follow its data, in 16 bytes
 _Read = TypeVar("_Read")
 
 
-def findings(package: Path, sources: Iterable[str], *, form: str = "") -> list[Finding]:
+def findings(
+    package: Path, sources: Iterable[str], *, form: str = "", retained: Iterable[str] = ()
+) -> list[Finding]:
     """Look for the patient in a finished zip.
 
     Parameters
@@ -41,6 +43,8 @@ def findings(package: Path, sources: Iterable[str], *, form: str = "") -> list[F
         The files it was made from.
     form
         What is sent beside it: the zip's name and the form fields.
+    retained
+        Keywords of what the site lets out besides; the patient is looked for in it all the same.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def findings(package: Path, sources: Iterable[str], *, form: str = "") -> list[F
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
-        known, paths = Known(), list(sources)
+        known, paths = Known.letting(retained), list(sources)
         for path, source in _ahead(_source, paths):
             known.learn(path, source)
         try:

@@ -1,10 +1,12 @@
 """The header of one slice, rewritten by the policy: bytes in, bytes out.
 
 Kept elements are copied as they are, so no number is ever reformatted. Replaced ones are looked up
-or computed from the site key. The pixels are not looked at; the caller streams them behind.
+or computed from the site key. What an element became is remembered: the slices of a series say
+mostly the same. The pixels are not looked at; the caller streams them behind.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -12,10 +14,12 @@ from typing import Final
 
 from drawcli import __version__
 from drawcli.core import tags
+from drawcli.core.descriptions import cleaned
 from drawcli.core.dicom import (
     PREAMBLE_LENGTH,
     Element,
     Header,
+    NotDicom,
     ascii_text,
     encoded,
     encoded_item,
@@ -23,14 +27,16 @@ from drawcli.core.dicom import (
 )
 from drawcli.core.profile import (
     ALWAYS_PRESENT,
-    BY_KEYWORD,
-    DESCRIPTORS,
+    CHARACTERISTICS,
     EDITION,
-    ONLY_SHIFTED,
-    POLICY,
+    MODIFIED_DATES,
+    PROFILE,
+    USUAL,
     Action,
+    Choices,
     Row,
-    cleaned,
+    Rows,
+    policy_for,
 )
 from drawcli.core.pseudonym import StandIns, is_registered, shifted_date, shifted_datetime
 
@@ -40,17 +46,29 @@ IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
 _METHOD: Final = (
     f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
 )
-_BASIC: Final = ("113100", "Basic Application Confidentiality Profile")
-_CHARACTERISTICS: Final = ("113108", "Retain Patient Characteristics Option")
-_MODIFIED_DATES: Final = (
-    "113107",
-    "Retain Longitudinal Temporal Information Modified Dates Option",
+# PS3.16 CID 7050, and the purpose of the one item of ours (CID 7005).
+_MEANINGS: Final = {
+    PROFILE: "Basic Application Confidentiality Profile",
+    CHARACTERISTICS: "Retain Patient Characteristics Option",
+    MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
+    "109104": "De-identifying Equipment",
+}
+_MOST_REMEMBERED: Final = 4096  # elements; the few that differ in each slice would fill the memory
+
+# Of persons and their cases: a kept text or number in which one of these stands is emptied.
+_OF_PERSONS: Final = (
+    *(0x00080050, 0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070),
+    *(0x00100010, 0x00100020, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090),
+    *(0x00102297, 0x00200010, 0x00321032, 0x00380010),
 )
+_SHORTEST_WORD: Final = 3  # letters of a word that is looked for
+_WITHIN: Final = 5  # letters of a word that is found within longer ones, too
+_SHORTEST_NUMBER: Final = 6  # digits: shorter ones stand in every header by chance
+_WORD: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+_SEARCHED: Final = frozenset({"LO", "SH", "ST", "LT", "IS"})
 
 # The VRs under which an element may be copied as it lies; b"" is implicit VR.
-_SAME: Final = {vr: (vr.encode(), b"") for vr in {row.vr for row in POLICY.values()}} | {
-    "xs": (b"US", b"SS", b"")
-}
+_SAME: Final = {"xs": (b"US", b"SS", b"")}
 
 Encoded = dict[int, bytes]  # tag -> element as bytes
 
@@ -59,25 +77,20 @@ Encoded = dict[int, bytes]  # tag -> element as bytes
 class Replacements:
     """What stands in for the identifiers of one patient, and a note of every UID replaced.
 
-    `shift` is None where the site sends fixed dates.
+    May be used by several threads at once: all of them would note the same.
     """
 
     stand_ins: StandIns
     pseudonym: str  # 16 base32 characters
-    shift: timedelta | None
-    descriptors: frozenset[str] = frozenset()  # keywords that the site lets out, cleaned
+    shift: timedelta | None  # None where the site sends fixed dates
+    choices: Choices = USUAL
+    words: frozenset[bytes] = frozenset()  # of persons and cases, in lower case
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
+    known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # what elements became
 
     @classmethod
-    def of(
-        cls,
-        header: Header,
-        stand_ins: StandIns,
-        *,
-        fixed_dates: bool,
-        descriptors: frozenset[str] = frozenset(),
-    ) -> "Replacements":
+    def of(cls, header: Header, stand_ins: StandIns, choices: Choices = USUAL) -> "Replacements":
         """Return the replacements for the patient of a header.
 
         A series without Patient ID is its study's own patient: two unknown patients must not share
@@ -85,8 +98,9 @@ class Replacements:
         """
         patient = header.text(tags.PatientID) or header.text(tags.StudyInstanceUID)
         issuer = header.text(tags.IssuerOfPatientID)
-        shift = None if fixed_dates else stand_ins.shift(patient, issuer)
-        return cls(stand_ins, stand_ins.pseudonym(patient, issuer), shift, descriptors)
+        shift = None if choices.fixed_dates else stand_ins.shift(patient, issuer)
+        words = frozenset(_words(header))
+        return cls(stand_ins, stand_ins.pseudonym(patient, issuer), shift, choices, words)
 
     def uid(self, original: str) -> str:
         """Return the stand-in of a UID and remember the pair."""
@@ -94,15 +108,6 @@ class Replacements:
         if not is_registered(original):
             self.uids[stand_in] = original
         return stand_in
-
-    def keeps(self, row: Row) -> bool:
-        """Tell whether the value of an element stays; times stay where dates are moved."""
-        return row.action is Action.KEEP or (row.action is Action.TIME and self.shift is not None)
-
-    def descriptor(self, tag: int) -> Row | None:
-        """Return the row of a description that the site keeps, or None."""
-        row = DESCRIPTORS.get(tag)
-        return row if row is not None and row.keyword in self.descriptors else None
 
     def date(self, value: str, vr: str) -> str:
         """Return a DA or DT value moved by the patient's offset, or "" where it is no date."""
@@ -114,6 +119,13 @@ class Replacements:
                 self.dates[moved] = value
         return moved
 
+    def names_somebody(self, raw: bytes) -> bool:
+        """Tell whether a kept text says a name or a number of the persons in the header."""
+        plain = raw.lower()
+        return not self.words.isdisjoint(_WORD.findall(plain)) or any(
+            word in plain for word in self.words if len(word) >= _WITHIN
+        )
+
 
 def deidentified(header: Header, replacements: Replacements) -> bytes:
     """Return preamble, file meta and data set of a slice, up to the value of its pixel data.
@@ -121,54 +133,63 @@ def deidentified(header: Header, replacements: Replacements) -> bytes:
     Raises
     ------
     NotDicom
-        Where an element that has to be rebuilt cannot be read.
+        Where the image is of a kind that is not sent, or an element that has to be rebuilt cannot
+        be read.
     """
-    kept = _rewritten(header.elements.values(), header, replacements)
-    for keyword in ALWAYS_PRESENT:
-        row = BY_KEYWORD[keyword]
-        kept.setdefault(row.tag, _replaced(row, b"", header, replacements))
-    kept.update(_markers(shifted=replacements.shift is not None, explicit=header.explicit))
+    sop_class = header.text(tags.SOPClassUID)
+    try:
+        rows = policy_for(sop_class, replacements.choices)
+    except KeyError:
+        raise NotDicom("not an image of a kind that is sent") from None
+    kept = _remembered(header, rows, replacements)
+    for tag in ALWAYS_PRESENT:
+        if tag not in kept:
+            kept[tag] = _replaced(rows[tag], b"", header, replacements)
+    kept.update(_own(replacements.choices, explicit=header.explicit))
     assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
-    data_set = b"".join(kept[tag] for tag in sorted(kept))
-    meta = file_meta(
-        header.text(tags.SOPClassUID),
-        replacements.uid(header.text(tags.SOPInstanceUID)),
-        header.transfer_syntax,
-    )
-    return meta + data_set + pixel_head
+    data_set = b"".join([kept[tag] for tag in sorted(kept)])
+    sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
+    return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
+
+
+def _remembered(header: Header, rows: Rows, replacements: Replacements) -> Encoded:
+    """Return the elements that stay, by tag; what is known from another slice is not made anew."""
+    deciding = (tags.SOPClassUID, tags.StudyInstanceUID, tags.PixelRepresentation)
+    kind = (header.explicit, *(header.raw(tag) for tag in deciding))
+    known = replacements.known.setdefault(kind, {})
+    if len(known) > _MOST_REMEMBERED:
+        known.clear()
+    data, kept = header.data, Encoded()
+    for tag, element in header.elements.items():
+        row = rows.get(tag)
+        if row is None:
+            continue
+        source = data[element.start : element.end]
+        after = known.get(source)
+        if after is None:
+            after = _rewritten(row, element, header, replacements, explicit=header.explicit)
+            known[source] = after
+        kept[tag] = after
+    return kept
 
 
 def _rewritten(
-    elements: Iterable[Element],
-    header: Header,
-    replacements: Replacements,
-    *,
-    allowed: frozenset[str] | None = None,
-    explicit: bool | None = None,
-) -> Encoded:
-    """Return the elements that stay, by tag."""
-    inner = header.explicit if explicit is None else explicit
-    kept: Encoded = {}
-    for element in elements:
-        row = POLICY.get(element.tag) or replacements.descriptor(element.tag)
-        if row is None or (allowed is not None and row.keyword not in allowed):
-            continue
-        if replacements.shift is None and row.keyword in ONLY_SHIFTED:
-            continue
-        if row.action is Action.ITEMS:
-            kept[row.tag] = _rebuilt(row, element, header, replacements, explicit=inner)
-            continue
-        raw = b"" if element.undefined else header.data[element.value : element.end]
-        if not replacements.keeps(row):
-            kept[row.tag] = _replaced(row, raw, header, replacements)
-        elif not row.fits(raw):
-            kept[row.tag] = _recoded(row, b"", header)
-        elif inner == header.explicit and element.vr in _SAME[row.vr]:
-            kept[row.tag] = header.data[element.start : element.end]
-        else:
-            kept[row.tag] = _recoded(row, raw, header)
-    return kept
+    row: Row, element: Element, header: Header, replacements: Replacements, *, explicit: bool
+) -> bytes:
+    """Return what one element becomes; `explicit` tells how it lies in the source."""
+    if row.action is Action.ITEMS:
+        return _rebuilt(row, element, header, replacements, explicit=explicit)
+    raw = b"" if element.undefined else header.data[element.value : element.end]
+    if row.action is not Action.KEEP:
+        return _replaced(row, raw, header, replacements)
+    named = row.vr in _SEARCHED and replacements.names_somebody(raw)
+    if named or not row.fits(raw):
+        return _recoded(row, b"", header)
+    same = _SAME.get(row.vr) or (row.vr.encode(), b"")
+    if explicit == header.explicit and element.vr in same:
+        return header.data[element.start : element.end]
+    return _recoded(row, raw, header)
 
 
 def _rebuilt(
@@ -176,12 +197,15 @@ def _rebuilt(
 ) -> bytes:
     """Return a sequence with defined lengths, of what its items may hold."""
     inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
-    allowed = frozenset(row.within)
-    content = b""
+    content: list[bytes] = []
     for inside in items(header.data, element, explicit=inner):
-        kept = _rewritten(inside, header, replacements, allowed=allowed, explicit=inner)
-        content += encoded_item(b"".join(kept[tag] for tag in sorted(kept)))
-    return encoded(row.tag, b"SQ", content, explicit=header.explicit)
+        kept = {
+            one.tag: _rewritten(row.items[one.tag], one, header, replacements, explicit=inner)
+            for one in inside
+            if one.tag in row.items
+        }
+        content.append(encoded_item(b"".join([kept[tag] for tag in sorted(kept)])))
+    return encoded(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
 
 
 def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) -> bytes:
@@ -218,48 +242,67 @@ def _values(raw: bytes) -> list[str]:
     return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
 
 
+def _words(header: Header) -> Iterator[bytes]:
+    """Yield the words and numbers by which the header names persons and their cases."""
+    for tag in _OF_PERSONS:
+        for word in _WORD.findall((header.raw(tag) or b"").lower()):
+            if len(word) >= (_SHORTEST_NUMBER if word.isdigit() else _SHORTEST_WORD):
+                yield word
+
+
 @cache
-def _markers(*, shifted: bool, explicit: bool) -> Encoded:
-    """Return what says that, and how, the slice was de-identified (PS3.3 C.12.1, C.7.1.1)."""
-    codes = (_BASIC, _CHARACTERISTICS, *((_MODIFIED_DATES,) if shifted else ()))
-    content = b"".join(encoded_item(_code(*code, explicit=explicit)) for code in codes)
+def _own(choices: Choices, *, explicit: bool) -> Encoded:
+    """Return what says that, how and by what it was de-identified (PS3.3 C.12.1, C.7.1.1)."""
+    shifted = b"REMOVED" if choices.fixed_dates else b"MODIFIED"
+    codes = b"".join(_code(code, explicit=explicit) for code in choices.claims)
+    purpose = _code("109104", explicit=explicit)
+    equipment = _elements(
+        (
+            (0x00080070, b"LO", b"DRAW"),
+            (0x00081090, b"LO", b"drawcli"),
+            (0x00181020, b"LO", __version__.encode("ascii")),
+            (0x0040A170, b"SQ", purpose),
+        ),
+        explicit=explicit,
+    )
     return {
         tag: encoded(tag, vr, value, explicit=explicit)
         for tag, vr, value in (
             (tags.PatientIdentityRemoved, b"CS", b"YES"),
             (tags.DeidentificationMethod, b"LO", _METHOD.encode("ascii")),
-            (tags.DeidentificationMethodCodeSequence, b"SQ", content),
-            (
-                tags.LongitudinalTemporalInformationModified,
-                b"CS",
-                b"MODIFIED" if shifted else b"REMOVED",
-            ),
+            (tags.DeidentificationMethodCodeSequence, b"SQ", codes),
+            (tags.ContributingEquipmentSequence, b"SQ", encoded_item(equipment)),
+            (tags.LongitudinalTemporalInformationModified, b"CS", shifted),
         )
     }
 
 
-def _code(value: str, meaning: str, *, explicit: bool) -> bytes:
-    """Return the three attributes of a coded entry (PS3.3 table 8.8-1)."""
-    parts = ((0x00080100, value), (0x00080102, "DCM"), (0x00080104, meaning))
-    vrs = (b"SH", b"SH", b"LO")
-    return b"".join(
-        encoded(tag, vr, text.encode("ascii"), explicit=explicit)
-        for (tag, text), vr in zip(parts, vrs, strict=True)
+def _code(value: str, *, explicit: bool) -> bytes:
+    """Return an item with the three attributes of a coded entry (PS3.3 table 8.8-1)."""
+    entry = (
+        (0x00080100, b"SH", value.encode("ascii")),
+        (0x00080102, b"SH", b"DCM"),
+        (0x00080104, b"LO", _MEANINGS[value].encode("ascii")),
     )
+    return encoded_item(_elements(entry, explicit=explicit))
+
+
+def _elements(parts: Iterable[tuple[int, bytes, bytes]], *, explicit: bool) -> bytes:
+    return b"".join(encoded(tag, vr, value, explicit=explicit) for tag, vr, value in parts)
 
 
 def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
     """Return a zeroed preamble, the prefix, and file meta made anew (PS3.10 7.1)."""
-    body = b"".join(
-        encoded(tag, vr, value, explicit=True)
-        for tag, vr, value in (
+    body = _elements(
+        (
             (0x00020001, b"OB", b"\0\1"),
             (0x00020002, b"UI", sop_class.encode("ascii")),
             (0x00020003, b"UI", sop_uid.encode("ascii")),
             (0x00020010, b"UI", transfer_syntax.encode("ascii")),
             (0x00020012, b"UI", IMPLEMENTATION_CLASS.encode("ascii")),
             (0x00020013, b"SH", f"DRAWCLI_{__version__}"[:16].encode("ascii")),
-        )
+        ),
+        explicit=True,
     )
     length = encoded(0x00020000, b"UL", len(body).to_bytes(4, "little"), explicit=True)
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + body

@@ -7,6 +7,7 @@ looked at; a finding names the check and the place, never the value.
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -51,18 +52,17 @@ _MUST_BE: Final = {
     "file meta/ImplementationVersionName": r"DRAWCLI_[0-9a-z.]+",
 }
 _STILL_SEARCHED: Final = frozenset({"StudyDate", "StudyTime"})
-_CODES: Final = "DeidentificationMethodCodeSequence/"
-_CODE_WORDS: Final = frozenset(
-    {
-        "DCM",
-        "113100",
-        "Basic Application Confidentiality Profile",
-        "113107",
-        "Retain Longitudinal Temporal Information Modified Dates Option",
-        "113108",
-        "Retain Patient Characteristics Option",
-    }
-)
+# The sequences that say how and by what it was done, and all that may stand in them.
+_OWN: Final = {
+    "DeidentificationMethodCodeSequence": re.compile(
+        "DCM|113100|Basic Application Confidentiality Profile"
+        "|113107|Retain Longitudinal Temporal Information Modified Dates Option"
+        "|113108|Retain Patient Characteristics Option"
+    ),
+    "ContributingEquipmentSequence": re.compile(
+        r"DCM|109104|De-identifying Equipment|DRAW|drawcli|[0-9]+\.[0-9a-z.+]+|", re.ASCII
+    ),
+}
 _TEXT: Final = frozenset("AE AS CS LO LT PN SH ST UC UR UT".split())
 _DATES: Final = frozenset({"DA", "DT"})
 _NUMBERS: Final = frozenset("AT DS FD FL IS SL SS SV TM UL US UV".split())
@@ -120,6 +120,7 @@ class Finding:
 class Known:
     """What identifies the patient of a series, taken from its sources."""
 
+    open: frozenset[str] = _OPEN  # keywords of elements whose own words may go out
     personal: Traces = field(default_factory=Traces)  # names, ids, addresses
     labels: Traces = field(default_factory=Traces)  # other texts of one word: ids of machines
     words: set[str] = field(default_factory=set)  # of every other text, and of the paths
@@ -132,6 +133,14 @@ class Known:
     sop_classes: set[str] = field(default_factory=set)
     study_date: str = ""
     seen: set[Any] = field(default_factory=set)
+
+    @classmethod
+    def letting(cls, retained: Iterable[str]) -> "Known":
+        """Return what is known of a patient before the first source, at a site that retains more.
+
+        The patient is looked for in what is retained as in everything else.
+        """
+        return cls(_OPEN | frozenset(retained))
 
     def learn(self, path: str, source: "Dataset") -> None:
         """Take in everything that one source file says, its name included."""
@@ -157,7 +166,7 @@ class Known:
             elif piece.vr in _DATES:
                 into = self.shifted_days if piece.keyword in _SHIFTED else self.days
                 into.update(days(plain))
-            elif piece.keyword in _OPEN:
+            elif piece.keyword in self.open:
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
                 self._learn_text(plain)
@@ -216,8 +225,9 @@ class Search:
         for keyword, pattern in _MUST_BE.items():
             part = dataset.file_meta if "/" in keyword else dataset
             self._must_be(keyword, pattern, part)
-        if _CODES.rstrip("/") not in dataset:
-            self.tell("marker", _CODES.rstrip("/"))
+        for keyword in _OWN:
+            if keyword not in dataset:
+                self.tell("marker", keyword)
         if str(dataset.get("SOPClassUID", "")) not in self.known.sop_classes:
             self.tell("marker", "SOPClassUID")
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
@@ -253,8 +263,9 @@ class Search:
         self._presence(piece)
         if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
             self.tell("personal", piece.where)
-        if piece.where.startswith(_CODES):
-            if not _CODE_WORDS.issuperset(piece.texts):
+        own = _OWN.get(piece.where.partition("/")[0])
+        if own is not None:
+            if not all(map(own.fullmatch, piece.texts)):
                 self.tell("marker", piece.where)
         elif piece.where not in _MUST_BE or piece.where in _STILL_SEARCHED:
             for text in piece.texts:
@@ -284,7 +295,7 @@ class Search:
             if piece.vr not in _DATES and self.known.personal.in_number(text):
                 self.tell("personal", piece.where)
             self._days(text, piece.where)
-        elif piece.keyword in _OPEN | _DESCRIPTORS or piece.vr == "CS":
+        elif piece.keyword in self.known.open | _DESCRIPTORS or piece.vr == "CS":
             self._open_text(folded(text), piece)
         else:
             self._closed_text(folded(text), piece)

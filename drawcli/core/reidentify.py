@@ -11,7 +11,7 @@ from drawcli.core.crosswalk import RESTORED, Crosswalk
 from drawcli.core.decimal_strings import mended
 from drawcli.core.deidentify import file_meta
 from drawcli.core.dicom import Element, Header, NotDicom, ascii_text, encoded, encoded_item, items
-from drawcli.core.profile import ALWAYS_PRESENT, BY_KEYWORD
+from drawcli.core.profile import ALWAYS_PRESENT
 from drawcli.core.pseudonym import is_registered
 from drawcli.core.walk import (
     ESCAPE,
@@ -36,7 +36,7 @@ _MARKERS: Final = frozenset(
 )
 _TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _UTF_8: Final = b"ISO_IR 192"
-_TYPE_2: Final = frozenset(BY_KEYWORD[keyword].tag for keyword in ALWAYS_PRESENT)
+_TYPE_2: Final = frozenset(ALWAYS_PRESENT)
 _LONGEST_SHORT: Final = 0xFFFE  # bytes: explicit VR has 16 bits for the length of a DS
 
 

@@ -21,6 +21,7 @@ PatientSex: Final = 0x00100040
 PatientIdentityRemoved: Final = 0x00120062
 DeidentificationMethod: Final = 0x00120063
 DeidentificationMethodCodeSequence: Final = 0x00120064
+ContributingEquipmentSequence: Final = 0x0018A001
 StudyInstanceUID: Final = 0x0020000D
 SeriesInstanceUID: Final = 0x0020000E
 StudyID: Final = 0x00200010

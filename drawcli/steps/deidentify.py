@@ -63,7 +63,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
 def _let_gate_read(candidate: Path, crosswalk: Crosswalk, ctx: Context) -> None:
     """Raise GateBlocked where anything of the patient is in the package."""
     paths = [file.path for file in crosswalk.files]
-    found = findings(candidate, paths, form=ctx.package_name(crosswalk))
+    retained = ctx.settings.deidentify.retain
+    found = findings(candidate, paths, form=ctx.package_name(crosswalk), retained=retained)
     if found:
         what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
         raise GateBlocked(
@@ -87,9 +88,7 @@ def _beginning(crosswalk: Crosswalk, ctx: Context) -> tuple[Replacements, Header
     """Read the first slice: whose series it is, and what stands in for that patient."""
     stream, header = open_slice(crosswalk.files[0].path)
     stream.close()
-    fixed = ctx.settings.deidentify.dates == "fixed"
-    keep = frozenset(ctx.settings.deidentify.keep_descriptors)
-    replacements = Replacements.of(header, ctx.stand_ins, fixed_dates=fixed, descriptors=keep)
+    replacements = Replacements.of(header, ctx.stand_ins, ctx.settings.deidentify.choices)
     return replacements, header
 
 

@@ -11,6 +11,7 @@ from pydicom import Dataset, dcmread
 from drawcli.adapters.datastore import closed, open_slice, pixel_end
 from drawcli.adapters.package import write_package
 from drawcli.core.deidentify import Replacements, deidentified
+from drawcli.core.profile import Choices
 from drawcli.core.pseudonym import StandIns
 
 KEY = bytes(range(32))
@@ -28,9 +29,8 @@ def packaged(
     files = [str(path) for path in paths]
     stream, header = open_slice(files[0])
     stream.close()
-    replacements = Replacements.of(
-        header, StandIns(KEY), fixed_dates=fixed_dates, descriptors=frozenset(descriptors)
-    )
+    choices = Choices(fixed_dates=fixed_dates, descriptors=frozenset(descriptors))
+    replacements = Replacements.of(header, StandIns(KEY), choices)
 
     def members() -> Iterator[tuple[str, Iterable[bytes]]]:
         slices = dict(sorted(_slice(path, replacements) for path in files))

@@ -5,7 +5,15 @@ from datetime import date, timedelta
 import pytest
 
 from drawcli.core.leaks import Finding, Known, Search
-from drawcli.core.profile import DESCRIPTORS, POLICY, Action
+from drawcli.core.profile import (
+    CT_IMAGE,
+    IMAGE_CLASSES,
+    Action,
+    Choices,
+    every_row,
+    policy_for,
+    table_of,
+)
 from tests.core.files import ROOT, as_bytes, ct_slice, parsed
 
 STUDY = date(2026, 3, 14)
@@ -70,10 +78,11 @@ def test_a_word_that_the_scanner_itself_says_is_not_looked_for() -> None:
 def test_every_text_that_the_policy_keeps_may_say_what_it_said_in_the_source() -> None:
     """A kept element whose words the gate would hold against it would block every series."""
     texts = {"CS": "SOMEWORD", "LO": "Someword", "SH": "Someword"}
-    kept = [row for row in POLICY.values() if row.action is Action.KEEP and row.vr in texts]
+    rows = [row for one in IMAGE_CLASSES for row in every_row(table_of(one))]
+    kept = {row.tag: row for row in rows if row.action is Action.KEEP and row.vr in texts}
     assert len(kept) > 20
 
-    for row in kept:
+    for row in kept.values():
         if row.keyword in ("BurnedInAnnotation", "SpecificCharacterSet"):
             continue  # the one has a form of its own, the other must be a real one
         said = known(**{row.keyword: texts[row.vr], "StationName": "ELSEWHERE"})
@@ -83,7 +92,12 @@ def test_every_text_that_the_policy_keeps_may_say_what_it_said_in_the_source() -
 
 
 def test_descriptions_are_those_of_the_policy() -> None:
-    for row in DESCRIPTORS.values():
+    words = frozenset({"StudyDescription", "SeriesDescription", "ProtocolName"})
+    rows = policy_for(CT_IMAGE, Choices(descriptors=words)).values()
+    descriptions = [row for row in rows if row.action is Action.CLEAN]
+    assert {row.keyword for row in descriptions} == words
+
+    for row in descriptions:
         said = known(**{row.keyword: "Rosenhof"})
         search = Search(said, said.words_to_find(), set())
         search.slice(parsed(as_bytes(ct_slice(**{row.keyword: "Rosenhof Muster"}))))

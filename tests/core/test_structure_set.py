@@ -43,7 +43,7 @@ class Trip:
         ]
         raw = [as_bytes(source) for source in self.sources]
         headers = [read_header(data, complete=True) for data in raw]
-        known = Replacements.of(headers[0], KEY, fixed_dates=False)
+        known = Replacements.of(headers[0], KEY)
         self.sent = [parsed(deidentified(header, known) + bytes(8)) for header in headers]
         self.crosswalk = Crosswalk(
             series_uid=f"{ROOT}.3",

@@ -1,0 +1,67 @@
+"""What the value of a kept element looks like; one that looks otherwise does not leave.
+
+A file may hold anything under any tag: a name as a slice thickness, a record number as a count.
+Numbers have to be numbers, and words the words that scanners write there.
+
+References
+----------
+PS3.5 table 6.2-1, with the small liberties that scanners take.
+"""
+
+import re
+from typing import Final
+
+_DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)? *+"
+_INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
+# What a machine is called: no long number, nothing that may be a date, no address, ASCII alone.
+_WORDS: Final = rb"(?![^\0]*[0-9]{6})(?![^\0]*[0-9][./ -][0-9]{1,2}+[./ -][0-9]{2})[ -?A-~]{0,64}+"
+# PS3.16 Annex L, those of planning scans: a word that is none of them may be anything.
+_BODY_PARTS: Final = b"""
+    ABDOMEN ABDOMENPELVIS ANKLE ARM AXILLA BACK BLADDER BODY BRAIN BREAST CERVIX CHEST CHESTABDOMEN
+    CHESTABDPELVIS CLAVICLE COLON CSPINE EAR ELBOW ESOPHAGUS EXTREMITY EYE FEMUR FOOT HAND HEAD
+    HEADNECK HEART HIP HUMERUS JAW KIDNEY KNEE LEG LIVER LSPINE LUNG MAXILLA MEDIASTINUM MOUTH NECK
+    NECKCHEST NECKCHESTABDOMEN NECKCHESTABDPELV NOSE ORBIT PANCREAS PAROTID PELVIS PHARYNX PROSTATE
+    RECTUM RIB SHOULDER SKULL SPINE SPLEEN SSPINE STERNUM STOMACH TESTIS THIGH THORAX THYROID
+    TLSPINE TONGUE TSPINE UTERUS VAGINA VULVA WHOLEBODY WRIST
+""".split()
+_SHAPES: Final = {
+    name: re.compile(rb"(?:%b)?[ \0]*+" % shape, re.DOTALL)
+    for name, shape in {
+        # No age above 89 years (45 CFR 164.514(b)(2)(i)(C)).
+        "AS": rb" *+(?:[0-9]{1,3}+[DWM]|0?[0-8]?[0-9]Y)",
+        "AT": rb"(?:[\x18\x20\x28\x54]\0..)*+",  # attributes of acquisitions, images, PET series
+        "CS": rb"[A-Za-z0-9 _./+\\-]*+",
+        "DS": rb"%b(?:\\%b)*+" % (_DECIMAL, _DECIMAL),
+        "FD": rb"(?:.{8})*+",
+        "FL": rb"(?:.{4})*+",
+        "IS": rb"%b(?:\\%b)*+" % (_INTEGER, _INTEGER),
+        "LO": _WORDS,
+        "LT": _WORDS,
+        "SH": _WORDS,
+        "SL": rb"(?:.{4})*+",
+        "SS": rb"(?:..)*+",
+        "ST": _WORDS,
+        "TM": rb"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6}+)?)?)?",
+        "UI": rb"[0-9.]++",
+        "UL": rb"(?:.{4})*+",
+        "US": rb"..",
+        "xs": rb"..",
+        "PatientSex": rb"[MFO]",
+        "AttenuationCorrectionMethod": rb"(?i:none|measured|calculated|ctac|mrac)",
+        "RescaleType": rb"[A-Z0-9_]{1,16}",
+        "BodyPartExamined": b"|".join(_BODY_PARTS),
+        "AcquisitionMatrix": rb"(?:.[\0-\x1f]){4}",  # four numbers below 8192
+        "SpecificCharacterSet": rb"(?:(?:ISO_IR|ISO 2022 IR) [0-9]{1,3}|GB18030|GBK|\\)*+",
+    }.items()
+}
+
+
+def fits(keyword: str, vr: str, raw: bytes) -> bool:
+    """Tell whether a value looks as its attribute's values do, and so may stay."""
+    shape = _SHAPES.get(keyword) or _SHAPES[vr]
+    return shape.fullmatch(raw) is not None
+
+
+def has_shape(vr: str) -> bool:
+    """Tell whether values of a VR can be looked at, and so be kept at all."""
+    return vr in _SHAPES
