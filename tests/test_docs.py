@@ -14,7 +14,8 @@ from drawcli import errors
 from drawcli.adapters.rulebook import read_rulebook
 from drawcli.cli import app
 from drawcli.config import Settings, load_settings
-from drawcli.core.profile import EDITION, POLICY, Action
+from drawcli.core.conformance import statement
+from drawcli.core.profile import EDITION, Choices
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(drawcli.__file__).parent
@@ -23,22 +24,9 @@ RUN_CODES = {"config", "no-token", "endpoint", "usage", "site-key"}  # end a run
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 
 
-def policy_table() -> str:
-    """Return the table of the README, made from the policy."""
-    lines = ["| from | kept | replaced or emptied |", "|---|---|---|"]
-    for source in dict.fromkeys(row.source for row in POLICY.values()):
-        rows = [row for row in POLICY.values() if row.source == source]
-        kept = [row.keyword for row in rows if row.action in (Action.KEEP, Action.ITEMS)]
-        changed = [f"{r.keyword} ({r.action})" for r in rows if r.keyword not in kept]
-        lines.append(f"| {source} | {', '.join(kept)} | {', '.join(changed)} |")
-    return "\n".join(lines)
-
-
-def test_the_readme_says_what_leaves_the_hospital() -> None:
-    between = README.partition("<!-- policy -->\n")[2].partition("\n<!-- policy end -->")[0]
-
-    assert between == policy_table()
-    assert f"edition\n{EDITION}" in README
+def test_the_document_for_the_data_protection_officer_is_the_statement_of_the_code() -> None:
+    assert (ROOT / "docs/deidentification.md").read_text(encoding="utf-8") == statement(Choices())
+    assert f"edition {EDITION}" in README
 
 
 def test_the_readme_lists_every_command_with_its_help() -> None:

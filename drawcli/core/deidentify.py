@@ -47,7 +47,7 @@ _METHOD: Final = (
     f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
 )
 # PS3.16 CID 7050, and the purpose of the one item of ours (CID 7005).
-_MEANINGS: Final = {
+MEANINGS: Final = {
     PROFILE: "Basic Application Confidentiality Profile",
     CHARACTERISTICS: "Retain Patient Characteristics Option",
     MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
@@ -282,7 +282,7 @@ def _code(value: str, *, explicit: bool) -> bytes:
     entry = (
         (0x00080100, b"SH", value.encode("ascii")),
         (0x00080102, b"SH", b"DCM"),
-        (0x00080104, b"LO", _MEANINGS[value].encode("ascii")),
+        (0x00080104, b"LO", MEANINGS[value].encode("ascii")),
     )
     return encoded_item(_elements(entry, explicit=explicit))
 
