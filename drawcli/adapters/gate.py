@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from drawcli.core.elements import end_of_pixels, what_pydicom_raises
-from drawcli.core.leaks import Finding, Known, Search
+from drawcli.core.known import Known
+from drawcli.core.leaks import Finding, Search
 from drawcli.errors import SeriesRefused, SourceUnsettled
 
 if TYPE_CHECKING:
@@ -69,11 +70,7 @@ def findings(
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError):
             return [Finding("unreadable", "zip")]
     search.site_text(form, "form")
-    for keyword, uids in search.uids.items():
-        if len(uids) != (len(paths) if keyword == "SOPInstanceUID" else 1):
-            search.tell("uids", keyword)
-    if search.pixels != known.pixels:
-        search.tell("pixels", "(7FE0,0010)")
+    search.compare()
     return sorted(search.found)
 
 

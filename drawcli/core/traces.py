@@ -23,6 +23,8 @@ _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
 _NUMBER: Final = re.compile(r"(?<![\d.])\d+(?![\d.])")
 _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
+# National ids and phones are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
+_LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
 _NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
@@ -90,6 +92,15 @@ def day_of(text: str) -> date | None:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
     except ValueError:
         return None
+
+
+def has_long_number(text: str) -> bool:
+    """Tell whether a text holds a number as long as those of records, phones and persons.
+
+    >>> has_long_number("ask 040 7410-55"), has_long_number("123-45-6789"), has_long_number("b30f")
+    (True, True, False)
+    """
+    return _LONG_NUMBER.search(text) is not None
 
 
 def has_mail(text: str) -> bool:

@@ -140,6 +140,10 @@ def deeper(dataset: Dataset) -> None:
     dataset.PerformingPhysicianIdentificationSequence = Sequence([outer])
 
 
+def _soon_after(day: str) -> str:
+    return f"{datetime.strptime(day, '%Y%m%d').astimezone() + timedelta(days=5):%Y-%m-%d}"
+
+
 def element(keyword: str, value: object) -> Plant:
     return lambda dataset: setattr(dataset, keyword, value)
 
@@ -218,6 +222,14 @@ PLANTED: dict[str, tuple[Plant, set[tuple[str, str]]]] = {
     ),
     "the station": (element("StationName", PELVIS.station), {("source-text", "StationName")}),
     "a mail address": (element("ImageComments", "a.b@c.org"), {("mail", "ImageComments")}),
+    "a number of somebody": (
+        element("ImageComments", "ask 943 476 5919"),
+        {("number", "ImageComments")},
+    ),
+    "a day close to the study": (
+        element("ImageComments", f"seen on {_soon_after(PELVIS.study_date)}"),
+        {("date", "ImageComments")},
+    ),
     "the birth date": (
         element("PatientBirthDate", PELVIS.birth_date),
         {("marker", "PatientBirthDate")},
@@ -514,6 +526,21 @@ def test_dates_that_are_not_moved_as_they_should_are_found(
     found = seen(repacked(members, tmp_path / "planted.zip"), slices)
 
     assert ("date", "StudyDate") in found
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "KVP", "PatientPosition", "ImageOrientationPatient"])
+def test_what_one_slice_lacks_of_its_source_is_found(
+    tmp_path: Path, slices: list[Path], package: Path, keyword: str
+) -> None:
+    members = contents(package)
+    name = first_slice(members)
+    dataset = as_dataset(members[name])
+    delattr(dataset, keyword)
+    members[name] = as_bytes(dataset)
+
+    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
+
+    assert found == [("missing", keyword)]
 
 
 def test_a_missing_slice_is_found(tmp_path: Path, slices: list[Path], package: Path) -> None:

@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from drawcli.core.leaks import Finding, Known, Search
+from drawcli.core.known import Known
+from drawcli.core.leaks import Finding, Search
 from drawcli.core.profile import (
     CT_IMAGE,
     IMAGE_CLASSES,
@@ -57,7 +58,16 @@ def test_what_the_shift_makes_of_a_date_may_stand_and_everything_else_not() -> N
 
     days = said.days_to_find("20250315")  # 52 weeks before the study
 
-    assert days == {"20250314", "20260314", "20260315"}
+    close = {f"{STUDY + timedelta(days=n):%Y%m%d}" for n in range(-14, 15)}
+    assert days == {"20250314", *close}
+
+
+def test_a_day_close_to_the_study_may_stand_where_the_shift_makes_it_of_another() -> None:
+    long_after = f"{STUDY + timedelta(weeks=52, days=3):%Y%m%d}"
+
+    days = known(SeriesDate=long_after).days_to_find("20250315")  # 52 weeks before the study
+
+    assert f"{STUDY + timedelta(days=3):%Y%m%d}" not in days
 
 
 def test_words_of_scanners_and_bodies_are_not_looked_for() -> None:

@@ -10,6 +10,7 @@ from drawcli.core.traces import (
     days,
     folded,
     foreign_parts,
+    has_long_number,
     has_mail,
     words,
 )
@@ -170,3 +171,16 @@ def test_a_long_name_is_found_within_a_longer_word_unless_that_is_an_ordinary_on
     assert traces.inside("ct-kulkarneeashok")
     assert not traces.inside("philips brilliance", but=frozenset({"philips"}))
     assert not traces.inside("ct list")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["123-45-6789", "943 476 5919", "2345 6789 0123", "tel 040/741055-12", "19540819", "x12345678"],
+)
+def test_a_number_as_long_as_those_of_persons_is_found(text: str) -> None:
+    assert has_long_number(text)
+
+
+@pytest.mark.parametrize("text", ["", "1234567", "0.12345678", "b31f 512 512", "1.2.840.10008.1"])
+def test_the_numbers_of_scanners_are_no_numbers_of_persons(text: str) -> None:
+    assert not has_long_number(text)
