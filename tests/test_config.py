@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from drawcli.config import (
-    DEFAULT_ENDPOINTS,
-    Server,
-    Settings,
-    find_settings,
-    load_settings,
-)
+from drawcli.config import Settings, find_settings, load_settings
 from drawcli.errors import ConfigError
+from drawcli.sections import DEFAULT_ENDPOINTS, Server
 
 ENOUGH = "datastore: store\nstate_dir: state\n"
 DESCRIPTORS = "'SeriesDescription', 'StudyDescription' or 'ProtocolName'"

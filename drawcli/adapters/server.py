@@ -29,7 +29,7 @@ from drawcli.errors import (
 from drawcli.files import CHUNK, fresh_file
 
 if TYPE_CHECKING:
-    from drawcli.config import Server as Site
+    from drawcli.sections import Server as Site
 
 _TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})

@@ -21,7 +21,6 @@ import pytest
 
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
-from drawcli.config import Server
 from drawcli.core.task import TaskState
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
@@ -32,6 +31,7 @@ from drawcli.errors import (
     ServerRefused,
     ServerUnavailable,
 )
+from drawcli.sections import Server
 from tests.conftest import NOON, Clock
 from tests.fake_draw import FakeDraw
 
@@ -732,7 +732,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
-from drawcli.config import Server
+from drawcli.sections import Server
 
 with DrawServer.opened(
     Server(url=sys.argv[1]), TokenFile(Path(sys.argv[2])), lambda: datetime.now(UTC)
