@@ -10,6 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
+from drawcli.core import tags
+from drawcli.core.burned_in import Raster
 from drawcli.core.dicom import (
     ITEM,
     SEQUENCE_END,
@@ -104,6 +106,19 @@ def pixel_end(stream: IO[bytes], header: Header) -> int:
     if end > size:
         raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
     return end
+
+
+def first_frame(path: str) -> tuple[bytes, Raster] | None:
+    """Return the first frame of an image and how its pixels lie in it; None where compressed."""
+    stream, header = open_slice(path)
+    with closed(stream):
+        rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
+        bits = header.number(tags.BitsAllocated) or 0
+        if header.pixels is None or header.pixels.undefined:
+            return None
+        stream.seek(header.pixels.value)
+        signed = header.number(tags.PixelRepresentation) == 1
+        return stream.read(rows * columns * bits // 8), Raster(rows, columns, bits, signed)
 
 
 def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:

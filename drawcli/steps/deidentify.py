@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore import closed, open_slice, pixel_end
+from drawcli.adapters.datastore import closed, first_frame, open_slice, pixel_end
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
+from drawcli.core.burned_in import shows_writing
 from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, NotDicom
@@ -27,6 +28,7 @@ from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsett
 from drawcli.files import fsync_folder
 
 CANDIDATE: Final = "candidate.zip"  # until the gate has read it
+_WRITING: Final = "warning: a corner of the pixels looks like writing"
 
 
 def deidentify(job: Job, ctx: Context) -> Job:
@@ -57,7 +59,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
     ctx.seal(job.id, sealed)
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
-    return job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
+    job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
+    return job.noted(ctx.now(), _WRITING) if _shows_writing(crosswalk) else job
 
 
 def _let_gate_read(candidate: Path, crosswalk: Crosswalk, ctx: Context) -> None:
@@ -71,6 +74,13 @@ def _let_gate_read(candidate: Path, crosswalk: Crosswalk, ctx: Context) -> None:
             f"the package still says something of the patient: {what}",
             hint="Nothing was sent. Have the data protection officer look; then cancel or retry.",
         )
+
+
+def _shows_writing(crosswalk: Crosswalk) -> bool:
+    """Look for writing in the corners of the first, the middle and the last slice."""
+    paths = [file.path for file in crosswalk.files]
+    frames = map(first_frame, {paths[0], paths[len(paths) // 2], paths[-1]})
+    return any(shows_writing(*frame) for frame in frames if frame)
 
 
 def _server_template(job: Job, ctx: Context) -> bytes:
