@@ -22,6 +22,7 @@ from drawcli.core.profile import (
     Choices,
     Row,
     Rows,
+    fingerprint,
     policy_for,
 )
 from drawcli.core.pseudonym import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEEKS
@@ -87,7 +88,7 @@ _COLUMNS: Final = "| attribute | tag | Type | leaves | defined in |"
 
 def statement(choices: Choices) -> str:
     """Return the conformance statement of a site as Markdown."""
-    parts = (_claims(choices), _accepted(), _methods(choices), _own_choices(choices))
+    parts = (_claims(choices), _accepted(choices), _methods(choices), _own_choices(choices))
     lines = [line for part in (*parts, _policy(choices)) for line in part]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -111,13 +112,14 @@ def _claims(choices: Choices) -> Iterator[str]:
     )
 
 
-def _accepted() -> Iterator[str]:
+def _accepted(choices: Choices) -> Iterator[str]:
     yield from (
         "## What is accepted",
         "",
-        "SOP classes, each with a table of its own below:",
+        "SOP classes, each with a table of its own below. A policy number changes with its table;",
+        "`drawcli vault show JOB` says by which one a series left.",
         "",
-        *(f"- {_name(uid)} ({uid})" for uid in IMAGE_CLASSES),
+        *(f"- {_name(uid)} ({uid}), policy {fingerprint(uid, choices)}" for uid in IMAGE_CLASSES),
         "",
         "Transfer syntaxes:",
         "",

@@ -56,6 +56,7 @@ class Crosswalk:
     uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
     dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
+    policy: str = ""  # by which it was sent: the fingerprint in the conformance statement
     character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
 
     def as_plain(self) -> dict[str, Any]:
@@ -80,6 +81,7 @@ class Crosswalk:
             uids=plain["uids"],
             dates=plain["dates"],
             identity=identity,
+            policy=plain.get("policy", ""),
             character_set=base64.b64decode(plain["character_set"]),
         )
 

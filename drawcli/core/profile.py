@@ -10,6 +10,7 @@ options *Retain Patient Characteristics* (113108) and *Retain Longitudinal Tempo
 Modified Dates* (113107).
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -133,6 +134,14 @@ def policy_for(sop_class: str, choices: Choices = USUAL) -> Rows:
 def table_of(sop_class: str) -> Rows:
     """Return the rows for one SOP class before a site has chosen anything, by tag."""
     return {row.tag: row for row in _parsed(_TABLES[sop_class])}
+
+
+def fingerprint(sop_class: str, choices: Choices = USUAL) -> str:
+    """Return which policy images of a class leave by: 16 hex digits, the same for the same rows."""
+    digest = hashlib.sha256(f"dates fixed: {choices.fixed_dates}".encode("ascii"))
+    for row in every_row(policy_for(sop_class, choices)):
+        digest.update(f"\n{row.tag:08X} {row.vr} {row.action} {len(row.items)}".encode("ascii"))
+    return digest.hexdigest()[:16]
 
 
 def every_row(rows: Rows) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identit
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, NotDicom
 from drawcli.core.job import Job, State
+from drawcli.core.profile import fingerprint
 from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
 from drawcli.core.templates import server_file
@@ -54,6 +55,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
         identity=identity_of(header),
+        policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
         character_set=header.raw(tags.SpecificCharacterSet) or b"",
     )
     ctx.seal(job.id, sealed)

@@ -20,6 +20,7 @@ CROSSWALKS = st.builds(
     files=st.lists(FILES, max_size=3).map(tuple),
     pseudonym=TEXT,
     uids=st.dictionaries(TEXT, ASCII_WITH_SURROGATES, max_size=3),
+    policy=TEXT,
     dates=st.dictionaries(TEXT, TEXT, max_size=3),
     identity=st.dictionaries(st.sampled_from(sorted(RESTORED)), st.binary(max_size=20)),
     character_set=st.binary(max_size=20),
@@ -31,6 +32,13 @@ def test_a_crosswalk_comes_back_from_json_as_it_was(crosswalk: Crosswalk) -> Non
     stored = json.dumps(crosswalk.as_plain()).encode("utf-8")
 
     assert Crosswalk.from_plain(json.loads(stored)) == crosswalk
+
+
+def test_a_crosswalk_from_before_policies_had_numbers_can_be_read() -> None:
+    one = Crosswalk(series_uid="1", study_uid="2", patient_id="3", patient_name="4", files=())
+    plain = {key: value for key, value in one.as_plain().items() if key != "policy"}
+
+    assert Crosswalk.from_plain(plain) == one
 
 
 def test_identity_is_taken_byte_for_byte_and_only_what_is_there() -> None:

@@ -16,6 +16,7 @@ from drawcli.core.profile import (
     check_removable,
     check_retainable,
     every_row,
+    fingerprint,
     policy_for,
     table_of,
 )
@@ -388,3 +389,19 @@ def test_every_kept_row_has_a_shape(row: Row) -> None:
 def test_a_long_value_is_looked_at_in_one_pass(row: Row, filler: bytes) -> None:
     if row.action in (Action.KEEP, Action.TIME):
         assert not row.fits(filler * 30_000 + b"~")
+
+
+def test_a_policy_has_another_number_as_soon_as_anything_in_it_changes() -> None:
+    choices = (
+        Choices(),
+        Choices(fixed_dates=True),
+        Choices(characteristics=False),
+        Choices(remove=frozenset({"ManufacturerModelName"})),
+        Choices(retain=(("StationName", "tells the scanners apart"),)),
+        Choices(descriptors=frozenset({"StudyDescription"})),
+    )
+
+    numbers = {fingerprint(one, choice) for one in IMAGE_CLASSES for choice in choices}
+
+    assert len(numbers) == len(IMAGE_CLASSES) * len(choices)
+    assert all(re.fullmatch("[0-9a-f]{16}", number) for number in numbers)

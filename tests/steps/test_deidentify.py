@@ -7,6 +7,7 @@ from pydicom import dcmread
 
 from drawcli.context import Context
 from drawcli.core.job import State
+from drawcli.core.profile import CT_IMAGE, fingerprint
 from drawcli.pipeline import Selection, run_step
 
 WARNING = "warning: a corner of the pixels looks like writing"
@@ -42,3 +43,12 @@ def test_a_scan_without_writing_goes_without_a_warning(ctx: Context, pelvis: lis
     assert pelvis
 
     assert packaged(ctx) == ["found", "matched", "packaged"]
+
+
+def test_the_vault_says_by_which_policy_a_series_left(ctx: Context, pelvis: list[Path]) -> None:
+    assert pelvis
+    packaged(ctx)
+
+    (job,) = ctx.ledger.jobs()
+
+    assert ctx.crosswalk(job).policy == fingerprint(CT_IMAGE)
