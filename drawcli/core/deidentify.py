@@ -14,7 +14,7 @@ from typing import Final
 
 from drawcli import __version__
 from drawcli.core import tags
-from drawcli.core.descriptions import cleaned
+from drawcli.core.descriptions import VOCABULARY, cleaned
 from drawcli.core.dicom import (
     PREAMBLE_LENGTH,
     Element,
@@ -61,7 +61,9 @@ _OF_PERSONS: Final = (
     *(0x00100010, 0x00100020, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090),
     *(0x00102297, 0x00200010, 0x00321032, 0x00380010),
 )
+_OF_PLACES: Final = (0x00080080, 0x00080081, 0x00081040)  # institution, address, department
 _SHORTEST_WORD: Final = 3  # letters of a word that is looked for
+_SHORTEST_PLACE: Final = 4  # likewise
 _WITHIN: Final = 5  # letters of a word that is found within longer ones, too
 _SHORTEST_NUMBER: Final = 6  # digits: shorter ones stand in every header by chance
 _WORD: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
@@ -243,10 +245,14 @@ def _values(raw: bytes) -> list[str]:
 
 
 def _words(header: Header) -> Iterator[bytes]:
-    """Yield the words and numbers by which the header names persons and their cases."""
+    """Yield the words and numbers by which the header names persons, their cases and places."""
     for tag in _OF_PERSONS:
         for word in _WORD.findall((header.raw(tag) or b"").lower()):
             if len(word) >= (_SHORTEST_NUMBER if word.isdigit() else _SHORTEST_WORD):
+                yield word
+    for tag in _OF_PLACES:
+        for word in _WORD.findall((header.raw(tag) or b"").lower()):
+            if len(word) >= _SHORTEST_PLACE and word.decode("latin-1") not in VOCABULARY:
                 yield word
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-_VOCABULARY: Final = frozenset(
+VOCABULARY: Final = frozenset(
     """
     abdomen adult angio arterial axial bladder bone brain breast chest child contrast coronal ct
     delayed dose dynamic ear extremity eye face fast flair foot gating hand head heart helical hip
@@ -36,4 +36,4 @@ def _says_nothing(word: str, after: str) -> bool:
         return False
     if word.isdigit():
         return len(word) <= _LONGEST_NUMBER and after == _UNIT
-    return word.casefold() in _VOCABULARY or word == _UNIT
+    return word.casefold() in VOCABULARY or word == _UNIT

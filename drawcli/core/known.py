@@ -50,6 +50,7 @@ _PERSONAL: Final = frozenset(
     ReferringPhysicianTelephoneNumbers StudyID
     """.split()
 )
+_PLACES: Final = frozenset({"InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName"})
 # What an image cannot do without (PS3.3 Types 1 and 2): as many slices have it in the package as in
 # the source.
 _NEEDED: Final = {
@@ -89,6 +90,7 @@ class Known:
     personal: Traces = field(default_factory=Traces)  # names, ids, addresses
     labels: Traces = field(default_factory=Traces)  # other texts of one word: ids of machines
     words: set[str] = field(default_factory=set)  # of every other text, and of the paths
+    places: set[str] = field(default_factory=set)  # words of hospitals, wherever they stand
     open_words: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
@@ -136,10 +138,12 @@ class Known:
             elif piece.keyword in self.open:
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
-                self._learn_text(plain)
+                self._learn_text(piece, plain)
 
-    def _learn_text(self, plain: str) -> None:
+    def _learn_text(self, piece: Piece, plain: str) -> None:
         self.words |= words_of(plain)
+        if piece.keyword in _PLACES:
+            self.places |= words_of(plain)
         self.days.update(days(plain))
         if len(plain.split()) == 1:
             self.labels.learn(plain)
@@ -164,7 +168,7 @@ class Known:
     def words_to_find(self) -> set[str]:
         """Return the words that are neither the scanner's own nor numbers found in any header."""
         chance = {word for word in self.words if word.isdigit() and len(word) < LONG_NUMBER}
-        return self.words - self.open_words - COMMON - chance
+        return (self.words - self.open_words | self.places) - COMMON - chance
 
 
 def needed_in(dataset: "Dataset") -> list[str]:

@@ -636,3 +636,17 @@ def test_a_real_slice_has_no_new_fault(tmp_path: Path) -> None:
     assert {
         name: found for name, found in new.items() if not all(same_uid in f for f in found)
     } == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ({"InstitutionName": "Rosenhof Klinik", "ManufacturerModelName": "CT of Rosenhof"}, ""),
+        ({"InstitutionAddress": "Am Weiher 3", "ManufacturerModelName": "weiher7"}, ""),
+        ({"InstitutionalDepartmentName": "Strahl", "ManufacturerModelName": "STRAHL"}, ""),
+        ({"InstitutionName": "Pelvis Institute", "ManufacturerModelName": "Pelvis"}, "Pelvis"),
+        ({"InstitutionName": "St. Ann", "ManufacturerModelName": "Annular 3"}, "Annular 3"),
+    ],
+)
+def test_a_kept_text_does_not_name_the_hospital(values: dict[str, str], kept: str) -> None:
+    assert sent_slice(**values).ManufacturerModelName == kept

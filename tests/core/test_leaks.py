@@ -115,6 +115,16 @@ def test_descriptions_are_those_of_the_policy() -> None:
         assert Finding("personal", row.keyword) in search.found
 
 
+def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
+    place = {"InstitutionName": "Rosenhof Klinik", "ImageType": ["ORIGINAL", "PRIMARY", "ROSENHOF"]}
+
+    said = known(**place)
+    search = Search(said, said.words_to_find(), set())
+    search.slice(parsed(as_bytes(ct_slice(ImageType=place["ImageType"]))))
+
+    assert Finding("source-text", "ImageType") in search.found
+
+
 @pytest.mark.parametrize(
     ("text", "checks"),
     [
