@@ -6,12 +6,13 @@ kept sealed (see `adapters/vault.py`) from the moment the series is found.
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 from drawcli.core import tags
 from drawcli.core.dicom import Header
+from drawcli.core.slices import Slice
 
 # What a structure set takes over from the images it was drawn on: patient and study (PS3.3 C.7.1.1,
 # C.7.2.1), with the VR of PS3.6 for the way back. UIDs go by the map instead.
@@ -58,6 +59,18 @@ class Crosswalk:
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
     policy: str = ""  # by which it was sent: the fingerprint in the conformance statement
     character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
+
+    @classmethod
+    def of(cls, slices: Iterable[Slice]) -> Self:
+        """Return what the headers of a series say: whose it is, and its files."""
+        files = sorted(slices, key=lambda one: one.path)
+        return cls(
+            series_uid=files[0].series_uid,
+            study_uid=files[0].study_uid,
+            patient_id=files[0].patient_id,
+            patient_name=files[0].patient_name,
+            files=tuple(SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid) for f in files),
+        )
 
     def as_plain(self) -> dict[str, Any]:
         """Return the crosswalk as JSON can hold it."""

@@ -7,6 +7,7 @@ zip has its name, and the ledger says so last.
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identit
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, NotDicom
 from drawcli.core.job import Job, State
-from drawcli.core.profile import fingerprint
+from drawcli.core.profile import Choices, fingerprint
+from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
 from drawcli.core.templates import server_file
@@ -36,12 +38,15 @@ def deidentify(job: Job, ctx: Context) -> Job:
     """De-identify a series into its package; let the gate read it; keep the way back."""
     crosswalk, template = ctx.crosswalk(job), _server_template(job, ctx)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
-    replacements, header = _beginning(crosswalk, ctx)
+    replacements, header = replacements_of(
+        crosswalk, ctx.stand_ins, ctx.settings.deidentify.choices
+    )
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
     digests: dict[str, str] = {}
+    members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (template,))])
     try:
-        package = write_package(candidate, _members(crosswalk, replacements, template, digests))
+        package = write_package(candidate, members)
         _let_gate_read(candidate, crosswalk, ctx)
     except BaseException:
         candidate.unlink(missing_ok=True)
@@ -96,22 +101,37 @@ def _server_template(job: Job, ctx: Context) -> bytes:
     return server_file(job.template, template)
 
 
-def _beginning(crosswalk: Crosswalk, ctx: Context) -> tuple[Replacements, Header]:
+def replacements_of(
+    crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices
+) -> tuple[Replacements, Header]:
     """Read the first slice: whose series it is, and what stands in for that patient."""
     stream, header = open_slice(crosswalk.files[0].path)
     stream.close()
-    replacements = Replacements.of(header, ctx.stand_ins, ctx.settings.deidentify.choices)
-    return replacements, header
+    return Replacements.of(header, stand_ins, choices), header
 
 
-def _members(
-    crosswalk: Crosswalk, replacements: Replacements, template: bytes, digests: dict[str, str]
+def slices_of(
+    crosswalk: Crosswalk, replacements: Replacements, digests: dict[str, str]
 ) -> Iterator[Member]:
-    """Yield the slices in the order of their stand-ins, then the template."""
+    """Yield the de-identified slices of a series in the order of their stand-ins.
+
+    Parameters
+    ----------
+    crosswalk
+        The series, as a scan saw it.
+    replacements
+        What stands in for its patient.
+    digests
+        Filled with the digest of each source's header, by path.
+
+    Raises
+    ------
+    SeriesRefused, SourceUnsettled
+        Where a slice cannot be de-identified, or is not what the scan saw.
+    """
     named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
     for stand_in, file in named:
         yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, digests)
-    yield TEMPLATE, (template,)
 
 
 def _slice(

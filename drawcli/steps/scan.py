@@ -14,7 +14,7 @@ from typing import Any, Final
 from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk, SourceFile
+from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
 from drawcli.core.slices import Slice
@@ -56,14 +56,7 @@ class Seen:
     @property
     def crosswalk(self) -> Crosswalk:
         """Whose series it is, and its files."""
-        files = sorted(self.slices, key=lambda one: one.path)
-        return Crosswalk(
-            series_uid=files[0].series_uid,
-            study_uid=files[0].study_uid,
-            patient_id=files[0].patient_id,
-            patient_name=files[0].patient_name,
-            files=tuple(SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid) for f in files),
-        )
+        return Crosswalk.of(self.slices)
 
 
 def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> Scanned:
