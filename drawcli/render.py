@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from drawcli.core.job import Job
 
 SCHEMA: Final = 1
+_LONGEST_VALUE: Final = 48  # characters of a value in a table
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 
@@ -141,22 +142,30 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     return show
 
 
-def three_columns(
-    titles: tuple[str, str, str], rows: Iterable[tuple[str, str, str]]
-) -> "Callable[[Console], None]":
-    """Return how to draw a comparison."""
+def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
+    """Return how to draw a plain table."""
 
     def show(out: "Console") -> None:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in titles:
-            table.add_column(title, overflow="fold")
+        for number, title in enumerate(titles):
+            table.add_column(title, overflow="fold", no_wrap=not number)
         for row in rows:
             table.add_row(*row)
         out.print(table)
 
     return show
+
+
+def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
+    r"""Return a value from a header for a table: on one line, without what would steer a terminal.
+
+    >>> shortened("A\x1b[2JB"), shortened("x" * 50, 5)
+    ('A·[2JB', 'xxxx…')
+    """
+    plain = "".join(char if char.isprintable() else "·" for char in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 def teller(style: Style) -> "Callable[[str], None]":

@@ -26,6 +26,7 @@ LAYERS = [
     "steps",
     "pipeline",
     "actions",
+    "export",
     "render",
     "sandbox",
     "demo",

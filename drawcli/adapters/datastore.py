@@ -62,6 +62,16 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
     return found
 
 
+def read_image(path: Path) -> Walk:
+    """Read the header of one file."""
+    found = Walk()
+    with os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name == path.name:
+                _read_one(entry, found)
+    return found
+
+
 def open_slice(path: str) -> "tuple[IO[bytes], Header]":
     """Open a file and read its header; the caller closes the stream.
 

@@ -9,21 +9,21 @@ pixels, and that nothing lies behind them.
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.core.elements import end_of_pixels, what_pydicom_raises
+from drawcli.core.elements import end_of_pixels, pixel_digest, what_pydicom_raises
 from drawcli.core.known import Known
 from drawcli.core.leaks import Finding, Search
-from drawcli.errors import SeriesRefused, SourceUnsettled
+from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Finding", "findings"]
+__all__ = ["Finding", "findings", "made_from"]
 
 _TEMPLATE: Final = "template.yml"
 _PREAMBLE: Final = 128  # bytes
@@ -32,7 +32,12 @@ _Read = TypeVar("_Read")
 
 
 def findings(
-    package: Path, sources: Iterable[str], *, form: str = "", retained: Iterable[str] = ()
+    package: Path,
+    sources: Iterable[str],
+    *,
+    form: str = "",
+    retained: Iterable[str] = (),
+    others: Sequence[str] = (_TEMPLATE,),
 ) -> list[Finding]:
     """Look for the patient in a finished zip.
 
@@ -46,6 +51,8 @@ def findings(
         What is sent beside it: the zip's name and the form fields.
     retained
         Keywords of what the site lets out besides; the patient is looked for in it all the same.
+    others
+        The members that must be there besides the slices: the template, and nothing else.
 
     Returns
     -------
@@ -66,7 +73,7 @@ def findings(
             known.learn(path, source)
         try:
             with zipfile.ZipFile(package) as archive:
-                search = _searched(archive, package.stat().st_size, known)
+                search = _searched(archive, package.stat().st_size, known, others)
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError):
             return [Finding("unreadable", "zip")]
     search.site_text(form, "form")
@@ -74,7 +81,33 @@ def findings(
     return sorted(search.found)
 
 
-def _searched(archive: zipfile.ZipFile, size: int, known: Known) -> Search:
+def made_from(package: Path, series: Iterable[Sequence[str]]) -> list[str]:
+    """Return the files of the one series whose pixels a package holds; none where there is none.
+
+    No key is asked: a package made with any key is told by its pixels and where they lie.
+
+    Raises
+    ------
+    UsageError
+        Where the package is not there or no zip.
+    """
+    held: set[bytes] = set()
+    try:
+        with zipfile.ZipFile(package) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in archive.namelist():
+                dataset = _dataset(archive.read(name)) if name.endswith(".dcm") else None
+                held |= {pixel_digest(dataset)} if dataset is not None else set()
+            for paths in series:
+                if any(pixel_digest(_source(path)) in held for path in paths):
+                    return list(paths)
+    except (OSError, zipfile.BadZipFile, zlib.error) as err:
+        what = getattr(err, "strerror", None) or "is no zip that can be read"
+        raise UsageError(f"{package}: {what}") from None
+    return []
+
+
+def _searched(archive: zipfile.ZipFile, size: int, known: Known, wanted: Sequence[str]) -> Search:
     """Return what a search finds in every part of the zip."""
     names = archive.namelist()
     slices = [name for name in names if name.endswith(".dcm")]
@@ -84,7 +117,7 @@ def _searched(archive: zipfile.ZipFile, size: int, known: Known) -> Search:
     search = Search(known, known.words_to_find(), known.days_to_find(sent_date))
     if not known.is_moved(sent_date):
         search.tell("date", "StudyDate")
-    if others != [_TEMPLATE] or not _nothing_between(archive, size):
+    if others != [*wanted] or not _nothing_between(archive, size):
         search.tell("members", "zip")
     for name in others:
         search.site_text(name, "zip")

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from drawcli import __version__
-from drawcli.cli import job_commands, pipeline_commands, sandbox_commands, site_commands
+from drawcli.cli import (
+    deidentify_commands,
+    job_commands,
+    pipeline_commands,
+    sandbox_commands,
+    site_commands,
+)
 from drawcli.cli.door import (
     Common,
     ConfigOption,
@@ -25,7 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-pipeline_commands.register(app)
+pipeline_commands.register(app, {"deidentify": deidentify_commands.deidentify})
+deidentify_commands.register(app)
 job_commands.register(app)
 site_commands.register(app)
 sandbox_commands.register(app)

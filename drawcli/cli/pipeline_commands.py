@@ -1,6 +1,6 @@
 """scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -36,7 +36,8 @@ IdleOption = Annotated[
 _HELP: Final = {
     "scan": "Find complete planning scans in the datastore.",
     "match": "Choose the template of each series by the rules.",
-    "deidentify": "Build the de-identified package of each matched series.",
+    "deidentify": "Build the package of each matched series; or, with PATH and --to, de-identify "
+    "a folder into another to look at it.",
     "upload": "Send packages to the DRAW server.",
     "poll": "Ask the server how the uploaded series fare.",
     "fetch": "Bring finished structure sets home and check them.",
@@ -44,14 +45,16 @@ _HELP: Final = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+def register(app: typer.Typer, own: Mapping[str, Callable[..., Result]]) -> None:
+    """Add the commands to the program; `own` has those that do more than their step."""
     for name, text in _HELP.items():
-        command(app, name, help=text)(_step_command(name))
+        command(app, name, help=text)(own.get(name) or step_command(name))
     command(app, "run-once", help="Run the whole cycle once, as cron does.")(_run_once)
 
 
-def _step_command(name: str) -> Callable[..., Result]:
+def step_command(name: str) -> Callable[..., Result]:
+    """Return a step as a command."""
+
     def step(
         door: Door,
         job: JobOption = None,

@@ -109,9 +109,7 @@ def demo(
 def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         out.print("\n5. What left the building: one slice before and after.\n")
-        render.three_columns(("element", "in the hospital", "as it was sent"), done.before_after)(
-            out
-        )
+        render.columns(("element", "in the hospital", "as it was sent"), done.before_after)(out)
         out.print("\n6. The structure sets are home, beside their series.\n")
         for one in done.delivered:
             resolved = one.references - one.dangling

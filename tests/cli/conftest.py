@@ -70,3 +70,27 @@ def poll_until(drawcli: Run, state: str) -> None:
             return
         time.sleep(0.2)
     pytest.fail(f"the jobs did not come to {state}: {jobs}")
+
+
+def at_terminal(site: Site, *words: str) -> str:
+    """Run drawcli with a pseudo-terminal as its standard output."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drawcli", *words], cwd=site.folder, env=env, stdout=follower
+    )
+    os.close(follower)
+    said = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(leader)
+    assert process.wait() == 0
+    return said.decode("utf-8")

@@ -12,7 +12,7 @@ import pytest
 from drawcli.cli import app
 from drawcli.sandbox.people import identifying_values
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox, poll_until
+from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
 from tests.conftest import PELVIS, SLICES, Site
 
 NAMES = sorted(command.name or "" for command in app.registered_commands)
@@ -364,30 +364,6 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def at_terminal(site: Site, *words: str) -> str:
-    """Run drawcli with a pseudo-terminal as its standard output."""
-    import pty
-
-    leader, follower = pty.openpty()
-    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drawcli", *words], cwd=site.folder, env=env, stdout=follower
-    )
-    os.close(follower)
-    said = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(leader)
-    assert process.wait() == 0
-    return said.decode("utf-8")
 
 
 def test_a_header_that_cannot_be_read_is_told_without_its_value(

@@ -1,0 +1,291 @@
+"""deidentify, diff-header, gate: what leaves the hospital, done or looked at."""
+
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.cli.pipeline_commands import (
+    IdleOption,
+    JobOption,
+    LimitOption,
+    MinutesOption,
+    step_command,
+)
+from drawcli.errors import ConfigError, DrawcliError, GateBlocked, SeriesRefused, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from drawcli.config import Settings
+    from drawcli.core.comparison import Line
+    from drawcli.core.profile import Choices
+    from drawcli.core.pseudonym import StandIns
+    from drawcli.export import Exported, Found, Series
+
+
+_LONGEST_PATH: Final = 400  # characters
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "diff-header")(diff_header)
+    command(app, "gate")(gate)
+
+
+def deidentify(
+    door: Door,
+    path: Annotated[
+        Path | None, typer.Argument(help="Images to de-identify for a look.", show_default=False)
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The new folder for them.", metavar="DIR")
+    ] = None,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Print the conformance statement of the site.")
+    ] = False,
+    job: JobOption = None,
+    limit: LimitOption = None,
+    max_minutes: MinutesOption = None,
+    fail_if_idle: IdleOption = False,
+    dry_run: DryRunOption = False,
+    identify: IdentifyOption = False,
+) -> Result:
+    """Run the step; or de-identify a folder into another, to look at it; or print the statement.
+
+    A folder needs no ledger and no server, and goes through the same engine and the same gate.
+    """
+    of_the_step = bool(job or limit or max_minutes is not None or fail_if_idle)
+    if conformance:
+        if path or to or of_the_step or dry_run:
+            raise UsageError("--conformance prints the statement; give it alone")
+        return _statement(door)
+    if path is None and to is None:
+        step = step_command("deidentify")
+        return step(door, job, limit, max_minutes, fail_if_idle, dry_run)
+    if path is None:
+        raise UsageError("--to needs a PATH: which images to de-identify")
+    if of_the_step:
+        raise UsageError("--job, --limit, --max-minutes and --fail-if-idle belong to the step")
+    if to is None:
+        raise UsageError(
+            "say with --to DIR where the images go",
+            hint="Without PATH, deidentify takes the matched series of the ledger.",
+        )
+    door.check_identify(identify=identify)
+    return _export(door, path, to, dry_run=dry_run, identify=identify)
+
+
+def _statement(door: Door) -> Result:
+    from drawcli.core.conformance import statement
+
+    settings = _site(door)
+    text = statement(_choices(settings))
+    return Result(
+        data={"statement": text}, show=lambda out: out.print(text, end="", soft_wrap=True)
+    )
+
+
+def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) -> Result:
+    from drawcli.export import check_target, export, look
+
+    settings = _site(door)
+    check_target(to, path, settings.datastore if settings else ())
+    found = look(path, now=datetime.now(UTC))
+    wanted = [one for one in found.series if one.verdict.readiness != "ignored"]
+    if not wanted:
+        raise UsageError(f"{path} holds no CT, MR or PT series{_told(found)}")
+    if dry_run:
+        return _planned(wanted)
+    stand_ins = _key(settings)
+    with render.spinner("deidentify") if door.to_person else nullcontext():
+        done = list(export(wanted, to, stand_ins, _choices(settings)))
+    errors: list[DrawcliError] = [
+        type(one.refused)(
+            f"{one.modality} series of {one.slices} files: {one.refused}",
+            code=one.refused.code,
+            hint=one.refused.hint,
+        )
+        for one in done
+        if one.refused is not None
+    ]
+    data = {
+        "series": [_facts(one) for one in done],
+        "key_id": stand_ins.key_id,
+        "throwaway_key": settings is None,
+        "files_passed_over": dict(found.passed_over),
+    }
+    blocked = any(isinstance(one.refused, GateBlocked) for one in done)
+    code = GateBlocked.exit_code if blocked else SeriesRefused.exit_code if errors else 0
+    show = _shown(done, throwaway=settings is None, identify=identify)
+    return Result(data=data, show=show, errors=errors, exit_code=code)
+
+
+def _facts(one: "Exported") -> dict[str, Any]:
+    return {
+        "modality": one.modality,
+        "slices": one.slices,
+        "folder": str(one.folder) if one.folder else None,
+        "refused": one.refused.code if one.refused else None,
+    }
+
+
+def _shown(
+    done: "list[Exported]", *, throwaway: bool, identify: bool
+) -> "Callable[[Console], None]":
+    def show(out: "Console") -> None:
+        for one in done:
+            what = one.folder or f"refused: {one.refused}"
+            out.print(f"{one.modality} of {one.slices} files  {what}", soft_wrap=True)
+            if identify:
+                first = render.shortened(one.first, longest=_LONGEST_PATH)
+                out.print(f"  from {first}", soft_wrap=True)
+        if throwaway:
+            out.print(
+                "No site here: a key was made for this once. At a site the stand-ins are others.",
+                soft_wrap=True,
+            )
+
+    return show
+
+
+def _planned(series: "list[Series]") -> Result:
+    rows = [
+        (one.slices[0].modality, len(one.slices), one.verdict.readiness, one.verdict.text)
+        for one in series
+    ]
+    data = {
+        "planned": [
+            {"modality": modality, "slices": count, "readiness": str(ready), "reason": why or None}
+            for modality, count, ready, why in rows
+        ]
+    }
+
+    def show(out: "Console") -> None:
+        for modality, count, ready, why in rows:
+            would = "would be de-identified" if ready == "ready" else f"would be refused: {why}"
+            out.print(f"{modality} of {count} files {would}", soft_wrap=True)
+
+    return Result(data=data, show=show)
+
+
+def diff_header(
+    door: Door,
+    file: Annotated[Path, typer.Argument(help="A DICOM image.", show_default=False)],
+    every: Annotated[
+        bool, typer.Option("--all", help="Also what is kept as it is, and what it says.")
+    ] = False,
+    identify: IdentifyOption = False,
+) -> Result:
+    """Show what de-identification makes of a header; what was there only with --identify."""
+    from drawcli.export import both_headers
+
+    door.check_identify(identify=identify)
+    settings = _site(door)
+    rows, refused = both_headers(file, _key(settings), _choices(settings))
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.what] = counts.get(row.what, 0) + 1
+    shown = [row for row in rows if every or row.what != "kept"]
+    data = {
+        "counts": counts,
+        "refused": refused or None,
+        "elements": [_element(row) for row in shown],
+    }
+
+    def show(out: "Console") -> None:
+        titles = ("element", "before" if identify else "before (VR)", "", "after")
+        render.columns(titles, (_cells(row, identify=identify) for row in shown))(out)
+        counted = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        out.print(f"\n{counted}", soft_wrap=True)
+        if refused:
+            out.print(f"This image would not be sent: {refused}", soft_wrap=True)
+
+    return Result(data=data, show=show)
+
+
+def _element(row: "Line") -> dict[str, Any]:
+    return {
+        "tag": f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})",
+        "keyword": row.keyword or None,
+        "depth": row.depth,
+        "vr": row.vr,
+        "what": row.what,
+        "after": row.after,
+    }
+
+
+def _cells(row: "Line", *, identify: bool) -> tuple[str, ...]:
+    from drawcli.render import shortened
+
+    name = row.keyword or f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})"
+    before = (row.before or "") if identify else (row.vr if row.before is not None else "")
+    return ("  " * row.depth + name, shortened(before), row.what, shortened(row.after or ""))
+
+
+def gate(
+    door: Door,
+    package: Annotated[Path, typer.Argument(metavar="ZIP", help="A package.", show_default=False)],
+    against: Annotated[
+        Path, typer.Option("--against", help="Where its images lie.", metavar="DIR")
+    ],
+) -> Result:
+    """Look for the patient in a finished package, as is done before each upload."""
+    from drawcli.export import check_package
+
+    settings = _site(door)
+    retained = [] if settings is None else list(settings.deidentify.retain)
+    found = check_package(package, against, retained)
+    data = {"findings": [{"check": one.check, "where": one.where} for one in found]}
+    if not found:
+        said = f"{package}: nothing of the patient was found"
+        return Result(data=data, show=lambda out: out.print(said, soft_wrap=True))
+    blocked = GateBlocked(
+        f"{package}: {len(found)} findings",
+        hint="Let it not leave. Have the data protection officer look.",
+    )
+
+    def show(out: "Console") -> None:
+        render.columns(("check", "where"), ((one.check, one.where) for one in found))(out)
+
+    return Result(data=data, show=show, errors=[blocked], exit_code=blocked.exit_code)
+
+
+def _site(door: Door) -> "Settings | None":
+    """Return the settings of the site; None where there is no site and none was named."""
+    try:
+        path = door.settings_file()
+    except ConfigError:
+        return None
+    return door.settings(path)
+
+
+def _choices(settings: "Settings | None") -> "Choices":
+    from drawcli.core.profile import USUAL
+
+    return USUAL if settings is None else settings.deidentify.choices
+
+
+def _key(settings: "Settings | None") -> "StandIns":
+    """Return the stand-ins of the site; where there is none, those of a key for this once."""
+    import secrets
+
+    from drawcli.adapters.sitekey import LENGTH, read_site_key
+    from drawcli.core.pseudonym import StandIns
+
+    if settings is None:
+        return StandIns(secrets.token_bytes(LENGTH))
+    return StandIns(read_site_key(settings.state_dir))
+
+
+def _told(found: "Found") -> str:
+    seen = [f"{count} files: {why}" for why, count in sorted(found.passed_over.items())]
+    seen += sorted({one.verdict.text for one in found.series if one.verdict.text})
+    return f" ({'; '.join(seen)})" if seen else ""
