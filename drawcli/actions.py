@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
@@ -10,6 +10,7 @@ from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.errors import ConfigError, UsageError
 from drawcli.yamlfile import meant
 
+_Made = TypeVar("_Made")
 SHORTEST_PREFIX: Final = 4
 # A job that is held while the server has it is only helped by sending the series once more.
 _AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED})
@@ -31,7 +32,8 @@ def find_job(name: str, ctx: Context) -> Job:
     """
     wanted = name.strip().lower()
     if "." in wanted:
-        wanted = ctx.stand_ins.series_key(name.strip())
+        keys = [one.series_key(name.strip()) for one in (ctx.stand_ins, *ctx.retired)]
+        wanted = next((key for key in keys if ctx.ledger.of_series(key)), keys[0])
     exact = ctx.ledger.get(wanted)
     if exact is not None:
         return exact
@@ -144,7 +146,7 @@ def _taken_up_by_scan(job: Job) -> Job:
     return job.postponed(None, code="assigned", reason="the next scan takes the series up")
 
 
-def locked(job: Job, ctx: Context, act: Callable[[Job], Job]) -> Job:
+def locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
     """Act on a job under its lock.
 
     Raises

@@ -1,14 +1,15 @@
 """What a step is given: settings, ledger, work folders, keys, rules, server and the time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.adapters.sitekey import read_site_key
+from drawcli.adapters.sitekey import read_site_key, retired_keys
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import VAULT, Busy, WorkDir
@@ -41,6 +42,7 @@ class Context:
     stand_ins: StandIns
     open_server: "Callable[[], DrawServer]"
     tokens: TokenFile
+    retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
 
     @cached_property
@@ -58,7 +60,22 @@ class Context:
     @cached_property
     def vault(self) -> Vault:
         """Where the identity of each job is sealed."""
-        return Vault(self.stand_ins.subkey("vault"), self.stand_ins.key_id)
+        return vault_of(self.stand_ins, self.retired)
+
+    def stand_ins_of(self, job: Job) -> StandIns:
+        """Return the stand-ins of the key that a job was made with.
+
+        Raises
+        ------
+        ConfigError
+            Where the site does not have that key (any more).
+        """
+        if job.key_id is None:
+            return self.stand_ins
+        for one in (self.stand_ins, *self.retired):
+            if one.key_id == job.key_id:
+                return one
+        raise _foreign_key(self.settings.state_dir)
 
     def check_token(self) -> None:
         """Raise ConfigError where there is no usable token: before hours of work, not after."""
@@ -73,10 +90,10 @@ class Context:
         self.server.check_ready()
         return True
 
-    def package_name(self, crosswalk: Crosswalk) -> str:
+    def package_name(self, job: Job, crosswalk: Crosswalk) -> str:
         """Return the name under which a zip is sent: nothing in it comes from a path."""
         client = self.settings.server.client_id or "drawcli"
-        return f"{client}_{self.stand_ins.uid(crosswalk.series_uid)}.zip"
+        return f"{client}_{self.stand_ins_of(job).uid(crosswalk.series_uid)}.zip"
 
     def crosswalk(self, job: Job) -> Crosswalk:
         """Return the identity of a job."""
@@ -114,8 +131,9 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
         Where the ledger cannot be read.
     """
     stand_ins = StandIns(read_site_key(settings.state_dir))
+    retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
-        _check_same_site(ledger, WorkDir(settings.state_dir), stand_ins)
+        _check_same_site(ledger, WorkDir(settings.state_dir), (stand_ins, *retired))
 
         def open_server() -> "DrawServer":
             from drawcli.adapters.server import DrawServer
@@ -130,11 +148,18 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             stand_ins=stand_ins,
             open_server=open_server,
             tokens=tokens,
+            retired=retired,
             now=now,
         )
 
 
-def _check_same_site(ledger: Ledger, work: WorkDir, stand_ins: StandIns) -> None:
+def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> Vault:
+    """Return a vault that seals with one key, and opens also what older ones have sealed."""
+    older = {one.key_id: one.subkey("vault") for one in retired}
+    return Vault(stand_ins.subkey("vault"), stand_ins.key_id, older)
+
+
+def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
     """Refuse a ledger that is gone, or that was kept under another site key.
 
     Either would send every series of the datastore a second time.
@@ -145,9 +170,13 @@ def _check_same_site(ledger: Ledger, work: WorkDir, stand_ins: StandIns) -> None
             f"{work.state_dir} has work folders of jobs, but no ledger that knows them",
             hint="Put back ledger.json from your backup, or move the folder 'work' away.",
         )
-    if any(job.key_id not in (None, stand_ins.key_id) for job in jobs):
-        raise ConfigError(
-            f"{work.state_dir}: the site key is not the one that the jobs were made with",
-            code="site-key",
-            hint="Put that key back: without it the series would be sent again under other names.",
-        )
+    if {job.key_id for job in jobs} - {None, *(one.key_id for one in ring)}:
+        raise _foreign_key(work.state_dir)
+
+
+def _foreign_key(state_dir: Path) -> ConfigError:
+    return ConfigError(
+        f"{state_dir}: the site key is not the one that the jobs were made with",
+        code="site-key",
+        hint="Put that key back: without it the series would be sent again under other names.",
+    )

@@ -1,6 +1,7 @@
 """A small site on disk, a stopped clock, and a DRAW server in memory."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server import DrawServer
-from drawcli.adapters.sitekey import make_site_key, read_site_key
+from drawcli.adapters.sitekey import make_site_key, read_site_key, retired_keys
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.workdir import WorkDir
 from drawcli.config import Settings, load_settings
@@ -107,8 +108,8 @@ def pelvis(site: Site) -> list[Path]:
     return write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
 
 
-@pytest.fixture
-def ctx(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
+@contextmanager
+def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
     """Open the site with the server in memory and the clock stopped."""
     settings = site.settings()
     tokens = TokenFile(settings.server.token_file)
@@ -127,8 +128,16 @@ def ctx(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
             stand_ins=StandIns(read_site_key(site.state)),
             open_server=open_server,
             tokens=tokens,
+            retired=tuple(StandIns(key) for key in retired_keys(site.state).values()),
             now=clock.now,
         )
+
+
+@pytest.fixture
+def ctx(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
+    """Open the site with the server in memory and the clock stopped."""
+    with opened(site, draw, clock) as made:
+        yield made
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ LAYERS = [
     "pipeline",
     "actions",
     "export",
+    "keyring",
     "render",
     "sandbox",
     "demo",

@@ -17,6 +17,7 @@ CROSSWALK = Crosswalk(
     patient_name="Muster^Maria",
     files=(SourceFile("/store/Muster/1.dcm", 1, 1, "1.2.3"),),
 )
+JOB = Job(id="0123456789ab-1", state=State.MATCHED, since=NOON)
 
 
 def test_a_context_opens_what_a_run_needs_and_asks_for_no_server(site: Site) -> None:
@@ -146,13 +147,13 @@ def test_rules_are_read_once_a_run(ctx: Context, site: Site) -> None:
 
 
 def test_a_package_is_called_after_the_site_and_the_stand_in(ctx: Context, site: Site) -> None:
-    name = ctx.package_name(CROSSWALK)
+    name = ctx.package_name(JOB, CROSSWALK)
 
     assert name == f"ward-7_{ctx.stand_ins.uid(CROSSWALK.series_uid)}.zip"
     assert CROSSWALK.series_uid not in name
     site.env["DRAWCLI_SERVER__CLIENT_ID"] = ""
     with open_context(site.settings()) as nameless:
-        assert nameless.package_name(CROSSWALK) == name.replace("ward-7", "drawcli")
+        assert nameless.package_name(JOB, CROSSWALK) == name.replace("ward-7", "drawcli")
 
 
 def test_the_identity_of_a_job_is_sealed_and_opened(ctx: Context, clock: Clock) -> None:

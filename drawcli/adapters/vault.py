@@ -7,7 +7,9 @@ against somebody who can read both the site key and the datastore: the originals
 import json
 import secrets
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from drawcli.core.crosswalk import Crosswalk
@@ -31,11 +33,16 @@ class Vault:
     key_id
         Eight hex digits of the site key; written in the clear, so that a wrong key is told apart
         from damage.
+    retired
+        Keys that open what was sealed with them before, by their ids.
     """
 
-    def __init__(self, key: bytes, key_id: str) -> None:
-        self._key = key
+    def __init__(
+        self, key: bytes, key_id: str, retired: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
         self._key_id = key_id.encode("ascii")
+        self._keys = {one.encode("ascii"): old for one, old in retired.items()}
+        self._keys[self._key_id] = key
 
     def seal(self, folder: Path, job_id: str, crosswalk: Crosswalk) -> None:
         """Write the crosswalk of a job; durable when this returns."""
@@ -44,8 +51,23 @@ class Vault:
         plain = zlib.compress(json.dumps(crosswalk.as_plain()).encode("utf-8"))
         nonce = secrets.token_bytes(_NONCE_LENGTH)
         head = _MAGIC + self._key_id
-        sealed = AESGCM(self._key).encrypt(nonce, plain, head + job_id.encode("ascii"))
+        sealed = AESGCM(self._keys[self._key_id]).encrypt(
+            nonce, plain, head + job_id.encode("ascii")
+        )
         write_durably(folder / FILE_NAME, head + nonce + sealed)
+
+    def is_current(self, folder: Path) -> bool:
+        """Tell whether a vault is sealed with the key of today; what cannot be read is not.
+
+        A folder without a vault has none that could be sealed otherwise.
+        """
+        try:
+            with (folder / FILE_NAME).open("rb") as stream:
+                return stream.read(_HEAD_LENGTH) == _MAGIC + self._key_id
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def open(self, folder: Path, job_id: str) -> Crosswalk:
         """Return the crosswalk of a job.
@@ -64,7 +86,8 @@ class Vault:
         head, body = whole[:_HEAD_LENGTH], whole[_HEAD_LENGTH:]
         if not head.startswith(_MAGIC):
             raise _damaged()
-        if head[len(_MAGIC) :] != self._key_id:
+        key = self._keys.get(head[len(_MAGIC) :])
+        if key is None:
             raise NeedsPerson(
                 "the vault of the job was sealed with another site key",
                 code="vault-key",
@@ -72,7 +95,7 @@ class Vault:
             )
         nonce, sealed = body[:_NONCE_LENGTH], body[_NONCE_LENGTH:]
         try:
-            plain = AESGCM(self._key).decrypt(nonce, sealed, head + job_id.encode("ascii"))
+            plain = AESGCM(key).decrypt(nonce, sealed, head + job_id.encode("ascii"))
         except (InvalidTag, ValueError):
             raise _damaged() from None
         return Crosswalk.from_plain(json.loads(zlib.decompress(plain)))

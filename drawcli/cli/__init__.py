@@ -9,6 +9,7 @@ from drawcli import __version__
 from drawcli.cli import (
     deidentify_commands,
     job_commands,
+    key_commands,
     pipeline_commands,
     sandbox_commands,
     site_commands,
@@ -35,6 +36,7 @@ pipeline_commands.register(app, {"deidentify": deidentify_commands.deidentify})
 deidentify_commands.register(app)
 job_commands.register(app)
 site_commands.register(app)
+key_commands.register(app)
 sandbox_commands.register(app)
 
 

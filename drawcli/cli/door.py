@@ -124,7 +124,7 @@ class Door:
             raise UsageError("--identify shows patient data on a terminal only, never in a file")
 
 
-def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
+def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) -> Callable[..., Any]:
     """Register a function as a command: it gets a Door first and returns a Result.
 
     The common options are added to its own, so that they may stand on either side of its name.
@@ -140,7 +140,7 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
         def enter(typer_context: typer.Context, **given: Any) -> None:
             common = Common(**{key: given.pop(key) for key in _COMMON})
             earlier = typer_context.obj if isinstance(typer_context.obj, Common) else Common()
-            _run(function, Door(name, common.over(earlier)), given)
+            _run(function, Door(f"{group} {name}".strip(), common.over(earlier)), given)
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         parameters = [context, *parameters, *common_parameters()]

@@ -6,6 +6,7 @@ kept sealed (see `adapters/vault.py`) from the moment the series is found.
 
 import base64
 import hashlib
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
@@ -41,6 +42,7 @@ class SourceFile:
     mtime_ns: int
     sop_uid: str
     header_sha256: str = ""  # of the header as it was sent from; "" before
+    frames: int = 1  # more in a multi-frame image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,9 @@ class Crosswalk:
             study_uid=files[0].study_uid,
             patient_id=files[0].patient_id,
             patient_name=files[0].patient_name,
-            files=tuple(SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid) for f in files),
+            files=tuple(
+                SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid, frames=f.count) for f in files
+            ),
         )
 
     def as_plain(self) -> dict[str, Any]:
@@ -78,6 +82,24 @@ class Crosswalk:
         plain["identity"] = {f"{tag:08X}": _text(raw) for tag, raw in self.identity.items()}
         plain["character_set"] = _text(self.character_set)
         return plain
+
+    def readable(self) -> dict[str, str]:
+        """Return whose series it is, by keyword, decoded as the source says."""
+        from pydicom.charset import convert_encodings, decode_bytes
+        from pydicom.datadict import keyword_for_tag
+        from pydicom.valuerep import PN_DELIMS
+
+        charsets = self.character_set.decode("ascii", "replace").strip(" \0").split("\\")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                encodings = convert_encodings(charsets)
+            except LookupError:
+                encodings = ["utf-8"]
+            return {
+                keyword_for_tag(tag): decode_bytes(raw.rstrip(b" \0"), encodings, PN_DELIMS)
+                for tag, raw in self.identity.items()
+            }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

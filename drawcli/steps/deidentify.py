@@ -39,7 +39,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     crosswalk, template = ctx.crosswalk(job), _server_template(job, ctx)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
     replacements, header = replacements_of(
-        crosswalk, ctx.stand_ins, ctx.settings.deidentify.choices
+        crosswalk, ctx.stand_ins_of(job), ctx.settings.deidentify.choices
     )
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
@@ -47,34 +47,23 @@ def deidentify(job: Job, ctx: Context) -> Job:
     members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (template,))])
     try:
         package = write_package(candidate, members)
-        _let_gate_read(candidate, crosswalk, ctx)
+        _let_gate_read(candidate, job, crosswalk, ctx)
     except BaseException:
         candidate.unlink(missing_ok=True)
         raise
     ctx.work.write(job.id, TEMPLATE, template)
-    sealed = replace(
-        crosswalk,
-        files=tuple(replace(f, header_sha256=digests[f.path]) for f in crosswalk.files),
-        frame_uid=header.text(tags.FrameOfReferenceUID),
-        uids=replacements.uids,
-        dates={moved: day for moved, day in replacements.dates.items() if moved},
-        pseudonym=f"DEID-{replacements.pseudonym}",
-        identity=identity_of(header),
-        policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
-        character_set=header.raw(tags.SpecificCharacterSet) or b"",
-    )
-    ctx.seal(job.id, sealed)
+    ctx.seal(job.id, as_sent(crosswalk, replacements, header, digests))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
     job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
     return job.noted(ctx.now(), _WRITING) if _shows_writing(crosswalk) else job
 
 
-def _let_gate_read(candidate: Path, crosswalk: Crosswalk, ctx: Context) -> None:
+def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
     """Raise GateBlocked where anything of the patient is in the package."""
     paths = [file.path for file in crosswalk.files]
     retained = ctx.settings.deidentify.retain
-    found = findings(candidate, paths, form=ctx.package_name(crosswalk), retained=retained)
+    found = findings(candidate, paths, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
         what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
         raise GateBlocked(
@@ -108,6 +97,33 @@ def replacements_of(
     stream, header = open_slice(crosswalk.files[0].path)
     stream.close()
     return Replacements.of(header, stand_ins, choices), header
+
+
+def as_sent(
+    crosswalk: Crosswalk, replacements: Replacements, header: Header, digests: dict[str, str]
+) -> Crosswalk:
+    """Return the crosswalk with all that the way back needs, once every slice was made.
+
+    Parameters
+    ----------
+    crosswalk
+        The series, as a scan saw it.
+    replacements, header
+        What stood in for its patient, and the header of its first slice.
+    digests
+        Of the headers of the sources, by path.
+    """
+    return replace(
+        crosswalk,
+        files=tuple(replace(f, header_sha256=digests[f.path]) for f in crosswalk.files),
+        frame_uid=header.text(tags.FrameOfReferenceUID),
+        uids=replacements.uids,
+        dates={moved: day for moved, day in replacements.dates.items() if moved},
+        pseudonym=f"DEID-{replacements.pseudonym}",
+        identity=identity_of(header),
+        policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
+        character_set=header.raw(tags.SpecificCharacterSet) or b"",
+    )
 
 
 def slices_of(

@@ -69,10 +69,10 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Path, str
 
 def restored(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> bytes:
     """Return the delivered file; raise BadStructureSet where it would not be right."""
-    header = _header(data)
+    header, stand_ins = _header(data), ctx.stand_ins_of(job)
     own = {
-        header.text(tags.SOPInstanceUID): ctx.stand_ins.own_uid("rtstruct", job.id),
-        header.text(tags.SeriesInstanceUID): ctx.stand_ins.own_uid("rtstruct-series", job.id),
+        header.text(tags.SOPInstanceUID): stand_ins.own_uid("rtstruct", job.id),
+        header.text(tags.SeriesInstanceUID): stand_ins.own_uid("rtstruct-series", job.id),
     }
     whole = reidentified(header, crosswalk, own)
     _check(_header(whole), crosswalk, set(own.values()))

@@ -16,6 +16,7 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
 from drawcli.core.slices import Slice
 from drawcli.errors import NeedsPerson, SeriesRefused
@@ -38,6 +39,7 @@ class Seen:
     """A series as this scan sees it."""
 
     key: str
+    key_id: str  # of the site key under which the series is known, or will be
     slices: list[Slice]
     verdict: Verdict
     digest: str  # keyed, over which files there are and how large
@@ -112,7 +114,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
     ready = seen.verdict.readiness is Readiness.READY
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
-    job = replace(job, key_id=ctx.stand_ins.key_id).begun(at=ctx.now())
+    job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
     job = job if ready else _unready(job, seen.verdict, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
@@ -220,21 +222,35 @@ def _series(ctx: Context, done: Scanned) -> list[Seen]:
     walk = read_datastore(ctx.settings.datastore)
     done.passed_over = walk.passed_over
     found = []
+    known = {job.series_key for job in ctx.ledger.jobs()}
     for uid, files in walk.by_series().items():
+        stand_ins = _known_under(uid, known, ctx)
         slices = scan_slices(files) or files
         unread = sum(walk.unread[folder] for folder in {str(Path(s.path).parent) for s in slices})
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
         found.append(
             Seen(
-                key=ctx.stand_ins.series_key(uid),
+                key=stand_ins.series_key(uid),
+                key_id=stand_ins.key_id,
                 slices=slices,
                 verdict=_verdict(slices, unread, ctx),
-                digest=ctx.stand_ins.digest("source", *names),
-                stamp=ctx.stand_ins.digest("stamp", *places),
+                digest=stand_ins.digest("source", *names),
+                stamp=stand_ins.digest("stamp", *places),
             )
         )
     return found
+
+
+def _known_under(uid: str, known: set[str], ctx: Context) -> StandIns:
+    """Return the stand-ins under which a series has jobs, or those of the key of today.
+
+    A series that was sent under a retired key must not be sent again under another.
+    """
+    for one in ctx.retired:
+        if one.series_key(uid) in known:
+            return one
+    return ctx.stand_ins
 
 
 def _verdict(slices: list[Slice], unread: int, ctx: Context) -> Verdict:

@@ -33,7 +33,7 @@ def upload(job: Job, ctx: Context) -> Job:
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
     recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))
-    name = ctx.package_name(ctx.crosswalk(job))
+    name = ctx.package_name(job, ctx.crosswalk(job))
     try:
         task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
     except DrawcliError as err:

@@ -1,0 +1,218 @@
+"""key init, status, rotate, backup, restore; vault show, rebuild."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.errors import JobError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from drawcli.context import Context
+    from drawcli.core.crosswalk import Crosswalk
+    from drawcli.core.job import Job
+
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="The id of a job, or its beginning.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    command(keys, "init", group="key")(init)
+    command(keys, "status", group="key")(status)
+    command(keys, "rotate", group="key")(rotate)
+    command(keys, "backup", group="key")(backup)
+    command(keys, "restore", group="key")(restore)
+    app.add_typer(keys, name="key", help="Make, check, rotate and back up the site key.")
+    vaults = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    command(vaults, "show", group="vault")(show)
+    command(vaults, "rebuild", group="vault")(rebuild)
+    app.add_typer(vaults, name="vault", help="Look into the vault of a job, or rebuild a lost one.")
+
+
+def init(door: Door) -> Result:
+    """Make the site key where there is none."""
+    from drawcli.adapters.sitekey import make_site_key, read_site_key, site_key_path
+    from drawcli.core.pseudonym import StandIns
+
+    state_dir = door.settings().state_dir
+    is_new = not site_key_path(state_dir).exists()
+    path = make_site_key(state_dir)
+    key_id = StandIns(read_site_key(state_dir)).key_id
+    data = {"path": str(path), "key_id": key_id, "made": is_new}
+    said = f"{'made' if is_new else 'kept'}  {path}  (key id {key_id})"
+    return Result(data=data, show=_line(said))
+
+
+def status(door: Door) -> Result:
+    """Check the site key and say which jobs were made with which key."""
+    from drawcli.adapters.sitekey import site_key_path
+    from drawcli.keyring import jobs_by_key
+
+    with door.context(dry_run=True) as ctx:
+        path, counts = site_key_path(ctx.settings.state_dir), jobs_by_key(ctx)
+        today = ctx.stand_ins.key_id
+    data = {"path": str(path), "key_id": today, "jobs": counts}
+
+    def show(out: "Console") -> None:
+        rows = (
+            (key_id, "of today" if key_id == today else "retired", str(count))
+            for key_id, count in counts.items()
+        )
+        render.columns(("key", "", "jobs"), rows)(out)
+        out.print(f"\n{path}: readable by its owner alone, and by no git", soft_wrap=True)
+
+    return Result(data=data, show=show)
+
+
+def rotate(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Retire the site key and make a new one; every vault is sealed anew.
+
+    From then on a patient has another pseudonym and another shift of dates. Jobs that exist keep
+    the key they were made with, and nothing is sent twice. Retired keys stay needed: back them up.
+    """
+    from drawcli.keyring import rotate as rotate_key
+
+    with door.context(dry_run=dry_run) as ctx:
+        if dry_run:
+            said = f"key {ctx.stand_ins.key_id} would be retired, and a new one made"
+            return Result(data={"would_retire": ctx.stand_ins.key_id}, show=_line(said))
+        with ctx.work.run_lock(ctx.now()):
+            done = rotate_key(ctx)
+    data = {
+        "key_id": done.key_id,
+        "retired": done.retired,
+        "vaults_sealed": done.sealed_anew,
+        "vaults_left": list(done.left),
+    }
+    lines = [
+        f"key {done.key_id} is in use; {done.retired} is retired"
+        if done.retired
+        else f"key {done.key_id} is in use; an earlier rotation was finished, no key was made",
+        f"{done.sealed_anew} vaults sealed anew",
+        "Back up the keys now: drawcli key backup FILE",
+    ]
+    if done.left:
+        lines.insert(2, f"{len(done.left)} vaults are as they were: a step is at work on their job")
+    return Result(data=data, show=_line("\n".join(lines)))
+
+
+def backup(
+    door: Door,
+    file: Annotated[Path, typer.Argument(help="A new file, apart from state and images.")],
+) -> Result:
+    """Write all site keys into one file; keep it where the images are not."""
+    from drawcli.adapters.sitekey import read_site_key, retired_keys
+    from drawcli.keyring import back_up
+
+    settings = door.settings()
+    key, retired = read_site_key(settings.state_dir), retired_keys(settings.state_dir)
+    back_up(file, key, retired, (settings.state_dir, *settings.datastore))
+    data = {"file": str(file), "keys": 1 + len(retired)}
+    said = (
+        f"{1 + len(retired)} keys written to {file}\n"
+        "Whoever has this file and the images that were sent can tell which patient is which."
+    )
+    return Result(data=data, show=_line(said))
+
+
+def restore(
+    door: Door,
+    file: Annotated[Path, typer.Argument(help="A file that 'key backup' wrote.")],
+) -> Result:
+    """Put the site keys of a backup back where there are none."""
+    from drawcli.keyring import restore as put_keys_back
+
+    key_id = put_keys_back(file, door.settings().state_dir)
+    return Result(data={"key_id": key_id}, show=_line(f"key {key_id} is in use"))
+
+
+def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
+    """Tell what the vault of a job holds; whose it is only with --identify, on a terminal."""
+    from drawcli.actions import find_job, locked
+
+    door.check_identify(identify=identify)
+    with door.context(dry_run=True) as ctx:
+        found = find_job(job, ctx)
+        crosswalk = ctx.crosswalk(found)
+        facts = _facts(found, crosswalk, ctx)
+        private = _private(crosswalk) if identify else []
+        if identify:
+            locked(found, ctx, lambda one: ctx.ledger.commit(one.noted(ctx.now(), "identified")))
+    return Result(data=dict(facts), show=render.lines([*facts, *private]))
+
+
+def rebuild(door: Door, job: JobArgument) -> Result:
+    """Make a lost vault again from the images and the site key, if they are what they were."""
+    from drawcli.actions import find_job, locked
+    from drawcli.keyring import rebuild as rebuild_vault
+
+    with door.context() as ctx:
+        found = find_job(job, ctx)
+        try:
+            crosswalk = locked(found, ctx, lambda one: _rebuilt(one, rebuild_vault, ctx))
+        except JobError as err:
+            return Result(errors=[err], exit_code=err.exit_code)
+    count = len(crosswalk.files)
+    data = {"job": found.id, "files": count}
+    return Result(data=data, show=_line(f"the vault of job {found.id} holds {count} files again"))
+
+
+def _rebuilt(
+    job: "Job", rebuild_vault: "Callable[[Job, Context], Crosswalk]", ctx: "Context"
+) -> "Crosswalk":
+    crosswalk = rebuild_vault(job, ctx)
+    ctx.ledger.commit(job.noted(ctx.now(), "vault rebuilt"))
+    return crosswalk
+
+
+def _facts(job: "Job", crosswalk: "Crosswalk", ctx: "Context") -> list[tuple[str, object]]:
+    from drawcli.adapters.workdir import VAULT
+
+    status = ctx.work.file(job.id, VAULT).stat()
+    stand_ins = ctx.stand_ins_of(job)
+    sealed = datetime.fromtimestamp(status.st_mtime, UTC)
+    return [
+        ("job", job.id),
+        ("key", job.key_id),
+        ("sealed", sealed.isoformat(timespec="seconds")),
+        ("bytes", status.st_size),
+        ("files", len(crosswalk.files)),
+        ("policy", crosswalk.policy),
+        ("patient", crosswalk.pseudonym),
+        ("study", stand_ins.uid(crosswalk.study_uid)),
+        ("series", stand_ins.uid(crosswalk.series_uid)),
+        ("frame_of_reference", stand_ins.uid(crosswalk.frame_uid) if crosswalk.frame_uid else ""),
+        ("uids", len(crosswalk.uids)),
+        ("dates", len(crosswalk.dates)),
+    ]
+
+
+def _private(crosswalk: "Crosswalk") -> list[tuple[str, object]]:
+    """Return whose series it is, as the source says it."""
+    facts: list[tuple[str, object]] = [
+        (keyword, render.shortened(text)) for keyword, text in crosswalk.readable().items()
+    ]
+    if not crosswalk.identity:  # not de-identified yet
+        facts += [("PatientName", crosswalk.patient_name), ("PatientID", crosswalk.patient_id)]
+    facts += [
+        ("StudyInstanceUID", crosswalk.study_uid),
+        ("SeriesInstanceUID", crosswalk.series_uid),
+        ("FrameOfReferenceUID", crosswalk.frame_uid),
+    ]
+    facts += [(f"date {sent}", day) for sent, day in sorted(crosswalk.dates.items())]
+    return facts
+
+
+def _line(text: str) -> "Callable[[Console], None]":
+    return lambda out: out.print(text, soft_wrap=True)

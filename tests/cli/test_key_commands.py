@@ -1,0 +1,169 @@
+"""key and vault, as a physicist and a data protection officer use them."""
+
+from pathlib import Path
+
+import pytest
+
+from drawcli.adapters.workdir import VAULT
+from drawcli.sandbox.people import identifying_values
+from tests.cli.conftest import Run, at_terminal
+from tests.conftest import PELVIS, Site
+
+
+@pytest.fixture
+def job(drawcli: Run, pelvis: list[Path]) -> str:
+    """Build a package; return the id of its job."""
+    assert pelvis
+    for step in ("scan", "match", "deidentify"):
+        assert drawcli(step).code == 0
+    (one,) = drawcli("status", "--json").answer["data"]["jobs"]
+    return str(one["id"])
+
+
+def keys(site: Site) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in site.state.glob("site.key*")}
+
+
+def test_a_key_is_made_once(drawcli: Run, site: Site) -> None:
+    (site.state / "site.key").unlink()
+
+    first, second = drawcli("key", "init"), drawcli("key", "init")
+
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.startswith("made  ")
+    assert second.out == "kept" + first.out.removeprefix("made")
+    assert len(keys(site)) == 1
+
+
+def test_a_lost_key_is_not_made_anew(drawcli: Run, site: Site, job: str) -> None:
+    assert job
+    (site.state / "site.key").unlink()
+
+    ended = drawcli("key", "init")
+
+    assert ended.code == 3
+    assert "the site key is gone" in ended.err
+    assert keys(site) == {}
+
+
+def test_the_status_tells_keys_apart_and_shows_none(drawcli: Run, site: Site, job: str) -> None:
+    assert job
+    assert drawcli("key", "rotate").code == 0
+
+    ended = drawcli("key", "status")
+
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()[1:3]]
+    assert [line[1:] for line in lines] == [["of", "today", "0"], ["retired", "1"]]
+    for content in keys(site).values():
+        assert content.decode().strip() not in ended.out
+
+
+@pytest.mark.parametrize("damage", ["gone", "others", "half", "another"])
+def test_a_key_that_cannot_be_used_is_3_and_sends_nothing(
+    drawcli: Run, site: Site, job: str, damage: str
+) -> None:
+    assert job
+    path = site.state / "site.key"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "others":
+        path.chmod(0o640)
+    else:
+        path.write_text("00" * (32 if damage == "another" else 20))
+
+    for words in (["key", "status"], ["upload"], ["run-once"], ["vault", "show", job]):
+        ended = drawcli(*words)
+        assert ended.code == 3, words
+        assert "site.key" in ended.err or "site key" in ended.err
+
+
+def test_a_rotation_tells_what_to_do_next(drawcli: Run, site: Site, job: str) -> None:
+    assert job
+    before = keys(site)
+
+    planned = drawcli("key", "rotate", "--dry-run")
+    assert keys(site) == before
+    ended = drawcli("key", "rotate")
+
+    assert (planned.code, ended.code) == (0, 0)
+    assert "would be retired" in planned.out
+    assert "1 vaults sealed anew" in ended.out
+    assert "drawcli key backup FILE" in ended.out
+    assert before["site.key"] in keys(site).values()
+    assert keys(site)["site.key"] != before["site.key"]
+
+
+def test_keys_go_into_a_backup_and_back(drawcli: Run, site: Site, job: str) -> None:
+    assert drawcli("key", "rotate").code == 0
+    before = keys(site)
+
+    ended = drawcli("key", "backup", "keys.txt")
+    for name in before:
+        (site.state / name).unlink()
+    back = drawcli("key", "restore", "keys.txt")
+
+    assert (ended.code, back.code) == (0, 0)
+    assert "2 keys written" in ended.out
+    assert keys(site) == before
+    assert drawcli("vault", "show", job).code == 0
+
+
+def test_a_backup_does_not_lie_beside_the_images(drawcli: Run, site: Site) -> None:
+    ended = drawcli("key", "backup", "store/keys.txt")
+
+    assert ended.code == 2
+    assert list(site.store.iterdir()) == []
+
+
+def test_a_vault_is_shown_without_saying_whose_it_is(drawcli: Run, job: str) -> None:
+    ended, as_json = drawcli("vault", "show", job), drawcli("vault", "show", job, "--json")
+
+    assert (ended.code, as_json.code) == (0, 0)
+    facts = as_json.answer["data"]
+    assert as_json.answer["command"] == "vault show"
+    assert facts["files"] == 6
+    assert facts["patient"].startswith("DEID-")
+    said = ended.out + as_json.out
+    assert [value for value in identifying_values(PELVIS) if value in said] == []
+
+
+def test_whose_a_vault_is_is_told_on_a_terminal_and_written_down(
+    drawcli: Run, site: Site, job: str
+) -> None:
+    assert drawcli("vault", "show", job, "--identify").code == 2
+
+    said = at_terminal(site, "vault", "show", job, "--identify")
+
+    assert PELVIS.patient_id in said
+    assert PELVIS.birth_date in said
+    events = drawcli("show", job, "--json").answer["data"]["events"]
+    assert [event["what"] for event in events].count("identified") == 1
+
+
+def test_a_lost_vault_is_rebuilt(drawcli: Run, site: Site, job: str) -> None:
+    before = drawcli("vault", "show", job, "--json").answer["data"]
+    (vault,) = site.state.rglob(VAULT)
+    vault.unlink()
+    assert drawcli("vault", "show", job).code == 6
+
+    ended = drawcli("vault", "rebuild", job)
+
+    assert (ended.code, ended.err) == (0, "")
+    after = drawcli("vault", "show", job, "--json").answer["data"]
+    same = set(before) - {"sealed", "bytes"}
+    assert {key: before[key] for key in same} == {key: after[key] for key in same}
+
+
+def test_a_vault_that_cannot_be_rebuilt_says_why(
+    drawcli: Run, site: Site, pelvis: list[Path], job: str
+) -> None:
+    (vault,) = site.state.rglob(VAULT)
+    vault.unlink()
+    pelvis[0].unlink()
+
+    ended = drawcli("vault", "rebuild", job)
+
+    assert ended.code == 6
+    assert "cannot be rebuilt: the series had 6 files and has 5" in ended.err
+    assert not vault.exists()
