@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test torture format clean
+.PHONY: demo test torture bench format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -25,6 +25,11 @@ test: $(VENV)/.ready-test
 # The long form of the crash test: more seeds, more kills.
 torture: $(VENV)/.ready-test
 	TORTURE=40 $(BIN)/pytest -q tests/test_killed.py
+
+# How fast and how large de-identification is, against its floors and the tools of today.
+bench: $(VENV)/.ready-test
+	$(PIP) install --editable '.[bench]'
+	$(BIN)/python bench/deidentify.py $(BENCH)
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

@@ -46,7 +46,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
     digests: dict[str, str] = {}
     members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (template,))])
     try:
-        package = write_package(candidate, members)
+        workers = ctx.settings.deidentify.workers
+        package = write_package(candidate, members, workers=workers)
         _let_gate_read(candidate, job, crosswalk, ctx)
     except BaseException:
         candidate.unlink(missing_ok=True)

@@ -267,3 +267,37 @@ def test_level_and_time_against_zlib_are_reported(
     record_testsuite_property("size against zlib 6", f"{ours.size / zlibs:.3f}")
     record_testsuite_property("time against zlib 6", f"{ours_took / zlib_took:.3f}")
     assert unpacked(tmp_path / "ours.zip") == slices
+
+
+@pytest.mark.parametrize("workers", [0, 2, 4])
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, workers: int) -> None:
+    dice = random.Random(7)  # noqa: S311 - no secret
+    contents = {f"{number}.dcm": dice.randbytes(dice.randrange(50_000)) for number in range(20)}
+    contents["large.dcm"] = dice.randbytes(3 * module._AHEAD)  # more than is held in memory
+
+    def members() -> Iterator[tuple[str, Iterator[bytes]]]:
+        return ((name, in_pieces(raw)) for name, raw in contents.items())
+
+    one = write_package(tmp_path / "one.zip", members(), workers=1)
+    many = write_package(tmp_path / "many.zip", members(), workers=workers)
+
+    assert one == many
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "many.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "many.zip") as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == contents
+
+
+def test_a_member_that_fails_in_a_worker_leaves_the_earlier_package(tmp_path: Path) -> None:
+    path = tmp_path / "package.zip"
+    path.write_bytes(b"earlier")
+
+    def fails() -> Iterator[bytes]:
+        yield b"some"
+        raise SeriesRefused("no more")
+
+    members = [("1.dcm", iter([b"one"])), ("2.dcm", fails()), ("3.dcm", iter([b"three"]))]
+    with pytest.raises(SeriesRefused, match="no more"):
+        write_package(path, members, workers=2)
+
+    assert path.read_bytes() == b"earlier"
+    assert [one.name for one in tmp_path.iterdir()] == ["package.zip"]

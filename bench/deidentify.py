@@ -1,0 +1,330 @@
+"""How fast and how large: de-identification against its floors, and against the tools of today.
+
+Every figure is a ratio of two things measured in the same run, one after the other, several times;
+medians are told. Absolute times are printed for orientation only.
+
+    python bench/deidentify.py [--slices 480] [--size 512] [--repeat 5] [--json] [--only NAME ...]
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from statistics import median
+
+from isal import isal_zlib
+from pydicom import dcmread
+
+from drawcli.adapters.datastore import closed, open_slice, pixel_end, read_datastore
+from drawcli.adapters.gate import findings
+from drawcli.adapters.package import LEVEL, write_package
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.deidentify import Replacements, deidentified
+from drawcli.core.profile import USUAL
+from drawcli.core.pseudonym import StandIns
+from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.steps.deidentify import replacements_of, slices_of
+
+KEY = StandIns(bytes(range(32)))
+TEMPLATE = ("template.yml", (b"name: Prostate\nmodels: {}\n",))
+OTHER_CLIENT_LEVEL = 6  # of zlib, in the client that drawcli replaces
+
+
+@dataclass
+class Row:
+    """One comparison: ours over the other's, as medians, and what is asked of it."""
+
+    name: str
+    ratio: float | None
+    spread: tuple[float, float] | None  # least and largest ratio of the pairs
+    target: str
+    ours: float | None  # seconds, or MiB
+    theirs: float | None
+    met: bool | None
+
+
+class Bench:
+    """A series on disk, and what can be done with it."""
+
+    def __init__(self, folder: Path, slices: int, size: int) -> None:
+        self.source, self.folder = folder / "source", folder
+        write_planning_ct(self.source, PEOPLE[0], slices=slices, size=size, seed=1)
+        self.paths = sorted(str(path) for path in self.source.iterdir())
+        (series,) = read_datastore([self.source]).by_series().values()
+        self.crosswalk = Crosswalk.of(series)
+        self.package = folder / "package.zip"
+
+    def copy(self) -> None:
+        """Copy the files, as `cp -r` does."""
+        target = self.folder / "copy"
+        shutil.rmtree(target, ignore_errors=True)
+        subprocess.run(["cp", "-r", str(self.source), str(target)], check=True)  # noqa: S607
+
+    def plain(self) -> None:
+        """De-identify into files: no compression, the kernel copies the pixels."""
+        target = self.folder / "plain"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        replacements = self._replacements()
+        for number, path in enumerate(self.paths):
+            stream, header = open_slice(path)
+            with closed(stream), (target / f"{number}.dcm").open("wb", buffering=0) as out:
+                end = pixel_end(stream, header)
+                out.write(deidentified(header, replacements))
+                assert header.pixels is not None  # noqa: S101 - a phantom has pixels
+                offset = header.pixels.value
+                while offset < end:
+                    offset += os.sendfile(out.fileno(), stream.fileno(), offset, end - offset)
+
+    def headers(self) -> None:
+        """De-identify the headers alone."""
+        replacements = self._replacements()
+        for path in self.paths:
+            stream, header = open_slice(path)
+            stream.close()
+            deidentified(header, replacements)
+
+    def floor(self) -> None:
+        """Read, deflate, hash and write; nothing else."""
+        digest = hashlib.sha256()
+        with (self.folder / "floor").open("wb") as out:
+            for path in self.paths:
+                deflate = isal_zlib.compressobj(level=LEVEL, wbits=-15)
+                packed = deflate.compress(Path(path).read_bytes()) + deflate.flush()
+                digest.update(packed)
+                out.write(packed)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def pack(self, workers: int = 1) -> None:
+        """De-identify into the zip that is sent."""
+        replacements, _ = replacements_of(self.crosswalk, KEY, USUAL)
+        members = chain(slices_of(self.crosswalk, replacements, {}), [TEMPLATE])
+        write_package(self.package, members, workers=workers)
+
+    def step(self) -> None:
+        """Do the whole step: package and gate, with as many threads as fit the machine."""
+        self.pack(workers=0)
+        found = findings(self.package, self.paths)
+        if found:
+            raise AssertionError(found)
+
+    def zlib(self) -> None:
+        """Zip the files as the earlier client does: no header is touched."""
+        with zipfile.ZipFile(
+            self.folder / "other.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=OTHER_CLIENT_LEVEL
+        ) as archive:
+            for path in self.paths:
+                archive.write(path, Path(path).name)
+
+    def dicognito(self) -> None:
+        """Let dicognito do the headers."""
+        from dicognito.anonymizer import Anonymizer
+
+        anonymizer = Anonymizer(seed="bench")
+        for dataset in self._datasets():
+            anonymizer.anonymize(dataset)
+            dataset.save_as(BytesIO())
+
+    def dicom_anonymizer(self) -> None:
+        """Let dicom-anonymizer do the headers."""
+        from dicomanonymizer import anonymize_dataset
+
+        for dataset in self._datasets():
+            anonymize_dataset(dataset)
+            dataset.save_as(BytesIO())
+
+    def _datasets(self) -> "Iterator[object]":
+        for path in self.paths:
+            yield dcmread(path, stop_before_pixels=True)
+
+    def _replacements(self) -> Replacements:
+        return replacements_of(self.crosswalk, KEY, USUAL)[0]
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children, in the kernel and outside."""
+    spans = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(span.ru_utime + span.ru_stime for span in spans)
+
+
+def taken(work: Callable[[], None], clock: Callable[[], float]) -> float:
+    """Return how long something takes by a clock, s."""
+    begun = clock()
+    work()
+    return clock() - begun
+
+
+def compared(  # noqa: PLR0913 - what is compared, how, and what is asked
+    name: str,
+    ours: Callable[[], None],
+    theirs: Callable[[], None],
+    *,
+    repeat: int,
+    target: float,
+    clock: Callable[[], float] = cpu_seconds,
+    faster: bool = False,
+) -> Row:
+    """Measure two things in turn: ours over theirs, or theirs over ours if `faster`."""
+    try:
+        ours(), theirs()
+    except ImportError as err:
+        return Row(name, None, None, f"not installed: {err.name}", None, None, None)
+    pairs = [(taken(ours, clock), taken(theirs, clock)) for _ in range(repeat)]
+    mine, other = (median(side) for side in zip(*pairs, strict=True))
+    ratios = sorted(b / a if faster else a / b for a, b in pairs)
+    ratio = other / mine if faster else mine / other
+    met = ratio >= target if faster else ratio <= target
+    asked = f"at least {target:g}" if faster else f"at most {target:g}"
+    return Row(name, ratio, (ratios[0], ratios[-1]), asked, mine, other, met)
+
+
+MEMORY = """
+import sys
+from itertools import chain
+from pathlib import Path
+from drawcli.adapters.datastore import read_datastore
+from drawcli.adapters.gate import findings
+from drawcli.adapters.package import write_package
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.profile import USUAL
+from drawcli.core.pseudonym import StandIns
+from drawcli.steps.deidentify import replacements_of, slices_of
+import pydicom, cryptography, concurrent.futures
+
+def peak():
+    "The largest resident size since the reset, KiB: rusage would tell that of the parent."
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+Path("/proc/self/clear_refs").write_text("5")
+before = peak()
+source, target = Path(sys.argv[1]), Path(sys.argv[2])
+(series,) = read_datastore([source]).by_series().values()
+crosswalk = Crosswalk.of(series)
+replacements, _ = replacements_of(crosswalk, StandIns(bytes(range(32))), USUAL)
+members = chain(slices_of(crosswalk, replacements, {}), [("template.yml", (b"name: x",))])
+write_package(target, members, workers=0)
+assert not findings(target, [file.path for file in crosswalk.files])
+print((peak() - before) / 1024)
+"""
+
+
+def memory(bench: Bench, most: float = 64.0) -> Row:
+    """Return the peak memory of package and gate above the interpreter with its imports, MiB."""
+    if not Path("/proc/self/clear_refs").exists():
+        return Row("peak memory, MiB", None, None, "told by Linux only", None, None, None)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(bench.source), str(bench.folder / "memory.zip")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    used = float(done.stdout)
+    return Row("peak memory, MiB", used, None, f"at most {most:g}", used, None, used <= most)
+
+
+def rows(bench: Bench, repeat: int, only: list[str]) -> list[Row]:
+    """Return every comparison, or those that are asked for."""
+    plain = taken(bench.plain, cpu_seconds) / taken(bench.floor, cpu_seconds)
+    wall = time.perf_counter
+    every: dict[str, Callable[[], Row]] = {
+        "plain": lambda: compared(
+            "CPU, no compression / cp -r", bench.plain, bench.copy, repeat=repeat, target=5
+        ),
+        "package": lambda: compared(
+            "CPU, package / read, deflate, hash, write",
+            bench.pack,
+            bench.floor,
+            repeat=repeat,
+            target=round(1.5 + plain, 2),
+        ),
+        "step": lambda: compared(
+            "earlier client's zip / whole step with gate",
+            bench.step,
+            bench.zlib,
+            repeat=max(1, repeat // 2),
+            target=1,
+            clock=wall,
+            faster=True,
+        ),
+        "zip": lambda: compared(
+            "earlier client's zip / package",
+            lambda: bench.pack(workers=0),
+            bench.zlib,
+            repeat=max(1, repeat // 2),
+            target=12,
+            clock=wall,
+            faster=True,
+        ),
+        "dicognito": lambda: compared(
+            "dicognito / headers",
+            bench.headers,
+            bench.dicognito,
+            repeat=repeat,
+            target=5,
+            faster=True,
+        ),
+        "dicom-anonymizer": lambda: compared(
+            "dicom-anonymizer / headers",
+            bench.headers,
+            bench.dicom_anonymizer,
+            repeat=repeat,
+            target=5,
+            faster=True,
+        ),
+        "memory": lambda: memory(bench),
+    }
+    return [make() for name, make in every.items() if not only or name in only]
+
+
+def table(found: list[Row]) -> str:
+    """Return the rows as text in columns."""
+    lines = [f"{'':<46}{'ratio':>8}{'from - to':>16}{'asked':>16}{'ours':>9}{'theirs':>9}"]
+    for row in found:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        spread = "" if row.spread is None else f"{row.spread[0]:.2f} - {row.spread[1]:.2f}"
+        ours, theirs = ("" if one is None else f"{one:.2f}" for one in (row.ours, row.theirs))
+        verdict = "" if row.met is not False else "  NOT MET"
+        lines.append(
+            f"{row.name:<46}{ratio:>8}{spread:>16}{row.target:>16}{ours:>9}{theirs:>9}{verdict}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the bench; 1 where something that is asked for is not met."""
+    warnings.simplefilter("ignore")
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--slices", type=int, default=480)
+    options.add_argument("--size", type=int, default=512)
+    options.add_argument("--repeat", type=int, default=5)
+    options.add_argument("--json", action="store_true")
+    options.add_argument("--only", nargs="*", default=[])
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as folder:
+        bench = Bench(Path(folder), given.slices, given.size)
+        found = rows(bench, given.repeat, given.only)
+    if given.json:
+        print(json.dumps([asdict(row) for row in found]))
+    else:
+        print(table(found))
+    return int(any(row.met is False for row in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The bench runs and tells what it should. No figure that depends on the machine is judged."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench" / "deidentify.py"
+MOST_MIB = 64  # above the interpreter with its imports
+
+
+def bench(*words: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, str(BENCH), "--repeat", "1", "--json", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sendfile between files is Linux's")
+def test_every_comparison_is_made() -> None:
+    rows = bench("--slices", "8", "--size", "64", "--only", "plain", "package", "step", "zip")
+
+    assert [row["name"].split(",")[0] for row in rows] == [
+        "CPU",
+        "CPU",
+        "earlier client's zip / whole step with gate",
+        "earlier client's zip / package",
+    ]
+    assert all(row["ratio"] > 0 for row in rows)
+    assert all(row["target"].startswith("at ") for row in rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells the peak of a span")
+def test_memory_does_not_grow_with_the_series() -> None:
+    """40 slices of 2 MiB: twice the bound, if they were held."""
+    (row,) = bench("--slices", "40", "--size", "1024", "--only", "memory")
+
+    assert row["ratio"] <= MOST_MIB
+    assert row["met"]
