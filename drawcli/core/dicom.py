@@ -33,7 +33,9 @@ _SHORT_VRS: Final = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
 _KNOWN_VRS: Final = _LONG_VRS | _SHORT_VRS
+_IS_LONG: Final = {vr: vr in _LONG_VRS for vr in _KNOWN_VRS}  # length of 32 bits, not 16
 _DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
+_HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
 _TAG: Final = struct.Struct("<HH")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
@@ -115,12 +117,13 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
     elements: dict[int, Element] = {}
     latest = -1
     for element in walk(data, offset, len(data), explicit=explicit, stop_at=PIXEL_DATA):
-        if element.tag <= latest or element.tag >> 16 == _DELIMITERS:
+        tag = element.tag
+        if tag <= latest or tag >> 16 == _DELIMITERS:
             raise NotDicom("elements out of order")
-        if element.tag == PIXEL_DATA:
+        if tag == PIXEL_DATA:
             return Header(data, transfer_syntax, explicit, elements, element)
-        latest = element.tag
-        elements[element.tag] = element
+        latest = tag
+        elements[tag] = element
     if not complete:
         raise Incomplete
     return Header(data, transfer_syntax, explicit, elements, None)
@@ -140,18 +143,19 @@ def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
         Where an element reaches beyond `end`.
     """
     while offset < end:
-        element = _element(data, offset, end, explicit=explicit)
-        if element.tag in (ITEM_END, SEQUENCE_END) or element.tag == stop_at:
+        element = _element(data, offset, end, explicit)
+        tag, _, _, _, behind, undefined = element
+        if tag in (ITEM_END, SEQUENCE_END, stop_at):
             yield element
             return
-        if element.undefined:
+        if undefined:
             inside = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN hides implicit VR
             behind = _behind_sequence(data, element.value, explicit=inside, depth=depth + 1)
             element = element._replace(end=behind)
-        if element.end > end:
+        if behind > end:
             raise Incomplete
         yield element
-        offset = element.end
+        offset = behind
 
 
 def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[Element]]:
@@ -237,27 +241,26 @@ def _file_meta(data: bytes) -> tuple[str, int]:
     return transfer_syntax, offset
 
 
-def _element(data: bytes, offset: int, end: int, *, explicit: bool) -> Element:
+def _element(data: bytes, offset: int, end: int, explicit: bool) -> Element:  # noqa: FBT001 - called per element
     """Read tag, VR and length; the end of an undefined length is not known yet."""
-    if offset + 8 > end:
+    value = offset + 8
+    if value > end:
         raise Incomplete
-    group, number = _TAG.unpack_from(data, offset)
+    group, number, vr, length = _HEAD.unpack_from(data, offset)
     tag = group << 16 | number
     if not explicit or group == _DELIMITERS:
-        vr, value = b"", offset + 8
+        vr = b""
         length = _U32.unpack_from(data, offset + 4)[0]
     else:
-        vr = data[offset + 4 : offset + 6]
-        if vr in _SHORT_VRS:
-            value = offset + 8
-            length = _U16.unpack_from(data, offset + 6)[0]
-        elif vr in _LONG_VRS:
-            value = offset + 12
-            if value > end:
-                raise Incomplete
-            length = _U32.unpack_from(data, offset + 8)[0]
-        else:
+        is_long = _IS_LONG.get(vr)
+        if is_long is False:  # most elements; 16 bits hold no undefined length
+            return Element(tag, vr, offset, value, value + length, undefined=False)
+        if is_long is None:
             raise NotDicom(f"{tag_text(tag)} has no known VR")
+        value += 4
+        if value > end:
+            raise Incomplete
+        length = _U32.unpack_from(data, offset + 8)[0]
     if length == UNDEFINED:
         return Element(tag, vr, offset, value, value, undefined=True)
     return Element(tag, vr, offset, value, value + length, undefined=False)
