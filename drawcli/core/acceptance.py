@@ -61,6 +61,7 @@ class StructureSet:
     frames: frozenset[str]  # every frame of reference that it names
     contour_images: frozenset[str]  # SOP instances named by contours
     uids: frozenset[str]  # every UID at every depth, but for those the standard registers
+    contour_frames: frozenset[tuple[str, int]] = frozenset()  # and the frames of them, from 1
 
 
 def inspect(found: StructureSet, crosswalk: Crosswalk, wanted: Sequence[str]) -> list[Finding]:
@@ -98,11 +99,23 @@ def _belonging(found: StructureSet, crosswalk: Crosswalk) -> Iterator[Finding]:
     unknown = found.uids - original.keys() - own
     if unknown:
         yield _block("foreign-reference", f"{len(unknown)} references are not of this job")
-    slices = {file.sop_uid for file in crosswalk.files}
+    yield from _images(found, crosswalk, unknown)
+
+
+def _images(
+    found: StructureSet, crosswalk: Crosswalk, unknown: frozenset[str]
+) -> Iterator[Finding]:
+    """Yield what says that contours lie elsewhere than on the slices, or frames, of the series."""
+    original = crosswalk.uids
+    slices = {file.sop_uid: file.frames for file in crosswalk.files}
     elsewhere = {uid for uid in found.contour_images if original.get(uid) not in slices}
     if elsewhere - unknown:
         text = f"{len(elsewhere)} contours lie on images that are no slices of the series"
         yield _block("foreign-image", text)
+    known = ((slices.get(original.get(uid, "")), number) for uid, number in found.contour_frames)
+    beyond = sum(count is not None and not 1 <= number <= count for count, number in known)
+    if beyond:
+        yield _block("foreign-frame-number", f"{beyond} frames are named that no image has")
 
 
 def _structures(found: StructureSet, wanted: Sequence[str]) -> Iterator[Finding]:

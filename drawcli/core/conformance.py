@@ -38,6 +38,8 @@ _WHAT: Final = {
     Action.STUDY: "pseudonym",
     Action.CLEAN: "cleaned words",
     Action.ITEMS: "built anew",
+    Action.CODE: "known codes",
+    Action.DUMMY: "dummy value",
     Action.SET: "set by drawcli",
 }
 _NOT_CLAIMED: Final = (
@@ -166,12 +168,14 @@ def _policy(choices: Choices) -> Iterator[str]:
         "## The tables",
         "",
         "What no line names is removed. Type: 1 has a value, 2 is present, 3 may be missing.",
+        "The items of a sequence are told once: *as above* says that they are the same again.",
         "",
     )
-    yield from _table("All images", shared)
+    told: dict[str, Row] = {}
+    yield from _table("All images", shared, told)
     for one, rows in zip(IMAGE_CLASSES, every, strict=True):
         own = {tag: row for tag, row in rows.items() if tag not in shared}
-        yield from _table(f"{_name(one)} besides", own)
+        yield from _table(f"{_name(one)} besides", own, told)
 
 
 def _alike(row: Row, other: Row | None) -> bool:
@@ -182,18 +186,28 @@ def _alike(row: Row, other: Row | None) -> bool:
     return same and row.items.keys() == other.items.keys()
 
 
-def _table(title: str, rows: Rows) -> Iterator[str]:
+def _same(row: Row, other: Row | None) -> bool:
+    """Tell whether two rows do the same, at every depth."""
+    if other is None or not _alike(row, other):
+        return False
+    return all(_same(inner, other.items[tag]) for tag, inner in row.items.items())
+
+
+def _table(title: str, rows: Rows, told: dict[str, Row]) -> Iterator[str]:
     yield from (f"### {title}", "", _COLUMNS, "|---|---|---|---|---|")
-    yield from _lines(rows, "")
+    yield from _lines(rows, "", told)
     yield ""
 
 
-def _lines(rows: Rows, above: str) -> Iterator[str]:
+def _lines(rows: Rows, above: str, told: dict[str, Row]) -> Iterator[str]:
     for tag, row in sorted(rows.items()):
         option = f" ({row.option})" if row.option and row.action is not Action.EMPTY else ""
-        place, leaves = tag_text(tag), f"{_WHAT[row.action]}{option}"
+        known = bool(row.items) and _same(row, told.get(row.keyword))
+        place, leaves = tag_text(tag), f"{_WHAT[row.action]}{option}{', as above' if known else ''}"
         yield f"| {above}{row.keyword} | {place} | {row.type} | {leaves} | {row.source} |"
-        yield from _lines(row.items, f"{above}> ")
+        if row.items and not known:
+            told[row.keyword] = row
+            yield from _lines(row.items, f"{above}> ", told)
 
 
 def _name(sop_class: str) -> str:

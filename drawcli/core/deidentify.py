@@ -14,6 +14,7 @@ from typing import Final
 
 from drawcli import __version__
 from drawcli.core import tags
+from drawcli.core.codes import recoded_entries
 from drawcli.core.descriptions import VOCABULARY, cleaned
 from drawcli.core.dicom import (
     PREAMBLE_LENGTH,
@@ -42,6 +43,7 @@ from drawcli.core.pseudonym import StandIns, is_registered, shifted_date, shifte
 
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
 FIXED_TIME: Final = "000000"
+DUMMY_TEXT: Final = "DEID"
 IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
 _METHOD: Final = (
     f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
@@ -182,6 +184,8 @@ def _rewritten(
     """Return what one element becomes; `explicit` tells how it lies in the source."""
     if row.action is Action.ITEMS:
         return _rebuilt(row, element, header, replacements, explicit=explicit)
+    if row.action is Action.CODE:
+        return recoded_entries(row.tag, element, header, explicit=explicit)
     raw = b"" if element.undefined else header.data[element.value : element.end]
     if row.action is not Action.KEEP:
         return _replaced(row, raw, header, replacements)
@@ -228,7 +232,7 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
         case Action.STUDY:
             value = replacements.stand_ins.study_id(header.text(tags.StudyInstanceUID))
         case _:
-            value = ""
+            value = DUMMY_TEXT if row.action is Action.DUMMY else ""
     return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
 
 

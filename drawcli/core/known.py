@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.core import known_frames
 from drawcli.core.elements import Piece, pieces, pixel_digest
 from drawcli.core.traces import LONG_NUMBER, Traces, day_of, days, folded, foreign_parts
 from drawcli.core.traces import words as words_of
@@ -28,7 +29,7 @@ _SHIFTED: Final = frozenset(
     StudyDate SeriesDate AcquisitionDate ContentDate AcquisitionDateTime
     RadiopharmaceuticalStartDateTime
     """.split()
-)
+).union(known_frames.SHIFTED)
 # Elements whose own words may go out: what a scanner is and does. Names and ids of the patient are
 # looked for in them all the same.
 _OPEN: Final = frozenset(
@@ -41,7 +42,7 @@ _OPEN: Final = frozenset(
     RescaleType RotationDirection SUVType ScanningSequence ScatterCorrectionMethod
     SequenceVariant SeriesType SpecificCharacterSet Units
     """.split()
-)
+).union(known_frames.OPEN)
 _PERSONAL: Final = frozenset(
     """
     AccessionNumber AdmissionID IssuerOfPatientID MedicalRecordLocator OtherPatientIDs
@@ -135,7 +136,7 @@ class Known:
             elif piece.vr in DATES:
                 into = self.shifted_days if piece.keyword in _SHIFTED else self.days
                 into.update(days(plain))
-            elif piece.keyword in self.open:
+            elif piece.keyword in self.open or known_frames.is_coded(piece.where):
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
                 self._learn_text(piece, plain)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.elements import PIXEL_DATA, Piece, pieces, pixel_digest, texts_of, undecoded
 from drawcli.core.known import COMMON, DATES, Known, needed_in
+from drawcli.core.known_frames import is_coded, is_numbered
 from drawcli.core.traces import days, folded, has_long_number, has_mail
 from drawcli.core.traces import words as words_of
 
@@ -180,10 +181,15 @@ class Search:
             if piece.vr not in DATES and self.known.personal.in_number(text):
                 self.tell("personal", piece.where)
             self._days(text, piece.where)
-        elif piece.keyword in self.known.open | _DESCRIPTORS or piece.vr == "CS":
+        elif self._is_open(piece):
             self._open_text(folded(text), piece)
         else:
             self._closed_text(folded(text), piece)
+
+    def _is_open(self, piece: Piece) -> bool:
+        """Tell whether the words of an element may be a scanner's own."""
+        named = piece.keyword in self.known.open or piece.keyword in _DESCRIPTORS
+        return named or piece.vr == "CS" or is_coded(piece.where)
 
     def _open_text(self, plain: str, piece: Piece) -> None:
         """Look at scanner's words, in which a short name counts as a whole word only."""
@@ -207,7 +213,7 @@ class Search:
             self.tell("source-text", piece.where)  # descriptions go out cleaned, if at all
         if has_mail(plain):
             self.tell("mail", piece.where)
-        if has_long_number(plain):
+        if has_long_number(plain) and not is_numbered(piece.where, plain):
             self.tell("number", piece.where)
         self._days(plain, piece.where)
 

@@ -11,19 +11,34 @@ Modified Dates* (113107).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from drawcli.core import policy_tables, shapes, tags
+from drawcli.core import policy_groups, policy_tables, shapes, tags
+from drawcli.core.policy_enhanced import converted, enhanced
 
 CT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
 PT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.128"
-IMAGE_CLASSES: Final = {CT_IMAGE: "CT", MR_IMAGE: "MR", PT_IMAGE: "PT"}
+ENHANCED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.1"
+ENHANCED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.1"
+ENHANCED_PT: Final = "1.2.840.10008.5.1.4.1.1.130"
+CONVERTED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.2"
+CONVERTED_MR: Final = "1.2.840.10008.5.1.4.1.1.4.4"
+CONVERTED_PT: Final = "1.2.840.10008.5.1.4.1.1.128.1"
+MULTI_FRAME: Final = {
+    ENHANCED_CT: "CT",
+    ENHANCED_MR: "MR",
+    ENHANCED_PT: "PT",
+    CONVERTED_CT: "CT",
+    CONVERTED_MR: "MR",
+    CONVERTED_PT: "PT",
+}
+IMAGE_CLASSES: Final = {CT_IMAGE: "CT", MR_IMAGE: "MR", PT_IMAGE: "PT", **MULTI_FRAME}
 
 EDITION: Final = "2026c"
 PROFILE: Final = "113100"
@@ -43,7 +58,13 @@ ALWAYS_PRESENT: Final = (
     tags.StudyID,
 )
 # Removed where dates are fixed: table E.1-1 has X for them, and the option is not claimed then.
-_ONLY_MOVED: Final = frozenset({"RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime"})
+_ONLY_MOVED: Final = frozenset(
+    {
+        "RadiopharmaceuticalStartTime",
+        "RadiopharmaceuticalStartDateTime",
+        "RadiopharmaceuticalStopDateTime",
+    }
+)
 # File meta, directories, the patient, requests, visits, results: nothing there says how to segment.
 _NEVER_RETAINED: Final = frozenset({0x0002, 0x0004, 0x0010, 0x0032, 0x0038, 0x4008})
 _SHORTEST_REASON: Final = 2  # words
@@ -53,6 +74,12 @@ _TABLES: Final = {
     CT_IMAGE: _SINGLE + policy_tables.CT,
     MR_IMAGE: _SINGLE + policy_tables.MR,
     PT_IMAGE: _SINGLE + policy_tables.PT,
+    ENHANCED_CT: enhanced("", policy_groups.CT_GROUPS),
+    ENHANCED_MR: enhanced(policy_groups.MR, policy_groups.MR_GROUPS),
+    ENHANCED_PT: enhanced(policy_groups.PT, policy_groups.PT_GROUPS),
+    CONVERTED_CT: converted("", policy_groups.CT_GROUPS, policy_tables.CT),
+    CONVERTED_MR: converted(policy_groups.MR, policy_groups.MR_GROUPS, policy_tables.MR),
+    CONVERTED_PT: converted(policy_groups.PT, policy_groups.PT_GROUPS, policy_tables.PT),
 }
 
 
@@ -69,6 +96,8 @@ class Action(StrEnum):
     STUDY = "study"  # derived from Study Instance UID
     CLEAN = "clean"  # only the words of a fixed vocabulary are kept
     ITEMS = "items"  # the sequence is rebuilt from the rows named for its items
+    CODE = "code"  # known codes alone, with the meaning that their scheme gives them
+    DUMMY = "dummy"  # a value that says nothing, where the attribute must have one
     SET = "set"  # a value of our own
 
 
@@ -152,8 +181,11 @@ def every_row(rows: Rows) -> Iterator[Row]:
 
 
 def check_removable(keyword: str) -> None:
-    """Raise ValueError where a site cannot have an attribute removed."""
-    rows = [row for one in _TABLES for row in every_row(table_of(one)) if row.keyword == keyword]
+    """Raise ValueError where a site cannot have an attribute removed.
+
+    What single slices can do without, multi-frame images can: their Types are mostly conditional.
+    """
+    rows = _rows_of(keyword, _TABLES.keys() - MULTI_FRAME) or _rows_of(keyword, MULTI_FRAME)
     if not rows:
         raise ValueError(f"{keyword} does not leave anyway, or is no DICOM keyword")
     if any(row.type == 1 or row.action in _PSEUDONYMS | {Action.SET} for row in rows):
@@ -167,13 +199,17 @@ def check_retainable(keyword: str, reason: str) -> None:
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError(f"{keyword} is no DICOM keyword of PS3.6")
-    if any(tag in table_of(one) for one in _TABLES):
+    if any(tag in table_of(one) for one in _TABLES.keys() - MULTI_FRAME):
         raise ValueError(f"{keyword} is a matter of the policy already")
     vr, group = dictionary_VR(tag), tag >> 16
     if not shapes.has_shape(vr) or vr in ("UI", "AT") or group in _NEVER_RETAINED:
         raise ValueError(f"{keyword} may hold what identifies a person ({vr}); it never leaves")
     if len(reason.split()) < _SHORTEST_REASON:
         raise ValueError(f"say in a few words why {keyword} leaves; the statement quotes it")
+
+
+def _rows_of(keyword: str, classes: Iterable[str]) -> list[Row]:
+    return [row for one in classes for row in every_row(table_of(one)) if row.keyword == keyword]
 
 
 def _chosen(rows: Rows, choices: Choices) -> Rows:

@@ -5,7 +5,7 @@ speaks against it. What may still mend itself waits with a reason; what is not f
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -14,26 +14,23 @@ from statistics import median
 from typing import Final
 
 from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from drawcli.core.frames import Plane, Triple
 from drawcli.core.profile import IMAGE_CLASSES
 from drawcli.core.pseudonym import is_registered
-from drawcli.core.slices import Slice, Triple
+from drawcli.core.slices import Slice
 
 SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE})
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
 STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far below
 ALIGNED: Final = 1e-3  # how far two direction cosines, or pixel spacings in mm, may differ
-_ENHANCED: Final = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.2.1",
-        "1.2.840.10008.5.1.4.1.1.4.1",
-        "1.2.840.10008.5.1.4.1.1.130",
-        "1.2.840.10008.5.1.4.1.1.2.2",
-        "1.2.840.10008.5.1.4.1.1.4.4",
-        "1.2.840.10008.5.1.4.1.1.128.1",
-    }
-)
-_ENHANCED_TEXT: Final = "enhanced multi-frame images are not supported yet"
+_MR_COLOUR: Final = "1.2.840.10008.5.1.4.1.1.4.3"
+_MR_SPECTROSCOPY: Final = "1.2.840.10008.5.1.4.1.1.4.2"
+_COLOUR_TEXT: Final = "pixels in colour: a picture of a scan, not a scan"
+_SPECTRA_TEXT: Final = "MR spectroscopy: spectra are no slices"
+_PART_TEXT: Final = "a part of a concatenation: images that were cut in parts are not supported"
+_SEVERAL_TEXT: Final = "more than one multi-frame image in the series: one cannot be chosen"
+_FRAMES_TEXT: Final = "some frames are a localizer, screen save or dose page"
 _EXTRA_TEXT: Final = "the pixel data are longer than the image"
 _OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
 
@@ -71,22 +68,33 @@ class Demands:
 def slice_kind(one: Slice) -> Verdict:
     """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
     known = is_registered(one.transfer_syntax)
-    syntax = f"{one.transfer_syntax if known else 'a private transfer syntax'} is not supported yet"
+    syntax = f"{one.transfer_syntax if known else 'a private transfer syntax'} is not supported"
     image = one.sop_class in IMAGE_CLASSES
     no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
     nameless = not (one.series_uid and one.study_uid and one.sop_uid)
     against = (
-        (one.sop_class in _ENHANCED, _refused("enhanced-multiframe", _ENHANCED_TEXT)),
+        (one.sop_class == _MR_COLOUR, _refused("colour", _COLOUR_TEXT)),
+        (one.sop_class == _MR_SPECTROSCOPY, _refused("spectroscopy", _SPECTRA_TEXT)),
         (not image, _ignored("not-an-image", "not a CT, MR or PET image")),
         (no_scan, _ignored("localizer", "a localizer, screen save or dose page")),
         (nameless, _ignored("no-uid", "an image without its UIDs")),
         (one.burned_in, _refused("burned-in", "the header says that pixels hold annotations")),
         (one.pixels_extra > 0, _refused("extra-pixels", _EXTRA_TEXT)),
         (one.overlay_in_pixels, _refused("overlay-in-pixels", _OVERLAY_TEXT)),
-        (one.samples != 1, _refused("colour", "pixels in colour: a picture of a scan, not a scan")),
+        (one.samples != 1, _refused("colour", _COLOUR_TEXT)),
+        *_against_frames(one),
         (one.transfer_syntax not in SAFE_SYNTAXES, _refused("compressed", syntax)),
     )
     return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
+
+
+def _against_frames(one: Slice) -> Iterator[tuple[bool, Verdict]]:
+    """Yield what may speak against a multi-frame image."""
+    frames = one.frames
+    if frames is not None:
+        yield frames.coloured, _refused("colour", _COLOUR_TEXT)
+        yield frames.concatenated, _refused("concatenation", _PART_TEXT)
+        yield not _NOT_SCANS.isdisjoint(frames.kinds), _refused("localizer-frames", _FRAMES_TEXT)
 
 
 def assess(slices: Sequence[Slice], demands: Demands, *, now_ns: int) -> Verdict:
@@ -105,12 +113,12 @@ def assess(slices: Sequence[Slice], demands: Demands, *, now_ns: int) -> Verdict
         return _ignored("modality", "a modality that scan.modalities does not list")
     if demands.studied_after and first.study_date < demands.studied_after:
         return _ignored("too-old", "studied before scan.studied_after")
-    if len(scans) < demands.min_slices and refused is None:
+    if sum(one.count for one in scans) < demands.min_slices and refused is None:
         return _ignored("few-slices", "fewer slices than scan.min_slices")
     quiet = (now_ns - max(one.mtime_ns for one in slices)) / 1e9
     if 0 < demands.quiet_seconds > quiet:  # 0 switches it off, also if the clocks differ
         return _waiting("arriving", "still arriving: a file changed less than quiet_minutes ago")
-    return refused or _mixed(scans) or _planes(scans) or _stack(scans) or Verdict(Readiness.READY)
+    return refused or _mixed(scans) or _frames(scans) or _geometry(scans)
 
 
 def scan_slices(slices: Iterable[Slice]) -> list[Slice]:
@@ -144,7 +152,23 @@ def _mixed(slices: Sequence[Slice]) -> Verdict | None:
     return None
 
 
-def _planes(slices: Sequence[Slice]) -> Verdict | None:
+def _frames(slices: Sequence[Slice]) -> Verdict | None:
+    """Return why multi-frame images are not one whole volume, or None."""
+    described = [(one.count, len(one.frames.planes)) for one in slices if one.frames is not None]
+    for count, groups in described:
+        if count != groups:
+            text = f"{count} frames announced, functional groups for {groups}"
+            return _waiting("frames-missing", text)
+    return _refused("several-multiframe", _SEVERAL_TEXT) if len(described) > 1 else None
+
+
+def _geometry(slices: Sequence[Slice]) -> Verdict:
+    """Return what slices, or frames, say of a gapless stack of parallel planes."""
+    planes = [plane for one in slices for plane in one.planes]
+    return _planes(planes) or _stack(planes) or Verdict(Readiness.READY)
+
+
+def _planes(slices: Sequence[Plane]) -> Verdict | None:
     """Return why the slices are no parallel planes with the same grid, or None."""
     if any(None in (one.position, one.orientation, one.spacing) for one in slices):
         return _waiting("no-geometry", "slices without position, orientation or pixel spacing")
@@ -155,7 +179,7 @@ def _planes(slices: Sequence[Slice]) -> Verdict | None:
     return None
 
 
-def _stack(slices: Sequence[Slice]) -> Verdict | None:
+def _stack(slices: Sequence[Plane]) -> Verdict | None:
     """Return why parallel planes are no gapless stack, or None."""
     first = slices[0].orientation or ()
     offsets = sorted(offsets_mm((one.position for one in slices if one.position), first))
@@ -182,7 +206,7 @@ def _stack(slices: Sequence[Slice]) -> Verdict | None:
     return None
 
 
-def _largest_drift_mm(slices: Sequence[Slice], orientation: Sequence[float]) -> float:
+def _largest_drift_mm(slices: Sequence[Plane], orientation: Sequence[float]) -> float:
     """Return how far a slice lies beside the straight line from the first slice to the last, mm.
 
     The line need not be along the normal: the slices of a tilted gantry are sheared.

@@ -24,6 +24,10 @@ _BODY_PARTS: Final = b"""
     RECTUM RIB SHOULDER SKULL SPINE SPLEEN SSPINE STERNUM STOMACH TESTIS THIGH THORAX THYROID
     TLSPINE TONGUE TSPINE UTERUS VAGINA VULVA WHOLEBODY WRIST
 """.split()
+_COUNTS: Final = (
+    *("DimensionIndexValues", "InStackPositionNumber", "TemporalPositionIndex"),
+    "ConcatenationFrameOffsetNumber",
+)
 _SHAPES: Final = {
     name: re.compile(rb"(?:%b)?[ \0]*+" % shape, re.DOTALL)
     for name, shape in {
@@ -32,7 +36,8 @@ _SHAPES: Final = {
         "AT": rb"(?:[\x18\x20\x28\x54]\0..)*+",  # attributes of acquisitions, images, PET series
         "CS": rb"[A-Za-z0-9 _./+\\-]*+",
         "DS": rb"%b(?:\\%b)*+" % (_DECIMAL, _DECIMAL),
-        "FD": rb"(?:.{8})*+",
+        # No eight letters: of numbers that are measured, hardly one looks so.
+        "FD": rb"(?:(?![A-Za-z ^,.-]{8}).{7}[\0\x36-\x46\x80\xb6-\xc6])*+",
         "FL": rb"(?:.{4})*+",
         "IS": rb"%b(?:\\%b)*+" % (_INTEGER, _INTEGER),
         "LO": _WORDS,
@@ -50,6 +55,8 @@ _SHAPES: Final = {
         "AttenuationCorrectionMethod": rb"(?i:none|measured|calculated|ctac|mrac)",
         "RescaleType": rb"[A-Z0-9_]{1,16}",
         "BodyPartExamined": b"|".join(_BODY_PARTS),
+        "StackID": rb" *+(?:[0-9]{1,4})? *+",
+        **dict.fromkeys(_COUNTS, rb"(?:..\0\0)*+"),  # below 65536
         "AcquisitionMatrix": rb"(?:.[\0-\x1f]){4}",  # four numbers below 8192
         "SpecificCharacterSet": rb"(?:(?:ISO_IR|ISO 2022 IR) [0-9]{1,3}|GB18030|GBK|\\)*+",
     }.items()

@@ -1,17 +1,20 @@
 """What the scan needs to know of one file, read from its header."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final
 
 from drawcli.core import tags
 from drawcli.core.dicom import Header
+from drawcli.core.frames import (
+    Frames,
+    Plane,
+    Triple,
+    frames_of,
+    number_of_frames,
+    numbers_in,
+    upright,
+)
 
-Triple = tuple[float, float, float]
-
-UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
-_LONGEST_COUNT: Final = 9  # digits of a number of frames
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PERSON: Final = (
     tags.PatientID,
@@ -49,6 +52,19 @@ class Slice:
     pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
     pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
     overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
+    frames: Frames | None = None  # of a multi-frame image
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Where each slice in the file lies: one, or one for each frame."""
+        if self.frames is not None:
+            return self.frames.planes
+        return (Plane(self.position, self.orientation, self.spacing),)
+
+    @property
+    def count(self) -> int:
+        """How many slices the file says it has."""
+        return 1 if self.frames is None else self.frames.count
 
 
 def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
@@ -73,33 +89,20 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
         shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
         position=None if position is None else (position[0], position[1], position[2]),
-        orientation=orientation if orientation and _upright(orientation) else None,
+        orientation=orientation if orientation and upright(orientation) else None,
         spacing=_numbers(header, tags.PixelSpacing, 2),
         samples=header.number(tags.SamplesPerPixel) or 1,
         person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
         pixels_extra=_pixels_extra(header),
         overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
+        frames=frames_of(header),
     )
 
 
 def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
     """Return the values of a DS if they are so many numbers, or None."""
-    try:
-        numbers = tuple(float(part) for part in header.text(tag).split("\\"))
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
-
-
-def _upright(orientation: Sequence[float]) -> bool:
-    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
-    row, column = orientation[:3], orientation[3:]
-    pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
-    return all(
-        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
-        for one, other, wanted in pairs
-    )
+    return numbers_in(header.text(tag), count)
 
 
 def _pixels_missing(header: Header, size: int) -> int:
@@ -133,6 +136,4 @@ def _expected_bytes(header: Header) -> int:
     rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
     samples = header.number(tags.SamplesPerPixel) or 1
     bits = header.number(tags.BitsAllocated) or 0
-    frames = header.text(tags.NumberOfFrames)
-    count = int(frames) if frames.isdigit() and len(frames) <= _LONGEST_COUNT else 1
-    return rows * columns * samples * bits * count // 8
+    return rows * columns * samples * bits * number_of_frames(header) // 8

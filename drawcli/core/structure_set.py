@@ -20,6 +20,7 @@ _CONTOUR_IMAGES: Final = 0x30060016  # ContourImageSequence
 _REFERENCED_ROI: Final = 0x30060084
 _REFERENCED_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
 _REFERENCED_SOP: Final = 0x00081155
+_REFERENCED_FRAME: Final = 0x00081160
 _FRAMES: Final = frozenset({tags.FrameOfReferenceUID, 0x30060024})  # ReferencedFrameOf...
 
 
@@ -41,6 +42,8 @@ def _facts(header: Header) -> StructureSet:
     named: dict[str, set[str]] = {role: set() for role in ("any", "series", "image", "frame")}
     numbers: dict[int, int] = {}
     names: dict[int, str] = {}
+    images: dict[int, str] = {}
+    frames: dict[int, list[int]] = {}
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for one in every_element(header):
         inmost = one.above[-1] if one.above else 0
@@ -48,6 +51,10 @@ def _facts(header: Header) -> StructureSet:
             values = {uid for uid in uids_in(one.raw) if uid and not is_registered(uid)}
             named["any"] |= values
             named[_role(one.tag, inmost)] |= values
+            if inmost == _CONTOUR_IMAGES and one.tag == _REFERENCED_SOP:
+                images[one.item] = ascii_text(one.raw)
+        elif one.tag == _REFERENCED_FRAME and inmost == _CONTOUR_IMAGES:
+            frames[one.item] = _frame_numbers(one.raw)
         elif one.tag == _ROI_NUMBER and inmost == _ROI_LIST:
             numbers[one.item] = int(ascii_text(one.raw))
         elif one.tag == _ROI_NAME and inmost == _ROI_LIST:
@@ -71,8 +78,17 @@ def _facts(header: Header) -> StructureSet:
         referenced_series=frozenset(named["series"]),
         frames=frozenset(named["frame"]),
         contour_images=frozenset(named["image"]),
+        contour_frames=frozenset(
+            (images.get(item, ""), number) for item, many in frames.items() for number in many
+        ),
         uids=frozenset(named["any"]),
     )
+
+
+def _frame_numbers(raw: bytes) -> list[int]:
+    """Return the values of ReferencedFrameNumber (0008,1160); none where it is empty."""
+    text = ascii_text(raw)
+    return [int(part) for part in text.split("\\")] if text else []
 
 
 def _role(tag: int, inmost: int) -> str:

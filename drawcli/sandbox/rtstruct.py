@@ -143,7 +143,8 @@ def _referenced_frame(slices: Several[Slice]) -> Dataset:
     header = slices[0].header
     series = Dataset()
     series.SeriesInstanceUID = header.SeriesInstanceUID
-    series.ContourImageSequence = Sequence(_reference(each.header) for each in slices)
+    headers = {str(each.header.SOPInstanceUID): each.header for each in slices}
+    series.ContourImageSequence = Sequence(_reference(header) for header in headers.values())
     study = Dataset()
     study.ReferencedSOPClassUID = _DETACHED_STUDY
     study.ReferencedSOPInstanceUID = header.StudyInstanceUID
@@ -154,10 +155,12 @@ def _referenced_frame(slices: Several[Slice]) -> Dataset:
     return frame
 
 
-def _reference(header: Dataset) -> Dataset:
+def _reference(header: Dataset, frame: int | None = None) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = header.SOPClassUID
     item.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
     return item
 
 
@@ -178,16 +181,16 @@ def _roi_contour(
     item = Dataset()
     item.ROIDisplayColor = _colour(number)
     item.ContourSequence = Sequence(
-        _contour(each, slices[each.slice_index].header, long_coordinates=long_coordinates)
+        _contour(each, slices[each.slice_index], long_coordinates=long_coordinates)
         for each in structure.contours
     )
     item.ReferencedROINumber = number
     return item
 
 
-def _contour(contour: Contour, header: Dataset, *, long_coordinates: bool) -> Dataset:
+def _contour(contour: Contour, on: Slice, *, long_coordinates: bool) -> Dataset:
     item = Dataset()
-    item.ContourImageSequence = Sequence([_reference(header)])
+    item.ContourImageSequence = Sequence([_reference(on.header, on.frame)])
     item.ContourGeometricType = "CLOSED_PLANAR"
     item.NumberOfContourPoints = len(contour.points)
     # As OB: no check of its length, and no object for each of some hundred thousand numbers.

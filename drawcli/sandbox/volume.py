@@ -1,13 +1,23 @@
 """The slices of one uploaded series, in order along their normal, with values in real units."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
 Floats = npt.NDArray[np.float64]
+
+_GROUPS: Final = frozenset(
+    {
+        "PixelMeasuresSequence",
+        "PixelValueTransformationSequence",
+        "PlaneOrientationSequence",
+        "PlanePositionSequence",
+    }
+)
 
 
 class BadSeries(Exception):
@@ -25,6 +35,7 @@ class Slice:
     stored: npt.NDArray[np.generic]  # rows x columns
     slope: float
     intercept: float
+    frame: int | None = None  # of a multi-frame image, from 1
 
     def values(self) -> Floats:
         """Return the pixels in the units of the modality: HU, Bq/ml, or none for MR."""
@@ -52,7 +63,7 @@ def volume(datasets: Iterable[Dataset]) -> list[Slice]:
     ----------
     PS3.3 C.7.6.2.1.1: position, orientation, and their equation.
     """
-    slices = [_slice(dataset) for dataset in datasets]
+    slices = [each for dataset in datasets for each in _slices(dataset)]
     if not slices:
         raise BadSeries("no slice")
     first = slices[0]
@@ -65,25 +76,46 @@ def volume(datasets: Iterable[Dataset]) -> list[Slice]:
     return sorted(slices, key=lambda each: float(each.origin @ normal))
 
 
-def _slice(dataset: Dataset) -> Slice:
+def _slices(dataset: Dataset) -> list[Slice]:
+    """Return the slice in a file, or those in its frames."""
     try:
-        directions = np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
-        between_rows, between_columns = map(float, dataset.PixelSpacing)
-        origin = np.array(dataset.ImagePositionPatient, float).reshape(3)
         stored = dataset.pixel_array
+        del dataset.PixelData
+        if "PerFrameFunctionalGroupsSequence" not in dataset:
+            return [_slice(dataset, dataset, stored)]
+        if stored.ndim == 2:  # noqa: PLR2004 - rows and columns: a single frame
+            stored = stored[None]
+        frames = enumerate(zip(framed(dataset), stored, strict=True), start=1)
+        return [_slice(dataset, values, pixels, number) for number, (values, pixels) in frames]
     except (AttributeError, TypeError, ValueError, NotImplementedError, RuntimeError) as err:
         raise BadSeries(f"a slice has no usable pixels or geometry ({type(err).__name__})") from err
+
+
+def framed(dataset: Dataset) -> Iterator[Dataset]:
+    """Yield what the functional groups say of each frame, as a classic header would (C.7.6.16)."""
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        values = Dataset()
+        for group in (*shared[0], *groups):
+            if group.keyword in _GROUPS:
+                values.update(group.value[0])
+        yield values
+
+
+def _slice(
+    dataset: Dataset, values: Dataset, stored: npt.NDArray[np.generic], frame: int | None = None
+) -> Slice:
+    directions = np.array(values.ImageOrientationPatient, float).reshape(2, 3)
+    between_rows, between_columns = map(float, values.PixelSpacing)
     if stored.ndim != 2:  # noqa: PLR2004 - rows and columns
         raise BadSeries("a file with more than one frame, or in colour")
-    slope = float(dataset.get("RescaleSlope", 1) or 1)
-    intercept = float(dataset.get("RescaleIntercept", 0) or 0)
-    del dataset.PixelData
     return Slice(
         header=dataset,
-        origin=origin,
+        origin=np.array(values.ImagePositionPatient, float).reshape(3),
         along_row=directions[0] * between_columns,
         along_column=directions[1] * between_rows,
         stored=stored,
-        slope=slope,
-        intercept=intercept,
+        slope=float(values.get("RescaleSlope", 1) or 1),
+        intercept=float(values.get("RescaleIntercept", 0) or 0),
+        frame=frame,
     )

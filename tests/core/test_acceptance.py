@@ -13,7 +13,7 @@ CROSSWALK = Crosswalk(
     study_uid="1.2",
     patient_id="PID-0815",
     patient_name="Muster^Maria",
-    files=(SourceFile("/a", 1, 1, "1.5.1"), SourceFile("/b", 1, 1, "1.5.2")),
+    files=(SourceFile("/a", 1, 1, "1.5.1"), SourceFile("/b", 1, 1, "1.5.2", frames=40)),
     frame_uid="1.3",
     pseudonym="DEID-AAAA",
     uids={
@@ -84,6 +84,19 @@ def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
         ({"contour_images": frozenset()}, []),
         ({"contour_images": frozenset({"2.25.6"})}, [("block", "foreign-image")]),
         ({"contour_images": frozenset({"2.25.3"})}, [("block", "foreign-image")]),
+        ({"contour_frames": frozenset({("2.25.51", 1), ("2.25.52", 40)})}, []),
+        (
+            {"contour_frames": frozenset({("2.25.51", 2)})},  # of a single slice
+            [("block", "foreign-frame-number")],
+        ),
+        (
+            {"contour_frames": frozenset({("2.25.52", 0)})},
+            [("block", "foreign-frame-number")],
+        ),
+        (
+            {"contour_frames": frozenset({("2.25.52", 41)})},
+            [("block", "foreign-frame-number")],
+        ),
         (rois(BLADDER), [("again", "structures-missing")]),
         (rois(), [("again", "structures-missing")]),
         (

@@ -7,6 +7,7 @@ from pydicom.datadict import dictionary_keyword, dictionary_VR
 from drawcli.core.profile import (
     ALWAYS_PRESENT,
     CT_IMAGE,
+    ENHANCED_CT,
     IMAGE_CLASSES,
     MR_IMAGE,
     PT_IMAGE,
@@ -123,14 +124,16 @@ def test_what_may_identify_is_never_copied(keyword: str) -> None:
 def test_nothing_private_no_overlay_and_no_curve_is_named() -> None:
     groups = {row.tag >> 16 for row in ROWS}
 
-    assert groups <= {0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x0054, 0x5200}
+    assert groups <= {
+        *(0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x0040, 0x0054, 0x2050, 0x5200)
+    }
     assert all(row.tag & 0xFFFF for row in ROWS)
 
 
 @by_keyword
 def test_a_sequence_is_built_anew_emptied_or_ours(row: Row) -> None:
     assert (row.action is Action.ITEMS) == bool(row.items)
-    assert row.vr != "SQ" or row.action in (Action.ITEMS, Action.EMPTY, Action.SET)
+    assert row.vr != "SQ" or row.action in (Action.ITEMS, Action.CODE, Action.EMPTY, Action.SET)
 
 
 @pytest.mark.parametrize("sop_class", IMAGE_CLASSES)
@@ -274,6 +277,19 @@ def test_a_site_may_retain_an_attribute_with_a_reason() -> None:
     row = policy_for(CT_IMAGE, Choices(retain=retained))[0x00081010]
 
     assert (row.action, row.source) == (Action.KEEP, "the site: tells the scanners apart")
+
+
+def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> None:
+    retained = (("SoftwareVersions", "tells reconstructions apart"),)
+
+    check_retainable(*retained[0])
+    with pytest.raises(ValueError, match="is needed"):
+        check_removable("DimensionIndexPointer")
+    check_removable("KVP")  # Type 2 of single slices
+
+    rows = policy_for(ENHANCED_CT, Choices(retain=retained))
+    assert rows[0x00181020].action is Action.KEEP
+    assert policy_for(ENHANCED_CT)[0x00181020].action is Action.DUMMY
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,39 @@ def test_the_facts_are_those_that_pydicom_sees(trip: Trip) -> None:
     assert inspect(facts, trip.crosswalk, NAMES) == []
 
 
+def framed(number: object) -> Callable[[Dataset], None]:
+    """Return a change that names a frame of each image that a contour lies on."""
+
+    def change(dataset: Dataset) -> None:
+        for roi in dataset.ROIContourSequence:
+            for contour in roi.ContourSequence:
+                contour.ContourImageSequence[0].add_new("ReferencedFrameNumber", "IS", number)
+
+    return change
+
+
+def test_the_frames_of_contours_are_read_and_come_home(trip: Trip) -> None:
+    received = trip.received(framed([1, 3]))
+
+    facts = facts_of(received)
+
+    images = {str(one.SOPInstanceUID) for one in trip.sent}
+    assert facts.contour_frames == {(uid, number) for uid in images for number in (1, 3)}
+    found = [one.code for one in inspect(facts, trip.crosswalk, NAMES)]
+    assert found == ["foreign-frame-number"]
+    home = parsed(trip.home(received))
+    (image,) = home.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
+    assert image.ReferencedFrameNumber == [1, 3]
+    assert image.ReferencedSOPInstanceUID == trip.sources[0].SOPInstanceUID
+
+
+def test_a_frame_that_is_no_number_is_refused(trip: Trip) -> None:
+    data = structure_set(trip.sent, NAMES, change=framed("7")).replace(b"7 ", b"x ")
+
+    with pytest.raises(BadStructureSet):
+        facts_of(read_header(data, complete=True))
+
+
 def test_a_structure_without_contours_has_none(trip: Trip) -> None:
     def empty(dataset: Dataset) -> None:
         del dataset.ROIContourSequence[0].ContourSequence
