@@ -126,7 +126,7 @@ def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: 
     package = target / f".{folder.name}.zip"
     unpacked = target / f".{folder.name}"
     try:
-        write_package(package, slices_of(crosswalk, replacements, {}))
+        write_package(package, slices_of(crosswalk, replacements, {}), workers=0)
         retained = [keyword for keyword, _ in choices.retain]
         paths = [file.path for file in crosswalk.files]
         raise_for(findings(package, paths, retained=retained, others=()), "the series")
