@@ -4,7 +4,7 @@ import contextlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -116,6 +116,25 @@ def pixel_end(stream: IO[bytes], header: Header) -> int:
     if end > size:
         raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
     return end
+
+
+def reader_at(stream: IO[bytes], offset: int) -> Callable[[int], bytes]:
+    """Return how to read on from an offset, so many bytes at a time; fewer where the file ends.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where the datastore does not give it.
+    """
+
+    def read(count: int) -> bytes:
+        try:
+            return stream.read(count)
+        except OSError as err:
+            raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+
+    stream.seek(offset)
+    return read
 
 
 def first_frame(path: str) -> tuple[bytes, Raster] | None:

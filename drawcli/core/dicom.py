@@ -25,6 +25,7 @@ DEEPEST: Final = 32  # nested sequences; real headers have at most 6
 
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})  # pixels as they are, not compressed
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 

@@ -7,7 +7,10 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from drawcli.core.compressed import NATIVE, picture_and_rest, says_something
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 PIXEL_DATA: Final = 0x7FE00010
 _CHARACTER_SET: Final = 0x00080005
 _POSITION: Final = 0x00200032
+_SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
 _DELIMITER: Final = 8  # bytes behind encapsulated pixels
 _UNDEFINED: Final = 0xFFFFFFFF
 
@@ -84,13 +88,49 @@ def undecoded(dataset: "Dataset", tag: int) -> bytes | str | None:
 def pixel_digest(dataset: "Dataset") -> bytes:
     """Return a digest over the pixels and where in the patient they lie.
 
-    To be called before anything is decoded: the bytes are compared, not the numbers.
+    To be called before anything is decoded: the bytes are compared, not the numbers. Of compressed
+    pixels those bytes that are part of the picture.
     """
-    digest = hashlib.sha256()
+    return pixels_of(dataset)[0]
+
+
+def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
+    """Return the digest of `pixel_digest`, and whether something is said beside the pixels.
+
+    That are comments and application data of compressed frames, and whatever is no part of them.
+    """
+    digest, beside = hashlib.sha256(), False
     for tag in (PIXEL_DATA, _POSITION):
         value = undecoded(dataset, tag) or b""
-        digest.update(value if isinstance(value, bytes) else value.encode())
-    return digest.digest()
+        raw = value if isinstance(value, bytes) else value.encode()
+        syntax = _compression(dataset) if tag == PIXEL_DATA else ""
+        if not syntax:
+            digest.update(raw)
+            continue
+        try:
+            picture, rest = picture_and_rest(raw, syntax, _pixels_in_frame(dataset))
+        except (ValueError, IndexError):
+            digest.update(raw)
+            beside = True
+            continue
+        for part in picture:
+            digest.update(part)
+        beside = says_something(rest, syntax)
+    return digest.digest(), beside
+
+
+def _compression(dataset: "Dataset") -> str:
+    """Return the transfer syntax of compressed pixels, "" where they are native."""
+    meta = getattr(dataset, "file_meta", None)
+    syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
+    return "" if syntax in NATIVE else syntax
+
+
+def _pixels_in_frame(dataset: "Dataset") -> int:
+    """Return Rows x Columns, without keeping what is decoded for it."""
+    rows, columns = (undecoded(dataset, tag) for tag in _SHAPE)
+    numbers = [one for one in (rows, columns) if isinstance(one, bytes)]
+    return prod(int.from_bytes(one, "little") for one in numbers)
 
 
 def end_of_pixels(dataset: "Dataset") -> int:

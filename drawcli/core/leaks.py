@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.core.elements import PIXEL_DATA, Piece, pieces, pixel_digest, texts_of, undecoded
+from drawcli.core.elements import PIXEL_DATA, Piece, pieces, pixels_of, texts_of, undecoded
 from drawcli.core.known import COMMON, DATES, Known, needed_in
 from drawcli.core.known_frames import is_coded, is_numbered
 from drawcli.core.traces import days, folded, has_long_number, has_mail
@@ -91,7 +91,7 @@ class Search:
 
     def slice(self, dataset: "Dataset") -> None:
         """Look at every element of one slice, and at what has to be there."""
-        self.pixels[pixel_digest(dataset)] += 1
+        self._look_at_pixels(dataset)
         for part, above in ((dataset.file_meta, "file meta/"), (dataset, "")):
             for piece in pieces(part, self.seen, above):
                 self._piece(piece)
@@ -106,6 +106,12 @@ class Search:
             self.tell("marker", "SOPClassUID")
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
             self.uids.setdefault(keyword, set()).add(str(dataset.get(keyword, "")))
+
+    def _look_at_pixels(self, dataset: "Dataset") -> None:
+        digest, beside = pixels_of(dataset)
+        self.pixels[digest] += 1
+        if beside:
+            self.tell("beside-pixels", "(7FE0,0010)")
 
     def compare(self) -> None:
         """Look at the package as a whole: each slice once, with all that an image needs."""

@@ -13,13 +13,13 @@ from math import dist
 from statistics import median
 from typing import Final
 
-from drawcli.core.dicom import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from drawcli.core.frames import Plane, Triple
+from drawcli.core.policy_tables import SYNTAXES
 from drawcli.core.profile import IMAGE_CLASSES
 from drawcli.core.pseudonym import is_registered
 from drawcli.core.slices import Slice
 
-SAFE_SYNTAXES: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE})
+SAFE_SYNTAXES: Final = frozenset(SYNTAXES)
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
 STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far below

@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from drawcli.adapters.datastore import closed, first_frame, open_slice, pixel_end
+from drawcli.adapters.datastore import closed, first_frame, open_slice, pixel_end, reader_at
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
 from drawcli.core.burned_in import shows_writing
+from drawcli.core.codestream import Raster, cleaned
 from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.dicom import Header, NotDicom
+from drawcli.core.dicom import NATIVE, Header, NotDicom
+from drawcli.core.frames import number_of_frames
 from drawcli.core.job import Job, State
 from drawcli.core.profile import Choices, fingerprint
 from drawcli.core.pseudonym import StandIns
@@ -162,10 +164,27 @@ def _slice(
         digests[file.path] = header_digest(header)
         try:
             yield deidentified(header, replacements)
+            yield from _pixels(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
-        assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
-        yield from pieces_of(stream, header.pixels.value, end)
+
+
+def _pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
+    """Yield the pixels: native ones as they lie on the disk, compressed ones without margins."""
+    assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
+    start, is_native = header.pixels.value, header.transfer_syntax in NATIVE
+    if is_native == header.pixels.undefined:
+        raise NotDicom("pixels are not stored as the transfer syntax says")
+    if is_native:
+        yield from pieces_of(stream, start, end)
+        return
+    raster = Raster(
+        rows=header.number(tags.Rows) or 0,
+        columns=header.number(tags.Columns) or 0,
+        bytes_allocated=(header.number(tags.BitsAllocated) or 0) // 8,
+        frames=number_of_frames(header),
+    )
+    yield from cleaned(reader_at(stream, start), header.transfer_syntax, raster)
 
 
 def _check_unchanged(
