@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -70,7 +71,8 @@ def findings(
         warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
         known, paths = Known.letting(retained), list(sources)
         for path, source in _ahead(_source, paths):
-            known.learn(path, source)
+            with _comparing():
+                known.learn(path, source)
         try:
             with zipfile.ZipFile(package) as archive:
                 search = _searched(archive, package.stat().st_size, known, others)
@@ -99,7 +101,7 @@ def made_from(package: Path, series: Iterable[Sequence[str]]) -> list[str]:
                 dataset = _dataset(archive.read(name)) if name.endswith(".dcm") else None
                 held |= {pixel_digest(dataset)} if dataset is not None else set()
             for paths in series:
-                if any(pixel_digest(_source(path)) in held for path in paths):
+                if any(_digest(_source(path)) in held for path in paths):
                     return list(paths)
     except (OSError, zipfile.BadZipFile, zlib.error) as err:
         what = getattr(err, "strerror", None) or "is no zip that can be read"
@@ -113,7 +115,7 @@ def _searched(archive: zipfile.ZipFile, size: int, known: Known, wanted: Sequenc
     slices = [name for name in names if name.endswith(".dcm")]
     others = [name for name in names if not name.endswith(".dcm")]
     first = _dataset(archive.read(slices[0])) if slices else None
-    sent_date = "" if first is None else str(first.get("StudyDate", ""))
+    sent_date = "" if first is None else _study_date(first)
     search = Search(known, known.words_to_find(), known.days_to_find(sent_date))
     if not known.is_moved(sent_date):
         search.tell("date", "StudyDate")
@@ -136,14 +138,16 @@ def _slice(name: str, raw: bytes, search: Search) -> None:
     end = end_of_pixels(dataset)
     try:
         search.slice(dataset)
+        sop_uid = str(dataset.get("SOPInstanceUID", ""))
+        stated = str(dataset.file_meta.get("MediaStorageSOPInstanceUID", ""))
     except what_pydicom_raises():
         search.tell("unreadable", "slice")
-    sop_uid = str(dataset.get("SOPInstanceUID", ""))
+        return
     if name != f"{sop_uid}.dcm":
         search.tell("member-name", "zip")
     if any(raw[:_PREAMBLE]):
         search.tell("preamble", "preamble")
-    if str(dataset.file_meta.get("MediaStorageSOPInstanceUID", "")) != sop_uid:
+    if stated != sop_uid:
         search.tell("file-meta", "file meta/MediaStorageSOPInstanceUID")
     if end != len(raw):
         search.tell("behind-pixels", "(7FE0,0010)")
@@ -178,11 +182,30 @@ def _source(path: str) -> "Dataset":
         raw = Path(path).read_bytes()
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
-    try:
+    with _comparing():
         return dcmread(BytesIO(raw), force=True)
+
+
+@contextmanager
+def _comparing() -> Iterator[None]:
+    """Refuse the series where a source cannot be decoded; the error's own words quote values."""
+    try:
+        yield
     except what_pydicom_raises() as err:
-        kind = type(err).__name__  # its words quote values
+        kind = type(err).__name__
         raise SeriesRefused(f"a file of the series cannot be compared ({kind})") from None
+
+
+def _digest(source: "Dataset") -> bytes:
+    with _comparing():
+        return pixel_digest(source)
+
+
+def _study_date(dataset: "Dataset") -> str:
+    try:
+        return str(dataset.get("StudyDate", ""))
+    except what_pydicom_raises():
+        return ""  # the search will find that it cannot be read
 
 
 def _dataset(raw: bytes) -> "Dataset | None":

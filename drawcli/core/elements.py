@@ -39,8 +39,16 @@ def what_pydicom_raises() -> tuple[type[Exception], ...]:
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     return (
-        *(ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError),
-        *(EOFError, OSError, struct.error, zlib.error, BytesLengthException, InvalidDicomError),
+        *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+        *(
+            OverflowError,
+            EOFError,
+            OSError,
+            struct.error,
+            zlib.error,
+            BytesLengthException,
+            InvalidDicomError,
+        ),
     )
 
 
@@ -48,7 +56,9 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
     """Yield every element at every depth, but for the pixels and for what has been seen before.
 
     The slices of a series differ in a few elements only; comparing bytes is faster than decoding.
+    Sequences that pydicom has taken apart are always gone into: their elements are compared.
     """
+    from pydicom import Sequence
     from pydicom.datadict import keyword_for_tag
 
     charset, errors = undecoded(dataset, _CHARACTER_SET), what_pydicom_raises()
@@ -57,10 +67,11 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
         if number == PIXEL_DATA and not above:
             continue
         raw = value if isinstance(value, bytes) else b""
-        mark = (charset, above, number, held.VR, raw or str(value))
-        if mark in seen:
-            continue
-        seen.add(mark)
+        if not isinstance(value, Sequence):
+            mark = (charset, above, number, held.VR, raw or str(value))
+            if mark in seen:
+                continue
+            seen.add(mark)
         keyword = keyword_for_tag(tag)
         where = f"{above}{keyword or f'({tag.group:04X},{tag.element:04X})'}"
         try:
@@ -77,11 +88,16 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
 def undecoded(dataset: "Dataset", tag: int) -> bytes | str | None:
     """Return the bytes of a value; a text where pydicom has decoded it; None where it is missing.
 
-    Decoding costs more than all the rest, and most slices say the same.
+    Decoding costs more than all the rest, and most slices say the same. A sequence, where none
+    belongs, is not gone into.
     """
+    from pydicom import Sequence
+
     if tag not in dataset:
         return None
     value = dataset.get_item(tag).value
+    if isinstance(value, Sequence):
+        return "a sequence"
     return value if isinstance(value, bytes) else str(value)
 
 

@@ -143,9 +143,7 @@ class Search:
         personal = self.known.personal
         if personal.in_words(plain, but=COMMON) or personal.in_ids(plain):
             self.tell("personal", where)
-        long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID)
-        if any(uid in plain for uid in long if not uid.startswith(_REGISTERED)):
-            self.tell("uid", where)
+        self._uids(plain, where)
         if has_mail(plain):
             self.tell("mail", where)
         self._days(plain, where)
@@ -215,6 +213,7 @@ class Search:
         self._any_text(plain, piece)
 
     def _any_text(self, plain: str, piece: Piece) -> None:
+        self._uids(plain, piece.where)
         if piece.where not in _DESCRIPTORS and words_of(plain) & self.words:
             self.tell("source-text", piece.where)  # descriptions go out cleaned, if at all
         if has_mail(plain):
@@ -222,6 +221,11 @@ class Search:
         if has_long_number(plain) and not is_numbered(piece.where, plain):
             self.tell("number", piece.where)
         self._days(plain, piece.where)
+
+    def _uids(self, text: str, where: str) -> None:
+        long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
+        if not all(uid.startswith(_REGISTERED) for uid in long):
+            self.tell("uid", where)
 
     def _days(self, text: str, where: str) -> None:
         if not self.days.isdisjoint(days(text)):

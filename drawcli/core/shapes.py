@@ -13,8 +13,13 @@ from typing import Final
 
 _DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)? *+"
 _INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
-# What a machine is called: no long number, nothing that may be a date, no address, ASCII alone.
-_WORDS: Final = rb"(?![^\0]*[0-9]{6})(?![^\0]*[0-9][./ -][0-9]{1,2}+[./ -][0-9]{2})[ -?A-~]{0,64}+"
+# Nothing that may be a record number, a date or a UID.
+_NO_NUMBER: Final = rb"(?![^\0]*[0-9]{6})"
+_NO_DATE: Final = rb"(?![^\0]*[0-9][./ -][0-9]{1,2}+[./ -][0-9]{2})"
+_NO_UID: Final = rb"(?![^\0]*(?:[0-9]++\.){4})"
+_UNTELLING: Final = _NO_NUMBER + _NO_DATE + _NO_UID
+# What a machine is called: no address either, ASCII alone.
+_WORDS: Final = _UNTELLING + rb"[ -?A-~]{0,64}+"
 # PS3.16 Annex L, those of planning scans: a word that is none of them may be anything.
 _BODY_PARTS: Final = b"""
     ABDOMEN ABDOMENPELVIS ANKLE ARM AXILLA BACK BLADDER BODY BRAIN BREAST CERVIX CHEST CHESTABDOMEN
@@ -34,7 +39,7 @@ _SHAPES: Final = {
         # No age above 89 years (45 CFR 164.514(b)(2)(i)(C)).
         "AS": rb" *+(?:[0-9]{1,3}+[DWM]|0?[0-8]?[0-9]Y)",
         "AT": rb"(?:[\x18\x20\x28\x54]\0..)*+",  # attributes of acquisitions, images, PET series
-        "CS": rb"[A-Za-z0-9 _./+\\-]*+",
+        "CS": _UNTELLING + rb"[A-Za-z0-9 _./+\\-]*+",
         "DS": rb"%b(?:\\%b)*+" % (_DECIMAL, _DECIMAL),
         # No eight letters: of numbers that are measured, hardly one looks so.
         "FD": rb"(?:(?![A-Za-z ^,.-]{8}).{7}[\0\x36-\x46\x80\xb6-\xc6])*+",

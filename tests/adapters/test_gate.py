@@ -397,6 +397,25 @@ def test_a_uid_of_the_source_is_found_whatever_it_looks_like(tmp_path: Path, uid
     assert found == [("uid", "FrameOfReferenceUID")]
 
 
+def test_a_uid_of_the_source_is_found_in_a_code_string(
+    tmp_path: Path, slices: list[Path], package: Path
+) -> None:
+    uid = "1.3.46.67058"  # short enough for a code string
+    for path in slices:
+        one = dcmread(path)
+        one.DeviceUID = uid
+        one.save_as(path)
+    members = contents(package)
+    name = first_slice(members)
+    dataset = as_dataset(members[name])
+    dataset.RotationDirection = f"C {uid}"
+    members[name] = as_bytes(dataset)
+
+    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
+
+    assert found == [("uid", "RotationDirection")]
+
+
 REQUIRED = [
     "PatientName",
     "PatientID",
@@ -857,6 +876,19 @@ def test_a_source_that_pydicom_cannot_read_is_refused_and_not_named(
 ) -> None:
     raw = slices[0].read_bytes()
     slices[0].write_bytes(raw[:132] + b"\2\0\0\0UL\3\0abc" + raw[132 + 12 :])
+
+    with pytest.raises(SeriesRefused, match="cannot be compared") as caught:
+        findings(package, map(str, slices))
+
+    assert "KULKARNEE" not in str(caught.value)
+
+
+def test_a_source_with_a_damaged_element_is_refused_and_not_named(
+    slices: list[Path], package: Path
+) -> None:
+    raw = slices[0].read_bytes()
+    at = raw.index(b"\x08\0\x60\0CS\2\0CT")  # Modality, as a sequence that it is not
+    slices[0].write_bytes(raw[: at + 4] + b"SQ\0\0\2\0\0\0CT" + raw[at + 10 :])
 
     with pytest.raises(SeriesRefused, match="cannot be compared") as caught:
         findings(package, map(str, slices))

@@ -1,4 +1,5 @@
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,34 @@ def test_elements_without_a_keyword_are_named_by_their_tag() -> None:
 
     assert found["(0029,1001)"].texts == ["secret"]
     assert found["(0029,0010)"].tag == 0x00290010
+
+
+def test_sequences_that_look_alike_to_pydicom_are_both_gone_into() -> None:
+    """Its text of a long value is "Array of ... elements", whatever they are."""
+    seen: set[Any] = set()
+    found = []
+    for content in (b"nothing" * 10, b"Kulkarnee!" * 7):
+        one = ct_slice(MACParametersSequence=Sequence([item(EncryptedContent=content)]))
+        one["MACParametersSequence"].is_undefined_length = True
+        found += [piece.raw for piece in pieces(read(one), seen)]
+
+    assert b"nothing" * 10 in found
+    assert b"Kulkarnee!" * 7 in found
+
+
+def test_a_damaged_element_in_a_sequence_of_undefined_length_is_a_piece_without_vr() -> None:
+    inner = item(RevolutionTime=0.5)
+    one = ct_slice(CTExposureSequence=Sequence([inner]))
+    one["CTExposureSequence"].is_undefined_length = True
+    raw = as_bytes(one)
+    number = struct.pack("<d", 0.5)
+    at = raw.index(b"FD\x08\0" + number)
+    raw = raw[: at + 2] + b"\x0c\0" + b"#07.05.1939#" + raw[at + 12 :]
+
+    found = by_place(dcmread(io.BytesIO(raw)))
+
+    assert found["CTExposureSequence/RevolutionTime"].vr == ""
+    assert found["CTExposureSequence/RevolutionTime"].texts == ["#07.05.1939#"]
 
 
 def test_pixels_of_an_icon_are_an_element_like_any_other() -> None:
