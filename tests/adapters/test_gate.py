@@ -397,10 +397,10 @@ def test_a_uid_of_the_source_is_found_whatever_it_looks_like(tmp_path: Path, uid
     assert found == [("uid", "FrameOfReferenceUID")]
 
 
-def test_a_uid_of_the_source_is_found_in_a_code_string(
+def test_a_uid_of_the_source_is_found_in_a_text(
     tmp_path: Path, slices: list[Path], package: Path
 ) -> None:
-    uid = "1.3.46.67058"  # short enough for a code string
+    uid = "1.3.46.67058.1.2"
     for path in slices:
         one = dcmread(path)
         one.DeviceUID = uid
@@ -408,12 +408,12 @@ def test_a_uid_of_the_source_is_found_in_a_code_string(
     members = contents(package)
     name = first_slice(members)
     dataset = as_dataset(members[name])
-    dataset.RotationDirection = f"C {uid}"
+    dataset.ManufacturerModelName = f"C {uid}"
     members[name] = as_bytes(dataset)
 
     found = seen(repacked(members, tmp_path / "planted.zip"), slices)
 
-    assert found == [("uid", "RotationDirection")]
+    assert found == [("uid", "ManufacturerModelName")]
 
 
 REQUIRED = [
