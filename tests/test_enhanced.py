@@ -11,16 +11,13 @@ from pydicom import Dataset, dcmread
 from drawcli.context import Context
 from drawcli.core.job import State
 from drawcli.pipeline import Selection, run_step
-from drawcli.sandbox.intake import read_upload
 from drawcli.sandbox.people import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
-from drawcli.sandbox.segmenter import Segmenter
-from drawcli.sandbox.volume import volume
-from tests.conftest import NOON, PELVIS, Site
+from tests.conftest import PELVIS, Site
 from tests.fake_draw import FakeDraw
+from tests.segmented import segmented
 
 Image = Callable[[str], Path]
 FRAMES = 6
@@ -31,21 +28,9 @@ KINDS = (
 )
 
 
-def segmented(package: bytes) -> bytes:
-    """Return what the sandbox's own segmenter draws into an uploaded zip."""
-    folder = Path("upload.zip")
-    folder.write_bytes(package)
-    upload = read_upload(folder)
-    slices = volume(upload.slices)
-    segmenter = Segmenter(slices)
-    drawn = [Structure(name, segmenter.contours(name)) for name in upload.template.structures]
-    return file_bytes(structure_set(slices, drawn, at=NOON))
-
-
 @pytest.fixture
 def image(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     """Put one multi-frame image into the datastore; the server draws as the sandbox does."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tests.fake_draw.drawn_for", segmented)
 
     def write(kind: str) -> Path:

@@ -1,0 +1,22 @@
+"""Structure sets as the sandbox draws them, for the server in memory."""
+
+import tempfile
+from pathlib import Path
+
+from drawcli.sandbox.intake import read_upload
+from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
+from drawcli.sandbox.segmenter import Segmenter
+from drawcli.sandbox.volume import volume
+from tests.conftest import NOON
+
+
+def segmented(package: bytes) -> bytes:
+    """Return what the sandbox's own segmenter draws into an uploaded zip."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "upload.zip")
+        path.write_bytes(package)
+        upload = read_upload(path)
+    slices = volume(upload.slices)
+    segmenter = Segmenter(slices)
+    drawn = [Structure(name, segmenter.contours(name)) for name in upload.template.structures]
+    return file_bytes(structure_set(slices, drawn, at=NOON))
