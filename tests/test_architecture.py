@@ -70,6 +70,8 @@ IMPURE = {
     "tempfile",
     "time",
 }
+# What the engine and its gate may have in common; else one mistake would blind both.
+OF_BOTH_SIDES = {"drawcli.errors"}
 LONGEST_MODULE = 350  # lines
 LONGEST_FUNCTION = 45  # lines without its docstring
 
@@ -84,6 +86,22 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+
+
+def reached(module: str) -> set[str]:
+    """Return a module of the package and all of the package that it imports, however far."""
+    seen: set[str] = set()
+    waiting = {module}
+    while waiting:
+        seen |= waiting
+        names = {name for one in waiting for name in imported(path_of(one)) if "drawcli." in name}
+        modules = {name if path_of(name).exists() else name.rpartition(".")[0] for name in names}
+        waiting = {one for one in modules if path_of(one).exists()} - seen
+    return seen
+
+
+def path_of(module: str) -> Path:
+    return PACKAGE.parent / Path(*module.split(".")).with_suffix(".py")
 
 
 each_module = pytest.mark.parametrize(
@@ -120,6 +138,14 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             doc = len((ast.get_docstring(node) or "").splitlines())
             assert (node.end_lineno or 0) - node.lineno - doc <= LONGEST_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("engine", ["deidentify", "codestream", "profile", "dicom", "pseudonym"])
+def test_the_privacy_gate_shares_no_code_with_the_engine(engine: str) -> None:
+    gate = reached("drawcli.adapters.gate")
+
+    assert {f"drawcli.core.{name}" for name in ("leaks", "known", "compressed")} <= gate
+    assert gate & reached(f"drawcli.core.{engine}") <= OF_BOTH_SIDES
 
 
 def test_two_places_catch_everything() -> None:

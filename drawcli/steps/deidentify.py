@@ -164,12 +164,12 @@ def _slice(
         digests[file.path] = header_digest(header)
         try:
             yield deidentified(header, replacements)
-            yield from _pixels(stream, header, end)
+            yield from pixels_as_sent(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
 
 
-def _pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
+def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
     """Yield the pixels: native ones as they lie on the disk, compressed ones without margins."""
     assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
     start, is_native = header.pixels.value, header.transfer_syntax in NATIVE

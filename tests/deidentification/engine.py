@@ -19,7 +19,7 @@ from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.pipeline import Selection, run_step
-from drawcli.steps.deidentify import _pixels
+from drawcli.steps.deidentify import pixels_as_sent
 from tests.conftest import Site
 
 KEY: Final = bytes(range(32))
@@ -100,7 +100,7 @@ def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
         if kind.readiness is not Readiness.READY:
             raise SeriesRefused(kind.text, code=kind.code)
         end = pixel_end(stream, header)
-        raw = deidentified(header, replacements) + b"".join(_pixels(stream, header, end))
+        raw = deidentified(header, replacements) + b"".join(pixels_as_sent(stream, header, end))
     return f"{replacements.uid(seen.sop_uid)}.dcm", raw
 
 
