@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core import known_frames
@@ -174,8 +175,17 @@ class Known:
 
 def needed_in(dataset: "Dataset") -> list[str]:
     """Return the keywords of what an image needs, as far as it has them."""
-    keywords = [*_NEEDED[""], *_NEEDED.get(str(dataset.get("Modality", "")), ())]
-    return [keyword for keyword in keywords if keyword in dataset]
+    present = set(dataset.keys())  # asking pydicom for each keyword takes far longer
+    wanted = _needed_tags(str(dataset.get("Modality", "")))
+    return [keyword for tag, keyword in wanted.items() if tag in present]
+
+
+@cache
+def _needed_tags(modality: str) -> dict[int, str]:
+    from pydicom.datadict import tag_for_keyword
+
+    keywords = (*_NEEDED[""], *_NEEDED.get(modality, ()))
+    return {tag_for_keyword(keyword) or 0: keyword for keyword in keywords}
 
 
 def _days_around(day: date) -> set[str]:
