@@ -203,7 +203,8 @@ def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None
     started = tmp_path / "started"
     plugin = tmp_path / "sitecustomize.py"
     plugin.write_text(
-        "import shutil, time, pathlib\n"
+        "import shutil, signal, time, pathlib\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background has none
         "def wait(path):\n"
         f"    pathlib.Path({str(started)!r}).touch()\n"
         "    time.sleep(60)\n"
