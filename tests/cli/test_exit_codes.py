@@ -201,10 +201,10 @@ def test_12_not_enough_disk_space(drawcli: Run, pelvis: list[Path], tmp_path: Pa
 def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None:
     assert pelvis
     started = tmp_path / "started"
-    plugin = tmp_path / "sitecustomize.py"
+    plugin = tmp_path / "sitecustomize.py"  # a job in the background ignores interrupts
     plugin.write_text(
         "import shutil, signal, time, pathlib\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background has none
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait(path):\n"
         f"    pathlib.Path({str(started)!r}).touch()\n"
         "    time.sleep(60)\n"
