@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from drawcli.errors import ConfigError
-from drawcli.sections import Deidentify, Deliver, FilePath, Match, Scan, Section, Server
+from drawcli.sections import Accept, Deidentify, Deliver, FilePath, Match, Scan, Section, Server
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
 FILE_NAME: Final = "drawcli.yaml"
@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     scan: Scan = Scan()
     match: Match = Match()
     deidentify: Deidentify = Deidentify()
+    accept: Accept = Accept()
     deliver: Deliver = Deliver()
 
     @classmethod

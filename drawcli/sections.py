@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from drawcli.core.acceptance import Severity
+from drawcli.core.drawing import CHECKS
 from drawcli.core.profile import Choices, check_removable, check_retainable
 
 DEFAULT_ENDPOINTS: Final = {
@@ -169,3 +171,35 @@ class Deliver(Section):
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_beside_or_path)] = "beside"
     keep_days: float = Field(30.0, gt=0, le=36_500)
+
+
+def _as_words_of_yaml(choices: object) -> object:
+    """Take `off` without quotes for the word: YAML reads it as false."""
+    if not isinstance(choices, dict):
+        return choices
+    return {check: "off" if weight is False else weight for check, weight in choices.items()}
+
+
+def _known_checks(choices: dict[str, str]) -> dict[str, str]:
+    unknown = sorted(choices.keys() - CHECKS.keys())
+    if unknown:
+        raise ValueError(f"no check '{unknown[0]}'; there are {', '.join(CHECKS)}")
+    return choices
+
+
+class Accept(Section):
+    """How severe the checks of the contours are; those of patient and images cannot be weighed."""
+
+    checks: Annotated[
+        dict[str, Literal["block", "warn", "off"]],
+        BeforeValidator(_as_words_of_yaml),
+        AfterValidator(_known_checks),
+    ] = {}
+
+    @property
+    def severities(self) -> dict[str, Severity | None]:
+        """What each check named does; None where it is off."""
+        return {
+            check: None if weight == "off" else Severity(weight)
+            for check, weight in self.checks.items()
+        }

@@ -104,7 +104,7 @@ def _square(one: Dataset) -> Dataset:
     contour.ContourImageSequence = [_image(one)]
     contour.ContourGeometricType = "CLOSED_PLANAR"
     contour.NumberOfContourPoints = 4
-    corners = ((10, 10), (20, 10), (20, 20), (10, 20))
+    corners = ((10, 10), (40, 10), (40, 40), (10, 40))
     contour.ContourData = [f"{v:.10g}" for dx, dy in corners for v in (x + dx, y + dy, z)]
     return contour
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from drawcli.config import Settings, find_settings, load_settings
+from drawcli.core.acceptance import Severity
 from drawcli.errors import ConfigError
 from drawcli.sections import DEFAULT_ENDPOINTS, Server
 
@@ -325,9 +326,36 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     as_shown = load(tmp_path, shown)
 
     assert set(yaml.safe_load(shown)) == set(Settings.model_fields)
-    for name in ("server", "scan", "match", "deidentify", "deliver"):
+    for name in ("server", "scan", "match", "deidentify", "accept", "deliver"):
         assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).model_fields)
     assert as_shown.model_copy(update={"server": by_default.server}) == by_default
+
+
+def test_a_check_of_contours_can_be_weighed_and_switched_off(tmp_path: Path) -> None:
+    checks = "accept: {checks: {contour-short: block, structure-gaps: off, contour-outside: warn}}"
+
+    settings = load(tmp_path, f"{ENOUGH}{checks}\n")
+
+    assert settings.accept.severities == {
+        "contour-short": Severity.BLOCK,
+        "structure-gaps": None,
+        "contour-outside": Severity.WARN,
+    }
+
+
+@pytest.mark.parametrize(
+    ("checks", "told"),
+    [
+        ("{foreign-patient: off}", "no check 'foreign-patient'"),
+        ("{contour-short: maybe}", "should be 'block', 'warn' or 'off'"),
+    ],
+)
+def test_what_is_no_check_of_contours_cannot_be_weighed(
+    tmp_path: Path, checks: str, told: str
+) -> None:
+    (problem,) = problems(tmp_path, f"{ENOUGH}accept: {{checks: {checks}}}\n")
+
+    assert told in problem
 
 
 def test_an_endpoint_is_the_sites_own_or_the_usual_one() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from drawcli.core import tags
 from drawcli.core.dicom import Header
+from drawcli.core.frames import Triple
 from drawcli.core.slices import Slice
 
 # What a structure set takes over from the images it was drawn on: patient and study (PS3.3 C.7.1.1,
@@ -43,6 +44,7 @@ class SourceFile:
     sop_uid: str
     header_sha256: str = ""  # of the header as it was sent from; "" before
     frames: int = 1  # more in a multi-frame image
+    positions: tuple[Triple, ...] = ()  # ImagePositionPatient of each slice in it, mm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +63,31 @@ class Crosswalk:
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
     policy: str = ""  # by which it was sent: the fingerprint in the conformance statement
     character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
+    orientation: tuple[float, ...] = ()  # of all slices: six direction cosines
+    spacing: tuple[float, ...] = ()  # of all slices: between rows, between columns, mm
+    shape: tuple[int, int] = (0, 0)  # of all slices: rows, columns
 
     @classmethod
     def of(cls, slices: Iterable[Slice]) -> Self:
         """Return what the headers of a series say: whose it is, and its files."""
         files = sorted(slices, key=lambda one: one.path)
+        plane = files[0].planes[0] if files[0].planes else None
         return cls(
             series_uid=files[0].series_uid,
             study_uid=files[0].study_uid,
             patient_id=files[0].patient_id,
             patient_name=files[0].patient_name,
             files=tuple(
-                SourceFile(f.path, f.size, f.mtime_ns, f.sop_uid, frames=f.count) for f in files
+                SourceFile(
+                    *(f.path, f.size, f.mtime_ns, f.sop_uid),
+                    frames=f.count,
+                    positions=tuple(one.position for one in f.planes if one.position),
+                )
+                for f in files
             ),
+            orientation=(plane and plane.orientation) or (),
+            spacing=(plane and plane.spacing) or (),
+            shape=files[0].shape,
         )
 
     def as_plain(self) -> dict[str, Any]:
@@ -110,7 +124,7 @@ class Crosswalk:
             study_uid=plain["study_uid"],
             patient_id=plain["patient_id"],
             patient_name=plain["patient_name"],
-            files=tuple(SourceFile(**file) for file in plain["files"]),
+            files=tuple(map(_file, plain["files"])),
             frame_uid=plain["frame_uid"],
             pseudonym=plain["pseudonym"],
             uids=plain["uids"],
@@ -118,6 +132,9 @@ class Crosswalk:
             identity=identity,
             policy=plain.get("policy", ""),
             character_set=base64.b64decode(plain["character_set"]),
+            orientation=tuple(plain.get("orientation", ())),
+            spacing=tuple(plain.get("spacing", ())),
+            shape=tuple(plain.get("shape", (0, 0))),
         )
 
 
@@ -131,6 +148,10 @@ def identity_of(header: Header) -> dict[int, bytes]:
     """Return the patient and study values of a header, byte for byte, those that it has."""
     values = ((tag, header.raw(tag)) for tag in RESTORED)
     return {tag: raw for tag, raw in values if raw is not None}
+
+
+def _file(plain: Mapping[str, Any]) -> SourceFile:
+    return SourceFile(**{**plain, "positions": tuple(map(tuple, plain.get("positions", ())))})
 
 
 def _text(raw: bytes) -> str:

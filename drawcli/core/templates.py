@@ -5,10 +5,18 @@ The server's GPU job reads its template strictly and dies without a word on anyt
 """
 
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 PROTOCOL: Final = "DRAW"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"  # a path component on the server
@@ -42,6 +50,13 @@ _Structure = Annotated[
     Field(min_length=1, max_length=LONGEST_ROI_NAME),
     AfterValidator(_comes_back_as_sent),
 ]
+_Volume = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the least volume comes first, then the largest")
+    return bounds
 
 
 class Model(BaseModel):
@@ -69,6 +84,16 @@ class Template(BaseModel):
     models: Annotated[
         dict[Annotated[StrictInt, Field(gt=LOWEST_MODEL_ID)], Model], Field(min_length=1)
     ]
+    volume_cm3: dict[StrictStr, Annotated[tuple[_Volume, _Volume], AfterValidator(_rising)]] = {}
+
+    @model_validator(mode="after")
+    def _bounds_of_its_own(self) -> Self:
+        foreign = sorted(self.volume_cm3.keys() - set(self.structures))
+        if foreign:
+            raise ValueError(
+                f"volume_cm3 names structures that no model draws: {', '.join(foreign)}"
+            )
+        return self
 
     @property
     def structures(self) -> tuple[str, ...]:

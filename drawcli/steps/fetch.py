@@ -4,17 +4,21 @@ Safe to repeat: a file that is already here and passes the gate is taken; the se
 until the delivery is confirmed.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.workdir import RECEIVED, REPORT, TEMPLATE
 from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity, inspect
+from drawcli.core.contours import contours_of
 from drawcli.core.dicom import Incomplete, NotDicom, read_header
+from drawcli.core.drawing import Measured, inspect_contours, weighed
+from drawcli.core.grid import Grid
 from drawcli.core.job import Job, State
 from drawcli.core.structure_set import facts_of
 from drawcli.core.templates import structures_of
-from drawcli.errors import BadStructureSet, NeedsPerson, TryLater
+from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 from drawcli.files import sha256_of
 
 LOST_AFTER: Final = 4
@@ -26,29 +30,59 @@ def fetch(job: Job, ctx: Context) -> Job:
     received = ctx.work.folder(job.id) / RECEIVED
     if not received.exists() and ctx.server.download(job.task_id or "", received) is None:
         _lost(job)
-    found = _inspected(received, job, ctx)
-    plain = {"findings": [one.as_plain() for one in found]}
+    found, measured = _inspected(received, job, ctx)
+    plain = {
+        "findings": [one.as_plain() for one in found],
+        "structures": [one.as_plain() for one in measured],
+    }
     ctx.work.write_json(job.id, REPORT, plain)
     _judge(found, received)
     return job.to(State.FETCHED, at=ctx.now(), received_sha256=sha256_of(received))
 
 
-def _inspected(received: Path, job: Job, ctx: Context) -> list[Finding]:
+def _inspected(received: Path, job: Job, ctx: Context) -> tuple[list[Finding], list[Measured]]:
+    """Return what the gate finds, and what the structures measure where they belong here."""
     try:
-        facts = facts_of(read_header(received.read_bytes(), complete=True))
+        header = read_header(received.read_bytes(), complete=True)
     except (NotDicom, Incomplete):
         text = "what the server sent is no DICOM file, or ends too early"
-        return [Finding(Severity.BLOCK, "not-dicom", text)]
+        return [Finding(Severity.BLOCK, "not-dicom", text)], []
+    facts, crosswalk = facts_of(header), ctx.crosswalk(job)
+    found = inspect(facts, crosswalk, _wanted(job, ctx))
+    if any(one.severity is not Severity.WARN for one in found):
+        return found, []
+    grid = Grid.of(crosswalk)
+    if grid is None:
+        text = "the vault does not say where the slices lie; 'drawcli assign' sends the series anew"
+        return [*found, Finding(Severity.BLOCK, "no-grid", text)], []
+    names = {roi.number: roi.name for roi in facts.rois}
+    bounds = _bounds(job, ctx)
+    drawn, measured = inspect_contours(contours_of(header), names, grid, crosswalk.uids, bounds)
+    return [*found, *weighed(drawn, ctx.settings.accept.severities)], measured
+
+
+def _wanted(job: Job, ctx: Context) -> tuple[str, ...]:
+    """Return the structures of the template that was sent."""
     try:
-        template = ctx.work.file(job.id, TEMPLATE).read_bytes()
+        return structures_of(ctx.work.file(job.id, TEMPLATE).read_bytes())
     except OSError:
         raise NeedsPerson(
             "the template that was sent is missing from the work folder",
             code="template-missing",
             hint=f"'drawcli retry {job.id}' builds the package anew and sends it again.",
         ) from None
-    wanted = structures_of(template)
-    return inspect(facts, ctx.crosswalk(job), wanted)
+
+
+def _bounds(job: Job, ctx: Context) -> Mapping[str, tuple[float, float]]:
+    """Return the volumes that the template allows, as it is now.
+
+    Broken templates stop matching, not the way home.
+    """
+    try:
+        template = ctx.rulebook.templates.get(job.template or "")
+    except DrawcliError:
+        return {}
+    return {} if template is None else template.volume_cm3
 
 
 def _judge(found: list[Finding], received: Path) -> None:

@@ -110,3 +110,27 @@ def test_a_key_must_not_be_missing_nor_the_models() -> None:
     for plain in incomplete:
         with pytest.raises(ValidationError):
             Template.model_validate(plain)
+
+
+def test_volumes_are_for_people_and_not_for_the_server() -> None:
+    plain = template().model_dump() | {"volume_cm3": {"Bladder": [20, 1500.5]}}
+
+    bounded = Template.model_validate(plain)
+
+    assert bounded.volume_cm3 == {"Bladder": (20, 1500.5)}
+    assert yaml.safe_load(server_file("Prostate_OAR", bounded)) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("bounds", "why"),
+    [
+        ({"Bladder": [20, 10]}, "least volume comes first"),
+        ({"Bladder": [-1, 10]}, "greater than or equal to 0"),
+        ({"Bladder": [1, float("inf")]}, "finite"),
+        ({"Bladder": [1]}, "required"),
+        ({"Spleen": [1, 2]}, "no model draws: Spleen"),
+    ],
+)
+def test_volumes_that_cannot_be_meant_are_refused(bounds: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Template.model_validate(template().model_dump() | {"volume_cm3": bounds})

@@ -1,0 +1,100 @@
+"""Where the slices of a series lie in the patient, to hold contours against them."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Self
+
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.frames import Triple
+
+Key = tuple[str, int]  # SOPInstanceUID of an image, number of its frame from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Parallel slices of one shape, mm in the patient's coordinates (LPS, PS3.3 C.7.6.2.1.1)."""
+
+    row: Triple  # direction in which the column index grows
+    column: Triple  # direction in which the row index grows
+    normal: Triple
+    size: tuple[float, float]  # from the first pixel's centre to the last, along row and column
+    pixel: float  # area, mm2
+    places: Mapping[Key, Triple]  # the centre of the first pixel of each slice
+    order: tuple[Triple, ...]  # the same, sorted along the normal
+    offsets: tuple[float, ...]  # of them, along the normal
+    step: float  # the usual distance of two slices
+
+    @classmethod
+    def of(cls, crosswalk: Crosswalk) -> Self | None:
+        """Return the grid of a job's series; None where its vault does not say."""
+        if not (crosswalk.orientation and crosswalk.spacing and crosswalk.files[0].positions):
+            return None
+        cosines, (rows, columns) = crosswalk.orientation, crosswalk.shape
+        row, column = _triple(cosines[:3]), _triple(cosines[3:])
+        normal = _cross(row, column)
+        between_rows, between_columns = crosswalk.spacing
+        places = {
+            (file.sop_uid, number): place
+            for file in crosswalk.files
+            for number, place in enumerate(file.positions, start=1)
+        }
+        order = tuple(sorted(places.values(), key=lambda place: _dot(place, normal)))
+        offsets = tuple(_dot(place, normal) for place in order)
+        return cls(
+            row=row,
+            column=column,
+            normal=normal,
+            size=((columns - 1) * between_columns, (rows - 1) * between_rows),
+            pixel=between_rows * between_columns,
+            places=places,
+            order=order,
+            offsets=offsets,
+            step=median(b - a for a, b in pairwise(offsets)) if len(offsets) > 1 else 0.0,
+        )
+
+    def offset(self, point: Triple) -> float:
+        """Return how far along the normal a point lies, mm."""
+        return _dot(point, self.normal)
+
+    def nearest(self, offset: float) -> int:
+        """Return the number of the slice next to an offset along the normal, from 0."""
+        after = bisect_left(self.offsets, offset)
+        around = [index for index in (after - 1, after) if 0 <= index < len(self.offsets)]
+        return min(around, key=lambda index: abs(self.offsets[index] - offset))
+
+    def thickness(self, index: int) -> float:
+        """Return the part of the patient that a slice stands for, along the normal, mm."""
+        last = len(self.offsets) - 1
+        before = self.offsets[index] - self.offsets[index - 1] if index > 0 else self.step
+        behind = self.offsets[index + 1] - self.offsets[index] if index < last else self.step
+        return (before + behind) / 2
+
+    def flat(self, points: Iterable[Triple], origin: Triple) -> list[tuple[float, float, float]]:
+        """Return points as distances from the first pixel: along row, column and normal, mm."""
+        (rx, ry, rz), (cx, cy, cz), (nx, ny, nz) = self.row, self.column, self.normal
+        ox, oy, oz = origin
+        return [
+            (
+                (x - ox) * rx + (y - oy) * ry + (z - oz) * rz,
+                (x - ox) * cx + (y - oy) * cy + (z - oz) * cz,
+                (x - ox) * nx + (y - oy) * ny + (z - oz) * nz,
+            )
+            for x, y, z in points
+        ]
+
+
+def _triple(numbers: Iterable[float]) -> Triple:
+    x, y, z = numbers
+    return x, y, z
+
+
+def _dot(one: Triple, other: Triple) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _cross(one: Triple, other: Triple) -> Triple:
+    (a, b, c), (x, y, z) = one, other
+    return b * z - c * y, c * x - a * z, a * y - b * x

@@ -1,0 +1,268 @@
+"""Each check of the contours: the smallest drawing that has it, and one that must pass."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import cos, pi, sin
+
+import pytest
+
+from drawcli.core.acceptance import Severity
+from drawcli.core.contours import Contour
+from drawcli.core.crosswalk import Crosswalk, SourceFile
+from drawcli.core.drawing import CHECKS, Measured, inspect_contours, weighed
+from drawcli.core.grid import Grid
+
+Point = tuple[float, float, float]
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+TILTED = (1.0, 0.0, 0.0, 0.0, cos(0.3), sin(0.3))
+SLICES = 10
+STEP = 3.0
+NAMES = {1: "Bladder", 2: "Kidney_L", 3: "Kidney_R"}
+
+
+def crosswalk(orientation: Sequence[float] = AXIAL, slices: int = SLICES) -> Crosswalk:
+    """Return a series of 100 rows of 2 mm and 120 columns of 1 mm, its slices 3 mm apart."""
+    a, b, c, x, y, z = orientation
+    normal = (b * z - c * y, c * x - a * z, a * y - b * x)
+    places = [
+        (-60 + STEP * n * normal[0], -100 + STEP * n * normal[1], 50 + STEP * n * normal[2])
+        for n in range(slices)
+    ]
+    return Crosswalk(
+        series_uid="1.1",
+        study_uid="1.2",
+        patient_id="",
+        patient_name="",
+        files=tuple(
+            SourceFile(f"/{n}", 1, 1, f"1.5.{n}", positions=(place,))
+            for n, place in enumerate(places)
+        ),
+        uids={f"2.25.{n}": f"1.5.{n}" for n in range(slices)},
+        orientation=tuple(orientation),
+        spacing=(2.0, 1.0),
+        shape=(100, 120),
+    )
+
+
+def drawn(points: Iterable[Point], on: int | None, roi: int = 1, **change: object) -> Contour:
+    """Return a contour on a slice, or one that names none."""
+    points = list(points)
+    text = "\\".join(f"{value:.6f}" for point in points for value in point)
+    image = None if on is None else (f"2.25.{on}", 1)
+    whole = Contour(roi, "CLOSED_PLANAR", str(len(points)), image, text.encode())
+    return replace(whole, **change)  # type: ignore[arg-type] # any fact of it
+
+
+def rectangle(z: float, left: float = -10, width: float = 20, height: float = 30) -> list[Point]:
+    right, low, high = left + width, -20.0, -20.0 + height
+    return [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
+
+
+def box(slices: Iterable[int], roi: int = 1, left: float = -10) -> list[Contour]:
+    return [drawn(rectangle(50 + STEP * n, left), n, roi) for n in slices]
+
+
+def inspected(
+    contours: Iterable[Contour],
+    series: Crosswalk | None = None,
+    bounds: dict[str, tuple[float, float]] | None = None,
+) -> tuple[dict[str, str], dict[str, Measured]]:
+    series = series or crosswalk()
+    grid = Grid.of(series)
+    assert grid is not None
+    found, measured = inspect_contours(contours, NAMES, grid, series.uids, bounds or {})
+    return dict(found), {one.name: one for one in measured}
+
+
+def test_nothing_is_found_in_a_drawing_on_its_slices() -> None:
+    left, right = box(range(3, 6), 2, left=20), box(range(3, 6), 3, left=-40)
+
+    found, _ = inspected([*box(range(2, 7)), *left, *right])
+
+    assert found == {}
+
+
+LONG = [(float(n), 0.0, 56.0) for n in range(4)]
+OTHER_NUMBERS = [b"nan\\0\\56", b"1e400\\0\\56", b"1_0\\0\\56", b"1\\2", b"1\\\\3", b"x\\0\\56"]
+BAD = {
+    "contour-type": drawn(rectangle(56), 2, kind="OPEN_PLANAR"),
+    "contour-points": drawn(rectangle(56), 2, count="5"),
+    "contour-short": drawn(rectangle(56)[:2], 2),
+    "contour-off-slice": drawn(rectangle(56), 3),
+    "contour-outside": drawn(rectangle(56, left=-200), 2),
+    "contour-specks": drawn(rectangle(56, width=0.5, height=0.5), 2),
+}
+
+
+@pytest.mark.parametrize("check", BAD)
+def test_each_check_of_a_contour_names_it_alone(check: str) -> None:
+    found, _ = inspected([*box(range(2, 7)), BAD[check]])
+
+    assert list(found) == [check]
+    assert found[check].endswith(": Bladder 1")
+
+
+@pytest.mark.parametrize("data", OTHER_NUMBERS)
+def test_coordinates_that_are_no_numbers_are_found(data: bytes) -> None:
+    found, _ = inspected([drawn([], 2, data=data, count="1")])
+
+    assert list(found) == ["contour-points"]
+
+
+@pytest.mark.parametrize("count", ["", "four", "4.0"])
+def test_a_count_that_is_no_number_is_found(count: str) -> None:
+    found, _ = inspected([drawn(rectangle(56), 2, count=count)])
+
+    assert list(found) == ["contour-points"]
+
+
+def test_a_contour_without_image_belongs_to_the_slice_it_lies_on() -> None:
+    found, measured = inspected([drawn(rectangle(56.2), None)])
+
+    assert found == {}
+    assert list(measured["Bladder"].slices) == [2]
+
+
+@pytest.mark.parametrize("z", [48.0, 78.6, 1000.0])
+def test_a_contour_without_image_beyond_all_slices_is_found(z: float) -> None:
+    found, _ = inspected([drawn(rectangle(z), None)])
+
+    assert list(found) == ["contour-off-slice"]
+
+
+@pytest.mark.parametrize(("beside", "expected"), [(1.5, []), (1.52, ["contour-off-slice"])])
+def test_half_a_step_beside_the_slice_is_the_limit(beside: float, expected: list[str]) -> None:
+    found, _ = inspected([drawn(rectangle(56 + beside), 2)])
+
+    assert list(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(-64.9, []), (-65.1, ["contour-outside"]), (44.1, ["contour-outside"])]
+)
+def test_the_margin_beyond_the_image_is_5_mm(left: float, expected: list[str]) -> None:
+    found, _ = inspected([drawn(rectangle(56, left=left), 2)])
+
+    assert list(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("slices", "missing"),
+    [([2, 3, 5, 6], 1), ([2, 5], 2), ([2, 6], 0), ([2, 3, 4], 0), ([2, 4, 6], 2)],
+)
+def test_forgotten_slices_are_told_and_spaces_between_parts_are_not(
+    slices: list[int], missing: int
+) -> None:
+    found, _ = inspected(box(slices))
+
+    told = {"structure-gaps": f"Bladder {missing}"} if missing else {}
+    assert {check: text.partition(": ")[2] for check, text in found.items()} == told
+
+
+@pytest.mark.parametrize(
+    "orientation", [AXIAL, SAGITTAL, TILTED], ids=["axial", "sagittal", "tilt"]
+)
+def test_the_volume_of_a_cylinder_is_that_of_the_formula(orientation: tuple[float, ...]) -> None:
+    series = crosswalk(orientation)
+    grid = Grid.of(series)
+    assert grid is not None
+    (a, b, c), (x, y, z) = orientation[:3], orientation[3:]
+    circles = []
+    for n in range(2, 7):
+        px, py, pz = series.files[n].positions[0]
+        circle = [
+            (px + u * a + v * x, py + u * b + v * y, pz + u * c + v * z)
+            for u, v in (
+                (50 + 20 * cos(t / 90 * pi), 60 + 20 * sin(t / 90 * pi)) for t in range(180)
+            )
+        ]
+        circles.append(drawn(circle, n))
+
+    found, measured = inspected(circles, series)
+
+    assert found == {}
+    assert measured["Bladder"].volume_cm3 == pytest.approx(pi * 20**2 * 5 * STEP / 1000, rel=1e-3)
+
+
+def test_a_contour_within_another_is_a_hole_and_one_beside_it_a_part() -> None:
+    hole = drawn(rectangle(56, left=-5, width=10, height=10), 2)
+    island = drawn(rectangle(56, left=-3, width=4, height=4), 2)
+    part = drawn(rectangle(56, left=30, width=10, height=10), 2)
+
+    _, measured = inspected([*box([2]), hole, island, part])
+
+    assert measured["Bladder"].volume_cm3 == pytest.approx((600 - 100 + 16 + 100) * STEP / 1000)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found"),
+    [((8.9, 9.1), []), ((0, 8.9), ["structure-volume"]), ((9.1, 50), ["structure-volume"])],
+)
+def test_a_volume_is_held_against_the_bounds_of_the_template(
+    bounds: tuple[float, float], found: list[str]
+) -> None:
+    told, _ = inspected(box(range(2, 7)), bounds={"Bladder": bounds})
+
+    assert list(told) == found
+    assert all("Bladder: 9.0 cm3" in text for text in told.values())
+
+
+def test_a_structure_that_was_not_drawn_has_no_volume_to_be_judged() -> None:
+    found, _ = inspected([], bounds={"Bladder": (5, 10)})
+
+    assert found == {}
+
+
+def test_left_and_right_that_have_changed_places_are_found() -> None:
+    found, _ = inspected([*box([2], 2, left=-40), *box([2], 3, left=20)])
+
+    assert found == {"structure-sides": "Kidney_L lies to the right of Kidney_R"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("Lung_Left", "Lung_Right"),
+        ("lung_l", "lung_r"),
+        ("Left Lung", "Right Lung"),
+        ("L_Eye", "R_Eye"),
+        ("Eye L", "Eye R"),
+    ],
+)
+def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
+    series = crosswalk()
+    grid = Grid.of(series)
+    assert grid is not None
+    contours = [*box([2], 2, left=-40), *box([2], 3, left=20)]
+
+    found, _ = inspect_contours(contours, {2: left, 3: right}, grid, series.uids)
+
+    assert [check for check, _ in found] == ["structure-sides"]
+
+
+def test_a_site_weighs_the_checks_and_switches_them_off() -> None:
+    told = [(check, "x") for check in CHECKS]
+    choices = {
+        "contour-short": Severity.BLOCK,
+        "contour-type": None,
+        "structure-sides": Severity.WARN,
+    }
+
+    found = {one.code: one.severity for one in weighed(told, choices)}
+
+    assert found == {
+        **{c: s for c, s in CHECKS.items() if c != "contour-type"},
+        "contour-short": Severity.BLOCK,
+        "structure-sides": Severity.WARN,
+    }
+
+
+def test_a_vault_without_geometry_has_no_grid() -> None:
+    assert Grid.of(replace(crosswalk(), orientation=())) is None
+
+
+def test_a_crosswalk_keeps_its_geometry_in_the_vault() -> None:
+    series = crosswalk(TILTED)
+
+    assert Crosswalk.from_plain(series.as_plain()) == series
