@@ -1,16 +1,20 @@
 """DS values of at most 16 bytes: what planning systems refuse is mended, and nothing moves."""
 
+from collections import deque
 from math import isfinite
 from typing import Final
 
 LONGEST: Final = 16  # bytes of one DS value (PS3.5 table 6.2-1)
+_PLAIN: Final = b"0123456789.+-\\ "  # what numbers without an exponent consist of
+_POINT_BEFORE: Final = 9  # bytes: at least seven places behind the point stay
 
 
 def mended(raw: bytes) -> bytes:
     r"""Return a multi-valued DS with every value of at most 16 bytes.
 
-    Ten significant digits are kept (nine beside an exponent of three): a coordinate of 1,000 mm
-    moves by less than 0.0000005 mm. Values that fit are not touched.
+    Plain decimals are cut behind the 16th byte; of others ten significant digits are kept (nine
+    beside an exponent of three). A coordinate of 1,000 mm moves by less than 0.0000005 mm. Values
+    that fit are not touched.
 
     Raises
     ------
@@ -20,13 +24,22 @@ def mended(raw: bytes) -> bytes:
     Examples
     --------
     >>> mended(rb"-123.45678901234567\12.5")
-    b'-123.456789\\12.5'
+    b'-123.45678901234\\12.5 '
     """
     values = raw.rstrip(b" \0").split(b"\\")
-    if all(len(value) <= LONGEST for value in values):
+    if len(max(values, key=len)) <= LONGEST:
         return raw
-    short = b"\\".join(value if len(value) <= LONGEST else _shortened(value) for value in values)
-    return short + b" " * (len(short) % 2)
+    if raw.rstrip(b" \0").translate(None, _PLAIN):
+        short = [v if len(v) <= LONGEST else _shortened(v) for v in values]
+    else:
+        deque(map(float, (v for v in values if len(v) > LONGEST)), 0)  # else cut to a number
+        short = [v if len(v) <= LONGEST else _cut(v) for v in values]
+    joined = b"\\".join(short)
+    return joined + b" " * (len(joined) % 2)
+
+
+def _cut(value: bytes) -> bytes:
+    return value[:LONGEST] if value.find(b".", 0, _POINT_BEFORE) > 0 else _shortened(value)
 
 
 def _shortened(value: bytes) -> bytes:

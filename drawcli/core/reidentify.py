@@ -154,11 +154,11 @@ class _Restoration:
     def _sequence(self, element: Element, *, explicit: bool, depth: int) -> bytes:
         check_depth(depth)
         inner = explicit and element.vr != b"UN"
-        content = b""
+        content = []
         for item in items(self._header.data, element, explicit=inner):
             kept = self._rewritten(item, explicit=inner, depth=depth + 1)
-            content += encoded_item(b"".join(kept[tag] for tag in sorted(kept)))
-        return content
+            content.append(encoded_item(b"".join(kept[tag] for tag in sorted(kept))))
+        return b"".join(content)
 
     def _original(self, uid: str) -> str:
         if not uid or is_registered(uid):

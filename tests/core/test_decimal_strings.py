@@ -39,17 +39,24 @@ def test_values_that_fit_stay_byte_for_byte(values: list[str]) -> None:
 
 
 def test_a_value_that_fits_stays_beside_one_that_does_not() -> None:
-    assert mended(b"1.50\\-123.45678901234567\\+02") == b"1.50\\-123.456789\\+02"
+    assert mended(b"1.50\\-123.45678901234567\\+02") == b"1.50\\-123.45678901234\\+02 "
 
 
 def test_the_length_is_even() -> None:
-    assert mended(b"0.12345678901234567\\10") == b"0.123456789\\10"
-    assert mended(b"0.12345678901234567\\1") == b"0.123456789\\1 "
+    assert mended(b"0.12345678901234567\\10") == b"0.12345678901234\\10 "
+    assert mended(b"0.12345678901234567\\1") == b"0.12345678901234\\1"
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"1\\Muster^Maria^Magdalena", b"infinityinfinity1", b"0" * 9 + b"_" + b"1" * 9, b"9" * 400],
+    [
+        b"1.2345678901234.5678",
+        b"1.234567-890123456",
+        b"1\\Muster^Maria^Magdalena",
+        b"infinityinfinity1",
+        b"0" * 9 + b"_" + b"1" * 9,
+        b"9" * 400,
+    ],
 )
 def test_what_is_no_number_is_not_guessed(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"DS value|could not convert"):
