@@ -26,6 +26,7 @@ LAYERS = [
     "steps",
     "pipeline",
     "actions",
+    "delivered",
     "export",
     "keyring",
     "render",

@@ -8,6 +8,7 @@ import typer
 from drawcli import __version__
 from drawcli.cli import (
     deidentify_commands,
+    delivery_commands,
     job_commands,
     key_commands,
     pipeline_commands,
@@ -35,6 +36,7 @@ app = typer.Typer(
 pipeline_commands.register(app, {"deidentify": deidentify_commands.deidentify})
 deidentify_commands.register(app)
 job_commands.register(app)
+delivery_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
 sandbox_commands.register(app)

@@ -32,14 +32,14 @@ def reidentify(job: Job, ctx: Context) -> Job:
     if not received.exists() or sha256_of(received) != job.received_sha256:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.crosswalk(job)
-    _check_sources(crosswalk)
+    check_sources(crosswalk)
     data = restored(job, received.read_bytes(), crosswalk, ctx)
     folder, name = destination(job, crosswalk, ctx)
     sha256 = deliver(folder, name, data, job.id)
     return job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
 
 
-def _check_sources(crosswalk: Crosswalk) -> None:
+def check_sources(crosswalk: Crosswalk) -> None:
     """Raise where an image that the contours were drawn on is not there any more, or is another."""
     for file in crosswalk.files:
         try:
@@ -69,19 +69,31 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Path, str
 
 def restored(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> bytes:
     """Return the delivered file; raise BadStructureSet where it would not be right."""
-    header, stand_ins = _header(data), ctx.stand_ins_of(job)
+    header, (sop_uid, series_uid) = _header(data), own_uids(job, ctx)
     own = {
-        header.text(tags.SOPInstanceUID): stand_ins.own_uid("rtstruct", job.id),
-        header.text(tags.SeriesInstanceUID): stand_ins.own_uid("rtstruct-series", job.id),
+        header.text(tags.SOPInstanceUID): sop_uid,
+        header.text(tags.SeriesInstanceUID): series_uid,
     }
     whole = reidentified(header, crosswalk, own)
-    _check(_header(whole), crosswalk, set(own.values()))
+    check_delivered(whole, crosswalk, {sop_uid, series_uid})
     return whole
 
 
-def _check(header: Header, crosswalk: Crosswalk, own: set[str]) -> None:
-    """Read the finished file once more: every reference resolves, the patient is that patient."""
-    facts = facts_of(header)
+def own_uids(job: Job, ctx: Context) -> tuple[str, str]:
+    """Return SOPInstanceUID and SeriesInstanceUID of a job's RTSTRUCT: the same each time."""
+    stand_ins = ctx.stand_ins_of(job)
+    return stand_ins.own_uid("rtstruct", job.id), stand_ins.own_uid("rtstruct-series", job.id)
+
+
+def check_delivered(data: bytes, crosswalk: Crosswalk, own: set[str]) -> None:
+    """Read a finished file once more: every reference resolves, the patient is that patient.
+
+    Raises
+    ------
+    BadStructureSet
+        Where that is not so.
+    """
+    facts = facts_of(_header(data))
     if facts.uids - set(crosswalk.uids.values()) - own:
         raise BadStructureSet("a reference does not resolve", code="foreign-reference")
     if facts.referenced_series != {crosswalk.series_uid} or facts.study_uid != crosswalk.study_uid:

@@ -1,0 +1,113 @@
+"""redeliver and verify."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.errors import DrawcliError, NeedsPerson
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.core.acceptance import Finding
+    from drawcli.core.job import Job
+
+JobArgument = Annotated[
+    str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "redeliver")(redeliver)
+    command(app, "verify")(verify)
+
+
+def redeliver(
+    door: Door,
+    job: JobArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="A folder to put it into instead.", metavar="DIR"),
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Write the structure set of a job once more, from what the server sent."""
+    from drawcli import delivered
+    from drawcli.actions import find_job, locked
+
+    with door.context(dry_run=dry_run) as ctx:
+        found = find_job(job, ctx)
+        if dry_run:
+            delivered.verify(found, ctx)  # says why not, if not
+            return _told([found.id], "would be written again")
+        note = "redelivered" if to is None else "written to another folder"
+
+        def act(now: "Job") -> str:
+            sha256 = delivered.redeliver(now, ctx, to)
+            ctx.ledger.commit(now.noted(ctx.now(), note))
+            return sha256
+
+        sha256 = locked(found, ctx, act)
+    result = _told([found.id], f"is there; sha256 {sha256}")
+    result.data["sha256"] = sha256
+    return result
+
+
+def verify(
+    door: Door,
+    job: Annotated[
+        str | None,
+        typer.Argument(help="A job; every delivered one if none is named.", metavar="[JOB]"),
+    ] = None,
+) -> Result:
+    """Look at delivered structure sets again: there, unchanged, and of their images."""
+    from drawcli import delivered
+    from drawcli.actions import find_job
+
+    with door.context(dry_run=True) as ctx:
+        jobs = delivered.to_verify(ctx) if job is None else [find_job(job, ctx)]
+        found = [(one, delivered.verify(one, ctx)) for one in jobs]
+    return _verified(found)
+
+
+def _verified(found: "list[tuple[Job, list[Finding]]]") -> Result:
+    wrong = sum(any(str(one.severity) == "block" for one in findings) for _, findings in found)
+    data = {
+        "jobs": [
+            {"job": job.id, "findings": [one.as_plain() for one in findings]}
+            for job, findings in found
+        ]
+    }
+    errors: list[DrawcliError] = []
+    if wrong:
+        errors = [
+            NeedsPerson(
+                f"{wrong} of {len(found)} delivered structure sets are not as they should be",
+                hint="Do not plan on them before somebody has looked.",
+            )
+        ]
+
+    def show(out: "Console") -> None:
+        rows = [
+            (job.id, job.template or "", "; ".join(one.text for one in findings) or "as delivered")
+            for job, findings in found
+        ]
+        if rows:
+            render.columns(("job", "template", "structure set"), rows)(out)
+        else:
+            out.print("No delivered structure set is kept.")
+
+    code = errors[0].exit_code if errors else 0
+    return Result(data=data, show=show, errors=errors, exit_code=code)
+
+
+def _told(jobs: list[str], what: str) -> Result:
+    return Result(
+        data={"jobs": jobs},
+        show=lambda out: out.print("\n".join(f"{one}  {what}" for one in jobs), soft_wrap=True),
+    )

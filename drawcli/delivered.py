@@ -1,0 +1,116 @@
+"""Structure sets after their delivery: written once more, and looked at once more."""
+
+from pathlib import Path
+from typing import Final
+
+from drawcli.adapters.delivery import deliver
+from drawcli.adapters.workdir import RECEIVED
+from drawcli.context import Context
+from drawcli.core.acceptance import Finding, Severity
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.job import Job, State
+from drawcli.errors import BadStructureSet, DrawcliError, UsageError
+from drawcli.files import sha256_of
+from drawcli.steps.reidentify import (
+    check_delivered,
+    check_sources,
+    destination,
+    own_uids,
+    restored,
+)
+
+_CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
+
+
+def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
+    """Write the structure set of a job again, where it belongs or into a folder.
+
+    From what the server sent, by the same steps and checks; a file that is there is not touched.
+
+    Returns
+    -------
+    str
+        The SHA-256 of the file, 64 hex digits.
+
+    Raises
+    ------
+    UsageError
+        Where the job has not come so far, or its work folder is gone.
+    JobError
+        Where the file cannot be written, or must not: see `steps.reidentify`.
+    """
+    crosswalk = _of_delivered(job, ctx)
+    received = ctx.work.file(job.id, RECEIVED)
+    if not received.is_file() or sha256_of(received) != job.received_sha256:
+        raise UsageError(
+            f"what the server sent for job {job.id} is not in its work folder any more",
+            hint=f"'drawcli assign {job.id} {job.template}' sends the series once more.",
+        )
+    if to is not None and not to.is_dir():
+        raise UsageError(f"{to} is no folder", hint="Make it first.")
+    check_sources(crosswalk)
+    folder, name = destination(job, crosswalk, ctx)
+    return deliver(to or folder, name, restored(job, received.read_bytes(), crosswalk, ctx), job.id)
+
+
+def to_verify(ctx: Context) -> list[Job]:
+    """Return the jobs whose structure sets can be looked at again."""
+    return [job for job in ctx.ledger.jobs() if _is_kept(job, ctx)]
+
+
+def verify(job: Job, ctx: Context) -> list[Finding]:
+    """Look at a delivered structure set again: whether it is there, unchanged, and still fits.
+
+    Raises
+    ------
+    UsageError
+        Where the job has not come so far, or its work folder is gone.
+    """
+    crosswalk = _of_delivered(job, ctx)
+    folder, name = destination(job, crosswalk, ctx)
+    return [*_file(folder / name, job, crosswalk, ctx), *_sources(crosswalk)]
+
+
+def _file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        text = "the file is not where it was delivered; some planning systems take it away"
+        return [Finding(Severity.WARN, "not-there", text)]
+    except OSError as err:
+        return [Finding(Severity.BLOCK, "unreadable", f"the file cannot be read: {err.strerror}")]
+    found = []
+    if sha256_of(path) != job.delivered_sha256:
+        text = "the file is not the one that was delivered any more"
+        found.append(Finding(Severity.BLOCK, "changed", text))
+    try:
+        check_delivered(data, crosswalk, set(own_uids(job, ctx)))
+    except BadStructureSet as err:
+        found.append(Finding(Severity.BLOCK, err.code, str(err)))
+    return found
+
+
+def _sources(crosswalk: Crosswalk) -> list[Finding]:
+    try:
+        check_sources(crosswalk)
+    except DrawcliError as err:
+        return [Finding(Severity.BLOCK, err.code, str(err))]
+    return []
+
+
+def _of_delivered(job: Job, ctx: Context) -> Crosswalk:
+    if job.state not in _CAME_HOME:
+        raise UsageError(
+            f"job {job.id} is {job.state}: nothing was delivered yet",
+            hint=f"'drawcli show {job.id}' tells what it waits for.",
+        )
+    if not _is_kept(job, ctx):
+        raise UsageError(
+            f"the work folder of job {job.id} is gone",
+            hint="deliver.keep_days says how long it is kept.",
+        )
+    return ctx.crosswalk(job)
+
+
+def _is_kept(job: Job, ctx: Context) -> bool:
+    return job.state in _CAME_HOME and bool(job.delivered_sha256) and ctx.work.has_folder(job.id)

@@ -1,0 +1,179 @@
+"""Structure sets after their delivery: written again, and looked at again."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.delivered import redeliver, to_verify, verify
+from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
+from drawcli.files import sha256_of
+from drawcli.pipeline import Selection, run_step
+from tests.conftest import Site
+
+STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
+
+
+def came_home(ctx: Context) -> Job:
+    for step in STEPS:
+        run_step(step, ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+    assert job.state is State.DONE
+    return job
+
+
+@pytest.fixture
+def job(ctx: Context, pelvis: list[Path]) -> Job:
+    assert pelvis
+    return came_home(ctx)
+
+
+@pytest.fixture
+def file(job: Job, site: Site) -> Path:
+    assert job.delivered_sha256
+    (path,) = site.store.rglob("RS.*")
+    return path
+
+
+def codes(job: Job, ctx: Context) -> list[str]:
+    return [one.code for one in verify(job, ctx)]
+
+
+def test_a_delivered_structure_set_is_as_it_was(ctx: Context, job: Job) -> None:
+    assert [one.id for one in to_verify(ctx)] == [job.id]
+    assert codes(job, ctx) == []
+
+
+def test_one_that_was_taken_away_is_told_and_can_be_written_again(
+    ctx: Context, job: Job, file: Path
+) -> None:
+    before = file.read_bytes()
+    file.unlink()
+    (gone,) = verify(job, ctx)
+
+    sha256 = redeliver(job, ctx)
+
+    assert (str(gone.severity), gone.code) == ("warn", "not-there")
+    assert file.read_bytes() == before
+    assert sha256 == job.delivered_sha256
+    assert codes(job, ctx) == []
+
+
+def test_writing_it_where_it_is_changes_nothing(ctx: Context, job: Job, file: Path) -> None:
+    before = file.stat()
+
+    redeliver(job, ctx)
+
+    assert file.stat() == before
+
+
+def test_it_can_be_written_into_another_folder(
+    ctx: Context, job: Job, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+
+    redeliver(job, ctx, other)
+
+    (again,) = other.iterdir()
+    assert (again.name, again.read_bytes()) == (file.name, file.read_bytes())
+
+
+def test_one_that_was_changed_is_told_and_not_overwritten(
+    ctx: Context, job: Job, file: Path
+) -> None:
+    edited = dcmread(file)
+    edited.StructureSetLabel = "edited"
+    edited.save_as(file)
+    before = sha256_of(file)
+
+    assert codes(job, ctx) == ["changed"]
+    with pytest.raises(NeedsPerson, match="another file"):
+        redeliver(job, ctx)
+    assert sha256_of(file) == before
+
+
+def test_a_reference_to_other_images_is_told(ctx: Context, job: Job, file: Path) -> None:
+    edited = dcmread(file)
+    contour = edited.ROIContourSequence[0].ContourSequence[0]
+    contour.ContourImageSequence[0].ReferencedSOPInstanceUID = "1.2.3.4"
+    edited.save_as(file)
+
+    assert codes(job, ctx) == ["changed", "foreign-reference"]
+
+
+def test_a_file_that_is_no_structure_set_any_more_is_told(
+    ctx: Context, job: Job, file: Path
+) -> None:
+    file.write_bytes(file.read_bytes()[:1000])
+
+    assert codes(job, ctx) == ["changed", "not-dicom"]
+
+
+def test_images_that_changed_are_told_and_nothing_is_written(
+    ctx: Context, job: Job, file: Path, pelvis: list[Path]
+) -> None:
+    moved = dcmread(pelvis[0])
+    moved.ImagePositionPatient = [0, 0, 0]
+    moved.save_as(pelvis[0])
+    file.unlink()
+
+    assert codes(job, ctx) == ["not-there", "source-moved"]
+    with pytest.raises(NeedsPerson, match="not the one that was sent"):
+        redeliver(job, ctx)
+    assert not file.exists()
+
+
+def test_images_that_are_gone_are_told(ctx: Context, job: Job, pelvis: list[Path]) -> None:
+    pelvis[0].unlink()
+
+    assert codes(job, ctx) == ["source-moved"]
+    with pytest.raises(TryLater):
+        redeliver(job, ctx)
+
+
+def test_what_the_server_sent_must_be_there_and_unchanged(ctx: Context, job: Job) -> None:
+    with ctx.work.file(job.id, "received.dcm").open("ab") as received:
+        received.write(b"x")
+
+    with pytest.raises(UsageError, match="not in its work folder"):
+        redeliver(job, ctx)
+
+
+def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: list[Path]) -> None:
+    assert pelvis
+    run_step("scan", ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+
+    assert to_verify(ctx) == []
+    for look in (verify, redeliver):
+        with pytest.raises(UsageError, match="nothing was delivered yet"):
+            look(job, ctx)
+
+
+def test_a_job_whose_work_folder_is_gone_is_told_as_such(ctx: Context, job: Job) -> None:
+    ctx.work.remove(job.id)
+
+    assert to_verify(ctx) == []
+    with pytest.raises(UsageError, match="work folder of job .* is gone"):
+        verify(job, ctx)
+
+
+def test_a_folder_that_is_not_there_is_not_made(ctx: Context, job: Job, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        redeliver(job, ctx, tmp_path / "nowhere")
+
+
+def test_nothing_that_is_told_names_the_patient(
+    ctx: Context, job: Job, file: Path, pelvis: list[Path]
+) -> None:
+    pelvis[0].unlink()
+    file.unlink()
+
+    told = " ".join(one.text for one in verify(job, ctx))
+    with pytest.raises(JobError) as refused:
+        redeliver(job, ctx)
+
+    assert "KULKARNEE" not in (told + str(refused.value) + refused.value.hint).upper()
