@@ -166,10 +166,24 @@ class Deidentify(Section):
         )
 
 
+def _label(text: str) -> str:
+    try:
+        made = text.format(template="T", date="20260131", modality="CT")
+    except (KeyError, IndexError, ValueError, AttributeError):
+        raise ValueError(
+            "may hold {template}, {date} and {modality}, and no other braces"
+        ) from None
+    if not (made.isascii() and made.isprintable()) or "\\" in made or not made.strip():
+        raise ValueError("should be plain ASCII without a backslash, and not empty")
+    return text
+
+
 class Deliver(Section):
-    """Where structure sets go."""
+    """Where structure sets go, and what they are called there."""
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_beside_or_path)] = "beside"
+    label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
+    description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
     keep_days: float = Field(30.0, gt=0, le=36_500)
 
 

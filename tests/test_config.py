@@ -331,6 +331,15 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     assert as_shown.model_copy(update={"server": by_default.server}) == by_default
 
 
+@pytest.mark.parametrize(
+    "label", ["{patient}", "{template", "{0}", "Füße", "a\\\\b", "  ", "{template.x}", "a\\tb"]
+)
+def test_a_label_of_structure_sets_that_cannot_be_made_is_told(tmp_path: Path, label: str) -> None:
+    (problem,) = problems(tmp_path, f'{ENOUGH}deliver: {{label: "{label}"}}\n')
+
+    assert "deliver.label" in problem
+
+
 def test_a_check_of_contours_can_be_weighed_and_switched_off(tmp_path: Path) -> None:
     checks = "accept: {checks: {contour-short: block, structure-gaps: off, contour-outside: warn}}"
 

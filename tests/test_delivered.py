@@ -11,7 +11,8 @@ from drawcli.delivered import redeliver, to_verify, verify
 from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
 from drawcli.files import sha256_of
 from drawcli.pipeline import Selection, run_step
-from tests.conftest import Site
+from tests.conftest import Clock, Site, opened
+from tests.fake_draw import FakeDraw
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 
@@ -44,6 +45,34 @@ def codes(job: Job, ctx: Context) -> list[str]:
 def test_a_delivered_structure_set_is_as_it_was(ctx: Context, job: Job) -> None:
     assert [one.id for one in to_verify(ctx)] == [job.id]
     assert codes(job, ctx) == []
+
+
+def test_the_file_says_what_it_is_and_that_nobody_has_reviewed_it(job: Job, file: Path) -> None:
+    assert job.uploaded_at is not None
+
+    home = dcmread(file)
+
+    assert home.StructureSetLabel == "Prostate_OAR"
+    assert home.SeriesDescription == "Prostate_OAR 20261114 AI, not reviewed"
+    assert home.StructureSetName == home.SeriesDescription
+    assert home.StructureSetDescription == "DRAW, template Prostate_OAR; not reviewed"
+    assert home.ApprovalStatus == "UNAPPROVED"
+
+
+def test_a_site_calls_structure_sets_as_it_likes(
+    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    with site.config.open("a") as config:
+        config.write('deliver: {label: "AI {modality} {template}", description: "{date}"}\n')
+
+    with opened(site, draw, clock) as ctx:
+        came_home(ctx)
+
+    (path,) = site.store.rglob("RS.*")
+    home = dcmread(path)
+    assert home.StructureSetLabel == "AI CT Prostate_O"
+    assert home.StructureSetName == "20261114"
 
 
 def test_one_that_was_taken_away_is_told_and_can_be_written_again(
@@ -157,7 +186,7 @@ def test_a_job_whose_work_folder_is_gone_is_told_as_such(ctx: Context, job: Job)
     ctx.work.remove(job.id)
 
     assert to_verify(ctx) == []
-    with pytest.raises(UsageError, match="work folder of job .* is gone"):
+    with pytest.raises(UsageError, match="is gone"):
         verify(job, ctx)
 
 

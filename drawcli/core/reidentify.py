@@ -4,6 +4,7 @@ All but a few bytes of the file stay as they are.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from drawcli.core import tags
@@ -26,6 +27,14 @@ from drawcli.errors import BadStructureSet
 
 _APPROVAL: Final = 0x300E0002  # ApprovalStatus
 _REVIEW: Final = frozenset({0x300E0004, 0x300E0005, 0x300E0008})  # ReviewDate, -Time, ReviewerName
+LABELS: Final = MappingProxyType(  # what a site may call a structure set: VR, most characters
+    {
+        tags.SeriesDescription: ("LO", 64),
+        tags.StructureSetLabel: ("SH", 16),
+        tags.StructureSetName: ("LO", 64),
+        tags.StructureSetDescription: ("ST", 1024),
+    }
+)
 _PATIENT_GROUP: Final = 0x0010
 _MARKERS: Final = frozenset(
     {
@@ -40,7 +49,12 @@ _TYPE_2: Final = frozenset(ALWAYS_PRESENT)
 _LONGEST_SHORT: Final = 0xFFFE  # bytes: explicit VR has 16 bits for the length of a DS
 
 
-def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -> bytes:
+def reidentified(
+    header: Header,
+    crosswalk: Crosswalk,
+    own: Mapping[str, str],
+    labels: Mapping[int, str] = MappingProxyType({}),
+) -> bytes:
     """Return the RTSTRUCT with the patient's identity, as a whole file.
 
     UIDs at every depth are mapped back; patient and study values are the source's, byte for byte,
@@ -56,6 +70,8 @@ def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -
         Of the job.
     own
         The UIDs that the server made for the file itself, with those it gets here.
+    labels
+        Tags of `LABELS` and their ASCII texts, in place of what the server wrote.
 
     Raises
     ------
@@ -63,7 +79,7 @@ def reidentified(header: Header, crosswalk: Crosswalk, own: Mapping[str, str]) -
         Where one UID is neither the file's own nor one of the job's.
     """
     try:
-        return _Restoration(header, crosswalk, own).whole_file()
+        return _Restoration(header, crosswalk, own).whole_file(labels)
     except (NotDicom, ValueError) as err:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
 
@@ -81,7 +97,7 @@ class _Restoration:
         if self._character_set != server_text.strip(b" \0") and self._beyond_ascii():
             self._recode_from, self._character_set = server_text, _UTF_8
 
-    def whole_file(self) -> bytes:
+    def whole_file(self, labels: Mapping[int, str]) -> bytes:
         """Return preamble, file meta and data set."""
         header = self._header
         kept = self._rewritten(list(header.elements.values()), explicit=header.explicit)
@@ -99,6 +115,9 @@ class _Restoration:
         )
         for tag in [tag for tag in kept if self._is_not_the_servers_to_say(tag)]:
             del kept[tag]
+        for tag, text in labels.items():
+            vr, longest = LABELS[tag]
+            kept[tag] = self._encoded(tag, vr, text[:longest].strip().encode("ascii"))
         kept[_APPROVAL] = self._encoded(_APPROVAL, "CS", b"UNAPPROVED")
         if tags.PatientIdentityRemoved in kept:
             kept[tags.PatientIdentityRemoved] = self._encoded(

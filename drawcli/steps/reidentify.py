@@ -5,6 +5,7 @@ Nothing is confirmed to the server before the delivered file is durable.
 """
 
 from pathlib import Path
+from typing import Final
 
 from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.delivery import deliver, file_name
@@ -24,6 +25,8 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.files import sha256_of
+
+_SHORT_COMMIT: Final = 12  # hex digits
 
 
 def reidentify(job: Job, ctx: Context) -> Job:
@@ -74,9 +77,24 @@ def restored(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> bytes
         header.text(tags.SOPInstanceUID): sop_uid,
         header.text(tags.SeriesInstanceUID): series_uid,
     }
-    whole = reidentified(header, crosswalk, own)
+    whole = reidentified(header, crosswalk, own, labels(job, ctx))
     check_delivered(whole, crosswalk, {sop_uid, series_uid})
     return whole
+
+
+def labels(job: Job, ctx: Context) -> dict[int, str]:
+    """Return what the planning system shows of a structure set: the same each time for a job."""
+    deliver = ctx.settings.deliver
+    day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
+    facts = {"template": job.template or "", "date": day, "modality": job.modality or ""}
+    name = deliver.description.format(**facts)
+    rules = f", rules {job.rules_commit[:_SHORT_COMMIT]}" if job.rules_commit else ""
+    return {
+        tags.SeriesDescription: name,
+        tags.StructureSetLabel: deliver.label.format(**facts),
+        tags.StructureSetName: name,
+        tags.StructureSetDescription: f"DRAW, template {job.template}{rules}; not reviewed",
+    }
 
 
 def own_uids(job: Job, ctx: Context) -> tuple[str, str]:
