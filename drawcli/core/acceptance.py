@@ -61,6 +61,7 @@ class StructureSet:
     frames: frozenset[str]  # every frame of reference that it names
     contour_images: frozenset[str]  # SOP instances named by contours
     uids: frozenset[str]  # every UID at every depth, but for those the standard registers
+    observed: tuple[int, ...] = ()  # ReferencedROINumber of each item of RTROIObservationsSequence
     contour_frames: frozenset[tuple[str, int]] = frozenset()  # and the frames of them, from 1
 
 
@@ -131,8 +132,10 @@ def _structures(found: StructureSet, wanted: Sequence[str]) -> Iterator[Finding]
     if twice:
         yield _block("structures-twice", f"more than once: {_named(twice)}")
     numbers = [roi.number for roi in found.rois]
-    if len(set(numbers)) < len(numbers) or not set(found.contoured) <= set(numbers):
-        yield _block("roi-numbers", "ROI numbers are not unique, or contours name none of them")
+    named = {*found.contoured, *found.observed}
+    if len(set(numbers)) < len(numbers) or not named <= set(numbers):
+        text = "ROI numbers are not unique, or contours or observations name none of them"
+        yield _block("roi-numbers", text)
     empty = [roi.name for roi in found.rois if not roi.contours and roi.name in wanted]
     if empty and len(empty) == len(wanted):
         yield _block("all-empty", "no structure has a contour")

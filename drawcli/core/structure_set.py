@@ -18,6 +18,7 @@ _ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
 _CONTOURS: Final = 0x30060040  # ContourSequence
 _CONTOUR_IMAGES: Final = 0x30060016  # ContourImageSequence
 _REFERENCED_ROI: Final = 0x30060084
+_OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
 _REFERENCED_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
 _REFERENCED_SOP: Final = 0x00081155
 _REFERENCED_FRAME: Final = 0x00081160
@@ -75,6 +76,7 @@ def _facts(header: Header) -> StructureSet:
             for item, number in numbers.items()
         ),
         contoured=tuple(number for number, _ in contoured),
+        observed=tuple(_observed(header)),
         referenced_series=frozenset(named["series"]),
         frames=frozenset(named["frame"]),
         contour_images=frozenset(named["image"]),
@@ -106,6 +108,11 @@ def _contoured(header: Header) -> Iterator[tuple[int, int]]:
         inside = next((element for element in item if element.tag == _CONTOURS), None)
         count = 0 if inside is None else sum(1 for _ in parts(header, inside))
         yield int(ascii_text(item_value(header, item, _REFERENCED_ROI) or b"-1")), count
+
+
+def _observed(header: Header) -> Iterator[int]:
+    for item in _items_of(header, _OBSERVATIONS):
+        yield int(ascii_text(item_value(header, item, _REFERENCED_ROI) or b"-1"))
 
 
 def _items_of(header: Header, tag: int) -> Iterator[list[Element]]:

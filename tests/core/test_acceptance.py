@@ -80,6 +80,9 @@ def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
         ({"uids": GOOD.uids | {"8.8"}}, [("block", "foreign-reference")]),
         ({"uids": GOOD.uids | {"1.5.1"}}, [("block", "foreign-reference")]),  # an original
         ({"uids": GOOD.uids | {"2.25.6"}}, []),
+        ({"observed": (1, 2)}, []),
+        ({"observed": (2,)}, []),
+        ({"observed": (1, 3)}, [("block", "roi-numbers")]),
         ({"contour_images": frozenset({"2.25.51"})}, []),
         ({"contour_images": frozenset()}, []),
         ({"contour_images": frozenset({"2.25.6"})}, [("block", "foreign-image")]),

@@ -113,7 +113,7 @@ def test_the_facts_are_those_that_pydicom_sees(trip: Trip) -> None:
         (1, "Bladder", 3),
         (2, "Femur_Head_L", 3),
     ]
-    assert (facts.contoured, facts.has_pixels) == ((1, 2), False)
+    assert (facts.contoured, facts.observed, facts.has_pixels) == ((1, 2), (1, 2), False)
     assert inspect(facts, trip.crosswalk, NAMES) == []
 
 
