@@ -3,14 +3,19 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import cos, pi, sin
+from pathlib import Path
 
 import pytest
 
+from drawcli.adapters.datastore import read_datastore
 from drawcli.core.acceptance import Severity
-from drawcli.core.contours import Contour
+from drawcli.core.contours import Contour, contours_of
 from drawcli.core.crosswalk import Crosswalk, SourceFile
+from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.drawing import CHECKS, Measured, inspect_contours, weighed
 from drawcli.core.grid import Grid
+from drawcli.core.structure_set import facts_of
+from tests.core.real_data import REAL, needs_real, unpacked
 
 Point = tuple[float, float, float]
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -266,3 +271,48 @@ def test_a_crosswalk_keeps_its_geometry_in_the_vault() -> None:
     series = crosswalk(TILTED)
 
     assert Crosswalk.from_plain(series.as_plain()) == series
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("place", "contours"),
+    [
+        ("rt/cerr_pyCERR_pat_2", 7),
+        ("rt/eclipse_ariartm_anondicom", 8),
+        ("rt/monaco_proknow_nopreamble", 13),
+        ("rt/oncentra_rtkit", 35),
+        ("rt/eclipse_dcpt_headphantom.tar.xz", 281),
+        ("rt/xio_oraw_lung1-002.tar.xz", 26),
+    ],
+)
+def test_what_vendors_drew_on_their_images_is_not_held(
+    place: str, contours: int, tmp_path: Path
+) -> None:
+    root = REAL / place
+    if place.endswith(".xz"):
+        list(unpacked(place, tmp_path))
+        root = tmp_path
+    series = read_datastore([root]).by_series()
+    drawn_sets = [header for path in root.rglob("*") if (header := structure_set_in(path))]
+
+    (header,) = drawn_sets
+    facts = facts_of(header)
+    (uid,) = facts.referenced_series
+    grid = Grid.of(Crosswalk.of(series[uid]))
+    assert grid is not None
+    originals = {one.sop_uid: one.sop_uid for one in series[uid]}
+    names = {roi.number: roi.name for roi in facts.rois}
+    found, measured = inspect_contours(contours_of(header), names, grid, originals)
+
+    assert [one for one in weighed(found, {}) if one.severity is not Severity.WARN] == []
+    assert sum(one.contours for one in measured) == contours
+
+
+def structure_set_in(path: Path) -> Header | None:
+    if not path.is_file():
+        return None
+    try:
+        header = read_header(path.read_bytes(), complete=True)
+    except (NotDicom, Incomplete):
+        return None
+    return header if header.text(0x00080060) == "RTSTRUCT" else None
