@@ -59,6 +59,14 @@ def test_the_file_says_what_it_is_and_that_nobody_has_reviewed_it(job: Job, file
     assert home.ApprovalStatus == "UNAPPROVED"
 
 
+def test_the_file_has_what_the_server_leaves_out(file: Path, pelvis: list[Path]) -> None:
+    home = dcmread(file)
+
+    assert home.FrameOfReferenceUID == dcmread(pelvis[0]).FrameOfReferenceUID
+    assert home.PositionReferenceIndicator == ""
+    assert home.OperatorsName == ""
+
+
 def test_a_site_calls_structure_sets_as_it_likes(
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
 ) -> None:

@@ -270,9 +270,10 @@ def _story(
         for name, tree in (explanation or {}).get("rules", {}).items():
             out.print(f"\nrule {name}")
             _print_tree(out, tree, 1)
-        for one in (report or {}).get("structures", []):
+        for number, one in enumerate((report or {}).get("structures", [])):
             measured = f"{one['volume_cm3']:,.1f} cm3, {one['contours']} contours"
-            out.print(f"structure {one['name']}: {measured}", soft_wrap=True)
+            before = "" if number else "\n"
+            out.print(f"{before}structure {one['name']}: {measured}", soft_wrap=True)
         for finding in (report or {}).get("findings", []):
             out.print(f"\nacceptance: {finding['severity']}: {finding['text']}", soft_wrap=True)
 

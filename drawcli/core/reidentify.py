@@ -115,6 +115,8 @@ class _Restoration:
         )
         for tag in [tag for tag in kept if self._is_not_the_servers_to_say(tag)]:
             del kept[tag]
+        for tag, (vr, text) in self._missing_of_the_iod().items():
+            kept.setdefault(tag, self._encoded(tag, vr, text.encode("ascii")))
         for tag, text in labels.items():
             vr, longest = LABELS[tag]
             kept[tag] = self._encoded(tag, vr, text[:longest].strip().encode("ascii"))
@@ -129,6 +131,15 @@ class _Restoration:
             header.transfer_syntax,
         )
         return meta + b"".join(kept[tag] for tag in sorted(kept))
+
+    def _missing_of_the_iod(self) -> dict[int, tuple[str, str]]:
+        """Return what PS3.3 A.19.3 asks for and rt-utils, the server's writer, leaves out."""
+        frame = self._crosswalk.frame_uid
+        return {
+            tags.OperatorsName: ("PN", ""),
+            **({tags.FrameOfReferenceUID: ("UI", frame)} if frame else {}),
+            **({tags.PositionReferenceIndicator: ("LO", "")} if frame else {}),
+        }
 
     @staticmethod
     def _is_not_the_servers_to_say(tag: int) -> bool:
