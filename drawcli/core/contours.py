@@ -42,7 +42,9 @@ class Contour:
             stated = int(self.count)
         except ValueError:
             return None
-        if len(numbers) != 3 * stated or any(abs(one) > _FARTHEST for one in numbers):
+        if len(numbers) != 3 * stated:
+            return None
+        if numbers and not -_FARTHEST < min(numbers) <= max(numbers) < _FARTHEST:
             return None
         coordinates = iter(numbers)
         return list(zip(coordinates, coordinates, coordinates, strict=True))

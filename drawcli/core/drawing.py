@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import fsum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.acceptance import Finding, Severity
 from drawcli.core.contours import Contour
@@ -52,14 +52,21 @@ _TEXTS: Final = {
 Polygon = list[tuple[float, float]]  # mm
 
 
+class Outline(NamedTuple):
+    """A contour on its slice."""
+
+    polygon: Polygon
+    area: float  # mm2
+    left: float  # how far its points lie to the patient's left, mean, mm (LPS)
+
+
 @dataclass(slots=True)
 class Measured:
     """One structure, as its contours measure it."""
 
     name: str
     contours: int = 0
-    slices: dict[int, list[Polygon]] = field(default_factory=lambda: defaultdict(list))
-    lefts: list[tuple[float, float]] = field(default_factory=list)  # area mm2, x mm (LPS: left)
+    slices: dict[int, list[Outline]] = field(default_factory=lambda: defaultdict(list))
     volume_cm3: float = 0.0
 
     def as_plain(self) -> dict[str, str | int | float]:
@@ -75,8 +82,9 @@ class Measured:
     @property
     def left(self) -> float | None:
         """How far to the patient's left its middle lies, mm; None where it encloses nothing."""
-        area = fsum(one for one, _ in self.lefts)
-        return fsum(one * x for one, x in self.lefts) / area if area > 0 else None
+        outlines = [one for many in self.slices.values() for one in many]
+        area = fsum(one.area for one in outlines)
+        return fsum(one.area * one.left for one in outlines) / area if area > 0 else None
 
 
 def inspect_contours(
@@ -148,26 +156,32 @@ def _look_at(
         return
     named = _named_slice(contour, grid, originals)
     index = grid.nearest(grid.offset(grid.places[named] if named else points[0]))
-    flat = grid.flat(points, grid.places[named] if named else grid.order[index])
-    yield from _beside_the_image(flat, grid)
+    *flat, beside = grid.flat(points, grid.places[named] if named else grid.order[index])
+    yield from _beside_the_image(flat, beside, grid)
     if len(points) >= FEWEST_POINTS:
-        polygon = [(u, v) for u, v, _ in flat]
-        area = _area(polygon)
-        structure.slices[index].append(polygon)
-        structure.lefts.append((area, fsum(x for x, _, _ in points) / len(points)))
-        if area < grid.pixel:
+        outline = _outline(points, list(zip(*flat, strict=True)))
+        structure.slices[index].append(outline)
+        if outline.area < grid.pixel:
             yield "contour-specks"
 
 
-def _beside_the_image(flat: Sequence[Triple], grid: Grid) -> Iterator[str]:
+def _beside_the_image(
+    flat: Iterable[Sequence[float]], beside: Sequence[float], grid: Grid
+) -> Iterator[str]:
     """Yield whether points lie beside their slice, or beyond its margin."""
-    if any(abs(beside) > grid.step / 2 + _ROUNDING_MM for _, _, beside in flat):
+    if not _is_within(beside, -grid.step / 2, grid.step / 2, _ROUNDING_MM):
         yield "contour-off-slice"
-    for axis, length in enumerate(grid.size):
-        along = [point[axis] for point in flat]
-        if min(along) < -MARGIN_MM or max(along) > length + MARGIN_MM:
-            yield "contour-outside"
-            return
+    sides = zip(flat, grid.size, strict=True)
+    if not all(_is_within(along, 0.0, length, MARGIN_MM) for along, length in sides):
+        yield "contour-outside"
+
+
+def _outline(points: Sequence[Triple], polygon: Polygon) -> Outline:
+    return Outline(polygon, _area(polygon), fsum(x for x, _, _ in points) / len(points))
+
+
+def _is_within(values: Sequence[float], least: float, most: float, margin: float) -> bool:
+    return least - margin <= min(values) and max(values) <= most + margin
 
 
 def _named_slice(contour: Contour, grid: Grid, originals: Mapping[str, str]) -> Key | None:
@@ -189,16 +203,16 @@ def _area(polygon: Sequence[tuple[float, float]]) -> float:
 def _volume_mm3(structure: Measured, grid: Grid) -> float:
     """Return area times thickness; a contour within another is a hole (PS3.3 C.8.8.6.3)."""
     return fsum(
-        grid.thickness(index) * fsum(_signed_areas(polygons))
-        for index, polygons in structure.slices.items()
+        grid.thickness(index) * fsum(_signed_areas(outlines))
+        for index, outlines in structure.slices.items()
     )
 
 
-def _signed_areas(polygons: Sequence[Polygon]) -> Iterator[float]:
-    for number, polygon in enumerate(polygons):
-        others = [*polygons[:number], *polygons[number + 1 :]][:_MOST_PARTS]
-        depth = sum(_is_inside(polygon[0], other) for other in others)
-        yield _area(polygon) * (-1 if depth % 2 else 1)
+def _signed_areas(outlines: Sequence[Outline]) -> Iterator[float]:
+    for number, one in enumerate(outlines):
+        others = [*outlines[:number], *outlines[number + 1 :]][:_MOST_PARTS]
+        depth = sum(_is_inside(one.polygon[0], other.polygon) for other in others)
+        yield -one.area if depth % 2 else one.area
 
 
 def _is_inside(point: tuple[float, float], polygon: Polygon) -> bool:

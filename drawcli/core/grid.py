@@ -1,7 +1,7 @@
 """Where the slices of a series lie in the patient, to hold contours against them."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -72,17 +72,12 @@ class Grid:
         behind = self.offsets[index + 1] - self.offsets[index] if index < last else self.step
         return (before + behind) / 2
 
-    def flat(self, points: Iterable[Triple], origin: Triple) -> list[tuple[float, float, float]]:
-        """Return points as distances from the first pixel: along row, column and normal, mm."""
-        (rx, ry, rz), (cx, cy, cz), (nx, ny, nz) = self.row, self.column, self.normal
-        ox, oy, oz = origin
+    def flat(self, points: Sequence[Triple], origin: Triple) -> list[list[float]]:
+        """Return how far points lie from the first pixel: along row, column and normal, mm."""
         return [
-            (
-                (x - ox) * rx + (y - oy) * ry + (z - oz) * rz,
-                (x - ox) * cx + (y - oy) * cy + (z - oz) * cz,
-                (x - ox) * nx + (y - oy) * ny + (z - oz) * nz,
-            )
-            for x, y, z in points
+            [x * a + y * b + z * c - start for x, y, z in points]
+            for (a, b, c) in (self.row, self.column, self.normal)
+            for start in (_dot(origin, (a, b, c)),)
         ]
 
 
