@@ -31,6 +31,7 @@ torture: $(VENV)/.ready-test
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python bench/deidentify.py $(BENCH)
+	$(BIN)/python bench/reidentify.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

@@ -55,7 +55,8 @@ class Context:
         """The rules and templates, read and checked."""
         from drawcli.adapters.rulebook import read_rulebook
 
-        return read_rulebook(self.settings.rules, self.settings.templates)
+        settings = self.settings
+        return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
 
     @cached_property
     def vault(self) -> Vault:

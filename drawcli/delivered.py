@@ -7,6 +7,7 @@ from drawcli.adapters.delivery import deliver
 from drawcli.adapters.workdir import RECEIVED
 from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity
+from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job, State
 from drawcli.errors import BadStructureSet, DrawcliError, UsageError
@@ -49,8 +50,45 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is no folder", hint="Make it first.")
     check_sources(crosswalk)
-    folder, name = destination(job, crosswalk, ctx)
-    return deliver(to or folder, name, restored(job, received.read_bytes(), crosswalk, ctx), job.id)
+    place = destination(job, crosswalk, ctx)
+    if to is not None:
+        place = place._replace(folder=to, below=None)
+    elif _is_there(place.folder / place.name, job):
+        return str(job.delivered_sha256)  # by a version that may have written it otherwise
+    data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+    return deliver(place.folder, place.name, data, job.id, below=place.below)
+
+
+def _is_there(path: Path, job: Job) -> bool:
+    return path.is_file() and sha256_of(path) == job.delivered_sha256
+
+
+def preview(job: Job, ctx: Context) -> list[Line]:
+    """Return what re-identification makes of each element of what came; nothing is written.
+
+    Raises
+    ------
+    UsageError
+        Where no structure set of the job has come.
+    JobError
+        Where it would not be delivered: see `steps.reidentify`.
+    """
+    received = ctx.work.file(job.id, RECEIVED)
+    if not received.is_file():
+        raise UsageError(
+            f"job {job.id} is {job.state}: no structure set of it is here",
+            hint=f"'drawcli show {job.id}' tells what it waits for.",
+        )
+    data, crosswalk = received.read_bytes(), ctx.crosswalk(job)
+    check_sources(crosswalk)
+    whole, _ = restored(job, data, crosswalk, ctx)
+    return compared(data, whole)
+
+
+def place_of(job: Job, ctx: Context) -> Path:
+    """Return where the structure set of a job is delivered to; the path may name the patient."""
+    place = destination(job, ctx.crosswalk(job), ctx)
+    return place.folder / place.name
 
 
 def to_verify(ctx: Context) -> list[Job]:
@@ -67,8 +105,7 @@ def verify(job: Job, ctx: Context) -> list[Finding]:
         Where the job has not come so far, or its work folder is gone.
     """
     crosswalk = _of_delivered(job, ctx)
-    folder, name = destination(job, crosswalk, ctx)
-    return [*_file(folder / name, job, crosswalk, ctx), *_sources(crosswalk)]
+    return [*_file(place_of(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
 
 
 def _file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:

@@ -1,5 +1,7 @@
 """The sections of the settings file: what a site may set, and what each value may be."""
 
+import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -10,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from drawcli.core.acceptance import Severity
 from drawcli.core.drawing import CHECKS
 from drawcli.core.profile import Choices, check_removable, check_retainable
+from drawcli.core.pseudonym import LONGEST_ROOT, UUID_ROOT
 
 DEFAULT_ENDPOINTS: Final = {
     "health": "/api/health",
@@ -21,6 +24,9 @@ DEFAULT_ENDPOINTS: Final = {
     "refresh": "/api/token/refresh/",
 }
 _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
+PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]")
+_UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _LONGEST_HOURS: Final = 10_000.0  # about a year: what is longer is a slip of the pen
 
 
@@ -32,10 +38,6 @@ def _path(value: object) -> object:
         return Path(value).expanduser()
     except RuntimeError:
         raise ValueError("names a user that this computer does not know") from None
-
-
-def _beside_or_path(value: object) -> object:
-    return value if value == "beside" else _path(value)
 
 
 def _as_words(value: object) -> object:
@@ -166,24 +168,54 @@ class Deidentify(Section):
         )
 
 
-def _label(text: str) -> str:
+def _pattern(text: str, facts: Mapping[str, str]) -> str:
+    """Return what a pattern makes of facts; refuse one that has other braces."""
     try:
-        made = text.format(template="T", date="20260131", modality="CT")
+        return text.format_map(facts)
     except (KeyError, IndexError, ValueError, AttributeError):
-        raise ValueError(
-            "may hold {template}, {date} and {modality}, and no other braces"
-        ) from None
+        names = ", ".join(f"{{{name}}}" for name in facts)
+        raise ValueError(f"may hold {names}, and no other braces") from None
+
+
+def _label(text: str) -> str:
+    made = _pattern(text, {"template": "T", "date": "20260131", "modality": "CT"})
     if not (made.isascii() and made.isprintable()) or "\\" in made or not made.strip():
         raise ValueError("should be plain ASCII without a backslash, and not empty")
     return text
 
 
+def _file_name(text: str) -> str:
+    made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
+    if "{job}" not in text:
+        raise ValueError("should hold {job}: no two structure sets may have one name")
+    if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
+        raise ValueError("should be a file name of letters, digits, blanks and . _ -")
+    return text
+
+
+def _folder(value: object) -> object:
+    if value == "beside":
+        return value
+    _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
+    return _path(value)
+
+
+def _root(uid: str) -> str:
+    if not _UID.fullmatch(uid) or len(uid) > LONGEST_ROOT:
+        raise ValueError(f"should be a UID of at most {LONGEST_ROOT} characters")
+    return uid
+
+
 class Deliver(Section):
     """Where structure sets go, and what they are called there."""
 
-    folder: Annotated[Literal["beside"] | Path, BeforeValidator(_beside_or_path)] = "beside"
+    folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
+    name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
+    longest_name: int = Field(64, ge=8, le=64)  # of a structure, in characters
+    character_set: Literal["source", "utf-8"] = "source"
+    uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
     keep_days: float = Field(30.0, gt=0, le=36_500)
 
 

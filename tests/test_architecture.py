@@ -52,6 +52,7 @@ OUTSIDE = {
     "pydantic_settings": {"config"},
     "pydicom": {"core", "adapters", "sandbox", "demo"},
     "rich": {"render", "cli", "demo"},
+    "shapely": {"core"},
     "starlette": {"sandbox"},
     "tenacity": {"adapters"},
     "tinydb": {"adapters"},

@@ -50,3 +50,17 @@ def test_memory_does_not_grow_with_the_series() -> None:
 
     assert row["ratio"] <= MOST_MIB
     assert row["met"]
+
+
+def test_the_way_home_is_measured_beside_pydicom() -> None:
+    words = ["--slices", "4", "--structures", "2", "--points", "12", "--repeat", "1"]
+    done = subprocess.run(
+        [sys.executable, str(BENCH.with_name("reidentify.py")), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,
+    )
+
+    assert done.stdout.count("numbers: home / pydicom") == 4, done.stderr
+    assert done.stdout.count("numbers: gate / pydicom") == 2

@@ -470,7 +470,7 @@ def test_another_file_of_the_same_name_is_not_touched(
     from drawcli.steps.reidentify import destination
 
     job = only_job(ctx)
-    folder, name = destination(job, ctx.crosswalk(job), ctx)
+    folder, name, _ = destination(job, ctx.crosswalk(job), ctx)
     folder = pelvis[0].parent
     theirs = folder / destination(replace(job, template="Prostate_OAR"), ctx.crosswalk(job), ctx)[1]
     theirs.write_bytes(b"another program's")

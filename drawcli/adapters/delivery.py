@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,18 +19,34 @@ _MODE: Final = (
 TEMPORARY: Final = ".drawcli-"
 
 
-def file_name(patient_id: str, template: str, job_id: str) -> str:
-    """Return a name that no other job can have and that every file system takes.
+def filled(pattern: str, facts: Mapping[str, str]) -> str:
+    """Return a name or a path of a pattern; no fact adds what a file system gives a meaning.
 
-    >>> file_name("../4711/7", "Prostate_OAR", "0123456789ab-1")
-    'RS.4711_7.Prostate_OAR.0123456789ab-1.dcm'
+    >>> filled("RS.{patient_id}.{template}.dcm", {"patient_id": "../4711/7", "template": "Pelvis"})
+    'RS.4711_7.Pelvis.dcm'
     """
-    patient = _UNSAFE.sub("_", patient_id).strip("_")[:_LONGEST_PART] or "unknown"
-    return f"RS.{patient}.{_UNSAFE.sub('_', template)[:_LONGEST_PART]}.{job_id}.dcm"
+    return pattern.format_map({name: _safe(value) for name, value in facts.items()})
 
 
-def deliver(folder: Path, name: str, data: bytes, job_id: str) -> str:
+def made_below(pattern: Path) -> Path:
+    """Return the part of a folder's pattern that must be there; what is below it is made.
+
+    >>> made_below(Path("/tps/import/{patient_id}/RS")).as_posix()
+    '/tps/import'
+    """
+    whole = [part for part in (pattern, *pattern.parents) if "{" not in str(part)]
+    return whole[0]
+
+
+def _safe(value: str) -> str:
+    return _UNSAFE.sub("_", value).strip("_")[:_LONGEST_PART] or "unknown"
+
+
+def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | None = None) -> str:
     """Put a file into a folder of the planning system; return its SHA-256.
+
+    The folder must be there; below `below`, which must be, it is made. So nothing is ever written
+    into the empty place of a share that is not mounted.
 
     Written under a hidden name that no importer takes, made durable, read back, and only then given
     its name, which fails if something else has it. The same file already there is success.
@@ -47,6 +64,8 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str) -> str:
     temporary = folder / f"{TEMPORARY}{job_id}.part"
     try:
         with disk_full_named("the folder where the RTSTRUCT belongs"):  # its path may name a person
+            if below is not None and below.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(target):
                 _write(temporary, data)
                 if sha256_of(temporary) != wanted:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from drawcli.core.appearance import LONGEST_ROI_NAME
 from drawcli.core.rules import OPERATORS, Compare, Condition, Either, Every, Negation, Rule
 from drawcli.core.templates import NAME_PATTERN, Template
 from drawcli.errors import ConfigError
@@ -33,8 +34,10 @@ class Rulebook:
     commit: str | None  # of git, with "+" where the files differ from it
 
 
-def read_rulebook(rules_path: Path, templates_path: Path) -> Rulebook:
-    """Read and check both files.
+def read_rulebook(
+    rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
+) -> Rulebook:
+    """Read and check both files; no structure may come home under a name longer than given.
 
     Raises
     ------
@@ -44,7 +47,7 @@ def read_rulebook(rules_path: Path, templates_path: Path) -> Rulebook:
     problems, hints = list[str](), [_HINT]
     templates_file = _read(templates_path, problems, hints)
     rules_file = _read(rules_path, problems, hints)
-    templates = dict(_templates(templates_file, problems))
+    templates = dict(_templates(templates_file, longest_name, problems))
     rules = tuple(_rules(rules_file, _names(templates_file), problems))
     raise_all(problems, hint=hints[-1])
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
@@ -68,7 +71,9 @@ def _names(document: Document) -> frozenset[Any] | None:
     return frozenset(entries) if isinstance(entries, dict) else None
 
 
-def _templates(document: Document, problems: list[str]) -> Iterator[tuple[str, Template]]:
+def _templates(
+    document: Document, longest_name: int, problems: list[str]
+) -> Iterator[tuple[str, Template]]:
     entries = _section(document, "templates", dict, problems)
     for name, entry in entries.items() if entries else ():
         where = ("templates", name)
@@ -86,6 +91,12 @@ def _templates(document: Document, problems: list[str]) -> Iterator[tuple[str, T
         if template.twice:
             names = ", ".join(template.twice)
             problems.append(f"{document.place(where)}: two models draw the same structure: {names}")
+        too_long = [shown for shown in template.shown if len(shown) > longest_name]
+        if too_long:
+            problems.append(
+                f"{document.place(where)}: deliver.longest_name is {longest_name}, longer are: "
+                f"{', '.join(too_long)}; give them a label under 'structures:'"
+            )
         yield name, template
 
 

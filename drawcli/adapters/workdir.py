@@ -5,6 +5,7 @@ state_dir/work/<job>.lock          one process works on a job; held for the leng
 state_dir/work/<job>/vault         what identifies the patient, sealed
                      explanation.json   which rules fired, and why
                      template.yml  as it goes to the server
+                     template.json the same with what is for people: looks, made structures
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
                      report.json   what the acceptance gate found
@@ -29,6 +30,7 @@ from drawcli.files import make_private, write_durably
 VAULT: Final = "vault"
 PACKAGE: Final = "package.zip"
 TEMPLATE: Final = "template.yml"
+AS_SENT: Final = "template.json"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
 REPORT: Final = "report.json"

@@ -33,7 +33,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-pipeline_commands.register(app, {"deidentify": deidentify_commands.deidentify})
+pipeline_commands.register(
+    app,
+    {
+        "deidentify": deidentify_commands.deidentify,
+        "reidentify": delivery_commands.reidentify,
+    },
+)
 deidentify_commands.register(app)
 job_commands.register(app)
 delivery_commands.register(app)

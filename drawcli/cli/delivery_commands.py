@@ -1,19 +1,28 @@
 """redeliver and verify."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drawcli import render
-from drawcli.cli.door import Door, DryRunOption, command
-from drawcli.errors import DrawcliError, NeedsPerson
+from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.cli.pipeline_commands import (
+    IdleOption,
+    JobOption,
+    LimitOption,
+    MinutesOption,
+    step_command,
+)
+from drawcli.errors import DrawcliError, NeedsPerson, UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.core.acceptance import Finding
+    from drawcli.core.comparison import Line
     from drawcli.core.job import Job
 
 JobArgument = Annotated[
@@ -25,6 +34,59 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "redeliver")(redeliver)
     command(app, "verify")(verify)
+
+
+def reidentify(
+    door: Door,
+    job: JobOption = None,
+    limit: LimitOption = None,
+    max_minutes: MinutesOption = None,
+    fail_if_idle: IdleOption = False,
+    dry_run: DryRunOption = False,
+    identify: IdentifyOption = False,
+) -> Result:
+    """Give structure sets their patient back and deliver them.
+
+    With --dry-run and --job: show what would change in the file.
+    """
+    if not (dry_run and job):
+        if identify:
+            raise UsageError("--identify belongs to --dry-run --job: it shows the values")
+        return step_command("reidentify")(door, job, limit, max_minutes, fail_if_idle, dry_run)
+    from drawcli import delivered
+    from drawcli.actions import find_job
+
+    door.check_identify(identify=identify)
+    with door.context(dry_run=True) as ctx:
+        found = find_job(job, ctx)
+        lines = delivered.preview(found, ctx)
+        place = delivered.place_of(found, ctx) if identify else None
+    return _changes(lines, place, identify=identify)
+
+
+def _changes(lines: "list[Line]", place: Path | None, *, identify: bool) -> Result:
+    """Return what would change: the top of the file by element, and below it in numbers."""
+    changed = [line for line in lines if line.what != "kept"]
+    top = [line for line in changed if line.depth == 0 and line.vr != "SQ"]
+    below = Counter(f"{line.keyword or line.vr} {line.what}" for line in changed if line.depth)
+    data = {
+        "elements": [{"keyword": line.keyword, "vr": line.vr, "what": line.what} for line in top],
+        "in_sequences": dict(below),
+    }
+
+    def show(out: "Console") -> None:
+        rows = [
+            (line.keyword or line.vr, line.what, (line.after or "") if identify else line.vr)
+            for line in top
+        ]
+        titles = ("element", "", "after" if identify else "after (VR)")
+        render.columns(titles, (tuple(map(render.shortened, row)) for row in rows))(out)
+        for what, count in sorted(below.items()):
+            out.print(f"in sequences: {count:6d} {what}", soft_wrap=True)
+        if place is not None:
+            out.print(f"it would go to {place}", soft_wrap=True)
+
+    return Result(data=data, show=show)
 
 
 def redeliver(

@@ -203,20 +203,19 @@ def _patient(job: "Job", ctx: "Context") -> str:
 
 
 def _private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
-    from drawcli.steps.reidentify import destination
+    from drawcli.delivered import place_of
 
     try:
         crosswalk = ctx.crosswalk(job)
     except NeedsPerson as err:
         return [("identity", str(err))]
-    folder, name = destination(job, crosswalk, ctx)
     facts: list[tuple[str, object]] = [
         ("patient", _patient(job, ctx)),
         ("series", crosswalk.series_uid),
         ("first file", _readable(crosswalk.files[0].path)),
     ]
     if job.delivered_sha256:
-        facts.append(("delivered to", folder / name))
+        facts.append(("delivered to", place_of(job, ctx)))
     return facts
 
 

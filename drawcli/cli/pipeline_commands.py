@@ -41,7 +41,8 @@ _HELP: Final = {
     "upload": "Send packages to the DRAW server.",
     "poll": "Ask the server how the uploaded series fare.",
     "fetch": "Bring finished structure sets home and check them.",
-    "reidentify": "Give structure sets their patient back and deliver them.",
+    "reidentify": "Give structure sets their patient back and deliver them; with --dry-run and "
+    "--job, show what would change in the file.",
 }
 
 

@@ -5,9 +5,10 @@ that blocks is ever delivered.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from drawcli.core.crosswalk import Crosswalk
@@ -65,7 +66,12 @@ class StructureSet:
     contour_frames: frozenset[tuple[str, int]] = frozenset()  # and the frames of them, from 1
 
 
-def inspect(found: StructureSet, crosswalk: Crosswalk, wanted: Sequence[str]) -> list[Finding]:
+def inspect(
+    found: StructureSet,
+    crosswalk: Crosswalk,
+    wanted: Sequence[str],
+    required: Mapping[str, bool] = MappingProxyType({}),
+) -> list[Finding]:
     """Return everything that speaks against delivering a structure set.
 
     Parameters
@@ -76,10 +82,12 @@ def inspect(found: StructureSet, crosswalk: Crosswalk, wanted: Sequence[str]) ->
         Of the job: the stand-ins that may occur.
     wanted
         The structure names of the template that was sent.
+    required
+        True: must have contours. False: may be missing. Else: must be listed, and may be empty.
     """
     if found.sop_class != STRUCTURE_SET or found.has_pixels:
         return [Finding(Severity.BLOCK, "no-structure-set", "the file is no RT Structure Set")]
-    return [*_belonging(found, crosswalk), *_structures(found, wanted)]
+    return [*_belonging(found, crosswalk), *_structures(found, wanted, required)]
 
 
 def _belonging(found: StructureSet, crosswalk: Crosswalk) -> Iterator[Finding]:
@@ -119,14 +127,16 @@ def _images(
         yield _block("foreign-frame-number", f"{beyond} frames are named that no image has")
 
 
-def _structures(found: StructureSet, wanted: Sequence[str]) -> Iterator[Finding]:
+def _structures(
+    found: StructureSet, wanted: Sequence[str], required: Mapping[str, bool]
+) -> Iterator[Finding]:
     """Yield how the structures differ from those that were asked for."""
     names = Counter(roi.name for roi in found.rois)
     missing = [name for name in wanted if name not in names]
     extra = sorted(names.keys() - set(wanted))
     twice = sorted(name for name, count in names.items() if count > 1)
-    if missing:
-        yield Finding(Severity.AGAIN, "structures-missing", f"missing: {', '.join(missing)}")
+    for severity, some in _parted(missing, [n for n in missing if required.get(n, True)]):
+        yield Finding(severity, "structures-missing", f"missing: {', '.join(some)}")
     if extra:
         yield _block("structures-extra", f"not asked for: {_named(extra)}")
     if twice:
@@ -139,8 +149,19 @@ def _structures(found: StructureSet, wanted: Sequence[str]) -> Iterator[Finding]
     empty = [roi.name for roi in found.rois if not roi.contours and roi.name in wanted]
     if empty and len(empty) == len(wanted):
         yield _block("all-empty", "no structure has a contour")
-    elif empty:
-        yield Finding(Severity.WARN, "structures-empty", f"without contours: {', '.join(empty)}")
+        return
+    for severity, some in _parted(empty, [name for name in empty if required.get(name, False)]):
+        yield Finding(severity, "structures-empty", f"without contours: {', '.join(some)}")
+
+
+def _parted(names: Sequence[str], needed: Sequence[str]) -> Iterator[tuple[Severity, list[str]]]:
+    """Yield the names that are needed, to be asked for again, and the others."""
+    for severity, some in (
+        (Severity.AGAIN, [name for name in names if name in needed]),
+        (Severity.WARN, [name for name in names if name not in needed]),
+    ):
+        if some:
+            yield severity, some
 
 
 def _named(names: Sequence[str]) -> str:

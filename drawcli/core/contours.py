@@ -16,6 +16,7 @@ _TYPE: Final = 0x30060042  # ContourGeometricType
 _COUNT: Final = 0x30060046  # NumberOfContourPoints
 _DATA: Final = 0x30060050  # ContourData
 _REFERENCED_ROI: Final = 0x30060084
+_REFERENCED_CLASS: Final = 0x00081150
 _REFERENCED_SOP: Final = 0x00081155
 _REFERENCED_FRAME: Final = 0x00081160
 _IN_NUMBERS: Final = b"0123456789+-.eE\\ \0"  # PS3.5 6.2: what a DS consists of
@@ -65,6 +66,15 @@ def contours_of(header: Header) -> Iterator[Contour]:
                 yield _contour(header, item, number)
     except (NotDicom, ValueError) as err:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+
+
+def image_class(header: Header) -> str:
+    """Return the SOP class of the images that contours lie on; "" where none says so."""
+    for roi in _items(header, list(header.elements.values()), _ROI_CONTOURS):
+        for item in _items(header, roi, _CONTOURS):
+            for named in _items(header, item, _IMAGES):
+                return _text(header, named, _REFERENCED_CLASS)
+    return ""
 
 
 def _contour(header: Header, item: Sequence[Element], number: int) -> Contour:

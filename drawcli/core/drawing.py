@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from drawcli.core.acceptance import Finding, Severity
 from drawcli.core.contours import Contour
 from drawcli.core.frames import Triple
-from drawcli.core.grid import Grid, Key
+from drawcli.core.grid import Grid
 
 MARGIN_MM: Final = 5.0  # how far a contour may lie outside the image
 FEWEST_POINTS: Final = 3
@@ -34,6 +34,7 @@ CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
         "contour-outside": Severity.BLOCK,
         "contour-short": Severity.WARN,
         "contour-specks": Severity.WARN,
+        "contour-crossing": Severity.WARN,
         "structure-gaps": Severity.WARN,
         "structure-sides": Severity.BLOCK,
         "structure-volume": Severity.BLOCK,
@@ -46,6 +47,7 @@ _TEXTS: Final = {
     "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
     "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
     "contour-specks": "contours that enclose less than one pixel",
+    "contour-crossing": "contours that cross themselves: what they enclose depends on the reader",
     "structure-gaps": "slices without a contour between slices with one",
 }
 
@@ -124,11 +126,23 @@ def inspect_contours(
     measured = list(structures.values())
     for structure in measured:
         structure.volume_cm3 = _volume_mm3(structure, grid) / 1000
-        missing = _forgotten(structure.slices)
-        if missing:
-            found["structure-gaps"][structure.name] = missing
+        for check, count in _in_the_whole(structure, grid):
+            found[check][structure.name] = count
     told = [(check, _told(_TEXTS[check], many)) for check, many in found.items()]
     return [*told, *_out_of_bounds(measured, bounds), *_on_the_wrong_side(measured)], measured
+
+
+def _in_the_whole(structure: Measured, grid: Grid) -> Iterator[tuple[str, int]]:
+    """Yield what only all outlines of a structure show, and how many times."""
+    from drawcli.core.solids import crosses_itself
+
+    outlines = [one for many in structure.slices.values() for one in many]
+    crossing = sum(crosses_itself(one.polygon, one.area, grid.pixel) for one in outlines)
+    if crossing:
+        yield "contour-crossing", crossing
+    missing = _forgotten(structure.slices)
+    if missing:
+        yield "structure-gaps", missing
 
 
 def weighed(
@@ -138,6 +152,16 @@ def weighed(
     severities = {check: choices.get(check, usual) for check, usual in CHECKS.items()}
     pairs = ((severities[check], check, text) for check, text in found)
     return [Finding(severity, check, text) for severity, check, text in pairs if severity]
+
+
+def slice_of(
+    contour: Contour, point: Triple, grid: Grid, originals: Mapping[str, str]
+) -> tuple[int, Triple]:
+    """Return the slice of a contour and where its first pixel lies: the one named, or the next."""
+    uid, frame = contour.image or ("", 1)
+    named = grid.places.get((originals.get(uid, ""), frame))
+    index = grid.nearest(grid.offset(named or point))
+    return index, named or grid.order[index]
 
 
 def _look_at(
@@ -154,9 +178,8 @@ def _look_at(
         yield "contour-short"
     if not points:
         return
-    named = _named_slice(contour, grid, originals)
-    index = grid.nearest(grid.offset(grid.places[named] if named else points[0]))
-    *flat, beside = grid.flat(points, grid.places[named] if named else grid.order[index])
+    index, origin = slice_of(contour, points[0], grid, originals)
+    *flat, beside = grid.flat(points, origin)
     yield from _beside_the_image(flat, beside, grid)
     if len(points) >= FEWEST_POINTS:
         outline = _outline(points, list(zip(*flat, strict=True)))
@@ -182,15 +205,6 @@ def _outline(points: Sequence[Triple], polygon: Polygon) -> Outline:
 
 def _is_within(values: Sequence[float], least: float, most: float, margin: float) -> bool:
     return least - margin <= min(values) and max(values) <= most + margin
-
-
-def _named_slice(contour: Contour, grid: Grid, originals: Mapping[str, str]) -> Key | None:
-    """Return the slice that a contour says it lies on, if it names one of the series."""
-    if contour.image is None:
-        return None
-    uid, frame = contour.image
-    key = originals.get(uid, ""), frame
-    return key if key in grid.places else None
 
 
 def _area(polygon: Sequence[tuple[float, float]]) -> float:

@@ -1,7 +1,7 @@
 """Where the slices of a series lie in the patient, to hold contours against them."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -79,6 +79,12 @@ class Grid:
             for (a, b, c) in (self.row, self.column, self.normal)
             for start in (_dot(origin, (a, b, c)),)
         ]
+
+    def points(self, flat: Iterable[tuple[float, float]], origin: Triple) -> Iterator[Triple]:
+        """Yield where points on a slice lie in the patient, mm: what `flat` undoes."""
+        (rx, ry, rz), (cx, cy, cz), (x, y, z) = self.row, self.column, origin
+        for u, v in flat:
+            yield x + u * rx + v * cx, y + u * ry + v * cy, z + u * rz + v * cz
 
 
 def _triple(numbers: Iterable[float]) -> Triple:

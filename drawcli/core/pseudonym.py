@@ -14,6 +14,8 @@ from uuid import UUID
 # PS3.6 annex A: identifies no one, and must stay. Arcs there are short; software that makes UIDs of
 # its own under this root, against the rules, appends dates and numbers, which are not.
 _REGISTERED: Final = re.compile(r"1\.2\.840\.10008(?:\.(?:0|[1-9][0-9]{0,3})){1,9}")
+UUID_ROOT: Final = "2.25"  # PS3.5 B.2
+LONGEST_ROOT: Final = 24  # characters: a UID has at most 64
 SHORTEST_SHIFT_WEEKS: Final = 52
 LONGEST_SHIFT_WEEKS: Final = 520
 _SEPARATOR: Final = b"\0"
@@ -75,9 +77,12 @@ class StandIns:
             self._uids[original] = known
         return known
 
-    def own_uid(self, *parts: str) -> str:
-        """Return a UID of our own, derived from words that say what it is for."""
-        return f"2.25.{UUID(bytes=self._digest(*parts)[:16], version=5).int}"
+    def own_uid(self, *parts: str, root: str = UUID_ROOT) -> str:
+        """Return a UID of our own, derived from words that say what it is for.
+
+        A number of at most 39 digits below the root, which may thus have 24 characters.
+        """
+        return f"{root}.{UUID(bytes=self._digest(*parts)[:16], version=5).int}"
 
     def pseudonym(self, patient_id: str, issuer: str = "") -> str:
         """Return 16 base32 characters that stand in for a patient."""

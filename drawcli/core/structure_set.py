@@ -8,7 +8,7 @@ from drawcli.core import tags
 from drawcli.core.acceptance import Roi, StructureSet
 from drawcli.core.dicom import Element, Header, NotDicom, ascii_text
 from drawcli.core.pseudonym import is_registered
-from drawcli.core.walk import every_element, item_value, parts, text_of, uids_in
+from drawcli.core.walk import NAME_NO_INSTANCE, every_element, item_value, parts, text_of, uids_in
 from drawcli.errors import BadStructureSet
 
 _ROI_LIST: Final = 0x30060020  # StructureSetROISequence
@@ -48,7 +48,7 @@ def _facts(header: Header) -> StructureSet:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for one in every_element(header):
         inmost = one.above[-1] if one.above else 0
-        if one.vr == "UI":
+        if one.vr == "UI" and one.tag not in NAME_NO_INSTANCE:
             values = {uid for uid in uids_in(one.raw) if uid and not is_registered(uid)}
             named["any"] |= values
             named[_role(one.tag, inmost)] |= values

@@ -18,10 +18,11 @@ from pydantic import (
     model_validator,
 )
 
+from drawcli.core.appearance import Derived, Look, Structure, StructureName, look_problems
+
 PROTOCOL: Final = "DRAW"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"  # a path component on the server
 LOWEST_MODEL_ID: Final = 10  # ids are greater than this
-LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
 
 
 def _not_the_word_null(value: str | None) -> str | None:
@@ -37,26 +38,7 @@ def _each_once(structures: dict[int, str]) -> dict[int, str]:
     return structures
 
 
-def _comes_back_as_sent(name: str) -> str:
-    """Refuse names that an LO changes: the structure would seem to be missing (PS3.5 6.2)."""
-    if name != name.strip() or "\\" in name or not name.isprintable():
-        raise ValueError("no blanks at the ends of a structure name, and no backslash in it")
-    return name
-
-
 _Word = Annotated[StrictStr, Field(min_length=1)]
-_Structure = Annotated[
-    StrictStr,
-    Field(min_length=1, max_length=LONGEST_ROI_NAME),
-    AfterValidator(_comes_back_as_sent),
-]
-_Volume = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError("the least volume comes first, then the largest")
-    return bounds
 
 
 class Model(BaseModel):
@@ -69,7 +51,7 @@ class Model(BaseModel):
     trainer_name: _Word
     postprocess: Annotated[StrictStr | None, AfterValidator(_not_the_word_null)]
     map: Annotated[
-        dict[Annotated[StrictInt, Field(gt=0)], _Structure],
+        dict[Annotated[StrictInt, Field(gt=0)], StructureName],
         Field(min_length=1),
         AfterValidator(_each_once),
     ]
@@ -84,26 +66,32 @@ class Template(BaseModel):
     models: Annotated[
         dict[Annotated[StrictInt, Field(gt=LOWEST_MODEL_ID)], Model], Field(min_length=1)
     ]
-    volume_cm3: dict[StrictStr, Annotated[tuple[_Volume, _Volume], AfterValidator(_rising)]] = {}
+    structures: dict[StrictStr, Structure] = {}
+    derived: dict[StructureName, Derived] = {}
 
     @model_validator(mode="after")
-    def _bounds_of_its_own(self) -> Self:
-        foreign = sorted(self.volume_cm3.keys() - set(self.structures))
-        if foreign:
-            raise ValueError(
-                f"volume_cm3 names structures that no model draws: {', '.join(foreign)}"
-            )
+    def _fits_together(self) -> Self:
+        problems = look_problems(frozenset(self.drawn), self.structures, self.derived)
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property
-    def structures(self) -> tuple[str, ...]:
-        """The names of the structures, in the order of the file."""
+    def drawn(self) -> tuple[str, ...]:
+        """The names of the structures that the models draw, in the order of the file."""
         return tuple(name for model in self.models.values() for name in model.map.values())
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What the structures are called in the planning system: ROIName (3006,0026)."""
+        looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
+        looks.update(self.derived)
+        return tuple((look and look.label) or name for name, look in looks.items())
 
     @property
     def twice(self) -> tuple[str, ...]:
         """Names that several models would draw: the RTSTRUCT would have two ROIs of one name."""
-        return tuple(name for name, count in Counter(self.structures).items() if count > 1)
+        return tuple(name for name, count in Counter(self.drawn).items() if count > 1)
 
 
 def server_file(name: str, template: Template) -> bytes:

@@ -13,6 +13,15 @@ from drawcli.core.dicom import DEEPEST, Element, Header, ascii_text, items
 from drawcli.errors import BadStructureSet
 
 ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
+NAME_NO_INSTANCE: Final = frozenset(  # UIDs of software and of code lists, whatever they are
+    {
+        0x00080014,  # InstanceCreatorUID
+        0x0008010C,  # CodingSchemeUID
+        0x0008010D,  # ContextGroupExtensionCreatorUID
+        0x00080117,  # ContextUID
+        0x00080118,  # MappingResourceUID
+    }
+)
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 

@@ -14,7 +14,7 @@ from typing import IO, Final
 from drawcli.adapters.datastore import closed, first_frame, open_slice, pixel_end, reader_at
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import Member, pieces_of, write_package
-from drawcli.adapters.workdir import PACKAGE, TEMPLATE
+from drawcli.adapters.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
 from drawcli.core.burned_in import shows_writing
@@ -28,7 +28,7 @@ from drawcli.core.profile import Choices, fingerprint
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
-from drawcli.core.templates import server_file
+from drawcli.core.templates import Template, server_file
 from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
 from drawcli.files import fsync_folder
 
@@ -38,7 +38,8 @@ _WRITING: Final = "warning: a corner of the pixels looks like writing"
 
 def deidentify(job: Job, ctx: Context) -> Job:
     """De-identify a series into its package; let the gate read it; keep the way back."""
-    crosswalk, template = ctx.crosswalk(job), _server_template(job, ctx)
+    crosswalk, template = ctx.crosswalk(job), _template(job, ctx)
+    server_template = server_file(job.template or "", template)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
     replacements, header = replacements_of(
         crosswalk, ctx.stand_ins_of(job), ctx.settings.deidentify.choices
@@ -46,7 +47,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
     digests: dict[str, str] = {}
-    members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (template,))])
+    members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
         package = write_package(candidate, members, workers=workers)
@@ -54,7 +55,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
     except BaseException:
         candidate.unlink(missing_ok=True)
         raise
-    ctx.work.write(job.id, TEMPLATE, template)
+    ctx.work.write(job.id, TEMPLATE, server_template)
+    ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
     ctx.seal(job.id, as_sent(crosswalk, replacements, header, digests))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
@@ -82,15 +84,15 @@ def _shows_writing(crosswalk: Crosswalk) -> bool:
     return any(shows_writing(*frame) for frame in frames if frame)
 
 
-def _server_template(job: Job, ctx: Context) -> bytes:
+def _template(job: Job, ctx: Context) -> Template:
     template = ctx.rulebook.templates.get(job.template or "")
-    if template is None or job.template is None:
+    if template is None:
         raise NeedsPerson(
             f"template {job.template} is not in templates.yaml any more",
             code="template-gone",
             hint=f"Put it back, or run 'drawcli assign {job.id} TEMPLATE'.",
         )
-    return server_file(job.template, template)
+    return template
 
 
 def replacements_of(

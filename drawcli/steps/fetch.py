@@ -11,6 +11,7 @@ from typing import Final
 from drawcli.adapters.workdir import RECEIVED, REPORT, TEMPLATE
 from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity, inspect
+from drawcli.core.appearance import Structure
 from drawcli.core.contours import contours_of
 from drawcli.core.dicom import Incomplete, NotDicom, read_header
 from drawcli.core.drawing import Measured, inspect_contours, weighed
@@ -48,7 +49,9 @@ def _inspected(received: Path, job: Job, ctx: Context) -> tuple[list[Finding], l
         text = "what the server sent is no DICOM file, or ends too early"
         return [Finding(Severity.BLOCK, "not-dicom", text)], []
     facts, crosswalk = facts_of(header), ctx.crosswalk(job)
-    found = inspect(facts, crosswalk, _wanted(job, ctx))
+    said = _structures(job, ctx)
+    required = {name: one.required for name, one in said.items() if one.required is not None}
+    found = inspect(facts, crosswalk, _wanted(job, ctx), required)
     if any(one.severity is not Severity.WARN for one in found):
         return found, []
     grid = Grid.of(crosswalk)
@@ -56,7 +59,7 @@ def _inspected(received: Path, job: Job, ctx: Context) -> tuple[list[Finding], l
         text = "the vault does not say where the slices lie; 'drawcli assign' sends the series anew"
         return [*found, Finding(Severity.BLOCK, "no-grid", text)], []
     names = {roi.number: roi.name for roi in facts.rois}
-    bounds = _bounds(job, ctx)
+    bounds = {name: one.volume_cm3 for name, one in said.items() if one.volume_cm3}
     drawn, measured = inspect_contours(contours_of(header), names, grid, crosswalk.uids, bounds)
     return [*found, *weighed(drawn, ctx.settings.accept.severities)], measured
 
@@ -73,8 +76,8 @@ def _wanted(job: Job, ctx: Context) -> tuple[str, ...]:
         ) from None
 
 
-def _bounds(job: Job, ctx: Context) -> Mapping[str, tuple[float, float]]:
-    """Return the volumes that the template allows, as it is now.
+def _structures(job: Job, ctx: Context) -> Mapping[str, Structure]:
+    """Return what the site says about structures in the template, as it is now.
 
     Broken templates stop matching, not the way home.
     """
@@ -82,7 +85,7 @@ def _bounds(job: Job, ctx: Context) -> Mapping[str, tuple[float, float]]:
         template = ctx.rulebook.templates.get(job.template or "")
     except DrawcliError:
         return {}
-    return {} if template is None else template.volume_cm3
+    return {} if template is None else template.structures
 
 
 def _judge(found: list[Finding], received: Path) -> None:

@@ -4,19 +4,26 @@ Safe to repeat: the same file under the same name, and a file that is already th
 Nothing is confirmed to the server before the delivered file is durable.
 """
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from drawcli import __version__
 from drawcli.adapters.datastore import open_slice
-from drawcli.adapters.delivery import deliver, file_name
-from drawcli.adapters.workdir import RECEIVED
+from drawcli.adapters.delivery import deliver, filled, made_below
+from drawcli.adapters.workdir import AS_SENT, RECEIVED
 from drawcli.context import Context
 from drawcli.core import tags
+from drawcli.core.contours import contours_of, image_class
 from drawcli.core.crosswalk import Crosswalk, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.dressing import PLAIN, Dressing, contributors, looks_of
+from drawcli.core.grid import Grid
 from drawcli.core.job import Job, State
+from drawcli.core.made import Made, made_of
 from drawcli.core.reidentify import reidentified
 from drawcli.core.structure_set import facts_of
+from drawcli.core.templates import Template
 from drawcli.errors import (
     BadStructureSet,
     NeedsPerson,
@@ -26,6 +33,7 @@ from drawcli.errors import (
 )
 from drawcli.files import sha256_of
 
+_EMPTY: Final = "warning: made of others, and empty"
 _SHORT_COMMIT: Final = 12  # hex digits
 
 
@@ -36,10 +44,11 @@ def reidentify(job: Job, ctx: Context) -> Job:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.crosswalk(job)
     check_sources(crosswalk)
-    data = restored(job, received.read_bytes(), crosswalk, ctx)
-    folder, name = destination(job, crosswalk, ctx)
-    sha256 = deliver(folder, name, data, job.id)
-    return job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
+    data, empty = restored(job, received.read_bytes(), crosswalk, ctx)
+    place = destination(job, crosswalk, ctx)
+    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
+    return job.noted(ctx.now(), f"{_EMPTY}: {', '.join(empty)}") if empty else job
 
 
 def check_sources(crosswalk: Crosswalk) -> None:
@@ -62,31 +71,82 @@ def check_sources(crosswalk: Crosswalk) -> None:
             )
 
 
-def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Path, str]:
-    """Return the folder and the name of the delivered file; both may name the patient."""
-    folder = ctx.settings.deliver.folder
-    beside = Path(crosswalk.files[0].path).parent
-    name = file_name(crosswalk.patient_id, job.template or "", job.id)
-    return (beside if folder == "beside" else Path(folder)), name
+class Place(NamedTuple):
+    """Where a structure set belongs; both names may be those of the patient."""
+
+    folder: Path
+    name: str
+    below: Path | None = None  # the part of the folder that must be there; None: all of it
 
 
-def restored(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> bytes:
-    """Return the delivered file; raise BadStructureSet where it would not be right."""
+def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
+    """Return where the structure set of a job is delivered to: the same each time."""
+    deliver = ctx.settings.deliver
+    facts = {**_facts(job), "patient_id": crosswalk.patient_id, "job": job.id}
+    name = filled(deliver.name, facts)
+    if isinstance(deliver.folder, Path):
+        folder = Path(filled(str(deliver.folder), facts))
+        return Place(folder, name, made_below(deliver.folder))
+    return Place(Path(crosswalk.files[0].path).parent, name)
+
+
+def restored(
+    job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the delivered file, and which structures made of others are empty.
+
+    Raises
+    ------
+    BadStructureSet
+        Where the file would not be right.
+    """
     header, (sop_uid, series_uid) = _header(data), own_uids(job, ctx)
     own = {
         header.text(tags.SOPInstanceUID): sop_uid,
         header.text(tags.SeriesInstanceUID): series_uid,
     }
-    whole = reidentified(header, crosswalk, own, labels(job, ctx))
+    dressing = _dressing(job, header, crosswalk, ctx)
+    whole = reidentified(header, crosswalk, own, dressing)
     check_delivered(whole, crosswalk, {sop_uid, series_uid})
-    return whole
+    return whole, tuple(one.name for one in dressing.made if not one.outlines)
+
+
+def _dressing(job: Job, header: Header, crosswalk: Crosswalk, ctx: Context) -> Dressing:
+    """Return what the file says besides whose it is, by the template as it was sent."""
+    template = _as_sent(job, ctx)
+    names = {roi.number: roi.name for roi in facts_of(header).rois}
+    looks = PLAIN if template is None else looks_of(template, names)
+    made: tuple[Made, ...] = ()
+    grid = Grid.of(crosswalk)
+    if template is not None and template.derived and grid is not None:
+        contours = contours_of(header)
+        made = tuple(made_of(template.derived, names, contours, grid, crosswalk.uids))
+    return replace(
+        looks,
+        made=made,
+        image_class=image_class(header),
+        has_frames=any(file.frames > 1 for file in crosswalk.files),
+        frame_uid=crosswalk.frame_uid,
+        equipment=contributors(template, __version__),
+        labels=labels(job, ctx),
+        utf_8=ctx.settings.deliver.character_set == "utf-8",
+    )
+
+
+def _as_sent(job: Job, ctx: Context) -> Template | None:
+    """Return the template as it was when the package was built; None of jobs before that."""
+    path = ctx.work.file(job.id, AS_SENT)
+    return Template.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def _facts(job: Job) -> dict[str, str]:
+    day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
+    return {"template": job.template or "", "date": day, "modality": job.modality or ""}
 
 
 def labels(job: Job, ctx: Context) -> dict[int, str]:
     """Return what the planning system shows of a structure set: the same each time for a job."""
-    deliver = ctx.settings.deliver
-    day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
-    facts = {"template": job.template or "", "date": day, "modality": job.modality or ""}
+    deliver, facts = ctx.settings.deliver, _facts(job)
     name = deliver.description.format(**facts)
     rules = f", rules {job.rules_commit[:_SHORT_COMMIT]}" if job.rules_commit else ""
     return {
@@ -100,7 +160,9 @@ def labels(job: Job, ctx: Context) -> dict[int, str]:
 def own_uids(job: Job, ctx: Context) -> tuple[str, str]:
     """Return SOPInstanceUID and SeriesInstanceUID of a job's RTSTRUCT: the same each time."""
     stand_ins = ctx.stand_ins_of(job)
-    return stand_ins.own_uid("rtstruct", job.id), stand_ins.own_uid("rtstruct-series", job.id)
+    root = ctx.settings.deliver.uid_root
+    of_file, of_series = ("rtstruct", job.id), ("rtstruct-series", job.id)
+    return stand_ins.own_uid(*of_file, root=root), stand_ins.own_uid(*of_series, root=root)
 
 
 def check_delivered(data: bytes, crosswalk: Crosswalk, own: set[str]) -> None:

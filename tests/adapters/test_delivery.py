@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.delivery import deliver, file_name
+from drawcli.adapters.delivery import deliver, filled, made_below
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
 
 JOB, NAME = "0123456789ab-1", "RS.4711.Prostate_OAR.0123456789ab-1.dcm"
@@ -312,8 +312,23 @@ def test_the_content_is_durable_before_the_name_and_the_name_before_the_end(
 def test_a_name_is_safe_whatever_the_patient_is_called(
     patient: str, template: str, name: str
 ) -> None:
-    assert file_name(patient, template, "j-1") == name
+    facts = {"patient_id": patient, "template": template, "job": "j-1"}
+    assert filled("RS.{patient_id}.{template}.{job}.dcm", facts) == name
     assert re.fullmatch(r"RS\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.j-1\.dcm", name)
+
+
+def test_folders_of_a_pattern_are_made_below_its_fixed_part(tmp_path: Path) -> None:
+    pattern = tmp_path / "import" / "{patient_id}" / "RS"
+    folder = tmp_path / "import" / "4711" / "RS"
+    assert made_below(pattern) == tmp_path / "import"
+
+    with pytest.raises(TryLater):  # the share is not mounted
+        deliver(folder, NAME, DATA, JOB, below=made_below(pattern))
+    assert list(tmp_path.rglob("*")) == []
+
+    (tmp_path / "import").mkdir()
+    assert deliver(folder, NAME, DATA, JOB, below=made_below(pattern)) == SHA256
+    assert (folder / NAME).read_bytes() == DATA
 
 
 def test_a_real_full_disk_behaves_as_the_pretended_one(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_good_book_is_read(tmp_path: Path) -> None:
     read = book(tmp_path)
 
     assert list(read.templates) == ["Prostate_OAR", "Thorax_OAR"]
-    assert read.templates["Prostate_OAR"].structures == ("Bladder", "Rectum")
+    assert read.templates["Prostate_OAR"].drawn == ("Bladder", "Rectum")
     (rule,) = read.rules
     assert (rule.name, rule.template, rule.exclude) == ("pelvis", "Prostate_OAR", False)
     decided = decide({"Modality": ("CT",), "ProtocolName": ("RT Pelvis",)}, read.rules)

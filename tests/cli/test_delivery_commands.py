@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox, poll_until
+from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
 from tests.conftest import Site
 
 
@@ -55,3 +55,38 @@ def test_a_changed_structure_set_is_for_a_person(drawcli: Run, delivered: Path) 
     assert ended.code == 6
     assert "1 of 1 delivered structure sets" in ended.err
     assert "not the one that was delivered" in ended.out.replace("\n", " ")
+
+
+def test_reidentify_shows_what_it_would_change_and_writes_nothing(
+    drawcli: Run, delivered: Path, site: Site
+) -> None:
+    (job,) = drawcli("verify", "--json").answer["data"]["jobs"]
+    words = ("reidentify", "--dry-run", "--job", job["job"][:6])
+    before = sorted(delivered.parent.iterdir())
+
+    shown = drawcli(*words)
+    named = at_terminal(site, *words, "--identify")
+    data = drawcli(*words, "--json").answer["data"]
+
+    assert shown.code == 0
+    changes = {one["keyword"]: one["what"] for one in data["elements"]}
+    assert changes["PatientName"] == "replaced"
+    assert changes["StudyInstanceUID"] == "stand-in"
+    assert any("ReferencedSOPInstanceUID" in what for what in data["in_sequences"])
+    assert "KULKARNEE" not in (shown.out + str(data)).upper()
+    assert "KULKARNEE" in named.upper()
+    assert delivered.name in "".join(named.split())
+    assert sorted(delivered.parent.iterdir()) == before
+
+
+def test_what_has_not_come_cannot_be_looked_at(drawcli: Run, pelvis: list[Path]) -> None:
+    assert pelvis
+    drawcli("scan")
+    (job,) = drawcli("status", "--json").answer["data"]["jobs"]
+
+    asked = drawcli("reidentify", "--dry-run", "--job", job["id"])
+    alone = drawcli("reidentify", "--identify")
+
+    assert (asked.code, alone.code) == (2, 2)
+    assert "no structure set of it is here" in asked.err
+    assert "--dry-run --job" in alone.err

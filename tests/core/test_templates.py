@@ -57,7 +57,7 @@ def test_numbers_stay_numbers_and_words_that_look_like_others_stay_words() -> No
 def test_structures_come_in_the_order_of_the_file_also_from_what_was_sent() -> None:
     order = ("Bladder", "Anorectum", "PenileBulb", "Femur_Head_L")
 
-    assert template().structures == order
+    assert template().drawn == order
     assert structures_of(server_file("P", template())) == order
 
 
@@ -112,25 +112,68 @@ def test_a_key_must_not_be_missing_nor_the_models() -> None:
             Template.model_validate(plain)
 
 
-def test_volumes_are_for_people_and_not_for_the_server() -> None:
-    plain = template().model_dump() | {"volume_cm3": {"Bladder": [20, 1500.5]}}
+def test_what_is_for_people_does_not_go_to_the_server() -> None:
+    said = {"volume_cm3": [20, 1500.5], "color": [255, 255, 0], "type": "ORGAN", "label": "Blase"}
+    plain = template().model_dump() | {
+        "structures": {"Bladder": said},
+        "derived": {"Bladder_03": {"margin": "Bladder", "mm": 3}},
+    }
 
-    bounded = Template.model_validate(plain)
+    read = Template.model_validate(plain)
 
-    assert bounded.volume_cm3 == {"Bladder": (20, 1500.5)}
-    assert yaml.safe_load(server_file("Prostate_OAR", bounded)) == WANTED
+    assert read.structures["Bladder"].volume_cm3 == (20, 1500.5)
+    assert read.derived["Bladder_03"].sentence == "drawcli: margin of Bladder, 3 mm"
+    assert yaml.safe_load(server_file("Prostate_OAR", read)) == WANTED
 
 
 @pytest.mark.parametrize(
-    ("bounds", "why"),
+    ("structures", "why"),
     [
-        ({"Bladder": [20, 10]}, "least volume comes first"),
-        ({"Bladder": [-1, 10]}, "greater than or equal to 0"),
-        ({"Bladder": [1, float("inf")]}, "finite"),
-        ({"Bladder": [1]}, "required"),
-        ({"Spleen": [1, 2]}, "no model draws: Spleen"),
+        ({"Bladder": {"volume_cm3": [20, 10]}}, "least volume comes first"),
+        ({"Bladder": {"volume_cm3": [-1, 10]}}, "greater than or equal to 0"),
+        ({"Bladder": {"volume_cm3": [1, float("inf")]}}, "finite"),
+        ({"Bladder": {"volume_cm3": [1]}}, "required"),
+        ({"Bladder": {"color": [0, 0, 256]}}, "255"),
+        ({"Bladder": {"color": [0, 0]}}, "required"),
+        ({"Bladder": {"type": "organ"}}, "ORGAN"),
+        ({"Bladder": {"label": "Bl\\ase"}}, "backslash"),
+        ({"Bladder": {"label": "Vess\u00ede"}}, "ASCII"),
+        ({"Bladder": {"label": "anorectum"}}, "Anorectum and Bladder would both be called"),
+        ({"Bladder": {"labels": "B"}}, "not permitted"),
+        ({"Spleen": {}}, "no model draws: Spleen"),
     ],
 )
-def test_volumes_that_cannot_be_meant_are_refused(bounds: dict[str, Any], why: str) -> None:
+def test_structures_that_cannot_be_meant_are_refused(structures: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
-        Template.model_validate(template().model_dump() | {"volume_cm3": bounds})
+        Template.model_validate(template().model_dump() | {"structures": structures})
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({}, "one of union, intersection"),
+        ({"union": ["Bladder"], "margin": "Rectum"}, "one of union, intersection"),
+        ({"union": ["Bladder", "Spleen"]}, "made of Spleen, which is not above it"),
+        ({"margin": "New", "mm": 5}, "made of New, which is not above it"),
+        ({"margin": "Bladder"}, "margin needs mm"),
+        ({"margin": "Bladder", "mm": 500}, "100"),
+        ({"margin": "Bladder", "mm": 5, "cm3": 1}, "margin has no use for cm3"),
+        ({"smooth": "Bladder", "mm": -5}, "above 0"),
+        ({"crop": "Bladder", "mm": 5}, "either inside or outside"),
+        ({"crop": "Bladder", "inside": "Rectum", "outside": "Rectum"}, "either inside or outside"),
+        ({"remove_small": "Bladder"}, "remove_small needs cm3"),
+    ],
+)
+def test_rules_of_structures_that_cannot_be_meant_are_refused(
+    rule: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Template.model_validate(template().model_dump() | {"derived": {"New": rule}})
+
+
+def test_a_made_structure_is_no_second_one_of_a_name() -> None:
+    rule = {"union": ["Bladder", "Rectum"]}
+
+    for name in ("Bladder", "BLADDER"):
+        with pytest.raises(ValidationError, match=r"already|but for capitals"):
+            Template.model_validate(template().model_dump() | {"derived": {name: rule}})

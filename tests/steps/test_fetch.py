@@ -134,7 +134,9 @@ def test_volumes_are_held_against_the_template_as_it_is_now(
     described = "    description: Bladder, rectum, femoral heads\n"
     text = templates.read_text()
     assert described in text
-    templates.write_text(text.replace(described, f"    volume_cm3: {{Bladder: {bounds}}}\n"))
+    templates.write_text(
+        text.replace(described, f"    structures: {{Bladder: {{volume_cm3: {bounds}}}}}\n")
+    )
 
     job = fetched(ctx)
 
