@@ -37,14 +37,23 @@ def find_job(name: str, ctx: Context) -> Job:
     exact = ctx.ledger.get(wanted)
     if exact is not None:
         return exact
-    fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
-    if len(wanted) < SHORTEST_PREFIX or not fits:
+    fits = _beginning_with(wanted, ctx) if len(wanted) >= SHORTEST_PREFIX else []
+    if not fits:
         raise UsageError(
             f"there is no job '{name}'", hint="'drawcli status' lists the jobs with their ids."
         )
     if len({job.series_key for job in fits}) > 1:
         raise UsageError(f"'{name}' fits {len(fits)} jobs", hint="Give more of the id.")
     return max(fits, key=lambda job: job.number)
+
+
+def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
+    """Return the jobs whose ids begin so: the open ones, or else those of the archive."""
+    fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
+    if fits:
+        return fits
+    archived = (one.id for one in ctx.ledger.archive.listed() if one.id.startswith(wanted))
+    return [job for job_id in archived if (job := ctx.ledger.get(job_id)) is not None]
 
 
 def release(job: Job, ctx: Context) -> Job:
@@ -159,5 +168,6 @@ def locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
             return act(ctx.ledger.get(job.id) or job)
     except Busy:
         raise UsageError(
-            f"a step works on job {job.id} at this moment", hint="Try again when it has ended."
+            f"a step works on job {job.id} at this moment",
+            hint="Try again when it has ended; 'drawcli unlock' says which process it is.",
         ) from None

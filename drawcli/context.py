@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.sitekey import read_site_key, retired_keys
+from drawcli.adapters.system import remote_disk
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import VAULT, Busy, WorkDir
@@ -17,6 +17,7 @@ from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, LedgerError
+from drawcli.ledger import Ledger
 
 if TYPE_CHECKING:
     from drawcli.adapters.rulebook import Rulebook
@@ -100,6 +101,13 @@ class Context:
         """Return the identity of a job."""
         return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
 
+    def kept_jobs(self) -> Iterator[Job]:
+        """Yield every job that still has a work folder, open or finished."""
+        for job_id in self.work.job_ids():
+            job = self.ledger.get(job_id)
+            if job is not None:
+                yield job
+
     def begin(self, job: Job, crosswalk: Crosswalk | None) -> bool:
         """Make a new job with its identity; False where another process has made it already.
 
@@ -127,10 +135,17 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
     Raises
     ------
     ConfigError
-        Where there is no usable site key.
+        Where there is no usable site key, or state_dir lies on a network share.
     LedgerError
         Where the ledger cannot be read.
     """
+    kind = remote_disk(settings.state_dir)
+    if kind is not None:
+        raise ConfigError(
+            f"state_dir {settings.state_dir} lies on a network share ({kind})",
+            code="state-on-share",
+            hint="Locks do not hold there. Choose a folder on a local disk; images may stay.",
+        )
     stand_ins = StandIns(read_site_key(settings.state_dir))
     retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
@@ -166,10 +181,10 @@ def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) ->
     Either would send every series of the datastore a second time.
     """
     jobs = ledger.jobs()
-    if not jobs and work.has_jobs():
+    if not jobs and not ledger.archive.months() and work.has_jobs():
         raise LedgerError(
             f"{work.state_dir} has work folders of jobs, but no ledger that knows them",
-            hint="Put back ledger.json from your backup, or move the folder 'work' away.",
+            hint="Put ledger.json back from a copy, or move the folder 'work' away.",
         )
     if {job.key_id for job in jobs} - {None, *(one.key_id for one in ring)}:
         raise _foreign_key(work.state_dir)

@@ -93,7 +93,7 @@ def place_of(job: Job, ctx: Context) -> Path:
 
 def to_verify(ctx: Context) -> list[Job]:
     """Return the jobs whose structure sets can be looked at again."""
-    return [job for job in ctx.ledger.jobs() if _is_kept(job, ctx)]
+    return [job for job in ctx.kept_jobs() if _is_kept(job, ctx)]
 
 
 def verify(job: Job, ctx: Context) -> list[Finding]:

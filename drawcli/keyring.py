@@ -5,6 +5,7 @@ of dates. Jobs that exist keep the key they were made with, and a retired key st
 drawcli knows which series were sent already.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -78,15 +79,13 @@ def _sealed_anew(
 
 
 def _folders(ctx: Context) -> list[Path]:
-    jobs = sorted(job.id for job in ctx.ledger.jobs())
-    return [ctx.work.file(job_id, VAULT).parent for job_id in jobs if ctx.work.has_folder(job_id)]
+    return [ctx.work.file(job.id, VAULT).parent for job in ctx.kept_jobs()]
 
 
 def jobs_by_key(ctx: Context) -> dict[str, int]:
     """Return how many jobs were made with each key of the site, by the keys' ids."""
-    jobs = ctx.ledger.jobs()
-    ids = [one.key_id for one in (ctx.stand_ins, *ctx.retired)]
-    return {key_id: sum(job.key_id == key_id for job in jobs) for key_id in ids}
+    counts = Counter(job.key_id for job in ctx.ledger.every())
+    return {one.key_id: counts[one.key_id] for one in (ctx.stand_ins, *ctx.retired)}
 
 
 def back_up(

@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, dict[State, Step]]] = {
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
+GIB: Final = 1 << 30
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 _LONGEST_WAIT: Final = timedelta(hours=6)
 _SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
@@ -103,6 +104,7 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     """Run the whole cycle: contours home, then new series out. Call it under the run lock."""
     ctx.check_token()
     ctx.work.remove_leftovers()
+    ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
         yield run_step(command, ctx, chosen)
     tidy(ctx)
@@ -123,11 +125,29 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
 
 
 def tidy(ctx: Context) -> None:
-    """Remove the work folders of jobs that have been finished for `deliver.keep_days`."""
+    """Remove old work folders of finished jobs, and put such jobs into the archive."""
+    for job in spent(ctx):
+        ctx.work.remove(job.id)
+    ctx.ledger.archive_finished(ctx.now())
+
+
+def spent(ctx: Context) -> list[Job]:
+    """Return the jobs whose work folders are not needed any more.
+
+    Those finished for `deliver.keep_days`; where less than `deliver.keep_free_gib` are free, also
+    the longest finished of the others. Never one that is not finished.
+    """
+    finished = sorted(
+        (job for job in ctx.kept_jobs() if job.state in FINISHED), key=lambda job: job.since
+    )
     oldest = ctx.now() - timedelta(days=ctx.settings.deliver.keep_days)
-    for job in ctx.ledger.jobs(FINISHED):
-        if job.since < oldest and ctx.work.has_folder(job.id):
-            ctx.work.remove(job.id)
+    missing = ctx.settings.deliver.keep_free_gib * GIB - ctx.work.free_bytes()
+    gone = []
+    for job in finished:
+        if job.since < oldest or missing > 0:
+            missing -= ctx.work.size_of(job.id)
+            gone.append(job)
+    return gone
 
 
 def backoff(attempts: int) -> timedelta:

@@ -217,6 +217,7 @@ class Deliver(Section):
     character_set: Literal["source", "utf-8"] = "source"
     uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
     keep_days: float = Field(30.0, gt=0, le=36_500)
+    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it folders of finished jobs go
 
 
 def _as_words_of_yaml(choices: object) -> object:

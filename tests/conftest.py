@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.sitekey import make_site_key, read_site_key, retired_keys
 from drawcli.adapters.tokens import TokenFile
@@ -18,6 +17,7 @@ from drawcli.config import Settings, load_settings
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.pseudonym import StandIns
+from drawcli.ledger import Ledger
 from drawcli.sandbox.people import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.fake_draw import FakeDraw

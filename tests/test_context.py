@@ -68,7 +68,7 @@ def test_a_ledger_that_is_gone_is_not_begun_anew(site: Site) -> None:
     ):
         pass
 
-    assert "backup" in caught.value.hint
+    assert "from a copy" in caught.value.hint
 
 
 def test_jobs_that_were_made_with_another_key_are_not_gone_on_with(site: Site) -> None:

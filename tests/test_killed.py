@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.adapters.ledger import Ledger
 from drawcli.core.job import State
+from drawcli.ledger import Ledger
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox

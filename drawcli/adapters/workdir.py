@@ -19,13 +19,14 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
 from drawcli.errors import AnotherRun, DiskFull
-from drawcli.files import make_private, write_durably
+from drawcli.files import fsync_folder, make_private, write_durably
 
 VAULT: Final = "vault"
 PACKAGE: Final = "package.zip"
@@ -76,7 +77,7 @@ class WorkDir:
 
     def check_space(self, needed: int) -> None:
         """Raise DiskFull where less than `needed` bytes and some to spare are free."""
-        free = shutil.disk_usage(self.state_dir).free
+        free = self.free_bytes()
         if free < needed + _SPARE_BYTES:
             raise DiskFull(
                 f"{self.state_dir} has {free >> 20} MiB free; the next package may need "
@@ -96,9 +97,33 @@ class WorkDir:
             with contextlib.suppress(Busy), self.job_lock(path.parent.name):
                 path.unlink(missing_ok=True)
 
+    def free_bytes(self) -> int:
+        """Return how much of the disk is free."""
+        return shutil.disk_usage(self.state_dir).free
+
+    def size_of(self, job_id: str) -> int:
+        """Return how much the files of a job take, bytes."""
+        files = (path for path in (self._work / job_id).rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files)
+
     def remove(self, job_id: str) -> None:
         """Remove the work folder of a finished job."""
         shutil.rmtree(self._work / job_id, ignore_errors=True)
+
+    def put_aside(self, job_id: str, name: str) -> None:
+        """Rename a file of a job that is not what it was, if it is there; it is kept to look at."""
+        path = self.file(job_id, name)
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(path.with_name(f"{name}.altered"))
+            fsync_folder(path.parent)
+
+    def set_aside(self, job_id: str, folder: str) -> None:
+        """Move the work folder of a job that nobody knows out of the way; nothing is removed."""
+        target = make_private(self.state_dir / folder)
+        names = chain([job_id], (f"{job_id}.{number}" for number in count(2)))
+        (self._work / job_id).rename(next(p for n in names if not (p := target / n).exists()))
+        fsync_folder(target)
+        fsync_folder(self._work)
 
     def has_jobs(self) -> bool:
         """Tell whether there is any work folder of a job that the ledger has known.
@@ -108,6 +133,10 @@ class WorkDir:
         """
         later = (EXPLANATION, TEMPLATE, PACKAGE)
         return any(path.name in later for path in self._work.glob("*/*"))
+
+    def job_ids(self) -> list[str]:
+        """Return the ids of the jobs that have a work folder."""
+        return sorted(path.name for path in self._work.glob("*-*") if path.is_dir())
 
     def has_folder(self, job_id: str) -> bool:
         """Tell whether a job still has a work folder."""

@@ -11,6 +11,7 @@ from drawcli.cli import (
     delivery_commands,
     job_commands,
     key_commands,
+    ledger_commands,
     pipeline_commands,
     sandbox_commands,
     site_commands,
@@ -45,6 +46,7 @@ job_commands.register(app)
 delivery_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
+ledger_commands.register(app)
 sandbox_commands.register(app)
 
 

@@ -53,6 +53,7 @@ def status(
         data = {
             "counts": dict(Counter(str(job.state) for job in jobs)),
             "held": sum(job.held for job in jobs),
+            "archived": len(ctx.ledger.archive),
             "jobs": [render.job_facts(job, now) for job in jobs],
         }
         return Result(data=data, show=render.jobs_table(jobs, now, who))

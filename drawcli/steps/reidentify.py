@@ -41,6 +41,7 @@ def reidentify(job: Job, ctx: Context) -> Job:
     """Restore identity and references of a job's RTSTRUCT, and deliver it."""
     received = ctx.work.file(job.id, RECEIVED)
     if not received.exists() or sha256_of(received) != job.received_sha256:
+        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.crosswalk(job)
     check_sources(crosswalk)

@@ -20,6 +20,7 @@ from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
 from drawcli.core.slices import Slice
 from drawcli.errors import NeedsPerson, SeriesRefused
+from drawcli.ledger import Archived
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 
@@ -77,9 +78,11 @@ def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> 
     known = _jobs_by_series(ctx)
     for seen in _series(ctx, done):
         jobs = known.pop(seen.key, [])
+        archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
-        if jobs or limit is None or len(done.jobs) < limit:
+        done.changed_later += [one.id for one in archived if _was_other(one, seen, jobs)]
+        if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
         _note_unseen(job, ctx, done)
@@ -90,7 +93,19 @@ def preview(ctx: Context) -> list[Seen]:
     """Return each series that a scan would look at as new; write nothing."""
     known = _jobs_by_series(ctx)
     every = _series(ctx, Scanned())
-    return [s for s in every if s.key not in known or known[s.key][-1].state is State.WAITING]
+    return [s for s in every if _is_new(s, known.get(s.key, []), ctx)]
+
+
+def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
+    if jobs:
+        return jobs[-1].state is State.WAITING
+    return not ctx.ledger.archive.of_series(seen.key)
+
+
+def _was_other(one: Archived, seen: Seen, jobs: list[Job]) -> bool:
+    """Tell whether a series has changed since its contours came home."""
+    is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
+    return is_archived and one.state is State.DONE and one.source_digest != seen.digest
 
 
 def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
@@ -248,7 +263,8 @@ def _known_under(uid: str, known: set[str], ctx: Context) -> StandIns:
     A series that was sent under a retired key must not be sent again under another.
     """
     for one in ctx.retired:
-        if one.series_key(uid) in known:
+        key = one.series_key(uid)
+        if key in known or ctx.ledger.archive.of_series(key):
             return one
     return ctx.stand_ins
 

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -18,10 +19,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from tinydb import Query, TinyDB
 
-from drawcli.adapters.ledger import FORMAT, Ledger
-from drawcli.core.job import Event, Job, State
+from drawcli.core.job import FINISHED, Event, Job, State
 from drawcli.errors import DiskFull, LedgerError
+from drawcli.files import write_durably
+from drawcli.ledger import Ledger
+from drawcli.ledger.storage import FORMAT
 
+TIMES = int(os.environ.get("TORTURE", "1"))  # the long form: make torture
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 
 # What another process does with the same ledger: it counts the posts of one job up, one by one.
@@ -29,7 +33,7 @@ COUNT_UP = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from drawcli.adapters.ledger import Ledger
+from drawcli.ledger import Ledger
 from drawcli.errors import LedgerError
 
 path, job_id, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -46,7 +50,7 @@ ADD_MANY = """
 import sys
 from datetime import datetime, UTC
 from pathlib import Path
-from drawcli.adapters.ledger import Ledger
+from drawcli.ledger import Ledger
 from drawcli.core.job import Job, State
 
 path, first = Path(sys.argv[1]), int(sys.argv[2])
@@ -289,7 +293,7 @@ def test_a_lock_that_is_never_free_is_told(
     holder = python(hold, f"{path}.lock")
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr("drawcli.adapters.ledger._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("drawcli.ledger.jobs._PATIENCE_SECONDS", 0.2)
 
     with pytest.raises(LedgerError, match="another process holds"):
         ledger.add(a_job())
@@ -413,7 +417,7 @@ def test_what_is_no_ledger_is_named_and_neither_read_nor_overwritten(
     with pytest.raises(LedgerError, match="damaged"):
         unchecked.add(a_job())
 
-    assert "backup" in caught.value.hint
+    assert "restore" in caught.value.hint
     assert path.read_bytes() == content
 
 
@@ -440,11 +444,11 @@ def test_a_ledger_of_a_newer_drawcli_is_left_to_it(path: Path, ledger: Ledger) -
 def test_a_job_of_a_newer_drawcli_is_told_not_dropped(
     path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
 ) -> None:
-    from drawcli.adapters import ledger as module
+    from drawcli.ledger import jobs as module
+    from drawcli.ledger.rows import as_row
 
-    as_row = module._as_row
     with monkeypatch.context() as newer, Ledger(path) as ledger:
-        newer.setattr(module, "_as_row", lambda job: {**as_row(job), **change})
+        newer.setattr(module, "as_row", lambda job: {**as_row(job), **change})
         ledger.add(a_job())
 
     with Ledger(path) as ledger:
@@ -468,6 +472,10 @@ def test_a_ledger_that_may_not_be_read_is_not_called_damaged(
         ledger.jobs()
 
 
+class Killed(BaseException):
+    """Stands for a process that is gone."""
+
+
 class LedgerAgainstDict(RuleBasedStateMachine):
     """Whatever is done to a ledger by two handles, it holds what a plain dict would hold."""
 
@@ -476,7 +484,8 @@ class LedgerAgainstDict(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.path = self.folder / f"{time.monotonic_ns()}.json"
+        self.path = self.folder / f"{time.monotonic_ns()}" / "ledger.json"
+        self.path.parent.mkdir()
         self.handles = [Ledger(self.path), Ledger(self.path)]
         self.model: dict[str, Job] = {}
 
@@ -526,12 +535,54 @@ class LedgerAgainstDict(RuleBasedStateMachine):
         self.model |= {job.id: job for job in wanted}
         return multiple(*(job.id for job in jobs))
 
+    @rule(handle=st.integers(0, 1), days=st.integers(0, 60))
+    def archive(self, handle: int, days: int) -> None:
+        self.handles[handle].archive_finished(NOON + timedelta(days=days))
+
+    @rule(handle=st.integers(0, 1), days=st.integers(2, 60), writes=st.integers(0, 4))
+    def die_while_archiving(self, handle: int, days: int, writes: int) -> None:
+        """Nothing is written from some moment on; another process goes on."""
+        left = iter(range(writes))
+
+        def write(path: Path, data: bytes, **_: object) -> None:
+            if next(left, None) is None:
+                raise Killed
+            write_durably(path, data)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr("drawcli.ledger.archive.write_durably", write)
+            patch.setattr("drawcli.ledger.storage.write_durably", write)
+            self.handles[handle].archive_finished(NOON + timedelta(days=days))
+        self.open_again(handle)
+
+    @rule(job_id=ids, handle=st.integers(0, 1), days=st.integers(0, 60))
+    def finish_or_take_up_again(self, job_id: str, handle: int, days: int) -> None:
+        """A job changes its state on another day, perhaps in another month."""
+        job = self.model[job_id]
+        state = State.WAITING if job.state is State.CANCELLED else State.CANCELLED
+        after = replace(job, state=state, since=NOON + timedelta(days=days))
+
+        self.model[job_id] = self.handles[handle].commit(after)
+
+    @rule(handle=st.integers(0, 1))
+    def keep_a_copy(self, handle: int) -> None:
+        ledger = self.handles[handle]
+        ledger.keep_copy()
+
+        if self.path.exists():
+            assert ledger.copies[0].read_bytes() == self.path.read_bytes()
+
     @invariant()
     def both_handles_hold_what_the_dict_holds(self) -> None:
         for handle in self.handles:
-            assert {job.id: job for job in handle.jobs()} == self.model
+            every = list(handle.every())
+            assert {job.id: job for job in every} == self.model
+            assert len(every) == len(self.model)
         for job_id, job in self.model.items():
             assert self.handles[0].get(job_id) == job
+            assert job in self.handles[1].of_series(job.series_key)
+        open_jobs = {job.id for job in self.model.values() if job.state not in FINISHED}
+        assert open_jobs <= {job.id for job in self.handles[0].jobs()}
 
     def teardown(self) -> None:
         for handle in self.handles:
@@ -543,7 +594,7 @@ def test_whatever_is_done_the_ledger_holds_what_a_dict_would(
 ) -> None:
     LedgerAgainstDict.folder = tmp_path
     LedgerAgainstDict.TestCase.settings = settings(
-        max_examples=25, stateful_step_count=15, deadline=None
+        max_examples=40 * TIMES, stateful_step_count=20, deadline=None
     )
 
     LedgerAgainstDict.TestCase("runTest").runTest()

@@ -1,0 +1,66 @@
+"""What the system knows: on which kind of disk a folder lies, and which process holds a lock."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_REMOTE: Final = frozenset(
+    {"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
+)
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how the mount table writes blanks
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_LOCKS: Final = Path("/proc/locks")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds a lock, for messages only."""
+
+    pid: int
+    command: str  # its name and subcommand, without the rest of its words
+
+
+def remote_disk(folder: Path, mounts: Path = _MOUNTS) -> str | None:
+    """Return the kind of network file system that a folder lies on; None for a local disk.
+
+    Locks do not keep the clients of a share apart, and some of them lose what was written.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None  # no such table on this system
+    here = os.path.realpath(folder)
+    kinds = {}
+    for line in lines:
+        head, _, tail = line.partition(" - ")
+        place = _OCTAL.sub(lambda code: chr(int(code[1], 8)), head.split()[4])
+        kinds[place] = tail.split()[0]
+    above = [here, *map(str, Path(here).parents)]
+    kind = next((kinds[place] for place in above if place in kinds), "")
+    return kind if kind in _REMOTE or kind.startswith("fuse.") else None
+
+
+def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:
+    """Return the process that holds a lock file; None where nobody does, or nobody can tell."""
+    try:
+        inode = lock.stat().st_ino
+        lines = locks.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        words = line.split()
+        if "FLOCK" in words and words[-3].endswith(f":{inode}"):
+            return Holder(int(words[-4]), _command(int(words[-4])))
+    return None
+
+
+def _command(pid: int) -> str:
+    """Return the words of a process that say what it does, without paths and options."""
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    words = [Path(word).name for word in raw.decode("utf-8", "replace").split("\0") if word]
+    return " ".join(word for word in words[:4] if re.fullmatch(r"[a-z-]+[0-9.]*", word))

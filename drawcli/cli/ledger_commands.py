@@ -1,0 +1,222 @@
+"""ledger check, repair, backup, restore, export; clean, audit, unlock."""
+
+from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.errors import LedgerError, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from drawcli.upkeep import Trouble
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    ledger = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    command(ledger, "check", group="ledger")(check)
+    command(ledger, "repair", group="ledger")(repair)
+    command(ledger, "backup", group="ledger")(backup)
+    command(ledger, "restore", group="ledger")(restore)
+    command(ledger, "export", group="ledger")(export)
+    app.add_typer(ledger, name="ledger", help="Check, mend, copy and export the job ledger.")
+    command(app, "clean")(clean)
+    command(app, "audit")(audit)
+    command(app, "unlock")(unlock)
+
+
+def check(
+    door: Door,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every package, too, and compare its digest.")
+    ] = False,
+) -> Result:
+    """Hold the ledger against work folders, vaults and archive; change nothing."""
+    from drawcli import upkeep
+
+    with door.context(dry_run=True) as ctx:
+        found = upkeep.check(ctx, deep=deep)
+        count, archived = len(ctx.ledger.jobs()), len(ctx.ledger.archive)
+    result = _told(found, f"{count} jobs, {archived} in the archive: all is as the ledger says")
+    if found:
+        result.errors = [
+            LedgerError(
+                f"{len(found)} things are not as the ledger says",
+                code="ledger-check",
+                hint="'drawcli ledger repair --dry-run' says what it would do about them.",
+            )
+        ]
+        result.exit_code = LedgerError.exit_code
+    return result
+
+
+def repair(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Mend what the check finds, where that loses nothing; --dry-run says what it would do."""
+    from drawcli import upkeep
+
+    with door.context(dry_run=dry_run) as ctx:
+        if dry_run:
+            return _told(upkeep.check(ctx, deep=True), "there is nothing to mend")
+        with ctx.work.run_lock(ctx.now()):
+            ctx.ledger.keep_copy()
+            found = upkeep.check(ctx, deep=True)
+            mended = upkeep.repair(found, ctx)
+    left = [one for one in found if one not in mended]
+    result = _told(mended, "there was nothing to mend")
+    if left:
+        result.errors = [
+            LedgerError(f"{one.where}: {one.text}", code=one.code, hint="This needs a person.")
+            for one in left
+        ]
+        result.exit_code = LedgerError.exit_code
+    return result
+
+
+def backup(
+    door: Door,
+    file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
+) -> Result:
+    """Write the ledger and its archive into one zip; it names no patient."""
+    from drawcli.copies import back_up
+
+    with door.context() as ctx:
+        count = back_up(ctx, file)
+    return _said(f"{file}  {count} files", {"file": str(file), "files": count})
+
+
+def restore(
+    door: Door,
+    copy: Annotated[
+        Path | None,
+        typer.Argument(help="A copy of ledger.json; the newest whole one if none is named."),
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Put a copy of the ledger back; the one of before is kept beside it."""
+    from drawcli.adapters.workdir import WorkDir
+    from drawcli.copies import restore as put_back
+    from drawcli.ledger import Ledger
+
+    state_dir = door.settings().state_dir
+    if copy is not None and not copy.is_file():
+        raise UsageError(f"there is no file {copy}")
+    if dry_run:
+        copies = [str(one) for one in Ledger(state_dir / "ledger.json").copies]
+        return _said("\n".join(copies) or "there is no copy", {"copies": copies})
+    with WorkDir(state_dir).run_lock(datetime.now(UTC)):
+        used, aside = put_back(state_dir, copy)
+    said = f"put back  {used}"
+    said += f"\nkept      {aside}" if aside else ""
+    said += "\nNow run 'drawcli ledger check': work folders may be further than this copy."
+    return _said(said, {"copy": str(used), "kept": str(aside) if aside else None})
+
+
+def export(
+    door: Door,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")] = False,
+) -> Result:
+    """Print every job there ever was, one line each; nothing of a patient is among them."""
+    from drawcli import copies
+
+    with door.context(dry_run=True) as ctx:
+        rows = list(copies.exported(ctx.ledger.every()))
+    if as_csv:
+        text = copies.as_csv(rows)
+        return Result(data={"csv": text}, show=lambda out: out.print(text, end="", soft_wrap=True))
+
+    def show(out: "Console") -> None:
+        columns = ("id", "state", "since", "modality", "slices", "template", "rule", "posts")
+        render.columns(columns, ([str(row[name] or "") for name in columns] for row in rows))(out)
+
+    return Result(data={"jobs": rows}, show=show)
+
+
+def clean(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Remove old work folders of finished jobs, as each run does at its end."""
+    from drawcli.pipeline import spent, tidy
+
+    with door.context(dry_run=dry_run) as ctx:
+        if dry_run:
+            return _cleaned({job.id: ctx.work.size_of(job.id) for job in spent(ctx)}, "would be")
+        with ctx.work.run_lock(ctx.now()):
+            sizes = {job.id: ctx.work.size_of(job.id) for job in spent(ctx)}
+            tidy(ctx)
+    return _cleaned(sizes, "were")
+
+
+def _cleaned(sizes: dict[str, int], were: str) -> Result:
+    total = sum(sizes.values())
+    lines = [f"{job_id}  {size:,} bytes" for job_id, size in sizes.items()]
+    lines.append(f"{len(sizes)} work folders of finished jobs {were} removed, {total:,} bytes")
+    return _said("\n".join(lines), {"jobs": sizes, "bytes": total})
+
+
+def audit(
+    door: Door,
+    since: Annotated[
+        datetime | None, typer.Option("--since", help="From this day on.", formats=["%Y-%m-%d"])
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="Of this job alone.", metavar="ID")
+    ] = None,
+) -> Result:
+    """List what happened to every job, by time: states, failures, what persons did."""
+    from drawcli.actions import find_job
+
+    with door.context(dry_run=True) as ctx:
+        jobs = ctx.ledger.every() if job is None else iter([find_job(job, ctx)])
+        first = None if since is None else since.replace(tzinfo=UTC)
+        found = [
+            (event.at, one.id, event.what)
+            for one in jobs
+            for event in one.events
+            if first is None or event.at >= first
+        ]
+    found.sort(key=itemgetter(0))  # those of one moment stay in their order
+    events = [(f"{at:%Y-%m-%d %H:%M:%S}", job_id, what) for at, job_id, what in found]
+    data = {"events": [{"at": at.isoformat(), "job": one, "what": what} for at, one, what in found]}
+    return Result(data=data, show=render.columns(("at (UTC)", "job", "what"), events))
+
+
+def unlock(door: Door) -> Result:
+    """Say which locks are held, and by which process; none outlives its process."""
+    from drawcli.adapters.system import holder_of
+
+    state_dir = door.settings().state_dir
+    names = {"run.lock": "a run", "ledger.json.lock": "the ledger"}
+    paths = [state_dir / name for name in names]
+    paths += sorted((state_dir / "work").glob("*.lock"))
+    held = []
+    for path in paths:
+        holder = holder_of(path)
+        if holder is not None:
+            what = names.get(path.name) or f"job {path.stem}"
+            held.append({"what": what, "pid": holder.pid, "command": holder.command})
+    if not held:
+        return _said("No lock is held: there is nothing to unlock.", {"held": []})
+    lines = [f"{one['what']}: process {one['pid']}  {one['command']}" for one in held]
+    lines.append(
+        "Wait for it, or end that process: its locks are free at once, and nothing is lost."
+    )
+    return _said("\n".join(lines), {"held": held})
+
+
+def _told(troubles: "Sequence[Trouble]", well: str) -> Result:
+    data = {"troubles": [one.as_plain() for one in troubles]}
+    if not troubles:
+        return _said(well, data)
+    rows = [(one.where, one.text, one.repair or "(needs a person)") for one in troubles]
+    return Result(data=data, show=render.columns(("where", "what", "repair"), rows))
+
+
+def _said(text: str, data: dict[str, Any]) -> Result:
+    return Result(data=data, show=lambda out: out.print(text, soft_wrap=True))

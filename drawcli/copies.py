@@ -1,0 +1,76 @@
+"""Copies of the ledger: into a zip, back from a copy, and as a table for other programs."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.context import Context
+from drawcli.core.job import Job
+from drawcli.errors import LedgerError, UsageError
+from drawcli.files import fresh_file
+from drawcli.ledger import Ledger
+
+_COLUMNS: Final = tuple(field.name for field in fields(Job) if field.name != "events")
+
+
+def back_up(ctx: Context, target: Path) -> int:
+    """Write the ledger with its archive into one new zip; return how many files it holds.
+
+    It names no patient. Raises UsageError where the file is there already.
+    """
+    if target.exists():
+        raise UsageError(f"{target} is there already", hint="Name another file.")
+    state_dir = ctx.settings.state_dir
+    paths = [state_dir / "ledger.json", *sorted((state_dir / "archive").glob("*"))]
+    paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
+    with fresh_file(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as whole:
+        for path in paths:
+            whole.write(path, path.relative_to(state_dir).as_posix())
+    return len(paths)
+
+
+def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
+    """Put a copy of the hot ledger back; return which, and where the one of before is kept.
+
+    Without `copy` the newest that is whole. The caller holds the run lock.
+
+    Raises
+    ------
+    LedgerError
+        Where no copy is whole.
+    """
+    ledger = Ledger(state_dir / "ledger.json")
+    tried = [copy] if copy is not None else ledger.copies
+    why = []
+    for one in tried:
+        try:
+            return one, ledger.put_back(one)
+        except LedgerError as err:
+            why.append(str(err))
+    raise LedgerError(
+        "; ".join(why) or f"{state_dir} has no copy of the ledger",
+        hint="Unpack ledger.json and the folder archive from a zip of 'drawcli ledger backup'.",
+    )
+
+
+def exported(jobs: Iterable[Job]) -> Iterator[dict[str, Any]]:
+    """Yield every job as flat facts, the same keys each time; none is of a patient."""
+    for job in jobs:
+        row = {name: getattr(job, name) for name in _COLUMNS}
+        yield {
+            name: value.isoformat() if hasattr(value, "isoformat") else value
+            for name, value in row.items()
+        }
+
+
+def as_csv(rows: Iterable[dict[str, Any]]) -> str:
+    """Return flat facts as CSV with a line of titles."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
