@@ -165,6 +165,12 @@ class Ledger:
             raise newer(self._path) from None
 
     @property
+    def generation(self) -> int:
+        """How often the hot ledger has been written; it never goes back."""
+        self._storage.read()
+        return self._storage.generation
+
+    @property
     def copies(self) -> list[Path]:
         """The copies of the hot ledger that are there, the newest first."""
         names = (self._path.with_name(f"{self._path.name}.bak{n}") for n in range(1, COPIES + 1))

@@ -1,0 +1,135 @@
+"""Runs drawcli as processes that kill themselves: a helper that has it loaded, and forks.
+
+Started as `python -m tests.torture.forge`. Each line on its standard input is one run: JSON with
+`words`, `folder`, and what shall go wrong; each line on its standard output the end of that run.
+A fork costs a tenth of a fresh interpreter, so that thousands of kills take minutes.
+
+An effect is an fsync, a rename, a link, a removal, a file or folder made, or the moment before or
+after a request: whatever changes the world. `kill_at` is the effect at which the run kills itself.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+
+import drawcli
+import drawcli.cli
+import drawcli.context
+
+_COUNTED: Final = ("fsync", "replace", "rename", "link", "unlink", "mkdir")
+
+
+class Effects:
+    """Counts what changes the world, and strikes at one of them."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.count = 0
+        self._kill_at = int(order.get("kill_at", 0))
+
+    def install(self) -> None:
+        """Count every effect from now on."""
+        for name in _COUNTED:
+            setattr(os, name, self._counted(getattr(os, name)))
+        os.open = self._counted_open(os.open)
+        setattr(httpx.Client, "send", self._counted(httpx.Client.send, behind=True))  # noqa: B010
+
+    def strike(self) -> None:
+        """Let one effect pass, or die here as the machine would."""
+        self.count += 1
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _counted(self, function: Callable[..., Any], *, behind: bool = False) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            self.strike()
+            answer = function(*args, **more)
+            if behind:
+                self.strike()
+            return answer
+
+        return call
+
+    def _counted_open(self, function: Callable[..., int]) -> Callable[..., int]:
+        """Strike behind the making of a file: it is there, and empty."""
+
+        def call(path: Any, flags: int, *args: Any, **more: Any) -> int:
+            descriptor = function(path, flags, *args, **more)
+            if flags & os.O_CREAT:
+                self.strike()
+            return descriptor
+
+        return call
+
+
+def shift_clock(seconds: float) -> None:
+    """Let drawcli believe that it is another time."""
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            now = datetime.now(tz) + timedelta(seconds=seconds)
+            return cls.fromtimestamp(now.timestamp(), tz)
+
+    setattr(drawcli.context, "datetime", Shifted)  # noqa: B010 - a name that it imports
+
+
+def child(order: dict[str, Any]) -> None:
+    """Be one run of drawcli; never return."""
+    folder = Path(order["folder"])
+    os.chdir(folder)
+    for number, name in ((1, "out"), (2, "err")):
+        opened = os.open(folder / f"last.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(opened, number)
+    os.environ.clear()
+    os.environ.update({"HOME": str(folder), "PATH": os.defpath})
+    sys.argv = ["drawcli", *order["words"]]
+    if order.get("clock"):
+        shift_clock(order["clock"])
+    effects = Effects(order)
+    effects.install()
+    code = 0
+    try:
+        drawcli.cli.main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    (folder / "last.effects").write_text(str(effects.count))
+    os._exit(code)
+
+
+def main() -> None:
+    """Take orders until there are no more."""
+    for module in pkgutil.walk_packages(drawcli.__path__, "drawcli."):
+        if not module.name.startswith(("drawcli.sandbox", "drawcli.__main__")):
+            importlib.import_module(module.name)  # once, and not in every child
+    import pydicom.datadict
+    import shapely  # noqa: F401 - likewise
+
+    _ = pydicom.datadict.keyword_dict
+    for line in sys.stdin:
+        order = json.loads(line)
+        begun = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            child(order)
+        _, status = os.waitpid(pid, 0)
+        ended = {"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - begun}
+        sys.stdout.write(json.dumps(ended) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
