@@ -14,7 +14,7 @@ from drawcli.errors import DiskFull
 PRIVATE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 CHUNK: Final = 1 << 20
-_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES})
 
 
@@ -108,7 +108,7 @@ def disk_full_named(where: object) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        if err.errno not in _NO_SPACE:
+        if err.errno not in NO_SPACE:
             raise
         raise DiskFull(
             f"no space left in {where}",

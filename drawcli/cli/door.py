@@ -1,5 +1,6 @@
 """The door of every command: common options in, one result out, errors as words and exit codes."""
 
+import errno
 import inspect
 import os
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from drawcli.context import Context
 
 INTERRUPTED: Final = 130
+_FAILING: Final = frozenset({errno.EIO, errno.EROFS})
 
 ConfigOption = Annotated[
     Path | None,
@@ -207,7 +209,8 @@ def _failure(err: Exception, door: Door) -> Result:
 
 def _own_file(err: OSError, door: Door) -> Exception:
     """Return an error that names the file, where it is one of the site's own."""
-    from drawcli.errors import ConfigError
+    from drawcli.errors import ConfigError, DiskFull
+    from drawcli.files import NO_SPACE
 
     place = ""
     try:
@@ -221,6 +224,18 @@ def _own_file(err: OSError, door: Door) -> Exception:
         named = Path(err.filename)
         if any(named == one or one in named.parents for one in ours):
             place = f"{named}: "
+    if err.errno in NO_SPACE:
+        return DiskFull(
+            f"no space left {f'for {place[:-2]}' if place else 'on the disk of the site'}",
+            hint="Free some space and run the command again; nothing was lost.",
+        )
+    if err.errno in _FAILING:
+        where = place[:-2] or "the disk of the site"
+        return ConfigError(
+            f"{where}: {err.strerror}",
+            code="io",
+            hint="Look at the disk: it fails, or is read-only. Nothing was lost; the jobs wait.",
+        )
     return ConfigError(
         f"{place}{err.strerror or type(err).__name__}",
         code="io",

@@ -4,6 +4,8 @@ Started as `python -m tests.torture.forge`. Each line on its standard input is o
 `words`, `folder`, and what shall go wrong; each line on its standard output the end of that run.
 A fork costs a tenth of a fresh interpreter, so that thousands of kills take minutes.
 
+`fail_at` and `errno` let an effect fail instead, as a disk does; `clock` shifts the time.
+
 An effect is an fsync, a rename, a link, a removal, a file or folder made, or the moment before or
 after a request: whatever changes the world. `kill_at` is the effect at which the run kills itself.
 """
@@ -36,19 +38,25 @@ class Effects:
     def __init__(self, order: dict[str, Any]) -> None:
         self.count = 0
         self._kill_at = int(order.get("kill_at", 0))
+        self._fail_at = int(order.get("fail_at", 0))
+        self._fail_on = int(order.get("fail_on", 1))  # so many effects in a row
+        self._errno = int(order.get("errno", 0))
 
     def install(self) -> None:
         """Count every effect from now on."""
         for name in _COUNTED:
             setattr(os, name, self._counted(getattr(os, name)))
         os.open = self._counted_open(os.open)
-        setattr(httpx.Client, "send", self._counted(httpx.Client.send, behind=True))  # noqa: B010
+        if not self._fail_at:
+            setattr(httpx.Client, "send", self._counted(httpx.Client.send, behind=True))  # noqa: B010
 
     def strike(self) -> None:
         """Let one effect pass, or die here as the machine would."""
         self.count += 1
         if self.count == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if 0 <= self.count - self._fail_at < self._fail_on and self._fail_at:
+            raise OSError(self._errno, os.strerror(self._errno))
 
     def _counted(self, function: Callable[..., Any], *, behind: bool = False) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:

@@ -104,7 +104,7 @@ class World:
 
     def all_done(self) -> bool:
         with Ledger(self.site.state / "ledger.json") as ledger:
-            jobs = ledger.jobs()
+            jobs = list(ledger.every())  # a clock that was wrong sends some to the archive
         return len(jobs) == len(PEOPLE) and all(job.state is State.DONE for job in jobs)
 
     def story(self) -> str:

@@ -1,0 +1,125 @@
+"""Several drawcli at once, and signals of every kind."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from drawcli.ledger import Ledger
+from tests.torture.conftest import Make
+from tests.torture.kit import World
+from tests.torture.test_kills import TIMES
+
+HEARS_INTERRUPTS = """
+import signal
+from drawcli.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+main()
+"""
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGSTOP")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+
+def started(world: World, *words: str) -> subprocess.Popen[str]:
+    """Start a drawcli of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HEARS_INTERRUPTS, *words],
+        cwd=world.site.folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(world.site.folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Wait for the end; nothing may have been said that only a programmer understands."""
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in out + err, err
+    return process.returncode
+
+
+def test_runs_and_steps_at_once_do_everything_once(world: Make) -> None:
+    one = world()
+    for _ in range(3):
+        one.run("retry", "--all")
+        words = (["run-once"], ["run-once"], ["status"], ["deidentify"], ["status", "--json"])
+        processes = [started(one, *each) for each in words]
+        codes = [ended(process) for process in processes]
+        assert set(codes) <= {0, 11}, codes
+    one.bring_home()
+    one.check_home()
+
+
+@pytest.mark.parametrize("seed", range(2 * TIMES))
+def test_signals_of_every_kind_at_random_moments(world: Make, seed: int) -> None:
+    one, dice = world(), random.Random(seed)  # noqa: S311 - moments, not secrets
+    for _ in range(3):
+        processes = [started(one, "run-once"), started(one, "run-once")]
+        time.sleep(dice.uniform(0.2, 1.2))
+        for process in processes:
+            name = dice.choice(SIGNALS)
+            process.send_signal(getattr(signal, name))
+            if name == "SIGSTOP":  # a laptop that sleeps, and wakes
+                time.sleep(0.2)
+                process.send_signal(signal.SIGCONT)
+        one.kills += len(processes)
+        for process in processes:
+            process.communicate(timeout=60)
+        one.run("status")
+    one.bring_home()
+    one.check_home()
+
+
+def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
+    one = world()
+    process = started(one, "run-once")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode in (130, 0)  # 0: it was quicker
+    assert "Traceback" not in out + err
+    one.bring_home()
+    one.check_home()
+
+
+READER = """
+import sys, time
+from pathlib import Path
+from drawcli.ledger import Ledger
+
+path, until, latest = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2]), {}
+with Ledger(path) as ledger:
+    while time.monotonic() < until:
+        for job in ledger.jobs():
+            assert job.revision >= latest.get(job.id, 0), "went back"
+            latest[job.id] = job.revision
+print(len(latest))
+"""
+
+
+def test_readers_never_see_a_torn_or_older_ledger(world: Make) -> None:
+    one, count = world(), 20 if TIMES > 1 else 4
+    one.run("scan")
+    ledger = one.site.state / "ledger.json"
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(ledger), "4"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(count)
+    ]
+    one.bring_home()
+
+    assert {reader.communicate(timeout=60)[0].strip() for reader in readers} == {"2"}
+    with Ledger(ledger) as again:
+        assert len(again.jobs()) == 2
