@@ -22,16 +22,18 @@ test: $(VENV)/.ready-test
 	$(BIN)/mypy
 	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST)
 
-# The long form of the crash test and of the proof of de-identification: more seeds, more kills,
-# 20,000 damaged files.
+# The long form of the crash tests and of the proof of de-identification: more than 2,000 kills, every
+# effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them.
 torture: $(VENV)/.ready-test
-	TORTURE=40 $(BIN)/pytest -q tests/test_killed.py tests/deidentification
+	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/ledger tests/deidentification
+	$(BIN)/python -m tests.torture.mutations
 
 # How fast and how large de-identification is, against its floors and the tools of today.
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python bench/deidentify.py $(BENCH)
 	$(BIN)/python bench/reidentify.py
+	$(BIN)/python bench/ledger.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

@@ -49,6 +49,7 @@ OUTSIDE = {
     "httpx": {"adapters"},
     "isal": {"adapters"},
     "numpy": {"sandbox"},
+    "orjson": {"ledger"},
     "platformdirs": {"config"},
     "pydantic": {"core", "yamlfile", "sections", "config", "adapters"},
     "pydantic_core": {"yamlfile"},

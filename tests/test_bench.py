@@ -64,3 +64,18 @@ def test_the_way_home_is_measured_beside_pydicom() -> None:
 
     assert done.stdout.count("numbers: home / pydicom") == 4, done.stderr
     assert done.stdout.count("numbers: gate / pydicom") == 2
+
+
+def test_the_ledger_is_measured_beside_a_bare_append() -> None:
+    words = ["--jobs", "30", "60", "--json", "--open", "10", "--repeat", "3"]
+    done = subprocess.run(
+        [sys.executable, str(BENCH.with_name("ledger.py")), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,
+    )
+
+    rows = json.loads(done.stdout)
+    assert [row["jobs"] for row in rows] == [30, 60]
+    assert all(row["ratio"] > 0 and row["open_ms"] > 0 for row in rows)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from drawcli.adapters.workdir import PACKAGE, RECEIVED, TEMPLATE, VAULT
 from drawcli.context import Context
@@ -100,6 +101,28 @@ def test_a_result_that_is_not_what_it_was_is_fetched_again(
 
     assert only(ctx).state is State.SEGMENTED
     assert brought_to(State.FETCHED, ctx).received_sha256 == job.received_sha256
+
+
+def test_a_copy_that_was_changed_so_that_it_still_fits_is_not_delivered(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    """A flipped bit moves a contour by ten millimetres: no gate could see it."""
+    assert pelvis
+    job = brought_to(State.FETCHED, ctx)
+    received = ctx.work.file(job.id, RECEIVED)
+    raw = received.read_bytes()
+    first = dcmread(received).ROIContourSequence[0].ContourSequence[0]
+    number = str(first.ContourData[0]).encode()
+    other = number[:1] + bytes([number[1] ^ 1]) + number[2:]
+    received.write_bytes(raw.replace(number, other, 1))
+
+    for step in ("reidentify", "fetch", "reidentify"):
+        run_step(step, ctx, ALL)
+
+    (home,) = site.store.rglob("RS.*")
+    moved = dcmread(home).ROIContourSequence[0].ContourSequence[0].ContourData
+    assert [str(v) for v in moved] == [str(v) for v in first.ContourData]
+    assert ctx.work.file(job.id, f"{RECEIVED}.altered").read_bytes() != raw
 
 
 def test_a_template_that_is_gone_asks_a_person(ctx: Context, pelvis: list[Path]) -> None:

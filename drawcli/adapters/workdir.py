@@ -107,8 +107,11 @@ class WorkDir:
         return sum(path.stat().st_size for path in files)
 
     def remove(self, job_id: str) -> None:
-        """Remove the work folder of a finished job."""
-        shutil.rmtree(self._work / job_id, ignore_errors=True)
+        """Remove the work folder of a finished job, and its lock; not while a step is at it."""
+        with contextlib.suppress(Busy), self.job_lock(job_id):
+            shutil.rmtree(self._work / job_id, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (self._work / f"{job_id}.lock").unlink()
 
     def put_aside(self, job_id: str, name: str) -> None:
         """Rename a file of a job that is not what it was, if it is there; it is kept to look at."""

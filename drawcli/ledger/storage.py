@@ -11,18 +11,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from tinydb.storages import Storage
 
 from drawcli.errors import LedgerError
 from drawcli.files import write_durably
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 JOBS: Final = "jobs"
 _SEAL: Final = "_ledger"
+_NO_DIGEST: Final = "0" * 64
 
 Tables = dict[str, dict[Any, Any]]
 # What makes the tables of one format those of the next, by the number of the first.
-MIGRATIONS: Final[dict[int, Callable[[Tables], Tables]]] = {}
+MIGRATIONS: Final[dict[int, Callable[[Tables], Tables]]] = {
+    1: lambda tables: tables,  # another digest, the same tables
+}
 
 
 class SealedStorage(Storage):
@@ -32,6 +36,7 @@ class SealedStorage(Storage):
         self._path = path
         self.generation = 0
         self.format = FORMAT  # of the file as it was read
+        self._known: tuple[bytes, Tables] | None = None  # the bytes last met, and what they say
 
     def read(self) -> Tables | None:
         """Return the tables, or None where there is no ledger yet.
@@ -42,11 +47,25 @@ class SealedStorage(Storage):
             Where the file is damaged, or was written by a newer drawcli.
         """
         try:
-            whole = json.loads(self._path.read_bytes())
+            raw = self._path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as err:
             raise LedgerError(f"{self._path} cannot be read: {err.strerror}") from None
+        if self._known is not None and raw == self._known[0]:
+            return _copied(self._known[1])  # most often: nobody else has written since
+        whole, seal = self._checked(raw)
+        self.generation, self.format = seal["generation"], seal["format"]
+        tables: Tables = {name: table for name, table in whole.items() if name != _SEAL}
+        for older in range(self.format, FORMAT):
+            tables = MIGRATIONS[older](tables)
+        self._known = (raw, tables) if self.format == FORMAT else None
+        return _copied(tables)
+
+    def _checked(self, raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a file says, and its seal, once the digest fits."""
+        try:
+            whole = _parsed(raw)
         except (ValueError, RecursionError) as err:
             raise damaged(self._path, type(err).__name__) from None
         seal = _seal_of(whole)
@@ -54,14 +73,10 @@ class SealedStorage(Storage):
             raise damaged(self._path, "its seal is missing")
         if seal["format"] > FORMAT:
             raise newer(self._path)
-        sha256 = seal.pop("sha256", None)
-        if sha256 != _digest(whole):
+        is_sealed = _SEALED.get(seal["format"])
+        if is_sealed is None or not is_sealed(raw, whole, seal):
             raise damaged(self._path, "its digest does not fit")
-        self.generation, self.format = seal["generation"], seal["format"]
-        tables: Tables = {name: table for name, table in whole.items() if name != _SEAL}
-        for older in range(self.format, FORMAT):
-            tables = MIGRATIONS[older](tables)
-        return tables
+        return whole, seal
 
     def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
         """Replace the file; the generation counts the writes and never goes back.
@@ -71,14 +86,22 @@ class SealedStorage(Storage):
         LedgerError
             Where the disk refuses; the file is as it was.
         """
-        seal: dict[str, Any] = {"format": FORMAT, "generation": self.generation + 1}
-        whole = {**data, _SEAL: {"1": seal}}
-        seal["sha256"] = _digest(whole)
+        seal = {"format": FORMAT, "generation": self.generation + 1, "sha256": _NO_DIGEST}
+        raw = _written({_SEAL: {"1": seal}, **data})
+        sha256 = hashlib.sha256(raw).hexdigest()
+        raw = raw.replace(_NO_DIGEST.encode(), sha256.encode(), 1)
+        self._known = None  # after a write that fails, only the disk knows
         try:
-            write_durably(self._path, _as_bytes(whole))
+            write_durably(self._path, raw)
         except OSError as err:
             raise LedgerError(f"{self._path} cannot be written: {err.strerror}") from None
         self.generation += 1
+        self._known = (raw, _copied(data))
+
+
+def _copied(tables: Mapping[str, Mapping[Any, Any]]) -> Tables:
+    """Return tables that may be changed row by row; rows themselves are only ever replaced."""
+    return {name: dict(table) for name, table in tables.items()}
 
 
 def _seal_of(whole: Any) -> dict[str, Any] | None:
@@ -90,13 +113,36 @@ def _seal_of(whole: Any) -> dict[str, Any] | None:
     return seal if isinstance(seal.get("generation"), int) else None
 
 
-def _digest(whole: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over all tables, the seal without its digest among them."""
-    return hashlib.sha256(_as_bytes(whole)).hexdigest()
+def _is_sealed_1(_raw: bytes, whole: Mapping[str, Any], seal: Mapping[str, Any]) -> bool:
+    """Tell whether the digest fits: over all tables in one spelling, the seal without it."""
+    bare = {key: value for key, value in seal.items() if key != "sha256"}
+    text = json.dumps({**whole, _SEAL: {"1": bare}}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest() == seal.get("sha256")
 
 
-def _as_bytes(tables: Mapping[str, Any]) -> bytes:
-    return json.dumps(tables, sort_keys=True, separators=(",", ":")).encode("ascii")
+def _is_sealed_2(raw: bytes, _whole: Mapping[str, Any], seal: Mapping[str, Any]) -> bool:
+    """Tell whether the digest fits: over the bytes of the file, with zeros in its own place."""
+    sha256 = str(seal.get("sha256")).encode("ascii", "replace")
+    bare = raw.replace(sha256, _NO_DIGEST.encode(), 1)
+    return hashlib.sha256(bare).hexdigest().encode() == sha256
+
+
+_SEALED: Final = {1: _is_sealed_1, 2: _is_sealed_2}
+
+
+def _parsed(raw: bytes) -> Any:
+    """Return what JSON says, also where a text is no Unicode: half a pair, of a strange path."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return json.loads(raw)
+
+
+def _written(tables: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(tables)
+    except TypeError:
+        return json.dumps(tables, separators=(",", ":")).encode("ascii")
 
 
 def newer(path: Path) -> LedgerError:

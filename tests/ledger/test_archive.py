@@ -1,11 +1,13 @@
 """The archive of finished jobs, and copies of the ledger."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from drawcli.errors import LedgerError
 from drawcli.ledger import Ledger, storage
 from drawcli.ledger.archive import Archived
 from drawcli.ledger.jobs import COPIES
+from drawcli.ledger.rows import as_row, number_of
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 LATER = NOON + timedelta(days=2)
@@ -251,6 +254,7 @@ def test_an_older_format_is_brought_up_to_date_once_and_kept(
     monkeypatch.setattr(storage, "FORMAT", storage.FORMAT + 1)
     monkeypatch.setattr("drawcli.ledger.jobs.FORMAT", storage.FORMAT)
     monkeypatch.setitem(storage.MIGRATIONS, storage.FORMAT - 1, migrate)
+    monkeypatch.setitem(storage._SEALED, storage.FORMAT, storage._SEALED[storage.FORMAT - 1])
     with Ledger(path) as ledger:
         assert [job.template for job in ledger.jobs()] == ["Pelvis"]
     done = len(calls)
@@ -259,6 +263,25 @@ def test_an_older_format_is_brought_up_to_date_once_and_kept(
 
     assert len(calls) == done
     assert path.with_name(f"ledger.json.format{storage.FORMAT - 1}").read_bytes() == before
+
+
+def test_a_ledger_of_the_first_format_is_read_and_goes_on(path: Path) -> None:
+    """As version 0.1 wrote it: its digest was over sorted JSON without itself."""
+    row = {**as_row(a_job(1, State.WAITING))}
+    whole: dict[str, Any] = {"jobs": {str(number_of(row["id"])): row}}
+    whole["_ledger"] = {"1": {"format": 1, "generation": 41}}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
+    whole["_ledger"]["1"]["sha256"] = hashlib.sha256(text).hexdigest()
+    path.write_text(json.dumps(whole))
+
+    with Ledger(path) as ledger:
+        assert ledger.jobs() == [a_job(1, State.WAITING)]
+        assert ledger.generation == 42
+
+    whole["jobs"][str(number_of(row["id"]))]["state"] = "done"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(LedgerError, match="digest does not fit"), Ledger(path):
+        pass
 
 
 def test_a_change_costs_the_same_beside_any_archive(path: Path) -> None:

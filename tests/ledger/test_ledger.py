@@ -340,7 +340,7 @@ def test_the_file_opens_as_a_plain_tinydb(path: Path, ledger: Ledger) -> None:
     with TinyDB(path) as plain:
         assert plain.tables() == {"_ledger", "jobs"}
         (seal,) = plain.table("_ledger").all()
-        assert (seal["format"], seal["generation"]) == (1, 1)
+        assert (seal["format"], seal["generation"]) == (FORMAT, 1)
         (row,) = plain.table("jobs").search(Query().state == "uploaded")
         assert row["template"] == "Prostate_OAR"
         assert len(plain.table("jobs")) == 2
@@ -431,7 +431,7 @@ def test_a_change_by_hand_is_named(path: Path, ledger: Ledger) -> None:
 
 def test_a_ledger_of_a_newer_drawcli_is_left_to_it(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job())
-    newer = path.read_bytes().replace(b'"format":1', b'"format":%d' % (FORMAT + 1))
+    newer = path.read_bytes().replace(b'"format":%d' % FORMAT, b'"format":%d' % (FORMAT + 1))
     path.write_bytes(newer)
 
     with pytest.raises(LedgerError, match="newer drawcli"):

@@ -1,0 +1,245 @@
+# ruff: noqa: E501 - the places are quoted as they stand
+"""Do the tests bite? One fsync, rename, lock, or order of two writes is spoilt at a time.
+
+    python -m tests.torture.mutations [NUMBER ...]
+
+Each line of the list is a fault that would lose, double or corrupt something one night. The
+package is copied, the fault planted, and the tests that should see it are run: each must fail.
+Leaves with 1 where a fault goes unseen.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/test_kills.py"
+PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
+WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
+UPKEEP = "tests/test_upkeep.py"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One spoilt place."""
+
+    what: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+FAULTS: Final = (
+    Fault(
+        "a file is not synced before it has its name",
+        "files.py",
+        "                os.fsync(stream.fileno())\n",
+        "",
+        (FILES,),
+    ),
+    Fault(
+        "a folder is not synced", "files.py", "        fsync_folder(path.parent)\n", "", (FILES,)
+    ),
+    Fault(
+        "a new folder is not synced",
+        "files.py",
+        "        fsync_folder(folder.parent)\n",
+        "",
+        (FILES,),
+    ),
+    Fault(
+        "a file is written in its place",
+        "files.py",
+        'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")',
+        "temporary = path",
+        (FILES,),
+    ),
+    Fault(
+        "a delivered file is not synced",
+        "adapters/delivery.py",
+        "        os.fsync(stream.fileno())\n",
+        "",
+        (DELIVERY,),
+    ),
+    Fault(
+        "the folder of a delivered file is not synced",
+        "adapters/delivery.py",
+        "            fsync_folder(folder)\n",
+        "",
+        (DELIVERY,),
+    ),
+    Fault(
+        "a delivered file replaces another",
+        "adapters/delivery.py",
+        "name_if_free(temporary, target)",
+        "temporary.replace(target)",
+        (DELIVERY,),
+    ),
+    Fault(
+        "a delivered file is not read back",
+        "adapters/delivery.py",
+        "if sha256_of(temporary) != wanted:",
+        "if False:",
+        (DELIVERY,),
+    ),
+    Fault(
+        "the ledger changes without its lock",
+        "ledger/jobs.py",
+        "        with _held(self.lock):\n            super()",
+        "        if True:\n            super()",
+        (LEDGER,),
+    ),
+    Fault(
+        "a stale version is taken",
+        "ledger/jobs.py",
+        "stored.revision != job.revision",
+        "False",
+        (LEDGER,),
+    ),
+    Fault(
+        "jobs leave the ledger before they are archived",
+        "ledger/jobs.py",
+        "            self.archive.store(old)\n",
+        "            self._table._update_table(lambda table: _drop(table, old))\n"
+        "            self.archive.store(old)\n",
+        (LEDGER,),
+    ),
+    Fault(
+        "archived jobs are not in the index",
+        "ledger/archive.py",
+        "        self._write_index((before | now).values())\n",
+        "",
+        (LEDGER,),
+    ),
+    Fault(
+        "damage to the ledger is not seen",
+        "ledger/storage.py",
+        "if is_sealed is None or not is_sealed(raw, whole, seal):",
+        "if False:",
+        (LEDGER,),
+    ),
+    Fault(
+        "the generation stands still",
+        "ledger/storage.py",
+        '"generation": self.generation + 1,',
+        '"generation": self.generation,',
+        (LEDGER,),
+    ),
+    Fault(
+        "a missing ledger is begun anew",
+        "ledger/jobs.py",
+        "            self._check_new()\n",
+        "            pass\n",
+        (LEDGER,),
+    ),
+    Fault(
+        "two work on one job",
+        "adapters/workdir.py",
+        '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
+        "            lock.acquire(blocking=False)\n",
+        '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
+        "            pass\n",
+        (WORKDIR, PROCESSES),
+    ),
+    Fault(
+        "two runs at once",
+        "adapters/workdir.py",
+        "        owner = self.state_dir / _OWNER\n        try:\n"
+        "            lock.acquire(blocking=False)\n",
+        "        owner = self.state_dir / _OWNER\n        try:\n            pass\n",
+        (WORKDIR, PROCESSES),
+    ),
+    Fault(
+        "an upload is counted once it is done",
+        "steps/upload.py",
+        "recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))",
+        "recorded = job",
+        (PIPELINE, KILLS),
+    ),
+    Fault(
+        "a job is done before the server knows",
+        "steps/reidentify.py",
+        "    job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)\n",
+        "    job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)\n"
+        "    job = job.to(State.DONE, at=ctx.now())\n",
+        (PIPELINE,),
+    ),
+    Fault(
+        "the server is told before the file is delivered",
+        "steps/reidentify.py",
+        "    sha256 = deliver(",
+        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    sha256 = deliver(',
+        (PIPELINE, KILLS),
+    ),
+    Fault(
+        "packages differ from build to build",
+        "adapters/package.py",
+        "_DEFLATED, 0, _FIRST_OF_1980)",
+        "_DEFLATED, __import__('time').time_ns() % 60000, _FIRST_OF_1980)",
+        ("tests/adapters/test_package.py", KILLS),
+    ),
+    Fault(
+        "a series is in the ledger before whose it is",
+        "context.py",
+        "                if crosswalk is not None:\n                    self.seal(job.id, crosswalk)\n"
+        "                return bool(self.ledger.add(job))\n",
+        "                added = bool(self.ledger.add(job))\n"
+        "                if crosswalk is not None:\n                    self.seal(job.id, crosswalk)\n"
+        "                return added\n",
+        ("tests/steps/test_scan.py", "tests/test_context.py", KILLS),
+    ),
+    Fault(
+        "a changed copy of a result is delivered",
+        "steps/reidentify.py",
+        "        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came\n",
+        "",
+        (PIPELINE, UPKEEP),
+    ),
+)
+
+
+def seen(fault: Fault, folder: Path) -> bool:
+    """Plant a fault in a copy; return whether its tests fail."""
+    for name in ("drawcli", "tests"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("pyproject.toml", "rules.yaml", "templates.yaml", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    path = folder / "drawcli" / fault.file
+    source = path.read_text(encoding="utf-8")
+    if fault.right not in source:
+        raise SystemExit(f"{fault.what}: {fault.file} does not say so any more")
+    path.write_text(source.replace(fault.right, fault.wrong, 1), encoding="utf-8")
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "-o", "addopts=", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*words, *fault.tests],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 1
+
+
+def main() -> int:
+    """Plant every fault, or those that are numbered; 1 where one is not seen."""
+    chosen = [int(word) for word in sys.argv[1:]] or range(len(FAULTS))
+    unseen = 0
+    for number in chosen:
+        with tempfile.TemporaryDirectory(prefix="drawcli-fault-") as folder:
+            caught = seen(FAULTS[number], Path(folder))
+        unseen += not caught
+        sys.stdout.write(
+            f"{number:3d}  {'seen' if caught else 'NOT SEEN'}  {FAULTS[number].what}\n"
+        )
+        sys.stdout.flush()
+    return int(unseen > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
