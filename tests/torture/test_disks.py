@@ -14,7 +14,7 @@ from tests.torture.conftest import Make
 from tests.torture.kit import tell
 from tests.torture.test_kills import LONG, TIMES, effects
 
-STRIDE = 1 if LONG else 23
+STRIDE = 1 if LONG else 47
 CODES = {0, 3, 4, 6, 7, 12}  # 3: the disk fails; 4: the ledger; 6: a job; 12: the disk is full
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 
@@ -42,7 +42,7 @@ def test_a_disk_that_is_full_from_some_moment_on_stops_the_run_with_few_words(
     world: Make, error: int
 ) -> None:
     counts, dice = effects(world()), random.Random(99)  # noqa: S311 - moments, not secrets
-    for _ in range(4 * TIMES):
+    for _ in range(2 * TIMES):
         one = world()
         for _ in range(2):
             one.run("retry", "--all")
