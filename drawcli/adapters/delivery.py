@@ -77,6 +77,7 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
                     code="name-taken",
                     hint="Move that file away, then release the job.",
                 )
+            temporary.unlink(missing_ok=True)  # its end is to be durable, too
             fsync_folder(folder)
     except OSError as err:
         raise TryLater(

@@ -4,14 +4,17 @@ Started as `python -m tests.torture.forge`. Each line on its standard input is o
 `words`, `folder`, and what shall go wrong; each line on its standard output the end of that run.
 A fork costs a tenth of a fresh interpreter, so that thousands of kills take minutes.
 
-`fail_at` and `errno` let an effect fail instead, as a disk does; `clock` shifts the time.
+With `power` the power fails then. `fail_at` and `errno` let an effect fail instead, as a disk does;
+`clock` shifts the time.
 
 An effect is an fsync, a rename, a link, a removal, a file or folder made, or the moment before or
 after a request: whatever changes the world. `kill_at` is the effect at which the run kills itself.
 """
 
+import builtins
 import contextlib
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -28,6 +31,7 @@ import httpx
 import drawcli
 import drawcli.cli
 import drawcli.context
+from tests.torture.power import Disk
 
 _COUNTED: Final = ("fsync", "replace", "rename", "link", "unlink", "mkdir")
 
@@ -41,12 +45,16 @@ class Effects:
         self._fail_at = int(order.get("fail_at", 0))
         self._fail_on = int(order.get("fail_on", 1))  # so many effects in a row
         self._errno = int(order.get("errno", 0))
+        self._disk = Disk() if order.get("power") else None
 
     def install(self) -> None:
         """Count every effect from now on."""
+        if self._disk is not None:
+            self._disk.install()
         for name in _COUNTED:
             setattr(os, name, self._counted(getattr(os, name)))
         os.open = self._counted_open(os.open)
+        through_os_open()
         if not self._fail_at:
             setattr(httpx.Client, "send", self._counted(httpx.Client.send, behind=True))  # noqa: B010
 
@@ -54,6 +62,8 @@ class Effects:
         """Let one effect pass, or die here as the machine would."""
         self.count += 1
         if self.count == self._kill_at:
+            if self._disk is not None:
+                self._disk.cut()
             os.kill(os.getpid(), signal.SIGKILL)
         if 0 <= self.count - self._fail_at < self._fail_on and self._fail_at:
             raise OSError(self._errno, os.strerror(self._errno))
@@ -78,6 +88,19 @@ class Effects:
             return descriptor
 
         return call
+
+
+def through_os_open() -> None:
+    """Let `open` and `Path.open` make their files by os.open, which is watched."""
+    opened = io.open
+
+    def call(file: Any, mode: str = "r", *args: Any, **more: Any) -> Any:
+        if isinstance(file, str | os.PathLike) and not set("rb") >= set(mode):
+            more.setdefault("opener", os.open)
+        return opened(file, mode, *args, **more)
+
+    for module in (io, builtins):
+        setattr(module, "open", call)  # noqa: B010 - a name of the standard library
 
 
 def shift_clock(seconds: float) -> None:

@@ -61,6 +61,20 @@ FAULTS: Final = (
         (FILES,),
     ),
     Fault(
+        "a file is not synced before it has its name, and the power fails",
+        "files.py",
+        "                os.fsync(stream.fileno())\n",
+        "",
+        (KILLS,),
+    ),
+    Fault(
+        "a folder is not synced, and the power fails",
+        "files.py",
+        "        fsync_folder(path.parent)\n",
+        "",
+        (KILLS,),
+    ),
+    Fault(
         "a delivered file is not synced",
         "adapters/delivery.py",
         "        os.fsync(stream.fileno())\n",

@@ -62,6 +62,22 @@ def test_killed_at_every_effect_everything_comes_home_once(world: Make) -> None:
     assert kills >= sum(counts) // STRIDE
 
 
+def test_the_power_fails_at_every_effect_and_everything_comes_home_once(world: Make) -> None:
+    counts = effects(world())
+    cuts = 0
+    for number, count in enumerate(counts):
+        for effect in range(1 + STRIDE // 2, count + 1, STRIDE):
+            one = world()
+            for run, words in enumerate(RUNS):
+                one.run("retry", "--all")
+                one.run(words, **({"kill_at": effect, "power": True} if run == number else {}))
+            one.bring_home()
+            one.check_home()
+            cuts += one.kills
+    tell(f"power cuts: {cuts} at {sum(counts)} effects")
+    assert cuts >= sum(counts) // STRIDE - 2
+
+
 def test_killed_again_in_the_recovery_everything_comes_home_once(world: Make) -> None:
     counts = effects(world())
     dice = random.Random(4711)  # noqa: S311 - moments, not secrets
