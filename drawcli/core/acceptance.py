@@ -63,6 +63,7 @@ class StructureSet:
     contour_images: frozenset[str]  # SOP instances named by contours
     uids: frozenset[str]  # every UID at every depth, but for those the standard registers
     observed: tuple[int, ...] = ()  # ReferencedROINumber of each item of RTROIObservationsSequence
+    too_long: frozenset[str] = frozenset()  # keywords of values longer than their VR allows
     contour_frames: frozenset[tuple[str, int]] = frozenset()  # and the frames of them, from 1
 
 
@@ -87,7 +88,11 @@ def inspect(
     """
     if found.sop_class != STRUCTURE_SET or found.has_pixels:
         return [Finding(Severity.BLOCK, "no-structure-set", "the file is no RT Structure Set")]
-    return [*_belonging(found, crosswalk), *_structures(found, wanted, required)]
+    return [
+        *_belonging(found, crosswalk),
+        *_structures(found, wanted, required),
+        *_lengths(found),
+    ]
 
 
 def _belonging(found: StructureSet, crosswalk: Crosswalk) -> Iterator[Finding]:
@@ -152,6 +157,12 @@ def _structures(
         return
     for severity, some in _parted(empty, [name for name in empty if required.get(name, False)]):
         yield Finding(severity, "structures-empty", f"without contours: {', '.join(some)}")
+
+
+def _lengths(found: StructureSet) -> Iterator[Finding]:
+    if found.too_long:
+        text = f"longer than planning systems take: {', '.join(sorted(found.too_long)[:8])}"
+        yield Finding(Severity.WARN, "value-too-long", text)
 
 
 def _parted(names: Sequence[str], needed: Sequence[str]) -> Iterator[tuple[Severity, list[str]]]:

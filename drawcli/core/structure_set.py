@@ -6,9 +6,17 @@ from typing import Final
 
 from drawcli.core import tags
 from drawcli.core.acceptance import Roi, StructureSet
-from drawcli.core.dicom import Element, Header, NotDicom, ascii_text
+from drawcli.core.dicom import Element, Header, NotDicom, ascii_text, tag_text
 from drawcli.core.pseudonym import is_registered
-from drawcli.core.walk import NAME_NO_INSTANCE, every_element, item_value, parts, text_of, uids_in
+from drawcli.core.walk import (
+    NAME_NO_INSTANCE,
+    Found,
+    every_element,
+    item_value,
+    parts,
+    text_of,
+    uids_in,
+)
 from drawcli.errors import BadStructureSet
 
 _ROI_LIST: Final = 0x30060020  # StructureSetROISequence
@@ -22,6 +30,7 @@ _OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
 _REFERENCED_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
 _REFERENCED_SOP: Final = 0x00081155
 _REFERENCED_FRAME: Final = 0x00081160
+_LONGEST: Final = {"CS": 16, "IS": 12, "LO": 64, "SH": 16}  # characters of a value (PS3.5 6.2)
 _FRAMES: Final = frozenset({tags.FrameOfReferenceUID, 0x30060024})  # ReferencedFrameOf...
 
 
@@ -46,7 +55,9 @@ def _facts(header: Header) -> StructureSet:
     images: dict[int, str] = {}
     frames: dict[int, list[int]] = {}
     character_set = header.raw(tags.SpecificCharacterSet) or b""
+    too_long: set[str] = set()
     for one in every_element(header):
+        too_long.update(_overlong(one, character_set))
         inmost = one.above[-1] if one.above else 0
         if one.vr == "UI" and one.tag not in NAME_NO_INSTANCE:
             values = {uid for uid in uids_in(one.raw) if uid and not is_registered(uid)}
@@ -84,7 +95,20 @@ def _facts(header: Header) -> StructureSet:
             (images.get(item, ""), number) for item, many in frames.items() for number in many
         ),
         uids=frozenset(named["any"]),
+        too_long=frozenset(too_long),
     )
+
+
+def _overlong(one: Found, character_set: bytes) -> tuple[str, ...]:
+    """Return the keyword of an element of which a value is longer than its VR allows."""
+    most = _LONGEST.get(one.vr)
+    if most is None or len(one.raw) <= most:
+        return ()
+    from pydicom.datadict import keyword_for_tag
+
+    values = text_of(one.raw, character_set).split("\\")
+    longest = max(len(value.strip(" \0")) for value in values)
+    return (keyword_for_tag(one.tag) or tag_text(one.tag),) if longest > most else ()
 
 
 def _frame_numbers(raw: bytes) -> list[int]:

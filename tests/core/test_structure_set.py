@@ -150,6 +150,22 @@ def test_a_frame_that_is_no_number_is_refused(trip: Trip) -> None:
         facts_of(read_header(data, complete=True))
 
 
+def test_values_longer_than_their_vr_allows_are_told(trip: Trip) -> None:
+    def lengthen(dataset: Dataset) -> None:
+        dataset.add_new(0x00081010, "SH", "STATION-NAME-OF-17")
+        dataset.add_new(0x0008103E, "LO", "x" * 64)
+        dataset.RTROIObservationsSequence[0].add_new(0x30060085, "SH", "\u00c4" * 16)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = trip.received(lengthen)
+    found = inspect(facts_of(header), trip.crosswalk, NAMES)
+
+    assert [(one.code, one.severity) for one in found] == [("value-too-long", Severity.WARN)]
+    assert found[0].text.endswith(": StationName")
+    assert inspect(facts_of(trip.received()), trip.crosswalk, NAMES) == []
+
+
 def test_a_structure_without_contours_has_none(trip: Trip) -> None:
     def empty(dataset: Dataset) -> None:
         del dataset.ROIContourSequence[0].ContourSequence
