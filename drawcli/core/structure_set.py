@@ -1,7 +1,7 @@
 """What the acceptance gate wants to know of an RTSTRUCT, read from its bytes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from drawcli.core import tags
@@ -72,9 +72,6 @@ def _facts(header: Header) -> StructureSet:
         elif one.tag == _ROI_NAME and inmost == _ROI_LIST:
             names[one.item] = text_of(one.raw, character_set).strip(" \0")
     contoured = list(_contoured(header))
-    contours = Counter[int]()
-    for number, count in contoured:
-        contours[number] += count
     return StructureSet(
         sop_class=header.text(tags.SOPClassUID),
         sop_uid=header.text(tags.SOPInstanceUID),
@@ -82,10 +79,7 @@ def _facts(header: Header) -> StructureSet:
         study_uid=header.text(tags.StudyInstanceUID),
         patient_id=header.text(tags.PatientID),
         has_pixels=header.pixels is not None,
-        rois=tuple(
-            Roi(number=number, name=names.get(item, ""), contours=contours[number])
-            for item, number in numbers.items()
-        ),
+        rois=_rois(numbers, names, contoured),
         contoured=tuple(number for number, _ in contoured),
         observed=tuple(_observed(header)),
         referenced_series=frozenset(named["series"]),
@@ -96,6 +90,19 @@ def _facts(header: Header) -> StructureSet:
         ),
         uids=frozenset(named["any"]),
         too_long=frozenset(too_long),
+    )
+
+
+def _rois(
+    numbers: Mapping[int, int], names: Mapping[int, str], contoured: Iterable[tuple[int, int]]
+) -> tuple[Roi, ...]:
+    """Return the structures; numbers and names by the item that they stand in."""
+    contours = Counter[int]()
+    for number, count in contoured:
+        contours[number] += count
+    return tuple(
+        Roi(number=number, name=names.get(item, ""), contours=contours[number])
+        for item, number in numbers.items()
     )
 
 
