@@ -22,11 +22,13 @@ from drawcli.core.dicom import (
     tag_text,
 )
 from drawcli.core.elements import what_pydicom_raises
+from drawcli.core.rules import Series
 from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import OutOfReach, SeriesRefused, SourceUnsettled
 
 FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
 LARGEST_HEADER: Final = 64 << 20
+_DEEPEST_RULE: Final = 3  # sequences within sequences that rules can ask for
 _OUR_TEMPORARY: Final = ".drawcli-"
 
 
@@ -150,11 +152,12 @@ def first_frame(path: str) -> tuple[bytes, Raster] | None:
         return stream.read(rows * columns * bits // 8), Raster(rows, columns, bits, signed)
 
 
-def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the elements that the first and the last file of a series share, as text by keyword.
+def shared_elements(paths: Iterable[str]) -> Series:
+    """Return the elements that the first and the last file of a series share, as text by path.
 
-    Values are decoded by pydicom with the character set of the file; nested sequences are left to
-    the full rule language.
+    What differs between the two is in `mixed`. Values are decoded by pydicom with the character
+    set of the file; items of sequences are named as in "RequestAttributesSequence.0.Keyword", and
+    all of them together with "*" in place of the number.
 
     Raises
     ------
@@ -168,11 +171,14 @@ def shared_elements(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
         warnings.simplefilter("ignore")  # pydicom's quote the value they complain about
         headers = [_text_elements(path) for path in {ordered[0]: 0, ordered[-1]: 0}]
     first, *others = headers
-    return {
-        keyword: values
-        for keyword, values in first.items()
-        if all(other.get(keyword) == values for other in others)
-    }
+    series = Series(
+        (path, values)
+        for path, values in first.items()
+        if all(other.get(path) == values for other in others)
+    )
+    differing = {path for header in headers for path in header} - series.keys()
+    series.mixed = {path: [one.get(path, ()) for one in headers] for path in differing}
+    return series
 
 
 def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
@@ -183,24 +189,48 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     try:
-        return dict(_decoded(dcmread(BytesIO(raw), stop_before_pixels=True, force=True)))
+        return _decoded(dcmread(BytesIO(raw), stop_before_pixels=True, force=True))
     except what_pydicom_raises() as err:
         kind = type(err).__name__  # its words quote values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
 
 
-def _decoded(dataset: Any) -> "Iterator[tuple[str, tuple[str, ...]]]":
+def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
     errors = what_pydicom_raises()
+    found: dict[str, tuple[str, ...]] = {}
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
             value = element.value
         except errors:
             continue  # a value that its own VR does not allow takes part in no rule
-        if element.VR in ("SQ", "OB", "OW", "OF", "OD", "UN") or not element.keyword:
-            continue
-        many = value if isinstance(value, list | tuple) or element.VM > 1 else [value]
-        yield element.keyword, tuple("" if one is None else str(one) for one in many)
+        if element.VR == "SQ":
+            found |= _of_items(element.keyword, value, depth)
+        elif element.VR not in ("OB", "OW", "OF", "OD", "UN"):
+            many = value if isinstance(value, list | tuple) or element.VM > 1 else [value]
+            found[_path_of(element)] = tuple("" if one is None else str(one) for one in many)
+    found.pop("", None)
+    return found
+
+
+def _of_items(keyword: str, items: Any, depth: int) -> dict[str, tuple[str, ...]]:
+    """Return the elements of the items of a sequence, by number and of all together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for number, item in enumerate(items or ()) if keyword and depth < _DEEPEST_RULE else ():
+        for path, values in _decoded(item, depth + 1).items():
+            found[f"{keyword}.{number}.{path}"] = values
+            found[f"{keyword}.*.{path}"] = found.get(f"{keyword}.*.{path}", ()) + values
+    return found
+
+
+def _path_of(element: Any) -> str:
+    """Return the name of an element in rules: its keyword, its creator, or its tag."""
+    tag = element.tag
+    if element.keyword:
+        return str(element.keyword)
+    if tag.is_private and element.private_creator:
+        return f"({tag.group:04x},{element.private_creator.upper()},{tag.element & 0xFF:02x})"
+    return "" if tag.is_private else f"({tag.group:04x},{tag.element:04x})"
 
 
 def _check_there(folder: Path) -> None:

@@ -12,14 +12,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from drawcli.core.appearance import LONGEST_ROI_NAME
-from drawcli.core.rules import OPERATORS, Compare, Condition, Either, Every, Negation, Rule
+from drawcli.core.rules import Rule
 from drawcli.core.templates import NAME_PATTERN, Template
 from drawcli.errors import ConfigError
-from drawcli.yamlfile import Document, Location, meant, problems_of, raise_all, read_yaml
+from drawcli.rulefile import QUOTE_IT, RuleReader
+from drawcli.yamlfile import Document, meant, problems_of, raise_all, read_yaml
 
-_RULE_KEYS: Final = ("name", "template", "when", "exclude", "comment")
 _GIT_SECONDS: Final = 10
-_QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
 _UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
 _HINT: Final = "Mend the file and run the command again; until then the jobs wait."
 
@@ -80,7 +79,7 @@ def _templates(
         if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             problems.append(
                 f"{document.place(where)}: '{name}' is no template name: letters, digits, _ and - "
-                f"only, at most 128{_QUOTE_IT if not isinstance(name, str) else ''}"
+                f"only, at most 128{QUOTE_IT if not isinstance(name, str) else ''}"
             )
             continue
         try:
@@ -105,7 +104,7 @@ def _rules(
 ) -> Iterator[Rule]:
     names: set[str] = set()
     for index, entry in enumerate(_section(document, "rules", list, problems) or ()):
-        reader = _RuleReader(document, templates, problems)
+        reader = RuleReader(document, templates, problems)
         rule = reader.read(entry, ("rules", index))
         if rule is None:
             continue
@@ -140,113 +139,6 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
         problems.append(f"{document.place((name,))}: '{name}' should hold {shape}")
         return None
     return data[name]
-
-
-class _RuleReader:
-    """Turns one entry of rules.yaml into a rule; tells every problem, not just the first."""
-
-    def __init__(
-        self, document: Document, templates: AbstractSet[Any] | None, problems: list[str]
-    ) -> None:
-        self._document = document
-        self._templates = templates
-        self._problems = problems
-
-    def read(self, entry: Any, at: Location) -> Rule | None:
-        """Return the rule, or None where it cannot be used."""
-        if not isinstance(entry, dict):
-            self._tell(at, "a rule has keys: name, template, when")
-            return None
-        for key in entry:
-            if key not in _RULE_KEYS:
-                self._tell((*at, key), f"unknown key '{key}'{meant(key, _RULE_KEYS)}")
-        name, template = entry.get("name"), entry.get("template")
-        if name is None:
-            self._tell(at, "'name' is missing")
-        elif not isinstance(name, str) or not name:
-            self._tell((*at, "name"), f"'name' should be a text{_QUOTE_IT}")
-        exclude = entry.get("exclude", False)
-        self._check_outcome(template, exclude, at)
-        if "when" not in entry:
-            self._tell(at, "'when' is missing")
-            return None
-        when = self._condition(entry["when"], (*at, "when"))
-        if when is None or not isinstance(name, str):
-            return None
-        return Rule(name=name, template=template, when=when, exclude=exclude is True)
-
-    def _check_outcome(self, template: Any, exclude: Any, at: Location) -> None:
-        """Tell what is wrong with what a rule leads to: a template, or nothing sent."""
-        if not isinstance(exclude, bool):
-            self._tell((*at, "exclude"), "'exclude' is true or false")
-        elif exclude:
-            if template is not None:
-                self._tell((*at, "template"), "a rule with 'exclude: true' has no template")
-        elif template is None:
-            self._tell(at, "'template' is missing")
-        elif not isinstance(template, str):
-            self._tell((*at, "template"), f"'template' should be a name{_QUOTE_IT}")
-        elif self._templates is not None and template not in self._templates:
-            near = meant(template, self._templates)
-            self._tell((*at, "template"), f"no template '{template}' in templates.yaml{near}")
-
-    def _condition(self, entry: Any, at: Location) -> Condition | None:
-        """Return the condition under `when`, an item of a list, or what `not` turns round."""
-        if not isinstance(entry, dict) or not entry:
-            self._tell(at, "a condition is 'all:', 'any:', 'not:' or 'Keyword: value'")
-            return None
-        parts = [self._single(key, value, (*at, key)) for key, value in entry.items()]
-        good = [part for part in parts if part is not None]
-        if len(good) < len(parts):
-            return None
-        return good[0] if len(good) == 1 else Every(tuple(good))
-
-    def _single(self, key: Any, value: Any, at: Location) -> Condition | None:
-        if key in ("all", "any"):
-            if not isinstance(value, list) or not value:
-                self._tell(at, f"'{key}' holds a list of conditions, each with '- '")
-                return None
-            parts = [self._condition(item, (*at, index)) for index, item in enumerate(value)]
-            good = tuple(part for part in parts if part is not None)
-            whole = Every(good) if key == "all" else Either(good)
-            return whole if len(good) == len(parts) else None
-        if key == "not":
-            part = self._condition(value, at)
-            return None if part is None else Negation(part)
-        return self._compare(key, value, at)
-
-    def _compare(self, keyword: Any, value: Any, at: Location) -> Condition | None:
-        from pydicom.datadict import keyword_dict
-
-        if not keyword or keyword not in keyword_dict:
-            self._tell(at, f"no DICOM keyword '{keyword}'{meant(keyword, keyword_dict)}")
-            return None
-        tests = value if isinstance(value, dict) else {"equals": value}
-        if not tests:
-            self._tell(at, f"'{keyword}' lacks what it is compared with")
-        compared = [self._test(keyword, op, wanted, (*at, op)) for op, wanted in tests.items()]
-        good = [part for part in compared if part is not None]
-        if not good or len(good) < len(compared):
-            return None
-        return good[0] if len(good) == 1 else Every(tuple(good))
-
-    def _test(self, keyword: str, operator: Any, wanted: Any, at: Location) -> Compare | None:
-        if operator not in OPERATORS:
-            self._tell(at, f"no operator '{operator}'{meant(operator, OPERATORS)}")
-            return None
-        if isinstance(wanted, list):
-            self._tell(at, f"'{keyword}' is compared with one value; list conditions under 'any:'")
-            return None
-        if isinstance(wanted, bool) or not isinstance(wanted, str | int | float):
-            self._tell(at, f"'{keyword}' is compared with a text or a number{_QUOTE_IT}")
-            return None
-        if not str(wanted).strip():
-            self._tell(at, f"'{keyword}' is compared with an empty text")
-            return None
-        return Compare(keyword, operator, str(wanted))
-
-    def _tell(self, at: Location, what: str) -> None:
-        self._problems.append(f"{self._document.place(at)}: {what}")
 
 
 def _git_commit(*paths: Path) -> str | None:

@@ -13,6 +13,7 @@ from drawcli.cli import (
     key_commands,
     ledger_commands,
     pipeline_commands,
+    rules_commands,
     sandbox_commands,
     site_commands,
 )
@@ -44,6 +45,7 @@ pipeline_commands.register(
 deidentify_commands.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
+rules_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
 ledger_commands.register(app)

@@ -4,12 +4,30 @@ Rules are data, never code. A condition is true, false, or unknown where the ele
 `all`, `any` and `not` follow Kleene's three-valued logic, and a rule fires only if it is true.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
-Header = Mapping[str, tuple[str, ...]]  # DICOM keyword -> its values as text
+from drawcli.core.operators import PRESENCE, Checker, Kind, checker_of, kind_of
+
+Header = Mapping[str, tuple[str, ...]]  # path -> its values as text, the same in every slice
+
+
+_NO_DAY: Final = date(9999, 12, 31)  # where nobody says which it is
+
+
+class Series(dict[str, tuple[str, ...]]):
+    """A header with what differs between slices, and the day on which it is looked at."""
+
+    mixed: Mapping[str, Sequence[tuple[str, ...]]] = MappingProxyType({})  # path -> of each slice
+    today: date | None = None
+
+
+def _mixed(header: Header) -> Mapping[str, Sequence[tuple[str, ...]]]:
+    return header.mixed if isinstance(header, Series) else {}
 
 
 class Truth(StrEnum):
@@ -27,54 +45,109 @@ class Explained:
     text: str
     truth: Truth
     parts: tuple["Explained", ...] = ()
+    note: str = ""  # "mixed": the element differs from slice to slice
+    skipped: bool = False  # missing, and the author said that it does not count then
+    path: str = ""  # which element was asked for
+
+    @property
+    def outcome(self) -> str:
+        """The outcome in a word."""
+        return "skipped" if self.skipped else self.note or str(self.truth)
 
     def as_plain(self) -> dict[str, Any]:
         """Return the tree as JSON can hold it."""
-        plain: dict[str, Any] = {"condition": self.text, "outcome": str(self.truth)}
+        plain: dict[str, Any] = {"condition": self.text, "outcome": self.outcome}
         return plain | ({"parts": [part.as_plain() for part in self.parts]} if self.parts else {})
 
     def failures(self) -> Iterator["Explained"]:
         """Yield the innermost conditions that kept the whole from being true."""
         if self.truth is Truth.TRUE:
             return
-        inner = [part for part in self.parts if part.truth is not Truth.TRUE]
+        parts = (part for part in self.parts if not part.skipped)
+        inner = [part for part in parts if part.truth is not Truth.TRUE]
         if self.text == "not" or not inner:
             yield self
         for part in inner if self.text != "not" else ():
             yield from part.failures()
 
 
-def _equals(value: str, wanted: str) -> bool:
-    if value.casefold() == wanted.casefold():
-        return True
-    try:
-        return float(value) == float(wanted)  # 3 equals 3.0 in a DS or IS
-    except ValueError:
-        return False
-
-
-OPERATORS: Final[dict[str, Callable[[str, str], bool]]] = {
-    "equals": _equals,
-    "contains": lambda value, wanted: wanted.casefold() in value.casefold(),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """One element against one value; of several values in the element, any may fit."""
+    """One element against what is wanted.
 
-    keyword: str
+    Of several values of an element any may fit, where `values` does not say otherwise; an element
+    that differs from slice to slice fits nothing, where `slices` does not say which count. One that
+    is missing or empty is neither true nor false, where `if_missing` does not say otherwise.
+    """
+
+    keyword: str  # a canonical path: see `operators.canonical`
     operator: str
-    wanted: str
+    wanted: Any
+    case: bool = False
+    values: str = "any"  # any, all, first, or count: their number is compared
+    slices: str = ""  # any or all
+    if_missing: str = "fail"  # skip: as if the condition were not there; match: true
+    _checker: Checker | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Check what is wanted; raise ValueError where an element of this kind cannot have it."""
+        if self.operator not in PRESENCE:
+            kind = Kind.NUMBER if self.values == "count" else kind_of(self.keyword)
+            checker = checker_of(self.operator, self.wanted, kind, case=self.case)
+            object.__setattr__(self, "_checker", checker)
+
+    @property
+    def text(self) -> str:
+        """The condition in a line, without values of a series."""
+        wanted = ", ".join(map(str, self.wanted)) if isinstance(self.wanted, tuple) else self.wanted
+        words = [self.keyword, self.operator.replace("_", " "), str(wanted)]
+        words += [f"({self.values} of its values)"] if self.values != "any" else []
+        words += [f"({self.slices} slice)"] if self.slices else []
+        return " ".join(words)
 
     def explain(self, header: Header) -> Explained:
-        """Test a header; a missing or empty element is neither true nor false."""
-        text = f"{self.keyword} {self.operator} {self.wanted}"
-        values = [value for value in header.get(self.keyword, ()) if value]
-        if not values:
-            return Explained(text, Truth.UNKNOWN)
-        fits = any(OPERATORS[self.operator](value, self.wanted) for value in values)
-        return Explained(text, Truth.TRUE if fits else Truth.FALSE)
+        """Test a header; say which element was asked for."""
+        return replace(self._explained(header), path=self.keyword)
+
+    def _explained(self, header: Header) -> Explained:
+        found, mixed = header.get(self.keyword), _mixed(header).get(self.keyword)
+        if self.operator in PRESENCE:
+            return self._presence(found if mixed is None else mixed[0])
+        today = (isinstance(header, Series) and header.today) or _NO_DAY
+        if mixed is not None:
+            if not self.slices:
+                return Explained(self.text, Truth.UNKNOWN, note="mixed")
+            outcomes = [self._outcome(many, today) for many in mixed]
+            whole = any(outcomes) if self.slices == "any" else all(one is True for one in outcomes)
+            return Explained(self.text, Truth.TRUE if whole else Truth.FALSE)
+        outcome = self._outcome(found or (), today)
+        if outcome is None:
+            return self._missing()
+        return Explained(self.text, Truth.TRUE if outcome else Truth.FALSE)
+
+    def _outcome(self, found: tuple[str, ...], today: date) -> bool | None:
+        """Return whether values fit; None where there is none of the element's kind."""
+        assert self._checker is not None  # noqa: S101 - presence is told elsewhere
+        values = [value for value in found if value]
+        if self.values == "count":
+            return self._checker(str(len(values)), today)
+        values = values[:1] if self.values == "first" else values
+        outcomes = [one for one in (self._checker(v, today) for v in values) if one is not None]
+        if not outcomes:
+            return None
+        return all(outcomes) if self.values == "all" else any(outcomes)
+
+    def _missing(self) -> Explained:
+        truth = Truth.TRUE if self.if_missing == "match" else Truth.UNKNOWN
+        return Explained(self.text, truth, skipped=self.if_missing == "skip")
+
+    def _presence(self, found: tuple[str, ...] | None) -> Explained:
+        there = {
+            "exists": found is not None and any(found),
+            "missing": found is None,
+            "empty": found is not None and not any(found),
+        }[self.operator]
+        return Explained(self.text, Truth.TRUE if there is self.wanted else Truth.FALSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +181,8 @@ class Negation:
     def explain(self, header: Header) -> Explained:
         """Test a header against the part and turn the outcome round."""
         inner = self.part.explain(header)
+        if inner.skipped:
+            return Explained("not", Truth.UNKNOWN, (inner,), skipped=True)
         turned = {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE}.get(inner.truth, Truth.UNKNOWN)
         return Explained("not", turned, (inner,))
 
@@ -123,6 +198,14 @@ class Rule:
     template: str | None  # None where exclude is set
     when: Condition
     exclude: bool = False
+    priority: int = 0  # of the rules that fit only those with the highest count
+    enabled: bool = True
+    others: tuple[str, ...] = ()  # further templates, where match.on_many is all
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """All that it asks for."""
+        return (*filter(None, (self.template,)), *self.others)
 
 
 class Choice(StrEnum):
@@ -156,12 +239,18 @@ class Decision:
             case Choice.UNMATCHED:
                 return f"no rule fits{self._nearest()}"
 
-    def _nearest(self) -> str:
+    @property
+    def near_misses(self) -> list[tuple[str, list[Explained]]]:
+        """The rules that did not fire with what kept them from it, the nearest first."""
         failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}
-        if not failed:
+        missed = [(name, parts) for name, parts in failed.items() if parts]
+        return sorted(missed, key=lambda one: len(one[1]))
+
+    def _nearest(self) -> str:
+        if not self.near_misses:
             return ": there are no rules"
-        name = min(failed, key=lambda rule: len(failed[rule]))
-        what = "; ".join(f"{part.text}: {part.truth}" for part in failed[name][:3])
+        name, failed = self.near_misses[0]
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
         return f"; nearest is {name} ({what})"
 
 
@@ -177,14 +266,17 @@ def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> D
     on_many
         What to do if rules with different templates fit: "hold", "first" or "all".
     """
-    explanation = {rule.name: rule.when.explain(header) for rule in rules}
-    fits = [rule for rule in rules if explanation[rule.name].truth is Truth.TRUE]
+    asked = [rule for rule in rules if rule.enabled]
+    explanation = {rule.name: rule.when.explain(header) for rule in asked}
+    fits = [rule for rule in asked if explanation[rule.name].truth is Truth.TRUE]
     never = tuple(rule for rule in fits if rule.exclude)
     if never:
         return Decision(choice=Choice.EXCLUDED, fired=never[:1], explanation=explanation)
-    by_template: dict[str | None, Rule] = {}
+    highest = max((rule.priority for rule in fits), default=0)
+    by_template: dict[str, Rule] = {}
     for rule in fits:
-        by_template.setdefault(rule.template, rule)
+        for template in rule.templates if rule.priority == highest else ():
+            by_template.setdefault(template, replace(rule, template=template, others=()))
     fired = tuple(by_template.values())
     if not fired:
         return Decision(choice=Choice.UNMATCHED, fired=(), explanation=explanation)
@@ -197,8 +289,10 @@ def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> D
 def _combined(
     text: str, parts: Sequence[Condition], header: Header, *, decisive: Truth
 ) -> Explained:
+    if not parts:
+        return Explained("always", Truth.TRUE)
     explained = tuple(part.explain(header) for part in parts)
-    outcomes = {part.truth for part in explained}
+    outcomes = {part.truth for part in explained if not part.skipped} or {Truth.UNKNOWN}
     other = Truth.TRUE if decisive is Truth.FALSE else Truth.FALSE
     if decisive in outcomes:
         return Explained(text, decisive, explained)

@@ -6,14 +6,17 @@ again when rules.yaml or templates.yaml has changed.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import count
 from typing import Any
 
 from drawcli.adapters.datastore import shared_elements
 from drawcli.adapters.workdir import EXPLANATION
 from drawcli.context import Context
+from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job, State
-from drawcli.core.rules import Choice, Decision, Rule, decide
+from drawcli.core.rules import Choice, Decision, Rule, Series, decide
+from drawcli.core.series_facts import series_facts
 from drawcli.errors import NeedsPerson
 
 
@@ -45,9 +48,16 @@ def match(job: Job, ctx: Context) -> Job:
 
 def decision_for(job: Job, ctx: Context) -> Decision:
     """Return what the rules say of a series; write nothing."""
-    paths = [file.path for file in ctx.crosswalk(job).files]
-    header = shared_elements(paths)
+    header = header_of(ctx.crosswalk(job), ctx.now().date())
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
+
+
+def header_of(crosswalk: Crosswalk, today: date) -> Series:
+    """Return what rules can ask of a series: its elements, and the facts beside them."""
+    header = shared_elements(file.path for file in crosswalk.files)
+    header.update(series_facts(crosswalk, header, today))
+    header.today = today
+    return header
 
 
 def explanation_of(decision: Decision) -> dict[str, Any]:

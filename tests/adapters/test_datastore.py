@@ -536,7 +536,10 @@ def test_what_all_slices_say_is_text_by_keyword(slices: list[Path]) -> None:
     assert "InstanceNumber" not in shared
     assert "ImagePositionPatient" not in shared
     assert "PixelData" not in shared
-    assert not {keyword for keyword in shared if "Sequence" in keyword}
+    assert "InstanceNumber" in shared.mixed
+    purpose = "PurposeOfReferenceCodeSequence"
+    one = shared[f"ContributingEquipmentSequence.0.{purpose}.0.CodeMeaning"]
+    assert shared[f"ContributingEquipmentSequence.*.{purpose}.*.CodeMeaning"][:1] == one
 
 
 def test_an_element_that_one_slice_lacks_is_not_shared(slices: list[Path]) -> None:
@@ -549,6 +552,8 @@ def test_an_element_that_one_slice_lacks_is_not_shared(slices: list[Path]) -> No
 
     assert "ProtocolName" not in shared
     assert "BodyPartExamined" not in shared
+    assert shared.mixed["ProtocolName"] == [(PELVIS.protocol,), ()]
+    assert shared.mixed["BodyPartExamined"][1] == ("HEAD",)
 
 
 @pytest.mark.parametrize(

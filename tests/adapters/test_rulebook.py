@@ -185,7 +185,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {Modality: [CT, PT]}}",
-            "2:46: 'Modality' is compared with one value; list conditions under 'any:'",
+            "2:46: 'Modality' is compared with one value; for several write {in: [...]}",
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {ProtocolName: {contains: ' '}}}",

@@ -122,7 +122,7 @@ def test_what_is_not_known_never_makes_a_rule_fire_or_not_fire(condition: Condit
         ("equals", ("ORIGINAL", "PRIMARY", "AXIAL"), "axial", YES),
         ("equals", ("ORIGINAL", "PRIMARY"), "AXIAL", NO),
         ("equals", (), "AXIAL", MISSING),
-        ("equals", ("",), "", MISSING),
+        ("equals", ("",), "x", MISSING),
         ("equals", ("", "AXIAL"), "AXIAL", YES),
         ("contains", ("CT Becken Prostata",), "prostat", YES),
         ("contains", ("CT Thorax",), "prostat", NO),

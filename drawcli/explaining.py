@@ -1,0 +1,120 @@
+"""Why the rules say of a series what they say; and what looks wrong in the rules themselves."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+
+from drawcli.adapters.datastore import read_datastore
+from drawcli.adapters.rulebook import Rulebook
+from drawcli.context import Context
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.job import Job
+from drawcli.core.operators import holds_one_value
+from drawcli.core.rules import (
+    Compare,
+    Condition,
+    Decision,
+    Either,
+    Every,
+    Negation,
+    Rule,
+    Series,
+    decide,
+)
+from drawcli.core.series import scan_slices
+from drawcli.errors import UsageError
+from drawcli.steps.match import header_of
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One series, what rules could ask of it, and what they said."""
+
+    series: str  # a job's id, or a number; nothing of the patient
+    header: Series
+    decision: Decision
+
+
+def of_job(job: Job, ctx: Context) -> Explanation:
+    """Explain what the rules of now say of a job's series."""
+    return _explained(
+        job.id,
+        ctx.crosswalk(job),
+        ctx.rulebook,
+        on_many=ctx.settings.match.on_many,
+        today=ctx.now().date(),
+    )
+
+
+def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
+    """Yield what the rules say of each series in a folder, or of the series of a file.
+
+    Raises
+    ------
+    UsageError
+        Where no image is there.
+    """
+    walk = read_datastore([path if path.is_dir() else path.parent])
+    found = 0
+    for files in walk.by_series().values():
+        slices = scan_slices(files) or files
+        if path.is_dir() or any(one.path == str(path) for one in files):
+            found += 1
+            crosswalk = Crosswalk.of(slices)
+            name = f"series {found} ({slices[0].modality} of {len(slices)} files)"
+            yield _explained(name, crosswalk, book, on_many=on_many, today=today)
+    if not found:
+        raise UsageError(f"{path} holds no CT, MR or PT series")
+
+
+def _explained(
+    name: str, crosswalk: Crosswalk, book: Rulebook, *, on_many: str, today: date
+) -> Explanation:
+    header = header_of(crosswalk, today)
+    return Explanation(name, header, decide(header, book.rules, on_many=on_many))
+
+
+def lints(book: Rulebook) -> Iterator[str]:
+    """Yield what is allowed in a rules file and hardly meant: one sentence each."""
+    used = {template for rule in book.rules for template in rule.templates}
+    for template in sorted(book.templates.keys() - used):
+        yield f"no rule asks for template {template}"
+    for rule in book.rules:
+        if not rule.enabled:
+            yield f"rule {rule.name} is switched off"
+        for path, one, other in _contradictions(rule.when):
+            yield f"rule {rule.name} can never fire: {path} cannot be both {one} and {other}"
+    yield from _overlaps([rule for rule in book.rules if rule.enabled])
+
+
+def _overlaps(rules: Sequence[Rule]) -> Iterator[str]:
+    """Yield pairs of rules of one condition: one of them is never heard, or both always are."""
+    for rule, other in combinations(rules, 2):
+        if rule.when != other.when:
+            continue
+        if rule.templates == other.templates and rule.exclude == other.exclude:
+            yield f"rules {rule.name} and {other.name} say the same"
+        elif rule.exclude or other.exclude or rule.priority != other.priority:
+            below = other if rule.exclude or rule.priority > other.priority else rule
+            yield f"rule {below.name} never decides: the other of the same condition comes first"
+        else:
+            yield f"rules {rule.name} and {other.name} always fit together: their series are held"
+
+
+def _contradictions(when: Condition) -> Iterator[tuple[str, object, object]]:
+    """Yield elements of one value of which two different ones are asked at once."""
+    if isinstance(when, Either):
+        return
+    if isinstance(when, Every):
+        compared = (part for part in when.parts if isinstance(part, Compare))
+        equal = (part for part in compared if part.operator == "equals")
+        asked = [part for part in equal if holds_one_value(part.keyword)]
+        for one, other in combinations(asked, 2):
+            same = str(one.wanted).casefold() == str(other.wanted).casefold()
+            if one.keyword == other.keyword and not same:
+                yield one.keyword, one.wanted, other.wanted
+        for part in when.parts:
+            if not isinstance(part, Compare | Negation):
+                yield from _contradictions(part)
