@@ -159,10 +159,12 @@ class DrawServer:
     def confirm(self, task_id: str, *, at: datetime) -> None:
         """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
 
-        A 404 is success: the server has already deleted it.
+        A 404 is success: the server has already deleted it. A page of a proxy is not.
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
-        self._asked("POST", "confirm", task_id=task_id, unknown_is_answer=True, json=body)
+        answer = self._asked("POST", "confirm", task_id=task_id, unknown_is_answer=True, json=body)
+        if answer.is_success and answer.content:
+            _json_object(answer, "confirm")
 
     def _asked(
         self,

@@ -231,6 +231,13 @@ def test_a_confirmation_says_what_and_when(server: DrawServer, draw: Scripted) -
     }
 
 
+def test_a_page_of_a_proxy_confirms_nothing(server: DrawServer, draw: Scripted) -> None:
+    draw.answers = [httpx.Response(200, text="<html>please log in</html>")]
+
+    with pytest.raises(ServerUnavailable, match="without JSON"):
+        server.confirm("task-1", at=NOON)
+
+
 def test_a_server_that_has_already_cleaned_up_is_content(
     server: DrawServer, draw: Scripted
 ) -> None:
