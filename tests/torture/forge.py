@@ -127,7 +127,7 @@ def child(order: dict[str, Any]) -> None:
     sys.argv = ["drawcli", *order["words"]]
     if order.get("clock"):
         shift_clock(order["clock"])
-    effects, opened = Effects(order), io.open
+    effects, unwatched = Effects(order), io.open
     effects.install()
     code = 0
     try:
@@ -137,7 +137,7 @@ def child(order: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-    with opened(folder / "last.effects", "w", encoding="ascii") as counted:
+    with unwatched(folder / "last.effects", "w", encoding="ascii") as counted:
         counted.write(str(effects.count))
     os._exit(code)
 
