@@ -20,7 +20,7 @@ test: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(PYTEST)
 
 # The long form of the crash tests and of the proof of de-identification: more than 2,000 kills, every
 # effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them.

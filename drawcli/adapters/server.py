@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -17,12 +16,18 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from drawcli import __version__
+from drawcli.answers import (
+    NO_SUCH_ENDPOINT,
+    TRY_LATER,
+    json_object,
+    judged,
+    transport_named,
+)
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
     BadStructureSet,
     ConfigError,
-    RequestRefused,
     ServerRefused,
     ServerUnavailable,
 )
@@ -31,17 +36,12 @@ from drawcli.files import CHUNK, fresh_file
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
 
-_TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-_NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-_NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
 _CONNECT_SECONDS: Final = 10.0
 _SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for an upload grows with its size
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_RTSTRUCT: Final = 1 << 30  # bytes
 _OLD_REFRESH: Final = "/auth/refresh"
-_LONGEST_WORDS: Final = 200
-_LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 _log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class DrawServer:
     def check_ready(self) -> None:
         """Ask whether uploads are welcome; raise ServerUnavailable where they are not."""
         answer = self._asked("GET", "health")
-        _json_object(answer, "health")  # a page of a proxy says 200, too
+        json_object(answer, "health")  # a page of a proxy says 200, too
 
     def upload(self, package: Path, *, name: str, sha256: str) -> str:
         """Send a package from disk; return the server's task id.
@@ -128,8 +128,8 @@ class DrawServer:
                     timeout=httpx.Timeout(patience, connect=_CONNECT_SECONDS),
                 )
 
-        answer = _judged(self._with_token(send), "upload")
-        plain = _json_object(answer, "upload")
+        answer = judged(self._with_token(send), "upload")
+        plain = json_object(answer, "upload")
         task_id = str(plain.get("task_id") or plain.get("transaction_token") or "").strip()
         if not _ONE_WORD.fullmatch(task_id) or not task_id.strip("."):
             raise ServerUnavailable("the answer to the upload names no task")
@@ -140,7 +140,7 @@ class DrawServer:
         answer = self._asked("GET", "status", task_id=task_id, unknown_is_answer=True)
         if answer.status_code == HTTPStatus.NOT_FOUND:
             return TaskStatus(TaskState.UNKNOWN)
-        return status_of(_json_object(answer, "status"))
+        return status_of(json_object(answer, "status"))
 
     def download(self, task_id: str, target: Path) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
@@ -148,7 +148,7 @@ class DrawServer:
         None where the server does not know the task. The file appears under its name only when all
         of it is there and agrees with the checksum that the server sent, if it sent one.
         """
-        with _transport_named("rtstruct"):
+        with transport_named("rtstruct"):
             self._refresh_by_the_clock()
             try:
                 return self._streamed(task_id, target)
@@ -164,7 +164,7 @@ class DrawServer:
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
         answer = self._asked("POST", "confirm", task_id=task_id, unknown_is_answer=True, json=body)
         if answer.is_success and answer.content:
-            _json_object(answer, "confirm")
+            json_object(answer, "confirm")
 
     def _asked(
         self,
@@ -197,7 +197,7 @@ class DrawServer:
                 answer = self._with_token(send)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return answer
-                return _judged(answer, endpoint)
+                return judged(answer, endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
     def _streamed(self, task_id: str, target: Path) -> str | None:
@@ -207,11 +207,11 @@ class DrawServer:
                 return None
             if answer.is_client_error:
                 answer.read()  # the server's own words, for the message
-            return _stored(_judged(answer, "rtstruct"), target)
+            return _stored(judged(answer, "rtstruct"), target)
 
     def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
-        with _transport_named("server"):
+        with transport_named("server"):
             self._refresh_by_the_clock()
             answer = send(self._tokens)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
@@ -240,11 +240,11 @@ class DrawServer:
             raise ServerRefused("the server refuses the access token, and there is no other")
         self._store.write(tokens)  # try it now: a pair that cannot be stored locks the site out
         answer = self._ask_for_tokens(self._site.path_of("refresh"), tokens)
-        if answer.status_code in _NO_SUCH_ENDPOINT:
+        if answer.status_code in NO_SUCH_ENDPOINT:
             answer = self._ask_for_tokens(_OLD_REFRESH, tokens)
-        if answer.is_client_error and answer.status_code not in _NO_SUCH_ENDPOINT | _TRY_LATER:
+        if answer.is_client_error and answer.status_code not in NO_SUCH_ENDPOINT | TRY_LATER:
             raise ServerRefused(f"the server refuses to refresh the token: {answer.status_code}")
-        plain = _json_object(_judged(answer, "refresh"), "refresh")
+        plain = json_object(judged(answer, "refresh"), "refresh")
         if not _ONE_WORD.fullmatch(str(plain.get("access_token") or "")):
             raise ServerUnavailable("the answer to a token refresh holds no token")
         return tokens.renewed(plain, self._now())
@@ -257,29 +257,6 @@ class DrawServer:
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))
         return self._site.url.rstrip("/") + path
-
-
-def _judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
-    """Return a good answer; turn any other into one of our errors."""
-    code = answer.status_code
-    what = f"{endpoint}: {code}"
-    if answer.is_success:
-        return answer
-    if code == HTTPStatus.UNAUTHORIZED:
-        raise ServerRefused(what)
-    if code in _TRY_LATER or answer.is_server_error:
-        busy = code in _NOT_NOW
-        raise ServerUnavailable(
-            what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
-        )
-    if answer.is_redirect or code == HTTPStatus.FORBIDDEN or code in _NO_SUCH_ENDPOINT:
-        raise ConfigError(
-            f"the server answers {code} at {answer.request.url.path}",
-            code="endpoint",
-            hint="Compare server.url and server.endpoints with what the administrator gave you.",
-        )
-    secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
-    raise RequestRefused(f"{what}: {safe_words(answer.text, secret)}")
 
 
 def _stored(answer: httpx.Response, target: Path) -> str:
@@ -302,51 +279,9 @@ def _stored(answer: httpx.Response, target: Path) -> str:
     return digest.hexdigest()
 
 
-def safe_words(text: str, secret: str = "") -> str:
-    """Return the server's own words: one line, printable, cut short, without our token."""
-    words = " ".join((text.replace(secret, "...") if secret else text).split())
-    return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
-
-
-def _json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
-    try:
-        plain = answer.json()
-    except (ValueError, RecursionError):
-        plain = None
-    if not isinstance(plain, dict):
-        raise ServerUnavailable(f"{endpoint}: an answer without JSON; is a proxy in the way?")
-    return plain
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Return how long the server asks us to wait, seconds: it names a span or a date (RFC 9110)."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), _LONGEST_PAUSE)
-    try:
-        until = parsedate_to_datetime(text)
-        since = parsedate_to_datetime(answer.headers.get("date", ""))  # the same clock
-        return min(max((until - since).total_seconds(), 0.0), _LONGEST_PAUSE)
-    except (ValueError, TypeError):
-        return None
-
-
 def _worth_a_short_wait(err: BaseException) -> bool:
     return isinstance(err, ServerUnavailable) and err.wait_seconds is None
 
 
 def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
-
-
-@contextmanager
-def _transport_named(endpoint: str) -> Iterator[None]:
-    """Turn what the network does into one of our errors; its text may hold addresses."""
-    try:
-        yield
-    except httpx.TransportError as err:
-        down = isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-        code = "server-down" if down else "server-lost"
-        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}", code=code) from None
-    except httpx.HTTPError as err:
-        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None

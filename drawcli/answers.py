@@ -1,0 +1,83 @@
+"""What an answer of the server means: a good one is returned, any other is an error of ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import httpx
+
+from drawcli.errors import ConfigError, RequestRefused, ServerRefused, ServerUnavailable
+
+TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+_LONGEST_WORDS: Final = 200
+_LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
+
+
+def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
+    """Return a good answer; turn any other into one of our errors."""
+    code = answer.status_code
+    what = f"{endpoint}: {code}"
+    if answer.is_success:
+        return answer
+    if code == HTTPStatus.UNAUTHORIZED:
+        raise ServerRefused(what)
+    if code in TRY_LATER or answer.is_server_error:
+        busy = code in _NOT_NOW
+        raise ServerUnavailable(
+            what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
+        )
+    if answer.is_redirect or code == HTTPStatus.FORBIDDEN or code in NO_SUCH_ENDPOINT:
+        raise ConfigError(
+            f"the server answers {code} at {answer.request.url.path}",
+            code="endpoint",
+            hint="Compare server.url and server.endpoints with what the administrator gave you.",
+        )
+    secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
+    raise RequestRefused(f"{what}: {safe_words(answer.text, secret)}")
+
+
+def safe_words(text: str, secret: str = "") -> str:
+    """Return the server's own words: one line, printable, cut short, without our token."""
+    words = " ".join((text.replace(secret, "...") if secret else text).split())
+    return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
+
+
+def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
+    """Return the object an answer holds; raise ServerUnavailable where it holds none."""
+    try:
+        plain = answer.json()
+    except (ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise ServerUnavailable(f"{endpoint}: an answer without JSON; is a proxy in the way?")
+    return plain
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Return how long the server asks us to wait, seconds: it names a span or a date (RFC 9110)."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(text)
+        since = parsedate_to_datetime(answer.headers.get("date", ""))  # the same clock
+        return min(max((until - since).total_seconds(), 0.0), _LONGEST_PAUSE)
+    except (ValueError, TypeError):
+        return None
+
+
+@contextmanager
+def transport_named(endpoint: str) -> Iterator[None]:
+    """Turn what the network does into one of our errors; its text may hold addresses."""
+    try:
+        yield
+    except httpx.TransportError as err:
+        down = isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+        code = "server-down" if down else "server-lost"
+        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}", code=code) from None
+    except httpx.HTTPError as err:
+        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None
