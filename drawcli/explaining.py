@@ -8,11 +8,13 @@ from pathlib import Path
 
 from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.rulebook import Rulebook
+from drawcli.casefile import Case
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.operators import holds_one_value
 from drawcli.core.rules import (
+    Choice,
     Compare,
     Condition,
     Decision,
@@ -24,7 +26,8 @@ from drawcli.core.rules import (
     decide,
 )
 from drawcli.core.series import scan_slices
-from drawcli.errors import UsageError
+from drawcli.errors import DrawcliError, UsageError
+from drawcli.nomenclature import name_warnings
 from drawcli.steps.match import header_of
 
 
@@ -74,6 +77,89 @@ def _explained(
 ) -> Explanation:
     header = header_of(crosswalk, today)
     return Explanation(name, header, decide(header, book.rules, on_many=on_many))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One test of the rules file, and what came of it."""
+
+    name: str
+    wish: str
+    found: str
+    passed: bool
+
+
+def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+    """Yield what the rules say in each test of their file.
+
+    Raises
+    ------
+    UsageError
+        Where the file of a test holds no image.
+    """
+    for case in book.cases:
+        for decision in _decisions(case, book, on_many=on_many, today=today):
+            chosen = ", ".join(str(rule.template) for rule in decision.fired)
+            found = chosen if decision.choice is Choice.MATCHED else decision.sentence
+            yield Trial(case.name, case.wish, found, case.agrees(decision))
+
+
+def _decisions(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Decision]:
+    if case.file is not None:
+        for one in of_path(case.file, book, on_many=on_many, today=today):
+            yield one.decision
+        return
+    header = Series(case.header or {})
+    header.today = today
+    yield decide(header, book.rules, on_many=on_many)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A series, or a test, of which two rule books say different things."""
+
+    what: str
+    before: str
+    after: str
+
+
+def changes(old: Rulebook, ctx: Context) -> tuple[list[Change], int, int]:
+    """Hold the rules of now against others, over every series of the ledger and every test.
+
+    Returns
+    -------
+    tuple
+        What differs; how many series were asked about; and of how many the images are gone.
+    """
+    on_many, today, book = ctx.settings.match.on_many, ctx.now().date(), ctx.rulebook
+    found, asked, gone = list[Change](), 0, 0
+    first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
+    for job in sorted(first.values(), key=lambda job: job.id):
+        try:
+            header = header_of(ctx.crosswalk(job), today)
+        except (OSError, DrawcliError):
+            gone += 1
+            continue
+        asked += 1
+        pair = [_said(decide(header, one.rules, on_many=on_many)) for one in (old, book)]
+        found += [Change(f"job {job.id}", *pair)] if pair[0] != pair[1] else []
+    for case in (one for one in book.cases if one.header is not None):
+        pair = [
+            _said(next(_decisions(case, one, on_many=on_many, today=today))) for one in (old, book)
+        ]
+        found += [Change(f"test {case.name}", *pair)] if pair[0] != pair[1] else []
+    return found, asked, gone
+
+
+def _said(decision: Decision) -> str:
+    chosen = ", ".join(sorted(str(rule.template) for rule in decision.fired))
+    return chosen if decision.choice is Choice.MATCHED else str(decision.choice)
+
+
+def template_lints(book: Rulebook) -> Iterator[str]:
+    """Yield what is unusual in the names that the templates give: one sentence each."""
+    for name, template in book.templates.items():
+        yield from (f"template {name}: {words}" for words in name_warnings(template.shown))
 
 
 def lints(book: Rulebook) -> Iterator[str]:

@@ -12,13 +12,13 @@ _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates"),
 )
-_OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
+OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "case": (False, True),
     "values": ("any", "all", "first", "count"),
     "slices": ("any", "all"),
     "if_missing": ("fail", "skip", "match"),
 }
-_LISTS: Final = frozenset({"in", "not_in", "between"})
+LISTS: Final = frozenset({"in", "not_in", "between"})
 _HIGHEST: Final = 1_000_000
 
 
@@ -134,8 +134,8 @@ class RuleReader:
             self._tell(at, f"no DICOM keyword '{keyword}'{near}")
             return None
         tests = value if isinstance(value, dict) else {"equals": value}
-        options = {key: one for key, one in tests.items() if key in _OPTIONS}
-        asked = {key: one for key, one in tests.items() if key not in _OPTIONS}
+        options = {key: one for key, one in tests.items() if key in OPTIONS}
+        asked = {key: one for key, one in tests.items() if key not in OPTIONS}
         if not asked:
             self._tell(at, f"'{keyword}' lacks what it is compared with")
         if not self._check_options(options, at):
@@ -147,9 +147,9 @@ class RuleReader:
         return good[0] if len(good) == 1 else Every(tuple(good))
 
     def _check_options(self, options: dict[str, Any], at: Location) -> bool:
-        wrong = [key for key, one in options.items() if not _is_choice(one, _OPTIONS[key])]
+        wrong = [key for key, one in options.items() if not _is_choice(one, OPTIONS[key])]
         for key in wrong:
-            choices = ", ".join(str(one).lower() for one in _OPTIONS[key])
+            choices = ", ".join(str(one).lower() for one in OPTIONS[key])
             self._tell((*at, key), f"'{key}' is one of {choices}")
         return not wrong
 
@@ -164,10 +164,10 @@ class RuleReader:
             if not isinstance(wanted, bool):
                 self._tell(at, f"'{operator}' is true or false")
                 return None
-        elif operator in _LISTS and (not isinstance(wanted, list) or not wanted):
+        elif operator in LISTS and (not isinstance(wanted, list) or not wanted):
             self._tell(at, f"'{operator}' holds a list of values, such as [CT, PT]")
             return None
-        elif operator not in _LISTS and isinstance(wanted, list):
+        elif operator not in LISTS and isinstance(wanted, list):
             what = "is compared with one value; for several write {in: [...]}"
             self._tell(at, f"'{path}' {what}")
             return None

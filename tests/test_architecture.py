@@ -16,9 +16,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     "errors",
     "core",
+    "nomenclature",
     "files",
     "yamlfile",
     "rulefile",
+    "casefile",
+    "schemas",
     "sections",
     "config",
     "logs",

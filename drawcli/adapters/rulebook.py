@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from drawcli.casefile import Case, CaseReader
 from drawcli.core.appearance import LONGEST_ROI_NAME
 from drawcli.core.rules import Rule
 from drawcli.core.templates import NAME_PATTERN, Template
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.rulefile import QUOTE_IT, RuleReader
 from drawcli.yamlfile import Document, meant, problems_of, raise_all, read_yaml
 
@@ -29,6 +31,7 @@ class Rulebook:
 
     rules: tuple[Rule, ...]
     templates: Mapping[str, Template]
+    cases: tuple[Case, ...] = ()  # the tests of the rules file
     digest: str  # SHA-256 over both files, 64 hex digits
     commit: str | None  # of git, with "+" where the files differ from it
 
@@ -48,10 +51,43 @@ def read_rulebook(
     rules_file = _read(rules_path, problems, hints)
     templates = dict(_templates(templates_file, longest_name, problems))
     rules = tuple(_rules(rules_file, _names(templates_file), problems))
+    cases = tuple(CaseReader(rules_file, _names(templates_file), problems).read_all())
     raise_all(problems, hint=hints[-1])
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
     commit = _git_commit(rules_path, templates_path)
-    return Rulebook(rules=rules, templates=templates, digest=digest, commit=commit)
+    return Rulebook(rules=rules, templates=templates, cases=cases, digest=digest, commit=commit)
+
+
+def earlier_rulebook(
+    old: str, rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
+) -> Rulebook:
+    """Read what the rules were: from another rules file, or as they stand in a git revision.
+
+    Beside another file its own templates.yaml counts, where it has one.
+
+    Raises
+    ------
+    UsageError
+        Where `old` is neither a file nor a revision that holds the rules.
+    """
+    if Path(old).is_file():
+        beside = Path(old).with_name(templates_path.name)
+        return read_rulebook(
+            Path(old), beside if beside.is_file() else templates_path, longest_name
+        )
+    with TemporaryDirectory() as folder:
+        copies = [Path(folder) / "rules.yaml", Path(folder) / "templates.yaml"]
+        for path, copy in zip((rules_path, templates_path), copies, strict=True):
+            if (
+                old.startswith("-")
+                or (text := _git(path.parent, "show", f"{old}:./{path.name}")) is None
+            ):
+                raise UsageError(
+                    f"'{old}' is no file, and no git revision that holds {path.name}",
+                    hint="Name another rules.yaml, or a revision such as HEAD or HEAD~3.",
+                )
+            copy.write_text(text + "\n", encoding="utf-8")
+        return read_rulebook(copies[0], copies[1], longest_name)
 
 
 def _read(path: Path, problems: list[str], hints: list[str]) -> Document:
@@ -131,7 +167,7 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
     problems.extend(
         f"{document.place((other,))}: unknown key '{other}'{meant(other, [name])}"
         for other in data
-        if other != name
+        if other != name and (name, other) != ("rules", "tests")
     )
     if data[name] is None:
         return kind()

@@ -1,6 +1,7 @@
 """status and show; release, retry, assign and cancel."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,12 +13,14 @@ from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from rich.console import Console
 
     from drawcli.context import Context
     from drawcli.core.job import Job
 
+_A_WEEK = timedelta(days=7)
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
 ]
@@ -38,6 +41,10 @@ def status(
     state: Annotated[
         str | None, typer.Option("--state", help="Only jobs in this state, or 'held'.")
     ] = None,
+    unmatched: Annotated[
+        bool,
+        typer.Option("--unmatched", help="Only series of the last week that no rule takes."),
+    ] = False,
     identify: IdentifyOption = False,
 ) -> Result:
     """List the jobs, and what each waits for."""
@@ -49,6 +56,8 @@ def status(
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
         jobs = [job for job in ctx.ledger.jobs() if _wanted(job, state)]
+        if unmatched:
+            jobs = [job for job in jobs if _unmatched(job, now)]
         who = {job.id: _patient(job, ctx) for job in jobs} if identify else {}
         data = {
             "counts": dict(Counter(str(job.state) for job in jobs)),
@@ -192,6 +201,11 @@ def _acted(jobs: "list[Job]", done: str, *, dry_run: bool) -> Result:
 
 def _wanted(job: "Job", state: str | None) -> bool:
     return state is None or job.state == state or (state == "held" and job.held)
+
+
+def _unmatched(job: "Job", now: "datetime") -> bool:
+    """Tell whether the rules lately left a series; its reason names the nearest rule."""
+    return job.state == "unmatched" and now - job.since <= _A_WEEK
 
 
 def _patient(job: "Job", ctx: "Context") -> str:

@@ -1,4 +1,4 @@
-"""explain; rules check."""
+"""explain; rules check, test and diff; templates list, show and check."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +8,13 @@ import typer
 
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command
-from drawcli.errors import UsageError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from drawcli.adapters.rulebook import Rulebook
     from drawcli.core.rules import Explained, Series
     from drawcli.explaining import Explanation
 
@@ -25,7 +26,14 @@ def register(app: typer.Typer) -> None:
     command(app, "explain")(explain)
     rules = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     command(rules, "check", group="rules")(check)
-    app.add_typer(rules, name="rules", help="Check the rules and templates of the site.")
+    command(rules, "test", group="rules")(test)
+    command(rules, "diff", group="rules")(diff)
+    app.add_typer(rules, name="rules", help="Check and test the rules of the site.")
+    templates = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    command(templates, "list", group="templates")(list_templates)
+    command(templates, "show", group="templates")(show_template)
+    command(templates, "check", group="templates")(check_templates)
+    app.add_typer(templates, name="templates", help="Look at the templates of the site.")
 
 
 def explain(
@@ -113,12 +121,9 @@ def _tree(out: "Console", tree: "Explained", header: "Series | None", depth: int
 
 def check(door: Door) -> Result:
     """Read rules and templates, and say what is wrong or hardly meant; no series is touched."""
-    from drawcli.adapters.rulebook import read_rulebook
     from drawcli.explaining import lints
 
-    settings = door.settings()
-    longest = settings.deliver.longest_name
-    book = read_rulebook(settings.rules, settings.templates, longest)
+    book = _book(door)
     found = list(lints(book))
     data = {
         "rules": len(book.rules),
@@ -133,3 +138,124 @@ def check(door: Door) -> Result:
             out.print(f"  perhaps not meant: {one}", soft_wrap=True)
 
     return Result(data=data, show=show)
+
+
+def test(door: Door) -> Result:
+    """Run the tests of the rules file: what the rules should say of a header or an image."""
+    from drawcli.explaining import trials
+
+    on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
+    found = list(trials(_book(door), on_many=on_many, today=today))
+    failed = [one for one in found if not one.passed]
+    tests = [
+        {"name": one.name, "expected": one.wish, "found": one.found, "passed": one.passed}
+        for one in found
+    ]
+
+    def show(out: "Console") -> None:
+        for one in failed:
+            out.print(f"failed  {one.name}: expected {one.wish}; {one.found}", soft_wrap=True)
+        out.print(f"{len(found)} tests, {len(failed)} failed")
+
+    data = {"tests": tests, "failed": len(failed)}
+    return Result(data=data, show=show, exit_code=ConfigError.exit_code if failed else 0)
+
+
+def diff(
+    door: Door,
+    old: Annotated[
+        str, typer.Argument(help="Another rules.yaml, or a git revision.", metavar="OLD")
+    ],
+) -> Result:
+    """Tell which series of the ledger, and which tests, other rules would treat differently."""
+    from drawcli.adapters.rulebook import earlier_rulebook
+    from drawcli.explaining import changes
+
+    with door.context(dry_run=True) as ctx:
+        settings = ctx.settings
+        longest = settings.deliver.longest_name
+        before = earlier_rulebook(old, settings.rules, settings.templates, longest)
+        found, asked, gone = changes(before, ctx)
+    data = {
+        "changes": [{"what": c.what, "before": c.before, "after": c.after} for c in found],
+        "series": asked,
+        "gone": gone,
+    }
+
+    def show(out: "Console") -> None:
+        for one in found:
+            out.print(f"{one.what}: {one.before} -> {one.after}", soft_wrap=True)
+        out.print(f"{asked} series asked about, {len(found)} differences")
+        if gone:
+            out.print(f"{gone} series not asked about: their images are no longer there")
+
+    return Result(data=data, show=show)
+
+
+def list_templates(door: Door) -> Result:
+    """List the templates with their structures, and the rules that ask for each."""
+    book = _book(door)
+    asked = {
+        name: [rule.name for rule in book.rules if name in rule.templates]
+        for name in book.templates
+    }
+    rows = [
+        {
+            "name": name,
+            "description": template.description,
+            "models": sorted(template.models),
+            "structures": list(template.shown),
+            "rules": asked[name],
+        }
+        for name, template in book.templates.items()
+    ]
+
+    def show(out: "Console") -> None:
+        for name, template in book.templates.items():
+            out.print(f"{name}: {template.description or 'no description'}", soft_wrap=True)
+            out.print(f"  {', '.join(template.shown)}", soft_wrap=True)
+            out.print(f"  rules: {', '.join(asked[name]) or 'none'}", soft_wrap=True)
+
+    return Result(data={"templates": rows}, show=show)
+
+
+def show_template(
+    door: Door,
+    name: Annotated[str, typer.Argument(help="Its name in templates.yaml.", metavar="TEMPLATE")],
+) -> Result:
+    """Show the file that goes to the server for a template, to the byte."""
+    from drawcli.core.templates import server_file
+    from drawcli.yamlfile import meant
+
+    book = _book(door)
+    if name not in book.templates:
+        near = meant(name, book.templates)
+        raise UsageError(f"there is no template '{name}' in templates.yaml{near}")
+    text = server_file(name, book.templates[name]).decode("utf-8")
+    return Result(
+        data={"name": name, "file": text}, show=lambda out: out.print(text, end="", soft_wrap=True)
+    )
+
+
+def check_templates(door: Door) -> Result:
+    """Read the templates, and say what is wrong, or not as TG-263 names structures."""
+    from drawcli.explaining import template_lints
+    from drawcli.nomenclature import EDITION
+
+    book = _book(door)
+    found = list(template_lints(book))
+
+    def show(out: "Console") -> None:
+        out.print(f"{len(book.templates)} templates: no mistakes ({EDITION})")
+        for one in found:
+            out.print(f"  perhaps not meant: {one}", soft_wrap=True)
+
+    data = {"templates": len(book.templates), "edition": EDITION, "lints": found}
+    return Result(data=data, show=show)
+
+
+def _book(door: Door) -> "Rulebook":
+    from drawcli.adapters.rulebook import read_rulebook
+
+    settings = door.settings()
+    return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)

@@ -46,12 +46,30 @@ def init(
             folder.mkdir(parents=True, exist_ok=True)
             text = _site_file(name, datastore, url)
             target.write_text(text, encoding="utf-8")
+    made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
         key, is_new = _site_key(door, folder / SITE_FILES[0])
         (made if is_new else kept).append(str(key))
     cron = cron_line((folder / SITE_FILES[0]).absolute())
     data = {"made": made, "kept": kept, "cron": cron, "dry_run": dry_run}
     return Result(data=data, show=_report(made, kept, cron, folder, dry_run=dry_run))
+
+
+def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
+    """Write what editors complete rules and templates by, as this version knows them.
+
+    They hold nothing of the site: one of an earlier version is replaced.
+    """
+    from drawcli.schemas import SCHEMAS, as_text
+
+    changed = []
+    for name, schema in SCHEMAS.items():
+        target, text = folder / name, as_text(schema())
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            changed.append(name)
+            if not dry_run:
+                target.write_text(text, encoding="utf-8")
+    return changed
 
 
 def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
@@ -78,6 +96,9 @@ def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
     from importlib import resources
 
     text = (resources.files("drawcli") / "site" / name).read_text(encoding="utf-8")
+    if name != SITE_FILES[0]:
+        schema = name.replace(".yaml", ".schema.json")
+        text = f"# yaml-language-server: $schema={schema}\n{text}"
     if datastore is not None:
         text = text.replace("datastore: /mnt/dicom", f"datastore: {_quoted(datastore.absolute())}")
     if url is not None:

@@ -1,6 +1,9 @@
-"""explain and rules check, as a physicist runs them."""
+"""explain, rules check, test and diff, and templates, as a physicist runs them."""
 
+import subprocess
 from pathlib import Path
+
+import yaml
 
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import PELVIS, Site
@@ -78,3 +81,124 @@ def test_rules_check_tells_mistakes_and_what_is_hardly_meant(drawcli: Run, site:
     assert lint == ["no rule asks for template Thorax_OAR"]
     assert wrong.code == 3
     assert "no operator 'contans'; did you mean 'contains'?" in wrong.err
+
+
+def test_the_tests_of_the_rules_are_run(drawcli: Run, pelvis: list[Path], site: Site) -> None:
+    rules = site.folder / "rules.yaml"
+    right = drawcli("rules", "test")
+    rules.write_text(
+        rules.read_text()
+        + "  - name: the scan\n"
+        + f"    file: {pelvis[0].relative_to(site.folder)}\n"
+        + "    template: Prostate_OAR\n"
+    )
+    scan = drawcli("rules", "test", "--json")
+    rules.write_text(rules.read_text().replace("{contains: pelvis}", "{contains: becken}"))
+
+    wrong = drawcli("rules", "test")
+
+    assert (right.code, right.out) == (0, "2 tests, 0 failed\n")
+    assert scan.answer["data"]["tests"][2] == {
+        "name": "the scan",
+        "expected": "Prostate_OAR",
+        "found": "Prostate_OAR",
+        "passed": True,
+    }
+    assert wrong.code == 3
+    assert "failed  the scan: expected Prostate_OAR; no rule fits" in wrong.out
+    assert "3 tests, 2 failed" in wrong.out
+    assert PELVIS.protocol not in wrong.out
+
+
+def test_every_mistake_in_the_tests_is_told(drawcli: Run, site: Site) -> None:
+    rules = site.folder / "rules.yaml"
+    whole = rules.read_text()
+    for entry, words in (
+        ("5", "a test has keys"),
+        ("{name: x, header: {Modality: CT}}", "a test has one of 'template'"),
+        ("{name: x, header: {Modalty: CT}, verdict: unmatched}", "did you mean 'Modality'"),
+        ("{name: x, header: 5, verdict: unmatched}", "'header' has keys"),
+        ("{name: x, template: Prostate_OAR}", "either 'header' or 'file'"),
+        ("{name: x, file: 5, template: Prostate_OAR}", "'file' is a path"),
+        ("{header: {Modality: CT}, template: Prostate_OAR}", "a test needs a name"),
+        ("{name: x, header: {Modality: CT}, template: Prostat_OAR}", "mean 'Prostate_OAR'"),
+        ("{name: x, header: {Modality: CT}, templates: [5]}", "'templates' should be names"),
+        ("{name: x, header: {Modality: CT}, verdict: matched}", "'verdict' is one of unmatched"),
+        ("{name: x, heder: 1, file: x, verdict: unmatched}", "mean 'header'"),
+    ):
+        rules.write_text(f"{whole}  - {entry}\n")
+        told = drawcli("rules", "check")
+        assert told.code == 3
+        assert words in told.err, entry
+        assert f"rules.yaml:{len(whole.splitlines()) + 1}:" in told.err
+    rules.write_text(whole.partition("tests:")[0] + "tests: 5\n")
+    assert "'tests' holds a list" in drawcli("rules", "check").err
+
+
+def test_what_other_rules_would_change_is_told(
+    drawcli: Run, pelvis: list[Path], site: Site
+) -> None:
+    drawcli("scan")
+    (job,) = drawcli("status", "--json").answer["data"]["jobs"]
+    rules = site.folder / "rules.yaml"
+    git = ["git", "-C", str(site.folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "rules.yaml", "templates.yaml"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
+    same = drawcli("rules", "diff", "HEAD")
+    other = site.folder / "other.yaml"
+    other.write_text(rules.read_text())
+    rules.write_text(rules.read_text().replace("{contains: pelvis}", "{contains: becken}"))
+
+    by_git = drawcli("rules", "diff", "HEAD", "--json").answer["data"]
+    by_file = drawcli("rules", "diff", str(other))
+    unknown = drawcli("rules", "diff", "nothing")
+    pelvis[0].unlink()
+    gone = drawcli("rules", "diff", "HEAD")
+
+    assert "1 series asked about, 0 differences" in same.out
+    assert by_git["changes"] == [
+        {"what": f"job {job['id']}", "before": "Prostate_OAR", "after": "unmatched"},
+        {"what": "test a planning scan of the pelvis", "before": "Prostate_OAR"}
+        | {"after": "unmatched"},
+    ]
+    assert f"job {job['id']}: Prostate_OAR -> unmatched" in by_file.out
+    assert unknown.code == 2
+    assert "no git revision that holds rules.yaml" in unknown.err
+    assert "1 series not asked about" in gone.out
+
+
+def test_templates_are_listed_shown_and_held_against_tg_263(drawcli: Run, site: Site) -> None:
+    listed = drawcli("templates", "list")
+    shown = drawcli("templates", "show", "Prostate_OAR", "--json").answer["data"]["file"]
+    mistyped = drawcli("templates", "show", "Prostat_OAR")
+    checked = drawcli("templates", "check").out
+    rows = drawcli("templates", "list", "--json").answer["data"]["templates"]
+
+    assert "rules: pelvis-planning-ct" in listed.out
+    assert yaml.safe_load(shown)["models"][720]["map"][1] == "Bladder"
+    assert set(yaml.safe_load(shown)) == {"name", "protocol", "models"}
+    assert mistyped.code == 2
+    assert "did you mean 'Prostate_OAR'?" in mistyped.err
+    assert "FemoralHead_L is no name of TG-263; the nearest is Femur_Head_L" in checked
+    assert "Bladder is no name" not in checked
+    assert rows[0]["models"] == [720]
+    templates = site.folder / "templates.yaml"
+    templates.write_text(templates.read_text().replace("FemoralHead_L", "FemoralHead_Left_Side"))
+    assert "has 21 characters" in drawcli("templates", "check").out
+
+
+def test_what_no_rule_took_lately_is_listed(drawcli: Run, pelvis: list[Path], site: Site) -> None:
+    assert pelvis
+    rules = site.folder / "rules.yaml"
+    whole = rules.read_text()
+    rules.write_text(whole.replace("{contains: pelvis}", "{contains: becken}"))
+    drawcli("scan")
+    drawcli("match")
+
+    (left,) = drawcli("status", "--unmatched", "--json").answer["data"]["jobs"]
+    rules.write_text(whole)
+    drawcli("match")
+
+    assert "nearest is pelvis-planning-ct" in left["reason"]
+    assert drawcli("status", "--unmatched", "--json").answer["data"]["jobs"] == []
