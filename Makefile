@@ -34,6 +34,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/deidentify.py $(BENCH)
 	$(BIN)/python bench/reidentify.py
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/rules.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from drawcli.core.decision import Choice, Decision
 from drawcli.core.operators import canonical, known_paths
-from drawcli.core.rules import Choice, Decision
 from drawcli.yamlfile import Document, Location, meant
 
 _KEYS: Final = ("name", "header", "file", "template", "templates", "verdict")

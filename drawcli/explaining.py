@@ -11,20 +11,10 @@ from drawcli.adapters.rulebook import Rulebook
 from drawcli.casefile import Case
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job
 from drawcli.core.operators import holds_one_value
-from drawcli.core.rules import (
-    Choice,
-    Compare,
-    Condition,
-    Decision,
-    Either,
-    Every,
-    Negation,
-    Rule,
-    Series,
-    decide,
-)
+from drawcli.core.rules import Compare, Condition, Either, Every, Negation, Rule, Series
 from drawcli.core.series import scan_slices
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.nomenclature import name_warnings

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from drawcli.core.decision import Choice
 from drawcli.core.operators import OPERATORS, PRESENCE, known_paths
-from drawcli.core.rules import Choice
 from drawcli.core.templates import NAME_PATTERN, Template
 from drawcli.rulefile import LISTS, OPTIONS
 

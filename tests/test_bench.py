@@ -79,3 +79,19 @@ def test_the_ledger_is_measured_beside_a_bare_append() -> None:
     rows = json.loads(done.stdout)
     assert [row["jobs"] for row in rows] == [30, 60]
     assert all(row["ratio"] > 0 and row["open_ms"] > 0 for row in rows)
+
+
+def test_rules_cost_less_than_reading_the_headers_once() -> None:
+    script = BENCH.with_name("rules.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--rules", "300", "--headers", "300", "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=True,
+    )
+    row = json.loads(done.stdout)
+
+    assert (row["rules"], row["headers"]) == (300, 300)
+    assert row["matched"] > 0
+    assert row["ratio"] < 1

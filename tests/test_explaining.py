@@ -10,7 +10,8 @@ import yaml
 
 from drawcli.adapters.rulebook import Rulebook, read_rulebook
 from drawcli.context import Context
-from drawcli.core.rules import Choice, Compare, Decision, Rule, Series, Truth, decide
+from drawcli.core.decision import Choice, Decision, decide
+from drawcli.core.rules import Compare, Rule, Series, Truth
 from drawcli.errors import ConfigError
 from drawcli.explaining import lints, of_job, of_path
 from drawcli.pipeline import Selection, run_step

@@ -6,7 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -153,9 +152,9 @@ def first_frame(path: str) -> tuple[bytes, Raster] | None:
 
 
 def shared_elements(paths: Iterable[str]) -> Series:
-    """Return the elements that the first and the last file of a series share, as text by path.
+    """Return the elements that every file of a series shares, as text by path.
 
-    What differs between the two is in `mixed`. Values are decoded by pydicom with the character
+    What differs between files is in `mixed`. Values are decoded by pydicom with the character
     set of the file; items of sequences are named as in "RequestAttributesSequence.0.Keyword", and
     all of them together with "*" in place of the number.
 
@@ -166,10 +165,9 @@ def shared_elements(paths: Iterable[str]) -> Series:
     SeriesRefused
         Where pydicom cannot read it.
     """
-    ordered = list(paths)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's quote the value they complain about
-        headers = [_text_elements(path) for path in {ordered[0]: 0, ordered[-1]: 0}]
+        headers = [_text_elements(path) for path in dict.fromkeys(paths)]
     first, *others = headers
     series = Series(
         (path, values)
@@ -185,11 +183,10 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
     from pydicom import dcmread
 
     try:
-        raw = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            return _decoded(dcmread(stream, stop_before_pixels=True, force=True))
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
-    try:
-        return _decoded(dcmread(BytesIO(raw), stop_before_pixels=True, force=True))
     except what_pydicom_raises() as err:
         kind = type(err).__name__  # its words quote values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None

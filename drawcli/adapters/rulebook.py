@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from drawcli.casefile import Case, CaseReader
 from drawcli.core.appearance import LONGEST_ROI_NAME
 from drawcli.core.rules import Rule
+from drawcli.core.screen import Rules
 from drawcli.core.templates import NAME_PATTERN, Template
 from drawcli.errors import ConfigError, UsageError
 from drawcli.rulefile import QUOTE_IT, RuleReader
@@ -29,7 +30,7 @@ _HINT: Final = "Mend the file and run the command again; until then the jobs wai
 class Rulebook:
     """The rules and templates of a site, as they are now."""
 
-    rules: tuple[Rule, ...]
+    rules: Rules
     templates: Mapping[str, Template]
     cases: tuple[Case, ...] = ()  # the tests of the rules file
     digest: str  # SHA-256 over both files, 64 hex digits
@@ -50,7 +51,7 @@ def read_rulebook(
     templates_file = _read(templates_path, problems, hints)
     rules_file = _read(rules_path, problems, hints)
     templates = dict(_templates(templates_file, longest_name, problems))
-    rules = tuple(_rules(rules_file, _names(templates_file), problems))
+    rules = Rules(_rules(rules_file, _names(templates_file), problems))
     cases = tuple(CaseReader(rules_file, _names(templates_file), problems).read_all())
     raise_all(problems, hint=hints[-1])
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()

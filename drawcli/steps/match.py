@@ -14,8 +14,9 @@ from drawcli.adapters.datastore import shared_elements
 from drawcli.adapters.workdir import EXPLANATION
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job, State
-from drawcli.core.rules import Choice, Decision, Rule, Series, decide
+from drawcli.core.rules import Rule, Series
 from drawcli.core.series_facts import series_facts
 from drawcli.errors import NeedsPerson
 

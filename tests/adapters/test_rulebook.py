@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.adapters.rulebook import Rulebook, read_rulebook
-from drawcli.core.rules import Choice, decide
+from drawcli.core.decision import Choice, decide
 from drawcli.errors import ConfigError
 
 TEMPLATES = """\

@@ -4,19 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.rules import (
-    Choice,
-    Compare,
-    Condition,
-    Decision,
-    Either,
-    Every,
-    Explained,
-    Negation,
-    Rule,
-    Truth,
-    decide,
-)
+from drawcli.core.decision import Choice, Decision, decide
+from drawcli.core.rules import Compare, Condition, Either, Every, Explained, Negation, Rule, Truth
 
 YES, NO, MISSING = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
 # One condition of each outcome, for a header with A = "yes" and no C.

@@ -1,0 +1,105 @@
+"""How fast rules are: 1,000 of them against 10,000 headers, beside reading those headers once.
+
+    python bench/rules.py [--rules 1000] [--headers 10000] [--json]
+
+The headers are of phantoms with the words of a department in them: 200 protocols, 40 descriptions,
+another date for each. Both sides are measured in one run.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from drawcli.adapters.datastore import shared_elements
+from drawcli.core.decision import decide
+from drawcli.core.rules import Compare, Either, Every, Negation, Rule, Series
+from drawcli.core.screen import Rules
+
+FIRST_DAY = date(2026, 1, 1)
+
+
+def made(folder: Path, count: int, dice: random.Random) -> list[Path]:
+    """Write so many small CT headers."""
+    paths = []
+    for number in range(count):
+        one = Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, generate_uid()
+        one.Modality, one.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+        one.StudyDate = f"{FIRST_DAY + timedelta(days=number % 365):%Y%m%d}"
+        one.ProtocolName = f"protocol {dice.randrange(200)}"
+        one.SeriesDescription = f"description {dice.randrange(40)}"
+        one.SliceThickness, one.Rows, one.Columns = dice.choice(("1", "2", "3")), 512, 512
+        one.PatientName, one.PatientID = "Phantom^A", str(number)
+        one.SeriesInstanceUID, one.StudyInstanceUID = generate_uid(), generate_uid()
+        one.FrameOfReferenceUID, one.Manufacturer = generate_uid(), "ACME"
+        one.PixelSpacing, one.ImagePositionPatient = [1, 1], [0, 0, number]
+        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        path = folder / f"{number}.dcm"
+        one.save_as(path, enforce_file_format=True)
+        paths.append(path)
+    return paths
+
+
+def rules_of(count: int) -> Rules:
+    """Return rules as departments write them: modality, protocol, thickness, some alternatives."""
+    return Rules(
+        Rule(
+            name=f"rule {n}",
+            template=f"T{n % 50}",
+            when=Every(
+                (
+                    Compare("Modality", "equals", "CT"),
+                    Compare("ProtocolName", "contains", f"protocol {n % 400}"),
+                    Compare("SliceThickness", "at_most", 1 + n % 3),
+                    Compare("StudyDate", "after", "-90d"),
+                    Negation(Compare("SeriesDescription", "contains", f"n {n % 40}")),
+                    Either((Compare("Rows", "equals", 512), Compare("Rows", "equals", 256))),
+                )
+            ),
+        )
+        for n in range(count)
+    )
+
+
+def main() -> None:
+    """Measure, and print."""
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--rules", type=int, default=1000)
+    ask.add_argument("--headers", type=int, default=10_000)
+    ask.add_argument("--json", action="store_true")
+    given = ask.parse_args()
+    dice = random.Random(5)  # noqa: S311 - phantoms
+    with tempfile.TemporaryDirectory() as folder:
+        paths = made(Path(folder), given.headers, dice)
+        start = time.perf_counter()
+        headers: list[Series] = [shared_elements([str(path)]) for path in paths]
+        reading = time.perf_counter() - start
+    for one in headers:
+        one.today = FIRST_DAY + timedelta(days=365)
+    rules = rules_of(given.rules)
+    start = time.perf_counter()
+    choices = [decide(one, rules, on_many="first").choice for one in headers]
+    matching = time.perf_counter() - start
+    row = {
+        "rules": given.rules,
+        "headers": given.headers,
+        "matching_s": round(matching, 3),
+        "reading_s": round(reading, 3),
+        "ratio": round(matching / reading, 3),
+        "matched": sum(choice == "matched" for choice in choices),
+    }
+    text = "  ".join(f"{name} {value}" for name, value in row.items())
+    print(json.dumps(row) if given.json else text)
+
+
+if __name__ == "__main__":
+    main()

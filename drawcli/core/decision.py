@@ -1,0 +1,93 @@
+"""What the rules say of a series, taken together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property, partial
+
+from drawcli.core.rules import Explained, Header, Rule
+from drawcli.core.screen import Rules
+
+
+class Choice(StrEnum):
+    """What the rules say of a series."""
+
+    MATCHED = "matched"
+    UNMATCHED = "unmatched"
+    AMBIGUOUS = "ambiguous"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The choice, the rules that made it, and why each rule fired or did not."""
+
+    choice: Choice
+    fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
+    header: Header = field(repr=False)
+    asked: tuple[Rule, ...] = field(repr=False)
+
+    @cached_property
+    def explanation(self) -> Mapping[str, Explained]:
+        """The tree of every rule that was asked, by its name."""
+        return {rule.name: rule.when.explain(self.header) for rule in self.asked}
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence without values of the series."""
+        names = ", ".join(rule.name for rule in self.fired)
+        match self.choice:
+            case Choice.MATCHED:
+                return f"rule {names}"
+            case Choice.EXCLUDED:
+                return f"excluded by rule {names}"
+            case Choice.AMBIGUOUS:
+                return f"rules that ask for different templates fit: {names}"
+            case Choice.UNMATCHED:
+                return f"no rule fits{self._nearest()}"
+
+    @property
+    def near_misses(self) -> list[tuple[str, list[Explained]]]:
+        """The rules that did not fire with what kept them from it, the nearest first."""
+        failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}
+        missed = [(name, parts) for name, parts in failed.items() if parts]
+        return sorted(missed, key=lambda one: len(one[1]))
+
+    def _nearest(self) -> str:
+        if not self.near_misses:
+            return ": there are no rules"
+        name, failed = self.near_misses[0]
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
+        return f"; nearest is {name} ({what})"
+
+
+def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:
+    """Test every rule; return what they say together.
+
+    Parameters
+    ----------
+    header
+        The elements of the series that every slice shares.
+    rules
+        In the order of the file.
+    on_many
+        What to do if rules with different templates fit: "hold", "first" or "all".
+    """
+    book = rules if isinstance(rules, Rules) else Rules(rules)
+    fits = book.that_fit(header)
+    decided = partial(Decision, header=header, asked=book.enabled)
+    never = tuple(rule for rule in fits if rule.exclude)
+    if never:
+        return decided(choice=Choice.EXCLUDED, fired=never[:1])
+    highest = max((rule.priority for rule in fits), default=0)
+    by_template: dict[str, Rule] = {}
+    for rule in fits:
+        for template in rule.templates if rule.priority == highest else ():
+            by_template.setdefault(template, replace(rule, template=template, others=()))
+    fired = tuple(by_template.values())
+    if not fired:
+        return decided(choice=Choice.UNMATCHED, fired=())
+    if len(fired) > 1 and on_many == "hold":
+        return decided(choice=Choice.AMBIGUOUS, fired=fired)
+    fired = fired if on_many == "all" else fired[:1]
+    return decided(choice=Choice.MATCHED, fired=fired)
