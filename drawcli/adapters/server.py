@@ -107,6 +107,16 @@ class DrawServer:
         answer = self._asked("GET", "health")
         json_object(answer, "health")  # a page of a proxy says 200, too
 
+    def models(self) -> list[Any]:
+        """Return the server's catalogue as its JSON has it: one entry a model."""
+        try:
+            plain = self._asked("GET", "models").json()
+        except (ValueError, RecursionError):
+            plain = None
+        if not isinstance(plain, list):
+            raise ServerUnavailable("models: an answer without a list; is a proxy in the way?")
+        return plain
+
     def upload(self, package: Path, *, name: str, sha256: str) -> str:
         """Send a package from disk; return the server's task id.
 

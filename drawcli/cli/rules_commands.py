@@ -1,4 +1,4 @@
-"""explain; rules check, test and diff; templates list, show and check."""
+"""explain; rules check, test and diff; templates list, show, check and pull."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,13 +8,14 @@ import typer
 
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command
-from drawcli.errors import ConfigError, UsageError
+from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.adapters.rulebook import Rulebook
+    from drawcli.core.catalogue import Offer
     from drawcli.core.rules import Explained, Series
     from drawcli.explaining import Explanation
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     command(templates, "list", group="templates")(list_templates)
     command(templates, "show", group="templates")(show_template)
     command(templates, "check", group="templates")(check_templates)
+    command(templates, "pull", group="templates")(pull_templates)
     app.add_typer(templates, name="templates", help="Look at the templates of the site.")
 
 
@@ -237,21 +239,73 @@ def show_template(
     )
 
 
-def check_templates(door: Door) -> Result:
+def check_templates(
+    door: Door,
+    server: Annotated[
+        bool, typer.Option("--server", help="Also hold them against what the server offers now.")
+    ] = False,
+) -> Result:
     """Read the templates, and say what is wrong, or not as TG-263 names structures."""
+    from drawcli.core.catalogue import asked_in_vain
     from drawcli.explaining import template_lints
     from drawcli.nomenclature import EDITION
 
     book = _book(door)
     found = list(template_lints(book))
+    vain = list(asked_in_vain(book.templates, _pulled(door))) if server else []
 
     def show(out: "Console") -> None:
-        out.print(f"{len(book.templates)} templates: no mistakes ({EDITION})")
+        out.print(f"{len(book.templates)} templates: no mistakes in the file ({EDITION})")
+        for one in vain:
+            out.print(f"  asked for in vain: {one}", soft_wrap=True)
         for one in found:
             out.print(f"  perhaps not meant: {one}", soft_wrap=True)
 
-    data = {"templates": len(book.templates), "edition": EDITION, "lints": found}
-    return Result(data=data, show=show)
+    data = {"templates": len(book.templates), "edition": EDITION, "lints": found, "vain": vain}
+    return Result(data=data, show=show, exit_code=ConfigError.exit_code if vain else 0)
+
+
+def pull_templates(
+    door: Door,
+    search: Annotated[
+        str, typer.Option("--search", help="Only models and structures with this in their name.")
+    ] = "",
+) -> Result:
+    """Ask the server which models and structures it offers, and keep the answer with its date."""
+    wanted = search.casefold()
+    offers = [
+        offer
+        for offer in _pulled(door)
+        if wanted in f"{offer.name} {' '.join(offer.structures.values())}".casefold()
+    ]
+
+    def show(out: "Console") -> None:
+        for offer in offers:
+            out.print(f"{offer.model_id}  {offer.name}  {offer.config}  {offer.trainer_name}")
+            for number, name in offer.structures.items():
+                if wanted in f"{offer.name} {name}".casefold():
+                    out.print(f"  {number}: {name}")
+        out.print(f"{len(offers)} models")
+
+    return Result(data={"models": [offer.as_plain() for offer in offers]}, show=show)
+
+
+def _pulled(door: Door) -> "list[Offer]":
+    """Ask for the catalogue; keep it beside the ledger."""
+    import json
+
+    from drawcli.core.catalogue import offers_of
+    from drawcli.files import write_durably
+
+    with door.context() as ctx:
+        try:
+            offers = offers_of(ctx.server.models())
+        except ServerUnavailable as err:
+            raise OutOfReach(str(err), code=err.code) from None
+        kept = {"at": ctx.now().isoformat(), "models": [offer.as_plain() for offer in offers]}
+        text = json.dumps(kept, indent=1) + "\n"
+        write_durably(ctx.settings.state_dir / "catalogue.json", text.encode("utf-8"))
+    return offers
 
 
 def _book(door: Door) -> "Rulebook":

@@ -404,6 +404,22 @@ def test_a_broken_connection_is_unavailable_and_says_nothing_of_the_way(
     assert len(draw.asked) == REPEATED[call]
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(200, html="<p>proxy</p>"), ok({"a": 1})])
+def test_a_catalogue_that_is_no_list_is_no_catalogue(
+    server: DrawServer, draw: Scripted, answer: httpx.Response
+) -> None:
+    draw.answers = [answer] * 5
+
+    with pytest.raises(ServerUnavailable, match="without a list"):
+        server.models()
+
+
+def test_the_catalogue_is_returned_as_it_is(server: DrawServer, draw: Scripted) -> None:
+    draw.answers = [httpx.Response(200, json=[{"model_id": 720}])]
+
+    assert server.models() == [{"model_id": 720}]
+
+
 def test_trouble_that_passes_is_not_noticed(server: DrawServer, draw: Scripted) -> None:
     draw.answers = [httpx.ReadTimeout("slow"), httpx.Response(502), ok({"status": "PENDING"})]
 

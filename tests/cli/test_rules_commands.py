@@ -1,11 +1,13 @@
 """explain, rules check, test and diff, and templates, as a physicist runs them."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import yaml
 
-from tests.cli.conftest import Run, at_terminal
+from drawcli.sandbox.server import running
+from tests.cli.conftest import Run, at_sandbox, at_terminal
 from tests.conftest import PELVIS, Site
 
 
@@ -202,3 +204,26 @@ def test_what_no_rule_took_lately_is_listed(drawcli: Run, pelvis: list[Path], si
 
     assert "nearest is pelvis-planning-ct" in left["reason"]
     assert drawcli("status", "--unmatched", "--json").answer["data"]["jobs"] == []
+
+
+def test_templates_are_held_against_what_the_server_offers(
+    drawcli: Run, site: Site, tmp_path: Path
+) -> None:
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        pulled = drawcli("templates", "pull", "--search", "parotid")
+        offered = drawcli("templates", "check", "--server", "--json").answer["data"]["vain"]
+        templates = site.folder / "templates.yaml"
+        templates.write_text(templates.read_text().replace("6: Parotid_R", "60: Parotid_R"))
+        vain = drawcli("templates", "check", "--server")
+    away = drawcli("templates", "pull")
+
+    assert "5: Parotid_L" in pulled.out
+    assert "Bladder" not in pulled.out
+    assert offered == []
+    assert vain.code == 3
+    assert "model 730 offers no structure 60 (Parotid_R)" in vain.out
+    assert away.code == 7
+    kept = json.loads((site.state / "catalogue.json").read_text())
+    assert {model["model_id"] for model in kept["models"]} >= {720, 730, 740}
+    assert kept["at"]

@@ -1,0 +1,95 @@
+"""What the server offers: its models and their structures; and what a template asks for in vain."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from drawcli.core.templates import Model, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One model: what a template has to say to get it, and what it draws."""
+
+    model_id: int
+    name: str
+    config: str
+    trainer_name: str
+    postprocess: str | None
+    structures: Mapping[int, str]  # number in the model's map: name
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return asdict(self) | {"structures": {str(n): name for n, name in self.structures.items()}}
+
+
+def offers_of(plain: Sequence[Any]) -> list[Offer]:
+    """Return the models of the server's answer; what cannot be used of it is left out.
+
+    Unknown keys are passed over. The server may write the word "null" for no postprocessing.
+    """
+    offers = []
+    for entry in plain:
+        if not isinstance(entry, dict) or not _is_number(entry.get("model_id")):
+            continue
+        post = entry.get("model_postprocess")
+        offers.append(
+            Offer(
+                model_id=entry["model_id"],
+                name=_word(entry, "model_name"),
+                config=_word(entry, "model_config"),
+                trainer_name=_word(entry, "model_trainer_name"),
+                postprocess=post if isinstance(post, str) and post != "null" else None,
+                structures=_structures(entry.get("modelmap")),
+            )
+        )
+    return offers
+
+
+def asked_in_vain(templates: Mapping[str, Template], offers: Sequence[Offer]) -> Iterator[str]:
+    """Yield what templates ask for that the server does not offer: one sentence each."""
+    known = {offer.model_id: offer for offer in offers}
+    for title, template in templates.items():
+        for number, model in template.models.items():
+            offer = known.get(number)
+            if offer is None:
+                yield f"template {title}: the server offers no model {number} ({model.name})"
+                continue
+            differences = _differences(number, model, offer)
+            yield from (f"template {title}: {words}" for words in differences)
+
+
+def _differences(number: int, model: Model, offer: Offer) -> Iterator[str]:
+    for key in ("name", "config", "trainer_name", "postprocess"):
+        mine, theirs = getattr(model, key), getattr(offer, key)
+        if mine != theirs:
+            instead = f"{_shown(theirs)} at the server, not {_shown(mine)}"
+            yield f"model {number} has {key} {instead}"
+    for place, name in model.map.items():
+        theirs = offer.structures.get(place)
+        if theirs is None:
+            yield f"model {number} offers no structure {place} ({name})"
+        elif theirs != name:
+            yield f"structure {place} of model {number} is {theirs} at the server, not {name}"
+
+
+def _structures(entries: Any) -> dict[int, str]:
+    found = {}
+    for entry in entries if isinstance(entries, list) else ():
+        name = entry.get("map_tg263_primary_name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name and _is_number(entry.get("mapid")):
+            found[entry["mapid"]] = name
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _word(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _shown(value: str | None) -> str:
+    return "null" if value is None else value
