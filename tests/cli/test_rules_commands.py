@@ -4,11 +4,30 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal
 from tests.conftest import PELVIS, Site
+
+TESTS = """
+tests:
+  - name: a planning scan of the pelvis
+    header: {Modality: CT, ProtocolName: RT Pelvis 3mm}
+    template: Prostate_OAR
+  - name: a dose report of the thorax
+    header: {Modality: CT, BodyPartExamined: CHEST, SeriesDescription: Dose report}
+    verdict: unmatched
+"""
+
+
+@pytest.fixture
+def tested(site: Site) -> Path:
+    """Return the rules of the site, with tests."""
+    rules = site.folder / "rules.yaml"
+    rules.write_text(rules.read_text() + TESTS)
+    return rules
 
 
 def test_explain_a_folder_a_file_and_a_job(drawcli: Run, pelvis: list[Path], site: Site) -> None:
@@ -85,8 +104,10 @@ def test_rules_check_tells_mistakes_and_what_is_hardly_meant(drawcli: Run, site:
     assert "no operator 'contans'; did you mean 'contains'?" in wrong.err
 
 
-def test_the_tests_of_the_rules_are_run(drawcli: Run, pelvis: list[Path], site: Site) -> None:
-    rules = site.folder / "rules.yaml"
+def test_the_tests_of_the_rules_are_run(
+    drawcli: Run, pelvis: list[Path], site: Site, tested: Path
+) -> None:
+    rules = tested
     right = drawcli("rules", "test")
     rules.write_text(
         rules.read_text()
@@ -112,8 +133,8 @@ def test_the_tests_of_the_rules_are_run(drawcli: Run, pelvis: list[Path], site: 
     assert PELVIS.protocol not in wrong.out
 
 
-def test_every_mistake_in_the_tests_is_told(drawcli: Run, site: Site) -> None:
-    rules = site.folder / "rules.yaml"
+def test_every_mistake_in_the_tests_is_told(drawcli: Run, tested: Path) -> None:
+    rules = tested
     whole = rules.read_text()
     for entry, words in (
         ("5", "a test has keys"),
@@ -133,16 +154,16 @@ def test_every_mistake_in_the_tests_is_told(drawcli: Run, site: Site) -> None:
         assert told.code == 3
         assert words in told.err, entry
         assert f"rules.yaml:{len(whole.splitlines()) + 1}:" in told.err
-    rules.write_text(whole.partition("tests:")[0] + "tests: 5\n")
+    rules.write_text(whole.partition("\ntests:")[0] + "\ntests: 5\n")
     assert "'tests' holds a list" in drawcli("rules", "check").err
 
 
 def test_what_other_rules_would_change_is_told(
-    drawcli: Run, pelvis: list[Path], site: Site
+    drawcli: Run, pelvis: list[Path], site: Site, tested: Path
 ) -> None:
     drawcli("scan")
     (job,) = drawcli("status", "--json").answer["data"]["jobs"]
-    rules = site.folder / "rules.yaml"
+    rules = tested
     git = ["git", "-C", str(site.folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "rules.yaml", "templates.yaml"], check=True)
