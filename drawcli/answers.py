@@ -37,10 +37,10 @@ def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
             hint="Compare server.url and server.endpoints with what the administrator gave you.",
         )
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
-    raise RequestRefused(f"{what}: {safe_words(answer.text, secret)}")
+    raise RequestRefused(f"{what}: {_safe_words(answer.text, secret)}")
 
 
-def safe_words(text: str, secret: str = "") -> str:
+def _safe_words(text: str, secret: str = "") -> str:
     """Return the server's own words: one line, printable, cut short, without our token."""
     words = " ".join((text.replace(secret, "...") if secret else text).split())
     return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
@@ -48,13 +48,25 @@ def safe_words(text: str, secret: str = "") -> str:
 
 def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
     """Return the object an answer holds; raise ServerUnavailable where it holds none."""
-    try:
-        plain = answer.json()
-    except (ValueError, RecursionError):
-        plain = None
+    plain = _parsed(answer)
     if not isinstance(plain, dict):
         raise ServerUnavailable(f"{endpoint}: an answer without JSON; is a proxy in the way?")
     return plain
+
+
+def json_list(answer: httpx.Response, endpoint: str) -> list[Any]:
+    """Return the list an answer holds; raise ServerUnavailable where it holds none."""
+    plain = _parsed(answer)
+    if not isinstance(plain, list):
+        raise ServerUnavailable(f"{endpoint}: an answer without a list; is a proxy in the way?")
+    return plain
+
+
+def _parsed(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

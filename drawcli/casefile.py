@@ -1,14 +1,13 @@
 """The `tests:` of rules.yaml: series that a site knows, and what the rules should say of each."""
 
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from drawcli.core.decision import Choice, Decision
-from drawcli.core.operators import canonical, known_paths
-from drawcli.yamlfile import Document, Location, meant
+from drawcli.rulefile import EntryReader
+from drawcli.yamlfile import Location
 
 _KEYS: Final = ("name", "header", "file", "template", "templates", "verdict")
 _EXPECTED: Final = ("template", "templates", "verdict")
@@ -31,8 +30,7 @@ class Case:
         """Tell whether the rules say what they should."""
         if decision.choice is not self.verdict:
             return False
-        chosen = {rule.template for rule in decision.fired}
-        return self.verdict is not Choice.MATCHED or chosen == set(self.expected)
+        return self.verdict is not Choice.MATCHED or {*decision.templates} == {*self.expected}
 
     @property
     def wish(self) -> str:
@@ -40,15 +38,8 @@ class Case:
         return ", ".join(self.expected) or str(self.verdict)
 
 
-class CaseReader:
-    """Turns the entries under `tests` into cases; tells every problem."""
-
-    def __init__(
-        self, document: Document, templates: AbstractSet[Any] | None, problems: list[str]
-    ) -> None:
-        self._document = document
-        self._templates = templates
-        self._problems = problems
+class CaseReader(EntryReader):
+    """Turns the entries under `tests` into cases."""
 
     def read_all(self) -> Iterator[Case]:
         """Yield the cases that can be used."""
@@ -67,9 +58,7 @@ class CaseReader:
         if not isinstance(entry, dict):
             self._tell(at, "a test has keys: name, header or file, template or verdict")
             return None
-        for key in entry:
-            if key not in _KEYS:
-                self._tell((*at, key), f"unknown key '{key}'{meant(key, _KEYS)}")
+        self._check_keys(entry, _KEYS, at)
         name, header, file = (entry.get(key) for key in ("name", "header", "file"))
         if not isinstance(name, str) or not name:
             self._tell(at, "a test needs a name, a text")
@@ -103,9 +92,8 @@ class CaseReader:
                 self._tell(
                     (*at, key), f"'{key}' should be {'names' if key[-1] == 's' else 'a name'}"
                 )
-            elif self._templates is not None and name not in self._templates:
-                near = meant(name, self._templates)
-                self._tell((*at, key), f"no template '{name}' in templates.yaml{near}")
+            else:
+                self._check_template(name, (*at, key))
         return tuple(map(str, names)), Choice.MATCHED
 
     def _header(self, entry: Any, at: Location) -> Headers:
@@ -114,18 +102,12 @@ class CaseReader:
             return {}
         found: dict[str, tuple[str, ...]] = {}
         for keyword, value in entry.items():
-            path = canonical(keyword) if isinstance(keyword, str) else None
+            path = self._path(keyword, (*at, keyword))
             if path is None:
-                self._tell(
-                    (*at, keyword), f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}"
-                )
                 continue
             many = value if isinstance(value, list) else [value]
             found[path] = tuple(_as_text(one) for one in many if one is not None)
         return found
-
-    def _tell(self, at: Location, what: str) -> None:
-        self._problems.append(f"{self._document.place(at)}: {what}")
 
 
 def _as_text(value: Any) -> str:

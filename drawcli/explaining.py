@@ -32,13 +32,9 @@ class Explanation:
 
 def of_job(job: Job, ctx: Context) -> Explanation:
     """Explain what the rules of now say of a job's series."""
-    return _explained(
-        job.id,
-        ctx.crosswalk(job),
-        ctx.rulebook,
-        on_many=ctx.settings.match.on_many,
-        today=ctx.now().date(),
-    )
+    header = header_of(ctx.crosswalk(job), ctx.now().date())
+    decision = decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
+    return Explanation(job.id, header, decision)
 
 
 def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
@@ -49,24 +45,22 @@ def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterato
     UsageError
         Where no image is there.
     """
+    for name, header in _series_at(path, today):
+        yield Explanation(name, header, decide(header, book.rules, on_many=on_many))
+
+
+def _series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
+    """Yield the name and the header of each series in a folder, or of the series of a file."""
     walk = read_datastore([path if path.is_dir() else path.parent])
     found = 0
     for files in walk.by_series().values():
         slices = scan_slices(files) or files
         if path.is_dir() or any(one.path == str(path) for one in files):
             found += 1
-            crosswalk = Crosswalk.of(slices)
             name = f"series {found} ({slices[0].modality} of {len(slices)} files)"
-            yield _explained(name, crosswalk, book, on_many=on_many, today=today)
+            yield name, header_of(Crosswalk.of(slices), today)
     if not found:
         raise UsageError(f"{path} holds no CT, MR or PT series")
-
-
-def _explained(
-    name: str, crosswalk: Crosswalk, book: Rulebook, *, on_many: str, today: date
-) -> Explanation:
-    header = header_of(crosswalk, today)
-    return Explanation(name, header, decide(header, book.rules, on_many=on_many))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +82,20 @@ def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
         Where the file of a test holds no image.
     """
     for case in book.cases:
-        for decision in _decisions(case, book, on_many=on_many, today=today):
-            chosen = ", ".join(str(rule.template) for rule in decision.fired)
+        for header in _headers(case, today):
+            decision = decide(header, book.rules, on_many=on_many)
+            chosen = ", ".join(decision.templates)
             found = chosen if decision.choice is Choice.MATCHED else decision.sentence
             yield Trial(case.name, case.wish, found, case.agrees(decision))
 
 
-def _decisions(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Decision]:
+def _headers(case: Case, today: date) -> Iterator[Series]:
     if case.file is not None:
-        for one in of_path(case.file, book, on_many=on_many, today=today):
-            yield one.decision
+        yield from (header for _, header in _series_at(case.file, today))
         return
     header = Series(case.header or {})
     header.today = today
-    yield decide(header, book.rules, on_many=on_many)
+    yield header
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +115,14 @@ def changes(old: Rulebook, ctx: Context) -> tuple[list[Change], int, int]:
     tuple
         What differs; how many series were asked about; and of how many the images are gone.
     """
-    on_many, today, book = ctx.settings.match.on_many, ctx.now().date(), ctx.rulebook
+    on_many, today = ctx.settings.match.on_many, ctx.now().date()
     found, asked, gone = list[Change](), 0, 0
+
+    def compare(what: str, header: Series) -> None:
+        books = (old, ctx.rulebook)
+        before, after = (_said(decide(header, one.rules, on_many=on_many)) for one in books)
+        found.extend([Change(what, before, after)] if before != after else [])
+
     first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
@@ -131,18 +131,15 @@ def changes(old: Rulebook, ctx: Context) -> tuple[list[Change], int, int]:
             gone += 1
             continue
         asked += 1
-        pair = [_said(decide(header, one.rules, on_many=on_many)) for one in (old, book)]
-        found += [Change(f"job {job.id}", *pair)] if pair[0] != pair[1] else []
-    for case in (one for one in book.cases if one.header is not None):
-        pair = [
-            _said(next(_decisions(case, one, on_many=on_many, today=today))) for one in (old, book)
-        ]
-        found += [Change(f"test {case.name}", *pair)] if pair[0] != pair[1] else []
+        compare(f"job {job.id}", header)
+    for case in (one for one in ctx.rulebook.cases if one.header is not None):
+        for header in _headers(case, today):
+            compare(f"test {case.name}", header)
     return found, asked, gone
 
 
 def _said(decision: Decision) -> str:
-    chosen = ", ".join(sorted(str(rule.template) for rule in decision.fired))
+    chosen = ", ".join(sorted(decision.templates))
     return chosen if decision.choice is Choice.MATCHED else str(decision.choice)
 
 

@@ -22,8 +22,8 @@ LISTS: Final = frozenset({"in", "not_in", "between"})
 _HIGHEST: Final = 1_000_000
 
 
-class RuleReader:
-    """Turns one entry of rules.yaml into a rule; tells every problem, not just the first."""
+class EntryReader:
+    """What the readers of entries of rules.yaml share: they tell every problem with its place."""
 
     def __init__(
         self, document: Document, templates: AbstractSet[Any] | None, problems: list[str]
@@ -32,14 +32,36 @@ class RuleReader:
         self._templates = templates
         self._problems = problems
 
+    def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
+        for key in entry:
+            if key not in known:
+                self._tell((*at, key), f"unknown key '{key}'{meant(key, known)}")
+
+    def _check_template(self, name: str, at: Location) -> None:
+        if self._templates is not None and name not in self._templates:
+            near = meant(name, self._templates)
+            self._tell(at, f"no template '{name}' in templates.yaml{near}")
+
+    def _path(self, keyword: Any, at: Location) -> str | None:
+        """Return the canonical path of an element; None, and the problem told, where it is none."""
+        path = canonical(keyword) if isinstance(keyword, str) else None
+        if path is None:
+            self._tell(at, f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}")
+        return path
+
+    def _tell(self, at: Location, what: str) -> None:
+        self._problems.append(f"{self._document.place(at)}: {what}")
+
+
+class RuleReader(EntryReader):
+    """Turns one entry under `rules` into a rule."""
+
     def read(self, entry: Any, at: Location) -> Rule | None:
         """Return the rule, or None where it cannot be used."""
         if not isinstance(entry, dict):
             self._tell(at, "a rule has keys: name, template, when")
             return None
-        for key in entry:
-            if key not in _KEYS:
-                self._tell((*at, key), f"unknown key '{key}'{meant(key, _KEYS)}")
+        self._check_keys(entry, _KEYS, at)
         name = entry.get("name")
         if name is None:
             self._tell(at, "'name' is missing")
@@ -88,9 +110,7 @@ class RuleReader:
         if not isinstance(name, str):
             self._tell(at, f"'template' should be a name{QUOTE_IT}")
             return None
-        if self._templates is not None and name not in self._templates:
-            near = meant(name, self._templates)
-            self._tell(at, f"no template '{name}' in templates.yaml{near}")
+        self._check_template(name, at)
         return name
 
     def _check_priority(self, entry: dict[str, Any], at: Location) -> None:
@@ -128,10 +148,8 @@ class RuleReader:
         return self._compare(key, value, at)
 
     def _compare(self, keyword: Any, value: Any, at: Location) -> Condition | None:
-        path = canonical(keyword) if isinstance(keyword, str) else None
+        path = self._path(keyword, at)
         if path is None:
-            near = meant(keyword, known_paths())
-            self._tell(at, f"no DICOM keyword '{keyword}'{near}")
             return None
         tests = value if isinstance(value, dict) else {"equals": value}
         options = {key: one for key, one in tests.items() if key in OPTIONS}
@@ -178,9 +196,6 @@ class RuleReader:
             quote = QUOTE_IT if "put it in quotes" in str(err) else ""
             self._tell(at, f"'{path}' {str(err).removesuffix('; put it in quotes')}{quote}")
             return None
-
-    def _tell(self, at: Location, what: str) -> None:
-        self._problems.append(f"{self._document.place(at)}: {what}")
 
 
 def _is_choice(value: Any, choices: tuple[Any, ...]) -> bool:

@@ -19,6 +19,7 @@ from drawcli import __version__
 from drawcli.answers import (
     NO_SUCH_ENDPOINT,
     TRY_LATER,
+    json_list,
     json_object,
     judged,
     transport_named,
@@ -109,13 +110,7 @@ class DrawServer:
 
     def models(self) -> list[Any]:
         """Return the server's catalogue as its JSON has it: one entry a model."""
-        try:
-            plain = self._asked("GET", "models").json()
-        except (ValueError, RecursionError):
-            plain = None
-        if not isinstance(plain, list):
-            raise ServerUnavailable("models: an answer without a list; is a proxy in the way?")
-        return plain
+        return json_list(self._asked("GET", "models"), "models")
 
     def upload(self, package: Path, *, name: str, sha256: str) -> str:
         """Send a package from disk; return the server's task id.

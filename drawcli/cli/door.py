@@ -154,6 +154,16 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
     return register
 
 
+def group(
+    app: typer.Typer, name: str, commands: dict[str, Callable[..., Any]], *, what: str
+) -> None:
+    """Register functions, by the names of their commands, as a group of commands."""
+    inner = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    for word, function in commands.items():
+        command(inner, word, group=name)(function)
+    app.add_typer(inner, name=name, help=what)
+
+
 def common_parameters() -> list[inspect.Parameter]:
     """Return the common options as parameters of a function."""
     kind = inspect.Parameter.KEYWORD_ONLY

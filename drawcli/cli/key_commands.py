@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drawcli import render
-from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.cli.door import Door, DryRunOption, IdentifyOption, group
 from drawcli.errors import JobError
 from drawcli.render import Result
 
@@ -27,17 +27,18 @@ JobArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    command(keys, "init", group="key")(init)
-    command(keys, "status", group="key")(status)
-    command(keys, "rotate", group="key")(rotate)
-    command(keys, "backup", group="key")(backup)
-    command(keys, "restore", group="key")(restore)
-    app.add_typer(keys, name="key", help="Make, check, rotate and back up the site key.")
-    vaults = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    command(vaults, "show", group="vault")(show)
-    command(vaults, "rebuild", group="vault")(rebuild)
-    app.add_typer(vaults, name="vault", help="Look into the vault of a job, or rebuild a lost one.")
+    group(
+        app,
+        "key",
+        {"init": init, "status": status, "rotate": rotate, "backup": backup, "restore": restore},
+        what="Make, check, rotate and back up the site key.",
+    )
+    group(
+        app,
+        "vault",
+        {"show": show, "rebuild": rebuild},
+        what="Look into the vault of a job, or rebuild a lost one.",
+    )
 
 
 def init(door: Door) -> Result:

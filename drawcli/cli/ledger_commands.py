@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drawcli import render
-from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.door import Door, DryRunOption, command, group
 from drawcli.errors import LedgerError, UsageError
 from drawcli.render import Result
 
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    ledger = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    command(ledger, "check", group="ledger")(check)
-    command(ledger, "repair", group="ledger")(repair)
-    command(ledger, "backup", group="ledger")(backup)
-    command(ledger, "restore", group="ledger")(restore)
-    command(ledger, "export", group="ledger")(export)
-    app.add_typer(ledger, name="ledger", help="Check, mend, copy and export the job ledger.")
+    group(
+        app,
+        "ledger",
+        {"check": check, "repair": repair, "backup": backup, "restore": restore, "export": export},
+        what="Check, mend, copy and export the job ledger.",
+    )
     command(app, "clean")(clean)
     command(app, "audit")(audit)
     command(app, "unlock")(unlock)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drawcli import render
-from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.cli.door import Door, IdentifyOption, command, group
 from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
 from drawcli.render import Result
 
@@ -25,17 +25,23 @@ _MOST_NEAR: int = 5
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "explain")(explain)
-    rules = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    command(rules, "check", group="rules")(check)
-    command(rules, "test", group="rules")(test)
-    command(rules, "diff", group="rules")(diff)
-    app.add_typer(rules, name="rules", help="Check and test the rules of the site.")
-    templates = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-    command(templates, "list", group="templates")(list_templates)
-    command(templates, "show", group="templates")(show_template)
-    command(templates, "check", group="templates")(check_templates)
-    command(templates, "pull", group="templates")(pull_templates)
-    app.add_typer(templates, name="templates", help="Look at the templates of the site.")
+    group(
+        app,
+        "rules",
+        {"check": check, "test": test, "diff": diff},
+        what="Check and test the rules of the site.",
+    )
+    group(
+        app,
+        "templates",
+        {
+            "list": list_templates,
+            "show": show_template,
+            "check": check_templates,
+            "pull": pull_templates,
+        },
+        what="Look at the templates of the site.",
+    )
 
 
 def explain(

@@ -47,6 +47,11 @@ class Decision:
                 return f"no rule fits{self._nearest()}"
 
     @property
+    def templates(self) -> tuple[str, ...]:
+        """What the rules that made the choice ask for, in the order of the file."""
+        return tuple(template for rule in self.fired for template in rule.templates)
+
+    @cached_property
     def near_misses(self) -> list[tuple[str, list[Explained]]]:
         """The rules that did not fire with what kept them from it, the nearest first."""
         failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}

@@ -49,6 +49,7 @@ _TAG: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _PRIVATE: Final = re.compile(r"\(([0-9A-Fa-f]{3}[13579BDFbdf]),(.{1,64}),([0-9A-Fa-f]{2})\)")
 _DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _RELATIVE: Final = re.compile(r"-([0-9]{1,5})d")
+_PATTERN: Final = "matches"
 _LONGEST_PATTERN: Final = 1000  # characters
 
 Value = Any
@@ -121,7 +122,7 @@ def checker_of(operator: str, wanted: Any, kind: Kind, *, case: bool = False) ->
     ValueError
         Where an element of this kind can never be compared so; the message completes "'Keyword'".
     """
-    if operator in _ON_TEXT:
+    if operator == _PATTERN or operator in _ON_TEXT:
         return _text_test(operator, wanted, kind, case=case)
     read = _reader(kind, case=case)
     if operator in ("in", "not_in", "between"):
@@ -153,7 +154,7 @@ def _text_test(operator: str, wanted: Any, kind: Kind, *, case: bool) -> Checker
         raise ValueError("is compared with a text; put it in quotes")  # noqa: TRY004 - of the file
     if not str(wanted).strip():
         raise ValueError("is compared with an empty text")
-    if operator == "matches":
+    if operator == _PATTERN:
         return _pattern_test(str(wanted), case=case)
     fold = str if case else str.casefold
     needle, within = fold(str(wanted)), _ON_TEXT[operator]
@@ -280,7 +281,6 @@ _ON_TEXT: Final[dict[str, Callable[[str, str], bool]]] = {
     "contains": lambda text, needle: needle in text,
     "starts_with": str.startswith,
     "ends_with": str.endswith,
-    "matches": lambda text, needle: needle in text,  # never called: see _pattern_test
 }
 _COMPARE: Final[dict[str, Callable[[Value, list[Value]], bool]]] = {
     "equals": _is_any,
@@ -295,4 +295,4 @@ _COMPARE: Final[dict[str, Callable[[Value, list[Value]], bool]]] = {
     "before": lambda value, wants: value < wants[0],
     "between": lambda value, wants: wants[0] <= value <= wants[1],
 }
-OPERATORS: Final = (*_COMPARE, *_ON_TEXT, *sorted(PRESENCE))
+OPERATORS: Final = (*_COMPARE, *_ON_TEXT, _PATTERN, *sorted(PRESENCE))

@@ -44,11 +44,7 @@ def series_facts(
 
 def _is_oblique(orientation: tuple[float, ...]) -> bool:
     """Tell whether slices lie askew to the patient's axes."""
-    return not all(
-        isclose(abs(cosine), end, abs_tol=_ALONG_AN_AXIS)
-        for cosine in orientation
-        for end in (round(abs(cosine)),)
-    )
+    return not all(isclose(one, round(one), abs_tol=_ALONG_AN_AXIS) for one in orientation)
 
 
 def _folder(path: str) -> str:
