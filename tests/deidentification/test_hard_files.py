@@ -179,8 +179,9 @@ def test_hard_series_pass_through_the_steps_clean(taking: Site, ctx: Context) ->
     for job in jobs:
         package = engine.package_of(ctx, job)
         if package is not None:
-            said = {one for case in hard for one in Judge(case.patient).zipped(package)}
-            assert said == set()
+            # Of its own patient: a day of another's may be this one's shifted day by chance.
+            number = int(ctx.crosswalk(job).series_uid.split(".")[-2])
+            assert Judge(hard[number].patient).zipped(package) == set()
 
 
 @pytest.fixture
