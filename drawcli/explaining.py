@@ -75,19 +75,24 @@ class Trial:
 
 
 def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
-    """Yield what the rules say in each test of their file.
+    """Yield what the rules say in each test of their file; see `tried`."""
+    for case in book.cases:
+        yield from tried(case, book, on_many=on_many, today=today)
+
+
+def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+    """Yield what the rules say of each series of a test.
 
     Raises
     ------
     UsageError
-        Where the file of a test holds no image.
+        Where its file holds no image.
     """
-    for case in book.cases:
-        for header in _headers(case, today):
-            decision = decide(header, book.rules, on_many=on_many)
-            chosen = ", ".join(decision.templates)
-            found = chosen if decision.choice is Choice.MATCHED else decision.sentence
-            yield Trial(case.name, case.wish, found, case.agrees(decision))
+    for header in _headers(case, today):
+        decision = decide(header, book.rules, on_many=on_many)
+        chosen = ", ".join(decision.templates)
+        found = chosen if decision.choice is Choice.MATCHED else decision.sentence
+        yield Trial(case.name, case.wish, found, case.agrees(decision))
 
 
 def _headers(case: Case, today: date) -> Iterator[Series]:

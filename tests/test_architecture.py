@@ -38,6 +38,7 @@ LAYERS = [
     "export",
     "explaining",
     "writing",
+    "composing",
     "keyring",
     "copies",
     "upkeep",
@@ -45,6 +46,7 @@ LAYERS = [
     "sandbox",
     "demo",
     "cli",
+    "pytest_plugin",
     "__main__",
 ]
 CLOSED = {"steps", "adapters"}
@@ -64,6 +66,7 @@ OUTSIDE = {
     "pydantic_core": {"yamlfile"},
     "pydantic_settings": {"config"},
     "pydicom": {"core", "adapters", "sandbox", "demo"},
+    "pytest": {"pytest_plugin"},
     "re2": {"core"},
     "rich": {"render", "cli", "demo"},
     "shapely": {"core"},

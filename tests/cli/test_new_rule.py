@@ -1,15 +1,11 @@
 """rules new: from the header of a real series to a rule that is written, tested and tried."""
 
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from drawcli.sandbox.phantom import write_planning_ct
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, answering
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
 
 PICKS = ("--pick", "Modality", "--pick", "ProtocolName contains prostate")
@@ -198,29 +194,3 @@ def test_a_picker_offers_a_priority_where_rules_are_in_the_way(
 
     assert "rules that ask for different templates fit" in said
     assert "  priority: 10" in (site.folder / "rules.yaml").read_text()
-
-
-def answering(site: Site, words: tuple[str, ...], answers: str) -> str:
-    """Run drawcli at a pseudo-terminal and type answers."""
-    leader, follower = pty.openpty()
-    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drawcli", *words],
-        cwd=site.folder,
-        env=env,
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    os.write(leader, answers.encode())
-    said = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        said += piece
-    os.close(leader)
-    assert process.wait() == 0
-    return said.decode("utf-8").replace("\r\n", "\n")
