@@ -13,6 +13,9 @@ from drawcli.errors import ConfigError, RequestRefused, ServerRefused, ServerUna
 TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+ENDPOINT_HINT: Final = (
+    "Compare server.url and server.endpoints with what the administrator gave you."
+)
 _LONGEST_WORDS: Final = 200
 _LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
 
@@ -34,7 +37,7 @@ def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
         raise ConfigError(
             f"the server answers {code} at {answer.request.url.path}",
             code="endpoint",
-            hint="Compare server.url and server.endpoints with what the administrator gave you.",
+            hint=ENDPOINT_HINT,
         )
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
     raise RequestRefused(f"{what}: {_safe_words(answer.text, secret)}")

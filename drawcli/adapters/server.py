@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from drawcli import __version__
 from drawcli.answers import (
+    ENDPOINT_HINT,
     NO_SUCH_ENDPOINT,
     TRY_LATER,
     json_list,
@@ -29,6 +30,7 @@ from drawcli.core.tokens import Tokens
 from drawcli.errors import (
     BadStructureSet,
     ConfigError,
+    RequestRefused,
     ServerRefused,
     ServerUnavailable,
 )
@@ -104,8 +106,15 @@ class DrawServer:
             yield cls(client, site, store, now)
 
     def check_ready(self) -> None:
-        """Ask whether uploads are welcome; raise ServerUnavailable where they are not."""
-        answer = self._asked("GET", "health")
+        """Ask whether uploads are welcome; raise ServerUnavailable where they are not.
+
+        No job is to blame for what is wrong here, so a request that the server will not do is a
+        matter of configuration.
+        """
+        try:
+            answer = self._asked("GET", "health")
+        except RequestRefused as err:
+            raise ConfigError(str(err), code="endpoint", hint=ENDPOINT_HINT) from None
         json_object(answer, "health")  # a page of a proxy says 200, too
 
     def models(self) -> list[Any]:

@@ -40,9 +40,18 @@ def sandbox(
         bool,
         typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
     ] = False,
-) -> None:
+    fault: Annotated[
+        str,
+        typer.Option(
+            "--fault",
+            help="What goes wrong, such as upload:500*2,status:html; 'list' tells what there is.",
+            metavar="FAULTS",
+        ),
+    ] = "",
+) -> Result | None:
     """Run a DRAW server here, for training only."""
     try:
+        from drawcli.sandbox.faults import read_faults
         from drawcli.sandbox.options import Options
         from drawcli.sandbox.server import serve
     except ImportError as err:
@@ -50,7 +59,10 @@ def sandbox(
             f"the sandbox needs {err.name}, which is missing", hint=_MISSING
         ) from None
 
-    options = Options(work_seconds=delay, long_coordinates=not short_coordinates)
+    if fault == "list":
+        return _faults()
+    faults = read_faults(fault)
+    options = Options(work_seconds=delay, long_coordinates=not short_coordinates, faults=faults)
 
     def tell(running: Any) -> None:
         data = {
@@ -68,6 +80,23 @@ def sandbox(
 
     with suppress(KeyboardInterrupt):  # how it is meant to end
         serve(folder, port=port, options=options, ready=tell)
+    return None
+
+
+def _faults() -> Result:
+    """Return what --fault can ask for."""
+    from drawcli.sandbox.faults import ENDPOINTS, table
+
+    rows = list(table())
+
+    def show(out: "Console") -> None:
+        render.columns(("fault", "what goes wrong"), rows)(out)
+        out.print(
+            f"\nFor: {', '.join(ENDPOINTS)}. Each once; *3 three times, * always, @30s so long."
+        )
+
+    data = {"endpoints": list(ENDPOINTS), "faults": dict(rows)}
+    return Result(data=data, show=show)
 
 
 def demo(

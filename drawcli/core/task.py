@@ -10,6 +10,11 @@ _READY: Final = frozenset(
 )
 _DELIVERED: Final = frozenset({"DELIVERED TO CLIENT", "TRANSFER COMPLETED"})
 _FAILED: Final = frozenset({"FAILED", "ERROR"})
+_RUNNING: Final = frozenset(  # and no word at all
+    """
+    PENDING PROCESSING QUEUED RUNNING STARTED RECEIVED UPLOADED WAITING SUBMITTED ACCEPTED
+    """.split()
+) | {"", "IN PROGRESS", "IN QUEUE", "FILE UPLOADED", "SEGMENTATION STARTED", "SENT TO GPU"}
 _LONGEST_WORDS: Final = 200
 
 
@@ -30,6 +35,11 @@ class TaskStatus:
     state: TaskState
     word: str = ""
     error: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the word is one of the protocol, or plainly of a task under way."""
+        return self.state is not TaskState.RUNNING or self.word in _RUNNING
 
 
 def status_of(answer: Mapping[str, Any]) -> TaskStatus:

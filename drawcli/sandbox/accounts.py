@@ -107,6 +107,17 @@ class Accounts:
                     return self._renew(account)
         return None
 
+    def expire(self) -> None:
+        """End every access token; those to refresh with live on."""
+        with self._lock:
+            for account in self._accounts:
+                account.access = {}
+
+    def close_all(self) -> None:
+        """End every token."""
+        with self._lock:
+            self._accounts = []
+
     def _renew(self, account: _Account) -> TokenPair:
         """Make a pair for an account, and have it on disk before anybody sees it."""
         now = self._now()

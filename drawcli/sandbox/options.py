@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from drawcli.sandbox.accounts import LIFETIME
+from drawcli.sandbox.faults import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +18,4 @@ class Options:
     models_need_token: bool = True  # older servers show the catalogue to everybody
     answer_with_transaction_token: bool = False  # the older word for task_id
     token_lifetime: timedelta = LIFETIME
+    faults: tuple[Fault, ...] = ()  # what goes wrong on purpose

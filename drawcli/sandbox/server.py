@@ -18,8 +18,10 @@ from drawcli.errors import UsageError
 from drawcli.sandbox.accounts import Accounts, TokenPair
 from drawcli.sandbox.api import Parts, refusal, routes
 from drawcli.sandbox.doorway import Doorway
+from drawcli.sandbox.faults import Panel
 from drawcli.sandbox.files import prepare
 from drawcli.sandbox.options import Options
+from drawcli.sandbox.playing import Server
 from drawcli.sandbox.tasks import Tasks
 from drawcli.sandbox.worker import Worker
 
@@ -47,6 +49,7 @@ class Sandbox:
             self.new_pair().write(self.token_file)
         self.tasks = Tasks(folder / "tasks")
         self.worker = Worker(self.tasks, self.options)
+        self.panel = Panel(self.options.faults)
         self.app = self._application()
 
     def new_pair(self, client_id: str = "sandbox") -> TokenPair:
@@ -65,7 +68,13 @@ class Sandbox:
         )
         app.router.redirect_slashes = False
         app.state.parts = Parts(self.accounts, self.tasks, self.worker, self.options)
-        return Doorway(app, endpoints=endpoints, requests=self.requests)
+        acts = {
+            "expire": self.accounts.expire,
+            "lockout": self.accounts.close_all,
+            "forget": self.tasks.forget,
+        }
+        server = Server(app, acts)
+        return Doorway(server, self.panel, endpoints=endpoints, requests=self.requests)
 
 
 class Running:

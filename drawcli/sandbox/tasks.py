@@ -110,12 +110,16 @@ class Tasks:
             received=utc_now().isoformat(),
             idempotency_key=arrival.idempotency_key,
         )
+        with self._lock:
+            self._tasks[task_id] = task
         self.put(task)
         return task
 
     def put(self, task: Task) -> None:
-        """Write a task in its new state."""
+        """Write a task in its new state, unless it was forgotten meanwhile."""
         with self._lock:
+            if task.task_id not in self._tasks:
+                return
             path = self._folder / task.task_id / "task.json"
             write_json(path, {"notice": NOTICE, **asdict(task)})
             self._tasks[task.task_id] = task
@@ -130,6 +134,13 @@ class Tasks:
         """Remember that the client has its file, and delete ours."""
         self.put(replace(task, status=Status.CONFIRMED))
         self._delete_files(task)
+
+    def forget(self) -> None:
+        """Know no task any more; one that is being drawn is not finished."""
+        with self._lock:
+            gone, self._tasks = list(self._tasks), {}
+        for task_id in gone:
+            shutil.rmtree(self._folder / task_id, ignore_errors=True)
 
     def upload(self, task_id: str) -> Path:
         """Return where the zip of a task lies."""

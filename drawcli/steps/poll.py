@@ -9,7 +9,7 @@ from typing import Final
 
 from drawcli.context import Context
 from drawcli.core.job import Job, State
-from drawcli.core.task import TaskState
+from drawcli.core.task import TaskState, TaskStatus
 from drawcli.errors import NeedsPerson, TryLater
 
 LOST_AFTER: Final = 4  # times that the server did not know the task, minutes apart
@@ -34,7 +34,7 @@ def poll(job: Job, ctx: Context) -> Job:
                 return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None)
             raise TryLater("the server does not know the task", code="task-unknown")
         case _:
-            return _waiting(job, status.word, ctx)
+            return _waiting(job, status, ctx)
 
 
 def next_look(uploaded_at: datetime, now: datetime) -> datetime:
@@ -47,8 +47,9 @@ def next_look(uploaded_at: datetime, now: datetime) -> datetime:
     return now + max(_SOONEST, min((now - uploaded_at) / 4, _LATEST))
 
 
-def _waiting(job: Job, word: str, ctx: Context) -> Job:
-    now = ctx.now()
+def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
+    """Return the job waiting; a word that nobody knows is told once, and waited through."""
+    now, word = ctx.now(), status.word
     since = job.uploaded_at or job.since
     hours = ctx.settings.server.deadline_hours
     if now - since > timedelta(hours=hours):
@@ -57,5 +58,8 @@ def _waiting(job: Job, word: str, ctx: Context) -> Job:
             code="deadline",
             hint=f"'drawcli release {job.id}' goes on asking; 'drawcli retry' sends it again.",
         )
-    reason = f"the server says {word or 'nothing'}"
-    return job.postponed(next_look(since, now), code="processing", reason=reason)
+    code, reason = "processing", f"the server says {word or 'nothing'}"
+    if not status.is_known:
+        code, reason = "status-unknown", f"{reason}, which drawcli does not know"
+        job = job if job.reason_code == code else job.noted(now, reason)
+    return job.postponed(next_look(since, now), code=code, reason=reason)

@@ -4,6 +4,8 @@ import pytest
 
 from drawcli.sandbox.api import routes
 from drawcli.sandbox.doorway import Doorway
+from drawcli.sandbox.faults import Panel
+from drawcli.sandbox.playing import Server
 
 
 async def nothing(*_: object) -> None:
@@ -29,7 +31,7 @@ async def nothing(*_: object) -> None:
 )
 def test_requests_are_counted_by_the_name_of_their_endpoint(path: str, name: str) -> None:
     requests: Counter[str] = Counter()
-    door = Doorway(nothing, endpoints=routes(), requests=requests)
+    door = Doorway(Server(nothing, {}), Panel(()), endpoints=routes(), requests=requests)
     scope = {"type": "http", "method": "GET", "path": path, "headers": []}
 
     with pytest.raises(StopIteration):

@@ -1,0 +1,231 @@
+"""Whatever goes wrong at the server, once: every series comes home once, or is held with a reason.
+
+Each fault at each endpoint where it makes sense, against a sandbox on loopback; runs as cron would
+start them, twenty minutes apart. The requests are counted by the server.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from drawcli.context import open_context
+from drawcli.core.job import Job, State
+from drawcli.errors import DrawcliError
+from drawcli.pipeline import Selection, run_once
+from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
+from drawcli.sandbox.options import Options
+from drawcli.sandbox.server import Running, running
+from drawcli.sandbox.tasks import Status
+from tests.conftest import PELVIS, Clock, Site
+
+CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
+ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")
+OF_JSON = ("keys", "extra")
+OF_STATUS = ("word", "failed")
+OF_RTSTRUCT = ("checksum", "no-checksum", "partial", "foreign", "patient", "junk")
+MATRIX = [
+    *(
+        f"{endpoint}:{what}"
+        for endpoint in ("health", "upload", "status", "rtstruct", "confirm")
+        for what in (*CODES, *INSTEAD, *ON_THE_WAY_BACK, *FIRST)
+    ),
+    *(f"{e}:{what}" for e in ("health", "upload", "status", "confirm") for what in OF_JSON),
+    *(f"status:{what}" for what in OF_STATUS),
+    *(f"rtstruct:{what}" for what in OF_RTSTRUCT),
+]
+# What a fault, once, leaves in the end where that is not a structure set at home.
+HELD = {
+    "upload:400": "server-refused-job",
+    "upload:413": "server-refused-job",
+    "status:400": "server-refused-job",
+    "status:413": "server-refused-job",
+    "status:failed": "segmentation-failed",
+    "rtstruct:400": "server-refused-job",
+    "rtstruct:413": "server-refused-job",
+    "rtstruct:json": "not-dicom",
+    "rtstruct:foreign": "foreign-series",
+    "rtstruct:patient": "foreign-patient",
+    "rtstruct:junk": "not-dicom",
+    "rtstruct:forget": "result-missing",
+    "confirm:400": "server-refused-job",
+    "confirm:413": "server-refused-job",
+}
+MOST_REQUESTS = 24  # of a whole cycle with one fault in it; without one it is five
+MOST_UPLOADS = 3
+RUNS = 14
+
+
+@dataclass
+class Told:
+    """How a series fared, as far as the world can see."""
+
+    jobs: list[Job] = field(default_factory=list)
+    delivered: list[Path] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # of whole runs
+    runs: int = 0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def cycle(site: Site, clock: Clock, server: Running, runs: int = RUNS) -> Told:
+    """Run as cron would until the series is home, or held; wait for the server in between."""
+    site.config.write_text(
+        "datastore: store\nstate_dir: state\nscan: {quiet_minutes: 0}\n"
+        f"server: {{url: '{server.url}', timeout_seconds: 0.4}}\n"
+    )
+    token = site.folder / "token.json"
+    token.write_bytes(server.token_file.read_bytes())
+    token.chmod(0o600)
+    told = Told()
+    for _ in range(runs):
+        told.runs += 1
+        with open_context(site.settings(), clock.now) as ctx:
+            ctx.server.pause = lambda _seconds: None
+            try:
+                list(run_once(ctx, Selection()))
+            except DrawcliError as err:
+                told.errors.append(f"{err.exit_code} {err.code}")
+            told.jobs = list(ctx.ledger.jobs())
+        if told.jobs and all(job.held or job.state is State.DONE for job in told.jobs):
+            break
+        wait_for(server)
+        clock.advance(minutes=20)
+    told.delivered = list(site.store.rglob("RS.*"))
+    return told
+
+
+def wait_for(server: Running) -> None:
+    while any(
+        task.status in (Status.PENDING, Status.PROCESSING) for task in server.sandbox.tasks.all()
+    ):
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def wrong(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """Serve a sandbox with the faults that a test is parametrized with."""
+    options = Options(faults=read_faults(request.param))
+    with running(tmp_path / "sandbox", options=options) as server:
+        yield server
+
+
+def at_home(told: Told) -> None:
+    (path,) = told.delivered
+    home = dcmread(path)
+    assert (str(home.PatientName), home.PatientID) == (PELVIS.name, PELVIS.patient_id)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [(spec, spec) for spec in MATRIX if not spec.endswith("lockout")],
+    indirect=["wrong"],
+)
+def test_one_fault_delays_and_loses_nothing(
+    spec: str, wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    (job,) = told.jobs
+    if spec in HELD:
+        assert (job.held, job.reason_code) == (True, HELD[spec])
+        assert len(told.delivered) == (1 if spec.startswith("confirm") else 0)
+    else:
+        assert job.state is State.DONE
+        at_home(told)
+    assert wrong.sandbox.panel.played == 1
+    assert wrong.requests.total() <= MOST_REQUESTS
+    assert wrong.requests["upload"] <= MOST_UPLOADS
+    assert all(one.split()[0] in ("3", "5") for one in told.errors)
+    assert len(told.errors) <= 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [(spec, spec) for spec in MATRIX if spec.endswith("lockout")],
+    indirect=["wrong"],
+)
+def test_where_every_token_is_dead_each_run_says_so_and_no_job_is_touched(
+    spec: str, wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong, runs=4)
+
+    (job,) = told.jobs
+    refused = [one for one in told.errors if one == "5 token-refused"]
+    assert len(refused) >= 2 or spec == "health:lockout"
+    assert set(told.errors) <= {"5 token-refused"}
+    assert (job.held, job.attempts) == (False, 0)
+    assert wrong.requests["refresh"] <= 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ("upload:lost*", "uploads-unanswered"),
+        ("upload:stall*", "uploads-unanswered"),
+        ("status:word*", "deadline"),
+        ("rtstruct:partial*", "structures-missing"),
+        ("rtstruct:404*", "result-missing"),
+    ],
+    indirect=["wrong"],
+)
+def test_what_stays_wrong_is_given_to_a_person(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock, code: str
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong, runs=60)
+
+    (job,) = told.jobs
+    assert (job.held, job.reason_code) == (True, code)
+    assert told.delivered == []
+    assert wrong.requests["upload"] <= 5
+    assert wrong.requests.total() <= 60
+
+
+@pytest.mark.parametrize("wrong", ["status:word*2"], indirect=True)
+def test_a_word_that_nobody_knows_is_told_once(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    (job,) = told.jobs
+    said = [event for event in job.events if "which drawcli does not know" in event.what]
+    assert len(said) == 1
+    assert job.state is State.DONE
+
+
+@pytest.mark.parametrize("wrong", ["slow:200k/s"], indirect=True)
+def test_a_slow_server_is_waited_for(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    at_home(told)
+
+
+@pytest.mark.parametrize("wrong", [""], indirect=True)
+def test_without_a_fault_five_requests_are_enough(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    at_home(told)
+    assert told.errors == []
+    assert wrong.requests == {"health": 1, "upload": 1, "status": 1, "download": 1, "confirm": 1}
