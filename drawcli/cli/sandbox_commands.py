@@ -65,22 +65,23 @@ def sandbox(
     options = Options(work_seconds=delay, long_coordinates=not short_coordinates, faults=faults)
 
     def tell(running: Any) -> None:
-        data = {
-            "url": running.url,
-            "token_file": str(running.token_file),
-            "folder": str(folder),
-        }
-        facts = [
-            ("url", running.url),
-            ("token file", running.token_file),
-            ("tasks", folder / "tasks"),
-            ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
-        ]
-        render.present("sandbox", Result(data=data, show=render.lines(facts)), door.style)
+        render.present("sandbox", _address(running, folder), door.style)
 
     with suppress(KeyboardInterrupt):  # how it is meant to end
         serve(folder, port=port, options=options, ready=tell)
     return None
+
+
+def _address(running: Any, folder: Path) -> Result:
+    """Return where the running sandbox is, and where its tokens and tasks are."""
+    data = {"url": running.url, "token_file": str(running.token_file), "folder": str(folder)}
+    facts = [
+        ("url", running.url),
+        ("token file", running.token_file),
+        ("tasks", folder / "tasks"),
+        ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
+    ]
+    return Result(data=data, show=render.lines(facts))
 
 
 def _faults() -> Result:
