@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore import open_slice, read_datastore, read_image
+from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.gate import Finding, findings, made_from
 from drawcli.adapters.package import write_package
+from drawcli.adapters.tree import read_datastore, read_image
 from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.deidentify import Replacements, deidentified
