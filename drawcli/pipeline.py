@@ -162,6 +162,8 @@ def backoff(attempts: int) -> timedelta:
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     done = scan(ctx, only=chosen.job_id, limit=chosen.limit)
     report = StepReport("scan", scanned=done)
+    if done.made_anew:
+        _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))

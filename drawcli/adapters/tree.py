@@ -137,7 +137,11 @@ def check_there(folder: Path) -> None:
         ) from None
 
 
-def walked(root: Path, skip: Callable[[str, Stamp], bool] | None = None) -> Iterator[Folder]:
+def walked(
+    root: Path,
+    skip: Callable[[str, Stamp], bool] = lambda _path, _stamp: False,
+    enter: Callable[[str], bool] = lambda _path: True,
+) -> Iterator[Folder]:
     """Yield every folder below one, itself first; each once, however it is linked.
 
     Parameters
@@ -147,6 +151,8 @@ def walked(root: Path, skip: Callable[[str, Stamp], bool] | None = None) -> Iter
     skip
         Tells of a folder without folders in it whether its listing is known already: then it is
         yielded without files.
+    enter
+        Tells whether a folder is looked into at all.
     """
     waiting, entered = [str(root)], set[tuple[int, int]]()
     while waiting:
@@ -157,14 +163,14 @@ def walked(root: Path, skip: Callable[[str, Stamp], bool] | None = None) -> Iter
                 continue
             entered.add((at.st_dev, at.st_ino))
             stamp = (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_ctime_ns)
-            if skip is not None and skip(here, stamp):
+            if skip(here, stamp):
                 yield Folder(here, stamp, None, {}, has_folders=False)
                 continue
             folder, inside = _listed(here, stamp)
         except OSError as err:
             yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=_trouble(err))
             continue
-        waiting += sorted(inside, reverse=True)
+        waiting += sorted(filter(enter, inside), reverse=True)
         yield folder
 
 

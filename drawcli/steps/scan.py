@@ -4,23 +4,20 @@ Safe to repeat at any moment: a series has one key, and its job is inserted only
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from drawcli.adapters.tree import read_datastore
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
-from drawcli.core.slices import Slice
+from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import NeedsPerson, SeriesRefused
 from drawcli.ledger import Archived
+from drawcli.scanindex import IndexBroken
+from drawcli.survey import Seen, surveyed
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 
@@ -33,36 +30,16 @@ class Scanned:
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
+    made_anew: str = ""  # why the scan index was made anew
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A series as this scan sees it."""
-
-    key: str
-    key_id: str  # of the site key under which the series is known, or will be
-    slices: list[Slice]
-    verdict: Verdict
-    digest: str  # keyed, over which files there are and how large
-    stamp: str  # keyed, over where they lie and when they were changed
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a job remembers of it."""
-        return {
-            "modality": self.slices[0].modality,
-            "slices": len(self.slices),
-            "source_digest": self.digest,
-            "source_stamp": self.stamp,
-        }
-
-    @property
-    def crosswalk(self) -> Crosswalk:
-        """Whose series it is, and its files."""
-        return Crosswalk.of(self.slices)
-
-
-def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> Scanned:
+def scan(
+    ctx: Context,
+    *,
+    only: str | None = None,
+    limit: int | None = None,
+    tell: Callable[[int], None] = lambda _files: None,
+) -> Scanned:
     """Read the datastore and bring the ledger up to date with it.
 
     Parameters
@@ -73,10 +50,31 @@ def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> 
         A job: look at its series alone.
     limit
         How many new series to take up at most.
+    tell
+        Called with the number of files that were read so far.
     """
-    done = Scanned()
+    try:
+        return _scan(ctx, only, limit, tell)
+    except IndexBroken:
+        done = _scan(ctx, only, limit, tell)
+        return replace(done, made_anew="it is damaged")
+
+
+def _scan(
+    ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
+) -> Scanned:
+    with surveyed(ctx, tell=tell) as survey:
+        done = Scanned(passed_over=survey.passed_over, made_anew=survey.made_anew)
+        _take(survey.series, only, limit, ctx, done)
+    return done
+
+
+def _take(
+    series: Iterable[Seen], only: str | None, limit: int | None, ctx: Context, done: Scanned
+) -> None:
+    """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
-    for seen in _series(ctx, done):
+    for seen in series:
         jobs = known.pop(seen.key, [])
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
@@ -86,14 +84,13 @@ def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> 
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
         _note_unseen(job, ctx, done)
-    return done
 
 
 def preview(ctx: Context) -> list[Seen]:
     """Return each series that a scan would look at as new; write nothing."""
     known = _jobs_by_series(ctx)
-    every = _series(ctx, Scanned())
-    return [s for s in every if _is_new(s, known.get(s.key, []), ctx)]
+    with surveyed(ctx, throwaway=True) as survey:
+        return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
 
 
 def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
@@ -188,7 +185,7 @@ def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
 def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
     """Return the job held, once for each change: the contours would be those of other images."""
     err = NeedsPerson(
-        f"the series changed after it was sent: {job.slices} files then, {len(seen.slices)} now",
+        f"the series changed after it was sent: {job.slices} files then, {seen.files} now",
         code="changed-after-upload",
         hint=f"'drawcli release {job.id}' delivers the contours of what was sent; "
         "'drawcli assign' sends the series as it is now.",
@@ -230,60 +227,6 @@ def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> N
                 done.jobs.append(ctx.ledger.commit(after))
     except Busy:
         return
-
-
-def _series(ctx: Context, done: Scanned) -> list[Seen]:
-    """Read the datastore; return its series. A localizer within a series is left out."""
-    walk = read_datastore(ctx.settings.datastore)
-    done.passed_over = walk.passed_over
-    found = []
-    known = {job.series_key for job in ctx.ledger.jobs()}
-    for uid, files in walk.by_series().items():
-        stand_ins = _known_under(uid, known, ctx)
-        slices = scan_slices(files) or files
-        unread = sum(walk.unread[folder] for folder in {str(Path(s.path).parent) for s in slices})
-        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
-        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
-        found.append(
-            Seen(
-                key=stand_ins.series_key(uid),
-                key_id=stand_ins.key_id,
-                slices=slices,
-                verdict=_verdict(slices, unread, ctx),
-                digest=stand_ins.digest("source", *names),
-                stamp=stand_ins.digest("stamp", *places),
-            )
-        )
-    return found
-
-
-def _known_under(uid: str, known: set[str], ctx: Context) -> StandIns:
-    """Return the stand-ins under which a series has jobs, or those of the key of today.
-
-    A series that was sent under a retired key must not be sent again under another.
-    """
-    for one in ctx.retired:
-        key = one.series_key(uid)
-        if key in known or ctx.ledger.archive.of_series(key):
-            return one
-    return ctx.stand_ins
-
-
-def _verdict(slices: list[Slice], unread: int, ctx: Context) -> Verdict:
-    """Return what to do with a series; files beside it that cannot be read may belong to it."""
-    wanted = ctx.settings.scan
-    after = wanted.studied_after
-    demands = Demands(
-        modalities=frozenset(wanted.modalities),
-        min_slices=wanted.min_slices,
-        quiet_seconds=wanted.quiet_minutes * 60,
-        studied_after=f"{after:%Y%m%d}" if after else "",
-    )
-    verdict = assess(slices, demands, now_ns=int(ctx.now().timestamp() * 1e9))
-    if unread and verdict.readiness is Readiness.READY:
-        text = f"{unread} files beside the series cannot be read, are empty, or end too early"
-        return Verdict(Readiness.WAITING, "unreadable-files", text)
-    return verdict
 
 
 def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:

@@ -89,11 +89,15 @@ def test_a_series_waits_until_nothing_in_it_has_changed_for_a_while(
     changed_at(pelvis[:1], clock, minutes_ago=9)
     scan(quiet)
     waiting = only_job(quiet)
+    clock.advance(minutes=9)
+    scan(quiet)
+    still = only_job(quiet)
     clock.advance(minutes=2)
 
     scan(quiet)
 
     assert (waiting.state, waiting.reason_code) == (State.WAITING, "arriving")
+    assert still.state is State.WAITING
     assert only_job(quiet).state is State.FOUND
 
 
