@@ -54,17 +54,22 @@ class Folder(NamedTuple):
 
     path: str
     stamp: Stamp
-    files: list[File] | None  # by name; None where the folder was skipped
+    rows: list[tuple[str, int, int, int]] | None  # as File, by name; None where it was skipped
     odd: dict[str, str]  # file -> why it cannot be read
     has_folders: bool
     trouble: str = ""  # why the folder cannot be listed
 
     @property
+    def files(self) -> Iterator[File]:
+        """Yield its files, by name."""
+        return map(File._make, self.rows or ())
+
+    @property
     def digest(self) -> bytes:
         """What the listing is like: 16 bytes that change when anything in it does."""
         made = blake2b(digest_size=16)
-        if self.files:
-            names, *numbers = zip(*self.files, strict=True)
+        if self.rows:
+            names, *numbers = zip(*self.rows, strict=True)
             made.update("\0".join(names).encode("utf-8", "surrogateescape"))
             for column in numbers:
                 made.update(_as_bytes(column))
@@ -110,7 +115,7 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
         for here in walked(folder):
             if here.trouble:
                 found.passed_over[here.trouble] += 1
-            for file in here.files or ():
+            for file in here.files:
                 path = os.path.join(here.path, file.name)  # noqa: PTH118 - one call per file
                 found.take(here.path, here.odd.get(file.name) or read_file(path, file))
     return found
@@ -221,26 +226,25 @@ def _fragments_missing(stream: FileIO, header: Header, size: int) -> int:
 
 def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
     """Return a folder with its files, and the paths of the folders in it; links are followed."""
-    files: list[File] = []
+    rows: list[tuple[str, int, int, int]] = []  # plain tuples: a large store has many
     odd: dict[str, str] = {}
     inside: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
             try:
                 if entry.is_file():
-                    at = entry.stat()
-                    name, size = entry.name, at.st_size
-                    files.append(File(name, size, at.st_mtime_ns, at.st_ctime_ns))
+                    at, name = entry.stat(), entry.name
+                    if not name.startswith(OUR_TEMPORARY):
+                        rows.append((name, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
                 elif entry.is_dir():
                     inside.append(entry.path)
                 else:
                     odd[entry.name] = "broken-link" if entry.is_symlink() else "special-file"
             except OSError as err:  # a link to itself, or into a folder that is closed to us
                 odd[entry.name] = reason_of(err)
-    files += (File(name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
-    files.sort()
-    files = [file for file in files if not file.name.startswith(OUR_TEMPORARY)]
-    return Folder(path, stamp, files, odd, has_folders=bool(inside)), inside
+    rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
+    rows.sort()
+    return Folder(path, stamp, rows, odd, has_folders=bool(inside)), inside
 
 
 def _as_bytes(column: tuple[int, ...]) -> bytes:

@@ -135,7 +135,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
 def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
     changed = job.source_digest != seen.digest
-    if job.held and not changed:
+    if not changed and (job.held or _as_it_was(job, seen, ctx)):
         return
 
     def look() -> Job:
@@ -151,10 +151,21 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     _change(job, look, ctx, done)
 
 
+def _as_it_was(job: Job, seen: Seen, ctx: Context) -> bool:
+    """Tell whether a waiting job waits for the same, and not too long yet."""
+    verdict = seen.verdict
+    told = (job.reason_code, job.reason, job.source_stamp)
+    same = told == (verdict.code, verdict.text, seen.stamp)
+    return same and verdict.readiness is Readiness.WAITING and not _too_long(job, ctx)
+
+
+def _too_long(job: Job, ctx: Context) -> bool:
+    return ctx.now() - job.since > timedelta(hours=ctx.settings.scan.incomplete_hours)
+
+
 def _unready(job: Job, verdict: Verdict, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready."""
-    patience = timedelta(hours=ctx.settings.scan.incomplete_hours)
-    if verdict.readiness is Readiness.REFUSED or ctx.now() - job.since > patience:
+    if verdict.readiness is Readiness.REFUSED or _too_long(job, ctx):
         err = SeriesRefused(
             verdict.text,
             code=verdict.code,

@@ -3,18 +3,19 @@
 A worker that is left alone ends: its pipe is closed when this process dies, however it dies.
 """
 
-import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from multiprocessing.connection import Connection
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from drawcli.adapters.tree import File, read_file
 from drawcli.core.packed import Packed, packed
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 PAYS: Final = 2000  # files, from which on it pays to start more processes
 _MOST: Final = 8  # processes: more would wait for the datastore only
@@ -65,8 +66,8 @@ def read_all(readings: Sequence[Reading]) -> Results:
 class _Worker(NamedTuple):
     """A process that reads."""
 
-    process: multiprocessing.process.BaseProcess
-    pipe: Connection
+    process: "BaseProcess"
+    pipe: "Connection"
 
     def results(self, readings: list[Reading]) -> Results:
         """Return what it has read; read it here where it has died."""
@@ -106,6 +107,8 @@ def _in_parallel(chunks: Iterator[ChunkT], count: int) -> Iterator[tuple[ChunkT,
 
 
 def _started() -> _Worker:
+    import multiprocessing
+
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")  # a fork would keep our locks
     process = context.Process(target=_serve, args=(there,), daemon=True)
@@ -114,8 +117,10 @@ def _started() -> _Worker:
     return _Worker(process, here)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: "Connection") -> None:
     """Read what is asked for until nobody asks any more."""
+    import signal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     with suppress(EOFError, OSError):
         while True:

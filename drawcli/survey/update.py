@@ -148,7 +148,7 @@ class Update:
                 if folder.trouble:
                     self._troubled.append(folder.path)
                     self.passed_over[folder.trouble] += 1
-                elif folder.files is not None:
+                elif folder.rows is not None:
                     yield from self._of_folder(folder)
 
     def _enters(self, path: str) -> bool:
@@ -188,7 +188,7 @@ class Update:
         self._visited.add(number)
         known = self.index.files(number) if row is not None else {}
         unread = any(was.reason in UNREAD for was in known.values())
-        for file in folder.files or ():
+        for file in folder.files:
             was = known.pop(self.index.name_key(file.name), None)
             item = self._item(number, folder, file, was)
             if item is not None:
@@ -223,7 +223,7 @@ class Update:
         """Refuse an empty folder where there was a datastore on another disk: it is not mounted."""
         device, fact = str(folder.stamp[0]), f"device {self.index.name_key(folder.path).hex()}"
         was = self.index.fact(fact)
-        if known and was not in ("", device) and not folder.files and not folder.has_folders:
+        if known and was not in ("", device) and not folder.rows and not folder.has_folders:
             raise OutOfReach(
                 f"the datastore {folder.path} is empty, and on another disk than it was",
                 hint="Mount it, or mend 'datastore' in drawcli.yaml.",
