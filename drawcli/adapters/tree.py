@@ -25,7 +25,7 @@ NO_SIZE: Final = -1  # of what is no file that could be read
 # Why a file may still be, or become, a slice of the series that lies beside it.
 UNREAD: Final = frozenset(
     {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {"vanished"}
+    | {"vanished", "unreadable-dicom"}
 )
 # Why the system did not give us a file; everything else was read, and is not read again.
 NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
