@@ -86,6 +86,9 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
+Late = Literal["ignore", "flag", "resend"]
+
+
 class Section(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
@@ -145,7 +148,7 @@ class Scan(Section):
     max_series_gib: float = Field(100.0, gt=0, le=100_000)
     min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
     largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
-    late: Literal["ignore", "flag", "resend"] = "flag"  # images that change after the upload
+    late: Late = "flag"  # images that change after the upload
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
     workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
 

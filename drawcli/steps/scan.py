@@ -17,6 +17,7 @@ from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import NeedsPerson, SeriesRefused
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
+from drawcli.sections import Late
 from drawcli.survey import Seen, surveyed
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
@@ -79,7 +80,7 @@ def _take(
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
-        done.changed_later += [one.id for one in archived if _was_other(one, seen, jobs)]
+        _look_back(archived, jobs, seen, ctx, done)
         if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
@@ -103,6 +104,19 @@ def _was_other(one: Archived, seen: Seen, jobs: list[Job]) -> bool:
     """Tell whether a series has changed since its contours came home."""
     is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
+
+
+def _look_back(
+    archived: list[Archived], jobs: list[Job], seen: Seen, ctx: Context, done: Scanned
+) -> None:
+    """See whether a series has changed since its contours came home and its job was archived."""
+    others = [one.id for one in archived if _was_other(one, seen, jobs)]
+    choice = ctx.settings.scan.late
+    if not others or choice == "ignore":
+        return
+    done.changed_later += others
+    if choice == "resend" and not jobs and seen.verdict.readiness is Readiness.READY:
+        _make_successor(archived[-1].id, seen, ctx, done)
 
 
 def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
@@ -183,14 +197,57 @@ def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
     return after.postponed(None, code="series-changed", reason=reason)
 
 
+def late_choice(job: Job, ctx: Context) -> Late:  # noqa: ARG001 - a rule may decide it one day
+    """Return what to do where the images of a job come, go or change after they were sent."""
+    return ctx.settings.scan.late
+
+
 def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See what became of the images of a series that was sent: changed, or only moved."""
-    if job.source_digest != seen.digest:
-        done.changed_later.append(job.id)
-        if job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
-            _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
-    elif job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
-        _change(job, lambda: _followed(job, seen, ctx), ctx, done)
+    if job.source_digest == seen.digest:
+        if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
+            _change(job, lambda: _followed(job, seen, ctx), ctx, done)
+        return
+    choice = late_choice(job, ctx)
+    if choice == "ignore":
+        return
+    done.changed_later.append(job.id)
+    if choice == "resend" and seen.verdict.readiness is Readiness.READY:
+        _send_again(job, seen, ctx, done)
+    elif job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
+        _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
+
+
+def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """Make a new job of a series that changed after it was sent, and set the old one aside.
+
+    The new one first: after a crash between the two the old one finds that it has a successor.
+    """
+    newest = ctx.ledger.of_series(job.series_key)[-1]
+    if newest.id == job.id:
+        if not _make_successor(job.id, seen, ctx, done):
+            return
+        newest = ctx.ledger.of_series(job.series_key)[-1]
+    if job.state in _ON_THE_WAY:
+        _change(job, lambda: _replaced(job, newest, ctx), ctx, done)
+
+
+def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> bool:
+    """Make the next job of a series that changed after it was sent; it names the one before."""
+    key, _, number = old_id.partition("-")
+    job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
+    job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
+    made = ctx.begin(job, seen.crosswalk)
+    if made:
+        done.jobs.append(job)
+    return made
+
+
+def _replaced(job: Job, newest: Job, ctx: Context) -> Job:
+    """Return a job cancelled in favour of another."""
+    after = job.to(State.CANCELLED, at=ctx.now())
+    reason = f"the series changed after it was sent; job {newest.id} sends it as it is now"
+    return after.postponed(None, code="sent-again", reason=reason)
 
 
 def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
