@@ -7,8 +7,7 @@ from typing import Final, TypeVar
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.errors import ConfigError, UsageError
-from drawcli.yamlfile import meant
+from drawcli.errors import UsageError
 
 _Made = TypeVar("_Made")
 SHORTEST_PREFIX: Final = 4
@@ -115,11 +114,7 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
 
 def check_assignable(job: Job, template: str, ctx: Context) -> None:
     """Raise what keeps a series from getting a template."""
-    known = ctx.rulebook.templates
-    if template not in known:
-        raise ConfigError(
-            f"there is no template '{template}' in templates.yaml{meant(template, known)}"
-        )
+    ctx.rulebook.template_named(template)
     if job.state is State.WAITING:
         raise UsageError(
             f"job {job.id} is not whole yet: {job.reason}", hint="Assign it once it is found."

@@ -14,8 +14,9 @@ from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job
 from drawcli.core.operators import holds_one_value
-from drawcli.core.rules import Compare, Condition, Either, Every, Negation, Rule, Series
+from drawcli.core.rules import Compare, Condition, Either, Every, Header, Negation, Rule, Series
 from drawcli.core.series import scan_slices
+from drawcli.core.shareable import names_patient
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.nomenclature import name_warnings
 from drawcli.steps.match import header_of
@@ -45,11 +46,11 @@ def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterato
     UsageError
         Where no image is there.
     """
-    for name, header in _series_at(path, today):
+    for name, header in series_at(path, today):
         yield Explanation(name, header, decide(header, book.rules, on_many=on_many))
 
 
-def _series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
+def series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
     """Yield the name and the header of each series in a folder, or of the series of a file."""
     walk = read_datastore([path if path.is_dir() else path.parent])
     found = 0
@@ -74,24 +75,29 @@ class Trial:
 
 
 def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
-    """Yield what the rules say in each test of their file.
+    """Yield what the rules say in each test of their file; see `tried`."""
+    for case in book.cases:
+        yield from tried(case, book, on_many=on_many, today=today)
+
+
+def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+    """Yield what the rules say of each series of a test.
 
     Raises
     ------
     UsageError
-        Where the file of a test holds no image.
+        Where its file holds no image.
     """
-    for case in book.cases:
-        for header in _headers(case, today):
-            decision = decide(header, book.rules, on_many=on_many)
-            chosen = ", ".join(decision.templates)
-            found = chosen if decision.choice is Choice.MATCHED else decision.sentence
-            yield Trial(case.name, case.wish, found, case.agrees(decision))
+    for header in _headers(case, today):
+        decision = decide(header, book.rules, on_many=on_many)
+        chosen = ", ".join(decision.templates)
+        found = chosen if decision.choice is Choice.MATCHED else decision.sentence
+        yield Trial(case.name, case.wish, found, case.agrees(decision))
 
 
 def _headers(case: Case, today: date) -> Iterator[Series]:
     if case.file is not None:
-        yield from (header for _, header in _series_at(case.file, today))
+        yield from (header for _, header in series_at(case.file, today))
         return
     header = Series(case.header or {})
     header.today = today
@@ -107,35 +113,44 @@ class Change:
     after: str
 
 
-def changes(old: Rulebook, ctx: Context) -> tuple[list[Change], int, int]:
-    """Hold the rules of now against others, over every series of the ledger and every test.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The series of the ledger as rules see them: by the newest job of each."""
 
-    Returns
-    -------
-    tuple
-        What differs; how many series were asked about; and of how many the images are gone.
-    """
-    on_many, today = ctx.settings.match.on_many, ctx.now().date()
-    found, asked, gone = list[Change](), 0, 0
+    headers: tuple[tuple[str, Series], ...]  # job, header
+    gone: int  # series whose images are not there any more
 
-    def compare(what: str, header: Series) -> None:
-        books = (old, ctx.rulebook)
-        before, after = (_said(decide(header, one.rules, on_many=on_many)) for one in books)
-        found.extend([Change(what, before, after)] if before != after else [])
 
+def known_series(ctx: Context) -> Known:
+    """Read the series of every job, of the ledger and of its archive, once."""
+    today, gone, found = ctx.now().date(), 0, []
     first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
-            header = header_of(ctx.crosswalk(job), today)
+            found.append((job.id, header_of(ctx.crosswalk(job), today)))
         except (OSError, DrawcliError):
             gone += 1
-            continue
-        asked += 1
-        compare(f"job {job.id}", header)
-    for case in (one for one in ctx.rulebook.cases if one.header is not None):
-        for header in _headers(case, today):
-            compare(f"test {case.name}", header)
-    return found, asked, gone
+    return Known(tuple(found), gone)
+
+
+def shares(header: Header, known: Known) -> dict[str, int]:
+    """Return of how many series of the ledger each element of a header has the same values."""
+    every = [one for _, one in known.headers]
+    return {path: sum(one.get(path) == values for one in every) for path, values in header.items()}
+
+
+def changes(
+    old: Rulebook, new: Rulebook, known: Known, *, on_many: str, today: date
+) -> list[Change]:
+    """Return of which series of the ledger, and of which tests, two rule books say other things."""
+    asked = [(f"job {job}", header) for job, header in known.headers]
+    for case in (one for one in new.cases if one.header is not None):
+        asked += [(f"test {case.name}", header) for header in _headers(case, today)]
+    found = []
+    for what, header in asked:
+        before, after = (_said(decide(header, one.rules, on_many=on_many)) for one in (old, new))
+        found += [Change(what, before, after)] if before != after else []
+    return found
 
 
 def _said(decision: Decision) -> str:
@@ -157,6 +172,8 @@ def lints(book: Rulebook) -> Iterator[str]:
     for rule in book.rules:
         if not rule.enabled:
             yield f"rule {rule.name} is switched off"
+        for path in names_patient(rule):
+            yield f"rule {rule.name} names one patient or study by {path}; rules lie under git"
         for path, one, other in _contradictions(rule.when):
             yield f"rule {rule.name} can never fire: {path} cannot be both {one} and {other}"
     yield from _overlaps([rule for rule in book.rules if rule.enabled])

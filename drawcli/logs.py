@@ -74,7 +74,7 @@ def to_file(state_dir: Path) -> None:
 
 def keep_off_stderr() -> None:
     """Keep warnings and logs from being printed where nobody asked: they may quote a value."""
-    logging.lastResort = None
+    logging.lastResort = logging.NullHandler()
     logging.captureWarnings(capture=True)
 
 

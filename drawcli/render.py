@@ -68,13 +68,15 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def console(style: Style) -> "Console":
-    """Return where tables are drawn."""
+def console(style: Style, *, stderr: bool = False) -> "Console":
+    """Return where tables are drawn: the result, or what is said besides."""
     from rich.console import Console
 
     plain = not style.color or bool(os.environ.get("NO_COLOR"))
     width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
-    return Console(no_color=plain, highlight=False, width=width, emoji=False, markup=False)
+    return Console(
+        stderr=stderr, no_color=plain, highlight=False, width=width, emoji=False, markup=False
+    )
 
 
 def spinner(what: str) -> AbstractContextManager[Any]:

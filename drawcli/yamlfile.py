@@ -103,7 +103,11 @@ def read_yaml(path: Path) -> Document:
         Where the file cannot be read, is not YAML, repeats a key, or holds what YAML reads as
         something else than it looks (0123 is 83).
     """
-    source = _bytes(path)
+    return parse_yaml(path, _bytes(path))
+
+
+def parse_yaml(path: Path, source: bytes) -> Document:
+    """Return what a file of some bytes says; see `read_yaml`."""
     text = _text(path, source)
     try:
         return _document(path, source, text)

@@ -8,7 +8,7 @@ import pytest
 from drawcli.actions import assign, cancel, find_job, locked, release, retry
 from drawcli.context import Context
 from drawcli.core.job import Job, State
-from drawcli.errors import ConfigError, NeedsPerson, UsageError
+from drawcli.errors import NeedsPerson, UsageError
 from drawcli.pipeline import Selection, run_step
 from tests.conftest import Clock
 
@@ -138,7 +138,7 @@ def test_what_is_delivered_cannot_be_cancelled(ctx: Context, in_state: Make) -> 
 def test_a_template_that_does_not_exist_is_not_assigned(ctx: Context, in_state: Make) -> None:
     job = in_state(State.UNMATCHED)
 
-    with pytest.raises(ConfigError, match="did you mean 'Prostate_OAR'"):
+    with pytest.raises(UsageError, match="did you mean 'Prostate_OAR'"):
         assign(job, "Prostate_OARs", ctx)
 
     assert ctx.ledger.get(job.id) == job

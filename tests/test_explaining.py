@@ -181,6 +181,7 @@ def test_a_mistake_is_told(read: Read, entry: str, told: str) -> None:
     ("rules", "told"),
     [
         (MANY, "rule dormant is switched off"),
+        (one("{PatientID: A17}"), "rule a names one patient or study by PatientID"),
         (one("{all: [{Modality: CT}, {Modality: MR}]}"), "Modality cannot be both CT and MR"),
         (MANY + "  - {name: same, template: Prostate_OAR, when: {Modality: CT}}\n", "say the same"),
         (

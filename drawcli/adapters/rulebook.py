@@ -36,6 +36,16 @@ class Rulebook:
     digest: str  # SHA-256 over both files, 64 hex digits
     commit: str | None  # of git, with "+" where the files differ from it
 
+    def template_named(self, name: str) -> Template:
+        """Return a template; raise UsageError where there is none of this name."""
+        if name not in self.templates:
+            near = meant(name, self.templates)
+            raise UsageError(
+                f"there is no template '{name}' in templates.yaml{near}",
+                hint="'drawcli templates list' lists them.",
+            )
+        return self.templates[name]
+
 
 def read_rulebook(
     rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
@@ -50,13 +60,31 @@ def read_rulebook(
     problems, hints = list[str](), [_HINT]
     templates_file = _read(templates_path, problems, hints)
     rules_file = _read(rules_path, problems, hints)
+    return rulebook_of(rules_file, templates_file, longest_name, told=(problems, hints[-1]))
+
+
+def rulebook_of(
+    rules_file: Document,
+    templates_file: Document,
+    longest_name: int = LONGEST_ROI_NAME,
+    *,
+    told: tuple[list[str], str] | None = None,
+) -> Rulebook:
+    """Return the rules and templates that two files hold, which need not be on disk.
+
+    Raises
+    ------
+    ConfigError
+        With one line a problem, those told already among them.
+    """
+    problems, hint = told or ([], _HINT)
     templates = dict(_templates(templates_file, longest_name, problems))
     names = _names(templates_file)
     rules = Rules(_rules(rules_file, names, problems))
     cases = tuple(CaseReader(rules_file, names, problems).read_all())
-    raise_all(problems, hint=hints[-1])
+    raise_all(problems, hint=hint)
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
-    commit = _git_commit(rules_path, templates_path)
+    commit = _git_commit(rules_file.path, templates_file.path)
     return Rulebook(rules=rules, templates=templates, cases=cases, digest=digest, commit=commit)
 
 

@@ -16,6 +16,7 @@ from drawcli.cli import (
     rules_commands,
     sandbox_commands,
     site_commands,
+    template_commands,
 )
 from drawcli.cli.door import (
     Common,
@@ -46,6 +47,7 @@ deidentify_commands.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 rules_commands.register(app)
+template_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
 ledger_commands.register(app)

@@ -90,6 +90,11 @@ class Door:
         return render.on_terminal() and not self.common.as_json and not self.common.quiet
 
     @property
+    def can_ask(self) -> bool:
+        """Whether a person is there to answer questions."""
+        return self.to_person and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
     def wants_talk(self) -> bool:
         """Whether somebody reads what is no trouble: a person, a program, or -v."""
         return sys.stderr.isatty() or self.common.as_json or bool(self.common.verbose)

@@ -2,9 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from drawcli.core.templates import Model, Template
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One structure of a model."""
+
+    name: str
+    region: str = ""  # of the body, in the server's words
+    modality: str = ""  # of the images it is drawn on
+    dice: float | None = None  # median Dice coefficient, where the server tells it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +27,25 @@ class Offer:
     config: str
     trainer_name: str
     postprocess: str | None
-    structures: Mapping[int, str]  # number in the model's map: name
+    structures: Mapping[int, Offered]  # by number in the model's map
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        return asdict(self) | {"structures": {str(n): name for n, name in self.structures.items()}}
+        structures = {str(number): asdict(one) for number, one in self.structures.items()}
+        return asdict(self) | {"structures": structures}
+
+    def has(self, word: str) -> bool:
+        """Tell whether a folded word is in the name of the model, or in what it draws."""
+        return word in self.name.casefold() or any(
+            map(partial(_has, word), self.structures.values())
+        )
+
+    def with_word(self, word: str) -> Iterator[tuple[int, Offered]]:
+        """Yield the structures with a folded word in name or region; all, if the model has it."""
+        whole = word in self.name.casefold()
+        for number, one in self.structures.items():
+            if whole or _has(word, one):
+                yield number, one
 
 
 def offers_of(plain: Sequence[Any]) -> list[Offer]:
@@ -69,17 +94,27 @@ def _differences(number: int, model: Model, offer: Offer) -> Iterator[str]:
         theirs = offer.structures.get(place)
         if theirs is None:
             yield f"model {number} offers no structure {place} ({name})"
-        elif theirs != name:
-            yield f"structure {place} of model {number} is {theirs} at the server, not {name}"
+        elif theirs.name != name:
+            yield f"structure {place} of model {number} is {theirs.name} at the server, not {name}"
 
 
-def _structures(entries: Any) -> dict[int, str]:
+def _structures(entries: Any) -> dict[int, Offered]:
     found = {}
     for entry in entries if isinstance(entries, list) else ():
         name = entry.get("map_tg263_primary_name") if isinstance(entry, dict) else None
         if isinstance(name, str) and name and _is_number(entry.get("mapid")):
-            found[entry["mapid"]] = name
+            dice = entry.get("median_dice_score")
+            found[entry["mapid"]] = Offered(
+                name,
+                _word(entry, "Anatomic_Group"),
+                _word(entry, "delineation_modality"),
+                float(dice) if isinstance(dice, float) or _is_number(dice) else None,
+            )
     return found
+
+
+def _has(word: str, one: Offered) -> bool:
+    return word in f"{one.name} {one.region}".casefold()
 
 
 def _is_number(value: Any) -> bool:

@@ -94,3 +94,31 @@ def at_terminal(site: Site, *words: str) -> str:
     os.close(leader)
     assert process.wait() == 0
     return said.decode("utf-8")
+
+
+def answering(site: Site, words: tuple[str, ...], answers: str) -> str:
+    """Run drawcli at a pseudo-terminal and type answers."""
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drawcli", *words],
+        cwd=site.folder,
+        env=env,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    os.write(leader, answers.encode())
+    said = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other end is closed
+            break
+        said += piece
+    os.close(leader)
+    assert process.wait() == 0
+    return said.decode("utf-8").replace("\r\n", "\n")

@@ -173,7 +173,7 @@ def test_assign_overrules_the_rules(drawcli: Run, pelvis: list[Path]) -> None:
     ended = drawcli("assign", job[:6], "Thorax_OAR")
 
     after = drawcli("status", "--json").answer["data"]["jobs"][0]
-    assert typo.code == 3
+    assert typo.code == 2
     assert "did you mean 'Thorax_OAR'" in typo.err
     assert ended.code == 0
     assert (after["state"], after["template"], after["rule"]) == ("matched", "Thorax_OAR", None)

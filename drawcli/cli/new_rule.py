@@ -1,0 +1,197 @@
+"""rules new: a rule from the header of a real series."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drawcli import render
+from drawcli.cli.asking import agreed, asked, element_rows, one_of, picks_of
+from drawcli.cli.door import Door, DryRunOption
+from drawcli.errors import UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.context import Context
+    from drawcli.core.rules import Series
+    from drawcli.explaining import Known
+    from drawcli.picking import Pick
+    from drawcli.writing import Draft, Wish
+
+
+Source = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        help="A folder or image, a SeriesInstanceUID, or a job.",
+        metavar="PATH|SERIES|JOB",
+    ),
+]
+Picks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pick",
+        help="A condition: Keyword (as in this series), or 'Keyword operator value'.",
+        metavar="CONDITION",
+    ),
+]
+Number = Annotated[
+    int | None, typer.Option("--series", help="Which of the folder, as explain numbers them.")
+]
+TemplateName = Annotated[str | None, typer.Option("--template", help="What such a series gets.")]
+Exclude = Annotated[bool, typer.Option("--exclude", help="Or: never send such a series.")]
+Name = Annotated[str, typer.Option("--name", help="What the rule is called.")]
+Priority = Annotated[
+    int, typer.Option("--priority", help="Of the rules that fit the highest decide.")
+]
+Comment = Annotated[str, typer.Option("--comment", help="Why there is this rule.")]
+
+
+def new(
+    door: Door,
+    source: Source,
+    *,
+    pick: Picks = None,
+    template: TemplateName = None,
+    exclude: Exclude = False,
+    name: Name = "",
+    priority: Priority = 0,
+    comment: Comment = "",
+    series: Number = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Write a rule, and a test of it, from the header of a real series; a picker at a terminal."""
+    from drawcli.explaining import known_series
+    from drawcli.picking import picked
+    from drawcli.writing import Wish
+
+    with door.context(dry_run=True) as ctx:
+        _check_outcome(template, ctx, exclude=exclude)
+        header, known = _header_at(source, ctx, series), known_series(ctx)
+        picks = [one for words in pick or () for one in picked(words, header)]
+        asks = door.can_ask and not picks
+        if asks:
+            picks = _asked_for_picks(door, header, known)
+        if not picks:
+            return _elements(header, known)
+        if template is None and not exclude:
+            template = _asked_for_template(ctx, asks=asks)
+        wish = Wish(
+            name=name, template=template, picks=tuple(picks), priority=priority, comment=comment
+        )
+        draft = _drafted(wish, header, ctx, known, asks=asks)
+        total = len(known.headers)
+        written = not dry_run and (not asks or _agreed(door, draft, total))
+        if written:
+            draft.write()
+    return _result(draft, total, written=written, shown=asks and not dry_run)
+
+
+def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> None:
+    if template is not None and exclude:
+        raise UsageError("say what such a series gets: --template NAME, or --exclude, not both")
+    if template is not None:
+        ctx.rulebook.template_named(template)
+
+
+def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
+    from drawcli.actions import find_job
+    from drawcli.steps.match import header_of
+    from drawcli.writing import source_at
+
+    if Path(what).exists():
+        return source_at(Path(what).absolute(), ctx, series)
+    return header_of(ctx.crosswalk(find_job(what, ctx)), ctx.now().date())
+
+
+def _asked_for_picks(door: Door, header: "Series", known: "Known") -> "list[Pick]":
+    from drawcli.explaining import shares
+    from drawcli.picking import pickable
+
+    elements = pickable(header)
+    rows = list(element_rows(elements, shares(elements, known), len(known.headers)))
+    return picks_of(header, elements, rows, render.console(door.style, stderr=True))
+
+
+def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
+    """Ask what a series gets; None is what is never sent."""
+    if not asks:
+        raise UsageError("say what such a series gets: --template NAME, or --exclude")
+    never = "never send it"
+    answer = one_of("what such a series gets", [*ctx.rulebook.templates, never])
+    return None if answer == never else answer
+
+
+def _elements(header: "Series", known: "Known") -> Result:
+    """Return what can be picked, for a person who has not picked yet."""
+    from drawcli.explaining import shares
+    from drawcli.picking import pickable
+
+    elements = pickable(header)
+    share, total = shares(elements, known), len(known.headers)
+    rows = list(element_rows(elements, share, total))
+
+    def show(out: "Console") -> None:
+        render.columns(("element", "value", "also in"), rows)(out)
+        out.print("nothing is written: pick with --pick, such as --pick Modality", soft_wrap=True)
+
+    data = [
+        {"element": path, "values": list(values), "also_in": share[path]}
+        for path, values in elements.items()
+    ]
+    return Result(data={"elements": data, "series": total, "written": False}, show=show)
+
+
+def _drafted(
+    wish: "Wish", header: "Series", ctx: "Context", known: "Known", *, asks: bool
+) -> "Draft":
+    """Try a rule; where it would not decide, let a person give it another priority."""
+    from drawcli.writing import drafted
+
+    while True:
+        try:
+            return drafted(wish, header, ctx, known)
+        except UsageError as err:
+            if not asks:
+                raise
+            render.say_error(err)
+            answer = asked("another priority, such as 10 (Enter gives up)")
+            if not answer.lstrip("-").isdigit():
+                raise UsageError("no rule was made") from None
+            wish = replace(wish, priority=int(answer))
+
+
+def _agreed(door: Door, draft: "Draft", total: int) -> bool:
+    _show_draft(render.console(door.style, stderr=True), draft, total)
+    return agreed(f"Write it to {draft.before.path.name}?")
+
+
+def _result(draft: "Draft", total: int, *, written: bool, shown: bool) -> Result:
+    data = {
+        "rule": draft.name,
+        "text": "".join(entry.text for entry in draft.entries),
+        "without_test": draft.without_test,
+        "changes": [{"what": c.what, "before": c.before, "after": c.after} for c in draft.changes],
+        "series": total,
+        "written": written,
+    }
+
+    def show(out: "Console") -> None:
+        if not shown:
+            _show_draft(out, draft, total)
+        out.print(f"written to {draft.before.path}" if written else "nothing is written")
+
+    return Result(data=data, show=show)
+
+
+def _show_draft(out: "Console", draft: "Draft", total: int) -> None:
+    for entry in draft.entries:
+        out.print(entry.text, end="", soft_wrap=True)
+    if draft.without_test:
+        out.print(f"without a test: {draft.without_test}", soft_wrap=True)
+    for one in draft.changes:
+        out.print(f"{one.what}: {one.before} -> {one.after}", soft_wrap=True)
+    out.print(f"{total} series of the ledger asked, {len(draft.changes)} would change")

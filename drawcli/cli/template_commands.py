@@ -1,0 +1,262 @@
+"""templates list, show, check, pull, new and import."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.asking import agreed, asked
+from drawcli.cli.door import Door, DryRunOption, group
+from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.adapters.catalogue import Catalogue
+    from drawcli.adapters.rulebook import Rulebook
+    from drawcli.composing import Chosen, Composed
+    from drawcli.core.catalogue import Offer
+
+_HOW: Final = "Pick by numbers, such as 1 4 7, or by name. /word searches structure, model, region."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group(
+        app,
+        "templates",
+        {
+            "list": list_templates,
+            "show": show_template,
+            "check": check_templates,
+            "pull": pull_templates,
+            "new": new_template,
+            "import": import_templates,
+        },
+        what="Look at the templates of the site, and make new ones.",
+    )
+
+
+def list_templates(door: Door) -> Result:
+    """List the templates with their structures, and the rules that ask for each."""
+    book = _book(door)
+    asked = {
+        name: [rule.name for rule in book.rules if name in rule.templates]
+        for name in book.templates
+    }
+    rows = [
+        {
+            "name": name,
+            "description": template.description,
+            "models": sorted(template.models),
+            "structures": list(template.shown),
+            "rules": asked[name],
+        }
+        for name, template in book.templates.items()
+    ]
+
+    def show(out: "Console") -> None:
+        for name, template in book.templates.items():
+            out.print(f"{name}: {template.description or 'no description'}", soft_wrap=True)
+            out.print(f"  {', '.join(template.shown)}", soft_wrap=True)
+            out.print(f"  rules: {', '.join(asked[name]) or 'none'}", soft_wrap=True)
+
+    return Result(data={"templates": rows}, show=show)
+
+
+def show_template(
+    door: Door,
+    name: Annotated[str, typer.Argument(help="Its name in templates.yaml.", metavar="TEMPLATE")],
+) -> Result:
+    """Show the file that goes to the server for a template, to the byte."""
+    from drawcli.core.templates import server_file
+
+    text = server_file(name, _book(door).template_named(name)).decode("utf-8")
+    return Result(
+        data={"name": name, "file": text}, show=lambda out: out.print(text, end="", soft_wrap=True)
+    )
+
+
+def check_templates(
+    door: Door,
+    server: Annotated[
+        bool, typer.Option("--server", help="Also hold them against what the server offers now.")
+    ] = False,
+) -> Result:
+    """Read the templates, and say what is wrong, or not as TG-263 names structures."""
+    from drawcli.adapters.catalogue import kept_catalogue
+    from drawcli.core.catalogue import asked_in_vain
+    from drawcli.explaining import template_lints
+    from drawcli.nomenclature import EDITION
+
+    book = _book(door)
+    found = list(template_lints(book))
+    vain = list(asked_in_vain(book.templates, _pulled(door))) if server else []
+    kept = None if server else kept_catalogue(door.settings().state_dir)
+    if kept is not None:
+        by = f"by the catalogue of {kept.at:%Y-%m-%d}"
+        found += [f"{one} ({by})" for one in asked_in_vain(book.templates, kept.offers)]
+
+    def show(out: "Console") -> None:
+        out.print(f"{len(book.templates)} templates: no mistakes in the file ({EDITION})")
+        for one in vain:
+            out.print(f"  asked for in vain: {one}", soft_wrap=True)
+        for one in found:
+            out.print(f"  perhaps not meant: {one}", soft_wrap=True)
+
+    data = {"templates": len(book.templates), "edition": EDITION, "lints": found, "vain": vain}
+    return Result(data=data, show=show, exit_code=ConfigError.exit_code if vain else 0)
+
+
+def pull_templates(
+    door: Door,
+    search: Annotated[
+        str,
+        typer.Option("--search", help="Only models, structures and regions with this in them."),
+    ] = "",
+) -> Result:
+    """Ask the server which models and structures it offers, and keep the answer with its date."""
+    wanted = search.casefold()
+    offers = [offer for offer in _pulled(door) if offer.has(wanted)]
+
+    def show(out: "Console") -> None:
+        for offer in offers:
+            out.print(f"{offer.model_id}  {offer.name}  {offer.config}  {offer.trainer_name}")
+            for number, one in offer.with_word(wanted):
+                dice = "" if one.dice is None else f", Dice {one.dice:.2f}"
+                region = f" ({one.region}{dice})" if one.region else ""
+                out.print(f"  {number}: {one.name}{region}", soft_wrap=True)
+        out.print(f"{len(offers)} models")
+
+    return Result(data={"models": [offer.as_plain() for offer in offers]}, show=show)
+
+
+def new_template(
+    door: Door,
+    name: Annotated[
+        str | None, typer.Argument(help="What it is called.", metavar="TEMPLATE")
+    ] = None,
+    *,
+    structure: Annotated[
+        list[str] | None,
+        typer.Option("--structure", help="Its name, or MODEL:NAME where several models draw it."),
+    ] = None,
+    model: Annotated[
+        list[int] | None, typer.Option("--model", help="Every structure of a model.")
+    ] = None,
+    description: Annotated[str, typer.Option("--description", help="What it is for.")] = "",
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Make a template of what the server offers; a picker at a terminal."""
+    from drawcli.adapters.catalogue import needed_catalogue
+    from drawcli.composing import Plan, chosen, composed, structures
+
+    with door.context(dry_run=True) as ctx:
+        catalogue = needed_catalogue(ctx.settings.state_dir)
+        wanted = [one for number in model or () for one in structures(catalogue.offers, number)]
+        wanted += [chosen(word, catalogue) for word in structure or ()]
+        asks = door.can_ask and not wanted
+        if asks:
+            wanted = _asked_for_structures(door, catalogue)
+        if not wanted:
+            raise UsageError(
+                "no structure is named", hint="Say --structure NAME or --model NUMBER."
+            )
+        if not name and not asks:
+            raise UsageError("the template needs a name", hint="drawcli templates new NAME ...")
+        plan = Plan(name or asked("what it is called"), description)
+        for one in wanted:
+            plan.add(one)
+        made = composed([plan], ctx)
+        if asks:
+            render.say(plan.entry.text)
+        written = not dry_run and (not asks or agreed(f"Write it to {made.before.path.name}?"))
+        if written:
+            made.write()
+    return _composed(made, written=written)
+
+
+def import_templates(
+    door: Door,
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="YAML of a DRAW client, or XML of Eclipse.", metavar="FILE..."),
+    ],
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Take over template files of a DRAW client, or structure templates of Eclipse."""
+    from drawcli.adapters.catalogue import kept_catalogue
+    from drawcli.composing import composed, imported
+
+    with door.context(dry_run=True) as ctx:
+        catalogue = kept_catalogue(ctx.settings.state_dir)
+        made = composed([imported(path.absolute(), catalogue) for path in files], ctx)
+        if not dry_run:
+            made.write()
+    return _composed(made, written=not dry_run)
+
+
+def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[Chosen]":
+    from drawcli.cli.asking import row_of, search_and_choose
+    from drawcli.composing import chosen, structures
+
+    every = list(structures(catalogue.offers))
+    rows = [
+        (
+            one.name,
+            f"{one.offer.model_id} {one.offer.name}",
+            one.structure.region,
+            "" if one.structure.dice is None else f"{one.structure.dice:.2f}",
+        )
+        for one in every
+    ]
+    ways = [f"{one.offer.model_id}:{one.number}" for one in every]
+
+    def choose(answer: str) -> "list[Chosen]":
+        found = [chosen(row_of(word, ways), catalogue) for word in answer.split()]
+        for one in found:
+            render.say(f"      {one.name} of {one.offer.name}")
+        return found
+
+    render.say(f"what the server offered on {catalogue.at:%Y-%m-%d}")
+    out = render.console(door.style, stderr=True)
+    titles = ("structure", "model", "region", "Dice")
+    return search_and_choose(out, rows, titles, choose, how=_HOW)
+
+
+def _composed(made: "Composed", *, written: bool) -> Result:
+    templates = [
+        {"name": plan.name, "text": plan.entry.text, "remarks": plan.remarks} for plan in made.plans
+    ]
+
+    def show(out: "Console") -> None:
+        for plan in made.plans:
+            out.print(plan.entry.text, end="", soft_wrap=True)
+            for remark in plan.remarks:
+                out.print(f"{plan.name}: {remark}", soft_wrap=True)
+        out.print(f"written to {made.before.path}" if written else "nothing is written")
+
+    return Result(data={"templates": templates, "written": written}, show=show)
+
+
+def _pulled(door: Door) -> "list[Offer]":
+    """Ask for the catalogue; keep it beside the ledger."""
+    from drawcli.adapters.catalogue import keep_catalogue
+    from drawcli.core.catalogue import offers_of
+
+    with door.context() as ctx:
+        try:
+            models = ctx.server.models()
+        except ServerUnavailable as err:
+            raise OutOfReach(str(err), code=err.code) from None
+        keep_catalogue(ctx.settings.state_dir, models, ctx.now())
+    return offers_of(models)
+
+
+def _book(door: Door) -> "Rulebook":
+    from drawcli.adapters.rulebook import read_rulebook
+
+    settings = door.settings()
+    return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)

@@ -1,0 +1,100 @@
+"""What of a header may stand in a file that lies under git: nothing that tells a patient.
+
+Rules, and the tests beside them, are written from the headers of real series. An element whose
+values name a patient, a study or a day is never copied; any other value is copied only where the
+names and ids of its own patient do not occur in it.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from drawcli.core.operators import DERIVED
+from drawcli.core.rules import Compare, Condition, Header, Negation, Rule
+from drawcli.core.traces import Traces, days, folded, has_long_number, has_mail
+from drawcli.core.walk import dictionary_vr
+
+_OF_ONE_PATIENT: Final = frozenset({"PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "UR"})
+_HARMLESS: Final = frozenset({"PatientSex", "PatientAge", "SOPClassUID"})
+_OF_ONE_STUDY: Final = ("ID", "IDs", "UID", "Number", "Address", "Comments", "Telephone")
+_WHO: Final = ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID")
+_PATIENT_GROUP: Final = 0x0010
+_LONGEST: Final = 64  # characters of a value that is worth a condition
+
+
+def tells_a_patient(path: str) -> bool:
+    """Tell whether the element at a canonical path names a patient, a study or a day.
+
+    >>> [tells_a_patient(path) for path in ("PatientID", "StudyDate", "ProtocolName", "slices")]
+    [True, True, False, False]
+    """
+    from pydicom.datadict import keyword_dict
+
+    if path in DERIVED:
+        return path in ("study_age_days", "folder")
+    keyword = path.rpartition(".")[2]
+    if keyword in _HARMLESS:
+        return False
+    if keyword not in keyword_dict:  # private: nobody knows what it holds
+        return True
+    tag, vr = keyword_dict[keyword], dictionary_vr(keyword_dict[keyword])
+    of_text = vr in ("LO", "SH", "UC", "AE") and keyword.endswith(_OF_ONE_STUDY)
+    return tag >> 16 == _PATIENT_GROUP or vr in _OF_ONE_PATIENT or of_text
+
+
+def shareable(header: Header) -> dict[str, tuple[str, ...]]:
+    """Return the elements of a header that may be copied, in its order; empty ones are left out."""
+    patient = patient_of(header)
+    return {
+        path: values
+        for path, values in header.items()
+        if any(values)
+        and not tells_a_patient(path)
+        and all(_is_clean(value, patient) for value in values)
+    }
+
+
+def patient_of(header: Header) -> Traces:
+    """Return what names the patient of a series."""
+    traces = Traces()
+    for keyword in _WHO:
+        for value in header.get(keyword, ()):
+            traces.learn(value)
+    return traces
+
+
+def says_who(wanted: object, patient: Traces) -> bool:
+    """Tell whether what a condition asks for names the patient."""
+    many = wanted if isinstance(wanted, list | tuple) else [wanted]
+    return any(patient.in_text(folded(str(one))) for one in many)
+
+
+def names_patient(rule: Rule) -> Iterator[str]:
+    """Yield the elements of which a rule asks for the value of one patient or study."""
+    yield from dict.fromkeys(_named_in(rule.when))
+
+
+def _named_in(when: Condition) -> Iterator[str]:
+    if isinstance(when, Compare):
+        if when.operator in ("equals", "in") and tells_a_patient(when.keyword):
+            private = when.keyword.startswith("(") or when.keyword in DERIVED
+            yield from () if private else (when.keyword,)
+        return
+    for part in (when.part,) if isinstance(when, Negation) else when.parts:
+        yield from _named_in(part)
+
+
+def paths_in(when: Condition) -> Iterator[str]:
+    """Yield the canonical path of every element that a condition asks for."""
+    if isinstance(when, Compare):
+        yield when.keyword
+        return
+    for part in (when.part,) if isinstance(when, Negation) else when.parts:
+        yield from paths_in(part)
+
+
+def _is_clean(value: str, patient: Traces) -> bool:
+    plain = folded(value)
+    if len(value) > _LONGEST or not value.isprintable():
+        return False
+    speaks = patient.in_text(plain) or has_mail(plain)
+    return not (speaks or has_long_number(plain) or any(True for _ in days(plain)))

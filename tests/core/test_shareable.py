@@ -1,0 +1,93 @@
+"""What is copied from a header into a file under git tells no patient."""
+
+from pydicom.datadict import keyword_dict
+
+from drawcli.core.rules import Compare, Either, Every, Negation, Rule, Series
+from drawcli.core.shareable import (
+    names_patient,
+    paths_in,
+    patient_of,
+    says_who,
+    shareable,
+    tells_a_patient,
+)
+from drawcli.core.walk import dictionary_vr
+
+HEADER = Series(
+    {
+        "PatientName": ("Lindqvist^Asa",),
+        "PatientID": ("MRN-7734021",),
+        "PatientBirthDate": ("19540819",),
+        "PatientSex": ("F",),
+        "AccessionNumber": ("A2231",),
+        "StudyDate": ("20260314",),
+        "StudyInstanceUID": ("1.2.3",),
+        "Modality": ("CT",),
+        "ProtocolName": ("RT Pelvis",),
+        "SeriesDescription": ("Pelvis LINDQVIST 2.5",),
+        "StudyDescription": ("plan 2026-03-14",),
+        "StationName": ("",),
+        "ImageComments": ("as asked by Dr. X",),
+        "folder": ("LINDQVIST_ASA",),
+        "slices": ("120",),
+        "(0029,ACME,10)": ("planning",),
+        "BodyPartExamined": ("A2231",),
+        "FilterType": ("x" * 65,),
+    }
+)
+
+
+def test_only_what_tells_nobody_is_copied() -> None:
+    assert dict(shareable(HEADER)) == {
+        "PatientSex": ("F",),
+        "Modality": ("CT",),
+        "ProtocolName": ("RT Pelvis",),
+        "slices": ("120",),
+    }
+
+
+def test_no_date_name_or_uid_of_the_standard_is_copied() -> None:
+    refused = {k for k, tag in keyword_dict.items() if k and tells_a_patient(k)}
+    private = {
+        k for k, tag in keyword_dict.items() if k and dictionary_vr(tag) in ("PN", "DA", "DT", "TM")
+    }
+    uids = {k for k, tag in keyword_dict.items() if k and dictionary_vr(tag) == "UI"}
+
+    assert private | {"PatientWeight", "EthnicGroup", "AccessionNumber", "StudyID"} <= refused
+    assert uids - refused == {"SOPClassUID"}
+    assert not refused & {"Modality", "ProtocolName", "SliceThickness", "ImageType", "SeriesNumber"}
+
+
+def test_what_a_condition_asks_for_may_name_the_patient() -> None:
+    patient = patient_of(HEADER)
+
+    assert [says_who(one, patient) for one in ("lindqvist", ["CT", "7734021"])] == [True, True]
+    assert [says_who(one, patient) for one in ("pelvis", 3, ["CT"])] == [False, False, False]
+
+
+def test_a_rule_that_names_a_patient_is_found_wherever_it_does() -> None:
+    inner = Either((Compare("PatientID", "in", ("A1", "A2")), Compare("Modality", "equals", "CT")))
+    rule = Rule(
+        name="r",
+        template="T",
+        when=Every(
+            (
+                Negation(Every((inner,))),
+                Compare("StudyDate", "after", "-30d"),
+                Compare("PatientName", "contains", "phantom"),
+                Compare("(0029,ACME,10)", "equals", "x"),
+                Compare("folder", "equals", "planning"),
+                Compare("PatientID", "equals", "A3"),
+            )
+        ),
+    )
+
+    assert list(names_patient(rule)) == ["PatientID"]
+    assert [*dict.fromkeys(paths_in(rule.when))] == [
+        "PatientID",
+        "Modality",
+        "StudyDate",
+        "PatientName",
+        "(0029,ACME,10)",
+        "folder",
+    ]
