@@ -29,9 +29,10 @@ from statistics import median
 from isal import isal_zlib
 from pydicom import dcmread
 
-from drawcli.adapters.datastore import closed, open_slice, pixel_end, read_datastore
+from drawcli.adapters.datastore import closed, open_slice, pixel_end
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import LEVEL, write_package
+from drawcli.adapters.tree import read_datastore
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.profile import USUAL
@@ -214,7 +215,7 @@ MEMORY = """
 import sys
 from itertools import chain
 from pathlib import Path
-from drawcli.adapters.datastore import read_datastore
+from drawcli.adapters.tree import read_datastore
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import write_package
 from drawcli.core.crosswalk import Crosswalk

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from drawcli.adapters.datastore import shared_elements
+from drawcli.adapters.attributes import shared_elements
 from drawcli.core.decision import decide
 from drawcli.core.rules import Compare, Either, Every, Negation, Rule, Series
 from drawcli.core.screen import Rules

@@ -6,8 +6,8 @@ from datetime import date
 from itertools import combinations
 from pathlib import Path
 
-from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.rulebook import Rulebook
+from drawcli.adapters.tree import read_datastore
 from drawcli.casefile import Case
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk

@@ -8,21 +8,23 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore import open_slice, read_datastore, read_image
+from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.gate import Finding, findings, made_from
 from drawcli.adapters.package import write_package
+from drawcli.adapters.tree import read_datastore, read_image
 from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import NotDicom
+from drawcli.core.kinds import slice_kind
 from drawcli.core.profile import Choices
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices, slice_kind
+from drawcli.core.series import Demands, assess, scan_slices
 from drawcli.core.slices import Slice, slice_of
+from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.files import fsync_folder
 from drawcli.steps.deidentify import replacements_of, slices_of
@@ -58,7 +60,7 @@ class Exported:
     refused: SeriesRefused | GateBlocked | None = None
 
 
-def look(folder: Path, *, now: datetime) -> Found:
+def look(folder: Path) -> Found:
     """Read every header below a folder, or of one file.
 
     Raises
@@ -70,11 +72,11 @@ def look(folder: Path, *, now: datetime) -> Found:
         raise UsageError(f"{folder}: there is no such file or folder")
     walk = read_image(folder) if folder.is_file() else read_datastore([folder])
     found = Found(passed_over=walk.passed_over)
-    demands = Demands(modalities=_MODALITIES, min_slices=1, quiet_seconds=0)
+    demands = Demands(modalities=_MODALITIES, min_slices=1)
     for files in walk.by_series().values():
         slices = scan_slices(files) or files
         unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})
-        verdict = assess(slices, demands, now_ns=int(now.timestamp() * 1e9))
+        verdict = assess(slices, demands)
         if unread and verdict.readiness is Readiness.READY:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             verdict = Verdict(Readiness.WAITING, "unreadable-files", text)

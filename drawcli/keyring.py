@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.package import write_package
 from drawcli.adapters.sitekey import (
     LENGTH,
@@ -22,6 +21,7 @@ from drawcli.adapters.sitekey import (
     replace_site_key,
     retire_site_key,
 )
+from drawcli.adapters.tree import read_datastore
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import PACKAGE, TEMPLATE, VAULT, Busy
 from drawcli.context import Context, vault_of

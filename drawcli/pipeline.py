@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Final
 
 from drawcli.adapters.workdir import Busy
@@ -20,17 +21,25 @@ from drawcli.errors import (
     ServerUnavailable,
     TryLater,
 )
-from drawcli.steps.confirm import confirm
-from drawcli.steps.deidentify import deidentify
-from drawcli.steps.fetch import fetch
-from drawcli.steps.match import match, wants_match
-from drawcli.steps.poll import poll
-from drawcli.steps.reidentify import reidentify
 from drawcli.steps.scan import Scanned, scan
-from drawcli.steps.upload import upload
 
 Step = Callable[[Job, Context], Job]
 
+
+def _step(name: str) -> Step:
+    """Return a step that is loaded when it is first taken: a run with nothing to do loads none."""
+
+    def take(job: Job, ctx: Context) -> Job:
+        step: Step = getattr(import_module(f"drawcli.steps.{name}"), name)
+        return step(job, ctx)
+
+    take.__name__ = name
+    return take
+
+
+match, deidentify, upload, poll, fetch, reidentify, confirm = map(
+    _step, ("match", "deidentify", "upload", "poll", "fetch", "reidentify", "confirm")
+)
 # The step that takes a job on from each state, under the command that runs it.
 COMMANDS: Final[dict[str, dict[State, Step]]] = {
     "match": {
@@ -117,6 +126,8 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
         if chosen.job_id is not None and job.id != chosen.job_id:
             continue
         if state in RULES_DECIDE:
+            from drawcli.steps.match import wants_match
+
             asked = job.is_due(now) or job.reason_code == "ambiguous"
             if asked and wants_match(job, ctx):  # also what was held for the rules of before
                 yield job
@@ -162,6 +173,8 @@ def backoff(attempts: int) -> timedelta:
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     done = scan(ctx, only=chosen.job_id, limit=chosen.limit)
     report = StepReport("scan", scanned=done)
+    if done.made_anew:
+        _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from drawcli.core.acceptance import Severity
 from drawcli.core.drawing import CHECKS
-from drawcli.core.profile import Choices, check_removable, check_retainable
+from drawcli.core.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.pseudonym import LONGEST_ROOT, UUID_ROOT
+from drawcli.core.stack import LARGEST_STEP
 
 DEFAULT_ENDPOINTS: Final = {
     "health": "/api/health",
@@ -85,6 +86,9 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
+Late = Literal["ignore", "flag", "resend"]
+
+
 class Section(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
@@ -113,6 +117,19 @@ class Server(Section):
         return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
 
 
+def _image_classes(uids: list[str]) -> list[str]:
+    unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is no SOP class of CT, MR or PET images")
+    return uids
+
+
+def _globs(patterns: list[str]) -> list[str]:
+    if any(not one.strip("/") or "\\" in one for one in patterns):
+        raise ValueError("should be patterns such as '*.dcm' or 'research/*', with '/' only")
+    return [one.strip("/") for one in patterns]
+
+
 class Scan(Section):
     """Which series are taken, and when they are whole."""
 
@@ -123,6 +140,17 @@ class Scan(Section):
     ] = ["CT", "MR", "PT"]
     min_slices: int = Field(3, ge=2, le=100_000)
     studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
+    sop_classes: Annotated[
+        list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
+    ] = []  # none: all that are supported
+    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    max_series_gib: float = Field(100.0, gt=0, le=100_000)
+    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
+    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
+    late: Late = "flag"  # images that change after the upload
+    full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
+    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
 
 
 class Match(Section):

@@ -29,8 +29,10 @@ LAYERS = [
     "logs",
     "answers",
     "ledger",
+    "scanindex",
     "adapters",
     "context",
+    "survey",
     "steps",
     "pipeline",
     "actions",
@@ -55,8 +57,8 @@ SANDBOX_MAY_IMPORT = {"errors", "sandbox"}
 # Which outside packages may be named where; a package not listed may be named nowhere.
 OUTSIDE = {
     "contourpy": {"sandbox"},
-    "cryptography": {"adapters"},
-    "filelock": {"ledger", "adapters"},
+    "cryptography": {"scanindex", "adapters"},
+    "filelock": {"ledger", "scanindex", "adapters"},
     "httpx": {"adapters", "answers"},
     "isal": {"adapters"},
     "numpy": {"sandbox"},

@@ -96,3 +96,30 @@ def test_rules_are_measured_beside_reading_the_headers_once() -> None:
     assert row["matched"] > 0
     assert row["reading_s"] > 0
     assert row["ratio"] > 0
+
+
+def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
+    script = BENCH.with_name("scan.py")
+    words = ["--files", "300", "--growth", "200", "400", "--repeat", "1", "--million", "500"]
+    done = subprocess.run(
+        [sys.executable, str(script), *words, "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=True,
+    )
+    rows = json.loads(done.stdout)
+
+    assert [row["name"].split(",")[0] for row in rows] == [
+        "nothing new",
+        "the same",
+        "whole run-once",
+        "memory of it",
+        "first scan of 300",
+        "first scan of 300",
+        "first scan",
+        "first scan of 500 files",
+        "nothing new in 500",
+        "the same",
+    ]
+    assert all(row["ratio"] > 0 for row in rows if "microseconds" not in row["name"])

@@ -72,7 +72,7 @@ def reason_codes(path: Path) -> Iterator[str]:
     """Yield the reason codes that a module names; the sandbox has none."""
     if "sandbox" in path.parts or path.name in ("errors.py", "door.py", "demo.py", "gate.py"):
         return
-    makers = {"_waiting": 0, "_refused": 0, "_ignored": 0, "_block": 0, "Verdict": 1}
+    makers = {"waiting": 0, "refused": 0, "ignored": 0, "_block": 0, "Verdict": 1}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "code":
             yield from constants([node.value])

@@ -1,7 +1,6 @@
 """deidentify, diff-header, gate: what leaves the hospital, done or looked at."""
 
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -98,7 +97,7 @@ def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) 
 
     settings = _site(door)
     check_target(to, path, settings.datastore if settings else ())
-    found = look(path, now=datetime.now(UTC))
+    found = look(path)
     wanted = [one for one in found.series if one.verdict.readiness != "ignored"]
     if not wanted:
         raise UsageError(f"{path} holds no CT, MR or PT series{_told(found)}")

@@ -179,6 +179,7 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
         "files_passed_over": dict(report.scanned.passed_over),
         "series_ignored": dict(report.scanned.ignored),
         "series_changed_later": report.scanned.changed_later,
+        "index_made_anew": report.scanned.made_anew or None,
     }
 
 
@@ -187,6 +188,8 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
 
     def show(out: "Console") -> None:
         for report in reports:
+            if report.scanned is not None and report.scanned.made_anew:
+                render.say(f"the scan index was made anew: {report.scanned.made_anew}")
             if report.scanned is not None and not report.outcomes and len(reports) == 1:
                 out.print(_nothing_new(report.scanned), soft_wrap=True)
             for what, count in sorted(report.counts.items()):
@@ -238,7 +241,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
         (
             "scan",
             seen.key,
-            f"{seen.slices[0].modality} of {len(seen.slices)} files: "
+            f"{seen.modality} of {seen.files} files: "
             + ", ".join(filter(None, (seen.verdict.readiness, seen.verdict.text))),
         )
         for seen in preview(ctx)

@@ -1,5 +1,6 @@
 """What the scan needs to know of one file, read from its header."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,12 @@ from drawcli.core.frames import (
 )
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
+_PROTOCOL_NAME: Final = 0x00181030
+_SCOUT: Final = re.compile(
+    r"locali[sz]er|scout|topogra|surview|scanogra|scano\b|pilot|survey|three.?plane|3.?pl(?:ane)?\b",
+    re.IGNORECASE,
+)
+_DESCRIPTIONS: Final = (tags.SeriesDescription, _PROTOCOL_NAME)
 _PERSON: Final = (
     tags.PatientID,
     tags.IssuerOfPatientID,
@@ -52,6 +59,7 @@ class Slice:
     pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
     pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
     overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
+    called_scout: bool = False  # by the description of its series, or of its protocol
     frames: Frames | None = None  # of a multi-frame image
 
     @property
@@ -96,6 +104,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         pixels_missing=_pixels_missing(header, size),
         pixels_extra=_pixels_extra(header),
         overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
+        called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
     )
 

@@ -24,11 +24,12 @@ from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import NATIVE, Header, NotDicom
 from drawcli.core.frames import number_of_frames
 from drawcli.core.job import Job, State
+from drawcli.core.kinds import slice_kind
 from drawcli.core.profile import Choices, fingerprint
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
 from drawcli.core.templates import Template, server_file
+from drawcli.core.verdict import Readiness
 from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
 from drawcli.files import fsync_folder
 

@@ -10,7 +10,7 @@ from datetime import date
 from itertools import count
 from typing import Any
 
-from drawcli.adapters.datastore import shared_elements
+from drawcli.adapters.attributes import shared_elements
 from drawcli.adapters.workdir import EXPLANATION
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk

@@ -4,23 +4,21 @@ Safe to repeat at any moment: a series has one key, and its job is inserted only
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from drawcli.adapters.datastore import read_datastore
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands, Readiness, Verdict, assess, scan_slices
-from drawcli.core.slices import Slice
+from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import NeedsPerson, SeriesRefused
 from drawcli.ledger import Archived
+from drawcli.scanindex import IndexBroken
+from drawcli.sections import Late
+from drawcli.survey import Seen, surveyed
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 
@@ -33,36 +31,16 @@ class Scanned:
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
+    made_anew: str = ""  # why the scan index was made anew
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A series as this scan sees it."""
-
-    key: str
-    key_id: str  # of the site key under which the series is known, or will be
-    slices: list[Slice]
-    verdict: Verdict
-    digest: str  # keyed, over which files there are and how large
-    stamp: str  # keyed, over where they lie and when they were changed
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a job remembers of it."""
-        return {
-            "modality": self.slices[0].modality,
-            "slices": len(self.slices),
-            "source_digest": self.digest,
-            "source_stamp": self.stamp,
-        }
-
-    @property
-    def crosswalk(self) -> Crosswalk:
-        """Whose series it is, and its files."""
-        return Crosswalk.of(self.slices)
-
-
-def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> Scanned:
+def scan(
+    ctx: Context,
+    *,
+    only: str | None = None,
+    limit: int | None = None,
+    tell: Callable[[int], None] = lambda _files: None,
+) -> Scanned:
     """Read the datastore and bring the ledger up to date with it.
 
     Parameters
@@ -73,27 +51,47 @@ def scan(ctx: Context, *, only: str | None = None, limit: int | None = None) -> 
         A job: look at its series alone.
     limit
         How many new series to take up at most.
+    tell
+        Called with the number of files that were read so far.
     """
-    done = Scanned()
+    try:
+        return _scan(ctx, only, limit, tell)
+    except IndexBroken:
+        done = _scan(ctx, only, limit, tell)
+        return replace(done, made_anew="it is damaged")
+
+
+def _scan(
+    ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
+) -> Scanned:
+    with surveyed(ctx, tell=tell) as survey:
+        done = Scanned(passed_over=survey.passed_over, made_anew=survey.made_anew)
+        _take(survey.series, only, limit, ctx, done)
+    return done
+
+
+def _take(
+    series: Iterable[Seen], only: str | None, limit: int | None, ctx: Context, done: Scanned
+) -> None:
+    """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
-    for seen in _series(ctx, done):
+    for seen in series:
         jobs = known.pop(seen.key, [])
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
-        done.changed_later += [one.id for one in archived if _was_other(one, seen, jobs)]
+        _look_back(archived, jobs, seen, ctx, done)
         if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
         _note_unseen(job, ctx, done)
-    return done
 
 
 def preview(ctx: Context) -> list[Seen]:
     """Return each series that a scan would look at as new; write nothing."""
     known = _jobs_by_series(ctx)
-    every = _series(ctx, Scanned())
-    return [s for s in every if _is_new(s, known.get(s.key, []), ctx)]
+    with surveyed(ctx, throwaway=True) as survey:
+        return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
 
 
 def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
@@ -106,6 +104,19 @@ def _was_other(one: Archived, seen: Seen, jobs: list[Job]) -> bool:
     """Tell whether a series has changed since its contours came home."""
     is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
+
+
+def _look_back(
+    archived: list[Archived], jobs: list[Job], seen: Seen, ctx: Context, done: Scanned
+) -> None:
+    """See whether a series has changed since its contours came home and its job was archived."""
+    others = [one.id for one in archived if _was_other(one, seen, jobs)]
+    choice = ctx.settings.scan.late
+    if not others or choice == "ignore":
+        return
+    done.changed_later += others
+    if choice == "resend" and not jobs and seen.verdict.readiness is Readiness.READY:
+        _make_successor(archived[-1].id, seen, ctx, done)
 
 
 def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
@@ -138,7 +149,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
 def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
     changed = job.source_digest != seen.digest
-    if job.held and not changed:
+    if not changed and (job.held or _as_it_was(job, seen, ctx)):
         return
 
     def look() -> Job:
@@ -154,10 +165,21 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     _change(job, look, ctx, done)
 
 
+def _as_it_was(job: Job, seen: Seen, ctx: Context) -> bool:
+    """Tell whether a waiting job waits for the same, and not too long yet."""
+    verdict = seen.verdict
+    told = (job.reason_code, job.reason, job.source_stamp)
+    same = told == (verdict.code, verdict.text, seen.stamp)
+    return same and verdict.readiness is Readiness.WAITING and not _too_long(job, ctx)
+
+
+def _too_long(job: Job, ctx: Context) -> bool:
+    return ctx.now() - job.since > timedelta(hours=ctx.settings.scan.incomplete_hours)
+
+
 def _unready(job: Job, verdict: Verdict, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready."""
-    patience = timedelta(hours=ctx.settings.scan.incomplete_hours)
-    if verdict.readiness is Readiness.REFUSED or ctx.now() - job.since > patience:
+    if verdict.readiness is Readiness.REFUSED or _too_long(job, ctx):
         err = SeriesRefused(
             verdict.text,
             code=verdict.code,
@@ -175,20 +197,63 @@ def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
     return after.postponed(None, code="series-changed", reason=reason)
 
 
+def late_choice(job: Job, ctx: Context) -> Late:  # noqa: ARG001 - a rule may decide it one day
+    """Return what to do where the images of a job come, go or change after they were sent."""
+    return ctx.settings.scan.late
+
+
 def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See what became of the images of a series that was sent: changed, or only moved."""
-    if job.source_digest != seen.digest:
-        done.changed_later.append(job.id)
-        if job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
-            _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
-    elif job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
-        _change(job, lambda: _followed(job, seen, ctx), ctx, done)
+    if job.source_digest == seen.digest:
+        if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
+            _change(job, lambda: _followed(job, seen, ctx), ctx, done)
+        return
+    choice = late_choice(job, ctx)
+    if choice == "ignore":
+        return
+    done.changed_later.append(job.id)
+    if choice == "resend" and seen.verdict.readiness is Readiness.READY:
+        _send_again(job, seen, ctx, done)
+    elif job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
+        _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
+
+
+def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """Make a new job of a series that changed after it was sent, and set the old one aside.
+
+    The new one first: after a crash between the two the old one finds that it has a successor.
+    """
+    newest = ctx.ledger.of_series(job.series_key)[-1]
+    if newest.id == job.id:
+        if not _make_successor(job.id, seen, ctx, done):
+            return
+        newest = ctx.ledger.of_series(job.series_key)[-1]
+    if job.state in _ON_THE_WAY:
+        _change(job, lambda: _replaced(job, newest, ctx), ctx, done)
+
+
+def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> bool:
+    """Make the next job of a series that changed after it was sent; it names the one before."""
+    key, _, number = old_id.partition("-")
+    job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
+    job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
+    made = ctx.begin(job, seen.crosswalk)
+    if made:
+        done.jobs.append(job)
+    return made
+
+
+def _replaced(job: Job, newest: Job, ctx: Context) -> Job:
+    """Return a job cancelled in favour of another."""
+    after = job.to(State.CANCELLED, at=ctx.now())
+    reason = f"the series changed after it was sent; job {newest.id} sends it as it is now"
+    return after.postponed(None, code="sent-again", reason=reason)
 
 
 def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
     """Return the job held, once for each change: the contours would be those of other images."""
     err = NeedsPerson(
-        f"the series changed after it was sent: {job.slices} files then, {len(seen.slices)} now",
+        f"the series changed after it was sent: {job.slices} files then, {seen.files} now",
         code="changed-after-upload",
         hint=f"'drawcli release {job.id}' delivers the contours of what was sent; "
         "'drawcli assign' sends the series as it is now.",
@@ -230,60 +295,6 @@ def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> N
                 done.jobs.append(ctx.ledger.commit(after))
     except Busy:
         return
-
-
-def _series(ctx: Context, done: Scanned) -> list[Seen]:
-    """Read the datastore; return its series. A localizer within a series is left out."""
-    walk = read_datastore(ctx.settings.datastore)
-    done.passed_over = walk.passed_over
-    found = []
-    known = {job.series_key for job in ctx.ledger.jobs()}
-    for uid, files in walk.by_series().items():
-        stand_ins = _known_under(uid, known, ctx)
-        slices = scan_slices(files) or files
-        unread = sum(walk.unread[folder] for folder in {str(Path(s.path).parent) for s in slices})
-        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
-        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
-        found.append(
-            Seen(
-                key=stand_ins.series_key(uid),
-                key_id=stand_ins.key_id,
-                slices=slices,
-                verdict=_verdict(slices, unread, ctx),
-                digest=stand_ins.digest("source", *names),
-                stamp=stand_ins.digest("stamp", *places),
-            )
-        )
-    return found
-
-
-def _known_under(uid: str, known: set[str], ctx: Context) -> StandIns:
-    """Return the stand-ins under which a series has jobs, or those of the key of today.
-
-    A series that was sent under a retired key must not be sent again under another.
-    """
-    for one in ctx.retired:
-        key = one.series_key(uid)
-        if key in known or ctx.ledger.archive.of_series(key):
-            return one
-    return ctx.stand_ins
-
-
-def _verdict(slices: list[Slice], unread: int, ctx: Context) -> Verdict:
-    """Return what to do with a series; files beside it that cannot be read may belong to it."""
-    wanted = ctx.settings.scan
-    after = wanted.studied_after
-    demands = Demands(
-        modalities=frozenset(wanted.modalities),
-        min_slices=wanted.min_slices,
-        quiet_seconds=wanted.quiet_minutes * 60,
-        studied_after=f"{after:%Y%m%d}" if after else "",
-    )
-    verdict = assess(slices, demands, now_ns=int(ctx.now().timestamp() * 1e9))
-    if unread and verdict.readiness is Readiness.READY:
-        text = f"{unread} files beside the series cannot be read, are empty, or end too early"
-        return Verdict(Readiness.WAITING, "unreadable-files", text)
-    return verdict
 
 
 def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:

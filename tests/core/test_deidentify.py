@@ -16,10 +16,11 @@ from pydicom.sequence import Sequence
 
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.kinds import slice_kind
 from drawcli.core.profile import CT_IMAGE, PT_IMAGE, Action, Choices, table_of
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
+from drawcli.core.verdict import Readiness
 from drawcli.sandbox.people import PEOPLE, Person, identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt

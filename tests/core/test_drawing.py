@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.datastore import read_datastore
+from drawcli.adapters.tree import read_datastore
 from drawcli.core.acceptance import Severity
 from drawcli.core.contours import Contour, contours_of
 from drawcli.core.crosswalk import Crosswalk, SourceFile

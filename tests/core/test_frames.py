@@ -72,7 +72,7 @@ def verdict(*images: Dataset, syntax: str = "explicit") -> tuple[str, str]:
         data = as_bytes(image, syntax)
         header = read_header(data, complete=True)
         slices.append(slice_of(header, path="x", size=len(data), mtime_ns=0))
-    found = assess(slices, DEMANDS, now_ns=1)
+    found = assess(slices, DEMANDS)
     return str(found.readiness), found.code
 
 
@@ -383,7 +383,7 @@ def test_real_images_are_told(name: str, expected: tuple[str, str]) -> None:
     header = read_header(data, complete=True)
     one_slice = slice_of(header, path="x", size=len(data), mtime_ns=0)
 
-    found = assess([one_slice], DEMANDS, now_ns=1)
+    found = assess([one_slice], DEMANDS)
 
     assert len(one_slice.planes) == int(header.text(0x00280008))
     assert (str(found.readiness), found.code) == expected

@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from drawcli.core.dicom import Incomplete, NotDicom, read_header
-from drawcli.core.series import (
-    Demands,
-    Readiness,
-    Verdict,
-    assess,
-    offsets_mm,
-    scan_slices,
-    slice_kind,
-)
+from drawcli.core.kinds import slice_kind
+from drawcli.core.series import Calm, Demands, assess, scan_slices, settled, without_copies
 from drawcli.core.slices import Slice, slice_of
+from drawcli.core.stack import offsets_mm
+from drawcli.core.verdict import Readiness, Verdict
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
 
@@ -27,6 +22,7 @@ DEMANDS = Demands(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_
 HOUR = 3600 * 10**9
 NOW = 1_000_000 * HOUR
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 
 
 def slice_from(dataset: Dataset, syntax: str = "explicit", *, cut: int = 0) -> Slice:
@@ -71,8 +67,26 @@ def every(**facts: object) -> list[Slice]:
     return [replace(one, **facts) for one in stack()]  # type: ignore[arg-type] # any fact
 
 
+def phases(count: int) -> list[Slice]:
+    """Return a 4D scan whose phases are all in one series."""
+    return [
+        replace(one, sop_uid=f"{one.sop_uid}.{phase}", path=f"{phase}/{one.path}")
+        for phase in range(count)
+        for one in stack()
+    ]
+
+
+def three_planes(each: int = 1) -> list[Slice]:
+    """Return an axial, a sagittal and a coronal stack in one series."""
+    return [
+        replace(one, sop_uid=f"{one.sop_uid}.{number}")
+        for number, lies in enumerate([AXIAL, (0.0, 1.0, 0.0, 0.0, 0.0, -1.0), CORONAL])
+        for one in stack(each, orientation=lies)
+    ]
+
+
 def verdict(slices: list[Slice], demands: Demands = DEMANDS) -> tuple[str, str]:
-    found = assess(slices, demands, now_ns=NOW)
+    found = assess(slices, demands)
     return str(found.readiness), found.code
 
 
@@ -138,9 +152,6 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         (every(modality="US"), ("ignored", "modality")),
         (stack(2), ("ignored", "few-slices")),
         (stack(3), ("ready", "")),
-        (changed(mtime_ns=NOW - 599 * 10**9), ("waiting", "arriving")),
-        (changed(mtime_ns=NOW - 601 * 10**9), ("ready", "")),
-        (changed(mtime_ns=NOW + HOUR), ("waiting", "arriving")),
         # one series of one patient
         (changed(person=("4711", "", "another", "")), ("waiting", "mixed-patients")),
         (changed(study_uid="1.9"), ("waiting", "mixed-studies")),
@@ -161,6 +172,16 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         (changed(spacing=(0.9765625, 1.0)), ("waiting", "mixed-spacings")),
         (changed(spacing=(0.97656, 0.97656)), ("ready", "")),
         (changed(position=(-250.0, -250.0, -235.0)), ("waiting", "same-position")),
+        # one series for all phases, echoes or b-values of a scan
+        ([*stack(), *every(sop_uid="")], ("waiting", "mixed-kinds")),
+        (phases(4), ("waiting", "phases")),
+        (phases(4)[:-1], ("waiting", "same-position")),
+        # a localizer that does not say so
+        (three_planes(), ("ignored", "localizer")),
+        (three_planes(5), ("waiting", "mixed-orientations")),
+        ([replace(one, called_scout=True) for one in three_planes(5)], ("ignored", "localizer")),
+        (every(called_scout=True), ("ready", "")),
+        ([replace(one, called_scout=True) for one in stack(3)], ("ignored", "localizer")),
         (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "missing-slices")),
         (changed(position=(-250.0, -250.0, -236.6)), ("ready", "")),
         (changed(position=(-251.0, -250.0, -238.0)), ("waiting", "crooked")),
@@ -185,7 +206,7 @@ def test_missing_slices_are_counted_and_placed() -> None:
     slices = stack(57)
     del slices[30:32]
 
-    found = assess(slices, DEMANDS, now_ns=NOW)
+    found = assess(slices, DEMANDS)
 
     assert found.text == "missing slices: 57 expected, 55 present, gap at -160.0 mm"
     assert slices[29].position == (-250.0, -250.0, -163.0)
@@ -197,8 +218,40 @@ def test_repeated_instances_and_short_files_are_counted() -> None:
         replace(one, pixels_missing=2) if number < 3 else one for number, one in enumerate(stack())
     ]
 
-    assert assess(twice, DEMANDS, now_ns=NOW).text.startswith("2 files repeat")
-    assert assess(short, DEMANDS, now_ns=NOW).text.startswith("3 of 10 files end")
+    assert assess(twice, DEMANDS).text.startswith("2 files repeat")
+    assert assess(short, DEMANDS).text.startswith("3 of 10 files end")
+
+
+def test_a_file_that_lies_there_twice_is_taken_once_if_it_is_the_same() -> None:
+    copies = [replace(one, path=f"copy/{one.path}") for one in stack()[:2]]
+
+    same = without_copies([*copies, *stack()], lambda _one, _other: True)
+    other = without_copies([*copies, *stack()], lambda _one, _other: False)
+
+    assert sorted(one.sop_uid for one in same) == sorted(one.sop_uid for one in stack())
+    assert verdict(same) == ("ready", "")
+    assert not any(one.path.startswith("copy/") for one in same)  # most of it lies elsewhere
+    assert verdict(other) == ("waiting", "duplicates")
+
+
+def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
+    mr = "1.2.840.10008.5.1.4.1.1.4"
+    size = sum(one.size for one in stack())
+
+    assert verdict(stack(), replace(DEMANDS, sop_classes=frozenset({mr})))[1] == "sop-class"
+    assert verdict(stack(), replace(DEMANDS, largest_bytes=size - 1))[1] == "over-size"
+    assert verdict(stack(), replace(DEMANDS, largest_bytes=size)) == ("ready", "")
+
+
+def test_a_site_chooses_what_it_calls_a_gap() -> None:
+    wide = changed(position=(-250.0, -250.0, -236.4))
+
+    assert verdict(wide)[1] == "missing-slices"
+    assert verdict(wide, replace(DEMANDS, largest_step=1.9)) == ("ready", "")
+
+
+def test_phases_are_counted() -> None:
+    assert assess(phases(4), DEMANDS).text.startswith("4 images at each of 10 positions")
 
 
 def test_a_localizer_in_the_series_is_left_out_and_does_not_hurt() -> None:
@@ -216,8 +269,50 @@ def test_older_studies_are_left_alone_where_the_site_says_so() -> None:
     assert [since("20260314"), since("20260315"), since("")] == ["", "too-old", ""]
 
 
-def test_quiet_minutes_of_zero_switch_the_waiting_off_whatever_the_clocks_say() -> None:
-    assert verdict(every(mtime_ns=NOW + HOUR), replace(DEMANDS, quiet_seconds=0)) == ("ready", "")
+READY = Verdict(Readiness.READY)
+MINUTE = HOUR // 60
+
+
+@pytest.mark.parametrize(
+    ("seen_ago", "newest_ago", "code"),
+    [
+        (11, 11, ""),
+        (11, 9, "arriving"),
+        (9, 11, "arriving"),  # our own clock counts as much
+        (9, 9_000_000, "arriving"),  # a copy that kept the time of its source
+        (11, -60, ""),  # the clock of the datastore is ahead of ours
+        (9, -60, "arriving"),
+        (0, 11, "arriving"),  # only this scan has seen the files as they are now
+        (-5, 11, "arriving"),  # our clock was put back
+    ],
+)
+def test_a_series_is_settled_when_both_clocks_have_seen_nothing_change(
+    seen_ago: float, newest_ago: float, code: str
+) -> None:
+    calm = Calm(
+        first_ns=0,
+        since_ns=NOW - int(seen_ago * MINUTE),
+        newest_ns=NOW - int(newest_ago * MINUTE),
+    )
+
+    assert settled(READY, DEMANDS, calm, NOW).code == code
+    assert settled(READY, replace(DEMANDS, quiet_seconds=0), calm, NOW) == READY
+
+
+def test_a_minimum_age_counts_from_the_first_file_that_was_seen() -> None:
+    asked = replace(DEMANDS, min_age_seconds=7200)
+    young = Calm(first_ns=NOW - HOUR, since_ns=NOW - HOUR, newest_ns=0)
+    old = replace(young, first_ns=NOW - 2 * HOUR)
+
+    assert settled(READY, asked, young, NOW).code == "too-young"
+    assert settled(READY, asked, old, NOW) == READY
+
+
+def test_what_is_left_alone_need_not_settle() -> None:
+    scout = Verdict(Readiness.IGNORED, "localizer")
+    now = Calm(first_ns=NOW, since_ns=NOW, newest_ns=NOW)
+
+    assert settled(scout, DEMANDS, now, NOW) == scout
 
 
 def test_one_slice_is_a_series_where_the_site_says_so() -> None:
@@ -227,7 +322,7 @@ def test_one_slice_is_a_series_where_the_site_says_so() -> None:
 def test_no_verdict_holds_a_value_of_the_patient() -> None:
     cases = [changed(person=("GEHEIM",)), changed(study_uid="GEHEIM"), every(modality="GEHEIM")]
 
-    texts = [assess(slices, DEMANDS, now_ns=NOW).text for slices in cases]
+    texts = [assess(slices, DEMANDS).text for slices in cases]
 
     assert "GEHEIM" not in " ".join(texts)
     assert all(texts)
@@ -379,7 +474,7 @@ JUDGED: dict[str, dict[tuple[str, int], str]] = {
     "odd/dicomautomaton_mr_noseriesuid": {("MR", 11): "ignored not-an-image"},
     "odd/oro_dicom/sphere3": {("XX", 32): "ignored not-an-image"},
     "derived": {("CT", 7): "waiting mixed-patients"},
-    "phi/flywheel_penn_prisma/dicom/1_anat": {("MR", 3): "waiting mixed-orientations"},
+    "phi/flywheel_penn_prisma/dicom/1_anat": {("MR", 3): "ignored localizer"},
 }
 
 

@@ -14,9 +14,10 @@ from drawcli.core import tags
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Incomplete, NotDicom
 from drawcli.core.job import Job, State
+from drawcli.core.kinds import slice_kind
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Readiness, slice_kind
 from drawcli.core.slices import slice_of
+from drawcli.core.verdict import Readiness
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.pipeline import Selection, run_step
 from drawcli.steps.deidentify import pixels_as_sent

@@ -77,6 +77,7 @@ def full_job() -> Job:
         source_digest="d" * 16,
         source_stamp="a" * 16,
         late_digest="b" * 16,
+        follows="b" * 16,
         key_id="01234567",
         template="Prostate_OAR",
         rule="pelvis",

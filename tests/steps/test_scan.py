@@ -89,11 +89,15 @@ def test_a_series_waits_until_nothing_in_it_has_changed_for_a_while(
     changed_at(pelvis[:1], clock, minutes_ago=9)
     scan(quiet)
     waiting = only_job(quiet)
+    clock.advance(minutes=9)
+    scan(quiet)
+    still = only_job(quiet)
     clock.advance(minutes=2)
 
     scan(quiet)
 
     assert (waiting.state, waiting.reason_code) == (State.WAITING, "arriving")
+    assert still.state is State.WAITING
     assert only_job(quiet).state is State.FOUND
 
 
@@ -219,6 +223,87 @@ def test_images_that_change_after_the_upload_hold_the_job_once(
     assert again.held == []
     assert (job.state, job.held) == (State.UPLOADED, True)
     assert f"{SLICES} files then, {SLICES - 1} now" in (job.reason or "")
+
+
+def late(ctx: Context, choice: str) -> Context:
+    """Return the site with another choice for late images."""
+    asked = ctx.settings.scan.model_copy(update={"late": choice})
+    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+
+
+def run_steps(ctx: Context, *steps: str) -> None:
+    for step in steps:
+        run_step(step, ctx, Selection())
+
+
+def test_late_images_may_be_ignored(ctx: Context, pelvis: list[Path]) -> None:
+    ctx = late(ctx, "ignore")
+    run_steps(ctx, "scan", "match", "deidentify", "upload")
+    pelvis[-1].unlink()
+
+    done = scan(ctx)
+
+    assert (done.jobs, done.changed_later) == ([], [])
+    assert (only_job(ctx).state, only_job(ctx).held) == (State.UPLOADED, False)
+
+
+def test_late_images_may_make_a_new_job_that_names_the_old_one(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    ctx = late(ctx, "resend")
+    run_steps(ctx, "scan", "match", "deidentify", "upload")
+    pelvis[-1].unlink()
+
+    scan(ctx)
+    again = scan(ctx)
+
+    old, new = ctx.ledger.jobs()
+    assert (old.state, old.reason_code) == (State.CANCELLED, "sent-again")
+    assert new.id in (old.reason or "")
+    assert (new.state, new.follows, new.slices) == (State.FOUND, old.id, SLICES - 1)
+    assert again.jobs == []
+    run_steps(ctx, "match", "deidentify", "upload", "poll", "fetch", "reidentify")
+    assert ctx.ledger.jobs()[1].state is State.DONE
+
+
+def test_a_late_series_that_is_not_whole_is_held_until_it_is_and_then_sent_again(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    ctx = late(ctx, "resend")
+    run_steps(ctx, "scan", "match", "deidentify", "upload")
+    kept = pelvis[2].read_bytes()
+    pelvis[2].unlink()
+    scan(ctx)
+    held = only_job(ctx)
+    pelvis[2].write_bytes(kept)
+    pelvis[-1].unlink()
+
+    scan(ctx)
+
+    old, new = ctx.ledger.jobs()
+    assert (held.held, held.reason_code) == (True, "changed-after-upload")
+    assert (old.state, new.state) == (State.CANCELLED, State.FOUND)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_late_images_of_a_finished_job_are_sent_again_once(
+    ctx: Context, pelvis: list[Path], clock: Clock, *, archived: bool
+) -> None:
+    ctx = late(ctx, "resend")
+    run_steps(ctx, "scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
+    done = only_job(ctx)
+    if archived:
+        clock.advance(days=3)
+        ctx.ledger.archive_finished(ctx.now())
+    pelvis[-1].unlink()
+
+    scan(ctx)
+    again = scan(ctx)
+
+    new = ctx.ledger.jobs()[-1]
+    assert done.state is State.DONE
+    assert (new.id, new.follows) == (f"{done.series_key}-2", done.id)
+    assert again.jobs == []
 
 
 def test_a_released_job_is_not_held_again_for_the_same_change(

@@ -1,0 +1,259 @@
+"""The folders of the datastore: listed, and the header of each file read. Never changed.
+
+A folder is listed with one stat per file, no file is opened for that. What is no image is told by a
+named reason, and none of them stops the walk.
+"""
+
+import errno
+import os
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from io import FileIO
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from drawcli.core.dicom import Header, Incomplete, NotDicom
+from drawcli.core.reading import FIRST_READ, behind_fragments, header_from
+from drawcli.core.slices import Slice, slice_of
+from drawcli.errors import OutOfReach
+
+OUR_TEMPORARY: Final = ".drawcli-"
+NO_SIZE: Final = -1  # of what is no file that could be read
+# Why a file may still be, or become, a slice of the series that lies beside it.
+UNREAD: Final = frozenset(
+    {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
+    | {"vanished", "unreadable-dicom"}
+)
+# Why the system did not give us a file; everything else was read, and is not read again.
+NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
+_ERRORS: Final = {
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.ENOENT: "vanished",
+    errno.ELOOP: "link-loop",
+    errno.ENAMETOOLONG: "path-too-long",
+}
+
+Stamp = tuple[int, int, int, int]  # device, inode, mtime and ctime of a folder, ns
+
+
+class File(NamedTuple):
+    """A file as the listing of its folder has it."""
+
+    name: str
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int  # of the last change of anything, where the system tells it
+
+
+class Folder(NamedTuple):
+    """A folder that was visited."""
+
+    path: str
+    stamp: Stamp
+    rows: list[tuple[str, int, int, int]] | None  # as File, by name; None where it was skipped
+    odd: dict[str, str]  # file -> why it cannot be read
+    has_folders: bool
+    trouble: str = ""  # why the folder cannot be listed
+
+    @property
+    def files(self) -> Iterator[File]:
+        """Yield its files, by name."""
+        return map(File._make, self.rows or ())
+
+    @property
+    def digest(self) -> bytes:
+        """What the listing is like: 16 bytes that change when anything in it does."""
+        made = blake2b(digest_size=16)
+        if self.rows:
+            names, *numbers = zip(*self.rows, strict=True)
+            made.update("\0".join(names).encode("utf-8", "surrogateescape"))
+            for column in numbers:
+                made.update(_as_bytes(column))
+        return made.digest()
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk over folders found: the images, and what else by kind of file."""
+
+    slices: list[Slice] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)  # reason -> files
+    unread: Counter[str] = field(default_factory=Counter)  # folder -> files that may be slices
+
+    def by_series(self) -> dict[str, list[Slice]]:
+        """Return the slices of each series, by SeriesInstanceUID, from all folders."""
+        series: dict[str, list[Slice]] = {}
+        for one in self.slices:
+            series.setdefault(one.series_uid, []).append(one)
+        return series
+
+    def take(self, folder: str, found: Slice | str) -> None:
+        """Count what was found of one file."""
+        if isinstance(found, Slice):
+            self.slices.append(found)
+            return
+        self.passed_over[found] += 1
+        if found in UNREAD:
+            self.unread[folder] += 1
+
+
+def read_datastore(folders: Iterable[Path]) -> Walk:
+    """Read the header of every file below some folders.
+
+    Raises
+    ------
+    OutOfReach
+        Where one of the folders is not there: a share that is not mounted is no empty datastore.
+    """
+    found = Walk()
+    for folder in folders:
+        check_there(folder)
+        for here in walked(folder):
+            if here.trouble:
+                found.passed_over[here.trouble] += 1
+            for file in here.files:
+                path = os.path.join(here.path, file.name)  # noqa: PTH118 - one call per file
+                found.take(here.path, here.odd.get(file.name) or read_file(path, file))
+    return found
+
+
+def read_image(path: Path) -> Walk:
+    """Read the header of one file."""
+    found, at = Walk(), path.stat()
+    file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+    found.take(str(path.parent), read_file(str(path), file))
+    return found
+
+
+def check_there(folder: Path) -> None:
+    """Raise OutOfReach where a folder of the datastore cannot be listed."""
+    try:
+        os.scandir(folder).close()
+    except OSError as err:
+        missing = isinstance(err, FileNotFoundError | NotADirectoryError)
+        what = "is not there" if missing else f"cannot be read: {err.strerror}"
+        raise OutOfReach(
+            f"the datastore {folder} {what}",
+            hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+        ) from None
+
+
+def walked(
+    root: Path,
+    skip: Callable[[str, Stamp], bool] = lambda _path, _stamp: False,
+    enter: Callable[[str], bool] = lambda _path: True,
+) -> Iterator[Folder]:
+    """Yield every folder below one, itself first; each once, however it is linked.
+
+    Parameters
+    ----------
+    root
+        Where to begin.
+    skip
+        Tells of a folder without folders in it whether its listing is known already: then it is
+        yielded without files.
+    enter
+        Tells whether a folder is looked into at all.
+    """
+    waiting, entered = [str(root)], set[tuple[int, int]]()
+    while waiting:
+        here = waiting.pop()
+        try:
+            at = os.stat(here)  # noqa: PTH116 - one call per folder of a large store
+            if (at.st_dev, at.st_ino) in entered:
+                continue
+            entered.add((at.st_dev, at.st_ino))
+            stamp = (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_ctime_ns)
+            if skip(here, stamp):
+                yield Folder(here, stamp, None, {}, has_folders=False)
+                continue
+            folder, inside = _listed(here, stamp)
+        except OSError as err:
+            yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=_trouble(err))
+            continue
+        waiting += sorted(filter(enter, inside), reverse=True)
+        yield folder
+
+
+def read_file(path: str, listed: File) -> Slice | str:
+    """Read the header of one file: a slice, or the reason why it is none."""
+    if not listed.size:
+        return "empty-file"
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
+            try:
+                header = header_from(stream)
+            except NotDicom as err:
+                stream.seek(0)
+                return _not_dicom(stream.read(FIRST_READ), str(err))
+            one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
+            if header.pixels is not None and header.pixels.undefined:
+                return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
+    except Incomplete:
+        return "truncated-header"
+    except OSError as err:
+        return reason_of(err)
+    return one
+
+
+def reason_of(err: OSError) -> str:
+    """Return the named reason why a file could not be read."""
+    return _ERRORS.get(err.errno or 0, "unreadable-file")
+
+
+def _not_dicom(begin: bytes, what: str) -> str:
+    """Return the reason of a file that is no header we read.
+
+    A copy over a network may give a file its size first, and its bytes later.
+    """
+    if not any(begin):
+        return "blank-file"
+    return "not-dicom" if what == "no DICOM file" else "unreadable-dicom"
+
+
+def _fragments_missing(stream: FileIO, header: Header, size: int) -> int:
+    """Return how many bytes compressed pixels lack at least."""
+    try:
+        end = behind_fragments(stream, header.pixels.value if header.pixels else 0)
+    except (Incomplete, NotDicom):
+        return 1
+    return max(end - size, 0)
+
+
+def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
+    """Return a folder with its files, and the paths of the folders in it; links are followed."""
+    rows: list[tuple[str, int, int, int]] = []  # plain tuples: a large store has many
+    odd: dict[str, str] = {}
+    inside: list[str] = []
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                if entry.is_file():
+                    at, name = entry.stat(), entry.name
+                    if not name.startswith(OUR_TEMPORARY):
+                        rows.append((name, at.st_size, at.st_mtime_ns, at.st_ctime_ns))
+                elif entry.is_dir():
+                    inside.append(entry.path)
+                else:
+                    odd[entry.name] = "broken-link" if entry.is_symlink() else "special-file"
+            except OSError as err:  # a link to itself, or into a folder that is closed to us
+                odd[entry.name] = reason_of(err)
+    rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
+    rows.sort()
+    return Folder(path, stamp, rows, odd, has_folders=bool(inside)), inside
+
+
+def _as_bytes(column: tuple[int, ...]) -> bytes:
+    try:
+        return array("q", column).tobytes()
+    except OverflowError:  # a time some centuries away
+        return repr(column).encode("ascii")
+
+
+def _trouble(err: OSError) -> str:
+    reason = reason_of(err)
+    return reason if reason in ("path-too-long", "link-loop") else "unreadable-folder"

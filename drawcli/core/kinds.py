@@ -1,0 +1,54 @@
+"""Is a file a slice of a scan at all? Told from its header alone."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from drawcli.core.policy_tables import SYNTAXES
+from drawcli.core.profile import IMAGE_CLASSES
+from drawcli.core.pseudonym import is_registered
+from drawcli.core.slices import Slice
+from drawcli.core.verdict import Readiness, Verdict, ignored, refused
+
+SAFE_SYNTAXES: Final = frozenset(SYNTAXES)
+_MR_COLOUR: Final = "1.2.840.10008.5.1.4.1.1.4.3"
+_MR_SPECTROSCOPY: Final = "1.2.840.10008.5.1.4.1.1.4.2"
+_COLOUR_TEXT: Final = "pixels in colour: a picture of a scan, not a scan"
+_SPECTRA_TEXT: Final = "MR spectroscopy: spectra are no slices"
+_PART_TEXT: Final = "a part of a concatenation: images that were cut in parts are not supported"
+_FRAMES_TEXT: Final = "some frames are a localizer, screen save or dose page"
+_EXTRA_TEXT: Final = "the pixel data are longer than the image"
+_OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
+
+_NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"})
+
+
+def slice_kind(one: Slice) -> Verdict:
+    """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
+    known = is_registered(one.transfer_syntax)
+    syntax = f"{one.transfer_syntax if known else 'a private transfer syntax'} is not supported"
+    image = one.sop_class in IMAGE_CLASSES
+    no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
+    nameless = not (one.series_uid and one.study_uid and one.sop_uid)
+    against = (
+        (one.sop_class == _MR_COLOUR, refused("colour", _COLOUR_TEXT)),
+        (one.sop_class == _MR_SPECTROSCOPY, refused("spectroscopy", _SPECTRA_TEXT)),
+        (not image, ignored("not-an-image", "not a CT, MR or PET image")),
+        (no_scan, ignored("localizer", "a localizer, screen save or dose page")),
+        (nameless, ignored("no-uid", "an image without its UIDs")),
+        (one.burned_in, refused("burned-in", "the header says that pixels hold annotations")),
+        (one.pixels_extra > 0, refused("extra-pixels", _EXTRA_TEXT)),
+        (one.overlay_in_pixels, refused("overlay-in-pixels", _OVERLAY_TEXT)),
+        (one.samples != 1, refused("colour", _COLOUR_TEXT)),
+        *_against_frames(one),
+        (one.transfer_syntax not in SAFE_SYNTAXES, refused("compressed", syntax)),
+    )
+    return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
+
+
+def _against_frames(one: Slice) -> Iterator[tuple[bool, Verdict]]:
+    """Yield what may speak against a multi-frame image."""
+    frames = one.frames
+    if frames is not None:
+        yield frames.coloured, refused("colour", _COLOUR_TEXT)
+        yield frames.concatenated, refused("concatenation", _PART_TEXT)
+        yield not _NOT_SCANS.isdisjoint(frames.kinds), refused("localizer-frames", _FRAMES_TEXT)

@@ -1,0 +1,10 @@
+"""The datastore as the scan sees it: only what has changed is read, only what it touches is judged.
+
+A walk lists the folders (`update`); files that came, went or changed go through the scan index; the
+series they are of are judged anew (`judging`). All others are known as they were judged last.
+"""
+
+from drawcli.survey.judging import Seen
+from drawcli.survey.survey import Survey, surveyed
+
+__all__ = ["Seen", "Survey", "surveyed"]

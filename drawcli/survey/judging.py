@@ -1,0 +1,143 @@
+"""What a scan makes of each series: judged anew where something changed, else as it was."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.tree import UNREAD
+from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.pseudonym import StandIns
+from drawcli.core.series import Calm, Demands, assess, scan_slices, settled, without_copies
+from drawcli.core.slices import Slice
+from drawcli.core.verdict import Readiness, Verdict, waiting
+from drawcli.files import CHUNK
+from drawcli.scanindex import ScanIndex, SeriesRow
+
+_UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A series as this scan sees it."""
+
+    key: str
+    key_id: str  # of the site key under which the series is known, or will be
+    modality: str
+    files: int
+    verdict: Verdict
+    digest: str  # keyed, over which files there are and how large
+    stamp: str  # keyed, over where they lie and when they were changed
+    load: Callable[[], list[Slice]]
+
+    @cached_property
+    def slices(self) -> list[Slice]:
+        """What is known of each file; asked for only where something is done with the series."""
+        return self.load()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job remembers of it."""
+        return {
+            "modality": self.modality,
+            "slices": self.files,
+            "source_digest": self.digest,
+            "source_stamp": self.stamp,
+        }
+
+    @property
+    def crosswalk(self) -> Crosswalk:
+        """Whose series it is, and its files."""
+        return Crosswalk.of(self.slices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judges series by what the index knows of their files."""
+
+    index: ScanIndex
+    demands: Demands
+    patience_ns: float  # what lay beside a series for longer before it came is not of it
+    known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
+
+    def judge_stale(self) -> None:
+        """Judge every series anew of which something changed."""
+        for number in self.index.stale():
+            self.index.begin()
+            self._judge(number)
+        self.index.commit()
+
+    def seen(self, began_ns: int, unlistable: set[int]) -> Iterator[Seen]:
+        """Yield every series.
+
+        Parameters
+        ----------
+        began_ns
+            When this scan began: what it saw first is not settled.
+        unlistable
+            Series with files in folders that could not be listed this time.
+        """
+        for row in self.index.series():
+            calm = Calm(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
+            verdict = settled(row.verdict, self.demands, calm, began_ns)
+            if row.id in unlistable and verdict.readiness is Readiness.READY:
+                verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
+            yield Seen(
+                *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
+                load=lambda number=row.id: self.slices(number),  # type: ignore[misc] # bound now
+            )
+
+    def slices(self, number: int) -> list[Slice]:
+        """Return the files of a series that are its scan: no localizers, no copies."""
+        every = self.index.slices(number)
+        return without_copies(scan_slices(every) or every, same_bytes)
+
+    def _judge(self, number: int) -> None:
+        slices = self.slices(number)
+        if not slices:
+            self.index.drop_series(number)
+            return
+        stand_ins = self.known_under(slices[0].series_uid)
+        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
+        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        row = SeriesRow(
+            id=number,
+            first=0,
+            since=0,
+            stale=False,
+            key=stand_ins.series_key(slices[0].series_uid),
+            key_id=stand_ins.key_id,
+            digest=stand_ins.digest("source", *names),
+            stamp=stand_ins.digest("stamp", *places),
+            modality=slices[0].modality,
+            files=len(slices),
+            newest=max(one.mtime_ns for one in slices),
+            verdict=self._verdict(number, slices),
+        )
+        self.index.set_series(number, row)
+
+    def _verdict(self, number: int, slices: list[Slice]) -> Verdict:
+        """Return what to do with a series; files beside it that cannot be read may belong to it."""
+        verdict = assess(slices, self.demands)
+        if verdict.readiness is not Readiness.READY:
+            return verdict
+        unread = self.index.unread_beside(number, UNREAD, self.patience_ns)
+        if unread:
+            text = f"{unread} files beside the series cannot be read, are empty, or end too early"
+            return waiting("unreadable-files", text)
+        return verdict
+
+
+def same_bytes(one: str, other: str) -> bool:
+    """Tell whether two files hold the same; where one cannot be read they do not."""
+    try:
+        with Path(one).open("rb") as first, Path(other).open("rb") as second:
+            while True:
+                part = first.read(CHUNK)
+                if part != second.read(CHUNK):
+                    return False
+                if not part:
+                    return True
+    except OSError:
+        return False

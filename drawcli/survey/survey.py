@@ -1,0 +1,140 @@
+"""The datastore of a site, surveyed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from drawcli.context import Context
+from drawcli.core.globs import Globs
+from drawcli.core.pseudonym import StandIns
+from drawcli.core.series import Demands
+from drawcli.scanindex import ScanIndex, opened_index
+from drawcli.sections import Scan
+from drawcli.survey.judging import Judge, Seen
+from drawcli.survey.update import HOUR_NS, Options, Update
+
+_SETTINGS: Final = "settings"
+_GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a scan sees."""
+
+    series: Iterator[Seen]
+    passed_over: Counter[str]  # files, and folders that could not be listed, by reason
+    made_anew: str  # why the scan index was made anew; "" where it was not
+
+
+def _silent(_files: int) -> None:
+    """Tell nobody how many files were read."""
+
+
+@contextmanager
+def surveyed(
+    ctx: Context, *, throwaway: bool = False, tell: Callable[[int], None] = _silent
+) -> Iterator[Survey]:
+    """Bring the scan index up to date with the datastore; give every series.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    throwaway
+        Whether nothing is written: for a dry run.
+    tell
+        Called with the number of files that were read so far.
+
+    Raises
+    ------
+    OutOfReach
+        Where a folder of the datastore is not there.
+    AnotherRun
+        Where another process reads the datastore.
+    IndexBroken
+        Where the index is damaged; it is removed, and the next try makes it anew.
+    """
+    wanted = ctx.settings.scan
+    key = ctx.stand_ins.subkey("scan-index")
+    with opened_index(
+        ctx.settings.state_dir, key, ctx.stand_ins.key_id, throwaway=throwaway
+    ) as index:
+        began = _nanoseconds(ctx.now())
+        _note_settings(index, wanted, ctx)
+        update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell)
+        update.run(ctx.settings.datastore)
+        judge = Judge(
+            index=index,
+            demands=_demands(wanted),
+            patience_ns=wanted.incomplete_hours * HOUR_NS,
+            known_under=_Known(ctx).stand_ins,
+        )
+        index.begin()
+        index.mend_times(_nanoseconds(ctx.now()))
+        index.commit()
+        judge.judge_stale()
+        yield Survey(
+            series=judge.seen(began, update.unlistable),
+            passed_over=index.passed_over() + update.passed_over,
+            made_anew=index.made_anew,
+        )
+
+
+class _Known:
+    """Tells under which key a series has jobs, or will have."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._keys = {job.series_key for job in ctx.ledger.jobs()} if ctx.retired else set()
+
+    def stand_ins(self, uid: str) -> StandIns:
+        """Return the stand-ins under which a series has jobs, or those of the key of today.
+
+        A series that was sent under a retired key must not be sent again under another.
+        """
+        for one in self._ctx.retired:
+            key = one.series_key(uid)
+            if key in self._keys or self._ctx.ledger.archive.of_series(key):
+                return one
+        return self._ctx.stand_ins
+
+
+def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
+    """Judge everything anew, by the listings of today, where the site has changed its mind."""
+    words = ctx.stand_ins.digest("scan-settings", wanted.model_dump_json())
+    if index.fact(_SETTINGS) != words:
+        index.begin()
+        index.forget_listings()
+        index.judge_all()
+        index.set_fact(_SETTINGS, words)
+        index.commit()
+
+
+def _demands(wanted: Scan) -> Demands:
+    after = wanted.studied_after
+    return Demands(
+        modalities=frozenset(wanted.modalities),
+        min_slices=wanted.min_slices,
+        quiet_seconds=wanted.quiet_minutes * 60,
+        min_age_seconds=wanted.min_age_minutes * 60,
+        studied_after=f"{after:%Y%m%d}" if after else "",
+        sop_classes=frozenset(wanted.sop_classes),
+        largest_bytes=wanted.max_series_gib * _GIB,
+        largest_step=wanted.largest_step,
+    )
+
+
+def _options(wanted: Scan) -> Options:
+    return Options(
+        globs=Globs(tuple(wanted.include), tuple(wanted.exclude)),
+        full_walk_ns=wanted.full_walk_hours * HOUR_NS,
+        calm_ns=max(HOUR_NS, 2 * wanted.quiet_minutes * 60 * 10**9),
+        workers=wanted.workers,
+    )
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000
