@@ -25,7 +25,7 @@ test: $(VENV)/.ready-test
 # The long form of the crash tests and of the proof of de-identification: more than 2,000 kills, every
 # effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them.
 torture: $(VENV)/.ready-test
-	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/ledger tests/deidentification
+	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/ledger tests/deidentification tests/test_server_faults.py
 	$(BIN)/python -m tests.torture.mutations
 
 # How fast and how large de-identification is, against its floors and the tools of today.
@@ -35,6 +35,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/reidentify.py
 	$(BIN)/python bench/ledger.py
 	$(BIN)/python bench/rules.py
+	$(BIN)/python bench/scan.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .
