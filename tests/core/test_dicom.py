@@ -143,6 +143,8 @@ def datasets(draw: st.DrawFn, depth: int = 3) -> Dataset:
     made = Dataset()
     for tag in draw(st.sets(TAGS, max_size=5)):
         vr = draw(st.sampled_from([*VALUES, *(["SQ"] * (2 if depth else 0))]))
+        if vr == "UN" and (dictionary_has_tag(tag) or repeater_has_tag(tag)):
+            vr = "OB"  # pydicom would read the bytes as the type it knows for the tag
         if vr != "SQ":
             made.add_new(tag, vr, draw(VALUES[vr]))
             continue
