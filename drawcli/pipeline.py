@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -21,6 +22,7 @@ from drawcli.errors import (
     ServerUnavailable,
     TryLater,
 )
+from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook, new_run_id
 from drawcli.steps.scan import Scanned, scan
 
 Step = Callable[[Job, Context], Job]
@@ -117,6 +119,26 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     for command in (*HOMEWARD, "scan", *OUTWARD):
         yield run_step(command, ctx, chosen)
     tidy(ctx)
+
+
+def note_run(
+    ctx: Context, began: datetime, reports: list[StepReport], *, exit_code: int, error: str = ""
+) -> None:
+    """Write a run into the run book; one that cannot be written changes nothing."""
+    counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
+    lost = error == "server-down" or any(report.unreachable for report in reports)
+    asked = {"upload", "poll", "fetch"} & counts.keys()
+    run = Run(
+        id=new_run_id(),
+        began=began,
+        ended=ctx.now(),
+        exit_code=exit_code,
+        error=error,
+        server=OUT_OF_REACH if lost else ANSWERED if asked else "",
+        counts=counts,
+    )
+    with suppress(OSError):
+        RunBook(ctx.settings.state_dir).add(run)
 
 
 def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:

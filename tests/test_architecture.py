@@ -28,6 +28,7 @@ LAYERS = [
     "config",
     "logs",
     "answers",
+    "runs",
     "ledger",
     "scanindex",
     "adapters",

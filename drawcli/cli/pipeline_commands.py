@@ -102,14 +102,15 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
+    from drawcli.pipeline import HOMEWARD, OUTWARD, note_run, run_once
 
     with door.context(dry_run=dry_run) as ctx:
         chosen = _selection(ctx, job, limit, max_minutes)
         if dry_run:
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
-        with ctx.work.run_lock(ctx.now()), _progress(door, "run-once"):
+        began = ctx.now()
+        with ctx.work.run_lock(began), _progress(door, "run-once"):
             try:
                 for report in run_once(ctx, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
@@ -117,8 +118,11 @@ def _whole_run(
                 told = _told(reports, fail_if_idle=False, always=door.to_person)
                 told.errors.append(err)
                 told.exit_code = err.exit_code
+                note_run(ctx, began, reports, exit_code=err.exit_code, error=err.code)
                 return told
-        return _told(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+            told = _told(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+            note_run(ctx, began, reports, exit_code=told.exit_code)
+            return told
 
 
 def _selection(
