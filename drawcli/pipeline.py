@@ -197,6 +197,8 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
+    for name in done.folders_missing:
+        _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))

@@ -9,12 +9,15 @@ from typing import Any, Final
 from drawcli.adapters.tree import UNREAD
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Calm, Demands, assess, scan_slices, settled, without_copies
+from drawcli.core.series import Calm, assess, home_of, scan_slices, settled, without_copies
 from drawcli.core.slices import Slice
 from drawcli.core.verdict import Readiness, Verdict, waiting
 from drawcli.files import CHUNK
 from drawcli.scanindex import ScanIndex, SeriesRow
+from drawcli.sections import Wanted
+from drawcli.survey.wishes import Wishes
 
+_HOUR_NS: Final = 3600 * 10**9
 _UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
 
 
@@ -29,6 +32,7 @@ class Seen:
     verdict: Verdict
     digest: str  # keyed, over which files there are and how large
     stamp: str  # keyed, over where they lie and when they were changed
+    wanted: Wanted  # what the site asks of series where it lies
     load: Callable[[], list[Slice]]
 
     @cached_property
@@ -57,8 +61,7 @@ class Judge:
     """Judges series by what the index knows of their files."""
 
     index: ScanIndex
-    demands: Demands
-    patience_ns: float  # what lay beside a series for longer before it came is not of it
+    wishes: Wishes
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
     def judge_stale(self) -> None:
@@ -80,11 +83,12 @@ class Judge:
         """
         for row in self.index.series():
             calm = Calm(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
-            verdict = settled(row.verdict, self.demands, calm, began_ns)
+            verdict = settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             yield Seen(
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
+                wanted=self.wishes.of(row.wishes),
                 load=lambda number=row.id: self.slices(number),  # type: ignore[misc] # bound now
             )
 
@@ -101,6 +105,7 @@ class Judge:
         stand_ins = self.known_under(slices[0].series_uid)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        wishes = self.wishes.number_of(home_of(slices))
         row = SeriesRow(
             id=number,
             first=0,
@@ -113,16 +118,21 @@ class Judge:
             modality=slices[0].modality,
             files=len(slices),
             newest=max(one.mtime_ns for one in slices),
-            verdict=self._verdict(number, slices),
+            verdict=self._verdict(number, slices, wishes),
+            wishes=wishes,
         )
         self.index.set_series(number, row)
 
-    def _verdict(self, number: int, slices: list[Slice]) -> Verdict:
-        """Return what to do with a series; files beside it that cannot be read may belong to it."""
-        verdict = assess(slices, self.demands)
+    def _verdict(self, number: int, slices: list[Slice], wishes: int) -> Verdict:
+        """Return what to do with a series; files beside it that cannot be read may belong to it.
+
+        What lay beside it for longer than a series may wait, before it came, is not of it.
+        """
+        verdict = assess(slices, self.wishes.demands(wishes))
         if verdict.readiness is not Readiness.READY:
             return verdict
-        unread = self.index.unread_beside(number, UNREAD, self.patience_ns)
+        patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
+        unread = self.index.unread_beside(number, UNREAD, patience)
         if unread:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             return waiting("unreadable-files", text)
