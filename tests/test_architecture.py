@@ -36,6 +36,8 @@ LAYERS = [
     "steps",
     "pipeline",
     "actions",
+    "showing",
+    "oneoff",
     "delivered",
     "export",
     "explaining",
