@@ -60,7 +60,9 @@ def check(request: Request, ctx: Context) -> None:
     settings = ctx.settings
     for number, path in enumerate(request.paths, start=1):
         if not path.is_dir() and not path.is_file():
-            raise UsageError(f"PATH {number} of {len(request.paths)}: there is no such thing")
+            raise UsageError(
+                f"PATH {number} of {len(request.paths)}: there is no such file or folder"
+            )
         for folder in (settings.state_dir, *settings.datastore):
             if _within(path, folder) or _within(folder, path):
                 raise UsageError(

@@ -90,7 +90,7 @@ class Zip:
             raise _damaged() from None
 
     def unpack(self, member: str, target: Path) -> None:
-        """Write a member to a new file; durable when this returns, and no longer than announced.
+        """Write a member to a new file, as long as was announced; durable when this returns.
 
         Raises
         ------
@@ -104,6 +104,8 @@ class Zip:
         ):
             while part := stream.read(CHUNK):
                 to.write(part)
+            if to.tell() != self.members[member].file_size:
+                raise _damaged()
             to.flush()
             os.fsync(descriptor)
 
