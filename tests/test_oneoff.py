@@ -142,7 +142,7 @@ def test_deliver_to_wins_over_beside_and_over_the_folder_of_the_settings(
 
     carried_on(ctx)
 
-    assert delivered(back)
+    assert delivered(back).is_file()
     assert list((tmp_path / "tps").iterdir()) == []
 
 
@@ -199,7 +199,7 @@ def test_a_folder_that_is_gone_at_delivery_is_waited_for_and_never_made(
     run_step("reidentify", ctx, Selection())
 
     assert (waiting.state, waiting.reason_code, was_made) == (State.FETCHED, "delivery", False)
-    assert delivered(back)
+    assert delivered(back).is_file()
 
 
 def test_redeliver_writes_it_where_it_was_delivered_to(
@@ -461,7 +461,7 @@ def test_the_datastore_does_not_disturb_a_one_off_job_nor_send_its_series_again(
 
     assert jobs[-1].state is State.DONE
     assert (after.jobs, ctx.ledger.jobs()) == ([], [])
-    assert delivered(back)
+    assert delivered(back).is_file()
 
 
 def test_other_images_of_the_series_in_the_datastore_do_not_send_an_archived_one_off_again(
@@ -624,7 +624,7 @@ def test_nothing_is_delivered_while_the_medium_with_the_images_is_gone(
 
     assert (waiting.state, waiting.reason_code) == (State.FETCHED, "source-moved")
     assert "Plug the medium in" in str(waiting.hint)
-    assert delivered(back)
+    assert delivered(back).is_file()
 
 
 def test_images_that_have_changed_since_they_were_sent_hold_the_structure_set(
@@ -657,7 +657,7 @@ def test_a_medium_that_lies_elsewhere_now_is_followed_when_it_is_shown_again(
 
     assert did == "goes on with what is shown now"
     assert (only_job(ctx).state, only_job(ctx).one_off) == (State.DONE, True)
-    assert delivered(back)
+    assert delivered(back).is_file()
 
 
 def test_a_medium_with_other_images_is_not_followed(ctx: Context, usb: Path) -> None:
@@ -681,7 +681,7 @@ def test_images_that_are_gone_from_the_work_folder_come_back_from_the_zip(
     shown(ctx, packed, to=back)
 
     assert carried_on(ctx).state is State.DONE
-    assert delivered(back)
+    assert delivered(back).is_file()
 
 
 def test_another_place_can_be_named_until_the_structure_set_is_delivered(
