@@ -324,6 +324,24 @@ def test_copies_that_are_the_same_are_taken_once_and_others_are_refused(
     assert [job.slices for job in same.found] == [SLICES]
 
 
+def test_a_folder_that_cannot_be_listed_may_hold_the_last_slice(
+    ctx: Context, usb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (usb / "more").mkdir()
+    listed = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("more"):
+            raise PermissionError(13, os.strerror(13))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+
+    told = shown(ctx, usb)
+
+    assert [err.code for err in told.refused] == ["unreadable-folder"]
+
+
 def test_an_old_study_is_taken_for_a_person_chose_it(ctx: Context, usb: Path) -> None:
     wanted = ctx.settings.scan.model_copy(update={"studied_after": date(2099, 1, 1)})
     ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
@@ -371,6 +389,16 @@ def test_a_place_that_is_not_there_or_our_own_is_refused(
         with pytest.raises(UsageError, match="--deliver-to") as caught:
             shown(ctx, usb, to=place)
         assert "KOWALSKI" not in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
+    ctx: Context, usb: Path, back: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    for place in (None, back):
+        with pytest.raises(UsageError, match="cannot be written where they belong"):
+            shown(ctx, usb, to=place)
 
 
 def test_what_lies_in_the_datastore_or_in_our_own_folder_is_refused(
@@ -518,15 +546,20 @@ def test_a_second_template_of_the_rules_has_images_of_its_own(
     assert (sibling.state, sibling.one_off) == (State.PACKAGED, True)
 
 
-def test_a_cancelled_one_off_is_taken_up_again_from_where_it_lay(ctx: Context, usb: Path) -> None:
+def test_a_cancelled_one_off_is_taken_up_again_from_where_it_lay(
+    ctx: Context, site: Site, usb: Path
+) -> None:
     shown(ctx, usb)
     job = ctx.ledger.commit(cancel(only_job(ctx), ctx))
     waiting = ctx.ledger.commit(retry(job, ctx))
+    shutil.copytree(usb, site.store / "same")
+    planned = preview(ctx)
 
     scan(ctx)
 
     assert (waiting.state, only_job(ctx).state) == (State.WAITING, State.FOUND)
-    assert only_job(ctx).one_off
+    assert (planned, only_job(ctx).one_off) == ([], True)
+    assert Path(ctx.crosswalk(only_job(ctx)).files[0].path).is_relative_to(usb)
 
 
 def test_a_job_that_waits_for_images_that_are_gone_gets_them_when_they_are_shown(
@@ -715,6 +748,29 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
         for info in archive.infolist():
             if not info.is_dir():
                 yield info.filename, archive.read(info)
+
+
+def test_images_out_of_a_zip_are_durable_before_the_ledger_knows_of_them(
+    ctx: Context, packed: Path, back: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, add = os.fsync, Ledger.add
+    synced, before = set[int](), set[int]()
+
+    def noted_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def noted_add(ledger: Ledger, *jobs: Job) -> list[Job]:
+        before.update(synced)
+        return add(ledger, *jobs)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Ledger, "add", noted_add)
+
+    (job,) = shown(ctx, packed, to=back).found
+
+    folder = ctx.work.file(job.id, UNPACKED)
+    assert {path.stat().st_ino for path in (folder, *images(folder))} <= before
 
 
 @pytest.mark.parametrize("after", [0, 3, SLICES])

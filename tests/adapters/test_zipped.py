@@ -137,9 +137,14 @@ def test_members_that_share_their_bytes_count_each(path: Path) -> None:
 
 
 def test_the_list_of_a_zip64_is_measured_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
-    written(path, *(f"CT/{number}.dcm" for number in range(3)))
-    assert b"PK\x06\x06" in path.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile, "ZIP64_LIMIT", 1)  # all that is larger is told the new way only
+        written(path, *(f"CT/{number}.dcm" for number in range(3)))
+    raw = bytearray(path.read_bytes())
+    assert b"PK\x06\x06" in raw
+    at = raw.index(b"PK\x05\x06") + 12
+    raw[at : at + 4] = b"\xff" * 4
+    path.write_bytes(raw)
 
     with Zip.opened(path, USUAL) as opened:
         assert len(opened.members) == 3
