@@ -19,13 +19,13 @@ from drawcli.core.crosswalk import SourceFile
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.core.verdict import Readiness
 from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
+from drawcli.pipeline import IMAGES_GONE
 from drawcli.showing import Sources
 from drawcli.survey import Seen, seen_in
 
 _OVER: Final = FINISHED | {State.DELIVERED}
 # Why a job waits whose series the datastore does not show (any more): images from elsewhere help.
 _WANTS_IMAGES: Final = frozenset({None, "assigned", "not-seen"})
-_IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})
 _log = logging.getLogger(__name__)
 
 
@@ -217,7 +217,7 @@ def _show_again(job: Job, seen: Seen, sources: Sources, ctx: Context) -> str:
         if after == crosswalk:
             return ""
         ctx.seal(now.id, after)
-        freed = now.released(at=ctx.now()) if now.reason_code in _IMAGES_GONE else now
+        freed = now.released(at=ctx.now()) if now.reason_code in IMAGES_GONE else now
         ctx.ledger.commit(freed.noted(ctx.now(), "shown again"))
         return "goes on with what is shown now"
 

@@ -61,9 +61,9 @@ HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
+IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 _LONGEST_WAIT: Final = timedelta(hours=6)
-_IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})
 _SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
 _log = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
 
 def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
     """Return an error that says how the images of a one-off job come back: no scan finds them."""
-    if job.one_off and err.code in _IMAGES_GONE:
+    if job.one_off and err.code in IMAGES_GONE:
         err.hint = (
             "Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
             f"then 'drawcli retry {job.id}'."

@@ -3,7 +3,7 @@
 Nothing is written but the images of a zip, which go into the work folder of their job.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -102,26 +102,34 @@ class Sources:
             if not packed:
                 return crosswalk
             ctx.work.check_space(sum(packed))
-            folder = ctx.work.unpacked(job_id)
             try:
-                with disk_full_named(ctx.work.state_dir):
-                    files = tuple(self._unpacked_all(crosswalk, folder))
-                    fsync_folder(folder)
-            except BaseException as err:
+                files = self._unpacked(crosswalk.files, ctx.work.unpacked(job_id))
+            except BaseException:
                 ctx.work.remove_unpacked(job_id)
-                if isinstance(err, OSError):
-                    raise OutOfReach(f"the zip cannot be unpacked: {err.strerror}") from None
                 raise
             return replace(crosswalk, files=files)
 
         return unpacked
 
-    def _unpacked_all(self, crosswalk: Crosswalk, folder: Path) -> Iterator[SourceFile]:
-        for number, file in enumerate(crosswalk.files, start=1):
-            archive = self._zips.get(file.path)
-            if archive is None:
-                yield file
-                continue
-            target = folder / f"{number:06d}.dcm"
-            archive.unpack(file.path, target)
-            yield replace(file, path=str(target), mtime_ns=target.stat().st_mtime_ns)
+    def _unpacked(self, files: Sequence[SourceFile], folder: Path) -> tuple[SourceFile, ...]:
+        """Return the files of a series, those out of zips as they lie in a folder now."""
+        try:
+            with disk_full_named("state_dir"):
+                unpacked = tuple(
+                    self._unpacked_file(file, folder / f"{number:06d}.dcm")
+                    for number, file in enumerate(files, start=1)
+                )
+                fsync_folder(folder)
+        except OSError as err:
+            raise OutOfReach(
+                f"the zip cannot be unpacked: {err.strerror}",
+                hint="See that the medium is plugged in, and run the command again.",
+            ) from None
+        return unpacked
+
+    def _unpacked_file(self, file: SourceFile, target: Path) -> SourceFile:
+        archive = self._zips.get(file.path)
+        if archive is None:
+            return file
+        archive.unpack(file.path, target)
+        return replace(file, path=str(target), mtime_ns=target.stat().st_mtime_ns)

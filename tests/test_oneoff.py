@@ -32,13 +32,6 @@ ONWARD = ("match", "deidentify", "upload", "poll", "fetch", "reidentify")
 
 
 @pytest.fixture
-def usb(tmp_path: Path) -> Path:
-    """Return a medium with a small planning CT, in a folder that is named after its patient."""
-    write_planning_ct(tmp_path / "usb" / "KOWALSKI", PELVIS, slices=SLICES, size=32, seed=1)
-    return tmp_path / "usb"
-
-
-@pytest.fixture
 def back(tmp_path: Path) -> Path:
     """Return a folder for structure sets, named after the patient as well."""
     folder = tmp_path / "back to KOWALSKI"

@@ -79,15 +79,17 @@ def _listed(name: str) -> list[Path]:
     return [Path(os.fsdecode(line)) for line in lines if line.strip()]
 
 
+def _whole(path: Path) -> Path:
+    """Return an absolute path: cron runs elsewhere. A shell leaves the "~" of --option=~/x."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - pathlib's raises for "~nobody"
+
+
 def _one_off(
     door: Door, paths: Sequence[Path], to: Path | None, *, fail_if_idle: bool, dry_run: bool
 ) -> Result:
     from drawcli.oneoff import Request, show
 
-    request = Request(
-        tuple(path.expanduser().absolute() for path in paths),
-        "" if to is None else str(to.expanduser().absolute()),
-    )
+    request = Request(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
     with door.context(dry_run=dry_run) as ctx, progress(door, "scan"):
         shown = show(request, ctx, dry_run=dry_run)
     code = JobError.exit_code if shown.refused else 0

@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, poll_until
 from tests.conftest import PELVIS, SLICES, Site
-
-
-@pytest.fixture
-def usb(tmp_path: Path) -> Path:
-    write_planning_ct(tmp_path / "usb" / "KOWALSKI", PELVIS, slices=SLICES, size=32, seed=1)
-    return tmp_path / "usb"
 
 
 @pytest.fixture

@@ -226,7 +226,7 @@ FAULTS: Final = (
     Fault(
         "the folder of images out of a zip is not synced",
         "showing.py",
-        "                    fsync_folder(folder)\n",
+        "                fsync_folder(folder)\n",
         "",
         ONE_OFF,
     ),
