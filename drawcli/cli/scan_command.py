@@ -37,14 +37,16 @@ def scan(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Folders, images or zips from outside the datastore, for a one-off job.",
             show_default=False,
         ),
     ] = None,
     from_list: Annotated[
         str | None,
-        typer.Option("--from-list", help="A file with one PATH a line; - reads them from here."),
+        typer.Option(
+            "--from-list", help="One PATH a line; - reads standard input.", metavar="FILE"
+        ),
     ] = None,
     deliver_to: Annotated[
         Path | None,
