@@ -71,7 +71,7 @@ def step_command(name: str) -> Callable[..., Result]:
             chosen = _selection(ctx, job, limit, max_minutes)
             if dry_run:
                 return _planned((name,), ctx, chosen)
-            with progress(door, name):
+            with _progress(door, name):
                 reports = [run_step(name, ctx, chosen)]
             return _told(reports, fail_if_idle=fail_if_idle, always=True)
 
@@ -110,7 +110,7 @@ def _whole_run(
         if dry_run:
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
-        with ctx.work.run_lock(ctx.now()), progress(door, "run-once"):
+        with ctx.work.run_lock(ctx.now()), _progress(door, "run-once"):
             try:
                 for report in run_once(ctx, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
@@ -263,6 +263,6 @@ def _intent(job: "Job", step: str, ctx: "Context") -> str:
     return f"{decision.choice} {templates}".strip() + f": {decision.sentence}"
 
 
-def progress(door: Door, what: str) -> AbstractContextManager[Any]:
+def _progress(door: Door, what: str) -> AbstractContextManager[Any]:
     """Return a spinner on a terminal, nothing elsewhere."""
     return render.spinner(what) if door.to_person else nullcontext()

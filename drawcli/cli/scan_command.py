@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,7 +17,6 @@ from drawcli.cli.pipeline_commands import (
     JobOption,
     LimitOption,
     MinutesOption,
-    progress,
     step_command,
 )
 from drawcli.errors import JobError, UsageError
@@ -92,7 +92,8 @@ def _one_off(
     from drawcli.oneoff import Request, show
 
     request = Request(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
-    with door.context(dry_run=dry_run) as ctx, progress(door, "scan"):
+    spinner = render.spinner("scan") if door.to_person else nullcontext()
+    with door.context(dry_run=dry_run) as ctx, spinner:
         shown = show(request, ctx, dry_run=dry_run)
     code = JobError.exit_code if shown.refused else 0
     if fail_if_idle and not (shown.found or shown.ready or code):
