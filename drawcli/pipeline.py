@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
-from typing import Final
+from typing import Final, TypeVar
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
@@ -17,6 +17,7 @@ from drawcli.errors import (
     SERVER_TOOK_NOTHING,
     DrawcliError,
     GateBlocked,
+    JobError,
     NeedsPerson,
     OutOfReach,
     ServerUnavailable,
@@ -26,6 +27,7 @@ from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook, new_run_id
 from drawcli.steps.scan import Scanned, scan
 
 Step = Callable[[Job, Context], Job]
+JobErrorT = TypeVar("JobErrorT", bound=JobError)
 
 
 def _step(name: str) -> Step:
@@ -61,6 +63,7 @@ HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
+IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 _LONGEST_WAIT: Final = timedelta(hours=6)
 _SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
@@ -114,7 +117,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     """Run the whole cycle: contours home, then new series out. Call it under the run lock."""
     ctx.check_token()
-    ctx.work.remove_leftovers()
+    ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
         yield run_step(command, ctx, chosen)
@@ -237,8 +240,9 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
     try:
         return step(job, ctx)
     except TryLater as err:
-        return _failed(job, err, ctx, report)
+        return _failed(job, _for_one_off(err, job), ctx, report)
     except NeedsPerson as err:
+        err = _for_one_off(err, job)
         report.blocked += isinstance(err, GateBlocked)
         return _as_stored(job, ctx).held_for(err, at=ctx.now())
     except DrawcliError:
@@ -254,6 +258,16 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
             hint="Send the log to the developers; it names no patient.",
         )
         return _as_stored(job, ctx).held_for(bug, at=ctx.now())
+
+
+def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
+    """Return an error that says how the images of a one-off job come back: no scan finds them."""
+    if job.one_off and err.code in IMAGES_GONE:
+        err.hint = (
+            "Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
+            f"then 'drawcli retry {job.id}'."
+        )
+    return err
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:

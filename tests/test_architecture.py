@@ -37,6 +37,8 @@ LAYERS = [
     "steps",
     "pipeline",
     "actions",
+    "showing",
+    "oneoff",
     "delivered",
     "export",
     "explaining",

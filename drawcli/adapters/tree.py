@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom import Header, Incomplete, NotDicom
-from drawcli.core.reading import FIRST_READ, behind_fragments, header_from
+from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
 from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import OutOfReach
 
@@ -91,6 +90,12 @@ class Walk:
             series.setdefault(one.series_uid, []).append(one)
         return series
 
+    def add(self, other: "Walk") -> None:
+        """Take in what another walk found."""
+        self.slices += other.slices
+        self.passed_over += other.passed_over
+        self.unread += other.unread
+
     def take(self, folder: str, found: Slice | str) -> None:
         """Count what was found of one file."""
         if isinstance(found, Slice):
@@ -121,11 +126,17 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
     return found
 
 
-def read_image(path: Path) -> Walk:
-    """Read the header of one file."""
-    found, at = Walk(), path.stat()
-    file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
-    found.take(str(path.parent), read_file(str(path), file))
+def read_images(paths: Iterable[Path]) -> Walk:
+    """Read the header of each of some files."""
+    found = Walk()
+    for path in paths:
+        try:
+            at = path.stat()
+        except OSError as err:
+            found.take(str(path.parent), reason_of(err))
+            continue
+        file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+        found.take(str(path.parent), read_file(str(path), file))
     return found
 
 
@@ -185,18 +196,23 @@ def read_file(path: str, listed: File) -> Slice | str:
         return "empty-file"
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
-            try:
-                header = header_from(stream)
-            except NotDicom as err:
-                stream.seek(0)
-                return _not_dicom(stream.read(FIRST_READ), str(err))
-            one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
-            if header.pixels is not None and header.pixels.undefined:
-                return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
-    except Incomplete:
-        return "truncated-header"
+            return read_stream(stream, path, listed)
     except OSError as err:
         return reason_of(err)
+
+
+def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
+    """Read the header of an open file that is not empty: a slice, or why it is none."""
+    try:
+        header = header_from(stream)
+    except NotDicom as err:
+        stream.seek(0)
+        return _not_dicom(stream.read(FIRST_READ) or b"", str(err))
+    except Incomplete:
+        return "truncated-header"
+    one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
+    if header.pixels is not None and header.pixels.undefined:
+        return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
     return one
 
 
@@ -215,7 +231,7 @@ def _not_dicom(begin: bytes, what: str) -> str:
     return "not-dicom" if what == "no DICOM file" else "unreadable-dicom"
 
 
-def _fragments_missing(stream: FileIO, header: Header, size: int) -> int:
+def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
     """Return how many bytes compressed pixels lack at least."""
     try:
         end = behind_fragments(stream, header.pixels.value if header.pixels else 0)

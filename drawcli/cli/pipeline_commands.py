@@ -34,7 +34,8 @@ IdleOption = Annotated[
 ]
 
 _HELP: Final = {
-    "scan": "Find complete planning scans in the datastore.",
+    "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
+    "elsewhere, once.",
     "match": "Choose the template of each series by the rules.",
     "deidentify": "Build the package of each matched series; or, with PATH and --to, de-identify "
     "a folder into another to look at it.",

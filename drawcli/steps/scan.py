@@ -19,9 +19,10 @@ from drawcli.errors import DrawcliError, NeedsPerson, SeriesRefused
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
 from drawcli.sections import Wanted
-from drawcli.survey import Seen, surveyed
+from drawcli.survey import Seen, seen_again, surveyed
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
+_NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def preview(ctx: Context) -> list[Seen]:
 
 def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
     if jobs:
-        return jobs[-1].state is State.WAITING
+        return jobs[-1].state is State.WAITING and not jobs[-1].one_off
     return not ctx.ledger.archive.of_series(seen.key)
 
 
@@ -124,7 +125,9 @@ def _look_back(
     if choice == "ignore":
         return
     done.changed_later += others
-    if choice == "resend" and not jobs and seen.verdict.readiness is Readiness.READY:
+    apart = newest is not None and newest.one_off  # what was sent never lay in the datastore
+    is_ready = seen.verdict.readiness is Readiness.READY
+    if choice == "resend" and is_ready and not jobs and not apart:
         _make_successor(archived[-1].id, seen, ctx, done)
 
 
@@ -135,13 +138,20 @@ def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
     elif not jobs:
         _take_up(seen, ctx, done)
     for job in jobs:
-        if job.state is State.WAITING:
-            _look_again(job, seen, ctx, done)
-        elif job.state in BEFORE_UPLOAD:
-            if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
-                _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
-        elif job.state is not State.CANCELLED:
-            _look_behind(job, seen, ctx, done)
+        if job.one_off:
+            _note_unseen(job, ctx, done)  # it keeps to its own images
+        else:
+            _look_at_job(job, seen, ctx, done)
+
+
+def _look_at_job(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    if job.state is State.WAITING:
+        _look_again(job, seen, ctx, done)
+    elif job.state in BEFORE_UPLOAD:
+        if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
+            _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
+    elif job.state is not State.CANCELLED:
+        _look_behind(job, seen, ctx, done)
 
 
 def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
@@ -193,7 +203,9 @@ def _unready(job: Job, verdict: Verdict, wanted: Wanted, ctx: Context) -> Job:
         err = SeriesRefused(
             verdict.text,
             code=verdict.code,
-            hint="Mend the series in the datastore: the next scan sees it. Or cancel the job.",
+            hint="Show the whole series with 'drawcli scan PATH'. Or cancel the job."
+            if job.one_off
+            else "Mend the series in the datastore: the next scan sees it. Or cancel the job.",
         )
         return job.held_for(err, at=ctx.now())
     return job.postponed(None, code=verdict.code, reason=verdict.text)
@@ -280,23 +292,21 @@ def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
 
 def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
     """Return the job with its images found where they lie now."""
-    crosswalk = ctx.crosswalk(job)
-    now = {one.sop_uid: one for one in seen.slices}
-    files = tuple(
-        replace(file, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
-        for file in crosswalk.files
-        if (one := now.get(file.sop_uid))
-    )
-    ctx.seal(job.id, replace(crosswalk, files=files))
+    ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
     freed = job if job.held else replace(job, due_at=None)
     return replace(freed, source_stamp=seen.stamp)
 
 
 def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
-    """Say of a waiting job that its series is not in the datastore any more."""
+    """Say of a waiting job that its series is not there any more; look where a one-off one was."""
     if job.state is not State.WAITING or job.held:
         return
-    gone = Verdict(Readiness.WAITING, "not-seen", "the last scan saw no file of the series")
+    apart = seen_again(job, ctx) if job.one_off else None
+    if apart is not None:
+        _look_again(job, apart, ctx, done)
+        return
+    what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
+    gone = Verdict(Readiness.WAITING, "not-seen", what)
     _change(job, lambda: _unready(job, gone, ctx.settings.scan, ctx), ctx, done)
 
 

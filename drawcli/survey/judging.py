@@ -1,10 +1,10 @@
 """What a scan makes of each series: judged anew where something changed, else as it was."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from drawcli.adapters.tree import UNREAD
 from drawcli.core.crosswalk import Crosswalk
@@ -34,6 +34,7 @@ class Seen:
     stamp: str  # keyed, over where they lie and when they were changed
     wanted: Wanted  # what the site asks of series where it lies
     load: Callable[[], list[Slice]]
+    deliver_to: str = ""  # the folder that a person named for its structure set
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -53,7 +54,7 @@ class Seen:
     @property
     def crosswalk(self) -> Crosswalk:
         """Whose series it is, and its files."""
-        return Crosswalk.of(self.slices)
+        return replace(Crosswalk.of(self.slices), deliver_to=self.deliver_to)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +144,16 @@ def same_bytes(one: str, other: str) -> bool:
     """Tell whether two files hold the same; where one cannot be read they do not."""
     try:
         with Path(one).open("rb") as first, Path(other).open("rb") as second:
-            while True:
-                part = first.read(CHUNK)
-                if part != second.read(CHUNK):
-                    return False
-                if not part:
-                    return True
+            return same_streams(first, second)
     except OSError:
         return False
+
+
+def same_streams(one: IO[bytes], other: IO[bytes]) -> bool:
+    """Tell whether two open files hold the same from here on."""
+    while True:
+        part = one.read(CHUNK)
+        if part != other.read(CHUNK):
+            return False
+        if not part:
+            return True

@@ -52,10 +52,11 @@ class Wishes:
 
     @cached_property
     def _demands(self) -> list[Demands]:
-        return list(map(_demands, self._wanted))
+        return list(map(demands_of, self._wanted))
 
 
-def _demands(wanted: Wanted) -> Demands:
+def demands_of(wanted: Wanted) -> Demands:
+    """Return what settings ask of a series."""
     after = wanted.studied_after
     return Demands(
         modalities=frozenset(wanted.modalities),
