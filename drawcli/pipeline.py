@@ -298,9 +298,10 @@ def _as_stored(job: Job, ctx: Context) -> Job:
 
 
 def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
-    """Return what to say where the server, or the place for structure sets, is out of reach."""
+    """Return what to say where server, datastore or the place for structure sets do not answer."""
     errors = []
     for report in reports:
+        errors += report.scanned.lost if report.scanned is not None else []
         if report.unreachable:
             hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
             errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))

@@ -162,6 +162,7 @@ class Scan(Wanted):
     folders: Annotated[dict[str, Wanted], AfterValidator(_folders)] = {}  # what differs there
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
     workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
 
     def in_folder(self, name: str) -> Wanted:
         """Return what is asked for in a folder of `folders`; else the same as anywhere."""

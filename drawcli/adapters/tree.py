@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from threading import Thread
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom import Header, Incomplete, NotDicom
@@ -140,17 +141,37 @@ def read_images(paths: Iterable[Path]) -> Walk:
     return found
 
 
-def check_there(folder: Path) -> None:
-    """Raise OutOfReach where a folder of the datastore cannot be listed."""
-    try:
-        os.scandir(folder).close()
-    except OSError as err:
+def check_there(folder: Path, patience_seconds: float | None = None) -> None:
+    """Raise OutOfReach where a folder of the datastore cannot be listed, or does not answer.
+
+    A share that hangs blocks whoever asks it, and cannot be asked to stop: so another thread asks,
+    and is left alone where it gets no answer in time.
+    """
+    trouble: list[OSError] = []
+    asking = Thread(target=_ask, args=(folder, trouble), daemon=True)
+    asking.start()
+    asking.join(patience_seconds)
+    if asking.is_alive():
+        raise OutOfReach(
+            f"the datastore {folder} does not answer",
+            code="datastore-silent",
+            hint="Look at the file server and at the mount; scan.answer_seconds is the patience.",
+        )
+    for err in trouble:
         missing = isinstance(err, FileNotFoundError | NotADirectoryError)
         what = "is not there" if missing else f"cannot be read: {err.strerror}"
         raise OutOfReach(
             f"the datastore {folder} {what}",
+            code="datastore-missing",
             hint="Mount it, or mend 'datastore' in drawcli.yaml.",
-        ) from None
+        )
+
+
+def _ask(folder: Path, trouble: list[OSError]) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as err:
+        trouble.append(err)
 
 
 def walked(

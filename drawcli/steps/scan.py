@@ -15,7 +15,7 @@ from drawcli.context import Context
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.rules import Late
 from drawcli.core.verdict import Readiness, Verdict
-from drawcli.errors import DrawcliError, NeedsPerson, SeriesRefused
+from drawcli.errors import DrawcliError, NeedsPerson, OutOfReach, SeriesRefused
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
 from drawcli.sections import Wanted
@@ -35,6 +35,7 @@ class Scanned:
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
     made_anew: str = ""  # why the scan index was made anew
     folders_missing: list[str] = field(default_factory=list)  # of scan.folders
+    lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
 
 def scan(
@@ -72,6 +73,7 @@ def _scan(
             passed_over=survey.passed_over,
             made_anew=survey.made_anew,
             folders_missing=survey.folders_missing,
+            lost=survey.lost,
         )
         _take(survey.series, only, limit, ctx, done)
     return done
@@ -95,9 +97,17 @@ def _take(
 
 
 def preview(ctx: Context) -> list[Seen]:
-    """Return each series that a scan would look at as new; write nothing."""
+    """Return each series that a scan would look at as new; write nothing.
+
+    Raises
+    ------
+    OutOfReach
+        Where a folder of the datastore is not there, or does not answer.
+    """
     known = _jobs_by_series(ctx)
     with surveyed(ctx, throwaway=True) as survey:
+        if survey.lost:
+            raise survey.lost[0]
         return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
 
 

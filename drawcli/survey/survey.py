@@ -10,13 +10,16 @@ from typing import Final
 from drawcli.context import Context
 from drawcli.core.globs import Globs
 from drawcli.core.pseudonym import StandIns
+from drawcli.errors import OutOfReach
 from drawcli.scanindex import ScanIndex, opened_index
 from drawcli.sections import Scan
 from drawcli.survey.judging import Judge, Seen
 from drawcli.survey.update import HOUR_NS, Options, Update
+from drawcli.survey.watch import watched
 from drawcli.survey.wishes import Wishes
 
 _SETTINGS: Final = "settings"
+_PATIENCES: Final = 10  # what the first answer may take is little for what follows: discs spin up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Survey:
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
     made_anew: str  # why the scan index was made anew; "" where it was not
     folders_missing: list[str]  # of the settings, that are in no datastore
+    lost: list[OutOfReach]  # folders of the datastore that are not there, or do not answer
 
 
 def _silent(_files: int) -> None:
@@ -50,8 +54,6 @@ def surveyed(
 
     Raises
     ------
-    OutOfReach
-        Where a folder of the datastore is not there.
     AnotherRun
         Where another process reads the datastore.
     IndexBroken
@@ -64,8 +66,9 @@ def surveyed(
     ) as index:
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
-        update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell)
-        update.run(ctx.settings.datastore)
+        with watched(_PATIENCES * wanted.answer_seconds) as heard:
+            update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
+            update.run(ctx.settings.datastore)
         wishes = Wishes(wanted, ctx.settings.datastore)
         judge = Judge(
             index=index,
@@ -81,6 +84,7 @@ def surveyed(
             passed_over=index.passed_over() + update.passed_over,
             made_anew=index.made_anew,
             folders_missing=wishes.missing,
+            lost=update.lost,
         )
 
 
@@ -121,6 +125,7 @@ def _options(wanted: Scan) -> Options:
         full_walk_ns=wanted.full_walk_hours * HOUR_NS,
         calm_ns=max(HOUR_NS, 2 * quiet * 60 * 10**9),
         workers=wanted.workers,
+        answer_seconds=wanted.answer_seconds,
     )
 
 

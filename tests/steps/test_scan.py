@@ -13,10 +13,10 @@ from drawcli.actions import release
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.errors import OutOfReach
-from drawcli.pipeline import Selection, run_step
+from drawcli.pipeline import Selection, out_of_reach, run_step
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.steps.scan import scan
+from drawcli.steps.scan import preview, scan
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
 
 
@@ -473,8 +473,12 @@ def test_one_job_can_be_looked_at_alone(ctx: Context, site: Site, pelvis: list[P
 def test_a_datastore_that_is_not_there_is_no_empty_one(ctx: Context, site: Site) -> None:
     site.store.rmdir()
 
+    (lost,) = scan(ctx).lost
+
+    assert "is not there" in str(lost)
+    assert out_of_reach([run_step("scan", ctx, Selection())]) != []
     with pytest.raises(OutOfReach, match="is not there"):
-        scan(ctx)
+        preview(ctx)
 
 
 def test_an_empty_datastore_is_well(ctx: Context) -> None:
