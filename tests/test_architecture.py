@@ -36,6 +36,7 @@ LAYERS = [
     "survey",
     "steps",
     "pipeline",
+    "following",
     "actions",
     "showing",
     "oneoff",
@@ -80,6 +81,7 @@ OUTSIDE = {
     "tinydb": {"ledger"},
     "typer": {"cli"},
     "uvicorn": {"sandbox"},
+    "watchfiles": {"adapters"},
     "yaml": {"yamlfile", "handwritten", "core", "sandbox"},
 }
 # Modules of core touch no file, clock, socket or random number.

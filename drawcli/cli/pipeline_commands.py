@@ -47,7 +47,7 @@ _HELP: Final = {
 }
 
 
-def register(app: typer.Typer, own: Mapping[str, Callable[..., Result]]) -> None:
+def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) -> None:
     """Add the commands to the program; `own` has those that do more than their step."""
     for name, text in _HELP.items():
         command(app, name, help=text)(own.get(name) or step_command(name))
@@ -73,7 +73,7 @@ def step_command(name: str) -> Callable[..., Result]:
                 return _planned((name,), ctx, chosen)
             with _progress(door, name):
                 reports = [run_step(name, ctx, chosen)]
-            return _told(reports, fail_if_idle=fail_if_idle, always=True)
+            return told_of(reports, fail_if_idle=fail_if_idle, always=True)
 
     return step
 
@@ -116,12 +116,12 @@ def _whole_run(
                 for report in run_once(ctx, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
             except DrawcliError as err:
-                told = _told(reports, fail_if_idle=False, always=door.to_person)
+                told = told_of(reports, fail_if_idle=False, always=door.to_person)
                 told.errors.append(err)
                 told.exit_code = err.exit_code
                 note_run(ctx, began, reports, exit_code=err.exit_code, error=err.code)
                 return told
-            told = _told(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+            told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
             note_run(ctx, began, reports, exit_code=told.exit_code)
             return told
 
@@ -137,7 +137,7 @@ def _selection(
     return Selection(job_id=job_id, limit=limit, until=until)
 
 
-def _told(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
+def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
     from drawcli.pipeline import out_of_reach
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ from drawcli.cli.pipeline_commands import (
     LimitOption,
     MinutesOption,
     step_command,
+    told_of,
 )
 from drawcli.errors import JobError, UsageError
 from drawcli.render import Result
@@ -56,9 +58,17 @@ def scan(
     limit: LimitOption = None,
     max_minutes: MinutesOption = None,
     fail_if_idle: IdleOption = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on: scan whenever something changes in the datastore."),
+    ] = False,
     dry_run: DryRunOption = False,
-) -> Result:
+) -> Result | None:
     """Find complete planning scans in the datastore; or take up what PATH shows, once."""
+    if follow:
+        if paths or from_list or deliver_to or job or limit or fail_if_idle or dry_run:
+            raise UsageError("--follow goes with --max-minutes alone")
+        return _follow(door, max_minutes)
     shown = [*(paths or []), *(_listed(from_list) if from_list is not None else [])]
     if from_list is None and not paths:
         if deliver_to is not None:
@@ -69,6 +79,27 @@ def scan(
     if job is not None or limit is not None or max_minutes is not None:
         raise UsageError("--job, --limit and --max-minutes belong to a scan of the datastore")
     return _one_off(door, shown, deliver_to, fail_if_idle=fail_if_idle, dry_run=dry_run)
+
+
+def _follow(door: Door, max_minutes: float | None) -> Result | None:
+    """Scan at each change; say what each scan did, and what is wrong once."""
+    from drawcli.adapters.changes import Changes
+    from drawcli.following import follow
+
+    until = None if max_minutes is None else time.monotonic() + max_minutes * 60
+    changes = Changes(door.settings().datastore)
+    if changes.blind and door.to_person:
+        render.say(f"{changes.blind}: looking from time to time, too")
+    told: list[str] = []
+    for report in follow(door.context, changes, lambda: until is None or time.monotonic() < until):
+        result = told_of([report], fail_if_idle=False, always=bool(report.outcomes))
+        trouble = [str(err) for err in result.errors]
+        if trouble == told:
+            result.errors = []
+        told = trouble
+        if report.outcomes or result.errors:
+            render.present(door.command, result, door.style)
+    return None
 
 
 def _listed(name: str) -> list[Path]:
