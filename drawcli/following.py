@@ -4,12 +4,14 @@ Each look is an ordinary scan, opened and closed for itself: settings may change
 other processes have ledger and index to themselves most of the time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.changes import Changes
+from drawcli.adapters.system import remote_disk
 from drawcli.context import Context
 from drawcli.core.job import State
 from drawcli.errors import AnotherRun
@@ -32,6 +34,17 @@ class Look:
     def is_partial(self) -> bool:
         """Whether a folder of the datastore was away."""
         return self.report.scanned is not None and bool(self.report.scanned.lost)
+
+
+def listening(datastore: Sequence[Path]) -> Changes:
+    """Begin to listen for changes in the datastore.
+
+    Raises
+    ------
+    ConfigError
+        Where watchfiles is not installed.
+    """
+    return Changes(datastore, {kind for folder in datastore if (kind := remote_disk(folder))})
 
 
 def follow(

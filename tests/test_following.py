@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from drawcli.adapters.changes import Changes
 from drawcli.context import Context
 from drawcli.core.job import State
 from drawcli.errors import AnotherRun
-from drawcli.following import follow
+from drawcli.following import follow, listening
 from tests.conftest import Clock, Site
 
 
@@ -94,6 +96,14 @@ def test_a_share_that_drops_is_looked_for_each_minute(ctx: Context, site: Site) 
 
     assert looks == [[], []]
     assert changes.waits == [-1, 60.0, 3600.0]
+
+
+def test_shares_among_the_folders_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.following.remote_disk", lambda _folder: "nfs4")
+
+    assert "nfs4" in listening([tmp_path]).blind
 
 
 def test_another_process_that_scans_is_let_through(ctx: Context, pelvis: list[Path]) -> None:

@@ -1,11 +1,10 @@
 """The system tells that something in the datastore changes: nobody has to look again and again."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.adapters.system import remote_disk
 from drawcli.errors import ConfigError
 
 CALM_SECONDS: Final = 5.0  # without a change: whoever writes makes a pause
@@ -25,6 +24,8 @@ class Changes:
     ----------
     folders
         The folders of the datastore.
+    shares
+        The kinds of network shares among them.
     clock
         Seconds, of a clock that is never put back.
 
@@ -35,9 +36,13 @@ class Changes:
     """
 
     def __init__(
-        self, folders: Sequence[Path], clock: Callable[[], float] = time.monotonic
+        self,
+        folders: Sequence[Path],
+        shares: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folders = folders
+        self._shares = ", ".join(sorted(shares))
         self._clock = clock
         self._batches: _Batches | None = None
         self.blind = ""
@@ -47,9 +52,8 @@ class Changes:
         """Begin to listen, where that is not so already; what changes from now on is told."""
         if self._batches is not None:
             return
-        shares = sorted({kind for one in self._folders if (kind := remote_disk(one))})
         self.blind = (
-            f"a share ({', '.join(shares)}) does not tell what others write" if shares else ""
+            f"a share ({self._shares}) does not tell what others write" if self._shares else ""
         )
         try:
             self._batches = _watch([one for one in self._folders if one.is_dir()])

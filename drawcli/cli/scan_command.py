@@ -83,11 +83,10 @@ def scan(
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:
     """Scan at each change; say what each scan did, and what is wrong once."""
-    from drawcli.adapters.changes import Changes
-    from drawcli.following import follow
+    from drawcli.following import follow, listening
 
     until = None if max_minutes is None else time.monotonic() + max_minutes * 60
-    changes = Changes(door.settings().datastore)
+    changes = listening(door.settings().datastore)
     if changes.blind and door.to_person:
         render.say(f"{changes.blind}: looking from time to time, too")
     told: list[str] = []

@@ -91,10 +91,8 @@ def test_a_system_that_watches_no_more_folders_is_said(
     assert not changes.wait(0.1)
 
 
-def test_a_share_is_looked_at_besides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "remote_disk", lambda _folder: "nfs4")
-
-    assert "a share (nfs4)" in Changes([tmp_path]).blind
+def test_a_share_is_looked_at_besides(tmp_path: Path) -> None:
+    assert "a share (cifs, nfs4)" in Changes([tmp_path], {"nfs4", "cifs"}).blind
 
 
 def test_without_the_package_its_name_is_told(
