@@ -15,7 +15,9 @@ from drawcli.cli import (
     pipeline_commands,
     rules_commands,
     sandbox_commands,
+    show_command,
     site_commands,
+    status_command,
     template_commands,
 )
 from drawcli.cli.door import (
@@ -44,6 +46,8 @@ pipeline_commands.register(
     },
 )
 deidentify_commands.register(app)
+status_command.register(app)
+show_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 rules_commands.register(app)
