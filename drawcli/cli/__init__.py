@@ -13,6 +13,7 @@ from drawcli.cli import (
     key_commands,
     ledger_commands,
     pipeline_commands,
+    report_command,
     rules_commands,
     sandbox_commands,
     show_command,
@@ -48,6 +49,7 @@ pipeline_commands.register(
 deidentify_commands.register(app)
 status_command.register(app)
 show_command.register(app)
+report_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 rules_commands.register(app)
