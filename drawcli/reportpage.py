@@ -48,7 +48,8 @@ svg .small { fill: var(--soft); font-size: 12px; }
 .key.home { background: var(--home); } .key.held { background: var(--held); margin-left: 1rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   margin-top: .75rem; }
-th, td { text-align: right; white-space: nowrap; padding: .4rem 0 .4rem 1rem; border-bottom: 1px solid var(--line);
+th, td { text-align: right; white-space: nowrap; padding: .4rem 0 .4rem 1rem;
+  border-bottom: 1px solid var(--line);
   font-weight: 400; }
 th:first-child, td:first-child { text-align: left; padding-left: 0;
   white-space: normal; overflow-wrap: anywhere; }

@@ -9,6 +9,7 @@ from drawcli import __version__
 from drawcli.cli import (
     deidentify_commands,
     delivery_commands,
+    doctor_command,
     job_commands,
     key_commands,
     ledger_commands,
@@ -50,6 +51,7 @@ deidentify_commands.register(app)
 status_command.register(app)
 show_command.register(app)
 report_command.register(app)
+doctor_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 rules_commands.register(app)
