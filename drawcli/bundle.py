@@ -15,9 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel
-
-from drawcli.checkup import Outcome, Site
+from drawcli.checkup.outcome import Outcome, Site
+from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
@@ -27,6 +26,7 @@ from drawcli.core.traces import words as words_of
 from drawcli.errors import ConfigError, JobError, UsageError
 from drawcli.files import fresh_file
 from drawcli.runs import FILE_NAME as RUNS
+from drawcli.sections import Section
 
 _LINES: Final = 500  # of the log
 _RUNS: Final = 300
@@ -81,7 +81,7 @@ def _members(site: Site, ctx: Context, outcomes: Iterable[Outcome]) -> Iterator[
     yield "log.txt", "\n".join(_log(ctx.settings.state_dir / "logs" / "drawcli.log"))
 
 
-def masked(section: BaseModel) -> dict[str, Any]:
+def masked(section: Settings | Section) -> dict[str, Any]:
     """Return settings without what a person may have written into them.
 
     Numbers, switches and words that drawcli knows stay; of paths, patterns and reasons it is told
@@ -90,7 +90,7 @@ def masked(section: BaseModel) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, BaseModel):
+        if isinstance(value, Section):
             shown[name] = masked(value)
         elif isinstance(value, bool | int | float) or value is None or name in _KNOWN_WORDS:
             shown[name] = value

@@ -8,6 +8,10 @@
 
     with progress.part("bytes sent", of=size) as part:  the same, where nothing is iterated over
         part.advance(len(piece))
+    tell = progress.meter("bytes sent")                 or where somebody wants to call back
+    tell(done, total)
+
+Jobs that are worked on at the same time, in several threads, are told as one: their parts add up.
 
 Nothing here may stop a run: a file that cannot be written is not written. Names of files, paths and
 patients have no place in it; job ids and counts do.
@@ -21,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import Final, Protocol, Self, TypeVar
 
 from drawcli.files import PRIVATE
@@ -70,9 +75,21 @@ class Standing:
         """
         said = [f"job {min(self.done + 1, self.of)} of {self.of}"] if self.of else []
         if self.unit:
-            count = f"{self.part:,}" if self.parts is None else f"{self.part:,} of {self.parts:,}"
-            said.append(f"{count} {self.unit}")
+            counts = [self.part] if self.parts is None else [self.part, self.parts]
+            said.append(_counted(counts, self.unit))
         return f"{self.step}: {', '.join(said)}" if said else self.step
+
+
+def _counted(counts: Iterable[int], unit: str) -> str:
+    """Return counts as people read them.
+
+    >>> _counted([1_500_000, 88_000_000], "bytes sent"), _counted([7], "files read")
+    ('1.5 of 88.0 MB sent', '7 files read')
+    """
+    if unit.startswith("bytes"):
+        sizes = " of ".join(f"{count / 1e6:,.1f}" for count in counts)
+        return f"{sizes} MB{unit.removeprefix('bytes')}"
+    return f"{' of '.join(f'{count:,}' for count in counts)} {unit}"
 
 
 class Watcher(Protocol):
@@ -86,11 +103,14 @@ class Watcher(Protocol):
 
 
 class Progress:
-    """How far the step that runs is; silent while nobody watches. Called from one thread."""
+    """How far the step that runs is; silent while nobody watches. Any thread may tell it."""
 
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = list(watchers)
+        self._lock = RLock()
         self._now = Standing(step="")
+        self._jobs: list[str] = []  # begun and not ended
+        self._parts: list[Part] = []  # likewise
 
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
@@ -104,34 +124,48 @@ class Progress:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Begin a step; it ends with the block, however that ends."""
-        self._now = Standing(step=name, since=time.time(), pid=os.getpid())
-        self._tell()
+        with self._lock:
+            self._jobs, self._parts = [], []
+            self._now = Standing(step=name, since=time.time(), pid=os.getpid())
+            self._tell()
         try:
             yield
         finally:
-            self._now = Standing(step="")
-            for watcher in self._watchers:
-                watcher.ended()
+            with self._lock:
+                self._now = Standing(step="")
+                for watcher in self._watchers:
+                    watcher.ended()
 
     def expect(self, jobs: int) -> None:
         """Say of how many more jobs the step consists."""
-        self._tell(of=self._now.of + jobs)
+        with self._lock:
+            self._tell(of=self._now.of + jobs)
 
     @contextmanager
     def job(self, job_id: str) -> Iterator[None]:
         """Begin a job of the step; it counts as done when the block ends."""
-        self._tell(job=job_id, unit="", part=0, parts=None)
+        with self._lock:
+            self._jobs.append(job_id)
+            self._tell(job=job_id)
         try:
             yield
         finally:
-            self._tell(job="", done=self._now.done + 1, unit="", part=0, parts=None)
+            with self._lock:
+                self._jobs.remove(job_id)
+                if not self._jobs:
+                    self._parts = []  # what broke off has not ended by itself
+                last = self._jobs[-1] if self._jobs else ""
+                self._tell(job=last, done=self._now.done + 1, unit="", part=0, parts=None)
 
     @contextmanager
     def part(self, unit: str, of: int | None = None) -> "Iterator[Part]":
-        """Begin something within the job that is counted, such as "bytes sent"."""
-        part = Part(lambda done: self._tell(unit=unit, part=done, parts=of))
+        """Begin something within a job that is counted, such as "bytes sent"."""
+        part = Part(self, unit, of)
         part.to(0)
-        yield part
+        try:
+            yield part
+        finally:
+            self._close(part)
 
     def counted(
         self, items: Iterable[_Item], unit: str, of: int | None = None
@@ -143,17 +177,47 @@ class Progress:
                 yield item
                 part.advance()
 
+    def meter(self, unit: str) -> Callable[[int, int | None], None]:
+        """Return what to call with how much is done, and of how much (None: nobody knows)."""
+        part = Part(self, unit)
+
+        def tell(done: int, total: int | None) -> None:
+            part.of = total
+            part.to(done)
+            if done == total:
+                self._close(part)
+
+        return tell
+
+    def moved(self, part: "Part") -> None:
+        """Take note of how far a part is; those of the same unit add up."""
+        with self._lock:
+            if part not in self._parts:
+                self._parts.append(part)
+            alike = [one for one in self._parts if one.unit == part.unit]
+            sizes = [one.of for one in alike if one.of is not None]
+            whole = sum(sizes) if len(sizes) == len(alike) else None
+            self._tell(unit=part.unit, part=sum(one.done for one in alike), parts=whole)
+
+    def _close(self, part: "Part") -> None:
+        with self._lock:
+            if part in self._parts:
+                self._parts.remove(part)
+
     def _tell(self, **changes: int | str | None) -> None:
-        self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of Standing
-        for watcher in self._watchers:
-            watcher.moved(self._now)
+        if self._now.step:  # else whoever tells is late: the step has ended
+            self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of Standing
+            for watcher in self._watchers:
+                watcher.moved(self._now)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """Counts within a job."""
 
-    _tell: Callable[[int], None]
+    progress: Progress
+    unit: str
+    of: int | None = None
     done: int = 0
 
     def advance(self, more: int = 1) -> None:
@@ -163,7 +227,7 @@ class Part:
     def to(self, done: int) -> None:
         """Count so many in all."""
         self.done = done
-        self._tell(done)
+        self.progress.moved(self)
 
 
 @dataclass(slots=True)

@@ -51,7 +51,6 @@ LAYERS = [
     "plots",
     "reportpage",
     "checkup",
-    "checkup_server",
     "bundle",
     "render",
     "sandbox",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.checkup import Outcome, Site
+    from drawcli.checkup.outcome import Outcome, Site
 
 _COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -41,7 +41,7 @@ def doctor(
     ] = None,
 ) -> Result:
     """Look whether all is well that a run needs; say of each thing that is not, what mends it."""
-    from drawcli.checkup import Grade
+    from drawcli.checkup.outcome import Grade
 
     with ExitStack() as opened:
         outcomes: list[Outcome] = []
@@ -71,7 +71,8 @@ def doctor(
 
 def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | None":
     """Open the site as far as it can be opened; what cannot is an outcome."""
-    from drawcli.checkup import Outcome, Seen, Site, versions
+    from drawcli.checkup.local import versions
+    from drawcli.checkup.outcome import Outcome, Seen, Site
     from drawcli.context import open_context
 
     try:
@@ -91,10 +92,11 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
 
 
 def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
-    from drawcli import checkup, checkup_server
+    from drawcli.checkup import local, server
+    from drawcli.checkup.outcome import looked
 
-    yield from checkup.looked(checkup.LOCAL, site)
-    yield from (checkup_server.offline(site) if offline else checkup_server.online(site))
+    yield from looked(local.LOCAL, site)
+    yield from (server.offline(site) if offline else server.online(site))
 
 
 def _bundle(target: Path | None, site: "Site | None", outcomes: "list[Outcome]") -> Any:

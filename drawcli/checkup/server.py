@@ -10,7 +10,7 @@ from drawcli.adapters.rulebook import read_rulebook
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
 from drawcli.answers import ENDPOINT_HINT, NO_SUCH_ENDPOINT
-from drawcli.checkup import Check, Outcome, Seen, Site, looked
+from drawcli.checkup.outcome import Check, Outcome, Seen, Site, looked
 from drawcli.context import utc_now
 from drawcli.core.catalogue import Offer, asked_in_vain, offers_of
 from drawcli.core.spans import ago
