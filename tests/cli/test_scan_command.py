@@ -1,8 +1,8 @@
 """`scan PATH`: what a person shows at a command line, and what it answers."""
 
-import re
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
