@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,8 @@ from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, LedgerError
 from drawcli.ledger import Ledger
+from drawcli.pacing import Tell, untold
+from drawcli.turns import Turns
 
 if TYPE_CHECKING:
     from drawcli.adapters.rulebook import Rulebook
@@ -45,6 +47,8 @@ class Context:
     tokens: TokenFile
     retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
+    turns: Turns = field(default_factory=Turns)  # given up by a step while it waits for the server
+    meter: Callable[[str], Tell] = lambda _what: untold  # who is told how far a transfer is
 
     @cached_property
     def server(self) -> "DrawServer":
