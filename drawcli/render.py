@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.core.job import Job
+    from drawcli.pacing import Tell
 
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
@@ -84,6 +85,34 @@ def spinner(what: str) -> AbstractContextManager[Any]:
     from rich.console import Console
 
     return Console(stderr=True).status(f"{what} ...")
+
+
+@contextmanager
+def transfers(what: str, style: Style) -> "Iterator[Callable[[str], Tell]]":
+    """Show on standard error that something goes on, and how far each transfer is.
+
+    Yields what a transfer is announced to; it returns what is told how many bytes have gone.
+    """
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+    from rich.spinner import Spinner
+
+    text, size, rate = TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn()
+    bars = Progress(text, BarColumn(), size, rate, TimeRemainingColumn())
+
+    def meter(name: str) -> "Tell":
+        bar = bars.add_task(name, total=None, visible=False)
+
+        def tell(done: int, total: int | None) -> None:
+            bars.update(bar, completed=done, total=total, visible=done != total)
+
+        return tell
+
+    shown = Group(Spinner("dots", f"{what} ..."), bars)
+    with Live(shown, console=console(style, stderr=True), transient=True):
+        yield meter
 
 
 def jobs_table(

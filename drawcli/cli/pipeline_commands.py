@@ -1,7 +1,8 @@
 """scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -70,8 +71,8 @@ def step_command(name: str) -> Callable[..., Result]:
             chosen = _selection(ctx, job, limit, max_minutes)
             if dry_run:
                 return _planned((name,), ctx, chosen)
-            with _progress(door, name):
-                reports = [run_step(name, ctx, chosen)]
+            with _progress(door, name, ctx) as shown:
+                reports = [run_step(name, shown, chosen)]
             return _told(reports, fail_if_idle=fail_if_idle, always=True)
 
     return step
@@ -110,9 +111,9 @@ def _whole_run(
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
         began = ctx.now()
-        with ctx.work.run_lock(began), _progress(door, "run-once"):
+        with ctx.work.run_lock(began), _progress(door, "run-once", ctx) as shown:
             try:
-                for report in run_once(ctx, chosen):
+                for report in run_once(shown, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
             except DrawcliError as err:
                 told = _told(reports, fail_if_idle=False, always=door.to_person)
@@ -266,6 +267,11 @@ def _intent(job: "Job", step: str, ctx: "Context") -> str:
     return f"{decision.choice} {templates}".strip() + f": {decision.sentence}"
 
 
-def _progress(door: Door, what: str) -> AbstractContextManager[Any]:
-    """Return a spinner on a terminal, nothing elsewhere."""
-    return render.spinner(what) if door.to_person else nullcontext()
+@contextmanager
+def _progress(door: Door, what: str, ctx: "Context") -> "Iterator[Context]":
+    """Show on a terminal that something goes on, and how far transfers are; nothing elsewhere."""
+    if not door.to_person:
+        yield ctx
+        return
+    with render.transfers(what, door.style) as meter:
+        yield replace(ctx, meter=meter)
