@@ -12,6 +12,7 @@ from drawcli.turns import LISTEN_SECONDS, errand
 
 SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for a transfer grows with its size
 _LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
+_SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
 _T = TypeVar("_T")
 Tell = Callable[[int, int | None], None]  # so many bytes, of so many (None: nobody knows)
 
@@ -111,7 +112,7 @@ class Bucket:
             if self._bytes >= 0:
                 self._bytes -= size
                 return 0.0
-            return min(-self._bytes / rate, _LONGEST_NAP)
+            return min(max(-self._bytes / rate, _SHORTEST_NAP), _LONGEST_NAP)
 
 
 class Outgoing(io.RawIOBase):

@@ -95,8 +95,14 @@ def transfers(what: str, style: Style) -> "Iterator[Callable[[str], Tell]]":
     """
     from rich.console import Group
     from rich.live import Live
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
     from rich.spinner import Spinner
 
     text, size, rate = TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn()

@@ -32,6 +32,7 @@ class Watch:
         return self.at
 
     def sleep(self, seconds: float) -> None:
+        assert not seconds or self.at + seconds > self.at, "a nap that would never end"
         self.naps.append(seconds)
         self.at += seconds
 

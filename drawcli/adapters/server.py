@@ -78,9 +78,7 @@ class DrawServer:
         self._now = now
         self._tokens = store.read()
         self.pause: Callable[[float], None] = time.sleep
-        self._exchange = Exchange(
-            client, site.timeout_seconds, self._bandwidth, lambda seconds: self.pause(seconds)
-        )
+        self._exchange = Exchange(client, site.timeout_seconds, self._bandwidth, self._wait)
 
     @classmethod
     @contextmanager
@@ -230,6 +228,9 @@ class DrawServer:
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
         return digest
+
+    def _wait(self, seconds: float) -> None:
+        self.pause(seconds)  # as it is now, not as it was when the exchange was made
 
     def _bandwidth(self) -> float | None:
         """Return how many bytes a second packages may take now, by the local time of day."""
