@@ -200,6 +200,10 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
+    aside = sorted((done.ignored + done.passed_over).items())
+    if aside:
+        words = " ".join(f"{reason}={count}" for reason, count in aside)
+        _log.info("step=scan left alone: %s", words)
     for name in done.folders_missing:
         _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
     for job in done.jobs:
