@@ -1,13 +1,15 @@
 """What a person does to a job: release, retry, assign, cancel. Each under the job's lock."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
+from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.errors import UsageError
+from drawcli.errors import JobError, UsageError
 
 _Made = TypeVar("_Made")
 SHORTEST_PREFIX: Final = 4
@@ -137,13 +139,22 @@ def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
         slices=job.slices,
         key_id=job.key_id,
         template=facts["template"],
+        one_off=job.one_off,
     )
     after = _taken_up_by_scan(fresh.begun(at=ctx.now()))
-    if not ctx.begin(after, None):
+    if not ctx.begin(after, _shown(job, ctx)):
         raise UsageError(
             f"another process made job {after.id} at this moment", hint="Run the command again."
         )
     return after
+
+
+def _shown(job: Job, ctx: Context) -> Crosswalk | None:
+    """Return where the images of a one-off job are: no scan of the datastore would find them."""
+    if job.one_off:
+        with suppress(JobError):  # of one whose work folder is gone a person shows them again
+            return ctx.crosswalk(job)
+    return None
 
 
 def _taken_up_by_scan(job: Job) -> Job:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,20 +112,37 @@ class Context:
             if job is not None:
                 yield job
 
-    def begin(self, job: Job, crosswalk: Crosswalk | None) -> bool:
+    def begin(
+        self,
+        job: Job,
+        crosswalk: Crosswalk | None,
+        bring: Callable[[Crosswalk], Crosswalk] | None = None,
+    ) -> bool:
         """Make a new job with its identity; False where another process has made it already.
 
         The identity of a job that exists is never overwritten: it may hold more by now.
+
+        Parameters
+        ----------
+        job, crosswalk
+            The job and, where it is known, whose series it is.
+        bring
+            Puts images into the job's work folder that would not stay where they are.
         """
         try:
             with self.work.job_lock(job.id):
                 if self.ledger.get(job.id) is not None:
                     return False
                 if crosswalk is not None:
-                    self.seal(job.id, crosswalk)
+                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))
                 return bool(self.ledger.add(job))
         except Busy:
             return False
+
+    def _with_own_images(self, job_id: str, crosswalk: Crosswalk) -> Crosswalk:
+        """Return a crosswalk with no image in the work folder of another job."""
+        own = self.work.own_images(job_id, (file.path for file in crosswalk.files))
+        return crosswalk.placed(own) if own else crosswalk
 
     def seal(self, job_id: str, crosswalk: Crosswalk) -> None:
         """Store the identity of a job; durable when this returns."""

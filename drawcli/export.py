@@ -14,7 +14,7 @@ from typing import Final
 from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.gate import Finding, findings, made_from
 from drawcli.adapters.package import write_package
-from drawcli.adapters.tree import read_datastore, read_image
+from drawcli.adapters.tree import read_datastore, read_images
 from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.deidentify import Replacements, deidentified
@@ -22,12 +22,13 @@ from drawcli.core.dicom import NotDicom
 from drawcli.core.kinds import slice_kind
 from drawcli.core.profile import Choices
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands, assess, scan_slices
+from drawcli.core.series import Demands, scan_slices
 from drawcli.core.slices import Slice, slice_of
 from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.files import fsync_folder
 from drawcli.steps.deidentify import replacements_of, slices_of
+from drawcli.survey import judged
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
 _NAMED: Final = 6  # findings that a sentence names
@@ -70,16 +71,10 @@ def look(folder: Path) -> Found:
     """
     if not folder.exists():
         raise UsageError(f"{folder}: there is no such file or folder")
-    walk = read_image(folder) if folder.is_file() else read_datastore([folder])
+    walk = read_images([folder]) if folder.is_file() else read_datastore([folder])
     found = Found(passed_over=walk.passed_over)
     demands = Demands(modalities=_MODALITIES, min_slices=1)
-    for files in walk.by_series().values():
-        slices = scan_slices(files) or files
-        unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})
-        verdict = assess(slices, demands)
-        if unread and verdict.readiness is Readiness.READY:
-            text = f"{unread} files beside the series cannot be read, are empty, or end too early"
-            verdict = Verdict(Readiness.WAITING, "unreadable-files", text)
+    for slices, verdict in judged(walk, demands):
         found.series.append(Series(slices, verdict))
     return found
 

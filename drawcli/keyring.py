@@ -174,6 +174,8 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
     """
     if _can_be_opened(job, ctx.vault, ctx):
         raise UsageError(f"job {job.id} has its vault; there is nothing to rebuild")
+    if job.one_off:
+        raise _lost("it said where the images of this one-off job are, and nothing else does")
     stand_ins = ctx.stand_ins_of(job)
     walk = read_datastore(ctx.settings.datastore)
     for uid, files in walk.by_series().items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import import_module
-from typing import Final
+from typing import Final, TypeVar
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
@@ -19,6 +19,7 @@ from drawcli.errors import (
     SERVER_TOOK_NOTHING,
     DrawcliError,
     GateBlocked,
+    JobError,
     NeedsPerson,
     OutOfReach,
     ServerUnavailable,
@@ -28,6 +29,7 @@ from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook, new_run_id
 from drawcli.steps.scan import Scanned, scan
 
 Step = Callable[[Job, Context], Job]
+JobErrorT = TypeVar("JobErrorT", bound=JobError)
 
 
 def _step(name: str) -> Step:
@@ -64,6 +66,7 @@ HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
+IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
 _SOON_SECONDS: Final = 60.0  # until the server is asked again whether uploads are welcome
 _log = logging.getLogger(__name__)
 
@@ -149,7 +152,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     """Run the whole cycle: contours home, then new series out. Call it under the run lock."""
     ctx.check_token()
-    ctx.work.remove_leftovers()
+    ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
         yield run_step(command, ctx, chosen)
@@ -223,6 +226,12 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
+    aside = sorted((done.ignored + done.passed_over).items())
+    if aside:
+        words = " ".join(f"{reason}={count}" for reason, count in aside)
+        _log.info("step=scan left alone: %s", words)
+    for name in done.folders_missing:
+        _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))
@@ -261,8 +270,9 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
     try:
         return step(job, ctx)
     except TryLater as err:
-        return _failed(job, err, ctx, report)
+        return _failed(job, _for_one_off(err, job), ctx, report)
     except NeedsPerson as err:
+        err = _for_one_off(err, job)
         report.blocked += isinstance(err, GateBlocked)
         return _as_stored(job, ctx).held_for(err, at=ctx.now())
     except DrawcliError:
@@ -278,6 +288,16 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
             hint="Send the log to the developers; it names no patient.",
         )
         return _as_stored(job, ctx).held_for(bug, at=ctx.now())
+
+
+def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
+    """Return an error that says how the images of a one-off job come back: no scan finds them."""
+    if job.one_off and err.code in IMAGES_GONE:
+        err.hint = (
+            "Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
+            f"then 'drawcli retry {job.id}'."
+        )
+    return err
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
@@ -302,9 +322,10 @@ def _as_stored(job: Job, ctx: Context) -> Job:
 
 
 def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
-    """Return what to say where the server, or the place for structure sets, is out of reach."""
+    """Return what to say where server, datastore or the place for structure sets do not answer."""
     errors = []
     for report in reports:
+        errors += report.scanned.lost if report.scanned is not None else []
         if report.unreachable:
             hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
             errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))

@@ -1,16 +1,16 @@
 """One entry of rules.yaml as a rule: every mistake is told, with its place and what is meant."""
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from drawcli.core.operators import OPERATORS, PRESENCE, canonical, known_paths
-from drawcli.core.rules import Compare, Condition, Either, Every, Negation, Rule
+from drawcli.core.rules import Compare, Condition, Either, Every, Late, Negation, Rule
 from drawcli.yamlfile import Document, Location, meant
 
 QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
 _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
-    *("priority", "enabled", "contact", "templates"),
+    *("priority", "enabled", "contact", "templates", "late"),
 )
 OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "case": (False, True),
@@ -19,6 +19,7 @@ OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "if_missing": ("fail", "skip", "match"),
 }
 LISTS: Final = frozenset({"in", "not_in", "between"})
+LATE: Final[tuple[Late, ...]] = get_args(Late)
 _HIGHEST: Final = 1_000_000
 
 
@@ -69,6 +70,10 @@ class RuleReader(EntryReader):
             self._tell((*at, "name"), f"'name' should be a text{QUOTE_IT}")
         first, others = self._outcome(entry, at)
         self._check_priority(entry, at)
+        late = entry.get("late")
+        if late is not None and late not in LATE:
+            near = meant(late, LATE)
+            self._tell((*at, "late"), f"'late' is one of {', '.join(LATE)}{near}")
         if "when" not in entry:
             self._tell(at, "'when' is missing")
             return None
@@ -83,6 +88,7 @@ class RuleReader(EntryReader):
             exclude=entry.get("exclude") is True,
             priority=entry["priority"] if isinstance(entry.get("priority"), int) else 0,
             enabled=entry.get("enabled") is not False,
+            late=late if late in LATE else None,
         )
 
     def _outcome(self, entry: dict[str, Any], at: Location) -> tuple[str | None, tuple[str, ...]]:

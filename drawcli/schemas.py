@@ -10,7 +10,7 @@ from typing import Any, Final
 from drawcli.core.decision import Choice
 from drawcli.core.operators import OPERATORS, PRESENCE, known_paths
 from drawcli.core.templates import NAME_PATTERN, Template
-from drawcli.rulefile import LISTS, OPTIONS
+from drawcli.rulefile import LATE, LISTS, OPTIONS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ONE: Final = {"type": ["string", "number", "boolean"]}
@@ -82,6 +82,7 @@ _RULE: Final[dict[str, Any]] = {
     "exclude": {"type": "boolean"},
     "priority": {"type": "integer"},
     "enabled": {"type": "boolean"},
+    "late": {"enum": list(LATE)},
     "comment": {},
     "contact": {},
 }

@@ -14,6 +14,7 @@ from drawcli.core.bandwidth import Bandwidth, bandwidth_of
 from drawcli.core.drawing import CHECKS
 from drawcli.core.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.pseudonym import LONGEST_ROOT, UUID_ROOT
+from drawcli.core.rules import Late
 from drawcli.core.stack import LARGEST_STEP
 
 DEFAULT_ENDPOINTS: Final = {
@@ -87,9 +88,6 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
-Late = Literal["ignore", "flag", "resend"]
-
-
 class Section(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
@@ -133,8 +131,8 @@ def _globs(patterns: list[str]) -> list[str]:
     return [one.strip("/") for one in patterns]
 
 
-class Scan(Section):
-    """Which series are taken, and when they are whole."""
+class Wanted(Section):
+    """Which series are taken, and when they are whole; a folder may ask for other than the rest."""
 
     quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
     incomplete_hours: Hours = 24.0  # then a series that is not whole is held
@@ -146,14 +144,33 @@ class Scan(Section):
     sop_classes: Annotated[
         list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
     ] = []  # none: all that are supported
-    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
     max_series_gib: float = Field(100.0, gt=0, le=100_000)
     min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
     largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
     late: Late = "flag"  # images that change after the upload
+
+
+def _folders(wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+    for name in wanted:
+        if not name.strip("/") or ".." in name.split("/"):
+            raise ValueError("should name folders: below the datastore, or by their whole path")
+    return {name.rstrip("/"): one for name, one in wanted.items()}
+
+
+class Scan(Wanted):
+    """Where to look, how often, and what is taken."""
+
+    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    folders: Annotated[dict[str, Wanted], AfterValidator(_folders)] = {}  # what differs there
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
     workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
+
+    def in_folder(self, name: str) -> Wanted:
+        """Return what is asked for in a folder of `folders`; else the same as anywhere."""
+        own = self.folders[name]
+        return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
 
 class Match(Section):

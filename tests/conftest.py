@@ -108,6 +108,13 @@ def pelvis(site: Site) -> list[Path]:
     return write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
 
 
+@pytest.fixture
+def usb(tmp_path: Path) -> Path:
+    """Return a medium with a small planning CT, in a folder that is named after its patient."""
+    write_planning_ct(tmp_path / "usb" / "KOWALSKI", PELVIS, slices=SLICES, size=32, seed=1)
+    return tmp_path / "usb"
+
+
 @contextmanager
 def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
     """Open the site with the server in memory and the clock stopped."""

@@ -40,7 +40,10 @@ LAYERS = [
     "survey",
     "steps",
     "pipeline",
+    "following",
     "actions",
+    "showing",
+    "oneoff",
     "delivered",
     "export",
     "explaining",
@@ -82,6 +85,7 @@ OUTSIDE = {
     "tinydb": {"ledger"},
     "typer": {"cli"},
     "uvicorn": {"sandbox"},
+    "watchfiles": {"adapters"},
     "yaml": {"yamlfile", "handwritten", "core", "sandbox"},
 }
 # Modules of core touch no file, clock, socket or random number.

@@ -104,12 +104,12 @@ def test_two_transfers_share_one_rate() -> None:
             watch.sleep(seconds)
 
     shared = Bucket(lambda: 1e6, clock=watch.now, pause=nap)
-    both = [
-        threading.Thread(
-            target=lambda: [shared.take(PIECE, Patience(1e9, clock=watch.now)) for _ in range(50)]
-        )
-        for _ in range(2)
-    ]
+
+    def transfer() -> None:
+        for _ in range(50):
+            shared.take(PIECE, Patience(1e9, clock=watch.now))
+
+    both = [threading.Thread(target=transfer) for _ in range(2)]
     for one in both:
         one.start()
     for one in both:

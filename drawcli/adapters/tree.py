@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from io import FileIO
 from pathlib import Path
+from threading import Thread
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom import Header, Incomplete, NotDicom
-from drawcli.core.reading import FIRST_READ, behind_fragments, header_from
+from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
 from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import OutOfReach
 
@@ -91,6 +91,12 @@ class Walk:
             series.setdefault(one.series_uid, []).append(one)
         return series
 
+    def add(self, other: "Walk") -> None:
+        """Take in what another walk found."""
+        self.slices += other.slices
+        self.passed_over += other.passed_over
+        self.unread += other.unread
+
     def take(self, folder: str, found: Slice | str) -> None:
         """Count what was found of one file."""
         if isinstance(found, Slice):
@@ -121,25 +127,51 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
     return found
 
 
-def read_image(path: Path) -> Walk:
-    """Read the header of one file."""
-    found, at = Walk(), path.stat()
-    file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
-    found.take(str(path.parent), read_file(str(path), file))
+def read_images(paths: Iterable[Path]) -> Walk:
+    """Read the header of each of some files."""
+    found = Walk()
+    for path in paths:
+        try:
+            at = path.stat()
+        except OSError as err:
+            found.take(str(path.parent), reason_of(err))
+            continue
+        file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+        found.take(str(path.parent), read_file(str(path), file))
     return found
 
 
-def check_there(folder: Path) -> None:
-    """Raise OutOfReach where a folder of the datastore cannot be listed."""
-    try:
-        os.scandir(folder).close()
-    except OSError as err:
+def check_there(folder: Path, patience_seconds: float | None = None) -> None:
+    """Raise OutOfReach where a folder of the datastore cannot be listed, or does not answer.
+
+    A share that hangs blocks whoever asks it, and cannot be asked to stop: so another thread asks,
+    and is left alone where it gets no answer in time.
+    """
+    trouble: list[OSError] = []
+    asking = Thread(target=_ask, args=(folder, trouble), daemon=True)
+    asking.start()
+    asking.join(patience_seconds)
+    if asking.is_alive():
+        raise OutOfReach(
+            f"the datastore {folder} does not answer",
+            code="datastore-silent",
+            hint="Look at the file server and at the mount; scan.answer_seconds is the patience.",
+        )
+    for err in trouble:
         missing = isinstance(err, FileNotFoundError | NotADirectoryError)
         what = "is not there" if missing else f"cannot be read: {err.strerror}"
         raise OutOfReach(
             f"the datastore {folder} {what}",
+            code="datastore-missing",
             hint="Mount it, or mend 'datastore' in drawcli.yaml.",
-        ) from None
+        )
+
+
+def _ask(folder: Path, trouble: list[OSError]) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as err:
+        trouble.append(err)
 
 
 def walked(
@@ -185,18 +217,23 @@ def read_file(path: str, listed: File) -> Slice | str:
         return "empty-file"
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
-            try:
-                header = header_from(stream)
-            except NotDicom as err:
-                stream.seek(0)
-                return _not_dicom(stream.read(FIRST_READ), str(err))
-            one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
-            if header.pixels is not None and header.pixels.undefined:
-                return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
-    except Incomplete:
-        return "truncated-header"
+            return read_stream(stream, path, listed)
     except OSError as err:
         return reason_of(err)
+
+
+def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
+    """Read the header of an open file that is not empty: a slice, or why it is none."""
+    try:
+        header = header_from(stream)
+    except NotDicom as err:
+        stream.seek(0)
+        return _not_dicom(stream.read(FIRST_READ) or b"", str(err))
+    except Incomplete:
+        return "truncated-header"
+    one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
+    if header.pixels is not None and header.pixels.undefined:
+        return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
     return one
 
 
@@ -215,7 +252,7 @@ def _not_dicom(begin: bytes, what: str) -> str:
     return "not-dicom" if what == "no DICOM file" else "unreadable-dicom"
 
 
-def _fragments_missing(stream: FileIO, header: Header, size: int) -> int:
+def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
     """Return how many bytes compressed pixels lack at least."""
     try:
         end = behind_fragments(stream, header.pixels.value if header.pixels else 0)

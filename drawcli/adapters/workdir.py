@@ -9,6 +9,7 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
                      report.json   what the acceptance gate found
+                     unpacked/     images of a one-off job that came in a zip
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, count
@@ -35,6 +36,7 @@ AS_SENT: Final = "template.json"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
 REPORT: Final = "report.json"
+UNPACKED: Final = "unpacked"
 _OWNER: Final = "run.json"
 _SPARE_BYTES: Final = 64 << 20  # left free beside a package
 
@@ -85,17 +87,61 @@ class WorkDir:
                 hint="Free some space, or lower deliver.keep_days; the job waits.",
             )
 
-    def remove_leftovers(self) -> None:
-        """Remove the temporary files of processes that died; call it under the run lock.
+    def unpacked(self, job_id: str) -> Path:
+        """Return an empty folder for the images of a job that came in a zip."""
+        folder = self.folder(job_id) / UNPACKED
+        if folder.exists():
+            shutil.rmtree(folder)
+        return make_private(folder)
 
-        What lies with a job is removed under the lock of that job only: a person may be at work on
-        it by hand. The ledger does the same for its own.
+    def remove_unpacked(self, job_id: str) -> None:
+        """Remove the images of a job that came in a zip, and its folder if that is all of it."""
+        folder = self._work / job_id
+        shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    def own_images(self, job_id: str, paths: Iterable[str]) -> dict[str, str]:
+        """Return where files lie that were unpacked for another job, linked or copied for this one.
+
+        The other job may be finished, and its folder removed, before this one is done.
+        """
+        foreign = [path for path in map(Path, paths) if self._is_of_other(path, job_id)]
+        if not foreign:
+            return {}
+        folder = self.unpacked(job_id)
+        for path in foreign:
+            try:
+                (folder / path.name).hardlink_to(path)
+            except OSError:  # the file system knows no hard links
+                shutil.copy2(path, folder)
+        fsync_folder(folder)
+        return {str(path): str(folder / path.name) for path in foreign}
+
+    def _is_of_other(self, path: Path, job_id: str) -> bool:
+        of_other = self.holds(path) and self._work / job_id not in path.parents
+        return of_other and path.is_file()
+
+    def holds(self, path: Path) -> bool:
+        """Tell whether a file lies in a work folder."""
+        return self._work in path.parents
+
+    def remove_leftovers(self, is_known: Callable[[str], bool] = lambda _job_id: True) -> None:
+        """Remove what processes that died have left; call it under the run lock.
+
+        That is temporary files, and images that were unpacked for a job that the ledger never came
+        to know. What lies with a job is removed under the lock of that job only: a person may be at
+        work on it by hand. The ledger does the same for its own.
         """
         for path in self.state_dir.glob(f".{_OWNER}.*.tmp"):
             path.unlink(missing_ok=True)
         for path in self._work.glob("*/.*.tmp"):
             with contextlib.suppress(Busy), self.job_lock(path.parent.name):
                 path.unlink(missing_ok=True)
+        for path in self._work.glob(f"*/{UNPACKED}"):
+            with contextlib.suppress(Busy), self.job_lock(path.parent.name):
+                if not is_known(path.parent.name):
+                    self.remove_unpacked(path.parent.name)
 
     def free_bytes(self) -> int:
         """Return how much of the disk is free."""

@@ -15,6 +15,7 @@ from drawcli.cli import (
     pipeline_commands,
     rules_commands,
     sandbox_commands,
+    scan_command,
     site_commands,
     template_commands,
 )
@@ -41,6 +42,7 @@ pipeline_commands.register(
     {
         "deidentify": deidentify_commands.deidentify,
         "reidentify": delivery_commands.reidentify,
+        "scan": scan_command.scan,
     },
 )
 deidentify_commands.register(app)

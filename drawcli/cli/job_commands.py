@@ -231,6 +231,8 @@ def _private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     ]
     if job.delivered_sha256:
         facts.append(("delivered to", place_of(job, ctx)))
+    elif crosswalk.deliver_to:
+        facts.append(("to be delivered to", crosswalk.deliver_to))
     return facts
 
 
@@ -241,6 +243,7 @@ def _readable(text: str) -> str:
 
 def _more_facts(job: "Job") -> dict[str, Any]:
     return {
+        "one_off": job.one_off,
         "rules_commit": job.rules_commit,
         "rules_digest": job.rules_digest,
         "key_id": job.key_id,
@@ -265,7 +268,7 @@ def _story(
         ("reason", job.reason),
         ("what to do", job.hint),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
-        ("series", f"{job.modality}, {job.slices} files"),
+        ("series", f"{job.modality}, {job.slices} files{', one-off' if job.one_off else ''}"),
         ("template", job.template),
         ("rule", job.rule or ("assigned by a person" if job.template else "")),
         ("rules commit", job.rules_commit),

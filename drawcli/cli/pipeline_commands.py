@@ -35,7 +35,8 @@ IdleOption = Annotated[
 ]
 
 _HELP: Final = {
-    "scan": "Find complete planning scans in the datastore.",
+    "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
+    "elsewhere, once.",
     "match": "Choose the template of each series by the rules.",
     "deidentify": "Build the package of each matched series; or, with PATH and --to, de-identify "
     "a folder into another to look at it.",
@@ -47,7 +48,7 @@ _HELP: Final = {
 }
 
 
-def register(app: typer.Typer, own: Mapping[str, Callable[..., Result]]) -> None:
+def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) -> None:
     """Add the commands to the program; `own` has those that do more than their step."""
     for name, text in _HELP.items():
         command(app, name, help=text)(own.get(name) or step_command(name))
@@ -73,7 +74,7 @@ def step_command(name: str) -> Callable[..., Result]:
                 return _planned((name,), ctx, chosen)
             with _progress(door, name, ctx) as shown:
                 reports = [run_step(name, shown, chosen)]
-            return _told(reports, fail_if_idle=fail_if_idle, always=True)
+            return told_of(reports, fail_if_idle=fail_if_idle, always=True)
 
     return step
 
@@ -116,12 +117,12 @@ def _whole_run(
                 for report in run_once(shown, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
             except DrawcliError as err:
-                told = _told(reports, fail_if_idle=False, always=door.to_person)
+                told = told_of(reports, fail_if_idle=False, always=door.to_person)
                 told.errors.append(err)
                 told.exit_code = err.exit_code
                 note_run(ctx, began, reports, exit_code=err.exit_code, error=err.code)
                 return told
-            told = _told(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+            told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
             note_run(ctx, began, reports, exit_code=told.exit_code)
             return told
 
@@ -137,7 +138,7 @@ def _selection(
     return Selection(job_id=job_id, limit=limit, until=until)
 
 
-def _told(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
+def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
     from drawcli.pipeline import out_of_reach
 
@@ -185,6 +186,7 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
         "series_ignored": dict(report.scanned.ignored),
         "series_changed_later": report.scanned.changed_later,
         "index_made_anew": report.scanned.made_anew or None,
+        "folders_missing": report.scanned.folders_missing,
     }
 
 
@@ -195,6 +197,8 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
         for report in reports:
             if report.scanned is not None and report.scanned.made_anew:
                 render.say(f"the scan index was made anew: {report.scanned.made_anew}")
+            for name in report.scanned.folders_missing if report.scanned is not None else ():
+                render.say(f"scan.folders: there is no folder '{name}' in the datastore")
             if report.scanned is not None and not report.outcomes and len(reports) == 1:
                 out.print(_nothing_new(report.scanned), soft_wrap=True)
             for what, count in sorted(report.counts.items()):

@@ -40,9 +40,7 @@ def sandbox(
         bool,
         typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
     ] = False,
-    ranges: Annotated[
-        bool, typer.Option("--ranges", help="Let downloads go on where they broke off.")
-    ] = False,
+    ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
     fault: Annotated[
         str,
         typer.Option(

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from drawcli.core import tags
@@ -66,6 +66,7 @@ class Crosswalk:
     orientation: tuple[float, ...] = ()  # of all slices: six direction cosines
     spacing: tuple[float, ...] = ()  # of all slices: between rows, between columns, mm
     shape: tuple[int, int] = (0, 0)  # of all slices: rows, columns
+    deliver_to: str = ""  # the folder that a person named for the structure set; "": the settings'
 
     @classmethod
     def of(cls, slices: Iterable[Slice]) -> Self:
@@ -89,6 +90,21 @@ class Crosswalk:
             spacing=(plane and plane.spacing) or (),
             shape=files[0].shape,
         )
+
+    def moved_to(self, slices: Iterable[Slice]) -> Self:
+        """Return the crosswalk with its files where they lie now; those gone are left out."""
+        now = {one.sop_uid: one for one in slices}
+        files = tuple(
+            replace(file, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+            for file in self.files
+            if (one := now.get(file.sop_uid))
+        )
+        return replace(self, files=files)
+
+    def placed(self, places: Mapping[str, str]) -> Self:
+        """Return the crosswalk with some files at other paths."""
+        files = tuple(replace(file, path=places.get(file.path, file.path)) for file in self.files)
+        return replace(self, files=files)
 
     def as_plain(self) -> dict[str, Any]:
         """Return the crosswalk as JSON can hold it."""
@@ -135,6 +151,7 @@ class Crosswalk:
             orientation=tuple(plain.get("orientation", ())),
             spacing=tuple(plain.get("spacing", ())),
             shape=tuple(plain.get("shape", (0, 0))),
+            deliver_to=plain.get("deliver_to", ""),
         )
 
 

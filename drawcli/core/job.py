@@ -97,6 +97,7 @@ class Job:
     source_stamp: str | None = None  # keyed hash over where they lie and when they were changed
     late_digest: str | None = None  # of a change after the upload that a person was told of
     follows: str | None = None  # the job that sent the series before it changed
+    one_off: bool = False  # its images lie outside the datastore, where a person showed them
     key_id: str | None = None  # which site key made the stand-ins
     template: str | None = None  # a name in templates.yaml
     rule: str | None = None  # the rule that chose it; None when a person did

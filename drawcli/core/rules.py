@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from drawcli.core.operators import PRESENCE, Checker, Kind, checker_of, kind_of
 
+Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
 Header = Mapping[str, tuple[str, ...]]  # path -> its values as text, the same in every slice
 
 
@@ -201,6 +202,7 @@ class Rule:
     priority: int = 0  # of the rules that fit only those with the highest count
     enabled: bool = True
     others: tuple[str, ...] = ()  # further templates, where match.on_many is all
+    late: Late | None = None  # None: as the settings say
 
     @property
     def templates(self) -> tuple[str, ...]:

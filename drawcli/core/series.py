@@ -145,6 +145,12 @@ def without_copies(slices: Sequence[Slice], is_same: Callable[[str, str], bool])
     return kept
 
 
+def home_of(slices: Iterable[Slice]) -> str:
+    """Return the folder in which most files of a series lie."""
+    homes = Counter(_folder(one.path) for one in slices)
+    return min(homes, key=lambda folder: (-homes[folder], folder))
+
+
 def _folder(path: str) -> str:
     return path[: max(path.rfind("/"), path.rfind("\\")) + 1]
 

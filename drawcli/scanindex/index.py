@@ -228,10 +228,11 @@ class ScanIndex:
         verdict = row.verdict
         self._database.execute(
             "UPDATE series SET stale = ?, key = ?, key_id = ?, digest = ?, stamp = ?, modality = ?,"
-            " count = ?, newest = ?, readiness = ?, code = ?, text = ? WHERE id = ?",
+            " count = ?, newest = ?, readiness = ?, code = ?, text = ?, wishes = ? WHERE id = ?",
             (
                 *(row.stale, row.key, row.key_id, row.digest, row.stamp, row.modality, row.files),
-                *(_within(row.newest), str(verdict.readiness), verdict.code, verdict.text, series),
+                *(_within(row.newest), str(verdict.readiness), verdict.code, verdict.text),
+                *(row.wishes, series),
             ),
         )
 
@@ -250,11 +251,11 @@ class ScanIndex:
         """Yield every series as it was judged."""
         rows = self._database.execute(
             "SELECT id, first, since, stale, key, key_id, digest, stamp, modality, count, newest, "
-            "readiness, code, text FROM series WHERE readiness IS NOT NULL ORDER BY id"
+            "readiness, code, text, wishes FROM series WHERE readiness IS NOT NULL ORDER BY id"
         )
         for row in rows.fetchall():
-            verdict = Verdict(Readiness(row[-3]), row[-2], row[-1])
-            yield SeriesRow._make((*row[:-3], verdict))
+            *facts, readiness, code, text, wishes = row
+            yield SeriesRow._make((*facts, Verdict(Readiness(readiness), code, text), wishes))
 
     def tidy(self) -> None:
         """Forget shared facts that no file has any more."""

@@ -18,7 +18,7 @@ from drawcli.scanindex.index import ScanIndex
 from drawcli.scanindex.keys import Damaged, Keys
 
 FILE_NAME: Final = "scan-index.sqlite"
-_FORMAT: Final = f"1 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT: Final = f"2 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _PATIENCE_SECONDS: Final = 60
 _CACHE_KIB: Final = 32 << 10
@@ -37,7 +37,7 @@ CREATE TABLE facts (id INTEGER PRIMARY KEY, key BLOB UNIQUE, sealed BLOB);
 CREATE TABLE series (
   id INTEGER PRIMARY KEY, uid BLOB UNIQUE, first INTEGER, since INTEGER, stale INTEGER,
   key TEXT, key_id TEXT, digest TEXT, stamp TEXT, modality TEXT, count INTEGER, newest INTEGER,
-  readiness TEXT, code TEXT, text TEXT);
+  readiness TEXT, code TEXT, text TEXT, wishes INTEGER);
 CREATE INDEX series_stale ON series (stale) WHERE stale = 1;
 """
 

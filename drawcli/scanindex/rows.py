@@ -54,3 +54,4 @@ class SeriesRow(NamedTuple):
     files: int
     newest: int  # the latest mtime, ns
     verdict: Verdict
+    wishes: int  # which settings it was judged by: a number of the survey's

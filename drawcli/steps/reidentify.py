@@ -81,14 +81,29 @@ class Place(NamedTuple):
 
 
 def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
-    """Return where the structure set of a job is delivered to: the same each time."""
+    """Return where the structure set of a job is delivered to: the same each time.
+
+    Raises
+    ------
+    NeedsPerson
+        Where that cannot be told.
+    """
     deliver = ctx.settings.deliver
     facts = {**_facts(job), "patient_id": crosswalk.patient_id, "job": job.id}
     name = filled(deliver.name, facts)
+    if crosswalk.deliver_to:
+        return Place(Path(crosswalk.deliver_to), name)
     if isinstance(deliver.folder, Path):
         folder = Path(filled(str(deliver.folder), facts))
         return Place(folder, name, made_below(deliver.folder))
-    return Place(Path(crosswalk.files[0].path).parent, name)
+    beside = Path(crosswalk.files[0].path).parent
+    if ctx.work.holds(beside):
+        raise NeedsPerson(
+            "the images came in a zip, and nothing says any more where the structure set belongs",
+            code="no-place",
+            hint="Set deliver.folder to a folder and release the job.",
+        )
+    return Place(beside, name)
 
 
 def restored(

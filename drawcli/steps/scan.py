@@ -13,14 +13,16 @@ from typing import Final
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.rules import Late
 from drawcli.core.verdict import Readiness, Verdict
-from drawcli.errors import NeedsPerson, SeriesRefused
+from drawcli.errors import DrawcliError, NeedsPerson, OutOfReach, SeriesRefused
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
-from drawcli.sections import Late
-from drawcli.survey import Seen, surveyed
+from drawcli.sections import Wanted
+from drawcli.survey import Seen, seen_again, surveyed
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
+_NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Scanned:
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
     made_anew: str = ""  # why the scan index was made anew
+    folders_missing: list[str] = field(default_factory=list)  # of scan.folders
+    lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
 
 def scan(
@@ -65,7 +69,12 @@ def _scan(
     ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
 ) -> Scanned:
     with surveyed(ctx, tell=tell) as survey:
-        done = Scanned(passed_over=survey.passed_over, made_anew=survey.made_anew)
+        done = Scanned(
+            passed_over=survey.passed_over,
+            made_anew=survey.made_anew,
+            folders_missing=survey.folders_missing,
+            lost=survey.lost,
+        )
         _take(survey.series, only, limit, ctx, done)
     return done
 
@@ -88,15 +97,23 @@ def _take(
 
 
 def preview(ctx: Context) -> list[Seen]:
-    """Return each series that a scan would look at as new; write nothing."""
+    """Return each series that a scan would look at as new; write nothing.
+
+    Raises
+    ------
+    OutOfReach
+        Where a folder of the datastore is not there, or does not answer.
+    """
     known = _jobs_by_series(ctx)
     with surveyed(ctx, throwaway=True) as survey:
+        if survey.lost:
+            raise survey.lost[0]
         return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
 
 
 def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
     if jobs:
-        return jobs[-1].state is State.WAITING
+        return jobs[-1].state is State.WAITING and not jobs[-1].one_off
     return not ctx.ledger.archive.of_series(seen.key)
 
 
@@ -111,11 +128,16 @@ def _look_back(
 ) -> None:
     """See whether a series has changed since its contours came home and its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]
-    choice = ctx.settings.scan.late
-    if not others or choice == "ignore":
+    if not others:
+        return
+    newest = ctx.ledger.get(archived[-1].id)
+    choice = late_choice(newest.rule if newest else None, seen, ctx)
+    if choice == "ignore":
         return
     done.changed_later += others
-    if choice == "resend" and not jobs and seen.verdict.readiness is Readiness.READY:
+    apart = newest is not None and newest.one_off  # what was sent never lay in the datastore
+    is_ready = seen.verdict.readiness is Readiness.READY
+    if choice == "resend" and is_ready and not jobs and not apart:
         _make_successor(archived[-1].id, seen, ctx, done)
 
 
@@ -126,13 +148,20 @@ def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
     elif not jobs:
         _take_up(seen, ctx, done)
     for job in jobs:
-        if job.state is State.WAITING:
-            _look_again(job, seen, ctx, done)
-        elif job.state in BEFORE_UPLOAD:
-            if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
-                _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
-        elif job.state is not State.CANCELLED:
-            _look_behind(job, seen, ctx, done)
+        if job.one_off:
+            _note_unseen(job, ctx, done)  # it keeps to its own images
+        else:
+            _look_at_job(job, seen, ctx, done)
+
+
+def _look_at_job(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    if job.state is State.WAITING:
+        _look_again(job, seen, ctx, done)
+    elif job.state in BEFORE_UPLOAD:
+        if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
+            _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
+    elif job.state is not State.CANCELLED:
+        _look_behind(job, seen, ctx, done)
 
 
 def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
@@ -141,7 +170,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
-    job = job if ready else _unready(job, seen.verdict, ctx)
+    job = job if ready else _unready(job, seen.verdict, seen.wanted, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
@@ -160,7 +189,8 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         if verdict.readiness is Readiness.IGNORED:
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return _unready(replace(job.freed() if changed else job, **seen.facts), verdict, ctx)
+        free = job.freed() if changed else job
+        return _unready(replace(free, **seen.facts), verdict, seen.wanted, ctx)
 
     _change(job, look, ctx, done)
 
@@ -170,20 +200,22 @@ def _as_it_was(job: Job, seen: Seen, ctx: Context) -> bool:
     verdict = seen.verdict
     told = (job.reason_code, job.reason, job.source_stamp)
     same = told == (verdict.code, verdict.text, seen.stamp)
-    return same and verdict.readiness is Readiness.WAITING and not _too_long(job, ctx)
+    return same and verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
-def _too_long(job: Job, ctx: Context) -> bool:
-    return ctx.now() - job.since > timedelta(hours=ctx.settings.scan.incomplete_hours)
+def _too_long(job: Job, wanted: Wanted, ctx: Context) -> bool:
+    return ctx.now() - job.since > timedelta(hours=wanted.incomplete_hours)
 
 
-def _unready(job: Job, verdict: Verdict, ctx: Context) -> Job:
+def _unready(job: Job, verdict: Verdict, wanted: Wanted, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready."""
-    if verdict.readiness is Readiness.REFUSED or _too_long(job, ctx):
+    if verdict.readiness is Readiness.REFUSED or _too_long(job, wanted, ctx):
         err = SeriesRefused(
             verdict.text,
             code=verdict.code,
-            hint="Mend the series in the datastore: the next scan sees it. Or cancel the job.",
+            hint="Show the whole series with 'drawcli scan PATH'. Or cancel the job."
+            if job.one_off
+            else "Mend the series in the datastore: the next scan sees it. Or cancel the job.",
         )
         return job.held_for(err, at=ctx.now())
     return job.postponed(None, code=verdict.code, reason=verdict.text)
@@ -197,9 +229,16 @@ def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
     return after.postponed(None, code="series-changed", reason=reason)
 
 
-def late_choice(job: Job, ctx: Context) -> Late:  # noqa: ARG001 - a rule may decide it one day
-    """Return what to do where the images of a job come, go or change after they were sent."""
-    return ctx.settings.scan.late
+def late_choice(rule: str | None, seen: Seen, ctx: Context) -> Late:
+    """Return what to do where images come, go or change after they were sent.
+
+    The rule that chose the template decides, else the settings; broken rules decide nothing.
+    """
+    try:
+        choices = {one.name: one.late for one in ctx.rulebook.rules}
+    except DrawcliError:
+        choices = {}
+    return choices.get(rule or "") or seen.wanted.late
 
 
 def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
@@ -208,7 +247,7 @@ def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
             _change(job, lambda: _followed(job, seen, ctx), ctx, done)
         return
-    choice = late_choice(job, ctx)
+    choice = late_choice(job.rule, seen, ctx)
     if choice == "ignore":
         return
     done.changed_later.append(job.id)
@@ -263,24 +302,22 @@ def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
 
 def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
     """Return the job with its images found where they lie now."""
-    crosswalk = ctx.crosswalk(job)
-    now = {one.sop_uid: one for one in seen.slices}
-    files = tuple(
-        replace(file, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
-        for file in crosswalk.files
-        if (one := now.get(file.sop_uid))
-    )
-    ctx.seal(job.id, replace(crosswalk, files=files))
+    ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
     freed = job if job.held else replace(job, due_at=None)
     return replace(freed, source_stamp=seen.stamp)
 
 
 def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
-    """Say of a waiting job that its series is not in the datastore any more."""
+    """Say of a waiting job that its series is not there any more; look where a one-off one was."""
     if job.state is not State.WAITING or job.held:
         return
-    gone = Verdict(Readiness.WAITING, "not-seen", "the last scan saw no file of the series")
-    _change(job, lambda: _unready(job, gone, ctx), ctx, done)
+    apart = seen_again(job, ctx) if job.one_off else None
+    if apart is not None:
+        _look_again(job, apart, ctx, done)
+        return
+    what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
+    gone = Verdict(Readiness.WAITING, "not-seen", what)
+    _change(job, lambda: _unready(job, gone, ctx.settings.scan, ctx), ctx, done)
 
 
 def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> None:

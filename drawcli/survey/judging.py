@@ -1,20 +1,23 @@
 """What a scan makes of each series: judged anew where something changed, else as it was."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from drawcli.adapters.tree import UNREAD
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Calm, Demands, assess, scan_slices, settled, without_copies
+from drawcli.core.series import Calm, assess, home_of, scan_slices, settled, without_copies
 from drawcli.core.slices import Slice
 from drawcli.core.verdict import Readiness, Verdict, waiting
 from drawcli.files import CHUNK
 from drawcli.scanindex import ScanIndex, SeriesRow
+from drawcli.sections import Wanted
+from drawcli.survey.wishes import Wishes
 
+_HOUR_NS: Final = 3600 * 10**9
 _UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
 
 
@@ -29,7 +32,9 @@ class Seen:
     verdict: Verdict
     digest: str  # keyed, over which files there are and how large
     stamp: str  # keyed, over where they lie and when they were changed
+    wanted: Wanted  # what the site asks of series where it lies
     load: Callable[[], list[Slice]]
+    deliver_to: str = ""  # the folder that a person named for its structure set
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -49,7 +54,7 @@ class Seen:
     @property
     def crosswalk(self) -> Crosswalk:
         """Whose series it is, and its files."""
-        return Crosswalk.of(self.slices)
+        return replace(Crosswalk.of(self.slices), deliver_to=self.deliver_to)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +62,7 @@ class Judge:
     """Judges series by what the index knows of their files."""
 
     index: ScanIndex
-    demands: Demands
-    patience_ns: float  # what lay beside a series for longer before it came is not of it
+    wishes: Wishes
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
     def judge_stale(self) -> None:
@@ -80,11 +84,12 @@ class Judge:
         """
         for row in self.index.series():
             calm = Calm(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
-            verdict = settled(row.verdict, self.demands, calm, began_ns)
+            verdict = settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             yield Seen(
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
+                wanted=self.wishes.of(row.wishes),
                 load=lambda number=row.id: self.slices(number),  # type: ignore[misc] # bound now
             )
 
@@ -101,6 +106,7 @@ class Judge:
         stand_ins = self.known_under(slices[0].series_uid)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        wishes = self.wishes.number_of(home_of(slices))
         row = SeriesRow(
             id=number,
             first=0,
@@ -113,16 +119,21 @@ class Judge:
             modality=slices[0].modality,
             files=len(slices),
             newest=max(one.mtime_ns for one in slices),
-            verdict=self._verdict(number, slices),
+            verdict=self._verdict(number, slices, wishes),
+            wishes=wishes,
         )
         self.index.set_series(number, row)
 
-    def _verdict(self, number: int, slices: list[Slice]) -> Verdict:
-        """Return what to do with a series; files beside it that cannot be read may belong to it."""
-        verdict = assess(slices, self.demands)
+    def _verdict(self, number: int, slices: list[Slice], wishes: int) -> Verdict:
+        """Return what to do with a series; files beside it that cannot be read may belong to it.
+
+        What lay beside it for longer than a series may wait, before it came, is not of it.
+        """
+        verdict = assess(slices, self.wishes.demands(wishes))
         if verdict.readiness is not Readiness.READY:
             return verdict
-        unread = self.index.unread_beside(number, UNREAD, self.patience_ns)
+        patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
+        unread = self.index.unread_beside(number, UNREAD, patience)
         if unread:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             return waiting("unreadable-files", text)
@@ -133,11 +144,16 @@ def same_bytes(one: str, other: str) -> bool:
     """Tell whether two files hold the same; where one cannot be read they do not."""
     try:
         with Path(one).open("rb") as first, Path(other).open("rb") as second:
-            while True:
-                part = first.read(CHUNK)
-                if part != second.read(CHUNK):
-                    return False
-                if not part:
-                    return True
+            return same_streams(first, second)
     except OSError:
         return False
+
+
+def same_streams(one: IO[bytes], other: IO[bytes]) -> bool:
+    """Tell whether two open files hold the same from here on."""
+    while True:
+        part = one.read(CHUNK)
+        if part != other.read(CHUNK):
+            return False
+        if not part:
+            return True

@@ -10,14 +10,16 @@ from typing import Final
 from drawcli.context import Context
 from drawcli.core.globs import Globs
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands
+from drawcli.errors import OutOfReach
 from drawcli.scanindex import ScanIndex, opened_index
 from drawcli.sections import Scan
 from drawcli.survey.judging import Judge, Seen
 from drawcli.survey.update import HOUR_NS, Options, Update
+from drawcli.survey.watch import watched
+from drawcli.survey.wishes import Wishes
 
 _SETTINGS: Final = "settings"
-_GIB: Final = 1 << 30
+_PATIENCES: Final = 10  # what the first answer may take is little for what follows: discs spin up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class Survey:
     series: Iterator[Seen]
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
     made_anew: str  # why the scan index was made anew; "" where it was not
+    folders_missing: list[str]  # of the settings, that are in no datastore
+    lost: list[OutOfReach]  # folders of the datastore that are not there, or do not answer
 
 
 def _silent(_files: int) -> None:
@@ -50,8 +54,6 @@ def surveyed(
 
     Raises
     ------
-    OutOfReach
-        Where a folder of the datastore is not there.
     AnotherRun
         Where another process reads the datastore.
     IndexBroken
@@ -64,12 +66,13 @@ def surveyed(
     ) as index:
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
-        update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell)
-        update.run(ctx.settings.datastore)
+        with watched(_PATIENCES * wanted.answer_seconds) as heard:
+            update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
+            update.run(ctx.settings.datastore)
+        wishes = Wishes(wanted, ctx.settings.datastore)
         judge = Judge(
             index=index,
-            demands=_demands(wanted),
-            patience_ns=wanted.incomplete_hours * HOUR_NS,
+            wishes=wishes,
             known_under=_Known(ctx).stand_ins,
         )
         index.begin()
@@ -80,6 +83,8 @@ def surveyed(
             series=judge.seen(began, update.unlistable),
             passed_over=index.passed_over() + update.passed_over,
             made_anew=index.made_anew,
+            folders_missing=wishes.missing,
+            lost=update.lost,
         )
 
 
@@ -113,26 +118,14 @@ def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
         index.commit()
 
 
-def _demands(wanted: Scan) -> Demands:
-    after = wanted.studied_after
-    return Demands(
-        modalities=frozenset(wanted.modalities),
-        min_slices=wanted.min_slices,
-        quiet_seconds=wanted.quiet_minutes * 60,
-        min_age_seconds=wanted.min_age_minutes * 60,
-        studied_after=f"{after:%Y%m%d}" if after else "",
-        sop_classes=frozenset(wanted.sop_classes),
-        largest_bytes=wanted.max_series_gib * _GIB,
-        largest_step=wanted.largest_step,
-    )
-
-
 def _options(wanted: Scan) -> Options:
+    quiet = max(one.quiet_minutes for one in (wanted, *map(wanted.in_folder, wanted.folders)))
     return Options(
         globs=Globs(tuple(wanted.include), tuple(wanted.exclude)),
         full_walk_ns=wanted.full_walk_hours * HOUR_NS,
-        calm_ns=max(HOUR_NS, 2 * wanted.quiet_minutes * 60 * 10**9),
+        calm_ns=max(HOUR_NS, 2 * quiet * 60 * 10**9),
         workers=wanted.workers,
+        answer_seconds=wanted.answer_seconds,
     )
 
 

@@ -30,6 +30,9 @@ class Options:
     full_walk_ns: float = 0  # between two walks that list every folder
     calm_ns: float = HOUR_NS  # a folder unchanged for so long need not be listed each time
     workers: int = 0
+    answer_seconds: float | None = (
+        None  # patience with a folder of the datastore; None: without end
+    )
 
 
 class Item(NamedTuple):
@@ -77,6 +80,8 @@ class Update:
         Our clock.
     tell
         Called with the number of files that were read so far.
+    heard
+        Called whenever the datastore has answered.
     """
 
     def __init__(
@@ -85,13 +90,16 @@ class Update:
         options: Options,
         now_ns: Callable[[], int],
         tell: Callable[[int], None],
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
         self.index = index
         self.passed_over: Counter[str] = Counter()  # folders that could not be listed, by reason
         self.unlistable: set[int] = set()  # series with files in such folders
+        self.lost: list[OutOfReach] = []  # of whole folders of the datastore
         self._options = options
         self._now = now_ns
         self._tell = tell
+        self._heard = heard
         self._visited: set[int] = set()
         self._unsettled: set[int] = set()  # folders with files that are read once more
         self._troubled: list[str] = []
@@ -103,10 +111,7 @@ class Update:
     def run(self, roots: Iterable[Path]) -> None:
         """Walk the folders, read what is new, and forget what is gone.
 
-        Raises
-        ------
-        OutOfReach
-            Where a folder of the datastore is not there.
+        One that is not there, or does not answer, keeps what is known of it and is noted in `lost`.
         """
         self._full = self._is_full()
         if self._full:
@@ -118,7 +123,7 @@ class Update:
                 self._store(batch, results)
         self.index.begin()
         self._forget()
-        if self._full:
+        if self._full and not self.lost:
             self.index.set_fact(_LAST_FULL, str(self._began))
         self.index.commit()
 
@@ -142,14 +147,23 @@ class Update:
 
     def _work(self, roots: Iterable[Path]) -> Iterator[Item | Close]:
         for root in roots:
-            check_there(root)
-            self._root = str(root)
-            for folder in walked(root, self._is_known, self._enters):
-                if folder.trouble:
-                    self._troubled.append(folder.path)
-                    self.passed_over[folder.trouble] += 1
-                elif folder.rows is not None:
-                    yield from self._of_folder(folder)
+            try:
+                yield from self._of_root(root)
+            except OutOfReach as err:  # the others are scanned all the same
+                self.lost.append(err)
+                self._troubled.append(str(root))
+                self.passed_over[err.code] += 1
+
+    def _of_root(self, root: Path) -> Iterator[Item | Close]:
+        check_there(root, self._options.answer_seconds)
+        self._root = str(root)
+        for folder in walked(root, self._is_known, self._enters):
+            self._heard()
+            if folder.trouble:
+                self._troubled.append(folder.path)
+                self.passed_over[folder.trouble] += 1
+            elif folder.rows is not None:
+                yield from self._of_folder(folder)
 
     def _enters(self, path: str) -> bool:
         return not self._options.globs or self._options.globs.enters(self._within(path))
@@ -226,6 +240,7 @@ class Update:
         if known and was not in ("", device) and not folder.rows and not folder.has_folders:
             raise OutOfReach(
                 f"the datastore {folder.path} is empty, and on another disk than it was",
+                code="datastore-not-mounted",
                 hint="Mount it, or mend 'datastore' in drawcli.yaml.",
             )
         if was != device:
@@ -256,6 +271,7 @@ class Update:
             self.index.set_folder(number, known, stamp, self._began)
         self.index.commit()
         self._read += len(results)
+        self._heard()
         self._tell(self._read)
 
     def _forget(self) -> None:

@@ -78,6 +78,7 @@ def full_job() -> Job:
         source_stamp="a" * 16,
         late_digest="b" * 16,
         follows="b" * 16,
+        one_off=True,
         key_id="01234567",
         template="Prostate_OAR",
         rule="pelvis",

@@ -13,10 +13,10 @@ from drawcli.actions import release
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.errors import OutOfReach
-from drawcli.pipeline import Selection, run_step
+from drawcli.pipeline import Selection, out_of_reach, run_step
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.steps.scan import scan
+from drawcli.steps.scan import preview, scan
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
 
 
@@ -286,6 +286,40 @@ def test_a_late_series_that_is_not_whole_is_held_until_it_is_and_then_sent_again
 
 
 @pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("rule_says", ["ignore", "resend"])
+def test_the_rule_that_chose_the_template_decides_about_late_images(
+    ctx: Context, pelvis: list[Path], clock: Clock, *, archived: bool, rule_says: str
+) -> None:
+    rules = ctx.settings.rules
+    rules.write_text(rules.read_text().replace("    when:", f"    late: {rule_says}\n    when:"))
+    ctx = late(ctx, "resend" if rule_says == "ignore" else "ignore")
+    run_steps(ctx, "scan", "match", "deidentify", "upload")
+    if archived:
+        run_steps(ctx, "poll", "fetch", "reidentify")
+        clock.advance(days=3)
+        ctx.ledger.archive_finished(ctx.now())
+    pelvis[-1].unlink()
+
+    done = scan(ctx)
+
+    assert [job.number for job in done.jobs if job.follows] == (
+        [2] if rule_says == "resend" else []
+    )
+
+
+def test_broken_rules_leave_late_images_to_the_settings(
+    ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    run_steps(late(ctx, "ignore"), "scan", "match", "deidentify", "upload")
+    (site.folder / "rules.yaml").write_text("rules: [{late: resend}]\n")
+    pelvis[-1].unlink()
+
+    done = scan(replace(late(ctx, "ignore")))
+
+    assert done.jobs == []
+
+
+@pytest.mark.parametrize("archived", [False, True])
 def test_late_images_of_a_finished_job_are_sent_again_once(
     ctx: Context, pelvis: list[Path], clock: Clock, *, archived: bool
 ) -> None:
@@ -439,8 +473,12 @@ def test_one_job_can_be_looked_at_alone(ctx: Context, site: Site, pelvis: list[P
 def test_a_datastore_that_is_not_there_is_no_empty_one(ctx: Context, site: Site) -> None:
     site.store.rmdir()
 
+    (lost,) = scan(ctx).lost
+
+    assert "is not there" in str(lost)
+    assert out_of_reach([run_step("scan", ctx, Selection())]) != []
     with pytest.raises(OutOfReach, match="is not there"):
-        scan(ctx)
+        preview(ctx)
 
 
 def test_an_empty_datastore_is_well(ctx: Context) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 import httpx
 from pydicom import dcmread
 
+from drawcli.adapters.workdir import UNPACKED
 from drawcli.core.job import State
 from drawcli.ledger import Ledger
 from drawcli.sandbox.people import identifying_values
@@ -163,7 +164,8 @@ class World:
         """Nothing that was sent, printed, logged or kept outside a vault names anybody (I4)."""
         said = [*self.server.draw.uploads.values(), *(n.encode() for n in self.server.draw.names)]
         kept = (path for path in self.site.state.rglob("*") if path.is_file())
-        said += [path.read_bytes() for path in kept if path.name not in ("vault", "site.key")]
+        sealed = (path for path in kept if UNPACKED not in path.parts)  # originals, as in the store
+        said += [path.read_bytes() for path in sealed if path.name not in ("vault", "site.key")]
         said += [(self.site.folder / f"last.{name}").read_bytes() for name in ("out", "err")]
         for person in PEOPLE:
             for value in identifying_values(person):

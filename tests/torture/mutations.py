@@ -22,6 +22,7 @@ FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/tes
 PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
 WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/test_upkeep.py"
+ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,10 @@ FAULTS: Final = (
     Fault(
         "a series is in the ledger before whose it is",
         "context.py",
-        "                if crosswalk is not None:\n                    self.seal(job.id, crosswalk)\n"
+        "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
         "                return bool(self.ledger.add(job))\n",
         "                added = bool(self.ledger.add(job))\n"
-        "                if crosswalk is not None:\n                    self.seal(job.id, crosswalk)\n"
+        "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
         "                return added\n",
         ("tests/steps/test_scan.py", "tests/test_context.py", KILLS),
     ),
@@ -214,6 +215,55 @@ FAULTS: Final = (
         "        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came\n",
         "",
         (PIPELINE, UPKEEP),
+    ),
+    Fault(
+        "an image out of a zip is not synced",
+        "adapters/zipped.py",
+        "            os.fsync(descriptor)\n",
+        "",
+        ONE_OFF,
+    ),
+    Fault(
+        "the folder of images out of a zip is not synced",
+        "showing.py",
+        "                fsync_folder(folder)\n",
+        "",
+        ONE_OFF,
+    ),
+    Fault(
+        "images that were unpacked for no job stay for ever",
+        "adapters/workdir.py",
+        "                if not is_known(path.parent.name):\n",
+        "                if path.parent.name == '':\n",
+        ONE_OFF,
+    ),
+    Fault(
+        "images of an open job are taken for a leftover",
+        "adapters/workdir.py",
+        "                if not is_known(path.parent.name):\n",
+        "                if True:\n",
+        ONE_OFF,
+    ),
+    Fault(
+        "a scan of the datastore moves a one-off job",
+        "steps/scan.py",
+        "        if job.one_off:\n            _note_unseen",
+        "        if job.one_off and job.state is State.WAITING:\n            _note_unseen",
+        ONE_OFF,
+    ),
+    Fault(
+        "a later job uses the images in the work folder of another",
+        "context.py",
+        "        return crosswalk.placed(own) if own else crosswalk\n",
+        "        return crosswalk\n",
+        ONE_OFF,
+    ),
+    Fault(
+        "what a person said of the place is lost with the first change of the vault",
+        "core/crosswalk.py",
+        '            deliver_to=plain.get("deliver_to", ""),\n',
+        "",
+        ONE_OFF,
     ),
 )
 

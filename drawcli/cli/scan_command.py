@@ -1,0 +1,177 @@
+"""scan: of the datastore, or of what a person shows."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption
+from drawcli.cli.pipeline_commands import (
+    IDLE,
+    IdleOption,
+    JobOption,
+    LimitOption,
+    MinutesOption,
+    step_command,
+    told_of,
+)
+from drawcli.errors import JobError, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.core.job import Job
+    from drawcli.oneoff import Shown
+
+_STANDARD_INPUT: Final = "-"
+_UTF_8_MARK: Final = b"\xef\xbb\xbf"
+
+
+def scan(
+    door: Door,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders, images or zips from outside the datastore, for a one-off job.",
+            show_default=False,
+        ),
+    ] = None,
+    from_list: Annotated[
+        str | None,
+        typer.Option(
+            "--from-list", help="One PATH a line; - reads standard input.", metavar="FILE"
+        ),
+    ] = None,
+    deliver_to: Annotated[
+        Path | None,
+        typer.Option("--deliver-to", help="Where its structure set goes.", metavar="DIR"),
+    ] = None,
+    job: JobOption = None,
+    limit: LimitOption = None,
+    max_minutes: MinutesOption = None,
+    fail_if_idle: IdleOption = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on: scan whenever something changes in the datastore."),
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> Result | None:
+    """Find complete planning scans in the datastore; or take up what PATH shows, once."""
+    if follow:
+        if paths or from_list or deliver_to or job or limit or fail_if_idle or dry_run:
+            raise UsageError("--follow goes with --max-minutes alone")
+        return _follow(door, max_minutes)
+    shown = [*(paths or []), *(_listed(from_list) if from_list is not None else [])]
+    if from_list is None and not paths:
+        if deliver_to is not None:
+            raise UsageError("--deliver-to needs a PATH: which images are delivered for")
+        return step_command("scan")(door, job, limit, max_minutes, fail_if_idle, dry_run)
+    if not shown:
+        raise UsageError("the list names no PATH")
+    if job is not None or limit is not None or max_minutes is not None:
+        raise UsageError("--job, --limit and --max-minutes belong to a scan of the datastore")
+    return _one_off(door, shown, deliver_to, fail_if_idle=fail_if_idle, dry_run=dry_run)
+
+
+def _follow(door: Door, max_minutes: float | None) -> Result | None:
+    """Scan at each change; say what each scan did, and what is wrong once."""
+    from drawcli.following import follow, listening
+
+    until = None if max_minutes is None else time.monotonic() + max_minutes * 60
+    changes = listening(door.settings().datastore)
+    if changes.blind and door.to_person:
+        render.say(f"{changes.blind}: looking from time to time, too")
+    told: list[str] = []
+    for report in follow(door.context, changes, lambda: until is None or time.monotonic() < until):
+        result = told_of([report], fail_if_idle=False, always=bool(report.outcomes))
+        trouble = [str(err) for err in result.errors]
+        if trouble == told:
+            result.errors = []
+        told = trouble
+        if report.outcomes or result.errors:
+            render.present(door.command, result, door.style)
+    return None
+
+
+def _listed(name: str) -> list[Path]:
+    """Return the paths of a list, one a line, whatever their encoding."""
+    try:
+        raw = sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
+    except OSError as err:
+        raise UsageError(f"--from-list: the list cannot be read: {err.strerror}") from None
+    lines = raw.removeprefix(_UTF_8_MARK).replace(b"\r\n", b"\n").split(b"\n")
+    return [Path(os.fsdecode(line)) for line in lines if line.strip()]
+
+
+def _whole(path: Path) -> Path:
+    """Return an absolute path: cron runs elsewhere. A shell leaves the "~" of --option=~/x."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - pathlib's raises for "~nobody"
+
+
+def _one_off(
+    door: Door, paths: Sequence[Path], to: Path | None, *, fail_if_idle: bool, dry_run: bool
+) -> Result:
+    from drawcli.oneoff import Request, show
+
+    request = Request(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
+    spinner = render.spinner("scan") if door.to_person else nullcontext()
+    with door.context(dry_run=dry_run) as ctx, spinner:
+        shown = show(request, ctx, dry_run=dry_run)
+    code = JobError.exit_code if shown.refused else 0
+    if fail_if_idle and not (shown.found or shown.ready or code):
+        code = IDLE
+    return Result(data=_facts(shown), show=_shown(shown), errors=[*shown.refused], exit_code=code)
+
+
+def _facts(shown: "Shown") -> dict[str, Any]:
+    found = [{"job": job.id, "step": "scan", "outcome": str(job.state)} for job in shown.found]
+    return {
+        "steps": {"scan": {"found": len(found)} if found else {}},
+        "jobs": found,
+        "known": [
+            {"job": job.id, "state": str(job.state), "held": job.held, "done": did or None}
+            for job, did in shown.known
+        ],
+        "planned": [
+            {"step": "scan", "job": seen.key, "would": f"{seen.modality} of {seen.files} files"}
+            for seen in shown.ready
+        ],
+        "files_passed_over": dict(shown.passed_over),
+        "series_ignored": dict(shown.ignored),
+    }
+
+
+def _shown(shown: "Shown") -> "Callable[[Console], None]":
+    def show(out: "Console") -> None:
+        for job in shown.found:
+            out.print(f"{job.id}  found: {job.modality} of {job.slices} files", soft_wrap=True)
+        for seen in shown.ready:
+            out.print(
+                f"{seen.key}  would be found: {seen.modality} of {seen.files} files",
+                soft_wrap=True,
+            )
+        for job, did in shown.known:
+            out.print(f"{job.id}  known already: {did or _how_it_fares(job)}", soft_wrap=True)
+        aside = sorted((shown.ignored + shown.passed_over).items())
+        if aside:
+            counts = ", ".join(f"{count} {reason}" for reason, count in aside)
+            render.say(f"left alone: {counts}")
+
+    return show
+
+
+def _how_it_fares(job: "Job") -> str:
+    """Return where a job is, and what a person can do about it."""
+    if job.held or job.state == "waiting":
+        return f"{job.state}{', held' if job.held else ''}: {job.reason}"
+    if job.state in ("done", "delivered", "cancelled"):
+        return f"{job.state}; 'drawcli assign {job.id} TEMPLATE' sends it once more"
+    return f"{job.state}, on its way"
