@@ -65,7 +65,7 @@ def release(job: Job, ctx: Context) -> Job:
             hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
         )
     after = job.released(at=ctx.now())
-    if job.reason_code == "deadline":
+    if job.reason_code == "deadline" and job.state is State.UPLOADED:
         return replace(after, uploaded_at=ctx.now())  # another span of patience
     return _asked_again(after)
 

@@ -19,6 +19,7 @@ from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, LedgerError
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
+from drawcli.turns import Turns
 
 if TYPE_CHECKING:
     from drawcli.adapters.rulebook import Rulebook
@@ -47,6 +48,7 @@ class Context:
     retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the step that runs
+    turns: Turns = field(default_factory=Turns)  # given up by a step while it waits for the server
 
     @cached_property
     def server(self) -> "DrawServer":

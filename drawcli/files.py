@@ -47,6 +47,12 @@ def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
         stream.write(data)
 
 
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a finished, durable file its name; durable when this returns."""
+    part.replace(path)
+    fsync_folder(path.parent)
+
+
 def name_if_free(temporary: Path, path: Path) -> None:
     """Give a finished file its name in the same folder, unless something has that name.
 

@@ -2,16 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import Final, TypeVar
 
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.waits import LONGEST_WAIT, failed_too_long, wait_after
 from drawcli.errors import (
     DELIVERY,
     SERVER_TOOK_NOTHING,
@@ -58,15 +60,14 @@ COMMANDS: Final[dict[str, dict[State, Step]]] = {
     "fetch": {State.SEGMENTED: fetch},
     "reidentify": {State.FETCHED: reidentify, State.DELIVERED: confirm},
 }
+AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # they wait for the server most of the time
 # Contours come home first; then new series go out.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
 IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
-GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
-_LONGEST_WAIT: Final = timedelta(hours=6)
-_SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
+_SOON_SECONDS: Final = 60.0  # until the server is asked again whether uploads are welcome
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +85,7 @@ class StepReport:
     """What one step did."""
 
     step: str
+    begun: int = 0
     outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
     held: list[Job] = field(default_factory=list)  # newly
     blocked: int = 0  # by the privacy gate
@@ -105,17 +107,48 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "match":
             _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
         report = StepReport(command)
+        lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
         for state, step in COMMANDS[command].items():
             jobs = list(due(state, ctx, chosen))
             ctx.progress.expect(len(jobs))
-            for job in jobs:
-                late = chosen.until is not None and ctx.now() >= chosen.until
-                full = chosen.limit is not None and len(report.outcomes) >= chosen.limit
-                if late or full or report.unreachable:
-                    return report
-                with ctx.progress.job(job.id):
-                    _take_on(job, step, ctx, report)
+            if command == "upload" and jobs:
+                _put_off_unless_welcome(jobs, ctx, report)
+            waiting = _one_by_one(jobs, ctx, chosen, report)
+            take = partial(_take_on, step=step, ctx=ctx, report=report)
+            ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
     return report
+
+
+def _one_by_one(
+    jobs: Iterable[Job], ctx: Context, chosen: Selection, report: StepReport
+) -> Generator[Job, None, None]:
+    """Yield jobs to be begun, until there is a reason to begin no more."""
+    for job in jobs:
+        late = chosen.until is not None and ctx.now() >= chosen.until
+        full = chosen.limit is not None and report.begun >= chosen.limit
+        if late or full or report.unreachable:
+            return
+        report.begun += 1
+        yield job
+
+
+def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepReport) -> None:
+    """Ask once whether uploads are welcome; where they are not, let all wait: none has failed."""
+    try:
+        ctx.check_uploads_welcome()
+    except ServerUnavailable as err:
+        refused = err
+    else:
+        return
+
+    def upload(job: Job, ctx: Context) -> Job:
+        wait = min(timedelta(seconds=refused.wait_seconds or _SOON_SECONDS), LONGEST_WAIT)
+        reason = f"no uploads now: {refused}"
+        return job.postponed(ctx.now() + wait, code=refused.code, reason=reason)
+
+    for job in jobs:
+        _take_on(job, upload, ctx, report)
+    report.unreachable = str(refused)
 
 
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
@@ -149,9 +182,9 @@ def note_run(
 
 
 def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
-    """Yield the jobs in a state whose time has come, the longest there first."""
+    """Yield the jobs in a state whose time has come: the urgent first, then the longest there."""
     now = ctx.now()
-    for job in ctx.ledger.jobs([state]):
+    for job in sorted(ctx.ledger.jobs([state]), key=lambda job: -job.priority):
         if chosen.job_id is not None and job.id != chosen.job_id:
             continue
         if state in RULES_DECIDE:
@@ -190,21 +223,16 @@ def spent(ctx: Context) -> list[Job]:
     return gone
 
 
-def backoff(attempts: int) -> timedelta:
-    """Return how long to wait after `attempts` failures before this one.
-
-    >>> [str(backoff(n)) for n in (0, 1, 2, 12)]
-    ['0:01:00', '0:02:00', '0:04:00', '6:00:00']
-    """
-    return min(timedelta(minutes=2 ** min(attempts, 20)), _LONGEST_WAIT)
-
-
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     with ctx.progress.part("files read") as read:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
     report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
+    aside = sorted((done.ignored + done.passed_over).items())
+    if aside:
+        words = " ".join(f"{reason}={count}" for reason, count in aside)
+        _log.info("step=scan left alone: %s", words)
     for name in done.folders_missing:
         _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
     for job in done.jobs:
@@ -219,7 +247,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
 def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     """Take one job one step on under its lock; write down what became of it."""
     try:
-        with ctx.work.job_lock(job.id):
+        with ctx.progress.job(job.id), ctx.work.job_lock(job.id):
             fresh = ctx.ledger.get(job.id)
             if fresh is None or fresh.revision != job.revision:
                 return  # another process was quicker
@@ -276,24 +304,18 @@ def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
-    """Return the job waiting; held, if it has failed too often and the server is not to blame."""
-    stored = _as_stored(job, ctx)
-    tries = job.tries(err.code)
-    blameless = isinstance(err, ServerUnavailable) or err.code == DELIVERY
+    """Return the job waiting; held, if it has failed for too long."""
+    stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
     if err.code == DELIVERY:
         report.undelivered = str(err)
-    elif blameless:
-        if err.code in SERVER_TOOK_NOTHING:
-            report.unreachable = str(err)
-    elif tries + 1 >= GIVE_UP_AFTER:
-        given_up = NeedsPerson(
-            f"gave up after {GIVE_UP_AFTER} tries: {err}", code=err.code, hint=err.hint
-        )
-        return stored.held_for(given_up, at=ctx.now())
-    wait = min(backoff(tries), _SHORT_WAIT) if blameless else backoff(tries)
-    if err.wait_seconds is not None:
-        wait = min(timedelta(seconds=err.wait_seconds), _LONGEST_WAIT)
-    return stored.failed(err, at=ctx.now(), until=ctx.now() + wait)
+    elif err.code in SERVER_TOOK_NOTHING:
+        report.unreachable = str(err)
+    else:
+        deadline = timedelta(hours=ctx.settings.server.deadline_hours)
+        given_up = failed_too_long(stored, err, tries, now=now, deadline=deadline)
+        if given_up is not None:
+            return stored.held_for(given_up, at=now)
+    return stored.failed(err, at=now, until=now + wait_after(err, tries, job.id))
 
 
 def _as_stored(job: Job, ctx: Context) -> Job:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from drawcli.core.acceptance import Severity
+from drawcli.core.bandwidth import Bandwidth, bandwidth_of
 from drawcli.core.drawing import CHECKS
 from drawcli.core.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.pseudonym import LONGEST_ROOT, UUID_ROOT
@@ -101,6 +102,8 @@ class Server(Section):
     token_file: FilePath = Path("token.json")
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
     deadline_hours: Hours = 4.0  # then a job without a result is held
+    parallel: int = Field(2, ge=1, le=16)  # requests at once
+    bwlimit: Annotated[Bandwidth, BeforeValidator(bandwidth_of)] = Bandwidth()  # of uploads
     allow_http: bool = False  # plain http to another machine: the token goes in the clear
     endpoints: Annotated[
         dict[

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
+from threading import Lock
 
 import httpx
 import yaml
@@ -35,9 +36,14 @@ class FakeDraw:
     watch: Callable[[httpx.Request], None] = lambda _request: (
         None
     )  # sees each before it is answered
+    lock: Lock = field(default_factory=Lock, repr=False)  # drawcli asks from several threads
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         body = request.read()
+        with self.lock:
+            return self._answer(request, body)
+
+    def _answer(self, request: httpx.Request, body: bytes) -> httpx.Response:
         self.watch(request)
         self.asked.append(f"{request.method} {request.url.path}")
         if self.answers:

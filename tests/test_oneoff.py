@@ -17,11 +17,12 @@ from drawcli.adapters.workdir import UNPACKED
 from drawcli.adapters.zipped import Zip
 from drawcli.context import Context
 from drawcli.core.job import Job, State
+from drawcli.core.waits import GIVE_UP_AFTER
 from drawcli.delivered import redeliver, verify
 from drawcli.errors import DiskFull, NeedsPerson, OutOfReach, SeriesRefused, UsageError
 from drawcli.ledger import Ledger
 from drawcli.oneoff import Request, Shown, show
-from drawcli.pipeline import GIVE_UP_AFTER, Selection, run_once, run_step
+from drawcli.pipeline import Selection, run_once, run_step
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from drawcli.steps.scan import preview, scan
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened

@@ -12,8 +12,9 @@ from pydicom import dcmread
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
 from drawcli.context import Context
 from drawcli.core.job import Job, State
+from drawcli.core.waits import GIVE_UP_AFTER
 from drawcli.errors import ConfigError, ServerRefused
-from drawcli.pipeline import GIVE_UP_AFTER, Selection, StepReport, due, run_once, run_step, tidy
+from drawcli.pipeline import Selection, StepReport, due, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.steps.upload import MOST_POSTS
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site
@@ -107,7 +108,9 @@ def test_a_server_that_is_down_is_asked_once_and_not_for_every_job(
 
     assert report.unreachable
     assert len(draw.asked) == 3  # the short tries of one request
-    assert [job.attempts for job in ctx.ledger.jobs()].count(1) == 1
+    for job in ctx.ledger.jobs():
+        assert (job.attempts, job.held, job.reason_code) == (0, False, "server-down")
+        assert "no uploads now: server: ConnectError" in (job.reason or "")
 
 
 @pytest.mark.usefixtures("packaged")

@@ -1,6 +1,5 @@
 """The DRAW server: every request of the protocol, and every way to fail as an error of ours."""
 
-import hashlib
 import logging
 import re
 import time
@@ -13,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from drawcli import __version__
 from drawcli.answers import (
@@ -28,22 +33,21 @@ from drawcli.answers import (
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
-    BadStructureSet,
     ConfigError,
     RequestRefused,
     ServerRefused,
     ServerUnavailable,
 )
-from drawcli.files import CHUNK, fresh_file
+from drawcli.exchange import Exchange
+from drawcli.pacing import Tell, untold
+from drawcli.receiving import Incoming
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
 
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
 _CONNECT_SECONDS: Final = 10.0
-_SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for an upload grows with its size
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_LARGEST_RTSTRUCT: Final = 1 << 30  # bytes
 _OLD_REFRESH: Final = "/auth/refresh"
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 _log = logging.getLogger(__name__)
@@ -74,6 +78,7 @@ class DrawServer:
         self._now = now
         self._tokens = store.read()
         self.pause: Callable[[float], None] = time.sleep
+        self._exchange = Exchange(client, site.timeout_seconds, self._bandwidth, self._wait)
 
     @classmethod
     @contextmanager
@@ -121,26 +126,19 @@ class DrawServer:
         """Return the server's catalogue as its JSON has it: one entry a model."""
         return json_list(self._asked("GET", "models"), "models")
 
-    def upload(self, package: Path, *, name: str, sha256: str) -> str:
+    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = untold) -> str:
         """Send a package from disk; return the server's task id.
 
         Not repeated by itself: if the answer is lost, the caller has recorded the attempt.
         """
-        size = package.stat().st_size
-        patience = self._site.timeout_seconds + size / _SLOWEST_BYTES_PER_SECOND
         fields = {"checksum": sha256}
         if self._site.client_id:
             fields["client_id"] = self._site.client_id
 
         def send(tokens: Tokens) -> httpx.Response:
-            with package.open("rb") as stream:
-                return self._client.post(
-                    self._url("upload"),
-                    headers=_bearer(tokens.access) | {"idempotency-key": sha256},
-                    files={"file": (name, stream, "application/zip")},
-                    data=fields,
-                    timeout=httpx.Timeout(patience, connect=_CONNECT_SECONDS),
-                )
+            headers = _bearer(tokens.access) | {"idempotency-key": sha256}
+            url = self._url("upload")
+            return self._exchange.post_file(url, package, name, tell, headers=headers, data=fields)
 
         answer = judged(self._with_token(send), "upload")
         plain = json_object(answer, "upload")
@@ -156,19 +154,28 @@ class DrawServer:
             return TaskStatus(TaskState.UNKNOWN)
         return status_of(json_object(answer, "status"))
 
-    def download(self, task_id: str, target: Path) -> str | None:
+    def download(
+        self,
+        task_id: str,
+        target: Path,
+        *,
+        room: Callable[[int], None] = lambda _size: None,
+        tell: Tell = untold,
+    ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
         None where the server does not know the task. The file appears under its name only when all
-        of it is there and agrees with the checksum that the server sent, if it sent one.
+        of it is there and agrees with the checksum that the server sent, if it sent one. `room`
+        raises where the disk has no space for so many bytes.
         """
+        incoming = Incoming(target, room, tell)
         with transport_named("rtstruct"):
             self._refresh_by_the_clock()
             try:
-                return self._streamed(task_id, target)
+                return self._streamed(task_id, incoming)
             except ServerRefused:
                 self._refresh()
-                return self._streamed(task_id, target)
+                return self._streamed(task_id, incoming)
 
     def confirm(self, task_id: str, *, at: datetime) -> None:
         """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
@@ -194,15 +201,15 @@ class DrawServer:
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = _bearer(tokens.access)
-            answer = self._client.request(method, url, headers=headers, **content)
+            answer = self._exchange.ask(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
-                return self._client.request(method, url + "/", headers=headers)
+                return self._exchange.ask(method, url + "/", headers=headers)
             return answer
 
         for attempt in Retrying(
             stop=stop_after_attempt(_SHORT_TRIES),
-            wait=wait_exponential(multiplier=0.2, max=2),
+            wait=wait_exponential(multiplier=0.2, max=2) + wait_random(0, 0.2),
             retry=retry_if_exception(_worth_a_short_wait),
             sleep=self.pause,
             reraise=True,
@@ -214,14 +221,20 @@ class DrawServer:
                 return judged(answer, endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
-    def _streamed(self, task_id: str, target: Path) -> str | None:
+    def _streamed(self, task_id: str, incoming: Incoming) -> str | None:
+        """Bring a file home; None where the server does not know the task."""
         headers = _bearer(self._tokens.access)
-        with self._client.stream("GET", self._url("rtstruct", task_id), headers=headers) as answer:
-            if answer.status_code == HTTPStatus.NOT_FOUND:
-                return None
-            if answer.is_client_error:
-                answer.read()  # the server's own words, for the message
-            return _stored(judged(answer, "rtstruct"), target)
+        digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
+        if digest and not incoming.checksum:
+            _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
+        return digest
+
+    def _wait(self, seconds: float) -> None:
+        self.pause(seconds)  # as it is now, not as it was when the exchange was made
+
+    def _bandwidth(self) -> float | None:
+        """Return how many bytes a second packages may take now, by the local time of day."""
+        return self._site.bwlimit.at(self._now().astimezone().time())
 
     def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
@@ -271,26 +284,6 @@ class DrawServer:
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))
         return self._site.url.rstrip("/") + path
-
-
-def _stored(answer: httpx.Response, target: Path) -> str:
-    """Write a body to a file as it comes; return its SHA-256."""
-    if "text/html" in answer.headers.get("content-type", ""):
-        raise ServerUnavailable("rtstruct: an answer in HTML; is a proxy in the way?")
-    digest, size = hashlib.sha256(), 0
-    with fresh_file(target) as stream:
-        for piece in answer.iter_bytes(CHUNK):
-            digest.update(piece)
-            size += len(piece)
-            if size > _LARGEST_RTSTRUCT:
-                raise BadStructureSet("the download is larger than any structure set")
-            stream.write(piece)
-        wanted = answer.headers.get("x-file-checksum", "").strip().lower()
-        if not size or wanted not in ("", digest.hexdigest()):
-            raise ServerUnavailable("the download does not agree with its checksum")
-    if not wanted:
-        _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
-    return digest.hexdigest()
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:

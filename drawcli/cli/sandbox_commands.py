@@ -40,6 +40,7 @@ def sandbox(
         bool,
         typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
     ] = False,
+    ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
     fault: Annotated[
         str,
         typer.Option(
@@ -62,7 +63,9 @@ def sandbox(
     if fault == "list":
         return _faults()
     faults = read_faults(fault)
-    options = Options(work_seconds=delay, long_coordinates=not short_coordinates, faults=faults)
+    options = Options(
+        work_seconds=delay, long_coordinates=not short_coordinates, ranges=ranges, faults=faults
+    )
 
     def tell(running: Any) -> None:
         render.present("sandbox", _address(running, folder), door.style)

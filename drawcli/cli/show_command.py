@@ -108,6 +108,7 @@ def _more_facts(job: "Job") -> dict[str, Any]:
         "zip_sha256": job.zip_sha256,
         "zip_bytes": job.zip_bytes,
         "uploads_begun": job.posts,
+        "uploads_unanswered": job.unanswered,
         "task_id": job.task_id,
         "uploaded_at": job.uploaded_at.isoformat() if job.uploaded_at else None,
         "received_sha256": job.received_sha256,
@@ -136,10 +137,19 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("rules commit", job.rules_commit),
         ("package", package),
         ("uploads begun", job.posts or ""),
+        ("unanswered", _orphans(job)),
         ("task", job.task_id),
         ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
         ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
     ]
+
+
+def _orphans(job: "Job") -> str:
+    """Return what is left at the server by uploads whose answers were lost."""
+    if not job.unanswered:
+        return ""
+    uploads = "upload was" if job.unanswered == 1 else "uploads were"
+    return f"{job.unanswered} {uploads} begun and not answered; the server may hold as many orphans"
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:

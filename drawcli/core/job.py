@@ -102,11 +102,13 @@ class Job:
     key_id: str | None = None  # which site key made the stand-ins
     template: str | None = None  # a name in templates.yaml
     rule: str | None = None  # the rule that chose it; None when a person did
+    priority: int = 0  # of that rule: jobs with a higher one go first
     rules_digest: str | None = None  # SHA-256 over rules.yaml and templates.yaml
     rules_commit: str | None = None  # git commit of the rules, if they are under git
     zip_sha256: str | None = None  # of the package, 64 hex digits
     zip_bytes: int | None = None
     posts: int = 0  # uploads begun, counted before the first byte goes out
+    unanswered: int = 0  # of these, those that may have left an orphan at the server
     task_id: str | None = None  # the server's name for the job
     uploaded_at: datetime | None = None
     received_sha256: str | None = None  # of the RTSTRUCT as it came

@@ -1,5 +1,6 @@
 """The endpoints of a DRAW server, each a short function."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,7 +106,24 @@ async def download(request: Request) -> Response:
         "X-File-Checksum": str(task.rtstruct_sha256),
         "Content-Disposition": f'attachment; filename="SANDBOX_RTSTRUCT_{task.task_id}.dcm"',
     }
+    if _parts(request).options.ranges:
+        return _part(request, content, _NO_STORE | headers)
     return Response(content, media_type="application/dicom", headers=_NO_STORE | headers)
+
+
+def _part(request: Request, content: bytes, headers: dict[str, str]) -> Response:
+    """Return what a range asks for, to the end of the file (RFC 9110, 14); else all of it."""
+    etag = f'"{headers["X-File-Checksum"][:16]}"'
+    headers = headers | {"Accept-Ranges": "bytes", "ETag": etag}
+    found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+    if found is None or request.headers.get("If-Range", etag) != etag:
+        return Response(content, media_type="application/dicom", headers=headers)
+    start, size = int(found[1]), len(content)
+    if start >= size:
+        headers["Content-Range"] = f"bytes */{size}"
+        return Response(status_code=416, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    return Response(content[start:], 206, headers, media_type="application/dicom")
 
 
 async def confirm(request: Request) -> Response:

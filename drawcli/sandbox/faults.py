@@ -30,6 +30,7 @@ INSTEAD: Final = {
     "json": "an answer that is no JSON",
     "drop": "the connection is closed before an answer",
     "stall": "no answer ever comes",
+    "drip": "an answer that comes a byte at a time, and never ends",
     "cut-request": "the connection is closed in the middle of the request",
     "redirect": "a redirect to another host",
 }

@@ -17,5 +17,6 @@ class Options:
     honour_idempotency_key: bool = False  # an upload sent twice makes one task
     models_need_token: bool = True  # older servers show the catalogue to everybody
     answer_with_transaction_token: bool = False  # the older word for task_id
+    ranges: bool = False  # a download may go on where it broke off
     token_lifetime: timedelta = LIFETIME
     faults: tuple[Fault, ...] = ()  # what goes wrong on purpose

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from drawcli.sandbox.faults import AFTER, FIRST, SLOW, Fault
 
 _PIECE: Final = 4096  # bytes, of a slow body
+_DRIP_SECONDS: Final = 0.05
 _UNKNOWN_WORD: Final = "WAITING FOR THE FULL MOON"
 _PAGE: Final = "<html><body>Your session has expired. Please log in.</body></html>"
 
@@ -52,6 +53,9 @@ async def _instead(fault: Fault, scope: Scope, receive: Receive, send: Send) -> 
     if fault.what == "stall":
         await _gone(receive)
         return
+    if fault.what == "drip":
+        await _drip(receive, send)
+        return
     if fault.what in ("drop", "cut-request"):
         if fault.what == "cut-request":
             await receive()
@@ -64,6 +68,15 @@ async def _instead(fault: Fault, scope: Scope, receive: Receive, send: Send) -> 
         "redirect": Response(status_code=302, headers={"location": "http://localhost:9/elsewhere"}),
     }
     await (answers.get(fault.what) or _coded(fault))(scope, receive, send)
+
+
+async def _drip(receive: Receive, send: Send) -> None:
+    """Begin an answer, and go on with it a byte at a time until nobody listens any more."""
+    gone = asyncio.ensure_future(_gone(receive))
+    await send(_start(HTTPStatus.OK, {"content-type": "application/json"}))
+    while not gone.done():
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await asyncio.wait([gone], timeout=_DRIP_SECONDS)
 
 
 def _coded(fault: Fault) -> Response:
@@ -99,6 +112,7 @@ async def _changed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, s
 
 def _spoilt(fault: Fault, content: bytes, headers: dict[str, str]) -> bytes:
     """Return another body; headers are changed in place."""
+    whole = content
     match fault.what:
         case "truncate":
             return content[: int(len(content) * fault.part)]
@@ -114,7 +128,7 @@ def _spoilt(fault: Fault, content: bytes, headers: dict[str, str]) -> bytes:
         case "checksum":
             headers["x-file-checksum"] = "0" * 64
             return content
-    if "x-file-checksum" in headers:
+    if "x-file-checksum" in headers and content is not whole:  # of a range it is that of the whole
         headers["x-file-checksum"] = hashlib.sha256(content).hexdigest()
     return content
 

@@ -9,5 +9,7 @@ from drawcli.core.job import Job, State
 
 def confirm(job: Job, ctx: Context) -> Job:
     """Confirm a delivered job."""
-    ctx.server.confirm(job.task_id or "", at=ctx.now())
+    server, now = ctx.server, ctx.now()
+    with ctx.turns.given_up():
+        server.confirm(job.task_id or "", at=now)
     return job.to(State.DONE, at=ctx.now())

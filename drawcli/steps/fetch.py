@@ -29,8 +29,8 @@ PARTIAL_WAIT_SECONDS: Final = 60.0
 def fetch(job: Job, ctx: Context) -> Job:
     """Download the RTSTRUCT of a job, unless it is here, and let the acceptance gate read it."""
     received = ctx.work.folder(job.id) / RECEIVED
-    if not received.exists() and ctx.server.download(job.task_id or "", received) is None:
-        _lost(job)
+    if not received.exists():
+        _download(job, received, ctx)
     found, measured = _inspected(received, job, ctx)
     plain = {
         "findings": [one.as_plain() for one in found],
@@ -39,6 +39,16 @@ def fetch(job: Job, ctx: Context) -> Job:
     ctx.work.write_json(job.id, REPORT, plain)
     _judge(found, received)
     return job.to(State.FETCHED, at=ctx.now(), received_sha256=sha256_of(received))
+
+
+def _download(job: Job, received: Path, ctx: Context) -> None:
+    """Bring the file home; others may go on meanwhile."""
+    room, tell = ctx.work.check_space, ctx.progress.meter("bytes received")
+    server = ctx.server
+    with ctx.turns.given_up():
+        found = server.download(job.task_id or "", received, room=room, tell=tell)
+    if found is None:
+        _lost(job)
 
 
 def _inspected(received: Path, job: Job, ctx: Context) -> tuple[list[Finding], list[Measured]]:

@@ -83,7 +83,8 @@ def _own_first(job: Job, fired: Sequence[Rule], ctx: Context) -> list[Rule]:
 
 
 def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
-    return job.to(State.MATCHED, at=ctx.now(), template=rule.template, rule=rule.name, **facts)
+    chosen = {"template": rule.template, "rule": rule.name, "priority": rule.priority}
+    return job.to(State.MATCHED, at=ctx.now(), **chosen, **facts)
 
 
 def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> None:

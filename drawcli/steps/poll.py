@@ -19,7 +19,9 @@ _LATEST: Final = timedelta(minutes=10)
 
 def poll(job: Job, ctx: Context) -> Job:
     """Ask for the status of a job's task; move on, wait, or hold."""
-    status = ctx.server.status(job.task_id or "")
+    server = ctx.server
+    with ctx.turns.given_up():
+        status = server.status(job.task_id or "")
     match status.state:
         case TaskState.READY | TaskState.DELIVERED:
             return job.to(State.SEGMENTED, at=ctx.now())
@@ -61,5 +63,6 @@ def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
     code, reason = "processing", f"the server says {word or 'nothing'}"
     if not status.is_known:
         code, reason = "status-unknown", f"{reason}, which drawcli does not know"
-        job = job if job.reason_code == code else job.noted(now, reason)
+        told = any(event.what == reason for event in job.events)
+        job = job if told else job.noted(now, reason)
     return job.postponed(next_look(since, now), code=code, reason=reason)

@@ -3,7 +3,7 @@
 The one step that cannot be repeated without trace: if the answer to a POST is lost, the client
 cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
 bytes go up again, and the number of blind tries is bounded. An attempt that the server plainly did
-not take is not counted.
+not take is not counted; one without an answer stays counted, for it may have left an orphan there.
 """
 
 from dataclasses import replace
@@ -26,19 +26,30 @@ def upload(job: Job, ctx: Context) -> Job:
         return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
     if job.posts >= MOST_POSTS:
         raise NeedsPerson(
-            f"{job.posts} uploads were begun and none was answered",
+            _told(job),
             code="uploads-unanswered",
             hint="Ask the server's administrator what arrived; 'drawcli retry' sends it again.",
         )
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
-    recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))
-    name = ctx.package_name(job, ctx.crosswalk(job))
+    begun = replace(job, posts=job.posts + 1, unanswered=job.unanswered + 1)
+    recorded = ctx.ledger.commit(begun)
+    name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
+    server = ctx.server
     try:
-        task_id = ctx.server.upload(package, name=name, sha256=job.zip_sha256 or "")
+        with ctx.turns.given_up():
+            task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
     except DrawcliError as err:
         unanswered = isinstance(err, ServerUnavailable) and err.code not in SERVER_TOOK_NOTHING
         if not unanswered:
-            ctx.ledger.commit(replace(recorded, posts=job.posts))
+            ctx.ledger.commit(replace(recorded, posts=job.posts, unanswered=job.unanswered))
         raise
-    return recorded.to(State.UPLOADED, at=ctx.now(), task_id=task_id, uploaded_at=ctx.now())
+    facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
+    return recorded.to(State.UPLOADED, at=ctx.now(), **facts)
+
+
+def _told(job: Job) -> str:
+    """Return how the uploads of a job went that were one too many."""
+    if job.unanswered < job.posts:
+        return f"{job.posts} uploads were begun; {job.unanswered} of them were not answered"
+    return f"{job.posts} uploads were begun and none was answered"

@@ -316,7 +316,7 @@ def test_a_download_that_is_not_what_it_should_be_is_not_kept(
 def test_a_download_without_end_is_given_up(
     server: DrawServer, draw: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawcli.adapters.server._LARGEST_RTSTRUCT", 5 << 20)
+    monkeypatch.setattr("drawcli.receiving.LARGEST", 5 << 20)
 
     class Endless(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:

@@ -173,7 +173,7 @@ FAULTS: Final = (
     Fault(
         "an upload is counted once it is done",
         "steps/upload.py",
-        "recorded = ctx.ledger.commit(replace(job, posts=job.posts + 1))",
+        "recorded = ctx.ledger.commit(begun)",
         "recorded = job",
         (PIPELINE, KILLS),
     ),

@@ -1,4 +1,4 @@
-"""`scan --follow`, as a service manager starts it."""
+"""`scan` of the datastore, as people and service managers start it."""
 
 import os
 import shutil
@@ -53,3 +53,17 @@ def test_it_ends_after_the_minutes_given(drawcli: Run) -> None:
     ended = drawcli("scan", "--follow", "--max-minutes", "0")
 
     assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_what_a_scan_left_alone_is_told_by_reason_also_beside_what_it_found(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    (site.store / "notes.txt").write_text("no image")
+    (site.store / "empty.dcm").touch()
+
+    ended = drawcli("scan", "--verbose")
+
+    assert "1 found" in ended.out
+    assert "left alone: empty-file=1 not-dicom=1" in ended.err
+    assert "notes" not in ended.err

@@ -1,0 +1,73 @@
+"""How fast packages may go out, by the time of day: what `server.bwlimit` says."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from typing import Final
+
+_MIDNIGHT: Final = time(0)
+_TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)")
+_FACTORS: Final = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_SLOWEST: Final = 1000.0  # bytes per second: what is less is a slip of the pen
+_MINUTES_OF_A_DAY: Final = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """A limit for each time of day, in bytes per second; None where there is no limit."""
+
+    since: tuple[tuple[time, float | None], ...] = ()  # in order; the last goes on past midnight
+
+    def at(self, now: time) -> float | None:
+        """Return the limit at a local time of day.
+
+        >>> by_day = bandwidth_of({"07:00": "2M", "19:00": "off"})
+        >>> [by_day.at(time(hour)) for hour in (3, 7, 18, 19)]
+        [None, 2000000.0, 2000000.0, None]
+        """
+        begun = [rate for start, rate in self.since if start <= now]
+        return (begun or [rate for _, rate in self.since] or [None])[-1]
+
+
+def bandwidth_of(value: object) -> Bandwidth:
+    """Return the limits of a setting: one rate for all day, or rates by the time they begin at.
+
+    YAML reads `19:00` without quotes as a number, 19 * 60, and `off` as false; both are taken for
+    what they were meant to be.
+
+    Raises
+    ------
+    ValueError
+        With what may stand there.
+    """
+    if value is None:
+        return Bandwidth()
+    if not isinstance(value, Mapping):
+        return Bandwidth(((_MIDNIGHT, _rate(value)),))
+    limits = [(_time_of_day(start), _rate(rate)) for start, rate in value.items()]
+    if len(dict(limits)) < len(limits):
+        raise ValueError("names one time of day twice")
+    return Bandwidth(tuple(sorted(limits, key=lambda limit: limit[0])))
+
+
+def _time_of_day(value: object) -> time:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_OF_A_DAY:
+        return time(*divmod(value, 60))
+    found = _TIME.fullmatch(str(value).strip())
+    if found is None:
+        raise ValueError(f"'{value}' is no time of day such as '07:00'")
+    return time(int(found[1]), int(found[2]))
+
+
+def _rate(value: object) -> float | None:
+    if value is False or str(value).strip().lower() == "off":
+        return None
+    found = _RATE.fullmatch(str(value).strip())
+    if found is None or isinstance(value, bool):
+        raise ValueError(f"'{value}' is no rate such as 500K, 2M or off (bytes per second)")
+    rate = float(found[1]) * _FACTORS[found[2].lower()]
+    if rate < _SLOWEST:
+        raise ValueError(f"{value} bytes per second is too slow to send anything; write 500K or 2M")
+    return rate

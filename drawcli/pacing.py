@@ -1,0 +1,144 @@
+"""How long a transfer may take, how fast it may go, and how far it is."""
+
+import io
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from threading import Lock
+from time import monotonic, sleep
+from typing import IO, Final, TypeVar
+
+from drawcli.errors import ServerUnavailable
+from drawcli.turns import LISTEN_SECONDS, errand
+
+SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for a transfer grows with its size
+_LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
+_SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
+_T = TypeVar("_T")
+Tell = Callable[[int, int | None], None]  # so many bytes, of so many (None: nobody knows)
+
+
+def untold(_done: int, _total: int | None) -> None:
+    """Tell nobody how far a transfer is."""
+
+
+class Patience:
+    """How long a whole request may take: some seconds, and more for each byte.
+
+    The timeouts of a connection are those of single operations: a server that sends a byte a minute
+    keeps within them for ever.
+    """
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._seconds = seconds
+        self.over = False  # nobody waits any more
+
+    def grow(self, size: int) -> None:
+        """Allow time for so many bytes."""
+        self._seconds += size / SLOWEST_BYTES_PER_SECOND
+
+    def extend(self, seconds: float) -> None:
+        """Allow the time that was spent on purpose."""
+        self._seconds += seconds
+
+    def left(self) -> float:
+        """Return how many seconds are left."""
+        return self._begun + self._seconds - self._clock()
+
+    def check(self) -> None:
+        """Raise ServerUnavailable where there is no time left."""
+        if self.over or self.left() <= 0:
+            raise ServerUnavailable(
+                f"not done after {self._clock() - self._begun:.0f} seconds", code="server-lost"
+            )
+
+
+def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], object]) -> _T:
+    """Return what a call returns, or raise ServerUnavailable when the patience is over.
+
+    The call goes on in its thread until the connection ends; what it returns then is discarded.
+    """
+    future = errand(call)
+    try:
+        while not future.done():
+            patience.check()
+            wait([future], timeout=min(max(patience.left(), 0.0), LISTEN_SECONDS))
+        return future.result()
+    finally:
+        if not future.done():
+            patience.over = True
+            future.add_done_callback(lambda late: _thrown_away(late, discard))
+
+
+def _thrown_away(late: "Future[_T]", discard: Callable[[_T], object]) -> None:
+    if late.exception() is None:
+        discard(late.result())
+
+
+class Bucket:
+    """Lets bytes through at a rate, for all transfers together; the rate may change meanwhile."""
+
+    def __init__(
+        self,
+        rate: Callable[[], float | None],
+        *,
+        clock: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        self._rate = rate  # bytes per second now; None: no limit
+        self._clock = clock
+        self._pause = pause
+        self._lock = Lock()
+        self._filled = clock()
+        self._bytes = 0.0  # that may go now; negative: more has gone than may
+
+    def take(self, size: int, patience: Patience) -> None:
+        """Wait until so many bytes may go; what is waited here counts against nobody's patience."""
+        while nap := self._nap(size):
+            patience.check()
+            patience.extend(nap)
+            self._pause(nap)
+
+    def _nap(self, size: int) -> float:
+        """Return how long to wait before asking again; 0 where the bytes may go."""
+        with self._lock:
+            rate, now = self._rate(), self._clock()
+            if rate is None:
+                self._bytes, self._filled = 0.0, now
+                return 0.0
+            self._bytes = min(self._bytes + (now - self._filled) * rate, rate)
+            self._filled = now
+            if self._bytes >= 0:
+                self._bytes -= size
+                return 0.0
+            return min(max(-self._bytes / rate, _SHORTEST_NAP), _LONGEST_NAP)
+
+
+class Outgoing(io.RawIOBase):
+    """A file on its way out: read at the pace that is allowed, while there is patience."""
+
+    def __init__(
+        self, stream: IO[bytes], size: int, bucket: Bucket, patience: Patience, tell: Tell
+    ) -> None:
+        self._stream = stream
+        self._size = size
+        self._bucket = bucket
+        self._patience = patience
+        self._tell = tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next piece."""
+        piece = self._stream.read(size)
+        self._patience.check()
+        self._bucket.take(len(piece), self._patience)
+        self._tell(self._stream.tell(), self._size)
+        return piece
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place in the file."""
+        return self._stream.seek(offset, whence)
+
+    def fileno(self) -> int:
+        """Return the file's number, by which its length is found."""
+        return self._stream.fileno()

@@ -1,0 +1,114 @@
+"""Several jobs at once where they wait for the network, and one at a time everywhere else.
+
+A step runs from its beginning to its end in one thread, as if it were alone: whoever works has the
+turn, and gives it up only while a request is under way. So ledger, work folders and rules are never
+used by two threads, and what a step has recorded before a request is on disk before the request.
+
+    turns.share(jobs, take, lanes=2)        two threads take jobs, in turns
+        with turns.given_up():              within `take`: the others may go on meanwhile
+            server.upload(...)
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, wait
+from contextlib import closing, contextmanager
+from threading import Condition, Thread, get_ident
+from typing import Any, Final, TypeVar
+
+_T = TypeVar("_T")
+LISTEN_SECONDS: Final = 0.5  # a wait without an end does not hear Ctrl-C on Windows
+
+
+class Abandoned(BaseException):  # not an Exception: no job is to be blamed for it
+    """The run has ended while a thread was waiting for the network; it must not touch anything."""
+
+
+class Turns:
+    """Who may work now."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._owner: int | None = None
+        self._closed = False
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Work alone until the block ends."""
+        self._take()
+        try:
+            yield
+        finally:
+            self._give()
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Let others work until the block ends; a thread that has no turn has none to give."""
+        if self._owner != get_ident():
+            yield
+            return
+        self._give()
+        try:
+            yield
+        finally:
+            self._take()
+
+    def share(
+        self, items: Generator[_T, None, None], take: Callable[[_T], None], *, lanes: int
+    ) -> None:
+        """Take every item, in so many threads; where one fails, no further item is begun.
+
+        Returns, or raises what failed first, when all that were begun have come to an end. An
+        interrupt does not wait for them: they can do nothing more, and end with the program.
+        """
+
+        def lane() -> None:
+            with self.taken(), closing(items):
+                for item in items:
+                    take(item)
+
+        if lanes <= 1:
+            lane()
+            return
+        running = [errand(lane) for _ in range(lanes)]
+        try:
+            while wait(running, timeout=LISTEN_SECONDS).not_done:
+                pass
+        except BaseException:
+            self._close()
+            raise
+        for ended in running:
+            ended.result()
+
+    def _take(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._owner is None or self._closed)
+            if self._closed:
+                raise Abandoned
+            self._owner = get_ident()
+
+    def _give(self) -> None:
+        with self._changed:
+            if self._owner == get_ident():
+                self._owner = None
+                self._changed.notify_all()
+
+    def _close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def errand(call: Callable[[], _T]) -> Future[_T]:
+    """Begin a call in a thread of its own, which ends with the program at the latest."""
+    future: Future[_T] = Future()
+    Thread(target=_run, args=(call, future), daemon=True).start()
+    return future
+
+
+def _run(call: Callable[[], Any], future: "Future[Any]") -> None:
+    try:
+        result = call()
+    except BaseException as err:  # noqa: BLE001 - raised again in the thread that waits
+        future.set_exception(err)
+    else:
+        future.set_result(result)
