@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Generator
 from datetime import datetime
-from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from drawcli import __version__
 from drawcli.answers import (
     ENDPOINT_HINT,
     json_list,
@@ -23,6 +22,7 @@ from drawcli.answers import (
     judged,
     transport_named,
 )
+from drawcli.connection import connected
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
 _CONNECT_SECONDS: Final = 10.0
 _SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for an upload grows with its size
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_RTSTRUCT: Final = 1 << 30  # bytes
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 _log = logging.getLogger(__name__)
@@ -73,23 +72,7 @@ class DrawServer:
             Where the URL would send the token in the clear, there is no token, or the proxy or the
             certificates that the environment names cannot be used.
         """
-        parts = urlsplit(site.url)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not site.allow_http:
-            raise ConfigError(
-                "server.url is plain http: the token would travel in the clear",
-                hint="Use https, or set server.allow_http: true if the way is safe otherwise.",
-            )
-        connect = min(_CONNECT_SECONDS, site.timeout_seconds)
-        timeout = httpx.Timeout(site.timeout_seconds, connect=connect)
-        agent = {"user-agent": f"drawcli/{__version__}"}
-        try:
-            client = httpx.Client(timeout=timeout, headers=agent)
-        except (ValueError, ImportError, OSError, httpx.InvalidURL):
-            raise ConfigError(
-                "the proxy or the certificates that the environment names cannot be used",
-                hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
-            ) from None
-        with client:
+        with connected(site) as client:
             yield cls(client, site, store, now)
 
     def check_ready(self) -> None:
@@ -166,6 +149,10 @@ class DrawServer:
         answer = self._asked("POST", "confirm", task_id=task_id, unknown_is_answer=True, json=body)
         if answer.is_success and answer.content:
             json_object(answer, "confirm")
+
+    def renew_tokens(self) -> None:
+        """Exchange the token pair for a new one, whatever the clock says."""
+        self._login.renew(self._tokens)
 
     def _asked(
         self,

@@ -18,6 +18,7 @@ from drawcli.cli import (
     scan_command,
     site_commands,
     template_commands,
+    token_commands,
 )
 from drawcli.cli.door import (
     Common,
@@ -52,6 +53,7 @@ rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
+token_commands.register(app)
 ledger_commands.register(app)
 sandbox_commands.register(app)
 

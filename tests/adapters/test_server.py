@@ -884,7 +884,7 @@ def test_certificates_that_are_not_there_are_told(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
 
     with (
-        pytest.raises(ConfigError, match="certificates"),
+        pytest.raises(ConfigError, match="certificates of authorities"),
         DrawServer.opened(Server(), tokens, clock.now),
     ):
         pass
