@@ -1,8 +1,8 @@
 """The connection to the server: whom it trusts, how it shows itself, and what its failures mean.
 
-Certificates are judged as the system judges them, where hospitals put their own authorities; a site
-may name the one authority that it trusts instead. TLS is 1.2 at least. Redirects are never followed,
-so that no other host sees the token.
+Certificates are judged as the system judges them, where hospitals put their own authorities; a
+site may name the authority that it trusts instead. TLS is 1.2 at least. Redirects are never
+followed, so that no other host sees the token.
 """
 
 import os
