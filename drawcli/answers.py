@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from drawcli.connection import tls_trouble
 from drawcli.errors import ConfigError, RequestRefused, ServerRefused, ServerUnavailable
 
 TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -91,6 +92,8 @@ def transport_named(endpoint: str) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as err:
+        if (trouble := tls_trouble(err)) is not None:
+            raise trouble from None
         down = isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
         code = "server-down" if down else "server-lost"
         raise ServerUnavailable(f"{endpoint}: {type(err).__name__}", code=code) from None

@@ -72,7 +72,11 @@ class Settings(BaseSettings):
                 "rules": base / self.rules,
                 "templates": base / self.templates,
                 "server": self.server.model_copy(
-                    update={"token_file": base / self.server.token_file}
+                    update={
+                        name: base / path
+                        for name in ("token_file", "ca_file", "client_cert", "client_key")
+                        if (path := getattr(self.server, name)) is not None
+                    }
                 ),
                 "deliver": self.deliver.model_copy(update=deliver),
             }

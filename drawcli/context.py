@@ -19,6 +19,7 @@ from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, LedgerError
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
+from drawcli.tokenstore import TokenStore
 from drawcli.turns import Turns
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Context:
     work: WorkDir
     stand_ins: StandIns
     open_server: "Callable[[], DrawServer]"
-    tokens: TokenFile
+    tokens: TokenStore
     retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the step that runs
@@ -177,7 +178,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
 
             return opened.enter_context(DrawServer.opened(settings.server, tokens, now))
 
-        tokens = TokenFile(settings.server.token_file)
+        tokens = token_store(settings)
         yield Context(
             settings=settings,
             ledger=ledger,
@@ -189,6 +190,18 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             now=now,
             progress=Progress(ProgressFile.of(settings.state_dir)),
         )
+
+
+def token_store(settings: "Settings") -> TokenStore:
+    """Return where the tokens of a site lie: a file, a command, or the system's keyring."""
+    server, beside = settings.server, settings.state_dir / "token"
+    if not server.token_command and not server.token_keyring:
+        return TokenFile(server.token_file)
+    from drawcli.adapters.token_sources import TokenCommand, TokenKeyring
+
+    if server.token_command:
+        return TokenCommand(server.token_command, server.token_store_command, beside)
+    return TokenKeyring(server.token_keyring, server.client_id, beside)
 
 
 def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> Vault:

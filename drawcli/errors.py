@@ -70,7 +70,7 @@ class ServerRefused(DrawcliError):
 
     exit_code = 5
     code = "token-refused"
-    hint = "Ask the DRAW administrator for a new token pair and put it into the token file."
+    hint = "Ask the DRAW administrator for a new token pair, then run 'drawcli token set'."
 
 
 class OutOfReach(DrawcliError):

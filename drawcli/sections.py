@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from drawcli.access import as_words, check_certificate, check_source
 from drawcli.core.acceptance import Severity
 from drawcli.core.bandwidth import Bandwidth, bandwidth_of
 from drawcli.core.drawing import CHECKS
@@ -85,6 +86,7 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
+Command = Annotated[list[str], BeforeValidator(as_words)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
@@ -100,6 +102,12 @@ class Server(Section):
     url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
     client_id: Annotated[str, AfterValidator(_client_name)] = ""
     token_file: FilePath = Path("token.json")
+    token_command: Command = []  # its output is the pair; in place of token_file
+    token_store_command: Command = []  # gets a new pair on its standard input
+    token_keyring: str = ""  # the service of an entry of the system's keyring; likewise
+    ca_file: FilePath | None = None  # trusted in place of what the system trusts
+    client_cert: FilePath | None = None
+    client_key: FilePath | None = None  # None: in client_cert
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
     deadline_hours: Hours = 4.0  # then a job without a result is held
     parallel: int = Field(2, ge=1, le=16)  # requests at once
@@ -111,6 +119,12 @@ class Server(Section):
         ],
         AfterValidator(_endpoint_paths),
     ] = {}
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        check_source(self.token_command, self.token_store_command, self.token_keyring)
+        check_certificate(self.client_cert, self.client_key)
+        return self
 
     def path_of(self, endpoint: str) -> str:
         """Return the path of an endpoint, the site's own or the usual one."""

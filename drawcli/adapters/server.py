@@ -4,12 +4,12 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 from tenacity import (
@@ -20,16 +20,14 @@ from tenacity import (
     wait_random,
 )
 
-from drawcli import __version__
 from drawcli.answers import (
     ENDPOINT_HINT,
-    NO_SUCH_ENDPOINT,
-    TRY_LATER,
     json_list,
     json_object,
     judged,
     transport_named,
 )
+from drawcli.connection import connected
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
@@ -39,50 +37,37 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.exchange import Exchange
+from drawcli.login import Login
 from drawcli.pacing import Tell, untold
 from drawcli.receiving import Incoming
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
+    from drawcli.tokenstore import TokenStore
 
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
-_CONNECT_SECONDS: Final = 10.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_OLD_REFRESH: Final = "/auth/refresh"
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 _log = logging.getLogger(__name__)
-
-
-class TokenStore(Protocol):
-    """Where the token pair lies."""
-
-    def read(self) -> Tokens:
-        """Return the pair."""
-
-    def write(self, tokens: Tokens) -> None:
-        """Replace the pair; durable when this returns."""
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep other processes from refreshing at the same time."""
 
 
 class DrawServer:
     """The DRAW server, one connection for a whole run."""
 
     def __init__(
-        self, client: httpx.Client, site: "Site", store: TokenStore, now: Callable[[], datetime]
+        self, client: httpx.Client, site: "Site", store: "TokenStore", now: Callable[[], datetime]
     ) -> None:
         self._client = client
         self._site = site
-        self._store = store
         self._now = now
-        self._tokens = store.read()
+        self._login = Login(client, site, store, now)
         self.pause: Callable[[float], None] = time.sleep
         self._exchange = Exchange(client, site.timeout_seconds, self._bandwidth, self._wait)
 
     @classmethod
     @contextmanager
-    def opened(cls, site: "Site", store: TokenStore, now: Callable[[], datetime]) -> Iterator[Self]:
+    def opened(
+        cls, site: "Site", store: "TokenStore", now: Callable[[], datetime]
+    ) -> Iterator[Self]:
         """Read the tokens and make a client; nothing is sent yet.
 
         Raises
@@ -91,23 +76,7 @@ class DrawServer:
             Where the URL would send the token in the clear, there is no token, or the proxy or the
             certificates that the environment names cannot be used.
         """
-        parts = urlsplit(site.url)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not site.allow_http:
-            raise ConfigError(
-                "server.url is plain http: the token would travel in the clear",
-                hint="Use https, or set server.allow_http: true if the way is safe otherwise.",
-            )
-        connect = min(_CONNECT_SECONDS, site.timeout_seconds)
-        timeout = httpx.Timeout(site.timeout_seconds, connect=connect)
-        agent = {"user-agent": f"drawcli/{__version__}"}
-        try:
-            client = httpx.Client(timeout=timeout, headers=agent)
-        except (ValueError, ImportError, OSError, httpx.InvalidURL):
-            raise ConfigError(
-                "the proxy or the certificates that the environment names cannot be used",
-                hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
-            ) from None
-        with client:
+        with connected(site) as client:
             yield cls(client, site, store, now)
 
     def check_ready(self) -> None:
@@ -187,6 +156,10 @@ class DrawServer:
         if answer.is_success and answer.content:
             json_object(answer, "confirm")
 
+    def renew_tokens(self) -> None:
+        """Exchange the token pair for a new one, whatever the clock says."""
+        self._login.renew(self._tokens)
+
     def _asked(
         self,
         method: str,
@@ -240,46 +213,23 @@ class DrawServer:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
         with transport_named("server"):
             self._refresh_by_the_clock()
-            answer = send(self._tokens)
+            shown = self._tokens
+            answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                self._refresh()
+                self._refresh(shown)
                 answer = send(self._tokens)
         return answer
 
+    @property
+    def _tokens(self) -> Tokens:
+        return self._login.tokens
+
     def _refresh_by_the_clock(self) -> None:
-        if self._tokens.refresh and self._tokens.stale(self._now()):
-            self._refresh()
+        self._login.keep_fresh()
 
-    def _refresh(self) -> None:
-        """Get a new pair and have it on disk before it is used.
-
-        Another process may have done it: then its pair is taken.
-        """
-        with self._store.locked():
-            stored = self._store.read()
-            if stored.access == self._tokens.access:
-                stored = self._renewed(stored)
-                self._store.write(stored)
-            self._tokens = stored
-
-    def _renewed(self, tokens: Tokens) -> Tokens:
-        if not tokens.refresh:
-            raise ServerRefused("the server refuses the access token, and there is no other")
-        self._store.write(tokens)  # try it now: a pair that cannot be stored locks the site out
-        answer = self._ask_for_tokens(self._site.path_of("refresh"), tokens)
-        if answer.status_code in NO_SUCH_ENDPOINT:
-            answer = self._ask_for_tokens(_OLD_REFRESH, tokens)
-        if answer.is_client_error and answer.status_code not in NO_SUCH_ENDPOINT | TRY_LATER:
-            raise ServerRefused(f"the server refuses to refresh the token: {answer.status_code}")
-        plain = json_object(judged(answer, "refresh"), "refresh")
-        if not _ONE_WORD.fullmatch(str(plain.get("access_token") or "")):
-            raise ServerUnavailable("the answer to a token refresh holds no token")
-        return tokens.renewed(plain, self._now())
-
-    def _ask_for_tokens(self, path: str, tokens: Tokens) -> httpx.Response:
-        body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
-        url = self._site.url.rstrip("/") + path
-        return self._client.post(url, headers=_bearer(tokens.refresh), json=body)
+    def _refresh(self, refused: Tokens | None = None) -> None:
+        """Get a new pair in place of one that the server refuses."""
+        self._login.renew(refused or self._tokens)
 
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))

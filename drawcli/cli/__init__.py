@@ -22,6 +22,7 @@ from drawcli.cli import (
     site_commands,
     status_command,
     template_commands,
+    token_commands,
 )
 from drawcli.cli.door import (
     Common,
@@ -60,6 +61,7 @@ rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)
 key_commands.register(app)
+token_commands.register(app)
 ledger_commands.register(app)
 sandbox_commands.register(app)
 

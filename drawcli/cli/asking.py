@@ -27,6 +27,16 @@ def asked(question: str, default: str = "") -> str:
         raise KeyboardInterrupt from None
 
 
+def asked_unseen(question: str) -> str:
+    """Return what a person types without its being shown."""
+    try:
+        return str(
+            typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
+        )
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
 def agreed(question: str) -> bool:
     """Ask for a yes; Enter says so."""
     try:

@@ -123,7 +123,7 @@ def _report(
             "",
             "Next:",
             f"  1. Set datastore and server in {folder / SITE_FILES[0]}.",
-            "  2. Put the token pair beside it as token.json (chmod 600).",
+            "  2. Store the tokens that the DRAW administrator gave you: drawcli token set",
             "  3. Look at what would happen: drawcli scan --dry-run",
             "  4. Keep rules.yaml and templates.yaml under git; back up the site key apart.",
             "  5. Let cron run it: crontab -e",

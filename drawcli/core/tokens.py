@@ -1,10 +1,19 @@
-"""The token pair of a site, as a record."""
+"""The token pair of a site, as a record: read from text, written as text, and looked into."""
 
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
+FORM: Final = '{"access_token": "...", "refresh_token": "...", "expires_at": "..."}'
 _EARLY: Final = timedelta(minutes=5)  # refresh this long before the access token expires
+_WORD: Final = re.compile(r"[\x21-\x7e]*")  # what can stand in a header of HTTP
+_TELLING: Final = ("sub", "client_id", "iss", "aud", "scope")  # claims of a JWT that are no secret
+_LONGEST_CLAIM: Final = 80  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +32,125 @@ class Tokens:
         """Tell whether it is time to refresh, by the clock."""
         return self.expires_at is not None and self.expires_at - _EARLY <= now
 
-    def renewed(self, answer: dict[str, Any], now: datetime) -> Self:
+    def expired(self, now: datetime) -> bool:
+        """Tell whether the access token is over, by the clock."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def renewed(self, answer: Mapping[str, Any], now: datetime) -> Self:
         """Return the pair after a refresh; without rotation the refresh token stays."""
-        expires = _later(now, answer.get("expires_in")) or parsed_moment(answer.get("expires_at"))
         refresh = str(answer.get("refresh_token") or self.refresh)
-        return type(self)(str(answer["access_token"]), refresh, expires)
+        access = str(answer["access_token"])
+        return type(self)(access, refresh, _end_of(access, answer, now))
+
+    def as_text(self) -> str:
+        """Return the pair as one JSON object, the form of a token file."""
+        return json.dumps(
+            {
+                "access_token": self.access,
+                "refresh_token": self.refresh,
+                "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+            },
+            indent=1,
+        )
 
 
-def _later(now: datetime, seconds: object) -> datetime | None:
-    """Return the moment so many seconds from now; None where the server says nonsense.
+def pair_of(text: str | bytes, now: datetime | None = None) -> Tokens:
+    """Return the tokens that a JSON object holds.
+
+    Parameters
+    ----------
+    text
+        The object, as in `FORM`.
+    now
+        When it was made, for one that says `expires_in`.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong, and nothing of the text.
+    """
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    if not isinstance(plain, dict) or "access_token" not in plain:
+        raise ValueError("holds no access_token")
+    access, refresh = _word(plain["access_token"]), _word(plain.get("refresh_token") or "")
+    if not access:
+        raise ValueError("access_token is empty")
+    return Tokens(access, refresh, _end_of(access, plain, now))
+
+
+def pair_or_word(text: str, now: datetime | None = None) -> Tokens:
+    """Return the tokens of a JSON object, or of a bare access token.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong, and nothing of the text.
+    """
+    stripped = text.strip().removeprefix("\ufeff")
+    if stripped.startswith("{"):
+        return pair_of(stripped, now)
+    access = _word(stripped.removeprefix("Bearer ").strip())
+    if not access:
+        raise ValueError("is empty")
+    return Tokens(access, "", _end_of(access, {}, now))
+
+
+def claims_of(token: str) -> dict[str, str]:
+    """Return what a JWT says of whom it is for; nothing of a token that is none.
+
+    Nothing is verified: that is the server's part (RFC 7519, section 4.1).
+    """
+    plain = _jwt(token)
+    told = {name: plain[name] for name in _TELLING if isinstance(plain.get(name), str | list)}
+    return {name: _shortened(value) for name, value in told.items()}
+
+
+def _shortened(value: object) -> str:
+    text = " ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    return "".join(char for char in text if char.isprintable())[:_LONGEST_CLAIM]
+
+
+def _jwt(token: str) -> dict[str, Any]:
+    """Return the claims of a JWT, {} where a token is none."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature: RFC 7515, section 7.1
+        return {}
+    try:
+        plain = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError, binascii.Error):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _word(token: object) -> str:
+    word = token.strip() if isinstance(token, str) else "\0"
+    if not _WORD.fullmatch(word):
+        raise ValueError("a token is not one word of ASCII text")
+    return word
+
+
+def _end_of(access: str, plain: Mapping[str, Any], now: datetime | None) -> datetime | None:
+    """Return when an access token ends: as was said beside it, else as it says itself."""
+    told = now and _later(now, plain.get("expires_in"))
+    return (
+        told
+        or parsed_moment(plain.get("expires_at"))
+        or _later(datetime.fromtimestamp(0, UTC), _jwt(access).get("exp"))
+    )
+
+
+def _later(start: datetime, seconds: object) -> datetime | None:
+    """Return the moment so many seconds after another; None where the server says nonsense.
 
     A rotated pair must not be lost over it: the refresh by the answer 401 is left.
     """
     if not isinstance(seconds, int | float):
         return None
     try:
-        return now + timedelta(seconds=seconds)
+        return start + timedelta(seconds=seconds)
     except (OverflowError, ValueError):
         return None
 

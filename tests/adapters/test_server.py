@@ -671,7 +671,7 @@ def test_a_file_that_cannot_be_written_is_found_out_before_the_old_pair_is_dead(
     def refuse(_tokens: Tokens) -> None:
         raise ConfigError("token.json: cannot be written")
 
-    monkeypatch.setattr(tokens, "write", refuse)
+    monkeypatch.setattr(tokens, "store", refuse)
     draw.answers = [ok(status=401), renewed()]
 
     with pytest.raises(ConfigError, match="cannot be written"):
@@ -884,7 +884,7 @@ def test_certificates_that_are_not_there_are_told(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
 
     with (
-        pytest.raises(ConfigError, match="certificates"),
+        pytest.raises(ConfigError, match="certificates of authorities"),
         DrawServer.opened(Server(), tokens, clock.now),
     ):
         pass

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters import tokens as module
+from drawcli import tokenstore as module
 from drawcli.adapters.tokens import TokenFile
 from drawcli.core.tokens import Tokens
 from drawcli.errors import ConfigError, TryLater
@@ -68,12 +68,12 @@ def test_what_is_written_is_read_again_and_for_its_owner_alone(path: Path) -> No
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_missing_file_comes_with_its_form(path: Path) -> None:
+def test_a_missing_file_is_told_with_what_makes_one(path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no token") as caught:
         TokenFile(path).read()
 
     assert caught.value.code == "no-token"
-    assert "access_token" in caught.value.hint
+    assert "drawcli token set" in caught.value.hint
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o666])

@@ -22,6 +22,7 @@ FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/tes
 PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
 WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/test_upkeep.py"
+TOKENS = "tests/torture/test_tokens.py"
 ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
 
 
@@ -37,6 +38,41 @@ class Fault:
 
 
 FAULTS: Final = (
+    Fault(
+        "a new token pair is on disk only when the request has returned",
+        "login.py",
+        "        self._keep(answer, self._old)\n",
+        "",
+        (TOKENS,),
+    ),
+    Fault(
+        "a new token pair that a crash left on its way is not looked for",
+        "tokenstore.py",
+        "return self.exchanging.kept(stored) or stored",
+        "return stored",
+        (TOKENS,),
+    ),
+    Fault(
+        "a new token pair is not synced when it comes, and the power fails",
+        "tokenstore.py",
+        "            os.fsync(descriptor)\n",
+        "",
+        (TOKENS,),
+    ),
+    Fault(
+        "two processes exchange the tokens at once",
+        "login.py",
+        "with self._one_at_a_time, self._store.locked():",
+        "with self._one_at_a_time:",
+        (TOKENS,),
+    ),
+    Fault(
+        "it is not noted that an exchange of tokens was begun",
+        "tokenstore.py",
+        "            self.exchanging.begin(old, now)\n",
+        "            self.exchanging.path.write_text('{}')\n",
+        (TOKENS,),
+    ),
     Fault(
         "a file is not synced before it has its name",
         "files.py",

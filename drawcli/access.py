@@ -1,0 +1,28 @@
+"""What a site may say of its way into the server: commands, and keys that exclude each other."""
+
+import shlex
+from pathlib import Path
+
+
+def as_words(value: object) -> object:
+    """Return a command as its words; a text is split as a shell would, and run without one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return shlex.split(value)
+    except ValueError:
+        raise ValueError("a quotation mark is not closed") from None
+
+
+def check_source(command: list[str], store_command: list[str], keyring: str) -> None:
+    """Refuse two sources of tokens at once."""
+    if command and keyring:
+        raise ValueError("token_command and token_keyring are two sources; choose one")
+    if store_command and not command:
+        raise ValueError("token_store_command stores what token_command reads; set both")
+
+
+def check_certificate(cert: Path | None, key: Path | None) -> None:
+    """Refuse a key without a certificate."""
+    if key is not None and cert is None:
+        raise ValueError("client_key belongs to a client_cert; set both")

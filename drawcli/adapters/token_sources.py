@@ -1,0 +1,154 @@
+"""Tokens from elsewhere than a file: a command of the site, or the keyring of the system."""
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from drawcli.core.tokens import Tokens, pair_or_word
+from drawcli.errors import ConfigError
+from drawcli.tokenstore import TokenStore
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_PATIENCE_SECONDS: Final = 30.0
+_READ: Final = "server.token_command"
+_STORE: Final = "server.token_store_command"
+_NAMELESS: Final = "drawcli"  # the user of the entry, where server.client_id is not set
+
+
+class TokenCommand(TokenStore):
+    """What a command of the site prints: the pair as JSON, or a bare access token.
+
+    Its standard error goes nowhere: such programs quote what they could not use. A new pair goes to
+    the standard input of a second command; without one, none is asked for.
+    """
+
+    def __init__(self, read: list[str], store: list[str], beside: Path) -> None:
+        super().__init__(beside)
+        self._read, self._store = read, store
+        self.can_renew = bool(store)
+        self.place = f"the output of {_READ}"
+        if not store:
+            self.no_other = (
+                f"See that {_READ} prints a token that is valid, or set {_STORE}, so that drawcli "
+                "can renew the pair: a new one must be stored before it is used."
+            )
+
+    def stored(self) -> Tokens:
+        """Run the command; return what it prints.
+
+        Raises
+        ------
+        ConfigError
+            Where it fails, takes too long, or prints no token.
+        """
+        try:
+            return pair_or_word(_run(_READ, self._read).decode("utf-8"))
+        except ValueError as err:
+            what = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
+            raise ConfigError(
+                f"{_READ}: its output {what}" if what.startswith("is ") else f"{_READ}: {what}",
+                hint="It should print the JSON pair or one access token, and nothing else.",
+            ) from None
+
+    def store(self, tokens: Tokens) -> None:
+        """Hand the pair to the second command; durable when that ends with 0."""
+        if not self._store:
+            raise ConfigError(
+                f"tokens come from {_READ}, and nothing says how to store new ones",
+                hint=f"Store them where {_READ} reads them, or set {_STORE}.",
+            )
+        _run(_STORE, self._store, tokens.as_text().encode("utf-8") + b"\n")
+
+
+class TokenKeyring(TokenStore):
+    """The pair in the keyring of the system: Keychain, Credential Manager, Secret Service."""
+
+    def __init__(self, service: str, user: str, beside: Path) -> None:
+        super().__init__(beside)
+        self._service, self._user = service, user or _NAMELESS
+        self.place = f"keyring entry {service}, user {self._user}"
+
+    def stored(self) -> Tokens:
+        """Return the pair of the entry.
+
+        Raises
+        ------
+        ConfigError
+            Where there is no keyring, no such entry, or no token in it.
+        """
+        keyring = _keyring()
+        try:
+            text = keyring.get_password(self._service, self._user)
+        except keyring.errors.KeyringError as err:
+            raise _locked(err) from None
+        if not text:
+            raise ConfigError(
+                f"{self.place}: there is no token",
+                code="no-token",
+                hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
+            )
+        try:
+            return pair_or_word(text)
+        except ValueError as err:
+            hint = "Run 'drawcli token set' to write it anew."
+            raise ConfigError(f"{self.place}: {err}", hint=hint) from None
+
+    def store(self, tokens: Tokens) -> None:
+        """Replace the entry."""
+        keyring = _keyring()
+        try:
+            keyring.set_password(self._service, self._user, tokens.as_text())
+        except keyring.errors.KeyringError as err:
+            raise _locked(err) from None
+
+
+def _keyring() -> "ModuleType":
+    """Return the library, which is an extra."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        raise ConfigError(
+            "server.token_keyring is set, and the package keyring is not installed",
+            code="no-keyring",
+            hint="Run 'pip install drawcli[keyring]', or use server.token_file.",
+        ) from None
+    return keyring
+
+
+def _locked(err: Exception) -> ConfigError:
+    return ConfigError(
+        f"the keyring of this system cannot be used ({type(err).__name__})",
+        code="no-keyring",
+        hint="Under cron there often is none, or it is locked: use server.token_file or "
+        "server.token_command there.",
+    )
+
+
+def _run(setting: str, words: list[str], given: bytes | None = None) -> bytes:
+    """Run a command of the site without a shell; return what it prints."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the site names the command in its settings
+            words,
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        said = f"did not end within {_PATIENCE_SECONDS:.0f} s"
+    except OSError as err:
+        said = f"cannot be started ({err.strerror or type(err).__name__})"
+    else:
+        if not done.returncode:
+            return done.stdout
+        said = f"left with {done.returncode}"
+    raise ConfigError(
+        f"{setting} {said}",
+        code="token-command",
+        hint="Run it by hand as the user who runs drawcli, to see what it says.",
+    )

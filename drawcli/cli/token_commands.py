@@ -1,0 +1,179 @@
+"""token set, status, refresh."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, group
+from drawcli.core.spans import ago
+from drawcli.errors import OutOfReach, ServerRefused, TryLater, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from drawcli.core.tokens import Tokens
+    from drawcli.sections import Server as Site
+    from drawcli.tokenstore import TokenStore
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group(
+        app,
+        "token",
+        {"set": set_, "status": status, "refresh": refresh},
+        what="Set, look at and renew the tokens for the server.",
+    )
+
+
+def set_(
+    door: Door,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="Holds the JSON pair, or one access token; - is standard input."),
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Store new tokens, from a file, standard input, or typed unseen at a terminal."""
+    from drawcli.context import token_store
+
+    store = token_store(door.settings())
+    tokens = _parsed(_given(door, file), file)
+    if not dry_run:
+        with store.locked():
+            store.write(tokens)
+    data = _facts(tokens, store) | {"written": not dry_run}
+    said = ("would be stored in" if dry_run else "stored in", store.place)
+    return Result(data=data, show=render.lines([said, *_shown(data)]))
+
+
+def status(door: Door) -> Result:
+    """Tell whose the tokens are and when they end, from what lies here; never the tokens."""
+    from drawcli.context import token_store
+
+    store = token_store(door.settings())
+    tokens = store.read()
+    begun = store.exchanging.begun(tokens)
+    data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
+    over = tokens.expired(_now()) and not data["refresh"]
+    gone = ServerRefused("the access token is over, and cannot be renewed", hint=store.no_other)
+    errors = [gone] if over else []
+    return Result(
+        data=data,
+        show=render.lines([("tokens", store.place), *_shown(data), *_unanswered(begun)]),
+        errors=[*errors],
+        exit_code=gone.exit_code if over else 0,
+    )
+
+
+def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Exchange the tokens for new ones now; the server ends the old ones at once."""
+    from drawcli import logs
+    from drawcli.context import token_store
+
+    logs.keep_off_stderr()
+    settings = door.settings()
+    store = token_store(settings)
+    tokens = store.read()
+    if not tokens.refresh or not store.can_renew:
+        what = "there is no way to store new tokens" if tokens.refresh else "there is none to do so"
+        raise ServerRefused(f"the access token cannot be renewed: {what}", hint=store.no_other)
+    if not dry_run:
+        _renew(settings.server, store)
+        tokens = store.read()
+    data = _facts(tokens, store) | {"renewed": not dry_run}
+    said = ("would be renewed in" if dry_run else "renewed in", store.place)
+    return Result(data=data, show=render.lines([said, *([] if dry_run else _shown(data))]))
+
+
+def _renew(site: "Site", store: "TokenStore") -> None:
+    from drawcli.adapters.server import DrawServer
+
+    with DrawServer.opened(site, store, _now) as server:
+        try:
+            server.renew_tokens()
+        except TryLater as err:
+            hint = err.hint or "Run it again when the server answers; status tells where you stand."
+            raise OutOfReach(str(err), code=err.code, hint=hint) from None
+
+
+def _given(door: Door, file: str | None) -> str:
+    """Return the text with the tokens; a person at a terminal types it unseen."""
+    if file is not None and file != "-":
+        try:
+            return Path(file).read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as err:
+            raise UsageError(f"{file}: cannot be read: {err.strerror}") from None
+    if file is None and door.can_ask:
+        from drawcli.cli.asking import asked_unseen
+
+        access = asked_unseen("access token, or the JSON pair in one line")
+        if access.lstrip().startswith("{"):
+            return access
+        import json
+
+        pair = {"access_token": access, "refresh_token": asked_unseen("refresh token, or Enter")}
+        return json.dumps(pair)
+    if file is None and sys.stdin.isatty():
+        raise UsageError(
+            "no token is given", hint="Name a file, or give it on standard input with '-'."
+        )
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+
+
+def _parsed(text: str, file: str | None) -> "Tokens":
+    from drawcli.core.tokens import FORM, pair_or_word
+
+    try:
+        return pair_or_word(text, _now())
+    except ValueError as err:
+        where = "standard input" if file in (None, "-") else str(file)
+        hint = f"It should hold {FORM}, or one access token."
+        raise UsageError(f"{where}: {err}", hint=hint) from None
+
+
+def _facts(tokens: "Tokens", store: "TokenStore") -> dict[str, object]:
+    from drawcli.core.tokens import claims_of
+
+    ends = tokens.expires_at
+    return {
+        "source": store.place,
+        "expires_at": ends.isoformat() if ends else None,
+        "expired": tokens.expired(_now()),
+        "refresh": bool(tokens.refresh) and store.can_renew,
+        "claims": claims_of(tokens.access),
+    }
+
+
+def _shown(data: dict[str, object]) -> list[tuple[str, object]]:
+    claims = data["claims"]
+    return [
+        ("expires", _ends(data["expires_at"])),
+        ("refresh", "yes" if data["refresh"] else "no: it is used to its end"),
+        *(claims.items() if isinstance(claims, dict) else ()),
+    ]
+
+
+def _unanswered(begun: datetime | None) -> list[tuple[str, object]]:
+    if begun is None:
+        return []
+    return [("last refresh", f"begun {begun:%Y-%m-%d %H:%M} UTC, and not answered")]
+
+
+def _ends(moment: object) -> str:
+    """Return when the access token ends, in words."""
+    if not isinstance(moment, str):
+        return "unknown: it is used until the server refuses it"
+    ends = datetime.fromisoformat(moment)
+    left = ends - _now()
+    words = f"in {ago(left)}" if left.total_seconds() > 0 else f"{ago(-left)} ago"
+    return f"{ends.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({words})"
+
+
+def _now() -> datetime:
+    from drawcli.context import utc_now
+
+    return utc_now()
