@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, LedgerError
 from drawcli.ledger import Ledger
+from drawcli.progress import Progress, ProgressFile
 
 if TYPE_CHECKING:
     from drawcli.adapters.rulebook import Rulebook
@@ -45,6 +46,7 @@ class Context:
     tokens: TokenFile
     retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
+    progress: Progress = field(default_factory=Progress)  # of the step that runs
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -183,6 +185,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             tokens=tokens,
             retired=retired,
             now=now,
+            progress=Progress(ProgressFile.of(settings.state_dir)),
         )
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ from drawcli.errors import LedgerError, UsageError
 from drawcli.files import fresh_file
 from drawcli.ledger import Ledger
 
-_COLUMNS: Final = tuple(field.name for field in fields(Job) if field.name != "events")
+COLUMNS: Final = tuple(field.name for field in fields(Job) if field.name != "events")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
 
 
 def back_up(ctx: Context, target: Path) -> int:
@@ -60,17 +61,25 @@ def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
 def exported(jobs: Iterable[Job]) -> Iterator[dict[str, Any]]:
     """Yield every job as flat facts, the same keys each time; none is of a patient."""
     for job in jobs:
-        row = {name: getattr(job, name) for name in _COLUMNS}
+        row = {name: getattr(job, name) for name in COLUMNS}
         yield {
             name: value.isoformat() if hasattr(value, "isoformat") else value
             for name, value in row.items()
         }
 
 
-def as_csv(rows: Iterable[dict[str, Any]]) -> str:
-    """Return flat facts as CSV with a line of titles."""
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Return flat facts as CSV with a line of titles: those of the first row, or as named.
+
+    What a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     out = io.StringIO()
-    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, columns or list(rows[0] if rows else ()), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """Return a value that no spreadsheet computes."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

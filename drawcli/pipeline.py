@@ -99,18 +99,22 @@ class StepReport:
 
 def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
     """Take every due job that a command is for one step on."""
-    if command == "scan":
-        return _run_scan(ctx, chosen)
-    if command == "match":
-        _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
-    report = StepReport(command)
-    for state, step in COMMANDS[command].items():
-        for job in list(due(state, ctx, chosen)):
-            late = chosen.until is not None and ctx.now() >= chosen.until
-            full = chosen.limit is not None and len(report.outcomes) >= chosen.limit
-            if late or full or report.unreachable:
-                return report
-            _take_on(job, step, ctx, report)
+    with ctx.progress.step(command):
+        if command == "scan":
+            return _run_scan(ctx, chosen)
+        if command == "match":
+            _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
+        report = StepReport(command)
+        for state, step in COMMANDS[command].items():
+            jobs = list(due(state, ctx, chosen))
+            ctx.progress.expect(len(jobs))
+            for job in jobs:
+                late = chosen.until is not None and ctx.now() >= chosen.until
+                full = chosen.limit is not None and len(report.outcomes) >= chosen.limit
+                if late or full or report.unreachable:
+                    return report
+                with ctx.progress.job(job.id):
+                    _take_on(job, step, ctx, report)
     return report
 
 
@@ -196,7 +200,8 @@ def backoff(attempts: int) -> timedelta:
 
 
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
-    done = scan(ctx, only=chosen.job_id, limit=chosen.limit)
+    with ctx.progress.part("files read") as read:
+        done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
     report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.errors import DrawcliError
@@ -86,32 +86,6 @@ def spinner(what: str) -> AbstractContextManager[Any]:
     return Console(stderr=True).status(f"{what} ...")
 
 
-def jobs_table(
-    jobs: "Sequence[Job]", now: datetime, who: Mapping[str, str]
-) -> "Callable[..., None]":
-    """Return how to draw the table of `status`; `who` names patients by job, where asked for."""
-
-    def show(out: "Console") -> None:
-        from rich.table import Table
-
-        if not jobs:
-            out.print("No jobs.")
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        named = ["patient"] if who else []
-        for title in ("job", "state", "for", "template", "modality", "slices", "tries", "next try"):
-            right = title in ("slices", "tries")
-            table.add_column(title, justify="right" if right else "left", no_wrap=True)
-        for title in (*named, "reason"):
-            table.add_column(title, overflow="fold")
-        for job in jobs:
-            cells = [who.get(job.id, "")] if who else []
-            table.add_row(*_cells(job, now), *cells, job.reason or "", style=_colour(job))
-        out.print(table)
-
-    return show
-
-
 def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
     """Return a job as one row of `data.jobs`."""
     return {
@@ -170,46 +144,19 @@ def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
+def verbatim(text: str) -> "Callable[[Console], None]":
+    """Return how to write a text as it is: for files of other programs, however long."""
+
+    def show(out: "Console") -> None:
+        out.file.write(text)
+
+    return show
+
+
 def teller(style: Style) -> "Callable[[str], None]":
     """Return how to write one line after another while something goes on."""
     out = console(style)
     return lambda line: out.print(line, soft_wrap=True)
-
-
-def ago(span: timedelta) -> str:
-    """Return a span of time as people say it.
-
-    >>> [ago(timedelta(seconds=s)) for s in (5, 90, 7300, 200000)]
-    ['5 s', '1 min', '2 h', '2 d']
-    """
-    seconds = int(span.total_seconds())
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{max(seconds, 0)} s"
-
-
-def _cells(job: "Job", now: datetime) -> tuple[str, ...]:
-    state = f"{job.state}, held" if job.held else str(job.state)
-    due = (
-        "" if job.due_at is None else "now" if job.due_at <= now else f"in {ago(job.due_at - now)}"
-    )
-    numbers = (str(job.slices or ""), str(job.attempts or ""))
-    return (
-        job.id,
-        state,
-        ago(now - job.since),
-        job.template or "",
-        job.modality or "",
-        *numbers,
-        due,
-    )
-
-
-def _colour(job: "Job") -> str:
-    if job.held:
-        return "red"
-    return {"done": "dim", "cancelled": "dim", "delivered": "green"}.get(str(job.state), "")
 
 
 def _write_json(command: str, result: Result) -> None:

@@ -91,6 +91,16 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
     return wanted
 
 
+def check_writable(folder: Path) -> None:
+    """Make a hidden file in a folder and take it away again; raise OSError where that fails."""
+    temporary = folder / f"{TEMPORARY}probe-{os.getpid()}"
+    try:
+        _write(temporary, b"drawcli doctor\n")
+    finally:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
+
+
 def _write(temporary: Path, data: bytes) -> None:
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)

@@ -69,8 +69,8 @@ def findings(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
-        known, paths = Known.letting(retained), list(sources)
-        for path, source in _ahead(_source, paths):
+        known = Known.letting(retained)
+        for path, source in _ahead(_source, sources):
             with _comparing():
                 known.learn(path, source)
         try:

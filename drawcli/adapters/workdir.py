@@ -19,6 +19,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -28,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from drawcli.errors import AnotherRun, DiskFull
 from drawcli.files import fsync_folder, make_private, write_durably
+from drawcli.progress import FILE_NAME as PROGRESS
 
 VAULT: Final = "vault"
 PACKAGE: Final = "package.zip"
@@ -43,6 +45,15 @@ _SPARE_BYTES: Final = 64 << 20  # left free beside a package
 
 class Busy(Exception):
     """Another process works on the job at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Who says that a run is at work; a run that was killed goes on saying so."""
+
+    pid: int
+    host: str
+    since: datetime
 
 
 class WorkDir:
@@ -133,8 +144,9 @@ class WorkDir:
         to know. What lies with a job is removed under the lock of that job only: a person may be at
         work on it by hand. The ledger does the same for its own.
         """
-        for path in self.state_dir.glob(f".{_OWNER}.*.tmp"):
-            path.unlink(missing_ok=True)
+        for name in (_OWNER, PROGRESS):
+            for path in self.state_dir.glob(f".{name}.*.tmp"):
+                path.unlink(missing_ok=True)
         for path in self._work.glob("*/.*.tmp"):
             with contextlib.suppress(Busy), self.job_lock(path.parent.name):
                 path.unlink(missing_ok=True)
@@ -149,8 +161,13 @@ class WorkDir:
 
     def size_of(self, job_id: str) -> int:
         """Return how much the files of a job take, bytes."""
-        files = (path for path in (self._work / job_id).rglob("*") if path.is_file())
-        return sum(path.stat().st_size for path in files)
+        return sum(size for _, size in self.files_of(job_id))
+
+    def files_of(self, job_id: str) -> Iterator[tuple[str, int]]:
+        """Yield the files of a job, by their names in its work folder, with their sizes."""
+        folder = self._work / job_id
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            yield path.relative_to(folder).as_posix(), path.stat().st_size
 
     def remove(self, job_id: str) -> None:
         """Remove the work folder of a finished job, and its lock; not while a step is at it."""
@@ -191,6 +208,20 @@ class WorkDir:
         """Tell whether a job still has a work folder."""
         return (self._work / job_id).is_dir()
 
+    @property
+    def run_lock_file(self) -> Path:
+        """The lock of a whole run."""
+        return self.state_dir / "run.lock"
+
+    def runner(self) -> Runner | None:
+        """Return who says that a run is at work."""
+        try:
+            plain = json.loads((self.state_dir / _OWNER).read_bytes())
+            since = datetime.fromisoformat(plain["since"])
+            return Runner(int(plain["pid"]), str(plain["host"]), since)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     @contextmanager
     def run_lock(self, now: datetime) -> Iterator[None]:
         """Hold the lock of a whole run.
@@ -200,12 +231,12 @@ class WorkDir:
         AnotherRun
             Where another run holds it; says which and since when.
         """
-        lock = FileLock(self.state_dir / "run.lock", mode=0o600)
+        lock = FileLock(self.run_lock_file, mode=0o600)
         owner = self.state_dir / _OWNER
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise AnotherRun(f"another run is at work{_holder(owner)}") from None
+            raise AnotherRun(f"another run is at work{_named(self.runner())}") from None
         try:
             write_durably(owner, _owner(now))
             yield
@@ -234,9 +265,7 @@ def _owner(now: datetime) -> bytes:
     return json.dumps(plain).encode("utf-8")
 
 
-def _holder(owner: Path) -> str:
-    try:
-        plain = json.loads(owner.read_bytes())
-        return f": process {plain['pid']} on {plain['host']} since {plain['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+def _named(runner: Runner | None) -> str:
+    if runner is None:
         return ""
+    return f": process {runner.pid} on {runner.host} since {runner.since.isoformat()}"

@@ -9,14 +9,18 @@ from drawcli import __version__
 from drawcli.cli import (
     deidentify_commands,
     delivery_commands,
+    doctor_command,
     job_commands,
     key_commands,
     ledger_commands,
     pipeline_commands,
+    report_command,
     rules_commands,
     sandbox_commands,
     scan_command,
+    show_command,
     site_commands,
+    status_command,
     template_commands,
 )
 from drawcli.cli.door import (
@@ -46,6 +50,10 @@ pipeline_commands.register(
     },
 )
 deidentify_commands.register(app)
+status_command.register(app)
+show_command.register(app)
+report_command.register(app)
+doctor_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 rules_commands.register(app)

@@ -129,8 +129,8 @@ def export(
     with door.context(dry_run=True) as ctx:
         rows = list(copies.exported(ctx.ledger.every()))
     if as_csv:
-        text = copies.as_csv(rows)
-        return Result(data={"csv": text}, show=lambda out: out.print(text, end="", soft_wrap=True))
+        text = copies.as_csv(rows, copies.COLUMNS)
+        return Result(data={"csv": text}, show=render.verbatim(text))
 
     def show(out: "Console") -> None:
         columns = ("id", "state", "since", "modality", "slices", "template", "rule", "posts")

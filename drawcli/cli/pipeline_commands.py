@@ -1,13 +1,13 @@
 """scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from drawcli import render
+from drawcli.cli.bars import shown
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.errors import AnotherRun, DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
 from drawcli.render import Result
@@ -71,7 +71,7 @@ def step_command(name: str) -> Callable[..., Result]:
             chosen = _selection(ctx, job, limit, max_minutes)
             if dry_run:
                 return _planned((name,), ctx, chosen)
-            with _progress(door, name):
+            with shown(door, ctx.progress):
                 reports = [run_step(name, ctx, chosen)]
             return told_of(reports, fail_if_idle=fail_if_idle, always=True)
 
@@ -111,7 +111,7 @@ def _whole_run(
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
         began = ctx.now()
-        with ctx.work.run_lock(began), _progress(door, "run-once"):
+        with ctx.work.run_lock(began), shown(door, ctx.progress):
             try:
                 for report in run_once(ctx, chosen):
                     reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
@@ -268,8 +268,3 @@ def _intent(job: "Job", step: str, ctx: "Context") -> str:
         return f"match would fail: {err}"
     templates = ", ".join(str(rule.template) for rule in decision.fired if rule.template)
     return f"{decision.choice} {templates}".strip() + f": {decision.sentence}"
-
-
-def _progress(door: Door, what: str) -> AbstractContextManager[Any]:
-    """Return a spinner on a terminal, nothing elsewhere."""
-    return render.spinner(what) if door.to_person else nullcontext()

@@ -79,6 +79,7 @@ class Event:
 
     at: datetime
     what: str
+    why: str = ""  # one sentence, where something failed or a person is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +139,12 @@ class Job:
         """Return the job with one more failed try, to be tried again at `until`."""
         tries = self.tries(err.code) + 1
         after = replace(self._with_reason(err), attempts=tries, due_at=until)
-        return after.noted(at, f"failed: {err.code}")
+        return after.noted(at, f"failed: {err.code}", str(err))
 
     def held_for(self, err: DrawcliError, *, at: datetime) -> Self:
         """Return the job held, in its state, until a person releases it."""
         after = replace(self._with_reason(err), held=True, due_at=None)
-        return after.noted(at, f"held: {err.code}")
+        return after.noted(at, f"held: {err.code}", str(err))
 
     def released(self, *, at: datetime) -> Self:
         """Return the job free to go on at once, its failures forgotten, its patience renewed."""
@@ -182,7 +183,7 @@ class Job:
     def _with_reason(self, err: DrawcliError) -> Self:
         return replace(self, reason_code=err.code, reason=str(err), hint=err.hint or None)
 
-    def noted(self, at: datetime, what: str) -> Self:
+    def noted(self, at: datetime, what: str, why: str = "") -> Self:
         """Return the job with one more event in its history."""
-        events = (*self.events, Event(at, what))
+        events = (*self.events, Event(at, what, why))
         return replace(self, events=events[-_LONGEST_HISTORY:])

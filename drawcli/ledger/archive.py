@@ -94,9 +94,12 @@ class Archive:
     def _near(self, job_id: str) -> list[Archived]:
         return self.of_series(job_id.partition("-")[0])
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield every archived job, month by month: no more than one month is held at a time."""
-        for month in self.months():
+    def jobs(self, since: str = "") -> Iterator[Job]:
+        """Yield every archived job, month by month: no more than one month is held at a time.
+
+        Only the months from `since` on, such as "2026-11", if it is given.
+        """
+        for month in (month for month in self.months() if month >= since):
             for job in self._of(month):
                 if any(one.id == job.id and one.month == month for one in self._near(job.id)):
                     yield job  # else it has moved to another month, or is still in the hot ledger

@@ -46,6 +46,7 @@ class Ledger:
         self._db = TinyDB(storage=lambda: self._storage)
         self._table = LockedTable(self._storage, JOBS, cache_size=0)
         self._table.lock = FileLock(f"{path}.lock", mode=0o600)
+        self._met: dict[str, tuple[Mapping[str, Any], Job]] = {}
         self.archive = Archive(path.parent / "archive")
 
     def __enter__(self) -> Self:
@@ -78,8 +79,8 @@ class Ledger:
         Those that came to their state first come first.
         """
         wanted = None if states is None else set(states)
-        rows = (row for row in self._table.all() if wanted is None or row["state"] in wanted)
-        found = [self._as_job(row) for row in rows]
+        rows = (self._storage.read() or {}).get(JOBS, {}).values()
+        found = [self._known(row) for row in rows if wanted is None or row["state"] in wanted]
         return sorted(found, key=lambda job: (job.since, job.id))
 
     def of_series(self, series_key: str) -> list[Job]:
@@ -91,12 +92,15 @@ class Ledger:
                 found[job.id] = job
         return sorted(found.values(), key=lambda job: job.number)
 
-    def every(self) -> Iterator[Job]:
-        """Yield every job there ever was: those of `jobs`, then the archive month by month."""
+    def every(self, since: str = "") -> Iterator[Job]:
+        """Yield every job there ever was: those of `jobs`, then the archive month by month.
+
+        Of the archive only the months from `since` on, such as "2026-11".
+        """
         hot = self.jobs()
         yield from hot
         ids = {job.id for job in hot}
-        yield from (job for job in self.archive.jobs() if job.id not in ids)
+        yield from (job for job in self.archive.jobs(since) if job.id not in ids)
 
     def archive_finished(self, now: datetime) -> int:
         """Move jobs that were finished a day ago to the archive; return how many.
@@ -151,6 +155,17 @@ class Ledger:
         self._table._update_table(store)  # noqa: SLF001 - likewise
         return after
 
+    def _known(self, row: Mapping[str, Any]) -> Job:
+        """Return the job of a row; a row that was met before is not read again.
+
+        Rows are only ever replaced, so that the same object says the same.
+        """
+        name = str(row.get("id"))
+        known = self._met.get(name)
+        if known is None or known[0] is not row:
+            known = self._met[name] = (row, self._as_job(row))
+        return known[1]
+
     def _as_job(self, row: Mapping[str, Any]) -> Job:
         """Return a job as it is stored.
 
@@ -163,6 +178,15 @@ class Ledger:
             return as_job(row)
         except (TypeError, KeyError, ValueError):
             raise newer(self._path) from None
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """What tells whether the hot ledger was written since: its file is another each time."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return (0, 0, 0)
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
 
     @property
     def generation(self) -> int:

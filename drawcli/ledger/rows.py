@@ -29,7 +29,9 @@ def as_row(job: Job) -> Document:
     """Return a job as the table holds it."""
     row = {field.name: getattr(job, field.name) for field in fields(job)}
     row |= {key: row[key].isoformat() for key in _TIMES if row[key]}
-    row["events"] = [[event.at.isoformat(), event.what] for event in job.events]
+    row["events"] = [
+        [event.at.isoformat(), event.what, *filter(None, [event.why])] for event in job.events
+    ]
     row["state"] = job.state.value
     return Document(row, number_of(job.id))
 
@@ -43,5 +45,5 @@ def as_job(row: Mapping[str, Any]) -> Job:
         Where a later drawcli has written something into it that this one does not know.
     """
     times = {key: datetime.fromisoformat(row[key]) for key in _TIMES if row[key]}
-    events = tuple(Event(datetime.fromisoformat(at), what) for at, what in row["events"])
+    events = tuple(Event(datetime.fromisoformat(at), *words) for at, *words in row["events"])
     return Job(**{**row, **times, "events": events, "state": State(row["state"])})

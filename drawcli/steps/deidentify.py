@@ -48,7 +48,9 @@ def deidentify(job: Job, ctx: Context) -> Job:
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
     digests: dict[str, str] = {}
-    members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (server_template,))])
+    slices = slices_of(crosswalk, replacements, digests)
+    packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
+    members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
         package = write_package(candidate, members, workers=workers)
@@ -68,8 +70,9 @@ def deidentify(job: Job, ctx: Context) -> Job:
 def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
     """Raise GateBlocked where anything of the patient is in the package."""
     paths = [file.path for file in crosswalk.files]
+    sources = ctx.progress.counted(paths, "files compared by the gate")
     retained = ctx.settings.deidentify.retain
-    found = findings(candidate, paths, form=ctx.package_name(job, crosswalk), retained=retained)
+    found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
         what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
         raise GateBlocked(

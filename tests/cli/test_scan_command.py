@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def test_what_is_not_whole_leaves_with_6_and_says_why_at_once(drawcli: Run, usb:
     assert f"CT series of {SLICES - 1} files is not taken: missing slices" in told.err
     assert "Nothing of it waits" in told.err
     assert "KOWALSKI" not in told.err + told.out + as_json.out
-    assert drawcli("status").out == "No jobs.\n"
+    assert drawcli("status").out.endswith("No jobs.\n")
 
 
 def test_what_is_known_is_told_with_what_to_do_and_nothing_is_idle_twice(
@@ -114,4 +115,4 @@ def test_what_is_known_is_told_with_what_to_do_and_nothing_is_idle_twice(
     assert (first.code, again.code, cancelled.code) == (0, 9, 0)
     assert again.out == f"{job}  known already: found, on its way\n"
     assert f"'drawcli assign {job} TEMPLATE' sends it once more" in cancelled.out
-    assert f"CT, {SLICES} files, one-off" in drawcli("show", job).out
+    assert re.search(rf"CT, {SLICES} files.*, one-off", drawcli("show", job).out)

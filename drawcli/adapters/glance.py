@@ -1,0 +1,109 @@
+"""One look at the server: does it answer, what time is it there, how long is its certificate good.
+
+Nothing of ours goes out with it, no token and no name. What it finds is for `doctor`.
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from drawcli import __version__
+from drawcli.answers import transport_named
+from drawcli.errors import ConfigError, ServerUnavailable
+
+if TYPE_CHECKING:
+    from drawcli.sections import Server as Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What the server showed."""
+
+    status: int  # of HTTP
+    seconds: float  # until it answered
+    clock: datetime | None  # its Date header, UTC; None where it sent none
+    seen_at: datetime  # our time when it answered
+    tls: str  # such as TLSv1.3; "" over plain http
+    certificate_until: datetime | None  # None over plain http
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """How much our clock is ahead of the server's, s; its header is cut to whole seconds."""
+        return None if self.clock is None else (self.seen_at - self.clock).total_seconds()
+
+
+def glance(site: "Site") -> Glance:
+    """Ask the server's health endpoint.
+
+    Raises
+    ------
+    ServerUnavailable
+        Where it cannot be reached.
+    ConfigError
+        Where its certificate is not accepted.
+    """
+    url = site.url.rstrip("/") + site.path_of("health")
+    agent = {"user-agent": f"drawcli/{__version__}"}
+    client = httpx.Client(headers=agent, timeout=site.timeout_seconds)
+    with _certificate_named(), transport_named("health"), client:
+        found = _asked(client, url)
+        missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
+        return _asked(client, url + "/") if missing else found
+
+
+def _asked(client: httpx.Client, url: str) -> Glance:
+    begun = time.monotonic()
+    with client.stream("GET", url) as answer:
+        secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
+        return Glance(
+            status=answer.status_code,
+            seconds=time.monotonic() - begun,
+            clock=_moment(answer.headers.get("date", "")),
+            seen_at=datetime.now(UTC),
+            tls="" if secured is None else str(secured.version()),
+            certificate_until=None if secured is None else _until(secured.getpeercert()),
+        )
+
+
+@contextmanager
+def _certificate_named() -> Iterator[None]:
+    """Tell a certificate that is not accepted from a server that does not answer."""
+    try:
+        yield
+    except ServerUnavailable as err:
+        cause = _refused_certificate(err)
+        if cause is None:
+            raise
+        raise ConfigError(
+            f"the server's certificate is not accepted: {cause.verify_message}",
+            code="certificate",
+            hint="Ask the DRAW administrator. If a proxy of your hospital opens TLS, let "
+            "SSL_CERT_FILE name its certificate.",
+        ) from None
+
+
+def _refused_certificate(err: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while err is not None and not isinstance(err, ssl.SSLCertVerificationError):
+        err = err.__cause__ or err.__context__
+    return err
+
+
+def _until(certificate: Any) -> datetime | None:
+    text = (certificate or {}).get("notAfter")
+    return None if text is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

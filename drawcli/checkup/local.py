@@ -1,0 +1,266 @@
+"""Is the site well? One small look at each thing a run needs; none of them changes anything."""
+
+import errno
+import os
+import platform
+import sys
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from drawcli import __version__
+from drawcli.adapters.delivery import check_writable, made_below
+from drawcli.adapters.rulebook import read_rulebook
+from drawcli.adapters.sitekey import could_be_committed, read_site_key, site_key_path
+from drawcli.adapters.system import holder_of, remote_disk
+from drawcli.adapters.tokens import TokenFile
+from drawcli.adapters.workdir import WorkDir
+from drawcli.checkup.outcome import Check, Grade, Seen, Site
+from drawcli.core.spans import ago
+from drawcli.errors import DrawcliError
+from drawcli.explaining import lints, template_lints
+from drawcli.files import open_to_others
+from drawcli.runs import RunBook
+from drawcli.upkeep import check as ledger_troubles
+
+RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes: then somebody should look
+RUNS_STOPPED: Final = timedelta(hours=24)
+_LONG_RUN: Final = timedelta(hours=6)
+_TOKEN_SOON: Final = timedelta(days=7)
+_GIB: Final = 1 << 30
+_LEAST_FREE: Final = _GIB  # bytes: the next package may not fit
+_CLOSED: Final = {
+    errno.EROFS: "is read-only",
+    errno.EACCES: "may not be written by the user who runs drawcli",
+    errno.EPERM: "may not be written by the user who runs drawcli",
+    errno.ENOENT: "is not there: is the share mounted?",
+    errno.ENOTDIR: "is no folder",
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is full",
+}
+
+
+def settings_file(site: Site) -> Seen:
+    """Look at who may change the files that a person writes."""
+    settings = site.settings
+    files = [site.config, settings.rules, settings.templates]
+    loose = [path for path in files if path.is_file() and _others_may_write(path)]
+    if loose:
+        names = " ".join(map(str, loose))
+        return Seen.warned(f"everybody may change {names}", f"chmod o-w {names}")
+    return Seen.well(str(site.config))
+
+
+def state_folder(site: Site) -> Seen:
+    """Look at the folder of ledger, keys and work folders: private, local, writable."""
+    folder = site.settings.state_dir
+    if kind := remote_disk(folder):
+        return Seen.failed(
+            f"{folder} lies on a network share ({kind})",
+            "Locks do not hold there: choose a state_dir on a local disk.",
+        )
+    try:
+        check_writable(folder)
+    except OSError as err:
+        return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {folder}")
+    if open_to_others(folder):
+        return Seen.warned(f"{folder} is open to others", f"chmod 700 {folder}")
+    return Seen.well(f"{folder}: private, on a local disk, writable")
+
+
+def site_key(site: Site) -> Seen:
+    """Look at the site key, without which nothing comes home."""
+    folder = site.settings.state_dir
+    read_site_key(folder)
+    if could_be_committed(folder):
+        return Seen.warned(
+            "the site key lies in a git work tree that does not ignore it",
+            f"echo '*' > {folder / '.gitignore'}",
+        )
+    return Seen.well(f"{site_key_path(folder)}; have you a backup of it? (drawcli key backup)")
+
+
+def free_space(site: Site) -> Seen:
+    """Look at the room for packages."""
+    free, wanted = (
+        WorkDir(site.settings.state_dir).free_bytes(),
+        site.settings.deliver.keep_free_gib,
+    )
+    text = f"{free / _GIB:,.1f} GiB free for state_dir"
+    if free < _LEAST_FREE:
+        return Seen.failed(text, "Free some space, or run 'drawcli clean'.")
+    if free < wanted * _GIB:
+        return Seen.warned(
+            f"{text}; deliver.keep_free_gib asks for {wanted:g}",
+            "Free some space: work folders of finished jobs go early.",
+        )
+    return Seen.well(text)
+
+
+def datastore(site: Site) -> Seen:
+    """Look at each datastore: there, readable, not empty."""
+    for folder in site.settings.datastore:
+        try:
+            with os.scandir(folder) as entries:
+                is_empty = next(entries, None) is None
+        except OSError as err:
+            what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
+            return Seen.failed(f"{folder} {what}", f"Mount it, or mend datastore in {site.config}.")
+        if is_empty:
+            return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {folder}")
+    return Seen.well(", ".join(map(str, site.settings.datastore)))
+
+
+def delivery(site: Site) -> Seen:
+    """Write a hidden file where structure sets go, and take it away again."""
+    folder = site.settings.deliver.folder
+    stores = site.settings.datastore
+    places = [made_below(folder)] if isinstance(folder, Path) else stores
+    for place in places:
+        try:
+            check_writable(place)
+        except OSError as err:
+            if folder == "beside" and _beside_is_writable(place, site):
+                continue
+            return Seen.failed(
+                f"structure sets cannot be put into {place}: it {_closed(err)}",
+                "Mount it with the right to write, or name another deliver.folder.",
+            )
+    how = "beside their series, in" if folder == "beside" else "into"
+    return Seen.well(f"structure sets can be put {how} {', '.join(map(str, places))}")
+
+
+def _beside_is_writable(store: Path, site: Site) -> bool:
+    """Tell whether the folder of the newest series can be written, where its top cannot."""
+    if site.ctx is None:
+        return False
+    for job in sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True):
+        try:
+            place = Path(site.ctx.crosswalk(job).files[0].path).parent
+            if store in place.parents:
+                check_writable(place)
+                return True
+        except DrawcliError:
+            continue  # without a vault, its place is not known
+        except OSError:
+            return False
+    return False
+
+
+def run_lock(site: Site) -> Seen:
+    """Look at who holds the lock of a run, and for how long."""
+    work = WorkDir(site.settings.state_dir)
+    holder, runner = holder_of(work.run_lock_file), work.runner()
+    if holder is None:
+        return Seen.well("no run at this moment")
+    since = "" if runner is None else f" for {ago(site.now - runner.since)}"
+    text = f"a run is at work: process {holder.pid}{since}"
+    if runner is not None and site.now - runner.since > _LONG_RUN:
+        return Seen.warned(text, "drawcli status --watch")
+    return Seen.well(text)
+
+
+def ledger(site: Site) -> Seen:
+    """Hold the ledger against work folders, vaults and archive."""
+    if site.ctx is None:
+        return Seen.failed("cannot be looked at while the site cannot be opened", "")
+    found = ledger_troubles(site.ctx)
+    jobs, archived = site.ctx.ledger.jobs(), len(site.ctx.ledger.archive)
+    if found:
+        return Seen.warned(f"{len(found)} things are not as it says", "drawcli ledger check")
+    return Seen.well(f"{len(jobs):,} jobs, {archived:,} in the archive: all as it says")
+
+
+def held_jobs(site: Site) -> Seen:
+    """Count the jobs that wait for a person."""
+    held = [] if site.ctx is None else [job for job in site.ctx.ledger.jobs() if job.held]
+    if held:
+        return Seen.warned(f"{len(held):,} wait for a person", "drawcli status --state held")
+    return Seen.well("none waits for a person")
+
+
+def rules(site: Site) -> Seen:
+    """Read rules and templates; count what is hardly meant."""
+    settings = site.settings
+    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    odd = [*lints(book), *template_lints(book)]
+    if odd:
+        remedy = "drawcli rules check; drawcli templates check"
+        return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", remedy)
+    return Seen.well(text)
+
+
+def token(site: Site) -> Seen:
+    """Look at the token pair: readable by us alone, and for how long it lasts."""
+    tokens = TokenFile(site.settings.server.token_file).read()
+    left = None if tokens.expires_at is None else tokens.expires_at - site.now
+    if tokens.refresh:
+        lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
+        return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
+    remedy = "Ask the DRAW administrator for a new token pair."
+    if left is None:
+        return Seen.warned("no refresh token, and nobody knows how long it lasts", remedy)
+    if left <= timedelta():
+        return Seen.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
+    text = f"lasts {ago(left)} more, without a refresh token"
+    return Seen.warned(text, remedy) if left < _TOKEN_SOON else Seen.well(text)
+
+
+def last_run(site: Site) -> Seen:
+    """Look at when cron last called; the end of the last 'run-once' decides."""
+    book = RunBook(site.settings.state_dir)
+    last, well = book.last(), book.last_success()
+    cron = "crontab -l shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."
+    if last is None:
+        return Seen.warned("there was none yet", cron)
+    since = site.now - last.ended
+    text = f"the last ended {ago(since)} ago with {last.exit_code}"
+    if since > RUNS_LATE:
+        grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
+        late = (
+            f"{text}; later than {ago(RUNS_LATE)} is a warning, than {ago(RUNS_STOPPED)} a failure"
+        )
+        return Seen(grade, late, cron)
+    if not last.went_well:
+        before = "never one" if well is None else f"the last {ago(site.now - well.ended)} ago"
+        return Seen.warned(f"{text}; that went well: {before}", "drawcli run-once -v")
+    return Seen.well(text)
+
+
+def versions(_: Site | None = None) -> Seen:
+    """Say what runs here."""
+    names = sorted({_name_of(one) for one in metadata.requires("drawcli") or () if ";" not in one})
+    packages = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
+    return Seen.well(f"drawcli {__version__}, {python}; {packages}")
+
+
+LOCAL: Final[tuple[tuple[str, Check], ...]] = (
+    ("settings", settings_file),
+    ("state folder", state_folder),
+    ("site key", site_key),
+    ("free space", free_space),
+    ("datastore", datastore),
+    ("delivery", delivery),
+    ("run lock", run_lock),
+    ("ledger", ledger),
+    ("held jobs", held_jobs),
+    ("rules", rules),
+    ("token", token),
+    ("last run", last_run),
+    ("versions", versions),
+)
+
+
+def _name_of(requirement: str) -> str:
+    return requirement.partition("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
+
+
+def _others_may_write(path: Path) -> bool:
+    return sys.platform != "win32" and bool(path.stat().st_mode & 0o002)
+
+
+def _closed(err: OSError) -> str:
+    return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"

@@ -1,0 +1,99 @@
+"""What a check of `doctor` says, and how checks are made: none of them raises.
+
+A check returns what it saw and, where that is not well, the line that mends it. One that cannot be
+made says so itself: a person who asks what is wrong is never answered with a crash. Nothing told
+here comes from an image; paths are those that the site's settings name.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.config import Settings
+from drawcli.context import Context
+from drawcli.errors import DrawcliError
+
+
+class Grade(StrEnum):
+    """How well a thing is."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one check saw."""
+
+    grade: Grade
+    text: str
+    remedy: str = ""  # the line that mends it
+
+    @classmethod
+    def well(cls, text: str) -> "Seen":
+        """Return that all is well."""
+        return cls(Grade.PASS, text)
+
+    @classmethod
+    def warned(cls, text: str, remedy: str) -> "Seen":
+        """Return what a person should look at; runs go on."""
+        return cls(Grade.WARN, text, remedy)
+
+    @classmethod
+    def failed(cls, text: str, remedy: str) -> "Seen":
+        """Return what keeps runs from their work."""
+        return cls(Grade.FAIL, text, remedy)
+
+    @classmethod
+    def of_error(cls, err: Exception) -> "Seen":
+        """Return an error as what was seen; a stranger's words may quote a value."""
+        if isinstance(err, DrawcliError):
+            return cls.failed(str(err), err.hint)
+        what = err.strerror if isinstance(err, OSError) else None
+        text = f"could not be looked at: {what or type(err).__name__}"
+        return cls.failed(text, "See that the user who runs drawcli may read the site's files.")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One check by name, and what it saw."""
+
+    check: str
+    seen: Seen
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        one = self.seen
+        return {
+            "check": self.check,
+            "grade": str(one.grade),
+            "text": one.text,
+            "remedy": one.remedy or None,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the checks look at."""
+
+    settings: Settings
+    config: Path  # the settings file
+    now: datetime
+    ctx: Context | None  # None where the site cannot be opened: the ledger's check says why
+
+
+Check = Callable[[Site], Seen]
+_EXPECTED: Final = (DrawcliError, OSError, ValueError, LookupError, TypeError)
+
+
+def looked(checks: Iterable[tuple[str, Check]], site: Site) -> Iterator[Outcome]:
+    """Yield what each check saw; what one could not do is what it saw."""
+    for name, check in checks:
+        try:
+            yield Outcome(name, check(site))
+        except _EXPECTED as err:
+            yield Outcome(name, Seen.of_error(err))

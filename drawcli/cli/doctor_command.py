@@ -1,0 +1,128 @@
+"""doctor: is the site well, and if not, which line mends it."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli.cli.door import Door, command
+from drawcli.errors import ConfigError, DrawcliError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from drawcli.checkup.outcome import Outcome, Site
+
+_COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "doctor")(doctor)
+
+
+def doctor(
+    door: Door,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Leave the server out; ask nobody.")
+    ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="Write an archive for whoever helps; it is searched for every patient first.",
+            metavar="FILE.zip",
+        ),
+    ] = None,
+) -> Result:
+    """Look whether all is well that a run needs; say of each thing that is not, what mends it."""
+    from drawcli.checkup.outcome import Grade
+
+    with ExitStack() as opened:
+        outcomes: list[Outcome] = []
+        site = _site(door, opened, outcomes)
+        if site is not None:
+            outcomes += _looked(site, offline=offline)
+        written = _bundle(bundle, site, outcomes)
+    grades = [one.seen.grade for one in outcomes]
+    failed, warned = grades.count(Grade.FAIL), grades.count(Grade.WARN)
+    errors: list[DrawcliError] = []
+    if failed:
+        said = f"{failed} of {len(grades)} checks failed"
+        errors.append(
+            ConfigError(said, code="doctor", hint="Below each FAIL stands what mends it.")
+        )
+    data = {
+        "checks": [one.as_plain() for one in outcomes],
+        "failed": failed,
+        "warned": warned,
+        "bundle": written,
+    }
+    code = ConfigError.exit_code if failed else 0
+    return Result(
+        data=data, show=lambda out: _tell(out, outcomes, written), errors=errors, exit_code=code
+    )
+
+
+def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | None":
+    """Open the site as far as it can be opened; what cannot is an outcome."""
+    from drawcli.checkup.local import versions
+    from drawcli.checkup.outcome import Outcome, Seen, Site
+    from drawcli.context import open_context
+
+    try:
+        config = door.settings_file()
+        settings = door.settings(config)
+    except DrawcliError as err:
+        outcomes += [Outcome("settings", Seen.of_error(err)), Outcome("versions", versions())]
+        return None
+    ctx = None
+    try:
+        ctx = opened.enter_context(open_context(settings))
+    except DrawcliError as err:
+        outcomes.append(Outcome("opening the site", Seen.of_error(err)))
+    except OSError as err:
+        outcomes.append(Outcome("opening the site", Seen.of_error(err)))
+    return Site(settings=settings, config=config.absolute(), now=datetime.now(UTC), ctx=ctx)
+
+
+def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
+    from drawcli.checkup import local, server
+    from drawcli.checkup.outcome import looked
+
+    yield from looked(local.LOCAL, site)
+    yield from (server.offline(site) if offline else server.online(site))
+
+
+def _bundle(target: Path | None, site: "Site | None", outcomes: "list[Outcome]") -> Any:
+    if target is None:
+        return None
+    from drawcli.bundle import write_bundle
+
+    if site is None or site.ctx is None:
+        raise ConfigError(
+            "no archive can be made while the site cannot be opened: it could not be searched",
+            code="doctor",
+            hint="'drawcli doctor' without --bundle says what to mend first.",
+        )
+    return {"file": str(target), "members": write_bundle(target, site, outcomes)}
+
+
+def _tell(out: "Console", outcomes: "list[Outcome]", written: Any) -> None:
+    from rich.text import Text
+
+    width = max(len(one.check) for one in outcomes)
+    for one in outcomes:
+        grade = Text(str(one.seen.grade), style=_COLOURS[one.seen.grade])
+        out.print(grade, Text(f" {one.check:<{width}}  {one.seen.text}"), soft_wrap=True)
+        if one.seen.remedy:
+            out.print(Text(f"      {'':<{width}}  -> {one.seen.remedy}"), soft_wrap=True)
+    if written is not None:
+        out.print(
+            f"\nwritten: {written['file']}  ({', '.join(written['members'])})", soft_wrap=True
+        )

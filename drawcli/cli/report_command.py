@@ -1,0 +1,110 @@
+"""report: how long it took, how much it was, what failed, what no rule took."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, command
+from drawcli.cli.status_command import CsvOption, moment
+from drawcli.errors import UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from rich.console import Console
+
+    from drawcli.reporting import Report
+
+_GB: Final = 1e9
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "report")(report)
+
+
+def report(
+    door: Door,
+    since: Annotated[
+        str,
+        typer.Option("--since", help="From when on: 12h, 7d or 2026-01-31 (UTC).", metavar="WHEN"),
+    ] = "7d",
+    as_csv: CsvOption = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with plots, too.", metavar="FILE"),
+    ] = None,
+) -> Result:
+    """Tell how long each step took, how much was sent, what failed, what no rule took."""
+    from drawcli.reporting import COLUMNS, report_of
+
+    with door.context(dry_run=True) as ctx:
+        now = ctx.now()
+        first = moment(since, now)
+        if first >= now:
+            raise UsageError("--since lies in the future")
+        made = report_of(ctx.ledger.every(f"{first:%Y-%m}"), first, now)
+    if html is not None:
+        _write_page(html, made)
+    if as_csv:
+        from drawcli.copies import as_csv as table
+
+        text = table(list(made.rows()), COLUMNS)
+        return Result(data={"csv": text}, show=render.verbatim(text))
+    data = made.as_plain() | {"html": None if html is None else str(html)}
+    return Result(data=data, show=lambda out: _tell(out, made, html))
+
+
+def _write_page(path: Path, made: "Report") -> None:
+    from drawcli.reportpage import page
+
+    try:
+        path.write_text(page(made), encoding="utf-8")
+    except OSError as err:
+        raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+
+
+def _tell(out: "Console", made: "Report", html: Path | None) -> None:
+    from drawcli.core.spans import long
+
+    volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
+    render.lines(
+        [
+            ("from", f"{made.since:%Y-%m-%d %H:%M} to {made.until:%Y-%m-%d %H:%M} UTC"),
+            ("found", f"{made.total('found'):,}"),
+            ("sent", f"{made.total('sent'):,}, {volume}"),
+            ("delivered", f"{made.total('delivered'):,}"),
+            ("held", f"{made.total('held'):,}; {made.held_now:,} now"),
+            ("left by rules", ", ".join(f"{len(ids):,} {name}" for name, ids in made.left.items())),
+        ]
+    )(out)
+    if made.took:
+        spans = [
+            (one.step, f"{len(one.seconds):,}", *(long(timedelta(seconds=s)) for s in times))
+            for one in made.took
+            for times in [(one.median, one.ninetieth)]
+        ]
+        out.print()
+        render.columns(("step", "jobs", "median", "90th percentile"), spans)(out)
+    for title, counts in (
+        ("held, by reason", made.holds),
+        ("failed tries, by reason", made.failures),
+        ("delivered, by template", made.templates),
+    ):
+        _tell_counts(out, title, counts)
+    if unmatched := made.left.get("unmatched"):
+        out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
+        out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
+    if html is not None:
+        out.print(f"\nwritten: {html}", soft_wrap=True)
+
+
+def _tell_counts(out: "Console", title: str, counts: "Counter[str]") -> None:
+    if counts:
+        out.print(f"\n{title}")
+        for name, count in counts.most_common():
+            out.print(f"  {count:5,}  {name}", soft_wrap=True)

@@ -1,0 +1,202 @@
+"""show: everything about one job, from its first sighting to its last file."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.cli.job_commands import JobArgument
+from drawcli.cli.status_command import patient_of, readable
+from drawcli.errors import JobError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from drawcli.context import Context
+    from drawcli.core.job import Job
+    from drawcli.core.timeline import Moment
+
+_MIB: Final = 1 << 20
+_Facts = list[tuple[str, object]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "show")(show)
+
+
+def show(
+    door: Door,
+    job: JobArgument,
+    identify: IdentifyOption = False,
+) -> Result:
+    """Tell everything about one job."""
+    from drawcli.actions import find_job
+    from drawcli.adapters.workdir import EXPLANATION, REPORT
+    from drawcli.core.timeline import moments
+    from drawcli.overview import waits_for, way_out
+
+    door.check_identify(identify=identify)
+    with door.context(dry_run=True) as ctx:
+        found, now = find_job(job, ctx), ctx.now()
+        explanation = ctx.work.read_json(found.id, EXPLANATION)
+        report = ctx.work.read_json(found.id, REPORT)
+        history = list(moments(found))
+        more = {
+            "waits_for": waits_for(found, now),
+            "way_out": way_out(found) or None,
+            "source_bytes": _source_bytes(found, ctx),
+        }
+        files = dict(ctx.work.files_of(found.id))
+        data = {
+            "job": render.job_facts(found, now) | _more_facts(found) | more,
+            "events": [one.as_plain() for one in history],
+            "explanation": explanation,
+            "acceptance": report,
+            "files": files,
+        }
+        facts = _facts(found, more, now) + (_private_facts(found, ctx) if identify else [])
+
+        def tell(out: "Console") -> None:
+            render.lines(facts)(out)
+            _tell_history(out, found, history, now)
+            _tell_rules(out, explanation)
+            _tell_acceptance(out, report)
+            _tell_files(out, files)
+
+        return Result(data=data, show=tell)
+
+
+def _source_bytes(job: "Job", ctx: "Context") -> int | None:
+    """Return the size of the series; None where the vault is gone with the work folder."""
+    try:
+        return sum(file.size for file in ctx.crosswalk(job).files)
+    except JobError:
+        return None
+
+
+def _private_facts(job: "Job", ctx: "Context") -> _Facts:
+    from drawcli.delivered import place_of
+
+    try:
+        crosswalk = ctx.crosswalk(job)
+    except JobError as err:
+        return [("identity", str(err))]
+    facts: _Facts = [
+        ("patient", patient_of(job, ctx)),
+        ("series UID", crosswalk.series_uid),
+        ("first file", readable(crosswalk.files[0].path)),
+    ]
+    if job.delivered_sha256:
+        facts.append(("delivered to", place_of(job, ctx)))
+    elif crosswalk.deliver_to:
+        facts.append(("to be delivered to", crosswalk.deliver_to))
+    return facts
+
+
+def _more_facts(job: "Job") -> dict[str, Any]:
+    return {
+        "one_off": job.one_off,
+        "rules_commit": job.rules_commit,
+        "rules_digest": job.rules_digest,
+        "key_id": job.key_id,
+        "zip_sha256": job.zip_sha256,
+        "zip_bytes": job.zip_bytes,
+        "uploads_begun": job.posts,
+        "task_id": job.task_id,
+        "uploaded_at": job.uploaded_at.isoformat() if job.uploaded_at else None,
+        "received_sha256": job.received_sha256,
+        "delivered_sha256": job.delivered_sha256,
+    }
+
+
+def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
+    """Return what is said of a job at the top: how it stands, then what is known of it."""
+    from drawcli.core.spans import ago
+
+    size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
+    package = f"{_size(job.zip_bytes)}, sha256 {job.zip_sha256}" if job.zip_sha256 else ""
+    return [
+        ("job", job.id),
+        ("state", f"{job.state}, held" if job.held else job.state),
+        ("for", ago(now - job.since)),
+        ("reason", f"{job.reason} ({job.reason_code})" if job.reason else ""),
+        ("waits for", "" if job.held or job.reason else more["waits_for"]),
+        ("do", more["way_out"]),
+        ("what to do", job.hint),
+        ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
+        ("series", f"{job.modality}, {job.slices} files{size}{', one-off' if job.one_off else ''}"),
+        ("template", job.template),
+        ("rule", job.rule or ("assigned by a person" if job.template else "")),
+        ("rules commit", job.rules_commit),
+        ("package", package),
+        ("uploads begun", job.posts or ""),
+        ("task", job.task_id),
+        ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
+        ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
+    ]
+
+
+def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:
+    from drawcli.core.spans import long
+
+    rows = [
+        (
+            f"{one.at:%Y-%m-%d %H:%M:%S}",
+            "" if one.after is None else f"+ {long(one.after)}",
+            one.what,
+            str(one.attempt or ""),
+            one.why,
+        )
+        for one in history
+    ]
+    last = history[-1].at if history else job.since
+    rows.append(("now", f"+ {long(now - last)}", f"({job.state})", "", ""))
+    out.print()
+    render.columns(("history (UTC)", "after", "what", "try", "why"), rows)(out)
+
+
+def _tell_rules(out: "Console", explanation: Any) -> None:
+    for name, tree in (explanation or {}).get("rules", {}).items():
+        out.print(f"\nrule {name}")
+        _print_tree(out, tree, 1)
+
+
+def _print_tree(out: "Console", tree: dict[str, Any], depth: int) -> None:
+    out.print(f"{'  ' * depth}{tree['outcome']:<8}{tree['condition']}", soft_wrap=True)
+    for part in tree.get("parts", []):
+        _print_tree(out, part, depth + 1)
+
+
+def _tell_acceptance(out: "Console", report: Any) -> None:
+    for number, one in enumerate((report or {}).get("structures", [])):
+        measured = f"{one['volume_cm3']:,.1f} cm3, {one['contours']} contours"
+        before = "" if number else "\n"
+        out.print(f"{before}structure {one['name']}: {measured}", soft_wrap=True)
+    for finding in (report or {}).get("findings", []):
+        out.print(f"\nacceptance: {finding['severity']}: {finding['text']}", soft_wrap=True)
+
+
+def _tell_files(out: "Console", files: dict[str, int]) -> None:
+    if not files:
+        out.print("\nno work folder any more: it is removed some time after a job is finished")
+        return
+    out.print("\nfiles in the work folder")
+    width = max(map(len, files))
+    for name, size in files.items():
+        out.print(f"  {name:<{width}}  {_size(size):>12}")
+
+
+def _size(size: int | None) -> str:
+    """Return a size as people read it.
+
+    >>> _size(2_345), _size(64_000_000)
+    ('2,345 bytes', '61.0 MiB')
+    """
+    size = size or 0
+    return f"{size:,} bytes" if size < _MIB else f"{size / _MIB:,.1f} MiB"

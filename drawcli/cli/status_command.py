@@ -1,0 +1,225 @@
+"""status: is it running, what is stuck and why, did the contours arrive."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.errors import JobError, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from drawcli.cli.status_view import Picture
+    from drawcli.context import Context
+    from drawcli.core.job import Job
+
+_EVERY_SECONDS: Final = 2.0
+StateOption = Annotated[
+    str | None, typer.Option("--state", help="Only jobs in this state, or 'held'.")
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Only jobs to which something happened since: 12h, 7d or 2026-01-31 (UTC).",
+        metavar="WHEN",
+    ),
+]
+PatientOption = Annotated[
+    str | None,
+    typer.Option("--patient", help="Only of a patient, by a part of name or id; with --identify."),
+]
+UnmatchedOption = Annotated[
+    bool, typer.Option("--unmatched", help="Only series of the last week that no rule takes.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every job, one line each.")]
+WatchOption = Annotated[
+    bool, typer.Option("--watch", "-w", help="Go on showing it, live; Ctrl-C ends it.")
+]
+_COLUMNS: Final = (
+    *"id state since seconds_in_state template rule modality slices attempts due_at".split(),
+    *"held reason_code reason hint waits_for way_out".split(),
+)
+CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "status")(status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which jobs a person asked for."""
+
+    state: str | None = None
+    since: datetime | None = None
+    patient: str | None = None
+    unmatched: bool = False
+    everything: bool = False
+    identify: bool = False
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything was asked for: then all that fits is listed."""
+        return self.everything or self.unmatched or bool(self.state or self.since or self.patient)
+
+
+def status(
+    door: Door,
+    state: StateOption = None,
+    since: SinceOption = None,
+    patient: PatientOption = None,
+    unmatched: UnmatchedOption = False,
+    everything: AllOption = False,
+    watch: WatchOption = False,
+    as_csv: CsvOption = False,
+    identify: IdentifyOption = False,
+) -> Result:
+    """List the jobs, and what each waits for."""
+    from drawcli.core.job import State
+
+    door.check_identify(identify=identify)
+    _check(door, patient=patient, identify=identify, watch=watch, as_csv=as_csv)
+    if state is not None and state not in {*State, "held"}:
+        raise UsageError(f"there is no state '{state}'", hint=f"States: held, {', '.join(State)}.")
+    with door.context(dry_run=True) as ctx:
+        choice = Choice(
+            state=state,
+            since=None if since is None else moment(since, ctx.now()),
+            patient=patient,
+            unmatched=unmatched,
+            everything=everything,
+            identify=identify,
+        )
+        if watch:
+            return _watched(door, choice, ctx)
+        picture = _picture(*chosen_jobs(choice, ctx), choice, ctx)
+    if as_csv:
+        from drawcli.copies import as_csv as table
+
+        text = table([_row(job, picture.now) for job in picture.jobs], _COLUMNS)
+        return Result(data={"csv": text}, show=render.verbatim(text))
+    return Result(data=_facts(picture), show=picture)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """Return the moment that a person means by --since."""
+    from drawcli.core.spans import moment_before
+
+    try:
+        return moment_before(text, now)
+    except ValueError as err:
+        raise UsageError(str(err), hint="Write --since 12h, 7d, 2w or 2026-01-31.") from None
+
+
+def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_csv: bool) -> None:
+    """Refuse what would show patient data in a file, or what cannot be shown live."""
+    if patient is not None and not (identify and render.on_terminal()):
+        raise UsageError("--patient needs --identify, on a terminal")
+    if as_csv and identify:
+        raise UsageError("--csv is for files, and --identify for a terminal only")
+    if watch and (not door.to_person or as_csv):
+        raise UsageError(
+            "--watch needs a terminal, without --json, --csv and --quiet",
+            hint="Without --watch, 'drawcli status' tells how it stands now.",
+        )
+
+
+def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Context") -> "Picture":
+    from drawcli.cli.status_view import Picture
+    from drawcli.overview import Pulse
+
+    return Picture(
+        pulse=Pulse.of(ctx.settings.state_dir),
+        jobs=jobs,
+        now=ctx.now(),
+        archived=len(ctx.ledger.archive),
+        who=who,
+        chosen=choice.is_any,
+    )
+
+
+def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
+    """Return the jobs that a person asked for, and whose they are, if asked."""
+    from drawcli.core.traces import folded
+
+    if choice.patient is not None:
+        jobs = list(ctx.kept_jobs())
+    elif choice.since is not None:
+        jobs = list(ctx.ledger.every(f"{choice.since:%Y-%m}"))
+    else:
+        jobs = ctx.ledger.jobs()
+    jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]
+    who = {job.id: patient_of(job, ctx) for job in jobs} if choice.identify else {}
+    if choice.patient is not None:
+        wanted = folded(choice.patient)
+        jobs = [job for job in jobs if wanted in folded(who[job.id])]
+    return sorted(jobs, key=lambda job: (job.since, job.id)), who
+
+
+def _wanted(job: "Job", choice: Choice, now: datetime) -> bool:
+    from drawcli.cli.status_view import LATELY
+    from drawcli.overview import last_touched
+
+    if choice.state not in (None, job.state, "held" if job.held else None):
+        return False
+    if choice.since is not None and last_touched(job) < choice.since:
+        return False
+    return not choice.unmatched or (job.state == "unmatched" and now - job.since <= LATELY)
+
+
+def patient_of(job: "Job", ctx: "Context") -> str:
+    """Return whose series it is, for a person who asked; "?" where the vault cannot be opened."""
+    try:
+        crosswalk = ctx.crosswalk(job)
+    except JobError:
+        return "?"
+    return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
+
+
+def readable(text: str) -> str:
+    """Return a header's text for a terminal: its bytes are most often UTF-8."""
+    return text.encode("ascii", "surrogateescape").decode("utf-8", "replace")
+
+
+def _facts(picture: "Picture") -> dict[str, Any]:
+    return {
+        "counts": dict(Counter(str(job.state) for job in picture.jobs)),
+        "held": sum(job.held for job in picture.jobs),
+        "archived": picture.archived,
+        **picture.pulse.as_plain(),
+        "jobs": [_row(job, picture.now) for job in picture.jobs],
+    }
+
+
+def _row(job: "Job", now: datetime) -> dict[str, Any]:
+    from drawcli.overview import waits_for, way_out
+
+    said = {"waits_for": waits_for(job, now), "way_out": way_out(job) or None}
+    return render.job_facts(job, now) | said
+
+
+def _watched(door: Door, choice: Choice, ctx: "Context") -> Result:
+    """Show it again and again; the ledger is read where it changed. Ctrl-C is the way out."""
+    import time
+
+    from rich.console import Group
+    from rich.live import Live
+
+    stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
+    picture = _picture(*found, choice, ctx)
+    try:
+        with Live(console=render.console(door.style), screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(Group(*picture.parts(), "\nCtrl-C ends this."), refresh=True)
+                time.sleep(_EVERY_SECONDS)
+                if ctx.ledger.stamp != stamp:
+                    stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
+                picture = _picture(*found, choice, ctx)
+    except KeyboardInterrupt:
+        return Result(show=picture)

@@ -1,0 +1,155 @@
+"""How `status` looks: whether it runs, what is stuck and why, what is on its way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from drawcli.core.job import Job, State
+from drawcli.core.spans import ago
+from drawcli.overview import Overview, Pulse, delivered_at, waits_for, way_out
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+LATELY: Final = timedelta(days=7)
+_MOST: Final = 30  # rows of each kind, where nobody asked for all
+_MOST_IN_TABLE: Final = (
+    300  # a table that fits its columns takes time; more are written as they are
+)
+_TITLES: Final = ("job", "state", "for", "template", "modality", "slices", "tries")
+_COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "green"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What `status` shows at one moment."""
+
+    pulse: Pulse
+    jobs: Sequence[Job]
+    now: datetime
+    archived: int
+    who: Mapping[str, str]  # patients by job, where a person asked for them
+    chosen: bool  # a person asked for some of the jobs: all of those are listed
+
+    def __call__(self, out: "Console") -> None:
+        """Draw it."""
+        for part in self.parts():
+            out.print(part)
+
+    def parts(self) -> "Iterator[RenderableType]":
+        """Yield what is drawn, from the top."""
+        overview = Overview.of(self.jobs)
+        if not self.chosen:
+            yield from self._head(overview)
+            if not self.jobs and not self.archived:
+                yield "No jobs."
+        yield from self._held(overview.held)
+        listed = self._listed(overview)
+        yield from self._table(listed if self.chosen else listed[:_MOST])
+        if self.chosen:
+            if not self.jobs:
+                yield "No such jobs."
+        else:
+            yield from self._foot(overview, len(listed) - _MOST)
+
+    def _head(self, overview: Overview) -> "Iterator[Text]":
+        from rich.text import Text
+
+        for name, sentence in self.pulse.sentences(self.now):
+            yield Text(f"{name:<8} {sentence}", style=_alarm(sentence), overflow="fold")
+        yield Text(f"{'jobs':<8} {overview.flow(self.archived)}", overflow="fold")
+
+    def _held(self, held: Sequence[Job]) -> "Iterator[Text]":
+        from rich.text import Text
+
+        if held and not self.chosen:
+            yield Text(f"\nHELD: {len(held)} wait for a person", style="bold red")
+        most = len(held) if self.chosen else _MOST
+        for job in held[:most]:
+            template = job.template or "no template"
+            what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
+            named = f"  {self.who[job.id]}" if job.id in self.who else ""
+            since = ago(self.now - job.events[-1].at if job.events else self.now - job.since)
+            yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
+            command = way_out(job)
+            yield Text(f"    why  {job.reason}")
+            yield Text(f"    do   {command}", style="bold")
+            if job.hint and f"'{command}'" not in job.hint:
+                yield Text(f"         {job.hint}", style="dim")
+        if len(held) > most:
+            yield Text(f"    and {len(held) - most} more: drawcli status --state held")
+
+    def _listed(self, overview: Overview) -> list[Job]:
+        """Return the jobs of the table; without a filter what nobody waits for is left out."""
+        if self.chosen:
+            return [job for job in self.jobs if not job.held]
+        lately = [job for job in overview.left if job.state is State.UNMATCHED]
+        return [*overview.open, *(job for job in lately if self.now - job.since <= LATELY)]
+
+    def _table(self, jobs: Sequence[Job]) -> "Iterator[RenderableType]":
+        if not jobs:
+            return
+        titles = (*_TITLES, *(["patient"] if self.who else []), "waits for")
+        if not self.chosen:
+            yield ""
+        if len(jobs) > _MOST_IN_TABLE:
+            yield _as_they_are(titles, [self._cells(job) for job in jobs])
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in titles:
+            right = title in ("slices", "tries")
+            fixed = title in _TITLES
+            table.add_column(
+                title, justify="right" if right else "left", no_wrap=fixed, overflow="fold"
+            )
+        for job in jobs:
+            table.add_row(*self._cells(job), style=_COLOURS.get(job.state, ""))
+        yield table
+
+    def _cells(self, job: Job) -> tuple[str, ...]:
+        came = delivered_at(job)
+        home = f"nothing: delivered {ago(self.now - came)} ago" if came else None
+        return (
+            job.id,
+            str(job.state),
+            ago(self.now - job.since),
+            job.template or "",
+            job.modality or "",
+            str(job.slices or ""),
+            str(job.attempts or ""),
+            *([self.who.get(job.id, "")] if self.who else []),
+            (home if job.state is State.DONE else None) or waits_for(job, self.now),
+        )
+
+    def _foot(self, overview: Overview, more: int) -> "Iterator[str]":
+        lines = [f"and {more} more: drawcli status --all"] if more > 0 else []
+        if unmatched := overview.counts[State.UNMATCHED]:
+            lines.append(
+                f"{unmatched:,} unmatched: 'drawcli status --unmatched' has the nearest rules"
+            )
+        if came := overview.last_delivered:
+            lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
+        yield from (["", *lines] if lines else [])
+
+
+def _alarm(sentence: str) -> str:
+    """Return the colour of a sentence: what went wrong is not read twice."""
+    words = ("did not answer", "refused", "could not", "blocked", "disk is full", "with a bug")
+    return "yellow" if any(word in sentence for word in (*words, "Does cron")) else ""
+
+
+def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":
+    """Return many rows in columns of fixed width, but the last."""
+    from rich.text import Text
+
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    widths[-1] = 0
+    lines = (
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (titles, *rows)
+    )
+    return Text("\n".join(lines), no_wrap=True, overflow="ignore")

@@ -1,0 +1,283 @@
+"""status, as a physicist reads it at night; and what it does with ten thousand jobs."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from drawcli.cli.status_command import Choice, chosen_jobs
+from drawcli.cli.status_view import Picture
+from drawcli.context import Context
+from drawcli.core.job import Event, Job, State
+from drawcli.errors import NeedsPerson
+from drawcli.ledger import Ledger
+from drawcli.overview import Pulse
+from drawcli.pipeline import Selection, run_step
+from tests.cli.conftest import Run, at_terminal
+from tests.conftest import NOON, PELVIS, Site
+
+Make = Callable[..., Job]
+
+
+def drawn(ctx: Context, choice: Choice | None = None) -> str:
+    """Return what status shows, on paper of 160 columns."""
+    choice = choice or Choice()
+    jobs, who = chosen_jobs(choice, ctx)
+    picture = Picture(
+        pulse=Pulse.of(ctx.settings.state_dir),
+        jobs=jobs,
+        now=ctx.now(),
+        archived=len(ctx.ledger.archive),
+        who=who,
+        chosen=choice.is_any,
+    )
+    out = io.StringIO()
+    picture(Console(file=out, width=160))
+    return out.getvalue()
+
+
+def ids(choice: Choice, ctx: Context) -> list[str]:
+    return [job.id for job in chosen_jobs(choice, ctx)[0]]
+
+
+def held(job: Job, ctx: Context, **facts: str) -> None:
+    err = NeedsPerson("three contours lie on no slice", code="contour-off-slice", **facts)
+    ctx.ledger.commit(job.held_for(err, at=NOON))
+
+
+def test_what_is_held_comes_first_with_its_reason_and_its_command(
+    ctx: Context, in_state: Make
+) -> None:
+    waiting = in_state(State.UPLOADED, "1" * 12 + "-1")
+    stuck = in_state(State.FETCHED, "2" * 12 + "-1", modality="CT", slices=143)
+    held(stuck, ctx, hint="Look at them.")
+
+    said = drawn(ctx)
+
+    lines = [line.strip() for line in said.splitlines()]
+    assert "jobs     1 HELD · 1 uploaded · 1 fetched" in lines
+    at = next(n for n, line in enumerate(lines) if line.startswith(stuck.id))
+    assert lines[at] == f"{stuck.id}  held at fetched for 0 s  CT of 143 files, no template"
+    assert lines[at + 1 : at + 4] == [
+        "why  three contours lie on no slice",
+        f"do   drawcli release {stuck.id}",
+        "Look at them.",
+    ]
+    assert said.index(stuck.id) < said.index(waiting.id)
+
+
+def test_what_is_done_is_a_line_and_not_a_list(ctx: Context, in_state: Make) -> None:
+    done = [in_state(State.DONE, f"{n:012x}-1").id for n in range(1, 40)]
+
+    said = drawn(ctx)
+
+    assert "39 done" in said
+    assert "last delivered 0 s ago" in said
+    assert not any(job_id in said for job_id in done)
+    assert all(job_id in drawn(ctx, Choice(everything=True)) for job_id in done)
+
+
+def test_a_long_list_is_cut_and_says_where_the_rest_is(ctx: Context, in_state: Make) -> None:
+    for number in range(1, 42):
+        in_state(State.UPLOADED, f"{number:012x}-1")
+
+    assert "and 11 more: drawcli status --all" in drawn(ctx)
+
+
+def test_many_rows_and_few_rows_say_the_same(
+    ctx: Context, in_state: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_state(State.UPLOADED, template="Prostate_OAR", reason="the server says PENDING")
+    in_state(State.MATCHED, "1" * 12 + "-1")
+    few = drawn(ctx, Choice(everything=True))
+    monkeypatch.setattr("drawcli.cli.status_view._MOST_IN_TABLE", 1)
+
+    many = drawn(ctx, Choice(everything=True))
+
+    assert many.split() == few.split()
+
+
+def test_filters_choose_by_state_by_time_and_by_the_rules(ctx: Context, in_state: Make) -> None:
+    ages = {"1": timedelta(hours=1), "2": timedelta(days=3), "3": timedelta(days=30)}
+    for digit, age in ages.items():
+        job = Job(id=digit * 12 + "-1", state=State.UNMATCHED, since=NOON - age)
+        ctx.ledger.add(job)
+    stuck = in_state(State.FETCHED, "4" * 12 + "-1")
+    held(stuck, ctx)
+    first, second, third = (digit * 12 + "-1" for digit in ages)
+
+    assert ids(Choice(state="held"), ctx) == [stuck.id]
+    assert ids(Choice(state="unmatched"), ctx) == [third, second, first]
+    assert ids(Choice(unmatched=True), ctx) == [second, first]
+    assert ids(Choice(since=NOON - timedelta(days=1)), ctx) == [first, stuck.id]
+
+
+def test_since_reaches_into_the_archive(ctx: Context, in_state: Make) -> None:
+    in_state(State.DONE)
+    ctx.ledger.archive_finished(NOON + timedelta(days=2))
+
+    assert ids(Choice(), ctx) == []
+    assert ids(Choice(since=NOON - timedelta(hours=1)), ctx) == ["0123456789ab-1"]
+    assert ids(Choice(since=NOON + timedelta(hours=1)), ctx) == []
+
+
+@pytest.mark.parametrize("words", ["kulkarnee", "KULKARNEE^ash", "7734021", "कुलकर्णी"])
+def test_a_patient_is_found_by_a_part_of_name_or_id(
+    ctx: Context, pelvis: list[Path], words: str
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+
+    asked = Choice(patient=words, identify=True)
+
+    assert ids(asked, ctx) == [job.id]
+    assert PELVIS.patient_id in drawn(ctx, asked)
+    assert ids(Choice(patient="Somebody Else", identify=True), ctx) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_patient_is_asked_for_on_a_terminal_only(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    drawcli("scan")
+
+    refused = drawcli("status", "--patient", "Kulkarnee", "--identify")
+    nameless = drawcli("status", "--patient", "Kulkarnee")
+    said = at_terminal(site, "status", "--patient", "kulkarnee", "--identify")
+
+    assert (refused.code, nameless.code) == (2, 2)
+    assert "--patient needs --identify" in nameless.err
+    assert PELVIS.patient_id in said
+
+
+def test_the_table_for_spreadsheets(drawcli: Run, site: Site) -> None:
+    empty = drawcli("status", "--csv").out
+    with Ledger(site.state / "ledger.json") as ledger:
+        ledger.add(Job(id="0123456789ab-1", state=State.MATCHED, since=NOON, template="=1+1"))
+
+    (row,) = csv.DictReader(io.StringIO(drawcli("status", "--csv").out))
+
+    assert empty.startswith("id,state,since,")
+    assert (row["state"], row["template"], row["held"]) == ("matched", "'=1+1", "False")
+    assert row["waits_for"] == "the next run: deidentify"
+
+
+def test_programs_learn_whether_it_runs_and_what_each_job_waits_for(
+    drawcli: Run, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    drawcli("run-once")  # nobody answers at the address of the site
+
+    data = drawcli("status", "--json").answer["data"]
+
+    assert (data["running"], data["progress"], data["last_success"]) == (None, None, None)
+    assert data["last_run"]["exit_code"] == 7
+    assert data["server"]["state"] == "out-of-reach"
+    assert data["jobs"][0]["waits_for"].startswith("another try in")
+    assert data["jobs"][0]["way_out"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--since", "yesterday"), "neither a span"),
+        (("--watch",), "needs a terminal"),
+        (("--watch", "--json"), "needs a terminal"),
+        (("--state", "hold"), "no state"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(drawcli: Run, words: tuple[str, ...], why: str) -> None:
+    ended = drawcli("status", *words)
+
+    assert ended.code == 2
+    assert why in ended.err + ended.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_watch_shows_what_changes_and_leaves_at_an_interrupt(site: Site) -> None:
+    import pty
+
+    leader, follower = pty.openpty()
+    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "TERM": "xterm", "COLUMNS": "150"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drawcli", "status", "--watch"],
+        cwd=site.folder,
+        env=env | {"LINES": "40"},
+        stdout=follower,
+    )
+    os.close(follower)
+    seen = read_until(leader, "No jobs.")
+    with Ledger(site.state / "ledger.json") as ledger:
+        ledger.add(Job(id="0123456789ab-1", state=State.UPLOADED, since=NOON))
+    seen += read_until(leader, "0123456789ab-1")
+    process.send_signal(signal.SIGINT)
+    seen += read_until(leader, "\0")  # until the other end is closed
+
+    assert process.wait() == 0
+    assert "Traceback" not in seen
+    assert seen.rstrip().endswith("the server's contours")  # it stands there when all is over
+    os.close(leader)
+
+
+def read_until(leader: int, text: str) -> str:
+    """Return what a terminal shows until some text stands there, or nothing comes any more."""
+    said = b""
+    while text.encode() not in said:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        said += piece
+    return said.decode("utf-8", "replace")
+
+
+def many(count: int) -> list[Job]:
+    """Return jobs of the usual size in states that stay in the ledger."""
+    events = tuple(Event(NOON, word) for word in ("found", "unmatched", "found", "matched"))
+    return [
+        Job(
+            id=f"{number:012x}-1",
+            state=(State.UNMATCHED, State.EXCLUDED, State.UPLOADED)[number % 3],
+            since=NOON - timedelta(minutes=number),
+            modality="CT",
+            slices=180,
+            reason="no rule fits",
+            source_digest=f"{number:016x}",
+            rules_digest="a" * 64,
+            events=events,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def test_ten_thousand_jobs_take_little_longer_than_none(site: Site) -> None:
+    bare = {"PATH": os.environ["PATH"]}  # without what measures coverage
+
+    def quickest(*words: str) -> float:
+        spans = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            command = [sys.executable, "-m", "drawcli", "status", *words]
+            subprocess.run(command, cwd=site.folder, env=bare, capture_output=True, check=True)
+            spans.append(time.perf_counter() - begun)
+        return min(spans)
+
+    none = quickest()
+    with Ledger(site.state / "ledger.json") as ledger:
+        ledger.add(*many(10_000))
+
+    assert quickest() < 3 * none
+    assert quickest("--json") < 4 * none
