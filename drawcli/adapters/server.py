@@ -171,11 +171,12 @@ class DrawServer:
         incoming = Incoming(target, room, tell)
         with transport_named("rtstruct"):
             self._refresh_by_the_clock()
+            shown = self._tokens
             try:
-                return self._streamed(task_id, incoming)
+                return self._streamed(task_id, incoming, shown)
             except ServerRefused:
-                self._refresh()
-                return self._streamed(task_id, incoming)
+                self._refresh(shown)
+                return self._streamed(task_id, incoming, self._tokens)
 
     def confirm(self, task_id: str, *, at: datetime) -> None:
         """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
@@ -221,9 +222,9 @@ class DrawServer:
                 return judged(answer, endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
-    def _streamed(self, task_id: str, incoming: Incoming) -> str | None:
+    def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
         """Bring a file home; None where the server does not know the task."""
-        headers = _bearer(self._tokens.access)
+        headers = _bearer(tokens.access)
         digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
@@ -240,24 +241,26 @@ class DrawServer:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
         with transport_named("server"):
             self._refresh_by_the_clock()
-            answer = send(self._tokens)
+            shown = self._tokens
+            answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                self._refresh()
+                self._refresh(shown)
                 answer = send(self._tokens)
         return answer
 
     def _refresh_by_the_clock(self) -> None:
-        if self._tokens.refresh and self._tokens.stale(self._now()):
-            self._refresh()
+        tokens = self._tokens
+        if tokens.refresh and tokens.stale(self._now()):
+            self._refresh(tokens)
 
-    def _refresh(self) -> None:
-        """Get a new pair and have it on disk before it is used.
+    def _refresh(self, shown: Tokens) -> None:
+        """Get a new pair in place of one, and have it on disk before it is used.
 
-        Another process may have done it: then its pair is taken.
+        Another thread or process may have done it: then its pair is taken.
         """
         with self._store.locked():
             stored = self._store.read()
-            if stored.access == self._tokens.access:
+            if stored.access == shown.access:
                 stored = self._renewed(stored)
                 self._store.write(stored)
             self._tokens = stored
