@@ -235,7 +235,8 @@ class DrawServer:
 
     def _bandwidth(self) -> float | None:
         """Return how many bytes a second packages may take now, by the local time of day."""
-        return self._site.bwlimit.at(self._now().astimezone().time())
+        limits = self._site.bwlimit
+        return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
