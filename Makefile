@@ -37,6 +37,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/rules.py
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/status.py
+	$(BIN)/python bench/upload.py
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

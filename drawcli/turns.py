@@ -47,6 +47,7 @@ class Turns:
             yield
             return
         self._give()
+        self._go_on()
         try:
             yield
         finally:
@@ -64,6 +65,7 @@ class Turns:
         def lane() -> None:
             with self.taken(), closing(items):
                 for item in items:
+                    self._go_on()
                     take(item)
 
         if lanes <= 1:
@@ -91,6 +93,11 @@ class Turns:
             if self._owner == get_ident():
                 self._owner = None
                 self._changed.notify_all()
+
+    def _go_on(self) -> None:
+        """Begin nothing more, and send nothing more, once the run has ended."""
+        if self._closed:
+            raise Abandoned
 
     def _close(self) -> None:
         with self._changed:

@@ -98,6 +98,24 @@ def test_rules_are_measured_beside_reading_the_headers_once() -> None:
     assert row["ratio"] > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="hands a socket to another process")
+def test_an_upload_is_measured_beside_a_bare_post_and_is_never_held_in_memory() -> None:
+    script = BENCH.with_name("upload.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--megabytes", "80", "--repeat", "1", "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=False,  # a throughput is not judged here
+    )
+    throughput, memory = json.loads(done.stdout)
+
+    assert throughput["ratio"] > 0
+    assert throughput["target"] == "at least 0.8"
+    if memory["ratio"] is not None:  # Linux alone tells
+        assert memory["ratio"] < 30  # of 80
+
+
 def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
     script = BENCH.with_name("scan.py")
     words = ["--files", "300", "--growth", "200", "400", "--repeat", "1", "--million", "500"]

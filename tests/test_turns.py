@@ -140,3 +140,36 @@ def test_an_errand_ends_as_its_call_does(call: Callable[[], object]) -> None:
         assert future.result() == 7
     else:
         assert isinstance(future.exception(), ZeroDivisionError)
+
+
+@pytest.mark.parametrize("to_send", [True, False])
+def test_who_works_when_the_run_is_interrupted_sends_and_begins_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, *, to_send: bool
+) -> None:
+    turns, begun, sent = Turns(), [], []
+    at_work, go_on = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def take(number: int) -> None:
+        begun.append(number)
+        threads.append(threading.current_thread())
+        at_work.set()
+        go_on.wait(PATIENCE)
+        if to_send:
+            with turns.given_up():
+                sent.append(number)
+
+    def interrupted(*_args: object, **_more: object) -> None:
+        at_work.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("drawcli.turns.wait", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        turns.share(numbers(5), take, lanes=2)
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+    assert begun == [0]
+    assert sent == []

@@ -139,12 +139,13 @@ class DrawServer:
         """
         incoming = Incoming(target, room, tell)
         with transport_named("rtstruct"):
-            self._refresh_by_the_clock()
+            self._login.keep_fresh()
+            shown = self._tokens
             try:
-                return self._streamed(task_id, incoming)
+                return self._streamed(task_id, incoming, shown)
             except ServerRefused:
-                self._refresh()
-                return self._streamed(task_id, incoming)
+                self._login.renew(shown)
+                return self._streamed(task_id, incoming, self._tokens)
 
     def confirm(self, task_id: str, *, at: datetime) -> None:
         """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
@@ -194,9 +195,9 @@ class DrawServer:
                 return judged(answer, endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
-    def _streamed(self, task_id: str, incoming: Incoming) -> str | None:
+    def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
         """Bring a file home; None where the server does not know the task."""
-        headers = _bearer(self._tokens.access)
+        headers = _bearer(tokens.access)
         digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
@@ -207,29 +208,23 @@ class DrawServer:
 
     def _bandwidth(self) -> float | None:
         """Return how many bytes a second packages may take now, by the local time of day."""
-        return self._site.bwlimit.at(self._now().astimezone().time())
+        limits = self._site.bwlimit
+        return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
         with transport_named("server"):
-            self._refresh_by_the_clock()
+            self._login.keep_fresh()
             shown = self._tokens
             answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                self._refresh(shown)
+                self._login.renew(shown)
                 answer = send(self._tokens)
         return answer
 
     @property
     def _tokens(self) -> Tokens:
         return self._login.tokens
-
-    def _refresh_by_the_clock(self) -> None:
-        self._login.keep_fresh()
-
-    def _refresh(self, refused: Tokens | None = None) -> None:
-        """Get a new pair in place of one that the server refuses."""
-        self._login.renew(refused or self._tokens)
 
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))

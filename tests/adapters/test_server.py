@@ -32,6 +32,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.sections import Server
+from drawcli.turns import errand
 from tests.conftest import NOON, Clock
 from tests.fake_draw import FakeDraw
 
@@ -555,6 +556,33 @@ def test_the_repeated_upload_carries_the_whole_package_again(
     assert parts_of(draw.asked[2])["file"].get_payload(decode=True) == PACKAGE
 
 
+def test_a_refusal_that_comes_late_does_not_cost_the_pair_of_the_other_thread(
+    tokens: TokenFile, clock: Clock
+) -> None:
+    """Both were asked with the first token; the one is answered when the other has a new one."""
+    both, refreshed = threading.Barrier(2), threading.Event()
+    refreshes: list[str] = []
+
+    def draw(request: httpx.Request) -> httpx.Response:
+        if "refresh" in request.url.path:
+            refreshes.append(request.headers["authorization"])
+            return renewed(len(refreshes) + 1)
+        if request.headers["authorization"] == "Bearer access-1":
+            if both.wait(20) == 1:
+                refreshed.wait(20)
+            return ok(status=401)
+        assert request.headers["authorization"] == "Bearer access-2"  # the only good one
+        refreshed.set()
+        return ok({"status": "PENDING"})
+
+    with opened(draw, tokens, clock) as server:
+        asking = [errand(lambda: server.status("t")) for _ in range(2)]
+        words = [one.result(20).word for one in asking]
+
+    assert words == ["PENDING", "PENDING"]
+    assert refreshes == ["Bearer refresh-1"]
+
+
 @each_call
 def test_a_new_token_that_is_refused_too_is_not_refreshed_again(
     server: DrawServer, draw: Scripted, package: Path, call: str
@@ -757,6 +785,7 @@ from pathlib import Path
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
 from drawcli.sections import Server
+from drawcli.turns import errand
 
 with DrawServer.opened(
     Server(url=sys.argv[1]), TokenFile(Path(sys.argv[2])), lambda: datetime.now(UTC)

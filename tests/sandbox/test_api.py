@@ -131,6 +131,42 @@ def test_a_download_may_be_repeated(client: httpx.Client, drawn: str) -> None:
     assert once == again
 
 
+def test_a_download_goes_on_from_a_place_where_the_sandbox_is_told_to_allow_it(
+    tmp_path: Path, connect: Connect, upload: Upload, ended: Ended
+) -> None:
+    with (
+        running(tmp_path / "sandbox", options=Options(ranges=True)) as sandbox,
+        connect(sandbox) as client,
+    ):
+        task_id = upload(client).json()["task_id"]
+        ended(client, task_id)
+
+        def ask(**headers: str) -> httpx.Response:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return client.get(f"/api/rtstruct/{task_id}/", headers=named)
+
+        whole = ask()
+        part = ask(range="bytes=1000-", if_range=whole.headers["etag"])
+        other = ask(range="bytes=1000-", if_range='"another file"')
+        odd = ask(range="bytes=5-9")
+        past = ask(range=f"bytes={len(whole.content)}-")
+
+    size = len(whole.content)
+    assert (whole.status_code, whole.headers["accept-ranges"]) == (200, "bytes")
+    assert (part.status_code, part.content) == (206, whole.content[1000:])
+    assert part.headers["content-range"] == f"bytes 1000-{size - 1}/{size}"
+    assert part.headers["x-file-checksum"] == whole.headers["x-file-checksum"]
+    assert [one.content for one in (other, odd)] == [whole.content] * 2
+    assert (past.status_code, past.headers["content-range"]) == (416, f"bytes */{size}")
+
+
+def test_usually_a_download_begins_at_its_beginning(client: httpx.Client, drawn: str) -> None:
+    answer = client.get(f"/api/rtstruct/{drawn}/", headers={"range": "bytes=1000-"})
+
+    assert answer.status_code == 200
+    assert "accept-ranges" not in answer.headers
+
+
 @slashes
 def test_confirming_deletes_the_servers_copy(
     served: Running, client: httpx.Client, drawn: str, slash: str

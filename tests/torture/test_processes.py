@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from drawcli.ledger import Ledger
+from tests.conftest import Site
 from tests.torture.conftest import Make
-from tests.torture.kit import World
 from tests.torture.test_kills import TIMES
 
 HEARS_INTERRUPTS = """
@@ -25,12 +25,12 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGSTOP")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
-def started(world: World, *words: str) -> subprocess.Popen[str]:
+def started(site: Site, *words: str) -> subprocess.Popen[str]:
     """Start a drawcli of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", HEARS_INTERRUPTS, *words],
-        cwd=world.site.folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(world.site.folder)},
+        cwd=site.folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(site.folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,7 +49,7 @@ def test_runs_and_steps_at_once_do_everything_once(world: Make) -> None:
     for _ in range(3):
         one.run("retry", "--all")
         words = (["run-once"], ["run-once"], ["status"], ["deidentify"], ["status", "--json"])
-        processes = [started(one, *each) for each in words]
+        processes = [started(one.site, *each) for each in words]
         codes = [ended(process) for process in processes]
         assert set(codes) <= {0, 11}, codes
     one.bring_home()
@@ -60,7 +60,7 @@ def test_runs_and_steps_at_once_do_everything_once(world: Make) -> None:
 def test_signals_of_every_kind_at_random_moments(world: Make, seed: int) -> None:
     one, dice = world(), random.Random(seed)  # noqa: S311 - moments, not secrets
     for _ in range(3):
-        processes = [started(one, "run-once"), started(one, "run-once")]
+        processes = [started(one.site, "run-once"), started(one.site, "run-once")]
         time.sleep(dice.uniform(0.2, 1.2))
         for process in processes:
             name = dice.choice(SIGNALS)
@@ -78,7 +78,7 @@ def test_signals_of_every_kind_at_random_moments(world: Make, seed: int) -> None
 
 def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
     one = world()
-    process = started(one, "run-once")
+    process = started(one.site, "run-once")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
 
@@ -94,6 +94,7 @@ READER = """
 import sys, time
 from pathlib import Path
 from drawcli.ledger import Ledger
+from tests.conftest import Site
 
 path, until, latest = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2]), {}
 with Ledger(path) as ledger:
