@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -48,18 +49,18 @@ def typing(site: Site, answers: dict[bytes, str]) -> str:
     env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
     words = [sys.executable, "-m", "drawcli", "token", "set"]
     ends = {"stdin": follower, "stdout": follower, "stderr": follower}
-    process = subprocess.Popen(words, cwd=site.folder, env=env, **ends)
+    process = subprocess.Popen(words, cwd=site.folder, env=env, start_new_session=True, **ends)
     os.close(follower)
     said, waiting = b"", dict(answers)
-    while True:
+    while select.select([leader], [], [], 60)[0]:
         try:
             said += os.read(leader, 65536)
         except OSError:  # the other end is closed
             break
         for question in [one for one in waiting if one in said]:
             os.write(leader, waiting.pop(question).encode() + b"\n")
-    os.close(leader)
-    assert process.wait() == 0
+    os.close(leader)  # hangs up, should it still wait
+    assert process.wait(timeout=60) == 0
     return said.decode("utf-8")
 
 
@@ -103,7 +104,7 @@ def test_a_bare_token_says_itself_when_it_ends(site: Site) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_at_a_terminal_tokens_are_typed_unseen(site: Site) -> None:
-    said = typing(site, {b"JSON pair": SECRET, b"or Enter": REFRESH})
+    said = typing(site, {b"in one line: ": SECRET, b"or Enter: ": REFRESH})
 
     assert pair_in(site)["access_token"] == SECRET
     assert pair_in(site)["refresh_token"] == REFRESH
