@@ -8,6 +8,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -818,6 +819,25 @@ def test_two_processes_that_refresh_at_once_use_the_refresh_token_once(tokens: T
         ended = [process.communicate(timeout=60) for process in both]
 
     assert [process.returncode for process in both] == [0, 0], ended
+    assert fake.asked.count("POST /api/token/refresh/") == 1
+    assert tokens.read().access == "access-6"
+
+
+def test_the_threads_of_a_run_refresh_once(tokens: TokenFile, clock: Clock) -> None:
+    fake = FakeDraw(access="access-5", refresh="refresh-1")
+    lock, together = threading.Lock(), threading.Barrier(8)
+
+    def one_at_a_time(request: httpx.Request) -> httpx.Response:
+        if request.headers["authorization"] == "Bearer access-1":
+            together.wait(timeout=60)  # every thread is refused before the first one refreshes
+        with lock:
+            return fake(request)
+
+    site = {"url": "https://draw.test"}
+    with opened(one_at_a_time, tokens, clock, **site) as server, ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(server.check_ready) for _ in range(8)]:
+            done.result(timeout=60)
+
     assert fake.asked.count("POST /api/token/refresh/") == 1
     assert tokens.read().access == "access-6"
 

@@ -1,0 +1,218 @@
+import json
+import shlex
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import keyring
+import keyring.backend
+import keyring.errors
+import pytest
+
+from drawcli.adapters import token_sources as module
+from drawcli.adapters.token_sources import TokenCommand, TokenKeyring
+from drawcli.adapters.tokens import TokenFile
+from drawcli.context import token_store
+from drawcli.core.tokens import Tokens
+from drawcli.errors import ConfigError
+from tests.conftest import NOON, Site
+
+SECRET = "canary-eyJhbGciOi"
+PAIR = {"access_token": SECRET, "refresh_token": "canary-refresh"}
+
+
+def printing(text: str, code: int = 0) -> list[str]:
+    program = (
+        f"import sys; sys.stdout.write({text!r}); sys.stderr.write('canary'); sys.exit({code})"
+    )
+    return [sys.executable, "-c", program]
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    return tmp_path / "token"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (json.dumps(PAIR), Tokens(SECRET, "canary-refresh")),
+        (f"  {SECRET}\n", Tokens(SECRET)),
+        (f"Bearer {SECRET}\n", Tokens(SECRET)),
+    ],
+)
+def test_a_command_prints_the_pair_or_a_bare_token(beside: Path, text: str, tokens: Tokens) -> None:
+    assert TokenCommand(printing(text), [], beside).read() == tokens
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (printing(SECRET, code=3), "left with 3"),
+        (printing(""), "its output is empty"),
+        (printing(f"{SECRET} {SECRET}"), "not one word"),
+        (printing('{"access_token": '), "is not JSON"),
+        (printing('{"token": "x"}'), "holds no access_token"),
+        (["/nowhere/canary-vault", "read"], "cannot be started"),
+        ([sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], "is not text"),
+    ],
+)
+def test_a_command_that_gives_no_token_is_told_without_its_words(
+    beside: Path, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        TokenCommand(words, [], beside).read()
+
+    captured = capfd.readouterr()
+    assert caught.value.hint
+    everything = f"{caught.value} {caught.value.hint} {caught.value!r}{captured.out}{captured.err}"
+    assert "canary" not in everything
+
+
+def test_a_command_that_hangs_is_given_up(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
+    waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
+    begun = time.monotonic()
+
+    with pytest.raises(ConfigError, match="did not end"):
+        TokenCommand(waiting, [], beside).read()
+
+    assert time.monotonic() - begun < 30
+
+
+def test_a_new_pair_goes_to_the_second_command(beside: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(PAIR))
+    read = [sys.executable, "-c", f"print(open({str(kept)!r}).read())"]
+    write = [sys.executable, "-c", f"import sys; open({str(kept)!r}, 'w').write(sys.stdin.read())"]
+    store = TokenCommand(read, write, beside)
+    new = Tokens("access-2", "refresh-2", NOON)
+
+    store.write(new)
+
+    assert store.can_renew
+    assert store.read() == new
+
+
+def test_without_a_second_command_no_new_pair_is_asked_for(beside: Path) -> None:
+    store = TokenCommand(printing(json.dumps(PAIR)), [], beside)
+
+    assert not store.can_renew
+    assert "server.token_store_command" in store.no_other
+    with pytest.raises(ConfigError, match="nothing says how to store"):
+        store.write(Tokens("access-2", "refresh-2"))
+
+
+def test_what_a_crash_left_on_its_way_is_stored_by_the_second_command(
+    beside: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.json"
+    write = [sys.executable, "-c", f"import sys; open({str(kept)!r}, 'w').write(sys.stdin.read())"]
+    store = TokenCommand(printing(json.dumps(PAIR)), write, beside)
+    old, new = store.read(), Tokens("access-2", "refresh-2", NOON + timedelta(days=30))
+    store.begin_exchange(old, NOON)
+    store.exchanging.keep(new)
+
+    again = TokenCommand(printing(json.dumps(PAIR)), write, beside)
+    assert again.read() == new
+    again.settle()
+
+    assert json.loads(kept.read_text())["access_token"] == "access-2"
+    assert again.exchanging.begun(old) is None
+
+
+class Ring(keyring.backend.KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.locked:
+            raise keyring.errors.KeyringLocked("canary")
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise keyring.errors.KeyringLocked("canary")
+        self.entries[service, username] = password
+
+
+@pytest.fixture
+def ring(monkeypatch: pytest.MonkeyPatch) -> Ring:
+    made = Ring()
+    monkeypatch.setattr("keyring.get_password", made.get_password)
+    monkeypatch.setattr("keyring.set_password", made.set_password)
+    return made
+
+
+def test_the_pair_lies_in_the_keyring(ring: Ring, beside: Path) -> None:
+    store = TokenKeyring("draw", "ward-7", beside)
+    pair = Tokens(SECRET, "r", NOON)
+
+    with pytest.raises(ConfigError, match="there is no token") as caught:
+        store.read()
+    store.write(pair)
+
+    assert caught.value.code == "no-token"
+    assert store.read() == pair
+    assert list(ring.entries) == [("draw", "ward-7")]
+
+
+def test_a_keyring_that_is_locked_or_holds_nonsense_is_told(ring: Ring, beside: Path) -> None:
+    store = TokenKeyring("draw", "", beside)
+    ring.entries["draw", "drawcli"] = f"{SECRET} {SECRET}"
+    with pytest.raises(ConfigError, match="not one word") as nonsense:
+        store.read()
+    ring.locked = True
+    for act in (store.read, lambda: store.write(Tokens("a"))):
+        with pytest.raises(ConfigError, match="KeyringLocked") as caught:
+            act()
+        assert caught.value.code == "no-keyring"
+        assert "canary" not in f"{caught.value} {nonsense.value}"
+
+
+def test_without_the_package_the_extra_is_named(
+    beside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+    with pytest.raises(ConfigError, match="not installed") as caught:
+        TokenKeyring("draw", "", beside).read()
+
+    assert "drawcli[keyring]" in caught.value.hint
+
+
+def test_the_settings_choose_the_source(site: Site) -> None:
+    words = shlex.join(printing(SECRET))
+    site.env = {"DRAWCLI_SERVER__TOKEN_COMMAND": words}
+    by_command = token_store(site.settings())
+    site.env = {"DRAWCLI_SERVER__TOKEN_KEYRING": "draw"}
+    by_keyring = token_store(site.settings())
+    site.env = {}
+
+    assert by_command.read() == Tokens(SECRET)
+    assert isinstance(by_keyring, TokenKeyring)
+    assert by_keyring.place == "keyring entry draw, user ward-7"
+    assert isinstance(token_store(site.settings()), TokenFile)
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"TOKEN_COMMAND": "a", "TOKEN_KEYRING": "b"}, "two sources"),
+        ({"TOKEN_STORE_COMMAND": "a"}, "set both"),
+        ({"TOKEN_COMMAND": "vault 'read"}, "quotation mark"),
+        ({"CLIENT_KEY": "a.key"}, "client_cert"),
+    ],
+)
+def test_settings_that_contradict_are_refused(site: Site, env: dict[str, str], said: str) -> None:
+    site.env = {f"DRAWCLI_SERVER__{name}": value for name, value in env.items()}
+
+    with pytest.raises(ConfigError, match=said):
+        site.settings()
