@@ -54,6 +54,7 @@ LAYERS = [
     "plots",
     "reportpage",
     "checkup",
+    "searching",
     "bundle",
     "render",
     "sandbox",
