@@ -17,6 +17,8 @@ from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.errors import DrawcliError
 
+_LOOK: Final = "See that the files of the site are there, and that who runs drawcli may read them."
+
 
 class Grade(StrEnum):
     """How well a thing is."""
@@ -53,10 +55,10 @@ class Seen:
     def of_error(cls, err: Exception) -> "Seen":
         """Return an error as what was seen; a stranger's words may quote a value."""
         if isinstance(err, DrawcliError):
-            return cls.failed(str(err), err.hint)
+            return cls.failed(str(err), err.hint or _LOOK)
         what = err.strerror if isinstance(err, OSError) else None
         text = f"could not be looked at: {what or type(err).__name__}"
-        return cls.failed(text, "See that the user who runs drawcli may read the site's files.")
+        return cls.failed(text, _LOOK)
 
 
 @dataclass(frozen=True, slots=True)

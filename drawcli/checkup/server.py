@@ -42,7 +42,7 @@ def online(site: Site) -> Iterator[Outcome]:
     found = seen[0]
     checks: list[tuple[str, Check]] = [
         ("clock", lambda _: _clock(found)),
-        ("TLS", lambda site: _tls(found, site)),
+        ("TLS", lambda site: tls(found, site)),
         ("templates", _templates),
     ]
     yield from looked(checks, site)
@@ -81,7 +81,8 @@ def _clock(found: Glance) -> Seen:
     return Seen.warned(text, remedy) if abs(skew) > _SKEW_NOTED else Seen.well(text)
 
 
-def _tls(found: Glance, site: Site) -> Seen:
+def tls(found: Glance, site: Site) -> Seen:
+    """Look at who can read along, and how long the server's certificate is good."""
     if not found.tls:
         if urlsplit(site.settings.server.url).hostname in _LOOPBACK:
             return Seen.well("plain http, to this machine only")
