@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -91,7 +92,7 @@ class Haystack:
             dotted="\n".join(_DOTTED.findall(whole)),
             words=frozenset(word for text in plain for word in words_of(text, 1)),
             joined="\n".join(joined(one) for text in plain for one in _candidates(text)),
-            days=frozenset(day for text in plain for day in days(text)),
+            days=frozenset(days(folded(whole))),  # of our own moments, too: few are birth days
         )
 
 
@@ -104,6 +105,7 @@ def _candidates(plain: str) -> Iterator[str]:
             yield "".join(found)
 
 
+@cache
 def own_words() -> frozenset[str]:
     """Return the words that drawcli's own code speaks, folded: they say nothing of a patient.
 
