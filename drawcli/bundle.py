@@ -5,47 +5,42 @@ for all that the vaults know: names, ids, UIDs, birth days, paths. If anything i
 written. Rules and templates stay at home; they are counted.
 """
 
-import ast
 import json
-import re
+import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from drawcli.checkup.outcome import Outcome, Site
 from drawcli.config import Settings
 from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.known import COMMON
-from drawcli.core.traces import Traces, days, folded
-from drawcli.core.traces import words as words_of
 from drawcli.errors import ConfigError, JobError, UsageError
 from drawcli.files import fresh_file
 from drawcli.runs import FILE_NAME as RUNS
+from drawcli.searching import Haystack, Wanted, own_words
 from drawcli.sections import Section
 
 _LINES: Final = 500  # of the log
 _RUNS: Final = 300
-_LONG_UID: Final = 12  # characters
-_LONG_NAME: Final = 6  # characters of a file's name that says something
 _FACTS: Final = (
     *"id state since modality slices template rule posts attempts due_at held".split(),
     *"reason_code reason hint uploaded_at follows zip_bytes revision".split(),
 )
-# What we write ourselves in every line, of digits that anybody's number may hold by chance.
-_OURS: Final = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?([+-]\d\d:\d\d|z)?"
-    r"|\b[0-9a-f]{12}-\d+\b|\b[0-9a-f]{16,64}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
-    re.IGNORECASE,
-)
-_PERSONAL: Final = "PatientName PatientID AccessionNumber ReferringPhysicianName StudyID".split()
+_SOURCES: Final = {
+    "doctor.json": "at what 'drawcli doctor' says",
+    "settings.json": "into drawcli.yaml",
+    "jobs.json": "at what 'drawcli status --json' says",
+    RUNS: "into state_dir/runs.jsonl",
+    "log.txt": "into the end of state_dir/logs/drawcli.log",
+}
 _SAYS: Final = """What doctor saw, the settings (paths and secrets masked), the last runs, the jobs
 and the end of the log of one drawcli site. Every text in it was searched for what identifies the
 patients whose vaults are there: names, ids, UIDs, birth days, paths. Nothing was found.
+Jobs searched for: {searched}. Jobs of which nothing is known any more: {unknown}.
 """
 
 
@@ -65,7 +60,9 @@ def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[
         raise ConfigError("the site cannot be opened, so that nothing can be searched")
     masks = _masks(site)
     members = {name: masks.put(text) for name, text in _members(site, site.ctx, outcomes)}
-    _search(members, site.ctx)
+    searched = _search(members, site.ctx)
+    unknown = len(site.ctx.ledger.jobs()) + len(site.ctx.ledger.archive) - searched
+    members = {"README.txt": _SAYS.format(searched=searched, unknown=max(unknown, 0))} | members
     with fresh_file(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as whole:
         for name, text in members.items():
             whole.writestr(name, text)
@@ -73,7 +70,6 @@ def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[
 
 
 def _members(site: Site, ctx: Context, outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str]]:
-    yield "README.txt", _SAYS
     yield "doctor.json", _json([one.as_plain() for one in outcomes])
     yield "settings.json", _json(masked(site.settings))
     yield "jobs.json", _json([_facts(job) for job in ctx.ledger.jobs()])
@@ -156,89 +152,45 @@ def _masks(site: Site) -> Masks:
     names |= {str(store): f"<datastore {n}>" for n, store in enumerate(settings.datastore, 1)}
     if isinstance(settings.deliver.folder, Path):
         names[str(settings.deliver.folder)] = "<deliver.folder>"
+    names |= {os.path.realpath(path): name for path, name in names.items()}
+    names |= {json.dumps(path, ensure_ascii=False)[1:-1]: name for path, name in names.items()}
     return Masks({path: name for path, name in names.items() if len(path) > 1})
 
 
-@dataclass(slots=True)
-class Wanted:
-    """What identifies the patient of one job, to be looked for."""
-
-    job_id: str
-    personal: Traces = field(default_factory=Traces)
-    uids: set[str] = field(default_factory=set)
-    paths: set[str] = field(default_factory=set)
-    born: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, job_id: str, crosswalk: Crosswalk, stores: Sequence[Path]) -> "Wanted":
-        """Return what the vault of a job knows; its paths also as they are below a datastore."""
-        wanted, told = cls(job_id), crosswalk.readable()
-        for text in (crosswalk.patient_name, crosswalk.patient_id):
-            wanted.personal.learn(
-                text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            )
-        for keyword in _PERSONAL:
-            wanted.personal.learn(told.get(keyword, ""))
-        wanted.born.update(days(told.get("PatientBirthDate", "")))
-        known = {crosswalk.series_uid, crosswalk.study_uid, crosswalk.frame_uid}
-        known |= {*crosswalk.uids.values(), *(file.sop_uid for file in crosswalk.files)}
-        wanted.uids = {uid for uid in known if len(uid) >= _LONG_UID}
-        for path in (Path(file.path) for file in crosswalk.files):
-            wanted.paths |= {path.parent.as_posix()} - {one.as_posix() for one in stores}
-            below = (path.parent.relative_to(one) for one in stores if one in path.parent.parents)
-            wanted.paths |= {f"/{folder.as_posix()}" for folder in below}
-            wanted.paths |= {path.name} if len(path.name) >= _LONG_NAME else set()
-        return wanted
-
-    def found_in(self, text: str, own: frozenset[str]) -> str:
-        """Return what of the patient a text says; "" where it says nothing."""
-        if any(path in text.replace("\\", "/") for path in self.paths):
-            return "a path or file name"
-        if any(uid in text for uid in self.uids):
-            return "a UID"
-        plain = folded(_OURS.sub(" ", text))
-        if (words_of(plain, 1) & (self.personal.names | self.personal.short)) - own:
-            return "a name or number"
-        if any(map(self.personal.in_ids, _candidates(plain))):
-            return "an id"
-        return "a birth day" if self.born.intersection(days(plain)) else ""
-
-
-def _candidates(plain: str) -> Iterator[str]:
-    """Yield the words of a text, and those with digits that follow each other, as one."""
-    for numbered, group in groupby(plain.split(), lambda word: any(map(str.isdigit, word))):
-        found = list(group)
-        yield from found
-        if numbered and len(found) > 1:
-            yield "".join(found)
-
-
-def _search(members: Mapping[str, str], ctx: Context) -> None:
-    """Raise ConfigError where a member says something of a patient."""
-    own, stores = own_words() | COMMON, ctx.settings.datastore
-    texts = {name: list(dict.fromkeys(_texts(name, text))) for name, text in members.items()}
+def _search(members: Mapping[str, str], ctx: Context) -> int:
+    """Return for how many jobs was searched; raise ConfigError where one's patient was found."""
+    own, stores, searched = own_words() | COMMON, ctx.settings.datastore, 0
+    ready = {name: Haystack.of(_texts(name, text)) for name, text in members.items()}
     for job_id in ctx.work.job_ids():
         try:
             wanted = Wanted.of(job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores)
         except JobError:
-            continue  # without its vault nobody knows, and the ledger's check tells of it
-        for name, lines in texts.items():
-            for line in lines:
-                if what := wanted.found_in(line, own):
-                    raise ConfigError(
-                        f"{name} would hold {what} of the patient of job {job_id}; nothing was "
-                        "written",
-                        code="bundle-refused",
-                        hint="Look at that file here, and tell the developers: it should not.",
-                    )
+            continue  # without its vault nobody knows; the archive says how many these are
+        searched += 1
+        for name, member in ready.items():
+            if what := wanted.found_in(member, own):
+                raise _refused(name, what, job_id)
+    return searched
+
+
+def _refused(name: str, what: str, job_id: str) -> ConfigError:
+    return ConfigError(
+        f"{name} would hold {what} of the patient of job {job_id}; nothing was written",
+        code="bundle-refused",
+        hint=f"Look {_SOURCES.get(name, 'there')} for it, and tell the developers where it stood: "
+        "nothing of a patient should.",
+    )
 
 
 def _texts(name: str, text: str) -> Iterator[str]:
     """Yield the texts to be searched: lines, or the words that JSON holds; no number of it."""
-    if not name.endswith(".json"):
+    if name == RUNS:
+        waiting = [*_each_json(text.splitlines())]
+    elif name.endswith(".json"):
+        waiting = [json.loads(text)]
+    else:
         yield from text.splitlines()
         return
-    waiting = [json.loads(text)]
     while waiting:
         one = waiting.pop()
         if isinstance(one, dict):
@@ -249,32 +201,10 @@ def _texts(name: str, text: str) -> Iterator[str]:
             yield one
 
 
-def own_words() -> frozenset[str]:
-    """Return the words that drawcli's own code speaks, folded: they say nothing of a patient.
-
-    Names of modules, functions and messages stand in every log. Docstrings and comments do not
-    count, nor the sandbox with its invented patients.
-    """
-    found: set[str] = set()
-    package = Path(__file__).parent
-    for path in package.rglob("*.py"):
-        if "sandbox" in path.parts:
-            continue
-        found |= words_of(path.stem, 1)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        told = {id(node.body[0].value) for node in ast.walk(tree) if _has_docstring(node)}  # type: ignore[attr-defined] # of these nodes
-        for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and id(node) not in told
-            ):
-                found |= words_of(folded(node.value), 1)
-            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                found |= words_of(folded(node.name), 1) | {folded(node.name)}
-    return frozenset(found)
-
-
-def _has_docstring(node: ast.AST) -> bool:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
+def _each_json(lines: Iterable[str]) -> Iterator[Any]:
+    """Yield what lines hold as JSON; one that a crash cut short as it is."""
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield line

@@ -62,6 +62,7 @@ LAYERS = [
     "plots",
     "reportpage",
     "checkup",
+    "searching",
     "bundle",
     "render",
     "sandbox",

@@ -30,14 +30,23 @@ class Glance:
     status: int  # of HTTP
     seconds: float  # until it answered
     clock: datetime | None  # its Date header, UTC; None where it sent none
+    asked_at: datetime  # our time when it was asked
     seen_at: datetime  # our time when it answered
     tls: str  # such as TLSv1.3; "" over plain http
     certificate_until: datetime | None  # None over plain http
 
     @property
     def skew_seconds(self) -> float | None:
-        """How much our clock is ahead of the server's, s; its header is cut to whole seconds."""
-        return None if self.clock is None else (self.seen_at - self.clock).total_seconds()
+        """How much our clock is ahead of the server's at least, s; 0 where they may be the same.
+
+        The header was written between question and answer, and is cut to whole seconds
+        (RFC 9110 5.6.7).
+        """
+        if self.clock is None:
+            return None
+        most = (self.seen_at - self.clock).total_seconds()
+        least = (self.asked_at - self.clock).total_seconds() - 1
+        return max(least, 0.0) + min(most, 0.0)
 
 
 def glance(site: "Site") -> Glance:
@@ -48,24 +57,36 @@ def glance(site: "Site") -> Glance:
     ServerUnavailable
         Where it cannot be reached.
     ConfigError
-        Where its certificate is not accepted.
+        Where its certificate is not accepted, or the proxy or the certificates that the environment
+        names cannot be used.
     """
     url = site.url.rstrip("/") + site.path_of("health")
-    agent = {"user-agent": f"drawcli/{__version__}"}
-    client = httpx.Client(headers=agent, timeout=site.timeout_seconds)
+    client = _client(site)
     with _certificate_named(), transport_named("health"), client:
         found = _asked(client, url)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
         return _asked(client, url + "/") if missing else found
 
 
+def _client(site: "Site") -> httpx.Client:
+    agent = {"user-agent": f"drawcli/{__version__}"}
+    try:
+        return httpx.Client(headers=agent, timeout=site.timeout_seconds)
+    except (ValueError, ImportError, OSError, httpx.InvalidURL):
+        raise ConfigError(
+            "the proxy or the certificates that the environment names cannot be used",
+            hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
+        ) from None
+
+
 def _asked(client: httpx.Client, url: str) -> Glance:
-    begun = time.monotonic()
+    begun, asked_at = time.monotonic(), datetime.now(UTC)
     with client.stream("GET", url) as answer:
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
         return Glance(
             status=answer.status_code,
             seconds=time.monotonic() - begun,
+            asked_at=asked_at,
             clock=_moment(answer.headers.get("date", "")),
             seen_at=datetime.now(UTC),
             tls="" if secured is None else str(secured.version()),
@@ -104,6 +125,6 @@ def _until(certificate: Any) -> datetime | None:
 def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 import errno
 import os
 import platform
+import shlex
 import sys
 from datetime import timedelta
 from importlib import metadata
@@ -12,11 +13,11 @@ from typing import Final
 from drawcli import __version__
 from drawcli.adapters.delivery import check_writable, made_below
 from drawcli.adapters.rulebook import read_rulebook
-from drawcli.adapters.sitekey import could_be_committed, read_site_key, site_key_path
-from drawcli.adapters.system import holder_of, remote_disk
+from drawcli.adapters.sitekey import read_site_key, site_key_path
+from drawcli.adapters.system import holder_of, remote_disk, tells_locks
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.workdir import WorkDir
-from drawcli.checkup.outcome import Check, Grade, Seen, Site
+from drawcli.checkup.outcome import Check, Grade, Seen, Site, of_share
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
@@ -48,7 +49,9 @@ def settings_file(site: Site) -> Seen:
     loose = [path for path in files if path.is_file() and _others_may_write(path)]
     if loose:
         names = " ".join(map(str, loose))
-        return Seen.warned(f"everybody may change {names}", f"chmod o-w {names}")
+        return Seen.warned(
+            f"everybody may change {names}", f"chmod o-w {shlex.join(map(str, loose))}"
+        )
     return Seen.well(str(site.config))
 
 
@@ -63,21 +66,16 @@ def state_folder(site: Site) -> Seen:
     try:
         check_writable(folder)
     except OSError as err:
-        return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {folder}")
+        return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
     if open_to_others(folder):
-        return Seen.warned(f"{folder} is open to others", f"chmod 700 {folder}")
+        return Seen.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return Seen.well(f"{folder}: private, on a local disk, writable")
 
 
 def site_key(site: Site) -> Seen:
     """Look at the site key, without which nothing comes home."""
     folder = site.settings.state_dir
-    read_site_key(folder)
-    if could_be_committed(folder):
-        return Seen.warned(
-            "the site key lies in a git work tree that does not ignore it",
-            f"echo '*' > {folder / '.gitignore'}",
-        )
+    read_site_key(folder)  # also that nobody else can read it, and that git cannot take it up
     return Seen.well(f"{site_key_path(folder)}; have you a backup of it? (drawcli key backup)")
 
 
@@ -108,44 +106,71 @@ def datastore(site: Site) -> Seen:
             what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
             return Seen.failed(f"{folder} {what}", f"Mount it, or mend datastore in {site.config}.")
         if is_empty:
-            return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {folder}")
+            return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}")
     return Seen.well(", ".join(map(str, site.settings.datastore)))
 
 
 def delivery(site: Site) -> Seen:
     """Write a hidden file where structure sets go, and take it away again."""
     folder = site.settings.deliver.folder
-    stores = site.settings.datastore
-    places = [made_below(folder)] if isinstance(folder, Path) else stores
-    for place in places:
+    if isinstance(folder, Path):
+        place = made_below(folder)
         try:
             check_writable(place)
         except OSError as err:
-            if folder == "beside" and _beside_is_writable(place, site):
-                continue
-            return Seen.failed(
-                f"structure sets cannot be put into {place}: it {_closed(err)}",
-                "Mount it with the right to write, or name another deliver.folder.",
-            )
-    how = "beside their series, in" if folder == "beside" else "into"
-    return Seen.well(f"structure sets can be put {how} {', '.join(map(str, places))}")
+            return _no_delivery(f"into {place}: it {_closed(err)}")
+        return Seen.well(f"structure sets can be put into {place}")
+    untried = []
+    for store in site.settings.datastore:
+        tried = _tried_beside(store, site)
+        if tried is None:
+            untried.append(str(store))
+        elif tried:
+            return _no_delivery(f"beside series in {store}: {tried}")
+    stores = ", ".join(map(str, site.settings.datastore))
+    if untried:
+        text = f"{', '.join(untried)} may not be written, and no series of it is known to try"
+        return Seen.warned(text, "Right if its folders may be: look again after the first run.")
+    return Seen.well(f"structure sets can be put beside their series, in {stores}")
 
 
-def _beside_is_writable(store: Path, site: Site) -> bool:
-    """Tell whether the folder of the newest series can be written, where its top cannot."""
+def _no_delivery(what: str) -> Seen:
+    remedy = "Mount it with the right to write, or name another deliver.folder."
+    return Seen.failed(f"structure sets cannot be put {what}", remedy)
+
+
+def _tried_beside(store: Path, site: Site) -> str | None:
+    """Return why nothing can be put beside the newest series of a datastore; "" where it can.
+
+    Where no folder of a series is known, its top is tried; None where that cannot be written, which
+    says nothing of the folders in it. No folder of a series is named: it may name a person.
+    """
+    place = _newest_folder(store, site)
+    try:
+        check_writable(place or store)
+    except OSError as err:
+        if place is not None or isinstance(err, FileNotFoundError):
+            return f"the folder of the newest {_closed(err)}" if place else f"it {_closed(err)}"
+        return None
+    return ""
+
+
+def _newest_folder(store: Path, site: Site) -> Path | None:
+    """Return the folder of the newest series of a datastore that is still there."""
     if site.ctx is None:
-        return False
-    for job in sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True):
+        return None
+    try:
+        jobs = sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True)
+    except DrawcliError:
+        return None  # what is wrong with the ledger, its own check tells
+    for job in jobs:
         try:
             place = Path(site.ctx.crosswalk(job).files[0].path).parent
-            if store in place.parents:
-                check_writable(place)
-                return True
-        except DrawcliError:
+        except (DrawcliError, LookupError):
             continue  # without a vault, its place is not known
-        except OSError:
-            return False
-    return False
+        if (place == store or store in place.parents) and place.is_dir():
+            return place
+    return None
 
 
 def run_lock(site: Site) -> Seen:
@@ -153,7 +178,8 @@ def run_lock(site: Site) -> Seen:
     work = WorkDir(site.settings.state_dir)
     holder, runner = holder_of(work.run_lock_file), work.runner()
     if holder is None:
-        return Seen.well("no run at this moment")
+        untold = "this system does not tell whether a run is at work"
+        return Seen.well("no run at this moment" if tells_locks() else untold)
     since = "" if runner is None else f" for {ago(site.now - runner.since)}"
     text = f"a run is at work: process {holder.pid}{since}"
     if runner is not None and site.now - runner.since > _LONG_RUN:
@@ -164,7 +190,7 @@ def run_lock(site: Site) -> Seen:
 def ledger(site: Site) -> Seen:
     """Hold the ledger against work folders, vaults and archive."""
     if site.ctx is None:
-        return Seen.failed("cannot be looked at while the site cannot be opened", "")
+        return Seen.of_error(site.closed or LookupError())
     found = ledger_troubles(site.ctx)
     jobs, archived = site.ctx.ledger.jobs(), len(site.ctx.ledger.archive)
     if found:
@@ -174,7 +200,9 @@ def ledger(site: Site) -> Seen:
 
 def held_jobs(site: Site) -> Seen:
     """Count the jobs that wait for a person."""
-    held = [] if site.ctx is None else [job for job in site.ctx.ledger.jobs() if job.held]
+    if site.ctx is None:
+        return Seen.warned("not counted: the ledger cannot be opened", "Mend that first.")
+    held = [job for job in site.ctx.ledger.jobs() if job.held]
     if held:
         return Seen.warned(f"{len(held):,} wait for a person", "drawcli status --state held")
     return Seen.well("none waits for a person")
@@ -185,10 +213,10 @@ def rules(site: Site) -> Seen:
     settings = site.settings
     book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
-    odd = [*lints(book), *template_lints(book)]
-    if odd:
-        remedy = "drawcli rules check; drawcli templates check"
-        return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", remedy)
+    if odd := [*lints(book)]:
+        return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check")
+    if named := [*template_lints(book)]:  # a site's own choice, which no one need be told for ever
+        return Seen.well(f"{text}; {len(named)} names are not of TG-263 (drawcli templates check)")
     return Seen.well(text)
 
 
@@ -197,6 +225,8 @@ def token(site: Site) -> Seen:
     tokens = TokenFile(site.settings.server.token_file).read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh:
+        if trouble := _kept_from_renewing(site.settings.server.token_file.parent):
+            return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
         lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
         return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
     remedy = "Ask the DRAW administrator for a new token pair."
@@ -208,6 +238,15 @@ def token(site: Site) -> Seen:
     return Seen.warned(text, remedy) if left < _TOKEN_SOON else Seen.well(text)
 
 
+def _kept_from_renewing(folder: Path) -> str:
+    """Return why a renewed pair could not be kept: the server takes the old one only once."""
+    try:
+        check_writable(folder)
+    except OSError as err:
+        return f"cannot be renewed: {folder} {_closed(err)}"
+    return ""
+
+
 def last_run(site: Site) -> Seen:
     """Look at when cron last called; the end of the last 'run-once' decides."""
     book = RunBook(site.settings.state_dir)
@@ -216,7 +255,9 @@ def last_run(site: Site) -> Seen:
     if last is None:
         return Seen.warned("there was none yet", cron)
     since = site.now - last.ended
-    text = f"the last ended {ago(since)} ago with {last.exit_code}"
+    text = f"the last ended {ago(since)} ago with exit code {last.exit_code}"
+    if holder_of(WorkDir(site.settings.state_dir).run_lock_file) is not None:
+        return Seen.well(f"{text}; one is at work now")
     if since > RUNS_LATE:
         grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
         late = (
@@ -231,10 +272,21 @@ def last_run(site: Site) -> Seen:
 
 def versions(_: Site | None = None) -> Seen:
     """Say what runs here."""
-    names = sorted({_name_of(one) for one in metadata.requires("drawcli") or () if ";" not in one})
-    packages = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
-    return Seen.well(f"drawcli {__version__}, {python}; {packages}")
+    ours = f"drawcli {__version__}, {python}"
+    try:
+        wanted = metadata.requires("drawcli") or ()
+    except metadata.PackageNotFoundError:
+        return Seen.warned(f"{ours}; not installed as a package", "pip install drawcli")
+    names = sorted({_name_of(one) for one in wanted if ";" not in one})
+    return Seen.well(f"{ours}; {', '.join(map(_with_version, names))}")
+
+
+def _with_version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} (not there)"
 
 
 LOCAL: Final[tuple[tuple[str, Check], ...]] = (
@@ -242,8 +294,8 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("state folder", state_folder),
     ("site key", site_key),
     ("free space", free_space),
-    ("datastore", datastore),
-    ("delivery", delivery),
+    ("datastore", of_share(datastore)),
+    ("delivery", of_share(delivery)),
     ("run lock", run_lock),
     ("ledger", ledger),
     ("held jobs", held_jobs),
@@ -260,6 +312,11 @@ def _name_of(requirement: str) -> str:
 
 def _others_may_write(path: Path) -> bool:
     return sys.platform != "win32" and bool(path.stat().st_mode & 0o002)
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def _closed(err: OSError) -> str:

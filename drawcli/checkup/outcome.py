@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.errors import DrawcliError
+
+_LOOK: Final = "See that the files of the site are there, and that who runs drawcli may read them."
 
 
 class Grade(StrEnum):
@@ -52,10 +55,10 @@ class Seen:
     def of_error(cls, err: Exception) -> "Seen":
         """Return an error as what was seen; a stranger's words may quote a value."""
         if isinstance(err, DrawcliError):
-            return cls.failed(str(err), err.hint)
+            return cls.failed(str(err), err.hint or _LOOK)
         what = err.strerror if isinstance(err, OSError) else None
         text = f"could not be looked at: {what or type(err).__name__}"
-        return cls.failed(text, "See that the user who runs drawcli may read the site's files.")
+        return cls.failed(text, _LOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,16 @@ class Site:
     settings: Settings
     config: Path  # the settings file
     now: datetime
-    ctx: Context | None  # None where the site cannot be opened: the ledger's check says why
+    ctx: Context | None = None  # None where the site cannot be opened
+    closed: Exception | None = None  # why it cannot: the ledger's check tells
 
 
 Check = Callable[[Site], Seen]
-_EXPECTED: Final = (DrawcliError, OSError, ValueError, LookupError, TypeError)
+_EXPECTED: Final = (
+    *(DrawcliError, OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, ImportError, RuntimeError),
+)
+_PATIENCE_SECONDS: Final = 30.0  # with a share; a person waits
 
 
 def looked(checks: Iterable[tuple[str, Check]], site: Site) -> Iterator[Outcome]:
@@ -97,3 +105,22 @@ def looked(checks: Iterable[tuple[str, Check]], site: Site) -> Iterator[Outcome]
             yield Outcome(name, check(site))
         except _EXPECTED as err:
             yield Outcome(name, Seen.of_error(err))
+
+
+def of_share(check: Check, patience_seconds: float = _PATIENCE_SECONDS) -> Check:
+    """Return a check that is given up where a share does not answer.
+
+    Who waits for a file server in a system call cannot be told to stop: another thread looks, and
+    is left alone.
+    """
+
+    def look(site: Site) -> Seen:
+        found: list[Outcome] = []
+        looking = Thread(target=lambda: found.extend(looked([("", check)], site)), daemon=True)
+        looking.start()
+        looking.join(min(patience_seconds, site.settings.scan.answer_seconds))
+        if found:
+            return found[0].seen
+        return Seen.failed("does not answer", "Look at the file server and at the mount.")
+
+    return look

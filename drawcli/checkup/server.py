@@ -1,25 +1,30 @@
 """Is the server well? The checks of `doctor` that need the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
 
 from drawcli.adapters.catalogue import kept_catalogue
 from drawcli.adapters.glance import Glance, glance
 from drawcli.adapters.rulebook import read_rulebook
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
-from drawcli.answers import ENDPOINT_HINT, NO_SUCH_ENDPOINT
+from drawcli.answers import ENDPOINT_HINT
 from drawcli.checkup.outcome import Check, Outcome, Seen, Site, looked
 from drawcli.context import utc_now
 from drawcli.core.catalogue import Offer, asked_in_vain, offers_of
 from drawcli.core.spans import ago
+from drawcli.errors import ConfigError, ServerUnavailable
 
 _SAME: Final = 3.0  # s: the header is cut to seconds, and takes its way
 _SKEW_NOTED: Final = 60.0  # s: tokens are renewed five minutes early
 _SKEW_TOO_LARGE: Final = 300.0
 _CERTIFICATE_SOON: Final = timedelta(days=21)
 _SLOW_SECONDS: Final = 5.0
+_WELL: Final = frozenset({HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED})
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def offline(site: Site) -> Iterator[Outcome]:
@@ -37,19 +42,26 @@ def online(site: Site) -> Iterator[Outcome]:
     found = seen[0]
     checks: list[tuple[str, Check]] = [
         ("clock", lambda _: _clock(found)),
-        ("TLS", lambda site: _tls(found, site)),
+        ("TLS", lambda site: tls(found, site)),
         ("templates", _templates),
     ]
     yield from looked(checks, site)
 
 
 def _reached(site: Site, seen: list[Glance]) -> Seen:
-    found = glance(site.settings.server)
+    url = site.settings.server.url
+    try:
+        found = glance(site.settings.server)
+    except ServerUnavailable as err:
+        remedy = (
+            f"curl -sSI {url} shows whether this machine gets there; else ask your network's IT."
+        )
+        return Seen.failed(f"{url} cannot be reached ({err})", remedy)
     seen.append(found)
-    text = f"{site.settings.server.url} answers {found.status} in {found.seconds:.2f} s"
-    if found.status >= 500:  # noqa: PLR2004 - what HTTP calls a server's fault
+    text = f"{url} answers {found.status} in {found.seconds:.2f} s"
+    if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Seen.warned(text, "It takes no uploads now; the jobs wait. Ask if it lasts.")
-    if found.status in NO_SUCH_ENDPOINT:
+    if found.status not in _WELL:
         return Seen.warned(text, ENDPOINT_HINT)
     if found.seconds > _SLOW_SECONDS:
         return Seen.warned(text, "Uploads will be slow. Is a proxy in the way?")
@@ -69,11 +81,13 @@ def _clock(found: Glance) -> Seen:
     return Seen.warned(text, remedy) if abs(skew) > _SKEW_NOTED else Seen.well(text)
 
 
-def _tls(found: Glance, site: Site) -> Seen:
+def tls(found: Glance, site: Site) -> Seen:
+    """Look at who can read along, and how long the server's certificate is good."""
     if not found.tls:
-        if site.settings.server.allow_http:
-            return Seen.warned("plain http: the token travels in the clear", "Use https.")
-        return Seen.well("plain http, to this machine only")
+        if urlsplit(site.settings.server.url).hostname in _LOOPBACK:
+            return Seen.well("plain http, to this machine only")
+        text = "plain http: whoever is on the way reads the token"
+        return Seen.warned(text, "Let server.url begin with https:// if the server speaks it.")
     if found.certificate_until is None:
         return Seen.well(found.tls)
     left = found.certificate_until - site.now
@@ -87,7 +101,14 @@ def _templates(site: Site) -> Seen:
     """Ask with our token what the server offers; so the token is tried, too."""
     tokens = TokenFile(site.settings.server.token_file)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
-        offers = offers_of(server.models())
+        try:
+            offers = offers_of(server.models())
+        except ServerUnavailable as err:
+            return Seen.warned(f"not compared: {err}", "Runs wait for it. Ask if it lasts.")
+        except ConfigError as err:
+            if err.code != "endpoint":
+                raise
+            return Seen.warned(f"not compared: {err}", err.hint)
     vain = _in_vain(site, offers)
     if vain:
         text = f"{len(vain)} things are asked for that the server does not offer"
@@ -105,8 +126,7 @@ def _templates_by_kept(site: Site) -> Seen:
     return Seen.well(f"all is offered, {by}")
 
 
-def _in_vain(site: Site, offers: Any) -> list[str]:
+def _in_vain(site: Site, offers: Sequence[Offer]) -> list[str]:
     settings = site.settings
     book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
-    found: list[Offer] = list(offers)
-    return list(asked_in_vain(book.templates, found))
+    return list(asked_in_vain(book.templates, offers))

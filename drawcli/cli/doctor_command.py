@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from drawcli import logs
 from drawcli.cli.door import Door, command
 from drawcli.errors import ConfigError, DrawcliError
 from drawcli.render import Result
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.checkup.outcome import Outcome, Site
+    from drawcli.context import Context
 
 _COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -43,15 +45,19 @@ def doctor(
     """Look whether all is well that a run needs; say of each thing that is not, what mends it."""
     from drawcli.checkup.outcome import Grade
 
+    errors: list[DrawcliError] = []
+    written = None
     with ExitStack() as opened:
         outcomes: list[Outcome] = []
         site = _site(door, opened, outcomes)
         if site is not None:
             outcomes += _looked(site, offline=offline)
-        written = _bundle(bundle, site, outcomes)
+        try:
+            written = _bundle(bundle, site, outcomes)
+        except DrawcliError as err:  # what was seen is told all the same
+            errors.append(err)
     grades = [one.seen.grade for one in outcomes]
     failed, warned = grades.count(Grade.FAIL), grades.count(Grade.WARN)
-    errors: list[DrawcliError] = []
     if failed:
         said = f"{failed} of {len(grades)} checks failed"
         errors.append(
@@ -63,7 +69,7 @@ def doctor(
         "warned": warned,
         "bundle": written,
     }
-    code = ConfigError.exit_code if failed else 0
+    code = ConfigError.exit_code if failed else max((err.exit_code for err in errors), default=0)
     return Result(
         data=data, show=lambda out: _tell(out, outcomes, written), errors=errors, exit_code=code
     )
@@ -75,20 +81,21 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
     from drawcli.checkup.outcome import Outcome, Seen, Site
     from drawcli.context import open_context
 
+    logs.keep_off_stderr()
     try:
         config = door.settings_file()
         settings = door.settings(config)
-    except DrawcliError as err:
+    except (DrawcliError, OSError) as err:
         outcomes += [Outcome("settings", Seen.of_error(err)), Outcome("versions", versions())]
         return None
-    ctx = None
+    ctx: Context | None = None
+    closed: Exception | None = None
     try:
         ctx = opened.enter_context(open_context(settings))
-    except DrawcliError as err:
-        outcomes.append(Outcome("opening the site", Seen.of_error(err)))
-    except OSError as err:
-        outcomes.append(Outcome("opening the site", Seen.of_error(err)))
-    return Site(settings=settings, config=config.absolute(), now=datetime.now(UTC), ctx=ctx)
+    except (DrawcliError, OSError) as err:
+        closed = err
+    now = datetime.now(UTC)
+    return Site(settings=settings, config=config.absolute(), now=now, ctx=ctx, closed=closed)
 
 
 def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":

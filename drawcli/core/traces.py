@@ -135,9 +135,9 @@ class Traces:
                 self.names.add(part)
             elif len(part) >= _SHORT_NAME:
                 self.short.add(part)
-        joined = _joined(plain)
-        if len(joined) >= LONG_NUMBER and any(char.isdigit() for char in joined):
-            self.ids.add(joined)
+        whole = joined(plain)
+        if len(whole) >= LONG_NUMBER and any(char.isdigit() for char in whole):
+            self.ids.add(whole)
 
     def in_text(self, text: str) -> bool:
         """Tell whether a text, folded, says anything of the patient."""
@@ -161,8 +161,8 @@ class Traces:
 
     def in_ids(self, text: str) -> bool:
         """Tell whether a folded text holds one of the patient's ids, however it is separated."""
-        joined = _joined(text)
-        return any(one in joined for one in self.ids)
+        whole = joined(text)
+        return any(one in whole for one in self.ids)
 
     def in_number(self, text: str) -> bool:
         """Tell whether a decimal or integer string is one of the patient's numbers."""
@@ -176,5 +176,10 @@ def foreign_parts(raw: bytes) -> Iterator[bytes]:
             yield part
 
 
-def _joined(text: str) -> str:
+def joined(text: str) -> str:
+    """Return a text without whatever separates its letters and digits.
+
+    >>> joined("943 476-5919")
+    '9434765919'
+    """
     return "".join(char for char in text if char.isalnum())
