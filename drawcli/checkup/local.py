@@ -18,6 +18,7 @@ from drawcli.adapters.system import holder_of, remote_disk, tells_locks
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.workdir import WorkDir
 from drawcli.checkup.outcome import Check, Grade, Seen, Site, of_share
+from drawcli.context import token_store
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
@@ -222,10 +223,11 @@ def rules(site: Site) -> Seen:
 
 def token(site: Site) -> Seen:
     """Look at the token pair: readable by us alone, and for how long it lasts."""
-    tokens = TokenFile(site.settings.server.token_file).read()
+    store = token_store(site.settings)
+    tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
-    if tokens.refresh:
-        if trouble := _kept_from_renewing(site.settings.server.token_file.parent):
+    if tokens.refresh and store.can_renew:
+        if isinstance(store, TokenFile) and (trouble := _kept_from_renewing(store.path.parent)):
             return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
         lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
         return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
