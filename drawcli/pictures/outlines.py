@@ -1,0 +1,233 @@
+"""Structures as their contours lie in the patient, and what a plane cuts out of them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import fsum
+from typing import Final
+
+import numpy as np
+
+from drawcli.core.displayed import Displayed
+from drawcli.core.drawing import Outline, enclosed_mm2
+from drawcli.core.frames import Triple
+from drawcli.pictures.frame import Floats, Frame, Plane
+
+_SAME_LEVEL_MM: Final = 0.05
+_FORGOTTEN: Final = 1.5  # times the usual distance: farther apart, nothing lies between two levels
+_ROUNDED: Final = 1.5  # times the distance of levels: how far an edge may move from one to the next
+_FINEST_MM: Final = 0.25
+_TRIED: Final = 24  # planes through a structure, to find where it is seen best
+_FEWEST_POINTS: Final = 3
+_MM3_OF_CM3: Final = 1000.0
+_NEARLY_NOTHING: Final = 1e-9  # mm2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A line in a plane: points (n x 2) to the right and down, mm; the last joined to the first."""
+
+    points: Floats
+
+
+class Outlined:
+    """One structure: polygons at levels along the normal of the slices.
+
+    Polygons within polygons are holes (PS3.3 C.8.8.6.3): a plane is inside where a ray to a point
+    crosses an odd number of edges.
+    """
+
+    def __init__(
+        self, number: int, look: Displayed, contours: Iterable[Sequence[Triple]], frame: Frame
+    ) -> None:
+        """Turn contours (mm, LPS) into the frame of the images."""
+        self.number = number
+        self.name = look.name
+        self.color = look.color
+        self._across = frame.images.index(2)
+        self.polygons = [
+            frame.inside(points) for points in contours if len(points) >= _FEWEST_POINTS
+        ]
+
+    @cached_property
+    def _heights(self) -> Floats:
+        """Where each polygon lies along the normal, mm."""
+        return np.array([one[:, self._across].mean() for one in self.polygons])
+
+    @cached_property
+    def _levels(self) -> tuple[Floats, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+        """The levels, rising, and the level of each polygon."""
+        order = np.argsort(self._heights, kind="stable")
+        steps = np.diff(self._heights[order], prepend=-np.inf) > _SAME_LEVEL_MM
+        numbers = np.empty(len(order), np.intp)
+        numbers[order] = np.cumsum(steps) - 1
+        return self._heights[order][steps], numbers
+
+    @cached_property
+    def _edges(self) -> tuple[Floats, Floats, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+        """Both ends of every edge, and its level."""
+        ends = [np.roll(one, -1, axis=0) for one in self.polygons]
+        level = np.repeat(self._levels[1], [len(one) for one in self.polygons])
+        return np.concatenate(self.polygons), np.concatenate(ends), level
+
+    @cached_property
+    def box(self) -> tuple[Floats, Floats]:
+        """The least and the greatest coordinates in the frame, mm."""
+        points = np.concatenate(self.polygons)
+        return points.min(axis=0), points.max(axis=0)
+
+    @cached_property
+    def _areas(self) -> Floats:
+        """What each polygon encloses, mm2."""
+        one, other = self._flat
+        turned = [
+            (p[:, one], np.roll(p[:, other], -1), p[:, other], np.roll(p[:, one], -1))
+            for p in self.polygons
+        ]
+        return np.array(
+            [abs(float(u @ next_v - v @ next_u)) / 2 for u, next_v, v, next_u in turned]
+        )
+
+    @cached_property
+    def _flat(self) -> tuple[int, int]:
+        """The two axes along the slices."""
+        return (self._across + 1) % 3, (self._across + 2) % 3
+
+    @property
+    def levels(self) -> list[float]:
+        """Where it has contours, mm along the normal of the slices, rising."""
+        return [float(one) for one in self._levels[0]] if self.polygons else []
+
+    def volume_cm3(self, thickness: Callable[[float], float]) -> float:
+        """Return its volume: of each level the area that is enclosed, times how thick it is, mm."""
+        if not self.polygons:
+            return 0.0
+        by_level: dict[int, list[Outline]] = defaultdict(list)
+        for number, level in enumerate(self._levels[1].tolist()):
+            by_level[level].append(self._outline(number))
+        levels = self.levels
+        parts = (enclosed_mm2(one) * thickness(levels[level]) for level, one in by_level.items())
+        return fsum(parts) / _MM3_OF_CM3
+
+    def _outline(self, number: int) -> Outline:
+        polygon = [(u, v) for u, v in self.polygons[number][:, self._flat].tolist()]
+        return Outline(polygon, float(self._areas[number]), 0.0)
+
+    @property
+    def middle(self) -> Floats:
+        """The middle of what it encloses, mm in the frame: polygons weigh by their area."""
+        means = np.array([one.mean(axis=0) for one in self.polygons])
+        weights = self._areas + _NEARLY_NOTHING  # a speck has a middle, too
+        return np.asarray(weights @ means / weights.sum())
+
+    def best(self, plane: Plane) -> float:
+        """Return where a plane cuts most out of it, mm along its normal; the middle one of many."""
+        normal = plane.normal
+        if normal == self._across:
+            levels, numbers = self._levels
+            sizes = np.bincount(numbers, weights=self._areas, minlength=len(levels))
+            return float(_middle_of_largest(levels, sizes))
+        low, high = self.box[0][normal], self.box[1][normal]
+        tried = low + (high - low) * (np.arange(_TRIED) + 0.5) / _TRIED
+        sizes = np.array([self._cut_length(normal, float(position)) for position in tried])
+        return float(_middle_of_largest(tried, sizes))
+
+    def lines(
+        self, plane: Plane, position: float, slab: tuple[float, float], gap: float
+    ) -> list[Line]:
+        """Return what a plane cuts out of it.
+
+        Parameters
+        ----------
+        plane, position
+            The plane, and where it lies along its normal, mm.
+        slab
+            For a plane of the slices: from where to where along the normal contours belong to it.
+        gap
+            The usual distance of slices, mm.
+        """
+        if not self.polygons:
+            return []
+        if plane.normal == self._across:
+            inside = (self._heights >= slab[0]) & (self._heights < slab[1])
+            return [_shown(self.polygons[number], plane) for number in np.flatnonzero(inside)]
+        low, high = self.box[0][plane.normal], self.box[1][plane.normal]
+        if not low <= position <= high:
+            return []
+        return list(self._reformatted(plane, position, gap))
+
+    def _crossings(self, normal: int, position: float) -> tuple[Floats, Floats]:
+        """Return where edges cross a plane, in order: the level, and the third coordinate."""
+        other = 3 - normal - self._across
+        begin, end, level = self._edges
+        a, b = begin[:, normal], end[:, normal]
+        hit = (a > position) != (b > position)
+        a, b = a[hit], b[hit]
+        from_, to = begin[hit, other], end[hit, other]
+        at = from_ + (position - a) / (b - a) * (to - from_)
+        order = np.lexsort((at, level[hit]))
+        return level[hit][order], at[order]
+
+    def _cut_length(self, normal: int, position: float) -> float:
+        _, at = self._crossings(normal, position)
+        return float((at[1::2] - at[::2]).sum())  # each level has an even number of crossings
+
+    def _reformatted(self, plane: Plane, position: float, gap: float) -> Iterator[Line]:
+        """Yield the outline in a plane across the slices.
+
+        Each level is cut exactly. Between levels the distance to the edge is followed in a straight
+        line; at the ends the structure reaches half a slice farther, as its volume does.
+        """
+        from contourpy import contour_generator
+
+        level, at = self._crossings(plane.normal, position)
+        if not len(at):
+            return
+        heights, which = _with_ends(self._levels[0], gap)
+        fine = max(_FINEST_MM, float(np.ptp(at)) / 400)
+        reach = _ROUNDED * gap
+        grid = np.arange(at.min() - reach, at.max() + reach + fine, fine)
+        field = np.full((len(heights), len(grid)), -reach)
+        for row, number in enumerate(which):
+            edges = at[level == number] if number >= 0 else at[:0]
+            if len(edges):
+                field[row] = np.clip(_depth(grid, edges), -reach, reach)
+        other = 3 - plane.normal - self._across
+        for points in contour_generator(grid, heights, field).lines(0.0):
+            whole = np.zeros((len(points), 3))
+            whole[:, other], whole[:, self._across] = points[:, 0], points[:, 1]
+            yield _shown(whole, plane)
+
+
+def _shown(points: Floats, plane: Plane) -> Line:
+    (right, one), (down, other) = plane.right, plane.down
+    return Line(np.stack([points[:, right] * one, points[:, down] * other], axis=1))
+
+
+def _depth(grid: Floats, edges: Floats) -> Floats:
+    """Return how far inside the points of a line lie; edges are where it enters and leaves."""
+    after = np.searchsorted(edges, grid)
+    to_right = np.abs(edges[np.minimum(after, len(edges) - 1)] - grid)
+    to_left = np.abs(grid - edges[np.maximum(after - 1, 0)])
+    return np.where(after % 2 == 1, 1.0, -1.0) * np.minimum(to_right, to_left)
+
+
+def _with_ends(levels: Floats, gap: float) -> tuple[Floats, list[int]]:
+    """Return levels with empty ones beside the ends and in gaps, and which level each is; or -1."""
+    heights, which = [float(levels[0]) - gap], [-1]
+    for number, height in enumerate(levels.tolist()):
+        apart = height - heights[-1] if number else 0.0
+        if apart > _FORGOTTEN * gap:
+            empty = min(gap, apart / 2)
+            heights += [heights[-1] + empty] + ([height - empty] if apart > 2 * empty else [])
+            which += [-1] * (len(heights) - len(which))
+        heights.append(height)
+        which.append(number)
+    return np.array([*heights, heights[-1] + gap]), [*which, -1]
+
+
+def _middle_of_largest(places: Floats, sizes: Floats) -> float:
+    """Return the middle of the places where something is nearly the largest."""
+    large = np.flatnonzero(sizes >= 0.98 * sizes.max())
+    return float(places[large[len(large) // 2]])
