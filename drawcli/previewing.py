@@ -89,7 +89,7 @@ class Preview:
         if not 0 <= index < self.count(plane) or not 1 <= width <= _WIDEST:
             raise UsageError(f"there is no {plane} picture {index} that is {width} pixels wide")
         region = self.scene.whole(plane)
-        return _png(painted(self.scene, View(plane=plane, index=index, region=region, width=width)))
+        return png(painted(self.scene, View(plane=plane, index=index, region=region, width=width)))
 
     def sheet_image(self) -> "Image.Image":
         """Return the contact sheet (RGB)."""
@@ -99,7 +99,7 @@ class Preview:
 
     def sheet(self) -> bytes:
         """Return the contact sheet: a PNG."""
-        return _png(self.sheet_image())
+        return png(self.sheet_image())
 
     def page(self) -> bytes:
         """Return everything as one HTML file."""
@@ -265,7 +265,8 @@ def _changed(images: "Images") -> list[Finding]:
     return [Finding(Severity.BLOCK, "source-changed", text)]
 
 
-def _png(image: "Image.Image") -> bytes:
+def png(image: "Image.Image") -> bytes:
+    """Return a picture as PNG: pixels, and not a word besides."""
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=_QUICK)
     return out.getvalue()

@@ -158,7 +158,7 @@ def _fill(stream: IO[bytes], header: Header, array: "npt.NDArray[Any]") -> None:
 
 def _decoded(path: str, transfer_syntax: str) -> "npt.NDArray[Any]":
     from pydicom import dcmread
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # where its docs say it is
 
     try:
         decoder = get_decoder(transfer_syntax)
@@ -176,10 +176,11 @@ def _decoded(path: str, transfer_syntax: str) -> "npt.NDArray[Any]":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's words quote values
         try:
-            return decoder.as_array(dcmread(path))[0]
+            pixels: npt.NDArray[Any] = decoder.as_array(dcmread(path))[0]
         except (RuntimeError, ValueError, AttributeError, KeyError, IndexError):
             text = "an image of the series cannot be decoded"
             raise SeriesRefused(text, code="undecodable") from None
+    return pixels
 
 
 def _scales(header: Header, file: SourceFile) -> list[tuple[float, float]]:

@@ -18,7 +18,8 @@ _SAME_LEVEL_MM: Final = 0.05
 _FORGOTTEN: Final = 1.5  # times the usual distance: farther apart, nothing lies between two levels
 _ROUNDED: Final = 1.5  # times the distance of levels: how far an edge may move from one to the next
 _FINEST_MM: Final = 0.25
-_TRIED: Final = 24  # planes through a structure, to find where it is seen best
+_TRIED: Final = 25  # planes through a structure, to find where it is seen best
+_ENOUGH: Final = 0.5  # of the largest cut
 _FEWEST_POINTS: Final = 3
 _MM3_OF_CM3: Final = 1000.0
 _NEARLY_NOTHING: Final = 1e-9  # mm2
@@ -122,16 +123,24 @@ class Outlined:
         return np.asarray(weights @ means / weights.sum())
 
     def best(self, plane: Plane) -> float:
-        """Return where a plane cuts most out of it, mm along its normal; the middle one of many."""
+        """Return where a plane is worth a picture, mm along its normal.
+
+        Through its middle; where that cuts little, as between two lungs, where it cuts most.
+        """
         normal = plane.normal
+        places, sizes = self._sizes(normal)
+        middle = int(np.argmin(np.abs(places - self.middle[normal])))
+        enough = sizes[middle] >= _ENOUGH * sizes.max()
+        return float(places[middle if enough else int(np.argmax(sizes))])
+
+    def _sizes(self, normal: int) -> tuple[Floats, Floats]:
+        """Return places along an axis, and how much a plane cuts there: an area, or lengths."""
         if normal == self._across:
             levels, numbers = self._levels
-            sizes = np.bincount(numbers, weights=self._areas, minlength=len(levels))
-            return float(_middle_of_largest(levels, sizes))
+            return levels, np.bincount(numbers, self._areas, len(levels)).astype(float)
         low, high = self.box[0][normal], self.box[1][normal]
         tried = low + (high - low) * (np.arange(_TRIED) + 0.5) / _TRIED
-        sizes = np.array([self._cut_length(normal, float(position)) for position in tried])
-        return float(_middle_of_largest(tried, sizes))
+        return tried, np.array([self._cut_length(normal, float(place)) for place in tried])
 
     def lines(
         self, plane: Plane, position: float, slab: tuple[float, float], gap: float
@@ -194,7 +203,8 @@ class Outlined:
             if len(edges):
                 field[row] = np.clip(_depth(grid, edges), -reach, reach)
         other = 3 - plane.normal - self._across
-        for points in contour_generator(grid, heights, field).lines(0.0):
+        for line in contour_generator(grid, heights, field).lines(0.0):
+            points = np.asarray(line)
             whole = np.zeros((len(points), 3))
             whole[:, other], whole[:, self._across] = points[:, 0], points[:, 1]
             yield _shown(whole, plane)
@@ -225,9 +235,3 @@ def _with_ends(levels: Floats, gap: float) -> tuple[Floats, list[int]]:
         heights.append(height)
         which.append(number)
     return np.array([*heights, heights[-1] + gap]), [*which, -1]
-
-
-def _middle_of_largest(places: Floats, sizes: Floats) -> float:
-    """Return the middle of the places where something is nearly the largest."""
-    large = np.flatnonzero(sizes >= 0.98 * sizes.max())
-    return float(places[large[len(large) // 2]])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _FINER: Final = 2  # times: drawn so much larger, then reduced, which makes the lines smooth
 _DARK: Final = 90  # brightness below which a colour needs a light rim, not a dark one
 _BAR_PX: Final = 28  # the least length of the scale
-_INK: Final = (235, 235, 225)
+_LIGHT: Final = (235, 235, 225)
+_BLACK: Final = (0, 0, 0)
 _MARK: Final = (255, 214, 90)
 
 
@@ -71,7 +72,7 @@ def _grey(scene: Scene, section: Section, view: View) -> "Image.Image":
     if view.focus is not None:
         window = window.for_structure(view.focus.name, scene.modality)
     size = (view.width * _FINER, view.height * _FINER)
-    canvas = Image.new("L", size, 255 if scene.modality == "PT" else 0)
+    canvas = Image.new("L", size, 255 if window.inverse else 0)
     spans = [_overlap(section, view, axis, size[axis]) for axis in (0, 1)]
     if all(spans):
         (x, wide, left, right), (y, high, top, bottom) = (span for span in spans if span)
@@ -130,36 +131,39 @@ def _stroke(
 def _annotate(pen: "ImageDraw.ImageDraw", scene: Scene, view: View) -> None:
     """Write the directions at the edges, where in the stack it is, a scale, and other planes."""
     size, (wide, high) = max(10, view.width // 24), (view.width, view.height)
-    font = lettering(size)
+    font, room = lettering(size), _mark_length(view)
+    inks = _Inks(font, *((_BLACK, _LIGHT) if scene.window.inverse else (_LIGHT, _BLACK)))
     frame, plane = scene.stack.frame, view.plane
     (right, one), (down, other) = plane.right, plane.down
     for place, anchor, axis, sign in (
-        ((3, high // 2), "lm", right, -one),
-        ((wide - 4, high // 2), "rm", right, one),
-        ((wide // 2, 2), "mt", down, -other),
-        ((wide // 2, high - 3), "mb", down, other),
+        ((4, high // 2), "lm", right, -one),
+        ((wide - room - 4, high // 2), "rm", right, one),
+        ((wide // 2, 4), "mt", down, -other),
+        ((wide // 2, high - room - 3), "mb", down, other),
     ):
-        _write(pen, place, frame.letters(axis, sign), font, anchor)
+        _write(pen, place, frame.letters(axis, sign), anchor, inks)
     positions = scene.stack.positions(plane)
-    where = f"{view.index + 1}/{len(positions)}  {positions[view.index]:.1f} mm"
-    _write(pen, (4, 3), f"{plane} {where}", lettering(max(10, size - 1)), "lt")
-    _scale(pen, view)
+    _write(pen, (4, 4), f"{plane} {view.index + 1}/{len(positions)}", "lt", inks)
+    mm = float(positions[view.index])
+    where = f"{frame.letters(plane.normal, 1 if mm >= 0 else -1)} {abs(mm):.1f} mm"
+    _write(pen, (wide - 4, high - 4), where, "rb", inks)
+    _scale(pen, view, inks)
     _mark(pen, view)
 
 
-def _scale(pen: "ImageDraw.ImageDraw", view: View) -> None:
+def _scale(pen: "ImageDraw.ImageDraw", view: View, inks: "_Inks") -> None:
     """Draw a bar of 1, 2, 5, 10 ... cm."""
     pixels = view.width / view.region.size[0]
     mm = next((mm for mm in (10, 20, 50, 100, 200) if mm * pixels >= _BAR_PX), 500)
     x, y = 6, view.height - 7
-    pen.line([x, y, x + mm * pixels, y], fill=(0, 0, 0), width=4)
-    pen.line([x + 1, y, x + mm * pixels - 1, y], fill=_INK, width=2)
-    _write(pen, (x, y - 4), f"{mm // 10} cm", lettering(10), "lb")
+    pen.line([x, y, x + mm * pixels, y], fill=inks.rim, width=4)
+    pen.line([x + 1, y, x + mm * pixels - 1, y], fill=inks.ink, width=2)
+    _write(pen, (x, y - 4), f"{mm // 10} cm", "lb", inks)
 
 
 def _mark(pen: "ImageDraw.ImageDraw", view: View) -> None:
     """Mark at the edges where the other planes of a row cut this one."""
-    scale, length = view.width / view.region.size[0], max(6, view.width // 30)
+    scale, length = view.width / view.region.size[0], _mark_length(view)
     x, y = (
         None if mm is None else (mm - start) * scale
         for mm, start in zip(view.marks, view.region[:2], strict=True)
@@ -170,14 +174,22 @@ def _mark(pen: "ImageDraw.ImageDraw", view: View) -> None:
         pen.line([view.width - length, y, view.width, y], fill=_MARK, width=2)
 
 
+def _mark_length(view: View) -> int:
+    return max(6, view.width // 30)
+
+
+class _Inks(NamedTuple):
+    """How letters are written: readable on the pictures of a modality."""
+
+    font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
+    ink: Color
+    rim: Color
+
+
 def _write(
-    pen: "ImageDraw.ImageDraw",
-    place: tuple[float, float],
-    text: str,
-    font: "ImageFont.FreeTypeFont | ImageFont.ImageFont",
-    anchor: str,
+    pen: "ImageDraw.ImageDraw", place: tuple[float, float], text: str, anchor: str, inks: _Inks
 ) -> None:
-    pen.text(place, text, _INK, font, anchor, stroke_width=1, stroke_fill=(0, 0, 0))
+    pen.text(place, text, inks.ink, inks.font, anchor, stroke_width=1, stroke_fill=inks.rim)
 
 
 @cache

@@ -63,10 +63,14 @@ class Scene:
         return next(plane for plane in Plane if plane.normal == self.stack.across)
 
     def middle(self, plane: Plane, structure: Outlined | None = None) -> int:
-        """Return the picture of a plane that shows most of a structure; else the middle one."""
-        if structure is None or not structure.polygons:
-            return len(self.stack.positions(plane)) // 2
-        return self.stack.nearest(plane, structure.best(plane))
+        """Return the picture of a plane that shows a structure well; of None, most of them."""
+        stack = self.stack
+        if structure is not None and structure.polygons:
+            return stack.nearest(plane, structure.best(plane))
+        if structure is None and self.drawn:
+            middles = sorted(float(one.middle[plane.normal]) for one in self.drawn)
+            return stack.nearest(plane, middles[len(middles) // 2])
+        return len(stack.positions(plane)) // 2
 
     def whole(self, plane: Plane) -> Region:
         """Return all that the images show in a plane."""

@@ -116,7 +116,7 @@ class Stack:
             return self.levels
         first, last = self.extent(plane.normal)
         step = self.steps[self.along.index(plane.normal)]
-        return first + step * np.arange(round((last - first) / step) + 1)
+        return np.asarray(first + step * np.arange(round((last - first) / step) + 1), float)
 
     def nearest(self, plane: Plane, position: float) -> int:
         """Return the number of the picture next to a position."""

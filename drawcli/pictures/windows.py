@@ -10,6 +10,10 @@ import numpy.typing as npt
 from drawcli.pictures.stack import Grey, Stack
 
 _AIR: Final = re.compile(r"lung|bronch|trachea|pulmo|airway", re.IGNORECASE)
+_BONE: Final = re.compile(
+    r"bone|femoral|femur|humer|mandib|vertebra|skull|rib(?![a-z])|sacrum|iliac|pelvis",
+    re.IGNORECASE,
+)
 _BRIGHTEST: Final = 99.5  # percentile of what is not background
 _BACKGROUND: Final = 0.02  # times the brightest
 
@@ -42,9 +46,11 @@ class Window:
         return cls(float(low), float(high))
 
     def for_structure(self, name: str, modality: str) -> Self:
-        """Return the window in which a structure is seen: of lungs and airways the lung's."""
+        """Return the window in which a structure is seen: lungs and bones in theirs."""
         if modality == "CT" and _AIR.search(name):
             return replace(self, low=-1350.0, high=150.0)
+        if modality == "CT" and _BONE.search(name):
+            return replace(self, low=-300.0, high=1100.0)
         return self
 
     def turned(self) -> Self:
@@ -55,4 +61,4 @@ class Window:
         """Return values as they are shown: 0 is black, 255 white."""
         scale = 255.0 / max(self.high - self.low, 1e-6)
         shown = np.clip((values - self.low) * scale, 0, 255).astype(np.uint8)
-        return 255 - shown if self.inverse else shown
+        return np.asarray(255 - shown if self.inverse else shown, np.uint8)
