@@ -87,7 +87,7 @@ class AuditLog:
             Where the disk refuses.
         """
         make_private(self.folder)
-        plain = {"at": at.isoformat(), "what": what, "run": run}
+        plain: dict[str, Any] = {"at": at.isoformat(), "what": what, "run": run}
         plain |= {"who": Actor.present().as_plain(), **facts}
         with self._locked(), disk_full_named(self.folder):
             end = self._end()

@@ -13,6 +13,7 @@ from drawcli.sections import DEFAULT_ENDPOINTS, Server
 
 ENOUGH = "datastore: store\nstate_dir: state\n"
 DESCRIPTORS = "'SeriesDescription', 'StudyDescription' or 'ProtocolName'"
+SIGNALS = ("notify", "metrics", "logs")
 ON_MANY = "'hold', 'first' or 'all'"
 JARGON = re.compile("_error|pydantic|[Ii]nput|instance|dictionary|type=|Value error")
 
@@ -326,7 +327,7 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     as_shown = load(tmp_path, shown)
 
     assert set(yaml.safe_load(shown)) == set(Settings.model_fields)
-    for name in ("server", "scan", "match", "deidentify", "accept", "deliver"):
+    for name in ("server", "scan", "match", "deidentify", "accept", "deliver", *SIGNALS):
         assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).model_fields)
     assert as_shown.model_copy(update={"server": by_default.server}) == by_default
 

@@ -14,6 +14,7 @@ from drawcli.cli import (
     job_commands,
     key_commands,
     ledger_commands,
+    notify_command,
     pipeline_commands,
     report_command,
     rules_commands,
@@ -65,6 +66,7 @@ key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
 audit_command.register(app)
+notify_command.register(app)
 sandbox_commands.register(app)
 
 
