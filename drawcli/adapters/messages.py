@@ -63,10 +63,11 @@ class Place:
         ConfigError
             Where apprise is not installed, or does not know such an address.
         """
+        plugin = _plugin(self)
         from apprise import Apprise, NotifyFormat
 
         way = Apprise()
-        way.add(_plugin(self))
+        way.add(plugin)
         taken = way.notify(
             body=message.body,
             title=message.title,
