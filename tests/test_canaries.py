@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from drawcli import afterwards, heartbeat, logs
@@ -77,7 +78,8 @@ def test_nothing_that_is_sent_or_written_for_others_names_a_patient(
     write_planning_ct(site.store / "again", HEAD_NECK, slices=6, size=32, seed=2)
     clock.advance(days=1)
     said += a_run(site, draw, clock)  # one more goes out ...
-    draw.status = f"FAILED {HEAD_NECK.patient_id}"  # ... to a server that answers nonsense
+    failed = {"status": "FAILED", "error": f"no GPU for {HEAD_NECK.patient_id}"}
+    draw.answers = [httpx.Response(200, json=failed)]  # ... to a server that knows too much
     clock.advance(hours=5)
     said += a_run(site, draw, clock)
 

@@ -182,6 +182,7 @@ def test_several_processes_write_and_rotate_one_log_and_lose_no_line(tmp_path: P
     files = sorted(tmp_path.glob("drawcli.log*"))
     lines = [line for path in files for line in path.read_text().splitlines()]
     assert len(files) > 3
+    assert all(1900 < path.stat().st_size <= 2100 for path in files[1:])  # each was rotated once
     assert sorted(line[:-41] for line in lines) == sorted(
         f"{number} {line}" for number in range(3) for line in range(60)
     )
