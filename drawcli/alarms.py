@@ -191,7 +191,9 @@ class Desk:
         grave = any(one.kind in _GRAVE for one in news)
         quiet = all(one.kind is Kind.DELIVERED for one in news)
         weight = Weight.FAILURE if grave else Weight.INFO if quiet else Weight.WARNING
-        message = Message(self._title(title_of(news)), body_of([one.text for one in news]), weight)
+        message = Message(
+            titled(self.settings, title_of(news)), body_of([one.text for one in news]), weight
+        )
         if self._sent(place, message):
             self._keep(place, self.told(place).with_told(news))
             self.memory.write()
@@ -202,15 +204,12 @@ class Desk:
         if at is None or not told.wants_digest(self.here, at):
             return
         message = Message(
-            self._title("daily digest"), "\n".join(digest(ctx, told.digest_until, self.now))
+            titled(self.settings, "daily digest"),
+            "\n".join(digest(ctx, told.digest_until, self.now)),
         )
         if self._sent(place, message):
             self._keep(place, self.told(place).with_digest(self.now, self.here))
             self.memory.write()
-
-    def _title(self, what: str) -> str:
-        client = self.settings.server.client_id
-        return f"drawcli {client}: {what}" if client else f"drawcli: {what}"
 
     def _sent(self, place: Place, message: Message) -> bool:
         """Send; note since when a place takes nothing, for `doctor`."""
@@ -221,12 +220,22 @@ class Desk:
         told = self.told(place)
         since = None if taken else told.failing_since or self.now
         self._keep(place, replace(told, failing_since=since))
-        if not taken:
-            _log.warning("notify place=%d outcome=not-taken", place.number)
+        level = logging.INFO if taken else logging.WARNING
+        outcome = "taken" if taken else "not-taken"
+        _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)
         return taken
 
     def _keep(self, place: Place, told: Told) -> None:
         self.memory.places[place.key(self.memory.salt)] = told
+
+
+def titled(settings: Settings, what: str) -> str:
+    """Return the title of a message: which site, and what.
+
+    It is the name that the server knows the site by.
+    """
+    client = settings.server.client_id
+    return f"drawcli {client}: {what}" if client else f"drawcli: {what}"
 
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
@@ -234,7 +243,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     report = report_of(ctx.ledger.every(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
-    yield f"Since {since.astimezone():%Y-%m-%d %H:%M}:"
+    yield f"Since {since:%Y-%m-%d %H:%M} UTC:"
     yield f"  {', '.join(counts)}; {report.total('failed'):,} tries failed; {sent_mb:,.1f} MB sent"
     overview = Overview.of(ctx.ledger.jobs())
     yield f"Now: {overview.flow(len(ctx.ledger.archive))}"
@@ -244,7 +253,10 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     for about, sentence in Pulse.of(ctx.settings.state_dir).sentences(now):
         if about != "step":
             yield f"{about.capitalize()}: {sentence}"
-    yield f"Audit log: {ctx.audit.head()}"
+    verdict = ctx.audit.verify()
+    if verdict.breaks:
+        yield "Audit log: IT IS NOT AS IT WAS WRITTEN; 'drawcli audit verify' tells where"
+    yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
 
 
 def _told(plain: dict[str, Any]) -> Told:

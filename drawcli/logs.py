@@ -23,7 +23,7 @@ from drawcli.files import PRIVATE, make_private
 from drawcli.signals import Logs
 
 _OUR_OWN: Final = "drawcli"
-_CHATTY: Final = ("httpx", "httpcore", "filelock", "asyncio", "urllib3")
+_CHATTY: Final = ("httpx", "httpcore", "filelock", "asyncio", "urllib3", "apprise", "requests")
 _FORM: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _FILE_FORM: Final = "%(asctime)s %(levelname)s %(name)s run={run} %(message)s"
 _PAIR: Final = re.compile(r"(?<!\S)([a-z_]+)=(\S+)")

@@ -1,6 +1,7 @@
 """Alarms: a week of a site with its clock faked, and what places are told when things go wrong."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import pytest
 
 from drawcli import afterwards, alarms
 from drawcli.adapters.messages import Message, Place
+from drawcli.auditlog import ATTEMPT
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.core.tokens import Tokens
@@ -142,11 +144,13 @@ class Week:
         return {"server": ANSWERED if in_office else ""}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no tzset")
 @pytest.mark.usefixtures("berlin")
 def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_should_not(
     site: Site, clock: Clock, post: Post, open_site: Callable[[], Context]
 ) -> None:
-    set_up(site, "ntfy://a", more=", token_days: 2, idle_hours: 48")
+    events = "[held, blocked, token, server, idle, failed, delivered, digest]"
+    set_up(site, "ntfy://a", more=f", token_days: 2, idle_hours: 48, events: {events}")
     ctx = open_site()
     clock.at = monday = datetime(2026, 10, 19, 6, 0, tzinfo=UTC)  # 08:00 in Berlin
     ctx.tokens.write(Tokens("old", "", monday + timedelta(days=6)))
@@ -160,9 +164,12 @@ def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_shoul
             ctx.ledger.archive_finished(clock.at)
         clock.advance(minutes=MINUTES)
 
+    homes = [line for _, _, one in post.taken for line in one.body.splitlines() if "is del" in line]
+    assert homes == [f"job {n:012x}-1 is delivered" for n in range(1, week.delivered + 1)]
     told = [
-        (f"{at.astimezone():%a %H:%M}", title)
+        (f"{at.astimezone():%a %H:%M}", title.removesuffix("1 delivered").removesuffix(", "))
         for (at, _, _), title in zip(post.taken, post.titles(), strict=True)
+        if title != "1 delivered"
     ]
     assert told == [
         ("Tue 07:00", "daily digest"),
@@ -341,6 +348,7 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
     for number in range(3):
         deliver(ctx, number)
     hold(ctx, "aaaaaaaaaaaa-1")
+    ctx.audit.add(ATTEMPT, clock.now(), ctx.run_id, {"job": "aaaaaaaaaaaa-1"})
     clock.advance(days=2)
     ctx.ledger.archive_finished(clock.now())
 
@@ -349,4 +357,14 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
     assert "3 found, 3 sent, 3 delivered, 1 held; 0 tries failed; 3.0 MB sent" in text
     assert "1 HELD · 1 fetched · 3 in the archive" in text
     assert "  aaaaaaaaaaaa-1 at fetched: no-grid" in text
-    assert f"Audit log: {ctx.audit.head()}" in text
+    assert f"Audit log: 1 lines, head {ctx.audit.head()}" in text
+
+
+def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: Clock) -> None:
+    ctx.audit.add(ATTEMPT, clock.now(), ctx.run_id, {"job": "aaaaaaaaaaaa-1"})
+    (path,) = ctx.audit.folder.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"aaaaaaaaaaaa", b"bbbbbbbbbbbb"))
+
+    text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
+
+    assert "IT IS NOT AS IT WAS WRITTEN" in text

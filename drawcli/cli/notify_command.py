@@ -62,10 +62,11 @@ def preview(door: Door) -> Result:
 
 def _sent(place: "Place", settings: "Settings") -> str:
     from drawcli.adapters.messages import Message
+    from drawcli.alarms import titled
 
-    client = settings.server.client_id or "drawcli"
-    body = f"A test, sent by hand. Alarms of {client} arrive here; they name no patient."
-    return "taken" if place.send(Message(f"drawcli {client}: test", body)) else "not taken"
+    body = "A test, sent by hand. Alarms of this site arrive here; they name no patient."
+    message = Message(titled(settings, "test"), body)
+    return "taken" if place.send(message) else "not taken"
 
 
 def _pinged(settings: "Settings") -> str:
