@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from drawcli.access import web_address
 from drawcli.core.bandwidth import time_of_day
 from drawcli.sections import FilePath, Hours, Section
 
@@ -34,13 +35,10 @@ class Notify(Section):
 
 def _ping_url(url: str) -> str:
     """Return an address that may be asked; the words of a refusal do not quote it."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no http or https address") from None
-    if url and (parts.scheme not in ("http", "https") or not parts.hostname or " " in url):
-        raise ValueError("is no http or https address")
+    if url:
+        web_address(url)
+    if " " in url:
+        raise ValueError("should be an address alone, without blanks")
     return url.rstrip("/")
 
 

@@ -1,6 +1,5 @@
 """Nothing of a patient leaves by any channel: message, figure, ping, log, run book, audit log."""
 
-import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -25,17 +24,6 @@ TOKENS = ("access-1", "refresh-1", "s3cret-path", "canary-uuid")
 def hook() -> Iterator[Webhook]:
     with listening() as made:
         yield made
-
-
-@pytest.fixture
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in [one for one in root.handlers if one not in before]:
-        root.removeHandler(handler)
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
 
 
 def set_up(site: Site, hook: Webhook, form: str) -> None:
@@ -66,7 +54,7 @@ def a_run(site: Site, draw: FakeDraw, clock: Clock) -> str:
         return said + metrics_text(ctx) + repr(list(ctx.audit.lines()))
 
 
-@pytest.mark.usefixtures("_logging_as_it_was")
+@pytest.mark.usefixtures("logging_as_it_was")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_nothing_that_is_sent_or_written_for_others_names_a_patient(
     site: Site, draw: FakeDraw, clock: Clock, hook: Webhook, form: str

@@ -4,7 +4,6 @@ import logging
 import re
 import stat
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -14,20 +13,8 @@ import pytest
 from drawcli import logs
 from drawcli.signals import Logs
 
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 SECRET = "Kulkarnee^Ashok"
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """Take our handlers off again, and give the root logger its level back."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in [one for one in root.handlers if one not in before]:
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
 
 
 def log_of(state: Path) -> str:
