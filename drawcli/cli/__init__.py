@@ -7,12 +7,14 @@ import typer
 
 from drawcli import __version__
 from drawcli.cli import (
+    audit_command,
     deidentify_commands,
     delivery_commands,
     doctor_command,
     job_commands,
     key_commands,
     ledger_commands,
+    notify_command,
     pipeline_commands,
     preview_command,
     report_command,
@@ -65,6 +67,8 @@ site_commands.register(app)
 key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
+audit_command.register(app)
+notify_command.register(app)
 sandbox_commands.register(app)
 
 

@@ -120,7 +120,7 @@ class Door:
         logs.keep_off_stderr()
         with open_context(self.settings()) as ctx:
             if not dry_run:
-                logs.to_file(ctx.settings.state_dir)
+                logs.to_file(ctx.settings.state_dir, ctx.settings.logs, ctx.run_id)
             yield ctx
 
     def check_identify(self, *, identify: bool) -> None:
