@@ -7,6 +7,7 @@ import typer
 
 from drawcli import __version__
 from drawcli.cli import (
+    dashboard_command,
     deidentify_commands,
     delivery_commands,
     doctor_command,
@@ -63,6 +64,7 @@ site_commands.register(app)
 key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
+dashboard_command.register(app)
 sandbox_commands.register(app)
 
 
