@@ -7,7 +7,7 @@ two underscores: DRAWCLI_SERVER__URL.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     deidentify: Deidentify = Deidentify()
     accept: Accept = Accept()
     deliver: Deliver = Deliver()
+    preview: Literal["always", "on_hold", "never"] = "on_hold"
 
     @classmethod
     def settings_customise_sources(

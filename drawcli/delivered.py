@@ -20,7 +20,7 @@ from drawcli.steps.reidentify import (
     restored,
 )
 
-_CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
+CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
 
 
 def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
@@ -105,10 +105,11 @@ def verify(job: Job, ctx: Context) -> list[Finding]:
         Where the job has not come so far, or its work folder is gone.
     """
     crosswalk = _of_delivered(job, ctx)
-    return [*_file(place_of(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
+    return [*look_at_file(place_of(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
 
 
-def _file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
+def look_at_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
+    """Return what is wrong with the file that was delivered, its images aside."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -136,7 +137,7 @@ def _sources(crosswalk: Crosswalk) -> list[Finding]:
 
 
 def _of_delivered(job: Job, ctx: Context) -> Crosswalk:
-    if job.state not in _CAME_HOME:
+    if job.state not in CAME_HOME:
         raise UsageError(
             f"job {job.id} is {job.state}: nothing was delivered yet",
             hint=f"'drawcli show {job.id}' tells what it waits for.",
@@ -150,4 +151,4 @@ def _of_delivered(job: Job, ctx: Context) -> Crosswalk:
 
 
 def _is_kept(job: Job, ctx: Context) -> bool:
-    return job.state in _CAME_HOME and bool(job.delivered_sha256) and ctx.work.has_folder(job.id)
+    return job.state in CAME_HOME and bool(job.delivered_sha256) and ctx.work.has_folder(job.id)

@@ -254,6 +254,10 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
             after = _attempt(fresh, step, ctx, report)
             if after != fresh:
                 after = ctx.ledger.commit(after)
+            if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
+                from drawcli.previewing import picture
+
+                picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return

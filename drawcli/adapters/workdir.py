@@ -9,6 +9,7 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
                      report.json   what the acceptance gate found
+                     sheet.png, preview.html   pictures, where they were made
                      unpacked/     images of a one-off job that came in a zip
 """
 
@@ -38,6 +39,8 @@ AS_SENT: Final = "template.json"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
 REPORT: Final = "report.json"
+PREVIEW_SHEET: Final = "sheet.png"
+PREVIEW_PAGE: Final = "preview.html"
 UNPACKED: Final = "unpacked"
 _OWNER: Final = "run.json"
 _SPARE_BYTES: Final = 64 << 20  # left free beside a package

@@ -15,6 +15,7 @@ from drawcli.cli import (
     key_commands,
     ledger_commands,
     pipeline_commands,
+    preview_command,
     report_command,
     rules_commands,
     sandbox_commands,
@@ -58,6 +59,7 @@ report_command.register(app)
 doctor_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
+preview_command.register(app)
 rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)

@@ -217,9 +217,14 @@ def _area(polygon: Sequence[tuple[float, float]]) -> float:
 def _volume_mm3(structure: Measured, grid: Grid) -> float:
     """Return area times thickness; a contour within another is a hole (PS3.3 C.8.8.6.3)."""
     return fsum(
-        grid.thickness(index) * fsum(_signed_areas(outlines))
+        grid.thickness(index) * enclosed_mm2(outlines)
         for index, outlines in structure.slices.items()
     )
+
+
+def enclosed_mm2(outlines: Sequence[Outline]) -> float:
+    """Return what outlines on one slice enclose: those within others are holes."""
+    return fsum(_signed_areas(outlines))
 
 
 def _signed_areas(outlines: Sequence[Outline]) -> Iterator[float]:

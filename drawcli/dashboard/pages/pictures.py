@@ -1,14 +1,17 @@
 """The contours of one job on its images, plane by plane, with a slider each."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.dashboard.preview import PLANES, WIDTHS, plane_named
-from drawcli.dashboard.view import page, parts_of
+from drawcli.dashboard.view import Parts, page, parts_of
+
+if TYPE_CHECKING:
+    from drawcli.previewing import Preview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,7 @@ class Slider:
 def pictures(request: Request) -> Response:
     """Show the contours, at the slice that was asked for or where most of a structure is seen."""
     parts = parts_of(request)
+    _check_seen(parts)
     job = parts.site.job(request.path_params["job"])
     preview = parts.previews.of(job)
     query = request.query_params
@@ -47,6 +51,7 @@ def picture(request: Request) -> Response:
         width = WIDTHS[1]
     if width not in WIDTHS:
         raise HTTPException(404, f"Pictures are {', '.join(map(str, WIDTHS))} pixels wide.")
+    _check_seen(parts)
     path = request.path_params
     job = parts.site.job(path["job"])
     return Response(
@@ -54,7 +59,17 @@ def picture(request: Request) -> Response:
     )
 
 
-def _slider(preview: Any, plane: str, structure: int | None, at: int | None) -> Slider:
+def _check_seen(parts: Parts) -> None:
+    """Refuse pixels to whoever is on this machine: a face is in them, and what was burned in."""
+    if not parts.entry.asks:
+        raise HTTPException(
+            403,
+            "Pictures show pixels, and a face is in them: they need a login. "
+            "Run 'drawcli dashboard --set-password' and start the page again.",
+        )
+
+
+def _slider(preview: "Preview", plane: str, structure: int | None, at: int | None) -> Slider:
     named = plane_named(plane)
     count = preview.count(named)
     if at is None:
