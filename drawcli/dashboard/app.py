@@ -105,7 +105,7 @@ def application(
 
 async def live(request: Request) -> Response:
     """Tell an open page when something has changed."""
-    return parts_of(request).live.response()
+    return parts_of(request).live.response(request.query_params.get("drawn", ""))
 
 
 def metrics(request: Request) -> Response:

@@ -13,7 +13,7 @@ from drawcli import __version__
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.spans import ago, long
 from drawcli.dashboard.entry import Entry, form_token
-from drawcli.dashboard.live import Live
+from drawcli.dashboard.live import Live, stamp_of
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.site import Site
@@ -54,7 +54,8 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
     """Return a page with what is on all of them: the way to the others, and how it stands."""
     parts = parts_of(request)
     now = parts.site.now
-    overview = parts.site.snapshot().overview
+    snapshot = parts.site.snapshot()
+    overview = snapshot.overview
     around = {
         "held": len(overview.held),
         "unmatched": overview.counts[State.UNMATCHED],
@@ -63,6 +64,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "can_leave": parts.entry.asks,
         "csrf": form_token(request) if parts.entry.asks else "",
         "now": now,
+        "stamp": stamp_of(snapshot.stamp),
         "as_row": lambda job: row(job, now),
         "patient": parts.site.patient if parts.options.identify else None,
     }

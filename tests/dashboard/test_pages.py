@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
-from drawcli.dashboard.live import Live
+from drawcli.dashboard.live import Live, stamp_of
 from drawcli.dashboard.site import Site as Shown
 from drawcli.errors import ServerUnavailable
 from drawcli.overview import way_out
@@ -204,6 +204,25 @@ def test_the_theme_is_drawn_at_once_and_no_other_word_gets_in(
     assert '<html lang="en">' in client.get("/").text
 
 
+def test_what_was_written_before_a_page_listens_is_told_at_once(
+    ctx: Context, site: Site, in_state: Make
+) -> None:
+    import asyncio
+
+    shown = Shown(ctx, lambda: pytest.fail("opened"), site.config)
+    drawn = stamp_of(shown.snapshot().stamp)
+    live = Live(shown, lambda: True)
+
+    async def told() -> list[str]:
+        return [event async for event in live.events(drawn)]
+
+    before = asyncio.run(told())
+    in_state(State.FOUND)
+
+    assert len(before) == 1
+    assert "change" in asyncio.run(told())[1]
+
+
 def test_a_page_is_told_of_a_change_and_its_stream_ends_with_the_server(
     ctx: Context, site: Site, in_state: Make
 ) -> None:
@@ -214,7 +233,7 @@ def test_a_page_is_told_of_a_change_and_its_stream_ends_with_the_server(
 
     async def told() -> list[str]:
         said = []
-        async for event in live.events(0.001):
+        async for event in live.events(every_seconds=0.001):
             said.append(event)
             if "change" in event:
                 stopping[0] = True

@@ -11,6 +11,7 @@ from drawcli.core.rules import Truth
 from drawcli.core.timeline import moments
 from drawcli.dashboard.doing import offered
 from drawcli.dashboard.listing import HELD, NOW, ROWS, SORTS, Listing, Wish
+from drawcli.dashboard.rows import job_rows
 from drawcli.dashboard.site import Site
 from drawcli.dashboard.trees import stored_node
 from drawcli.dashboard.view import page, parts_of
@@ -21,14 +22,17 @@ from drawcli.overview import way_out
 
 def jobs(request: Request) -> Response:
     """List the jobs that were asked for."""
-    site = parts_of(request).site
+    parts = parts_of(request)
+    site = parts.site
     wish = Wish.of(request.query_params)
     snapshot = site.snapshot()
     among = snapshot.jobs if wish.when == NOW else site.month(wish.when)
+    listing = Listing.made(wish, among)
     return page(
         request,
         "jobs.html",
-        listing=Listing.made(wish, among),
+        listing=listing,
+        lines=job_rows(listing.jobs, site.now, site.patient if parts.options.identify else None),
         states=[HELD, *State],
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,

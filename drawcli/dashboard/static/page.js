@@ -56,7 +56,7 @@
     sign.classList.toggle("lost", !well);
   };
   if (sign && document.querySelector("main [data-live]")) {
-    const stream = new EventSource("/live");
+    const stream = new EventSource(`/live?drawn=${sign.dataset.drawn}`);
     stream.addEventListener("open", () => tell(true));
     stream.addEventListener("error", () => tell(false));
     stream.addEventListener("change", () => refresh());
