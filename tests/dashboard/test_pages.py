@@ -11,7 +11,7 @@ from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.dashboard.live import Live, stamp_of
 from drawcli.dashboard.site import Site as Shown
-from drawcli.errors import ServerUnavailable
+from drawcli.errors import NeedsPerson, ServerUnavailable
 from drawcli.overview import way_out
 from tests.conftest import NOON, Site
 
@@ -64,6 +64,19 @@ def test_a_job_tells_its_whole_story(client: TestClient, home: Job) -> None:
     assert "ProtocolName contains pelvis" in page
     assert "What the acceptance gate found" in page
     assert "cm³" in page
+
+
+def test_no_text_becomes_a_part_of_the_page(
+    client: TestClient, ctx: Context, in_state: Make
+) -> None:
+    job = in_state(State.PACKAGED, template="<i>", rule="<i>", modality="<i>")
+    err = NeedsPerson("<i>", code="<i>", hint="<i>")
+    ctx.ledger.commit(job.held_for(err, at=NOON))
+
+    for place in ("/", "/jobs", f"/jobs/{job.id}", "/jobs?q=<i>", "/rules?job=<i>", "/jobs/<i>"):
+        text = client.get(place).text
+        assert "&lt;i&gt;" in text, place
+        assert "<i>" not in text, place
 
 
 def test_a_job_that_failed_tells_when_it_is_tried_again(

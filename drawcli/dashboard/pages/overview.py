@@ -16,14 +16,14 @@ from drawcli.plots import stacked_bars
 from drawcli.reporting import WHOLE, Report
 
 _LINE: Final = (
-    (State.FOUND, "found"),
+    (State.FOUND, "the series is whole"),
     (State.MATCHED, "template chosen"),
     (State.PACKAGED, "de-identified, in a package"),
     (State.UPLOADED, "at the server"),
     (State.SEGMENTED, "contours ready"),
     (State.FETCHED, "checked, here"),
-    (State.DELIVERED, "delivered"),
-    (State.DONE, "done"),
+    (State.DELIVERED, "in its place"),
+    (State.DONE, "the server was told"),
 )
 _BESIDE: Final = (
     (State.WAITING, "still arriving"),
