@@ -177,3 +177,13 @@ def locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
             f"a step works on job {job.id} at this moment",
             hint="Try again when it has ended; 'drawcli unlock' says which process it is.",
         ) from None
+
+
+def changed(job: Job, action: Callable[[Job, Context], Job], ctx: Context) -> Job:
+    """Release, retry or cancel a job, under its lock; return it as the ledger has it then."""
+    return locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
+
+
+def assigned(job: Job, template: str, ctx: Context) -> Job:
+    """Give a series a template, under the lock of its job; see `assign`."""
+    return locked(job, ctx, lambda now: assign(now, template, ctx))

@@ -8,6 +8,7 @@ import typer
 from drawcli import __version__
 from drawcli.cli import (
     audit_command,
+    dashboard_command,
     deidentify_commands,
     delivery_commands,
     doctor_command,
@@ -69,6 +70,7 @@ token_commands.register(app)
 ledger_commands.register(app)
 audit_command.register(app)
 notify_command.register(app)
+dashboard_command.register(app)
 sandbox_commands.register(app)
 
 

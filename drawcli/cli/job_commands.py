@@ -91,10 +91,7 @@ def assign(
     with door.context(dry_run=dry_run) as ctx:
         found = actions.find_job(job, ctx)
         actions.check_assignable(found, template, ctx)
-        if dry_run:
-            after = found
-        else:
-            after = actions.locked(found, ctx, lambda now: actions.assign(now, template, ctx))
+        after = found if dry_run else actions.assigned(found, template, ctx)
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
 
 
@@ -116,11 +113,9 @@ def _act(
 def _changed(
     job: "Job", action: "Callable[[Job, Context], Job]", ctx: "Context", *, dry_run: bool
 ) -> "Job":
-    from drawcli.actions import locked
+    from drawcli.actions import changed
 
-    if dry_run:
-        return action(job, ctx)
-    return locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
+    return action(job, ctx) if dry_run else changed(job, action, ctx)
 
 
 def _acted(jobs: "list[Job]", done: str, *, dry_run: bool) -> Result:

@@ -7,8 +7,8 @@ import typer
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.job_commands import JobArgument
-from drawcli.cli.status_command import patient_of, readable
 from drawcli.errors import JobError
+from drawcli.identity import patient_of, readable
 from drawcli.render import Result
 
 if TYPE_CHECKING:

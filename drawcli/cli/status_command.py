@@ -9,7 +9,8 @@ import typer
 
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command
-from drawcli.errors import JobError, UsageError
+from drawcli.errors import UsageError
+from drawcli.identity import patient_of
 from drawcli.render import Result
 
 if TYPE_CHECKING:
@@ -171,20 +172,6 @@ def _wanted(job: "Job", choice: Choice, now: datetime) -> bool:
     if choice.since is not None and last_touched(job) < choice.since:
         return False
     return not choice.unmatched or (job.state == "unmatched" and now - job.since <= LATELY)
-
-
-def patient_of(job: "Job", ctx: "Context") -> str:
-    """Return whose series it is, for a person who asked; "?" where the vault cannot be opened."""
-    try:
-        crosswalk = ctx.crosswalk(job)
-    except JobError:
-        return "?"
-    return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
-
-
-def readable(text: str) -> str:
-    """Return a header's text for a terminal: its bytes are most often UTF-8."""
-    return text.encode("ascii", "surrogateescape").decode("utf-8", "replace")
 
 
 def _facts(picture: "Picture") -> dict[str, Any]:

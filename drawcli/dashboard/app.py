@@ -1,0 +1,120 @@
+"""The application: which address is which page, and the shells around all of them."""
+
+import secrets
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from drawcli.dashboard.doing import act
+from drawcli.dashboard.entry import HOURS, Doorkeeper, Entry
+from drawcli.dashboard.guard import Guard
+from drawcli.dashboard.live import Live
+from drawcli.dashboard.options import Options
+from drawcli.dashboard.pages.jobs import job, jobs
+from drawcli.dashboard.pages.login import enter, leave, login, refused
+from drawcli.dashboard.pages.overview import overview
+from drawcli.dashboard.pages.pictures import picture, pictures
+from drawcli.dashboard.pages.rules import rules, template, unmatched
+from drawcli.dashboard.pages.site import checkup, server, settings
+from drawcli.dashboard.preview import Previews
+from drawcli.dashboard.secret import Secret
+from drawcli.dashboard.site import Site
+from drawcli.dashboard.view import Parts, parts_of
+from drawcli.errors import DrawcliError
+
+_STATIC: Final = Path(__file__).parent / "static"
+
+
+def routes() -> list[BaseRoute]:
+    """Return every address."""
+    return [
+        Route("/", overview),
+        Route("/jobs", jobs),
+        Route("/jobs/{job}", job),
+        Route("/jobs/{job}/pictures", pictures),
+        Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        Route("/jobs/{job}/{action}", act, methods=["POST"]),
+        Route("/unmatched", unmatched),
+        Route("/rules", rules),
+        Route("/templates/{template}", template),
+        Route("/server", server),
+        Route("/checkup", checkup),
+        Route("/settings", settings),
+        Route("/login", login),
+        Route("/login", enter, methods=["POST"]),
+        Route("/logout", leave, methods=["POST"]),
+        Route("/live", live),
+        Route("/metrics", metrics),
+        Mount("/static", StaticFiles(directory=_STATIC)),
+    ]
+
+
+def application(
+    site: Site,
+    options: Options,
+    secret: Secret,
+    stopping: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
+    """Return the page as an ASGI application.
+
+    Parameters
+    ----------
+    site
+        What it shows.
+    options
+        What it may show and do, and under which names.
+    secret
+        What lets a person in; where none is stored, it is open to this machine.
+    stopping
+        Whether the server is to end.
+    """
+    entry = Entry(secret)
+    sessions = Middleware(
+        SessionMiddleware,
+        secret_key=secrets.token_urlsafe(32),
+        session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
+        max_age=HOURS * 3600,
+        same_site="strict",
+        https_only=options.tls_cert is not None,
+    )
+    app = Starlette(
+        routes=routes(),
+        middleware=[sessions, Middleware(Doorkeeper, entry=entry)],
+        exception_handlers={DrawcliError: refused, HTTPException: refused, Exception: refused},
+    )
+    app.state.parts = Parts(
+        site=site,
+        options=options,
+        entry=entry,
+        live=Live(site, stopping),
+        previews=Previews(site),
+    )
+    return Guard(app, options)
+
+
+async def live(request: Request) -> Response:
+    """Tell an open page when something has changed."""
+    return parts_of(request).live.response(request.query_params.get("drawn", ""))
+
+
+def metrics(request: Request) -> Response:
+    """Return the figures of the site for Prometheus."""
+    try:
+        metering = import_module("drawcli.metering")
+    except ModuleNotFoundError:
+        raise HTTPException(404, "This drawcli has no metrics.") from None
+    return PlainTextResponse(
+        metering.metrics_text(parts_of(request).site.ctx),
+        media_type="text/plain; version=0.0.4",
+    )

@@ -1,0 +1,113 @@
+"""Who may come in: the login, the session in a signed cookie, and the token of every form.
+
+The cookie's key is made anew at each start: a restart ends all sessions. A session that was logged
+out is remembered as over, for the cookie itself would still be good.
+"""
+
+import secrets
+from time import time
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from drawcli.dashboard.attempts import Attempts
+from drawcli.dashboard.secret import Secret
+
+HOURS: Final = 12  # of a login
+FIELD: Final = "csrf"
+_OPEN: Final = ("/login", "/static/")
+SEE_OTHER: Final = 303
+
+
+class Entry:
+    """What lets a person in, and who is in.
+
+    Parameters
+    ----------
+    secret
+        The password or token; where none is stored, everybody on this machine may read.
+    """
+
+    def __init__(self, secret: Secret) -> None:
+        self.secret = secret
+        self.asks = secret.is_set
+        self.attempts = Attempts()
+        self._over: set[str] = set()
+
+    def is_in(self, connection: HTTPConnection) -> bool:
+        """Tell whether who asks has logged in, or need not."""
+        if not self.asks:
+            return True
+        session = connection.session
+        name = session.get("in", "")
+        return bool(name) and name not in self._over and session.get("until", 0) > time()
+
+    def let_in(self, session: dict[str, Any]) -> None:
+        """Begin a session; nothing of the one before stays."""
+        session.clear()
+        session.update({"in": secrets.token_urlsafe(16), "until": int(time()) + HOURS * 3600})
+
+    def let_out(self, session: dict[str, Any]) -> None:
+        """End a session for good."""
+        self._over.add(session.get("in", ""))
+        session.clear()
+
+
+class Doorkeeper:
+    """Sends whoever is not in to the login; stands behind the middleware of sessions."""
+
+    def __init__(self, app: ASGIApp, entry: Entry) -> None:
+        self._app = app
+        self._entry = entry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with the way to the login."""
+        if scope["path"].startswith(_OPEN) or self._entry.is_in(HTTPConnection(scope)):
+            await self._app(scope, receive, send)
+            return
+        wants_page = Request(scope).headers.get("accept", "").startswith("text/html")
+        answer: Response = PlainTextResponse("drawcli: log in first\n", 401)
+        if scope["method"] == "GET" and wants_page:
+            answer = RedirectResponse("/login", SEE_OTHER)
+        await answer(scope, receive, send)
+
+
+def form_token(request: Request) -> str:
+    """Return what proves that a form came from a page of this session."""
+    return str(request.session.setdefault(FIELD, secrets.token_urlsafe(24)))
+
+
+async def own_form(request: Request) -> FormData:
+    """Return a form that a person sent; 403 where it did not come from a page of this session."""
+    form = await request.form(max_files=0)
+    wanted, given = request.session.get(FIELD), form.get(FIELD)
+    right = isinstance(wanted, str) and isinstance(given, str)
+    if not right or not secrets.compare_digest(str(wanted).encode(), str(given).encode()):
+        raise HTTPException(403, "The form is too old, or came from another page. Open it again.")
+    return form
+
+
+async def tried(request: Request, entry: Entry) -> float | None:
+    """Look at the password of a form, and let its sender in.
+
+    Returns
+    -------
+    None where it is right; else how long to wait before the next try, s.
+    """
+    form = await own_form(request)
+    address = request.client.host if request.client else ""
+    waits = entry.attempts.wait_seconds(address)
+    if waits:
+        return waits
+    words = str(form.get("password", ""))
+    if not await run_in_threadpool(entry.secret.fits, words):
+        entry.attempts.failed(address)
+        return entry.attempts.wait_seconds(address)
+    entry.attempts.succeeded(address)
+    entry.let_in(request.session)
+    return None

@@ -1,0 +1,98 @@
+"""The outermost shell: which requests are taken at all, and the headers of every answer.
+
+No script or style but files of our own, so that text which found its way into a page could do
+nothing; no answer is kept by a browser or a proxy; no other site may frame the page or read it. A
+request under a foreign name is refused: a site of another name that points to this address (DNS
+rebinding) would else be read as ours.
+"""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from drawcli.dashboard.options import Options
+
+POLICY: Final = "; ".join(
+    (
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'"),
+        *("connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
+    )
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_OVER_TLS: Final = {"strict-transport-security": "max-age=31536000"}
+LARGEST_FORM: Final = 16_384  # bytes
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class Guard:
+    """Stands before the whole application, its error pages included."""
+
+    def __init__(self, app: ASGIApp, options: Options) -> None:
+        self._app = app
+        self._hosts = options.hosts
+        self._headers = HEADERS | (_OVER_TLS if options.tls_cert else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        if scope["type"] != "http":
+            return
+        refused = self._refusal(scope)
+        await (refused or self._app)(scope, receive, sealed)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """Return why a request is not taken; None where it is."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if _name_in(host) not in self._hosts:
+            return PlainTextResponse("drawcli: this page has another name\n", 421)
+        if scope["method"] in _READS:
+            return None
+        if scope["method"] != "POST":
+            return PlainTextResponse("drawcli: GET and POST only\n", 405)
+        if not self._is_own(headers, host):
+            return PlainTextResponse("drawcli: the form came from another page\n", 403)
+        length = headers.get("content-length", "")
+        if not length.isdigit() or int(length) > LARGEST_FORM:
+            return PlainTextResponse("drawcli: the form is too large\n", 413)
+        return None
+
+    @staticmethod
+    def _is_own(headers: Headers, host: str) -> bool:
+        """Tell whether a form came from a page of ours, by what the browser says of it."""
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin in (f"http://{host}", f"https://{host}")  # TLS by a proxy
+
+
+def _name_in(host: str) -> str:
+    """Return the name of a Host header without its port.
+
+    >>> _name_in("127.0.0.1:8043"), _name_in("[::1]:8043"), _name_in("a:b:c")
+    ('127.0.0.1', '[::1]', '')
+    """
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return ""
+    name = parts.hostname or ""
+    return f"[{name}]" if ":" in name else name

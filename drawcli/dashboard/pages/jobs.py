@@ -1,0 +1,121 @@
+"""All jobs: found by words, state and template, sorted, one part at a time; and one job in full."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from drawcli.adapters.workdir import EXPLANATION, REPORT
+from drawcli.core.job import Job, State
+from drawcli.core.rules import Truth
+from drawcli.core.timeline import moments
+from drawcli.dashboard.doing import offered
+from drawcli.dashboard.listing import HELD, NOW, ROWS, SORTS, Listing, Wish
+from drawcli.dashboard.rows import job_rows
+from drawcli.dashboard.site import Site
+from drawcli.dashboard.trees import stored_node
+from drawcli.dashboard.view import page, parts_of
+from drawcli.errors import DrawcliError, JobError
+from drawcli.identity import readable
+from drawcli.overview import way_out
+
+
+def jobs(request: Request) -> Response:
+    """List the jobs that were asked for."""
+    parts = parts_of(request)
+    site = parts.site
+    wish = Wish.of(request.query_params)
+    snapshot = site.snapshot()
+    among = snapshot.jobs if wish.when == NOW else site.month(wish.when)
+    listing = Listing.made(wish, among)
+    return page(
+        request,
+        "jobs.html",
+        listing=listing,
+        lines=job_rows(listing.jobs, site.now, site.patient if parts.options.identify else None),
+        states=[HELD, *State],
+        templates=sorted({job.template for job in among if job.template}),
+        months=snapshot.months,
+        sorts=[(name, what) for name, (what, _) in SORTS.items()],
+        rows=ROWS,
+    )
+
+
+def job(request: Request) -> Response:
+    """Show everything about one job."""
+    parts = parts_of(request)
+    site, identify = parts.site, parts.options.identify
+    found = site.job(request.path_params["job"])
+    work = site.ctx.work
+    explanation = work.read_json(found.id, EXPLANATION) or {}
+    return page(
+        request,
+        "job.html",
+        job=found,
+        command=way_out(found),
+        history=list(moments(found)),
+        facts=_facts(found),
+        private=_private(found, site) if identify else [],
+        trees=_trees(explanation, identify=identify),
+        sentence=explanation.get("sentence", ""),
+        acceptance=work.read_json(found.id, REPORT) or {},
+        files=dict(work.files_of(found.id)),
+        siblings=_siblings(found, site),
+        actions=offered(found, site.ctx) if parts.options.allow_actions else {},
+        templates=_templates(site) if parts.options.allow_actions else [],
+        done=request.query_params.get("done", ""),
+        has_pictures=parts.previews.can_show(found),
+    )
+
+
+def _facts(job: Job) -> list[tuple[str, object]]:
+    """Return what is known of a job and no table of its own, with the terms of `show`."""
+    facts = [
+        ("series", f"{job.modality or '?'} of {job.slices or '?'} files"),
+        ("one-off", "yes: shown from outside the datastore" if job.one_off else ""),
+        ("template", job.template),
+        ("rule", job.rule or ("assigned by a person" if job.template else "")),
+        ("rules commit", job.rules_commit),
+        ("uploads begun", job.posts or ""),
+        ("unanswered uploads", job.unanswered or ""),
+        ("task", job.task_id),
+        ("package SHA-256", job.zip_sha256),
+        ("received SHA-256", job.received_sha256),
+        ("delivered SHA-256", job.delivered_sha256),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _private(job: Job, site: Site) -> list[tuple[str, str]]:
+    """Return who it is; only for one who may know."""
+    try:
+        crosswalk = site.ctx.crosswalk(job)
+    except JobError as err:
+        return [("identity", str(err))]
+    return [
+        ("patient", site.patient(job)),
+        ("series UID", crosswalk.series_uid),
+        ("first file", readable(crosswalk.files[0].path)),
+    ]
+
+
+def _trees(explanation: dict[str, Any], *, identify: bool) -> list[tuple[str, Any]]:
+    """Return the rules that were asked, the ones that fit first."""
+    made = [
+        (name, stored_node(tree, identify=identify))
+        for name, tree in explanation.get("rules", {}).items()
+    ]
+    return sorted(made, key=lambda one: one[1].outcome != Truth.TRUE)
+
+
+def _siblings(job: Job, site: Site) -> list[Job]:
+    """Return the other sendings of the same series that are open or lately finished."""
+    every = site.snapshot().jobs
+    return [one for one in every if one.series_key == job.series_key and one.id != job.id]
+
+
+def _templates(site: Site) -> list[str]:
+    try:
+        return sorted(site.book().templates)
+    except DrawcliError:
+        return []

@@ -1,0 +1,64 @@
+"""In and out; and what is said where a page cannot be shown."""
+
+from math import ceil
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from drawcli import logs
+from drawcli.dashboard.entry import SEE_OTHER, form_token, own_form, tried
+from drawcli.dashboard.view import bare, parts_of
+from drawcli.errors import DrawcliError, UsageError
+
+_TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
+
+
+def login(request: Request) -> Response:
+    """Ask for the password."""
+    entry = parts_of(request).entry
+    if not entry.asks or entry.is_in(request):
+        return RedirectResponse("/", SEE_OTHER)
+    return bare(request, "login.html", csrf=form_token(request), trouble="")
+
+
+async def enter(request: Request) -> Response:
+    """Look at the password; whoever was wrong too often waits."""
+    entry = parts_of(request).entry
+    waits = await tried(request, entry)
+    if waits is None:
+        return RedirectResponse("/", SEE_OTHER)
+    trouble = "That is not the password."
+    if waits:
+        trouble += f" Wait {ceil(waits)} s before the next try: it was wrong several times."
+    csrf = form_token(request)
+    answer = bare(request, "login.html", status=429 if waits else 401, csrf=csrf, trouble=trouble)
+    if waits:
+        answer.headers["retry-after"] = str(ceil(waits))
+    return answer
+
+
+async def leave(request: Request) -> Response:
+    """End the session."""
+    await own_form(request)
+    parts_of(request).entry.let_out(request.session)
+    return RedirectResponse("/login", SEE_OTHER)
+
+
+async def refused(request: Request, err: Exception) -> Response:
+    """Say why a page cannot be shown, and what to do."""
+    if isinstance(err, HTTPException):
+        return _said(request, err.status_code, str(err.detail), "")
+    if isinstance(err, UsageError):
+        return _said(request, 404 if request.method == "GET" else 409, str(err), err.hint)
+    if isinstance(err, DrawcliError):
+        return _said(request, 503, str(err), err.hint)
+    words = f"bug: {type(err).__name__} at {logs.origin(err)}"
+    return _said(request, 500, words, "Please report this line; it names no patient.")
+
+
+def _said(request: Request, status: int, message: str, hint: str) -> Response:
+    if not request.headers.get("accept", "").startswith("text/html"):
+        return PlainTextResponse(f"drawcli: {message}\n", status)
+    title = _TITLES.get(status, "Trouble")
+    return bare(request, "error.html", status=status, title=title, message=message, hint=hint)

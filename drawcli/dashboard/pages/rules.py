@@ -1,0 +1,125 @@
+"""Rules and templates as they stand, tried on any series; and the series that no rule took."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from drawcli.adapters.rulebook import Rulebook
+from drawcli.core.job import Job, State
+from drawcli.core.rules import Rule, Series, Truth
+from drawcli.core.templates import server_file
+from drawcli.dashboard.site import Site
+from drawcli.dashboard.trees import Node, node_of
+from drawcli.dashboard.view import page, parts_of
+from drawcli.errors import ConfigError, DrawcliError
+from drawcli.explaining import Trial, lints, template_lints, tried
+
+_MOST_LISTED: Final = 200
+_MOST_NEAR: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A rule as it stands in the file."""
+
+    name: str
+    says: str
+    priority: int
+    enabled: bool
+    when: Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What the rules of now say of one series."""
+
+    job: Job
+    choice: str
+    sentence: str
+    rules: list[tuple[str, Node]]  # those that fit first
+    near: list[tuple[str, int]]  # rules that nearly fit: by how many conditions they fail
+
+
+def rules(request: Request) -> Response:
+    """Show rules and templates, what is hardly meant in them, and what their tests say."""
+    parts = parts_of(request)
+    site, identify = parts.site, parts.options.identify
+    book, broken = _book(site)
+    asked = request.query_params.get("job", "").strip()
+    return page(
+        request,
+        "rules.html",
+        broken=broken,
+        book=book,
+        shown=[_shown(rule, identify=identify) for rule in book.rules] if book else [],
+        lints=[*lints(book), *template_lints(book)] if book else [],
+        trials=_trials(book, site) if book else [],
+        asked=asked,
+        tried=_tried(asked, site, identify=identify) if asked and book else None,
+        jobs=site.snapshot().jobs[-_MOST_LISTED:],
+        settings=site.ctx.settings,
+    )
+
+
+def template(request: Request) -> Response:
+    """Show one template: its models and structures, and the file that goes to the server."""
+    site = parts_of(request).site
+    name = request.path_params["template"]
+    found = site.book().template_named(name)
+    file = server_file(name, found).decode("utf-8")
+    jobs = Counter(job.template for job in site.snapshot().jobs)[name]
+    return page(request, "template.html", name=name, template=found, file=file, jobs=jobs)
+
+
+def unmatched(request: Request) -> Response:
+    """List the series that the rules do not send, with why."""
+    site = parts_of(request).site
+    states = (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED)
+    among = [job for job in reversed(site.snapshot().jobs) if job.state in states]
+    groups = {state: [job for job in among if job.state is state] for state in states}
+    return page(request, "unmatched.html", groups=groups, most=_MOST_LISTED)
+
+
+def _book(site: Site) -> tuple[Rulebook | None, list[str]]:
+    """Return the rules, or what is wrong with them, one line each."""
+    try:
+        return site.book(), []
+    except ConfigError as err:
+        return None, [*str(err).splitlines(), *([err.hint] if err.hint else [])]
+
+
+def _shown(rule: Rule, *, identify: bool) -> Shown:
+    says = "never send" if rule.exclude else ", ".join(rule.templates)
+    when = node_of(rule.when.explain(Series({})), None, identify=identify)
+    return Shown(rule.name, says, rule.priority, rule.enabled, when)
+
+
+def _trials(book: Rulebook, site: Site) -> list[Trial]:
+    """Return what the tests in the rules file say: those by a header; images are not read here."""
+    ask = partial(tried, book=book, on_many=site.ctx.settings.match.on_many, today=site.now.date())
+    return [trial for case in book.cases if case.file is None for trial in ask(case)]
+
+
+def _tried(name: str, site: Site, *, identify: bool) -> Tried | DrawcliError:
+    try:
+        job = site.job(name)
+        found = site.explained(job)
+    except DrawcliError as err:
+        return err
+    decision = found.decision
+    nodes = [
+        (rule, node_of(tree, found.header, identify=identify))
+        for rule, tree in decision.explanation.items()
+    ]
+    near = [] if decision.fired else decision.near_misses[:_MOST_NEAR]
+    return Tried(
+        job=job,
+        choice=str(decision.choice),
+        sentence=decision.sentence,
+        rules=sorted(nodes, key=lambda one: one[1].outcome != Truth.TRUE),
+        near=[(rule, len(parts)) for rule, parts in near],
+    )

@@ -1,0 +1,77 @@
+"""The password or token of the page: only its argon2 hash is kept, readable by its owner alone."""
+
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from drawcli.errors import ConfigError, UsageError
+from drawcli.files import make_private, open_to_others, write_durably
+
+FILE_NAME: Final = "dashboard-password"
+SHORTEST: Final = 12  # characters
+_LONGEST: Final = 1024  # characters that are hashed at all
+
+
+class Secret:
+    """What lets a person in.
+
+    Parameters
+    ----------
+    state_dir
+        Where its hash is kept.
+    hasher
+        Tests give one that is quick; else argon2id with the parameters of RFC 9106.
+    """
+
+    def __init__(self, state_dir: Path, hasher: PasswordHasher | None = None) -> None:
+        self.path = state_dir / FILE_NAME
+        self._hasher = hasher or PasswordHasher()
+        self._turn = Lock()  # each look takes 64 MiB: one at a time
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is one."""
+        return self.path.exists()
+
+    def store(self, words: str) -> None:
+        """Keep the hash of a new one in place of the old.
+
+        Raises
+        ------
+        UsageError
+            Where it is too short.
+        """
+        if not SHORTEST <= len(words) <= _LONGEST:
+            raise UsageError(
+                f"a password of {len(words)} characters is too "
+                f"{'short' if len(words) < SHORTEST else 'long'}",
+                hint=f"Take {SHORTEST} or more: a few words are easy to keep in mind.",
+            )
+        make_private(self.path.parent)
+        write_durably(self.path, f"{self._hasher.hash(words)}\n".encode("ascii"))
+
+    def fits(self, words: str) -> bool:
+        """Tell whether it is this; takes as long for a wrong one."""
+        with self._turn:
+            try:
+                return self._hasher.verify(self._hash, words[:_LONGEST])
+            except (Argon2Error, InvalidHashError):
+                return False
+
+    @cached_property
+    def _hash(self) -> str:
+        """The hash as it was when the page was started: a new password ends no page."""
+        if open_to_others(self.path):
+            raise ConfigError(
+                f"{self.path}: others may read it", hint=f"Run: chmod 600 '{self.path}'"
+            )
+        return self.path.read_text(encoding="ascii").strip()
+
+    def check(self) -> None:
+        """Raise ConfigError where the file cannot be trusted."""
+        if self.is_set:
+            _ = self._hash

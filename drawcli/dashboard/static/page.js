@@ -1,0 +1,139 @@
+// What a browser adds to pages that work without it: the theme, lists that follow the ledger,
+// filters that answer while one types, and sliders through the pictures of a job.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("scripted");
+
+  // The theme, kept in a cookie so that the next page is drawn in it at once.
+  document.getElementById("theme")?.addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `theme=${root.dataset.theme}; Path=/; Max-Age=31536000; SameSite=Strict${secure}`;
+  });
+
+  // Parts of the page that follow the ledger.
+  let asked = 0;
+  let stale = false;
+  const fetched = async (address) => {
+    const answer = await fetch(address, { headers: { accept: "text/html" }, redirect: "error" });
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  };
+  const busy = (part) => {
+    const at = document.activeElement;
+    const typing = at && part.contains(at) && at.matches("input, select, textarea, button");
+    return typing || part.contains(getSelection()?.anchorNode ?? null) && !getSelection().isCollapsed;
+  };
+  const swap = (part, fresh) => {
+    const other = fresh.getElementById(part.id);
+    if (!other || part.innerHTML === other.innerHTML) return;
+    for (const one of part.querySelectorAll("details[id]")) {
+      const now = other.querySelector(`#${CSS.escape(one.id)}`);
+      if (now) now.open = one.open;
+    }
+    const at = document.activeElement;
+    const href = part.contains(at) ? at.getAttribute("href") : null;
+    part.replaceChildren(...document.adoptNode(other).childNodes);
+    if (href) part.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
+  };
+  const refresh = async (address = location.href) => {
+    if (document.hidden) { stale = true; return; }
+    stale = false;
+    const number = ++asked;
+    try {
+      const fresh = await fetched(address);
+      if (number !== asked) return;
+      for (const part of document.querySelectorAll("[data-live]")) if (!busy(part)) swap(part, fresh);
+      document.title = fresh.title;
+    } catch { tell(false); }
+  };
+  const sign = document.getElementById("live");
+  const tell = (well) => {
+    if (!sign) return;
+    sign.textContent = well ? "live" : "not live: the page does not answer";
+    sign.classList.toggle("lost", !well);
+  };
+  if (sign && document.querySelector("main [data-live]")) {
+    const stream = new EventSource(`/live?drawn=${sign.dataset.drawn}`);
+    stream.addEventListener("open", () => tell(true));
+    stream.addEventListener("error", () => tell(false));
+    stream.addEventListener("change", () => refresh());
+    stream.addEventListener("tick", () => refresh());
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) refresh(); });
+    addEventListener("pagehide", () => stream.close());
+  } else sign?.remove();
+
+  // The filter answers while one types; the address follows, so that it can be kept.
+  const filter = document.getElementById("filter");
+  if (filter) {
+    let waiting;
+    const ask = () => {
+      const given = [...new FormData(filter)].filter(([, value]) => value);
+      const address = `/jobs?${new URLSearchParams(given)}`;
+      history.replaceState(null, "", address);
+      refresh(address);
+    };
+    filter.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 150); });
+    filter.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(waiting); ask(); });
+  }
+
+  // Sliders: the newest wish wins; a picture that is still being drawn is not asked for twice.
+  const watch = (viewer) => {
+    const { job, width } = viewer.dataset;
+    for (const slider of viewer.querySelectorAll("input[type=range]")) {
+      const plane = slider.dataset.plane;
+      const image = viewer.querySelector(`img[data-plane=${plane}]`);
+      const said = slider.parentElement.querySelector("output");
+      let drawing = false;
+      const draw = () => {
+        const at = slider.value;
+        const words = `${Number(at) + 1} of ${Number(slider.max) + 1}`;
+        said.textContent = words;
+        slider.setAttribute("aria-valuetext", words);
+        if (drawing) return;
+        drawing = true;
+        const next = new Image();
+        next.onload = next.onerror = () => {
+          drawing = false;
+          image.src = next.src;
+          image.alt = `${plane} picture ${words} with outlines`;
+          if (slider.value !== at) draw();
+        };
+        next.src = `/jobs/${job}/pictures/${plane}/${at}.png?width=${width}`;
+      };
+      slider.addEventListener("input", draw);
+      image.addEventListener("wheel", (event) => {
+        event.preventDefault();
+        slider.value = Number(slider.value) + Math.sign(event.deltaY);
+        draw();
+      }, { passive: false });
+      slider.addEventListener("moved", draw);
+    }
+    for (const choice of viewer.querySelectorAll("input[type=radio]")) {
+      choice.addEventListener("change", async () => {
+        const fresh = await fetched(`/jobs/${job}/pictures?structure=${choice.value}`);
+        for (const slider of viewer.querySelectorAll("input[type=range]")) {
+          slider.value = fresh.getElementById(slider.id).value;
+          slider.dispatchEvent(new Event("moved"));
+        }
+      });
+    }
+  };
+  for (const viewer of document.querySelectorAll(".viewer")) watch(viewer);
+
+  // The contours come into the page of their job once somebody wants them.
+  for (const place of document.querySelectorAll("[data-load]")) {
+    place.querySelector("a").addEventListener("click", async (event) => {
+      event.preventDefault();
+      event.target.textContent = "Reading the images …";
+      try {
+        const part = (await fetched(place.dataset.load)).getElementById("pictures");
+        place.replaceWith(document.adoptNode(part));
+        for (const viewer of part.querySelectorAll(".viewer")) watch(viewer);
+        part.querySelector("input")?.focus({ preventScroll: true });
+      } catch { location.href = place.dataset.load; }
+    });
+  }
+})();

@@ -1,0 +1,150 @@
+"""How answers become pages: one Jinja environment, the same facts around every page."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from drawcli import __version__
+from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.spans import ago, long
+from drawcli.dashboard.entry import Entry, form_token
+from drawcli.dashboard.live import Live, stamp_of
+from drawcli.dashboard.options import Options
+from drawcli.dashboard.preview import Previews
+from drawcli.dashboard.site import Site
+from drawcli.overview import delivered_at, waits_for, way_out
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_MIB: Final = 1 << 20
+PAGES: Final = (
+    ("/", "Overview"),
+    ("/jobs", "Jobs"),
+    ("/unmatched", "Unmatched"),
+    ("/rules", "Rules"),
+    ("/server", "Server"),
+    ("/checkup", "Check-up"),
+    ("/settings", "Settings"),
+)
+GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "left": "·"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every page is made with; `request.app.state.parts`."""
+
+    site: Site
+    options: Options
+    entry: Entry
+    live: Live
+    previews: Previews
+
+
+def parts_of(request: Request) -> Parts:
+    """Return what every page is made with."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """Return a page with what is on all of them: the way to the others, and how it stands."""
+    parts = parts_of(request)
+    now = parts.site.now
+    snapshot = parts.site.snapshot()
+    overview = snapshot.overview
+    around = {
+        "held": len(overview.held),
+        "unmatched": overview.counts[State.UNMATCHED],
+        "may_act": parts.options.allow_actions,
+        "identify": parts.options.identify,
+        "can_leave": parts.entry.asks,
+        "csrf": form_token(request) if parts.entry.asks else "",
+        "now": now,
+        "stamp": stamp_of(snapshot.stamp),
+        "as_row": lambda job: row(job, now),
+        "patient": parts.site.patient if parts.options.identify else None,
+    }
+    return bare(request, file, status=status, **around, **facts)
+
+
+def bare(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """Return a page that asks nothing of the site: for the login, and for errors."""
+    theme = request.cookies.get("theme", "")
+    around = {
+        "path": request.url.path,
+        "pages": PAGES,
+        "theme": theme if theme in ("light", "dark") else "",
+        "version": __version__,
+    }
+    text = ENVIRONMENT.get_template(file).render(around | facts)
+    return HTMLResponse(text, status_code=status)
+
+
+def row(job: Job, now: datetime) -> dict[str, Any]:
+    """Return what is said of a job wherever it is listed."""
+    tone = tone_of(job)
+    return {
+        "tone": tone,
+        "glyph": GLYPHS[tone],
+        "state": f"held at {job.state}" if job.held else str(job.state),
+        "waits_for": _waits(job, now),
+        "way_out": way_out(job),
+        "since": job.events[-1].at if job.held and job.events else job.since,
+    }
+
+
+def _waits(job: Job, now: datetime) -> str:
+    came = delivered_at(job) if job.state is State.DONE else None
+    return waits_for(job, now) if came is None else f"nothing: delivered {ago(now - came)} ago"
+
+
+def tone_of(job: Job) -> str:
+    """Return how a job fares, in one of five words."""
+    if job.held:
+        return "held"
+    if job.state in (State.DONE, State.DELIVERED):
+        return "home"
+    if job.state in RULES_DECIDE | FINISHED:
+        return "left"
+    return "waits" if job.state is State.WAITING or job.reason else "moves"
+
+
+def size(count: int | None) -> str:
+    """Return a size as people read it.
+
+    >>> size(2_345), size(64_000_000), size(None)
+    ('2,345 bytes', '61.0 MiB', '0 bytes')
+    """
+    count = count or 0
+    return f"{count:,} bytes" if count < _MIB else f"{count / _MIB:,.1f} MiB"
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    return ago(now - at)
+
+
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def _span(value: timedelta) -> str:
+    return long(value)
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    return made
+
+
+ENVIRONMENT: Final = _environment()

@@ -1,0 +1,23 @@
+"""Whose series a job is, in words, for a person who asked and may know."""
+
+from typing import TYPE_CHECKING
+
+from drawcli.errors import JobError
+
+if TYPE_CHECKING:
+    from drawcli.context import Context
+    from drawcli.core.job import Job
+
+
+def patient_of(job: "Job", ctx: "Context") -> str:
+    """Return whose series it is, for a person who asked; "?" where the vault cannot be opened."""
+    try:
+        crosswalk = ctx.crosswalk(job)
+    except JobError:
+        return "?"
+    return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
+
+
+def readable(text: str) -> str:
+    """Return a header's text for a person: its bytes are most often UTF-8."""
+    return text.encode("ascii", "surrogateescape").decode("utf-8", "replace")

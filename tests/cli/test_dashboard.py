@@ -1,0 +1,65 @@
+"""dashboard as its users start it, and end it."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from drawcli.dashboard.secret import Secret
+from tests.cli.conftest import Run
+from tests.conftest import Site
+from tests.dashboard.conftest import WORDS
+
+
+def test_another_address_is_refused_with_what_to_do(drawcli: Run) -> None:
+    ended = drawcli("dashboard", "--host", "0.0.0.0")  # noqa: S104 - it is refused
+
+    assert ended.code == 2
+    assert "0.0.0.0 is not loopback" in ended.err
+    assert "drawcli dashboard --set-password" in ended.err
+
+
+def test_a_password_is_taken_from_standard_input_and_a_token_is_told_once(
+    drawcli: Run, site: Site
+) -> None:
+    given = subprocess.run(
+        [sys.executable, "-m", "drawcli", "dashboard", "--set-password"],
+        input=f"{WORDS}\n",
+        capture_output=True,
+        text=True,
+        cwd=site.folder,
+        check=True,
+    )
+    stored = Secret(site.state).fits(WORDS)
+    token = drawcli("dashboard", "--make-token", "--json").answer["data"]["token"]
+
+    assert stored
+    assert WORDS not in given.stdout + given.stderr
+    assert Secret(site.state).fits(token)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts otherwise")
+def test_it_serves_until_it_is_interrupted_and_then_ends_well(site: Site) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drawcli", "dashboard", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=site.folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[-1]
+    with (
+        urllib.request.urlopen(url) as page,  # noqa: S310 - it is http on loopback
+        urllib.request.urlopen(f"{url}live") as stream,  # noqa: S310 - likewise
+    ):
+        status, first = page.status, stream.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+
+    assert (status, first) == (200, b"retry: 3000\n")
+    assert (process.returncode, err) == (0, "")

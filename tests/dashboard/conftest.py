@@ -1,0 +1,89 @@
+"""A site with a job in every place of the flow, and its page without a socket."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from starlette.testclient import TestClient
+
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.dashboard.app import application
+from drawcli.dashboard.options import Options
+from drawcli.dashboard.secret import Secret
+from drawcli.dashboard.site import Site as Shown
+from drawcli.errors import NeedsPerson
+from drawcli.pipeline import Selection, run_step
+from tests.conftest import Clock, Site, opened
+from tests.fake_draw import FakeDraw
+from tests.segmented import segmented
+
+WORDS = "correct horse battery"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+HERE = "http://127.0.0.1:8043"
+HTML = {"accept": "text/html"}
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def serve(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Serve:
+    """Return a function that opens the page of the site, as a browser on this machine."""
+
+    def make(*, password: str = "", **options: object) -> TestClient:
+        secret = Secret(site.state, QUICK)
+        if password:
+            secret.store(password)
+        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
+        app = application(shown, Options(**options), secret)  # type: ignore[arg-type] # any
+        return TestClient(
+            app,
+            base_url=HERE,
+            headers=HTML,
+            raise_server_exceptions=False,
+            follow_redirects=False,
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(serve: Serve) -> TestClient:
+    """Return the page as it is when nobody asks for anything."""
+    return serve()
+
+
+@pytest.fixture
+def home(ctx: Context, draw: FakeDraw, pelvis: list[Path]) -> Job:
+    """Bring one job home, with a structure set that the sandbox's segmenter drew."""
+    assert pelvis
+    for step in ("scan", "match", "deidentify", "upload"):
+        run_step(step, ctx, Selection())
+    draw.results = {task: segmented(package) for task, package in draw.uploads.items()}
+    for step in ("poll", "fetch", "reidentify"):
+        run_step(step, ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+    assert job.state is State.DONE
+    return job
+
+
+@pytest.fixture
+def held(ctx: Context, in_state: Callable[..., Job]) -> Job:
+    """Put a job into the ledger that waits for a person."""
+    job = in_state(State.UPLOADED, "feedfacecafe-1", modality="CT", slices=90)
+    err = NeedsPerson("no result 4 hours after the upload", code="deadline", hint="Ask them.")
+    return ctx.ledger.commit(job.held_for(err, at=ctx.now()))
+
+
+def token_in(page: str) -> str:
+    """Return what a form of a page proves its origin with."""
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def log_in(client: TestClient, words: str = WORDS) -> None:
+    """Log in as a person does."""
+    form = {"csrf": token_in(client.get("/login").text), "password": words}
+    assert client.post("/login", data=form).status_code == 303

@@ -1,0 +1,84 @@
+"""What the page does to jobs: nothing unless it may, and then what the commands do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from drawcli import actions
+from drawcli.context import Context
+from drawcli.core.job import Job, State
+from drawcli.dashboard.doing import offered
+from tests.dashboard.conftest import WORDS, Serve, log_in, token_in
+
+
+def acted(serve: Serve, job: Job, action: str, **form: str) -> tuple[int, str]:
+    """Do something to a job as a person does; return how it was answered."""
+    client = serve(password=WORDS, allow_actions=True)
+    log_in(client)
+    given = {"csrf": token_in(client.get(f"/jobs/{job.id}").text)} | form
+    answer = client.post(f"/jobs/{job.id}/{action}", data=given)
+    return answer.status_code, answer.headers.get("location", answer.text)
+
+
+def test_by_default_it_only_shows(serve: Serve, held: Job, ctx: Context) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+    page = client.get(f"/jobs/{held.id}").text
+
+    answer = client.post(f"/jobs/{held.id}/release", data={"csrf": token_in(page)})
+
+    assert "What you can do" not in page
+    assert (answer.status_code, "--allow-actions" in answer.text) == (403, True)
+    assert ctx.ledger.get(held.id) == held
+
+
+@pytest.mark.parametrize("action", ["release", "retry", "cancel"])
+def test_it_does_what_the_command_does(serve: Serve, held: Job, ctx: Context, action: str) -> None:
+    expected = getattr(actions, action)(held, ctx)
+
+    status, location = acted(serve, held, action)
+
+    assert (status, location) == (303, f"/jobs/{held.id}?done={action}")
+    after = ctx.ledger.get(held.id)
+    assert after is not None
+    assert replace(after, revision=0) == replace(expected, revision=0)
+
+
+def test_a_series_is_assigned(serve: Serve, ctx: Context, in_state: Callable[..., Job]) -> None:
+    job = in_state(State.UNMATCHED)
+
+    status, _ = acted(serve, job, "assign", template="Thorax_OAR")
+
+    after = ctx.ledger.get(job.id)
+    assert after is not None
+    assert (status, after.state, after.template) == (303, State.MATCHED, "Thorax_OAR")
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [("assign", "no template"), ("release", "is not held"), ("explode", "no action")],
+)
+def test_what_cannot_be_is_told_and_changes_nothing(
+    serve: Serve,
+    ctx: Context,
+    in_state: Callable[..., Job],
+    action: str,
+    said: str,
+) -> None:
+    job = in_state(State.UNMATCHED)
+
+    status, text = acted(serve, job, action, template="Nonsense")
+
+    assert status in (404, 409)
+    assert said in text
+    assert ctx.ledger.get(job.id) == job
+
+
+def test_only_what_is_possible_is_offered(ctx: Context, held: Job) -> None:
+    done = replace(held, state=State.DONE, held=False)
+    waiting = replace(held, state=State.WAITING, held=False)
+
+    assert set(offered(held, ctx)) == {"release", "retry", "cancel", "assign"}
+    assert set(offered(done, ctx)) == {"assign"}
+    assert set(offered(waiting, ctx)) == {"retry", "cancel"}

@@ -1,0 +1,124 @@
+"""Who comes in, who stays out, and for how long."""
+
+import pytest
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from drawcli.core.job import Job
+from drawcli.dashboard.app import routes
+from drawcli.dashboard.attempts import FREE
+from tests.dashboard.conftest import HERE, WORDS, Serve, log_in, token_in
+
+ADDRESSES = [
+    one.path.replace("{job}", "feedfacecafe-1")
+    .replace("{action}", "release")
+    .replace("{plane}/{index:int}", "axial/3")
+    .replace("{template}", "Prostate_OAR")
+    for one in routes()
+    if isinstance(one, Route)
+]
+
+
+def test_without_a_password_this_machine_may_read(client: TestClient) -> None:
+    assert client.get("/").status_code == 200
+    assert client.get("/login").headers["location"] == "/"
+
+
+def test_with_a_password_nothing_is_shown_before_the_login(serve: Serve) -> None:
+    client = serve(password=WORDS)
+
+    assert len(ADDRESSES) > 12
+    for address in set(ADDRESSES) - {"/login"}:
+        page, program = client.get(address), client.get(address, headers={"accept": "*/*"})
+        assert (page.status_code, page.headers["location"]) == (303, "/login"), address
+        assert program.status_code == 401, address
+        assert client.post(address, data={}).status_code == 401, address
+
+
+def test_the_password_lets_in_and_the_way_out_is_for_good(serve: Serve) -> None:
+    client = serve(password=WORDS)
+
+    log_in(client)
+    page = client.get("/")
+    cookie = dict(client.cookies)
+    out = client.post("/logout", data={"csrf": token_in(page.text)})
+    client.cookies.update(cookie)
+    again = client.get("/")
+
+    assert page.status_code == 200
+    assert out.headers["location"] == "/login"
+    assert again.headers["location"] == "/login"
+
+
+def test_the_cookie_is_for_this_page_alone(serve: Serve) -> None:
+    client = serve(password=WORDS)
+
+    cookie = client.get("/login").headers["set-cookie"].lower()
+
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert cookie.startswith("drawcli-8043=")
+
+
+def test_a_forged_cookie_lets_nobody_in(serve: Serve) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+    name, value = next(iter(client.cookies.items()))
+    client.cookies.clear()
+
+    client.cookies.set(name, value[:-2] + ("AA" if value[-2:] != "AA" else "BB"))
+
+    assert client.get("/").headers["location"] == "/login"
+
+
+def test_a_session_of_another_start_lets_nobody_in(serve: Serve) -> None:
+    first, second = serve(password=WORDS), serve()
+    log_in(first)
+
+    second.cookies.update(first.cookies)
+
+    assert second.get("/").headers["location"] == "/login"
+
+
+@pytest.mark.parametrize("given", ["", "wrong", None])
+def test_a_form_without_the_token_of_its_page_does_nothing(serve: Serve, given: str | None) -> None:
+    client = serve(password=WORDS)
+    client.get("/login")
+    form = {"password": WORDS} | ({} if given is None else {"csrf": given})
+
+    assert client.post("/login", data=form).status_code == 403
+    assert client.get("/").headers["location"] == "/login"
+
+
+def test_every_form_of_every_address_asks_for_the_token(serve: Serve, held: Job) -> None:
+    client = serve(password=WORDS, allow_actions=True)
+    log_in(client)
+    client.get("/")
+    takes_forms = {
+        one.path for one in routes() if isinstance(one, Route) and "POST" in (one.methods or ())
+    }
+
+    assert takes_forms == {"/login", "/logout", "/jobs/{job}/{action}"}
+    for path in takes_forms:
+        address = path.format(job=held.id, action="release")
+        assert client.post(address, data={"csrf": "wrong"}).status_code == 403
+
+
+def test_who_guesses_is_made_to_wait(serve: Serve) -> None:
+    client = serve(password=WORDS)
+    form = {"csrf": token_in(client.get("/login").text), "password": "wrong"}
+
+    codes = [client.post("/login", data=form).status_code for _ in range(FREE + 1)]
+    right = client.post("/login", data=form | {"password": WORDS})
+
+    assert codes == [401] * (FREE - 1) + [429] * 2
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) >= 1
+
+
+def test_the_login_of_one_page_says_nothing_of_the_site(serve: Serve, held: Job) -> None:
+    client = serve(password=WORDS)
+
+    for address in ("/login", "/static/style.css"):
+        assert held.id not in client.get(address).text
+    assert str(client.base_url) == HERE

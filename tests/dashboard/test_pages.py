@@ -1,0 +1,257 @@
+"""What the pages say: what status, show, explain and doctor say."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from drawcli.context import Context
+from drawcli.core.job import Event, Job, State
+from drawcli.dashboard.live import Live, stamp_of
+from drawcli.dashboard.site import Site as Shown
+from drawcli.errors import NeedsPerson, ServerUnavailable
+from drawcli.overview import way_out
+from tests.conftest import NOON, Site
+
+Make = Callable[..., Job]
+
+
+def test_the_overview_tells_what_is_held_first_and_counts_every_state(
+    client: TestClient, held: Job, in_state: Make
+) -> None:
+    for number in range(3):
+        in_state(State.MATCHED, f"00000000000{number}-1")
+
+    page = client.get("/").text
+
+    assert "1 job waits for a person" in page
+    assert "<title>1 held" in page
+    assert "no result 4 hours after the upload" in page
+    assert way_out(held) in page
+    assert '<a href="/jobs?state=matched"><span class="stop">3</span>' in page
+
+
+def test_the_overview_of_an_empty_site_says_that_all_is_well(client: TestClient) -> None:
+    page = client.get("/").text
+
+    assert "No job waits for a person" in page
+    assert "Nothing was delivered and nothing held" in page
+    assert "none yet; cron calls" in page
+
+
+def test_the_throughput_counts_the_days(client: TestClient, in_state: Make) -> None:
+    came = NOON - timedelta(days=2)
+    in_state(State.DONE, events=(Event(came, "found"), Event(came, "delivered")))
+
+    page = client.get("/").text
+
+    assert "Nov 12: 1 home" in page
+    assert "1 in 14 days" in page
+
+
+def test_a_job_tells_its_whole_story(client: TestClient, home: Job) -> None:
+    page = client.get(f"/jobs/{home.id}").text
+
+    for word in (
+        *map(str, (State.FOUND, State.PACKAGED, State.DELIVERED)),
+        home.task_id,
+        "Bladder",
+    ):
+        assert str(word) in page
+    assert "pelvis-planning-ct" in page
+    assert "ProtocolName contains pelvis" in page
+    assert "What the acceptance gate found" in page
+    assert "cm³" in page
+
+
+def test_no_text_becomes_a_part_of_the_page(
+    client: TestClient, ctx: Context, in_state: Make
+) -> None:
+    job = in_state(State.PACKAGED, template="<i>", rule="<i>", modality="<i>")
+    err = NeedsPerson("<i>", code="<i>", hint="<i>")
+    ctx.ledger.commit(job.held_for(err, at=NOON))
+
+    for place in ("/", "/jobs", f"/jobs/{job.id}", "/jobs?q=<i>", "/rules?job=<i>", "/jobs/<i>"):
+        text = client.get(place).text
+        assert "&lt;i&gt;" in text, place
+        assert "<i>" not in text, place
+
+
+def test_a_job_that_failed_tells_when_it_is_tried_again(
+    client: TestClient, ctx: Context, in_state: Make
+) -> None:
+    job = in_state(State.PACKAGED)
+    err = ServerUnavailable("the server answers 503")
+    ctx.ledger.commit(job.failed(err, at=NOON, until=NOON + timedelta(minutes=4)))
+
+    page = client.get(f"/jobs/{job.id}").text
+
+    assert "Waits for another try in 4 min: the server answers 503" in page
+    assert "next try 2026-11-14 12:04" in page
+
+
+def test_a_job_is_found_by_the_beginning_of_its_id_and_else_it_is_told(
+    client: TestClient, held: Job
+) -> None:
+    assert held.id in client.get(f"/jobs/{held.id[:6]}").text
+    assert client.get("/jobs/0000dead").status_code == 404
+
+
+def test_rules_are_tried_on_a_series(client: TestClient, home: Job) -> None:
+    page = client.get(f"/rules?job={home.id}").text
+
+    assert "rule pelvis-planning-ct" in page
+    assert "does not fit" in page
+
+
+def test_rules_cannot_be_tried_where_the_images_are_gone(
+    client: TestClient, home: Job, pelvis: list[Path]
+) -> None:
+    for path in pelvis:
+        path.unlink()
+
+    page = client.get(f"/rules?job={home.id}").text
+
+    assert "cannot be read any more" in page
+    assert str(pelvis[0].parent) not in page
+
+
+def test_broken_rules_are_told_with_their_place_and_mended_ones_are_read(
+    client: TestClient, site: Site
+) -> None:
+    rules = site.folder / "rules.yaml"
+    good = rules.read_text()
+
+    rules.write_text(good.replace("template: Prostate_OAR", "template: Nonsense"))
+    broken = client.get("/rules").text
+    rules.write_text(good)
+    mended = client.get("/rules").text
+
+    assert "They cannot be used" in broken
+    assert "Nonsense" in broken
+    assert "They cannot be used" not in mended
+
+
+def test_a_template_is_shown_as_the_server_gets_it(client: TestClient) -> None:
+    page = client.get("/templates/Prostate_OAR").text
+
+    assert "trainer_name: nnUNetTrainerNoMirroring" in page
+    assert client.get("/templates/Nonsense").status_code == 404
+
+
+def test_what_the_rules_left_is_told_with_why(
+    client: TestClient, ctx: Context, in_state: Make
+) -> None:
+    job = in_state(State.UNMATCHED, modality="MR", slices=3)
+    ctx.ledger.commit(job.postponed(None, code="unmatched", reason="no rule fits; nearest is x"))
+
+    page = client.get("/unmatched").text
+
+    assert "no rule fits; nearest is x" in page
+    assert f"/rules?job={job.id}#tried" in page
+
+
+def test_settings_in_force_say_which_the_site_has_set(client: TestClient, site: Site) -> None:
+    page = client.get("/settings").text
+
+    assert 'quiet_minutes <span class="dot"' in page
+    assert "full_walk_hours</dt>" in page
+    assert str(site.state) in page
+
+
+def test_the_words_of_a_token_command_are_not_shown(ctx: Context, client: TestClient) -> None:
+    words = ["vault", "read", "s3cret-path"]
+    server = ctx.settings.server.model_copy(update={"token_command": words})
+    settings = ctx.settings.model_copy(update={"server": server})
+    object.__setattr__(ctx, "settings", settings)
+
+    page = client.get("/settings").text
+
+    assert "s3cret-path" not in page
+    assert "its words are not shown" in page
+
+
+@pytest.mark.parametrize("text", ["", "{}", "rubbish"])
+def test_a_token_that_cannot_be_read_is_told(client: TestClient, site: Site, text: str) -> None:
+    (site.folder / "token.json").write_text(text)
+
+    answer = client.get("/server")
+
+    assert answer.status_code == 200
+    assert "trouble" in answer.text
+
+
+def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> None:
+    site.store.rmdir()
+
+    page = client.get("/checkup").text
+
+    assert "FAIL" in page
+    assert "is not there: is the share mounted?" in page
+
+
+def test_the_ledger_is_read_once_for_each_time_it_is_written(
+    ctx: Context, site: Site, in_state: Make
+) -> None:
+    shown = Shown(ctx, lambda: pytest.fail("opened"), site.config)
+    in_state(State.FOUND)
+
+    first, second = shown.snapshot(), shown.snapshot()
+    in_state(State.FOUND, "00000000000b-1")
+    third = shown.snapshot()
+
+    assert second is first
+    assert (len(first.jobs), len(third.jobs)) == (1, 2)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_theme_is_drawn_at_once_and_no_other_word_gets_in(
+    client: TestClient, theme: str
+) -> None:
+    client.cookies.set("theme", theme)
+    assert f'<html lang="en" data-theme="{theme}">' in client.get("/").text
+    client.cookies.clear()
+    client.cookies.set("theme", "x")
+    assert '<html lang="en">' in client.get("/").text
+
+
+def test_what_was_written_before_a_page_listens_is_told_at_once(
+    ctx: Context, site: Site, in_state: Make
+) -> None:
+    import asyncio
+
+    shown = Shown(ctx, lambda: pytest.fail("opened"), site.config)
+    drawn = stamp_of(shown.snapshot().stamp)
+    live = Live(shown, lambda: True)
+
+    async def told() -> list[str]:
+        return [event async for event in live.events(drawn)]
+
+    before = asyncio.run(told())
+    in_state(State.FOUND)
+
+    assert len(before) == 1
+    assert "change" in asyncio.run(told())[1]
+
+
+def test_a_page_is_told_of_a_change_and_its_stream_ends_with_the_server(
+    ctx: Context, site: Site, in_state: Make
+) -> None:
+    import asyncio
+
+    stopping = [False]
+    live = Live(Shown(ctx, lambda: pytest.fail("opened"), site.config), lambda: stopping[0])
+
+    async def told() -> list[str]:
+        said = []
+        async for event in live.events(every_seconds=0.001):
+            said.append(event)
+            if "change" in event:
+                stopping[0] = True
+            elif len(said) == 1:
+                in_state(State.FOUND)
+        return said
+
+    assert asyncio.run(told()) == ["retry: 3000\n\n", "event: change\ndata: 0\n\n"]
