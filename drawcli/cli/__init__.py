@@ -13,6 +13,7 @@ from drawcli.cli import (
     job_commands,
     key_commands,
     ledger_commands,
+    migration_command,
     pipeline_commands,
     report_command,
     rules_commands,
@@ -60,6 +61,7 @@ delivery_commands.register(app)
 rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)
+migration_command.register(app)
 key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
