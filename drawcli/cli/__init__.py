@@ -15,6 +15,7 @@ from drawcli.cli import (
     ledger_commands,
     migration_command,
     pipeline_commands,
+    reasons_command,
     report_command,
     rules_commands,
     sandbox_commands,
@@ -54,6 +55,7 @@ pipeline_commands.register(
 deidentify_commands.register(app)
 status_command.register(app)
 show_command.register(app)
+reasons_command.register(app)
 report_command.register(app)
 doctor_command.register(app)
 job_commands.register(app)
