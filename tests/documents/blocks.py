@@ -4,11 +4,13 @@ A comment directly above a block says how it differs from one that is run and mu
 
     <!-- not run: reason -->       it cannot run here; the reason says why
     <!-- exit: 6 -->               it ends with another code
+    <!-- long: reason -->          it takes long: run in the long form only
     <!-- second terminal -->       it starts the sandbox, which the test keeps running meanwhile
 
 A page with `<!-- starts from: practice -->` goes on where the tutorial ended.
 """
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -17,12 +19,12 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PORT: Final = "127.0.0.1:8042"  # of a sandbox, as the pages have it
+IN_FULL: Final = os.environ.get("DOCS") == "long"
 _FENCE: Final = re.compile(
-    r"^(?P<mark><!-- (?P<word>not run|exit|second terminal)(?:: (?P<why>.+?))? -->\n)?"
+    r"^(?P<mark><!-- (?P<word>not run|exit|long|second terminal)(?:: (?P<why>.+?))? -->\n)?"
     r"```(?:sh|powershell)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_SHELLS: Final = re.compile(r"^```(\w*)$", re.MULTILINE)
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
 
 
@@ -44,7 +46,7 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether a test types it."""
-        return self.word not in ("not run", "second terminal")
+        return self.word not in ("not run", "second terminal") and (IN_FULL or self.word != "long")
 
 
 def pages() -> list[Path]:

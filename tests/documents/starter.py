@@ -5,11 +5,14 @@ environment to this process, and leaves with the code that comes back. What runs
 process of its own, with everything but the imports.
 """
 
+import gc
 import json
 import os
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 COMMAND = """#!{python} -IS
 import json, os, socket, sys
@@ -30,11 +33,13 @@ def write_command(path: Path, door: Path) -> None:
 
 def serve(door: Path) -> None:
     """Start commands until this process is ended."""
-    import drawcli.cli
-    import drawcli.context
-    import drawcli.pipeline
-    import drawcli.steps  # noqa: F401 - what most commands would import first
+    import drawcli
 
+    for module in walk_packages(drawcli.__path__, "drawcli."):
+        if module.name not in ("drawcli.__main__", "drawcli.pytest_plugin"):
+            import_module(module.name)
+    gc.disable()  # a collection would touch, and so copy, every page that parent and child share
+    gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(door))
         listening.listen()
