@@ -41,7 +41,8 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/status.py
 	$(BIN)/python bench/upload.py
 
-# Warnings are errors. What is built needs no internet, and no server: open site/index.html.
+# Warnings are errors. What is built needs no internet: open site/index.html. Only its search needs a web
+# server, such as python3 -m http.server -d site.
 docs: $(VENV)/.ready-test
 	$(PIP) install --editable '.[docs]'
 	$(BIN)/python -m tests.reference

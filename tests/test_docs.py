@@ -125,7 +125,7 @@ def test_the_scripts_are_shell() -> None:
 
 
 def test_the_documents_name_no_machine() -> None:
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*")]:
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*")]:
         if path.is_file():
             assert not re.search(r"/(home|root|Users)/", path.read_text(encoding="utf-8")), path
 
