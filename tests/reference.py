@@ -158,7 +158,7 @@ def exit_codes() -> str:
 def operators() -> str:
     """Return the page of what a rule may ask of which kind of value, found by asking the code."""
     kinds = [kind for kind in Kind if kind is not Kind.ANY]
-    names = {kind: kind.name.lower() for kind in kinds}
+    names: dict[Kind, str] = {kind: kind.name.lower() for kind in kinds}
     rows = [
         f"| `{one}` | " + " | ".join("yes" if _takes(one, kind) else "" for kind in kinds) + " |"
         for one in OPERATORS

@@ -70,8 +70,8 @@ def headers(keyword: str) -> Iterator[tuple[Dataset, Series]]:
         dataset, series = Dataset(), Series()
         if value is not None:
             setattr(dataset, keyword, value)
-            inner = dataset[keyword].value
-            many = inner if isinstance(inner, MultiValue) else [inner]
+            inner: Any = dataset[keyword].value
+            many: list[Any] = [*inner] if isinstance(inner, MultiValue) else [inner]
             series[keyword] = tuple("" if one is None else str(one) for one in many)
         yield dataset, series
 

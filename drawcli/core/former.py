@@ -154,11 +154,11 @@ def _canonical(name: str) -> str | None:
 
 @cache
 def _keywords() -> dict[str, str]:
-    from pydicom.datadict import DicomDictionary
+    from pydicom.datadict import dictionary_description, keyword_dict
 
     names: dict[str, str] = {}
-    for _vr, _vm, name, _retired, keyword in DicomDictionary.values():
-        for word in (name, keyword) if keyword else ():
+    for keyword, tag in keyword_dict.items():
+        for word in (dictionary_description(tag), keyword) if keyword else ():
             names.setdefault(re.sub(r"[^a-z0-9]", "", word.casefold()), keyword)
     return names
 
@@ -166,7 +166,7 @@ def _keywords() -> dict[str, str]:
 def _ordered(path: str, wanted: str) -> float | str:
     """Return what an element is above or below; float() of the whole text was compared."""
     kind = kind_of(path)
-    is_day = kind is Kind.DATE and dictionary_vr_of(path) == "DA"
+    is_day = kind is Kind.DATE and _vr(path) == "DA"
     if is_day and _DAY.fullmatch(wanted.strip()):
         day = wanted.strip()
         return f"{day[:4]}-{day[4:6]}-{day[6:]}"
@@ -181,8 +181,7 @@ def _ordered(path: str, wanted: str) -> float | str:
     return int(number) if number.is_integer() else number
 
 
-def dictionary_vr_of(path: str) -> str:
-    """Return the value representation of a keyword, as PS3.6 has it."""
+def _vr(path: str) -> str:
     from pydicom.datadict import keyword_dict
 
     return dictionary_vr(keyword_dict[path])
