@@ -22,7 +22,7 @@ from drawcli.migrating import DIFFERENT, LEFT, THERE, TRANSLATED, Migration, int
 from drawcli.rulefile import RuleReader
 from drawcli.yamlfile import parse_yaml
 
-NAMES = {
+NAMES: dict[str, list[Any]] = {
     "Modality": ["CT", "MR", "", None],
     "ProtocolName": ["RT Pelvis", "rt pelvis 3mm", "007", "7", "", None],
     "StationName": ["1", "1.0", "CT-1", None],
@@ -71,7 +71,7 @@ def headers(keyword: str) -> Iterator[tuple[Dataset, Series]]:
         if value is not None:
             setattr(dataset, keyword, value)
             inner: Any = dataset[keyword].value
-            many: list[Any] = [*inner] if isinstance(inner, MultiValue) else [inner]
+            many = list[Any](inner) if isinstance(inner, MultiValue) else [inner]
             series[keyword] = tuple("" if one is None else str(one) for one in many)
         yield dataset, series
 

@@ -59,6 +59,15 @@ def test_every_link_leads_to_a_file(path: Path) -> None:
             assert anchor in known, link
 
 
+def test_the_tests_that_the_promises_name_are_there() -> None:
+    text = (ROOT / "docs/explanation/promises.md").read_text(encoding="utf-8")
+
+    named = re.findall(r"`(tests/[a-z_/.]+)`", text)
+
+    assert len(named) > 3
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_each_reason_has_an_anchor_once() -> None:
     text = "| code | meaning |\n|---|---|\n| `a-b`, `c` | one |\n\n| `c` | again `d` |\n"
 
