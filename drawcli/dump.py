@@ -106,8 +106,10 @@ class Dump:
             mine, doubt = _in_order(self._rules_of(key), "rule_order", "rule_combination_type")
             flaw = flaw or doubt
             tests.append(self._tests(key, one, mine))
-        if not tests or not all(tests):
-            flaw = "has no rules, or a set without any, and never fitted"
+        if not any(tests):
+            flaw = "has no rules, and never fitted"
+        elif not all(tests):
+            flaw = "has a set without rules, which never fitted"
         joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
         return Rules(name, self._template_of(owner), tuple(tests), joiners, flaw)
 

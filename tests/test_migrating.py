@@ -124,6 +124,7 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
         (("Referenced Image Sequence", "", "EQUALS", "x"), "no value"),
         (("Modality", "(0018,0050)", "EQUALS", "CT"), "two elements"),
         (("Colour of the couch", "", "EQUALS", "red"), "no element"),
+        (("Acquisition DateTime", "", "EQUALS", "20240131101500"), "date with a time"),
         (("Modality", "", "SOUNDS_LIKE", "CT"), "operator"),
         (("Slice Thickness", "", "EQUALS", "thin"), "thin"),
         (("Modality", "", "EQUALS", " "), "blank"),
@@ -326,6 +327,21 @@ def test_a_set_without_order_that_mixes_and_and_or_is_not_guessed(tmp_path: Path
     migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *records])
 
     assert migration.taken[1].why == ("does not say in which order its AND and OR are read",)
+
+
+@pytest.mark.parametrize(
+    ("joiners", "why"),
+    [([["AND"], []], "a set without rules"), ([[]], "no rules"), ([], "no rules")],
+)
+def test_a_group_with_nothing_in_it_is_told(
+    tmp_path: Path, joiners: list[list[str]], why: str
+) -> None:
+    records = group(joiners, ["OR"] * len(joiners), iter(["F"]))
+
+    migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *records])
+
+    assert outcomes(migration)[1] == ("g", LEFT)
+    assert why in migration.taken[1].why[0]
 
 
 def test_looks_come_along_and_what_does_not_is_told(tmp_path: Path) -> None:

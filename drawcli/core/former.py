@@ -200,6 +200,10 @@ def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> Said:
     if kind in (Kind.TEXT, Kind.NAME):
         when = _same_text(path, wanted, case=case)
     else:
+        if _vr(path) == "DT":  # ours would take the whole day
+            raise UntranslatableError(
+                "holds a date with a time, of which only the date is compared"
+            )
         when = _checked(path, "equals", _as_file(wanted, kind))
         if kind is not Kind.DATE:
             remark = f"{path} is compared by its value ({kind}), no longer by its spelling"

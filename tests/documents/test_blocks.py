@@ -31,6 +31,7 @@ from tests.documents.starter import write_command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
 TUTORIAL = ROOT / "docs/tutorial.md"
+_FOREVER = 900  # seconds: a page that waits for what never comes
 SANDBOX = "drawcli-sandbox"  # the folder of the sandbox, as its help says
 
 
@@ -64,6 +65,7 @@ class Desk:
             encoding="utf-8",
             stdin=subprocess.DEVNULL,
             check=False,
+            timeout=_FOREVER,
         )
         if done.returncode:
             place = at.read_text().strip()
@@ -91,7 +93,7 @@ def commands() -> Iterator[Path]:
 
 
 def _wait_for(door: Path) -> None:
-    for _ in range(600):
+    for _ in range(_FOREVER * 20):
         with socket.socket(socket.AF_UNIX) as trial:
             if not trial.connect_ex(str(door)):
                 return
