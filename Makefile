@@ -1,5 +1,6 @@
 # make demo   the whole cycle on this machine, with phantom scans and a sandbox server
 # make test   everything that a change must pass
+# make docs   the documentation as a site, in site/
 #
 # Both make their own virtual environment in .venv; PYTHON=... chooses the interpreter.
 
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test torture bench format clean
+.PHONY: demo test torture bench docs format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -27,6 +28,7 @@ test: $(VENV)/.ready-test
 torture: $(VENV)/.ready-test
 	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/ledger tests/deidentification tests/test_server_faults.py
 	$(BIN)/python -m tests.torture.mutations
+	DOCS=long $(BIN)/pytest -q tests/documents
 
 # How fast and how large de-identification is, against its floors and the tools of today.
 bench: $(VENV)/.ready-test
@@ -39,6 +41,13 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/status.py
 	$(BIN)/python bench/upload.py
+
+# Warnings are errors. What is built needs no internet: open site/index.html. Only its search needs a web
+# server, such as python3 -m http.server -d site.
+docs: $(VENV)/.ready-test
+	$(PIP) install --editable '.[docs]'
+	$(BIN)/python -m tests.reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .

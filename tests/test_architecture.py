@@ -61,6 +61,8 @@ LAYERS = [
     "explaining",
     "writing",
     "composing",
+    "dump",
+    "migrating",
     "keyring",
     "copies",
     "upkeep",
@@ -118,7 +120,7 @@ OUTSIDE = {
     "typer": {"cli"},
     "uvicorn": {"sandbox", "dashboard"},
     "watchfiles": {"adapters"},
-    "yaml": {"yamlfile", "handwritten", "core", "sandbox"},
+    "yaml": {"yamlfile", "handwritten", "core", "sandbox", "migrating"},
 }
 # Modules of core touch no file, clock, socket or random number.
 IMPURE = {
