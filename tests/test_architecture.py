@@ -64,6 +64,7 @@ LAYERS = [
     "checkup",
     "searching",
     "bundle",
+    "schedules",
     "render",
     "sandbox",
     "demo",
