@@ -22,7 +22,6 @@ from drawcli.errors import ConfigError
 from drawcli.sections import Accept, Deidentify, Deliver, FilePath, Match, Scan, Section, Server
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
-FILE_NAME: Final = "drawcli.yaml"
 _PREFIX: Final = "DRAWCLI_"
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG"})
 
@@ -96,26 +95,6 @@ class _Environment(EnvSettingsSource):
             return json.loads(value)
         except ValueError:
             return value
-
-
-def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: the flag's, DRAWCLI_CONFIG's, this folder's, the user's."""
-    if given is not None:
-        return given
-    if named := env.get("DRAWCLI_CONFIG"):
-        return Path(named)
-    here = Path(FILE_NAME)
-    if here.exists():
-        return here
-    from platformdirs import user_config_path
-
-    users = user_config_path("drawcli") / FILE_NAME
-    if users.exists():
-        return users
-    raise ConfigError(
-        f"no settings: neither {FILE_NAME} in this folder nor {users}",
-        hint="Give --config FILE, or run 'drawcli init' to make a site here.",
-    )
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
