@@ -23,7 +23,7 @@ from tests.conftest import HEAD_NECK, NOON, PELVIS, SLICES, THORAX, Clock, Site,
 from tests.fake_draw import FakeDraw
 
 FOLDER: Final = Path(__file__).parent
-STRANGER: Final = replace(THORAX, patient_id="X-1", protocol="NO RULE", body_part="ARM")
+STRANGER: Final = replace(THORAX, protocol="NO RULE", body_part="ARM")
 
 
 def make(folder: Path) -> Site:
