@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.errors import ConfigError, UsageError
+from drawcli.platforms import system
 
 if TYPE_CHECKING:
     from drawcli.config import Settings
@@ -87,10 +88,8 @@ def place_of(config: Path, settings: "Settings") -> Place:
 
 def usual_here() -> Scheduler:
     """Return what calls programs on a system like this."""
-    if sys.platform == "win32":
-        return Scheduler.WINDOWS
-    if sys.platform == "darwin":
-        return Scheduler.LAUNCHD
+    if (here := system()) != "other":
+        return Scheduler.WINDOWS if here == "windows" else Scheduler.LAUNCHD
     return Scheduler.CRONTAB if shutil.which("crontab") else Scheduler.SYSTEMD
 
 

@@ -7,10 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from drawcli.cli import app
+from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.pipeline import Selection, run_step
 from drawcli.sandbox.people import identifying_values
-from tests.conftest import PELVIS, Context, Site
+from tests.conftest import PELVIS, Site
 
 OPEN, HELD = "0123456789ab-1", "fedcba987654-1"
 Tab = Callable[[str], str]
