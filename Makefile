@@ -61,16 +61,12 @@ release: $(VENV)/.ready-release
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python packaging/everywhere.py dist/*.whl --lock packaging/requirements.lock
 	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json > SHA256SUMS
 
-# How fast and how large de-identification is, against its floors and the tools of today.
+# How fast and how large everything is, beside its floor and beside the tools of today; a table and a
+# plot in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs
+# one, BENCH=--keep makes the run the reference: on a machine that does nothing else.
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'
-	$(BIN)/python bench/deidentify.py $(BENCH)
-	$(BIN)/python bench/reidentify.py
-	$(BIN)/python bench/ledger.py
-	$(BIN)/python bench/rules.py
-	$(BIN)/python bench/scan.py
-	$(BIN)/python bench/status.py
-	$(BIN)/python bench/upload.py
+	$(BIN)/python bench/all.py $(BENCH)
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .
