@@ -24,7 +24,6 @@ from drawcli.signals import URLS_VARIABLE, Logs, Metrics, Notify
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
-FILE_NAME: Final = "drawcli.yaml"
 _PREFIX: Final = "DRAWCLI_"
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
@@ -108,26 +107,6 @@ class _Environment(EnvSettingsSource):
             return json.loads(value)
         except ValueError:
             return value
-
-
-def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: the flag's, DRAWCLI_CONFIG's, this folder's, the user's."""
-    if given is not None:
-        return given
-    if named := env.get("DRAWCLI_CONFIG"):
-        return Path(named)
-    here = Path(FILE_NAME)
-    if here.exists():
-        return here
-    from platformdirs import user_config_path
-
-    users = user_config_path("drawcli") / FILE_NAME
-    if users.exists():
-        return users
-    raise ConfigError(
-        f"no settings: neither {FILE_NAME} in this folder nor {users}",
-        hint="Give --config FILE, or run 'drawcli init' to make a site here.",
-    )
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:

@@ -18,6 +18,7 @@ LAYERS = [
     "core",
     "pictures",
     "nomenclature",
+    "platforms",
     "files",
     "yamlfile",
     "handwritten",
@@ -28,6 +29,7 @@ LAYERS = [
     "access",
     "sections",
     "signals",
+    "finding",
     "config",
     "logs",
     "connection",
@@ -79,6 +81,7 @@ LAYERS = [
     "searching",
     "bundle",
     "dashboard",
+    "schedules",
     "render",
     "sandbox",
     "demo",
@@ -104,7 +107,7 @@ OUTSIDE = {
     "markupsafe": {"dashboard"},
     "numpy": {"pictures", "pixels", "sandbox"},
     "orjson": {"ledger"},
-    "platformdirs": {"config"},
+    "platformdirs": {"finding"},
     "pydantic": {"core", "yamlfile", "sections", "signals", "config", "adapters", "dashboard"},
     "pydantic_core": {"yamlfile"},
     "pydantic_settings": {"config"},
@@ -224,6 +227,19 @@ def test_two_places_catch_everything() -> None:
     client = [path for path in broad if not path.startswith("sandbox/")]
 
     assert client == ["cli/door.py", "pipeline.py"]
+
+
+@each_module
+def test_one_module_asks_which_system_this_is(path: Path) -> None:
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    asked = {
+        f"{node.value.id}.{node.attr}"
+        for node in tree
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+
+    if layer(path) != "platforms":
+        assert asked.isdisjoint({"sys.platform", "os.name", "os.fork", "os.kill", "signal.SIGKILL"})
 
 
 def test_only_render_writes_to_standard_output() -> None:

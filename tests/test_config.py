@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from drawcli.config import Settings, find_settings, load_settings
+from drawcli.config import Settings, load_settings
 from drawcli.core.acceptance import Severity
 from drawcli.errors import ConfigError
+from drawcli.finding import find_settings
 from drawcli.sections import DEFAULT_ENDPOINTS, Server
 
 ENOUGH = "datastore: store\nstate_dir: state\n"

@@ -4,7 +4,6 @@ import errno
 import os
 import platform
 import shlex
-import sys
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +21,7 @@ from drawcli.context import token_store
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
-from drawcli.files import open_to_others
+from drawcli.platforms import open_to_others, others_may_write
 from drawcli.runs import RunBook
 from drawcli.upkeep import check as ledger_troubles
 
@@ -47,7 +46,7 @@ def settings_file(site: Site) -> Seen:
     """Look at who may change the files that a person writes."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
-    loose = [path for path in files if path.is_file() and _others_may_write(path)]
+    loose = [path for path in files if path.is_file() and others_may_write(path)]
     if loose:
         names = " ".join(map(str, loose))
         return Seen.warned(
@@ -310,10 +309,6 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
 
 def _name_of(requirement: str) -> str:
     return requirement.partition("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
-
-
-def _others_may_write(path: Path) -> bool:
-    return sys.platform != "win32" and bool(path.stat().st_mode & 0o002)
 
 
 def _quoted(path: Path) -> str:
