@@ -129,4 +129,4 @@ def test_every_dependency_is_accounted_for() -> None:
 
     names = {re.split(r"[\[<>=~! ;]", one)[0].lower() for one in asked}
     assert len(names) > 20
-    assert names - {"drawcli"} == told
+    assert names - told == {"drawcli"}
