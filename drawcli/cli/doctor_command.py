@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import logs
 from drawcli.cli.door import Door, command
 from drawcli.errors import ConfigError, DrawcliError
 from drawcli.render import Result
@@ -77,6 +76,7 @@ def doctor(
 
 def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | None":
     """Open the site as far as it can be opened; what cannot is an outcome."""
+    from drawcli import logs
     from drawcli.checkup.local import versions
     from drawcli.checkup.outcome import Outcome, Seen, Site
     from drawcli.context import open_context
