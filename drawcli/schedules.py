@@ -75,12 +75,14 @@ def place_of(config: Path, settings: "Settings") -> Place:
 
     folder = settings.deliver.folder
     delivered = [made_below(folder)] if isinstance(folder, Path) else settings.datastore
+    figures = settings.metrics.textfile
+    kept = [settings.server.token_file.parent, *([figures.parent] if figures else [])]
     user, group = _owner(settings.state_dir)
     return Place(
         program=program(),
         config=config,
         state_dir=settings.state_dir,
-        writable=tuple(dict.fromkeys([settings.server.token_file.parent, *delivered])),
+        writable=tuple(dict.fromkeys([*kept, *delivered])),
         user=user,
         group=group,
     )

@@ -114,11 +114,12 @@ def test_systemd_finds_nothing_to_say_and_little_exposed(place: Place, tmp_path:
 
 def test_the_service_may_write_what_a_run_writes_and_nothing_else(site: Site) -> None:
     site.add_line("deliver: {folder: 'tps/{patient_id}'}")
+    site.add_line("metrics: {textfile: figures/drawcli.prom}")
     settings = site.settings()
 
     place = place_of(site.config, settings)
 
-    assert place.writable == (site.folder, site.folder / "tps")
+    assert place.writable == (site.folder, site.folder / "figures", site.folder / "tps")
     assert place.state_dir == site.state
 
 

@@ -1,7 +1,8 @@
 """The command line: thin commands, one file a group."""
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -39,6 +40,10 @@ from drawcli.cli.door import (
     QuietOption,
     VerboseOption,
 )
+from drawcli.cli.starting import only_asked
+
+# Where shells put the line that is to be completed.
+_WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 app = typer.Typer(
     name="drawcli",
@@ -109,7 +114,9 @@ def drawcli(
 
 def main() -> None:
     """Run the command line."""
+    completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
+    words = {*sys.argv, *" ".join(completing).split()}
     try:
-        app()
+        only_asked(app, words)()
     except KeyboardInterrupt:  # before a command had begun
         sys.exit(130)

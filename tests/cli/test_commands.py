@@ -331,9 +331,10 @@ def test_the_start_of_help_is_cheap(site: Site) -> None:
             spans.append(of_children() - begun)
         return min(spans)
 
-    ratio = quickest("-m", "drawcli", "--help") / quickest("-c", "pass")
+    # Typer alone takes seven times a bare start: beside it, what is ours is seen.
+    ratio = quickest("-m", "drawcli", "--help") / quickest("-c", "import typer")
 
-    assert ratio <= 10
+    assert ratio <= 1.7
 
 
 def test_help_imports_nothing_heavy(site: Site) -> None:
