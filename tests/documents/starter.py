@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -37,7 +38,8 @@ def serve(door: Path) -> None:
 
     for module in walk_packages(drawcli.__path__, "drawcli."):
         if module.name not in ("drawcli.__main__", "drawcli.pytest_plugin"):
-            import_module(module.name)
+            with suppress(ImportError):  # of an extra that is not there
+                import_module(module.name)
     gc.disable()  # a collection would touch, and so copy, every page that parent and child share
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening:

@@ -86,14 +86,16 @@ def commands() -> Iterator[Path]:
         words = [sys.executable, "-m", "tests.documents.starter", str(door)]
         with subprocess.Popen(words, cwd=ROOT) as starter:
             try:
-                _wait_for(door)
+                _wait_for(door, starter)
                 yield folder
             finally:
                 starter.kill()
 
 
-def _wait_for(door: Path) -> None:
+def _wait_for(door: Path, starter: subprocess.Popen[bytes]) -> None:
     for _ in range(_FOREVER * 20):
+        if starter.poll() is not None:
+            break
         with socket.socket(socket.AF_UNIX) as trial:
             if not trial.connect_ex(str(door)):
                 return
