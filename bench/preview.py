@@ -1,14 +1,16 @@
 """How fast a contact sheet is drawn: beside merely reading and decoding the same slices.
 
-python bench/preview.py [--slices 150] [--size 512] [--structures 10] [--repeat 3]
+python bench/preview.py [--slices 150] [--size 512] [--structures 10] [--repeat 3] [--json]
 """
 
 import argparse
 import io
+import json
 import sys
 import tempfile
 import tracemalloc
 import warnings
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +67,7 @@ def main() -> int:
     options.add_argument("--size", type=int, default=512)
     options.add_argument("--structures", type=int, default=10)
     options.add_argument("--repeat", type=int, default=3)
+    options.add_argument("--json", action="store_true")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         person = next(one for one in PEOPLE if one.site == "pelvis")
@@ -83,7 +86,7 @@ def main() -> int:
             measure("reading for it / pydicom reads and decodes", partial(read_images_of, files)),
             memory(structures, files, given.slices * given.size**2 * 2),
         ]
-    print(table(found))
+    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
     return int(any(row.met is False for row in found))
 
 
