@@ -31,6 +31,7 @@ torture: $(VENV)/.ready-test
 # How fast and how large de-identification is, against its floors and the tools of today.
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'
+	$(BIN)/python bench/dashboard.py
 	$(BIN)/python bench/deidentify.py $(BENCH)
 	$(BIN)/python bench/reidentify.py
 	$(BIN)/python bench/ledger.py

@@ -114,7 +114,7 @@ def metrics(request: Request) -> Response:
         metering = import_module("drawcli.metering")
     except ModuleNotFoundError:
         raise HTTPException(404, "This drawcli has no metrics.") from None
-    return PlainTextResponse(
-        metering.metrics_text(parts_of(request).site.ctx),
-        media_type="text/plain; version=0.0.4",
-    )
+    site = parts_of(request).site
+    with site.lock:
+        text = metering.metrics_text(site.ctx)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
