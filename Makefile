@@ -1,5 +1,6 @@
 # make demo   the whole cycle on this machine, with phantom scans and a sandbox server
 # make test   everything that a change must pass
+# make docs   the documentation as a site, in site/
 #
 # Both make their own virtual environment in .venv; PYTHON=... chooses the interpreter.
 
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test torture bench format clean
+.PHONY: demo test torture cron audit lock release bench docs format clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/drawcli demo $(DEMO)
@@ -27,19 +28,54 @@ test: $(VENV)/.ready-test
 torture: $(VENV)/.ready-test
 	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/ledger tests/deidentification tests/test_server_faults.py
 	$(BIN)/python -m tests.torture.mutations
+	DOCS=long $(BIN)/pytest -q tests/documents
 
-# How fast and how large de-identification is, against its floors and the tools of today.
+# Debian's cron runs a site, from the first scan to the structure set, then mails what is wrong: three
+# minutes of waiting. It needs root and cron, and leaves the machine's own crontabs alone.
+cron: $(VENV)/.ready-test
+	REAL_CRON=1 $(BIN)/pytest -q tests/torture/test_real_cron.py
+
+# What tools find that look for faults of security: in the code, in the Dockerfile, and in what is
+# installed with drawcli (this one asks the internet).
+audit: $(VENV)/.ready-release
+	$(BIN)/bandit --quiet -ll --recursive drawcli --configfile pyproject.toml
+	$(BIN)/hadolint packaging/Dockerfile
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement packaging/requirements.lock
+
+# The versions that a site gets who installs by digests.
+lock: $(VENV)/.ready-release
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --extra web --extra follow --extra keyring \
+	  pyproject.toml --output-file packaging/requirements.lock
+
+# All that a release consists of, in dist/: wheel, sdist, SBOM, digests, and the site of documents where
+# there is one. The wheel is installed into empty environments: each Python on this machine, each extra.
+release: $(VENV)/.ready-release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/uv venv --quiet dist/sbom
+	$(BIN)/uv pip install --quiet --python dist/sbom --require-hashes -r packaging/requirements.lock
+	$(BIN)/uv pip install --quiet --python dist/sbom --no-deps dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/drawcli-sbom.cdx.json dist/sbom
+	rm -rf dist/sbom
+	if grep -q '^docs:' Makefile; then $(MAKE) docs; fi
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python packaging/everywhere.py dist/*.whl --lock packaging/requirements.lock
+	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json > SHA256SUMS
+
+# How fast and how large everything is, beside its floor and beside the tools of today; a table and a
+# plot in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs
+# one, BENCH=--keep makes the run the reference: on a machine that does nothing else.
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'
-	$(BIN)/python bench/dashboard.py
-	$(BIN)/python bench/deidentify.py $(BENCH)
-	$(BIN)/python bench/reidentify.py
-	$(BIN)/python bench/ledger.py
-	$(BIN)/python bench/preview.py
-	$(BIN)/python bench/rules.py
-	$(BIN)/python bench/scan.py
-	$(BIN)/python bench/status.py
-	$(BIN)/python bench/upload.py
+	$(BIN)/python bench/all.py $(BENCH)
+
+# Warnings are errors. What is built needs no internet: open site/index.html. Only its search needs a web
+# server, such as python3 -m http.server -d site.
+docs: $(VENV)/.ready-test
+	$(PIP) install --editable '.[docs]'
+	$(BIN)/python -m tests.reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.ready-test
 	$(BIN)/ruff format .
@@ -50,6 +86,10 @@ clean:
 
 $(VENV)/.ready-test: pyproject.toml | $(VENV)/.made
 	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-release: pyproject.toml | $(VENV)/.made
+	$(PIP) install --editable '.[dev,release]'
 	@touch $@
 
 $(VENV)/.ready-demo: pyproject.toml | $(VENV)/.made

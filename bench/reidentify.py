@@ -5,8 +5,10 @@ python bench/reidentify.py [--slices 200] [--structures 40] [--points 150] [--re
 
 import argparse
 import io
+import json
 import sys
 import warnings
+from dataclasses import asdict
 from functools import partial
 from math import cos, pi, sin
 
@@ -143,6 +145,7 @@ def main() -> int:
     options.add_argument("--structures", type=int, default=40)
     options.add_argument("--points", type=int, default=150)
     options.add_argument("--repeat", type=int, default=3)
+    options.add_argument("--json", action="store_true")
     given = options.parse_args()
     crosswalk, found = series(given.slices), []
     for name, digits in (("short", 3), ("long", 15)):
@@ -155,7 +158,7 @@ def main() -> int:
             measure(f"{name} numbers: home / pydicom decodes", ours, decodes, target=MOST),
             measure(f"{name} numbers: gate / pydicom decodes", gate, decodes),
         ]
-    print(table(found))
+    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
     return int(any(row.met is False for row in found))
 
 

@@ -2,10 +2,11 @@
 
 Both are whole processes, in turn; medians are told, and the ratio.
 
-    python bench/status.py [--jobs 10000] [--repeat 9]
+    python bench/status.py [--jobs 10000] [--repeat 9] [--json]
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -68,18 +69,25 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--jobs", type=int, default=10_000)
     options.add_argument("--repeat", type=int, default=9)
+    options.add_argument("--json", action="store_true")
     given = options.parse_args()
-    slow = False
+    slow, rows = False, []
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
         none, many = site(Path(name) / "none", 0), site(Path(name) / "many", given.jobs)
         for words in ([], ["--json"], ["--csv"], ["--all"], ["--state", "uploaded"]):
             pairs = [(taken(none, *words), taken(many, *words)) for _ in range(given.repeat)]
             bare, full = (median(column) for column in zip(*pairs, strict=True))
             slow |= not words and full - bare > MOST_SECONDS
+            what = " ".join(("status", *words))
+            rows.append({"name": what, "ours": full, "theirs": bare, "ratio": full / bare})
+            if given.json:
+                continue
             print(
                 f"status {' '.join(words):<18} {given.jobs:,} jobs {full:.3f} s, none {bare:.3f} s,"
                 f" ratio {full / bare:.2f}"
             )
+    if given.json:
+        print(json.dumps(rows))
     return int(slow)
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 
 def as_words(value: object) -> object:
@@ -12,6 +13,18 @@ def as_words(value: object) -> object:
         return shlex.split(value)
     except ValueError:
         raise ValueError("a quotation mark is not closed") from None
+
+
+def web_address(text: str) -> SplitResult:
+    """Return the parts of an http or https address; its refusal does not quote it."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is no http or https address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii():
+        raise ValueError("is no http or https address")
+    return parts
 
 
 def check_source(command: list[str], store_command: list[str], keyring: str) -> None:

@@ -254,9 +254,14 @@ def _look(one: EclipseStructure, name: str) -> dict[str, Any]:
     return {key: value for key, value in look.items() if value is not None}
 
 
+def plain_name(name: str) -> str:
+    """Return a name as templates may have it; "" where nothing of it may stay."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_")[:128]
+
+
 def _name(name: str, path: Path) -> str:
     """Return a name as templates may have it."""
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_")[:128]
+    plain = plain_name(name)
     if not re.fullmatch(NAME_PATTERN, plain):
         raise ConfigError(f"{path}: the template has no name")
     return plain

@@ -7,7 +7,7 @@ two underscores: DRAWCLI_SERVER__URL.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -20,11 +20,12 @@ from pydantic_settings import (
 
 from drawcli.errors import ConfigError
 from drawcli.sections import Accept, Deidentify, Deliver, FilePath, Match, Scan, Section, Server
+from drawcli.signals import URLS_VARIABLE, Logs, Metrics, Notify
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
-FILE_NAME: Final = "drawcli.yaml"
+SectionT = TypeVar("SectionT", bound=Section)
 _PREFIX: Final = "DRAWCLI_"
-_OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG"})
+_OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
 
 def _as_list(value: object) -> object:
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
     accept: Accept = Accept()
     deliver: Deliver = Deliver()
     preview: Literal["always", "on_hold", "never"] = "on_hold"
+    notify: Notify = Notify()
+    metrics: Metrics = Metrics()
+    logs: Logs = Logs()
 
     @classmethod
     def settings_customise_sources(
@@ -72,16 +76,22 @@ class Settings(BaseSettings):
                 "state_dir": base / self.state_dir,
                 "rules": base / self.rules,
                 "templates": base / self.templates,
-                "server": self.server.model_copy(
-                    update={
-                        name: base / path
-                        for name in ("token_file", "ca_file", "client_cert", "client_key")
-                        if (path := getattr(self.server, name)) is not None
-                    }
+                "server": _placed(
+                    self.server, base, "token_file", "ca_file", "client_cert", "client_key"
                 ),
+                "notify": _placed(self.notify, base, "urls_file"),
+                "metrics": _placed(self.metrics, base, "textfile"),
                 "deliver": self.deliver.model_copy(update=deliver),
             }
         )
+
+
+def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
+    """Return a section with its relative paths made relative to `base`."""
+    given = {name: getattr(section, name) for name in names}
+    return section.model_copy(
+        update={name: base / path for name, path in given.items() if path is not None}
+    )
 
 
 class _Environment(EnvSettingsSource):
@@ -97,26 +107,6 @@ class _Environment(EnvSettingsSource):
             return json.loads(value)
         except ValueError:
             return value
-
-
-def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: the flag's, DRAWCLI_CONFIG's, this folder's, the user's."""
-    if given is not None:
-        return given
-    if named := env.get("DRAWCLI_CONFIG"):
-        return Path(named)
-    here = Path(FILE_NAME)
-    if here.exists():
-        return here
-    from platformdirs import user_config_path
-
-    users = user_config_path("drawcli") / FILE_NAME
-    if users.exists():
-        return users
-    raise ConfigError(
-        f"no settings: neither {FILE_NAME} in this folder nor {users}",
-        hint="Give --config FILE, or run 'drawcli init' to make a site here.",
-    )
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:

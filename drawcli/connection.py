@@ -17,7 +17,7 @@ import httpx
 
 from drawcli import __version__
 from drawcli.errors import ConfigError
-from drawcli.files import open_to_others
+from drawcli.platforms import open_to_others
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site

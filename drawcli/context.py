@@ -1,24 +1,26 @@
 """What a step is given: settings, ledger, work folders, keys, rules, server and the time."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.sitekey import read_site_key, retired_keys
 from drawcli.adapters.system import remote_disk
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import VAULT, Busy, WorkDir
+from drawcli.auditlog import AuditLog
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
-from drawcli.errors import ConfigError, LedgerError
+from drawcli.errors import ConfigError, DiskFull, LedgerError, TryLater
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
+from drawcli.runs import new_run_id
 from drawcli.tokenstore import TokenStore
 from drawcli.turns import Turns
 
@@ -50,6 +52,7 @@ class Context:
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the step that runs
     turns: Turns = field(default_factory=Turns)  # given up by a step while it waits for the server
+    run_id: str = field(default_factory=new_run_id)  # in the log, the run book and the audit log
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -68,6 +71,24 @@ class Context:
     def vault(self) -> Vault:
         """Where the identity of each job is sealed."""
         return vault_of(self.stand_ins, self.retired)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """What left this building."""
+        return AuditLog(self.settings.state_dir)
+
+    def attest(self, what: str, job: Job, **facts: Any) -> None:
+        """Write into the audit log what is about to happen to a job; durable when this returns."""
+        self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
+
+    def attest_outcome(self, what: str, job: Job, **facts: Any) -> None:
+        """Write into the audit log what became of an attempt.
+
+        What has happened stays so where this cannot be written; the attempt stands there, then,
+        without an outcome.
+        """
+        with suppress(OSError, TryLater, DiskFull):
+            self.attest(what, job, **facts)
 
     def stand_ins_of(self, job: Job) -> StandIns:
         """Return the stand-ins of the key that a job was made with.

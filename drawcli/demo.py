@@ -88,7 +88,7 @@ def run_demo(keep: Path | None, tell: Tell, *, slices: int = 120, size: int = 51
     with _workplace(keep) as folder:
         demo = Demo(folder)
         tell("1. Three invented patients are scanned; their files say who they are.")
-        sources = _scan_patients(folder / "store", slices, size, tell)
+        sources = scan_patients(folder / "store", slices, size, tell)
         with running(folder / "sandbox") as server:
             tell(f"\n2. A DRAW sandbox answers at {server.url}. It is for demonstration only.")
             tell("\n3. 'drawcli init' makes the files of a site.")
@@ -114,7 +114,8 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
     yield keep.absolute()
 
 
-def _scan_patients(store: Path, slices: int, size: int, tell: Tell) -> list[Path]:
+def scan_patients(store: Path, slices: int, size: int, tell: Tell) -> list[Path]:
+    """Write a visit of each invented patient; return the images of the planning scans."""
     from drawcli.sandbox.people import PEOPLE
     from drawcli.sandbox.phantom import write_visit
 

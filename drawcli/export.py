@@ -26,7 +26,7 @@ from drawcli.core.series import Demands, scan_slices
 from drawcli.core.slices import Slice, slice_of
 from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
-from drawcli.files import fsync_folder
+from drawcli.platforms import fsync_folder
 from drawcli.steps.deidentify import replacements_of, slices_of
 from drawcli.survey import judged
 

@@ -3,19 +3,18 @@
 import errno
 import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from drawcli.errors import DiskFull
+from drawcli.platforms import fsync_folder, take_place
 
 PRIVATE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 CHUNK: Final = 1 << 20
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES})
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(path)
+            take_place(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -49,7 +48,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
 
 def put_in_place(part: Path, path: Path) -> None:
     """Give a finished, durable file its name; durable when this returns."""
-    part.replace(path)
+    take_place(part, path)
     fsync_folder(path.parent)
 
 
@@ -63,24 +62,6 @@ def name_if_free(temporary: Path, path: Path) -> None:
     except OSError:  # something has the name, or the file system knows no hard links
         if not os.path.lexists(path):
             temporary.rename(path)
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can.
-
-    Windows and some shares cannot, nor can one who may write into a folder but not list it.
-    """
-    if sys.platform == "win32":
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as err:
-        if err.errno not in _UNSUPPORTED:
-            raise
 
 
 def make_private(folder: Path) -> Path:
@@ -98,11 +79,6 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def open_to_others(path: Path) -> bool:
-    """Tell whether others than the owner may read a file (always False on Windows)."""
-    return sys.platform != "win32" and bool(path.stat().st_mode & 0o077)
 
 
 @contextmanager

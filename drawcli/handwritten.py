@@ -4,7 +4,7 @@ A new entry goes in as text, at the end of its section, indented as the section 
 then says is read again and compared with what it should say, before anything is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +64,14 @@ def with_entries(document: Document, *entries: Entry) -> Document:
     if after.data != wanted:
         raise ConfigError(f"{path}: nothing can be added by a command here", hint=_BY_HAND)
     return after
+
+
+def with_comment(document: Document, lines: Iterable[str]) -> Document:
+    """Return what a file is with lines of comment at its end; nothing is written."""
+    newline = "\r\n" if b"\r\n" in document.source else "\n"
+    comment = newline.join(["", *(f"# {' '.join(line.splitlines())}" for line in lines), ""])
+    ended = document.source.rstrip(b"\r\n") + newline.encode()
+    return parse_yaml(document.path, ended + comment.encode())
 
 
 def replace_file(before: Document, after: Document) -> None:

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.adapters.system import holder_of, is_alive, tells_locks
+from drawcli.adapters.system import holder_of, tells_locks
 from drawcli.adapters.workdir import Runner, WorkDir
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.core.spans import ago
+from drawcli.platforms import is_alive
 from drawcli.progress import ProgressFile, Standing
 from drawcli.runs import ANSWERED, Run, RunBook
 

@@ -25,7 +25,7 @@ from drawcli.errors import (
     ServerUnavailable,
     TryLater,
 )
-from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook, new_run_id
+from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.steps.scan import Scanned, scan
 
 Step = Callable[[Job, Context], Job]
@@ -169,7 +169,7 @@ def note_run(
     lost = error == "server-down" or any(report.unreachable for report in reports)
     asked = {"upload", "poll", "fetch"} & counts.keys()
     run = Run(
-        id=new_run_id(),
+        id=ctx.run_id,
         began=began,
         ended=ctx.now(),
         exit_code=exit_code,
@@ -179,6 +179,8 @@ def note_run(
     )
     with suppress(OSError):
         RunBook(ctx.settings.state_dir).add(run)
+    seconds = (run.ended - began).total_seconds()
+    _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
 
 def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:

@@ -19,6 +19,7 @@ FILE_NAME: Final = "runs.jsonl"
 ANSWERED: Final = "answered"
 OUT_OF_REACH: Final = "out-of-reach"
 WELL: Final = frozenset({0, 6, 9})  # exit codes of a run that went through to its end
+EARLY: Final = frozenset({1, 3, 4, 5, 12})  # of one that could not come to its end
 _LARGEST: Final = 2_000_000  # bytes, some 7,000 runs; then the older half goes
 
 
@@ -43,6 +44,11 @@ class Run:
     def went_well(self) -> bool:
         """Whether it came to its end; jobs may have been held on the way."""
         return self.exit_code in WELL
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether something kept it from its end that a person has to mend."""
+        return self.exit_code in EARLY
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from drawcli.access import as_words, check_certificate, check_source
+from drawcli.access import as_words, check_certificate, check_source, web_address
 from drawcli.core.acceptance import Severity
 from drawcli.core.bandwidth import Bandwidth, bandwidth_of
 from drawcli.core.drawing import CHECKS
@@ -58,13 +57,7 @@ def _as_day(value: object) -> object:
 
 def _base_url(value: str) -> str:
     """Return the address of a server, to which the paths of the endpoints are added."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no http or https address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not value.isascii():
-        raise ValueError("is no http or https address")
+    parts = web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
         raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
     return value

@@ -14,7 +14,8 @@ from drawcli.adapters.zipped import Bounds, Zip, is_zip
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.errors import OutOfReach, SeriesRefused
-from drawcli.files import disk_full_named, fsync_folder
+from drawcli.files import disk_full_named
+from drawcli.platforms import fsync_folder
 from drawcli.survey import same_streams
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """A small site on disk, a stopped clock, and a DRAW server in memory."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -162,3 +163,17 @@ def in_state(ctx: Context) -> Callable[..., Job]:
         return job
 
     return make
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """Take our handlers off again, and give the root logger its level back."""
+    root = logging.getLogger()
+    before, level, resort = list(root.handlers), root.level, logging.lastResort
+    yield
+    logging.lastResort = resort
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)

@@ -18,6 +18,7 @@ LAYERS = [
     "core",
     "pictures",
     "nomenclature",
+    "platforms",
     "files",
     "yamlfile",
     "handwritten",
@@ -27,6 +28,8 @@ LAYERS = [
     "schemas",
     "access",
     "sections",
+    "signals",
+    "finding",
     "config",
     "logs",
     "connection",
@@ -38,6 +41,7 @@ LAYERS = [
     "tokenstore",
     "login",
     "runs",
+    "auditlog",
     "progress",
     "ledger",
     "scanindex",
@@ -48,6 +52,7 @@ LAYERS = [
     "survey",
     "steps",
     "delivered",
+    "arrived",
     "previewing",
     "pipeline",
     "following",
@@ -58,17 +63,25 @@ LAYERS = [
     "explaining",
     "writing",
     "composing",
+    "dump",
+    "migrating",
     "keyring",
     "copies",
     "upkeep",
+    "auditing",
     "overview",
     "reporting",
+    "alarms",
+    "metering",
+    "heartbeat",
     "plots",
     "reportpage",
     "checkup",
+    "afterwards",
     "searching",
     "bundle",
     "dashboard",
+    "schedules",
     "render",
     "sandbox",
     "demo",
@@ -82,19 +95,20 @@ SANDBOX_MAY_IMPORT = {"errors", "sandbox"}
 # Which outside packages may be named where; a package not listed may be named nowhere.
 OUTSIDE = {
     "PIL": {"pictures", "previewing"},
+    "apprise": {"adapters"},
     "argon2": {"dashboard"},
     "contourpy": {"pictures", "sandbox"},
     "cryptography": {"scanindex", "adapters"},
-    "filelock": {"ledger", "scanindex", "adapters", "tokenstore"},
-    "httpx": {"adapters", "answers", "connection", "exchange", "login", "receiving"},
+    "filelock": {"auditlog", "ledger", "logs", "scanindex", "adapters", "tokenstore"},
+    "httpx": {"adapters", "answers", "connection", "exchange", "heartbeat", "login", "receiving"},
     "isal": {"adapters"},
     "jinja2": {"dashboard"},
     "keyring": {"adapters"},
     "markupsafe": {"dashboard"},
     "numpy": {"pictures", "pixels", "sandbox"},
     "orjson": {"ledger"},
-    "platformdirs": {"config"},
-    "pydantic": {"core", "yamlfile", "sections", "config", "adapters", "dashboard"},
+    "platformdirs": {"finding"},
+    "pydantic": {"core", "yamlfile", "sections", "signals", "config", "adapters", "dashboard"},
     "pydantic_core": {"yamlfile"},
     "pydantic_settings": {"config"},
     "pydicom": {"adapters", "core", "dashboard", "demo", "pixels", "sandbox"},
@@ -109,7 +123,7 @@ OUTSIDE = {
     "typer": {"cli"},
     "uvicorn": {"sandbox", "dashboard"},
     "watchfiles": {"adapters"},
-    "yaml": {"yamlfile", "handwritten", "core", "sandbox"},
+    "yaml": {"yamlfile", "handwritten", "core", "sandbox", "migrating"},
 }
 # Modules of core touch no file, clock, socket or random number.
 IMPURE = {
@@ -213,6 +227,19 @@ def test_two_places_catch_everything() -> None:
     client = [path for path in broad if not path.startswith("sandbox/")]
 
     assert client == ["cli/door.py", "pipeline.py"]
+
+
+@each_module
+def test_one_module_asks_which_system_this_is(path: Path) -> None:
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    asked = {
+        f"{node.value.id}.{node.attr}"
+        for node in tree
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+
+    if layer(path) != "platforms":
+        assert asked.isdisjoint({"sys.platform", "os.name", "os.fork", "os.kill", "signal.SIGKILL"})
 
 
 def test_only_render_writes_to_standard_output() -> None:

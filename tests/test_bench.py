@@ -1,15 +1,18 @@
 """The bench runs and tells what it should. No figure that depends on the machine is judged."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench" / "deidentify.py"
+LONG = "TORTURE" in os.environ
 MOST_MIB = 64  # above the interpreter with its imports
 
 
@@ -141,3 +144,90 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "the same",
     ]
     assert all(row["ratio"] > 0 for row in rows if "microseconds" not in row["name"])
+
+
+@pytest.fixture(scope="module")
+def every() -> Any:
+    """Return bench/all.py as a module."""
+    spec = importlib.util.spec_from_file_location("bench_all", BENCH.with_name("all.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(name: str, ours: float, theirs: float, *, faster: bool = False) -> dict[str, Any]:
+    ratio = theirs / ours if faster else ours / theirs
+    return {"name": name, "ratio": ratio, "ours": ours, "theirs": theirs, "target": ""}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "faster", "worse"),
+    [
+        (2.0, 2.9, False, 0),
+        (2.0, 3.1, False, 1),
+        (2.0, 0.1, False, 0),
+        (6.0, 4.1, True, 0),
+        (6.0, 3.9, True, 1),
+        (6.0, 60.0, True, 0),
+    ],
+)
+def test_a_ratio_is_a_regression_in_the_direction_in_which_it_is_worse(
+    every: Any, before: float, now: float, *, faster: bool, worse: int
+) -> None:
+    ours, theirs = (1.0, now) if faster else (now, 1.0)
+    found = list(every.figures("x", [row("one", ours, theirs, faster=faster)]))
+
+    told = list(every.regressions(found, {"x: one": before, "x: another": 1.0}))
+
+    assert len(told) == worse
+
+
+def test_what_a_bench_asks_for_and_does_not_get_is_told_without_a_reference(every: Any) -> None:
+    asked = row("one", 2, 1) | {"target": "at most 1.5", "met": False}
+
+    (told,) = every.regressions(list(every.figures("x", [asked])), {})
+
+    assert told == "x: one: 2.00, asked: at most 1.5"
+
+
+def test_what_could_not_be_measured_here_is_left_out(every: Any) -> None:
+    rows = [{"name": "a tool that is not installed", "ratio": None}, row("one", 1, 2)]
+
+    assert [one.name for one in every.figures("x", rows)] == ["one"]
+
+
+def test_every_bench_is_run_by_all(every: Any) -> None:
+    scripts = {path.stem for path in BENCH.parent.glob("*.py")}
+
+    assert set(every.BENCHES) == scripts - {"all", "stores"}
+    assert set(every.SMALL) <= set(every.BENCHES)
+
+
+@pytest.mark.parametrize(
+    "only",
+    [["rules"], pytest.param([], marks=pytest.mark.skipif(not LONG, reason="make torture"))],
+    ids=["one", "all"],
+)
+def test_one_command_writes_table_plot_and_figures(tmp_path: Path, only: list[str]) -> None:
+    words = ["--small", "--out", str(tmp_path), *(["--only", *only] if only else [])]
+
+    done = subprocess.run(
+        [sys.executable, str(BENCH.with_name("all.py")), *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BENCH.parents[1])},
+        check=True,
+    )
+
+    figures = json.loads((tmp_path / "bench-reference.json").read_text())["figures"]
+    assert figures
+    for one in figures:
+        assert (
+            f"| {one['bench']} | {one['name']} |" in (tmp_path / "bench-reference.md").read_text()
+        )
+        assert one["name"] in done.stdout
+    drawn = ET.fromstring((tmp_path / "bench-reference.svg").read_text())  # noqa: S314 - our own
+    assert len(drawn.findall("{*}rect")) == len(figures) + 1  # and the ground

@@ -2,13 +2,14 @@
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from drawcli import bundle, searching
+from drawcli import searching
 from drawcli.bundle import write_bundle
 from drawcli.checkup.outcome import Outcome, Seen
 from drawcli.checkup.outcome import Site as Looked
@@ -117,7 +118,7 @@ def canary(kind: str, looked: Looked) -> str:
         "id, grouped": PELVIS.patient_id.replace("-", " "),
         "series UID": crosswalk.series_uid,
         "image UID": f"[{crosswalk.files[-1].sop_uid}]",
-        "birth day": f"born {PELVIS.birth_date[:4]}-{PELVIS.birth_date[4:6]}-{PELVIS.birth_date[6:]}",
+        "birth day": f"born {date.fromisoformat(PELVIS.birth_date)}",
         "file name": file.name,
         "folder": f"in {file.parent}",
     }[kind]
@@ -200,7 +201,7 @@ def test_no_file_is_overwritten(looked: Looked, tmp_path: Path) -> None:
 
 
 def test_counts_and_ids_of_our_own_are_no_patient_s_number(
-    looked: Looked, site: Site, ctx: Context, in_state: Callable[..., Job], tmp_path: Path
+    looked: Looked, site: Site, in_state: Callable[..., Job], tmp_path: Path
 ) -> None:
     in_state(State.UNMATCHED, "7734021aaaaa-1")
     (site.state / "runs.jsonl").write_text('{"exit_code": 7734021, "counts": {"found": 7734021}}')
@@ -213,7 +214,12 @@ def test_the_texts_are_made_ready_once_however_many_patients_there_are(
 ) -> None:
     made = []
     whole = searching.Haystack.of
-    monkeypatch.setattr(bundle.Haystack, "of", lambda texts: made.append(1) or whole(texts))
+
+    def counted(texts: Iterable[str]) -> searching.Haystack:
+        made.append(1)
+        return whole(texts)
+
+    monkeypatch.setattr(searching.Haystack, "of", counted)
     once = ctx.vault.open(ctx.work.folder(ctx.ledger.jobs()[0].id), ctx.ledger.jobs()[0].id)
     for number in range(5):
         job = replace(ctx.ledger.jobs()[0], id=f"{number:012x}-1")

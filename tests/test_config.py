@@ -1,18 +1,20 @@
 import re
-from datetime import date
+from datetime import date, time
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import yaml
 
-from drawcli.config import Settings, find_settings, load_settings
+from drawcli.config import Settings, load_settings
 from drawcli.core.acceptance import Severity
 from drawcli.errors import ConfigError
+from drawcli.finding import find_settings
 from drawcli.sections import DEFAULT_ENDPOINTS, Server
 
 ENOUGH = "datastore: store\nstate_dir: state\n"
 DESCRIPTORS = "'SeriesDescription', 'StudyDescription' or 'ProtocolName'"
+SIGNALS = ("notify", "metrics", "logs")
 ON_MANY = "'hold', 'first' or 'all'"
 JARGON = re.compile("_error|pydantic|[Ii]nput|instance|dictionary|type=|Value error")
 
@@ -157,6 +159,10 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
             "server: {endpoints: {status: /status}}",
             "3:10: 'server.endpoints' the path of status should hold {task_id}",
         ),
+        ("metrics: {heartbeat_url: 'ftp://canary'}", "3:11: 'metrics.heartbeat_url' is no http or"),
+        ("metrics: {heartbeat_url: 'https://a b'}", "3:11: 'metrics.heartbeat_url' should be an"),
+        ("notify: {digest_at: noon}", "3:10: 'notify.digest_at' 'noon' is no time of day such as"),
+        ("notify: {events: [hold]}", "3:19: 'notify.events.0' should be 'held', 'blocked'"),
         ("scan: {quiet_minutes: 0x10}", "3:23: YAML reads 0x10 as 16; put a text in quotes"),
         ("server: {url: x}\nserver: {url: y}", "4:1: 'server' stands here a second time"),
         ("scan: {min_slices:\t3}", "3:19: a tab; indent with blanks"),
@@ -326,7 +332,7 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     as_shown = load(tmp_path, shown)
 
     assert set(yaml.safe_load(shown)) == set(Settings.model_fields)
-    for name in ("server", "scan", "match", "deidentify", "accept", "deliver"):
+    for name in ("server", "scan", "match", "deidentify", "accept", "deliver", *SIGNALS):
         assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).model_fields)
     assert as_shown.model_copy(update={"server": by_default.server}) == by_default
 
@@ -395,3 +401,26 @@ def test_the_flag_comes_first_then_the_variable_then_this_folder_then_the_users(
     env = {"DRAWCLI_CONFIG": "/etc/drawcli.yaml"}
     assert find_settings(None, env) == Path("/etc/drawcli.yaml")
     assert find_settings(Path("mine.yaml"), env) == Path("mine.yaml")
+
+
+@pytest.mark.parametrize("text", ["off", "null", "'off'"])
+def test_the_daily_digest_can_be_switched_off(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, f"{ENOUGH}notify: {{digest_at: {text}}}\n").notify.digest_at is None
+
+
+@pytest.mark.parametrize("text", ["06:30", "'6:30'"])
+def test_the_hour_of_the_digest_is_written_as_people_do(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, f"{ENOUGH}notify: {{digest_at: {text}}}\n").notify.digest_at == time(
+        6, 30
+    )
+
+
+def test_places_for_figures_and_addresses_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        ENOUGH + "notify: {urls_file: n.urls}\nmetrics: {textfile: d.prom}\n",
+        DRAWCLI_NOTIFY_URLS="json://is-no-unknown-setting",
+    )
+
+    assert settings.notify.urls_file == tmp_path / "n.urls"
+    assert settings.metrics.textfile == tmp_path / "d.prom"

@@ -1,6 +1,7 @@
 """What the documents promise is what the code does."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import drawcli
 from drawcli import errors
@@ -16,6 +18,7 @@ from drawcli.cli import app
 from drawcli.config import Settings, load_settings
 from drawcli.core.conformance import statement
 from drawcli.core.profile import EDITION, Choices
+from tests import reference
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(drawcli.__file__).parent
@@ -122,6 +125,30 @@ def test_the_scripts_are_shell() -> None:
 
 
 def test_the_documents_name_no_machine() -> None:
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*")]:
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*")]:
         if path.is_file():
             assert not re.search(r"/(home|root|Users)/", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_the_reference_is_what_the_code_says(name: str) -> None:
+    page = ROOT / name
+
+    assert page.exists(), f"run: {reference.RENEW}"
+    assert page.read_text(encoding="utf-8") == reference.pages()[name], f"run: {reference.RENEW}"
+
+
+def test_every_reason_can_be_asked_for_without_the_internet() -> None:
+    told = CliRunner().invoke(app, ["reasons", "--json"])
+
+    known = {one["code"]: one["page"] for one in json.loads(told.stdout)["data"]["reasons"]}
+    rows = re.findall(r"^\| (`[^|]+`) \|", REASONS, re.MULTILINE)
+    assert set(known) == {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+    assert known["source-moved"] == "reasons.md#source-moved"
+
+
+def test_an_unknown_reason_is_told_with_what_is_meant() -> None:
+    told = CliRunner().invoke(app, ["reasons", "source-mooved"])
+
+    assert told.exit_code == 2
+    assert "did you mean 'source-moved'?" in told.stderr

@@ -10,13 +10,12 @@ from drawcli.errors import DiskFull
 from drawcli.files import (
     disk_full_named,
     fresh_file,
-    fsync_folder,
     make_private,
     name_if_free,
-    open_to_others,
     sha256_of,
     write_durably,
 )
+from drawcli.platforms import open_to_others
 
 
 def failing(error: BaseException) -> object:
@@ -133,15 +132,6 @@ def test_a_temporary_file_left_by_a_dead_process_lends_neither_its_mode_nor_its_
     assert not (tmp_path / "vault").is_symlink()
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o640, 0o602, 0o620, 0o601])
-def test_any_right_of_others_counts(tmp_path: Path, mode: int) -> None:
-    path = tmp_path / "key"
-    path.write_bytes(b"")
-    path.chmod(mode)
-
-    assert open_to_others(path)
-
-
 def test_a_private_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
     folder = make_private(tmp_path / "a" / "b")
 
@@ -164,39 +154,6 @@ def test_the_name_of_a_new_folder_is_durable(
     make_private(tmp_path / "work")
 
     assert synced == [tmp_path.stat().st_ino]
-
-
-@pytest.mark.parametrize(
-    ("number", "outcome"),
-    [(errno.EINVAL, "borne"), (errno.ENOTSUP, "borne"), (errno.EIO, "told")],
-)
-def test_a_share_that_cannot_make_folders_durable_is_borne_a_broken_disk_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, outcome: str
-) -> None:
-    monkeypatch.setattr(os, "fsync", failing(OSError(number, "no")))
-
-    try:
-        fsync_folder(tmp_path)
-        seen = "borne"
-    except OSError:
-        seen = "told"
-
-    assert seen == outcome
-
-
-def test_a_folder_that_may_be_written_but_not_listed_is_borne(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[object] = []
-
-    def closed_to_us(path: object, _flags: int) -> int:
-        opened.append(path)
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(os, "open", closed_to_us)
-    fsync_folder(tmp_path)
-
-    assert opened == [tmp_path]
 
 
 @with_and_without_links

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.errors import NeedsPerson, TryLater
-from drawcli.files import disk_full_named, fsync_folder, name_if_free, sha256_of
+from drawcli.files import disk_full_named, name_if_free, sha256_of
+from drawcli.platforms import allowed_everywhere, fsync_folder
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
+_PART: Final = re.compile(r"[^/\\]+")  # of a path, on any system
 _MODE: Final = (
     0o644  # the planning system's import runs as another user; the umask may take from it
 )
@@ -25,7 +27,8 @@ def filled(pattern: str, facts: Mapping[str, str]) -> str:
     >>> filled("RS.{patient_id}.{template}.dcm", {"patient_id": "../4711/7", "template": "Pelvis"})
     'RS.4711_7.Pelvis.dcm'
     """
-    return pattern.format_map({name: _safe(value) for name, value in facts.items()})
+    whole = pattern.format_map({name: _safe(value) for name, value in facts.items()})
+    return _PART.sub(lambda part: allowed_everywhere(part[0]), whole)
 
 
 def made_below(pattern: Path) -> Path:

@@ -5,8 +5,6 @@ Nothing of ours goes out with it, no token and no name. What it finds is for `do
 
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from drawcli import __version__
 from drawcli.answers import transport_named
-from drawcli.errors import ConfigError, ServerUnavailable
+from drawcli.connection import connected
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
@@ -57,26 +54,14 @@ def glance(site: "Site") -> Glance:
     ServerUnavailable
         Where it cannot be reached.
     ConfigError
-        Where its certificate is not accepted, or the proxy or the certificates that the environment
-        names cannot be used.
+        Where its certificate is not accepted, or the proxy or the certificates that are named
+        cannot be used.
     """
     url = site.url.rstrip("/") + site.path_of("health")
-    client = _client(site)
-    with _certificate_named(), transport_named("health"), client:
+    with connected(site) as client, transport_named("health"):
         found = _asked(client, url)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
         return _asked(client, url + "/") if missing else found
-
-
-def _client(site: "Site") -> httpx.Client:
-    agent = {"user-agent": f"drawcli/{__version__}"}
-    try:
-        return httpx.Client(headers=agent, timeout=site.timeout_seconds)
-    except (ValueError, ImportError, OSError, httpx.InvalidURL):
-        raise ConfigError(
-            "the proxy or the certificates that the environment names cannot be used",
-            hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE.",
-        ) from None
 
 
 def _asked(client: httpx.Client, url: str) -> Glance:
@@ -92,29 +77,6 @@ def _asked(client: httpx.Client, url: str) -> Glance:
             tls="" if secured is None else str(secured.version()),
             certificate_until=None if secured is None else _until(secured.getpeercert()),
         )
-
-
-@contextmanager
-def _certificate_named() -> Iterator[None]:
-    """Tell a certificate that is not accepted from a server that does not answer."""
-    try:
-        yield
-    except ServerUnavailable as err:
-        cause = _refused_certificate(err)
-        if cause is None:
-            raise
-        raise ConfigError(
-            f"the server's certificate is not accepted: {cause.verify_message}",
-            code="certificate",
-            hint="Ask the DRAW administrator. If a proxy of your hospital opens TLS, let "
-            "SSL_CERT_FILE name its certificate.",
-        ) from None
-
-
-def _refused_certificate(err: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    while err is not None and not isinstance(err, ssl.SSLCertVerificationError):
-        err = err.__cause__ or err.__context__
-    return err
 
 
 def _until(certificate: Any) -> datetime | None:

@@ -16,12 +16,11 @@ from typing import Final
 
 from drawcli.errors import ConfigError
 from drawcli.files import (
-    fsync_folder,
     make_private,
     name_if_free,
-    open_to_others,
     write_durably,
 )
+from drawcli.platforms import fsync_folder, open_to_others
 
 FILE_NAME: Final = "site.key"
 LENGTH: Final = 32  # bytes

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,19 +59,6 @@ def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:
 def tells_locks(locks: Path = _LOCKS) -> bool:
     """Tell whether the system says who holds a lock: else nobody can be told from no answer."""
     return locks.exists()
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process is there; True where the system cannot tell without touching it."""
-    if sys.platform == "win32" or pid <= 0:
-        return pid > 0
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # another user's
-    return True
 
 
 def _command(pid: int) -> str:

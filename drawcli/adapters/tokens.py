@@ -5,7 +5,8 @@ from pathlib import Path
 
 from drawcli.core.tokens import FORM, Tokens, pair_of
 from drawcli.errors import ConfigError
-from drawcli.files import open_to_others, write_durably
+from drawcli.files import write_durably
+from drawcli.platforms import open_to_others
 from drawcli.tokenstore import TokenStore
 
 

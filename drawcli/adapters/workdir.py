@@ -29,7 +29,8 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from drawcli.errors import AnotherRun, DiskFull
-from drawcli.files import fsync_folder, make_private, write_durably
+from drawcli.files import make_private, write_durably
+from drawcli.platforms import fsync_folder
 from drawcli.progress import FILE_NAME as PROGRESS
 
 VAULT: Final = "vault"

@@ -4,7 +4,6 @@ import errno
 import os
 import platform
 import shlex
-import sys
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -18,10 +17,11 @@ from drawcli.adapters.system import holder_of, remote_disk, tells_locks
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.workdir import WorkDir
 from drawcli.checkup.outcome import Check, Grade, Seen, Site, of_share
+from drawcli.context import token_store
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
-from drawcli.files import open_to_others
+from drawcli.platforms import open_to_others, others_may_write
 from drawcli.runs import RunBook
 from drawcli.upkeep import check as ledger_troubles
 
@@ -46,7 +46,7 @@ def settings_file(site: Site) -> Seen:
     """Look at who may change the files that a person writes."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
-    loose = [path for path in files if path.is_file() and _others_may_write(path)]
+    loose = [path for path in files if path.is_file() and others_may_write(path)]
     if loose:
         names = " ".join(map(str, loose))
         return Seen.warned(
@@ -222,10 +222,11 @@ def rules(site: Site) -> Seen:
 
 def token(site: Site) -> Seen:
     """Look at the token pair: readable by us alone, and for how long it lasts."""
-    tokens = TokenFile(site.settings.server.token_file).read()
+    store = token_store(site.settings)
+    tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
-    if tokens.refresh:
-        if trouble := _kept_from_renewing(site.settings.server.token_file.parent):
+    if tokens.refresh and store.can_renew:
+        if isinstance(store, TokenFile) and (trouble := _kept_from_renewing(store.path.parent)):
             return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
         lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
         return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
@@ -308,10 +309,6 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
 
 def _name_of(requirement: str) -> str:
     return requirement.partition("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
-
-
-def _others_may_write(path: Path) -> bool:
-    return sys.platform != "win32" and bool(path.stat().st_mode & 0o002)
 
 
 def _quoted(path: Path) -> str:

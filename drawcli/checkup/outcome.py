@@ -91,7 +91,7 @@ class Site:
 
 
 Check = Callable[[Site], Seen]
-_EXPECTED: Final = (
+EXPECTED: Final = (  # of what is looked at or told beside the work
     *(DrawcliError, OSError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, ImportError, RuntimeError),
 )
@@ -103,7 +103,7 @@ def looked(checks: Iterable[tuple[str, Check]], site: Site) -> Iterator[Outcome]
     for name, check in checks:
         try:
             yield Outcome(name, check(site))
-        except _EXPECTED as err:
+        except EXPECTED as err:
             yield Outcome(name, Seen.of_error(err))
 
 

@@ -10,10 +10,9 @@ from drawcli.adapters.catalogue import kept_catalogue
 from drawcli.adapters.glance import Glance, glance
 from drawcli.adapters.rulebook import read_rulebook
 from drawcli.adapters.server import DrawServer
-from drawcli.adapters.tokens import TokenFile
 from drawcli.answers import ENDPOINT_HINT
 from drawcli.checkup.outcome import Check, Outcome, Seen, Site, looked
-from drawcli.context import utc_now
+from drawcli.context import token_store, utc_now
 from drawcli.core.catalogue import Offer, asked_in_vain, offers_of
 from drawcli.core.spans import ago
 from drawcli.errors import ConfigError, ServerUnavailable
@@ -99,7 +98,7 @@ def tls(found: Glance, site: Site) -> Seen:
 
 def _templates(site: Site) -> Seen:
     """Ask with our token what the server offers; so the token is tried, too."""
-    tokens = TokenFile(site.settings.server.token_file)
+    tokens = token_store(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = offers_of(server.models())

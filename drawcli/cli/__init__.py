@@ -7,6 +7,7 @@ import typer
 
 from drawcli import __version__
 from drawcli.cli import (
+    audit_command,
     dashboard_command,
     deidentify_commands,
     delivery_commands,
@@ -14,8 +15,11 @@ from drawcli.cli import (
     job_commands,
     key_commands,
     ledger_commands,
+    migration_command,
+    notify_command,
     pipeline_commands,
     preview_command,
+    reasons_command,
     report_command,
     rules_commands,
     sandbox_commands,
@@ -55,6 +59,7 @@ pipeline_commands.register(
 deidentify_commands.register(app)
 status_command.register(app)
 show_command.register(app)
+reasons_command.register(app)
 report_command.register(app)
 doctor_command.register(app)
 job_commands.register(app)
@@ -63,9 +68,12 @@ preview_command.register(app)
 rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)
+migration_command.register(app)
 key_commands.register(app)
 token_commands.register(app)
 ledger_commands.register(app)
+audit_command.register(app)
+notify_command.register(app)
 dashboard_command.register(app)
 sandbox_commands.register(app)
 

@@ -99,10 +99,10 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
 
 
 def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
-    from drawcli.checkup import local, server
+    from drawcli.checkup import local, outward, server
     from drawcli.checkup.outcome import looked
 
-    yield from looked(local.LOCAL, site)
+    yield from looked((*local.LOCAL, *outward.OUTWARD), site)
     yield from (server.offline(site) if offline else server.online(site))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from drawcli import render
+from drawcli.cli import completing
 from drawcli.errors import DrawcliError
 from drawcli.render import Result, Style
 
@@ -101,7 +102,7 @@ class Door:
 
     def settings_file(self) -> Path:
         """Return the settings file of the site."""
-        from drawcli.config import find_settings
+        from drawcli.finding import find_settings
 
         return find_settings(self.common.config, os.environ)
 
@@ -120,7 +121,7 @@ class Door:
         logs.keep_off_stderr()
         with open_context(self.settings()) as ctx:
             if not dry_run:
-                logs.to_file(ctx.settings.state_dir)
+                logs.to_file(ctx.settings.state_dir, ctx.settings.logs, ctx.run_id)
             yield ctx
 
     def check_identify(self, *, identify: bool) -> None:
@@ -139,6 +140,8 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
 
     def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
         own = list(inspect.signature(function).parameters.values())[1:]
+        for parameter in own:
+            completing.offer(parameter)
         context = inspect.Parameter(
             "typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
         )

@@ -1,7 +1,6 @@
-"""ledger check, repair, backup, restore, export; clean, audit, unlock."""
+"""ledger check, repair, backup, restore, export; clean, unlock."""
 
 from datetime import UTC, datetime
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +28,6 @@ def register(app: typer.Typer) -> None:
         what="Check, mend, copy and export the job ledger.",
     )
     command(app, "clean")(clean)
-    command(app, "audit")(audit)
     command(app, "unlock")(unlock)
 
 
@@ -157,33 +155,6 @@ def _cleaned(sizes: dict[str, int], were: str) -> Result:
     lines = [f"{job_id}  {size:,} bytes" for job_id, size in sizes.items()]
     lines.append(f"{len(sizes)} work folders of finished jobs {were} removed, {total:,} bytes")
     return _said("\n".join(lines), {"jobs": sizes, "bytes": total})
-
-
-def audit(
-    door: Door,
-    since: Annotated[
-        datetime | None, typer.Option("--since", help="From this day on.", formats=["%Y-%m-%d"])
-    ] = None,
-    job: Annotated[
-        str | None, typer.Option("--job", help="Of this job alone.", metavar="ID")
-    ] = None,
-) -> Result:
-    """List what happened to every job, by time: states, failures, what persons did."""
-    from drawcli.actions import find_job
-
-    with door.context(dry_run=True) as ctx:
-        jobs = ctx.ledger.every() if job is None else iter([find_job(job, ctx)])
-        first = None if since is None else since.replace(tzinfo=UTC)
-        found = [
-            (event.at, one.id, event.what)
-            for one in jobs
-            for event in one.events
-            if first is None or event.at >= first
-        ]
-    found.sort(key=itemgetter(0))  # those of one moment stay in their order
-    events = [(f"{at:%Y-%m-%d %H:%M:%S}", job_id, what) for at, job_id, what in found]
-    data = {"events": [{"at": at.isoformat(), "job": one, "what": what} for at, one, what in found]}
-    return Result(data=data, show=render.columns(("at (UTC)", "job", "what"), events))
 
 
 def unlock(door: Door) -> Result:

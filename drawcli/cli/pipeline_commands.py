@@ -92,6 +92,25 @@ def _run_once(
         if door.wants_talk:
             raise
         return Result(exit_code=err.exit_code)  # a long run is no trouble: cron mails nothing
+    except DrawcliError as err:
+        if not dry_run:
+            _tell_of_no_run(door, err)
+        raise
+
+
+def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
+    """Tell who watches that a run could not begin; where the settings cannot be read, nobody."""
+    from drawcli.afterwards import report_no_run
+    from drawcli.context import utc_now
+    from drawcli.runs import EARLY
+
+    if err.exit_code not in EARLY:
+        return  # a slip of the pen on the command line
+    try:
+        settings = door.settings()
+    except DrawcliError:
+        return
+    report_no_run(settings, err.code, utc_now())
 
 
 def _whole_run(
@@ -103,6 +122,8 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
+    from drawcli.afterwards import report_out
+    from drawcli.heartbeat import beating
     from drawcli.pipeline import HOMEWARD, OUTWARD, note_run, run_once
 
     with door.context(dry_run=dry_run) as ctx:
@@ -111,18 +132,20 @@ def _whole_run(
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
         began = ctx.now()
-        with ctx.work.run_lock(began), shown(door, ctx.progress):
+        with ctx.work.run_lock(began), beating(ctx.settings.metrics) as beat:
+            error = ""
             try:
-                for report in run_once(ctx, chosen):
-                    reports.append(report)  # noqa: PERF402 - what was done stays known if it fails
+                with shown(door, ctx.progress):
+                    for report in run_once(ctx, chosen):
+                        reports.append(report)  # noqa: PERF402 - what was done stays known
+                told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
             except DrawcliError as err:
                 told = told_of(reports, fail_if_idle=False, always=door.to_person)
                 told.errors.append(err)
-                told.exit_code = err.exit_code
-                note_run(ctx, began, reports, exit_code=err.exit_code, error=err.code)
-                return told
-            told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
-            note_run(ctx, began, reports, exit_code=told.exit_code)
+                told.exit_code, error = err.exit_code, err.code
+            note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
+            beat.exit_code = told.exit_code
+            report_out(ctx, error)
             return told
 
 

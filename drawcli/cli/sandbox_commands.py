@@ -8,7 +8,7 @@ import typer
 
 from drawcli import render
 from drawcli.cli.door import Door, command
-from drawcli.errors import ConfigError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _MISSING = "Install them: pip install 'drawcli[web]'"
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "sandbox")(sandbox)
+    command(app, "phantoms")(phantoms)
     command(app, "demo")(demo)
 
 
@@ -85,6 +86,32 @@ def _address(running: Any, folder: Path) -> Result:
         ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
     ]
     return Result(data=data, show=render.lines(facts))
+
+
+def phantoms(
+    door: Door,
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="DIR")],
+    slices: Annotated[int, typer.Option("--slices", help="Of each scan.", min=4)] = 120,
+    size: Annotated[int, typer.Option("--size", help="Rows and columns.", min=32)] = 512,
+) -> Result:
+    """Write planning scans of three invented patients, to try drawcli on."""
+    del door  # no site is needed
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty", hint="Name a new folder.")
+    said: list[str] = []
+    try:
+        from drawcli.demo import scan_patients
+
+        written = scan_patients(folder, slices, size, said.append)
+    except ImportError as err:
+        missing = f"the phantoms need {err.name}, which is missing"
+        raise ConfigError(missing, hint=_MISSING) from None
+
+    def show(out: "Console") -> None:
+        for line in said:
+            out.print(line.strip(), soft_wrap=True)
+
+    return Result(data={"folder": str(folder), "images": len(written)}, show=show)
 
 
 def _faults() -> Result:

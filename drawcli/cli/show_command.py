@@ -130,6 +130,7 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("waits for", "" if job.held or job.reason else more["waits_for"]),
         ("do", more["way_out"]),
         ("what to do", job.hint),
+        ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
         ("series", f"{job.modality}, {job.slices} files{size}{', one-off' if job.one_off else ''}"),
         ("template", job.template),

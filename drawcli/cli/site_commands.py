@@ -1,18 +1,22 @@
 """init: the files of a new site."""
 
-import sys
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.errors import UsageError
 from drawcli.render import Result
+from drawcli.schedules import Scheduler, cron_line, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
+
+    from drawcli.schedules import Schedule
 
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
 
@@ -31,9 +35,22 @@ def init(
     url: Annotated[
         str | None, typer.Option("--url", help="The DRAW server, for drawcli.yaml.")
     ] = None,
+    cron: Annotated[
+        bool, typer.Option("--cron", help="Say what makes this system run the site in FOLDER.")
+    ] = False,
+    scheduler: Annotated[
+        Scheduler | None, typer.Option("--scheduler", help="Not what is usual here, but this.")
+    ] = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="With --cron: put it in place, and begin.")
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Make the files of a new site; never overwrite one."""
+    if cron:
+        return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
+    if install or scheduler:
+        raise UsageError("--install and --scheduler go with --cron")
     made: list[str] = []
     kept: list[str] = []
     for name in SITE_FILES:
@@ -50,9 +67,64 @@ def init(
     if not dry_run:
         key, is_new = _site_key(door, folder / SITE_FILES[0])
         (made if is_new else kept).append(str(key))
-    cron = cron_line((folder / SITE_FILES[0]).absolute())
-    data = {"made": made, "kept": kept, "cron": cron, "dry_run": dry_run}
-    return Result(data=data, show=_report(made, kept, cron, folder, dry_run=dry_run))
+    config = (folder / SITE_FILES[0]).absolute()
+    line = cron_line((*program(), "run-once", "--config", str(config)))
+    data = {"made": made, "kept": kept, "cron": line, "dry_run": dry_run}
+    return Result(data=data, show=_report(made, kept, line, folder, dry_run=dry_run))
+
+
+def _scheduled(
+    door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
+) -> Result:
+    """Say what makes the system run a site, or put it in place."""
+    from drawcli import schedules
+
+    config = (folder / SITE_FILES[0]).absolute()
+    scheduler = chosen or schedules.usual_here()
+    what = schedules.schedule(scheduler, schedules.place_of(config, door.settings(config)))
+    line = what.by_hand
+    if install and not dry_run:
+        schedules.install(what)
+        if scheduler is Scheduler.CRONTAB:
+            line = schedules.install_cron_line(line)
+    data = {
+        "scheduler": str(scheduler),
+        "files": {str(path): text for path, text in what.files.items()},
+        "commands": [list(words) for words in what.commands],
+        "by_hand": what.by_hand,
+        "installed": install and not dry_run,
+    }
+    show = _told(what, line, "would be " if dry_run else "") if install else _printed(what)
+    return Result(data=data, show=show)
+
+
+def _printed(what: "Schedule") -> "Callable[[Console], None]":
+    """Return how to write the files themselves, and what is to be called."""
+
+    def show(out: "Console") -> None:
+        for path, text in what.files.items():
+            out.print(f"# {path}\n\n{text}", soft_wrap=True)
+        for words in what.commands:
+            out.print(f"# {shlex.join(words)}", soft_wrap=True)
+        if what.by_hand:
+            out.print(what.by_hand, soft_wrap=True)
+
+    return show
+
+
+def _told(what: "Schedule", line: str, would: str) -> "Callable[[Console], None]":
+    """Return how to say what was put in place, or would be."""
+
+    def show(out: "Console") -> None:
+        for path in what.files:
+            out.print(f"{would}in place  {path}", soft_wrap=True)
+        for words in what.commands:
+            out.print(f"{would}called  {shlex.join(words)}", soft_wrap=True)
+        if line:
+            place = "to be called by you" if what.files else f"{would}in the crontab"
+            out.print(f"{place}  {line}", soft_wrap=True)
+
+    return show
 
 
 def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
@@ -79,17 +151,6 @@ def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
     state_dir = door.settings(config).state_dir
     is_new = not site_key_path(state_dir).exists()
     return make_site_key(state_dir), is_new
-
-
-def cron_line(config: Path) -> str:
-    """Return the line for `crontab -e` that runs the site every ten minutes."""
-    import shlex
-    import shutil
-
-    program = shutil.which("drawcli") or f"{sys.executable} -m drawcli"
-    quoted = program if " -m " in program else shlex.quote(program)
-    command = f"{quoted} run-once --config {shlex.quote(str(config))}"
-    return "*/10 * * * * " + command.replace("%", r"\%")  # cron ends the command at a bare %
 
 
 def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
@@ -126,7 +187,7 @@ def _report(
             "  2. Store the tokens that the DRAW administrator gave you: drawcli token set",
             "  3. Look at what would happen: drawcli scan --dry-run",
             "  4. Keep rules.yaml and templates.yaml under git; back up the site key apart.",
-            "  5. Let cron run it: crontab -e",
+            "  5. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
             f"     {cron}",
         ):
             out.print(line, soft_wrap=True)

@@ -46,13 +46,18 @@ def bandwidth_of(value: object) -> Bandwidth:
         return Bandwidth()
     if not isinstance(value, Mapping):
         return Bandwidth(((_MIDNIGHT, _rate(value)),))
-    limits = [(_time_of_day(start), _rate(rate)) for start, rate in value.items()]
+    limits = [(time_of_day(start), _rate(rate)) for start, rate in value.items()]
     if len(dict(limits)) < len(limits):
         raise ValueError("names one time of day twice")
     return Bandwidth(tuple(sorted(limits, key=lambda limit: limit[0])))
 
 
-def _time_of_day(value: object) -> time:
+def time_of_day(value: object) -> time:
+    """Return a time of day as a person writes it; also as YAML reads it without quotes.
+
+    >>> time_of_day("7:00"), time_of_day(7 * 60)
+    (datetime.time(7, 0), datetime.time(7, 0))
+    """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_OF_A_DAY:
         return time(*divmod(value, 60))
     found = _TIME.fullmatch(str(value).strip())

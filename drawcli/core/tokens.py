@@ -36,6 +36,18 @@ class Tokens:
         """Tell whether the access token is over, by the clock."""
         return self.expires_at is not None and self.expires_at <= now
 
+    @property
+    def last_moment(self) -> datetime | None:
+        """When nothing but new tokens helps: the end of the refresh token, where it tells one."""
+        return _end_of(self.refresh, {}, None) if self.refresh else self.expires_at
+
+    @property
+    def refresh_life(self) -> timedelta | None:
+        """How long the refresh token was made for; None where it does not tell."""
+        end, made = self.last_moment, _jwt(self.refresh).get("iat")
+        begun = _later(datetime.fromtimestamp(0, UTC), made)
+        return None if end is None or begun is None else end - begun
+
     def renewed(self, answer: Mapping[str, Any], now: datetime) -> Self:
         """Return the pair after a refresh; without rotation the refresh token stays."""
         refresh = str(answer.get("refresh_token") or self.refresh)

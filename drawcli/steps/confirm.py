@@ -3,6 +3,7 @@
 Safe to repeat: a server that has already deleted it answers 404, and that is success.
 """
 
+from drawcli.auditlog import CONFIRMED
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 
@@ -12,4 +13,5 @@ def confirm(job: Job, ctx: Context) -> Job:
     server, now = ctx.server, ctx.now()
     with ctx.turns.given_up():
         server.confirm(job.task_id or "", at=now)
+    ctx.attest_outcome(CONFIRMED, job, task=job.task_id)
     return job.to(State.DONE, at=ctx.now())

@@ -31,7 +31,7 @@ from drawcli.core.slices import slice_of
 from drawcli.core.templates import Template, server_file
 from drawcli.core.verdict import Readiness
 from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
-from drawcli.files import fsync_folder
+from drawcli.platforms import fsync_folder
 
 CANDIDATE: Final = "candidate.zip"  # until the gate has read it
 _WRITING: Final = "warning: a corner of the pixels looks like writing"

@@ -7,9 +7,14 @@ not take is not counted; one without an answer stays counted, for it may have le
 """
 
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zipfile import ZipFile
 
+from drawcli import __version__
 from drawcli.adapters.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.auditlog import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.errors import SERVER_TOOK_NOTHING, DrawcliError, NeedsPerson, ServerUnavailable
@@ -32,6 +37,7 @@ def upload(job: Job, ctx: Context) -> Job:
         )
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
+    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
     begun = replace(job, posts=job.posts + 1, unanswered=job.unanswered + 1)
     recorded = ctx.ledger.commit(begun)
     name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
@@ -40,12 +46,39 @@ def upload(job: Job, ctx: Context) -> Job:
         with ctx.turns.given_up():
             task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
     except DrawcliError as err:
-        unanswered = isinstance(err, ServerUnavailable) and err.code not in SERVER_TOOK_NOTHING
-        if not unanswered:
+        what = _outcome(err)
+        ctx.attest_outcome(what, job, code=err.code)
+        if what != UNANSWERED:
             ctx.ledger.commit(replace(recorded, posts=job.posts, unanswered=job.unanswered))
         raise
+    ctx.attest_outcome(ANSWERED, job, task=task_id)
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
     return recorded.to(State.UPLOADED, at=ctx.now(), **facts)
+
+
+def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
+    """Return what is about to leave, and to whom, as the audit log has it."""
+    address = urlsplit(ctx.settings.server.url)
+    with ZipFile(package) as whole:
+        files = len(whole.namelist())
+    return {
+        "template": job.template,
+        "zip_sha256": job.zip_sha256,
+        "zip_bytes": package.stat().st_size,
+        "files": files,
+        "server": address.netloc,
+        "client": ctx.settings.server.client_id,
+        "number": job.posts + 1,
+        "drawcli": __version__,
+    }
+
+
+def _outcome(err: DrawcliError) -> str:
+    """Return what an upload that failed means for what has left."""
+    if err.code in ("server-down", "certificate"):
+        return NOT_SENT
+    answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
+    return REFUSED if answered else UNANSWERED
 
 
 def _told(job: Job) -> str:

@@ -317,6 +317,11 @@ def test_a_name_is_safe_whatever_the_patient_is_called(
     assert re.fullmatch(r"RS\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.j-1\.dcm", name)
 
 
+def test_a_folder_never_has_a_name_that_windows_keeps_for_itself() -> None:
+    assert filled("/tps/{patient_id}/RS", {"patient_id": "con"}) == "/tps/con_/RS"
+    assert filled("C:\\tps\\{patient_id}", {"patient_id": "AUX"}) == "C:\\tps\\AUX_"
+
+
 def test_folders_of_a_pattern_are_made_below_its_fixed_part(tmp_path: Path) -> None:
     pattern = tmp_path / "import" / "{patient_id}" / "RS"
     folder = tmp_path / "import" / "4711" / "RS"

@@ -285,8 +285,8 @@ def test_rules_that_cannot_be_read_and_rules_that_are_hardly_meant(
         ('{"access_token": "a"}', Grade.WARN, "nobody knows"),
         ('{"access_token": "a", "refresh_token": "b"}', Grade.PASS, "renews itself"),
         ('{"access_token": ""}', Grade.FAIL, "empty"),
-        ("{", Grade.FAIL, "cannot be read as a token file"),
-        ("[]", Grade.FAIL, "cannot be read as a token file"),
+        ("{", Grade.FAIL, "is not JSON"),
+        ("[]", Grade.FAIL, "holds no access_token"),
     ],
 )
 def test_a_token(looked: Looked, site: Site, written: str, grade: Grade, said: str) -> None:
@@ -306,7 +306,7 @@ def test_a_token_that_others_read_or_that_is_gone(looked: Looked, site: Site) ->
 
     assert (exposed[0], gone[0]) == (Grade.FAIL, Grade.FAIL)
     assert "chmod 600" in exposed[2]
-    assert "chmod 600" in gone[2]
+    assert "drawcli token set" in gone[2]
 
 
 def test_a_token_that_cannot_be_kept_when_it_is_renewed(
@@ -343,7 +343,7 @@ def test_the_last_run(
 def test_versions_are_told_of_each_package_also_of_one_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local.metadata, "requires", lambda _: ["typer>=0.1", "nowhere-at-all"])
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["typer>=0.1", "nowhere-at-all"])
 
     found = local.versions()
 

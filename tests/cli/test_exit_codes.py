@@ -179,9 +179,9 @@ def test_11_another_run_holds_the_lock(drawcli: Run, site: Site) -> None:
     assert step.code == 0
 
 
-def test_12_not_enough_disk_space(drawcli: Run, pelvis: list[Path], tmp_path: Path) -> None:
+def test_12_not_enough_disk_space(process: Run, pelvis: list[Path], tmp_path: Path) -> None:
     assert pelvis
-    assert drawcli("scan").code == drawcli("match").code == 0
+    assert process("scan").code == process("match").code == 0
     plugin = tmp_path / "sitecustomize.py"
     plugin.write_text(
         "import shutil\n"
@@ -189,9 +189,9 @@ def test_12_not_enough_disk_space(drawcli: Run, pelvis: list[Path], tmp_path: Pa
         "shutil.disk_usage = lambda path: real(path)._replace(free=1 << 20)\n"
     )
 
-    ended = drawcli("deidentify", PYTHONPATH=str(tmp_path))
+    ended = process("deidentify", PYTHONPATH=str(tmp_path))
 
-    job = drawcli("status", "--json").answer["data"]["jobs"][0]
+    job = process("status", "--json").answer["data"]["jobs"][0]
     assert ended.code == 12
     assert "1 MiB free" in ended.err
     assert (job["state"], job["held"]) == ("matched", False)
@@ -232,7 +232,7 @@ def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None
 
 
 def test_1_a_bug_is_told_without_its_words(
-    drawcli: Run, pelvis: list[Path], tmp_path: Path
+    process: Run, pelvis: list[Path], tmp_path: Path
 ) -> None:
     assert pelvis
     plugin = tmp_path / "sitecustomize.py"
@@ -243,7 +243,7 @@ def test_1_a_bug_is_told_without_its_words(
         "json.dumps = burst\n"
     )
 
-    ended = drawcli("scan", PYTHONPATH=str(tmp_path))
+    ended = process("scan", PYTHONPATH=str(tmp_path))
 
     assert ended.code == 1
     assert "bug: ValueError at sitecustomize.py:3" in ended.err

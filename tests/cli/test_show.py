@@ -4,18 +4,24 @@ from pathlib import Path
 
 from drawcli.core.job import Job, State
 from drawcli.ledger import Ledger
+from drawcli.sandbox.faults import read_faults
+from drawcli.sandbox.options import Options
 from drawcli.sandbox.people import identifying_values
-from tests.cli.conftest import Run
+from drawcli.sandbox.server import running
+from tests.cli.conftest import Run, at_sandbox
 from tests.conftest import NOON, PELVIS, SLICES, Site
 
 
 def test_show_tells_times_tries_sizes_and_files(
-    drawcli: Run, site: Site, pelvis: list[Path]
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
     assert pelvis
-    drawcli("run-once")  # nobody answers at the address of the site
-    drawcli("retry", "--all")
-    drawcli("run-once")
+    faults = read_faults("upload:500*2")
+    with running(tmp_path / "sandbox", options=Options(faults=faults)) as server:
+        at_sandbox(site, server.url, server.token_file)
+        drawcli("run-once")
+        drawcli("retry", "--all")
+        drawcli("run-once")
     with Ledger(site.state / "ledger.json") as ledger:
         (job,) = ledger.jobs()
 

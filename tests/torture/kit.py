@@ -20,6 +20,7 @@ import httpx
 from pydicom import dcmread
 
 from drawcli.adapters.workdir import UNPACKED
+from drawcli.auditlog import ATTEMPT, AuditLog
 from drawcli.core.job import State
 from drawcli.ledger import Ledger
 from drawcli.sandbox.people import identifying_values
@@ -140,10 +141,20 @@ class World:
         self.generation = generation
         for job in jobs:
             assert not job.held or (job.reason and job.reason_code), job
+        self.check_audit()
         for path, before in self.sources.items():
             assert fingerprint(path) == before
         for home in self.homes():
             assert dcmread(home).ApprovalStatus == "UNAPPROVED"  # whole, whenever it has its name
+
+    def check_audit(self) -> None:
+        """Everything that left was written down before, and the chain holds; an end may be cut."""
+        log = AuditLog(self.site.state)
+        assert [one for one in log.verify().breaks if "is cut short" not in one.what] == []
+        facts = [line.facts for line in log.lines()]
+        attested = [one["zip_sha256"] for one in facts if one.get("what") == ATTEMPT]
+        for package in self.server.draw.uploads.values():
+            attested.remove(hashlib.sha256(package).hexdigest())
 
     def check_home(self) -> None:
         """At the end: everything came home once, to the right patient, and nothing else left."""

@@ -12,7 +12,7 @@ from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import Options
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox
-from tests.cli.conftest import drawcli as drawcli  # noqa: PLC0414 - the fixture
+from tests.cli.conftest import process as process  # noqa: PLC0414 - the fixture
 from tests.conftest import Site
 from tests.test_server_faults import HELD, MATRIX, MOST_UPLOADS, wait_for
 
@@ -25,7 +25,7 @@ SPECS = [one for one in MATRIX if not one.endswith("lockout")] if LONG else SHOR
 
 @pytest.mark.parametrize("spec", [*SPECS, "upload:expire"])
 def test_a_process_with_one_fault_at_the_server_loses_nothing(
-    spec: str, drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    spec: str, process: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
     assert pelvis
     codes = []
@@ -35,12 +35,12 @@ def test_a_process_with_one_fault_at_the_server_loses_nothing(
             site.config.read_text().replace("server: {", "server: {timeout_seconds: 2, ")
         )
         for _ in range(ROUNDS):
-            codes.append(drawcli("run-once").code)
-            (job,) = drawcli("status", "--json").answer["data"]["jobs"]
+            codes.append(process("run-once").code)
+            (job,) = process("status", "--json").answer["data"]["jobs"]
             if job["held"] or job["state"] == "done":
                 break
             wait_for(server)
-            drawcli("retry", "--all")
+            process("retry", "--all")
 
     assert (job["reason_code"] if job["held"] else None) == HELD.get(spec)
     assert len(list(site.store.rglob("RS.*"))) == (spec not in HELD or spec.startswith("confirm"))

@@ -1,0 +1,178 @@
+"""How long a start takes, and a whole cycle, each beside the least that it could take, in turn.
+
+The floor of a start is a bare interpreter; that of a run that sends is a process that imports the
+same outside packages, reads the series once, deflates, hashes and writes it once, and posts it by
+bare httpx; that of a run that brings home is such a process that gets the structure set and
+writes it.
+
+    python bench/cycle.py [--slices 160] [--size 512] [--repeat 5] [--json]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+import httpx
+from deidentify import Row, table
+
+from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.sandbox.server import Running, running
+
+IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydantic_settings, pydicom, tinydb, yaml"
+SEND = """
+import hashlib, sys, zipfile
+from isal import isal_zlib
+source, target, url, token = sys.argv[1:]
+from pathlib import Path
+with open(target, "wb") as package:
+    for path in sorted(Path(source).rglob("*.dcm")):
+        data = path.read_bytes()
+        packed = isal_zlib.compress(data, level=1)
+        hashlib.sha256(packed).digest()
+        package.write(packed)
+data = Path(target).read_bytes()
+headers = {"authorization": f"Bearer {token}"}
+httpx.post(url + "/api/upload/", content=data, headers=headers, timeout=60)
+"""
+GET = """
+import sys
+from pathlib import Path
+url, target, token, task = sys.argv[1:]
+headers = {"authorization": f"Bearer {token}"}
+Path(target).write_bytes(httpx.get(f"{url}/api/rtstruct/{task}/", headers=headers).content)
+"""
+PATIENCE_SECONDS = 120
+
+
+class Cycle:
+    """A site with one series, at a sandbox."""
+
+    def __init__(self, folder: Path, server: Running, store: Path) -> None:
+        self.folder, self.server, self.store = folder, server, store
+        self.site = folder / "site"
+        words = ["init", str(self.site), "--datastore", str(store), "--url", server.url]
+        drawcli(words)
+        shutil.copy2(server.token_file, self.site / "token.json")
+        with (self.site / "drawcli.yaml").open("a") as stream:
+            stream.write("\nscan: {quiet_minutes: 0}\ndeliver: {folder: home}\n")
+        (self.site / "home").mkdir()
+        self.token = json.loads(server.token_file.read_text())["access_token"]
+
+    def run(self, *words: str) -> None:
+        """Run drawcli at the site."""
+        drawcli([*words, "--config", str(self.site / "drawcli.yaml")])
+
+    def forget(self) -> None:
+        """Let the site know nothing of what it has done; its key stays."""
+        state = self.site / "state"
+        for path in state.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "site.key":
+                path.unlink()
+
+    def wait(self) -> str:
+        """Wait until the server has drawn; return the name of the task."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        (job,) = json.loads((self.site / "state" / "ledger.json").read_bytes())["jobs"].values()
+        headers = {"authorization": f"Bearer {self.token}"}
+        while time.monotonic() < until:
+            url = f"{self.server.url}/api/upload/{job['task_id']}/status/"
+            if "COMPLETED" in httpx.get(url, headers=headers).text:
+                return str(job["task_id"])
+            time.sleep(0.1)
+        raise TimeoutError(url)
+
+
+def drawcli(words: list[str], **env: str) -> None:
+    """Run drawcli in a process of its own."""
+    python(["-m", "drawcli", *words], **env)
+
+
+def python(words: list[str], **env: str) -> None:
+    """Run the interpreter; trouble ends the bench."""
+    command = [sys.executable, *words]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **env})
+
+
+def taken(what: Callable[[], object]) -> float:
+    """Return how long something takes, s."""
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def row(name: str, pairs: list[tuple[float, float]], most: float | None = None) -> Row:
+    """Return one comparison: ours over the floor."""
+    mine, floor = (median(side) for side in zip(*pairs, strict=True))
+    ratios = sorted(a / b for a, b in pairs)
+    met = None if most is None else mine / floor <= most
+    asked = "" if most is None else f"at most {most:g}"
+    return Row(name, mine / floor, (ratios[0], ratios[-1]), asked, mine, floor, met)
+
+
+def starts(cycle: Cycle, repeat: int) -> Iterator[Row]:
+    """Compare starts with a bare interpreter."""
+    tab = {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": "drawcli sh", "COMP_CWORD": "1"}
+    ask = ["-c", "import sys; sys.argv[0] = 'drawcli'; from drawcli.cli import main; main()"]
+    every: dict[str, Callable[[], None]] = {
+        "--help / a bare start of Python": lambda: drawcli(["--help"]),
+        "TAB / a bare start of Python": lambda: python(ask, **tab),
+        "status / a bare start of Python": lambda: cycle.run("status"),
+        "run-once, nothing to do / a bare start": lambda: cycle.run("run-once"),
+    }
+    for name, what in every.items():
+        what()
+        yield row(name, [(taken(what), taken(lambda: python(["-c", ""]))) for _ in range(repeat)])
+
+
+def cycles(cycle: Cycle, repeat: int) -> Iterator[Row]:
+    """Compare both halves of the way with the least that they could cost."""
+    url, token = cycle.server.url, cycle.token
+    target = str(cycle.folder / "floor")
+    send = ["-c", f"{IMPORTS}{SEND}", str(cycle.store), target, url, token]
+    out, back = [], []
+    for _ in range(repeat):
+        cycle.forget()
+        out.append((taken(lambda: cycle.run("run-once")), taken(lambda: python(send))))
+        get = ["-c", f"{IMPORTS}{GET}", url, target, token, cycle.wait()]
+        floor = taken(lambda get=get: python(get))
+        cycle.run("retry", "--all")
+        back.append((taken(lambda: cycle.run("run-once")), floor))
+        for path in (cycle.site / "home").iterdir():
+            path.unlink()
+    yield row("out: run-once / read, deflate, write, POST", out)
+    yield row("home: run-once / GET, write", back)
+
+
+def main() -> int:
+    """Run the bench; 1 where something that is asked for is not met."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--slices", type=int, default=160)
+    options.add_argument("--size", type=int, default=512)
+    options.add_argument("--repeat", type=int, default=5)
+    options.add_argument("--json", action="store_true")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
+        folder = Path(name)
+        store = folder / "store"
+        write_planning_ct(store / "a", PEOPLE[0], slices=given.slices, size=given.size, seed=1)
+        with running(folder / "sandbox") as server:
+            cycle = Cycle(folder, server, store)
+            found = [*cycles(cycle, given.repeat), *starts(cycle, given.repeat)]
+    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
+    return int(any(row.met is False for row in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

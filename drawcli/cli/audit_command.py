@@ -1,0 +1,171 @@
+"""audit: what happened to the jobs; what left the building, and that its log holds together."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, command
+from drawcli.errors import LedgerError, UsageError
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from drawcli.auditlog import Verdict
+    from drawcli.context import Context
+    from drawcli.core.chain import Link
+
+_HEAD: Final = re.compile(r"(\d{1,12}):([0-9a-f]{64})")
+
+
+class Subject(StrEnum):
+    """What is audited."""
+
+    EVENTS = "events"
+    DISCLOSURES = "disclosures"
+    VERIFY = "verify"
+
+
+SinceOption = Annotated[
+    datetime | None, typer.Option("--since", help="From this day on.", formats=["%Y-%m-%d"])
+]
+JobOption = Annotated[str | None, typer.Option("--job", help="Of this job alone.", metavar="ID")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "audit")(audit)
+
+
+def audit(
+    door: Door,
+    subject: Annotated[
+        Subject,
+        typer.Argument(
+            help="events: what happened to each job; disclosures: what left, when, to whom, who "
+            "acted; verify: whether the log of disclosures is as it was written."
+        ),
+    ] = Subject.EVENTS,
+    since: SinceOption = None,
+    job: JobOption = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="With verify: a line that was noted elsewhere, as a digest names it.",
+            metavar="N:SHA256",
+        ),
+    ] = None,
+) -> Result:
+    """List what happened to every job, or what left the building; or verify that list."""
+    if head is not None and subject is not Subject.VERIFY:
+        raise UsageError("--head is for 'audit verify'")
+    first = None if since is None else since.replace(tzinfo=UTC)
+    with door.context(dry_run=True) as ctx:
+        if subject is Subject.VERIFY:
+            return _verified(ctx, None if head is None else _link(head))
+        if subject is Subject.DISCLOSURES:
+            return _disclosures(ctx, first, job)
+        return _events(ctx, first, job)
+
+
+def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
+    from drawcli.actions import find_job
+
+    jobs = ctx.ledger.every() if job is None else iter([find_job(job, ctx)])
+    found = [
+        (event.at, one.id, event.what)
+        for one in jobs
+        for event in one.events
+        if first is None or event.at >= first
+    ]
+    found.sort(key=itemgetter(0))  # those of one moment stay in their order
+    events = [(f"{at:%Y-%m-%d %H:%M:%S}", job_id, what) for at, job_id, what in found]
+    data = {"events": [{"at": at.isoformat(), "job": one, "what": what} for at, one, what in found]}
+    return Result(data=data, show=render.columns(("at (UTC)", "job", "what"), events))
+
+
+def _disclosures(ctx: "Context", first: datetime | None, job: str | None) -> Result:
+    from drawcli.actions import find_job
+
+    job_id = None if job is None else find_job(job, ctx).id
+    rows = [
+        dict(line.facts) | {"n": line.link.number}
+        for line in ctx.audit.lines()
+        if (job_id is None or line.facts.get("job") == job_id)
+        and (first is None or str(line.facts.get("at")) >= first.isoformat())
+    ]
+    titles = ("n", "at (UTC)", "what", "job", "to", "bytes", "zip", "who")
+    return Result(data={"lines": rows}, show=render.columns(titles, map(_row, rows)))
+
+
+def _row(facts: dict[str, Any]) -> tuple[str, ...]:
+    who = facts.get("who") or {}
+    unattended = "" if who.get("attended") else " (unattended)"
+    return (
+        str(facts["n"]),
+        str(facts.get("at", ""))[:19].replace("T", " "),
+        " ".join(filter(None, (str(facts.get("what")), facts.get("code")))),
+        str(facts.get("job") or ""),
+        str(facts.get("server") or facts.get("task") or ""),
+        f"{facts['zip_bytes']:,}" if "zip_bytes" in facts else "",
+        str(facts.get("zip_sha256") or "")[:12],
+        f"{who['user']}@{who['host']}{unattended}" if who else "",
+    )
+
+
+def _verified(ctx: "Context", kept: "Link | None") -> Result:
+    from drawcli.auditing import unattested
+
+    verdict = ctx.audit.verify(kept)
+    lacking = [job.id for job in unattested(ctx)]
+    data = {
+        "files": verdict.files,
+        "lines": verdict.lines,
+        "head": str(verdict.head),
+        "mended": verdict.mended,
+        "without_outcome": verdict.unended,
+        "breaks": [{"where": one.where, "what": one.what} for one in verdict.breaks],
+        "not_attested": lacking,
+    }
+    errors = [_broken(f"{one.where} {one.what}") for one in verdict.breaks]
+    errors += [
+        _broken(f"job {one} was uploaded, and the log says nothing of it") for one in lacking
+    ]
+    return Result(
+        data=data,
+        show=render.lines(_told(verdict)),
+        errors=[*errors],
+        exit_code=LedgerError.exit_code if errors else 0,
+    )
+
+
+def _told(verdict: "Verdict") -> list[tuple[str, object]]:
+    unended = ", ".join(verdict.unended)
+    return [
+        ("lines", f"{verdict.lines:,} in {verdict.files} files"),
+        ("chain", "BROKEN" if verdict.breaks else "whole"),
+        ("cut short", f"{verdict.mended} by crashes, accounted for" if verdict.mended else ""),
+        ("no outcome", f"{unended}: begun, and the run ended before an answer" if unended else ""),
+        ("head", f"{verdict.head}  (keep it elsewhere; --head proves the log by it)"),
+    ]
+
+
+def _broken(what: str) -> LedgerError:
+    return LedgerError(
+        f"audit log: {what}",
+        code="audit-broken",
+        hint="Keep the folder 'audit' as it is, and compare it with a backup: who changed it?",
+    )
+
+
+def _link(text: str) -> "Link":
+    from drawcli.core.chain import Link
+
+    found = _HEAD.fullmatch(text.strip())
+    if found is None:
+        raise UsageError("--head should be as 'audit verify' prints it: N:SHA256")
+    return Link(int(found[1]), found[2])

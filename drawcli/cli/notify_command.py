@@ -1,0 +1,80 @@
+"""notify test, preview: whether alarms would reach a person, and what the daily digest says."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from drawcli import render
+from drawcli.cli.door import Door, DryRunOption, group
+from drawcli.errors import ConfigError, DrawcliError, OutOfReach
+from drawcli.render import Result
+
+if TYPE_CHECKING:
+    from drawcli.adapters.messages import Place
+    from drawcli.config import Settings
+
+_DAY: Final = timedelta(days=1)
+_NOWHERE: Final = "Write addresses of apprise into a file, and name it in notify.urls_file."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    what = "Try the places that alarms go to; show what the daily digest says."
+    group(app, "notify", {"test": try_places, "preview": preview}, what=what)
+
+
+def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Send a test message to each place, and ping the heartbeat."""
+    from drawcli import logs
+    from drawcli.adapters.messages import places_of
+
+    logs.keep_off_stderr()
+    settings = door.settings()
+    places = places_of(settings.notify)
+    if not places and not settings.metrics.heartbeat_url:
+        raise ConfigError("notify: there is no place to send to", code="no-place", hint=_NOWHERE)
+    rows: list[tuple[str, str]] = []
+    errors: list[DrawcliError] = []
+    for place in places:
+        try:
+            name = place.name
+            rows.append((name, "would be sent to" if dry_run else _sent(place, settings)))
+        except DrawcliError as err:
+            errors.append(err)
+            rows.append((f"place {place.number}", str(err)))
+    if settings.metrics.heartbeat_url:
+        rows.append(("heartbeat", "would be pinged" if dry_run else _pinged(settings)))
+    errors += [_not_taken(name) for name, outcome in rows if outcome == "not taken"]
+    data: dict[str, Any] = {"places": [{"place": name, "outcome": said} for name, said in rows]}
+    code = max((err.exit_code for err in errors), default=0)
+    return Result(data=data, show=render.lines(rows), errors=errors, exit_code=code)
+
+
+def preview(door: Door) -> Result:
+    """Show what the digest would say now of the last 24 hours; nothing is sent."""
+    from drawcli.alarms import digest
+
+    with door.context(dry_run=True) as ctx:
+        text = "\n".join(digest(ctx, ctx.now() - _DAY, ctx.now())) + "\n"
+    return Result(data={"digest": text}, show=render.verbatim(text))
+
+
+def _sent(place: "Place", settings: "Settings") -> str:
+    from drawcli.adapters.messages import Message
+    from drawcli.alarms import titled
+
+    body = "A test, sent by hand. Alarms of this site arrive here; they name no patient."
+    message = Message(titled(settings, "test"), body)
+    return "taken" if place.send(message) else "not taken"
+
+
+def _pinged(settings: "Settings") -> str:
+    from drawcli.heartbeat import ping
+
+    return "taken" if ping(settings.metrics) else "not taken"
+
+
+def _not_taken(name: str) -> DrawcliError:
+    hint = "Look at address, password and proxy (HTTPS_PROXY); docs/alarms.md has examples."
+    return OutOfReach(f"{name}: the message was not taken", code="not-taken", hint=hint)

@@ -1,0 +1,58 @@
+"""reasons: what a reason code means, out of the pages that came with this version."""
+
+import re
+from typing import Annotated, Final
+
+import typer
+
+from drawcli.cli.door import Door, command
+from drawcli.errors import UsageError
+from drawcli.render import Result, columns
+
+_ROW: Final = re.compile(r"\| (`.+?`) \| (.+) \|")
+_CODE: Final = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app, "reasons")(reasons)
+
+
+def reasons(
+    door: Door,
+    code: Annotated[
+        str | None, typer.Argument(help="As 'status' and 'show' give it.", metavar="CODE")
+    ] = None,
+) -> Result:
+    """Tell what a reason code means, without the internet; without CODE, list them all."""
+    from drawcli.yamlfile import meant
+
+    del door  # no site is needed
+    known = _meanings()
+    if code is not None and code not in known:
+        raise UsageError(
+            f"there is no reason '{code}'{meant(code, known)}", hint="'drawcli reasons' lists them."
+        )
+    chosen = known if code is None else {code: known[code]}
+    rows = [(name, meaning, page_of(name)) for name, meaning in chosen.items()]
+    data = {"reasons": [dict(zip(("code", "meaning", "page"), row, strict=True)) for row in rows]}
+    return Result(data=data, show=columns(("code", "meaning"), [row[:2] for row in rows]))
+
+
+def page_of(code: str) -> str:
+    """Return where the documentation tells of a reason, from its first page on."""
+    return f"reasons.md#{code}"
+
+
+def _meanings() -> dict[str, str]:
+    """Return every code with its meaning."""
+    from importlib import resources
+
+    text = (resources.files("drawcli") / "site" / "reasons.md").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if row := _ROW.fullmatch(line):
+            plain = row[2].replace("`", "").replace("**", "")
+            for code in _CODE.findall(row[1]):  # some are told in more than one place
+                found[code] = f"{found[code]}; or: {plain}" if code in found else plain
+    return found

@@ -1,0 +1,29 @@
+"""Where the settings file of a site is looked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from drawcli.errors import ConfigError
+
+FILE_NAME: Final = "drawcli.yaml"
+
+
+def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
+    """Return the settings file: the flag's, DRAWCLI_CONFIG's, this folder's, the user's."""
+    if given is not None:
+        return given
+    if named := env.get("DRAWCLI_CONFIG"):
+        return Path(named)
+    here = Path(FILE_NAME)
+    if here.exists():
+        return here
+    from platformdirs import user_config_path
+
+    users = user_config_path("drawcli") / FILE_NAME
+    if users.exists():
+        return users
+    raise ConfigError(
+        f"no settings: neither {FILE_NAME} in this folder nor {users}",
+        hint="Give --config FILE, or run 'drawcli init' to make a site here.",
+    )

@@ -1,0 +1,103 @@
+"""Where systems differ: all that asks which one this is.
+
+Windows has no modes for others, cannot make a folder durable, and lets nobody replace a file that
+somebody has open; it reserves names that are usual elsewhere. Nothing here forks or sends signals.
+"""
+
+import errno
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+System = Literal["windows", "macos", "other"]
+_NAMES: Final[dict[str, System]] = {"win32": "windows", "darwin": "macos"}
+_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES})
+_RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with any ending
+_GROUP_AND_OTHERS: Final = 0o077
+_OTHERS_WRITE: Final = 0o002
+_TRIES: Final = 40
+_BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
+
+
+def system() -> System:
+    """Return which system this is, as far as it matters."""
+    return _NAMES.get(sys.platform, "other")
+
+
+def open_to_others(path: Path) -> bool:
+    """Tell whether others than the owner may read a file; False where there are no modes."""
+    return _has_mode(path, _GROUP_AND_OTHERS)
+
+
+def others_may_write(path: Path) -> bool:
+    """Tell whether everybody may change a file; False where there are no modes."""
+    return _has_mode(path, _OTHERS_WRITE)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where the system can.
+
+    Windows and some shares cannot, nor can one who may write into a folder but not list it.
+    """
+    if system() == "windows":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as err:
+        if err.errno not in _UNSUPPORTED:
+            raise
+
+
+def take_place(source: Path, target: Path) -> None:
+    """Give a file the name of another, which is gone then.
+
+    On Windows it waits for readers and virus scanners: as long as one has either file open, the
+    system refuses. Elsewhere a reader keeps what it has opened.
+    """
+    for _ in range(_TRIES if system() == "windows" else 0):
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(_BETWEEN_SECONDS)
+        else:
+            return
+    source.replace(target)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there; True where the system cannot tell without touching it.
+
+    On Windows, os.kill would end it, whatever the signal.
+    """
+    if system() == "windows" or pid <= 0:
+        return pid > 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
+
+
+def allowed_everywhere(name: str) -> str:
+    """Return the name of a file or folder, changed where Windows gives it another meaning.
+
+    It is the same on every system: folders for structure sets are often shares of Windows.
+
+    >>> allowed_everywhere("12345"), allowed_everywhere("aux"), allowed_everywhere("COM1.x")
+    ('12345', 'aux_', 'COM1_.x')
+    """
+    stem, dot, ending = name.partition(".")
+    return f"{stem}_{dot}{ending}" if _RESERVED.fullmatch(stem) else name
+
+
+def _has_mode(path: Path, bits: int) -> bool:
+    return system() != "windows" and bool(path.stat().st_mode & bits)

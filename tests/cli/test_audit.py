@@ -1,0 +1,42 @@
+"""audit disclosures and audit verify, as whoever has to account for what left calls them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from drawcli.auditlog import ANSWERED, ATTEMPT, AuditLog
+from tests.cli.conftest import Run
+from tests.conftest import Site
+
+
+@pytest.fixture
+def log(site: Site) -> AuditLog:
+    made = AuditLog(site.state)
+    facts = {"job": "0123456789ab-1", "server": "draw.example", "zip_bytes": 5, "zip_sha256": "ab"}
+    made.add(ATTEMPT, datetime(2026, 11, 1, tzinfo=UTC), "0badcafe", facts)
+    made.add(ANSWERED, datetime(2026, 11, 2, tzinfo=UTC), "0badcafe", {"job": facts["job"]})
+    return made
+
+
+@pytest.mark.usefixtures("log")
+def test_what_left_is_listed(drawcli: Run) -> None:
+    shown = drawcli("audit", "disclosures")
+    lines = drawcli("audit", "disclosures", "--since", "2026-11-02", "--json").answer["data"][
+        "lines"
+    ]
+
+    assert (shown.code, "draw.example" in shown.out, "attempt" in shown.out) == (0, True, True)
+    assert [(line["n"], line["what"]) for line in lines] == [(2, "answered")]
+
+
+def test_a_chain_that_holds_and_one_that_does_not(drawcli: Run, site: Site, log: AuditLog) -> None:
+    head = str(log.head())
+
+    well = drawcli("audit", "verify", "--head", head)
+    (path,) = (site.state / "audit").glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"draw.example", b"evil.example"))
+    broken = drawcli("audit", "verify")
+
+    assert (well.code, "whole" in well.out, head in well.out) == (0, True, True)
+    assert broken.code == 4
+    assert f"{path.name}:1 was changed" in broken.err

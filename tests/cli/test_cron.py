@@ -1,0 +1,81 @@
+"""The line that cron runs, run as cron does: by sh, at home, with almost no environment."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drawcli.adapters.workdir import WorkDir
+from drawcli.runs import RunBook
+from drawcli.sandbox.server import running
+from tests.cli.conftest import Run, at_sandbox
+from tests.conftest import NOON, Site
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="cron is of POSIX systems")
+
+
+def command_of(line: str) -> str:
+    """Return what cron makes of its line: five words of time, then the command."""
+    return re.sub(r"^(\S+ ){5}", "", line.strip()).replace(r"\%", "%")
+
+
+def as_cron(line: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of a crontab; what it prints is what cron would mail."""
+    return subprocess.run(
+        ["/bin/sh", "-c", command_of(line)],
+        cwd=home,
+        env={"HOME": str(home), "LOGNAME": "x", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_line_that_init_prints_runs_in_silence_and_mails_only_trouble(
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+) -> None:
+    assert pelvis
+    line = drawcli("init", ".", "--cron", "--scheduler", "crontab").out
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        well = as_cron(line, tmp_path)
+    with WorkDir(site.state).run_lock(NOON):
+        beside_another = as_cron(line, tmp_path)
+    (site.folder / "token.json").unlink()
+    in_trouble = as_cron(line, tmp_path)
+
+    assert (well.returncode, well.stdout) == (0, "")
+    assert (beside_another.returncode, beside_another.stdout) == (11, "")
+    assert in_trouble.returncode == 3
+    assert in_trouble.stdout.startswith("drawcli: ")
+    assert len(in_trouble.stdout.splitlines()) == 2  # what, and what to do
+    codes = [run.exit_code for run in RunBook(site.state).newest_first()]
+    assert codes == [3, 0]
+
+
+def test_init_prints_what_it_would_install_and_installs_only_when_asked(
+    drawcli: Run, site: Site
+) -> None:
+    crontab = site.folder / "crontab"
+    crontab.write_text('#!/bin/sh\ntest "$1" = -l || cat > "$0.tab"\n')
+    crontab.chmod(0o755)
+    path = f"{site.folder}:/usr/bin:/bin"
+
+    words = ("init", ".", "--cron", "--scheduler", "crontab", "--install")
+    dry, wet = drawcli(*words, "-n", PATH=path), drawcli(*words, "--json", PATH=path)
+
+    assert dry.code == 0
+    assert wet.answer["data"]["installed"] is True
+    assert (site.folder / "crontab.tab").read_text() == wet.answer["data"]["by_hand"] + "\n"
+    assert dry.out.strip() == f"would be in the crontab  {wet.answer['data']['by_hand']}"
+
+
+def test_install_alone_says_what_it_goes_with(drawcli: Run) -> None:
+    ended = drawcli("init", ".", "--install")
+
+    assert ended.code == 2
+    assert "--cron" in ended.err

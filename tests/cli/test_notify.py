@@ -1,0 +1,84 @@
+"""run-once tells others how it went; notify test tells whether they hear it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drawcli.cli import app
+from tests.cli.conftest import Ended
+from tests.conftest import Site
+from tests.webhook import Webhook, listening
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated"),  # apprise asks for it
+    pytest.mark.usefixtures("logging_as_it_was"),
+]
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def drawcli(site: Site) -> Run:
+    """Return drawcli within this process: apprise takes its time to be loaded."""
+
+    def run(*words: str) -> Ended:
+        done = CliRunner().invoke(app, [*words, "--config", str(site.config)])
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+def tell_to(site: Site, hook: Webhook) -> None:
+    """Let the site tell everything to one webhook."""
+    urls = site.folder / "notify.urls"
+    urls.touch(0o600)
+    urls.write_text(f"json://127.0.0.1:{hook.port}/canary\n")
+    site.add_line("notify: {urls_file: notify.urls}")
+    site.add_line("metrics:\n  textfile: drawcli.prom")
+    site.add_line(f"  heartbeat_url: http://127.0.0.1:{hook.port}/ping")
+
+
+def test_a_run_beats_writes_its_figures_and_tells_what_keeps_it_from_its_end(
+    drawcli: Run, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    with listening() as hook:
+        tell_to(site, hook)
+        silent = drawcli("run-once", "--dry-run")
+        before = list(hook.asked)
+        away = drawcli("run-once")  # nobody answers at the address of the site
+        (site.folder / "token.json").unlink()
+        early = [drawcli("run-once") for _ in range(2)]
+        (site.state / "site.key").write_text("damaged")
+        closed = drawcli("run-once")
+
+    assert (silent.code, before) == (0, [])
+    assert (away.code, {ended.code for ended in (*early, closed)}) == (7, {3})
+    pings = [one.removeprefix("GET /ping") for one in hook.asked if "/ping" in one]
+    assert pings == ["/start", "", "/start", "/fail", "/start", "/fail", "/fail"]
+    assert [one["title"] for one in hook.messages] == ["drawcli ward-7: runs end early"] * 2
+    assert "no-token" in hook.messages[0]["message"]
+    assert "drawcli_last_run_exit_code 3" in (site.folder / "drawcli.prom").read_text()
+
+
+def test_whether_messages_arrive_can_be_tried(drawcli: Run, site: Site) -> None:
+    with listening() as hook:
+        tell_to(site, hook)
+        planned = drawcli("notify", "test", "--dry-run")
+        nothing_sent = not hook.asked
+        tried = drawcli("notify", "test")
+    lost = drawcli("notify", "test")
+
+    assert (planned.code, tried.code, lost.code, nothing_sent) == (0, 0, 7, True)
+    assert [one["title"] for one in hook.messages] == ["drawcli ward-7: test"]
+    assert "place 1 (JSON)  taken" in tried.out
+    assert "place 1 (JSON): the message was not taken" in lost.err
+    assert "canary" not in tried.out + planned.out + lost.out + lost.err
+
+
+def test_without_a_place_it_is_told_how_to_set_one_up(drawcli: Run) -> None:
+    ended, preview = drawcli("notify", "test"), drawcli("notify", "preview")
+
+    assert (ended.code, "notify.urls_file" in ended.err) == (3, True)
+    assert "Now: none" in preview.out

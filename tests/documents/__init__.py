@@ -1,0 +1,1 @@
+"""The command blocks of the documents, run as a reader would type them."""

@@ -1,0 +1,88 @@
+"""The command blocks of a page, and the shell script that runs them in order.
+
+A comment directly above a block says how it differs from one that is run and must end with 0:
+
+    <!-- not run: reason -->       it cannot run here; the reason says why
+    <!-- exit: 6 -->               it ends with another code
+    <!-- long: reason -->          it takes long: run in the long form only
+    <!-- second terminal -->       it starts the sandbox, which the test keeps running meanwhile
+
+A page with `<!-- starts from: practice -->` goes on where the tutorial ended.
+"""
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PORT: Final = "127.0.0.1:8042"  # of a sandbox, as the pages have it
+IN_FULL: Final = os.environ.get("DOCS") == "long"
+_FENCE: Final = re.compile(
+    r"^(?P<mark><!-- (?P<word>not run|exit|long|second terminal)(?:: (?P<why>.+?))? -->\n)?"
+    r"```(?:sh|powershell)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of commands."""
+
+    page: str  # from the top of the repository
+    line: int
+    text: str
+    word: str = ""  # of the comment above it
+    why: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{self.page}:{self.line}"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a test types it."""
+        return self.word not in ("not run", "second terminal") and (IN_FULL or self.word != "long")
+
+
+def pages() -> list[Path]:
+    """Return every page that may hold commands."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(path: Path, text: str | None = None) -> list[Block]:
+    """Return the blocks of a page, in order."""
+    whole = path.read_text(encoding="utf-8") if text is None else text
+    name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    return [
+        Block(
+            page=name,
+            line=whole.count("\n", 0, found.start("text")) + 1,
+            text=found["text"],
+            word=found["word"] or "",
+            why=found["why"] or "",
+        )
+        for found in _FENCE.finditer(whole)
+    ]
+
+
+def script(todo: list[Block], url: str) -> str:
+    """Return a script that runs blocks one after the other and ends where one goes wrong.
+
+    Where it stands is kept in the file $AT, so that a failure can name its block.
+    """
+    lines = ["set -eu"]
+    for block in todo:
+        text = block.text.replace(PORT, url.removeprefix("http://"))
+        lines.append(f'echo {shlex.quote(block.place)} > "$AT"')
+        if block.word == "exit":
+            code = int(block.why)
+            lines += ["set +e", text, "code=$?", "set -e"]
+            lines.append(f'[ "$code" -eq {code} ] || {{ echo "ended with $code" >&2; exit 99; }}')
+        else:
+            lines.append(text)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,264 @@
+"""Write the reference pages from the code; run after a change: python -m tests.reference
+
+A test holds what stands in docs/reference against what this would write.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from typer.core import TyperArgument, TyperGroup
+
+from drawcli import errors
+from drawcli.cli import app
+from drawcli.cli.door import common_parameters
+from drawcli.config import Settings
+from drawcli.core.job import NEXT, State
+from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.rulefile import OPTIONS
+
+_COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
+ROOT: Final = Path(__file__).parents[1]
+RENEW: Final = "python -m tests.reference"
+_NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
+_SAMPLES: Final[dict[Kind, Any]] = {
+    Kind.NUMBER: 3,
+    Kind.DATE: "2026-01-31",
+    Kind.TIME: "08:30",
+    Kind.AGE: "064Y",
+    Kind.NAME: "Doe^Jane",
+    Kind.TEXT: "pelvis",
+    Kind.FLAG: True,
+    Kind.ANY: "pelvis",
+}
+_STATES: Final[dict[State, str]] = {
+    State.WAITING: "files of the series are still arriving, or it is not whole",
+    State.FOUND: "the series is quiet, whole, and of a kind that is taken",
+    State.UNMATCHED: "no rule takes it; asked again when rules or templates change",
+    State.AMBIGUOUS: "rules with different templates take it; asked again when they change",
+    State.EXCLUDED: "a rule says that it is never sent; asked again when the rules change",
+    State.MATCHED: "it has a template, by a rule or by a person",
+    State.PACKAGED: "the de-identified package is on disk and the privacy gate has passed it",
+    State.UPLOADED: "the server has it and named a task",
+    State.SEGMENTED: "the server says that the structure set is ready",
+    State.FETCHED: "the structure set is here, as received, and has passed the acceptance gate",
+    State.DELIVERED: "the re-identified structure set is in its place, durably",
+    State.DONE: "the server knows that we have it, and removes its copy",
+    State.CANCELLED: "a person set it aside",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return every generated page, by its path in the repository."""
+    made = {
+        "commands": commands(),
+        "settings": settings(),
+        "states": states(),
+        "exit-codes": exit_codes(),
+        "operators": operators(),
+    }
+    reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
+    return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
+        "drawcli/site/reasons.md": reasons  # what `drawcli reasons` reads, without internet
+    }
+
+
+def commands() -> str:
+    """Return the page of all commands with their arguments and options."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    what = "Every command takes the common options, before its name or behind it."
+    parts = [
+        _head("Commands", what),
+        "| common option | default | |\n|---|---|---|",
+        *_rows(root.commands["status"], is_common=True),
+        "",
+    ]
+    for name in root.commands:
+        parts += _section(root.commands[name], f"drawcli {name}", 2)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _section(command: Any, path: str, depth: int) -> Iterator[str]:
+    yield f"{'#' * depth} {path}\n"
+    yield f"{(command.help or '').strip()}\n"
+    if isinstance(command, TyperGroup):
+        for name in command.commands:
+            yield from _section(command.commands[name], f"{path} {name}", depth + 1)
+    elif rows := list(_rows(command, is_common=False)):
+        yield "| argument or option | default | |\n|---|---|---|"
+        yield "\n".join(rows) + "\n"
+
+
+def _rows(command: Any, *, is_common: bool) -> Iterator[str]:
+    for one in command.params:
+        if (one.name in _COMMON) is not is_common or one.name == "help":
+            continue
+        names = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
+        if isinstance(one, TyperArgument):
+            names = f"`{one.metavar or str(one.name).upper()}`"
+        yield f"| {names} | {_shown_default(one)} | {_cell(one.help)} |"
+
+
+def settings() -> str:
+    """Return the page of all settings: keys, defaults, variables; meanings are the README's."""
+    told = _told(r"^\| (`[a-z_]+[^|]*`) \|([^|]*)\| (.*?) ?\|$")
+    rows = []
+    for key, default in _keys():
+        variable = "DRAWCLI_" + key.upper().replace(".", "__")
+        rows.append(f"| `{key}` | {_value(default)} | `{variable}` | {told.get(key, '')} |")
+    what = (
+        "Flag over environment over `drawcli.yaml` over default. Relative paths are relative to "
+        "the file. An unknown key is a mistake, told with what is meant."
+    )
+    return "\n".join(
+        [
+            _head("Settings", what),
+            "| key | default | environment variable | meaning |\n|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def states() -> str:
+    """Return the page of all states and the moves between them."""
+    rows = [
+        f"| `{one}` | {_STATES[one]} | {', '.join(f'`{to}`' for to in State if to in NEXT[one])} |"
+        for one in State
+    ]
+    what = (
+        "A state says where a job is. Whether it is held, how often a step failed and when it is "
+        "tried again are told beside it; see [reasons](../reasons.md)."
+    )
+    head = [_head("States", what), "| state | what is true then | may become |\n|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def exit_codes() -> str:
+    """Return the page of the exit codes, with the errors that lead to them."""
+    told = _told(r"^\| (\d+) \| (.*) \|$")
+    raised: dict[int, list[str]] = {}
+    for kind in vars(errors).values():
+        is_one = isinstance(kind, type) and issubclass(kind, errors.DrawcliError)
+        if is_one and kind is not errors.DrawcliError:
+            what = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+            raised.setdefault(kind.exit_code, []).append(what)
+    rows = [
+        f"| {code} | {meaning} | {'; '.join(raised.get(int(code), [])) if int(code) else ''} |"
+        for code, meaning in told.items()
+    ]
+    what = "If several apply, a run that could not finish tells that; else 8 before 6 before 7."
+    head = [_head("Exit codes", what), "| exit | meaning | what leads to it |\n|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def operators() -> str:
+    """Return the page of what a rule may ask of which kind of value, found by asking the code."""
+    kinds = [kind for kind in Kind if kind is not Kind.ANY]
+    names: dict[Kind, str] = {kind: kind.name.lower() for kind in kinds}
+    rows = [
+        f"| `{one}` | " + " | ".join("yes" if _takes(one, kind) else "" for kind in kinds) + " |"
+        for one in OPERATORS
+    ]
+    facts = [f"| `{name}` | {names[kind]} |" for name, kind in DERIVED.items()]
+    options = [
+        f"| `{name}` | {', '.join(f'`{str(one).lower()}`' for one in values)} |"
+        for name, values in OPTIONS.items()
+    ]
+    what = "What each means is told in [the rule language](../rules.md)."
+    return "\n".join(
+        [
+            _head("Rule operators", what),
+            f"| operator | {' | '.join(names.values())} |\n|---{'|---' * len(kinds)}|",
+            *rows,
+            "\n## Facts of a series\n\n| fact | kind |\n|---|---|",
+            *facts,
+            "\n## Options beside an operator\n\n| option | values; the first is the default |",
+            "|---|---|",
+            *options,
+            "",
+        ]
+    )
+
+
+def _takes(operator: str, kind: Kind) -> bool:
+    if operator in PRESENCE:
+        return True
+    sample: Any = _SAMPLES[kind]
+    if operator in ("in", "not_in", "between"):
+        sample = [sample, sample]
+    try:
+        checker_of(operator, sample, kind)
+    except ValueError:
+        return False
+    return True
+
+
+def _keys() -> Iterator[tuple[str, Any]]:
+    for name, field in Settings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        if inner is None:
+            yield (
+                name,
+                None if field.is_required() else field.get_default(call_default_factory=True),
+            )
+            continue
+        for part, one in inner.items():
+            default = None if one.is_required() else one.get_default(call_default_factory=True)
+            yield f"{name}.{part}", default
+
+
+def _value(default: Any) -> str:
+    if default is None or default == "":
+        return ""
+    if isinstance(default, Mapping):
+        return "`{}`" if not default else "see meaning"
+    if isinstance(default, tuple | list | frozenset):
+        return f"`[{', '.join(map(str, default))}]`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if not isinstance(default, str | int | float | Path):
+        return ""
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _told(pattern: str) -> dict[str, str]:
+    """Return what the README's tables say of each key; the last column is the meaning."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for names, *_, last in re.findall(pattern, readme, re.MULTILINE):
+        meaning = last.replace("](docs/", "](../")
+        for name in re.findall(r"`([^`]+)`", names) or [names]:
+            found[name] = meaning
+    return found
+
+
+def _shown_default(one: Any) -> str:
+    default = one.default
+    is_said = isinstance(default, str | int | float | Path) and not isinstance(default, bool)
+    return f"`{default}`" if is_said and default != "" and one.name != "verbose" else ""
+
+
+def _cell(text: object) -> str:
+    return " ".join(str(text or "").split()).replace("|", "\\|")
+
+
+def _head(title: str, what: str) -> str:
+    return f"{_NOTE}\n# {title}\n\n{what}\n"
+
+
+def main(tell: Callable[[str], None]) -> None:
+    """Write every page that is not as it should be."""
+    for name, text in pages().items():
+        path = ROOT / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            tell(f"written: {name}")
+
+
+if __name__ == "__main__":
+    main(typer.echo)

@@ -1,0 +1,254 @@
+"""The audit log: durable before anything leaves, whole after a crash, and no change goes unseen."""
+
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from drawcli import auditlog
+from drawcli.adapters.workdir import PACKAGE
+from drawcli.auditing import unattested
+from drawcli.auditlog import Actor, AuditLog
+from drawcli.context import Context
+from drawcli.core.chain import Link
+from drawcli.core.job import Job, State
+from drawcli.errors import DiskFull
+from drawcli.pipeline import Selection, run_step
+from drawcli.sandbox.people import identifying_values
+from tests.conftest import NOON, PELVIS, SLICES, Clock, Site
+from tests.fake_draw import FakeDraw
+
+ALL = Selection()
+
+
+def add(log: AuditLog, job: str = "0123456789ab-1", what: str = auditlog.ATTEMPT) -> Link:
+    return log.add(what, NOON, "0badcafe", {"job": job})
+
+
+def only_file(state_dir: Path) -> Path:
+    (path,) = (state_dir / "audit").glob("*.jsonl")
+    return path
+
+
+def said(ctx: Context) -> list[dict[str, Any]]:
+    return [dict(line.facts) for line in ctx.audit.lines()]
+
+
+def test_a_line_says_who_acted_when_and_in_which_run(tmp_path: Path) -> None:
+    add(AuditLog(tmp_path))
+
+    (line,) = AuditLog(tmp_path).lines()
+
+    assert line.facts["who"] == Actor.present().as_plain()
+    assert line.facts["who"]["user"]
+    assert (line.facts["at"], line.facts["run"]) == (NOON.isoformat(), "0badcafe")
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    add(AuditLog(tmp_path))
+
+    assert stat.S_IMODE((tmp_path / "audit").stat().st_mode) == 0o700
+    assert stat.S_IMODE(only_file(tmp_path).stat().st_mode) == 0o600
+
+
+def test_an_end_that_a_crash_cut_short_is_told_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    whole = len(only_file(tmp_path).read_bytes())
+    add(log, what=auditlog.ANSWERED)
+    full = only_file(tmp_path).read_bytes()
+
+    for cut in range(whole, len(full)):
+        only_file(tmp_path).write_bytes(full[:cut])
+        add(log, what=auditlog.REFUSED)
+
+        verdict = log.verify()
+        was_torn = cut not in (whole, len(full) - 1)  # only a line feed is missing: nothing is lost
+        assert (verdict.breaks, verdict.mended) == ([], int(was_torn)), cut
+        assert only_file(tmp_path).read_bytes().startswith(full[:cut])
+        assert [line.facts["what"] for line in log.lines()][-1] == auditlog.REFUSED
+
+
+def test_a_change_of_the_last_line_is_not_taken_for_a_crash(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"0123456789ab", b"ba9876543210"))
+
+    add(log)
+
+    verdict = log.verify()
+    assert ["was changed" in one.what for one in verdict.breaks] == [True]
+    assert (verdict.breaks[0].where, verdict.mended) == (f"{path.name}:1", 0)
+
+
+def test_a_full_file_is_followed_by_another_of_the_same_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditlog, "_LARGEST", 2000)
+    log = AuditLog(tmp_path)
+    for _ in range(30):
+        head = add(log)
+
+    verdict = log.verify()
+    first, *others = sorted((tmp_path / "audit").glob("*.jsonl"))
+    assert (verdict.breaks, verdict.lines, verdict.head) == ([], 30, head)
+    assert len(others) > 2
+    first.unlink()
+    assert "are missing before it" in log.verify().breaks[0].what
+
+
+def test_an_empty_file_that_a_crash_left_is_gone_on_with(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    (tmp_path / "audit" / "disclosures-00000002.jsonl").touch()
+
+    add(log)
+
+    assert (log.verify().breaks, log.verify().files, log.verify().lines) == ([], 2, 2)
+
+
+def test_a_head_kept_elsewhere_tells_of_an_end_that_was_cut_off(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    early, late = add(log), add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+    assert log.verify().breaks == []
+    assert log.verify(early).breaks == []
+    assert [one.where for one in log.verify(late).breaks] == ["line 2"]
+
+
+def test_several_threads_write_one_chain(tmp_path: Path) -> None:
+    def work(number: int) -> None:
+        log = AuditLog(tmp_path)
+        for _ in range(10):
+            add(log, f"{number:012x}-1")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+    verdict = AuditLog(tmp_path).verify()
+    assert (verdict.breaks, verdict.lines) == ([], 40)
+
+
+@pytest.fixture
+def packaged(ctx: Context, pelvis: list[Path]) -> Job:
+    assert pelvis
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, ALL)
+    (job,) = ctx.ledger.jobs()
+    return job
+
+
+def test_the_attempt_is_on_disk_before_the_first_byte_goes_out(
+    ctx: Context, draw: FakeDraw, packaged: Job
+) -> None:
+    seen: list[list[dict[str, Any]]] = []
+
+    def look(request: httpx.Request) -> None:
+        if request.url.path == "/api/upload/":
+            seen.append(said(ctx))
+
+    draw.watch = look
+    run_step("upload", ctx, ALL)
+
+    ((attempt,),) = seen
+    package = ctx.work.file(packaged.id, PACKAGE)
+    assert attempt["what"] == auditlog.ATTEMPT
+    assert (attempt["job"], attempt["template"]) == (packaged.id, packaged.template)
+    assert (attempt["zip_sha256"], attempt["zip_bytes"], attempt["files"]) == (
+        packaged.zip_sha256,
+        package.stat().st_size,
+        SLICES + 1,
+    )
+    assert (attempt["server"], attempt["client"]) == ("127.0.0.1:9", "ward-7")
+    assert [one["what"] for one in said(ctx)] == [auditlog.ATTEMPT, auditlog.ANSWERED]
+    assert said(ctx)[1]["task"] == "task-1"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        (httpx.ConnectError("refused"), auditlog.NOT_SENT),
+        (httpx.ReadTimeout("slow"), auditlog.UNANSWERED),
+        (httpx.RemoteProtocolError("gone"), auditlog.UNANSWERED),
+        (500, auditlog.UNANSWERED),
+        (503, auditlog.REFUSED),
+        (400, auditlog.REFUSED),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("packaged")
+def test_what_became_of_an_attempt_is_told(
+    ctx: Context, draw: FakeDraw, trouble: int | Exception, outcome: str
+) -> None:
+    ctx.check_uploads_welcome()
+    draw.answers = [trouble]
+
+    run_step("upload", ctx, ALL)
+
+    assert [one["what"] for one in said(ctx)] == [auditlog.ATTEMPT, outcome]
+    assert ctx.audit.verify().unended == []
+
+
+@pytest.mark.usefixtures("packaged")
+def test_nothing_leaves_that_cannot_be_written_down(
+    ctx: Context, draw: FakeDraw, site: Site
+) -> None:
+    (site.state / "audit").touch()  # no folder can be made there
+
+    run_step("upload", ctx, ALL)
+
+    (job,) = ctx.ledger.jobs()
+    assert (job.state, job.posts, job.reason_code, draw.posts()) == (State.PACKAGED, 0, "io", 0)
+
+
+@pytest.mark.usefixtures("packaged")
+def test_an_outcome_that_cannot_be_written_loses_no_task(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = AuditLog.add
+
+    def add_or_fail(log: AuditLog, what: str, *rest: Any) -> Link:
+        if what != auditlog.ATTEMPT:
+            raise DiskFull("no space left")
+        return added(log, what, *rest)
+
+    monkeypatch.setattr(AuditLog, "add", add_or_fail)
+    run_step("upload", ctx, ALL)
+
+    (job,) = ctx.ledger.jobs()
+    assert (job.state, job.task_id) == (State.UPLOADED, "task-1")
+    assert ctx.audit.verify().unended == [job.id]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_the_whole_story_names_no_patient(ctx: Context, clock: Clock, site: Site) -> None:
+    for step in ("upload", "poll", "fetch", "reidentify"):
+        clock.advance(minutes=20)
+        run_step(step, ctx, ALL)
+
+    assert [one["what"] for one in said(ctx)] == ["attempt", "answered", "confirmed"]
+    text = only_file(site.state).read_text()
+    assert [value for value in identifying_values(PELVIS) if value in text] == []
+    assert str(site.store) not in text
+
+
+def test_the_ledger_tells_of_uploads_that_the_log_has_lost(
+    ctx: Context, in_state: Callable[..., Job]
+) -> None:
+    in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON - timedelta(hours=1))  # before the log
+    assert unattested(ctx) == []
+    add(ctx.audit, "bbbbbbbbbbbb-1")
+    in_state(State.DONE, "bbbbbbbbbbbb-1", uploaded_at=NOON)
+    assert unattested(ctx) == []
+
+    in_state(State.DONE, "cccccccccccc-1", uploaded_at=NOON + timedelta(hours=1))
+
+    assert [job.id for job in unattested(ctx)] == ["cccccccccccc-1"]

@@ -1,0 +1,68 @@
+import pytest
+
+from drawcli.heartbeat import beating, ping
+from drawcli.signals import Metrics
+from tests.webhook import Webhook, listening
+
+
+def beats(hook: Webhook, *exit_codes: int | None) -> list[str]:
+    settings = Metrics(heartbeat_url=f"http://127.0.0.1:{hook.port}/uuid/")
+    for code in exit_codes:
+        with beating(settings) as beat:
+            beat.exit_code = code
+    return [one.removeprefix("GET /uuid") for one in hook.asked]
+
+
+@pytest.mark.parametrize("code", [0, 6, 7, 8, 9])
+def test_a_run_pings_when_it_begins_and_when_it_has_come_to_its_end(code: int) -> None:
+    with listening() as hook:
+        assert beats(hook, code) == ["/start", ""]
+
+
+@pytest.mark.parametrize("code", [1, 3, 4, 5, 12, None])
+def test_a_run_that_was_kept_from_its_end_has_failed(code: int | None) -> None:
+    with listening() as hook:
+        assert beats(hook, code) == ["/start", "/fail"]
+
+
+def test_a_run_that_breaks_off_has_failed() -> None:
+    with listening() as hook:
+        settings = Metrics(heartbeat_url=f"http://127.0.0.1:{hook.port}")
+        with pytest.raises(KeyboardInterrupt), beating(settings):
+            raise KeyboardInterrupt
+
+    assert hook.asked == ["GET /start", "GET /fail"]
+
+
+def test_nothing_goes_along_but_the_address() -> None:
+    with listening() as hook:
+        beats(hook, 0)
+
+    assert hook.bodies == ["", ""]
+    names = {line.partition(":")[0].lower() for line in hook.headers[0].splitlines() if line}
+    assert names == {"host", "accept", "accept-encoding", "connection", "user-agent"}
+
+
+@pytest.mark.parametrize("status", [404, 500, 302])
+def test_a_ping_that_is_not_taken_changes_nothing(status: int) -> None:
+    with listening() as hook:
+        hook.status = status
+        assert beats(hook, 0) == ["/start", ""]
+
+    assert not ping(Metrics(heartbeat_url=f"http://127.0.0.1:{hook.port}"))  # gone by now
+
+
+def test_plain_http_to_another_machine_has_to_be_allowed(caplog: pytest.LogCaptureFixture) -> None:
+    url = "http://monitor.invalid/canary-uuid"
+
+    assert not ping(Metrics(heartbeat_url=url))
+    assert "plain-http" in caplog.text
+    assert not ping(Metrics(heartbeat_url=url, allow_http=True))  # asked for, and not found
+    assert "ConnectError" in caplog.text
+    assert "canary-uuid" not in caplog.text
+
+
+def test_nothing_is_asked_where_nothing_is_set_up() -> None:
+    with beating(Metrics()) as beat:
+        assert beat.exit_code is None
+    assert not ping(Metrics())
