@@ -5,6 +5,7 @@ it, and outlines are the zero lines of its equation on the pixels of each slice.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from math import pi
 from typing import Final
 
@@ -65,6 +66,7 @@ class Slices:
         points = start + steps[:, None, None] * self.column + steps[None, :, None] * self.row
         return np.asarray(1 - np.linalg.norm((points - CENTRE) / RADII, axis=2))
 
+    @cache  # noqa: B019 - these live as long as the tests
     def stack(self) -> Stack:
         """Return the images: 1000 inside, 0 outside, the slices in no order."""
         order = np.random.default_rng(1).permutation(SLICES)
@@ -77,6 +79,7 @@ class Slices:
             scales=[(1.0, 0.0)] * SLICES,
         )
 
+    @cache  # noqa: B019 - likewise
     def contours(self, spacing: float = SPACING) -> list[list[Triple]]:
         """Return the outlines in the patient, mm; `spacing` other than the true one is a fault."""
         found = []
@@ -86,6 +89,12 @@ class Slices:
                 points = start + at[:, :1] * self.row + at[:, 1:] * self.column
                 found.append([place(point) for point in points])
         return found
+
+
+@cache
+def slices(how: str) -> Slices:
+    """Return slices of an orientation: made once, as many tests look at them."""
+    return Slices(ORIENTATIONS[how])
 
 
 def place(point: Floats) -> Triple:

@@ -10,7 +10,7 @@ from drawcli.core.displayed import Displayed
 from drawcli.core.frames import Triple
 from drawcli.pictures.frame import Frame, Plane
 from drawcli.pictures.outlines import Outlined
-from tests.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, Slices, scene
+from tests.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
 
 LOOK = Displayed("Ring", (255, 0, 0))
 
@@ -33,8 +33,8 @@ def spans(one: Outlined, plane: Plane, position: float, gap: float = 2.0) -> lis
 
 @pytest.mark.parametrize("how", ORIENTATIONS)
 def test_the_volume_is_that_of_the_ellipsoid(how: str) -> None:
-    slices = Slices(ORIENTATIONS[how])
-    shown = scene(slices.stack(), slices.contours())
+    ball = slices(how)
+    shown = scene(ball.stack(), ball.contours())
 
     assert shown.volume_cm3(shown.drawn[0]) == pytest.approx(VOLUME_CM3, rel=0.02)
 

@@ -22,6 +22,7 @@ from tests.pictures.phantoms import (
     looked_at,
     moved,
     scene,
+    slices,
 )
 
 CLOSE_MM = 1.6  # a pixel of the images, and the width of the line
@@ -31,8 +32,8 @@ each_plane = pytest.mark.parametrize("plane", list(Plane))
 @each_plane
 @pytest.mark.parametrize("how", ORIENTATIONS)
 def test_outlines_lie_on_the_edges_however_the_patient_lies(how: str, plane: Plane) -> None:
-    slices = Slices(ORIENTATIONS[how])
-    shown = scene(slices.stack(), slices.contours())
+    ball = slices(how)
+    shown = scene(ball.stack(), ball.contours())
 
     image = looked_at(shown, plane)
 
@@ -44,8 +45,8 @@ def test_outlines_lie_on_the_edges_however_the_patient_lies(how: str, plane: Pla
 
 @each_plane
 def test_a_patient_is_seen_from_the_feet_the_front_and_the_left(plane: Plane) -> None:
-    slices = Slices(ORIENTATIONS["feet first, prone"])
-    shown = scene(slices.stack(), slices.contours())
+    ball = slices("feet first, prone")
+    shown = scene(ball.stack(), ball.contours())
     whole = shown.whole(plane)
 
     image = painted(
@@ -67,8 +68,8 @@ def test_a_patient_is_seen_from_the_feet_the_front_and_the_left(plane: Plane) ->
 
 
 def test_slices_of_a_tilted_gantry_are_put_where_they_lie() -> None:
-    slices = Slices(shear=0.5)
-    shown = scene(slices.stack(), slices.contours())
+    ball = Slices(shear=0.5)
+    shown = scene(ball.stack(), ball.contours())
 
     for plane in Plane:
         white, red = boxes(looked_at(shown, plane))
@@ -78,8 +79,8 @@ def test_slices_of_a_tilted_gantry_are_put_where_they_lie() -> None:
 
 @pytest.mark.parametrize("plane", [Plane.CORONAL, Plane.SAGITTAL])
 def test_a_shift_by_one_slice_is_seen(plane: Plane) -> None:
-    slices = Slices()
-    shown = scene(slices.stack(), moved(slices.contours(), (0, 0, 2 * GAP)))
+    ball = slices("head first, supine")
+    shown = scene(ball.stack(), moved(ball.contours(), (0, 0, 2 * GAP)))
 
     white, red = boxes(looked_at(shown, plane))
 
@@ -88,10 +89,10 @@ def test_a_shift_by_one_slice_is_seen(plane: Plane) -> None:
 
 
 def test_a_contour_on_the_wrong_slice_is_drawn_on_the_slice_where_it_lies() -> None:
-    slices = Slices()
+    ball = slices("head first, supine")
     right, wrong = (
-        scene(slices.stack(), contours)
-        for contours in (slices.contours(), moved(slices.contours(), (0, 0, GAP)))
+        scene(ball.stack(), contours)
+        for contours in (ball.contours(), moved(ball.contours(), (0, 0, GAP)))
     )
     last = max(np.flatnonzero([any(right.outlines(Plane.AXIAL, n)) for n in range(64)]))
 
@@ -101,9 +102,9 @@ def test_a_contour_on_the_wrong_slice_is_drawn_on_the_slice_where_it_lies() -> N
 
 @pytest.mark.parametrize("plane", [Plane.AXIAL, Plane.CORONAL])
 def test_left_and_right_exchanged_is_seen(plane: Plane) -> None:
-    slices = Slices()
-    mirrored = [[(-x, y, z) for x, y, z in one] for one in slices.contours()]
-    shown = scene(slices.stack(), mirrored)
+    ball = slices("head first, supine")
+    mirrored = [[(-x, y, z) for x, y, z in one] for one in ball.contours()]
+    shown = scene(ball.stack(), mirrored)
     whole = shown.whole(plane)
     view = View(plane=plane, index=shown.middle(plane, shown.drawn[0]), region=whole, width=512)
 
@@ -115,8 +116,8 @@ def test_left_and_right_exchanged_is_seen(plane: Plane) -> None:
 
 
 def test_a_wrong_pixel_spacing_is_seen() -> None:
-    slices = Slices()
-    shown = scene(slices.stack(), slices.contours(spacing=1.1))
+    ball = slices("head first, supine")
+    shown = scene(ball.stack(), ball.contours(spacing=1.1))
 
     white, red = boxes(looked_at(shown, Plane.AXIAL))
 
@@ -124,10 +125,10 @@ def test_a_wrong_pixel_spacing_is_seen() -> None:
 
 
 def test_outlines_have_the_colour_that_was_sent_and_a_rim() -> None:
-    slices = Slices()
-    stack = slices.stack()
-    ball = Outlined(1, Displayed("Ball", (0, 0, 128)), slices.contours(), stack.frame)
-    shown = Scene(stack, [ball], "CT", Window(0.0, 1000.0))
+    ball = slices("head first, supine")
+    stack = ball.stack()
+    dark = Outlined(1, Displayed("Ball", (0, 0, 128)), ball.contours(), stack.frame)
+    shown = Scene(stack, [dark], "CT", Window(0.0, 1000.0))
 
     image = looked_at(shown, Plane.AXIAL)
 
@@ -137,8 +138,8 @@ def test_outlines_have_the_colour_that_was_sent_and_a_rim() -> None:
 
 
 def test_pixels_that_are_not_square_are_drawn_in_millimetres() -> None:
-    slices = Slices()
-    shown = scene(slices.stack(), slices.contours())
+    ball = slices("head first, supine")
+    shown = scene(ball.stack(), ball.contours())
 
     heights = {
         plane: View(plane=plane, index=0, region=shown.whole(plane), width=256).height
@@ -149,8 +150,8 @@ def test_pixels_that_are_not_square_are_drawn_in_millimetres() -> None:
 
 
 def test_what_lies_beside_the_images_is_black() -> None:
-    slices = Slices()
-    shown = scene(slices.stack(), [])
+    ball = slices("head first, supine")
+    shown = scene(ball.stack(), [])
     left, top, right, bottom = shown.whole(Plane.AXIAL)
     beside = type(shown.whole(Plane.AXIAL))(left + 500, top, right + 500, bottom)
 

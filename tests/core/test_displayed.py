@@ -1,0 +1,53 @@
+"""Names and colours of structures, as the file has them."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from drawcli.core.dicom import read_header
+from drawcli.core.displayed import Displayed, displayed
+from drawcli.errors import BadStructureSet
+from tests.structure_sets import structure_set, written
+
+
+def changed(pelvis: list[Path], **elements: object) -> bytes:
+    def change(dataset: Dataset) -> None:
+        for keyword, value in elements.items():
+            setattr(dataset.ROIContourSequence[0], keyword, value)
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        dataset.StructureSetROISequence[1].ROIName = "Blåse"
+
+    return structure_set([dcmread(one) for one in pelvis], ["Rectum", "Bladder"], change=change)
+
+
+def test_names_and_colours_are_those_that_were_sent(pelvis: list[Path]) -> None:
+    seen = displayed(read_header(changed(pelvis), complete=True))
+
+    assert seen == {1: Displayed("Rectum", (255, 0, 1)), 2: Displayed("Blåse", (255, 0, 2))}
+
+
+def test_a_structure_without_a_colour_gets_one(pelvis: list[Path]) -> None:
+    seen = displayed(read_header(changed(pelvis, ROIDisplayColor=None), complete=True))
+
+    assert seen[1].color not in ((0, 0, 0), seen[2].color)
+
+
+def test_a_broken_list_is_told_by_name() -> None:
+    dataset = Dataset()
+    dataset.StructureSetROISequence = [Dataset()]
+    dataset.StructureSetROISequence[0].add_new(0x30060022, "UN", b"one")
+    dataset.file_meta = dcmread_meta()
+
+    with pytest.raises(BadStructureSet, match="cannot be read"):
+        displayed(read_header(written(dataset), complete=True))
+
+
+def dcmread_meta() -> Dataset:
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ImplicitVRLittleEndian
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = meta.MediaStorageSOPInstanceUID = "1.2"
+    return meta
