@@ -34,6 +34,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python bench/deidentify.py $(BENCH)
 	$(BIN)/python bench/reidentify.py
 	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/preview.py
 	$(BIN)/python bench/rules.py
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/status.py

@@ -46,7 +46,6 @@ def _step(name: str) -> Step:
 match, deidentify, upload, poll, fetch, reidentify, confirm = map(
     _step, ("match", "deidentify", "upload", "poll", "fetch", "reidentify", "confirm")
 )
-PICTURED: Final = frozenset({"fetch", "reidentify"})  # steps after which there may be a preview
 # The step that takes a job on from each state, under the command that runs it.
 COMMANDS: Final[dict[str, dict[State, Step]]] = {
     "match": {
@@ -255,7 +254,10 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
             after = _attempt(fresh, step, ctx, report)
             if after != fresh:
                 after = ctx.ledger.commit(after)
-            _picture(after, step, ctx)
+            if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
+                from drawcli.previewing import picture
+
+                picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
@@ -268,31 +270,6 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
         "job=%s step=%s from=%s outcome=%s code=%s",
         *(job.id, step.__name__, job.state, what, after.reason_code),
     )
-
-
-def _picture(job: Job, step: Step, ctx: Context) -> None:
-    """Make the preview of a job where the site wants one; what goes wrong with it costs nothing."""
-    wanted = ctx.settings.preview
-    held = job.held and wanted != "never"
-    home = job.state is State.DELIVERED and wanted == "always"
-    if step.__name__ not in PICTURED or not (held or home):
-        return
-    try:
-        made = _attempt(job, _preview, ctx, StepReport("preview"))
-    except DrawcliError as err:
-        _log.warning("job=%s no preview: code=%s", job.id, err.code)
-    else:
-        if made is not job:
-            _log.warning("job=%s no preview: code=%s", job.id, made.reason_code)
-
-
-def _preview(job: Job, ctx: Context) -> Job:
-    """Draw what came, if anything did."""
-    from drawcli.previewing import has_structure_set, keep, preview_of
-
-    if has_structure_set(job, ctx):
-        keep(preview_of(job, ctx), job, ctx)
-    return job
 
 
 def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:

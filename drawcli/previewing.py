@@ -5,7 +5,10 @@ image between them is seen. Nothing here names a patient but what a scanner burn
 """
 
 import io
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,19 +22,23 @@ from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.displayed import displayed
 from drawcli.core.job import Job
 from drawcli.delivered import CAME_HOME, look_at_file, place_of
-from drawcli.errors import ConfigError, JobError, UsageError
+from drawcli.errors import ConfigError, DrawcliError, JobError, UsageError
 from drawcli.steps.reidentify import restored
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from drawcli.adapters.images import Images
     from drawcli.core.frames import Triple
     from drawcli.pictures.frame import Frame, Plane
     from drawcli.pictures.outlines import Outlined
     from drawcli.pictures.scene import Scene
     from drawcli.pictures.sheet import Caption
+    from drawcli.pictures.terminal import Protocol
+    from drawcli.pixels import Images
 
+Step = Callable[[Job, Context], Job]
+
+_log = logging.getLogger(__name__)
 _DELIVERED: Final = "contours as delivered"
 _TO_DELIVER: Final = "contours as they would be delivered"
 _AS_CAME: Final = "contours as the server sent them"
@@ -51,7 +58,7 @@ class Shown:
     slices: int  # with contours
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Preview:
     """The pictures of one job; each is drawn when it is asked for."""
 
@@ -89,17 +96,23 @@ class Preview:
         if not 0 <= index < self.count(plane) or not 1 <= width <= _WIDEST:
             raise UsageError(f"there is no {plane} picture {index} that is {width} pixels wide")
         region = self.scene.whole(plane)
-        return png(painted(self.scene, View(plane=plane, index=index, region=region, width=width)))
+        return _png(painted(self.scene, View(plane=plane, index=index, region=region, width=width)))
 
-    def sheet_image(self) -> "Image.Image":
-        """Return the contact sheet (RGB)."""
+    @cached_property
+    def _sheet(self) -> "Image.Image":
         from drawcli.pictures.sheet import contact_sheet
 
         return contact_sheet(self.scene, self.caption)
 
     def sheet(self) -> bytes:
         """Return the contact sheet: a PNG."""
-        return png(self.sheet_image())
+        return _png(self._sheet)
+
+    def for_terminal(self, protocol: "Protocol", columns: int) -> str:
+        """Return what shows the contact sheet in a terminal of so many columns."""
+        from drawcli.pictures.terminal import written
+
+        return written(self._sheet, protocol, columns)
 
     def page(self) -> bytes:
         """Return everything as one HTML file."""
@@ -121,25 +134,60 @@ def preview_of(job: Job, ctx: Context) -> Preview:
         Where structure set or images cannot be read.
     """
     _check_packages()
-    from drawcli.adapters.images import read_images_of
-    from drawcli.pictures.scene import Scene
-    from drawcli.pictures.windows import Window
+    from drawcli.pixels import read_images_of
 
     _check_came(job, ctx)
     crosswalk = ctx.crosswalk(job)
-    data, origin = _structure_set(job, crosswalk, ctx)
-    header = _header(data)
+    header, origin = _structure_set(job, crosswalk, ctx)
     images = read_images_of(crosswalk.files)
-    window = Window.of(images.stack, images.modality)
-    structures = _outlined(header, images.stack.frame)
-    scene = Scene(
-        images.stack, structures, images.modality, window.turned() if images.inverse else window
-    )
+    scene = scene_of(header, images)
+    findings = [*_findings(job, crosswalk, ctx), *_changed(images)]
     return Preview(
         scene,
-        _caption(job, origin, images, [*_findings(job, crosswalk, ctx), *_changed(images)]),
-        tuple(_shown(one, scene) for one in structures),
+        _caption(job, origin, images, findings),
+        tuple(_shown(one, scene) for one in scene.structures),
     )
+
+
+def scene_of(header: Header, images: "Images") -> "Scene":
+    """Return the structures of an RTSTRUCT on images, each where its own millimetres say."""
+    from drawcli.pictures.scene import Scene
+    from drawcli.pictures.windows import Window
+
+    stack, modality = images.stack, images.modality
+    window = Window.of(stack, modality)
+    structures = _outlined(header, stack.frame)
+    return Scene(stack, structures, modality, window.turned() if images.inverse else window)
+
+
+def picture(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
+    """Make the preview of a job that was held or delivered just now, where the site wants one.
+
+    Parameters
+    ----------
+    job, ctx
+        The job as the ledger has it; its lock is held.
+    attempt
+        Tries a step and returns how the job would fare, as the pipeline does: what goes wrong here,
+        even a bug, is logged and costs no job.
+    """
+    wanted = ctx.settings.preview
+    outdated = ctx.work.file(job.id, PREVIEW_SHEET).exists()  # of before it was released
+    if wanted == "never" or not (job.held or outdated or wanted == "always"):
+        return
+    try:
+        code = attempt(job, _draw).reason_code
+    except DrawcliError as err:
+        code = err.code
+    if code != job.reason_code:
+        _log.warning("job=%s no preview: code=%s", job.id, code)
+
+
+def _draw(job: Job, ctx: Context) -> Job:
+    """Draw what came, if anything did."""
+    if has_structure_set(job, ctx):
+        keep(preview_of(job, ctx), job, ctx)
+    return job
 
 
 def has_structure_set(job: Job, ctx: Context) -> bool:
@@ -181,31 +229,41 @@ def _check_came(job: Job, ctx: Context) -> None:
         )
 
 
-def _structure_set(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[bytes, str]:
-    """Return what is drawn, and what it is: what was delivered, where that is still there."""
+def _structure_set(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Header, str]:
+    """Return what is drawn, and what it is: what was delivered, where that can still be read."""
+    delivered = _delivered(job, ctx)
+    if delivered is not None:
+        return delivered, _DELIVERED
     received = ctx.work.file(job.id, RECEIVED)
-    if job.state in CAME_HOME and job.delivered_sha256:
-        delivered = place_of(job, ctx)
-        if delivered.is_file():
-            return delivered.read_bytes(), _DELIVERED
     if not received.is_file():
-        return _refused(received).read_bytes(), _AS_CAME
-    data = received.read_bytes()
+        return _came(_refused(received)), _AS_CAME
     try:
-        return restored(job, data, crosswalk, ctx)[0], _TO_DELIVER
+        data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
     except JobError:  # what is wrong with it is told among the findings
-        return data, _AS_CAME
+        return _came(received), _AS_CAME
+    return read_header(data, complete=True), _TO_DELIVER
+
+
+def _delivered(job: Job, ctx: Context) -> Header | None:
+    if job.state not in CAME_HOME or not job.delivered_sha256:
+        return None
+    try:
+        return read_header(place_of(job, ctx).read_bytes(), complete=True)
+    except (OSError, NotDicom, Incomplete):  # told among the findings
+        return None
 
 
 def _refused(received: Path) -> Path:
     return received.with_suffix(".refused")
 
 
-def _header(data: bytes) -> Header:
+def _came(path: Path) -> Header:
     try:
-        return read_header(data, complete=True)
+        return read_header(path.read_bytes(), complete=True)
     except (NotDicom, Incomplete):
-        raise UsageError("the structure set cannot be drawn: it is no DICOM file") from None
+        raise UsageError(
+            "the structure set cannot be drawn: it is no DICOM file, or ends too early"
+        ) from None
 
 
 def _outlined(header: Header, frame: "Frame") -> "list[Outlined]":
@@ -265,7 +323,7 @@ def _changed(images: "Images") -> list[Finding]:
     return [Finding(Severity.BLOCK, "source-changed", text)]
 
 
-def png(image: "Image.Image") -> bytes:
+def _png(image: "Image.Image") -> bytes:
     """Return a picture as PNG: pixels, and not a word besides."""
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=_QUICK)

@@ -81,10 +81,9 @@ def draw() -> FakeDraw:
     return FakeDraw()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+def made_site(folder: Path) -> Site:
     """Make a site with an empty datastore; its server is nowhere."""
-    made = Site(tmp_path / "site")
+    made = Site(folder)
     made.store.mkdir(parents=True)
     root = Path(__file__).parents[1]
     for name in ("rules.yaml", "templates.yaml"):
@@ -100,6 +99,12 @@ def site(tmp_path: Path) -> Site:
     token.chmod(0o600)
     make_site_key(made.state)
     return made
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Make a site with an empty datastore; its server is nowhere."""
+    return made_site(tmp_path / "site")
 
 
 @pytest.fixture

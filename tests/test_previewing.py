@@ -1,5 +1,6 @@
 """Pictures of a job: what they show, what they never say, and when runs make them."""
 
+import base64
 import io
 import logging
 import re
@@ -21,8 +22,9 @@ from drawcli.pictures.frame import Plane
 from drawcli.pipeline import Selection, run_step
 from drawcli.previewing import Preview, keep, preview_of
 from drawcli.sandbox.people import identifying_values
+from drawcli.sandbox.phantom import write_planning_ct
 from tests import structure_sets
-from tests.conftest import PELVIS, SLICES, Clock, Site, opened
+from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.fake_draw import FakeDraw
 from tests.segmented import segmented
 
@@ -39,9 +41,16 @@ def taken(ctx: Context, *steps: str) -> Job:
 @pytest.fixture
 def home(ctx: Context, pelvis: list[Path]) -> Job:
     assert pelvis
-    job = taken(ctx, *OUT, "fetch", "reidentify")
-    assert job.state is State.DONE
-    return job
+    return taken(ctx, *OUT, "fetch", "reidentify")
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
+    """Return the preview of a delivered job: for the tests that change nothing."""
+    site = made_site(tmp_path_factory.mktemp("previewing") / "site")
+    write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
+    with opened(site, FakeDraw(), Clock()) as ctx:
+        yield preview_of(taken(ctx, *OUT, "fetch", "reidentify"), ctx)
 
 
 @pytest.fixture
@@ -83,10 +92,9 @@ def red_mm(preview: Preview, plane: Plane) -> tuple[float, float, float, float]:
     )
 
 
-def test_structures_are_told_as_they_were_delivered(ctx: Context, home: Job) -> None:
-    preview = preview_of(home, ctx)
+def test_structures_are_told_as_they_were_delivered(well: Preview) -> None:
+    preview, first = well, well.structures[0]
 
-    first = preview.structures[0]
     assert [one.name for one in preview.structures][:2] == ["Bladder", "Rectum"]
     assert (first.number, first.color, first.slices) == (1, "#ff0001", SLICES)
     assert first.volume_cm3 == pytest.approx(30 * 30 * 300 / 1000, rel=0.01)  # squares of 30 mm
@@ -112,8 +120,8 @@ def test_what_was_drawn_is_what_lies_at_the_planning_system(
     assert [one.code for one in preview.warnings] == ["changed"]
 
 
-def test_pictures_are_counted_by_plane_and_found_by_structure(ctx: Context, home: Job) -> None:
-    preview = preview_of(home, ctx)
+def test_pictures_are_counted_by_plane_and_found_by_structure(well: Preview) -> None:
+    preview = well
 
     assert {plane: preview.count(plane) for plane in Plane} == {
         Plane.AXIAL: SLICES,
@@ -166,6 +174,17 @@ def test_a_file_that_the_planning_system_took_away_is_drawn_anew_and_told(
     assert [one.code for one in preview.warnings] == ["not-there"]
 
 
+def test_a_delivered_file_that_was_damaged_is_drawn_anew_and_told(
+    ctx: Context, home: Job, site: Site
+) -> None:
+    delivered(site).write_bytes(delivered(site).read_bytes()[:-9])
+
+    preview = preview_of(home, ctx)
+
+    assert "as they would be delivered" in preview.caption.facts
+    assert [one.code for one in preview.warnings] == ["changed", "not-dicom"]
+
+
 def test_images_that_changed_since_are_told(ctx: Context, home: Job, pelvis: list[Path]) -> None:
     one = dcmread(pelvis[0])
     one.SeriesDescription = "another"
@@ -204,38 +223,36 @@ def chunks(png: bytes) -> Iterator[bytes]:
         at += 12 + int.from_bytes(png[at : at + 4], "big")
 
 
-def test_a_png_holds_pixels_and_not_a_word(ctx: Context, home: Job) -> None:
-    preview = preview_of(home, ctx)
-
-    for png in (preview.sheet(), preview.picture(Plane.CORONAL, 3, width=100)):
+def test_a_png_holds_pixels_and_not_a_word(well: Preview) -> None:
+    for png in (well.sheet(), well.picture(Plane.CORONAL, 3, width=100)):
         assert set(chunks(png)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
-def test_nothing_that_is_written_names_the_patient(
+def test_the_page_tells_all_of_the_structures_and_nothing_of_the_patient(
     ctx: Context, home: Job, pelvis: list[Path], site: Site
 ) -> None:
     one = dcmread(pelvis[0])
     uids = [one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID]
     secrets = [*identifying_values(PELVIS), *uids, one.StudyDate, str(site.folder), "RS."]
-    delivered(site).write_bytes(delivered(site).read_bytes() + b"\0\0")  # findings are told, too
+    delivered(site).write_bytes(delivered(site).read_bytes()[:-9])  # findings are told, too
 
     preview = preview_of(home, ctx)
 
     page = preview.page().decode()
     words = re.sub(r"data:image/jpeg;base64,[^\"]+", "", page)
-    assert preview.warnings
+    assert '<li class="block"><strong>changed</strong>' in page
+    assert 'fill="#ff0001"' in page
+    assert "270.0 cm³, slices with contours: 6" in page
     assert [one for one in secrets if one in words or one in str(preview.caption)] == []
     assert "<script" not in page
     assert "http" not in words.replace("http-equiv", "")
 
 
-def test_pictures_in_the_page_carry_no_comment(ctx: Context, home: Job) -> None:
-    import base64
-
-    page = preview_of(home, ctx).page().decode()
+def test_pictures_in_the_page_carry_no_comment(well: Preview) -> None:
+    page = well.page().decode()
 
     found = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
-    assert len(found) > 3 * len(preview_of(home, ctx).structures)
+    assert len(found) > 3 * len(well.structures)
     for text in found[:4]:
         jpeg = base64.b64decode(text)
         markers = {bytes(pair) for pair in pairwise(jpeg[: jpeg.index(b"\xff\xda")])}
@@ -243,19 +260,11 @@ def test_pictures_in_the_page_carry_no_comment(ctx: Context, home: Job) -> None:
         assert b"\xff\xfe" not in markers  # comments
 
 
-def test_the_page_tells_structures_with_colour_volume_and_warnings(
+def test_what_is_kept_is_private_and_goes_with_the_work_folder(
     ctx: Context, home: Job, site: Site
 ) -> None:
-    delivered(site).unlink()
+    assert not pictured(site)  # usually only what is held is pictured
 
-    page = preview_of(home, ctx).page().decode()
-
-    assert '<li class="warn"><strong>not-there</strong>' in page
-    assert 'fill="#ff0001"' in page
-    assert "270.0 cm³, slices with contours: 6" in page
-
-
-def test_what_is_kept_is_private_and_goes_with_the_work_folder(ctx: Context, home: Job) -> None:
     paths = keep(preview_of(home, ctx), home, ctx)
 
     assert [path.name for path in paths] == [PREVIEW_SHEET, PREVIEW_PAGE]
@@ -280,12 +289,6 @@ def test_pictures_of_every_job_where_the_site_wants_them(
         taken(ctx, "reidentify")
 
     assert pictured(site)
-
-
-def test_usually_only_what_is_held_is_pictured(ctx: Context, home: Job, site: Site) -> None:
-    assert ctx.settings.preview == "on_hold"
-    assert home.state is State.DONE
-    assert not pictured(site)
 
 
 @pytest.mark.usefixtures("shifted")

@@ -13,13 +13,11 @@ from drawcli.errors import UsageError
 from drawcli.render import Result
 
 if TYPE_CHECKING:
-    from PIL import Image
     from rich.console import Console
 
     from drawcli.context import Context
     from drawcli.previewing import Preview
 
-_PIXELS_OF_COLUMN: Final = 10  # of a terminal, about
 _SHEET: Final = ".png"
 _PAGE: Final = (".html", ".htm")
 
@@ -52,10 +50,9 @@ def preview(
         found = find_job(job, ctx)
         targets = _targets(found.id, to, ctx)
         made = preview_of(found, ctx)
-        sheet = made.sheet_image()
         if not dry_run:
-            _write(targets, made, sheet)
-    shown = _for_terminal(sheet, in_terminal, door)
+            _write(targets, made)
+    shown = _for_terminal(made, in_terminal, door)
     return Result(
         data=_facts(found.id, targets, made),
         show=lambda out: _tell(out, made, targets, shown, dry_run=dry_run),
@@ -86,31 +83,27 @@ def _check_outside(to: Path, ctx: "Context") -> None:
             raise UsageError("--to lies in the datastore, which is only read; choose another place")
 
 
-def _write(targets: dict[str, Path], made: "Preview", sheet: "Image.Image") -> None:
+def _write(targets: dict[str, Path], made: "Preview") -> None:
     from drawcli.files import make_private, write_durably
-    from drawcli.previewing import png
 
     for what, path in targets.items():
         try:
             make_private(path.parent)
-            write_durably(path, png(sheet) if what == "sheet" else made.page())
+            write_durably(path, made.sheet() if what == "sheet" else made.page())
         except OSError as err:
             raise UsageError(f"{path} cannot be written: {err.strerror}") from None
 
 
-def _for_terminal(sheet: "Image.Image", wanted: str, door: Door) -> str:
+def _for_terminal(made: "Preview", wanted: str, door: Door) -> str:
     """Return what shows the sheet in the terminal; "" where it cannot, or shall not."""
-    from drawcli.pictures.terminal import Protocol, protocol_of, written
+    from drawcli.pictures.terminal import Protocol, protocol_of
 
     if wanted == "never" or door.common.as_json or (wanted == "auto" and not door.to_person):
         return ""
     protocol = protocol_of(os.environ) if wanted == "auto" else Protocol(wanted)
     if protocol is None:
         return ""
-    columns = render.console(door.style).width
-    width = min(sheet.width, columns * _PIXELS_OF_COLUMN)
-    small = sheet.resize((width, round(sheet.height * width / sheet.width)))
-    return written(small, protocol, columns)
+    return made.for_terminal(protocol, render.console(door.style).width)
 
 
 def _facts(job_id: str, targets: dict[str, Path], made: "Preview") -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
+_PIXELS_OF_COLUMN: Final = 10  # of a terminal, about
 _CHUNK: Final = 4096  # characters: what kitty takes at once
 _COLORS: Final = 256
 _BAND: Final = 6  # rows of a line of sixels
@@ -66,6 +67,8 @@ def protocol_of(env: Mapping[str, str]) -> Protocol | None:
 
 def written(image: "Image.Image", protocol: Protocol, columns: int) -> str:
     """Return what shows a picture (RGB) in a terminal of so many columns."""
+    width = min(image.width, columns * _PIXELS_OF_COLUMN)
+    image = image.resize((width, max(1, round(image.height * width / image.width))))
     return _kitty(image, columns) if protocol is Protocol.KITTY else _sixel(image)
 
 

@@ -8,7 +8,7 @@ from pydicom import Dataset, dcmread
 from drawcli.core.dicom import read_header
 from drawcli.core.displayed import Displayed, displayed
 from drawcli.errors import BadStructureSet
-from tests.structure_sets import structure_set, written
+from tests.structure_sets import structure_set
 
 
 def changed(pelvis: list[Path], **elements: object) -> bytes:
@@ -33,21 +33,10 @@ def test_a_structure_without_a_colour_gets_one(pelvis: list[Path]) -> None:
     assert seen[1].color not in ((0, 0, 0), seen[2].color)
 
 
-def test_a_broken_list_is_told_by_name() -> None:
-    dataset = Dataset()
-    dataset.StructureSetROISequence = [Dataset()]
-    dataset.StructureSetROISequence[0].add_new(0x30060022, "UN", b"one")
-    dataset.file_meta = dcmread_meta()
+def test_a_broken_list_is_told_by_name(pelvis: list[Path]) -> None:
+    data = changed(pelvis).replace(
+        b"\x06\x30\x22\x00\x02\0\0\x001 ", b"\x06\x30\x22\x00\x02\0\0\0x "
+    )
 
     with pytest.raises(BadStructureSet, match="cannot be read"):
-        displayed(read_header(written(dataset), complete=True))
-
-
-def dcmread_meta() -> Dataset:
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ImplicitVRLittleEndian
-
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = meta.MediaStorageSOPInstanceUID = "1.2"
-    return meta
+        displayed(read_header(data, complete=True))

@@ -119,7 +119,7 @@ class _Reader:
     def _take(self, stream: IO[bytes], header: Header, file: SourceFile, place: slice) -> None:
         shape = (header.number(tags.Rows) or 0, header.number(tags.Columns) or 0)
         if shape != self.first.shape or _stored_as(header) != self.pixels.dtype:
-            raise SeriesRefused("images of one series are of different sizes", code="shapes")
+            raise SeriesRefused("images of one series are of different sizes", code="undecodable")
         native = header.transfer_syntax in NATIVE and header.pixels is not None
         if not native:
             self.pixels[place] = self._thinned(_decoded(file.path, header.transfer_syntax))

@@ -9,11 +9,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from drawcli.adapters import images
-from drawcli.adapters.images import read_images_of
+from drawcli import pixels
 from drawcli.core.crosswalk import SourceFile
 from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnsettled
 from drawcli.pictures.frame import Plane
+from drawcli.pixels import read_images_of
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from tests.conftest import PELVIS
@@ -97,7 +97,7 @@ def test_of_a_series_too_large_for_memory_fewer_pixels_are_kept_at_their_places(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = read_images_of(sources(files)).stack
-    monkeypatch.setattr(images, "_MOST_BYTES", SLICES * 32 * 32)
+    monkeypatch.setattr(pixels, "_MOST_BYTES", SLICES * 32 * 32)
 
     thin = read_images_of(sources(files)).stack
 

@@ -1,0 +1,90 @@
+"""How fast a contact sheet is drawn: beside merely reading and decoding the same slices.
+
+python bench/preview.py [--slices 150] [--size 512] [--structures 10] [--repeat 3]
+"""
+
+import argparse
+import io
+import sys
+import tempfile
+import tracemalloc
+import warnings
+from functools import partial
+from pathlib import Path
+
+from deidentify import Row, compared, table
+from pydicom import dcmread
+from reidentify import drawn, series
+
+from drawcli.core.crosswalk import SourceFile
+from drawcli.core.dicom import read_header
+from drawcli.pictures.page import page
+from drawcli.pictures.sheet import Caption, contact_sheet
+from drawcli.pixels import read_images_of
+from drawcli.previewing import scene_of
+from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.phantom import write_planning_ct
+
+MOST = 2.5  # times reading and decoding
+MIB = 1 << 20
+CAPTION = Caption(title="bench", facts="", findings=())
+
+
+def sheet(structures: bytes, files: list[SourceFile]) -> None:
+    """Read images and structures, draw the sheet, make a PNG of it."""
+    scene = scene_of(read_header(structures, complete=True), read_images_of(files))
+    contact_sheet(scene, CAPTION).save(io.BytesIO(), "PNG", compress_level=3)
+
+
+def whole_page(structures: bytes, files: list[SourceFile]) -> None:
+    """Read images and structures, make the page."""
+    page(scene_of(read_header(structures, complete=True), read_images_of(files)), CAPTION)
+
+
+def decoded(files: list[SourceFile]) -> None:
+    """Read and decode as pydicom does."""
+    for file in files:
+        _ = dcmread(file.path).pixel_array
+
+
+def memory(structures: bytes, files: list[SourceFile], least: int) -> Row:
+    """Return the peak of what is allocated, beside the pixels as they lie in the files."""
+    tracemalloc.start()
+    sheet(structures, files)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    name = "peak of memory / pixels as stored, MiB"
+    return Row(name, peak / least, None, "at most 2", peak / MIB, least / MIB, peak <= 2 * least)
+
+
+def main() -> int:
+    """Run the bench; 1 where something that is asked for is not met."""
+    warnings.simplefilter("ignore")
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--slices", type=int, default=150)
+    options.add_argument("--size", type=int, default=512)
+    options.add_argument("--structures", type=int, default=10)
+    options.add_argument("--repeat", type=int, default=3)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        person = next(one for one in PEOPLE if one.site == "pelvis")
+        paths = write_planning_ct(
+            Path(folder), person, slices=given.slices, size=given.size, slice_mm=3.0
+        )
+        files = [SourceFile(str(path), 0, 0, path.name) for path in paths]
+        structures = drawn(series(given.slices), given.structures, 150, 3)
+        measure = partial(compared, theirs=partial(decoded, files), repeat=given.repeat)
+        found = [
+            measure(
+                "sheet / pydicom reads and decodes", partial(sheet, structures, files), target=MOST
+            ),
+            measure("page / pydicom reads and decodes", partial(whole_page, structures, files)),
+            measure("reading for it / pydicom reads and decodes", partial(read_images_of, files)),
+            memory(structures, files, given.slices * given.size**2 * 2),
+        ]
+    print(table(found))
+    return int(any(row.met is False for row in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
