@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pydicom.pixels.decoders
 import pytest
 from pydicom import dcmread
+from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # where its docs say it is
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from drawcli import pixels
@@ -72,7 +72,7 @@ def test_a_missing_decoder_is_named(files: list[Path], monkeypatch: pytest.Monke
         one = dcmread(path)
         one.compress(JPEG2000Lossless, generate_instance_uid=False)
         one.save_as(path)
-    decoder = pydicom.pixels.decoders.JPEG2000LosslessDecoder
+    decoder = get_decoder(JPEG2000Lossless)
     monkeypatch.setattr(decoder, "_available", {})
 
     with pytest.raises(ConfigError, match="JPEG 2000") as caught:

@@ -1,24 +1,26 @@
 """Structures as their contours lie in the patient, and what a plane cuts out of them."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import fsum
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from drawcli.core.displayed import Displayed
 from drawcli.core.drawing import Outline, enclosed_mm2
 from drawcli.core.frames import Triple
 from drawcli.pictures.frame import Floats, Frame, Plane
 
-_SAME_LEVEL_MM: Final = 0.05
+Indices = npt.NDArray[np.intp]
+
+_SAME_LEVEL_MM: Final = 0.2  # less is rounding
 _FORGOTTEN: Final = 1.5  # times the usual distance: farther apart, nothing lies between two levels
 _ROUNDED: Final = 1.5  # times the distance of levels: how far an edge may move from one to the next
 _FINEST_MM: Final = 0.25
-_TRIED: Final = 25  # planes through a structure, to find where it is seen best
+_FINE: Final = 240  # points across a cut: between them the edge is interpolated
+_TRIED: Final = 15  # planes through a structure, to find where it is seen best
 _ENOUGH: Final = 0.5  # of the largest cut
 _FEWEST_POINTS: Final = 3
 _MM3_OF_CM3: Final = 1000.0
@@ -57,7 +59,7 @@ class Outlined:
         return np.array([one[:, self._across].mean() for one in self.polygons])
 
     @cached_property
-    def _levels(self) -> tuple[Floats, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+    def _levels(self) -> tuple[Floats, Indices]:
         """The levels, rising, and the level of each polygon."""
         order = np.argsort(self._heights, kind="stable")
         steps = np.diff(self._heights[order], prepend=-np.inf) > _SAME_LEVEL_MM
@@ -66,11 +68,14 @@ class Outlined:
         return self._heights[order][steps], numbers
 
     @cached_property
-    def _edges(self) -> tuple[Floats, Floats, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
-        """Both ends of every edge, and its level."""
-        ends = [np.roll(one, -1, axis=0) for one in self.polygons]
-        level = np.repeat(self._levels[1], [len(one) for one in self.polygons])
-        return np.concatenate(self.polygons), np.concatenate(ends), level
+    def _edges(self) -> tuple[Floats, Floats, Indices]:
+        """Both ends of every edge (3 x n), and its level."""
+        counts = np.array([len(one) for one in self.polygons])
+        begin = np.concatenate(self.polygons).T.copy()
+        last = np.cumsum(counts) - 1
+        end = np.roll(begin, -1, axis=1)
+        end[:, last] = begin[:, last - counts + 1]
+        return begin, end, np.repeat(self._levels[1], counts)
 
     @cached_property
     def box(self) -> tuple[Floats, Floats]:
@@ -104,18 +109,21 @@ class Outlined:
         """Return its volume: of each level the area that is enclosed, times how thick it is, mm."""
         if not self.polygons:
             return 0.0
-        by_level: dict[int, list[Outline]] = defaultdict(list)
-        for number, level in enumerate(self._levels[1].tolist()):
-            by_level[level].append(self._outline(number))
-        levels = self.levels
-        parts = (enclosed_mm2(one) * thickness(levels[level]) for level, one in by_level.items())
-        return fsum(parts) / _MM3_OF_CM3
+        levels, numbers = self._levels
+        single = np.bincount(numbers) == 1  # no holes to be asked for
+        areas = np.bincount(numbers, self._areas)
+        for level in np.flatnonzero(~single).tolist():
+            areas[level] = enclosed_mm2(
+                [self._outline(n) for n in np.flatnonzero(numbers == level).tolist()]
+            )
+        thick = [thickness(level) for level in levels.tolist()]
+        return float(areas @ np.array(thick)) / _MM3_OF_CM3
 
     def _outline(self, number: int) -> Outline:
         polygon = [(u, v) for u, v in self.polygons[number][:, self._flat].tolist()]
         return Outline(polygon, float(self._areas[number]), 0.0)
 
-    @property
+    @cached_property
     def middle(self) -> Floats:
         """The middle of what it encloses, mm in the frame: polygons weigh by their area."""
         means = np.array([one.mean(axis=0) for one in self.polygons])
@@ -166,14 +174,13 @@ class Outlined:
             return []
         return list(self._reformatted(plane, position, gap))
 
-    def _crossings(self, normal: int, position: float) -> tuple[Floats, Floats]:
+    def _crossings(self, normal: int, position: float) -> tuple[Indices, Floats]:
         """Return where edges cross a plane, in order: the level, and the third coordinate."""
         other = 3 - normal - self._across
         begin, end, level = self._edges
-        a, b = begin[:, normal], end[:, normal]
-        hit = (a > position) != (b > position)
-        a, b = a[hit], b[hit]
-        from_, to = begin[hit, other], end[hit, other]
+        hit = np.flatnonzero((begin[normal] > position) != (end[normal] > position))
+        a, b = begin[normal, hit], end[normal, hit]
+        from_, to = begin[other, hit], end[other, hit]
         at = from_ + (position - a) / (b - a) * (to - from_)
         order = np.lexsort((at, level[hit]))
         return level[hit][order], at[order]
@@ -194,14 +201,12 @@ class Outlined:
         if not len(at):
             return
         heights, which = _with_ends(self._levels[0], gap)
-        fine = max(_FINEST_MM, float(np.ptp(at)) / 400)
+        fine = max(_FINEST_MM, float(np.ptp(at)) / _FINE)
         reach = _ROUNDED * gap
         grid = np.arange(at.min() - reach, at.max() + reach + fine, fine)
+        cut, first = np.unique(level, return_index=True)
         field = np.full((len(heights), len(grid)), -reach)
-        for row, number in enumerate(which):
-            edges = at[level == number] if number >= 0 else at[:0]
-            if len(edges):
-                field[row] = np.clip(_depth(grid, edges), -reach, reach)
+        field[np.flatnonzero(np.isin(which, cut))] = _depth(grid, at, first).clip(-reach, reach)
         other = 3 - plane.normal - self._across
         for line in contour_generator(grid, heights, field).lines(0.0):
             points = np.asarray(line)
@@ -215,12 +220,29 @@ def _shown(points: Floats, plane: Plane) -> Line:
     return Line(np.stack([points[:, right] * one, points[:, down] * other], axis=1))
 
 
-def _depth(grid: Floats, edges: Floats) -> Floats:
-    """Return how far inside the points of a line lie; edges are where it enters and leaves."""
-    after = np.searchsorted(edges, grid)
-    to_right = np.abs(edges[np.minimum(after, len(edges) - 1)] - grid)
-    to_left = np.abs(grid - edges[np.maximum(after - 1, 0)])
-    return np.where(after % 2 == 1, 1.0, -1.0) * np.minimum(to_right, to_left)
+def _depth(grid: Floats, at: Floats, first: Indices) -> Floats:
+    """Return how far inside the points of a line lie, for each level that is cut.
+
+    Parameters
+    ----------
+    grid
+        The points, mm.
+    at
+        Where the outline enters or leaves, level by level.
+    first
+        The first edge of each level.
+    """
+    counts = np.diff(first, append=len(at))
+    edges = np.full((len(first), int(counts.max())), np.inf)
+    edges[
+        np.repeat(np.arange(len(first)), counts), np.arange(len(at)) - np.repeat(first, counts)
+    ] = at
+    inside = np.zeros((len(first), len(grid)), bool)
+    away = np.full(inside.shape, np.inf)
+    for edge in edges.T[:, :, None]:
+        inside ^= grid > edge
+        np.minimum(away, np.abs(grid - edge), out=away)
+    return np.where(inside, away, -away)
 
 
 def _with_ends(levels: Floats, gap: float) -> tuple[Floats, list[int]]:

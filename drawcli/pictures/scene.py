@@ -52,7 +52,11 @@ class Scene:
 
     def volume_cm3(self, structure: Outlined) -> float:
         """Return the volume of a structure: areas, times the part of the patient of each slice."""
-        return structure.volume_cm3(self._thickness)
+        return self._volumes[structure.number]
+
+    @cached_property
+    def _volumes(self) -> dict[int, float]:
+        return {one.number: one.volume_cm3(self._thickness) for one in self.structures}
 
     def _thickness(self, level: float) -> float:
         low, high = self.stack.slab(self.stack.nearest(self._across, level))

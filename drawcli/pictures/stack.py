@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
@@ -26,7 +26,7 @@ class Section:
     step: tuple[float, float]  # between pixels, mm
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices, in order and turned so that indices grow with the axes of the frame."""
 
@@ -90,16 +90,15 @@ class Stack:
         """The axes of the frame along i and j: from row to row, and along a row."""
         return self.frame.images.index(1), self.frame.images.index(0)
 
-    @property
+    @cached_property
     def levels(self) -> Floats:
         """Where the slices lie along their normal, mm, rising."""
         return np.asarray(self.starts[:, self.across])
 
-    @property
+    @cached_property
     def gap(self) -> float:
         """The usual distance of two slices, mm."""
-        gaps = [b - a for a, b in pairwise(self.levels.tolist())]
-        return float(np.median(gaps)) if gaps else max(self.steps)
+        return float(np.median(np.diff(self.levels))) if len(self.levels) > 1 else max(self.steps)
 
     def extent(self, axis: int) -> tuple[float, float]:
         """Return from where to where the middles of pixels reach along an axis, mm."""
