@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FINER: Final = 2  # times: drawn so much larger, then reduced, which makes the lines smooth
 _DARK: Final = 90  # brightness below which a colour needs a light rim, not a dark one
 _BAR_PX: Final = 28  # the least length of the scale
-_LIGHT: Final = (235, 235, 225)
+_LIGHT: Final = (255, 255, 240)
 _BLACK: Final = (0, 0, 0)
 _MARK: Final = (255, 214, 90)
 
