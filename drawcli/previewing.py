@@ -13,35 +13,42 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drawcli.adapters.workdir import PREVIEW_PAGE, PREVIEW_SHEET, RECEIVED, REPORT
+from drawcli.adapters.workdir import PREVIEW_PAGE, PREVIEW_SHEET
+from drawcli.arrived import findings_of, has_structure_set, structure_set_of
 from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity
 from drawcli.core.contours import contours_of
-from drawcli.core.crosswalk import Crosswalk
-from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.dicom import Header
 from drawcli.core.displayed import displayed
 from drawcli.core.job import Job
-from drawcli.delivered import CAME_HOME, look_at_file, place_of
-from drawcli.errors import ConfigError, DrawcliError, JobError, UsageError
-from drawcli.steps.reidentify import restored
+from drawcli.errors import ConfigError, DrawcliError, UsageError
+from drawcli.pictures.plane import Plane
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from drawcli.core.frames import Triple
-    from drawcli.pictures.frame import Frame, Plane
+    from drawcli.pictures.frame import Frame
     from drawcli.pictures.outlines import Outlined
     from drawcli.pictures.scene import Scene
     from drawcli.pictures.sheet import Caption
     from drawcli.pictures.terminal import Protocol
     from drawcli.pixels import Images
 
+__all__ = [
+    "Plane",
+    "Preview",
+    "Shown",
+    "has_structure_set",
+    "keep",
+    "picture",
+    "preview_of",
+    "scene_of",
+]
+
 Step = Callable[[Job, Context], Job]
 
 _log = logging.getLogger(__name__)
-_DELIVERED: Final = "contours as delivered"
-_TO_DELIVER: Final = "contours as they would be delivered"
-_AS_CAME: Final = "contours as the server sent them"
 _QUICK: Final = 3  # of zlib: noise does not get smaller by trying harder
 _PACKAGES: Final = ("contourpy", "numpy", "PIL")
 _WIDEST: Final = 4096  # pixels
@@ -71,11 +78,11 @@ class Preview:
         """What acceptance gate and verification say: codes and sentences."""
         return tuple(self.caption.findings)
 
-    def count(self, plane: "Plane") -> int:
+    def count(self, plane: Plane) -> int:
         """Return how many pictures there are in a plane."""
         return len(self.scene.stack.positions(plane))
 
-    def middle(self, plane: "Plane", structure: int | None = None) -> int:
+    def middle(self, plane: Plane, structure: int | None = None) -> int:
         """Return the picture of a plane that shows most of a structure, by its number.
 
         Of no structure, or of one without contours: the middle of the images.
@@ -83,7 +90,7 @@ class Preview:
         found = next((one for one in self.scene.structures if one.number == structure), None)
         return self.scene.middle(plane, found)
 
-    def picture(self, plane: "Plane", index: int, *, width: int) -> bytes:
+    def picture(self, plane: Plane, index: int, *, width: int) -> bytes:
         """Return one picture of a plane with all outlines in it: a PNG so many pixels wide.
 
         Raises
@@ -138,10 +145,10 @@ def preview_of(job: Job, ctx: Context) -> Preview:
 
     _check_came(job, ctx)
     crosswalk = ctx.crosswalk(job)
-    header, origin = _structure_set(job, crosswalk, ctx)
+    header, origin = structure_set_of(job, crosswalk, ctx)
     images = read_images_of(crosswalk.files)
     scene = scene_of(header, images)
-    findings = [*_findings(job, crosswalk, ctx), *_changed(images)]
+    findings = [*findings_of(job, crosswalk, ctx), *_changed(images)]
     return Preview(
         scene,
         _caption(job, origin, images, findings),
@@ -190,12 +197,6 @@ def _draw(job: Job, ctx: Context) -> Job:
     return job
 
 
-def has_structure_set(job: Job, ctx: Context) -> bool:
-    """Tell whether there is something to draw: a structure set of the job has come."""
-    received = ctx.work.file(job.id, RECEIVED)
-    return received.is_file() or _refused(received).is_file()
-
-
 def keep(preview: Preview, job: Job, ctx: Context) -> list[Path]:
     """Write sheet and page into the work folder of a job; they go with it."""
     files = {PREVIEW_SHEET: preview.sheet(), PREVIEW_PAGE: preview.page()}
@@ -227,43 +228,6 @@ def _check_came(job: Job, ctx: Context) -> None:
             f"job {job.id} is {job.state}: no structure set of it is here",
             hint=f"'drawcli show {job.id}' tells what it waits for.",
         )
-
-
-def _structure_set(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Header, str]:
-    """Return what is drawn, and what it is: what was delivered, where that can still be read."""
-    delivered = _delivered(job, ctx)
-    if delivered is not None:
-        return delivered, _DELIVERED
-    received = ctx.work.file(job.id, RECEIVED)
-    if not received.is_file():
-        return _came(_refused(received)), _AS_CAME
-    try:
-        data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-    except JobError:  # what is wrong with it is told among the findings
-        return _came(received), _AS_CAME
-    return read_header(data, complete=True), _TO_DELIVER
-
-
-def _delivered(job: Job, ctx: Context) -> Header | None:
-    if job.state not in CAME_HOME or not job.delivered_sha256:
-        return None
-    try:
-        return read_header(place_of(job, ctx).read_bytes(), complete=True)
-    except (OSError, NotDicom, Incomplete):  # told among the findings
-        return None
-
-
-def _refused(received: Path) -> Path:
-    return received.with_suffix(".refused")
-
-
-def _came(path: Path) -> Header:
-    try:
-        return read_header(path.read_bytes(), complete=True)
-    except (NotDicom, Incomplete):
-        raise UsageError(
-            "the structure set cannot be drawn: it is no DICOM file, or ends too early"
-        ) from None
 
 
 def _outlined(header: Header, frame: "Frame") -> "list[Outlined]":
@@ -298,22 +262,6 @@ def _caption(job: Job, origin: str, images: "Images", findings: list[Finding]) -
         facts=" · ".join(one for one in facts if one),
         findings=findings,
     )
-
-
-def _findings(job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
-    """Return what is to be told: why the job is held, what the gate found, what became of it."""
-    found = []
-    if job.held and job.reason:
-        found.append(Finding(Severity.BLOCK, job.reason_code or "held", f"held: {job.reason}"))
-    report = ctx.work.read_json(job.id, REPORT) or {}
-    said = [
-        Finding(Severity(one["severity"]), one["code"], one["text"])
-        for one in report.get("findings", [])
-    ]
-    found += [one for one in said if not any(one.text in other.text for other in found)]
-    if job.state in CAME_HOME and job.delivered_sha256:
-        found += look_at_file(place_of(job, ctx), job, crosswalk, ctx)
-    return found
 
 
 def _changed(images: "Images") -> list[Finding]:

@@ -47,6 +47,7 @@ LAYERS = [
     "survey",
     "steps",
     "delivered",
+    "arrived",
     "previewing",
     "pipeline",
     "following",

@@ -12,7 +12,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from drawcli import pixels
 from drawcli.core.crosswalk import SourceFile
 from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnsettled
-from drawcli.pictures.frame import Plane
+from drawcli.pictures.plane import Plane
 from drawcli.pixels import read_images_of
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.workdir import PREVIEW_PAGE, PREVIEW_SHEET, RECEIVED
+from drawcli.adapters.workdir import PREVIEW_PAGE, PREVIEW_SHEET, RECEIVED, REPORT
 from drawcli.context import Context
 from drawcli.core.acceptance import Severity
 from drawcli.core.job import Job, State
 from drawcli.errors import ConfigError, UsageError
-from drawcli.pictures.frame import Plane
+from drawcli.pictures.plane import Plane
 from drawcli.pipeline import Selection, run_step
 from drawcli.previewing import Preview, keep, preview_of
 from drawcli.sandbox.people import identifying_values
@@ -185,6 +185,14 @@ def test_a_delivered_file_that_was_damaged_is_drawn_anew_and_told(
     assert [one.code for one in preview.warnings] == ["changed", "not-dicom"]
 
 
+def test_that_the_gate_found_nothing_is_not_said_where_nobody_knows(
+    ctx: Context, home: Job
+) -> None:
+    ctx.work.file(home.id, REPORT).unlink()
+
+    assert [one.code for one in preview_of(home, ctx).warnings] == ["report-missing"]
+
+
 def test_images_that_changed_since_are_told(ctx: Context, home: Job, pelvis: list[Path]) -> None:
     one = dcmread(pelvis[0])
     one.SeriesDescription = "another"
@@ -303,6 +311,19 @@ def test_a_held_job_is_pictured_unless_the_site_never_wants_it(  # noqa: PLR0913
         assert taken(ctx, *OUT, "fetch").held
 
     assert pictured(site) is made
+
+
+def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
+    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    with opened(site, draw, clock) as ctx:
+        job = taken(ctx, *OUT, "fetch")
+        ctx.work.write(job.id, PREVIEW_SHEET, b"held")
+
+        taken(ctx, "reidentify")
+
+        assert ctx.work.file(job.id, PREVIEW_SHEET).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("Kulkarnee"), ConfigError("no", code="x")])

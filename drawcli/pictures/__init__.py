@@ -3,8 +3,8 @@
 Everything is in mm of the patient (LPS). Images lie where their own headers say, contours where
 their numbers say, and neither knows of the other: a shift or a mirror image between them is seen.
 
-`frame.py` names the planes and turns the patient so that they are straight; `stack.py` cuts through
-images, `outlines.py` through structures; `windows.py` chooses what is grey; `painting.py` draws one
-picture of one plane; `scene.py` decides what is worth a picture; `sheet.py` and `page.py` put
-pictures together, `terminal.py` shows one in a terminal.
+`plane.py` names the planes, `frame.py` turns the patient so that they are straight; `stack.py`
+cuts through images, `outlines.py` through structures; `windows.py` chooses what is grey;
+`painting.py` draws one picture of one plane; `scene.py` decides where to look; `sheet.py` and
+`page.py` put pictures together, `terminal.py` shows one in a terminal.
 """

@@ -1,4 +1,4 @@
-"""Planes of a patient, and the way from mm of the patient to them.
+"""The way from mm of the patient to the planes of pictures.
 
 A frame is the patient's coordinates turned by the least angle that makes the slices straight: for
 usual slices not at all. Its axes point to the left, the back and the head, or nearly so.
@@ -6,7 +6,6 @@ usual slices not at all. Its axes point to the left, the back and the head, or n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import permutations
 from typing import Final, Self
 
@@ -17,29 +16,6 @@ Floats = npt.NDArray[np.float64]
 
 _SAID: Final = 0.3  # of a direction: what is less is not worth a letter
 _STRAIGHT: Final = 0.9999  # cosine of an angle below one degree
-
-
-class Plane(StrEnum):
-    """How a picture cuts through the patient."""
-
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
-
-    @property
-    def normal(self) -> int:
-        """The axis of the frame that the plane stands on: 0 to the left, 1 back, 2 head."""
-        return {Plane.SAGITTAL: 0, Plane.CORONAL: 1, Plane.AXIAL: 2}[self]
-
-    @property
-    def right(self) -> tuple[int, int]:
-        """The axis that grows to the right of the picture, and its sign."""
-        return (1, 1) if self is Plane.SAGITTAL else (0, 1)
-
-    @property
-    def down(self) -> tuple[int, int]:
-        """The axis that grows to the bottom of the picture, and its sign."""
-        return (1, 1) if self is Plane.AXIAL else (2, -1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

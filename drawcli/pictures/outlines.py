@@ -11,7 +11,8 @@ import numpy.typing as npt
 from drawcli.core.displayed import Displayed
 from drawcli.core.drawing import Outline, enclosed_mm2
 from drawcli.core.frames import Triple
-from drawcli.pictures.frame import Floats, Frame, Plane
+from drawcli.pictures.frame import Floats, Frame
+from drawcli.pictures.plane import Plane
 
 Indices = npt.NDArray[np.intp]
 

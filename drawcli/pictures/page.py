@@ -11,9 +11,9 @@ import numpy as np
 
 from drawcli import __version__
 from drawcli.core.acceptance import Severity
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Outlined
 from drawcli.pictures.painting import View, painted
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.scene import Scene
 from drawcli.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, Row, rows
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from drawcli.core.displayed import Color
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Line, Outlined
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.scene import Region, Scene
 from drawcli.pictures.stack import Section
 

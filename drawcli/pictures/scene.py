@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Line, Outlined
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.stack import Stack
 from drawcli.pictures.windows import Window
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.acceptance import Finding, Severity
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Outlined
 from drawcli.pictures.painting import View, lettering, painted
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.scene import Region, Scene
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from drawcli.core.frames import Triple
-from drawcli.pictures.frame import Floats, Frame, Plane
+from drawcli.pictures.frame import Floats, Frame
+from drawcli.pictures.plane import Plane
 
 Grey = npt.NDArray[np.float32]
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from drawcli.core.displayed import Displayed
 from drawcli.core.frames import Triple
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Outlined
 from drawcli.pictures.painting import View, painted
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.scene import Region, Scene
 from drawcli.pictures.stack import Stack
 from drawcli.pictures.windows import Window

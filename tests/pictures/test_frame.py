@@ -2,7 +2,8 @@
 
 import pytest
 
-from drawcli.pictures.frame import Frame, Plane
+from drawcli.pictures.frame import Frame
+from drawcli.pictures.plane import Plane
 from tests.pictures.phantoms import ORIENTATIONS
 
 

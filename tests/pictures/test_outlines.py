@@ -8,8 +8,9 @@ import pytest
 
 from drawcli.core.displayed import Displayed
 from drawcli.core.frames import Triple
-from drawcli.pictures.frame import Frame, Plane
+from drawcli.pictures.frame import Frame
 from drawcli.pictures.outlines import Outlined
+from drawcli.pictures.plane import Plane
 from tests.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
 
 LOOK = Displayed("Ring", (255, 0, 0))

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from drawcli.core.displayed import Displayed
-from drawcli.pictures.frame import Plane
 from drawcli.pictures.outlines import Outlined
 from drawcli.pictures.painting import View, painted
+from drawcli.pictures.plane import Plane
 from drawcli.pictures.scene import Scene
 from drawcli.pictures.windows import Window
 from tests.pictures.phantoms import (
