@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site
 from drawcli.dashboard.view import Parts, parts_of
 from drawcli.errors import DrawcliError
+from drawcli.metering import metrics_text
 
 _STATIC: Final = Path(__file__).parent / "static"
 
@@ -110,11 +110,7 @@ async def live(request: Request) -> Response:
 
 def metrics(request: Request) -> Response:
     """Return the figures of the site for Prometheus."""
-    try:
-        metering = import_module("drawcli.metering")
-    except ModuleNotFoundError:
-        raise HTTPException(404, "This drawcli has no metrics.") from None
-    return PlainTextResponse(
-        metering.metrics_text(parts_of(request).site.ctx),
-        media_type="text/plain; version=0.0.4",
-    )
+    site = parts_of(request).site
+    with site.lock:
+        text = metrics_text(site.ctx)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

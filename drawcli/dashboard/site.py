@@ -57,7 +57,7 @@ class Site:
         self.ctx = ctx
         self.again = again
         self.config = config
-        self._lock = RLock()
+        self.lock = RLock()  # one thread at a time reads the ledger
         self._snapshot: Snapshot | None = None
         self._report: tuple[Stamp, date, Report] | None = None
         self._month: tuple[Stamp, str, tuple[Job, ...]] | None = None
@@ -76,7 +76,7 @@ class Site:
 
     def snapshot(self) -> Snapshot:
         """Return the ledger as it is."""
-        with self._lock:
+        with self.lock:
             stamp = self.ctx.ledger.stamp
             if self._snapshot is None or self._snapshot.stamp != stamp:
                 jobs = self.ctx.ledger.jobs()
@@ -92,7 +92,7 @@ class Site:
 
     def month(self, month: str) -> tuple[Job, ...]:
         """Return the jobs of one month of the archive."""
-        with self._lock:
+        with self.lock:
             stamp = self.ctx.ledger.stamp
             if self._month is None or self._month[:2] != (stamp, month):
                 found = self.ctx.ledger.archive.jobs(month)
@@ -102,7 +102,7 @@ class Site:
 
     def report(self) -> Report:
         """Return what happened in the last days."""
-        with self._lock:
+        with self.lock:
             stamp, now = self.ctx.ledger.stamp, self.now
             if self._report is None or self._report[:2] != (stamp, now.date()):
                 since = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0)
@@ -117,14 +117,14 @@ class Site:
                 "a UID has no place in an address: browsers keep them",
                 hint="Ask for the job's id; 'drawcli show' takes a SeriesInstanceUID.",
             )
-        with self._lock:
+        with self.lock:
             return find_job(name, self.ctx)
 
     def book(self) -> Rulebook:
         """Return the rules and templates as they stand; ConfigError where they are of no use."""
         settings = self.ctx.settings
         stamps = (_stamp_of(settings.rules), _stamp_of(settings.templates))
-        with self._lock:
+        with self.lock:
             if self._book is None or self._book[0] != stamps:
                 self._book = (stamps, replace(self.ctx).rulebook)
             return self._book[1]
@@ -152,7 +152,7 @@ class Site:
     def patient(self, job: Job) -> str:
         """Return whose series it is; only for one who may know."""
         key = (job.id, job.revision)
-        with self._lock:
+        with self.lock:
             if key not in self._names:
                 if len(self._names) > _MOST_NAMES:
                     self._names.clear()

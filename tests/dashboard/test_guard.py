@@ -9,7 +9,7 @@ from tests.dashboard.conftest import WORDS, Serve
 
 PLACES = ("/", "/jobs", "/jobs/feedfacecafe-1", "/unmatched", "/rules", "/server", "/checkup",
     "/settings", "/templates/Prostate_OAR", "/login", "/static/style.css", "/static/page.js",
-    "/jobs/nothing", "/nowhere", "/static/nowhere", "/metrics", "/static/../app.py")  # fmt: skip
+    "/metrics", "/jobs/nothing", "/nowhere", "/static/nowhere", "/static/../app.py")  # fmt: skip
 
 
 @pytest.mark.usefixtures("held")

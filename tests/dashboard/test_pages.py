@@ -161,16 +161,25 @@ def test_settings_in_force_say_which_the_site_has_set(client: TestClient, site: 
     assert str(site.state) in page
 
 
-def test_the_words_of_a_token_command_are_not_shown(ctx: Context, client: TestClient) -> None:
-    words = ["vault", "read", "s3cret-path"]
-    server = ctx.settings.server.model_copy(update={"token_command": words})
-    settings = ctx.settings.model_copy(update={"server": server})
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("server", "token_command", ["vault", "read", "s3cret"]),
+        ("server", "token_store_command", ["vault", "write", "s3cret"]),
+        ("metrics", "heartbeat_url", "https://hc.example/s3cret"),
+    ],
+)
+def test_settings_that_may_hold_a_key_are_not_shown(
+    ctx: Context, client: TestClient, section: str, key: str, value: object
+) -> None:
+    changed = getattr(ctx.settings, section).model_copy(update={key: value})
+    settings = ctx.settings.model_copy(update={section: changed})
     object.__setattr__(ctx, "settings", settings)
 
     page = client.get("/settings").text
 
-    assert "s3cret-path" not in page
-    assert "its words are not shown" in page
+    assert "s3cret" not in page
+    assert "not shown" in page
 
 
 @pytest.mark.parametrize("text", ["", "{}", "rubbish"])
@@ -181,6 +190,14 @@ def test_a_token_that_cannot_be_read_is_told(client: TestClient, site: Site, tex
 
     assert answer.status_code == 200
     assert "trouble" in answer.text
+
+
+def test_prometheus_gets_its_figures_where_it_may_look(client: TestClient, held: Job) -> None:
+    answer = client.get("/metrics", headers={"accept": "*/*"})
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "drawcli_" in answer.text
+    assert held.id not in answer.text
 
 
 def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> None:

@@ -25,7 +25,11 @@ from drawcli.runs import RunBook
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
-_COMMANDS: Final = frozenset({"token_command", "token_store_command"})  # may hold what is secret
+_SECRET: Final = {  # what may hold a key, and what is said of it instead
+    "token_command": "a command; its words are not shown",
+    "token_store_command": "a command; its words are not shown",
+    "heartbeat_url": "set; who knows the address may ping it, so it is not shown",
+}
 
 
 def server(request: Request) -> Response:
@@ -119,8 +123,8 @@ def _sections(site: Site) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _said(key: str, value: Any) -> str:
     """Return a value of a setting as a person reads it."""
-    if key in _COMMANDS:
-        return "a command; its words are not shown" if value else "none"
+    if key in _SECRET:
+        return _SECRET[key] if value else "none"
     if isinstance(value, Bandwidth):
         value = [f"{rate or 'off'} from {start:%H:%M} on" for start, rate in value.since]
     if isinstance(value, list | tuple):
