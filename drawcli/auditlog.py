@@ -24,7 +24,8 @@ from filelock import FileLock, Timeout
 
 from drawcli.core.chain import BEFORE_ALL, Break, Line, Link, breaks, linked, mend, read_line
 from drawcli.errors import TryLater
-from drawcli.files import PRIVATE, disk_full_named, fsync_folder, make_private
+from drawcli.files import PRIVATE, disk_full_named, make_private
+from drawcli.platforms import fsync_folder
 
 FOLDER: Final = "audit"
 ATTEMPT: Final = "attempt"  # a package is about to go out

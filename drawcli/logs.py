@@ -4,7 +4,6 @@ One line a move, of words such as job=..., step=..., outcome=...; each line of t
 run that wrote it. As JSON, the same words are keys.
 """
 
-import json
 import logging
 import os
 import re
@@ -15,12 +14,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.files import PRIVATE, make_private
-from drawcli.signals import Logs
+
+if TYPE_CHECKING:
+    from drawcli.signals import Logs
 
 _OUR_OWN: Final = "drawcli"
 _CHATTY: Final = ("httpx", "httpcore", "filelock", "asyncio", "urllib3", "apprise", "requests")
@@ -71,6 +70,8 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as JSON; of a traceback the places and the type, without words."""
+        import json
+
         message = record.getMessage()
         said = {name: value for name, value in _PAIR.findall(message) if value != "None"}
         plain: dict[str, Any] = said | {
@@ -94,7 +95,7 @@ class _LogFile(logging.Handler):
     this one is opened for each line, which is added in one piece. Who cannot write goes on.
     """
 
-    def __init__(self, path: Path, settings: Logs) -> None:
+    def __init__(self, path: Path, settings: "Logs") -> None:
         super().__init__()
         self._path, self._keep = path, settings.keep
         self._largest = int(settings.max_mb * _MB)
@@ -102,12 +103,18 @@ class _LogFile(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add a line."""
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
-        with suppress(OSError, Timeout):
+        with suppress(OSError):
             if self._is_full(line):
-                with FileLock(self._path.with_name(".rotating"), timeout=1.0, mode=PRIVATE):
-                    if self._is_full(line):  # else another process was quicker
-                        self._rotate()
+                self._make_room(line)
             self._append(line)
+
+    def _make_room(self, line: bytes) -> None:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._path.with_name(".rotating"), timeout=1.0, mode=PRIVATE)
+        with suppress(Timeout), lock:
+            if self._is_full(line):  # else another process was quicker
+                self._rotate()
 
     def _is_full(self, line: bytes) -> bool:
         return self._path.exists() and self._path.stat().st_size + len(line) > self._largest
@@ -136,9 +143,8 @@ def origin(err: BaseException) -> str:
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown line"
 
 
-def to_file(state_dir: Path, settings: Logs | None = None, run: str = "-") -> None:
+def to_file(state_dir: Path, settings: "Logs", run: str) -> None:
     """Log every move into `state_dir/logs/drawcli.log`, rotated; into one such file at a time."""
-    settings = settings or Logs()
     path = make_private(state_dir / "logs") / "drawcli.log"
     root = logging.getLogger()
     for earlier in [one for one in root.handlers if isinstance(one, _LogFile)]:

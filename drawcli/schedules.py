@@ -136,7 +136,7 @@ def install(what: Schedule) -> None:
             hint = "Call it with sudo, or print it without --install and put it there yourself."
             raise ConfigError(f"{path} may not be written by this user", hint=hint) from None
         except FileNotFoundError:
-            hint = "Choose another with --scheduler."
+            hint = "Make it, or choose another with --scheduler."
             raise ConfigError(f"there is no folder {path.parent} here", hint=hint) from None
     for words in what.commands:
         _call(words)

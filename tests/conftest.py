@@ -169,8 +169,9 @@ def in_state(ctx: Context) -> Callable[..., Job]:
 def logging_as_it_was() -> Iterator[None]:
     """Take our handlers off again, and give the root logger its level back."""
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    before, level, resort = list(root.handlers), root.level, logging.lastResort
     yield
+    logging.lastResort = resort
     for handler in [one for one in root.handlers if one not in before]:
         root.removeHandler(handler)
         handler.close()

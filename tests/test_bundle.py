@@ -2,14 +2,14 @@
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from drawcli import bundle, searching
+from drawcli import searching
 from drawcli.bundle import write_bundle
 from drawcli.checkup.outcome import Outcome, Seen
 from drawcli.checkup.outcome import Site as Looked
@@ -214,7 +214,12 @@ def test_the_texts_are_made_ready_once_however_many_patients_there_are(
 ) -> None:
     made = []
     whole = searching.Haystack.of
-    monkeypatch.setattr(bundle.Haystack, "of", lambda texts: made.append(1) or whole(texts))
+
+    def counted(texts: Iterable[str]) -> searching.Haystack:
+        made.append(1)
+        return whole(texts)
+
+    monkeypatch.setattr(searching.Haystack, "of", counted)
     once = ctx.vault.open(ctx.work.folder(ctx.ledger.jobs()[0].id), ctx.ledger.jobs()[0].id)
     for number in range(5):
         job = replace(ctx.ledger.jobs()[0], id=f"{number:012x}-1")

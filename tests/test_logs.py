@@ -17,13 +17,17 @@ pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 SECRET = "Kulkarnee^Ashok"
 
 
+def to_file(state: Path, settings: Logs | None = None) -> None:
+    logs.to_file(state, settings or Logs(), "0badcafe")
+
+
 def log_of(state: Path) -> str:
     path = state / "logs" / "drawcli.log"
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def test_a_move_of_a_job_is_logged_with_time_and_place(tmp_path: Path) -> None:
-    logs.to_file(tmp_path, run="0badcafe")
+    to_file(tmp_path)
 
     logging.getLogger("drawcli.pipeline").info("job=%s step=%s", "0123456789ab-1", "upload")
 
@@ -36,7 +40,7 @@ def test_a_move_of_a_job_is_logged_with_time_and_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pydicom", "pydicom.valuerep", "py.warnings", "any.library"])
 def test_the_words_of_a_library_are_withheld(tmp_path: Path, name: str) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     logging.getLogger(name).warning("Invalid value for VR UI: %r", SECRET)
 
@@ -46,7 +50,7 @@ def test_the_words_of_a_library_are_withheld(tmp_path: Path, name: str) -> None:
 
 
 def test_a_logger_that_only_begins_like_ours_is_not_ours(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     logging.getLogger("drawcliche").warning(SECRET)
 
@@ -56,7 +60,7 @@ def test_a_logger_that_only_begins_like_ours_is_not_ours(tmp_path: Path) -> None
 def test_a_warning_of_python_neither_reaches_the_log_nor_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -69,7 +73,7 @@ def test_a_warning_of_python_neither_reaches_the_log_nor_standard_error(
 
 
 def test_a_traceback_shows_frames_and_a_type_but_not_the_words(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     try:
         int(SECRET)
@@ -84,7 +88,7 @@ def test_a_traceback_shows_frames_and_a_type_but_not_the_words(tmp_path: Path) -
 
 
 def test_what_caused_an_error_and_its_notes_are_not_shown_either(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     try:
         try:
@@ -101,7 +105,7 @@ def test_what_caused_an_error_and_its_notes_are_not_shown_either(tmp_path: Path)
 
 
 def test_other_handlers_keep_what_they_made_of_an_error(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
     record = logging.LogRecord("drawcli", logging.ERROR, __file__, 1, "bug", None, None)
     record.exc_text = f"ValueError: {SECRET}"
 
@@ -112,7 +116,7 @@ def test_other_handlers_keep_what_they_made_of_an_error(tmp_path: Path) -> None:
 
 
 def test_debug_is_not_written_to_the_file(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     logging.getLogger("drawcli").debug("chatter")
 
@@ -120,7 +124,7 @@ def test_debug_is_not_written_to_the_file(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_the_logs_is_for_its_owner_alone(tmp_path: Path) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
 
     assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
 
@@ -128,8 +132,8 @@ def test_the_folder_of_the_logs_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_second_site_in_one_process_gets_its_own_log_and_the_first_no_more(
     tmp_path: Path,
 ) -> None:
-    logs.to_file(tmp_path / "one")
-    logs.to_file(tmp_path / "two")
+    to_file(tmp_path / "one")
+    to_file(tmp_path / "two")
 
     logging.getLogger("drawcli").info("hello")
 
@@ -138,7 +142,7 @@ def test_a_second_site_in_one_process_gets_its_own_log_and_the_first_no_more(
 
 
 def test_a_full_log_makes_room(tmp_path: Path) -> None:
-    logs.to_file(tmp_path, Logs(max_mb=0.001, keep=5))
+    to_file(tmp_path, Logs(max_mb=0.001, keep=5))
 
     for number in range(200):
         logging.getLogger("drawcli").info("line %d of the log", number)
@@ -178,7 +182,7 @@ def test_several_processes_write_and_rotate_one_log_and_lose_no_line(tmp_path: P
 def test_a_log_that_cannot_be_written_stops_nobody(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logs.to_file(tmp_path)
+    to_file(tmp_path)
     (tmp_path / "logs" / "drawcli.log").mkdir()
 
     logging.getLogger("drawcli").info("hello")
@@ -187,7 +191,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(
 
 
 def test_as_json_each_line_is_an_object_with_the_words_as_keys(tmp_path: Path) -> None:
-    logs.to_file(tmp_path, Logs(format="json"), run="0badcafe")
+    to_file(tmp_path, Logs(format="json"))
     form = "job=%s step=%s from=%s outcome=%s code=%s"
 
     logging.getLogger("drawcli.pipeline").info(form, "0123456789ab-1", "upload", "a", "b", None)

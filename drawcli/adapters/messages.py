@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.errors import ConfigError
-from drawcli.files import open_to_others
+from drawcli.platforms import open_to_others
 from drawcli.signals import URLS_VARIABLE
 
 if TYPE_CHECKING:

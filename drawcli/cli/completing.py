@@ -30,29 +30,27 @@ def offer(parameter: inspect.Parameter) -> None:
                 info.autocompletion = _OFFERED[word]
 
 
-def jobs(ctx: typer.Context, incomplete: str) -> Offers:
+def jobs(ctx: typer.Context) -> Offers:
     """Offer the jobs of the ledger, without the archive."""
-    return _offered(_jobs, ctx, incomplete)
+    return _offered(_jobs, ctx)
 
 
-def templates(ctx: typer.Context, incomplete: str) -> Offers:
+def templates(ctx: typer.Context) -> Offers:
     """Offer the templates of the site."""
-    return _offered(_templates, ctx, incomplete)
+    return _offered(_templates, ctx)
 
 
 def _offered(
-    read: Callable[[dict[str, Any], Path], Iterator[tuple[str, str]]],
-    ctx: typer.Context,
-    incomplete: str,
+    read: Callable[[dict[str, Any], Path], Iterator[tuple[str, str]]], ctx: typer.Context
 ) -> Offers:
-    """Return what a site has to offer that begins as typed."""
+    """Return what a site has to offer; typer leaves out what does not begin as typed."""
     with suppress(*_ODD):
         from drawcli.finding import find_settings
         from drawcli.yamlfile import read_yaml
 
         path = find_settings(_config(ctx), os.environ)
         settings = dict(read_yaml(path).data)
-        return [one for one in read(settings, path.parent) if one[0].startswith(incomplete)]
+        return list(read(settings, path.parent))
     return []
 
 

@@ -11,7 +11,6 @@ from drawcli.cli.bars import shown
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.errors import AnotherRun, DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
 from drawcli.render import Result
-from drawcli.runs import EARLY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,7 +93,7 @@ def _run_once(
             raise
         return Result(exit_code=err.exit_code)  # a long run is no trouble: cron mails nothing
     except DrawcliError as err:
-        if not dry_run and err.exit_code in EARLY:
+        if not dry_run:
             _tell_of_no_run(door, err)
         raise
 
@@ -103,7 +102,10 @@ def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
     """Tell who watches that a run could not begin; where the settings cannot be read, nobody."""
     from drawcli.afterwards import report_no_run
     from drawcli.context import utc_now
+    from drawcli.runs import EARLY
 
+    if err.exit_code not in EARLY:
+        return  # a slip of the pen on the command line
     try:
         settings = door.settings()
     except DrawcliError:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from drawcli.schedules import Schedule
+
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
 
 
@@ -46,7 +48,7 @@ def init(
 ) -> Result:
     """Make the files of a new site; never overwrite one."""
     if cron:
-        return _scheduled(door, folder, scheduler, install=install and not dry_run)
+        return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
         raise UsageError("--install and --scheduler go with --cron")
     made: list[str] = []
@@ -71,35 +73,58 @@ def init(
     return Result(data=data, show=_report(made, kept, line, folder, dry_run=dry_run))
 
 
-def _scheduled(door: Door, folder: Path, chosen: Scheduler | None, *, install: bool) -> Result:
+def _scheduled(
+    door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
+) -> Result:
     """Say what makes the system run a site, or put it in place."""
     from drawcli import schedules
 
     config = (folder / SITE_FILES[0]).absolute()
     scheduler = chosen or schedules.usual_here()
     what = schedules.schedule(scheduler, schedules.place_of(config, door.settings(config)))
-    lines = [what.by_hand] if what.by_hand else []
-    if install:
+    line = what.by_hand
+    if install and not dry_run:
         schedules.install(what)
         if scheduler is Scheduler.CRONTAB:
-            lines = [schedules.install_cron_line(what.by_hand)]
+            line = schedules.install_cron_line(line)
     data = {
         "scheduler": str(scheduler),
         "files": {str(path): text for path, text in what.files.items()},
         "commands": [list(words) for words in what.commands],
         "by_hand": what.by_hand,
-        "installed": install,
+        "installed": install and not dry_run,
     }
+    show = _told(what, line, "would be " if dry_run else "") if install else _printed(what)
+    return Result(data=data, show=show)
+
+
+def _printed(what: "Schedule") -> "Callable[[Console], None]":
+    """Return how to write the files themselves, and what is to be called."""
 
     def show(out: "Console") -> None:
         for path, text in what.files.items():
-            out.print(f"installed  {path}" if install else f"# {path}\n\n{text}", soft_wrap=True)
+            out.print(f"# {path}\n\n{text}", soft_wrap=True)
         for words in what.commands:
-            out.print(f"{'called' if install else '#'}  {shlex.join(words)}", soft_wrap=True)
-        for line in lines:
-            out.print(line, soft_wrap=True)
+            out.print(f"# {shlex.join(words)}", soft_wrap=True)
+        if what.by_hand:
+            out.print(what.by_hand, soft_wrap=True)
 
-    return Result(data=data, show=show)
+    return show
+
+
+def _told(what: "Schedule", line: str, would: str) -> "Callable[[Console], None]":
+    """Return how to say what was put in place, or would be."""
+
+    def show(out: "Console") -> None:
+        for path in what.files:
+            out.print(f"{would}in place  {path}", soft_wrap=True)
+        for words in what.commands:
+            out.print(f"{would}called  {shlex.join(words)}", soft_wrap=True)
+        if line:
+            place = "to be called by you" if what.files else f"{would}in the crontab"
+            out.print(f"{place}  {line}", soft_wrap=True)
+
+    return show
 
 
 def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 from drawcli.core.rules import Explained, Header, Rule
 from drawcli.core.screen import Rules
+from drawcli.core.shareable import told
 
 
 class Choice(StrEnum):
@@ -62,7 +63,7 @@ class Decision:
         if not self.near_misses:
             return ": there are no rules"
         name, failed = self.near_misses[0]
-        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
+        what = "; ".join(f"{told(part)}: {part.outcome}" for part in failed[:3])
         return f"; nearest is {name} ({what})"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from drawcli.core.operators import DERIVED
-from drawcli.core.rules import Compare, Condition, Header, Negation, Rule
+from drawcli.core.rules import Compare, Condition, Explained, Header, Negation, Rule
 from drawcli.core.traces import Traces, days, folded, has_long_number, has_mail
 from drawcli.core.walk import dictionary_vr
 
@@ -81,6 +81,22 @@ def _named_in(when: Condition) -> Iterator[str]:
         return
     for part in (when.part,) if isinstance(when, Negation) else when.parts:
         yield from _named_in(part)
+
+
+def told(part: Explained) -> str:
+    """Return a condition for whoever may not see patients: without what it asks of one.
+
+    >>> from drawcli.core.rules import Truth
+    >>> asks = ("PatientID equals X17", "Modality equals CT")
+    >>> [told(Explained(text, Truth.FALSE, path=text.split()[0])) for text in asks]
+    ['PatientID equals (not told)', 'Modality equals CT']
+    """
+    from pydicom.datadict import keyword_dict
+
+    is_known = part.path.rpartition(".")[2] in keyword_dict and part.path not in DERIVED
+    if not is_known or not tells_a_patient(part.path):
+        return part.text  # what is private, or made by drawcli, the author of a rule answers for
+    return f"{' '.join(part.text.split()[:2])} (not told)"
 
 
 def paths_in(when: Condition) -> Iterator[str]:

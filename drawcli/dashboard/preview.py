@@ -2,18 +2,15 @@
 
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from drawcli.core.job import Job
 from drawcli.dashboard.site import Site
 from drawcli.errors import UsageError
+from drawcli.pictures.plane import Plane
 from drawcli.previewing import Preview, has_structure_set, preview_of
 
-if TYPE_CHECKING:
-    from drawcli.pictures.frame import Plane
-
 WIDTHS: Final = (480, 720, 1080)  # pixels
-PLANES: Final = ("axial", "coronal", "sagittal")
 _KEPT: Final = 2  # jobs whose images are in memory
 
 
@@ -53,10 +50,10 @@ class Previews:
         return self.of(job).picture(plane_named(plane), index, width=width)
 
 
-def plane_named(name: str) -> "Plane":
+def plane_named(name: str) -> Plane:
     """Return a plane by its name."""
-    from drawcli.pictures.frame import Plane
-
-    if name not in PLANES:
-        raise UsageError(f"there is no plane '{name}'", hint=f"Planes: {', '.join(PLANES)}.")
-    return Plane(name)
+    try:
+        return Plane(name)
+    except ValueError:
+        hint = f"Planes: {', '.join(Plane)}."
+        raise UsageError(f"there is no plane '{name}'", hint=hint) from None

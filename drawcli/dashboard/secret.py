@@ -9,7 +9,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from drawcli.errors import ConfigError, UsageError
-from drawcli.files import make_private, open_to_others, write_durably
+from drawcli.files import make_private, write_durably
+from drawcli.platforms import open_to_others
 
 FILE_NAME: Final = "dashboard-password"
 SHORTEST: Final = 12  # characters

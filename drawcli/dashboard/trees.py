@@ -4,13 +4,12 @@ A rule may ask for one patient by name, though `rules check` warns of it. What s
 for is shown only to one who may see patients.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.core.operators import DERIVED
-from drawcli.core.rules import Explained, Series
-from drawcli.core.shareable import tells_a_patient
+from drawcli.core.rules import Explained, Series, Truth
+from drawcli.core.shareable import told
 
 _SIGNS: Final = {"pass": "✓", "fail": "✗", "skipped": "·"}
 _JOINTS: Final = frozenset({"all", "any", "not"})
@@ -33,7 +32,7 @@ def node_of(tree: Explained, header: Series | None, *, identify: bool) -> Node:
     if identify and header is not None and tree.path:
         value = "\\".join(header.get(tree.path, ()))[:120]
     parts = tuple(node_of(part, header, identify=identify) for part in tree.parts)
-    text = tree.text if identify else withheld(tree.text)
+    text = tree.text if identify else told(tree)
     return Node(text, tree.outcome, _SIGNS.get(tree.outcome, "?"), value, parts)
 
 
@@ -45,25 +44,11 @@ def stored_node(plain: Mapping[str, Any], *, identify: bool) -> Node:
 
 
 def withheld(text: str) -> str:
-    """Return a condition without what it asks for, where that tells a patient.
+    """Return a condition of which only the text was kept, without what it asks of a patient.
 
     >>> withheld("PatientID equals X17"), withheld("BodyPartExamined equals PELVIS")
-    ('PatientID: what is asked for tells a patient', 'BodyPartExamined equals PELVIS')
+    ('PatientID equals (not told)', 'BodyPartExamined equals PELVIS')
     """
     words = text.split()
-    if not words or words[0] in _JOINTS or not _is_element(words[0]):
-        return text
-    return f"{words[0]}: what is asked for tells a patient" if tells_a_patient(words[0]) else text
-
-
-def flat(node: Node) -> Iterator[Node]:
-    """Yield a condition and all it is made of."""
-    yield node
-    for part in node.parts:
-        yield from flat(part)
-
-
-def _is_element(word: str) -> bool:
-    from pydicom.datadict import keyword_dict
-
-    return word in DERIVED or word.startswith("(") or word.rpartition(".")[2] in keyword_dict
+    path = words[0] if words and words[0] not in _JOINTS else ""
+    return told(Explained(text, Truth.UNKNOWN, path=path))

@@ -128,7 +128,7 @@ class Ring(keyring.backend.KeyringBackend):
     priority = 1.0
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # keyring has no types here
         self.entries: dict[tuple[str, str], str] = {}
         self.locked = False
 

@@ -343,7 +343,7 @@ def test_the_last_run(
 def test_versions_are_told_of_each_package_also_of_one_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local.metadata, "requires", lambda _: ["typer>=0.1", "nowhere-at-all"])
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["typer>=0.1", "nowhere-at-all"])
 
     found = local.versions()
 

@@ -71,7 +71,7 @@ def test_init_prints_what_it_would_install_and_installs_only_when_asked(
     assert dry.code == 0
     assert wet.answer["data"]["installed"] is True
     assert (site.folder / "crontab.tab").read_text() == wet.answer["data"]["by_hand"] + "\n"
-    assert dry.out.strip() == wet.answer["data"]["by_hand"]
+    assert dry.out.strip() == f"would be in the crontab  {wet.answer['data']['by_hand']}"
 
 
 def test_install_alone_says_what_it_goes_with(drawcli: Run) -> None:

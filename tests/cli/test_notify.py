@@ -1,30 +1,44 @@
 """run-once tells others how it went; notify test tells whether they hear it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.cli.conftest import Run
+from drawcli.cli import app
+from tests.cli.conftest import Ended
 from tests.conftest import Site
 from tests.webhook import Webhook, listening
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated"),  # apprise asks for it
+    pytest.mark.usefixtures("logging_as_it_was"),
+]
+Run = Callable[..., Ended]
+
 
 @pytest.fixture
-def told(site: Site) -> Webhook:
-    """Let the site tell everything to one webhook; it is gone when the test begins to look."""
-    urls = site.folder / "notify.urls"
-    urls.touch(0o600)
-    site.add_line("notify: {urls_file: notify.urls}")
-    return Webhook()
+def drawcli(site: Site) -> Run:
+    """Return drawcli within this process: apprise takes its time to be loaded."""
+
+    def run(*words: str) -> Ended:
+        done = CliRunner().invoke(app, [*words, "--config", str(site.config)])
+        return Ended(done.exit_code, done.stdout, done.stderr)
+
+    return run
 
 
 def tell_to(site: Site, hook: Webhook) -> None:
-    (site.folder / "notify.urls").write_text(f"json://127.0.0.1:{hook.port}/canary\n")
+    """Let the site tell everything to one webhook."""
+    urls = site.folder / "notify.urls"
+    urls.touch(0o600)
+    urls.write_text(f"json://127.0.0.1:{hook.port}/canary\n")
+    site.add_line("notify: {urls_file: notify.urls}")
     site.add_line("metrics:\n  textfile: drawcli.prom")
     site.add_line(f"  heartbeat_url: http://127.0.0.1:{hook.port}/ping")
 
 
-@pytest.mark.usefixtures("told")
 def test_a_run_beats_writes_its_figures_and_tells_what_keeps_it_from_its_end(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
@@ -48,7 +62,6 @@ def test_a_run_beats_writes_its_figures_and_tells_what_keeps_it_from_its_end(
     assert "drawcli_last_run_exit_code 3" in (site.folder / "drawcli.prom").read_text()
 
 
-@pytest.mark.usefixtures("told")
 def test_whether_messages_arrive_can_be_tried(drawcli: Run, site: Site) -> None:
     with listening() as hook:
         tell_to(site, hook)

@@ -48,8 +48,15 @@ def typing(site: Site, answers: dict[bytes, str]) -> str:
     leader, follower = pty.openpty()
     env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
     words = [sys.executable, "-m", "drawcli", "token", "set"]
-    ends = {"stdin": follower, "stdout": follower, "stderr": follower}
-    process = subprocess.Popen(words, cwd=site.folder, env=env, start_new_session=True, **ends)
+    process = subprocess.Popen(
+        words,
+        cwd=site.folder,
+        env=env,
+        start_new_session=True,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
     os.close(follower)
     said, waiting = b"", dict(answers)
     while select.select([leader], [], [], 60)[0]:

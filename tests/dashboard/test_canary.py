@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 from drawcli.context import Context
 from drawcli.core.job import Job
 from drawcli.errors import NeedsPerson
-from drawcli.sandbox.people import identifying_values
-from tests.conftest import PELVIS, Site
+from drawcli.pipeline import Selection, run_step
+from drawcli.sandbox.people import Person, identifying_values
+from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
 PLACES = ("/", "/jobs", "/jobs?rows=1000&sort=touched", "/unmatched", "/rules", "/server",
@@ -43,30 +44,44 @@ def every(dataset: Dataset) -> Iterator[DataElement]:
 
 def served(client: TestClient, job: Job) -> dict[str, str]:
     """Return everything a browser gets: address, head and body of each page, links followed."""
-    places = [*PLACES, f"/jobs/{job.id}", f"/rules?job={job.id}", f"/jobs/{job.id[:6]}"]
+    places = [
+        *PLACES,
+        f"/jobs/{job.id}",
+        f"/jobs/{job.id}/pictures",
+        f"/rules?job={job.id}",
+        f"/jobs/{job.id[:6]}",
+    ]
     answers = {place: client.get(place) for place in places}
     return {place: f"{one.url}\n{dict(one.headers)}\n{one.text}" for place, one in answers.items()}
 
 
-@pytest.fixture
-def names_patient(site: Site) -> None:
+def ask_for(person: Person, modality: str, site: Site) -> None:
     """Write a rule that asks for one patient, as a site should not."""
     text = (site.folder / "rules.yaml").read_text()
-    when = f"{{PatientID: {PELVIS.patient_id}, Modality: MR}}"
+    when = f"{{PatientID: {person.patient_id}, Modality: {modality}}}"
     rule = f"  - name: one-patient\n    exclude: true\n    when: {when}\n"
     (site.folder / "rules.yaml").write_text(text.replace("rules:\n", f"rules:\n{rule}", 1))
 
 
+@pytest.fixture
+def names_patient(site: Site) -> None:
+    """Write a rule that asks for the patient, and does not fit."""
+    ask_for(PELVIS, "MR", site)
+
+
 @pytest.mark.usefixtures("names_patient")
 def test_nothing_that_is_served_names_the_patient_or_holds_a_token(
-    client: TestClient, site: Site, home: Job, pelvis: list[Path]
+    serve: Serve, site: Site, home: Job, pelvis: list[Path]
 ) -> None:
+    client = serve(password=WORDS, allow_actions=True)
+    log_in(client)
     wanted = secrets_of(site, pelvis)
 
     pages = served(client, home)
 
     assert len(wanted) > 30
     assert "one-patient" in pages["/rules"]
+    assert "PatientID equals (not told)" in pages["/rules"]
     assert "Bladder" in pages[f"/jobs/{home.id}"]  # the report of the gate is there
     for place, text in pages.items():
         found = [value for value in wanted if value in text]
@@ -95,3 +110,21 @@ def test_a_uid_has_no_place_in_an_address(client: TestClient, ctx: Context, home
     answer = client.get(f"/rules?job={uid}")
 
     assert "no place in an address" in answer.text
+
+
+def test_a_series_that_nearly_fits_a_rule_of_another_patient_does_not_tell_who_that_is(
+    client: TestClient, ctx: Context, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    ask_for(HEAD_NECK, "CT", site)
+    text = (site.folder / "rules.yaml").read_text()
+    (site.folder / "rules.yaml").write_text(text.replace("contains: pelvis", "contains: nothing"))
+    for step in ("scan", "match"):
+        run_step(step, ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+
+    pages = served(client, job) | {"ledger": str(job)}
+
+    assert "nearest is one-patient (PatientID equals (not told)" in pages["/unmatched"]
+    for place, page in pages.items():
+        assert HEAD_NECK.patient_id not in page, place

@@ -22,6 +22,7 @@ FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/tes
 PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
 WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/test_upkeep.py"
+AUDIT = "tests/test_auditlog.py"
 TOKENS = "tests/torture/test_tokens.py"
 ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
 
@@ -38,6 +39,27 @@ class Fault:
 
 
 FAULTS: Final = (
+    Fault(
+        "a package goes out before that is written down",
+        "steps/upload.py",
+        "    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave\n",
+        "",
+        (AUDIT, KILLS),
+    ),
+    Fault(
+        "a line of the audit log is not synced, and the power fails",
+        "auditlog.py",
+        "        os.fsync(stream.fileno())\n",
+        "",
+        (KILLS,),
+    ),
+    Fault(
+        "what a crash cut short in the audit log is written over",
+        "auditlog.py",
+        "if end.path is not None and end.torn:",
+        "if False:",
+        (AUDIT,),
+    ),
     Fault(
         "a new token pair is on disk only when the request has returned",
         "login.py",

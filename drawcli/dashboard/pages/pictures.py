@@ -7,8 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.dashboard.preview import PLANES, WIDTHS, plane_named
+from drawcli.dashboard.preview import WIDTHS, plane_named
 from drawcli.dashboard.view import Parts, page, parts_of
+from drawcli.pictures.plane import Plane
 
 if TYPE_CHECKING:
     from drawcli.previewing import Preview
@@ -38,7 +39,7 @@ def pictures(request: Request) -> Response:
         structures=preview.structures,
         warnings=preview.warnings,
         wanted=wanted,
-        sliders=[_slider(preview, plane, wanted, _number(query.get(plane))) for plane in PLANES],
+        sliders=[_slider(preview, plane, wanted, _number(query.get(plane))) for plane in Plane],
         width=WIDTHS[1],
     )
 
