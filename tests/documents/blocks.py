@@ -25,6 +25,10 @@ _FENCE: Final = re.compile(
     r"```(?:sh|powershell)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_OF_THE_MACHINE: Final = re.compile(
+    r"(?<![\w.~-])/(?:etc|opt|usr|var|home|root|mnt)\b|\b(?:sudo|apt|apt-get|brew|crontab|systemctl"
+    r"|docker|pipx|uv|pip install|useradd|mount)\b"
+)
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
 
 
@@ -42,6 +46,11 @@ class Block:
     def place(self) -> str:
         """Where it stands."""
         return f"{self.page}:{self.line}"
+
+    @property
+    def touches_the_machine(self) -> bool:
+        """Whether it would change, or ask for, what is not of the folder it is typed in."""
+        return _OF_THE_MACHINE.search(self.text) is not None
 
     @property
     def is_run(self) -> bool:
@@ -74,7 +83,15 @@ def script(todo: list[Block], url: str) -> str:
     """Return a script that runs blocks one after the other and ends where one goes wrong.
 
     Where it stands is kept in the file $AT, so that a failure can name its block.
+
+    Raises
+    ------
+    ValueError
+        Where a block would reach beyond its folder: whoever wrote it forgot the comment above it.
     """
+    for block in todo:
+        if block.touches_the_machine:
+            raise ValueError(f"{block.place}: touches the machine; say '<!-- not run: why -->'")
     lines = ["set -eu"]
     for block in todo:
         text = block.text.replace(PORT, url.removeprefix("http://"))

@@ -205,6 +205,18 @@ def test_a_wrong_block_is_seen_and_its_place_told(desk: Desk, text: str, place: 
         desk.type(wrong, "http://127.0.0.1:9")
 
 
+@pytest.mark.parametrize(
+    "line", ["python3 -m venv /opt/x", "sudo true", "pip install x", "cat /etc/passwd"]
+)
+def test_a_block_that_reaches_beyond_its_folder_is_never_typed(desk: Desk, line: str) -> None:
+    text = f"```sh\ntouch typed\n```\n\n```sh\n{line}\n```\n"
+
+    with pytest.raises(ValueError, match=r"page\.md:6: touches the machine"):
+        desk.type(blocks(Path("page.md"), text), "http://127.0.0.1:9")
+
+    assert not (desk.folder / "typed").exists()
+
+
 def test_a_right_block_is_run_in_the_folder_and_shell_of_those_before_it(desk: Desk) -> None:
     text = "```sh\nmkdir a; cd a; export X=1\n```\n\n<!-- exit: 2 -->\n```sh\ndrawcli no\n```\n"
     text += '\n```sh\ntest "$X" = 1\ndrawcli init . > said\n```\n'
