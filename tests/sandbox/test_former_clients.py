@@ -26,9 +26,10 @@ class Habit:
 
 
 NAMED: dict[str, Any] = {"json": {"client_id": "demo"}}
+BODIES: dict[str, list[dict[str, Any]]] = {NEW: [{}, {"json": {}}, NAMED], OLD: [NAMED]}
 HABITS = [
     Habit(path, slash, body)
-    for path, bodies in ((NEW, ({}, {"json": {}}, NAMED)), (OLD, (NAMED,)))
+    for path, bodies in BODIES.items()
     for slash in ("", "/")
     for body in bodies
 ]
