@@ -1,5 +1,8 @@
 """Who comes in, who stays out, and for how long."""
 
+import asyncio
+
+import httpx
 import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -114,6 +117,42 @@ def test_who_guesses_is_made_to_wait(serve: Serve) -> None:
     assert codes == [401] * (FREE - 1) + [429] * 2
     assert right.status_code == 429
     assert int(right.headers["retry-after"]) >= 1
+
+
+def test_guesses_at_once_are_counted_like_those_one_after_another(serve: Serve) -> None:
+    client = serve(password=WORDS)
+    csrf = token_in(client.get("/login").text)
+    guesses = ["wrong"] * 55 + [WORDS] + ["wrong"] * 4
+
+    async def at_once() -> list[int]:
+        shell = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(
+            transport=shell, base_url=HERE, cookies=dict(client.cookies)
+        ) as many:
+            forms = [{"csrf": csrf, "password": words} for words in guesses]
+            answers = await asyncio.gather(*(many.post("/login", data=form) for form in forms))
+        return [answer.status_code for answer in answers]
+
+    codes = asyncio.run(at_once())
+
+    assert codes.count(401) == FREE - 1
+    assert codes.count(429) == len(guesses) - (FREE - 1)
+
+
+def test_logins_are_logged_without_their_words(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "drawcli.dashboard.entry")
+    client = serve(password=WORDS)
+    csrf = token_in(client.get("/login").text)
+
+    for words in ("a wrong guess", WORDS):
+        client.post("/login", data={"csrf": csrf, "password": words})
+
+    assert caplog.messages == [
+        "login=refused address=testclient wait_seconds=0",
+        "login=good address=testclient",
+    ]
 
 
 def test_the_login_of_one_page_says_nothing_of_the_site(serve: Serve, held: Job) -> None:
