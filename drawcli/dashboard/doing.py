@@ -25,6 +25,7 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "cancel": actions.cancel,
 }
 ASSIGN: Final = "assign"
+SEEN: Final = "revision"  # the field of a form that says which writing of the job was on the page
 _WHAT: Final = {
     "release": "Let it go on from where it stands",
     "retry": "Try it again now, from the step that failed",
@@ -58,12 +59,21 @@ def _done(name: str, action: str, form: FormData, site: Site) -> Job:
     """Act on a job, with the site opened anew: what it reads is what is on disk."""
     with site.again() as ctx:
         job = actions.find_job(name, ctx)
-        if action == ASSIGN:
-            after = actions.assigned(job, str(form.get("template", "")), ctx)
-        else:
-            after = actions.changed(job, _ACTIONS[action], ctx)
+        after = actions.locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
+
+
+def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
+    """Act on a job, if it still is what the person saw who sent the form."""
+    if form.get(SEEN) != str(job.revision):
+        raise UsageError(
+            f"job {job.id} has changed since; look again",
+            hint="Nothing was done: what you saw when you chose this is no longer so.",
+        )
+    if action == ASSIGN:
+        return actions.assign(job, str(form.get("template", "")), ctx)
+    return ctx.ledger.commit(_ACTIONS[action](job, ctx))
 
 
 def _can(action: Callable[[Job, Context], Job], job: Job, ctx: Context) -> bool:
