@@ -85,6 +85,28 @@ def test_a_form_of_another_page_is_refused(serve: Serve, headers: dict[str, str]
     assert "another page" in answer.text
 
 
+@pytest.mark.parametrize("sender", ["cross-site", "same-site"])
+@pytest.mark.parametrize("how", [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")])
+def test_another_site_makes_no_page_for_itself(
+    client: TestClient, sender: str, how: tuple[str, str]
+) -> None:
+    mode, place = how
+    headers = {"sec-fetch-site": sender, "sec-fetch-mode": mode, "sec-fetch-dest": place}
+
+    assert client.get("/checkup", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("sender", ["cross-site", "same-site", "same-origin", "none"])
+def test_a_link_from_anywhere_may_be_followed(client: TestClient, sender: str) -> None:
+    headers = {
+        "sec-fetch-site": sender,
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+    }
+
+    assert client.get("/server", headers=headers).status_code == 200
+
+
 def test_a_form_that_is_too_large_is_not_read(serve: Serve) -> None:
     client = serve(password=WORDS)
 
