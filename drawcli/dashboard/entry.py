@@ -1,7 +1,7 @@
 """Who may come in: the login, the session in a signed cookie, and the token of every form.
 
-The cookie's key is made anew at each start: a restart ends all sessions. A session that was logged
-out is remembered as over, for the cookie itself would still be good.
+The cookie's key is made anew at each start: a restart ends all sessions. So does a new password. A
+session that was logged out is remembered as over, for the cookie itself would still be good.
 """
 
 import asyncio
@@ -33,15 +33,20 @@ class Entry:
     Parameters
     ----------
     secret
-        The password or token; where none is stored, everybody on this machine may read.
+        The password or token; as long as none was stored, everybody on this machine may read.
     """
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
-        self.asks = secret.is_set
+        self._asked = secret.is_set
         self.attempts = Attempts()
         self._over: set[str] = set()
         self._turn = asyncio.Lock()  # one try at a time: also those made at once are counted
+
+    @property
+    def asks(self) -> bool:
+        """Whether a login is needed: there is a password, or was one at the start."""
+        return self._asked or self.secret.is_set
 
     def is_in(self, connection: HTTPConnection) -> bool:
         """Tell whether who asks has logged in, or need not."""
@@ -49,7 +54,9 @@ class Entry:
             return True
         session = connection.session
         name = session.get("in", "")
-        return bool(name) and name not in self._over and session.get("until", 0) > time()
+        if not name or name in self._over or session["password"] != self.secret.stamp:
+            return False
+        return bool(session["until"] > time())
 
     async def tried(self, words: str, address: str) -> float | None:
         """Look at a password, unless an address was wrong so often that it waits.
@@ -70,10 +77,11 @@ class Entry:
             _log.warning("login=refused address=%s wait_seconds=%.0f", address, waits)
             return waits
 
-    def let_in(self, session: dict[str, Any]) -> None:
-        """Begin a session; nothing of the one before stays."""
+    def let_in(self, session: dict[str, Any], password: str) -> None:
+        """Begin a session by the password of a stamp; nothing of the one before stays."""
         session.clear()
-        session.update({"in": secrets.token_urlsafe(16), "until": int(time()) + HOURS * 3600})
+        ends = int(time()) + HOURS * 3600
+        session.update({"in": secrets.token_urlsafe(16), "until": ends, "password": password})
 
     def let_out(self, session: dict[str, Any]) -> None:
         """End a session for good."""
@@ -123,9 +131,10 @@ async def tried(request: Request, entry: Entry) -> float | None:
     None where it is right; else how long to wait before the next try, s.
     """
     form = await own_form(request)
+    password = entry.secret.stamp  # as it was before: one that comes meanwhile ends this session
     waits = await entry.tried(str(form.get("password", "")), address_of(request))
     if waits is None:
-        entry.let_in(request.session)
+        entry.let_in(request.session, password)
     return waits
 
 

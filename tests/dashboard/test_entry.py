@@ -1,6 +1,7 @@
 """Who comes in, who stays out, and for how long."""
 
 import asyncio
+from time import time
 
 import httpx
 import pytest
@@ -10,7 +11,10 @@ from starlette.testclient import TestClient
 from drawcli.core.job import Job
 from drawcli.dashboard.app import routes
 from drawcli.dashboard.attempts import FREE
-from tests.dashboard.conftest import HERE, WORDS, Serve, log_in, token_in
+from drawcli.dashboard.entry import HOURS
+from drawcli.dashboard.secret import Secret
+from tests.conftest import Site
+from tests.dashboard.conftest import HERE, QUICK, WORDS, Serve, log_in, token_in
 
 ADDRESSES = [
     one.path.replace("{job}", "feedfacecafe-1")
@@ -81,6 +85,59 @@ def test_a_session_of_another_start_lets_nobody_in(serve: Serve) -> None:
     second.cookies.update(first.cookies)
 
     assert second.get("/").headers["location"] == "/login"
+
+
+def test_a_session_ends_when_its_time_is_over(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+    over = time() + HOURS * 3600
+
+    monkeypatch.setattr("drawcli.dashboard.entry.time", lambda: over - 60)
+    before = client.get("/").status_code
+    monkeypatch.setattr("drawcli.dashboard.entry.time", lambda: over)
+    after = client.get("/")
+
+    assert before == 200
+    assert after.headers["location"] == "/login"
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one_and_counts_at_once(
+    serve: Serve, site: Site
+) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+
+    Secret(site.state, QUICK).store("another horse, another battery")
+    page = client.get("/")
+    form = {"csrf": token_in(client.get("/login").text), "password": WORDS}
+    old = client.post("/login", data=form).status_code
+    log_in(client, "another horse, another battery")
+
+    assert page.headers["location"] == "/login"
+    assert old == 401
+    assert client.get("/").status_code == 200
+
+
+def test_a_password_that_is_lost_opens_nothing(serve: Serve, site: Site) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+
+    Secret(site.state).path.unlink()
+    form = {"csrf": token_in(client.get("/login").text), "password": WORDS}
+
+    assert client.get("/").headers["location"] == "/login"
+    assert client.post("/login", data=form).status_code == 401
+
+
+def test_the_first_password_shuts_a_page_that_was_open(client: TestClient, site: Site) -> None:
+    before = client.get("/").status_code
+
+    Secret(site.state, QUICK).store(WORDS)
+
+    assert before == 200
+    assert client.get("/").headers["location"] == "/login"
 
 
 @pytest.mark.parametrize("given", ["", "wrong", None])
