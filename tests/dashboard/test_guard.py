@@ -114,6 +114,13 @@ def test_a_form_that_is_too_large_is_not_read(serve: Serve) -> None:
     assert client.post("/login", content=iter([b"a=b"])).status_code == 413
 
 
+@pytest.mark.parametrize("how", ["chunked", "identity", ""])
+def test_a_form_that_may_be_longer_than_it_says_is_not_read(serve: Serve, how: str) -> None:
+    headers = {"transfer-encoding": how, "content-length": "3"}
+
+    assert serve().post("/login", content=b"a=b", headers=headers).status_code == 413
+
+
 def test_over_tls_browsers_are_told_to_stay_there(serve: Serve, site: Site) -> None:
     client = serve(password=WORDS, tls_cert=site.config)
 
