@@ -32,6 +32,12 @@ _WHAT: Final = {
     "cancel": "Set it aside; nothing more is done for it",
     ASSIGN: "Give the series a template, whatever the rules say",
 }
+_TRACES: Final[dict[str, set[str]]] = {  # the last that happened to a job to which it was done
+    "release": {"released"},
+    "retry": {"released", State.WAITING, State.PACKAGED},
+    "cancel": {State.CANCELLED},
+    ASSIGN: {State.MATCHED, State.WAITING},
+}
 
 
 def offered(job: Job, ctx: Context) -> dict[str, str]:
@@ -40,6 +46,12 @@ def offered(job: Job, ctx: Context) -> dict[str, str]:
     if job.state is not State.WAITING:
         able.append(ASSIGN)
     return {name: _WHAT[name] for name in able}
+
+
+def done_to(job: Job, asked: str) -> str:
+    """Return the action that an address says was done, where the job bears it out; else ""."""
+    last = job.events[-1].what if job.events else ""
+    return asked if last in _TRACES.get(asked, set()) else ""
 
 
 async def act(request: Request) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from starlette.testclient import TestClient
 
 from drawcli import actions
 from drawcli.context import Context
@@ -28,6 +29,13 @@ def acted(serve: Serve, job: Job, action: str, **form: str) -> tuple[int, str]:
     return answer.status_code, answer.headers.get("location", answer.text)
 
 
+def page_at(place: str, serve: Serve) -> str:
+    """Return a page as somebody sees it who has logged in."""
+    client = serve(password=WORDS)
+    log_in(client)
+    return client.get(place).text
+
+
 def test_by_default_it_only_shows(serve: Serve, held: Job, ctx: Context) -> None:
     client = serve(password=WORDS)
     log_in(client)
@@ -47,6 +55,7 @@ def test_it_does_what_the_command_does(serve: Serve, held: Job, ctx: Context, ac
     status, location = acted(serve, held, action)
 
     assert (status, location) == (303, f"/jobs/{held.id}?done={action}")
+    assert f"Done: {action}." in page_at(location, serve)
     after = ctx.ledger.get(held.id)
     assert after is not None
     assert replace(after, revision=0) == replace(expected, revision=0)
@@ -55,8 +64,9 @@ def test_it_does_what_the_command_does(serve: Serve, held: Job, ctx: Context, ac
 def test_a_series_is_assigned(serve: Serve, ctx: Context, in_state: Callable[..., Job]) -> None:
     job = in_state(State.UNMATCHED)
 
-    status, _ = acted(serve, job, "assign", template="Thorax_OAR")
+    status, location = acted(serve, job, "assign", template="Thorax_OAR")
 
+    assert "Done: assign." in page_at(location, serve)
     after = ctx.ledger.get(job.id)
     assert after is not None
     assert (status, after.state, after.template) == (303, State.MATCHED, "Thorax_OAR")
@@ -98,6 +108,16 @@ def test_a_form_does_nothing_to_a_job_that_has_changed_since_it_was_drawn(
     assert (answer.status_code, "has changed since; look again" in answer.text) == (409, True)
     assert f'href="/jobs/{held.id}"' in answer.text
     assert ctx.ledger.jobs() == [changed]
+
+
+@pytest.mark.parametrize("said", ["release", "cancel", "to+call+0123", "held:+deadline"])
+def test_an_address_cannot_say_that_something_was_done(
+    client: TestClient, held: Job, said: str
+) -> None:
+    page = client.get(f"/jobs/{held.id}?done={said}").text
+
+    assert "Done:" not in page
+    assert "0123" not in page
 
 
 def test_only_what_is_possible_is_offered(ctx: Context, held: Job) -> None:
