@@ -16,7 +16,7 @@ from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site as Shown
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline import Selection, run_step
-from tests.conftest import Clock, Site, opened
+from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.segmented import segmented
 
@@ -58,6 +58,11 @@ def client(serve: Serve) -> TestClient:
 def home(ctx: Context, draw: FakeDraw, pelvis: list[Path]) -> Job:
     """Bring one job home, with a structure set that the sandbox's segmenter drew."""
     assert pelvis
+    return brought_home(ctx, draw)
+
+
+def brought_home(ctx: Context, draw: FakeDraw) -> Job:
+    """Bring the one series of a datastore home; return its job."""
     for step in ("scan", "match", "deidentify", "upload"):
         run_step(step, ctx, Selection())
     draw.results = {task: segmented(package) for task, package in draw.uploads.items()}
@@ -69,9 +74,15 @@ def home(ctx: Context, draw: FakeDraw, pelvis: list[Path]) -> Job:
 
 
 @pytest.fixture
-def held(ctx: Context, in_state: Callable[..., Job]) -> Job:
+def held(ctx: Context) -> Job:
     """Put a job into the ledger that waits for a person."""
-    job = in_state(State.UPLOADED, "feedfacecafe-1", modality="CT", slices=90)
+    return put_on_hold(ctx)
+
+
+def put_on_hold(ctx: Context, job_id: str = "feedfacecafe-1") -> Job:
+    """Put a job into a ledger that waits for a person; return it."""
+    job = Job(id=job_id, state=State.UPLOADED, since=NOON, modality="CT", slices=90)
+    ctx.ledger.add(job)
     err = NeedsPerson("no result 4 hours after the upload", code="deadline", hint="Ask them.")
     return ctx.ledger.commit(job.held_for(err, at=ctx.now()))
 

@@ -6,12 +6,14 @@ Skipped where there is no Chromium, or no Playwright to drive it.
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from drawcli.context import Context
 from drawcli.core.job import Job, State
@@ -19,12 +21,13 @@ from drawcli.dashboard.app import application
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site as Shown
-from tests.conftest import Clock, Site, opened
-from tests.dashboard.conftest import QUICK, WORDS
+from drawcli.sandbox.phantom import write_planning_ct
+from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
+from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
 from tests.fake_draw import FakeDraw
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -34,17 +37,20 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 
 
-@pytest.fixture
-def url(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Iterator[str]:
-    """Serve the page of the site on loopback, for who has the password, with actions."""
-    secret = Secret(site.state, QUICK)
-    secret.store(WORDS)
-    shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-    server: uvicorn.Server
-    app = application(shown, Options(allow_actions=True), secret, lambda: server.should_exit)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none", http="h11")
-    )
+@dataclass(frozen=True)
+class Served:
+    """A site with a job that came home, and where its page is."""
+
+    url: str
+    ctx: Context
+    home: Job
+
+
+@contextmanager
+def serving(app: ASGIApp, ending: list[bool]) -> Iterator[str]:
+    """Serve an application on loopback; say where."""
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="none", http="h11")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -52,8 +58,26 @@ def url(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Iterator[str]
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
+        ending.append(True)
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve one site for all tests here, to who has the password, with actions."""
+    site = made_site(tmp_path_factory.mktemp("served") / "site")
+    write_planning_ct(site.store / "pelvis", PELVIS, slices=SLICES, size=32, seed=1)
+    draw, clock = FakeDraw(), Clock()
+    secret = Secret(site.state, QUICK)
+    secret.store(WORDS)
+    ending: list[bool] = []
+    with opened(site, draw, clock) as ctx:
+        home = brought_home(ctx, draw)
+        shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
+        app = application(shown, Options(allow_actions=True), secret, lambda: bool(ending))
+        with serving(app, ending) as url:
+            yield Served(url, ctx, home)
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +88,36 @@ def browser() -> "Iterator[Browser]":
         yield started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
-def logged_in(browser: "Browser", url: str, **how: Any) -> "tuple[Page, list[str]]":
-    """Log in; return the page, and what the browser complains of from then on."""
-    page = browser.new_context(**how).new_page()
-    troubles: list[str] = []
-    page.goto(f"{url}/login")
+@pytest.fixture(scope="module")
+def logged_in(browser: "Browser", served: Served) -> "Page":
+    """Log in as a person does, once for all tests here."""
+    page = browser.new_page()
+    page.goto(f"{served.url}/login")
     page.get_by_label("Password or token").fill(WORDS)
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{url}/")
-    page.on("pageerror", lambda err: troubles.append(str(err)))
-    page.on("console", lambda one: troubles.append(one.text) if one.type == "error" else None)
-    return page, troubles
+    page.wait_for_url(f"{served.url}/")
+    return page
+
+
+@pytest.fixture
+def page(logged_in: "Page", served: Served) -> "Iterator[Page]":
+    """Return the first page; see that the browser complains of nothing that is done from there."""
+    troubles: list[str] = []
+
+    def complain(err: object) -> None:
+        troubles.append(str(err))
+
+    def listen(one: "ConsoleMessage") -> None:
+        if one.type == "error":
+            troubles.append(one.text)
+
+    logged_in.goto(f"{served.url}/")
+    logged_in.on("pageerror", complain)
+    logged_in.on("console", listen)
+    yield logged_in
+    logged_in.remove_listener("pageerror", complain)
+    logged_in.remove_listener("console", listen)
+    assert troubles == []
 
 
 def told_by_axe(page: "Page") -> list[str]:
@@ -84,61 +127,55 @@ def told_by_axe(page: "Page") -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in SERIOUS]
 
 
-def test_every_page_is_in_order_for_axe_and_fits_a_phone(
-    browser: "Browser", url: str, home: Job, held: Job
-) -> None:
-    looked_at = ["/", "/jobs", f"/jobs/{home.id}", f"/jobs/{held.id}", f"/rules?job={home.id}"]
+def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: Served) -> None:
+    held = put_on_hold(served.ctx, "feedfacecafe-1")
+    home = served.home.id
+    looked_at = ["/", "/jobs", f"/jobs/{home}", f"/jobs/{held.id}", f"/rules?job={home}"]
     places = [*looked_at, "/settings", "/unmatched", "/server", "/checkup"]
-    page, troubles = logged_in(browser, url, color_scheme="dark")
     for number, place in enumerate(places):
         page.emulate_media(color_scheme=("dark", "light")[number % 2])
-        page.goto(url + place)
+        page.goto(served.url + place)
         assert place not in looked_at or told_by_axe(page) == [], place
 
         page.set_viewport_size(PHONE)  # type: ignore[arg-type] # it is one
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, place
         page.set_viewport_size(DESK)  # type: ignore[arg-type] # likewise
-    assert troubles == []
 
 
-def test_a_person_finds_a_held_job_and_releases_it(
-    browser: "Browser", url: str, held: Job, ctx: Context
-) -> None:
-    page, troubles = logged_in(browser, url)
+def test_a_person_finds_a_held_job_and_releases_it(page: "Page", served: Served) -> None:
+    held = put_on_hold(served.ctx, "feedfacecafe-2")
 
     page.get_by_role("link", name=f"Look at job {held.id}").press("Enter")
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Done: release").wait_for()
 
-    after = ctx.ledger.get(held.id)
+    after = served.ctx.ledger.get(held.id)
     assert after is not None
     assert not after.held
-    assert troubles == []
 
 
 def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
-    browser: "Browser", url: str, held: Job, in_state: Callable[..., Job]
+    page: "Page", served: Served
 ) -> None:
-    page, troubles = logged_in(browser, url)
-    page.goto(f"{url}/jobs")
+    page.goto(f"{served.url}/jobs")
 
-    in_state(State.MATCHED, "00000000000a-1", template="Thorax_OAR")
+    served.ctx.ledger.add(
+        Job(id="00000000000a-1", state=State.MATCHED, since=NOON, template="Thorax_OAR")
+    )
     page.get_by_role("link", name="00000000000a-1").wait_for(timeout=5000)
     page.get_by_label("Words").press_sequentially("thorax")
-    page.get_by_text("1 to 1 of 1 found among 2").wait_for(timeout=5000)
+    page.get_by_text("1 to 1 of 1 found among").wait_for(timeout=5000)
 
-    assert page.get_by_role("link", name=held.id).count() == 0
+    assert page.get_by_role("link", name=served.home.id).count() == 0
     assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")
-    assert troubles == []
 
 
 def test_sliders_move_through_the_contours_and_structures_are_gone_to(
-    browser: "Browser", url: str, home: Job
+    page: "Page", served: Served
 ) -> None:
     pytest.importorskip("PIL", reason="nothing draws")
-    page, troubles = logged_in(browser, url)
-    page.goto(f"{url}/jobs/{home.id}")
+    page.goto(f"{served.url}/jobs/{served.home.id}")
 
     page.get_by_role("link", name="Show the contours").click()
     slider, told = page.get_by_label("Axial"), page.locator("output").first
@@ -152,4 +189,3 @@ def test_sliders_move_through_the_contours_and_structures_are_gone_to(
 
     assert moved == f"{before} of 6"
     assert page.locator("img").first.evaluate("one => one.naturalWidth") == 720
-    assert troubles == []
