@@ -1,9 +1,9 @@
 # ruff: noqa: PTH100, PTH116, PTH112, PTH113, PTH120 - beneath pathlib, whose functions end here
 """What a disk holds after a power cut: only what was synced.
 
-Content that was written and not synced is gone: the file ends where it ended before. A name that was made, changed or
-removed in a folder that was not synced since is as it was before. The worst that the rules of POSIX
-allow; a real file system most often keeps more.
+Content that was written and not synced is gone: the file ends where it ended before. A name that
+was made, changed or removed in a folder that was not synced since is as it was before. The worst that
+the rules of POSIX allow; a real file system most often keeps more.
 """
 
 import os
