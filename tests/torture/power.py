@@ -2,8 +2,8 @@
 """What a disk holds after a power cut: only what was synced.
 
 Content that was written and not synced is gone: the file ends where it ended before. A name that
-was made, changed or removed in a folder that was not synced since is as it was before. The worst that
-the rules of POSIX allow; a real file system most often keeps more.
+was made, changed or removed in a folder that was not synced since is as it was before. The worst
+that the rules of POSIX allow; a real file system most often keeps more.
 """
 
 import os
