@@ -3,7 +3,6 @@
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -240,15 +239,66 @@ def test_the_whole_story_names_no_patient(ctx: Context, clock: Clock, site: Site
     assert str(site.store) not in text
 
 
-def test_the_ledger_tells_of_uploads_that_the_log_has_lost(
+def lacking(ctx: Context) -> list[tuple[int, int]]:
+    return [(one.begun, one.told) for one in unattested(ctx)]
+
+
+@pytest.fixture
+def twice_sent(ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job) -> Job:
+    """Send a package that is refused at first, and then taken."""
+    ctx.check_uploads_welcome()
+    draw.answers = [503]
+    run_step("upload", ctx, ALL)
+    clock.advance(hours=1)
+    run_step("upload", ctx, ALL)
+    (job,) = ctx.ledger.jobs([State.UPLOADED])
+    assert (job.id, job.posts, lacking(ctx)) == (packaged.id, 1, [])
+    return job
+
+
+@pytest.mark.usefixtures("twice_sent")
+def test_the_loss_of_the_whole_log_is_told(ctx: Context, site: Site) -> None:
+    only_file(site.state).unlink()
+    assert lacking(ctx) == [(2, 0)]
+
+    add(ctx.audit, "bbbbbbbbbbbb-1")  # begun anew
+
+    assert (ctx.audit.verify().breaks, lacking(ctx)) == ([], [(2, 0)])
+
+
+def test_a_lost_end_is_told_also_where_an_earlier_try_is_on_record(
+    ctx: Context, site: Site, clock: Clock, twice_sent: Job
+) -> None:
+    lines = only_file(site.state).read_bytes().splitlines(keepends=True)
+    only_file(site.state).write_bytes(b"".join(lines[:2]))
+    assert (ctx.audit.verify().breaks, lacking(ctx)) == ([], [(2, 1)])
+
+    for state in (State.SEGMENTED, State.FETCHED, State.DELIVERED, State.DONE):
+        twice_sent = ctx.ledger.commit(twice_sent.to(state, at=clock.now()))
+    clock.advance(days=2)
+
+    assert (ctx.ledger.archive_finished(clock.now()), lacking(ctx)) == (1, [(2, 1)])
+
+
+@pytest.mark.usefixtures("packaged")
+def test_uploads_without_an_answer_count_too(
+    ctx: Context, draw: FakeDraw, site: Site, clock: Clock
+) -> None:
+    ctx.check_uploads_welcome()
+    for _ in range(3):
+        draw.answers = [httpx.ReadTimeout("slow")]
+        run_step("upload", ctx, ALL)
+        clock.advance(hours=13)
+    only_file(site.state).unlink()
+
+    assert lacking(ctx) == [(3, 0)]
+
+
+def test_what_was_sent_before_there_was_an_audit_log_is_not_asked_for(
     ctx: Context, in_state: Callable[..., Job]
 ) -> None:
-    in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON - timedelta(hours=1))  # before the log
-    assert unattested(ctx) == []
-    add(ctx.audit, "bbbbbbbbbbbb-1")
-    in_state(State.DONE, "bbbbbbbbbbbb-1", uploaded_at=NOON)
-    assert unattested(ctx) == []
+    in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON, posts=1)
+    in_state(State.PACKAGED, "bbbbbbbbbbbb-1", posts=3, unanswered=3)
+    add(ctx.audit, "cccccccccccc-1")
 
-    in_state(State.DONE, "cccccccccccc-1", uploaded_at=NOON + timedelta(hours=1))
-
-    assert [job.id for job in unattested(ctx)] == ["cccccccccccc-1"]
+    assert lacking(ctx) == []
