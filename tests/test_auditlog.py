@@ -73,6 +73,54 @@ def test_an_end_that_a_crash_cut_short_is_told_and_nothing_of_it_is_lost(tmp_pat
         assert [line.facts["what"] for line in log.lines()][-1] == auditlog.REFUSED
 
 
+def test_a_crash_while_an_end_is_mended_is_mended_too(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    whole = only_file(tmp_path).read_bytes()
+    add(log)
+    torn = only_file(tmp_path).read_bytes()[: len(whole) + 60]
+    only_file(tmp_path).write_bytes(torn)
+    add(log)
+    mended = only_file(tmp_path).read_bytes().rpartition(b'{"n":')[0]
+
+    for cut in [*range(len(torn) + 1, len(mended), 7), len(mended) - 1]:
+        only_file(tmp_path).write_bytes(mended[:cut])
+        add(log, what=auditlog.REFUSED)
+
+        assert (log.verify().breaks, log.verify().mended) == ([], 1), cut
+        assert only_file(tmp_path).read_bytes().startswith(mended[:cut])
+
+
+def test_a_last_line_that_was_made_to_be_none_is_not_mended_away(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"}\n", b"]\n").replace(b"]\n", b"}\n", 1))
+
+    add(log)
+
+    assert [one.where for one in log.verify().breaks] == [f"{path.name}:2"]
+    assert len(only_file(tmp_path).read_bytes().splitlines()) == 4  # it is there, and told of
+
+
+def test_a_full_file_with_a_torn_end_is_mended_before_another_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    monkeypatch.setattr(auditlog, "_LARGEST", 10)
+
+    add(log)
+
+    verdict = log.verify()
+    assert (verdict.breaks, verdict.mended, verdict.files) == ([], 1, 2)
+    assert len(path.read_bytes().splitlines()) == 3
+
+
 def test_a_change_of_the_last_line_is_not_taken_for_a_crash(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
