@@ -59,11 +59,23 @@ def test_the_lock_has_every_dependency_as_asked_and_its_digest() -> None:
     assert "://" not in LOCK  # nothing that ties it to one index
 
 
-def test_the_lock_is_made_with_the_extras_that_a_site_may_need() -> None:
+def recipe(target: str) -> str:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    recipe = makefile.partition("\nlock:")[2].partition("\n\n")[0]
+    return makefile.partition(f"\n{target}:")[2].partition("\n\n")[0]
 
-    assert tuple(re.findall(r"--extra (\S+)", recipe)) == LOCKED_EXTRAS
+
+def test_what_is_released_lies_in_one_folder_with_its_digests() -> None:
+    made = recipe("release")
+    kinds = re.search(r"cd dist && .*? (\*\..*) > SHA256SUMS", made)
+
+    assert "$(MAKE) docs" in made
+    assert "dist/drawcli-documents.zip site" in made
+    assert kinds is not None
+    assert kinds[1].split() == ["*.whl", "*.gz", "*.json", "*.zip"]
+
+
+def test_the_lock_is_made_with_the_extras_that_a_site_may_need() -> None:
+    assert tuple(re.findall(r"--extra (\S+)", recipe("lock"))) == LOCKED_EXTRAS
     for page in ("docs/installing.md", "packaging/README.md"):
         told = " ".join((ROOT / page).read_text(encoding="utf-8").split())
         assert "`web`, `follow`, `keyring` and `notify`" in told, page
