@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from drawcli.adapters.messages import Message, Place, Weight, places_of
+from drawcli.auditing import unattested
 from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.core.alarms import Alarm, Facts, Kind, Limits, Told, alarms_of, body_of, title_of
@@ -254,7 +255,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
         if about != "step":
             yield f"{about.capitalize()}: {sentence}"
     verdict = ctx.audit.verify()
-    if verdict.breaks:
+    if verdict.breaks or unattested(ctx):
         yield "Audit log: IT IS NOT AS IT WAS WRITTEN; 'drawcli audit verify' tells where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
 

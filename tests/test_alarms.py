@@ -368,3 +368,11 @@ def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
     assert "IT IS NOT AS IT WAS WRITTEN" in text
+
+
+def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Clock) -> None:
+    ctx.ledger.add(Job(id="aaaaaaaaaaaa-1", state=State.UPLOADED, since=clock.now(), attested=1))
+
+    text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
+
+    assert "IT IS NOT AS IT WAS WRITTEN" in text

@@ -1,5 +1,9 @@
 """Who comes in, who stays out, and for how long."""
 
+import asyncio
+from time import time
+
+import httpx
 import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -7,7 +11,10 @@ from starlette.testclient import TestClient
 from drawcli.core.job import Job
 from drawcli.dashboard.app import routes
 from drawcli.dashboard.attempts import FREE
-from tests.dashboard.conftest import HERE, WORDS, Serve, log_in, token_in
+from drawcli.dashboard.entry import HOURS
+from drawcli.dashboard.secret import Secret
+from tests.conftest import Site
+from tests.dashboard.conftest import HERE, QUICK, WORDS, Serve, log_in, token_in
 
 ADDRESSES = [
     one.path.replace("{job}", "feedfacecafe-1")
@@ -80,6 +87,59 @@ def test_a_session_of_another_start_lets_nobody_in(serve: Serve) -> None:
     assert second.get("/").headers["location"] == "/login"
 
 
+def test_a_session_ends_when_its_time_is_over(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+    over = time() + HOURS * 3600
+
+    monkeypatch.setattr("drawcli.dashboard.entry.time", lambda: over - 60)
+    before = client.get("/").status_code
+    monkeypatch.setattr("drawcli.dashboard.entry.time", lambda: over)
+    after = client.get("/")
+
+    assert before == 200
+    assert after.headers["location"] == "/login"
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one_and_counts_at_once(
+    serve: Serve, site: Site
+) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+
+    Secret(site.state, QUICK).store("another horse, another battery")
+    page = client.get("/")
+    form = {"csrf": token_in(client.get("/login").text), "password": WORDS}
+    old = client.post("/login", data=form).status_code
+    log_in(client, "another horse, another battery")
+
+    assert page.headers["location"] == "/login"
+    assert old == 401
+    assert client.get("/").status_code == 200
+
+
+def test_a_password_that_is_lost_opens_nothing(serve: Serve, site: Site) -> None:
+    client = serve(password=WORDS)
+    log_in(client)
+
+    Secret(site.state).path.unlink()
+    form = {"csrf": token_in(client.get("/login").text), "password": WORDS}
+
+    assert client.get("/").headers["location"] == "/login"
+    assert client.post("/login", data=form).status_code == 401
+
+
+def test_the_first_password_shuts_a_page_that_was_open(client: TestClient, site: Site) -> None:
+    before = client.get("/").status_code
+
+    Secret(site.state, QUICK).store(WORDS)
+
+    assert before == 200
+    assert client.get("/").headers["location"] == "/login"
+
+
 @pytest.mark.parametrize("given", ["", "wrong", None])
 def test_a_form_without_the_token_of_its_page_does_nothing(serve: Serve, given: str | None) -> None:
     client = serve(password=WORDS)
@@ -114,6 +174,42 @@ def test_who_guesses_is_made_to_wait(serve: Serve) -> None:
     assert codes == [401] * (FREE - 1) + [429] * 2
     assert right.status_code == 429
     assert int(right.headers["retry-after"]) >= 1
+
+
+def test_guesses_at_once_are_counted_like_those_one_after_another(serve: Serve) -> None:
+    client = serve(password=WORDS)
+    csrf = token_in(client.get("/login").text)
+    guesses = ["wrong"] * 55 + [WORDS] + ["wrong"] * 4
+
+    async def at_once() -> list[int]:
+        shell = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(
+            transport=shell, base_url=HERE, cookies=dict(client.cookies)
+        ) as many:
+            forms = [{"csrf": csrf, "password": words} for words in guesses]
+            answers = await asyncio.gather(*(many.post("/login", data=form) for form in forms))
+        return [answer.status_code for answer in answers]
+
+    codes = asyncio.run(at_once())
+
+    assert codes.count(401) == FREE - 1
+    assert codes.count(429) == len(guesses) - (FREE - 1)
+
+
+def test_logins_are_logged_without_their_words(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "drawcli.dashboard.entry")
+    client = serve(password=WORDS)
+    csrf = token_in(client.get("/login").text)
+
+    for words in ("a wrong guess", WORDS):
+        client.post("/login", data={"csrf": csrf, "password": words})
+
+    assert caplog.messages == [
+        "login=refused address=testclient wait_seconds=0",
+        "login=good address=testclient",
+    ]
 
 
 def test_the_login_of_one_page_says_nothing_of_the_site(serve: Serve, held: Job) -> None:
