@@ -126,10 +126,12 @@ def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _tokens(ctx: Context) -> Tokens | None:
+    """Return the tokens that a person has to look after; a command brings new ones by itself."""
     try:
-        return ctx.tokens.read()
+        tokens = ctx.tokens.read()
     except DrawcliError:  # a run without a token ends early, and that is told
         return None
+    return None if ctx.settings.server.token_command and not tokens.refresh else tokens
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """Alarms: a week of a site with its clock faked, and what places are told when things go wrong."""
 
+import base64
 import errno
 import json
 import sys
@@ -22,7 +23,7 @@ from drawcli.core.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
 from drawcli.files import write_durably
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
-from tests.conftest import Clock, Site, opened
+from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 
 HELD, BLOCKED = NeedsPerson("why", code="no-grid"), NeedsPerson("why", code="privacy-gate")
@@ -82,6 +83,12 @@ def open_site(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Callable[[],
     """Open the site with the settings that it has by then."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(opened(site, draw, clock))
+
+
+def jwt() -> str:
+    """Return a token that tells of its own end, a day from noon."""
+    claims = {"exp": int((NOON + timedelta(days=1)).timestamp())}
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.x"
 
 
 def a_run(ctx: Context, *, server: str = ANSWERED, exit_code: int = 0, error: str = "") -> None:
@@ -474,3 +481,30 @@ def test_a_place_that_breaks_keeps_nothing_from_the_next(
     a_run(open_site(), exit_code=12, error="disk-full")
 
     assert taken == ["ntfy://b"]
+
+
+@pytest.mark.parametrize(
+    "case",  # of server, the refresh token, how often a person hears of it
+    [
+        ("", "", 3),  # each was put there by a person
+        ("token_command: [mint]", "", 0),
+        ("token_command: [mint]", "refresh-1", 0),  # its end is not known
+        ("token_command: [mint]", jwt(), 1),
+    ],
+)
+def test_a_token_that_a_command_mints_anew_is_no_alarm_but_the_end_of_a_refresh_token_is(
+    site: Site, clock: Clock, post: Post, open_site: Open, case: tuple[str, str, int]
+) -> None:
+    line, refresh, told = case
+    set_up(site, "ntfy://a", more=", events: [token]")
+    text = site.config.read_text()
+    site.config.write_text(text.replace("client_id: ward-7}", f"client_id: ward-7, {line}}}"))
+    ctx = open_site()
+
+    for number in range(3):
+        ends = clock.now() + timedelta(hours=1)
+        ctx.tokens.write(Tokens(f"access-{number}", refresh, ends))
+        a_run(ctx)
+        clock.advance(hours=1)
+
+    assert len(post.taken) == told
