@@ -117,7 +117,8 @@ class AuditLog:
             A head that was noted elsewhere: the chain must still hold that line as it was.
         """
         found = [*breaks(self._raw())]
-        head, count, mended, open_attempts = BEFORE_ALL, 0, 0, dict[str, int]()
+        head, count, mended = BEFORE_ALL, 0, 0
+        begun, unended = set[str](), set[str]()
         kept_is_there = kept is None
         for line in self.lines():
             head, count = line.link, count + 1
@@ -125,13 +126,14 @@ class AuditLog:
             what, job = line.facts.get("what"), str(line.facts.get("job"))
             mended += "torn_bytes" in line.facts
             if what == ATTEMPT:
-                open_attempts[job] = line.link.number
+                unended |= begun & {job}  # tried again: of the first try nobody knows
+                begun.add(job)
             elif what in OUTCOMES:
-                open_attempts.pop(job, None)
+                begun.discard(job)
         if not kept_is_there and kept is not None:
             where = f"line {kept.number}"
             found.append(Break(where, "is not the one whose digest was kept, or is missing"))
-        return Verdict(len(self._files()), count, head, mended, found, sorted(open_attempts))
+        return Verdict(len(self._files()), count, head, mended, found, sorted(begun | unended))
 
     def _raw(self) -> Iterator[tuple[str, bytes]]:
         for path in self._files():

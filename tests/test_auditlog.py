@@ -1,8 +1,11 @@
 """The audit log: durable before anything leaves, whole after a crash, and no change goes unseen."""
 
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +172,50 @@ def test_a_head_kept_elsewhere_tells_of_an_end_that_was_cut_off(tmp_path: Path) 
     assert log.verify().breaks == []
     assert log.verify(early).breaks == []
     assert [one.where for one in log.verify(late).breaks] == ["line 2"]
+
+
+def test_an_attempt_without_an_outcome_stays_one_when_the_job_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    log = AuditLog(tmp_path)
+    for job, what in [
+        ("a", auditlog.ATTEMPT),  # the run was killed
+        ("b", auditlog.ATTEMPT),
+        ("b", auditlog.UNANSWERED),
+        ("a", auditlog.ATTEMPT),
+        ("a", auditlog.ANSWERED),
+        ("b", auditlog.ATTEMPT),
+        ("b", auditlog.ANSWERED),
+        ("c", auditlog.ATTEMPT),
+    ]:
+        add(log, job, what)
+
+    assert log.verify().unended == ["a", "c"]
+
+
+def test_several_processes_write_one_chain(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
+        "from drawcli.auditlog import AuditLog\n"
+        "log = AuditLog(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()\n"
+        "for _ in range(20): log.add('attempt', datetime.now(UTC), '0badcafe', {'job': 'a'})\n"
+    )
+    with ExitStack() as stack:
+        command, pipe = [sys.executable, "-c", code, str(tmp_path)], subprocess.PIPE
+        writers = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe))
+            for _ in range(3)
+        ]
+        for one in writers:
+            assert one.stdout is not None
+            assert one.stdout.readline().strip() == b"ready"
+        for one in writers:
+            assert one.stdin is not None
+            one.stdin.close()  # now all write
+
+    verdict = AuditLog(tmp_path).verify()
+    assert [one.returncode for one in writers] == [0, 0, 0]
+    assert (verdict.breaks, verdict.lines) == ([], 60)
 
 
 def test_several_threads_write_one_chain(tmp_path: Path) -> None:
