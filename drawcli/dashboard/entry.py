@@ -1,4 +1,4 @@
-"""Who may come in: the login, the session in a signed cookie, and the token of every form.
+"""Who may come in: the login, the session in a signed cookie, the tokens of forms and programs.
 
 The cookie's key is made anew at each start: a restart ends all sessions. So does a new password. A
 session that was logged out is remembered as over, for the cookie itself would still be good.
@@ -7,6 +7,7 @@ session that was logged out is remembered as over, for the cookie itself would s
 import asyncio
 import logging
 import secrets
+from math import ceil
 from time import time
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from drawcli.dashboard.secret import Secret
 _log = logging.getLogger(__name__)
 HOURS: Final = 12  # of a login
 FIELD: Final = "csrf"
+FIGURES: Final = "/metrics"  # the one address that a token in the request opens
 _OPEN: Final = ("/login", "/static/")
 SEE_OTHER: Final = 303
 
@@ -71,7 +73,6 @@ class Entry:
             self.attempts.failed(address)  # a try that is broken off was one
             if await run_in_threadpool(self.secret.fits, words):
                 self.attempts.succeeded(address)
-                _log.info("login=good address=%s", address)
                 return None
             waits = self.attempts.wait_seconds(address)
             _log.warning("login=refused address=%s wait_seconds=%.0f", address, waits)
@@ -98,14 +99,32 @@ class Doorkeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with the way to the login."""
-        if scope["path"].startswith(_OPEN) or self._entry.is_in(HTTPConnection(scope)):
-            await self._app(scope, receive, send)
-            return
-        wants_page = Request(scope).headers.get("accept", "").startswith("text/html")
-        answer: Response = PlainTextResponse("drawcli: log in first\n", 401)
-        if scope["method"] == "GET" and wants_page:
-            answer = RedirectResponse("/login", SEE_OTHER)
-        await answer(scope, receive, send)
+        refused = await self._refusal(Request(scope))
+        await (refused or self._app)(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """Return what is said to one who is not in; None to one who is."""
+        path, headers = request.scope["path"], request.headers
+        if path.startswith(_OPEN) or self._entry.is_in(request):
+            return None
+        kind, _, words = headers.get("authorization", "").partition(" ")
+        if path == FIGURES and kind.lower() == "bearer":
+            return await self._unfit(words.strip(), request)
+        if request.method == "GET" and headers.get("accept", "").startswith("text/html"):
+            return RedirectResponse("/login", SEE_OTHER)
+        return PlainTextResponse("drawcli: log in first\n", 401)
+
+    async def _unfit(self, words: str, request: Request) -> Response | None:
+        """Return what is said to a program that asks with another token; None where it is ours.
+
+        It is counted by itself: one that was not told of a new password shuts no person out, and
+        one that is right makes nobody's wrong ones forgotten.
+        """
+        waits = await self._entry.tried(words, address_of(request) + FIGURES)
+        if waits is None:
+            return None
+        headers = {"retry-after": str(ceil(waits))} if waits else {"www-authenticate": "Bearer"}
+        return PlainTextResponse("drawcli: not the token\n", 429 if waits else 401, headers)
 
 
 def form_token(request: Request) -> str:
@@ -135,6 +154,7 @@ async def tried(request: Request, entry: Entry) -> float | None:
     waits = await entry.tried(str(form.get("password", "")), address_of(request))
     if waits is None:
         entry.let_in(request.session, password)
+        _log.info("login=good address=%s", address_of(request))
     return waits
 
 

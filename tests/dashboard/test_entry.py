@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from drawcli.core.job import Job
 from drawcli.dashboard.app import routes
-from drawcli.dashboard.attempts import FREE
+from drawcli.dashboard.attempts import FREE, Attempts
 from drawcli.dashboard.entry import HOURS
 from drawcli.dashboard.secret import Secret
 from tests.conftest import Site
@@ -24,6 +24,12 @@ ADDRESSES = [
     for one in routes()
     if isinstance(one, Route)
 ]
+
+
+@pytest.fixture
+def no_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock that waits go by: on no machine one is over before the test is."""
+    monkeypatch.setattr("drawcli.dashboard.entry.Attempts", lambda: Attempts(lambda: 0.0))
 
 
 def test_without_a_password_this_machine_may_read(client: TestClient) -> None:
@@ -164,6 +170,7 @@ def test_every_form_of_every_address_asks_for_the_token(serve: Serve, held: Job)
         assert client.post(address, data={"csrf": "wrong"}).status_code == 403
 
 
+@pytest.mark.usefixtures("no_wait_ends")
 def test_who_guesses_is_made_to_wait(serve: Serve) -> None:
     client = serve(password=WORDS)
     form = {"csrf": token_in(client.get("/login").text), "password": "wrong"}
@@ -176,6 +183,7 @@ def test_who_guesses_is_made_to_wait(serve: Serve) -> None:
     assert int(right.headers["retry-after"]) >= 1
 
 
+@pytest.mark.usefixtures("no_wait_ends")
 def test_guesses_at_once_are_counted_like_those_one_after_another(serve: Serve) -> None:
     client = serve(password=WORDS)
     csrf = token_in(client.get("/login").text)
@@ -210,6 +218,48 @@ def test_logins_are_logged_without_their_words(
         "login=refused address=testclient wait_seconds=0",
         "login=good address=testclient",
     ]
+
+
+def with_token(words: str) -> dict[str, str]:
+    return {"accept": "*/*", "authorization": f"Bearer {words}"}
+
+
+def test_a_program_gets_the_figures_with_the_token_and_nothing_else(serve: Serve) -> None:
+    client = serve(password=WORDS)
+
+    figures = client.get("/metrics", headers=with_token(WORDS))
+    others = {place: client.get(place, headers=with_token(WORDS)) for place in ("/", "/jobs")}
+
+    assert figures.text.startswith("# HELP drawcli_info")
+    assert "set-cookie" not in figures.headers
+    assert {answer.status_code for answer in others.values()} == {401}
+
+
+@pytest.mark.usefixtures("no_wait_ends")
+def test_a_program_that_guesses_waits_and_shuts_no_person_out(serve: Serve) -> None:
+    client = serve(password=WORDS)
+
+    answers = [client.get("/metrics", headers=with_token("wrong")) for _ in range(FREE + 1)]
+    right = client.get("/metrics", headers=with_token(WORDS))
+    log_in(client)
+
+    assert [answer.status_code for answer in answers] == [401] * (FREE - 1) + [429] * 2
+    assert answers[0].headers["www-authenticate"] == "Bearer"
+    assert right.status_code == 429
+    assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.usefixtures("no_wait_ends")
+def test_a_program_that_is_right_makes_no_guesses_forgotten(serve: Serve) -> None:
+    client = serve(password=WORDS)
+    form = {"csrf": token_in(client.get("/login").text), "password": "wrong"}
+    codes = []
+
+    for _ in range(FREE):
+        codes.append(client.post("/login", data=form).status_code)
+        assert client.get("/metrics", headers=with_token(WORDS)).status_code == 200
+
+    assert codes[-1] == 429
 
 
 def test_the_login_of_one_page_says_nothing_of_the_site(serve: Serve, held: Job) -> None:

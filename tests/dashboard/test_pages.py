@@ -1,12 +1,14 @@
 """What the pages say: what status, show, explain and doctor say."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -215,9 +217,22 @@ def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> N
     assert "is not there: is the share mounted?" in page
 
 
+def commands_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of each program that is started from now on."""
+    started: list[str] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, words: list[str], **how: Any) -> None:
+            started.append(words[0])
+            super().__init__(words, **how)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    return started
+
+
 @pytest.mark.usefixtures("home")
 def test_the_check_up_writes_nothing_and_starts_no_command(
-    ctx: Context, client: TestClient, site: Site, tmp_path: Path
+    ctx: Context, client: TestClient, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "ran"
     command = [sys.executable, "-c", f"open({str(mark)!r}, 'w').write('x'); print('token')"]
@@ -226,10 +241,12 @@ def test_the_check_up_writes_nothing_and_starts_no_command(
     for folder in (path for path in site.folder.rglob("*") if path.is_dir()):
         os.utime(folder, (0, 0))  # what is made and taken away again leaves its time there
     before = {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")}
+    started = commands_started(monkeypatch)
 
     page = client.get("/checkup").text
 
     assert {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")} == before
+    assert set(started) <= {"git"}  # which names the commit of the rules, and takes no lock
     assert not mark.exists()
     assert "Not looked at here: delivery, token, the server" in page
 

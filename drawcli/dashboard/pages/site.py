@@ -52,7 +52,7 @@ def server(request: Request) -> Response:
 
 
 def checkup(request: Request) -> Response:
-    """Look at what a run needs, as `doctor --offline` does, but write and start nothing."""
+    """Look at what a run needs, as `doctor --offline` does where that writes and starts nothing."""
     site = parts_of(request).site
     seen = Looked(
         settings=site.ctx.settings, config=site.config, now=site.now, ctx=site.ctx, probes=False
