@@ -152,7 +152,9 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "nothing new in 500",
         "the same",
     ]
-    assert all(row["ratio"] > 0 for row in rows if "microseconds" not in row["name"])
+    beside_starts = ("microseconds", "above start")  # differences: so small, they may be below 0
+    sure = [row for row in rows if not any(word in row["name"] for word in beside_starts)]
+    assert all(row["ratio"] > 0 for row in sure)
 
 
 @pytest.fixture(scope="module")
