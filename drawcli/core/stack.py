@@ -75,8 +75,8 @@ def _usual(steps: Sequence[float], largest_step: float) -> float:
     """
     usual = median(steps)
     short = [one for one in steps if one * largest_step < usual]
-    one_too_many = len(short) == 1 and max(steps) >= 1.1 * usual  # between two that were whole
-    return usual if not short or one_too_many else min(steps)
+    out_of_place = len(short) == 1 and max(steps) >= 1.1 * usual  # nearer to one, farther from one
+    return usual if not short or out_of_place else min(steps)
 
 
 def _same_position(steps: Sequence[float]) -> Verdict:
