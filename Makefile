@@ -45,11 +45,11 @@ audit: $(VENV)/.ready-release
 # The versions that a site gets who installs by digests.
 lock: $(VENV)/.ready-release
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --extra web --extra follow --extra keyring \
+	  --no-header --no-annotate --extra web --extra follow --extra keyring --extra notify \
 	  pyproject.toml --output-file packaging/requirements.lock
 
-# All that a release consists of, in dist/: wheel, sdist, SBOM, digests, and the site of documents where
-# there is one. The wheel is installed into empty environments: each Python on this machine, each extra.
+# All that a release consists of, in dist/: wheel, sdist, SBOM, the site of documents (zipped), and the
+# digests of these. The wheel is installed into empty environments: each Python on this machine, each extra.
 release: $(VENV)/.ready-release
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
@@ -59,9 +59,10 @@ release: $(VENV)/.ready-release
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file dist/drawcli-sbom.cdx.json dist/sbom
 	rm -rf dist/sbom
-	if grep -q '^docs:' Makefile; then $(MAKE) docs; fi
+	$(MAKE) docs
+	$(BIN)/python -m zipfile --create dist/drawcli-documents.zip site
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python packaging/everywhere.py dist/*.whl --lock packaging/requirements.lock
-	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json > SHA256SUMS
+	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json *.zip > SHA256SUMS
 
 # How fast and how large everything is, beside its floor and beside the tools of today; a table and a
 # plot in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from drawcli.errors import ConfigError
+from drawcli.platforms import lies_within
 from drawcli.sections import Accept, Deidentify, Deliver, FilePath, Match, Scan, Section, Server
 from drawcli.signals import URLS_VARIABLE, Logs, Metrics, Notify
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
@@ -175,11 +176,10 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
 
 def _checked(settings: Settings, where: str) -> Settings:
     """Check what one key alone cannot tell."""
-    state = settings.state_dir.resolve()
     problems = [
         f"{where}: state_dir lies in the datastore {store}; it is only read"
         for store in settings.datastore
-        if store.resolve() in (state, *state.parents)
+        if lies_within(settings.state_dir, store)
     ]
     raise_all(problems, hint="Choose a folder outside the datastore.")
     return settings

@@ -26,7 +26,7 @@ from drawcli.core.series import Demands, scan_slices
 from drawcli.core.slices import Slice, slice_of
 from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
-from drawcli.platforms import fsync_folder
+from drawcli.platforms import fsync_folder, lies_within
 from drawcli.steps.deidentify import replacements_of, slices_of
 from drawcli.survey import judged
 
@@ -81,9 +81,8 @@ def look(folder: Path) -> Found:
 
 def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
     """Raise UsageError where the images must not be put."""
-    place = target.resolve()
     for folder in (source, *datastore):
-        if folder.resolve() in (place, *place.parents):
+        if lies_within(target, folder):
             raise UsageError(f"{target} lies in {folder}, which is only read; choose another")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not an empty folder; choose a new one")

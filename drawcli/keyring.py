@@ -31,6 +31,7 @@ from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import scan_slices
 from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.files import write_durably
+from drawcli.platforms import lies_within
 from drawcli.steps.deidentify import as_sent, replacements_of, slices_of
 
 _HEAD: Final = "# Site keys of drawcli. Whoever has them can tell which patient is which.\n"
@@ -113,7 +114,7 @@ def back_up(
     if not place.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     for folder in forbidden:
-        if folder.resolve() in place.parents:
+        if lies_within(place, folder):
             raise UsageError(
                 f"{target} lies in {folder}",
                 hint="Choose a place apart from state and images, such as a safe's USB stick.",

@@ -20,6 +20,7 @@ from drawcli.core.job import FINISHED, Job, State
 from drawcli.core.verdict import Readiness
 from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
 from drawcli.pipeline import IMAGES_GONE
+from drawcli.platforms import lies_within
 from drawcli.showing import Sources
 from drawcli.survey import Seen, seen_in
 
@@ -64,7 +65,7 @@ def check(request: Request, ctx: Context) -> None:
                 f"PATH {number} of {len(request.paths)}: there is no such file or folder"
             )
         for folder in (settings.state_dir, *settings.datastore):
-            if _within(path, folder) or _within(folder, path):
+            if lies_within(path, folder) or lies_within(folder, path):
                 raise UsageError(
                     f"PATH {number} of {len(request.paths)} lies in {folder}, or holds it",
                     hint="'drawcli scan' alone takes what is in the datastore.",
@@ -84,7 +85,7 @@ def _check_target(request: Request, ctx: Context) -> None:
     target = Path(request.deliver_to)
     if request.deliver_to and not target.is_dir():
         raise UsageError("--deliver-to: there is no such folder", hint="Make it first.")
-    if request.deliver_to and _within(target, ctx.settings.state_dir):
+    if request.deliver_to and lies_within(target, ctx.settings.state_dir):
         raise UsageError(f"--deliver-to lies in {ctx.settings.state_dir}; choose another folder")
     for folder in [target] if request.deliver_to else request.paths:
         if not os.access(folder, os.W_OK):
@@ -92,11 +93,6 @@ def _check_target(request: Request, ctx: Context) -> None:
                 "the structure sets cannot be written where they belong",
                 hint="Name with --deliver-to a folder that you may write into.",
             )
-
-
-def _within(path: Path, folder: Path) -> bool:
-    place = path.resolve()
-    return folder.resolve() in (place, *place.parents)
 
 
 def show(request: Request, ctx: Context, *, dry_run: bool = False) -> Shown:

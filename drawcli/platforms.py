@@ -18,6 +18,7 @@ _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno
 _RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with any ending
 _GROUP_AND_OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o002
+_TOO_LONG_FOR_WINDOWS: Final = 260  # characters, unless its administrator lifted the limit
 _TRIES: Final = 40
 _BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
 
@@ -71,6 +72,34 @@ def take_place(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def lies_within(path: Path, folder: Path) -> bool:
+    """Tell whether a path is a folder or lies in it, however either is written.
+
+    Where names do not distinguish case (Windows, macOS, many shares), or a share is mounted twice,
+    only the system knows which names mean one folder.
+    """
+    place, home = path.resolve(), folder.resolve()
+    above = (place, *place.parents)
+    return home in above or any(_are_one(one, home) for one in above)
+
+
+def below(folder: str) -> str:
+    """Return what the path of everything in a folder begins with.
+
+    The root of a share, or of all, ends with the separator already.
+
+    >>> [below(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
+    ['/mnt/', '/']
+    """
+    return folder if folder.endswith(os.sep) else folder + os.sep
+
+
+def is_too_long(path: Path, refusal: OSError) -> bool:
+    """Tell whether the system refused a path for its length: Windows says that it is not there."""
+    is_long = system() == "windows" and len(str(path)) >= _TOO_LONG_FOR_WINDOWS
+    return refusal.errno == errno.ENAMETOOLONG or (is_long and refusal.errno == errno.ENOENT)
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process is there; True where the system cannot tell without touching it.
 
@@ -97,6 +126,14 @@ def allowed_everywhere(name: str) -> str:
     """
     stem, dot, ending = name.partition(".")
     return f"{stem}_{dot}{ending}" if _RESERVED.fullmatch(stem) else name
+
+
+def _are_one(one: Path, other: Path) -> bool:
+    try:
+        mine, theirs = one.stat(), other.stat()
+    except OSError:
+        return False
+    return bool(mine.st_ino) and os.path.samestat(mine, theirs)  # 0: the system does not tell
 
 
 def _has_mode(path: Path, bits: int) -> bool:

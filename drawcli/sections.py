@@ -252,6 +252,9 @@ def _folder(value: object) -> object:
     if value == "beside":
         return value
     _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
+    path = Path(str(value))
+    if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
+        raise ValueError("should begin with a folder that is there, without braces")
     return _path(value)
 
 

@@ -46,6 +46,15 @@ def test_every_comparison_is_made() -> None:
     assert [bool(row["target"]) for row in rows] == [True, True, False, False, True]
 
 
+def test_the_tools_of_today_are_measured_or_told_to_be_missing() -> None:
+    peers = ("deid", "dicognito", "dicom-anonymizer")
+    rows = bench("--slices", "4", "--size", "64", "--only", *peers)
+
+    assert sorted(row["name"] for row in rows) == [f"{peer} / headers" for peer in peers]
+    for row in rows:
+        assert row["target"].startswith("not installed") if row["ratio"] is None else row["ratio"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells the peak of a span")
 def test_memory_does_not_grow_with_the_series() -> None:
     """40 slices of 2 MiB: twice the bound, if they were held."""
@@ -143,7 +152,9 @@ def test_a_scan_is_measured_beside_a_walk_and_beside_pydicom() -> None:
         "nothing new in 500",
         "the same",
     ]
-    assert all(row["ratio"] > 0 for row in rows if "microseconds" not in row["name"])
+    beside_starts = ("microseconds", "above start")  # differences: so small, they may be below 0
+    sure = [row for row in rows if not any(word in row["name"] for word in beside_starts)]
+    assert all(row["ratio"] > 0 for row in sure)
 
 
 @pytest.fixture(scope="module")

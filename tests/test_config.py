@@ -1,7 +1,8 @@
+import os
 import re
 from datetime import date, time
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from drawcli.config import Settings, load_settings
 from drawcli.core.acceptance import Severity
 from drawcli.errors import ConfigError
 from drawcli.finding import find_settings
-from drawcli.sections import DEFAULT_ENDPOINTS, Server
+from drawcli.sections import DEFAULT_ENDPOINTS, Server, _folder
 
 ENOUGH = "datastore: store\nstate_dir: state\n"
 DESCRIPTORS = "'SeriesDescription', 'StudyDescription' or 'ProtocolName'"
@@ -308,6 +309,35 @@ def test_nothing_of_ours_may_lie_in_the_datastore(tmp_path: Path, state: str) ->
     (told,) = problems(tmp_path, f"datastore: [other, {store}]\nstate_dir: {state}\n")
 
     assert told.startswith("drawcli.yaml:2:1: state_dir lies in the datastore")
+
+
+def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where names do not distinguish case, the system alone knows that two mean one folder."""
+    (tmp_path / "store").mkdir()
+    real = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        return real(Path(str(path).replace("STORE", "store")), **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+    (told,) = problems(tmp_path, "datastore: store\nstate_dir: STORE/state\n")
+
+    assert "state_dir lies in the datastore" in told
+
+
+@pytest.mark.parametrize("folder", [r"\\srv\{patient_id}\RS", r"\\srv\x{job}"])
+def test_a_share_has_no_pattern_in_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setattr("drawcli.sections.Path", PureWindowsPath)
+    monkeypatch.setattr(PureWindowsPath, "expanduser", lambda path: path, raising=False)
+
+    with pytest.raises(ValueError, match="begin with a folder that is there"):
+        _folder(folder)
+    assert _folder(r"\\srv\tps\{patient_id}") == PureWindowsPath(r"\\srv\tps\{patient_id}")
 
 
 def test_a_state_folder_beside_the_datastore_is_right(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,30 @@ def test_the_rules_in_the_readme_can_be_used(tmp_path: Path) -> None:
 def test_the_scripts_are_shell() -> None:
     subprocess.run(["sh", "-n", ROOT / "examples" / "by-hand.sh"], check=True)
     subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="runs a shell script")
+@pytest.mark.parametrize("missing", ["nothing", "chromium", "dicom3tools"])
+def test_what_the_tests_need_is_fetched_and_only_a_browser_may_be_missing(
+    tmp_path: Path, missing: str
+) -> None:
+    for name in ("apt-get", "make"):  # stand-ins, on a PATH that has no other program
+        stub = f'#!/bin/sh\necho "{name} $*"\ncase "$*" in *{missing}) exit 1;; esac\n'
+        (tmp_path / name).write_text(stub)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "dirname").symlink_to(shutil.which("dirname") or "")
+
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", ROOT / ".ci" / "run"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ("No Chromium" in done.stderr) == (missing == "chromium")
+    assert (done.returncode == 0) == (missing != "dicom3tools")
+    assert ("make test" in done.stdout) == (missing != "dicom3tools")
 
 
 def test_the_documents_name_no_machine() -> None:

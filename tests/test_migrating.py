@@ -119,7 +119,7 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
         (("Series Description", "", "GREATER_THAN", "3"), "compared as a number"),
         (("Pixel Spacing", "", "LESS_THAN", "1"), "several values"),
         (("Instance Number", "", "EQUALS", "1"), "from slice to slice"),
-        (("Patient ID", "", "EQUALS", "Q-17"), "of one patient"),
+        (("Patient ID", "", "EQUALS", "Q-17"), "names one patient"),
         (("Study Time", "", "GREATER_THAN", "0800"), "compared as a number"),
         (("Referenced Image Sequence", "", "EQUALS", "x"), "no value"),
         (("Modality", "(0018,0050)", "EQUALS", "CT"), "two elements"),
@@ -133,6 +133,61 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
 def test_what_cannot_be_said_is_refused_with_a_reason(asked: tuple[str, ...], why: str) -> None:
     with pytest.raises(UntranslatableError, match=why):
         said(Asked(*asked))
+
+
+OF_A_PATIENT = [
+    ("Patient's Name", "(0010,0010)"),
+    ("", "(0010,0010)"),
+    ("Modality", "(0010,0010)"),  # the name says one element, the tag another
+    ("Patient ID", "(0010,0020)"),
+    ("Other Patient IDs", ""),
+    ("Patient Address", ""),
+    ("Patient's Telephone Numbers", ""),
+    ("Patient Comments", ""),
+    ("Patient's Birth Date", "(0010,0030)"),
+    ("Accession Number", ""),
+    ("Referring Physician's Name", ""),
+    ("OperatorsName", ""),
+    ("Study Instance UID", ""),
+    ("Study Date", ""),  # a name is no date: what is wrong is told, not what it says
+]
+
+
+@pytest.mark.parametrize("operator", [*TEXT[1:5], "GREATER_THAN", "SOUNDS_LIKE"])
+@pytest.mark.parametrize(("name", "tag"), OF_A_PATIENT)
+def test_what_names_a_patient_is_neither_translated_nor_told(
+    tmp_path: Path, name: str, tag: str, operator: str
+) -> None:
+    records = group([["AND", "AND"]], ["AND"], iter(["F", "MUELLER"]))
+    asked = record("dicomtagtype", "N", tag_name=name, tag_id=tag)
+    records[-1]["fields"] |= {"dicom_tag_type": "N", "operator_type": operator}
+
+    migration = migrated(tmp_path, [*TEMPLATE, *TAGS, asked, *records])
+    migration.write()
+
+    assert outcomes(migration)[1] == ("g", LEFT)
+    assert "MUELLER" not in (tmp_path / "new/rules.yaml").read_text()
+    assert "MUELLER" not in json.dumps([one.as_plain() for one in migration.taken])
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "wanted"),
+    [
+        ("Study Date", "EQUALS", "20240131"),
+        ("Image Comments", "CASE_INSENSITIVE_STRING_CONTAINS", "planning"),
+        ("Smoking Status", "CASE_SENSITIVE_STRING_CONTAINS", "YES"),
+        ("Patient's Birth Date", "LESS_THAN", "20060101"),
+    ],
+)
+def test_where_a_value_may_tell_a_patient_a_person_is_asked_to_look(
+    name: str, operator: str, wanted: str
+) -> None:
+    assert "may tell a patient" in said(Asked(name, "", operator, wanted)).remark
+
+
+@pytest.mark.parametrize("name", ["Study Date", "Patient's Weight", "Patient's Size"])
+def test_a_bound_tells_nobody(name: str) -> None:
+    assert not said(Asked(name, "", "GREATER_THAN", "20240101")).remark
 
 
 def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:

@@ -4,15 +4,18 @@ import errno
 import os
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from drawcli import platforms
 from drawcli.platforms import (
     allowed_everywhere,
+    below,
     fsync_folder,
     is_alive,
+    is_too_long,
+    lies_within,
     open_to_others,
     others_may_write,
     system,
@@ -191,3 +194,86 @@ def test_a_folder_that_may_be_written_but_not_listed_is_borne(
     fsync_folder(tmp_path)
 
     assert opened == [tmp_path]
+
+
+class OnWindows(PureWindowsPath):
+    """A path of Windows of which the system says nothing: its share is away."""
+
+    def resolve(self) -> "OnWindows":
+        return self
+
+    def stat(self) -> os.stat_result:
+        raise FileNotFoundError(errno.ENOENT, "The network path was not found")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "within"),
+    [
+        (r"\\srv\dicom\ward\state", r"\\srv\dicom", True),
+        (r"\\SRV\DICOM\Ward", r"\\srv\dicom\ward", True),
+        (r"\\srv\dicom", r"\\srv\dicom\\", True),
+        (r"\\srv\dicom2\ward", r"\\srv\dicom", False),
+        (r"\\other\dicom\ward", r"\\srv\dicom", False),
+        (r"D:\DICOM\x", r"d:\dicom", True),
+        (r"D:\dicom", r"\\srv\dicom", False),
+    ],
+)
+def test_a_share_is_the_same_however_it_is_written(path: str, folder: str, *, within: bool) -> None:
+    assert lies_within(OnWindows(path), OnWindows(folder)) is within  # type: ignore[arg-type] # a stand-in
+
+
+@pytest.fixture
+def caseless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a folder in which the system takes STORE for store."""
+    real = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        if path.is_relative_to(tmp_path):
+            path = tmp_path / str(path.relative_to(tmp_path)).lower()
+        return real(path, **how)
+
+    (tmp_path / "store" / "ward").mkdir(parents=True)
+    (tmp_path / "beside").mkdir()
+    monkeypatch.setattr(Path, "stat", stat)
+    return tmp_path
+
+
+def test_a_folder_is_the_same_where_names_do_not_distinguish_case(caseless: Path) -> None:
+    store = caseless / "store"
+
+    assert lies_within(caseless / "STORE" / "Ward" / "new", store)
+    assert lies_within(caseless / "Store", store)
+    assert not lies_within(caseless / "Beside" / "store", store)
+    assert not lies_within(caseless, store)
+
+
+@pytest.mark.parametrize(
+    ("sep", "folder", "path", "within"),
+    [
+        ("\\", "\\\\srv\\dicom\\", "\\\\srv\\dicom\\ward", True),  # the root of a share
+        ("\\", "\\\\srv\\dicom\\ward", "\\\\srv\\dicom\\ward\\1", True),
+        ("\\", "\\\\srv\\dicom\\ward", "\\\\srv\\dicom\\ward2\\1", False),
+        ("/", "/", "/dicom", True),
+        ("/", "/dicom", "/dicom2/1", False),
+    ],
+)
+def test_what_lies_in_a_folder_begins_as_it_does(
+    monkeypatch: pytest.MonkeyPatch, sep: str, folder: str, path: str, *, within: bool
+) -> None:
+    monkeypatch.setattr(os, "sep", sep)
+
+    assert path.startswith(below(folder)) is within
+
+
+def test_a_path_that_is_too_long_is_told_from_one_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone, refused = OSError(errno.ENOENT, "no"), OSError(errno.ENAMETOOLONG, "no")
+    long, short = Path("x" * 260), Path("x" * 259)
+
+    assert is_too_long(short, refused)
+    assert not is_too_long(long, gone)
+    monkeypatch.setattr(platforms, "system", lambda: "windows")
+    assert is_too_long(long, gone)
+    assert not is_too_long(short, gone)
+    assert not is_too_long(long, OSError(errno.EACCES, "no"))

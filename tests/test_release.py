@@ -18,7 +18,7 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 LOCK = (ROOT / "packaging" / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "packaging" / "Dockerfile").read_text(encoding="utf-8")
-LOCKED_EXTRAS = ("web", "follow", "keyring")
+LOCKED_EXTRAS = ("web", "follow", "keyring", "notify")
 
 
 def test_the_version_stands_in_one_place() -> None:
@@ -57,6 +57,28 @@ def test_the_lock_has_every_dependency_as_asked_and_its_digest() -> None:
         wanted = Requirement(words)
         assert locked[canonicalize_name(wanted.name)] in wanted.specifier, words
     assert "://" not in LOCK  # nothing that ties it to one index
+
+
+def recipe(target: str) -> str:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return makefile.partition(f"\n{target}:")[2].partition("\n\n")[0]
+
+
+def test_what_is_released_lies_in_one_folder_with_its_digests() -> None:
+    made = recipe("release")
+    kinds = re.search(r"cd dist && .*? (\*\..*) > SHA256SUMS", made)
+
+    assert "$(MAKE) docs" in made
+    assert "dist/drawcli-documents.zip site" in made
+    assert kinds is not None
+    assert kinds[1].split() == ["*.whl", "*.gz", "*.json", "*.zip"]
+
+
+def test_the_lock_is_made_with_the_extras_that_a_site_may_need() -> None:
+    assert tuple(re.findall(r"--extra (\S+)", recipe("lock"))) == LOCKED_EXTRAS
+    for page in ("docs/installing.md", "packaging/README.md"):
+        told = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert "`web`, `follow`, `keyring` and `notify`" in told, page
 
 
 def test_the_container_is_nobody_in_particular_and_looks_after_its_health() -> None:

@@ -5,12 +5,12 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePath
+from typing import Final, TypeVar
 
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.files import disk_full_named, name_if_free, sha256_of
-from drawcli.platforms import allowed_everywhere, fsync_folder
+from drawcli.platforms import allowed_everywhere, fsync_folder, is_too_long
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
@@ -19,6 +19,7 @@ _MODE: Final = (
     0o644  # the planning system's import runs as another user; the umask may take from it
 )
 TEMPORARY: Final = ".drawcli-"
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 def filled(pattern: str, facts: Mapping[str, str]) -> str:
@@ -31,7 +32,7 @@ def filled(pattern: str, facts: Mapping[str, str]) -> str:
     return _PART.sub(lambda part: allowed_everywhere(part[0]), whole)
 
 
-def made_below(pattern: Path) -> Path:
+def made_below(pattern: AnyPath) -> AnyPath:
     """Return the part of a folder's pattern that must be there; what is below it is made.
 
     >>> made_below(Path("/tps/import/{patient_id}/RS")).as_posix()
@@ -83,6 +84,12 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
             temporary.unlink(missing_ok=True)  # its end is to be durable, too
             fsync_folder(folder)
     except OSError as err:
+        if is_too_long(target, err):
+            raise TryLater(
+                "the place of the RTSTRUCT has a longer path than this system takes",
+                code="delivery",
+                hint="Shorten deliver.folder or deliver.name.",
+            ) from None
         raise TryLater(
             f"the RTSTRUCT cannot be written where it belongs: {err.strerror}",
             code="delivery",

@@ -77,10 +77,10 @@ def _targets(job_id: str, to: Path | None, ctx: "Context") -> dict[str, Path]:
 
 
 def _check_outside(to: Path, ctx: "Context") -> None:
-    place = to.resolve()
-    for folder in ctx.settings.datastore:
-        if folder.resolve() in (place, *place.parents):
-            raise UsageError("--to lies in the datastore, which is only read; choose another place")
+    from drawcli.platforms import lies_within
+
+    if any(lies_within(to, folder) for folder in ctx.settings.datastore):
+        raise UsageError("--to lies in the datastore, which is only read; choose another place")
 
 
 def _write(targets: dict[str, Path], made: "Preview") -> None:

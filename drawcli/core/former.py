@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from drawcli.core.operators import Kind, canonical, holds_one_value, kind_of
 from drawcli.core.rules import Compare
-from drawcli.core.shareable import tells_a_patient
+from drawcli.core.shareable import names_a_patient, tells_a_patient
 from drawcli.core.walk import dictionary_vr
 
 When = dict[str, Any]  # a condition as it stands in rules.yaml
@@ -43,6 +43,9 @@ _LIST_SIGNS: Final = frozenset("[],'\"\\")  # in which pydicom shows several val
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 
+_UNDER_GIT: Final = "rules lie under git now, and what {} is compared with may tell a patient"
+
+
 class UntranslatableError(ValueError):
     """Our rule language cannot say it; the message completes the name of the element."""
 
@@ -59,8 +62,8 @@ class Asked:
     @property
     def text(self) -> str:
         """The test in a line; what could name one patient is left out."""
-        path = _canonical(self.name)
-        secret = path is None or tells_a_patient(path)
+        named, tagged = _canonical(self.name), _tagged(self.tag)
+        secret = named is None or any(tells_a_patient(path) for path in (named, tagged) if path)
         wanted = "..." if secret else " ".join(self.wanted.split())
         return f"{' '.join(self.name.split())} {self.operator} {wanted}"
 
@@ -90,16 +93,21 @@ def said(asked: Asked) -> Said:
     """
     path = _path(asked)
     if asked.operator in _ORDER:
-        return Said(_checked(path, _ORDER[asked.operator], _ordered(path, asked.wanted)))
+        when = _checked(path, _ORDER[asked.operator], _ordered(path, asked.wanted))
+        return Said(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
     if asked.operator not in _TEXT:
         raise UntranslatableError(f"has an operator that nobody knows: {asked.operator}")
     operator, case, turned = _TEXT[asked.operator]
     if asked.wanted != asked.wanted.strip() or not asked.wanted:
         raise UntranslatableError("is compared with a text that begins or ends with a blank")
-    if operator == "equals" and tells_a_patient(path) and kind_of(path) is not Kind.DATE:
-        raise UntranslatableError("is asked for the value of one patient or study")
+    one_value = operator == "equals" and tells_a_patient(path) and kind_of(path) is not Kind.DATE
+    if one_value or names_a_patient(path):
+        raise UntranslatableError(
+            "is asked for what names one patient or study; rules lie under git"
+        )
     if operator == "contains":
-        return Said(_turned(path, _contains(path, asked.wanted, case=case), turned=turned))
+        when = _turned(path, _contains(path, asked.wanted, case=case), turned=turned)
+        return Said(when, _UNDER_GIT.format(path) if tells_a_patient(path) else "")
     return _equals(path, asked.wanted, case=case, turned=turned)
 
 
@@ -133,8 +141,7 @@ def joined(parts: Sequence[When], joiners: Sequence[str]) -> When:
 def _path(asked: Asked) -> str:
     """Return the canonical path of the element that is asked for."""
     named = _canonical(asked.name)
-    found = _TAG.fullmatch(asked.tag.strip())
-    tagged = canonical(f"({found[1]},{found[2]})") if found else None
+    tagged = _tagged(asked.tag)
     path = named or tagged
     if path is None or path.startswith("("):
         raise UntranslatableError("is no element of the DICOM standard")
@@ -145,6 +152,12 @@ def _path(asked: Asked) -> str:
     if path in _OF_EACH_SLICE:
         raise UntranslatableError("differs from slice to slice; only the first was looked at")
     return path
+
+
+def _tagged(tag: str) -> str | None:
+    """Return the canonical path of a tag: of "(0010,0040)" it is PatientSex."""
+    found = _TAG.fullmatch(tag.strip())
+    return canonical(f"({found[1]},{found[2]})") if found else None
 
 
 def _canonical(name: str) -> str | None:
@@ -194,10 +207,11 @@ def _contains(path: str, wanted: str, *, case: bool) -> When:
 
 
 def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> Said:
-    kind, remark = kind_of(path), ""
+    kind = kind_of(path)
+    remark = _UNDER_GIT.format(path) if tells_a_patient(path) else ""
     if not holds_one_value(path) and wanted.startswith("["):
         raise UntranslatableError("is compared with the signs between several values")
-    if kind in (Kind.TEXT, Kind.NAME):
+    if kind is Kind.TEXT:
         when = _same_text(path, wanted, case=case)
     else:
         if _vr(path) == "DT":  # ours would take the whole day
@@ -213,9 +227,9 @@ def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> Said:
 
 
 def _same_text(path: str, wanted: str, *, case: bool) -> When:
-    """Return that a text is the same, where `equals` would also take a number or a half name."""
+    """Return that a text is the same, where `equals` would also take a number."""
     options = {"case": True} if case else {}
-    if kind_of(path) is Kind.TEXT and not _is_number(wanted):
+    if not _is_number(wanted):
         return _checked(path, "equals", wanted, **options)
     return _checked(path, "matches", f"^{re.escape(wanted)}$", **options)
 
@@ -248,6 +262,8 @@ def _checked(path: str, operator: str, wanted: Any, **options: Any) -> When:
     try:
         Compare(path, operator, wanted, **options)
     except ValueError as err:
+        if tells_a_patient(path):  # the message quotes what is wanted
+            raise UntranslatableError(f"holds {kind_of(path)}; something else is asked") from None
         raise UntranslatableError(str(err)) from None
     if operator == "equals" and not options:
         return {path: wanted}

@@ -8,14 +8,16 @@ names and ids of its own patient do not occur in it.
 from collections.abc import Iterator
 from typing import Final
 
-from drawcli.core.operators import DERIVED
+from drawcli.core.operators import DERIVED, PRESENCE
 from drawcli.core.rules import Compare, Condition, Explained, Header, Negation, Rule
 from drawcli.core.traces import Traces, days, folded, has_long_number, has_mail
 from drawcli.core.walk import dictionary_vr
 
 _OF_ONE_PATIENT: Final = frozenset({"PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "UR"})
+_OF_WORDS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "DA"})
 _HARMLESS: Final = frozenset({"PatientSex", "PatientAge", "SOPClassUID"})
 _OF_ONE_STUDY: Final = ("ID", "IDs", "UID", "Number", "Address", "Comments", "Telephone")
+_BOUNDS: Final = frozenset("at_least at_most above below after before between".split())
 _WHO: Final = ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID")
 _PATIENT_GROUP: Final = 0x0010
 _LONGEST: Final = 64  # characters of a value that is worth a condition
@@ -37,8 +39,29 @@ def tells_a_patient(path: str) -> bool:
     if keyword not in keyword_dict:  # private: nobody knows what it holds
         return True
     tag, vr = keyword_dict[keyword], dictionary_vr(keyword_dict[keyword])
-    of_text = vr in ("LO", "SH", "UC", "AE") and keyword.endswith(_OF_ONE_STUDY)
-    return tag >> 16 == _PATIENT_GROUP or vr in _OF_ONE_PATIENT or of_text
+    return tag >> 16 == _PATIENT_GROUP or vr in _OF_ONE_PATIENT or _is_number_of(keyword, vr)
+
+
+def names_a_patient(path: str) -> bool:
+    """Tell whether the element at a canonical path holds a name or number, or words on a patient.
+
+    Of such an element even a part names one: *contains MUELLER*, not only what it equals.
+
+    >>> [names_a_patient(path) for path in ("PatientName", "StudyID", "StudyDate", "PatientWeight")]
+    [True, True, False, False]
+    """
+    from pydicom.datadict import keyword_dict
+
+    keyword = path.rpartition(".")[2]
+    if keyword in _HARMLESS or keyword not in keyword_dict:
+        return False
+    tag, vr = keyword_dict[keyword], dictionary_vr(keyword_dict[keyword])
+    on_patient = tag >> 16 == _PATIENT_GROUP and vr in _OF_WORDS
+    return on_patient or vr in ("PN", "UI") or _is_number_of(keyword, vr)
+
+
+def _is_number_of(keyword: str, vr: str) -> bool:
+    return vr in ("LO", "SH", "UC", "AE") and keyword.endswith(_OF_ONE_STUDY)
 
 
 def shareable(header: Header) -> dict[str, tuple[str, ...]]:
@@ -75,12 +98,18 @@ def names_patient(rule: Rule) -> Iterator[str]:
 
 def _named_in(when: Condition) -> Iterator[str]:
     if isinstance(when, Compare):
-        if when.operator in ("equals", "in") and tells_a_patient(when.keyword):
-            private = when.keyword.startswith("(") or when.keyword in DERIVED
-            yield from () if private else (when.keyword,)
+        yield from (when.keyword,) if _names(when) else ()
         return
     for part in (when.part,) if isinstance(when, Negation) else when.parts:
         yield from _named_in(part)
+
+
+def _names(one: Compare) -> bool:
+    if one.operator in PRESENCE | _BOUNDS:
+        return False
+    private = one.keyword.startswith("(") or one.keyword in DERIVED
+    one_value = one.operator in ("equals", "in") and tells_a_patient(one.keyword)
+    return names_a_patient(one.keyword) or (one_value and not private)
 
 
 def told(part: Explained) -> str:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from drawcli.adapters.tree import NOT_GIVEN, UNREAD, File, Folder, Stamp, check_there, walked
 from drawcli.core.globs import Globs
 from drawcli.errors import OutOfReach
+from drawcli.platforms import below
 from drawcli.scanindex import Entry, FileRow, ScanIndex
 from drawcli.survey.readers import Reading, Results, read_chunks
 
@@ -277,7 +278,7 @@ class Update:
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
         for number, path in self.index.folders_but(self._visited).items():
-            if any(path == one or path.startswith(one + os.sep) for one in self._troubled):
+            if any(path == one or path.startswith(below(one)) for one in self._troubled):
                 self.unlistable |= self.index.series_in(number)
             else:
                 self.index.drop_folder(number, self._now())

@@ -1,12 +1,12 @@
 """What a site asks of a series: by the settings of the folder where most of it lies."""
 
-import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from drawcli.core.series import Demands
+from drawcli.platforms import below
 from drawcli.sections import Scan, Wanted
 
 ELSEWHERE: Final = 0  # the number of the settings for what lies in no folder of its own
@@ -29,7 +29,7 @@ class Wishes:
         names = sorted(scan.folders)
         self._wanted: list[Wanted] = [scan, *map(scan.in_folder, names)]
         self._places = {
-            f"{root / name}{os.sep}": number
+            below(str(root / name)): number
             for number, name in enumerate(names, start=1)
             for root in roots
         }

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
+from drawcli import platforms
 from drawcli.adapters.delivery import deliver, filled, made_below
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
 
@@ -320,6 +321,29 @@ def test_a_name_is_safe_whatever_the_patient_is_called(
 def test_a_folder_never_has_a_name_that_windows_keeps_for_itself() -> None:
     assert filled("/tps/{patient_id}/RS", {"patient_id": "con"}) == "/tps/con_/RS"
     assert filled("C:\\tps\\{patient_id}", {"patient_id": "AUX"}) == "C:\\tps\\AUX_"
+
+
+def test_a_share_of_windows_stays_what_it_is_in_a_pattern() -> None:
+    pattern = PureWindowsPath(r"\\srv\tps$\import\{patient_id}\RS")
+
+    assert filled(str(pattern), {"patient_id": r"..\7"}) == r"\\srv\tps$\import\7\RS"
+    assert made_below(pattern) == PureWindowsPath(r"\\srv\tps$\import")
+    assert made_below(pattern.parents[2]) == pattern.parents[2]
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ENOENT])
+def test_a_path_that_is_too_long_is_told_as_such_and_names_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    if number == errno.ENOENT:  # all that Windows says
+        monkeypatch.setattr(platforms, "system", lambda: "windows")
+    monkeypatch.setattr(os, "open", failing(number))
+
+    with pytest.raises(TryLater, match="longer path than this system takes") as caught:
+        deliver(folder, f"RS.{'x' * 250}.dcm", DATA, JOB)
+
+    assert "deliver.folder" in str(caught.value.hint)
+    assert PATIENT not in f"{caught.value} {caught.value.hint}"
 
 
 def test_folders_of_a_pattern_are_made_below_its_fixed_part(tmp_path: Path) -> None:

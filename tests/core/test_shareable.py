@@ -1,5 +1,6 @@
 """What is copied from a header into a file under git tells no patient."""
 
+import pytest
 from pydicom.datadict import keyword_dict
 
 from drawcli.core.rules import Compare, Either, Every, Negation, Rule, Series
@@ -65,6 +66,43 @@ def test_what_a_condition_asks_for_may_name_the_patient() -> None:
     assert [says_who(one, patient) for one in ("pelvis", 3, ["CT"])] == [False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("operator", "wanted"),
+    [
+        ("contains", "MUELLER"),
+        ("starts_with", "MUELLER"),
+        ("ends_with", "MUELLER"),
+        ("matches", "^M[UÜ]"),
+        ("not_equals", "MUELLER"),
+        ("not_in", ("MUELLER", "MEIER")),
+    ],
+)
+def test_a_text_that_a_name_or_number_is_searched_for_names_as_well(
+    operator: str, wanted: object
+) -> None:
+    def named(path: str) -> list[str]:
+        return list(
+            names_patient(Rule(name="r", template="T", when=Compare(path, operator, wanted)))
+        )
+
+    for path in ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "OperatorsName"):
+        assert named(path) == [path]
+    assert named("ProtocolName") == named("PatientSex") == []
+
+
+@pytest.mark.parametrize("operator", ["exists", "missing", "empty"])
+def test_whether_a_name_is_there_names_nobody(operator: str) -> None:
+    rule = Rule(name="r", template="T", when=Compare("PatientName", operator, True))  # noqa: FBT003 - as in the file
+
+    assert not list(names_patient(rule))
+
+
+def test_a_bound_of_days_names_nobody() -> None:
+    rule = Rule(name="r", template="T", when=Compare("PatientBirthDate", "before", "2008-01-01"))
+
+    assert not list(names_patient(rule))
+
+
 def test_a_rule_that_names_a_patient_is_found_wherever_it_does() -> None:
     inner = Either((Compare("PatientID", "in", ("A1", "A2")), Compare("Modality", "equals", "CT")))
     rule = Rule(
@@ -82,7 +120,7 @@ def test_a_rule_that_names_a_patient_is_found_wherever_it_does() -> None:
         ),
     )
 
-    assert list(names_patient(rule)) == ["PatientID"]
+    assert list(names_patient(rule)) == ["PatientID", "PatientName"]
     assert [*dict.fromkeys(paths_in(rule.when))] == [
         "PatientID",
         "Modality",

@@ -19,6 +19,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PORT: Final = "127.0.0.1:8042"  # of a sandbox, as the pages have it
+OUTSIDE_DOCS: Final = ("README.md", "SECURITY.md", "cron/README.md", "packaging/README.md")
 IN_FULL: Final = os.environ.get("DOCS") == "long"
 _FENCE: Final = re.compile(
     r"^(?P<mark><!-- (?P<word>not run|exit|long|second terminal)(?:: (?P<why>.+?))? -->\n)?"
@@ -29,6 +30,8 @@ _OF_THE_MACHINE: Final = re.compile(
     r"(?<![\w.~-])/(?:etc|opt|usr|var|home|root|mnt)\b|\b(?:sudo|apt|apt-get|brew|crontab|systemctl"
     r"|docker|pipx|uv|pip install|useradd|mount)\b"
 )
+_INDENTED: Final = re.compile(r"(?: {4}|\t)\s*(?:\$ )?(?:sudo )?(?:drawcli|pip|make)\b")
+_COMMAND: Final = re.compile(r"\s*(?:\$ )?(?:sudo )?(?:drawcli|pip|make) ")
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
 
 
@@ -60,7 +63,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Return every page that may hold commands."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [*(ROOT / name for name in OUTSIDE_DOCS), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(path: Path, text: str | None = None) -> list[Block]:
@@ -77,6 +80,26 @@ def blocks(path: Path, text: str | None = None) -> list[Block]:
         )
         for found in _FENCE.finditer(whole)
     ]
+
+
+def strays(text: str) -> list[int]:
+    """Return the lines of a page where commands stand, or may stand, that no test would see.
+
+    That is every fence that does not say what it holds, and every command that stands in a fence
+    of another language, or is only indented.
+    """
+    found, language = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            opens = language is None
+            language = line.strip("` ") if opens else None
+            if opens and not language:
+                found.append(number)
+        elif language is None:
+            found += [number] if _INDENTED.match(line) else []
+        elif language not in ("sh", "powershell") and _COMMAND.match(line):
+            found.append(number)
+    return found
 
 
 def script(todo: list[Block], url: str) -> str:

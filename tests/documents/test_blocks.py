@@ -5,6 +5,7 @@ command is started as its users start it; else a prepared process forks, ten tim
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,11 +27,14 @@ from tests.documents.blocks import (
     blocks,
     pages,
     script,
+    strays,
 )
 from tests.documents.starter import write_command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
 TUTORIAL = ROOT / "docs/tutorial.md"
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^ {4}(?:\$ )?(?:drawcli|pip|pipx|uv|sudo) ", re.MULTILINE)
 _FOREVER = 900  # seconds: a page that waits for what never comes
 SANDBOX = "drawcli-sandbox"  # the folder of the sandbox, as its help says
 
@@ -187,6 +191,27 @@ def test_no_block_of_commands_escapes() -> None:
         assert len(blocks(path)) == fences, path
         for word in ("bash", "shell", "console"):
             assert f"```{word}\n" not in text, path
+        assert not INDENTED.search(FENCED.sub("", text)), path
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_command_stands_where_no_test_sees_it(path: Path) -> None:
+    assert strays(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("```\nanything\n```\n", [1]),
+        ("```\ndrawcli scan\n```\n", [1, 2]),
+        ("```yaml\na: 1\n```\n\n```text\n$ drawcli scan\n```\n", [6]),
+        ("So:\n\n    drawcli scan\n\n\tpip install x\n\n    $ sudo make test\n", [3, 5, 7]),
+        ("- So:\n\n  ```sh\n  drawcli scan\n  ```\n\n  drawcli scans.\n", []),
+        ("drawcli scans.\n\n```sh\n    drawcli scan\n```\n\n    a: 1\n", []),
+    ],
+)
+def test_a_command_out_of_sight_is_found(text: str, lines: list[int]) -> None:
+    assert strays(text) == lines
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-# ruff: noqa: PTH100, PTH112, PTH113, PTH120 - beneath pathlib, whose functions end here
+# ruff: noqa: PTH100, PTH116, PTH112, PTH113, PTH120 - beneath pathlib, whose functions end here
 """What a disk holds after a power cut: only what was synced.
 
-Content that was written and not synced is gone, the file is empty. A name that was made, changed or
-removed in a folder that was not synced since is as it was before. The worst that the rules of POSIX
-allow; a real file system most often keeps more.
+Content that was written and not synced is gone: the file ends where it ended before. A name that
+was made, changed or removed in a folder that was not synced since is as it was before. The worst
+that the rules of POSIX allow; a real file system most often keeps more.
 """
 
 import os
@@ -20,7 +20,7 @@ class Disk:
     def __init__(self) -> None:
         self._kept = Path(tempfile.mkdtemp(prefix="power-"))  # what names stood for before
         self._names: dict[str, list[Callable[[], None]]] = {}  # folder -> how to undo, in order
-        self._unsynced: dict[tuple[int, int], str] = {}  # device and inode -> path
+        self._unsynced: dict[tuple[int, int], tuple[str, int]] = {}  # inode -> path, what is safe
         self._count = 0
 
     def install(self) -> None:
@@ -33,7 +33,9 @@ class Disk:
             descriptor = opened(path, flags, *args, **more)
             if flags & (os.O_WRONLY | os.O_RDWR):
                 status = os.fstat(descriptor)
-                self._unsynced[status.st_dev, status.st_ino] = os.path.abspath(path)
+                key, safe = (status.st_dev, status.st_ino), status.st_size
+                _, safe = self._unsynced.get(key, ("", safe))
+                self._unsynced[key] = (os.path.abspath(path), safe)
             if new:
                 self._later(path, lambda: self._remove(path))
             return descriptor
@@ -58,9 +60,9 @@ class Disk:
 
     def cut(self) -> None:
         """Take away all that is not durable."""
-        for path in self._unsynced.values():
+        for path, safe in self._unsynced.values():
             if os.path.isfile(path):
-                os.truncate(path, 0)
+                os.truncate(path, min(safe, os.stat(path).st_size))
         for undo in [one for many in self._names.values() for one in many][::-1]:
             undo()
 
@@ -69,8 +71,8 @@ class Disk:
         moved = self._copy_of(source)
         self._rename(source, target, **more)
         self._unsynced = {
-            key: os.path.abspath(target) if path == os.path.abspath(source) else path
-            for key, path in self._unsynced.items()
+            key: (os.path.abspath(target) if path == os.path.abspath(source) else path, safe)
+            for key, (path, safe) in self._unsynced.items()
         }
 
         def undo() -> None:
