@@ -35,6 +35,7 @@ class DrawcliError(Exception):
     exit_code: ClassVar[int] = 1
     code: str = "error"
     hint: str = ""
+    answered: bool = False  # the server had answered this upload before it went wrong
 
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)

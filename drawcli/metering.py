@@ -17,7 +17,7 @@ from drawcli import __version__
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.files import write_durably
-from drawcli.overview import Overview, Pulse
+from drawcli.overview import Overview, Pulse, newest_delivery
 from drawcli.reporting import Report, report_of
 from drawcli.runs import ANSWERED
 
@@ -49,12 +49,13 @@ class Gauge:
 def metrics_text(ctx: Context) -> str:
     """Return the figures of a site, as `/metrics` and the text file have them."""
     jobs, now = ctx.ledger.jobs(), ctx.now()
+    home = newest_delivery(jobs, ctx.ledger.archive)
     gauges = [
         Gauge("info", "Version of drawcli.", "version", {__version__: 1}),
         *_of_jobs(jobs, len(ctx.ledger.archive), now),
         *_of_last_day(report_of(jobs, now - _LATELY, now)),
         *_of_runs(Pulse.of(ctx.settings.state_dir)),
-        _one("last_delivered_timestamp_seconds", "The newest delivery.", _last_delivered(jobs)),
+        *([_at("last_delivered_timestamp_seconds", "The newest delivery.", home)] if home else []),
         _one("free_bytes", "Free on the disk of state_dir.", ctx.work.free_bytes()),
         _one("disclosures", "Lines of the audit log.", ctx.audit.head().number),
     ]
@@ -110,11 +111,6 @@ def _of_runs(pulse: Pulse) -> Iterator[Gauge]:
         yield _one("server_up", what, float(pulse.server.server == ANSWERED))
     if answered is not None:
         yield _at("server_answered_timestamp_seconds", "The server's last answer.", answered.ended)
-
-
-def _last_delivered(jobs: Iterable[Job]) -> float | None:
-    at = Overview.of(jobs).last_delivered
-    return None if at is None else at.timestamp()
 
 
 def _one(name: str, what: str, value: float | None) -> Gauge:

@@ -6,7 +6,8 @@ a patient.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from drawcli.adapters.system import holder_of, tells_locks
 from drawcli.adapters.workdir import Runner, WorkDir
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.core.spans import ago
+from drawcli.errors import LedgerError
+from drawcli.ledger.archive import Archive
 from drawcli.platforms import is_alive
 from drawcli.progress import ProgressFile, Standing
 from drawcli.runs import ANSWERED, Run, RunBook
@@ -151,12 +154,6 @@ class Overview:
             counts=Counter(job.state for job in every),
         )
 
-    @property
-    def last_delivered(self) -> datetime | None:
-        """When the newest structure set was put where it belongs."""
-        done = (job for job in self.finished if job.state is State.DONE)
-        return max(filter(None, (delivered_at(job) for job in done)), default=None)
-
     def flow(self, archived: int) -> str:
         """Return the counts in one line, in the order of the flow.
 
@@ -204,6 +201,18 @@ def delivered_at(job: Job) -> datetime | None:
     """Return when the structure set of a job was put where it belongs, the last time."""
     came = (event.at for event in reversed(job.events) if event.what == State.DELIVERED)
     return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
+
+
+def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
+    """Return when a structure set was put where it belongs, the last time.
+
+    Finished jobs stay in sight for a day: where there is none, the newest are in the archive.
+    """
+    found = [*jobs]
+    if not any(job.state is State.DONE for job in jobs):
+        with suppress(LedgerError):  # 'ledger check' tells what is damaged
+            found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
+    return max(filter(None, map(delivered_at, found)), default=None)
 
 
 def last_touched(job: Job) -> datetime:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from drawcli.auditlog import Actor, AuditLog
 from drawcli.context import Context
 from drawcli.core.chain import Link
 from drawcli.core.job import Job, State
+from drawcli.core.tokens import Tokens
 from drawcli.errors import DiskFull
 from drawcli.pipeline import Selection, run_step
 from drawcli.sandbox.people import identifying_values
@@ -26,6 +28,7 @@ from tests.conftest import NOON, PELVIS, SLICES, Clock, Site
 from tests.fake_draw import FakeDraw
 
 ALL = Selection()
+RENEWED = httpx.Response(200, json={"access_token": "access-2", "refresh_token": "refresh-2"})
 
 
 def add(log: AuditLog, job: str = "0123456789ab-1", what: str = auditlog.ATTEMPT) -> Link:
@@ -289,6 +292,40 @@ def test_what_became_of_an_attempt_is_told(
 
     assert [one["what"] for one in said(ctx)] == [auditlog.ATTEMPT, outcome]
     assert ctx.audit.verify().unended == []
+
+
+@pytest.mark.parametrize(
+    ("after_a_401", "outcome"),
+    [
+        ([httpx.ConnectError("refused")], auditlog.REFUSED),  # at the refresh
+        ([RENEWED, httpx.ConnectError("refused")], auditlog.REFUSED),  # at the second try
+        ([RENEWED, httpx.ReadTimeout("slow")], auditlog.UNANSWERED),
+    ],
+)
+@pytest.mark.usefixtures("packaged")
+def test_what_was_answered_once_is_never_called_not_sent(
+    ctx: Context, draw: FakeDraw, after_a_401: list[httpx.Response | Exception], outcome: str
+) -> None:
+    ctx.check_uploads_welcome()
+    draw.answers = [401, *after_a_401]
+
+    run_step("upload", ctx, ALL)
+
+    assert [one["what"] for one in said(ctx)] == [auditlog.ATTEMPT, outcome]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_refresh_before_the_upload_that_finds_no_server_sends_nothing(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    ctx.tokens.write(Tokens("access-1", "refresh-1", clock.now() + timedelta(hours=1)))
+    ctx.check_uploads_welcome()
+    clock.advance(hours=2)
+    draw.answers = [httpx.ConnectError("refused")]
+
+    run_step("upload", ctx, ALL)
+
+    assert (draw.posts(), [one["what"] for one in said(ctx)]) == (0, ["attempt", "not-sent"])
 
 
 @pytest.mark.usefixtures("packaged")

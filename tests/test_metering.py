@@ -78,6 +78,17 @@ def test_a_day_is_told_in_counts_bytes_durations_and_failures(ctx: Context, cloc
     assert found["last_delivered_timestamp_seconds"] == NOON.timestamp() + 34 * 60
 
 
+def test_the_last_delivery_is_told_also_when_it_is_in_the_archive(
+    ctx: Context, in_state: Make, clock: Clock
+) -> None:
+    in_state(State.DONE)
+    clock.advance(days=3)
+
+    assert ctx.ledger.archive_finished(clock.now()) == 1
+
+    assert figures(ctx)["last_delivered_timestamp_seconds"] == NOON.timestamp()
+
+
 def test_runs_and_the_server_are_told_as_they_were_last(ctx: Context, site: Site) -> None:
     def run(hour: int, **facts: object) -> Run:
         began = NOON + timedelta(hours=hour)

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from drawcli.adapters.workdir import WorkDir
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.errors import NeedsPerson
-from drawcli.overview import Overview, Pulse, waits_for, way_out
+from drawcli.overview import Overview, Pulse, newest_delivery, waits_for, way_out
 from drawcli.progress import FILE_NAME
 from drawcli.runs import Run, RunBook
-from tests.conftest import NOON
+from tests.conftest import NOON, Clock, Site
 
 Make = Callable[..., Job]
 
@@ -110,7 +110,28 @@ def test_jobs_are_sorted_by_who_has_to_do_something(in_state: Make) -> None:
     assert view.flow(7) == (
         "1 HELD · 1 unmatched · 1 uploaded · 1 fetched · 1 done · 7 in the archive"
     )
-    assert view.last_delivered == NOON
+
+
+def test_the_newest_delivery_is_found_also_where_it_is_not_confirmed_yet_or_in_the_archive(
+    ctx: Context, in_state: Make, clock: Clock, site: Site
+) -> None:
+    def newest() -> datetime | None:
+        return newest_delivery(ctx.ledger.jobs(), ctx.ledger.archive)
+
+    assert newest() is None
+    in_state(State.DELIVERED, "0" * 12 + "-1")  # and so it stays: the server is away
+    assert newest() == NOON
+    for hour in (1, 2):
+        at = NOON + timedelta(hours=hour)
+        ctx.ledger.add(Job(id=f"{hour:012x}-1", state=State.DONE, since=at))
+    assert newest() == NOON + timedelta(hours=2)
+
+    assert ctx.ledger.archive_finished(clock.now() + timedelta(days=30)) == 2
+
+    assert newest() == NOON + timedelta(hours=2)
+    (month,) = ctx.ledger.archive.months()
+    (site.state / "archive" / f"{month}.json").write_text("damaged")
+    assert newest() == NOON  # what can be read
 
 
 def test_what_a_job_waits_for(in_state: Make) -> None:

@@ -32,6 +32,7 @@ from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
     ConfigError,
+    DrawcliError,
     RequestRefused,
     ServerRefused,
     ServerUnavailable,
@@ -98,18 +99,26 @@ class DrawServer:
     def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = untold) -> str:
         """Send a package from disk; return the server's task id.
 
-        Not repeated by itself: if the answer is lost, the caller has recorded the attempt.
+        Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
+        first answer was here, as a 401, an error says so: whatever came after, bytes have left.
         """
         fields = {"checksum": sha256}
         if self._site.client_id:
             fields["client_id"] = self._site.client_id
+        answers: list[httpx.Response] = []
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = _bearer(tokens.access) | {"idempotency-key": sha256}
+            form = {"headers": headers, "data": fields}
             url = self._url("upload")
-            return self._exchange.post_file(url, package, name, tell, headers=headers, data=fields)
+            answers.append(self._exchange.post_file(url, package, name, tell, **form))
+            return answers[-1]
 
-        answer = judged(self._with_token(send), "upload")
+        try:
+            answer = judged(self._with_token(send), "upload")
+        except DrawcliError as err:
+            err.answered = bool(answers)
+            raise
         plain = json_object(answer, "upload")
         task_id = str(plain.get("task_id") or plain.get("transaction_token") or "").strip()
         if not _ONE_WORD.fullmatch(task_id) or not task_id.strip("."):

@@ -133,13 +133,14 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
 
 def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Context") -> "Picture":
     from drawcli.cli.status_view import Picture
-    from drawcli.overview import Pulse
+    from drawcli.overview import Pulse, newest_delivery
 
     return Picture(
         pulse=Pulse.of(ctx.settings.state_dir),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
+        last_delivered=None if choice.is_any else newest_delivery(jobs, ctx.ledger.archive),
         who=who,
         chosen=choice.is_any,
     )

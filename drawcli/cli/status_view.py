@@ -30,6 +30,7 @@ class Picture:
     jobs: Sequence[Job]
     now: datetime
     archived: int
+    last_delivered: datetime | None
     who: Mapping[str, str]  # patients by job, where a person asked for them
     chosen: bool  # a person asked for some of the jobs: all of those are listed
 
@@ -131,7 +132,7 @@ class Picture:
             lines.append(
                 f"{unmatched:,} unmatched: 'drawcli status --unmatched' has the nearest rules"
             )
-        if came := overview.last_delivered:
+        if came := self.last_delivered:
             lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
         yield from (["", *lines] if lines else [])
 

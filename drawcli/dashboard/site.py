@@ -16,7 +16,7 @@ from drawcli.core.job import Job
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
 from drawcli.explaining import Explanation
 from drawcli.identity import patient_of
-from drawcli.overview import Overview, Pulse
+from drawcli.overview import Overview, Pulse, newest_delivery
 from drawcli.reporting import Report, report_of
 from drawcli.steps.match import header_of
 
@@ -35,6 +35,7 @@ class Snapshot:
     jobs: tuple[Job, ...]  # that came to their state first, first
     overview: Overview
     archived: int
+    last_delivered: datetime | None
     months: tuple[str, ...]  # of the archive, the newest first
 
 
@@ -86,6 +87,7 @@ class Site:
                     jobs=tuple(jobs),
                     overview=Overview.of(jobs),
                     archived=len(archive),
+                    last_delivered=newest_delivery(jobs, archive),
                     months=tuple(reversed(archive.months())),
                 )
             return self._snapshot

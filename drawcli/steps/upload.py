@@ -75,7 +75,7 @@ def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
 
 def _outcome(err: DrawcliError) -> str:
     """Return what an upload that failed means for what has left."""
-    if err.code in ("server-down", "certificate"):
+    if err.code in ("server-down", "certificate") and not err.answered:
         return NOT_SENT
     answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
     return REFUSED if answered else UNANSWERED

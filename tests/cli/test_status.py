@@ -20,7 +20,7 @@ from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.errors import NeedsPerson
 from drawcli.ledger import Ledger
-from drawcli.overview import Pulse
+from drawcli.overview import Pulse, newest_delivery
 from drawcli.pipeline import Selection, run_step
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import NOON, PELVIS, Site
@@ -37,6 +37,7 @@ def drawn(ctx: Context, choice: Choice | None = None) -> str:
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
+        last_delivered=newest_delivery(jobs, ctx.ledger.archive),
         who=who,
         chosen=choice.is_any,
     )

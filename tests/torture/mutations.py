@@ -61,6 +61,20 @@ FAULTS: Final = (
         (AUDIT,),
     ),
     Fault(
+        "an upload is not counted, so that a lost end of the audit log is not missed",
+        "steps/upload.py",
+        '("posts", "unanswered", "attested")',
+        '("posts", "unanswered")',
+        (AUDIT,),
+    ),
+    Fault(
+        "a line of the audit log that was changed passes for one that a crash cut short",
+        "core/chain.py",
+        "            if not is_beginning(raw, before):",
+        "            if False:",
+        (AUDIT,),
+    ),
+    Fault(
         "a new token pair is on disk only when the request has returned",
         "login.py",
         "        self._keep(answer, self._old)\n",

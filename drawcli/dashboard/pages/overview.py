@@ -71,7 +71,7 @@ def overview(request: Request) -> Response:
         beside=_stations(snapshot.overview, _BESIDE),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
-        last=snapshot.overview.last_delivered,
+        last=snapshot.last_delivered,
         tiles=_tiles(report, snapshot.overview),
         plot=_plot(report),
         report=report,
