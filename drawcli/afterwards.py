@@ -23,6 +23,7 @@ def report_out(ctx: Context, error: str) -> None:
         _tried("metrics", lambda: metering.write_textfile(ctx, textfile))
     if not _tried("notify", lambda: alarms.tell(ctx)) and error:
         _tried("notify", lambda: alarms.tell_of_no_run(ctx.settings, error, ctx.now()))
+    _tried("notify", lambda: alarms.tell_digest(ctx))
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:

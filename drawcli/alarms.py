@@ -2,7 +2,8 @@
 
 state_dir/alarms.json    what each place was told; without it all that is so now is told anew
 
-A message that a place does not take is sent again by the next run. No run fails for it.
+A message that a place does not take is sent again by the next run. No run fails for it. Where the
+disk is full, what was told is kept `elsewhere`, so that a night of it is one message.
 """
 
 import json
@@ -14,13 +15,15 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from drawcli import elsewhere
 from drawcli.adapters.messages import Message, Place, Weight, places_of
+from drawcli.auditing import unattested
 from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.core.alarms import Alarm, Facts, Kind, Limits, Told, alarms_of, body_of, title_of
 from drawcli.core.alarms import failing as failing_run
 from drawcli.core.tokens import Tokens
-from drawcli.errors import DrawcliError
+from drawcli.errors import DiskFull, DrawcliError
 from drawcli.files import write_durably
 from drawcli.overview import Overview, Pulse, delivered_at
 from drawcli.reporting import report_of
@@ -29,19 +32,18 @@ from drawcli.signals import DIGEST, Notify
 
 FILE_NAME: Final = "alarms.json"
 _GRAVE: Final = frozenset({Kind.FAILED, Kind.BLOCKED})
+_TROUBLE: Final = (DrawcliError, OSError, ValueError, RuntimeError)  # of what sends
 _MB: Final = 1_000_000
 _log = logging.getLogger(__name__)
 
 
 def tell(ctx: Context) -> None:
-    """Tell each place what is new to it, and once a day the digest; at the end of a run.
+    """Tell each place what is new to it; at the end of a run.
 
     Raises
     ------
-    ConfigError
-        Where the addresses cannot be read.
-    OSError
-        Where it cannot be written down what was told.
+    ConfigError, LedgerError
+        Where the addresses, or the ledger, cannot be read; nothing was told.
     """
     settings = ctx.settings.notify
     places = places_of(settings)
@@ -55,8 +57,23 @@ def tell(ctx: Context) -> None:
         told = desk.told(place)
         alarms = alarms_of(facts, limits_of(settings), desk.now, told.since)
         desk.alarm(place, alarms, frozenset(Kind))
-        if DIGEST in settings.events and settings.digest_at is not None:
-            desk.digest(place, ctx)
+    desk.memory.write()
+
+
+def tell_digest(ctx: Context) -> None:
+    """Tell each place once a day what was since the last digest.
+
+    Raises
+    ------
+    ConfigError, LedgerError
+        As `tell`.
+    """
+    settings = ctx.settings.notify
+    if DIGEST not in settings.events or settings.digest_at is None:
+        return
+    desk = Desk(ctx.settings, Memory.read(ctx.settings.state_dir), ctx.now())
+    for place in places_of(settings):
+        desk.digest(place, ctx)
     desk.memory.write()
 
 
@@ -65,7 +82,7 @@ def tell_of_no_run(settings: Settings, code: str, now: datetime) -> None:
 
     Raises
     ------
-    ConfigError, OSError
+    ConfigError
         As `tell`.
     """
     desk = Desk(settings, Memory.read(settings.state_dir), now)
@@ -109,10 +126,12 @@ def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _tokens(ctx: Context) -> Tokens | None:
+    """Return the tokens that a person has to look after; a command brings new ones by itself."""
     try:
-        return ctx.tokens.read()
+        tokens = ctx.tokens.read()
     except DrawcliError:  # a run without a token ends early, and that is told
         return None
+    return None if ctx.settings.server.token_command and not tokens.refresh else tokens
 
 
 @dataclass(slots=True)
@@ -130,7 +149,8 @@ class Memory:
         """Return what is known; of a file that is damaged or not there, nothing."""
         path = state_dir / FILE_NAME
         try:
-            written = path.read_bytes()
+            kept = elsewhere.read(path)
+            written = path.read_bytes() if kept is None else kept
             plain = json.loads(written)
             last = plain["last_delivered"]
             return cls(
@@ -138,7 +158,7 @@ class Memory:
                 str(plain["salt"]),
                 None if last is None else datetime.fromisoformat(last),
                 {key: _told(one) for key, one in plain["places"].items()},
-                written,
+                written if kept is None else b"",
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(path, secrets.token_hex(8))
@@ -149,7 +169,7 @@ class Memory:
         self.places = {key: told for key, told in self.places.items() if key in keys}
 
     def write(self) -> None:
-        """Write it down, durably, where it is new."""
+        """Write it down, durably, where it is new; `elsewhere` where the disk refuses."""
         last = self.last_delivered
         plain = {
             "salt": self.salt,
@@ -157,8 +177,15 @@ class Memory:
             "places": {key: _plain(told) for key, told in self.places.items()},
         }
         text = json.dumps(plain, indent=1).encode("ascii")
-        if text != self._written:
+        if text == self._written:
+            return
+        try:
             write_durably(self.path, text)
+        except (OSError, DiskFull):
+            outcome = "elsewhere" if elsewhere.put(self.path, text) else "not-kept"
+            _log.warning("step=notify memory=%s", outcome)
+        else:
+            elsewhere.drop(self.path)
             self._written = text
 
 
@@ -215,7 +242,7 @@ class Desk:
         """Send; note since when a place takes nothing, for `doctor`."""
         try:
             taken = place.send(message)
-        except DrawcliError:
+        except _TROUBLE:
             taken = False
         told = self.told(place)
         since = None if taken else told.failing_since or self.now
@@ -254,7 +281,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
         if about != "step":
             yield f"{about.capitalize()}: {sentence}"
     verdict = ctx.audit.verify()
-    if verdict.breaks:
+    if verdict.breaks or unattested(ctx):
         yield "Audit log: IT IS NOT AS IT WAS WRITTEN; 'drawcli audit verify' tells where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
 

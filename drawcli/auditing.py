@@ -1,38 +1,33 @@
 """The audit log held against the ledger: what one says has left, the other must know."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections import Counter
+from dataclasses import dataclass
 
 from drawcli.auditlog import ATTEMPT
 from drawcli.context import Context
-from drawcli.core.job import Job
 
 
-def unattested(ctx: Context) -> list[Job]:
-    """Return the jobs that the ledger knows as uploaded, and of which the audit log says nothing.
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A job of which more uploads were begun than the audit log tells."""
 
-    Those of before its first line do not count. It takes a lost end of the log to have one: an
-    attempt is there before anything leaves.
+    job: str
+    begun: int  # since there is an audit log
+    told: int
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        return f"of job {self.job} {self.begun} uploads were begun, and the log tells {self.told}"
+
+
+def unattested(ctx: Context) -> list[Lacking]:
+    """Return the jobs of which the audit log tells less than the ledger counts.
+
+    The ledger counts an upload once its line is on disk, and never takes one back: so it takes a
+    lost end of the log, or the loss of all of it, to have one. What was sent before there was an
+    audit log is not counted. The ledger is read first, for a run may be at work.
     """
-    first: datetime | None = None
-    attested = set()
-    for line in ctx.audit.lines():
-        first = first or _moment(line.facts.get("at"))
-        if line.facts.get("what") == ATTEMPT:
-            attested.add(line.facts.get("job"))
-    if first is None:
-        return []
-    return [job for job in _uploaded_since(first, ctx) if job.id not in attested]
-
-
-def _uploaded_since(first: datetime, ctx: Context) -> Iterator[Job]:
-    for job in ctx.ledger.every(f"{first:%Y-%m}"):
-        if job.uploaded_at is not None and job.uploaded_at >= first:
-            yield job
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
+    counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
+    lines = (line.facts for line in ctx.audit.lines())
+    told = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
+    return [Lacking(one, begun, told[one]) for one, begun in counted.items() if told[one] < begun]

@@ -92,9 +92,7 @@ class AuditLog:
         plain |= {"who": Actor.present().as_plain(), **facts}
         with self._locked(), disk_full_named(self.folder):
             end = self._end()
-            if end.path is not None and end.rest:
-                _append(end.path, b"\n")
-            if end.path is not None and end.torn:
+            if end.torn:
                 note = {"at": at.isoformat(), "run": run, **mend(end.torn)}
                 end = self._added(end, note)
             return self._added(end, plain).link
@@ -119,7 +117,8 @@ class AuditLog:
             A head that was noted elsewhere: the chain must still hold that line as it was.
         """
         found = [*breaks(self._raw())]
-        head, count, mended, open_attempts = BEFORE_ALL, 0, 0, dict[str, int]()
+        head, count, mended = BEFORE_ALL, 0, 0
+        begun, unended = set[str](), set[str]()
         kept_is_there = kept is None
         for line in self.lines():
             head, count = line.link, count + 1
@@ -127,13 +126,14 @@ class AuditLog:
             what, job = line.facts.get("what"), str(line.facts.get("job"))
             mended += "torn_bytes" in line.facts
             if what == ATTEMPT:
-                open_attempts[job] = line.link.number
+                unended |= begun & {job}  # tried again: of the first try nobody knows
+                begun.add(job)
             elif what in OUTCOMES:
-                open_attempts.pop(job, None)
+                begun.discard(job)
         if not kept_is_there and kept is not None:
             where = f"line {kept.number}"
             found.append(Break(where, "is not the one whose digest was kept, or is missing"))
-        return Verdict(len(self._files()), count, head, mended, found, sorted(open_attempts))
+        return Verdict(len(self._files()), count, head, mended, found, sorted(begun | unended))
 
     def _raw(self) -> Iterator[tuple[str, bytes]]:
         for path in self._files():
@@ -145,22 +145,25 @@ class AuditLog:
         return sorted(self.folder.glob("disclosures-*.jsonl"))
 
     def _end(self) -> "_End":
-        newest, rest = None, None
+        newest, open_end, torn = None, False, list[bytes]()
         for path in reversed(self._files()):
-            *whole, last = _tail_of(path).split(b"\n")
-            newest, rest = newest or path, last if rest is None else rest
-            for raw in (last, *reversed(whole)):
+            *pieces, last = _tail_of(path).split(b"\n")
+            if newest is None:
+                newest, open_end = path, bool(last)
+            for raw in reversed([*pieces, *([last] if last else [])]):
                 line = read_line(raw)
                 if line is not None:
-                    return _End(newest, line.link, rest)
-        return _End(newest, BEFORE_ALL, rest or b"")
+                    return _End(newest, line.link, b"\n".join(reversed(torn)), open_end)
+                torn.append(raw)
+        return _End(newest, BEFORE_ALL, b"\n".join(reversed(torn)), open_end)
 
     def _added(self, end: "_End", facts: Mapping[str, Any]) -> "_End":
         """Write one more line; into a new file, where the newest is full."""
         raw, path = linked(end.link, facts), end.path
-        if path is None or path.stat().st_size > _LARGEST:
+        if path is None or (path.stat().st_size > _LARGEST and not end.torn):
             path = self.folder / f"disclosures-{end.link.number + 1:08d}.jsonl"
-        _append(path, raw + b"\n")
+        is_open = end.is_open and path == end.path
+        _append(path, b"\n" * is_open + raw + b"\n")  # in one: a crash cuts it somewhere
         if path != end.path:
             fsync_folder(self.folder)
         line = read_line(raw)
@@ -184,12 +187,8 @@ class _End:
 
     path: Path | None  # the newest file
     link: Link  # the last line that is one
-    rest: bytes = b""  # what stands behind the last line feed
-
-    @property
-    def torn(self) -> bytes:
-        """What a crash cut short; a line that only lacks its line feed is whole."""
-        return b"" if read_line(self.rest) is not None else self.rest
+    torn: bytes = b""  # what stands behind it and is no line: crashes cut it short
+    is_open: bool = False  # the file does not end with a line feed
 
 
 def _append(path: Path, raw: bytes) -> None:

@@ -237,6 +237,8 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
         _log.info("step=scan left alone: %s", words)
     for name in done.folders_missing:
         _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
+    for job in done.late:
+        _log.warning("job=%s step=scan changed later: %s", job.id, job.events[-1].why)
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))

@@ -1,24 +1,29 @@
 """Alarms: a week of a site with its clock faked, and what places are told when things go wrong."""
 
+import base64
+import errno
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from drawcli import afterwards, alarms
+from drawcli import afterwards, alarms, elsewhere
 from drawcli.adapters.messages import Message, Place
 from drawcli.auditlog import ATTEMPT
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.core.tokens import Tokens
-from drawcli.errors import LedgerError, NeedsPerson
+from drawcli.errors import DiskFull, LedgerError, NeedsPerson
+from drawcli.files import write_durably
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
-from tests.conftest import Clock, Site, opened
+from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 
 HELD, BLOCKED = NeedsPerson("why", code="no-grid"), NeedsPerson("why", code="privacy-gate")
@@ -78,6 +83,12 @@ def open_site(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Callable[[],
     """Open the site with the settings that it has by then."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(opened(site, draw, clock))
+
+
+def jwt() -> str:
+    """Return a token that tells of its own end, a day from noon."""
+    claims = {"exp": int((NOON + timedelta(days=1)).timestamp())}
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.x"
 
 
 def a_run(ctx: Context, *, server: str = ANSWERED, exit_code: int = 0, error: str = "") -> None:
@@ -368,3 +379,132 @@ def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
     assert "IT IS NOT AS IT WAS WRITTEN" in text
+
+
+def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Clock) -> None:
+    ctx.ledger.add(Job(id="aaaaaaaaaaaa-1", state=State.UPLOADED, since=clock.now(), attested=1))
+
+    text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
+
+    assert "IT IS NOT AS IT WAS WRITTEN" in text
+
+
+@dataclass
+class Disk:
+    """The disk of state_dir, as alarms.json finds it, and the folder for when it is full."""
+
+    second: Path
+    is_full: bool = True
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    made = Disk(tmp_path / "memory")
+    made.second.mkdir()
+
+    def write(path: Path, data: bytes) -> None:
+        if made.is_full:
+            raise OSError(errno.ENOSPC, "no space left") if len(data) % 2 else DiskFull("no space")
+        write_durably(path, data)
+
+    monkeypatch.setattr(alarms, "write_durably", write)
+    monkeypatch.setattr(elsewhere, "_MEMORY", made.second)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    return made
+
+
+def test_on_a_full_disk_each_place_is_told_once_and_so_it_stays_when_there_is_space_again(
+    site: Site, clock: Clock, post: Post, open_site: Open, disk: Disk
+) -> None:
+    set_up(site, "ntfy://a", "ntfy://b", more=", events: [held, failed, digest]")
+    ctx = open_site()
+    hold(ctx, "aaaaaaaaaaaa-1")
+
+    for number in range(80):  # a day and more: one digest
+        disk.is_full = number < 70
+        a_run(ctx, exit_code=12, error="disk-full")
+        clock.advance(minutes=2 * MINUTES)
+
+    told = [(url, message.title.partition(": ")[2]) for _, url, message in post.taken]
+    assert told == [
+        ("ntfy://a", "runs end early, 1 held"),
+        ("ntfy://b", "runs end early, 1 held"),
+        ("ntfy://a", "daily digest"),
+        ("ntfy://b", "daily digest"),
+    ]
+    assert list(disk.second.iterdir()) == []
+
+
+def test_where_nothing_can_be_kept_every_place_is_told_all_the_same_and_once_a_run(
+    site: Site, post: Post, open_site: Open, disk: Disk
+) -> None:
+    set_up(site, "ntfy://a", "ntfy://b", more=", digest_at: off, events: [held, failed]")
+    disk.second.rmdir()
+
+    a_run(open_site(), exit_code=12, error="disk-full")
+
+    assert [url for _, url, _ in post.taken] == ["ntfy://a", "ntfy://b"]
+
+
+def test_a_digest_that_cannot_be_made_keeps_no_alarm_from_any_place(
+    site: Site, clock: Clock, post: Post, open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[str]:
+        raise LedgerError("damaged")
+
+    set_up(site, "ntfy://a", "ntfy://b", more=", events: [held, digest]")
+    ctx = open_site()
+    a_run(ctx)
+    clock.advance(days=1)
+    monkeypatch.setattr(alarms, "digest", broken)
+
+    hold(ctx, "aaaaaaaaaaaa-1")
+    a_run(ctx)
+
+    assert [url for _, url, _ in post.taken] == ["ntfy://a", "ntfy://b"]
+
+
+def test_a_place_that_breaks_keeps_nothing_from_the_next(
+    site: Site, open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def send(place: Place, _message: Message) -> bool:
+        if place.number == 1:
+            raise OSError("a plugin broke")
+        taken.append(place.url)
+        return True
+
+    set_up(site, "ntfy://a", "ntfy://b", more=", events: [failed]")
+    monkeypatch.setattr(Place, "send", send)
+
+    a_run(open_site(), exit_code=12, error="disk-full")
+
+    assert taken == ["ntfy://b"]
+
+
+@pytest.mark.parametrize(
+    "case",  # of server, the refresh token, how often a person hears of it
+    [
+        ("", "", 3),  # each was put there by a person
+        ("token_command: [mint]", "", 0),
+        ("token_command: [mint]", "refresh-1", 0),  # its end is not known
+        ("token_command: [mint]", jwt(), 1),
+    ],
+)
+def test_a_token_that_a_command_mints_anew_is_no_alarm_but_the_end_of_a_refresh_token_is(
+    site: Site, clock: Clock, post: Post, open_site: Open, case: tuple[str, str, int]
+) -> None:
+    line, refresh, told = case
+    set_up(site, "ntfy://a", more=", events: [token]")
+    text = site.config.read_text()
+    site.config.write_text(text.replace("client_id: ward-7}", f"client_id: ward-7, {line}}}"))
+    ctx = open_site()
+
+    for number in range(3):
+        ends = clock.now() + timedelta(hours=1)
+        ctx.tokens.write(Tokens(f"access-{number}", refresh, ends))
+        a_run(ctx)
+        clock.advance(hours=1)
+
+    assert len(post.taken) == told

@@ -20,6 +20,7 @@ LAYERS = [
     "nomenclature",
     "platforms",
     "files",
+    "elsewhere",
     "yamlfile",
     "handwritten",
     "rulefile",

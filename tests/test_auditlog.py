@@ -1,9 +1,11 @@
 """The audit log: durable before anything leaves, whole after a crash, and no change goes unseen."""
 
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,54 @@ def test_an_end_that_a_crash_cut_short_is_told_and_nothing_of_it_is_lost(tmp_pat
         assert [line.facts["what"] for line in log.lines()][-1] == auditlog.REFUSED
 
 
+def test_a_crash_while_an_end_is_mended_is_mended_too(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    whole = only_file(tmp_path).read_bytes()
+    add(log)
+    torn = only_file(tmp_path).read_bytes()[: len(whole) + 60]
+    only_file(tmp_path).write_bytes(torn)
+    add(log)
+    mended = only_file(tmp_path).read_bytes().rpartition(b'{"n":')[0]
+
+    for cut in [*range(len(torn) + 1, len(mended), 7), len(mended) - 1]:
+        only_file(tmp_path).write_bytes(mended[:cut])
+        add(log, what=auditlog.REFUSED)
+
+        assert (log.verify().breaks, log.verify().mended) == ([], 1), cut
+        assert only_file(tmp_path).read_bytes().startswith(mended[:cut])
+
+
+def test_a_last_line_that_was_made_to_be_none_is_not_mended_away(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"}\n", b"]\n").replace(b"]\n", b"}\n", 1))
+
+    add(log)
+
+    assert [one.where for one in log.verify().breaks] == [f"{path.name}:2"]
+    assert len(only_file(tmp_path).read_bytes().splitlines()) == 4  # it is there, and told of
+
+
+def test_a_full_file_with_a_torn_end_is_mended_before_another_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(tmp_path)
+    add(log)
+    add(log)
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    monkeypatch.setattr(auditlog, "_LARGEST", 10)
+
+    add(log)
+
+    verdict = log.verify()
+    assert (verdict.breaks, verdict.mended, verdict.files) == ([], 1, 2)
+    assert len(path.read_bytes().splitlines()) == 3
+
+
 def test_a_change_of_the_last_line_is_not_taken_for_a_crash(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
@@ -122,6 +172,50 @@ def test_a_head_kept_elsewhere_tells_of_an_end_that_was_cut_off(tmp_path: Path) 
     assert log.verify().breaks == []
     assert log.verify(early).breaks == []
     assert [one.where for one in log.verify(late).breaks] == ["line 2"]
+
+
+def test_an_attempt_without_an_outcome_stays_one_when_the_job_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    log = AuditLog(tmp_path)
+    for job, what in [
+        ("a", auditlog.ATTEMPT),  # the run was killed
+        ("b", auditlog.ATTEMPT),
+        ("b", auditlog.UNANSWERED),
+        ("a", auditlog.ATTEMPT),
+        ("a", auditlog.ANSWERED),
+        ("b", auditlog.ATTEMPT),
+        ("b", auditlog.ANSWERED),
+        ("c", auditlog.ATTEMPT),
+    ]:
+        add(log, job, what)
+
+    assert log.verify().unended == ["a", "c"]
+
+
+def test_several_processes_write_one_chain(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from datetime import datetime, UTC\n"
+        "from drawcli.auditlog import AuditLog\n"
+        "log = AuditLog(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()\n"
+        "for _ in range(20): log.add('attempt', datetime.now(UTC), '0badcafe', {'job': 'a'})\n"
+    )
+    with ExitStack() as stack:
+        command, pipe = [sys.executable, "-c", code, str(tmp_path)], subprocess.PIPE
+        writers = [
+            stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe))
+            for _ in range(3)
+        ]
+        for one in writers:
+            assert one.stdout is not None
+            assert one.stdout.readline().strip() == b"ready"
+        for one in writers:
+            assert one.stdin is not None
+            one.stdin.close()  # now all write
+
+    verdict = AuditLog(tmp_path).verify()
+    assert [one.returncode for one in writers] == [0, 0, 0]
+    assert (verdict.breaks, verdict.lines) == ([], 60)
 
 
 def test_several_threads_write_one_chain(tmp_path: Path) -> None:
@@ -240,15 +334,66 @@ def test_the_whole_story_names_no_patient(ctx: Context, clock: Clock, site: Site
     assert str(site.store) not in text
 
 
-def test_the_ledger_tells_of_uploads_that_the_log_has_lost(
+def lacking(ctx: Context) -> list[tuple[int, int]]:
+    return [(one.begun, one.told) for one in unattested(ctx)]
+
+
+@pytest.fixture
+def twice_sent(ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job) -> Job:
+    """Send a package that is refused at first, and then taken."""
+    ctx.check_uploads_welcome()
+    draw.answers = [503]
+    run_step("upload", ctx, ALL)
+    clock.advance(hours=1)
+    run_step("upload", ctx, ALL)
+    (job,) = ctx.ledger.jobs([State.UPLOADED])
+    assert (job.id, job.posts, lacking(ctx)) == (packaged.id, 1, [])
+    return job
+
+
+@pytest.mark.usefixtures("twice_sent")
+def test_the_loss_of_the_whole_log_is_told(ctx: Context, site: Site) -> None:
+    only_file(site.state).unlink()
+    assert lacking(ctx) == [(2, 0)]
+
+    add(ctx.audit, "bbbbbbbbbbbb-1")  # begun anew
+
+    assert (ctx.audit.verify().breaks, lacking(ctx)) == ([], [(2, 0)])
+
+
+def test_a_lost_end_is_told_also_where_an_earlier_try_is_on_record(
+    ctx: Context, site: Site, clock: Clock, twice_sent: Job
+) -> None:
+    lines = only_file(site.state).read_bytes().splitlines(keepends=True)
+    only_file(site.state).write_bytes(b"".join(lines[:2]))
+    assert (ctx.audit.verify().breaks, lacking(ctx)) == ([], [(2, 1)])
+
+    for state in (State.SEGMENTED, State.FETCHED, State.DELIVERED, State.DONE):
+        twice_sent = ctx.ledger.commit(twice_sent.to(state, at=clock.now()))
+    clock.advance(days=2)
+
+    assert (ctx.ledger.archive_finished(clock.now()), lacking(ctx)) == (1, [(2, 1)])
+
+
+@pytest.mark.usefixtures("packaged")
+def test_uploads_without_an_answer_count_too(
+    ctx: Context, draw: FakeDraw, site: Site, clock: Clock
+) -> None:
+    ctx.check_uploads_welcome()
+    for _ in range(3):
+        draw.answers = [httpx.ReadTimeout("slow")]
+        run_step("upload", ctx, ALL)
+        clock.advance(hours=13)
+    only_file(site.state).unlink()
+
+    assert lacking(ctx) == [(3, 0)]
+
+
+def test_what_was_sent_before_there_was_an_audit_log_is_not_asked_for(
     ctx: Context, in_state: Callable[..., Job]
 ) -> None:
-    in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON - timedelta(hours=1))  # before the log
-    assert unattested(ctx) == []
-    add(ctx.audit, "bbbbbbbbbbbb-1")
-    in_state(State.DONE, "bbbbbbbbbbbb-1", uploaded_at=NOON)
-    assert unattested(ctx) == []
+    in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON, posts=1)
+    in_state(State.PACKAGED, "bbbbbbbbbbbb-1", posts=3, unanswered=3)
+    add(ctx.audit, "cccccccccccc-1")
 
-    in_state(State.DONE, "cccccccccccc-1", uploaded_at=NOON + timedelta(hours=1))
-
-    assert [job.id for job in unattested(ctx)] == ["cccccccccccc-1"]
+    assert lacking(ctx) == []

@@ -86,7 +86,7 @@ class Zip:
         try:
             with self._archive.open(self.members[member]) as stream:
                 yield stream
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError):
             raise _damaged() from None
 
     def unpack(self, member: str, target: Path) -> None:

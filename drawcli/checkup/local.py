@@ -64,12 +64,20 @@ def state_folder(site: Site) -> Seen:
             "Locks do not hold there: choose a state_dir on a local disk.",
         )
     try:
-        check_writable(folder)
+        _check_open(folder, site)
     except OSError as err:
         return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
     if open_to_others(folder):
         return Seen.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return Seen.well(f"{folder}: private, on a local disk, writable")
+
+
+def _check_open(folder: Path, site: Site) -> None:
+    """Raise OSError where a folder cannot be written: tried, or by what the system says of it."""
+    if site.probes:
+        check_writable(folder)
+    elif not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written")
 
 
 def site_key(site: Site) -> Seen:
@@ -226,7 +234,8 @@ def token(site: Site) -> Seen:
     tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh and store.can_renew:
-        if isinstance(store, TokenFile) and (trouble := _kept_from_renewing(store.path.parent)):
+        folder = store.path.parent if isinstance(store, TokenFile) else None
+        if folder and (trouble := _kept_from_renewing(folder, site)):
             return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
         lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
         return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
@@ -239,10 +248,10 @@ def token(site: Site) -> Seen:
     return Seen.warned(text, remedy) if left < _TOKEN_SOON else Seen.well(text)
 
 
-def _kept_from_renewing(folder: Path) -> str:
+def _kept_from_renewing(folder: Path, site: Site) -> str:
     """Return why a renewed pair could not be kept: the server takes the old one only once."""
     try:
-        check_writable(folder)
+        _check_open(folder, site)
     except OSError as err:
         return f"cannot be renewed: {folder} {_closed(err)}"
     return ""

@@ -88,6 +88,7 @@ class Site:
     now: datetime
     ctx: Context | None = None  # None where the site cannot be opened
     closed: Exception | None = None  # why it cannot: the ledger's check tells
+    probes: bool = True  # whether a file may be written to see that it can be
 
 
 Check = Callable[[Site], Seen]

@@ -6,17 +6,21 @@ from typing import Final
 from drawcli.adapters.delivery import check_writable
 from drawcli.adapters.messages import places_of
 from drawcli.alarms import Memory
+from drawcli.auditing import unattested
 from drawcli.auditlog import AuditLog
 from drawcli.checkup.outcome import Check, Seen, Site
 from drawcli.core.spans import ago
 
 
 def audit_log(site: Site) -> Seen:
-    """Follow the chain of the log of disclosures."""
+    """Follow the chain of the log of disclosures, and hold it against the ledger."""
     verdict = AuditLog(site.settings.state_dir).verify()
     if verdict.breaks:
         first = verdict.breaks[0]
         return Seen.failed(f"{first.where} {first.what}", "drawcli audit verify")
+    lacking = unattested(site.ctx) if site.ctx is not None else []
+    if lacking:
+        return Seen.failed(str(lacking[0]), "drawcli audit verify")
     if not verdict.lines:
         return Seen.well("nothing has left yet")
     return Seen.well(f"{verdict.lines:,} lines, the chain is whole")

@@ -121,7 +121,7 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
     from drawcli.auditing import unattested
 
     verdict = ctx.audit.verify(kept)
-    lacking = [job.id for job in unattested(ctx)]
+    lacking = unattested(ctx)
     data = {
         "files": verdict.files,
         "lines": verdict.lines,
@@ -129,12 +129,10 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
         "mended": verdict.mended,
         "without_outcome": verdict.unended,
         "breaks": [{"where": one.where, "what": one.what} for one in verdict.breaks],
-        "not_attested": lacking,
+        "not_attested": [one.job for one in lacking],
     }
     errors = [_broken(f"{one.where} {one.what}") for one in verdict.breaks]
-    errors += [
-        _broken(f"job {one} was uploaded, and the log says nothing of it") for one in lacking
-    ]
+    errors += [_broken(str(one)) for one in lacking]
     return Result(
         data=data,
         show=render.lines(_told(verdict)),

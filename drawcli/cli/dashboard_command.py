@@ -121,7 +121,11 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
     words = secrets.token_urlsafe(24) if by_chance else _asked(door)
     secret.store(words)
     told = [("token", words)] if by_chance else []
-    facts = [*told, ("stored in", secret.path), ("notice", "a running page keeps the old one")]
+    facts = [
+        *told,
+        ("stored in", secret.path),
+        ("notice", "it counts at once, and ends all logins"),
+    ]
     data = {"stored_in": str(secret.path)} | dict(told)
     return Result(data=data, show=render.lines(facts))
 

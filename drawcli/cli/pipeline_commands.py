@@ -165,6 +165,7 @@ def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool
     from drawcli.pipeline import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
+    errors += [_late_error(job) for report in reports for job in _late(report)]
     lost = out_of_reach(list(reports))
     errors += lost
     outcomes = [
@@ -187,7 +188,7 @@ def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool
 def _exit_code(reports: "Sequence[StepReport]", *, unreachable: bool) -> int:
     if any(report.blocked for report in reports):
         return GateBlocked.exit_code
-    if any(report.held for report in reports):
+    if any(report.held or _late(report) for report in reports):
         return JobError.exit_code
     return 7 if unreachable else 0
 
@@ -197,6 +198,19 @@ def _held_error(job: "Job") -> DrawcliError:
         f"job {job.id} is held at {job.state}: {job.reason}",
         code=job.reason_code,
         hint=job.hint or f"'drawcli show {job.id}' tells more.",
+    )
+
+
+def _late(report: "StepReport") -> "list[Job]":
+    return report.scanned.late if report.scanned is not None else []
+
+
+def _late_error(job: "Job") -> DrawcliError:
+    return NeedsPerson(
+        f"job {job.id}: the series changed after its contours were delivered: {job.events[-1].why}",
+        code="changed-after-delivery",
+        hint=f"Look whether they still fit; 'drawcli assign {job.id} TEMPLATE' sends the series as "
+        "it is now. This is told once for each change.",
     )
 
 

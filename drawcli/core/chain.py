@@ -5,7 +5,9 @@
 The digest of a line is the SHA-256 of its bytes up to the last comma, so that anybody can follow
 the chain with ordinary tools. A line that is changed no longer fits its own digest; one that is
 taken out, put in or moved no longer fits its neighbours. What a crash cut short is never removed:
-the next line is of the kind MENDED and says how many bytes were cut short, and their digest.
+the next line is of the kind MENDED and says how many bytes were cut short, and their digest. If a
+crash cuts that short in turn, the next one tells of both pieces, as they lie in the file. Only the
+beginning of a line is taken for such a piece.
 
 No secret goes into the digests: whoever may write the file could make all of it anew, and would
 find any key in the same folder. Against that helps a digest that is kept elsewhere (a `Link`).
@@ -14,13 +16,16 @@ find any key in the same folder. Against that helps a digest that is kept elsewh
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 START: Final = "0" * 64  # what the first line is after
 MENDED: Final = "mended"
 _END: Final = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
+_ENDING: Final = re.compile(rb',"sha256":"(?!(?:[0-9a-f]{0,63}|[0-9a-f]{64}"?)\Z)')  # not cut off
+_CUT_LETTER: Final = re.compile(r"\\u[0-9a-f]{0,4}\Z")
+_CUT_WORD: Final = re.compile(r"|-|t|tr|tru|f|fa|fal|fals|n|nu|nul")
 _OWN: Final = frozenset({"n", "after", "sha256"})
 
 
@@ -92,21 +97,57 @@ def breaks(lines: Iterable[tuple[str, bytes]]) -> Iterator[Break]:
     lines
         Each with where it stands, from the first line of the first file to the last.
     """
-    before, torn = BEFORE_ALL, b""
-    torn_where = ""
+    before, torn = BEFORE_ALL, list[tuple[str, bytes]]()
     for where, raw in lines:
         line = read_line(raw)
-        told = line is not None and line.facts.get("what") == MENDED
-        if torn_where and not (line is not None and told and _tells_of(line, torn)):
-            yield Break(torn_where, "is no line of the log, and nothing says why")
-        if told and not torn_where:
-            yield Break(where, "tells of a line that was cut short, which is not there")
-        torn_where, torn = ("", b"") if line is not None else (where, raw)
-        if line is not None:
-            yield from _breaks_at(where, line, before)
-            before = line.link
-    if torn_where:
-        yield Break(torn_where, "is cut short: by a crash, if nothing was written since")
+        if line is None:
+            torn.append((where, raw))
+            continue
+        yield from _breaks_of_torn(torn, line, where, before)
+        yield from _breaks_at(where, line, before)
+        before, torn = line.link, []
+    if torn:
+        yield Break(torn[0][0], "is cut short: by a crash, if nothing was written since")
+
+
+def _breaks_of_torn(
+    torn: Sequence[tuple[str, bytes]], line: Line, where: str, before: Link
+) -> Iterator[Break]:
+    """Yield what is wrong with the pieces, if any, that lie before a line."""
+    if line.facts.get("what") != MENDED:
+        yield from (Break(at, "is no line of the log, and nothing says why") for at, _ in torn)
+    elif not torn:
+        yield Break(where, "tells of a line that was cut short, which is not there")
+    else:
+        if not _tells_of(line, b"\n".join(raw for _, raw in torn)):
+            yield Break(torn[0][0], "is no line of the log, and nothing says why")
+        for at, raw in torn:
+            if not is_beginning(raw, before):
+                yield Break(at, "was changed: no crash leaves a line like this")
+
+
+def is_beginning(raw: bytes, before: Link) -> bool:
+    """Tell whether a crash may have left this of a line that was to come next.
+
+    Where the power fails, a file system may leave zeros in place of the rest.
+    """
+    cut = raw.rstrip(b"\0")
+    head = b'{"n":%d,"after":"%s"' % (before.number + 1, before.digest.encode("ascii"))
+    if not raw or cut[: len(head)] != head[: len(cut)]:
+        return False
+    return _ENDING.search(cut) is None and _ends_too_early(cut)
+
+
+def _ends_too_early(raw: bytes) -> bool:
+    """Tell whether all that is wrong with a JSON text is that it does not go on."""
+    try:
+        json.loads(_CUT_LETTER.sub("", raw.decode("ascii")))
+    except json.JSONDecodeError as err:
+        rest = err.doc[err.pos :]
+        return err.msg.startswith("Unterminated") or _CUT_WORD.fullmatch(rest) is not None
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def _breaks_at(where: str, line: Line, before: Link) -> Iterator[Break]:

@@ -109,6 +109,7 @@ class Job:
     zip_bytes: int | None = None
     posts: int = 0  # uploads begun, counted before the first byte goes out
     unanswered: int = 0  # of these, those that may have left an orphan at the server
+    attested: int = 0  # uploads begun of which the audit log has a line; never counted back
     task_id: str | None = None  # the server's name for the job
     uploaded_at: datetime | None = None
     received_sha256: str | None = None  # of the RTSTRUCT as it came

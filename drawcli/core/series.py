@@ -16,6 +16,8 @@ from drawcli.core.stack import LARGEST_STEP, not_planes, not_stack, one_orientat
 from drawcli.core.verdict import Readiness, Verdict, ignored, refused, waiting
 
 _MOST_SCOUTS: Final = 3  # slices of a localizer that does not say what it is
+SETTLING: Final = frozenset({"arriving", "too-young"})  # what is over by itself
+_DATE_TEXT: Final = "without a study date, and scan.studied_after asks for one"
 _MODALITY_TEXT: Final = "a modality that scan.modalities does not list"
 _CLASS_TEXT: Final = "an SOP class that scan.sop_classes does not list"
 _SIZE_TEXT: Final = "larger than scan.max_series_gib"
@@ -86,6 +88,7 @@ def _unwanted(scans: Sequence[Slice], demands: Demands, *, refused_too: bool) ->
     for speaks, code, text in (
         (first.modality not in demands.modalities, "modality", _MODALITY_TEXT),
         (classes and first.sop_class not in classes, "sop-class", _CLASS_TEXT),
+        (demands.studied_after and not first.study_date, "no-study-date", _DATE_TEXT),
         (first.study_date < demands.studied_after, "too-old", "studied before scan.studied_after"),
         (_is_localizer(scans, count), "localizer", "a localizer, by its few slices or its name"),
         (

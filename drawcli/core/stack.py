@@ -49,7 +49,7 @@ def not_stack(slices: Sequence[Plane], largest_step: float = LARGEST_STEP) -> Ve
         return None
     if min(steps) < SAME_PLACE_MM:
         return _same_position(steps)
-    usual = median(steps)
+    usual = _usual(steps, largest_step)
     gaps = [
         (low, step)
         for low, step in zip(offsets, steps, strict=False)
@@ -65,6 +65,18 @@ def not_stack(slices: Sequence[Plane], largest_step: float = LARGEST_STEP) -> Ve
     if _largest_drift_mm(slices, first) > STRAIGHT_MM:
         return waiting("crooked", "slices do not lie one straight behind the other")
     return None
+
+
+def _usual(steps: Sequence[float], largest_step: float) -> float:
+    """Return the distance of slices that no slice is missing between, mm.
+
+    That of most of them, unless some lie closer: of half a scan, most neighbours lie two steps
+    apart.
+    """
+    usual = median(steps)
+    short = [one for one in steps if one * largest_step < usual]
+    out_of_place = len(short) == 1 and max(steps) >= 1.1 * usual  # nearer to one, farther from one
+    return usual if not short or out_of_place else min(steps)
 
 
 def _same_position(steps: Sequence[float]) -> Verdict:

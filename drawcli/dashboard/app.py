@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from drawcli.dashboard.doing import act
-from drawcli.dashboard.entry import HOURS, Doorkeeper, Entry
+from drawcli.dashboard.entry import FIGURES, HOURS, Doorkeeper, Entry
 from drawcli.dashboard.guard import Guard
 from drawcli.dashboard.live import Live
 from drawcli.dashboard.options import Options
@@ -55,7 +55,7 @@ def routes() -> list[BaseRoute]:
         Route("/login", enter, methods=["POST"]),
         Route("/logout", leave, methods=["POST"]),
         Route("/live", live),
-        Route("/metrics", metrics),
+        Route(FIGURES, metrics),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
 

@@ -25,11 +25,18 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "cancel": actions.cancel,
 }
 ASSIGN: Final = "assign"
+SEEN: Final = "revision"  # the field of a form that says which writing of the job was on the page
 _WHAT: Final = {
     "release": "Let it go on from where it stands",
     "retry": "Try it again now, from the step that failed",
     "cancel": "Set it aside; nothing more is done for it",
     ASSIGN: "Give the series a template, whatever the rules say",
+}
+_TRACES: Final[dict[str, set[str]]] = {  # the last that happened to a job to which it was done
+    "release": {"released"},
+    "retry": {"released", State.WAITING, State.PACKAGED},
+    "cancel": {State.CANCELLED},
+    ASSIGN: {State.MATCHED, State.WAITING},
 }
 
 
@@ -39,6 +46,12 @@ def offered(job: Job, ctx: Context) -> dict[str, str]:
     if job.state is not State.WAITING:
         able.append(ASSIGN)
     return {name: _WHAT[name] for name in able}
+
+
+def done_to(job: Job, asked: str) -> str:
+    """Return the action that an address says was done, where the job bears it out; else ""."""
+    last = job.events[-1].what if job.events else ""
+    return asked if last in _TRACES.get(asked, set()) else ""
 
 
 async def act(request: Request) -> Response:
@@ -58,12 +71,21 @@ def _done(name: str, action: str, form: FormData, site: Site) -> Job:
     """Act on a job, with the site opened anew: what it reads is what is on disk."""
     with site.again() as ctx:
         job = actions.find_job(name, ctx)
-        if action == ASSIGN:
-            after = actions.assigned(job, str(form.get("template", "")), ctx)
-        else:
-            after = actions.changed(job, _ACTIONS[action], ctx)
+        after = actions.locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
+
+
+def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
+    """Act on a job, if it still is what the person saw who sent the form."""
+    if form.get(SEEN) != str(job.revision):
+        raise UsageError(
+            f"job {job.id} has changed since; look again",
+            hint="Nothing was done: what you saw when you chose this is no longer so.",
+        )
+    if action == ASSIGN:
+        return actions.assign(job, str(form.get("template", "")), ctx)
+    return ctx.ledger.commit(_ACTIONS[action](job, ctx))
 
 
 def _can(action: Callable[[Job, Context], Job], job: Job, ctx: Context) -> bool:

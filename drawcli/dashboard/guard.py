@@ -64,23 +64,36 @@ class Guard:
         if _name_in(host) not in self._hosts:
             return PlainTextResponse("drawcli: this page has another name\n", 421)
         if scope["method"] in _READS:
-            return None
+            welcome = _is_ours(headers) or _is_followed(headers)
+            return (
+                None if welcome else PlainTextResponse("drawcli: other sites may only link\n", 403)
+            )
         if scope["method"] != "POST":
             return PlainTextResponse("drawcli: GET and POST only\n", 405)
         if not self._is_own(headers, host):
             return PlainTextResponse("drawcli: the form came from another page\n", 403)
         length = headers.get("content-length", "")
-        if not length.isdigit() or int(length) > LARGEST_FORM:
+        is_told = length.isdecimal() and "transfer-encoding" not in headers  # which would outdo it
+        if not is_told or int(length) > LARGEST_FORM:
             return PlainTextResponse("drawcli: the form is too large\n", 413)
         return None
 
     @staticmethod
     def _is_own(headers: Headers, host: str) -> bool:
         """Tell whether a form came from a page of ours, by what the browser says of it."""
-        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return False
-        origin = headers.get("origin")
-        return origin is None or origin in (f"http://{host}", f"https://{host}")  # TLS by a proxy
+        origins = (None, f"http://{host}", f"https://{host}")  # TLS by a proxy
+        return _is_ours(headers) and headers.get("origin") in origins
+
+
+def _is_ours(headers: Headers) -> bool:
+    """Tell whether a page of ours, a person or a program asks, by what the browser says of it."""
+    return headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+
+
+def _is_followed(headers: Headers) -> bool:
+    """Tell whether a person followed a link: then the page is shown, and its sender reads none."""
+    navigates = headers.get("sec-fetch-mode") == "navigate"
+    return navigates and headers.get("sec-fetch-dest") == "document"
 
 
 def _name_in(host: str) -> str:

@@ -1,12 +1,10 @@
 """The password or token of the page: only its argon2 hash is kept, readable by its owner alone."""
 
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import Argon2Error
 
 from drawcli.errors import ConfigError, UsageError
 from drawcli.files import make_private, write_durably
@@ -31,12 +29,20 @@ class Secret:
     def __init__(self, state_dir: Path, hasher: PasswordHasher | None = None) -> None:
         self.path = state_dir / FILE_NAME
         self._hasher = hasher or PasswordHasher()
-        self._turn = Lock()  # each look takes 64 MiB: one at a time
 
     @property
     def is_set(self) -> bool:
         """Whether there is one."""
         return self.path.exists()
+
+    @property
+    def stamp(self) -> str:
+        """What tells this one from the one before it; "" where there is none."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ""
+        return f"{status.st_mtime_ns:x}-{status.st_ino:x}"
 
     def store(self, words: str) -> None:
         """Keep the hash of a new one in place of the old.
@@ -56,16 +62,13 @@ class Secret:
         write_durably(self.path, f"{self._hasher.hash(words)}\n".encode("ascii"))
 
     def fits(self, words: str) -> bool:
-        """Tell whether it is this; takes as long for a wrong one."""
-        with self._turn:
-            try:
-                return self._hasher.verify(self._hash, words[:_LONGEST])
-            except (Argon2Error, InvalidHashError):
-                return False
+        """Tell whether it is this; takes as long for a wrong one, and 64 MiB."""
+        try:
+            return self._hasher.verify(self._hash(), words[:_LONGEST])
+        except (Argon2Error, OSError, ValueError):  # it is damaged, or gone: then nobody comes in
+            return False
 
-    @cached_property
     def _hash(self) -> str:
-        """The hash as it was when the page was started: a new password ends no page."""
         if open_to_others(self.path):
             raise ConfigError(
                 f"{self.path}: others may read it", hint=f"Run: chmod 600 '{self.path}'"
@@ -75,4 +78,4 @@ class Secret:
     def check(self) -> None:
         """Raise ConfigError where the file cannot be trusted."""
         if self.is_set:
-            _ = self._hash
+            self._hash()

@@ -13,9 +13,11 @@ from typing import Final
 from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.late import held_late, noted_late, replaced
 from drawcli.core.rules import Late
+from drawcli.core.series import SETTLING
 from drawcli.core.verdict import Readiness, Verdict
-from drawcli.errors import DrawcliError, NeedsPerson, OutOfReach, SeriesRefused
+from drawcli.errors import DrawcliError, OutOfReach, SeriesRefused
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
 from drawcli.sections import Wanted
@@ -33,6 +35,7 @@ class Scanned:
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
+    late: list[Job] = field(default_factory=list)  # of these, delivered ones; each change once
     made_anew: str = ""  # why the scan index was made anew
     folders_missing: list[str] = field(default_factory=list)  # of scan.folders
     lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
@@ -178,7 +181,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
 def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
     changed = job.source_digest != seen.digest
-    if not changed and (job.held or _as_it_was(job, seen, ctx)):
+    if not changed and _as_it_was(job, seen, ctx):
         return
 
     def look() -> Job:
@@ -186,20 +189,21 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         if verdict.readiness is Readiness.READY:
             ctx.seal(job.id, seen.crosswalk)
             return job.to(State.FOUND, at=ctx.now(), **seen.facts)
-        if verdict.readiness is Readiness.IGNORED:
+        if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        free = job.freed() if changed else job
-        return _unready(replace(free, **seen.facts), verdict, seen.wanted, ctx)
+        return _unready(replace(job.freed(), **seen.facts), verdict, seen.wanted, ctx)
 
     _change(job, look, ctx, done)
 
 
 def _as_it_was(job: Job, seen: Seen, ctx: Context) -> bool:
-    """Tell whether a waiting job waits for the same, and not too long yet."""
+    """Tell whether a waiting job waits for the same, and a person was asked if it is time."""
     verdict = seen.verdict
     told = (job.reason_code, job.reason, job.source_stamp)
     same = told == (verdict.code, verdict.text, seen.stamp)
+    if job.held:
+        return same
     return same and verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
@@ -209,7 +213,8 @@ def _too_long(job: Job, wanted: Wanted, ctx: Context) -> bool:
 
 def _unready(job: Job, verdict: Verdict, wanted: Wanted, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready."""
-    if verdict.readiness is Readiness.REFUSED or _too_long(job, wanted, ctx):
+    lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
+    if verdict.readiness is Readiness.REFUSED or lasts:
         err = SeriesRefused(
             verdict.text,
             code=verdict.code,
@@ -253,8 +258,18 @@ def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     done.changed_later.append(job.id)
     if choice == "resend" and seen.verdict.readiness is Readiness.READY:
         _send_again(job, seen, ctx, done)
-    elif job.state in _ON_THE_WAY and not job.held and job.late_digest != seen.digest:
-        _change(job, lambda: _held_late(job, seen, ctx), ctx, done)
+    elif job.late_digest == seen.digest:
+        return
+    elif job.state not in _ON_THE_WAY:
+        _change(
+            job,
+            lambda: noted_late(job, ctx.now(), seen.files, seen.digest),
+            ctx,
+            done,
+            into=done.late,
+        )
+    elif not job.held:
+        _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
 def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
@@ -263,12 +278,13 @@ def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     The new one first: after a crash between the two the old one finds that it has a successor.
     """
     newest = ctx.ledger.of_series(job.series_key)[-1]
-    if newest.id == job.id:
-        if not _make_successor(job.id, seen, ctx, done):
+    set_aside = newest.state is State.CANCELLED and newest.source_digest != seen.digest
+    if newest.id == job.id or set_aside:
+        if not _make_successor(newest.id, seen, ctx, done):
             return
         newest = ctx.ledger.of_series(job.series_key)[-1]
     if job.state in _ON_THE_WAY:
-        _change(job, lambda: _replaced(job, newest, ctx), ctx, done)
+        _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
 
 
 def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> bool:
@@ -280,24 +296,6 @@ def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> boo
     if made:
         done.jobs.append(job)
     return made
-
-
-def _replaced(job: Job, newest: Job, ctx: Context) -> Job:
-    """Return a job cancelled in favour of another."""
-    after = job.to(State.CANCELLED, at=ctx.now())
-    reason = f"the series changed after it was sent; job {newest.id} sends it as it is now"
-    return after.postponed(None, code="sent-again", reason=reason)
-
-
-def _held_late(job: Job, seen: Seen, ctx: Context) -> Job:
-    """Return the job held, once for each change: the contours would be those of other images."""
-    err = NeedsPerson(
-        f"the series changed after it was sent: {job.slices} files then, {seen.files} now",
-        code="changed-after-upload",
-        hint=f"'drawcli release {job.id}' delivers the contours of what was sent; "
-        "'drawcli assign' sends the series as it is now.",
-    )
-    return replace(job.held_for(err, at=ctx.now()), late_digest=seen.digest)
 
 
 def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
@@ -320,8 +318,15 @@ def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
     _change(job, lambda: _unready(job, gone, ctx.settings.scan, ctx), ctx, done)
 
 
-def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> None:
+def _change(
+    job: Job,
+    make: Callable[[], Job],
+    ctx: Context,
+    done: Scanned,
+    into: list[Job] | None = None,
+) -> None:
     """Change a job under its lock, unless another process is at it or was quicker."""
+    changed = done.jobs if into is None else into
     try:
         with ctx.work.job_lock(job.id):
             stored = ctx.ledger.get(job.id)
@@ -329,7 +334,7 @@ def _change(job: Job, make: Callable[[], Job], ctx: Context, done: Scanned) -> N
                 return
             after = make()
             if after != job:
-                done.jobs.append(ctx.ledger.commit(after))
+                changed.append(ctx.ledger.commit(after))
     except Busy:
         return
 

@@ -38,8 +38,8 @@ def upload(job: Job, ctx: Context) -> Job:
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
     ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
-    begun = replace(job, posts=job.posts + 1, unanswered=job.unanswered + 1)
-    recorded = ctx.ledger.commit(begun)
+    begun = {name: getattr(job, name) + 1 for name in ("posts", "unanswered", "attested")}
+    recorded = ctx.ledger.commit(replace(job, **begun))
     name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
     server = ctx.server
     try:

@@ -65,9 +65,10 @@ class Judge:
     wishes: Wishes
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
-    def judge_stale(self) -> None:
-        """Judge every series anew of which something changed."""
+    def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
+        """Judge every series anew of which something changed; each is a sign of life."""
         for number in self.index.stale():
+            heard()
             self.index.begin()
             self._judge(number)
         self.index.commit()

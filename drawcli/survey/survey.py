@@ -69,16 +69,13 @@ def surveyed(
         with watched(_PATIENCES * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
-        wishes = Wishes(wanted, ctx.settings.datastore)
-        judge = Judge(
-            index=index,
-            wishes=wishes,
-            known_under=_Known(ctx).stand_ins,
-        )
-        index.begin()
-        index.mend_times(_nanoseconds(ctx.now()))
-        index.commit()
-        judge.judge_stale()
+            wishes = Wishes(wanted, ctx.settings.datastore)
+            judge = Judge(index=index, wishes=wishes, known_under=_Known(ctx).stand_ins)
+            index.begin()
+            index.mend_times(_nanoseconds(ctx.now()))
+            index.commit()
+            heard()
+            judge.judge_stale(heard)  # copies are read to the end
         yield Survey(
             series=judge.seen(began, update.unlistable),
             passed_over=index.passed_over() + update.passed_over,

@@ -89,6 +89,20 @@ def test_a_state_folder_that_cannot_be_written(looked: Looked) -> None:
     assert seen("state folder", looked, settings=elsewhere)[0] is Grade.FAIL
 
 
+@pytest.mark.parametrize("name", ["state folder", "token"])
+def test_what_may_not_be_tried_is_asked_of_the_system(
+    looked: Looked, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("drawcli.checkup.local.check_writable", lambda _: pytest.fail("tried"))
+
+    well = seen(name, looked, probes=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    closed = seen(name, looked, probes=False)
+
+    assert (well[0], closed[0]) == (Grade.PASS, Grade.FAIL)
+    assert "may not be written by the user who runs drawcli" in closed[1]
+
+
 def test_a_state_folder_on_a_share(looked: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "remote_disk", lambda _folder: "nfs4")
 

@@ -1,5 +1,6 @@
 """The checks of doctor on what a site tells others: the audit log, the places of alarms."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from drawcli.checkup.outcome import Site as Looked
 from drawcli.checkup.outward import OUTWARD
 from drawcli.context import Context
 from drawcli.core.alarms import Told
+from drawcli.core.job import Job, State
 from tests.conftest import NOON, Site
 
 apprise_loads = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # it asks for it
@@ -36,6 +38,17 @@ def test_an_audit_log_that_holds_and_one_that_was_changed(site: Site, ctx: Conte
 
     grade, text = seen("audit log", site, ctx)
     assert (grade, "was changed" in text) == (Grade.FAIL, True)
+
+
+def test_an_audit_log_that_is_gone_is_told_by_what_the_ledger_counts(
+    site: Site, ctx: Context, in_state: Callable[..., Job]
+) -> None:
+    in_state(State.PACKAGED, posts=2, attested=2)
+
+    grade, text = seen("audit log", site, ctx)
+
+    told = "of job 0123456789ab-1 2 uploads were begun, and the log tells 0"
+    assert (grade, text) == (Grade.FAIL, told)
 
 
 @pytest.fixture

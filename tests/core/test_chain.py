@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from drawcli.core.chain import BEFORE_ALL, Break, breaks, linked, mend, read_line
+from drawcli.core.chain import (
+    BEFORE_ALL,
+    Break,
+    breaks,
+    is_beginning,
+    linked,
+    mend,
+    read_line,
+)
 
 Lines = list[bytes]
 
@@ -93,3 +101,52 @@ def test_a_line_that_a_crash_cut_short_is_told_by_the_next_and_nothing_else_is()
     assert found(healed) == []
     assert [one.what for one in found(other)] == ["is no line of the log, and nothing says why"]
     assert "which is not there" in found(without)[0].what
+
+
+RICH = linked(
+    BEFORE_ALL,
+    {"who": {"user": "jürgen", "attended": False}, "code": None, "zip_bytes": 5, "one": "a\\b"},
+)
+
+
+def test_every_beginning_of_a_line_may_be_left_by_a_crash() -> None:
+    assert [n for n in range(1, len(RICH)) if not is_beginning(RICH[:n], BEFORE_ALL)] == []
+    assert is_beginning(RICH[:90] + b"\0" * 30, BEFORE_ALL)  # as a file system may leave it
+    assert not is_beginning(b"", BEFORE_ALL)
+
+
+@pytest.mark.parametrize("shift", range(8))
+def test_no_line_with_a_changed_byte_may_be_left_by_a_crash(shift: int) -> None:
+    changed = bytearray(RICH)
+    for place, right in enumerate(RICH):
+        for byte in range(max(shift, 1), 256, 8):  # a last byte of zero is one that is not there
+            changed[place] = byte
+            assert byte == right or not is_beginning(bytes(changed), BEFORE_ALL), (place, byte)
+        changed[place] = right
+
+
+def test_pieces_of_several_crashes_are_told_together_and_none_may_be_left_out() -> None:
+    lines = chain(2)
+    first = read_line(lines[0])
+    assert first is not None
+    pieces = [lines[1][:50], linked(first.link, mend(lines[1][:50]))[:70], lines[1][:9]]
+
+    def healed(told: Lines, there: Lines) -> list[str]:
+        last = linked(first.link, mend(b"\n".join(told)))
+        return [one.what for one in found([lines[0], *there, last])]
+
+    assert healed(pieces, pieces) == []
+    assert healed(pieces[:2], pieces) != []
+    assert healed(pieces, pieces[:2]) != []
+    assert healed(pieces, [pieces[1], pieces[0], pieces[2]]) != []
+
+
+def test_a_changed_line_does_not_pass_for_a_torn_one_whatever_is_said_of_it() -> None:
+    *lines, last = chain(3)
+    before = read_line(lines[-1])
+    assert before is not None
+    changed = last[:-1] + b"]"
+
+    told = found([*lines, changed, linked(before.link, mend(changed))])
+
+    assert [(one.where, "was changed" in one.what) for one in told] == [("3", True)]

@@ -85,11 +85,40 @@ def test_a_form_of_another_page_is_refused(serve: Serve, headers: dict[str, str]
     assert "another page" in answer.text
 
 
+@pytest.mark.parametrize("sender", ["cross-site", "same-site"])
+@pytest.mark.parametrize("how", [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")])
+def test_another_site_makes_no_page_for_itself(
+    client: TestClient, sender: str, how: tuple[str, str]
+) -> None:
+    mode, place = how
+    headers = {"sec-fetch-site": sender, "sec-fetch-mode": mode, "sec-fetch-dest": place}
+
+    assert client.get("/checkup", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("sender", ["cross-site", "same-site", "same-origin", "none"])
+def test_a_link_from_anywhere_may_be_followed(client: TestClient, sender: str) -> None:
+    headers = {
+        "sec-fetch-site": sender,
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+    }
+
+    assert client.get("/server", headers=headers).status_code == 200
+
+
 def test_a_form_that_is_too_large_is_not_read(serve: Serve) -> None:
     client = serve(password=WORDS)
 
     assert client.post("/login", data={"a": "x" * LARGEST_FORM}).status_code == 413
     assert client.post("/login", content=iter([b"a=b"])).status_code == 413
+
+
+@pytest.mark.parametrize("how", ["chunked", "identity", ""])
+def test_a_form_that_may_be_longer_than_it_says_is_not_read(serve: Serve, how: str) -> None:
+    headers = {"transfer-encoding": how, "content-length": "3"}
+
+    assert serve().post("/login", content=b"a=b", headers=headers).status_code == 413
 
 
 def test_over_tls_browsers_are_told_to_stay_there(serve: Serve, site: Site) -> None:

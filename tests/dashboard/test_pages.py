@@ -1,12 +1,19 @@
 """What the pages say: what status, show, explain and doctor say."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from drawcli.checkup.outcome import Seen
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.dashboard.live import Live, stamp_of
@@ -14,6 +21,7 @@ from drawcli.dashboard.site import Site as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
 from drawcli.overview import way_out
 from tests.conftest import NOON, Site
+from tests.dashboard.conftest import Serve
 
 Make = Callable[..., Job]
 
@@ -207,6 +215,76 @@ def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> N
 
     assert "FAIL" in page
     assert "is not there: is the share mounted?" in page
+
+
+def commands_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of each program that is started from now on."""
+    started: list[str] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, words: list[str], **how: Any) -> None:
+            started.append(words[0])
+            super().__init__(words, **how)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    return started
+
+
+@pytest.mark.usefixtures("home")
+def test_the_check_up_writes_nothing_and_starts_no_command(
+    ctx: Context, client: TestClient, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "ran"
+    command = [sys.executable, "-c", f"open({str(mark)!r}, 'w').write('x'); print('token')"]
+    server = ctx.settings.server.model_copy(update={"token_command": command})
+    object.__setattr__(ctx, "settings", ctx.settings.model_copy(update={"server": server}))
+    for folder in (path for path in site.folder.rglob("*") if path.is_dir()):
+        os.utime(folder, (0, 0))  # what is made and taken away again leaves its time there
+    before = {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")}
+    started = commands_started(monkeypatch)
+
+    page = client.get("/checkup").text
+
+    assert {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")} == before
+    assert set(started) <= {"git"}  # which names the commit of the rules, and takes no lock
+    assert not mark.exists()
+    assert "Not looked at here: delivery, token, the server" in page
+
+
+def test_a_token_in_a_file_is_looked_at_without_a_trial_of_its_folder(
+    client: TestClient, site: Site
+) -> None:
+    os.utime(site.folder, (0, 0))
+
+    page = client.get("/checkup").text
+
+    assert "renews itself" in page
+    assert "Not looked at here: delivery, the server" in page
+    assert site.folder.stat().st_mtime == 0
+
+
+def test_the_check_up_reads_the_ledger_in_turn_with_other_pages(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = RLock()
+    free: list[bool] = []
+
+    def is_free() -> bool:
+        if taken := lock.acquire(blocking=False):
+            lock.release()
+        return taken
+
+    def look(_seen: object) -> Seen:
+        with ThreadPoolExecutor(1) as another_page:
+            free.append(another_page.submit(is_free).result())
+        return Seen.well("looked")
+
+    monkeypatch.setattr("drawcli.dashboard.site.RLock", lambda: lock)
+    names = ("ledger", "held jobs", "datastore")
+    monkeypatch.setattr("drawcli.checkup.local.LOCAL", [(name, look) for name in names])
+    serve().get("/checkup")
+
+    assert free == [False, False, True]  # a share that does not answer keeps no page waiting
 
 
 def test_the_ledger_is_read_once_for_each_time_it_is_written(

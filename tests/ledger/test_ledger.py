@@ -89,6 +89,7 @@ def full_job() -> Job:
         zip_bytes=31_000_000,
         posts=2,
         unanswered=1,
+        attested=3,
         task_id="task-1",
         uploaded_at=NOON - timedelta(minutes=1, microseconds=1),
         received_sha256="0" * 64,

@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -485,3 +486,122 @@ def test_an_empty_datastore_is_well(ctx: Context) -> None:
     done = scan(ctx)
 
     assert (done.jobs, done.passed_over, done.ignored) == ([], {}, {})
+
+
+def settle(ctx: Context, clock: Clock) -> None:
+    """Scan as cron does until what came has lain still for long enough."""
+    for _ in range(3):
+        clock.advance(minutes=11)
+        scan(ctx)
+
+
+def hold(pelvis: list[Path], aside: Path, ctx: Context, clock: Clock) -> Job:
+    """Let a slice be missing until the series is held."""
+    shutil.move(pelvis[2], aside)
+    settle(ctx, clock)
+    clock.advance(hours=25)
+    scan(ctx)
+    return only_job(ctx)
+
+
+def test_a_held_series_that_becomes_whole_settles_and_is_found(
+    quiet: Context, pelvis: list[Path], clock: Clock, tmp_path: Path
+) -> None:
+    ctx = quiet
+    held = hold(pelvis, tmp_path / "late.dcm", ctx, clock)
+    shutil.move(tmp_path / "late.dcm", pelvis[2])
+    os.utime(pelvis[2], (clock.now().timestamp(),) * 2)
+
+    scan(ctx)
+    settling = only_job(ctx)
+    settle(ctx, clock)
+
+    assert (held.held, held.reason_code) == (True, "missing-slices")
+    assert (settling.held, settling.reason_code) == (False, "arriving")
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_a_series_held_as_gone_that_comes_back_is_found(
+    quiet: Context, pelvis: list[Path], clock: Clock, tmp_path: Path
+) -> None:
+    ctx, whole = quiet, tmp_path / "whole"
+    shutil.move(pelvis[2], tmp_path / "late.dcm")
+    settle(ctx, clock)
+    shutil.move(tmp_path / "late.dcm", pelvis[2])
+    shutil.move(pelvis[0].parent, whole)
+    clock.advance(hours=25)
+    scan(ctx)
+    held = only_job(ctx)
+    shutil.move(whole, pelvis[0].parent)
+
+    settle(ctx, clock)
+
+    assert (held.held, held.reason_code) == (True, "not-seen")
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_a_waiting_series_of_which_little_is_seen_once_is_not_set_aside(
+    ctx: Context, pelvis: list[Path], tmp_path: Path
+) -> None:
+    names = [pelvis[2], *pelvis[1:2], *pelvis[3:]]
+    shutil.move(names[0], tmp_path / names[0].name)
+    scan(ctx)
+    for path in names[1:]:
+        shutil.move(path, tmp_path / path.name)
+    scan(ctx)
+    few = only_job(ctx)
+    for path in names:
+        shutil.move(tmp_path / path.name, path)
+
+    scan(ctx)
+
+    assert (few.state, few.reason_code) == (State.WAITING, "few-slices")
+    assert only_job(ctx).state is State.FOUND
+
+
+def test_a_series_that_changes_after_its_delivery_is_told_once_and_noted(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    scan(ctx)
+    sent = only_job(ctx)
+    ctx.ledger.commit(replace(sent, state=State.DONE))
+    pelvis[-1].unlink()
+
+    first, second = run_step("scan", ctx, Selection()), run_step("scan", ctx, Selection())
+
+    assert first.scanned is not None
+    assert second.scanned is not None
+    assert [job.id for job in first.scanned.late] == [sent.id]
+    assert second.scanned.late == []
+    assert [one.what for one in only_job(ctx).events][-1] == "changed later"
+    assert first.outcomes == []
+
+
+def test_a_cancelled_successor_does_not_send_what_changes_after_it(
+    ctx: Context, pelvis: list[Path]
+) -> None:
+    ctx = late(ctx, "resend")
+    scan(ctx)
+    sent = only_job(ctx)
+    ctx.ledger.commit(replace(sent, state=State.UPLOADED))
+    newer = replace(sent, id=f"{sent.series_key}-2", state=State.CANCELLED, follows=sent.id)
+    ctx.ledger.add(newer)
+    pelvis[-1].unlink()
+
+    scan(ctx)
+
+    states = {job.id[-1]: job.state for job in ctx.ledger.jobs()}
+    assert states == {"1": State.CANCELLED, "2": State.CANCELLED, "3": State.FOUND}
+
+
+def test_a_series_without_a_study_date_is_not_called_old(ctx: Context, site: Site) -> None:
+    for path in write_planning_ct(site.store / "a", PELVIS, slices=6, size=32):
+        dataset = dcmread(path)
+        dataset.StudyDate = ""
+        dataset.save_as(path)
+    wanted = ctx.settings.scan.model_copy(update={"studied_after": date(2020, 1, 1)})
+    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+
+    done = scan(ctx)
+
+    assert done.ignored == {"no-study-date": 1}

@@ -56,7 +56,7 @@ FAULTS: Final = (
     Fault(
         "what a crash cut short in the audit log is written over",
         "auditlog.py",
-        "if end.path is not None and end.torn:",
+        "if end.torn:",
         "if False:",
         (AUDIT,),
     ),

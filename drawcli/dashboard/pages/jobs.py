@@ -9,7 +9,7 @@ from drawcli.adapters.workdir import EXPLANATION, REPORT
 from drawcli.core.job import Job, State
 from drawcli.core.rules import Truth
 from drawcli.core.timeline import moments
-from drawcli.dashboard.doing import offered
+from drawcli.dashboard.doing import done_to, offered
 from drawcli.dashboard.listing import HELD, NOW, ROWS, SORTS, Listing, Wish
 from drawcli.dashboard.rows import job_rows
 from drawcli.dashboard.site import Site
@@ -63,7 +63,7 @@ def job(request: Request) -> Response:
         siblings=_siblings(found, site),
         actions=offered(found, site.ctx) if parts.options.allow_actions else {},
         templates=_templates(site) if parts.options.allow_actions else [],
-        done=request.query_params.get("done", ""),
+        done=done_to(found, request.query_params.get("done", "")),
         has_pictures=parts.previews.can_show(found),
     )
 

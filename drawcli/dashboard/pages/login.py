@@ -1,6 +1,7 @@
 """In and out; and what is said where a page cannot be shown."""
 
 from math import ceil
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from drawcli.dashboard.view import bare, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
+_CONFLICT: Final = 409  # with how the job stands now
 
 
 def login(request: Request) -> Response:
@@ -61,4 +63,6 @@ def _said(request: Request, status: int, message: str, hint: str) -> Response:
     if not request.headers.get("accept", "").startswith("text/html"):
         return PlainTextResponse(f"drawcli: {message}\n", status)
     title = _TITLES.get(status, "Trouble")
-    return bare(request, "error.html", status=status, title=title, message=message, hint=hint)
+    facts = {"title": title, "message": message, "hint": hint}
+    job = request.path_params.get("job", "") if status == _CONFLICT else ""
+    return bare(request, "error.html", status=status, job=job, **facts)

@@ -12,8 +12,9 @@ from drawcli.adapters.catalogue import kept_catalogue
 from drawcli.adapters.tokens import TokenFile
 from drawcli.checkup import local
 from drawcli.checkup import server as asked_of
-from drawcli.checkup.outcome import Grade, looked
+from drawcli.checkup.outcome import Check, Grade, Seen, looked
 from drawcli.checkup.outcome import Site as Looked
+from drawcli.context import token_store
 from drawcli.core.bandwidth import Bandwidth
 from drawcli.core.job import State
 from drawcli.core.spans import ago
@@ -25,6 +26,7 @@ from drawcli.runs import RunBook
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
+_OF_LEDGER: Final = ("ledger", "held jobs")  # checks that read it
 _SECRET: Final = {  # what may hold a key, and what is said of it instead
     "token_command": "a command; its words are not shown",
     "token_store_command": "a command; its words are not shown",
@@ -50,10 +52,17 @@ def server(request: Request) -> Response:
 
 
 def checkup(request: Request) -> Response:
-    """Look at all that a run needs, as `doctor --offline` does."""
+    """Look at what a run needs, as `doctor --offline` does where that writes and starts nothing."""
     site = parts_of(request).site
-    seen = Looked(settings=site.ctx.settings, config=site.config, now=site.now, ctx=site.ctx)
-    outcomes = [*looked(local.LOCAL, seen), *asked_of.offline(seen)]
+    seen = Looked(
+        settings=site.ctx.settings, config=site.config, now=site.now, ctx=site.ctx, probes=False
+    )
+    unseen = _unseen(site)
+    checks = [(name, _in_turn(name, check, site)) for name, check in local.LOCAL]
+    outcomes = [
+        *looked((one for one in checks if one[0] not in unseen), seen),
+        *asked_of.offline(seen),
+    ]
     grades = [one.seen.grade for one in outcomes]
     order = [Grade.FAIL, Grade.WARN, Grade.PASS]
     return page(
@@ -61,7 +70,26 @@ def checkup(request: Request) -> Response:
         "checkup.html",
         outcomes=sorted(outcomes, key=lambda one: order.index(one.seen.grade)),
         counts={grade: grades.count(grade) for grade in order},
+        unseen=unseen,
     )
+
+
+def _unseen(site: Site) -> list[str]:
+    """Return the checks that write a file or start a command, which no mere look may do."""
+    in_file = isinstance(token_store(site.ctx.settings), TokenFile)
+    return ["delivery"] if in_file else ["delivery", "token"]
+
+
+def _in_turn(name: str, check: Check, site: Site) -> Check:
+    """Return a check so that no other page reads the ledger while it does."""
+    if name not in _OF_LEDGER:
+        return check
+
+    def look(seen: Looked) -> Seen:
+        with site.lock:
+            return check(seen)
+
+    return look
 
 
 def settings(request: Request) -> Response:
