@@ -94,6 +94,11 @@ def below(folder: str) -> str:
     return folder if folder.endswith(os.sep) else folder + os.sep
 
 
+def as_compared(path: str) -> str:
+    """Return a path without what does not distinguish it from others: case, on some systems."""
+    return path if system() == "other" else path.casefold()
+
+
 def is_too_long(path: Path, refusal: OSError) -> bool:
     """Tell whether the system refused a path for its length: Windows says that it is not there."""
     is_long = system() == "windows" and len(str(path)) >= _TOO_LONG_FOR_WINDOWS

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.core.series import Demands
-from drawcli.platforms import below
+from drawcli.platforms import as_compared, below
 from drawcli.sections import Scan, Wanted
 
 ELSEWHERE: Final = 0  # the number of the settings for what lies in no folder of its own
@@ -29,7 +29,7 @@ class Wishes:
         names = sorted(scan.folders)
         self._wanted: list[Wanted] = [scan, *map(scan.in_folder, names)]
         self._places = {
-            below(str(root / name)): number
+            as_compared(below(str(root / name))): number
             for number, name in enumerate(names, start=1)
             for root in roots
         }
@@ -39,7 +39,8 @@ class Wishes:
 
     def number_of(self, folder: str) -> int:
         """Return which settings count in a folder: those of the nearest above it."""
-        inside = [place for place in self._places if folder.startswith(place)]
+        here = as_compared(folder)
+        inside = [place for place in self._places if here.startswith(place)]
         return self._places[max(inside, key=len)] if inside else ELSEWHERE
 
     def of(self, number: int) -> Wanted:

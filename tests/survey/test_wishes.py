@@ -1,14 +1,18 @@
 """A folder of the datastore may have settings of its own."""
 
+import os
 import shutil
+import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytest
 
+from drawcli import platforms
 from drawcli.context import Context
 from drawcli.core.job import State
+from drawcli.platforms import below
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sections import Scan
 from drawcli.steps.scan import scan
@@ -96,3 +100,40 @@ def test_quiet_minutes_and_patience_count_by_folder(ctx: Context, site: Site, cl
 
 def test_a_folder_that_is_not_there_is_told(ctx: Context) -> None:
     assert scan(wishing(ctx, wrad={"min_slices": 4})).folders_missing == ["wrad"]
+
+
+class Share(PureWindowsPath):
+    """A folder of a share, which is there however it is written."""
+
+    def is_dir(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "number"),
+    [
+        ("ward", r"\\srv\dicom\ward\1", 1),
+        ("ward", r"\\srv\dicom\WARD", 1),  # the same folder there
+        ("Ward/ct", r"\\srv\dicom\ward\CT", 1),
+        ("ward", r"\\srv\dicom\ward2\1", ELSEWHERE),
+        (r"\\SRV\Research", r"\\srv\research\1", 1),  # the root of a share
+    ],
+)
+def test_settings_count_in_a_folder_of_windows_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, name: str, folder: str, number: int
+) -> None:
+    monkeypatch.setattr(platforms, "system", lambda: "windows")
+    monkeypatch.setattr(os, "sep", "\\")
+    scan = Scan.model_validate({"folders": {name: {"min_slices": 9}}})
+
+    wishes = Wishes(scan, [Share(r"\\srv\dicom")])  # type: ignore[list-item] # a stand-in
+
+    assert wishes.number_of(below(folder)) == number
+
+
+def test_elsewhere_names_that_differ_by_case_are_two_folders() -> None:
+    wishes = Wishes(Scan.model_validate({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")])
+
+    assert wishes.number_of(below(str(Path("/store/ward")))) == 1
+    if sys.platform not in ("win32", "darwin"):
+        assert wishes.number_of(below(str(Path("/store/WARD")))) == ELSEWHERE
