@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.sitekey import make_site_key, read_site_key, retired_keys
@@ -22,6 +23,9 @@ from drawcli.ledger import Ledger
 from drawcli.sandbox.people import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.fake_draw import FakeDraw
+
+settings.register_profile("any machine", deadline=None)  # none is too slow
+settings.load_profile("any machine")
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 SLICES = 6
