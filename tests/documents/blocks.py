@@ -30,8 +30,8 @@ _OF_THE_MACHINE: Final = re.compile(
     r"(?<![\w.~-])/(?:etc|opt|usr|var|home|root|mnt)\b|\b(?:sudo|apt|apt-get|brew|crontab|systemctl"
     r"|docker|pipx|uv|pip install|useradd|mount)\b"
 )
-_INDENTED: Final = re.compile(r"(?: {4}|\t)\s*(?:\$ )?(?:sudo )?(?:drawcli|pip|make)\b")
-_COMMAND: Final = re.compile(r"\s*(?:\$ )?(?:sudo )?(?:drawcli|pip|make) ")
+_INDENTED: Final = re.compile(r"(?: {4}|\t)\s*(?:\$ )?(?:sudo )?(?:drawcli|pipx?|uv|make)\b")
+_COMMAND: Final = re.compile(r"\s*(?:\$ )?(?:sudo )?(?:drawcli|pipx?|uv|make) ")
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
 
 

@@ -5,7 +5,6 @@ command is started as its users start it; else a prepared process forks, ten tim
 """
 
 import os
-import re
 import shutil
 import socket
 import subprocess
