@@ -17,7 +17,9 @@ class Lacking:
 
     def __str__(self) -> str:
         """Say it in a sentence."""
-        return f"of job {self.job} {self.begun} uploads were begun, and the log tells {self.told}"
+        return (
+            f"uploads of job {self.job}: {self.begun} by the ledger, {self.told} by the audit log"
+        )
 
 
 def unattested(ctx: Context) -> list[Lacking]:

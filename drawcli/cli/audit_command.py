@@ -135,17 +135,18 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
     errors += [_broken(str(one)) for one in lacking]
     return Result(
         data=data,
-        show=render.lines(_told(verdict)),
+        show=render.lines(_told(verdict, len(lacking))),
         errors=[*errors],
         exit_code=LedgerError.exit_code if errors else 0,
     )
 
 
-def _told(verdict: "Verdict") -> list[tuple[str, object]]:
+def _told(verdict: "Verdict", lacking: int) -> list[tuple[str, object]]:
+    chain = "BROKEN" if verdict.breaks else "whole"
     unended = ", ".join(verdict.unended)
     return [
         ("lines", f"{verdict.lines:,} in {verdict.files} files"),
-        ("chain", "BROKEN" if verdict.breaks else "whole"),
+        ("chain", f"{chain}; LINES OF {lacking} JOBS ARE MISSING" if lacking else chain),
         ("cut short", f"{verdict.mended} by crashes, accounted for" if verdict.mended else ""),
         ("no outcome", f"{unended}: begun, and the run ended before an answer" if unended else ""),
         ("head", f"{verdict.head}  (keep it elsewhere; --head proves the log by it)"),

@@ -47,7 +47,7 @@ def test_an_audit_log_that_is_gone_is_told_by_what_the_ledger_counts(
 
     grade, text = seen("audit log", site, ctx)
 
-    told = "of job 0123456789ab-1 2 uploads were begun, and the log tells 0"
+    told = "uploads of job 0123456789ab-1: 2 by the ledger, 0 by the audit log"
     assert (grade, text) == (Grade.FAIL, told)
 
 

@@ -1,10 +1,13 @@
 """audit disclosures and audit verify, as whoever has to account for what left calls them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
 from drawcli.auditlog import ANSWERED, ATTEMPT, AuditLog
+from drawcli.context import Context
+from drawcli.core.job import Job, State
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -40,3 +43,15 @@ def test_a_chain_that_holds_and_one_that_does_not(drawcli: Run, site: Site, log:
     assert (well.code, "whole" in well.out, head in well.out) == (0, True, True)
     assert broken.code == 4
     assert f"{path.name}:1 was changed" in broken.err
+
+
+def test_a_log_that_is_gone_is_told_by_the_ledger(
+    drawcli: Run, ctx: Context, in_state: Callable[..., Job]
+) -> None:
+    job = in_state(State.PACKAGED, posts=1, attested=1)
+    assert ctx.audit.head().number == 0
+
+    told = drawcli("audit", "verify")
+
+    assert (told.code, "whole; LINES OF 1 JOBS ARE MISSING" in told.out) == (4, True)
+    assert f"uploads of job {job.id}: 1 by the ledger, 0 by the audit log" in told.err
