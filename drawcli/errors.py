@@ -130,9 +130,10 @@ class SourceUnsettled(TryLater):
 
 
 DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
-# Codes of ServerUnavailable that speak of the whole server: not to be reached, or not ready now.
-# Nothing of the request was taken, and the next job would fare no better.
-SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy"})
+RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
+# Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
+# without a token for us. Nothing of the request was taken; the next job would fare no better.
+SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
 
 
 class NeedsPerson(JobError):

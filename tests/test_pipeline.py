@@ -10,6 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
+from drawcli.auditlog import AuditLog
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
@@ -159,6 +160,25 @@ def test_a_refused_token_stops_the_run_and_blames_no_job(
         run_step("upload", ctx, ALL)
 
     assert only_job(ctx) == packaged
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("trouble", [500, 503, httpx.ReadTimeout("slow")], ids=str)
+def test_a_token_that_cannot_be_renewed_now_is_no_unanswered_upload(
+    ctx: Context, draw: FakeDraw, clock: Clock, trouble: int | Exception
+) -> None:
+    ctx.check_uploads_welcome()
+    for _ in range(MOST_POSTS + 2):
+        draw.answers = [401, trouble]
+        report = run_step("upload", ctx, ALL)
+        clock.advance(hours=7)
+
+    job = only_job(ctx)
+    assert (job.held, job.reason_code) == (False, "token-renewal")
+    assert (job.posts, job.unanswered) == (0, 0)
+    assert "could not be renewed" in report.unreachable
+    lines = AuditLog(ctx.settings.state_dir).lines()
+    assert {line.facts["what"] for line in lines} == {"attempt", "refused"}
 
 
 def test_the_attempt_is_recorded_before_the_post(

@@ -31,6 +31,7 @@ from drawcli.connection import connected
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
+    RENEWAL,
     ConfigError,
     RequestRefused,
     ServerRefused,
@@ -232,7 +233,8 @@ class DrawServer:
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:
-    return isinstance(err, ServerUnavailable) and err.wait_seconds is None
+    """Tell whether a request may fare better in a moment; a refresh is asked for once a run."""
+    return isinstance(err, ServerUnavailable) and err.wait_seconds is None and err.code != RENEWAL
 
 
 def _bearer(token: str) -> dict[str, str]:

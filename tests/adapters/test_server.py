@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -630,10 +631,40 @@ def test_a_refresh_that_fails_for_a_while_costs_a_wait_and_no_token(
 ) -> None:
     for call in CALLS.values():
         draw.answers = [answer for _ in range(3) for answer in (ok(status=401), trouble)]
-        with pytest.raises(ServerUnavailable):
+        with pytest.raises(ServerUnavailable) as caught:
             call(server, package)
+        assert caught.value.code == "token-renewal"
+        assert len(draw.answers) == 4  # not asked again in this run
 
     assert tokens.read() == Tokens("access-1", "refresh-1")
+
+
+def test_a_refresh_that_never_ends_is_given_up_and_its_late_pair_is_kept(
+    tokens: TokenFile, clock: Clock
+) -> None:
+    comes = threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        comes.wait(20)
+        yield renewed().content
+
+    def draw(request: httpx.Request) -> httpx.Response:
+        is_refresh = "refresh" in request.url.path
+        return httpx.Response(200, content=slowly()) if is_refresh else ok(status=401)
+
+    with opened(draw, tokens, clock, timeout_seconds=0.05) as server:
+        with pytest.raises(ServerUnavailable, match="renewed: not done after") as caught:
+            server.status("task-1")
+        before = tokens.read()
+        comes.set()
+        for _ in range(200):
+            if tokens.read() != before:
+                break
+            time.sleep(0.01)
+
+    assert caught.value.code == "token-renewal"
+    assert before == Tokens("access-1", "refresh-1")
+    assert tokens.read().refresh == "refresh-2"
 
 
 @each_call
