@@ -17,6 +17,12 @@ NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT
 ENDPOINT_HINT: Final = (
     "Compare server.url and server.endpoints with what the administrator gave you."
 )
+_OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
+_NOT_YOU: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED})
+_TASK_HINT: Final = (
+    "Ask the administrator whose task this is; 'drawcli release' asks again. Where it is so with "
+    "every job, compare server.url and server.endpoints with what the administrator gave you."
+)
 _LONGEST_WORDS: Final = 200
 _LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
 
@@ -34,12 +40,11 @@ def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
         raise ServerUnavailable(
             what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
         )
-    if answer.is_redirect or code == HTTPStatus.FORBIDDEN or code in NO_SUCH_ENDPOINT:
-        raise ConfigError(
-            f"the server answers {code} at {answer.request.url.path}",
-            code="endpoint",
-            hint=ENDPOINT_HINT,
-        )
+    where = f"the server answers {code} at {answer.request.url.path}"
+    if endpoint in _OF_ONE_TASK and code in _NOT_YOU:
+        raise RequestRefused(where, code="endpoint", hint=_TASK_HINT)
+    if answer.is_redirect or code in NO_SUCH_ENDPOINT | _NOT_YOU:
+        raise ConfigError(where, code="endpoint", hint=ENDPOINT_HINT)
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
     raise RequestRefused(f"{what}: {_safe_words(answer.text, secret)}")
 

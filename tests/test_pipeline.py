@@ -296,6 +296,31 @@ def test_a_task_that_the_server_has_lost_is_sent_again(
     assert list(draw.uploads.values()) == [first]
 
 
+@pytest.mark.parametrize("status", [403, 405])
+@pytest.mark.parametrize("at", ["status", "rtstruct/task-1", "confirm"])
+def test_a_task_that_is_refused_holds_its_job_and_no_other(
+    ctx: Context, draw: FakeDraw, clock: Clock, site: Site, uploaded: Job, at: str, status: int
+) -> None:
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+
+    def refuse(request: httpx.Request) -> None:
+        path = request.url.path.rstrip("/")
+        if "task-1" in path and path.endswith(at):
+            draw.answers = [httpx.Response(status)]
+
+    draw.watch = refuse
+    for _ in range(3):
+        list(run_once(ctx, ALL))
+        clock.advance(minutes=20)
+
+    jobs = {job.task_id: job for job in ctx.ledger.jobs()}
+    held = jobs.pop(uploaded.task_id)
+    assert (held.held, held.reason_code) == (True, "endpoint")
+    assert f"answers {status}" in (held.reason or "")
+    assert "server.endpoints" in (held.hint or "")
+    assert [job.state for job in jobs.values()] == [State.DONE]
+
+
 @pytest.mark.usefixtures("uploaded")
 def test_a_partial_structure_set_is_fetched_again_before_anything_is_confirmed(
     ctx: Context, draw: FakeDraw, clock: Clock

@@ -43,9 +43,11 @@ HELD = {
     "upload:400": "server-refused-job",
     "upload:413": "server-refused-job",
     "status:400": "server-refused-job",
+    "status:403": "endpoint",
     "status:413": "server-refused-job",
     "status:failed": "segmentation-failed",
     "rtstruct:400": "server-refused-job",
+    "rtstruct:403": "endpoint",
     "rtstruct:413": "server-refused-job",
     "rtstruct:json": "not-dicom",
     "rtstruct:foreign": "foreign-series",
@@ -53,6 +55,7 @@ HELD = {
     "rtstruct:junk": "not-dicom",
     "rtstruct:forget": "result-missing",
     "confirm:400": "server-refused-job",
+    "confirm:403": "endpoint",
     "confirm:413": "server-refused-job",
 }
 # The short form: all that holds a job, and of the others each fault at every second endpoint.
