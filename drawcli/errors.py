@@ -11,6 +11,7 @@
     └── JobError                  exit 6   one job is touched; the run goes on with the next
         ├── TryLater                       the job keeps its state and waits its turn
         │   ├── ServerUnavailable
+    │   │   └── ServerSilent
         │   └── SourceUnsettled
         └── NeedsPerson                    the job is held until someone looks
             ├── RequestRefused
@@ -121,6 +122,12 @@ class ServerUnavailable(TryLater):
     """The server does not answer, or answers 408, 429 or 5xx."""
 
     code = "server-unavailable"
+
+
+class ServerSilent(ServerUnavailable):
+    """The server has not answered, or not to the end, in the time that it is given."""
+
+    code = "server-lost"
 
 
 class SourceUnsettled(TryLater):

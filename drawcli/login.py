@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from drawcli.answers import NO_SUCH_ENDPOINT, TRY_LATER, json_object, judged, transport_named
+from drawcli.answers import (
+    NO_SUCH_ENDPOINT,
+    PROXY_ASKS,
+    TRY_LATER,
+    json_object,
+    judged,
+    transport_named,
+)
 from drawcli.core.tokens import Tokens
 from drawcli.errors import RENEWAL, ServerRefused, ServerUnavailable
 from drawcli.pacing import Patience, within
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
 _OLD_REFRESH: Final = "/auth/refresh"
 _TWICE: Final = 2.0  # a refresh in all, and its single operations: to be sent, to be answered
+_SAYS_NOTHING: Final = NO_SUCH_ENDPOINT | TRY_LATER | {PROXY_ASKS}  # of the refresh token
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,65536}")  # what can stand in a header
 
 
@@ -79,7 +87,7 @@ class Login:
             raise
         if answer.is_client_error and unanswered is None:  # nothing was exchanged
             self._store.exchanging.end()
-        if answer.is_client_error and answer.status_code not in NO_SUCH_ENDPOINT | TRY_LATER:
+        if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)
         plain = json_object(judged(answer, "refresh"), "refresh")
         new = _pair_in(plain, old, self._now())

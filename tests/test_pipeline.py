@@ -381,6 +381,28 @@ def test_a_task_that_is_lost_as_soon_as_it_is_taken_is_sent_twice_and_held(
     assert draw.posts() == 3
 
 
+@pytest.mark.usefixtures("packaged", "thorax")
+def test_a_server_that_stalls_is_waited_for_twice_and_not_for_every_job(
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    for seed in range(3):
+        write_planning_ct(site.store / f"head-{seed}", HEAD_NECK, slices=4, size=16, seed=seed)
+    list(run_once(ctx, ALL))
+    draw.asked.clear()
+
+    def stall(request: httpx.Request) -> None:
+        if request.url.path.endswith("/status/"):
+            draw.answers = [httpx.ReadTimeout("slow")]
+
+    draw.watch = stall
+    clock.advance(minutes=20)
+    report = run_step("poll", ctx, ALL)
+
+    assert len(draw.uploads) == 5
+    assert 2 <= len(draw.asked) <= 3  # no short tries; one may have been under way beside
+    assert report.unreachable == "server: ReadTimeout"
+
+
 @pytest.mark.usefixtures("uploaded", "thorax")
 @pytest.mark.parametrize(
     ("at", "status"),

@@ -35,6 +35,7 @@ from drawcli.errors import (
     ConfigError,
     RequestRefused,
     ServerRefused,
+    ServerSilent,
     ServerUnavailable,
 )
 from drawcli.exchange import Exchange
@@ -233,8 +234,13 @@ class DrawServer:
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:
-    """Tell whether a request may fare better in a moment; a refresh is asked for once a run."""
-    return isinstance(err, ServerUnavailable) and err.wait_seconds is None and err.code != RENEWAL
+    """Tell whether a request may fare better in a moment.
+
+    Not where all the time that it is given has been waited; a refresh is asked for once.
+    """
+    if isinstance(err, ServerSilent) or not isinstance(err, ServerUnavailable):
+        return False
+    return err.wait_seconds is None and err.code != RENEWAL
 
 
 def _bearer(token: str) -> dict[str, str]:
