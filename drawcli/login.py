@@ -18,7 +18,7 @@ from drawcli.answers import (
     transport_named,
 )
 from drawcli.core.tokens import Tokens
-from drawcli.errors import RENEWAL, ServerRefused, ServerUnavailable
+from drawcli.errors import RENEWAL, ConfigError, ServerRefused, ServerUnavailable
 from drawcli.pacing import Patience, within
 from drawcli.tokenstore import TokenStore
 
@@ -150,6 +150,9 @@ def _renewal_named() -> Iterator[None]:
     except ServerUnavailable as err:
         text = f"the tokens could not be renewed: {err}"
         raise ServerUnavailable(text, code=RENEWAL, wait_seconds=err.wait_seconds) from None
+    except ConfigError as err:
+        code = RENEWAL if err.code == "endpoint" else err.code
+        raise ConfigError(str(err), code=code, hint=err.hint) from None
 
 
 def _refusal(code: int, unanswered: datetime | None) -> ServerRefused:
