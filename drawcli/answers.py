@@ -8,14 +8,27 @@ from typing import Any, Final
 
 import httpx
 
-from drawcli.connection import tls_trouble
-from drawcli.errors import ConfigError, RequestRefused, ServerRefused, ServerUnavailable
+from drawcli.connection import proxy_refusal, tls_trouble
+from drawcli.errors import (
+    ConfigError,
+    RequestRefused,
+    ServerRefused,
+    ServerSilent,
+    ServerUnavailable,
+)
 
 TRY_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NOT_NOW: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+PROXY_ASKS: Final = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 NO_SUCH_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 ENDPOINT_HINT: Final = (
     "Compare server.url and server.endpoints with what the administrator gave you."
+)
+_OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
+_NOT_YOU: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED})
+_TASK_HINT: Final = (
+    "Ask the administrator whose task this is; 'drawcli release' asks again. Where it is so with "
+    "every job, compare server.url and server.endpoints with what the administrator gave you."
 )
 _LONGEST_WORDS: Final = 200
 _LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
@@ -29,17 +42,18 @@ def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
         return answer
     if code == HTTPStatus.UNAUTHORIZED:
         raise ServerRefused(what)
+    if code == PROXY_ASKS:
+        raise proxy_refusal(answer.request.url.scheme)
     if code in TRY_LATER or answer.is_server_error:
         busy = code in _NOT_NOW
         raise ServerUnavailable(
             what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
         )
-    if answer.is_redirect or code == HTTPStatus.FORBIDDEN or code in NO_SUCH_ENDPOINT:
-        raise ConfigError(
-            f"the server answers {code} at {answer.request.url.path}",
-            code="endpoint",
-            hint=ENDPOINT_HINT,
-        )
+    where = f"the server answers {code} at {answer.request.url.path}"
+    if endpoint in _OF_ONE_TASK and code in _NOT_YOU:
+        raise RequestRefused(where, code="endpoint", hint=_TASK_HINT)
+    if answer.is_redirect or code in NO_SUCH_ENDPOINT | _NOT_YOU:
+        raise ConfigError(where, code="endpoint", hint=ENDPOINT_HINT)
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
     raise RequestRefused(f"{what}: {_safe_words(answer.text, secret)}")
 
@@ -94,8 +108,13 @@ def transport_named(endpoint: str) -> Iterator[None]:
     except httpx.TransportError as err:
         if (trouble := tls_trouble(err)) is not None:
             raise trouble from None
-        down = isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-        code = "server-down" if down else "server-lost"
-        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}", code=code) from None
+        if isinstance(err, httpx.ProxyError) and str(err).startswith(f"{PROXY_ASKS:d} "):
+            raise proxy_refusal("https") from None  # only there a proxy is asked for the way itself
+        what = f"{endpoint}: {type(err).__name__}"
+        if isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            raise ServerUnavailable(what, code="server-down") from None
+        if isinstance(err, httpx.TimeoutException):
+            raise ServerSilent(what) from None
+        raise ServerUnavailable(what, code="server-lost") from None
     except httpx.HTTPError as err:
         raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 
@@ -89,6 +90,19 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
         ) from None
     with client:
         yield client
+
+
+def proxy_refusal(scheme: str) -> ConfigError:
+    """Return what it means that a proxy asks who we are; its name is told, never a password."""
+    proxies = getproxies()
+    named = proxies.get(scheme) or proxies.get("all") or ""
+    host = urlsplit(named if "://" in named else f"//{named}").hostname
+    return ConfigError(
+        f"the proxy {host or 'on the way'} asks for a name and password (407)",
+        code="proxy",
+        hint="Put them into HTTPS_PROXY, as http://name:password@proxy:port; or let NO_PROXY name "
+        "the server, if no proxy is needed on the way to it.",
+    )
 
 
 def tls_of(site: "Site") -> ssl.SSLContext:

@@ -11,6 +11,7 @@
     └── JobError                  exit 6   one job is touched; the run goes on with the next
         ├── TryLater                       the job keeps its state and waits its turn
         │   ├── ServerUnavailable
+    │   │   └── ServerSilent
         │   └── SourceUnsettled
         └── NeedsPerson                    the job is held until someone looks
             ├── RequestRefused
@@ -124,6 +125,12 @@ class ServerUnavailable(TryLater):
     code = "server-unavailable"
 
 
+class ServerSilent(ServerUnavailable):
+    """The server has not answered, or not to the end, in the time that it is given."""
+
+    code = "server-lost"
+
+
 class SourceUnsettled(TryLater):
     """A file of the series vanished, grew or changed since the scan."""
 
@@ -131,9 +138,10 @@ class SourceUnsettled(TryLater):
 
 
 DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
-# Codes of ServerUnavailable that speak of the whole server: not to be reached, or not ready now.
-# Nothing of the request was taken, and the next job would fare no better.
-SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy"})
+RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
+# Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
+# without a token for us. Nothing of the request was taken; the next job would fare no better.
+SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
 
 
 class NeedsPerson(JobError):

@@ -1,22 +1,33 @@
 """The login of a run: its token pair, renewed by the clock and on a 401, by one at a time."""
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from drawcli.answers import NO_SUCH_ENDPOINT, TRY_LATER, json_object, judged, transport_named
+from drawcli.answers import (
+    NO_SUCH_ENDPOINT,
+    PROXY_ASKS,
+    TRY_LATER,
+    json_object,
+    judged,
+    transport_named,
+)
 from drawcli.core.tokens import Tokens
-from drawcli.errors import ServerRefused, ServerUnavailable
+from drawcli.errors import RENEWAL, ConfigError, ServerRefused, ServerUnavailable
+from drawcli.pacing import Patience, within
 from drawcli.tokenstore import TokenStore
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
 
 _OLD_REFRESH: Final = "/auth/refresh"
+_TWICE: Final = 2.0  # a refresh in all, and its single operations: to be sent, to be answered
+_SAYS_NOTHING: Final = NO_SUCH_ENDPOINT | TRY_LATER | {PROXY_ASKS}  # of the refresh token
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,65536}")  # what can stand in a header
 
 
@@ -49,11 +60,14 @@ class Login:
         ------
         ServerRefused
             Where there is no way to another pair.
+        ServerUnavailable
+            Where there is none now: whatever needed the token was not taken.
         """
         with self._one_at_a_time, self._store.locked():
             stored = self._store.read()
             if stored.access == refused.access:
-                stored = self._exchanged(stored)
+                with _renewal_named():
+                    stored = self._exchanged(stored)
                 self._store.write(stored)
             self.tokens = stored
 
@@ -73,7 +87,7 @@ class Login:
             raise
         if answer.is_client_error and unanswered is None:  # nothing was exchanged
             self._store.exchanging.end()
-        if answer.is_client_error and answer.status_code not in NO_SUCH_ENDPOINT | TRY_LATER:
+        if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)
         plain = json_object(judged(answer, "refresh"), "refresh")
         new = _pair_in(plain, old, self._now())
@@ -91,16 +105,24 @@ class Login:
     def _ask(self, path: str, old: Tokens) -> httpx.Response:
         body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
         url = self._site.url.rstrip("/") + path
-        return self._client.post(url, json=body, auth=_Kept(old, self._keep))
+        auth = _Kept(old, self._keep)
+        return within(
+            Patience(_TWICE * self._site.timeout_seconds),
+            lambda: self._client.post(url, json=body, auth=auth),
+            httpx.Response.close,
+        )
 
     def _keep(self, answer: httpx.Response, old: Tokens) -> None:
-        """Put the new pair on disk if an answer holds one; any other is judged later."""
+        """Put the new pair on disk if an answer holds one; any other is judged later.
+
+        An answer may come when nobody waits for it any more: its pair is the only good one.
+        """
         try:
             plain = answer.json() if answer.is_success else None
         except (ValueError, RecursionError):
             plain = None
         new = _pair_in(plain, old, self._now())
-        if new is not None:
+        if new is not None and self._store.exchanging.begun(old) is not None:
             self._store.exchanging.keep(new)
 
 
@@ -118,6 +140,19 @@ class _Kept(httpx.Auth):
         request.headers["authorization"] = f"Bearer {self._old.refresh}"
         answer = yield request
         self._keep(answer, self._old)
+
+
+@contextmanager
+def _renewal_named() -> Iterator[None]:
+    """Tell trouble with a refresh from trouble with the request that needed it."""
+    try:
+        yield
+    except ServerUnavailable as err:
+        text = f"the tokens could not be renewed: {err}"
+        raise ServerUnavailable(text, code=RENEWAL, wait_seconds=err.wait_seconds) from None
+    except ConfigError as err:
+        code = RENEWAL if err.code == "endpoint" else err.code
+        raise ConfigError(str(err), code=code, hint=err.hint) from None
 
 
 def _refusal(code: int, unanswered: datetime | None) -> ServerRefused:

@@ -7,7 +7,7 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import IO, Final, TypeVar
 
-from drawcli.errors import ServerUnavailable
+from drawcli.errors import ServerSilent
 from drawcli.turns import LISTEN_SECONDS, errand
 
 SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for a transfer grows with its size
@@ -47,15 +47,13 @@ class Patience:
         return self._begun + self._seconds - self._clock()
 
     def check(self) -> None:
-        """Raise ServerUnavailable where there is no time left."""
+        """Raise ServerSilent where there is no time left."""
         if self.over or self.left() <= 0:
-            raise ServerUnavailable(
-                f"not done after {self._clock() - self._begun:.0f} seconds", code="server-lost"
-            )
+            raise ServerSilent(f"not done after {self._clock() - self._begun:.0f} seconds")
 
 
 def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], object]) -> _T:
-    """Return what a call returns, or raise ServerUnavailable when the patience is over.
+    """Return what a call returns, or raise ServerSilent when the patience is over.
 
     The call goes on in its thread until the connection ends; what it returns then is discarded.
     """

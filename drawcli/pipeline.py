@@ -22,6 +22,7 @@ from drawcli.errors import (
     JobError,
     NeedsPerson,
     OutOfReach,
+    ServerSilent,
     ServerUnavailable,
     TryLater,
 )
@@ -67,6 +68,7 @@ OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
 IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
+_SILENT_ENOUGH: Final = 2  # each costs the whole time that a request is given
 _SOON_SECONDS: Final = 60.0  # until the server is asked again whether uploads are welcome
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class StepReport:
     begun: int = 0
     outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
     held: list[Job] = field(default_factory=list)  # newly
+    silent: int = 0  # how many in a row have had no answer in time
     blocked: int = 0  # by the privacy gate
     unreachable: str = ""  # why the server could not be reached
     undelivered: str = ""  # why a structure set could not be put where it belongs
@@ -265,8 +268,7 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
-    waiting = after.state is job.state
-    what = "held" if after.held else "waiting" if waiting else str(after.state)
+    what = "held" if after.held else "waiting" if after.state is job.state else str(after.state)
     report.outcomes.append((job.id, what))
     if after.held:
         report.held.append(after)
@@ -279,13 +281,12 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
 def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
     """Try a step; turn a failure into how the job now fares."""
     try:
-        return step(job, ctx)
+        after = step(job, ctx)
     except TryLater as err:
         return _failed(job, _for_one_off(err, job), ctx, report)
     except NeedsPerson as err:
-        err = _for_one_off(err, job)
         report.blocked += isinstance(err, GateBlocked)
-        return _as_stored(job, ctx).held_for(err, at=ctx.now())
+        return _as_stored(job, ctx).held_for(_for_one_off(err, job), at=ctx.now())
     except DrawcliError:
         raise  # no job is to blame: the run cannot go on
     except OSError as err:
@@ -299,6 +300,9 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
             hint="Send the log to the developers; it names no patient.",
         )
         return _as_stored(job, ctx).held_for(bug, at=ctx.now())
+    else:
+        report.silent = 0
+        return after
 
 
 def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
@@ -314,6 +318,9 @@ def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     """Return the job waiting; held, if it has failed for too long."""
     stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
+    report.silent = report.silent + 1 if isinstance(err, ServerSilent) else 0
+    if report.silent >= _SILENT_ENOUGH:
+        report.unreachable = str(err)
     if err.code == DELIVERY:
         report.undelivered = str(err)
     elif err.code in SERVER_TOOK_NOTHING:
@@ -328,8 +335,7 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
 
 def _as_stored(job: Job, ctx: Context) -> Job:
     """Return the job as the ledger has it: a step may have recorded an attempt before it failed."""
-    stored = ctx.ledger.get(job.id)
-    return stored or job
+    return ctx.ledger.get(job.id) or job
 
 
 def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:

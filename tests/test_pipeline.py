@@ -9,7 +9,9 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from drawcli.actions import retry
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
+from drawcli.auditlog import AuditLog
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
@@ -46,6 +48,12 @@ def uploaded(ctx: Context, packaged: Job) -> Job:
     job = only_job(ctx)
     assert job.state is State.UPLOADED
     return job
+
+
+@pytest.fixture
+def thorax(site: Site) -> None:
+    """Put a second series into the datastore, after what was asked for before."""
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
 
 
 @pytest.mark.usefixtures("packaged")
@@ -161,6 +169,25 @@ def test_a_refused_token_stops_the_run_and_blames_no_job(
     assert only_job(ctx) == packaged
 
 
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("trouble", [500, 503, httpx.ReadTimeout("slow")], ids=str)
+def test_a_token_that_cannot_be_renewed_now_is_no_unanswered_upload(
+    ctx: Context, draw: FakeDraw, clock: Clock, trouble: int | Exception
+) -> None:
+    ctx.check_uploads_welcome()
+    for _ in range(MOST_POSTS + 2):
+        draw.answers = [401, trouble]
+        report = run_step("upload", ctx, ALL)
+        clock.advance(hours=7)
+
+    job = only_job(ctx)
+    assert (job.held, job.reason_code) == (False, "token-renewal")
+    assert (job.posts, job.unanswered) == (0, 0)
+    assert "could not be renewed" in report.unreachable
+    lines = AuditLog(ctx.settings.state_dir).lines()
+    assert {line.facts["what"] for line in lines} == {"attempt", "refused"}
+
+
 def test_the_attempt_is_recorded_before_the_post(
     ctx: Context, draw: FakeDraw, packaged: Job
 ) -> None:
@@ -189,6 +216,61 @@ def test_blind_uploads_are_bounded_and_the_same_bytes(
     assert draw.posts() == MOST_POSTS
     assert (job.held, job.reason_code) == (True, "uploads-unanswered")
     assert job.zip_sha256 == packaged.zip_sha256
+
+
+@pytest.mark.usefixtures("packaged")
+def test_what_the_uploads_ended_with_is_told_and_an_hour_of_illness_holds_nothing(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    ctx.check_uploads_welcome()
+    held_after: list[timedelta] = []
+    began = clock.at
+    while not held_after:
+        draw.answers = [502 if draw.posts() < 3 else httpx.ReadError("lost")]
+        run_step("upload", ctx, ALL)
+        if only_job(ctx).held:
+            held_after.append(clock.at - began)
+        clock.advance(minutes=5)
+
+    job = only_job(ctx)
+    assert draw.posts() == MOST_POSTS
+    assert held_after[0] > timedelta(hours=1)
+    assert job.reason_code == "uploads-unanswered"
+    assert job.reason == (
+        "5 uploads were begun and came to nothing: 2 x server: ReadError, 3 x upload: 502"
+    )
+
+
+@pytest.mark.usefixtures("packaged", "thorax")
+@pytest.mark.parametrize("status", [403, 405])
+def test_a_place_for_uploads_that_is_none_is_tried_a_few_times_and_others_go_on(
+    ctx: Context, draw: FakeDraw, clock: Clock, status: int
+) -> None:
+    packaged = only_job(ctx)
+    refused: list[int] = []
+
+    def refuse(request: httpx.Request) -> None:
+        if f"{packaged.zip_sha256}" in request.headers.get("idempotency-key", ""):
+            draw.answers = [httpx.Response(status)]
+            refused.append(status)
+
+    draw.watch = refuse
+    ended = 0
+    for _ in range(MOST_POSTS + 3):
+        try:
+            list(run_once(ctx, ALL))
+        except ConfigError:
+            ended += 1
+        clock.advance(minutes=20)
+
+    job = ctx.ledger.get(packaged.id)
+    assert job is not None
+    assert (len(refused), ended) == (MOST_POSTS, MOST_POSTS)
+    assert (job.held, job.reason_code, job.unanswered) == (True, "endpoint", 0)
+    assert f"5 x the server answers {status} at /api/upload/" in (job.reason or "")
+    assert "server.endpoints" in (job.hint or "")
+    others = [one.state for one in ctx.ledger.jobs() if one.id != packaged.id]
+    assert others == [State.DONE]
 
 
 def test_a_lost_package_is_built_again_bit_for_bit(
@@ -274,6 +356,77 @@ def test_a_task_that_the_server_has_lost_is_sent_again(
     assert back is State.PACKAGED
     assert only_job(ctx).posts == 2
     assert list(draw.uploads.values()) == [first]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_task_that_is_lost_as_soon_as_it_is_taken_is_sent_twice_and_held(
+    ctx: Context, draw: FakeDraw, clock: Clock
+) -> None:
+    def forget(request: httpx.Request) -> None:
+        if request.url.path.endswith("/status/"):
+            draw.answers = [404]
+
+    draw.watch = forget
+    for _ in range(12):
+        for step in ("poll", "upload"):
+            run_step(step, ctx, ALL)
+        clock.advance(hours=1)
+    held = only_job(ctx)
+    ctx.ledger.commit(retry(held, ctx))
+    run_step("upload", ctx, ALL)
+
+    assert (held.held, held.reason_code, held.posts) == (True, "task-unknown", 2)
+    assert "404 to the status" in (held.reason or "")
+    assert "server.endpoints" in (held.hint or "")
+    assert draw.posts() == 3
+
+
+@pytest.mark.usefixtures("packaged", "thorax")
+def test_a_server_that_stalls_is_waited_for_twice_and_not_for_every_job(
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    for seed in range(3):
+        write_planning_ct(site.store / f"head-{seed}", HEAD_NECK, slices=4, size=16, seed=seed)
+    list(run_once(ctx, ALL))
+    draw.asked.clear()
+
+    def stall(request: httpx.Request) -> None:
+        if request.url.path.endswith("/status/"):
+            draw.answers = [httpx.ReadTimeout("slow")]
+
+    draw.watch = stall
+    clock.advance(minutes=20)
+    report = run_step("poll", ctx, ALL)
+
+    assert len(draw.uploads) == 5
+    assert 2 <= len(draw.asked) <= 3  # no short tries; one may have been under way beside
+    assert report.unreachable == "server: ReadTimeout"
+
+
+@pytest.mark.usefixtures("uploaded", "thorax")
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [("status", 403), ("status", 405), ("rtstruct/task-1", 405), ("confirm", 403)],
+)
+def test_a_task_that_is_refused_holds_its_job_and_no_other(
+    ctx: Context, draw: FakeDraw, clock: Clock, at: str, status: int
+) -> None:
+    def refuse(request: httpx.Request) -> None:
+        path = request.url.path.rstrip("/")
+        if "task-1" in path and path.endswith(at):
+            draw.answers = [httpx.Response(status)]
+
+    draw.watch = refuse
+    for _ in range(3):
+        list(run_once(ctx, ALL))
+        clock.advance(minutes=20)
+
+    jobs = {job.task_id: job for job in ctx.ledger.jobs()}
+    held = jobs.pop("task-1")
+    assert (held.held, held.reason_code) == (True, "endpoint")
+    assert f"answers {status}" in (held.reason or "")
+    assert "server.endpoints" in (held.hint or "")
+    assert [job.state for job in jobs.values()] == [State.DONE]
 
 
 @pytest.mark.usefixtures("uploaded")

@@ -19,9 +19,10 @@ from drawcli.errors import DrawcliError
 from drawcli.pipeline import Selection, run_once
 from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
 from drawcli.sandbox.options import Options
+from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
-from tests.conftest import PELVIS, Clock, Site
+from tests.conftest import PELVIS, THORAX, Clock, Site
 
 CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
 ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")
@@ -43,9 +44,11 @@ HELD = {
     "upload:400": "server-refused-job",
     "upload:413": "server-refused-job",
     "status:400": "server-refused-job",
+    "status:403": "endpoint",
     "status:413": "server-refused-job",
     "status:failed": "segmentation-failed",
     "rtstruct:400": "server-refused-job",
+    "rtstruct:403": "endpoint",
     "rtstruct:413": "server-refused-job",
     "rtstruct:json": "not-dicom",
     "rtstruct:foreign": "foreign-series",
@@ -53,9 +56,13 @@ HELD = {
     "rtstruct:junk": "not-dicom",
     "rtstruct:forget": "result-missing",
     "confirm:400": "server-refused-job",
+    "confirm:403": "endpoint",
     "confirm:413": "server-refused-job",
 }
 # The short form: all that holds a job, and of the others each fault at every second endpoint.
+# A refresh that an upload needs: what delays it, and what leaves the new pair with nobody.
+RENEWED_LATER = ("401", "404", "429/30s", "500", "html", "drop", "stall", "drip", "redirect")
+NEVER_RENEWED = ("lost", "truncate", "keys")
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 TRIED = MATRIX if LONG else [one for n, one in enumerate(MATRIX) if n % 2 == 0 or one in HELD]
 MOST_REQUESTS = 24  # of a whole cycle with one fault in it; without one it is five
@@ -173,8 +180,72 @@ def test_where_every_token_is_dead_each_run_says_so_and_no_job_is_touched(
 
 
 @pytest.mark.parametrize(
+    "wrong", [f"upload:expire,token:{what}" for what in RENEWED_LATER], indirect=True
+)
+def test_a_refresh_that_fails_once_delays_the_series_and_counts_as_no_upload(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    (job,) = told.jobs
+    assert (job.state, job.posts, job.unanswered) == (State.DONE, 1, 0)
+    at_home(told)
+    assert wrong.requests["refresh"] <= 3
+    assert told.runs == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [f"upload:expire,token:{what}" for what in NEVER_RENEWED], indirect=True
+)
+def test_a_pair_that_is_lost_on_the_way_is_told_and_no_job_is_touched(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong, runs=4)
+
+    (job,) = told.jobs
+    assert (job.held, job.posts, job.reason_code) == (False, 0, "token-renewal")
+    assert told.errors == ["5 token-lost"] * 3
+
+
+@pytest.mark.parametrize("wrong", ["models:500*,models:stall"], indirect=True)
+def test_a_run_needs_no_catalogue(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+
+    told = cycle(site, clock, wrong)
+
+    at_home(told)
+    assert told.errors == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["status:403", "rtstruct:403", "confirm:403", "upload:413"], indirect=True
+)
+def test_what_holds_one_job_stops_no_other(
+    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+) -> None:
+    assert pelvis
+    write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+
+    told = cycle(site, clock, wrong)
+
+    assert sorted(job.held for job in told.jobs) == [False, True]
+    assert [job.state for job in told.jobs if not job.held] == [State.DONE]
+    assert told.errors == []
+
+
+@pytest.mark.parametrize(
     ("wrong", "code"),
     [
+        ("upload:403*", "endpoint"),
+        ("upload:502*", "uploads-unanswered"),
+        ("status:403*", "endpoint"),
+        ("status:404*", "task-unknown"),
         ("upload:lost*", "uploads-unanswered"),
         ("upload:stall*", "uploads-unanswered"),
         ("status:word*", "deadline"),

@@ -31,10 +31,12 @@ from drawcli.connection import connected
 from drawcli.core.task import TaskState, TaskStatus, status_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
+    RENEWAL,
     ConfigError,
     DrawcliError,
     RequestRefused,
     ServerRefused,
+    ServerSilent,
     ServerUnavailable,
 )
 from drawcli.exchange import Exchange
@@ -241,7 +243,13 @@ class DrawServer:
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:
-    return isinstance(err, ServerUnavailable) and err.wait_seconds is None
+    """Tell whether a request may fare better in a moment.
+
+    Not where all the time that it is given has been waited; a refresh is asked for once.
+    """
+    if isinstance(err, ServerSilent) or not isinstance(err, ServerUnavailable):
+        return False
+    return err.wait_seconds is None and err.code != RENEWAL
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -1,18 +1,20 @@
 """UPLOADED -> SEGMENTED: ask the server how the task fares.
 
 Safe to repeat: asking changes nothing. A task that the server has lost goes up again, the same
-bytes, a bounded number of times.
+bytes, once; where that one is lost, too, it is the address of the status that is wrong.
 """
 
 from datetime import datetime, timedelta
 from typing import Final
 
+from drawcli.answers import ENDPOINT_HINT
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.task import TaskState, TaskStatus
 from drawcli.errors import NeedsPerson, TryLater
 
 LOST_AFTER: Final = 4  # times that the server did not know the task, minutes apart
+_AGAIN: Final = "the server has lost the task: the series is sent again"
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(minutes=10)
 
@@ -32,9 +34,7 @@ def poll(job: Job, ctx: Context) -> Job:
                 hint=f"'drawcli retry {job.id}' sends it again.",
             )
         case TaskState.UNKNOWN:
-            if job.tries("task-unknown") + 1 >= LOST_AFTER:
-                return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None)
-            raise TryLater("the server does not know the task", code="task-unknown")
+            return _lost(job, ctx.now())
         case _:
             return _waiting(job, status, ctx)
 
@@ -47,6 +47,32 @@ def next_look(uploaded_at: datetime, now: datetime) -> datetime:
     ['0:00:02', '0:05:00', '1:10:00']
     """
     return now + max(_SOONEST, min((now - uploaded_at) / 4, _LATEST))
+
+
+def _lost(job: Job, now: datetime) -> Job:
+    """Return the job on its way to be sent again: once, for a server may forget, but not each."""
+    if job.tries("task-unknown") + 1 < LOST_AFTER:
+        raise TryLater("the server does not know the task", code="task-unknown")
+    if _was_sent_again(job):
+        raise NeedsPerson(
+            "the server answers 404 to the status of a task that it has just taken, for the "
+            "second time",
+            code="task-unknown",
+            hint=f"{ENDPOINT_HINT} 'drawcli release {job.id}' asks again, 'drawcli retry {job.id}' "
+            "sends the series again.",
+        )
+    lost = job.noted(now, "failed: task-unknown", _AGAIN)
+    return lost.to(State.PACKAGED, at=now, task_id=None, uploaded_at=None)
+
+
+def _was_sent_again(job: Job) -> bool:
+    """Tell whether a lost task was sent again since a person last looked at the job."""
+    for event in reversed(job.events):
+        if event.what.startswith("held: "):
+            return False
+        if event.why == _AGAIN:
+            return True
+    return False
 
 
 def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:

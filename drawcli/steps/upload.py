@@ -4,9 +4,13 @@ The one step that cannot be repeated without trace: if the answer to a POST is l
 cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
 bytes go up again, and the number of blind tries is bounded. An attempt that the server plainly did
 not take is not counted; one without an answer stays counted, for it may have left an orphan there.
+So does one to an address that the server does not have: it ends the run, and others wait behind it.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,13 +18,24 @@ from zipfile import ZipFile
 
 from drawcli import __version__
 from drawcli.adapters.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.answers import ENDPOINT_HINT
 from drawcli.auditlog import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.context import Context
-from drawcli.core.job import Job, State
-from drawcli.errors import SERVER_TOOK_NOTHING, DrawcliError, NeedsPerson, ServerUnavailable
+from drawcli.core.job import Event, Job, State
+from drawcli.errors import (
+    SERVER_TOOK_NOTHING,
+    DrawcliError,
+    NeedsPerson,
+    ServerUnavailable,
+    TryLater,
+)
 from drawcli.files import sha256_of
 
 MOST_POSTS: Final = 5
+BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that is ill for an hour holds no job
+_NO_PLACE: Final = "failed: endpoint"
+_COUNTED: Final = frozenset({_NO_PLACE, "failed: server-lost", "failed: server-unavailable"})
+_ANEW: Final = frozenset({State.PACKAGED, "released"})
 
 
 def upload(job: Job, ctx: Context) -> Job:
@@ -30,11 +45,7 @@ def upload(job: Job, ctx: Context) -> Job:
     if not whole or sha256_of(package) != job.zip_sha256:
         return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
     if job.posts >= MOST_POSTS:
-        raise NeedsPerson(
-            _told(job),
-            code="uploads-unanswered",
-            hint="Ask the server's administrator what arrived; 'drawcli retry' sends it again.",
-        )
+        raise _too_many(job)
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
     ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
@@ -49,7 +60,9 @@ def upload(job: Job, ctx: Context) -> Job:
         what = _outcome(err)
         ctx.attest_outcome(what, job, code=err.code)
         if what != UNANSWERED:
-            ctx.ledger.commit(replace(recorded, posts=job.posts, unanswered=job.unanswered))
+            ctx.ledger.commit(_not_taken(recorded, job, err, ctx.now()))
+        elif isinstance(err, TryLater):  # every one costs one of few tries
+            err.wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
         raise
     ctx.attest_outcome(ANSWERED, job, task=task_id)
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
@@ -81,8 +94,35 @@ def _outcome(err: DrawcliError) -> str:
     return REFUSED if answered else UNANSWERED
 
 
-def _told(job: Job) -> str:
-    """Return how the uploads of a job went that were one too many."""
-    if job.unanswered < job.posts:
-        return f"{job.posts} uploads were begun; {job.unanswered} of them were not answered"
-    return f"{job.posts} uploads were begun and none was answered"
+def _not_taken(recorded: Job, before: Job, err: DrawcliError, now: datetime) -> Job:
+    """Return a job whose upload the server did not take: it is as before, and the try not counted.
+
+    But where the server has no place for uploads: that ends the run, and would do so for ever.
+    """
+    if err.code == "endpoint":
+        answered = replace(recorded, unanswered=before.unanswered)
+        return answered.failed(err, at=now, until=now + BETWEEN_POSTS)
+    return replace(recorded, posts=before.posts, unanswered=before.unanswered)
+
+
+def _too_many(job: Job) -> NeedsPerson:
+    """Return why a job is not sent once more, with how each upload ended."""
+    ends = list(_ends(job))
+    told = [f"{times} x {why}" for why, times in Counter(one.why for one in ends).items()]
+    if job.posts > len(ends):
+        told.append(f"{job.posts - len(ends)} x no word")
+    text = f"{job.posts} uploads were begun and came to nothing: {', '.join(told)}"
+    if {one.what for one in ends} == {_NO_PLACE}:
+        hint = f"{ENDPOINT_HINT} 'drawcli retry {job.id}' sends it again."
+        return NeedsPerson(text, code="endpoint", hint=hint)
+    hint = "Ask the server's administrator what arrived; 'drawcli retry' sends it again."
+    return NeedsPerson(text, code="uploads-unanswered", hint=hint)
+
+
+def _ends(job: Job) -> Iterator[Event]:
+    """Yield how the uploads of a package ended that count, the last first."""
+    for event in reversed(job.events):
+        if event.what in _ANEW:
+            return
+        if event.what in _COUNTED:
+            yield event

@@ -25,7 +25,7 @@ from tests.cli.conftest import at_sandbox
 from tests.conftest import HEAD_NECK, PELVIS, THORAX, Site
 
 SEEDS = range(int(os.environ.get("TORTURE", "1")))  # the long form: make torture
-RUNS = 30
+RUNS = 30 if len(SEEDS) > 1 else 12
 FARTHEST_EFFECT = 30
 LEAST_KILLED = 5
 PEOPLE = (PELVIS, HEAD_NECK, THORAX)
