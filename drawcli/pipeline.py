@@ -231,7 +231,7 @@ def spent(ctx: Context) -> list[Job]:
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     with ctx.progress.part("files read") as read:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
-    report = StepReport("scan", scanned=done)
+    report = StepReport("scan", scanned=done, held=[job for job in done.jobs if job.held])
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
     aside = sorted((done.ignored + done.passed_over).items())
@@ -245,8 +245,6 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))
-        if job.held:
-            report.held.append(job)
         _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code)
     return report
 

@@ -23,6 +23,7 @@ from drawcli.auditlog import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
 from drawcli.errors import (
+    RENEWAL,
     SERVER_TOOK_NOTHING,
     DrawcliError,
     NeedsPerson,
@@ -88,7 +89,7 @@ def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
 
 def _outcome(err: DrawcliError) -> str:
     """Return what an upload that failed means for what has left."""
-    if err.code in ("server-down", "certificate") and not err.answered:
+    if err.code in ("server-down", "certificate", RENEWAL) and not err.answered:
         return NOT_SENT
     answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
     return REFUSED if answered else UNANSWERED
