@@ -100,8 +100,8 @@ def proxy_refusal(scheme: str) -> ConfigError:
     return ConfigError(
         f"the proxy {host or 'on the way'} asks for a name and password (407)",
         code="proxy",
-        hint="Put them into HTTPS_PROXY, as http://name:password@proxy:port; or let NO_PROXY name "
-        "the server, if no proxy is needed on the way to it.",
+        hint="Put them into HTTPS_PROXY, in front of its host, with an @ between; or let NO_PROXY "
+        "name the server, if no proxy is needed on the way to it.",
     )
 
 

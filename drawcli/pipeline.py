@@ -231,13 +231,12 @@ def spent(ctx: Context) -> list[Job]:
 def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     with ctx.progress.part("files read") as read:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
-    report = StepReport("scan", scanned=done, held=[job for job in done.jobs if job.held])
+    report = StepReport("scan", scanned=done)
     if done.made_anew:
         _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
-    aside = sorted((done.ignored + done.passed_over).items())
-    if aside:
-        words = " ".join(f"{reason}={count}" for reason, count in aside)
-        _log.info("step=scan left alone: %s", words)
+    counted = sorted((done.ignored + done.passed_over).items())
+    if aside := " ".join(f"{reason}={count}" for reason, count in counted):
+        _log.info("step=scan left alone: %s", aside)
     for name in done.folders_missing:
         _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
     for job in done.late:
@@ -245,6 +244,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     for job in done.jobs:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))
+        report.held += [job] if job.held else []
         _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code)
     return report
 
