@@ -14,7 +14,7 @@ from tests.torture.conftest import Make
 from tests.torture.kit import tell
 from tests.torture.test_kills import LONG, TIMES, effects
 
-STRIDE = 1 if LONG else 47
+STRIDE = 1 if LONG else 83
 CODES = {0, 3, 4, 6, 7, 12}  # 3: the disk fails; 4: the ledger; 6: a job; 12: the disk is full
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 

@@ -11,7 +11,7 @@ from tests.torture.kit import FAULTS, KILLED, World, tell
 
 TIMES = int(os.environ.get("TORTURE", "1"))  # the long form: make torture
 LONG = TIMES > 1
-STRIDE = 1 if LONG else 29  # every so-many-th effect
+STRIDE = 1 if LONG else 41  # every so-many-th effect
 LEAST_EFFECTS = 60
 RUNS = ("run-once", "run-once")  # out, and home
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
