@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,37 +25,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
+from status import a_job
 
 from drawcli.adapters.sitekey import make_site_key
 from drawcli.config import load_settings
 from drawcli.context import open_context
-from drawcli.core.job import Event, Job, State
 from drawcli.dashboard.app import application
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site
 
 MOST_SECONDS = 1.0
-NOW = datetime.now(UTC)
-KINDS = (State.UNMATCHED, State.EXCLUDED, State.UPLOADED, State.DONE)
 PAGES = ("/jobs", "/jobs?q=prostate&sort=touched", "/jobs?rows=1000", "/jobs?rows=10000", "/")
-
-
-def a_job(number: int) -> Job:
-    """Return a job of the usual size."""
-    since = NOW - timedelta(minutes=number % 1000)
-    words = ("found", "matched", "packaged", "uploaded")
-    return Job(
-        id=f"{number:012x}-1",
-        state=KINDS[number % len(KINDS)],
-        since=since,
-        modality="CT",
-        slices=180,
-        template="Prostate_OAR",
-        rule="pelvis-planning-ct",
-        reason="the server says PROCESSING",
-        events=tuple(Event(since, word) for word in words),
-    )
 
 
 @contextmanager

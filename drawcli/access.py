@@ -2,7 +2,10 @@
 
 import shlex
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def as_words(value: object) -> object:
@@ -25,6 +28,11 @@ def web_address(text: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii():
         raise ValueError("is no http or https address")
     return parts
+
+
+def stays_here(url: str) -> bool:
+    """Tell whether an address is of this machine: then nothing of it is on a network."""
+    return urlsplit(url).hostname in _LOOPBACK
 
 
 def check_source(command: list[str], store_command: list[str], keyring: str) -> None:

@@ -17,6 +17,7 @@ from urllib.request import getproxies
 import httpx
 
 from drawcli import __version__
+from drawcli.access import stays_here
 from drawcli.errors import ConfigError
 from drawcli.platforms import open_to_others
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from drawcli.sections import Server as Site
 
 CONNECT_SECONDS: Final = 10.0
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CA_HINT: Final = (
     "If a device of your hospital reads TLS on the way, or the server has a private authority, ask "
     "IT for its certificate and name that in server.ca_file. Never trust one unseen."
@@ -63,14 +63,13 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
         Where the URL would send the token in the clear, or the certificates or the proxy that are
         named cannot be used.
     """
-    parts = urlsplit(site.url)
-    is_plain, is_here = parts.scheme == "http", parts.hostname in _LOOPBACK
+    is_plain, is_here = urlsplit(site.url).scheme == "http", stays_here(site.url)
     if is_plain and not is_here and not site.allow_http:
         raise ConfigError(
             "server.url is plain http: the token would travel in the clear",
             hint="Use https, or set server.allow_http: true if the way is safe otherwise.",
         )
-    stays_here = is_plain and is_here  # then no proxy may see the token, and TLS is not loaded
+    unseen = is_plain and is_here  # then no proxy may see the token, and TLS is not loaded
     timeout = httpx.Timeout(
         site.timeout_seconds, connect=min(CONNECT_SECONDS, site.timeout_seconds)
     )
@@ -78,9 +77,9 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
         client = httpx.Client(
             timeout=timeout,
             headers={"user-agent": f"drawcli/{__version__}"},
-            verify=_trusting_nobody() if stays_here else tls_of(site),
+            verify=_trusting_nobody() if unseen else tls_of(site),
             http2=not is_plain,
-            trust_env=not stays_here,
+            trust_env=not unseen,
             follow_redirects=False,
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL):

@@ -8,12 +8,11 @@ from typing import IO, Any, Final, cast
 
 import httpx
 
+from drawcli.connection import CONNECT_SECONDS
 from drawcli.errors import ServerUnavailable
 from drawcli.pacing import Bucket, Outgoing, Patience, Tell, within
 from drawcli.receiving import Incoming
 
-_TWICE: Final = 2.0  # a request in all, and its single operations: to be sent, to be answered
-_CONNECT_SECONDS: Final = 10.0
 _MOST_ANSWERS: Final = 8  # that one download may be put together of, in one run
 _BETWEEN_PARTS_SECONDS: Final = 0.5
 
@@ -42,7 +41,7 @@ class Exchange:
         size = path.stat().st_size
         patience = self._patience(size)
         timeout = httpx.Timeout(
-            self._timeout_seconds, read=patience.left(), connect=_CONNECT_SECONDS
+            self._timeout_seconds, read=patience.left(), connect=CONNECT_SECONDS
         )
         with path.open("rb") as stream:
             paced = Outgoing(stream, size, self._bucket, patience, tell)
@@ -90,6 +89,6 @@ class Exchange:
 
     def _patience(self, size: int = 0) -> Patience:
         """Return how long a request of so many bytes may take in all."""
-        patience = Patience(_TWICE * self._timeout_seconds)
+        patience = Patience.of(self._timeout_seconds)
         patience.grow(size)
         return patience

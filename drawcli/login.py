@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from drawcli.sections import Server as Site
 
 _OLD_REFRESH: Final = "/auth/refresh"
-_TWICE: Final = 2.0  # a refresh in all, and its single operations: to be sent, to be answered
 _SAYS_NOTHING: Final = NO_SUCH_ENDPOINT | TRY_LATER | {PROXY_ASKS}  # of the refresh token
 _ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,65536}")  # what can stand in a header
 
@@ -107,7 +106,7 @@ class Login:
         url = self._site.url.rstrip("/") + path
         auth = _Kept(old, self._keep)
         return within(
-            Patience(_TWICE * self._site.timeout_seconds),
+            Patience.of(self._site.timeout_seconds),
             lambda: self._client.post(url, json=body, auth=auth),
             httpx.Response.close,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from threading import Lock
 from time import monotonic, sleep
-from typing import IO, Final, TypeVar
+from typing import IO, Final, Self, TypeVar
 
 from drawcli.errors import ServerSilent
 from drawcli.turns import LISTEN_SECONDS, errand
@@ -33,6 +33,11 @@ class Patience:
         self._begun = clock()
         self._seconds = seconds
         self.over = False  # nobody waits any more
+
+    @classmethod
+    def of(cls, timeout_seconds: float) -> Self:
+        """Return that of a request in all: to be sent and to be answered may take so long each."""
+        return cls(2.0 * timeout_seconds)
 
     def grow(self, size: int) -> None:
         """Allow time for so many bytes."""

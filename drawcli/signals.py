@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from drawcli.access import web_address
+from drawcli.access import stays_here, web_address
 from drawcli.core.bandwidth import time_of_day
 from drawcli.sections import FilePath, Hours, Section
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
 DIGEST: Final = "digest"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _digest_time(value: object) -> object:
@@ -52,8 +51,8 @@ class Metrics(Section):
     @property
     def heartbeat_is_plain(self) -> bool:
         """Whether the heartbeat would go in the clear to another machine."""
-        parts = urlsplit(self.heartbeat_url)
-        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        plain = urlsplit(self.heartbeat_url).scheme == "http"
+        return plain and not stays_here(self.heartbeat_url)
 
 
 class Logs(Section):

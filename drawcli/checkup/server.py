@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
+from drawcli.access import stays_here
 from drawcli.adapters.catalogue import kept_catalogue
 from drawcli.adapters.glance import Glance, glance
 from drawcli.adapters.rulebook import read_rulebook
@@ -23,7 +23,6 @@ _SKEW_TOO_LARGE: Final = 300.0
 _CERTIFICATE_SOON: Final = timedelta(days=21)
 _SLOW_SECONDS: Final = 5.0
 _WELL: Final = frozenset({HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def offline(site: Site) -> Iterator[Outcome]:
@@ -83,7 +82,7 @@ def _clock(found: Glance) -> Seen:
 def tls(found: Glance, site: Site) -> Seen:
     """Look at who can read along, and how long the server's certificate is good."""
     if not found.tls:
-        if urlsplit(site.settings.server.url).hostname in _LOOPBACK:
+        if stays_here(site.settings.server.url):
             return Seen.well("plain http, to this machine only")
         text = "plain http: whoever is on the way reads the token"
         return Seen.warned(text, "Let server.url begin with https:// if the server speaks it.")

@@ -37,6 +37,7 @@ from drawcli.sections import Server
 from drawcli.turns import errand
 from tests.conftest import NOON, Clock
 from tests.fake_draw import FakeDraw
+from tests.tls import serving
 
 BASE = "https://draw.test/base"
 PACKAGE = random.Random(1).randbytes(70_000)  # noqa: S311 - the same every time
@@ -1007,35 +1008,8 @@ def test_certificates_that_are_not_there_are_told(
 @contextmanager
 def served(draw: Callable[[httpx.Request], httpx.Response]) -> Iterator[str]:
     """Serve on loopback; yield the address."""
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = list(self.headers.items())
-            url = f"http://draw{self.path}"
-            answer = draw(httpx.Request(self.command, url, headers=headers, content=body))
-            self.send_response(answer.status_code)
-            for name, value in answer.headers.items():
-                if name not in ("content-length", "transfer-encoding"):
-                    self.send_header(name, value)
-            self.send_header("content-length", str(len(answer.content)))
-            self.end_headers()
-            self.wfile.write(answer.content)
-
-        do_GET = do_POST = answer  # noqa: N815 - the names are http.server's
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_port}"
-        finally:
-            listening.shutdown()
-            thread.join()
+    with serving(draw) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
