@@ -212,7 +212,7 @@ def held_jobs(site: Site) -> Seen:
         return Seen.warned("not counted: the ledger cannot be opened", "Mend that first.")
     held = [job for job in site.ctx.ledger.jobs() if job.held]
     if held:
-        return Seen.warned(f"{len(held):,} wait for a person", "drawcli status --state held")
+        return Seen.warned(f"{len(held):,} wait for a person", "drawcli quarantine")
     return Seen.well("none waits for a person")
 
 

@@ -1,4 +1,4 @@
-"""status: is it running, what is stuck and why, did the contours arrive."""
+"""status, quarantine: is it running, what is stuck and why, did the contours arrive."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -49,8 +49,9 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a line of ti
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
+    """Add the commands to the program."""
     command(app, "status")(status)
+    command(app, "quarantine")(quarantine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,11 @@ def status(
     return Result(data=_facts(picture), show=picture)
 
 
+def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption = False) -> Result:
+    """List what is held for a person: why, and which command frees it."""
+    return status(door, state="held", as_csv=as_csv, identify=identify)
+
+
 def moment(text: str, now: datetime) -> datetime:
     """Return the moment that a person means by --since."""
     from drawcli.core.spans import moment_before
@@ -143,6 +149,7 @@ def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Conte
         last_delivered=None if choice.is_any else newest_delivery(jobs, ctx.ledger.archive),
         who=who,
         chosen=choice.is_any,
+        if_none="Nothing is held." if choice.state == "held" else "No such jobs.",
     )
 
 

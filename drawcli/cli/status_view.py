@@ -33,6 +33,7 @@ class Picture:
     last_delivered: datetime | None
     who: Mapping[str, str]  # patients by job, where a person asked for them
     chosen: bool  # a person asked for some of the jobs: all of those are listed
+    if_none: str = "No such jobs."
 
     def __call__(self, out: "Console") -> None:
         """Draw it."""
@@ -51,7 +52,7 @@ class Picture:
         yield from self._table(listed if self.chosen else listed[:_MOST])
         if self.chosen:
             if not self.jobs:
-                yield "No such jobs."
+                yield self.if_none
         else:
             yield from self._foot(overview, len(listed) - _MOST)
 
@@ -80,7 +81,7 @@ class Picture:
             if job.hint and f"'{command}'" not in job.hint:
                 yield Text(f"         {job.hint}", style="dim")
         if len(held) > most:
-            yield Text(f"    and {len(held) - most} more: drawcli status --state held")
+            yield Text(f"    and {len(held) - most} more: drawcli quarantine")
 
     def _listed(self, overview: Overview) -> list[Job]:
         """Return the jobs of the table; without a filter what nobody waits for is left out."""

@@ -174,6 +174,28 @@ def test_the_table_for_spreadsheets(drawcli: Run, site: Site) -> None:
     assert row["waits_for"] == "the next run: deidentify"
 
 
+def test_quarantine_lists_what_is_held_and_nothing_else(drawcli: Run, site: Site) -> None:
+    nothing = drawcli("quarantine")
+    err = NeedsPerson("three contours lie on no slice", code="contour-off-slice", hint="Look.")
+    stuck = Job(id="2" * 12 + "-1", state=State.FETCHED, since=NOON).held_for(err, at=NOON)
+    with Ledger(site.state / "ledger.json") as ledger:
+        ledger.add(Job(id="1" * 12 + "-1", state=State.MATCHED, since=NOON))
+        ledger.add(stuck)
+
+    shown, answer = drawcli("quarantine"), drawcli("quarantine", "--json").answer
+    (row,) = csv.DictReader(io.StringIO(drawcli("quarantine", "--csv").out))
+
+    assert (nothing.code, nothing.out) == (0, "Nothing is held.\n")
+    assert shown.code == 0
+    assert shown.out.startswith(f"{stuck.id}  held at fetched")
+    assert "why  three contours lie on no slice" in shown.out
+    assert f"do   drawcli release {stuck.id}" in shown.out
+    assert "1" * 12 not in shown.out
+    assert answer["command"] == "quarantine"
+    assert [job["id"] for job in answer["data"]["jobs"]] == [stuck.id] == [row["id"]]
+    assert row["way_out"] == f"drawcli release {stuck.id}"
+
+
 def test_programs_learn_whether_it_runs_and_what_each_job_waits_for(
     drawcli: Run, pelvis: list[Path]
 ) -> None:
