@@ -64,8 +64,8 @@ release: $(VENV)/.ready-release
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python packaging/everywhere.py dist/*.whl --lock packaging/requirements.lock
 	cd dist && $$(command -v sha256sum || echo shasum -a 256) *.whl *.gz *.json *.zip > SHA256SUMS
 
-# How fast and how large everything is, beside its floor and beside the tools of today; a table and a
-# plot in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs
+# How fast and how large everything is, beside its floor and beside the tools of today; a table and
+# plots in build/bench, and the ratios held against docs/bench-reference.json. BENCH="--only scan" runs
 # one, BENCH=--keep makes the run the reference: on a machine that does nothing else.
 bench: $(VENV)/.ready-test
 	$(PIP) install --editable '.[bench]'

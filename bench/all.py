@@ -1,4 +1,4 @@
-"""Run every bench; write a table and a plot; hold the ratios against a reference run.
+"""Run every bench; write a table and plots; hold the ratios against a reference run.
 
 Ratios carry over from machine to machine, times do not: only ratios are judged. One that is more
 than half as much worse than in the reference is a regression, and so is what a bench itself asks
@@ -6,7 +6,7 @@ for and does not get.
 
     python bench/all.py [--small] [--only NAME ...] [--out build/bench] [--keep]
 
-With --keep the run becomes the reference, `docs/bench-reference.json`, and its table and plot go
+With --keep the run becomes the reference, `docs/bench-reference.json`, and its table and plots go
 beside it. --small takes seconds for a look whether all benches run; its figures mean nothing.
 """
 
@@ -23,21 +23,29 @@ from math import log10
 from pathlib import Path
 from typing import Any
 
+from measure import Row, amount, spread, table
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "bench-reference.json"
 STYLE = (
     "text{font:12px sans-serif;fill:#444}line{stroke:#999}.less{fill:#3b7ea1}.more{fill:#5a9e4b}"
+    ".spread{stroke:#222;stroke-width:1.5}.curve{fill:none;stroke:#3b7ea1;stroke-width:1.5}"
+)
+READING = (
+    "Ours and what stands beside it were measured in turn; both are medians, the ratio is that of "
+    "the medians, and its spread is that of the pairs. A figure without a spread was taken once."
 )
 WORSE = 1.5  # times the ratio of the reference
-PARTS = {"all", "stores"}  # of benches, and none themselves
+PARTS = {"all", "measure", "stores"}  # of benches, and none themselves
 BENCHES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - PARTS)
 SMALL = {  # what makes each bench take seconds
-    "deidentify": "--slices 8 --size 64 --repeat 1 --only plain package gate step zip",
+    "deidentify": "--slices 8 --size 64 --grown 4 8 --repeat 1"
+    " --only plain package gate step zip growth",
     "reidentify": "--slices 4 --structures 2 --points 12 --repeat 1",
     "ledger": "--jobs 30 60 --open 10 --repeat 3",
     "dashboard": "--jobs 100 --repeat 3",
     "preview": "--slices 30 --size 128 --structures 2 --repeat 1",
-    "rules": "--rules 100 --headers 100",
+    "rules": "--rules 300 --headers 300 --repeat 1",
     "scan": "--files 300 --growth 200 400 --repeat 1",
     "status": "--jobs 50 --repeat 1",
     "upload": "--megabytes 8 --repeat 1",
@@ -47,25 +55,24 @@ SMALL = {  # what makes each bench take seconds
 
 @dataclass(frozen=True)
 class Figure:
-    """One comparison: ours beside its floor, or beside another tool."""
+    """One comparison of a bench."""
 
     bench: str
-    name: str
-    ratio: float
-    lower_is_better: bool
-    asked: str = ""
-    met: bool | None = None
-    ours: float | None = None
-    theirs: float | None = None
+    row: Row
 
     @property
     def key(self) -> str:
         """What names it in a reference."""
-        return f"{self.bench}: {self.name}"
+        return f"{self.bench}: {self.row.name}"
+
+    @property
+    def ratio(self) -> float:
+        """Ours over theirs; or, of what is told as faster, theirs over ours."""
+        return self.row.ratio or 0.0
 
     def times_worse(self, before: float) -> float:
         """Return how many times worse it is than a ratio of before; below 1 is better."""
-        worse, better = (self.ratio, before) if self.lower_is_better else (before, self.ratio)
+        worse, better = (before, self.ratio) if self.row.faster else (self.ratio, before)
         return worse / better if better > 0 else 1.0
 
 
@@ -83,39 +90,12 @@ def run(bench: str, *, small: bool) -> list[Figure]:
     if not done.stdout:
         sys.stderr.write(done.stderr)
         raise SystemExit(f"bench/{bench}.py told nothing")
-    rows = json.loads(done.stdout)
-    return list(figures(bench, rows if isinstance(rows, list) else [rows]))
+    return figures(bench, json.loads(done.stdout))
 
 
-def figures(bench: str, rows: list[dict[str, Any]]) -> Iterator[Figure]:
-    """Yield the figures of a bench, whatever it calls its columns."""
-    for row in rows:
-        if row["ratio"] is None:  # a tool that is not installed, a figure that only Linux tells
-            continue
-        ours, theirs = row.get("ours"), row.get("theirs")
-        yield Figure(
-            bench,
-            row.get("name") or _name(row),
-            row["ratio"],
-            _lower_is_better(row["ratio"], ours, theirs),
-            row.get("target") or row.get("asked") or "",
-            row.get("met"),
-            ours,
-            theirs,
-        )
-
-
-def _name(row: dict[str, Any]) -> str:
-    """Return what is measured, of a bench that has no names: its sizes."""
-    sizes = [f"{row[key]:,} {key}" for key in ("rules", "headers", "jobs") if key in row]
-    return ", ".join(sizes)
-
-
-def _lower_is_better(ratio: float, ours: float | None, theirs: float | None) -> bool:
-    """Tell whether a ratio is ours over theirs, or the other way round: how much faster we are."""
-    if not ours or not theirs:
-        return True
-    return abs(ratio - ours / theirs) <= abs(ratio - theirs / ours)
+def figures(bench: str, rows: list[dict[str, Any]]) -> list[Figure]:
+    """Return the figures of a bench; what could not be measured here is left out."""
+    return [Figure(bench, Row(**row)) for row in rows if row["ratio"] is not None]
 
 
 def regressions(found: list[Figure], reference: dict[str, float]) -> Iterator[str]:
@@ -124,8 +104,8 @@ def regressions(found: list[Figure], reference: dict[str, float]) -> Iterator[st
         before = reference.get(one.key)
         if before is not None and one.times_worse(before) > WORSE:
             yield f"{one.key}: {one.ratio:.2f}, was {before:.2f}"
-        if one.met is False:
-            yield f"{one.key}: {one.ratio:.2f}, asked: {one.asked}"
+        if one.row.met is False:
+            yield f"{one.key}: {one.ratio:.2f}, asked: {one.row.asked}"
 
 
 def machine() -> str:
@@ -138,52 +118,92 @@ def machine() -> str:
     return f"{model}; {platform.system()}; Python {platform.python_version()}"
 
 
-def table(found: list[Figure], about: str) -> str:
+def page(found: list[Figure], about: str) -> str:
     """Return the figures as a page for the documents."""
-    lines = ["# A run of every bench", "", about, ""]
-    lines += ["| bench | comparison | ratio | better is | asked |", "|---|---|---|---|---|"]
+    lines = ["# A run of every bench", "", f"{about}.", "", READING, ""]
+    lines += ["| bench | comparison | ours | beside | ratio | from - to | asked |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for one in found:
-        better = "less" if one.lower_is_better else "more"
-        asked = f"{one.asked}{' **not met**' if one.met is False else ''}"
-        lines.append(f"| {one.bench} | {one.name} | {one.ratio:.2f} | {better} | {asked} |")
-    return "\n".join([*lines, "", "![ratios](bench-reference.svg)", ""])
+        row = one.row
+        ratio = f"{one.ratio:.2f}{' times faster' if row.faster else ''}"
+        ours, theirs = (amount(value, row.unit) for value in (row.ours, row.theirs))
+        asked = f"{row.asked}{' **not met**' if row.met is False else ''}"
+        lines.append(
+            f"| {one.bench} | {row.name} | {ours} | {theirs} | {ratio} | {spread(row)} | {asked} |"
+        )
+    pictures = ["![ratios](bench-reference.svg)", "", "![growth](bench-growth.svg)"]
+    return "\n".join([*lines, "", *pictures, ""])
 
 
-def plot(found: list[Figure], about: str) -> str:
-    """Return the ratios as a picture: bars from 1 on a scale of powers of ten."""
-    each, left, width = 20, 430, 960
+def bars(found: list[Figure], about: str) -> str:
+    """Return the ratios as a picture: bars from 1 in powers of ten, with their spread."""
+    each, left, width = 20, 470, 1000
     low = min(-1.0, *(log10(one.ratio) for one in found))
     high = max(1.0, *(log10(one.ratio) for one in found))
 
-    def x(power: float) -> float:
+    def x(ratio: float) -> float:
+        power = min(max(log10(ratio), low), high) if ratio > 0 else low
         return left + (power - low) / (high - low) * (width - left - 60)
 
     height = each * len(found) + 50
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
-        f"<title>{escape(about)}</title>",
-        f"<style>{STYLE}</style>",
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-    ]
+    parts = [*_opened(width, height, about)]
     for power in range(round(low), round(high) + 1):
-        at = x(power)
+        at = x(10**power)
         parts.append(f'<line x1="{at:.0f}" x2="{at:.0f}" y1="0" y2="{height - 44}" opacity=".4"/>')
-        parts.append(
-            f'<text x="{at:.0f}" y="{height - 30}" text-anchor="middle">{10**power:g}</text>'
-        )
+        parts.append(_text(at, height - 30, f"{10**power:g}", "middle"))
     for number, one in enumerate(found):
-        y, end, kind = number * each, x(log10(one.ratio)), ("less", "more")[not one.lower_is_better]
-        begin, length = min(x(0), end), max(abs(end - x(0)), 1.5)
-        parts.append(
-            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{escape(one.key)}</text>'
-        )
+        y, end, kind = number * each, x(one.ratio), "more" if one.row.faster else "less"
+        begin, length = min(x(1), end), max(abs(end - x(1)), 1.5)
+        parts.append(_text(left - 8, y + 14, one.key, "end"))
         parts.append(
             f'<rect class="{kind}" x="{begin:.1f}" y="{y + 3}" width="{length:.1f}" height="14">'
             f"<title>{one.ratio:.2f}</title></rect>"
         )
-    legend = "ratio; blue: less is better; green: how many times faster than another tool"
-    parts.append(f'<text x="{left}" y="{height - 10}">{legend}</text></svg>')
-    return "\n".join(parts)
+        if one.row.least is not None and one.row.most is not None:
+            ends = f'x1="{x(one.row.least):.1f}" x2="{x(one.row.most):.1f}"'
+            parts.append(f'<line class="spread" {ends} y1="{y + 10}" y2="{y + 10}"/>')
+    legend = (
+        "ratio, with its spread; blue: less is better; green: how many times faster than another"
+    )
+    return "\n".join([*parts, _text(left, height - 10, legend), "</svg>"])
+
+
+def growth(found: list[Figure], about: str) -> str:
+    """Return how each thing that is measured at several sizes grows: a small plot for each."""
+    curves: dict[str, list[Row]] = {}
+    for one in found:
+        if one.row.curve:
+            curves.setdefault(one.row.curve, []).append(one.row)
+    wide, high, edge = 480, 150, 60
+    parts = [*_opened(wide, high * max(len(curves), 1), about)]
+    for number, (name, rows) in enumerate(curves.items()):
+        bottom = number * high + high - 40
+        top = max(2.0, *(row.most or row.ratio or 0.0 for row in rows))
+        parts.append(_text(edge, number * high + 16, name))
+        for ratio in (0.0, 1.0, top):
+            y = bottom - ratio / top * (high - 70)
+            parts.append(f'<line x1="{edge}" x2="{wide - 20}" y1="{y:.0f}" y2="{y:.0f}"/>')
+            parts.append(_text(edge - 6, y + 4, f"{ratio:.3g}", "end"))
+        places = []
+        for at, row in enumerate(rows):
+            x = edge + (at + 0.5) * (wide - 20 - edge) / len(rows)
+            y = bottom - (row.ratio or 0.0) / top * (high - 70)
+            places.append(f"{x:.0f},{y:.1f}")
+            parts.append(f'<circle class="less" cx="{x:.0f}" cy="{y:.1f}" r="3.5"/>')
+            parts.append(_text(x, bottom + 16, f"{row.size:,.0f}", "middle"))
+        parts.append(f'<polyline class="curve" points="{" ".join(places)}"/>')
+    return "\n".join([*parts, "</svg>"])
+
+
+def _opened(width: int, height: int, about: str) -> Iterator[str]:
+    yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
+    yield f"<title>{escape(about)}</title>"
+    yield f"<style>{STYLE}</style>"
+    yield f'<rect width="{width}" height="{height}" fill="#fff"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def main() -> int:
@@ -202,14 +222,13 @@ def main() -> int:
     about = f"{machine()}; drawcli of {time.strftime('%Y-%m-%d', time.gmtime())}"
     out = REFERENCE.parent if given.keep else given.out
     out.mkdir(parents=True, exist_ok=True)
-    plain = {"about": about, "figures": [asdict(one) for one in found]}
+    plain = {"about": about, "figures": [{"bench": one.bench, **asdict(one.row)} for one in found]}
     (out / REFERENCE.name).write_text(json.dumps(plain, indent=1) + "\n")
-    (out / "bench-reference.md").write_text(table(found, about))
-    (out / "bench-reference.svg").write_text(plot(found, about))
-    for one in found:
-        verdict = "  NOT MET" if one.met is False else ""
-        print(f"{one.key:<66} {one.ratio:9.2f}  {one.asked}{verdict}")
-    print(f"table, plot and figures: {out}")
+    (out / "bench-reference.md").write_text(page(found, about))
+    (out / "bench-reference.svg").write_text(bars(found, about))
+    (out / "bench-growth.svg").write_text(growth(found, about))
+    print(table(one.row for one in found))
+    print(f"table, plots and figures: {out}")
     reference = {} if given.keep or given.small else reference_of(REFERENCE)
     worse = list(regressions(found, reference))
     for line in worse:

@@ -8,7 +8,6 @@ writes it.
     python bench/cycle.py [--slices 160] [--size 512] [--repeat 5] [--json]
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -17,12 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 import httpx
-from deidentify import Row, table
+from measure import Row, beside, options, peak_mib, started, taken, tell
 
 from drawcli.sandbox.people import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
@@ -52,6 +49,7 @@ headers = {"authorization": f"Bearer {token}"}
 Path(target).write_bytes(httpx.get(f"{url}/api/rtstruct/{task}/", headers=headers).content)
 """
 PATIENCE_SECONDS = 120
+Pair = tuple[float, float]
 
 
 class Cycle:
@@ -68,9 +66,13 @@ class Cycle:
         (self.site / "home").mkdir()
         self.token = json.loads(server.token_file.read_text())["access_token"]
 
+    def words(self, *words: str) -> list[str]:
+        """Return what runs drawcli at the site."""
+        return ["-m", "drawcli", *words, "--config", str(self.site / "drawcli.yaml")]
+
     def run(self, *words: str) -> None:
         """Run drawcli at the site."""
-        drawcli([*words, "--config", str(self.site / "drawcli.yaml")])
+        python(self.words(*words))
 
     def forget(self) -> None:
         """Let the site know nothing of what it has done; its key stays."""
@@ -105,22 +107,6 @@ def python(words: list[str], **env: str) -> None:
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **env})
 
 
-def taken(what: Callable[[], object]) -> float:
-    """Return how long something takes, s."""
-    begun = time.perf_counter()
-    what()
-    return time.perf_counter() - begun
-
-
-def row(name: str, pairs: list[tuple[float, float]], most: float | None = None) -> Row:
-    """Return one comparison: ours over the floor."""
-    mine, floor = (median(side) for side in zip(*pairs, strict=True))
-    ratios = sorted(a / b for a, b in pairs)
-    met = None if most is None else mine / floor <= most
-    asked = "" if most is None else f"at most {most:g}"
-    return Row(name, mine / floor, (ratios[0], ratios[-1]), asked, mine, floor, met)
-
-
 def starts(cycle: Cycle, repeat: int) -> Iterator[Row]:
     """Compare starts with a bare interpreter."""
     tab = {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": "drawcli sh", "COMP_CWORD": "1"}
@@ -133,36 +119,42 @@ def starts(cycle: Cycle, repeat: int) -> Iterator[Row]:
     }
     for name, what in every.items():
         what()
-        yield row(name, [(taken(what), taken(lambda: python(["-c", ""]))) for _ in range(repeat)])
+        yield beside(
+            name, [(taken(what), taken(lambda: python(["-c", ""]))) for _ in range(repeat)]
+        )
+    mine, floor = (peak_mib(words) for words in (cycle.words("run-once"), ["-c", IMPORTS]))
+    yield beside("memory of it / of its packages", [(mine, floor)], unit="MiB")
 
 
 def cycles(cycle: Cycle, repeat: int) -> Iterator[Row]:
-    """Compare both halves of the way with the least that they could cost."""
-    url, token = cycle.server.url, cycle.token
-    target = str(cycle.folder / "floor")
+    """Compare both halves of the way with the least that they could cost, in time and memory."""
+    for what, unit, measure, times in (
+        ("", "s", started, repeat),
+        ("memory, ", "MiB", peak_mib, 1),
+    ):
+        pairs = [both_ways(cycle, measure) for _ in range(times)]
+        out, home = zip(*pairs, strict=True)
+        yield beside(f"{what}out: run-once / read, deflate, write, POST", out, unit=unit)
+        yield beside(f"{what}home: run-once / GET, write", home, unit=unit)
+
+
+def both_ways(cycle: Cycle, measure: Callable[[list[str]], float]) -> tuple[Pair, Pair]:
+    """Measure the way out and the way home, each beside its floor."""
+    url, token, target = cycle.server.url, cycle.token, str(cycle.folder / "floor")
+    cycle.forget()
     send = ["-c", f"{IMPORTS}{SEND}", str(cycle.store), target, url, token]
-    out, back = [], []
-    for _ in range(repeat):
-        cycle.forget()
-        out.append((taken(lambda: cycle.run("run-once")), taken(lambda: python(send))))
-        get = ["-c", f"{IMPORTS}{GET}", url, target, token, cycle.wait()]
-        floor = taken(lambda get=get: python(get))
-        cycle.run("retry", "--all")
-        back.append((taken(lambda: cycle.run("run-once")), floor))
-        for path in (cycle.site / "home").iterdir():
-            path.unlink()
-    yield row("out: run-once / read, deflate, write, POST", out)
-    yield row("home: run-once / GET, write", back)
+    out = (measure(cycle.words("run-once")), measure(send))
+    get = ["-c", f"{IMPORTS}{GET}", url, target, token, cycle.wait()]
+    cycle.run("retry", "--all")
+    home = (measure(cycle.words("run-once")), measure(get))
+    (written,) = (cycle.site / "home").iterdir()  # else it did not come home
+    written.unlink()
+    return out, home
 
 
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--slices", type=int, default=160)
-    options.add_argument("--size", type=int, default=512)
-    options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+    given = options(__doc__, slices=160, size=512, repeat=5).parse_args()
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
         folder = Path(name)
         store = folder / "store"
@@ -170,8 +162,7 @@ def main() -> int:
         with running(folder / "sandbox") as server:
             cycle = Cycle(folder, server, store)
             found = [*cycles(cycle, given.repeat), *starts(cycle, given.repeat)]
-    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
-    return int(any(row.met is False for row in found))
+    return tell(found, as_json=given.json)
 
 
 if __name__ == "__main__":

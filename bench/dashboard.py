@@ -1,13 +1,10 @@
 """How long the page of many jobs takes, beside a bare Starlette page, in one run.
 
-Both are served by uvicorn on loopback and asked in turn by one client; medians are told, and the
-ratio. The first answer, which reads the ledger, is told apart.
+Both are served by uvicorn on loopback and asked in turn by one client.
 
     python bench/dashboard.py [--jobs 10000] [--repeat 15] [--json]
 """
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -15,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
 import uvicorn
+from measure import Row, beside, options, taken, tell
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -56,21 +54,14 @@ def served(app: Any) -> Iterator[str]:
         thread.join()
 
 
-def taken(client: httpx.Client, url: str) -> tuple[float, int]:
-    """Return how long a page takes, s, and its size, bytes."""
-    begun = time.perf_counter()
-    answer = client.get(url)
-    answer.raise_for_status()
-    return time.perf_counter() - begun, len(answer.content)
+def asked(client: httpx.Client, url: str) -> float:
+    """Return how long a page takes, s."""
+    return taken(lambda: client.get(url).raise_for_status())
 
 
 def main() -> int:
     """Measure and print; 1 where a page takes longer than it may."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--jobs", type=int, default=10_000)
-    asked.add_argument("--repeat", type=int, default=15)
-    asked.add_argument("--json", action="store_true")
-    given = asked.parse_args()
+    given = options(__doc__, jobs=10_000, repeat=15).parse_args()
 
     async def nothing(_request: Request) -> HTMLResponse:
         return HTMLResponse("<!doctype html><title>nothing</title>" + "x" * 20_000)
@@ -87,41 +78,18 @@ def main() -> int:
             page = application(site, Options(), Secret(root / "state"))
             bare = Starlette(routes=[Route("/", nothing)])
             with served(page) as ours, served(bare) as theirs, httpx.Client() as client:
-                first, _ = taken(client, f"{ours}/jobs")
-                rows = [compared(client, page, ours, theirs, given.repeat) for page in PAGES]
-    print(json.dumps(rows) if given.json else table(rows))
-    if not given.json:
-        print(f"\nfirst answer, which reads {given.jobs:,} jobs: {first * 1e3:.0f} ms")
-    return int(not all(row["met"] for row in rows))
+                first = (asked(client, f"{ours}/jobs"), asked(client, theirs))
+                found = [compared(client, page, ours, theirs, given.repeat) for page in PAGES]
+    name = "first answer, which reads the ledger / a bare page"
+    return tell([*found, beside(name, [first])], as_json=given.json)
 
 
-def compared(
-    client: httpx.Client, page: str, ours: str, theirs: str, repeat: int
-) -> dict[str, Any]:
-    """Ask both in turn; return the medians, s, and their ratio."""
-    pairs = [(taken(client, ours + page), taken(client, theirs)) for _ in range(repeat)]
-    mine = median(one[0] for one, _ in pairs)
-    other = median(one[0] for _, one in pairs)
-    return {
-        "name": f"{page} / a bare page",
-        "ratio": mine / other,
-        "ours": mine,
-        "theirs": other,
-        "kilobytes": pairs[0][0][1] / 1e3,
-        "target": f"within {MOST_SECONDS:g} s",
-        "met": mine <= MOST_SECONDS,
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return a line for each page."""
-    lines = [f"{'page':<46}{'ms':>8}{'kB':>8}{'bare, ms':>10}{'times':>8}"]
-    lines += [
-        f"{row['name']:<46}{row['ours'] * 1e3:>8.1f}{row['kilobytes']:>8.0f}"
-        f"{row['theirs'] * 1e3:>10.2f}{row['ratio']:>8.1f}"
-        for row in rows
-    ]
-    return "\n".join(lines)
+def compared(client: httpx.Client, page: str, ours: str, theirs: str, repeat: int) -> Row:
+    """Ask both in turn; a second is asked for, whatever the bare page takes."""
+    pairs = [(asked(client, ours + page), asked(client, theirs)) for _ in range(repeat)]
+    row = beside(f"{page} / a bare page", pairs)
+    met = row.ours is not None and row.ours <= MOST_SECONDS
+    return replace(row, asked=f"within {MOST_SECONDS:g} s", met=met)
 
 
 if __name__ == "__main__":

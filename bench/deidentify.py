@@ -1,16 +1,11 @@
 """How fast and how large: de-identification against its floors, and against the tools of today.
 
-Every figure is a ratio of two things measured in the same run, one after the other, several times;
-medians are told. Absolute times are printed for orientation only.
-
-    python bench/deidentify.py [--slices 480] [--size 512] [--repeat 5] [--json] [--only NAME ...]
+python bench/deidentify.py [--slices 480] [--size 512] [--repeat 5] [--grown 60 120 240]
+                           [--json] [--only NAME ...]
 """
 
-import argparse
 import hashlib
-import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -18,8 +13,7 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BytesIO
 from itertools import chain
@@ -27,6 +21,17 @@ from pathlib import Path
 from statistics import median
 
 from isal import isal_zlib
+from measure import (
+    Row,
+    below,
+    beside,
+    compared,
+    cpu_seconds,
+    options,
+    taken,
+    tell,
+    unmeasured,
+)
 from pydicom import dcmread
 
 from drawcli.adapters.datastore import closed, open_slice, pixel_end
@@ -43,20 +48,8 @@ from drawcli.steps.deidentify import replacements_of, slices_of
 
 KEY = StandIns(bytes(range(32)))
 TEMPLATE = ("template.yml", (b"name: Prostate\nmodels: {}\n",))
+MOST_GROWTH = 1.5
 OTHER_CLIENT_LEVEL = 6  # of zlib, in the client that drawcli replaces
-
-
-@dataclass
-class Row:
-    """One comparison: ours over the other's, as medians, and what is asked of it."""
-
-    name: str
-    ratio: float | None
-    spread: tuple[float, float] | None  # least and largest ratio of the pairs
-    target: str
-    ours: float | None  # seconds, or MiB
-    theirs: float | None
-    met: bool | None
 
 
 class Bench:
@@ -182,45 +175,6 @@ class Bench:
         return replacements_of(self.crosswalk, KEY, USUAL)[0]
 
 
-def cpu_seconds() -> float:
-    """Return the CPU time of this process and of its children, in the kernel and outside."""
-    spans = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(span.ru_utime + span.ru_stime for span in spans)
-
-
-def taken(work: Callable[[], None], clock: Callable[[], float]) -> float:
-    """Return how long something takes by a clock, s."""
-    begun = clock()
-    work()
-    return clock() - begun
-
-
-def compared(  # noqa: PLR0913 - what is compared, how, and what is asked
-    name: str,
-    ours: Callable[[], None],
-    theirs: Callable[[], None],
-    *,
-    repeat: int,
-    target: float | None = None,
-    clock: Callable[[], float] = cpu_seconds,
-    faster: bool = False,
-) -> Row:
-    """Measure two things in turn: ours over theirs, or theirs over ours if `faster`."""
-    try:
-        ours(), theirs()
-    except ImportError as err:
-        return Row(name, None, None, f"not installed: {err.name}", None, None, None)
-    pairs = [(taken(ours, clock), taken(theirs, clock)) for _ in range(repeat)]
-    mine, other = (median(side) for side in zip(*pairs, strict=True))
-    ratios = sorted(b / a if faster else a / b for a, b in pairs)
-    ratio = other / mine if faster else mine / other
-    if target is None:
-        return Row(name, ratio, (ratios[0], ratios[-1]), "", mine, other, None)
-    met = ratio >= target if faster else ratio <= target
-    asked = f"at least {target:g}" if faster else f"at most {target:g}"
-    return Row(name, ratio, (ratios[0], ratios[-1]), asked, mine, other, met)
-
-
 MEMORY = """
 import sys
 from itertools import chain
@@ -253,39 +207,62 @@ print((peak() - before) / 1024)
 
 
 def memory(bench: Bench, most: float = 64.0) -> Row:
-    """Return the peak memory of package and gate above the interpreter with its imports, MiB."""
+    """Return the peak memory of package and gate above the interpreter with its imports."""
+    name = "peak memory above the start"
     if not Path("/proc/self/clear_refs").exists():
-        return Row("peak memory, MiB", None, None, "told by Linux only", None, None, None)
+        return unmeasured(name, "told by Linux only")
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(bench.source), str(bench.folder / "memory.zip")],
         check=True,
         capture_output=True,
         text=True,
     )
-    used = float(done.stdout)
-    return Row("peak memory, MiB", used, None, f"at most {most:g}", used, None, used <= most)
+    return below(name, float(done.stdout), most, "MiB")
 
 
-def rows(bench: Bench, repeat: int, only: list[str]) -> list[Row]:
+def growth(folder: Path, sizes: list[int], size: int, repeat: int) -> Iterator[Row]:
+    """Compare package and gate, CPU a slice, of longer series with those of the shortest."""
+    benches = [Bench(folder / f"grown{slices}", slices, size) for slices in sizes]
+
+    def a_slice(number: int) -> float:
+        return (
+            taken(lambda: (benches[number].pack(), benches[number].gate()), cpu_seconds)
+            / (sizes[number])
+        )
+
+    for number in range(1, len(sizes)):
+        pairs = [(a_slice(number), a_slice(0)) for _ in range(repeat)]
+        yield beside(
+            f"package and gate, CPU a slice, {sizes[number]} / {sizes[0]} slices",
+            pairs,
+            target=MOST_GROWTH,
+            curve="de-identification: CPU a slice, by slices",
+            size=sizes[number],
+        )
+
+
+def rows(bench: Bench, repeat: int, only: list[str], grown: list[int], size: int) -> list[Row]:
     """Return every comparison, or those that are asked for."""
     cpu = partial(compared, repeat=repeat)
     wall = partial(compared, repeat=max(1, repeat // 2), clock=time.perf_counter, faster=True)
     zipped, packed = bench.zlib, partial(bench.pack, workers=0)
     headers = partial(cpu, ours=bench.headers, target=5, faster=True)
-    every: dict[str, Callable[[], Row]] = {
-        "plain": lambda: cpu("CPU, no compression / cp -r", bench.plain, bench.copy, target=5),
-        "package": lambda: package(bench, repeat),
-        "gate": lambda: cpu("CPU, gate / inflate, read, hash", bench.gate, bench.reading),
-        "step": lambda: wall("earlier client's zip / whole step with gate", bench.step, zipped),
-        "zip": lambda: wall("earlier client's zip / package", packed, zipped, target=12),
-        "dicognito": lambda: headers("dicognito / headers", theirs=bench.dicognito),
-        "dicom-anonymizer": lambda: headers(
-            "dicom-anonymizer / headers", theirs=bench.dicom_anonymizer
-        ),
-        "deid": lambda: headers("deid / headers", theirs=bench.deid),
-        "memory": lambda: memory(bench),
+    every: dict[str, Callable[[], Iterable[Row]]] = {
+        "plain": lambda: [cpu("CPU, no compression / cp -r", bench.plain, bench.copy, target=5)],
+        "package": lambda: [package(bench, repeat)],
+        "gate": lambda: [cpu("CPU, gate / inflate, read, hash", bench.gate, bench.reading)],
+        "step": lambda: [wall("earlier client's zip / whole step with gate", bench.step, zipped)],
+        "zip": lambda: [wall("earlier client's zip / package", packed, zipped, target=12)],
+        "dicognito": lambda: [headers("dicognito / headers", theirs=bench.dicognito)],
+        "dicom-anonymizer": lambda: [
+            headers("dicom-anonymizer / headers", theirs=bench.dicom_anonymizer)
+        ],
+        "deid": lambda: [headers("deid / headers", theirs=bench.deid)],
+        "memory": lambda: [memory(bench)],
+        "growth": lambda: growth(bench.folder, grown, size, repeat),
     }
-    return [make() for name, make in every.items() if not only or name in only]
+    asked = (make for name, make in every.items() if not only or name in only)
+    return list(chain.from_iterable(make() for make in asked))
 
 
 def package(bench: Bench, repeat: int, most: float = 1.5) -> Row:
@@ -296,38 +273,17 @@ def package(bench: Bench, repeat: int, most: float = 1.5) -> Row:
     return compared(name, bench.pack, bench.floor, repeat=repeat, target=round(most + plain, 2))
 
 
-def table(found: list[Row]) -> str:
-    """Return the rows as text in columns."""
-    lines = [f"{'':<46}{'ratio':>8}{'from - to':>16}{'asked':>16}{'ours':>9}{'theirs':>9}"]
-    for row in found:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        spread = "" if row.spread is None else f"{row.spread[0]:.2f} - {row.spread[1]:.2f}"
-        ours, theirs = ("" if one is None else f"{one:.2f}" for one in (row.ours, row.theirs))
-        verdict = "" if row.met is not False else "  NOT MET"
-        lines.append(
-            f"{row.name:<46}{ratio:>8}{spread:>16}{row.target:>16}{ours:>9}{theirs:>9}{verdict}"
-        )
-    return "\n".join(lines)
-
-
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
     warnings.simplefilter("ignore")
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--slices", type=int, default=480)
-    options.add_argument("--size", type=int, default=512)
-    options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--json", action="store_true")
-    options.add_argument("--only", nargs="*", default=[])
-    given = options.parse_args()
+    asked = options(__doc__, slices=480, size=512, repeat=5)
+    asked.add_argument("--grown", type=int, nargs="*", default=[60, 120, 240])
+    asked.add_argument("--only", nargs="*", default=[])
+    given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as folder:
         bench = Bench(Path(folder), given.slices, given.size)
-        found = rows(bench, given.repeat, given.only)
-    if given.json:
-        print(json.dumps([asdict(row) for row in found]))
-    else:
-        print(table(found))
-    return int(any(row.met is False for row in found))
+        found = rows(bench, given.repeat, given.only, given.grown, given.size)
+    return tell(found, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,15 @@
 python bench/preview.py [--slices 150] [--size 512] [--structures 10] [--repeat 3] [--json]
 """
 
-import argparse
 import io
-import json
 import sys
 import tempfile
 import tracemalloc
 import warnings
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from deidentify import Row, compared, table
+from measure import MIB, Row, beside, compared, options, tell
 from pydicom import dcmread
 from reidentify import drawn, series
 
@@ -28,7 +25,6 @@ from drawcli.sandbox.people import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
 MOST = 8  # times reading and decoding: those take a fifth of a second
-MIB = 1 << 20
 CAPTION = Caption(title="bench", facts="", findings=())
 
 
@@ -55,20 +51,14 @@ def memory(structures: bytes, files: list[SourceFile], least: int) -> Row:
     sheet(structures, files)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    name = "peak of memory / pixels as stored, MiB"
-    return Row(name, peak / least, None, "at most 2", peak / MIB, least / MIB, peak <= 2 * least)
+    pair = (peak / MIB, least / MIB)
+    return beside("peak of memory / pixels as stored", [pair], target=2, unit="MiB")
 
 
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
     warnings.simplefilter("ignore")
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--slices", type=int, default=150)
-    options.add_argument("--size", type=int, default=512)
-    options.add_argument("--structures", type=int, default=10)
-    options.add_argument("--repeat", type=int, default=3)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+    given = options(__doc__, slices=150, size=512, structures=10, repeat=3).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         person = next(one for one in PEOPLE if one.site == "pelvis")
         paths = write_planning_ct(
@@ -86,8 +76,7 @@ def main() -> int:
             measure("reading for it / pydicom reads and decodes", partial(read_images_of, files)),
             memory(structures, files, given.slices * given.size**2 * 2),
         ]
-    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
-    return int(any(row.met is False for row in found))
+    return tell(found, as_json=given.json)
 
 
 if __name__ == "__main__":

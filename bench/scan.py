@@ -1,7 +1,5 @@
 """How fast a scan is: beside a bare walk, beside pydicom, and as the datastore grows.
 
-Every figure is a ratio of two things measured in the same run, in turn; medians are told.
-
     python bench/scan.py [--files 20000 200000] [--growth 2500 20000 200000] [--repeat 5]
                          [--million 1000000] [--json]
 
@@ -11,26 +9,25 @@ it); the second of a walk that lists every folder. For `run-once` every series i
 takes it.
 """
 
-import argparse
-import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from measure import MIB, Row, below, beside, options, peak_mib, taken, tell
 from stores import fill, template
 
 WALK = 1.5  # times find and the start
 FIRST_READ = 1.3  # times pydicom
 GROWS = 1.5  # the time per file, largest over smallest
-OLD_RUN_S, OLD_RUN_MB = 1.3, 229.0  # of the client that drawcli replaces, at 20,000 files
+# Of the client that drawcli replaces, measured once at 20,000 files; drawcli shall be several times
+# cheaper.
+OLD_RUN_S, OLD_RUN_MIB, CHEAPER = 1.3, 229e6 / MIB, 0.5
 MILLION_MIB = 300.0
 START = "import drawcli.cli, drawcli.config, drawcli.pipeline"
 PYDICOM = """
@@ -46,17 +43,6 @@ for folder, _, names in os.walk(sys.argv[1]):
         for element in one:
             element.value
 """
-
-
-@dataclass
-class Row:
-    """One comparison."""
-
-    name: str
-    ours: float
-    theirs: float
-    ratio: float
-    asked: str
 
 
 class Site:
@@ -93,37 +79,14 @@ class Site:
 
 
 def run(*words: str) -> float:
-    """Run Python; return how long it takes, s."""
+    """Run Python, whatever it leaves with; return how long it takes, s."""
     return timed([sys.executable, *words])
 
 
 def timed(words: list[str]) -> float:
     """Run a program; return how long it takes, s."""
-    begun = time.perf_counter()
-    subprocess.run(words, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begun
-
-
-def peak_mb(words: list[str]) -> float:
-    """Run Python; return the most memory it holds, MB."""
-    code = (
-        "import resource, subprocess, sys;"
-        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, sys.executable, *words],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return int(done.stdout) * 1024 / 1e6
-
-
-def in_turn(repeat: int, *each: Callable[[], float]) -> list[float]:
-    """Return the median of each, measured in turn."""
-    times = [[one() for one in each] for _ in range(repeat)]
-    return [median(column) for column in zip(*times, strict=True)]
+    quiet = subprocess.DEVNULL
+    return taken(lambda: subprocess.run(words, check=False, stdout=quiet, stderr=quiet))
 
 
 def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row]:
@@ -135,24 +98,20 @@ def nothing_new(folder: Path, store: Path, files: int, repeat: int) -> Iterator[
         site.age()
         site.drawcli("scan")  # what waited is found now
     find = ["find", str(store), "-type", "f", "-printf", "%s %T@ %p\\n"]
-    ours, listed, found, start = in_turn(
-        repeat,
-        lambda: calm.drawcli("scan"),
-        lambda: full.drawcli("scan"),
-        lambda: timed(find),
-        lambda: run("-c", START),
-    )
-    floor = found + start
-    asked = f"at most {WALK}"
-    yield Row(f"nothing new, {files} files / find + start", ours, floor, ours / floor, asked)
-    yield Row(f"the same, every folder listed, {files}", listed, floor, listed / floor, "")
+    calmly, listed = [], []
+    for _ in range(repeat):
+        floor = timed(find) + run("-c", START)
+        calmly.append((calm.drawcli("scan"), floor))
+        listed.append((full.drawcli("scan"), floor))
+    of = f"{files:,} files"
+    yield beside(f"nothing new, {of} / find and start", calmly, target=WALK)
+    yield beside(f"the same, every folder listed, {of}", listed)
     calm.drawcli("run-once")
     words = ["-m", "drawcli", "-c", str(calm.folder / "drawcli.yaml"), "run-once"]
-    (took,), memory = in_turn(repeat, lambda: run(*words)), peak_mb(words)
-    name = f"whole run-once, {files} files, s / {OLD_RUN_S} s"
-    yield Row(name, took, OLD_RUN_S, took / OLD_RUN_S, "several times cheaper")
-    name = f"memory of it, MB / {OLD_RUN_MB:.0f} MB"
-    yield Row(name, memory, OLD_RUN_MB, memory / OLD_RUN_MB, "several times cheaper")
+    took = [(run(*words), OLD_RUN_S) for _ in range(repeat)]
+    yield beside(f"run-once, nothing new, {of} / earlier client", took, target=CHEAPER)
+    memory = [(peak_mib(words), OLD_RUN_MIB)]
+    yield beside(f"memory of it, {of} / earlier client", memory, target=CHEAPER, unit="MiB")
 
 
 def first_scan(folder: Path, store: Path, files: int, repeat: int) -> Iterator[Row]:
@@ -164,18 +123,14 @@ def first_scan(folder: Path, store: Path, files: int, repeat: int) -> Iterator[R
         os.environ["DRAWCLI_SCAN__WORKERS"] = workers
         return site.drawcli("scan")
 
-    one, two, pydicom = in_turn(
-        repeat, lambda: fresh("1"), lambda: fresh("2"), lambda: run("-c", PYDICOM, str(store))
-    )
+    one, two = [], []
+    for _ in range(repeat):
+        pydicom = run("-c", PYDICOM, str(store))
+        one.append((fresh("1"), pydicom))
+        two.append((fresh("2"), pydicom))
     del os.environ["DRAWCLI_SCAN__WORKERS"]
-    yield Row(
-        f"first scan of {files}, one process / pydicom",
-        one,
-        pydicom,
-        one / pydicom,
-        f"at most {FIRST_READ}",
-    )
-    yield Row(f"first scan of {files}, two / pydicom", two, pydicom, two / pydicom, "below 1")
+    yield beside(f"first scan of {files:,}, one process / pydicom", one, target=FIRST_READ)
+    yield beside(f"first scan of {files:,}, two / pydicom", two, target=1)
 
 
 def growth(folder: Path, one: bytes, sizes: list[int]) -> Iterator[Row]:
@@ -186,10 +141,16 @@ def growth(folder: Path, one: bytes, sizes: list[int]) -> Iterator[Row]:
         fill(store, files, one)
         site = Site(folder / f"site{files}", store)
         start = run("-c", START)
-        each.append((site.drawcli("scan") - start) / files * 1e6)
+        each.append((site.drawcli("scan") - start) / files)
         shutil.rmtree(store)
-    name = f"first scan, microseconds a file, {sizes[-1]} / {sizes[0]}"
-    yield Row(name, each[-1], each[0], each[-1] / each[0], f"at most {GROWS}")
+        if len(each) > 1:
+            yield beside(
+                f"first scan, time a file, {files:,} / {sizes[0]:,} files",
+                [(each[-1], each[0])],
+                target=GROWS,
+                curve="first scan: time a file, by files",
+                size=files,
+            )
 
 
 def million(folder: Path, files: int, one: bytes) -> Iterator[Row]:
@@ -198,24 +159,19 @@ def million(folder: Path, files: int, one: bytes) -> Iterator[Row]:
     fill(store, files, one)
     site = Site(folder / "million-site", store)
     words = ["-m", "drawcli", "-c", str(site.folder / "drawcli.yaml"), "scan"]
-    first, again = peak_mb(words) * 1e6 / (1 << 20), peak_mb(words) * 1e6 / (1 << 20)
-    asked = f"at most {MILLION_MIB:.0f} MiB"
-    yield Row(f"first scan of {files} files, MiB", first, MILLION_MIB, first / MILLION_MIB, asked)
-    yield Row(f"nothing new in {files}, MiB", again, MILLION_MIB, again / MILLION_MIB, asked)
+    yield below(f"memory, first scan of {files:,} files", peak_mib(words), MILLION_MIB, "MiB")
+    yield below(f"memory, nothing new in {files:,}", peak_mib(words), MILLION_MIB, "MiB")
     site.age()
-    took, start = in_turn(3, lambda: site.drawcli("scan"), lambda: run("-c", START))
-    yield Row("the same, calm, s above start / 1 s", took - start, 1.0, took - start, "below 1")
+    above = [site.drawcli("scan") - run("-c", START) for _ in range(3)]
+    yield below("the same, calm, time above start", median(above), 1.0, "s")
 
 
 def main() -> int:
-    """Run the bench and print its table."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--files", type=int, nargs="*", default=[20_000, 200_000])
-    options.add_argument("--growth", type=int, nargs="*", default=[2_500, 20_000, 200_000])
-    options.add_argument("--million", type=int, default=0)
-    options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+    """Run the bench; 1 where something that is asked for is not met."""
+    asked = options(__doc__, million=0, repeat=5)
+    asked.add_argument("--files", type=int, nargs="*", default=[20_000, 200_000])
+    asked.add_argument("--growth", type=int, nargs="*", default=[2_500, 20_000, 200_000])
+    given = asked.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
         folder = Path(name)
@@ -229,12 +185,7 @@ def main() -> int:
             shutil.rmtree(store)
         rows += growth(folder, one, given.growth) if given.growth else []
         rows += million(folder, given.million, one) if given.million else []
-    if given.json:
-        print(json.dumps([asdict(row) for row in rows]))
-        return 0
-    for row in rows:
-        print(f"{row.name:60} {row.ours:9.2f} {row.theirs:9.2f} {row.ratio:7.2f}  {row.asked}")
-    return 0
+    return tell(rows, as_json=given.json)
 
 
 if __name__ == "__main__":

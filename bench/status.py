@@ -1,19 +1,18 @@
 """How long `status` takes with ten thousand jobs, beside an empty ledger, in one run.
 
-Both are whole processes, in turn; medians are told, and the ratio.
+Both are whole processes, in turn.
 
     python bench/status.py [--jobs 10000] [--repeat 9] [--json]
 """
 
-import argparse
-import json
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+
+from measure import below, beside, options, started, tell
 
 from drawcli.core.job import Event, Job, State
 from drawcli.ledger import Ledger
@@ -56,39 +55,25 @@ def site(folder: Path, jobs: int) -> Path:
     return folder / "site" / "drawcli.yaml"
 
 
-def taken(config: Path, *words: str) -> float:
+def took(config: Path, *words: str) -> float:
     """Return how long `status` takes, s."""
-    begun = time.perf_counter()
-    command = [sys.executable, "-m", "drawcli", "status", "--config", str(config), *words]
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - begun
+    return started(["-m", "drawcli", "status", "--config", str(config), *words])
 
 
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--jobs", type=int, default=10_000)
-    options.add_argument("--repeat", type=int, default=9)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
-    slow, rows = False, []
+    given = options(__doc__, jobs=10_000, repeat=9).parse_args()
+    found = []
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as name:
         none, many = site(Path(name) / "none", 0), site(Path(name) / "many", given.jobs)
         for words in ([], ["--json"], ["--csv"], ["--all"], ["--state", "uploaded"]):
-            pairs = [(taken(none, *words), taken(many, *words)) for _ in range(given.repeat)]
-            bare, full = (median(column) for column in zip(*pairs, strict=True))
-            slow |= not words and full - bare > MOST_SECONDS
+            pairs = [(took(many, *words), took(none, *words)) for _ in range(given.repeat)]
             what = " ".join(("status", *words))
-            rows.append({"name": what, "ours": full, "theirs": bare, "ratio": full / bare})
-            if given.json:
-                continue
-            print(
-                f"status {' '.join(words):<18} {given.jobs:,} jobs {full:.3f} s, none {bare:.3f} s,"
-                f" ratio {full / bare:.2f}"
-            )
-    if given.json:
-        print(json.dumps(rows))
-    return int(slow)
+            found.append(beside(f"{what}, {given.jobs:,} jobs / none", pairs))
+            if not words:
+                more = median(full - empty for full, empty in pairs)
+                found.append(below(f"{what}, {given.jobs:,} jobs, more", more, MOST_SECONDS, "s"))
+    return tell(found, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ away, in turn; medians are told.
     python bench/upload.py [--megabytes 300] [--repeat 9] [--json]
 """
 
-import argparse
 import json
 import socket
 import subprocess
@@ -15,13 +14,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import httpx
-from deidentify import Row, compared, table
+from measure import Row, below, compared, options, tell, unmeasured
 
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
@@ -102,10 +100,10 @@ def sink() -> Iterator[str]:
 
 
 def memory(url: str, package: Path) -> Row:
-    """Return how much resident memory grows at most while a package goes out, MB."""
-    name = f"memory growth of {package.stat().st_size // 1_000_000} MB, MB"
+    """Return how much resident memory grows at most while a package goes out."""
+    name = f"growth of memory over {package.stat().st_size // 1_000_000} MB"
     if not Path("/proc/self/clear_refs").exists():
-        return Row(name, None, None, "told by Linux only", None, None, None)
+        return unmeasured(name, "told by Linux only")
     small = filled(package.with_name("small.zip"), 1)
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, url, str(package), str(small)],
@@ -114,8 +112,7 @@ def memory(url: str, package: Path) -> Row:
         capture_output=True,
         text=True,
     )
-    used = float(done.stdout)
-    return Row(name, used, None, f"at most {MOST_MB:g}", used, None, used <= MOST_MB)
+    return below(name, float(done.stdout), MOST_MB, "MB")
 
 
 def filled(path: Path, megabytes: int) -> Path:
@@ -129,16 +126,10 @@ def filled(path: Path, megabytes: int) -> Path:
 
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--megabytes", type=int, default=300)
-    options.add_argument("--repeat", type=int, default=9)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+    given = options(__doc__, megabytes=300, repeat=9).parse_args()
     with tempfile.TemporaryDirectory(prefix="drawcli-bench-") as folder, sink() as url:
-        package, tokens = (
-            filled(Path(folder, "package.zip"), given.megabytes),
-            token_in(Path(folder)),
-        )
+        package = filled(Path(folder, "package.zip"), given.megabytes)
+        tokens = token_in(Path(folder))
         throughput = compared(
             "throughput / a bare POST of httpx",
             lambda: sent(url, package, tokens),
@@ -149,8 +140,7 @@ def main() -> int:
             faster=True,
         )
         found = [throughput, memory(url, package)]
-    print(json.dumps([asdict(row) for row in found]) if given.json else table(found))
-    return int(any(row.met is False for row in found))
+    return tell(found, as_json=given.json)
 
 
 if __name__ == "__main__":

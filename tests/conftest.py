@@ -27,6 +27,14 @@ from tests.fake_draw import FakeDraw
 settings.register_profile("any machine", deadline=None)  # none is too slow
 settings.load_profile("any machine")
 
+# Sweeps: they do again, thousands of times, what other tests do once. Measuring which lines that
+# reaches takes as long again and tells nothing new.
+SWEEPS = (
+    *"torture deidentification documents survey/test_fuzz test_bench test_round_trip".split(),
+    *"test_server_faults test_explaining cli/test_real_data core/test_screen".split(),
+)
+MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 SLICES = 6
 PELVIS, HEAD_NECK, THORAX = (
@@ -74,6 +82,22 @@ class Site:
         """Append to drawcli.yaml."""
         with self.config.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    sweeps = tuple(str(here / name) for name in SWEEPS)
+    for item in items:
+        if str(item.path).startswith(sweeps):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(autouse=True)
+def unmeasured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes of sweeps run as fast as they are."""
+    if request.node.get_closest_marker("no_cover"):
+        for name in MEASURING:
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
