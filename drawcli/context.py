@@ -16,6 +16,7 @@ from drawcli.adapters.workdir import VAULT, Busy, WorkDir
 from drawcli.auditlog import AuditLog
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
+from drawcli.core.node import node_of
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, DiskFull, LedgerError, TryLater
 from drawcli.ledger import Ledger
@@ -25,6 +26,7 @@ from drawcli.tokenstore import TokenStore
 from drawcli.turns import Turns
 
 if TYPE_CHECKING:
+    from drawcli.adapters.dicom_node import DicomNode
     from drawcli.adapters.rulebook import Rulebook
     from drawcli.adapters.server import DrawServer
     from drawcli.config import Settings
@@ -66,6 +68,16 @@ class Context:
 
         settings = self.settings
         return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+
+    @cached_property
+    def node(self) -> "DicomNode | None":
+        """Where structure sets are sent to by DICOM, besides; None where nothing is set."""
+        deliver = self.settings.deliver
+        if not deliver.node:
+            return None
+        from drawcli.adapters.dicom_node import opened
+
+        return opened(node_of(deliver.node), deliver.ae_title)
 
     @cached_property
     def vault(self) -> Vault:

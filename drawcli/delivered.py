@@ -18,6 +18,7 @@ from drawcli.steps.reidentify import (
     destination,
     own_uids,
     restored,
+    sent_on,
 )
 
 CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
@@ -25,6 +26,8 @@ CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
 
 def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
     """Write the structure set of a job again, where it belongs or into a folder.
+
+    Where it belongs is also the site's DICOM node, if it has one.
 
     From what the server sent, by the same steps and checks; a file that is there is not touched.
 
@@ -54,9 +57,13 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
     if to is not None:
         place = place._replace(folder=to, below=None)
     elif _is_there(place.folder / place.name, job):
+        sent_on(place, crosswalk, ctx)
         return str(job.delivered_sha256)  # by a version that may have written it otherwise
     data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-    return deliver(place.folder, place.name, data, job.id, below=place.below)
+    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    if to is None:
+        sent_on(place, crosswalk, ctx)
+    return sha256
 
 
 def _is_there(path: Path, job: Job) -> bool:

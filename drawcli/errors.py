@@ -11,7 +11,7 @@
     └── JobError                  exit 6   one job is touched; the run goes on with the next
         ├── TryLater                       the job keeps its state and waits its turn
         │   ├── ServerUnavailable
-    │   │   └── ServerSilent
+        │   │   └── ServerSilent
         │   └── SourceUnsettled
         └── NeedsPerson                    the job is held until someone looks
             ├── RequestRefused
@@ -138,6 +138,8 @@ class SourceUnsettled(TryLater):
 
 
 DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
+NODE: Final = "dicom-node"  # code of one that lies there, and that a DICOM node has not taken yet
+UNDELIVERED: Final = frozenset({DELIVERY, NODE})
 RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
 # Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
 # without a token for us. Nothing of the request was taken; the next job would fare no better.

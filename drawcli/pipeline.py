@@ -15,8 +15,8 @@ from drawcli.context import Context
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.waits import LONGEST_WAIT, failed_too_long, wait_after
 from drawcli.errors import (
-    DELIVERY,
     SERVER_TOOK_NOTHING,
+    UNDELIVERED,
     DrawcliError,
     GateBlocked,
     JobError,
@@ -93,7 +93,7 @@ class StepReport:
     silent: int = 0  # how many in a row have had no answer in time
     blocked: int = 0  # by the privacy gate
     unreachable: str = ""  # why the server could not be reached
-    undelivered: str = ""  # why a structure set could not be put where it belongs
+    undelivered: TryLater | None = None  # why a structure set could not be put where it belongs
     scanned: Scanned | None = None
 
     @property
@@ -170,7 +170,7 @@ def note_run(
     """Write a run into the run book; one that cannot be written changes nothing."""
     counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
     lost = error == "server-down" or any(report.unreachable for report in reports)
-    asked = {"upload", "poll", "fetch"} & counts.keys()
+    asked = AT_ONCE & counts.keys()
     run = Run(
         id=ctx.run_id,
         began=began,
@@ -319,8 +319,8 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     report.silent = report.silent + 1 if isinstance(err, ServerSilent) else 0
     if report.silent >= _SILENT_ENOUGH:
         report.unreachable = str(err)
-    if err.code == DELIVERY:
-        report.undelivered = str(err)
+    if err.code in UNDELIVERED:
+        report.undelivered = err
     elif err.code in SERVER_TOOK_NOTHING:
         report.unreachable = str(err)
     else:
@@ -344,7 +344,7 @@ def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
         if report.unreachable:
             hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
             errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))
-        if report.undelivered:
-            hint = "The checked file stays with the job and is tried again. Look at deliver.folder."
-            errors.append(OutOfReach(report.undelivered, code=DELIVERY, hint=hint))
+        if err := report.undelivered:
+            hint = "The checked file stays with the job and is tried again. 'drawcli doctor' looks."
+            errors.append(OutOfReach(str(err), code=err.code, hint=hint))
     return errors

@@ -12,6 +12,7 @@ from drawcli.access import as_words, check_certificate, check_source, web_addres
 from drawcli.core.acceptance import Severity
 from drawcli.core.bandwidth import Bandwidth, bandwidth_of
 from drawcli.core.drawing import CHECKS
+from drawcli.core.node import checked_title, node_of
 from drawcli.core.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.pseudonym import LONGEST_ROOT, UUID_ROOT
 from drawcli.core.rules import Late
@@ -258,6 +259,10 @@ def _folder(value: object) -> object:
     return _path(value)
 
 
+def _node(text: str) -> str:
+    return str(node_of(text)) if text else ""
+
+
 def _root(uid: str) -> str:
     if not _UID.fullmatch(uid) or len(uid) > LONGEST_ROOT:
         raise ValueError(f"should be a UID of at most {LONGEST_ROOT} characters")
@@ -268,6 +273,8 @@ class Deliver(Section):
     """Where structure sets go, and what they are called there."""
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
+    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
+    ae_title: Annotated[str, AfterValidator(checked_title)] = "DRAWCLI"  # ours, to that node
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"

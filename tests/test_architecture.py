@@ -113,6 +113,7 @@ OUTSIDE = {
     "pydantic_core": {"yamlfile"},
     "pydantic_settings": {"config"},
     "pydicom": {"adapters", "core", "dashboard", "demo", "pixels", "sandbox"},
+    "pynetdicom": {"adapters"},
     "pytest": {"pytest_plugin"},
     "re2": {"core"},
     "rich": {"render", "cli", "demo"},

@@ -454,3 +454,31 @@ def test_places_for_figures_and_addresses_are_relative_to_the_file(tmp_path: Pat
 
     assert settings.notify.urls_file == tmp_path / "n.urls"
     assert settings.metrics.textfile == tmp_path / "d.prom"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("node: tps.example:104", "should be AE_TITLE@host:port"),
+        ("node: ECLIPSE@tps.example", "should be AE_TITLE@host:port"),
+        ("node: ECLIPSE@tps.example:http", "should end with the number of a port"),
+        ("node: ECLIPSE@tps.example:65536", "should end with the number of a port"),
+        ("node: '@tps.example:104'", "1 to 16 characters"),
+        ("node: ECLIPSE_OF_WARD_77@tps.example:104", "1 to 16 characters"),
+        ("node: 'A\\B@tps.example:104'", "plain ASCII without a backslash"),
+        ("ae_title: ''", "1 to 16 characters"),
+        ("ae_title: Köln", "plain ASCII"),
+    ],
+)
+def test_a_dicom_node_that_cannot_be_is_told(tmp_path: Path, words: str, why: str) -> None:
+    (told,) = problems(tmp_path, f"{ENOUGH}deliver:\n  {words}\n")
+
+    assert told.startswith(f"drawcli.yaml:4:3: 'deliver.{words.partition(':')[0]}'")
+    assert why in told
+
+
+def test_a_dicom_node_is_as_people_write_it(tmp_path: Path) -> None:
+    settings = load(tmp_path, f"{ENOUGH}deliver: {{node: ' TPS@[fd00::7]:104 '}}\n")
+
+    assert (settings.deliver.node, settings.deliver.ae_title) == ("TPS@[fd00::7]:104", "DRAWCLI")
+    assert load(tmp_path, ENOUGH).deliver.node == ""

@@ -1,17 +1,21 @@
 """Structure sets after their delivery: written again, and looked at again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
+from drawcli.actions import release
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.delivered import redeliver, to_verify, verify
 from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
 from drawcli.files import sha256_of
-from drawcli.pipeline import Selection, run_step
+from drawcli.oneoff import Request, show
+from drawcli.pipeline import Selection, out_of_reach, run_step
 from tests.conftest import Clock, Site, opened
+from tests.dicom_peer import Peer, behind_meta, listening
 from tests.fake_draw import FakeDraw
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
@@ -215,3 +219,119 @@ def test_nothing_that_is_told_names_the_patient(
         redeliver(job, ctx)
 
     assert "KULKARNEE" not in (told + str(refused.value) + refused.value.hint).upper()
+
+
+@pytest.fixture
+def tps(site: Site) -> Iterator[Peer]:
+    """Set up a DICOM node for the site."""
+    with listening(Peer()) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}', ae_title: WARD7}}")
+        yield peer
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_a_node_has_the_delivered_file_before_the_server_is_told(
+    tps: Peer, site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    confirmed: list[int] = []
+
+    def stored(_event: object) -> int:
+        confirmed.append(len(draw.confirmed))
+        return 0
+
+    tps.answers = stored
+    with opened(site, draw, clock) as ctx:
+        job = came_home(ctx)
+
+    (file,) = site.store.rglob("RS.*")
+    assert tps.received == [behind_meta(file)]
+    assert tps.callers == ["WARD7"]
+    assert confirmed == [0]
+    assert draw.confirmed != []
+    assert any(f"sent to the DICOM node TPS@127.0.0.1:{tps.port}" in str(e) for e in job.events)
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_while_the_node_takes_nothing_the_job_waits_and_every_run_tells(
+    tps: Peer, site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    tps.status = 0xA700
+    with opened(site, draw, clock) as ctx:
+        reports = [run_step(step, ctx, Selection()) for step in STEPS]
+    for _ in range(13):  # as often as a job is tried that is to blame itself, and once more
+        clock.advance(minutes=16)
+        with opened(site, draw, clock) as ctx:
+            reports.append(run_step("reidentify", ctx, Selection()))
+            (waiting,) = ctx.ledger.jobs()
+    before = list(draw.confirmed)
+    tps.status = 0
+    clock.advance(minutes=16)
+    with opened(site, draw, clock) as ctx:
+        run_step("reidentify", ctx, Selection())
+        (home,) = ctx.ledger.jobs()
+
+    assert (waiting.state, waiting.held, waiting.reason_code) == (
+        State.FETCHED,
+        False,
+        "dicom-node",
+    )
+    assert all("out of resources" in str(report.undelivered) for report in reports[6:])
+    assert out_of_reach(reports[-1:])[0].exit_code == 7
+    assert before == []
+    assert home.state is State.DONE
+    assert len(set(tps.received)) == 1  # the same bytes each time
+    assert len(list(site.store.rglob("RS.*"))) == 1
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_what_the_node_refuses_is_held_and_goes_again_when_released(
+    tps: Peer, site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    tps.status = 0xC000
+    with opened(site, draw, clock) as ctx:
+        for step in STEPS:
+            run_step(step, ctx, Selection())
+        (held,) = ctx.ledger.jobs()
+        tps.status = 0xB000
+        ctx.ledger.commit(release(held, ctx))
+        run_step("reidentify", ctx, Selection())
+        (home,) = ctx.ledger.jobs()
+
+    assert (held.state, held.held, held.reason_code) == (State.FETCHED, True, "node-refused")
+    assert draw.confirmed != []
+    assert home.state is State.DONE
+    assert any("warning: the DICOM node" in str(event) for event in home.events)
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_redeliver_sends_to_the_node_again_unless_a_folder_is_named(
+    tps: Peer, site: Site, draw: FakeDraw, clock: Clock, tmp_path: Path
+) -> None:
+    with opened(site, draw, clock) as ctx:
+        job = came_home(ctx)
+        redeliver(job, ctx, tmp_path)
+        after_folder = len(tps.received)
+        redeliver(job, ctx)
+        for path in site.store.rglob("RS.*"):
+            path.unlink()
+        redeliver(job, ctx)
+
+    assert after_folder == 1
+    assert len(tps.received) == 3
+    assert len(set(tps.received)) == 1
+
+
+def test_a_one_off_that_a_person_wants_in_a_folder_goes_nowhere_else(
+    tps: Peer, site: Site, draw: FakeDraw, clock: Clock, usb: Path
+) -> None:
+    back = site.folder / "back"
+    back.mkdir()
+    with opened(site, draw, clock) as ctx:
+        show(Request((usb,), str(back)), ctx)
+        for step in STEPS[1:]:
+            run_step(step, ctx, Selection())
+        (job,) = ctx.ledger.jobs()
+
+    assert job.state is State.DONE
+    assert len(list(back.iterdir())) == 1
+    assert tps.received == []

@@ -134,4 +134,21 @@ def test_every_dependency_is_accounted_for() -> None:
 
     names = {re.split(r"[\[<>=~! ;]", one)[0].lower() for one in asked}
     assert len(names) > 20
-    assert names - told == set()
+    assert names == told
+
+
+def test_every_extra_that_the_pages_name_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    there = project["optional-dependencies"].keys()
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "drawcli").rglob("*.py")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    _, _, table = (
+        (ROOT / "docs" / "installing.md").read_text(encoding="utf-8").partition("| extra |")
+    )
+
+    named = set(re.findall(r"(?:drawcli|'\.)\[([a-z,-]+)\]", text))
+    told = set(re.findall(r"^\| `([a-z-]+)` \|", table.partition("\n\n")[0], re.MULTILINE))
+
+    assert len(named) > 5
+    assert {extra for one in named for extra in one.split(",")} <= there
+    assert told == there - {"bench", "dev", "docs", "release"}

@@ -4,12 +4,15 @@ import shlex
 from typing import Final
 
 from drawcli.adapters.delivery import check_writable
+from drawcli.adapters.dicom_node import opened
 from drawcli.adapters.messages import places_of
 from drawcli.alarms import Memory
 from drawcli.auditing import unattested
 from drawcli.auditlog import AuditLog
 from drawcli.checkup.outcome import Check, Seen, Site
+from drawcli.core.node import node_of
 from drawcli.core.spans import ago
+from drawcli.errors import TryLater
 
 
 def audit_log(site: Site) -> Seen:
@@ -56,6 +59,18 @@ def metrics(site: Site) -> Seen:
         text = f"{folder} cannot be written: {err.strerror}"
         return Seen.warned(text, f"ls -ld {shlex.quote(str(folder))}")
     return Seen.well(str(wanted.textfile))
+
+
+def dicom_node(site: Site) -> Seen:
+    """Ask the DICOM node of the site whether it is there, and takes structure sets."""
+    deliver = site.settings.deliver
+    node = opened(node_of(deliver.node), deliver.ae_title)
+    try:
+        node.echo()
+    except TryLater as err:
+        who = f"It has to know {deliver.ae_title}, and this machine"
+        return Seen.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
+    return Seen.well(f"{node.node} answers {deliver.ae_title}, and takes structure sets")
 
 
 OUTWARD: Final[tuple[tuple[str, Check], ...]] = (

@@ -103,6 +103,8 @@ def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
     from drawcli.checkup.outcome import looked
 
     yield from looked((*local.LOCAL, *outward.OUTWARD), site)
+    if site.settings.deliver.node and not offline:
+        yield from looked([("DICOM node", outward.dicom_node)], site)
     yield from (server.offline(site) if offline else server.online(site))
 
 

@@ -48,8 +48,24 @@ def reidentify(job: Job, ctx: Context) -> Job:
     data, empty = restored(job, received.read_bytes(), crosswalk, ctx)
     place = destination(job, crosswalk, ctx)
     sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    told = [*sent_on(place, crosswalk, ctx), *([f"{_EMPTY}: {', '.join(empty)}"] if empty else [])]
     job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
-    return job.noted(ctx.now(), f"{_EMPTY}: {', '.join(empty)}") if empty else job
+    for what in told:
+        job = job.noted(ctx.now(), what)
+    return job
+
+
+def sent_on(place: "Place", crosswalk: Crosswalk, ctx: Context) -> list[str]:
+    """Send a delivered file to the site's DICOM node, if it has one; return what to tell of it.
+
+    A one-off that a person wants in a folder of their own goes nowhere else.
+    """
+    if ctx.node is None or crosswalk.deliver_to:
+        return []
+    said = ctx.node.store(place.folder / place.name)
+    if said:
+        return [f"warning: the DICOM node {ctx.node.node} {said}"]
+    return [f"sent to the DICOM node {ctx.node.node}"]
 
 
 def check_sources(crosswalk: Crosswalk) -> None:

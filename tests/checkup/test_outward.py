@@ -12,11 +12,12 @@ from drawcli.alarms import Memory
 from drawcli.auditlog import ATTEMPT
 from drawcli.checkup.outcome import Grade, looked
 from drawcli.checkup.outcome import Site as Looked
-from drawcli.checkup.outward import OUTWARD
+from drawcli.checkup.outward import OUTWARD, dicom_node
 from drawcli.context import Context
 from drawcli.core.alarms import Told
 from drawcli.core.job import Job, State
 from tests.conftest import NOON, Site
+from tests.dicom_peer import Peer, listening
 
 apprise_loads = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # it asks for it
 
@@ -107,3 +108,32 @@ def test_figures_that_cannot_be_written_or_sent(
     found, text = seen("metrics", site, ctx)
 
     assert (found, told in text, "canary" in text) == (grade, True, False)
+
+
+def node_seen(site: Site) -> tuple[Grade, str, str]:
+    one = Looked(settings=site.settings(), config=site.config, now=NOON)
+    (found,) = looked([("DICOM node", dicom_node)], one)
+    return found.seen.grade, found.seen.text, found.seen.remedy
+
+
+def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
+    with listening(Peer()) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+
+        grade, text, _ = node_seen(site)
+
+    assert grade is Grade.PASS
+    assert text == f"TPS@127.0.0.1:{peer.port} answers DRAWCLI, and takes structure sets"
+    assert peer.callers == ["DRAWCLI", "DRAWCLI"]
+    assert peer.received == []
+
+
+def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:
+    with listening(Peer(), require_calling_aet=["SOMEBODY"]) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+
+        grade, text, remedy = node_seen(site)
+
+    assert grade is Grade.FAIL
+    assert "calling ae title not recognised" in text
+    assert "It has to know DRAWCLI" in remedy

@@ -1,0 +1,51 @@
+"""The address of a DICOM node, as people write it: AE_TITLE@host:port."""
+
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST_AE_TITLE: Final = 16  # PS3.5 table 6.2-1, AE
+_LARGEST_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Where structure sets can be sent by C-STORE."""
+
+    ae_title: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as people write it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.ae_title}@{host}:{self.port}"
+
+
+def node_of(text: str) -> Node:
+    """Return the node that a text names; raise ValueError where it names none.
+
+    >>> node_of("ECLIPSE@tps.ward.example:104")
+    Node(ae_title='ECLIPSE', host='tps.ward.example', port=104)
+    >>> node_of("ECLIPSE@[fd00::7]:11112").host
+    'fd00::7'
+    """
+    title, at, place = text.strip().rpartition("@")
+    host, colon, port = place.rpartition(":")
+    if not (at and colon and host):
+        raise ValueError("should be AE_TITLE@host:port, such as ECLIPSE@tps.example:104")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
+        raise ValueError(f"should end with the number of a port, 1 to {_LARGEST_PORT}")
+    return Node(checked_title(title), host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def checked_title(text: str) -> str:
+    """Return an application entity title without blanks around it; raise ValueError if it is none.
+
+    PS3.5 6.2: at most 16 characters of ASCII, no backslash, no control character, not only blanks.
+    """
+    title = text.strip(" ")
+    if not title or len(title) > LONGEST_AE_TITLE:
+        raise ValueError(f"an AE title has 1 to {LONGEST_AE_TITLE} characters")
+    if not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise ValueError("an AE title is plain ASCII without a backslash")
+    return title
