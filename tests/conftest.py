@@ -1,6 +1,7 @@
 """A small site on disk, a stopped clock, and a DRAW server in memory."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ SWEEPS = (
     *"test_server_faults test_explaining cli/test_real_data core/test_screen".split(),
 )
 MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+
+# Who starts the tests in the background may have them ignore Ctrl-C; their processes must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 SLICES = 6
