@@ -10,7 +10,8 @@ from typing import IO, Final, Self, TypeVar
 from drawcli.errors import ServerSilent
 from drawcli.turns import LISTEN_SECONDS, errand
 
-SLOWEST_BYTES_PER_SECOND: Final = 250_000  # the patience for a transfer grows with its size
+# The patience for a transfer grows with its size: a line of half a megabit is slow, and works.
+SLOWEST_BYTES_PER_SECOND: Final = 50_000
 _LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
 _SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
 _T = TypeVar("_T")

@@ -128,6 +128,14 @@ def test_waiting_for_the_pace_costs_no_patience(watch: Watch) -> None:
     assert shown.left() == pytest.approx(5.0)
 
 
+def test_a_package_goes_out_over_half_a_megabit(watch: Watch) -> None:
+    shown = patience(watch, 60.0)
+    shown.grow(100_000_000)
+
+    watch.at = 100_000_000 / 62_500
+    shown.check()
+
+
 def test_patience_grows_with_the_size(watch: Watch) -> None:
     shown = patience(watch, 60.0)
     shown.grow(300 << 20)
