@@ -18,10 +18,10 @@ from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.node import node_of
 from drawcli.core.pseudonym import StandIns
-from drawcli.errors import ConfigError, DiskFull, LedgerError, TryLater
+from drawcli.errors import ConfigError, DiskFull, LedgerError, ServerRefused, TryLater
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
-from drawcli.runs import new_run_id
+from drawcli.runs import RunBook, new_run_id
 from drawcli.tokenstore import TokenStore
 from drawcli.turns import Turns
 
@@ -122,12 +122,15 @@ class Context:
         self.tokens.read()
 
     def check_uploads_welcome(self) -> None:
-        """Raise ServerUnavailable where the server takes no uploads; asked once a run."""
+        """Raise what keeps the server from taking uploads; it is asked once a run."""
         _ = self._uploads_welcome
 
     @cached_property
     def _uploads_welcome(self) -> bool:
         self.server.check_ready()
+        last = RunBook(self.settings.state_dir).last()
+        if last is not None and last.error == ServerRefused.code:
+            self.server.check_token()  # else a whole package would go out to hear it again
         return True
 
     def package_name(self, job: Job, crosswalk: Crosswalk) -> str:

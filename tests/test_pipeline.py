@@ -16,10 +16,10 @@ from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
 from drawcli.errors import ConfigError, ServerRefused
-from drawcli.pipeline import Selection, StepReport, due, run_once, run_step, tidy
+from drawcli.pipeline import Selection, StepReport, due, note_run, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.steps.upload import MOST_POSTS
-from tests.conftest import HEAD_NECK, THORAX, Clock, Site
+from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 
 ALL = Selection()
@@ -167,6 +167,31 @@ def test_a_refused_token_stops_the_run_and_blames_no_job(
         run_step("upload", ctx, ALL)
 
     assert only_job(ctx) == packaged
+
+
+def test_while_the_token_is_refused_no_further_run_sends_a_package(
+    site: Site, draw: FakeDraw, clock: Clock, packaged: Job
+) -> None:
+    """Of a server that asks for no token to say that it is well."""
+    well = httpx.Response(200, json={"status": "ready"})
+    draw.access, draw.refresh = "others-1", "others-1"
+    posts = []
+    for _ in range(3):
+        clock.advance(minutes=10)
+        with opened(site, draw, clock) as ctx:
+            draw.answers = [well]
+            with pytest.raises(ServerRefused) as told:
+                run_step("upload", ctx, ALL)
+            note_run(ctx, clock.now(), [], exit_code=5, error=told.value.code)
+            posts.append(draw.posts())
+    draw.access = "access-1"
+    with opened(site, draw, clock) as ctx:
+        run_step("upload", ctx, ALL)
+
+    assert posts == [1, 1, 1]
+    assert draw.posts() == 2
+    assert list(draw.uploads) == ["task-1"]
+    assert packaged.zip_sha256
 
 
 @pytest.mark.usefixtures("packaged")

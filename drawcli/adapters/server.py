@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -93,6 +93,11 @@ class DrawServer:
         except RequestRefused as err:
             raise ConfigError(str(err), code="endpoint", hint=ENDPOINT_HINT) from None
         json_object(answer, "health")  # a page of a proxy says 200, too
+
+    def check_token(self) -> None:
+        """Raise ServerRefused where the server refuses our token: of a task that nobody has."""
+        with suppress(RequestRefused):
+            self.status("none")
 
     def models(self) -> list[Any]:
         """Return the server's catalogue as its JSON has it: one entry a model."""
