@@ -7,7 +7,8 @@ for and does not get.
     python bench/all.py [--small] [--only NAME ...] [--out build/bench] [--keep]
 
 With --keep the run becomes the reference, `docs/bench-reference.json`, and its table and plots go
-beside it. --small takes seconds for a look whether all benches run; its figures mean nothing.
+beside it; with --only, what was not run stays. --small takes seconds, for a look whether all run;
+its figures mean nothing.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from math import log10
 from pathlib import Path
@@ -35,6 +36,7 @@ READING = (
     "Ours and what stands beside it were measured in turn; both are medians, the ratio is that of "
     "the medians, and its spread is that of the pairs. A figure without a spread was taken once."
 )
+_CROWDED = 8.0  # the largest ratio of a curve beside which 0 and 1 are two lines
 WORSE = 1.5  # times the ratio of the reference
 PARTS = {"all", "measure", "stores"}  # of benches, and none themselves
 BENCHES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - PARTS)
@@ -178,9 +180,9 @@ def growth(found: list[Figure], about: str) -> str:
     parts = [*_opened(wide, high * max(len(curves), 1), about)]
     for number, (name, rows) in enumerate(curves.items()):
         bottom = number * high + high - 40
-        top = max(2.0, *(row.most or row.ratio or 0.0 for row in rows))
+        top = max(2.0, *(1.2 * (row.ratio or 0.0) for row in rows))
         parts.append(_text(edge, number * high + 16, name))
-        for ratio in (0.0, 1.0, top):
+        for ratio in (0.0, 1.0, top) if top < _CROWDED else (0.0, top):
             y = bottom - ratio / top * (high - 70)
             parts.append(f'<line x1="{edge}" x2="{wide - 20}" y1="{y:.0f}" y2="{y:.0f}"/>')
             parts.append(_text(edge - 6, y + 4, f"{ratio:.3g}", "end"))
@@ -215,11 +217,15 @@ def main() -> int:
     options.add_argument("--keep", action="store_true")
     given = options.parse_args()
     found: list[Figure] = []
+    before = {one.key: one.ratio for one in kept(REFERENCE)}
     for bench in given.only:
         begun = time.monotonic()
         found += run(bench, small=given.small)
         print(f"{bench:<12} {time.monotonic() - begun:6.0f} s", flush=True)
     about = f"{machine()}; drawcli of {time.strftime('%Y-%m-%d', time.gmtime())}"
+    if given.keep:
+        found = [*found, *(one for one in kept(REFERENCE) if one.bench not in given.only)]
+    found.sort(key=lambda one: one.bench)
     out = REFERENCE.parent if given.keep else given.out
     out.mkdir(parents=True, exist_ok=True)
     plain = {"about": about, "figures": [{"bench": one.bench, **asdict(one.row)} for one in found]}
@@ -227,21 +233,21 @@ def main() -> int:
     (out / "bench-reference.md").write_text(page(found, about))
     (out / "bench-reference.svg").write_text(bars(found, about))
     (out / "bench-growth.svg").write_text(growth(found, about))
-    print(table(one.row for one in found))
+    print(table(replace(one.row, name=one.key) for one in found))
     print(f"table, plots and figures: {out}")
-    reference = {} if given.keep or given.small else reference_of(REFERENCE)
+    reference = {} if given.small or given.keep else before
     worse = list(regressions(found, reference))
     for line in worse:
         print(f"WORSE  {line}")
     return int(bool(worse) and not given.small)
 
 
-def reference_of(path: Path) -> dict[str, float]:
-    """Return the ratios of the reference run; none where there is none yet."""
+def kept(path: Path) -> list[Figure]:
+    """Return the figures of the reference run; none where there is none yet."""
     if not path.exists():
-        return {}
+        return []
     plain = json.loads(path.read_text(encoding="utf-8"))
-    return {f"{one['bench']}: {one['name']}": one["ratio"] for one in plain["figures"]}
+    return [Figure(one.pop("bench"), Row(**one)) for one in plain["figures"]]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast a structure set comes home: beside pydicom, which reads and writes the same file.
 
-python bench/reidentify.py [--slices 200] [--structures 40] [--points 150] [--repeat 5] [--json]
+python bench/reidentify.py [--slices 200] [--structures 40] [--points 150] [--repeat 3] [--json]
 """
 
 import io
@@ -157,7 +157,7 @@ def growth(crosswalk: Crosswalk, structures: int, points: int, repeat: int) -> I
 def main() -> int:
     """Run the bench; 1 where something that is asked for is not met."""
     warnings.simplefilter("ignore")
-    given = options(__doc__, slices=200, structures=40, points=150, repeat=5).parse_args()
+    given = options(__doc__, slices=200, structures=40, points=150, repeat=3).parse_args()
     crosswalk = series(given.slices)
     found: list[Row] = []
     for name, digits in (("short", 3), ("long", 15)):

@@ -1,5 +1,6 @@
 """The command line: thin commands, one file a group."""
 
+import gc
 import os
 import sys
 from typing import Annotated, Final
@@ -44,6 +45,9 @@ from drawcli.cli.starting import only_asked
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+
+# When the garbage collector looks: ten thousand jobs of a ledger are many objects, and no garbage.
+_RARELY: Final = (100_000, 50, 50)
 
 app = typer.Typer(
     name="drawcli",
@@ -114,6 +118,7 @@ def drawcli(
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*_RARELY)
     completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
     words = {*sys.argv, *" ".join(completing).split()}
     try:

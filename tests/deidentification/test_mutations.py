@@ -21,7 +21,7 @@ from tests.deidentification.search import Judge
 from tests.deidentification.usual import MODALITIES, usual
 from tests.deidentification.writing import Cell, File, element
 
-SHORT, LONG = 1500, 20_000
+SHORT, LONG = 800, 20_000
 COUNT: Final = LONG if "TORTURE" in os.environ else SHORT
 BATCH: Final = COUNT // 15
 IN_STORE: Final = COUNT // 25
