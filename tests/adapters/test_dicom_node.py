@@ -1,5 +1,6 @@
 """Structure sets by C-STORE: to a node in this process, and to DCMTK's storescp."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -25,7 +26,9 @@ from tests.conftest import PELVIS
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.structure_sets import structure_set
 
-STORESCP = shutil.which("storescp")
+# DCMTK's: pynetdicom puts a program of the same name beside the interpreter.
+ELSEWHERE = [one for one in os.get_exec_path() if not one.startswith(sys.prefix)]
+STORESCP = shutil.which("storescp", path=os.pathsep.join(ELSEWHERE))
 
 
 def at(port: int, title: str = "TPS") -> DicomNode:
