@@ -26,19 +26,25 @@ _ANSWER_SECONDS: Final = 120.0  # a planning system may file what it gets before
 _SUCCESS: Final = 0x0000
 _CHANGED: Final = frozenset({0xB000, 0xB006, 0xB007})  # stored, with elements changed or left out
 _FULL: Final = range(0xA700, 0xA800)
-_NOT_NOW: Final = frozenset({0x0110, 0x0124})  # a failure of its own; it does not trust us (yet)
+_NOT_AUTHORISED: Final = 0x0124
+_SILENT_ENOUGH: Final = 2  # each costs the whole time that an answer is given
 _HINT: Final = "'drawcli doctor' asks the node. The checked file stays with the job."
 
 
 @dataclass(slots=True)
 class DicomNode:
-    """A node that structure sets are sent to; one that is away is not asked again in a run."""
+    """A node that structure sets are sent to; one that is away is not asked again in a run.
+
+    What it says of one file says nothing of the next: one that it cannot digest, or is silent
+    about, keeps no other from being sent.
+    """
 
     node: Node
     calling: str  # our own AE title
     connect_seconds: float = _CONNECT_SECONDS
     answer_seconds: float = _ANSWER_SECONDS
     _away: str = field(default="", init=False)
+    _silent: int = field(default=0, init=False)  # how many files in a row it has not answered
 
     def store(self, path: Path) -> str:
         """Send a file; return what the node said besides that it has it, or "".
@@ -58,14 +64,20 @@ class DicomNode:
         try:
             meta = read_file_meta_info(path)
         except OSError as err:
-            what = "the file is not where it was delivered; does an importer take it away?"
-            raise self._later(what) from err
+            raise TryLater(
+                "the delivered file is gone before the DICOM node had it",
+                code=NODE,
+                hint="Let no importer take it away, or take deliver.node out of the settings.",
+            ) from err
         context = build_context(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID)
         with self._associated(context, "structure sets as they are coded") as association:
             answer = association.send_c_store(path)
-        if "Status" not in answer:
-            raise self._gone(f"has not answered within {self.answer_seconds:.0f} s")
-        return self._judged(int(answer.Status))
+        if "Status" in answer:
+            self._silent = 0
+            return self._judged(int(answer.Status))
+        self._silent += 1
+        why = "has not answered; it may have the file, and gets it again"
+        raise self._gone(why) if self._silent >= _SILENT_ENOUGH else self._later(why)
 
     def echo(self) -> None:
         """Ask whether the node is there and takes structure sets; raise TryLater if not."""
@@ -99,7 +111,9 @@ class DicomNode:
         except OSError as err:  # its name has no address
             raise self._gone(f"cannot be reached: {err.strerror}") from err
         if not association.is_established:
-            raise self._gone(_why_not(association, what) or self._why_no_line())
+            if association.rejected_contexts:
+                raise self._later(f"does not take {what}")
+            raise self._gone(_why_rejected(association) or self._why_no_line())
         try:
             yield association
         except BaseException:
@@ -123,9 +137,9 @@ class DicomNode:
         if status in _CHANGED:
             return f"stored it with changes of its own (status {status:04X})"
         if status in _FULL:
-            raise self._gone(f"is out of resources (status {status:04X})")
-        if status in _NOT_NOW:
-            raise self._gone(f"cannot take it (status {status:04X})")
+            raise self._later(f"is out of resources (status {status:04X})")
+        if status == _NOT_AUTHORISED:
+            raise self._later(f"does not allow it (status {status:04X})")
         raise NeedsPerson(
             f"the DICOM node {self.node} refuses the structure set (status {status:04X})",
             code="node-refused",
@@ -154,11 +168,9 @@ def opened(node: Node, calling: str) -> DicomNode:
     return DicomNode(node, calling)
 
 
-def _why_not(association: "Association", what: str) -> str:
+def _why_rejected(association: "Association") -> str:
     if association.is_rejected:
         answer = association.acceptor.primitive
         reason = getattr(answer, "reason_str", "") or "no reason given"
         return f"rejects the association: {reason.lower()}"
-    if association.rejected_contexts:
-        return f"does not take {what}"
     return ""
