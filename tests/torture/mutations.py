@@ -22,7 +22,8 @@ FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/tes
 PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
 WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/test_upkeep.py"
-AUDIT = "tests/test_auditlog.py"
+AUDIT, DELIVERED = "tests/test_auditlog.py", "tests/test_delivered.py"
+NODE = "tests/adapters/test_dicom_node.py"
 TOKENS = "tests/torture/test_tokens.py"
 ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
 
@@ -39,6 +40,27 @@ class Fault:
 
 
 FAULTS: Final = (
+    Fault(
+        "the server is told before the DICOM node has the structure set",
+        "steps/reidentify.py",
+        "    told = [*sent_on(place, crosswalk, ctx), ",
+        "    told = [",
+        (DELIVERED,),
+    ),
+    Fault(
+        "whatever a DICOM node says counts as stored",
+        "adapters/dicom_node.py",
+        "        if status == _SUCCESS:\n",
+        "        if status >= _SUCCESS:\n",
+        (NODE,),
+    ),
+    Fault(
+        "a structure set that a DICOM node has no room for keeps all others from it",
+        "adapters/dicom_node.py",
+        'raise self._later(f"is out of',
+        'raise self._gone(f"is out of',
+        (NODE,),
+    ),
     Fault(
         "a package goes out before that is written down",
         "steps/upload.py",
