@@ -1,5 +1,6 @@
 """The audit log: durable before anything leaves, whole after a crash, and no change goes unseen."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -52,6 +53,22 @@ def test_a_line_says_who_acted_when_and_in_which_run(tmp_path: Path) -> None:
     assert line.facts["who"] == Actor.present().as_plain()
     assert line.facts["who"]["user"]
     assert (line.facts["at"], line.facts["run"]) == (NOON.isoformat(), "0badcafe")
+
+
+def test_each_line_is_synced_before_anybody_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []  # the size of what was synced, in bytes
+
+    def sync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        synced.append(found.st_size if stat.S_ISREG(found.st_mode) else 0)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    log = AuditLog(tmp_path)
+    for _ in range(3):
+        add(log)
+        assert only_file(tmp_path).stat().st_size in synced
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:

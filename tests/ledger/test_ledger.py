@@ -603,3 +603,20 @@ def test_whatever_is_done_the_ledger_holds_what_a_dict_would(
     )
 
     LedgerAgainstDict.TestCase("runTest").runTest()
+
+
+def test_jobs_that_cannot_be_archived_stay_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger(tmp_path / "ledger.json") as ledger:
+        ledger.add(a_job(state=State.DONE))
+
+        def fail(_jobs: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(ledger.archive, "store", fail)
+        with pytest.raises(OSError, match="No space"):
+            ledger.archive_finished(NOON + timedelta(days=2))
+
+    with Ledger(tmp_path / "ledger.json") as after:
+        assert [job.id for job in after.jobs()] == [a_job().id]
