@@ -112,6 +112,13 @@ def cycle(site: Site, clock: Clock, server: Running, runs: int = RUNS) -> Told:
     return told
 
 
+@pytest.fixture
+def told(site: Site, pelvis: list[Path], clock: Clock, wrong: Running) -> Told:
+    """Return how one series fared with the faults that a test is parametrized with."""
+    assert pelvis
+    return cycle(site, clock, wrong)
+
+
 def wait_for(server: Running) -> None:
     while any(
         task.status in (Status.PENDING, Status.PROCESSING) for task in server.sandbox.tasks.all()
@@ -138,13 +145,7 @@ def at_home(told: Told) -> None:
     [(spec, spec) for spec in TRIED if not spec.endswith("lockout")],
     indirect=["wrong"],
 )
-def test_one_fault_delays_and_loses_nothing(
-    spec: str, wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
+def test_one_fault_delays_and_loses_nothing(spec: str, told: Told, wrong: Running) -> None:
     (job,) = told.jobs
     if spec in HELD:
         assert (job.held, job.reason_code) == (True, HELD[spec])
@@ -185,12 +186,8 @@ def test_where_every_token_is_dead_each_run_says_so_and_no_job_is_touched(
     indirect=True,
 )
 def test_a_refresh_that_fails_once_delays_the_series_and_counts_as_no_upload(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+    told: Told, wrong: Running
 ) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
     (job,) = told.jobs
     assert (job.state, job.posts, job.unanswered) == (State.DONE, 1, 0)
     at_home(told)
@@ -214,13 +211,7 @@ def test_a_pair_that_is_lost_on_the_way_is_told_and_no_job_is_touched(
 
 
 @pytest.mark.parametrize("wrong", ["models:500*,models:stall"], indirect=True)
-def test_a_run_needs_no_catalogue(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
+def test_a_run_needs_no_catalogue(told: Told) -> None:
     at_home(told)
     assert told.errors == []
 
@@ -271,13 +262,7 @@ def test_what_stays_wrong_is_given_to_a_person(
 
 
 @pytest.mark.parametrize("wrong", ["status:word*2"], indirect=True)
-def test_a_word_that_nobody_knows_is_told_once(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
+def test_a_word_that_nobody_knows_is_told_once(told: Told) -> None:
     (job,) = told.jobs
     said = [event for event in job.events if "which drawcli does not know" in event.what]
     assert len(said) == 1
@@ -286,12 +271,8 @@ def test_a_word_that_nobody_knows_is_told_once(
 
 @pytest.mark.parametrize("wrong", ["rtstruct:length*3"], indirect=True)
 def test_a_download_that_breaks_goes_on_within_the_run_where_the_server_allows_it(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+    told: Told, wrong: Running
 ) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
     at_home(told)
     assert wrong.requests["download"] == 4  # each brings half of what was missing
     assert [job.attempts for job in told.jobs] == [0]
@@ -299,24 +280,12 @@ def test_a_download_that_breaks_goes_on_within_the_run_where_the_server_allows_i
 
 
 @pytest.mark.parametrize("wrong", ["slow:200k/s"], indirect=True)
-def test_a_slow_server_is_waited_for(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
+def test_a_slow_server_is_waited_for(told: Told) -> None:
     at_home(told)
 
 
 @pytest.mark.parametrize("wrong", [""], indirect=True)
-def test_without_a_fault_five_requests_are_enough(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
-
-    told = cycle(site, clock, wrong)
-
+def test_without_a_fault_five_requests_are_enough(told: Told, wrong: Running) -> None:
     at_home(told)
     assert told.errors == []
     assert wrong.requests == {"health": 1, "upload": 1, "status": 1, "download": 1, "confirm": 1}
