@@ -96,9 +96,9 @@ class Cycle:
         raise TimeoutError(url)
 
 
-def drawcli(words: list[str], **env: str) -> None:
+def drawcli(words: list[str]) -> None:
     """Run drawcli in a process of its own."""
-    python(["-m", "drawcli", *words], **env)
+    python(["-m", "drawcli", *words])
 
 
 def python(words: list[str], **env: str) -> None:

@@ -16,7 +16,6 @@ from drawcli.adapters.workdir import VAULT, Busy, WorkDir
 from drawcli.auditlog import AuditLog
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
-from drawcli.core.node import node_of
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import ConfigError, DiskFull, LedgerError, ServerRefused, TryLater
 from drawcli.ledger import Ledger
@@ -72,12 +71,11 @@ class Context:
     @cached_property
     def node(self) -> "DicomNode | None":
         """Where structure sets are sent to by DICOM, besides; None where nothing is set."""
-        deliver = self.settings.deliver
-        if not deliver.node:
+        if not self.settings.deliver.node:
             return None
         from drawcli.adapters.dicom_node import opened
 
-        return opened(node_of(deliver.node), deliver.ae_title)
+        return opened(self.settings.deliver)
 
     @cached_property
     def vault(self) -> Vault:

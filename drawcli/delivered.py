@@ -56,11 +56,11 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
     place = destination(job, crosswalk, ctx)
     if to is not None:
         place = place._replace(folder=to, below=None)
-    elif _is_there(place.folder / place.name, job):
-        sent_on(place, crosswalk, ctx)
-        return str(job.delivered_sha256)  # by a version that may have written it otherwise
-    data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    if to is None and _is_there(place.folder / place.name, job):
+        sha256 = str(job.delivered_sha256)  # by a version that may have written it otherwise
+    else:
+        data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
     if to is None:
         sent_on(place, crosswalk, ctx)
     return sha256

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Final, TypeVar
 
-from drawcli.errors import NeedsPerson, TryLater
+from drawcli.errors import DELIVERY, NeedsPerson, TryLater
 from drawcli.files import disk_full_named, name_if_free, sha256_of
 from drawcli.platforms import allowed_everywhere, fsync_folder, is_too_long
 
@@ -73,7 +73,7 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
             if not os.path.lexists(target):
                 _write(temporary, data)
                 if sha256_of(temporary) != wanted:
-                    raise TryLater("the file read back is not the file written", code="delivery")
+                    raise TryLater("the file read back is not the file written", code=DELIVERY)
                 name_if_free(temporary, target)
             if not target.is_file() or sha256_of(target) != wanted:
                 raise NeedsPerson(
@@ -87,12 +87,12 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
         if is_too_long(target, err):
             raise TryLater(
                 "the place of the RTSTRUCT has a longer path than this system takes",
-                code="delivery",
+                code=DELIVERY,
                 hint="Shorten deliver.folder or deliver.name.",
             ) from None
         raise TryLater(
             f"the RTSTRUCT cannot be written where it belongs: {err.strerror}",
-            code="delivery",
+            code=DELIVERY,
             hint="See that the folder is there and that drawcli may write into it.",
         ) from None
     finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.node import Node
+from drawcli.core.node import Node, node_of
 from drawcli.errors import NODE, ConfigError, NeedsPerson, TryLater
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
     from pynetdicom.presentation import PresentationContext
+
+    from drawcli.sections import Deliver
 
 _CONNECT_SECONDS: Final = 15.0
 _ANSWER_SECONDS: Final = 120.0  # a planning system may file what it gets before it answers
@@ -154,8 +156,8 @@ class DicomNode:
         return TryLater(f"the DICOM node {self.node} {why}", code=NODE, hint=_HINT)
 
 
-def opened(node: Node, calling: str) -> DicomNode:
-    """Return a node to send to; raise ConfigError where what speaks DICOM is not installed."""
+def opened(deliver: "Deliver") -> DicomNode:
+    """Return the node of a site; raise ConfigError where what speaks DICOM is not installed."""
     try:
         import pynetdicom
     except ImportError as err:
@@ -165,7 +167,7 @@ def opened(node: Node, calling: str) -> DicomNode:
             hint="Run \"pip install 'drawcli[dicom-net]'\", or take deliver.node away.",
         ) from err
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may quote what it sends
-    return DicomNode(node, calling)
+    return DicomNode(node_of(deliver.node), deliver.ae_title)
 
 
 def _why_rejected(association: "Association") -> str:

@@ -10,7 +10,6 @@ from drawcli.alarms import Memory
 from drawcli.auditing import unattested
 from drawcli.auditlog import AuditLog
 from drawcli.checkup.outcome import Check, Seen, Site
-from drawcli.core.node import node_of
 from drawcli.core.spans import ago
 from drawcli.errors import TryLater
 
@@ -63,14 +62,13 @@ def metrics(site: Site) -> Seen:
 
 def dicom_node(site: Site) -> Seen:
     """Ask the DICOM node of the site whether it is there, and takes structure sets."""
-    deliver = site.settings.deliver
-    node = opened(node_of(deliver.node), deliver.ae_title)
+    node = opened(site.settings.deliver)
     try:
         node.echo()
     except TryLater as err:
-        who = f"It has to know {deliver.ae_title}, and this machine"
+        who = f"It has to know {node.calling}, and this machine"
         return Seen.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
-    return Seen.well(f"{node.node} answers {deliver.ae_title}, and takes structure sets")
+    return Seen.well(f"{node.node} answers {node.calling}, and takes structure sets")
 
 
 OUTWARD: Final[tuple[tuple[str, Check], ...]] = (

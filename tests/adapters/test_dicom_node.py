@@ -22,6 +22,7 @@ from drawcli.adapters.dicom_node import DicomNode, opened
 from drawcli.core.node import Node
 from drawcli.errors import ConfigError, JobError, NeedsPerson, TryLater
 from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.sections import Deliver
 from tests.conftest import PELVIS
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.structure_sets import structure_set
@@ -215,7 +216,7 @@ def test_no_error_names_the_patient_or_the_path(
     rtstruct: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(Peer(0xC000)) as peer, pytest.raises(NeedsPerson) as told:
-        opened(Node("TPS", "127.0.0.1", peer.port), "WARD7").store(rtstruct)
+        opened(Deliver(node=f"TPS@127.0.0.1:{peer.port}")).store(rtstruct)
 
     whole = f"{told.value} {told.value.hint} {caplog.text}"
     for secret in (PELVIS.patient_id, str(PELVIS.name).split("^")[0], rtstruct.parent.name):
@@ -235,7 +236,7 @@ def test_without_the_package_a_person_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "pynetdicom", None)
 
     with pytest.raises(ConfigError, match=r"deliver\.node") as told:
-        opened(Node("TPS", "h", 104), "WARD7")
+        opened(Deliver(node="TPS@h:104"))
 
     assert "drawcli[dicom-net]" in told.value.hint
 
