@@ -15,14 +15,14 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from drawcli.core.contours import contours_of
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.dicom import read_header
 from drawcli.core.drawing import inspect_contours
 from drawcli.core.grid import Grid
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.reidentify import reidentified
-from drawcli.core.structure_set import facts_of
+from drawcli.core.reidentify import OwnUids, reidentified
+from drawcli.core.strict_reader import DataSet
+from drawcli.core.structure_set import contours_of, facts_of
 
 KEY = StandIns(bytes(range(32)))
 MOST = 1.5  # times what pydicom takes
@@ -109,16 +109,14 @@ def circle(file: SourceFile, points: int, digits: int, number: int) -> Dataset:
 
 def home(data: bytes, crosswalk: Crosswalk) -> None:
     """Re-identify."""
-    reidentified(
-        read_header(data, complete=True), crosswalk, {"2.25.1": "2.25.3", "2.25.2": "2.25.4"}
-    )
+    reidentified(read_header(data, complete=True), crosswalk, OwnUids("2.25.3", "2.25.4"))
 
 
 def inspect(data: bytes, crosswalk: Crosswalk) -> None:
     """Let the acceptance gate look at every contour."""
-    header, grid = read_header(data, complete=True), Grid.of(crosswalk)
-    names = {roi.number: roi.name for roi in facts_of(header).rois}
-    if grid is None or inspect_contours(contours_of(header), names, grid, crosswalk.uids)[0]:
+    file, grid = DataSet(data), Grid.of(crosswalk)
+    names = {roi.number: roi.name for roi in facts_of(file).rois}
+    if grid is None or inspect_contours(contours_of(file), names, grid, crosswalk.uids)[0]:
         raise AssertionError("the gate should find nothing")
 
 

@@ -33,7 +33,7 @@ def structure_set_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Head
     if not received.is_file():
         return _came(_refused(received)), _AS_CAME
     try:
-        data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+        data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
     except JobError:  # what is wrong with it is told among the findings
         return _came(received), _AS_CAME
     return read_header(data, complete=True), _TO_DELIVER

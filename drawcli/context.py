@@ -12,12 +12,19 @@ from drawcli.adapters.sitekey import read_site_key, retired_keys
 from drawcli.adapters.system import remote_disk
 from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.vault import Vault
-from drawcli.adapters.workdir import VAULT, Busy, WorkDir
+from drawcli.adapters.workdir import TEMPLATE, VAULT, Busy, WorkDir
 from drawcli.auditlog import AuditLog
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
-from drawcli.errors import ConfigError, DiskFull, LedgerError, ServerRefused, TryLater
+from drawcli.errors import (
+    ConfigError,
+    DiskFull,
+    LedgerError,
+    NeedsPerson,
+    ServerRefused,
+    TryLater,
+)
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
 from drawcli.runs import RunBook, new_run_id
@@ -178,6 +185,25 @@ class Context:
         """Return a crosswalk with no image in the work folder of another job."""
         own = self.work.own_images(job_id, (file.path for file in crosswalk.files))
         return crosswalk.placed(own) if own else crosswalk
+
+    def structures_sent(self, job: Job) -> tuple[str, ...]:
+        """Return the names of the structures in the template that was sent.
+
+        Raises
+        ------
+        NeedsPerson
+            If the template is missing from the work folder.
+        """
+        from drawcli.core.templates import structures_of
+
+        try:
+            return structures_of(self.work.file(job.id, TEMPLATE).read_bytes())
+        except OSError:
+            raise NeedsPerson(
+                "the template that was sent is missing from the work folder",
+                code="template-missing",
+                hint=f"'drawcli retry {job.id}' builds the package anew and sends it again.",
+            ) from None
 
     def seal(self, job_id: str, crosswalk: Crosswalk) -> None:
         """Store the identity of a job; durable when this returns."""

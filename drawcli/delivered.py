@@ -9,11 +9,11 @@ from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity
 from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.inspection import inspect_delivered, to_deliver
 from drawcli.core.job import Job, State
-from drawcli.errors import BadStructureSet, DrawcliError, UsageError
+from drawcli.errors import DrawcliError, UsageError
 from drawcli.files import sha256_of
 from drawcli.steps.reidentify import (
-    check_delivered,
     check_sources,
     destination,
     own_uids,
@@ -59,7 +59,7 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
     if to is None and _is_there(place.folder / place.name, job):
         sha256 = str(job.delivered_sha256)  # by a version that may have written it otherwise
     else:
-        data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+        data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
         sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
     if to is None:
         sent_on(place, crosswalk, ctx)
@@ -88,7 +88,7 @@ def preview(job: Job, ctx: Context) -> list[Line]:
         )
     data, crosswalk = received.read_bytes(), ctx.crosswalk(job)
     check_sources(crosswalk)
-    whole, _ = restored(job, data, crosswalk, ctx)
+    whole, _, _ = restored(job, data, crosswalk, ctx)
     return compared(data, whole)
 
 
@@ -128,11 +128,8 @@ def look_at_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> li
     if sha256_of(path) != job.delivered_sha256:
         text = "the file is not the one that was delivered any more"
         found.append(Finding(Severity.BLOCK, "changed", text))
-    try:
-        check_delivered(data, crosswalk, set(own_uids(job, ctx)))
-    except BadStructureSet as err:
-        found.append(Finding(Severity.BLOCK, err.code, str(err)))
-    return found
+    expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)))
+    return [*found, *inspect_delivered(data, expected, crosswalk)]
 
 
 def _sources(crosswalk: Crosswalk) -> list[Finding]:

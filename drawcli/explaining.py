@@ -13,6 +13,7 @@ from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job
+from drawcli.core.laterality import unclear_pairs
 from drawcli.core.operators import holds_one_value
 from drawcli.core.rules import Compare, Condition, Either, Every, Header, Negation, Rule, Series
 from drawcli.core.series import scan_slices
@@ -162,6 +163,11 @@ def template_lints(book: Rulebook) -> Iterator[str]:
     """Yield what is unusual in the names that the templates give: one sentence each."""
     for name, template in book.templates.items():
         yield from (f"template {name}: {words}" for words in name_warnings(template.shown))
+        for one, other in unclear_pairs([*template.drawn, *template.derived]):
+            yield (
+                f"template {name}: {one} and {other} look like a left and a right structure, and "
+                "drawcli cannot see which is which; names with L and R are checked"
+            )
 
 
 def lints(book: Rulebook) -> Iterator[str]:

@@ -25,14 +25,14 @@ from drawcli.adapters.tree import read_datastore
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import PACKAGE, TEMPLATE, VAULT, Busy
 from drawcli.context import Context, vault_of
-from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import scan_slices
 from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.files import write_durably
 from drawcli.platforms import lies_within
-from drawcli.steps.deidentify import as_sent, replacements_of, slices_of
+from drawcli.steps.deidentify import as_sent, package_id, replacements_of, slices_of
 
 _HEAD: Final = "# Site keys of drawcli. Whoever has them can tell which patient is which.\n"
 _WORDS: Final = 3  # of a line of a backup
@@ -198,20 +198,21 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
 def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -> Crosswalk:
     """Return the crosswalk of a package, made once more and found to be the same."""
     folder = ctx.work.folder(job.id)
-    replacements, header = replacements_of(crosswalk, stand_ins, ctx.settings.deidentify.choices)
-    digests: dict[str, str] = {}
+    choices = ctx.settings.deidentify.choices
     again = folder / f".{PACKAGE}.rebuilt.tmp"  # swept up with the temporary files of dead runs
     try:
         template = (folder / TEMPLATE).read_bytes()
-        members = chain(slices_of(crosswalk, replacements, digests), [(TEMPLATE, (template,))])
-        package = write_package(again, members)
+        for study_id in (package_id(job.id, template, crosswalk, stand_ins), ""):  # "": before 0.2
+            replacements, header = replacements_of(crosswalk, stand_ins, choices, study_id)
+            files: dict[str, SourceFile] = {}
+            members = chain(slices_of(crosswalk, replacements, files), [(TEMPLATE, (template,))])
+            if write_package(again, members).sha256 == job.zip_sha256:
+                return as_sent(crosswalk, replacements, header, files)
     except FileNotFoundError:
         raise _lost("the template that was sent is gone from the work folder") from None
     finally:
         again.unlink(missing_ok=True)
-    if package.sha256 != job.zip_sha256:
-        raise _lost("the package comes out otherwise: images, settings or drawcli have changed")
-    return as_sent(crosswalk, replacements, header, digests)
+    raise _lost("the package comes out otherwise: images, settings or drawcli have changed")
 
 
 def _can_be_opened(job: Job, vault: Vault, ctx: Context) -> bool:

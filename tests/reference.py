@@ -15,6 +15,7 @@ from drawcli import errors
 from drawcli.cli import app
 from drawcli.cli.door import common_parameters
 from drawcli.config import Settings
+from drawcli.core.iod import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.job import NEXT, State
 from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
 from drawcli.rulefile import OPTIONS
@@ -58,6 +59,7 @@ def pages() -> dict[str, str]:
         "states": states(),
         "exit-codes": exit_codes(),
         "operators": operators(),
+        "structure-set": structure_set(),
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
@@ -182,6 +184,35 @@ def operators() -> str:
             "",
         ]
     )
+
+
+def structure_set() -> str:
+    """Return the page of what a delivered structure set consists of."""
+    left_out = ", ".join(f"`{name}`" for name in sorted(LEFT_OUT))
+    what = (
+        "A delivered RTSTRUCT is built from this table, which follows PS3.3 A.19.3. Nothing else "
+        "that a server sends is copied. Before delivery the acceptance gate reads the finished "
+        "file and blocks it if it differs from the table.\n\n"
+        "*Images*: the value of the images that were sent, byte for byte. *drawcli*: written by "
+        "drawcli or from the settings. *Template*: from `templates.yaml`, else the server's name "
+        "and colour. *Server*: the server's value if it is valid for the VR, else empty or left "
+        f"out.\n\nLeft out without a report: {left_out}. "
+        "Other elements are left out, and reported as `elements-removed`."
+    )
+    head = "| tag | VR | keyword | Type | value from | PS3.3 |\n|---|---|---|---|---|---|"
+    return "\n".join(
+        [_head("Delivered structure sets", what), head, *_entries(structure_set_table()), ""]
+    )
+
+
+def _entries(table: Table, depth: int = 0) -> Iterator[str]:
+    for one in table.values():
+        tag = f"({one.tag >> 16:04X},{one.tag & 0xFFFF:04X})"
+        fixed = f": `{FIXED[one.keyword]}`" if one.keyword in FIXED else ""
+        name = f"{'&gt; ' * depth}{one.keyword}"
+        section = one.source.removeprefix("PS3.3 ")
+        yield f"| {tag} | {one.vr} | {name} | {one.type} | {one.origin}{fixed} | {section} |"
+        yield from _entries(one.items, depth + 1)
 
 
 def _takes(operator: str, kind: Kind) -> bool:

@@ -106,7 +106,7 @@ OUTSIDE = {
     "jinja2": {"dashboard"},
     "keyring": {"adapters"},
     "markupsafe": {"dashboard"},
-    "numpy": {"pictures", "pixels", "sandbox"},
+    "numpy": {"core", "pictures", "pixels", "sandbox"},
     "orjson": {"ledger"},
     "platformdirs": {"finding"},
     "pydantic": {"core", "yamlfile", "sections", "signals", "config", "adapters", "dashboard"},
@@ -215,6 +215,15 @@ def test_the_privacy_gate_shares_no_code_with_the_engine(engine: str) -> None:
 
     assert {f"drawcli.core.{name}" for name in ("leaks", "known", "compressed")} <= gate
     assert gate & reached(f"drawcli.core.{engine}") <= OF_BOTH_SIDES
+
+
+def test_the_acceptance_gate_shares_no_reader_with_what_writes_the_structure_set() -> None:
+    gate = reached("drawcli.core.structure_set")
+    writer = reached("drawcli.core.reidentify")
+
+    assert {"drawcli.core.strict_reader", "drawcli.core.iod"} <= gate
+    assert {"drawcli.core.dicom", "drawcli.core.contours"} <= writer
+    assert gate & writer == {"drawcli.core.acceptance"}  # the facts that both speak of
 
 
 def test_two_places_catch_everything() -> None:

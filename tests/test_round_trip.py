@@ -149,7 +149,14 @@ def test_a_real_structure_set_comes_home_as_it_was_drawn(
 
     for keyword in BACK:
         assert home.get(keyword) == (sources[0].get(keyword) or home[keyword].empty_value), keyword
-    assert references(home) == references(drawn)
+    assert [images_of(one) for one in contours(home)] == [images_of(one) for one in contours(drawn)]
+    (frame,) = home.ReferencedFrameOfReferenceSequence
+    (study,) = frame.RTReferencedStudySequence
+    (series,) = study.RTReferencedSeriesSequence
+    assert frame.FrameOfReferenceUID == sources[0].FrameOfReferenceUID
+    assert study.ReferencedSOPInstanceUID == sources[0].StudyInstanceUID
+    assert series.SeriesInstanceUID == sources[0].SeriesInstanceUID
+    assert sorted(images_of(series)) == sorted(str(one.SOPInstanceUID) for one in sources)
     assert sum(1 for _ in contours(home)) == PLACES[place]
     for now, was in zip(contours(home), contours(drawn), strict=True):
         assert now.NumberOfContourPoints == was.NumberOfContourPoints
@@ -170,15 +177,8 @@ def contours(dataset: Dataset) -> Iterator[Dataset]:
         yield from roi.get("ContourSequence", ())
 
 
-def references(dataset: Dataset) -> list[str]:
-    """Return every UID in a sequence, in order; but for who had a hand in the file."""
-    found: list[str] = []
-    for element in dataset:
-        if element.VR == "SQ" and element.keyword != "ContributingEquipmentSequence":
-            for item in element.value:
-                inside = (one for one in every(item) if one.VR == "UI")
-                found += [str(one.value) for one in inside if not one.tag.is_private]
-    return found
+def images_of(item: Dataset) -> list[str]:
+    return [str(one.ReferencedSOPInstanceUID) for one in item.get("ContourImageSequence", ())]
 
 
 def ask_for(site: Site, names: Sequence[str], modality: str) -> None:

@@ -11,6 +11,7 @@ from drawcli.core.burned_in import Raster
 from drawcli.core.dicom import Header, Incomplete, NotDicom
 from drawcli.core.reading import behind_fragments, header_from
 from drawcli.errors import SeriesRefused, SourceUnsettled
+from drawcli.files import CHUNK
 
 
 def open_slice(path: str) -> tuple[IO[bytes], Header]:
@@ -100,6 +101,25 @@ def _behind_fragments(stream: IO[bytes], offset: int) -> int:
         raise SeriesRefused(text, code="truncated") from None
     except NotDicom as err:
         raise SeriesRefused(str(err)) from None
+
+
+def pixel_check(stream: IO[bytes], header: Header) -> int:
+    """Return the CRC-32 of the pixel data as they lie in the file.
+
+    Raises
+    ------
+    SourceUnsettled, SeriesRefused
+        If the file cannot be read, or ends before its pixels do.
+    """
+    from isal import isal_zlib
+
+    check, end = 0, pixel_end(stream, header)
+    assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
+    left, read = end - header.pixels.value, reader_at(stream, header.pixels.value)
+    while left > 0 and (piece := read(min(CHUNK, left))):
+        check = isal_zlib.crc32(piece, check)
+        left -= len(piece)
+    return int(check)
 
 
 def closed(stream: IO[bytes]) -> contextlib.closing[IO[bytes]]:

@@ -30,6 +30,8 @@ RESTORED: Final[dict[int, str]] = {
     tags.PatientBirthDate: "DA",
     tags.PatientBirthTime: "TM",
     tags.PatientSex: "CS",
+    tags.PatientIdentityRemoved: "CS",
+    tags.DeidentificationMethod: "LO",
     tags.StudyID: "SH",
 }
 
@@ -43,6 +45,8 @@ class SourceFile:
     mtime_ns: int
     sop_uid: str
     header_sha256: str = ""  # of the header as it was sent from; "" before
+    pixels_crc32: int = 0  # of the pixel data, likewise
+    ctime_ns: int = 0  # change time of the file when these were read; 0: they were not
     frames: int = 1  # more in a multi-frame image
     positions: tuple[Triple, ...] = ()  # ImagePositionPatient of each slice in it, mm
 
@@ -61,6 +65,8 @@ class Crosswalk:
     uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
     dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
+    study_id: str = ""  # StudyID (0020,0010) as it was sent: names the package
+    sop_class: str = ""  # of the images: SOPClassUID (0008,0016)
     policy: str = ""  # by which it was sent: the fingerprint in the conformance statement
     character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
     orientation: tuple[float, ...] = ()  # of all slices: six direction cosines
@@ -146,6 +152,8 @@ class Crosswalk:
             uids=plain["uids"],
             dates=plain["dates"],
             identity=identity,
+            study_id=plain.get("study_id", ""),
+            sop_class=plain.get("sop_class", ""),
             policy=plain.get("policy", ""),
             character_set=base64.b64decode(plain["character_set"]),
             orientation=tuple(plain.get("orientation", ())),

@@ -88,6 +88,7 @@ class Replacements:
     pseudonym: str  # 16 base32 characters
     shift: timedelta | None  # None where the site sends fixed dates
     choices: Choices = USUAL
+    study_id: str = ""  # of the package; "": derived from StudyInstanceUID
     words: frozenset[bytes] = frozenset()  # of persons and cases, in lower case
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
@@ -104,7 +105,7 @@ class Replacements:
         issuer = header.text(tags.IssuerOfPatientID)
         shift = None if choices.fixed_dates else stand_ins.shift(patient, issuer)
         words = frozenset(_words(header))
-        return cls(stand_ins, stand_ins.pseudonym(patient, issuer), shift, choices, words)
+        return cls(stand_ins, stand_ins.pseudonym(patient, issuer), shift, choices, words=words)
 
     def uid(self, original: str) -> str:
         """Return the stand-in of a UID and remember the pair."""
@@ -230,7 +231,9 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
         case Action.CLEAN:
             value = cleaned(ascii_text(raw))
         case Action.STUDY:
-            value = replacements.stand_ins.study_id(header.text(tags.StudyInstanceUID))
+            value = replacements.study_id or replacements.stand_ins.study_id(
+                header.text(tags.StudyInstanceUID)
+            )
         case _:
             value = DUMMY_TEXT if row.action is Action.DUMMY else ""
     return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)

@@ -39,6 +39,11 @@ class Displayed:
     color: Color  # ROIDisplayColor, or one of ours where the file has none
 
 
+def usual_color(rank: int) -> Color:
+    """Return the colour of a structure that has none of its own."""
+    return _COLORS[rank % len(_COLORS)]
+
+
 def displayed(header: Header) -> dict[int, Displayed]:
     """Return how each structure of an RTSTRUCT is shown, in the order of the file's list.
 
@@ -53,7 +58,7 @@ def displayed(header: Header) -> dict[int, Displayed]:
     except (NotDicom, ValueError) as err:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
     return {
-        number: Displayed(name, colors.get(number) or _COLORS[rank % len(_COLORS)])
+        number: Displayed(name, colors.get(number) or usual_color(rank))
         for rank, (number, name) in enumerate(named)
     }
 

@@ -1,7 +1,7 @@
-"""What the contours of a structure set say for themselves: where they lie, and how large they are.
+"""Geometric checks of contours: position, planarity, overlaps, volume, left and right.
 
-The second half of the acceptance gate. A site may weigh its checks (`accept.checks`); those of
-whose patient and which images are in `acceptance.py`, and nobody weighs them.
+The second half of the acceptance gate. A site may set the severity of each check
+(`accept.checks`); the checks of patient, series and images in `acceptance.py` are fixed.
 """
 
 from collections import Counter, defaultdict
@@ -9,32 +9,40 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import fsum
+from statistics import median
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from drawcli.core.acceptance import Finding, Severity
-from drawcli.core.contours import Contour
-from drawcli.core.frames import Triple
+from drawcli.core.acceptance import Contour, Finding, Point, Severity
 from drawcli.core.grid import Grid
+from drawcli.core.laterality import other_side
 
 MARGIN_MM: Final = 5.0  # how far a contour may lie outside the image
 FEWEST_POINTS: Final = 3
-_ROUNDING_MM: Final = 0.01
+ROUNDING_MM: Final = 0.1  # distances from a plane up to this are rounding
+LARGEST_SHIFT: Final = 0.2  # of the slice spacing: how far all contours together may be off
+MOST_CONTOURS: Final = 200_000  # of a structure set; large real ones have 20,000
+MOST_POINTS: Final = 20_000_000
 _CLOSED: Final = "CLOSED_PLANAR"
-_WIDEST_GAP: Final = 2  # slices: more are a space between two parts, fewer have been forgotten
-_MOST_PARTS: Final = 100  # of a structure in one slice that are looked at for holes
-_SIDES_MM: Final = 1.0  # how clearly left must be right of right before it is told
+_WIDEST_GAP: Final = 2  # slices: a longer gap separates two parts, a shorter one was forgotten
+_SIDES_MM: Final = 1.0  # how far left must be to the right of right before it is reported
 
-# The checks, and what each does where a site does not say otherwise.
+# The checks, and their severities if a site does not set others.
 CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
     {
         "contour-type": Severity.BLOCK,
         "contour-points": Severity.BLOCK,
         "contour-off-slice": Severity.BLOCK,
+        "contour-shifted": Severity.WARN,
+        "contour-not-planar": Severity.BLOCK,
+        "contours-shifted": Severity.BLOCK,
         "contour-outside": Severity.BLOCK,
         "contour-short": Severity.WARN,
         "contour-specks": Severity.WARN,
         "contour-crossing": Severity.WARN,
+        "contour-overlap": Severity.WARN,
+        "contour-tangled": Severity.BLOCK,
+        "package-unknown": Severity.BLOCK,
         "structure-gaps": Severity.WARN,
         "structure-sides": Severity.BLOCK,
         "structure-volume": Severity.BLOCK,
@@ -42,12 +50,19 @@ CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
 )
 _TEXTS: Final = {
     "contour-type": f"contours that are not {_CLOSED}",
-    "contour-points": "contours whose points are not as many numbers as they say",
-    "contour-off-slice": "contours beside the slice they name, or where no slice is",
+    "contour-points": "contours whose points are not as many numbers as stated",
+    "contour-off-slice": "contours closer to another slice than to their own, or beyond the scan",
+    "contour-shifted": f"contours more than {ROUNDING_MM:g} mm beside their slice",
+    "contour-not-planar": f"contours whose points differ by more than {ROUNDING_MM:g} mm in height",
     "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
     "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
     "contour-specks": "contours that enclose less than one pixel",
-    "contour-crossing": "contours that cross themselves: what they enclose depends on the reader",
+    "contour-crossing": "contours that cross themselves: the enclosed area depends on the reader",
+    "contour-overlap": (
+        "contours that repeat or partly overlap another one on the same slice: the enclosed area "
+        "depends on the reader"
+    ),
+    "contour-tangled": "contours that cross so often that no area can be computed",
     "structure-gaps": "slices without a contour between slices with one",
 }
 
@@ -71,19 +86,20 @@ class Measured:
     slices: dict[int, list[Outline]] = field(default_factory=lambda: defaultdict(list))
     volume_cm3: float = 0.0
 
-    def as_plain(self) -> dict[str, str | int | float]:
+    def as_plain(self) -> dict[str, str | int | float | None]:
         """Return what is stored and shown."""
-        volume, slices = round(self.volume_cm3, 2), len(self.slices)
+        left = self.left
         return {
             "name": self.name,
             "contours": self.contours,
-            "slices": slices,
-            "volume_cm3": volume,
+            "slices": len(self.slices),
+            "volume_cm3": round(self.volume_cm3, 2),
+            "left_mm": None if left is None else round(left, 1),
         }
 
     @property
     def left(self) -> float | None:
-        """How far to the patient's left its middle lies, mm; None where it encloses nothing."""
+        """How far to the patient's left its middle lies, mm; None if it encloses nothing."""
         outlines = [one for many in self.slices.values() for one in many]
         area = fsum(one.area for one in outlines)
         return fsum(one.area * one.left for one in outlines) / area if area > 0 else None
@@ -96,7 +112,9 @@ def inspect_contours(
     originals: Mapping[str, str],
     bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> tuple[list[tuple[str, str]], list[Measured]]:
-    """Hold every contour against the slices it was drawn on.
+    """Check every contour against the slices on which it was drawn.
+
+    The time grows with n log n in the number of points.
 
     Parameters
     ----------
@@ -107,100 +125,141 @@ def inspect_contours(
     grid
         Of the series.
     originals
-        Stand-in -> UID, as the contours name images by stand-ins.
+        UID by which contours name an image -> UID of the image in the grid.
     bounds
         Name -> least and largest volume, cm3.
 
     Returns
     -------
     tuple
-        Check and text of everything found, without patient values; and each structure measured.
+        Check and text of every finding, without patient values; and each structure measured.
     """
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    structures = {number: Measured(name) for number, name in names.items()}
+    seen = _Checked(grid, originals, {number: Measured(name) for number, name in names.items()})
     for contour in contours:
-        structure = structures.setdefault(contour.roi, Measured(f"ROI {contour.roi}"))
-        structure.contours += 1
-        for check in _look_at(contour, structure, grid, originals):
-            found[check][structure.name] += 1
-    measured = list(structures.values())
+        seen.add(contour)
+        if seen.contours > MOST_CONTOURS or seen.points > MOST_POINTS:
+            text = f"more than {MOST_CONTOURS:,} contours or {MOST_POINTS:,} points"
+            return [("contour-tangled", text)], []
+    measured = list(seen.structures.values())
     for structure in measured:
-        structure.volume_cm3 = _volume_mm3(structure, grid) / 1000
-        for check, count in _in_the_whole(structure, grid):
-            found[check][structure.name] = count
-    told = [(check, _told(_TEXTS[check], many)) for check, many in found.items()]
-    return [*told, *_out_of_bounds(measured, bounds), *_on_the_wrong_side(measured)], measured
-
-
-def _in_the_whole(structure: Measured, grid: Grid) -> Iterator[tuple[str, int]]:
-    """Yield what only all outlines of a structure show, and how many times."""
-    from drawcli.core.solids import crosses_itself
-
-    outlines = [one for many in structure.slices.values() for one in many]
-    crossing = sum(crosses_itself(one.polygon, one.area, grid.pixel) for one in outlines)
-    if crossing:
-        yield "contour-crossing", crossing
-    missing = _forgotten(structure.slices)
-    if missing:
-        yield "structure-gaps", missing
+        seen.measure(structure)
+    findings = [(check, _counted(_TEXTS[check], many)) for check, many in seen.found.items()]
+    findings += [*_shifted(seen.offsets, grid), *_out_of_bounds(measured, bounds)]
+    return [*findings, *_on_the_wrong_side(measured)], measured
 
 
 def weighed(
     found: Iterable[tuple[str, str]], choices: Mapping[str, Severity | None]
 ) -> list[Finding]:
-    """Return findings as severe as the site wants them; those it switched off are left out."""
+    """Return findings with the severities of the site; those it switched off are left out."""
     severities = {check: choices.get(check, usual) for check, usual in CHECKS.items()}
     pairs = ((severities[check], check, text) for check, text in found)
     return [Finding(severity, check, text) for severity, check, text in pairs if severity]
 
 
 def slice_of(
-    contour: Contour, point: Triple, grid: Grid, originals: Mapping[str, str]
-) -> tuple[int, Triple]:
-    """Return the slice of a contour and where its first pixel lies: the one named, or the next."""
+    contour: Contour, point: Point, grid: Grid, originals: Mapping[str, str]
+) -> tuple[int, Point]:
+    """Return the slice of a contour and the position of its first pixel.
+
+    The slice is the one that the contour names, or else the nearest one.
+    """
     uid, frame = contour.image or ("", 1)
     named = grid.places.get((originals.get(uid, ""), frame))
     index = grid.nearest(grid.offset(named or point))
     return index, named or grid.order[index]
 
 
-def _look_at(
-    contour: Contour, structure: Measured, grid: Grid, originals: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield what speaks against one contour; take its outline into the structure."""
-    points = contour.points()
-    if points is None:
-        yield "contour-points"
-        return
-    if contour.kind != _CLOSED:
-        yield "contour-type"
-    if len(points) < FEWEST_POINTS:
-        yield "contour-short"
-    if not points:
-        return
-    index, origin = slice_of(contour, points[0], grid, originals)
-    *flat, beside = grid.flat(points, origin)
-    yield from _beside_the_image(flat, beside, grid)
-    if len(points) >= FEWEST_POINTS:
-        outline = _outline(points, list(zip(*flat, strict=True)))
-        structure.slices[index].append(outline)
-        if outline.area < grid.pixel:
-            yield "contour-specks"
+@dataclass(slots=True)
+class _Checked:
+    """The contours checked so far, and what was found."""
+
+    grid: Grid
+    originals: Mapping[str, str]
+    structures: dict[int, Measured]
+    found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    offsets: list[float] = field(default_factory=list)  # of the contours from their slices, mm
+    contours: int = 0
+    points: int = 0
+
+    def add(self, contour: Contour) -> None:
+        """Check one contour; add its outline to its structure."""
+        structure = self.structures.setdefault(contour.roi, Measured(f"ROI {contour.roi}"))
+        structure.contours += 1
+        self.contours += 1
+        for check in self._check(contour, structure):
+            self.found[check][structure.name] += 1
+
+    def _check(self, contour: Contour, structure: Measured) -> Iterator[str]:
+        points = contour.points()
+        if points is None:
+            yield "contour-points"
+            return
+        if contour.kind != _CLOSED:
+            yield "contour-type"
+        if len(points) < FEWEST_POINTS:
+            yield "contour-short"
+        if not points:
+            return
+        self.points += len(points)
+        index, origin = slice_of(contour, points[0], self.grid, self.originals)
+        along, down, beside = self.grid.flat(points, origin)
+        yield from self._position(index, beside)
+        sides = zip((along, down), self.grid.size, strict=True)
+        if not all(_is_within(values, 0.0, length, MARGIN_MM) for values, length in sides):
+            yield "contour-outside"
+        if len(points) >= FEWEST_POINTS:
+            polygon = list(zip(along, down, strict=True))
+            left = fsum(x for x, _, _ in points) / len(points)
+            outline = Outline(polygon, _area(polygon), left)
+            structure.slices[index].append(outline)
+            if outline.area < self.grid.pixel:
+                yield "contour-specks"
+
+    def _position(self, index: int, beside: Sequence[float]) -> Iterator[str]:
+        """Yield whether a contour lies beside its slice, or in no plane."""
+        lowest, highest = min(beside), max(beside)
+        offset = (lowest + highest) / 2
+        self.offsets.append(offset)
+        if highest - lowest > ROUNDING_MM:
+            yield "contour-not-planar"
+        if max(-lowest, highest) > self.grid.half_gap(index) + ROUNDING_MM:
+            yield "contour-off-slice"
+        elif abs(offset) > ROUNDING_MM:
+            yield "contour-shifted"
+
+    def measure(self, structure: Measured) -> None:
+        """Compute the volume of a structure; find overlaps, crossings and gaps in it."""
+        volume_mm3 = 0.0
+        for index, outlines in structure.slices.items():
+            volume_mm3 += self.grid.thickness(index) * self._area_of(outlines, structure.name)
+        structure.volume_cm3 = volume_mm3 / 1000
+        missing = _forgotten(structure.slices)
+        if missing:
+            self.found["structure-gaps"][structure.name] = missing
+
+    def _area_of(self, outlines: Sequence[Outline], name: str) -> float:
+        """Return what the outlines of a structure enclose on one slice, mm2."""
+        from drawcli.core.enclosed import TooComplex, crosses_itself, enclosed_by
+
+        try:
+            crossing = sum(crosses_itself(o.polygon, o.area, self.grid.pixel) for o in outlines)
+            area, overlapping = enclosed_by([one.polygon for one in outlines])
+        except TooComplex:
+            self.found["contour-tangled"][name] += len(outlines)
+            return 0.0
+        for check, count in (("contour-crossing", crossing), ("contour-overlap", overlapping)):
+            if count:
+                self.found[check][name] += count
+        return float(area.area)
 
 
-def _beside_the_image(
-    flat: Iterable[Sequence[float]], beside: Sequence[float], grid: Grid
-) -> Iterator[str]:
-    """Yield whether points lie beside their slice, or beyond its margin."""
-    if not _is_within(beside, -grid.step / 2, grid.step / 2, _ROUNDING_MM):
-        yield "contour-off-slice"
-    sides = zip(flat, grid.size, strict=True)
-    if not all(_is_within(along, 0.0, length, MARGIN_MM) for along, length in sides):
-        yield "contour-outside"
-
-
-def _outline(points: Sequence[Triple], polygon: Polygon) -> Outline:
-    return Outline(polygon, _area(polygon), fsum(x for x, _, _ in points) / len(points))
+def _shifted(offsets: Sequence[float], grid: Grid) -> Iterator[tuple[str, str]]:
+    """Yield whether the contours as a whole lie beside the slices."""
+    shift = median(offsets) if offsets else 0.0
+    if abs(shift) > max(LARGEST_SHIFT * grid.step, ROUNDING_MM):
+        text = f"the structure set is shifted by {shift:.2f} mm along the normal of the slices"
+        yield "contours-shifted", text
 
 
 def _is_within(values: Sequence[float], least: float, most: float, margin: float) -> bool:
@@ -208,44 +267,14 @@ def _is_within(values: Sequence[float], least: float, most: float, margin: float
 
 
 def _area(polygon: Sequence[tuple[float, float]]) -> float:
-    """Return the area that a polygon encloses, mm2."""
+    """Return the area of a polygon by the shoelace formula, mm2."""
     ends = [*polygon[1:], polygon[0]]
     doubled = fsum(a * d - b * c for (a, b), (c, d) in zip(polygon, ends, strict=True))
     return abs(doubled) / 2
 
 
-def _volume_mm3(structure: Measured, grid: Grid) -> float:
-    """Return area times thickness; a contour within another is a hole (PS3.3 C.8.8.6.3)."""
-    return fsum(
-        grid.thickness(index) * enclosed_mm2(outlines)
-        for index, outlines in structure.slices.items()
-    )
-
-
-def enclosed_mm2(outlines: Sequence[Outline]) -> float:
-    """Return what outlines on one slice enclose: those within others are holes."""
-    return fsum(_signed_areas(outlines))
-
-
-def _signed_areas(outlines: Sequence[Outline]) -> Iterator[float]:
-    for number, one in enumerate(outlines):
-        others = [*outlines[:number], *outlines[number + 1 :]][:_MOST_PARTS]
-        depth = sum(_is_inside(one.polygon[0], other.polygon) for other in others)
-        yield -one.area if depth % 2 else one.area
-
-
-def _is_inside(point: tuple[float, float], polygon: Polygon) -> bool:
-    """Tell whether a ray from the point crosses the outline an odd number of times."""
-    u, v = point
-    crossed = False
-    for (a, b), (c, d) in pairwise([*polygon, polygon[0]]):
-        if (b > v) != (d > v) and u < a + (v - b) * (c - a) / (d - b):
-            crossed = not crossed
-    return crossed
-
-
 def _forgotten(slices: Iterable[int]) -> int:
-    """Return how many slices lie between neighbours, too few to be a space between two parts."""
+    """Return how many slices are missing between neighbours, in gaps too short to be meant."""
     gaps = (behind - before - 1 for before, behind in pairwise(sorted(slices)))
     return sum(gap for gap in gaps if gap <= _WIDEST_GAP)
 
@@ -260,29 +289,16 @@ def _out_of_bounds(
             yield "structure-volume", f"{one.name}: {one.volume_cm3:.1f} cm3, {wanted}"
 
 
-def _on_the_wrong_side(measured: Iterable[Measured]) -> Iterator[tuple[str, str]]:
-    """Yield pairs whose left lies to the right. LPS: it is the patient's left however he lies."""
+def _on_the_wrong_side(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """Yield pairs whose left lies to the right, in the patient's coordinates (LPS)."""
     lefts = {one.name: one.left for one in measured}
-    for name, left in lefts.items():
-        for other in _other_sides(name):
-            right = lefts.get(other)
-            if left is not None and right is not None and left < right - _SIDES_MM:
-                yield "structure-sides", f"{name} lies to the right of {other}"
+    for name, other in other_side(lefts).items():
+        left, right = lefts[name], lefts[other]
+        if left is not None and right is not None and left < right - _SIDES_MM:
+            yield "structure-sides", f"{name} lies to the right of {other}"
 
 
-def _other_sides(name: str) -> Iterator[str]:
-    """Yield what the right one of a left structure may be called (TG-263: the suffix _L)."""
-    for left, right in (("_L", "_R"), ("_Lt", "_Rt"), ("_Left", "_Right"), (" L", " R")):
-        for one, other in ((left, right), (left.lower(), right.lower())):
-            if name.endswith(one):
-                yield name.removesuffix(one) + other
-    for left, right in (("Left", "Right"), ("Lt_", "Rt_"), ("L_", "R_")):
-        for one, other in ((left, right), (left.lower(), right.lower())):
-            if name.startswith(one):
-                yield other + name.removeprefix(one)
-
-
-def _told(text: str, many: Counter[str]) -> str:
-    """Return a finding with the structures that have it, the worst first."""
+def _counted(text: str, many: Counter[str]) -> str:
+    """Return a finding with the structures that have it, the most frequent first."""
     worst = ", ".join(f"{name} {count}" for name, count in many.most_common(6))
     return f"{text}: {worst}" + (" ..." if len(many) > 6 else "")  # noqa: PLR2004 - as above

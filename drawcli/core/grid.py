@@ -72,6 +72,11 @@ class Grid:
         behind = self.offsets[index + 1] - self.offsets[index] if index < last else self.step
         return (before + behind) / 2
 
+    def half_gap(self, index: int) -> float:
+        """Return half the distance from a slice to its farther neighbour, mm."""
+        around = self.offsets[max(index - 1, 0) : index + 2]
+        return max((b - a for a, b in pairwise(around)), default=self.step) / 2
+
     def flat(self, points: Sequence[Triple], origin: Triple) -> list[list[float]]:
         """Return how far points lie from the first pixel: along row, column and normal, mm."""
         return [
@@ -79,6 +84,11 @@ class Grid:
             for (a, b, c) in (self.row, self.column, self.normal)
             for start in (_dot(origin, (a, b, c)),)
         ]
+
+    def above(self, index: int, mm: float) -> Triple:
+        """Return the position of the first pixel of a slice, moved along the normal."""
+        (x, y, z), (a, b, c) = self.order[index], self.normal
+        return x + mm * a, y + mm * b, z + mm * c
 
     def points(self, flat: Iterable[tuple[float, float]], origin: Triple) -> Iterator[Triple]:
         """Yield where points on a slice lie in the patient, mm: what `flat` undoes."""

@@ -1,18 +1,22 @@
-"""Structures that a template makes of those that came: from contours to solids, and back."""
+"""Structures that a template derives from those that came: from contours to solids, and back."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from drawcli.core.acceptance import Contour
 from drawcli.core.appearance import Derived
-from drawcli.core.contours import Contour
 from drawcli.core.drawing import FEWEST_POINTS, slice_of
 from drawcli.core.frames import Triple
 from drawcli.core.grid import Grid, Key
+from drawcli.errors import BadStructureSet
+
+Flat = tuple[int, list[tuple[float, float]]]  # number of the slice, and points on it, mm
+Planes = dict[int, float]  # number of the slice -> how far the contours lie beside it, mm
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A structure that was made of others."""
+    """A structure that was derived from others."""
 
     number: int  # ROINumber
     name: str  # in the template
@@ -27,7 +31,10 @@ def made_of(
     grid: Grid,
     originals: Mapping[str, str],
 ) -> Iterator[Made]:
-    """Yield the structures that rules make of others, in their order; each may use those before.
+    """Yield the structures that rules derive from others, in their order.
+
+    A rule may use the structures of the rules before it. Contours lie in the planes of the first
+    structure that they are derived from.
 
     Parameters
     ----------
@@ -41,19 +48,39 @@ def made_of(
         The slices.
     originals
         Stand-in -> UID, as contours name images by stand-ins.
+
+    Raises
+    ------
+    BadStructureSet
+        If contours cross so often that their area cannot be computed.
     """
+    from drawcli.core.enclosed import TooComplex
     from drawcli.core.solids import derived, outlines_of, solid_of
 
-    flat = _flat(names, contours, grid, originals)
-    solids = {name: solid_of(flat[number]) for number, name in names.items()}
-    images = {place: key for key, place in grid.places.items()}
-    for number, (name, rule) in enumerate(rules.items(), start=max(names, default=0) + 1):
-        solids[name] = derived(rule, [solids.get(source, {}) for source in rule.sources], grid)
-        outlines = tuple(
-            (images[grid.order[index]], tuple(grid.points(outline, grid.order[index])))
-            for index, outline in outlines_of(solids[name])
-        )
-        yield Made(number, name, rule, outlines)
+    flat, planes = _flat(names, contours, grid, originals)
+    try:
+        solids = {name: solid_of(flat[name]) for name in names.values()}
+        images = {place: key for key, place in grid.places.items()}
+        for number, (name, rule) in enumerate(rules.items(), start=max(names, default=0) + 1):
+            sources = [solids.get(source, {}) for source in rule.sources]
+            solids[name] = derived(rule, sources, grid)
+            planes[name] = {
+                index: next(
+                    (planes[s][index] for s in rule.sources if index in planes.get(s, {})), 0.0
+                )
+                for index in solids[name]
+            }
+            outlines = tuple(
+                (
+                    images[grid.order[index]],
+                    tuple(grid.points(outline, grid.above(index, planes[name][index]))),
+                )
+                for index, outline in outlines_of(solids[name])
+            )
+            yield Made(number, name, rule, outlines)
+    except TooComplex:
+        text = "contours cross so often that no structure can be derived from them"
+        raise BadStructureSet(text, code="contour-tangled") from None
 
 
 def _flat(
@@ -61,13 +88,16 @@ def _flat(
     contours: Iterable[Contour],
     grid: Grid,
     originals: Mapping[str, str],
-) -> dict[int, list[tuple[int, list[tuple[float, float]]]]]:
-    """Return the outlines of each structure: number of the slice, and points on it."""
-    found: dict[int, list[tuple[int, list[tuple[float, float]]]]] = {n: [] for n in names}
+) -> tuple[dict[str, list[Flat]], dict[str, Planes]]:
+    """Return the outlines of each structure, and how far beside the slices they lie."""
+    found: dict[str, list[Flat]] = {name: [] for name in names.values()}
+    planes: dict[str, Planes] = {name: {} for name in names.values()}
     for contour in contours:
         points = contour.points() or []
         if len(points) >= FEWEST_POINTS:
             index, origin = slice_of(contour, points[0], grid, originals)
-            along, down, _ = grid.flat(points, origin)
-            found[contour.roi].append((index, list(zip(along, down, strict=True))))
-    return found
+            along, down, beside = grid.flat(points, origin)
+            name = names[contour.roi]
+            found[name].append((index, list(zip(along, down, strict=True))))
+            planes[name].setdefault(index, (min(beside) + max(beside)) / 2)
+    return found, planes

@@ -93,6 +93,10 @@ class StandIns:
         """Return 12 base32 characters for Study ID (0020,0010), which holds at most 16."""
         return base64.b32encode(self._digest("study-id", study_uid)).decode("ascii")[:12]
 
+    def package_id(self, *parts: str) -> str:
+        """Return 12 base32 characters for the Study ID (0020,0010) of one package."""
+        return base64.b32encode(self._digest("package-id", *parts)).decode("ascii")[:12]
+
     def series_key(self, series_uid: str) -> str:
         """Return the 12 hex digits under which the ledger knows a series."""
         return self._digest("series", series_uid).hex()[:12]

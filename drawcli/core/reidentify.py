@@ -1,244 +1,345 @@
-"""The way home: an RTSTRUCT gets its patient back, byte range by byte range.
+"""The structure set that is delivered: built from what the server drew, for the source's patient.
 
-All but a few bytes of the file stay as they are.
+Nothing of the received file is copied but what is read here by name: numbers and names of the
+structures, colours, contours, dates and the maker. All else comes from the images that were sent,
+from the settings and from the template, so an element that nobody listed cannot be delivered. The
+result is in Implicit VR Little Endian, with explicit lengths and ascending tags in every item.
+
+References
+----------
+PS3.3 A.19.3 (RT Structure Set IOD); `iod.TABLE` names every element.
 """
 
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
-from typing import Final
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from drawcli.core import tags
+from drawcli.core.acceptance import STRUCTURE_SET, Contour
+from drawcli.core.contours import contours_of
 from drawcli.core.crosswalk import RESTORED, Crosswalk
 from drawcli.core.decimal_strings import mended
-from drawcli.core.deidentify import file_meta
-from drawcli.core.dicom import Element, Header, NotDicom, ascii_text, encoded, encoded_item, items
-from drawcli.core.dressing import LABELS, NUMBERED_BY, PLAIN, Dressing
+from drawcli.core.deidentify import FIXED_DATE, file_meta
+from drawcli.core.dicom import Element, Header, NotDicom, ascii_text
+from drawcli.core.displayed import usual_color
+from drawcli.core.dressing import LABELS, PLAIN, Dressing, looks_as
+from drawcli.core.made import Made
 from drawcli.core.profile import ALWAYS_PRESENT
-from drawcli.core.pseudonym import is_registered
-from drawcli.core.walk import (
-    ESCAPE,
-    NAME_NO_INSTANCE,
-    check_depth,
-    dictionary_vr,
-    every_element,
-    item_value,
-    recoded,
-    uids_in,
-    vr_of,
+from drawcli.core.structure_items import (
+    Structure,
+    contour_item,
+    contoured,
+    contributor,
+    item_of,
+    joined,
+    listed,
+    observed,
 )
+from drawcli.core.walk import item_value, parts, recoded, text_of
 from drawcli.errors import BadStructureSet
 
-_APPROVAL: Final = 0x300E0002  # ApprovalStatus
-_REVIEW: Final = frozenset({0x300E0004, 0x300E0005, 0x300E0008})  # ReviewDate, -Time, ReviewerName
-_PATIENT_GROUP: Final = 0x0010
-_MARKERS: Final = frozenset(
-    {
-        tags.DeidentificationMethod,
-        tags.DeidentificationMethodCodeSequence,
-        tags.LongitudinalTemporalInformationModified,
-    }
-)
-_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_DETACHED_STUDY: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management SOP Class, retired
 _UTF_8: Final = b"ISO_IR 192"
 _TYPE_2: Final = frozenset(ALWAYS_PRESENT)
-_LONGEST_SHORT: Final = 0xFFFE  # bytes: explicit VR has 16 bits for the length of a DS
+_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST"})
+# Elements of the server's that are kept if they are valid: VR, and whether they must be present.
+_KEPT: Final = {
+    0x00080012: ("DA", False),  # InstanceCreationDate
+    0x00080013: ("TM", False),  # InstanceCreationTime
+    0x00080021: ("DA", False),  # SeriesDate
+    0x00080031: ("TM", False),  # SeriesTime
+    0x00080070: ("LO", True),  # Manufacturer
+    0x00081090: ("LO", False),  # ManufacturerModelName
+    0x00181020: ("LO", False),  # SoftwareVersions
+    0x00200011: ("IS", True),  # SeriesNumber
+    0x30060008: ("DA", True),  # StructureSetDate
+    0x30060009: ("TM", True),  # StructureSetTime
+}
+_FORMS: Final = {  # of values that are kept, without padding (PS3.5 table 6.2-1)
+    "DA": re.compile(r"[0-9]{8}"),
+    "IS": re.compile(r"[+-]?[0-9]{1,9}"),
+    "LO": re.compile(r"[ -\[\]-~]{1,64}"),
+    "TM": re.compile(r"(?:[0-9]{2}){1,3}(?:\.[0-9]{1,6})?"),
+}
+_COLOR_FORM: Final = re.compile(r"[0-9]{1,3}(?:\\[0-9]{1,3}){2}")
+_BRIGHTEST: Final = 255
+_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
+_ROI_NUMBER: Final = 0x30060022
+_NAME: Final = 0x30060026  # ROIName
+_COLOR: Final = 0x3006002A  # ROIDisplayColor
+_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
+_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
+_OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
+_REFERENCED_ROI: Final = 0x30060084
+_INTERPRETED_TYPE: Final = 0x300600A4  # RTROIInterpretedType
+_FRAMES: Final = 0x30060010  # ReferencedFrameOfReferenceSequence
+_STUDIES: Final = 0x30060012  # RTReferencedStudySequence
+_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
+_IMAGES: Final = 0x30060016  # ContourImageSequence
+_REFERENCED_CLASS: Final = 0x00081150
+_REFERENCED_SOP: Final = 0x00081155
+_REFERENCED_FRAME: Final = 0x00081160  # ReferencedFrameNumber
+_APPROVAL: Final = 0x300E0002  # ApprovalStatus
+
+Values = dict[int, bytes]  # tag -> value, or the items of a sequence
+
+
+class OwnUids(NamedTuple):
+    """The UIDs that drawcli gives a structure set."""
+
+    sop: str
+    series: str
+
+
+def names_of(header: Header) -> dict[int, str]:
+    """Return the names of the structures that came, by ROI number.
+
+    Raises
+    ------
+    BadStructureSet
+        If a number or a name cannot be read.
+    """
+    try:
+        return dict(_names(header))
+    except (NotDicom, ValueError) as err:
+        raise _unreadable(err) from None
 
 
 def reidentified(
-    header: Header,
-    crosswalk: Crosswalk,
-    own: Mapping[str, str],
-    dressing: Dressing = PLAIN,
+    header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing = PLAIN
 ) -> bytes:
-    """Return the RTSTRUCT with the patient's identity, as a whole file.
-
-    UIDs at every depth are mapped back; patient and study values are the source's, byte for byte,
-    under the source's character set; dates that were moved come back; coordinates longer than a DS
-    may be are mended; the marks of de-identification are gone. Private elements, which nobody can
-    check, are left out.
+    """Return the structure set with the patient's identity, as a whole file.
 
     Parameters
     ----------
     header
         The file as it came from the server.
     crosswalk
-        Of the job.
+        Of the job. UIDs, dates, patient and study values come from it.
     own
-        The UIDs that the server made for the file itself, with those it gets here.
+        The UIDs of the delivered file.
     dressing
-        What else the file says: labels, looks of structures, those that are added.
+        What the template and the settings add: labels, looks, derived structures.
 
     Raises
     ------
     BadStructureSet
-        Where one UID is neither the file's own nor one of the job's.
+        If the file cannot be read, or contours name images that are not of the job.
     """
     try:
-        return _Restoration(header, crosswalk, own, dressing).whole_file()
+        return _Writer(header, crosswalk, own, dressing).whole_file()
     except (NotDicom, ValueError) as err:
-        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+        raise _unreadable(err) from None
 
 
-class _Restoration:
-    """Rewrites one file."""
+def _unreadable(err: Exception) -> BadStructureSet:
+    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")
+
+
+def _names(header: Header) -> Iterator[tuple[int, str]]:
+    character_set = header.raw(tags.SpecificCharacterSet) or b""
+    for roi in _items(header, _ROI_LIST):
+        name = text_of(item_value(header, roi, _NAME) or b"", character_set)
+        yield int(ascii_text(item_value(header, roi, _ROI_NUMBER) or b"")), name.strip(" \0")
+
+
+class _Writer:
+    """Builds one file."""
 
     def __init__(
-        self,
-        header: Header,
-        crosswalk: Crosswalk,
-        own: Mapping[str, str],
-        dressing: Dressing,
+        self, header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing
     ) -> None:
         self._header = header
         self._crosswalk = crosswalk
-        self._known = {**crosswalk.uids, **own}
+        self._own = own
         self._dressing = dressing
-        server_text = header.raw(tags.SpecificCharacterSet) or b""
-        self._recode_from: bytes | None = None
-        self._character_set = crosswalk.character_set.strip(b" \0") or server_text
-        differ = self._character_set != server_text.strip(b" \0") and self._beyond_ascii()
-        if dressing.utf_8 or differ:
-            self._recode_from, self._character_set = server_text, _UTF_8
+        self._names = names_of(header)
+        self._character_set = crosswalk.character_set.strip(b" \0")
+        self._utf_8 = dressing.utf_8 or self._needs_utf_8()
+        self._frames = {file.sop_uid: file.frames for file in crosswalk.files}
 
     def whole_file(self) -> bytes:
         """Return preamble, file meta and data set."""
-        header = self._header
-        kept = self._rewritten(list(header.elements.values()), explicit=header.explicit)
-        self._give_back(kept)
-        for tag in [tag for tag in kept if self._is_not_the_servers_to_say(tag)]:
-            del kept[tag]
-        for tag, (vr, text) in self._missing_of_the_iod().items():
-            kept.setdefault(tag, self._encoded(tag, vr, text.encode("ascii")))
-        for tag, (vr, text) in self._said_of_the_file().items():
-            kept[tag] = self._encoded(tag, vr, text.encode("ascii"))
-        equipment = tags.ContributingEquipmentSequence
-        if equipment not in kept and self._dressing.equipment:
-            ours = b"".join(self._dressing.added(equipment, explicit=header.explicit))
-            kept[equipment] = self._encoded(equipment, "SQ", ours)
-        if tags.PatientIdentityRemoved in kept:
-            kept[tags.PatientIdentityRemoved] = self._encoded(
-                tags.PatientIdentityRemoved, "CS", b"NO"
-            )
-        meta = file_meta(
-            header.text(tags.SOPClassUID),
-            self._original(header.text(tags.SOPInstanceUID)),
-            header.transfer_syntax,
+        meta = file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT)
+        return meta + joined(
+            self._identity() | self._server_values() | self._fixed() | self._lists()
         )
-        return meta + b"".join(kept[tag] for tag in sorted(kept))
 
-    def _give_back(self, kept: dict[int, bytes]) -> None:
-        """Put the patient's and the study's values in place of the stand-ins."""
+    # --- patient, study and text ---------------------------------------------------------------
+
+    def _needs_utf_8(self) -> bool:
+        """Tell whether names of structures need another character set than the patient's name."""
+        if all(name.isascii() and "\x1b" not in name for name in self._names.values()):
+            return False
+        server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
+        return server != self._character_set or not server.startswith(b"ISO_IR")
+
+    def _identity(self) -> Values:
+        """Return patient and study values as the images have them, and the character set."""
+        values: Values = {}
         for tag, vr in RESTORED.items():
             value = self._crosswalk.identity.get(tag)
             if value is None and tag not in _TYPE_2:
-                kept.pop(tag, None)
                 continue
-            value = value or b""  # what the source lacks is empty where it must be present
-            if self._recode_from is not None and vr in _TEXT:
+            value = value or b""  # what the images lack is empty if it must be present
+            if self._utf_8 and vr in _TEXT:
                 value = recoded(value, self._crosswalk.character_set)
-            kept[tag] = self._encoded(tag, vr, value)
-        kept.pop(tags.SpecificCharacterSet, None)
-        if self._character_set:
-            kept[tags.SpecificCharacterSet] = self._encoded(
-                tags.SpecificCharacterSet, "CS", self._character_set
-            )
+            values[tag] = value
+        character_set = _UTF_8 if self._utf_8 else self._character_set
+        return values | ({tags.SpecificCharacterSet: character_set} if character_set else {})
 
-    def _said_of_the_file(self) -> dict[int, tuple[str, str]]:
-        labels = self._dressing.labels.items()
-        texts = {tag: (LABELS[tag][0], text[: LABELS[tag][1]].strip()) for tag, text in labels}
-        return texts | {_APPROVAL: ("CS", "UNAPPROVED")}
+    def _text(self, name: str) -> bytes:
+        """Return the name of a structure in the character set of the file."""
+        if name.isascii():
+            return name.encode("ascii")
+        if self._utf_8:
+            return name.encode("utf-8")
+        from pydicom.charset import encode_string, python_encoding
 
-    def _missing_of_the_iod(self) -> dict[int, tuple[str, str]]:
-        """Return what PS3.3 A.19.3 asks for and rt-utils, the server's writer, leaves out."""
-        frame = self._crosswalk.frame_uid
+        return encode_string(name, [python_encoding[self._character_set.decode("ascii")]])
+
+    def _server_values(self) -> Values:
+        """Return elements of the server's that are kept."""
+        values: Values = {}
+        for tag, (vr, needed) in _KEPT.items():
+            text = self._header.text(tag)
+            if vr == "DA":
+                text = self._crosswalk.dates.get(text, text)
+                text = "" if text == FIXED_DATE else text
+            valid = _FORMS[vr].fullmatch(text) is not None
+            if valid or needed:
+                values[tag] = text.encode("ascii") if valid else b""
+        return values
+
+    def _fixed(self) -> Values:
+        """Return what drawcli writes itself."""
+        labels = {tags.StructureSetLabel: "DRAW"} | dict(self._dressing.labels)
+        texts: Values = {
+            tag: text[: LABELS[tag][1]].strip().encode("ascii") for tag, text in labels.items()
+        }
+        frame = {tags.FrameOfReferenceUID: self._crosswalk.frame_uid.encode("ascii")}
+        equipment = [contributor(one) for one in self._dressing.equipment]
         return {
-            tags.OperatorsName: ("PN", ""),
-            **({tags.FrameOfReferenceUID: ("UI", frame)} if frame else {}),
-            **({tags.PositionReferenceIndicator: ("LO", "")} if frame else {}),
+            **texts,
+            **(frame | {tags.PositionReferenceIndicator: b""} if self._crosswalk.frame_uid else {}),
+            **({tags.ContributingEquipmentSequence: b"".join(equipment)} if equipment else {}),
+            tags.SOPClassUID: STRUCTURE_SET.encode("ascii"),
+            tags.SOPInstanceUID: self._own.sop.encode("ascii"),
+            tags.SeriesInstanceUID: self._own.series.encode("ascii"),
+            tags.StudyInstanceUID: self._crosswalk.study_uid.encode("ascii"),
+            tags.Modality: b"RTSTRUCT",
+            tags.OperatorsName: b"",
+            _APPROVAL: b"UNAPPROVED",
         }
 
-    @staticmethod
-    def _is_not_the_servers_to_say(tag: int) -> bool:
-        """Tell whether an element speaks of the patient, of persons, or of a review.
+    # --- structures ----------------------------------------------------------------------------
 
-        What the source says of the patient is restored; nothing else of that kind goes home.
-        """
-        person = dictionary_vr(tag) == "PN" or tag >> 16 == _PATIENT_GROUP
-        return tag in _MARKERS | _REVIEW or (person and tag not in RESTORED)
+    def _lists(self) -> Values:
+        """Return the references to the images and the three lists of structures."""
+        structures = [*self._of_server(), *map(self._derived, self._dressing.made)]
+        frame = self._crosswalk.frame_uid.encode("ascii")
+        return {
+            _FRAMES: self._referenced_frame(),
+            _ROI_LIST: b"".join(listed(one, frame) for one in structures),
+            _ROI_CONTOURS: b"".join(map(contoured, structures)),
+            _OBSERVATIONS: b"".join(map(observed, structures)),
+        }
 
-    def _rewritten(
-        self, elements: Sequence[Element], *, explicit: bool, depth: int = 0
-    ) -> dict[int, bytes]:
-        kept: dict[int, bytes] = {}
-        for element in elements:
-            if (element.tag >> 16) % 2 or not element.tag & 0xFFFF:
-                continue  # private, or a group length
-            vr = vr_of(element)
-            if vr == "SQ":
-                raw = self._sequence(element, explicit=explicit, depth=depth)
-                if depth == 0:
-                    raw = b"".join([raw, *self._dressing.added(element.tag, explicit=explicit)])
-            else:
-                raw = self._value(element, vr)
-            kept[element.tag] = self._encoded(element.tag, vr, raw)
-        return kept
+    def _referenced_frame(self) -> bytes:
+        """Return the item of ReferencedFrameOfReferenceSequence: the series with every image."""
+        crosswalk = self._crosswalk
+        images = b"".join(self._image(file.sop_uid, 0) for file in crosswalk.files)
+        series = {tags.SeriesInstanceUID: crosswalk.series_uid.encode("ascii"), _IMAGES: images}
+        study = {
+            _REFERENCED_CLASS: _DETACHED_STUDY.encode("ascii"),
+            _REFERENCED_SOP: crosswalk.study_uid.encode("ascii"),
+            _SERIES: item_of(series),
+        }
+        frame = crosswalk.frame_uid.encode("ascii")
+        return item_of({tags.FrameOfReferenceUID: frame, _STUDIES: item_of(study)})
 
-    def _value(self, element: Element, vr: str) -> bytes:
-        """Return a value as it goes home."""
-        raw = self._header.data[element.value : element.end]
-        if vr == "UN" or element.undefined:
-            raise BadStructureSet("an element of unknown kind cannot be checked")
-        if vr == "UI" and element.tag in NAME_NO_INSTANCE:
-            return "\\".join(self._known.get(uid, uid) for uid in uids_in(raw)).encode("ascii")
-        if vr == "UI":
-            return "\\".join(self._original(uid) for uid in uids_in(raw)).encode("ascii")
-        if vr in ("DA", "DT"):
-            original = self._crosswalk.dates.get(ascii_text(raw))
-            return raw if original is None else original.encode("ascii")
-        if vr == "DS":
-            return mended(raw)
-        if vr in _TEXT and self._recode_from is not None:
-            return recoded(raw, self._recode_from)
-        return raw
+    def _image(self, uid: str, frame: int) -> bytes:
+        """Return an item that references an image of the series, or a frame of it."""
+        values = {
+            _REFERENCED_CLASS: self._crosswalk.sop_class.encode("ascii"),
+            _REFERENCED_SOP: uid.encode("ascii"),
+        }
+        if frame and self._frames[uid] > 1:
+            values[_REFERENCED_FRAME] = b"%d" % frame
+        return item_of(values)
 
-    def _sequence(self, element: Element, *, explicit: bool, depth: int) -> bytes:
-        check_depth(depth)
-        inner = explicit and element.vr != b"UN"
-        content = []
-        for item in items(self._header.data, element, explicit=inner):
-            kept = self._rewritten(item, explicit=inner, depth=depth + 1)
-            rank = 0
-            if depth == 0 and element.tag in NUMBERED_BY:
-                rank = self._dressed(element.tag, item, kept)
-            content.append((rank, encoded_item(b"".join(kept[tag] for tag in sorted(kept)))))
-        return b"".join(item for _, item in sorted(content, key=itemgetter(0)))
+    def _of_server(self) -> Iterator[Structure]:
+        """Yield the structures that the server drew, in the order of the template."""
+        contours = defaultdict[int, list[bytes]](list)
+        for contour in contours_of(self._header):
+            contours[contour.roi].append(self._contour(contour))
+        colors, dressing = dict(self._colors()), self._dressing
+        order = sorted(self._names, key=lambda number: dressing.ranks.get(number, 0))
+        for number in order:
+            looks = dressing.looks.get(number, {})
+            yield Structure(
+                number=number,
+                name=self._text(looks.get(_NAME, self._names[number])),
+                description=looks.get(_DESCRIPTION) or dressing.usual.get(number, "DRAW"),
+                color=looks.get(_COLOR) or colors.get(number, ""),
+                type=looks.get(_INTERPRETED_TYPE, ""),
+                contours=contours.pop(number, []),
+            )
+        if contours:
+            raise BadStructureSet("contours of a structure that is not listed", code="roi-numbers")
 
-    def _dressed(self, sequence: int, item: Sequence[Element], kept: dict[int, bytes]) -> int:
-        """Give an item of a list of structures its look; return its place in the list."""
-        number = int(ascii_text(item_value(self._header, item, NUMBERED_BY[sequence]) or b"-1"))
-        forced, usual = self._dressing.item(sequence, number)
-        for tag, (vr, text) in forced.items():
-            kept[tag] = self._encoded(tag, vr, text.encode("ascii"))
-        for tag, (vr, text) in usual.items():
-            kept.setdefault(tag, self._encoded(tag, vr, text.encode("ascii")))
-        return self._dressing.ranks.get(number, 0)
+    def _colors(self) -> Iterator[tuple[int, str]]:
+        """Yield the colours by ROI number; 255.0 is read as 255, an invalid one is replaced."""
+        for roi in _items(self._header, _ROI_CONTOURS):
+            parts = ascii_text(item_value(self._header, roi, _COLOR) or b"").split("\\")
+            color = "\\".join(part.strip().removesuffix(".0") for part in parts)
+            if color:
+                number = int(ascii_text(item_value(self._header, roi, _REFERENCED_ROI) or b""))
+                yield (
+                    number,
+                    color if _is_color(color) else "\\".join(map(str, usual_color(number))),
+                )
 
-    def _original(self, uid: str) -> str:
-        if not uid or is_registered(uid):
-            return uid
-        try:
-            return self._known[uid]
-        except KeyError:
-            raise BadStructureSet(
-                "a reference is not of this job", code="foreign-reference"
-            ) from None
+    def _contour(self, contour: Contour) -> bytes:
+        """Return an item of ContourSequence with the coordinates as they came."""
+        images = []
+        for stand_in, frame in contour.images:
+            uid = self._crosswalk.uids.get(stand_in, "")
+            if uid not in self._frames:
+                raise BadStructureSet("a reference is not of this job", code="foreign-reference")
+            images.append(self._image(uid, frame))
+        data = mended(contour.data)
+        count = contour.count or str((data.count(b"\\") + 1) // 3)
+        return contour_item(images, contour.kind, count, data)
 
-    def _encoded(self, tag: int, vr: str, raw: bytes) -> bytes:
-        """Return an element; a DS too long for explicit VR goes as UN (PS3.5 6.2.2, note 4)."""
-        if vr == "DS" and len(raw) > _LONGEST_SHORT:
-            vr = "UN"
-        return encoded(tag, vr.encode("ascii"), raw, explicit=self._header.explicit)
+    def _derived(self, made: Made) -> Structure:
+        """Return a structure that drawcli made of others."""
+        looks = looks_as(made.rule)
+        contours = []
+        for (uid, frame), points in made.outlines:
+            data = "\\".join(f"{value:.3f}" for point in points for value in point)
+            image = self._image(uid, frame)
+            contours.append(
+                contour_item([image], "CLOSED_PLANAR", str(len(points)), data.encode("ascii"))
+            )
+        return Structure(
+            number=made.number,
+            name=self._text(made.rule.label or made.name),
+            description=looks.get(_DESCRIPTION) or made.rule.sentence,
+            color=looks.get(_COLOR, ""),
+            type=looks.get(_INTERPRETED_TYPE, ""),
+            contours=contours,
+        )
 
-    def _beyond_ascii(self) -> bool:
-        texts = (one.raw for one in every_element(self._header) if one.vr in _TEXT)
-        return any(not raw.isascii() or ESCAPE in raw for raw in texts)
+
+def _is_color(text: str) -> bool:
+    """Tell whether a text is red, green and blue, 0 to 255 each."""
+    form = _COLOR_FORM.fullmatch(text) is not None
+    return form and max(map(int, text.split("\\"))) <= _BRIGHTEST
+
+
+def _items(header: Header, tag: int) -> Iterator[list[Element]]:
+    element = header.elements.get(tag)
+    return iter(()) if element is None else parts(header, element)

@@ -1,8 +1,8 @@
 """Structures as solids: stacks of outlines in the slices of a series, joined, cut and grown.
 
-A solid is a mapping from the number of a slice to the area in it, in mm along row and column. What
-reaches across slices (margins, parts) reckons with where each slice lies. Outlines within outlines
-are holes (PS3.3 C.8.8.6.3).
+A solid is a mapping from the number of a slice to the area in it, in mm along row and column.
+Operations across slices (margins, parts) use the position of each slice. Outlines inside outlines
+are holes (PS3.3 C.8.8.6.3); outlines that partly overlap are united.
 """
 
 from collections import defaultdict
@@ -11,26 +11,32 @@ from functools import reduce
 from math import fsum, sqrt
 from typing import Final
 
-from shapely import MultiPolygon, Polygon, make_valid, union_all
+from shapely import MultiPolygon, Polygon, union_all
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
 from drawcli.core.appearance import Derived
+from drawcli.core.enclosed import Outline, enclosed_by, polygons_in
 from drawcli.core.grid import Grid
 
 Solid = Mapping[int, BaseGeometry]
-Outline = list[tuple[float, float]]  # mm along row and column; not closed
 _SEGMENTS: Final = 16  # of a quarter of a circle: 0.12 % of the radius off at most
 _TOLERANCE_MM: Final = 0.02  # what an outline may move when points on a line are left out
 _SMALLEST_MM2: Final = 0.01
 
 
 def solid_of(outlines: Iterable[tuple[int, Outline]]) -> Solid:
-    """Return the solid that outlines enclose: each with the number of its slice."""
-    slices: dict[int, list[BaseGeometry]] = defaultdict(list)
+    """Return the solid that outlines enclose: each with the number of its slice.
+
+    Raises
+    ------
+    TooComplex
+        See `enclosed_by`.
+    """
+    slices: dict[int, list[Outline]] = defaultdict(list)
     for index, outline in outlines:
-        slices[index].append(_areas(make_valid(Polygon(outline))))
-    return _cleaned({index: reduce(_xor, many) for index, many in slices.items()})
+        slices[index].append(outline)
+    return _cleaned({index: enclosed_by(many).area for index, many in slices.items()})
 
 
 def derived(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
@@ -88,7 +94,7 @@ def grown(solid: Solid, mm: float, grid: Grid) -> Solid:
 
 def parts(solid: Solid) -> list[Solid]:
     """Return the connected parts of a solid: areas of slices next to each other that overlap."""
-    areas = [(index, area) for index in sorted(solid) for area in _polygons(solid[index])]
+    areas = [(index, area) for index in sorted(solid) for area in polygons_in(solid[index])]
     group = list(range(len(areas)))
 
     def root(number: int) -> int:
@@ -116,28 +122,10 @@ def volume_mm3(solid: Solid, grid: Grid) -> float:
 def outlines_of(solid: Solid) -> Iterator[tuple[int, Outline]]:
     """Yield the outlines of a solid, slice by slice: each area, and behind it its holes."""
     for index in sorted(solid):
-        for area in _polygons(solid[index]):
+        for area in polygons_in(solid[index]):
             whole = orient(area)
             for ring in (whole.exterior, *whole.interiors):
                 yield index, [(u, v) for u, v, *_ in ring.coords[:-1]]
-
-
-def crosses_itself(outline: Outline, area: float, least_mm2: float) -> bool:
-    """Tell whether an outline crosses itself so that the area it encloses depends on the reader.
-
-    One that only touches itself, as outlines of pixels do, does not.
-
-    Parameters
-    ----------
-    outline, area
-        The outline, and what its corners in order enclose (the shoelace formula), mm2.
-    least_mm2
-        Differences up to this are no matter.
-    """
-    polygon = Polygon(outline)
-    if polygon.is_valid:
-        return False
-    return abs(_areas(make_valid(polygon)).area - area) > least_mm2
 
 
 def _reached(index: int, mm: float, grid: Grid) -> Iterator[tuple[int, float]]:
@@ -172,10 +160,6 @@ def _joined(solids: Iterable[Solid]) -> Solid:
     return reduce(_union, solids, {})
 
 
-def _xor(one: BaseGeometry, other: BaseGeometry) -> BaseGeometry:
-    return one.symmetric_difference(other)
-
-
 def _smoothed(area: BaseGeometry, mm: float) -> BaseGeometry:
     """Round off corners: what is thinner than twice `mm` goes, then what is narrower is closed."""
     opened = area.buffer(-mm, quad_segs=_SEGMENTS).buffer(2 * mm, quad_segs=_SEGMENTS)
@@ -183,7 +167,7 @@ def _smoothed(area: BaseGeometry, mm: float) -> BaseGeometry:
 
 
 def _filled(area: BaseGeometry) -> BaseGeometry:
-    return union_all([Polygon(one.exterior) for one in _polygons(area)])
+    return union_all([Polygon(one.exterior) for one in polygons_in(area)])
 
 
 def _cleaned(solid: Solid) -> Solid:
@@ -191,21 +175,7 @@ def _cleaned(solid: Solid) -> Solid:
     clean = {}
     for index, area in solid.items():
         simple = area.simplify(_TOLERANCE_MM)
-        areas = [one for one in _polygons(simple) if one.area >= _SMALLEST_MM2]
+        areas = [one for one in polygons_in(simple) if one.area >= _SMALLEST_MM2]
         if areas:
             clean[index] = MultiPolygon(areas)
     return clean
-
-
-def _areas(geometry: BaseGeometry) -> BaseGeometry:
-    """Return the areas of a geometry, without the lines and points that it may have besides."""
-    return MultiPolygon(list(_polygons(geometry)))
-
-
-def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
-    if isinstance(geometry, Polygon):
-        if not geometry.is_empty:
-            yield geometry
-        return
-    for part in getattr(geometry, "geoms", ()):
-        yield from _polygons(part)

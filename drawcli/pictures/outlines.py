@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawcli.core.displayed import Displayed
-from drawcli.core.drawing import Outline, enclosed_mm2
+from drawcli.core.enclosed import area_mm2
 from drawcli.core.frames import Triple
 from drawcli.pictures.frame import Floats, Frame
 from drawcli.pictures.plane import Plane
@@ -114,15 +114,14 @@ class Outlined:
         single = np.bincount(numbers) == 1  # no holes to be asked for
         areas = np.bincount(numbers, self._areas)
         for level in np.flatnonzero(~single).tolist():
-            areas[level] = enclosed_mm2(
+            areas[level] = area_mm2(
                 [self._outline(n) for n in np.flatnonzero(numbers == level).tolist()]
             )
         thick = [thickness(level) for level in levels.tolist()]
         return float(areas @ np.array(thick)) / _MM3_OF_CM3
 
-    def _outline(self, number: int) -> Outline:
-        polygon = [(u, v) for u, v in self.polygons[number][:, self._flat].tolist()]
-        return Outline(polygon, float(self._areas[number]), 0.0)
+    def _outline(self, number: int) -> list[tuple[float, float]]:
+        return [(u, v) for u, v in self.polygons[number][:, self._flat].tolist()]
 
     @cached_property
     def middle(self) -> Floats:

@@ -1,17 +1,25 @@
-"""MATCHED -> PACKAGED: build the zip that leaves the hospital, and prove that it may.
+"""MATCHED -> PACKAGED: build the zip that leaves the hospital, and check that it may.
 
 Safe to repeat: the same key and sources give the same bytes. The crosswalk is durable before the
 zip has its name, and the ledger says so last.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Final
 
-from drawcli.adapters.datastore import closed, first_frame, open_slice, pixel_end, reader_at
+from drawcli.adapters.datastore import (
+    closed,
+    first_frame,
+    open_slice,
+    pixel_check,
+    pixel_end,
+    reader_at,
+)
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import AS_SENT, PACKAGE, TEMPLATE
@@ -41,14 +49,18 @@ def deidentify(job: Job, ctx: Context) -> Job:
     """De-identify a series into its package; let the gate read it; keep the way back."""
     crosswalk, template = ctx.crosswalk(job), _template(job, ctx)
     server_template = server_file(job.template or "", template)
+    stand_ins = ctx.stand_ins_of(job)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
     replacements, header = replacements_of(
-        crosswalk, ctx.stand_ins_of(job), ctx.settings.deidentify.choices
+        crosswalk,
+        stand_ins,
+        ctx.settings.deidentify.choices,
+        package_id(job.id, server_template, crosswalk, stand_ins),
     )
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
-    digests: dict[str, str] = {}
-    slices = slices_of(crosswalk, replacements, digests)
+    files: dict[str, SourceFile] = {}
+    slices = slices_of(crosswalk, replacements, files)
     packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
@@ -60,7 +72,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
         raise
     ctx.work.write(job.id, TEMPLATE, server_template)
     ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
-    ctx.seal(job.id, as_sent(crosswalk, replacements, header, digests))
+    ctx.seal(job.id, as_sent(crosswalk, replacements, header, files))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
     job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
@@ -99,17 +111,41 @@ def _template(job: Job, ctx: Context) -> Template:
     return template
 
 
+def package_id(
+    job_id: str, server_template: bytes, crosswalk: Crosswalk, stand_ins: StandIns
+) -> str:
+    """Return the StudyID (0020,0010) of the images of one package.
+
+    The server's writer copies it into the structure set, which is thereby known to be made of this
+    package: of this job, template and set of images.
+    """
+    template = hashlib.sha256(server_template).hexdigest()
+    images = sorted(f"{file.sop_uid} {file.size}" for file in crosswalk.files)
+    return stand_ins.package_id(job_id, template, *images)
+
+
 def replacements_of(
-    crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices
+    crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices, study_id: str = ""
 ) -> tuple[Replacements, Header]:
-    """Read the first slice: whose series it is, and what stands in for that patient."""
+    """Read the first slice: whose series it is, and what stands in for that patient.
+
+    Parameters
+    ----------
+    crosswalk, stand_ins, choices
+        The series, the key and the policy.
+    study_id
+        See `package_id`; "" for images that are not sent for a job.
+    """
     stream, header = open_slice(crosswalk.files[0].path)
     stream.close()
-    return Replacements.of(header, stand_ins, choices), header
+    return replace(Replacements.of(header, stand_ins, choices), study_id=study_id), header
 
 
 def as_sent(
-    crosswalk: Crosswalk, replacements: Replacements, header: Header, digests: dict[str, str]
+    crosswalk: Crosswalk,
+    replacements: Replacements,
+    header: Header,
+    files: Mapping[str, SourceFile],
 ) -> Crosswalk:
     """Return the crosswalk with all that the way back needs, once every slice was made.
 
@@ -119,24 +155,26 @@ def as_sent(
         The series, as a scan saw it.
     replacements, header
         What stood in for its patient, and the header of its first slice.
-    digests
-        Of the headers of the sources, by path.
+    files
+        The sources as they were read, by path.
     """
     return replace(
         crosswalk,
-        files=tuple(replace(f, header_sha256=digests[f.path]) for f in crosswalk.files),
+        files=tuple(files[file.path] for file in crosswalk.files),
         frame_uid=header.text(tags.FrameOfReferenceUID),
         uids=replacements.uids,
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
         identity=identity_of(header),
+        study_id=replacements.study_id,
+        sop_class=header.text(tags.SOPClassUID),
         policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
         character_set=header.raw(tags.SpecificCharacterSet) or b"",
     )
 
 
 def slices_of(
-    crosswalk: Crosswalk, replacements: Replacements, digests: dict[str, str]
+    crosswalk: Crosswalk, replacements: Replacements, files: dict[str, SourceFile]
 ) -> Iterator[Member]:
     """Yield the de-identified slices of a series in the order of their stand-ins.
 
@@ -146,8 +184,8 @@ def slices_of(
         The series, as a scan saw it.
     replacements
         What stands in for its patient.
-    digests
-        Filled with the digest of each source's header, by path.
+    files
+        Filled with the sources as they were read, by path.
 
     Raises
     ------
@@ -156,23 +194,34 @@ def slices_of(
     """
     named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
     for stand_in, file in named:
-        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, digests)
+        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, files)
 
 
 def _slice(
-    file: SourceFile, crosswalk: Crosswalk, replacements: Replacements, digests: dict[str, str]
+    file: SourceFile,
+    crosswalk: Crosswalk,
+    replacements: Replacements,
+    files: dict[str, SourceFile],
 ) -> Iterator[bytes]:
     """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
     stream, header = open_slice(file.path)
     with closed(stream):
-        _check_unchanged(file, os.fstat(stream.fileno()), header, crosswalk)
+        before = os.fstat(stream.fileno())
+        _check_unchanged(file, before, header, crosswalk)
         end = pixel_end(stream, header)
-        digests[file.path] = header_digest(header)
         try:
             yield deidentified(header, replacements)
             yield from pixels_as_sent(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
+        files[file.path] = replace(
+            file,
+            header_sha256=header_digest(header),
+            pixels_crc32=pixel_check(stream, header),
+            ctime_ns=before.st_ctime_ns,
+        )
+        if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:
+            raise _unsettled()
 
 
 def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
@@ -202,10 +251,14 @@ def _check_unchanged(
     seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
     same = (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) == seen
     if not same or (size, mtime_ns) != (file.size, file.mtime_ns):
-        raise SourceUnsettled(
-            "a file of the series is not the one that the scan saw",
-            hint="The next scan looks at the series again.",
-        )
+        raise _unsettled()
     kind = slice_kind(now)
     if kind.readiness is not Readiness.READY:
         raise SeriesRefused(kind.text, code=kind.code)
+
+
+def _unsettled() -> SourceUnsettled:
+    return SourceUnsettled(
+        "a file of the series is not the one that the scan saw",
+        hint="The next scan looks at the series again.",
+    )

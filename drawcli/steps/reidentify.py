@@ -1,28 +1,31 @@
-"""FETCHED -> DELIVERED: give the RTSTRUCT its patient back and put it where it belongs.
+"""FETCHED -> DELIVERED: re-identify the RTSTRUCT, check the finished file, and deliver it.
 
 Safe to repeat: the same file under the same name, and a file that is already there is left alone.
 Nothing is confirmed to the server before the delivered file is durable.
 """
 
+import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from drawcli import __version__
-from drawcli.adapters.datastore import open_slice
+from drawcli.adapters.datastore import closed, open_slice, pixel_check
 from drawcli.adapters.delivery import deliver, filled, made_below
-from drawcli.adapters.workdir import AS_SENT, RECEIVED
+from drawcli.adapters.workdir import AS_SENT, RECEIVED, REPORT
 from drawcli.context import Context
 from drawcli.core import tags
-from drawcli.core.contours import contours_of, image_class
-from drawcli.core.crosswalk import Crosswalk, header_digest
+from drawcli.core.acceptance import Finding, Severity
+from drawcli.core.contours import contours_of
+from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.dressing import PLAIN, Dressing, contributors, looks_of
 from drawcli.core.grid import Grid
+from drawcli.core.inspection import Wanted, inspect_finished, to_deliver
 from drawcli.core.job import Job, State
 from drawcli.core.made import Made, made_of
-from drawcli.core.reidentify import reidentified
-from drawcli.core.structure_set import facts_of
+from drawcli.core.reidentify import OwnUids, names_of, reidentified
 from drawcli.core.templates import Template
 from drawcli.errors import (
     BadStructureSet,
@@ -31,7 +34,6 @@ from drawcli.errors import (
     SourceUnsettled,
     TryLater,
 )
-from drawcli.files import sha256_of
 
 _EMPTY: Final = "warning: made of others, and empty"
 _SHORT_COMMIT: Final = 12  # hex digits
@@ -40,12 +42,14 @@ _SHORT_COMMIT: Final = 12  # hex digits
 def reidentify(job: Job, ctx: Context) -> Job:
     """Restore identity and references of a job's RTSTRUCT, and deliver it."""
     received = ctx.work.file(job.id, RECEIVED)
-    if not received.exists() or sha256_of(received) != job.received_sha256:
+    sent = received.read_bytes() if received.exists() else b""
+    if hashlib.sha256(sent).hexdigest() != job.received_sha256:
         ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.crosswalk(job)
     check_sources(crosswalk)
-    data, empty = restored(job, received.read_bytes(), crosswalk, ctx)
+    data, empty, found = restored(job, sent, crosswalk, ctx)
+    _report(job, found, ctx)
     place = destination(job, crosswalk, ctx)
     sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
     told = [*sent_on(place, crosswalk, ctx), *([f"{_EMPTY}: {', '.join(empty)}"] if empty else [])]
@@ -69,23 +73,39 @@ def sent_on(place: "Place", crosswalk: Crosswalk, ctx: Context) -> list[str]:
 
 
 def check_sources(crosswalk: Crosswalk) -> None:
-    """Raise where an image that the contours were drawn on is not there any more, or is another."""
+    """Raise if an image that the contours were drawn on is gone, or is not the one that was sent.
+
+    The header of every image is read. Its pixels are read only if the file was changed, moved or
+    restored since it was sent: if its change time is another.
+    """
     for file in crosswalk.files:
-        try:
-            stream, header = open_slice(file.path)
-        except (SourceUnsettled, SeriesRefused) as err:
-            raise TryLater(
-                "an image of the series is not where it was, or cannot be read",
-                code="source-moved",
-                hint="Put the series back. If it was moved, the next scan notices.",
-            ) from err
-        stream.close()
-        if header_digest(header) != file.header_sha256:
+        changed = _changed(file)
+        if changed:
             raise NeedsPerson(
-                "an image of the series is not the one that was sent any more",
+                f"an image of the series is not the one that was sent: {changed}",
                 code="source-moved",
                 hint="The contours may not fit it. 'drawcli assign' sends the series as it is now.",
             )
+
+
+def _changed(file: SourceFile) -> str:
+    """Return what has changed of an image since it was sent; "" if nothing has."""
+    try:
+        stream, header = open_slice(file.path)
+        with closed(stream):
+            if header_digest(header) != file.header_sha256:
+                return "its header has changed"
+            status = os.fstat(stream.fileno())
+            if file.ctime_ns in (0, status.st_ctime_ns):
+                return ""
+            same = pixel_check(stream, header) == file.pixels_crc32
+            return "" if same else "its pixels have changed"
+    except (SourceUnsettled, SeriesRefused) as err:
+        raise TryLater(
+            "an image of the series is not where it was, or cannot be read",
+            code="source-moved",
+            hint="Put the series back. If it was moved, the next scan notices.",
+        ) from err
 
 
 class Place(NamedTuple):
@@ -124,29 +144,76 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
 
 def restored(
     job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context
-) -> tuple[bytes, tuple[str, ...]]:
-    """Return the delivered file, and which structures made of others are empty.
+) -> tuple[bytes, tuple[str, ...], list[Finding]]:
+    """Return the finished file, which derived structures are empty, and what the gate reports.
 
     Raises
     ------
     BadStructureSet
-        Where the file would not be right.
+        If the acceptance gate blocks the finished file.
     """
-    header, (sop_uid, series_uid) = _header(data), own_uids(job, ctx)
-    own = {
-        header.text(tags.SOPInstanceUID): sop_uid,
-        header.text(tags.SeriesInstanceUID): series_uid,
-    }
-    dressing = _dressing(job, header, crosswalk, ctx)
-    whole = reidentified(header, crosswalk, own, dressing)
-    check_delivered(whole, crosswalk, {sop_uid, series_uid})
-    return whole, tuple(one.name for one in dressing.made if not one.outlines)
-
-
-def _dressing(job: Job, header: Header, crosswalk: Crosswalk, ctx: Context) -> Dressing:
-    """Return what the file says besides whose it is, by the template as it was sent."""
+    header, own = _header(data), own_uids(job, ctx)
+    crosswalk = (
+        crosswalk if crosswalk.sop_class else replace(crosswalk, sop_class=_class(crosswalk))
+    )
     template = _as_sent(job, ctx)
-    names = {roi.number: roi.name for roi in facts_of(header).rois}
+    dressing = _dressing(job, header, template, crosswalk, ctx)
+    whole = reidentified(header, crosswalk, own, dressing)
+    found = _finished(whole, job, template, crosswalk, ctx)
+    return whole, tuple(one.name for one in dressing.made if not one.outlines), found
+
+
+def _finished(
+    whole: bytes, job: Job, template: Template | None, crosswalk: Crosswalk, ctx: Context
+) -> list[Finding]:
+    """Let the acceptance gate read the finished file; return what it reports.
+
+    What the file should hold is known from the template and from the gate's report on the received
+    file, not from the code that has written it.
+    """
+    labels: dict[str, str] = {}
+    derived: frozenset[str] = frozenset()
+    if template is not None:
+        labels = {name: one.label for name, one in template.structures.items() if one.label}
+        derived = frozenset(one.label or name for name, one in template.derived.items())
+    names = [labels.get(name, name) for name in ctx.structures_sent(job)]
+    expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
+    report = ctx.work.read_json(job.id, REPORT) or {}
+    wanted = Wanted(
+        severities=ctx.settings.accept.severities,
+        derived=derived,
+        measured={
+            labels.get(one["name"], one["name"]): one for one in report.get("structures", [])
+        },
+    )
+    found = inspect_finished(whole, expected, crosswalk, wanted)
+    blocking = [one for one in found if one.severity is not Severity.WARN]
+    if blocking:
+        raise BadStructureSet("; ".join(one.text for one in blocking), code=blocking[0].code)
+    return found
+
+
+def _report(job: Job, found: list[Finding], ctx: Context) -> None:
+    """Add what the gate found in the finished file to the report on the received one."""
+    report = ctx.work.read_json(job.id, REPORT) or {"findings": [], "structures": []}
+    known = {one["code"] for one in report["findings"]}
+    more = [one.as_plain() for one in found if one.code not in known]
+    if more:
+        ctx.work.write_json(job.id, REPORT, report | {"findings": [*report["findings"], *more]})
+
+
+def _class(crosswalk: Crosswalk) -> str:
+    """Return the SOP class of the images; crosswalks of earlier versions do not have it."""
+    stream, header = open_slice(crosswalk.files[0].path)
+    stream.close()
+    return header.text(tags.SOPClassUID)
+
+
+def _dressing(
+    job: Job, header: Header, template: Template | None, crosswalk: Crosswalk, ctx: Context
+) -> Dressing:
+    """Return what template and settings add, by the template as it was sent."""
+    names = names_of(header)
     looks = PLAIN if template is None else looks_of(template, names)
     made: tuple[Made, ...] = ()
     grid = Grid.of(crosswalk)
@@ -156,9 +223,6 @@ def _dressing(job: Job, header: Header, crosswalk: Crosswalk, ctx: Context) -> D
     return replace(
         looks,
         made=made,
-        image_class=image_class(header),
-        has_frames=any(file.frames > 1 for file in crosswalk.files),
-        frame_uid=crosswalk.frame_uid,
         equipment=contributors(template, __version__),
         labels=labels(job, ctx),
         utf_8=ctx.settings.deliver.character_set == "utf-8",
@@ -189,29 +253,12 @@ def labels(job: Job, ctx: Context) -> dict[int, str]:
     }
 
 
-def own_uids(job: Job, ctx: Context) -> tuple[str, str]:
+def own_uids(job: Job, ctx: Context) -> OwnUids:
     """Return SOPInstanceUID and SeriesInstanceUID of a job's RTSTRUCT: the same each time."""
     stand_ins = ctx.stand_ins_of(job)
     root = ctx.settings.deliver.uid_root
     of_file, of_series = ("rtstruct", job.id), ("rtstruct-series", job.id)
-    return stand_ins.own_uid(*of_file, root=root), stand_ins.own_uid(*of_series, root=root)
-
-
-def check_delivered(data: bytes, crosswalk: Crosswalk, own: set[str]) -> None:
-    """Read a finished file once more: every reference resolves, the patient is that patient.
-
-    Raises
-    ------
-    BadStructureSet
-        Where that is not so.
-    """
-    facts = facts_of(_header(data))
-    if facts.uids - set(crosswalk.uids.values()) - own:
-        raise BadStructureSet("a reference does not resolve", code="foreign-reference")
-    if facts.referenced_series != {crosswalk.series_uid} or facts.study_uid != crosswalk.study_uid:
-        raise BadStructureSet("the series or study is another", code="foreign-series")
-    if facts.patient_id != crosswalk.patient_id:
-        raise BadStructureSet("the patient is another", code="foreign-patient")
+    return OwnUids(stand_ins.own_uid(*of_file, root=root), stand_ins.own_uid(*of_series, root=root))
 
 
 def _header(data: bytes) -> Header:

@@ -1,20 +1,27 @@
 """Each check of the contours: the smallest drawing that has it, and one that must pass."""
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import repeat
 from math import cos, pi, sin
 from pathlib import Path
 
 import pytest
 
 from drawcli.adapters.tree import read_datastore
-from drawcli.core.acceptance import Severity
-from drawcli.core.contours import Contour, contours_of
+from drawcli.core.acceptance import Contour, Severity
 from drawcli.core.crosswalk import Crosswalk, SourceFile
-from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
-from drawcli.core.drawing import CHECKS, Measured, inspect_contours, weighed
+from drawcli.core.drawing import (
+    CHECKS,
+    MOST_CONTOURS,
+    Measured,
+    inspect_contours,
+    weighed,
+)
 from drawcli.core.grid import Grid
-from drawcli.core.structure_set import facts_of
+from drawcli.core.strict_reader import DataSet, Malformed
+from drawcli.core.structure_set import contours_of, facts_of
 from tests.core.real_data import REAL, needs_real, unpacked
 
 Point = tuple[float, float, float]
@@ -54,8 +61,8 @@ def drawn(points: Iterable[Point], on: int | None, roi: int = 1, **change: objec
     """Return a contour on a slice, or one that names none."""
     points = list(points)
     text = "\\".join(f"{value:.6f}" for point in points for value in point)
-    image = None if on is None else (f"2.25.{on}", 1)
-    whole = Contour(roi, "CLOSED_PLANAR", str(len(points)), image, text.encode())
+    images = () if on is None else ((f"2.25.{on}", 1),)
+    whole = Contour(roi, "CLOSED_PLANAR", str(len(points)), images, text.encode())
     return replace(whole, **change)  # type: ignore[arg-type] # any fact of it
 
 
@@ -102,7 +109,8 @@ BAD = {
 
 @pytest.mark.parametrize("check", BAD)
 def test_each_check_of_a_contour_names_it_alone(check: str) -> None:
-    found, _ = inspected([*box(range(2, 7)), BAD[check]])
+    found, _ = inspected([*box([1, *range(4, 9)], left=30), BAD[check]])
+    found.pop("structure-gaps", None)
 
     assert list(found) == [check]
     assert found[check].endswith(": Bladder 1")
@@ -115,32 +123,150 @@ def test_coordinates_that_are_no_numbers_are_found(data: bytes) -> None:
     assert list(found) == ["contour-points"]
 
 
-@pytest.mark.parametrize("count", ["", "four", "4.0"])
-def test_a_count_that_is_no_number_is_found(count: str) -> None:
+@pytest.mark.parametrize("count", ["four", "4.0", "5"])
+def test_a_count_that_is_not_that_of_the_points_is_found(count: str) -> None:
     found, _ = inspected([drawn(rectangle(56), 2, count=count)])
 
     assert list(found) == ["contour-points"]
 
 
-def test_a_contour_without_image_belongs_to_the_slice_it_lies_on() -> None:
-    found, measured = inspected([drawn(rectangle(56.2), None)])
+def test_a_missing_count_of_points_is_that_of_the_data() -> None:
+    found, measured = inspected([drawn(rectangle(56), 2, count="")])
+
+    assert found == {}
+    assert len(measured["Bladder"].slices[2][0].polygon) == 4
+
+
+def test_a_contour_without_image_belongs_to_the_nearest_slice() -> None:
+    found, measured = inspected([drawn(rectangle(56.05), None)])
 
     assert found == {}
     assert list(measured["Bladder"].slices) == [2]
 
 
-@pytest.mark.parametrize("z", [48.0, 78.6, 1000.0])
+@pytest.mark.parametrize("z", [48.0, 78.7, 1000.0])
 def test_a_contour_without_image_beyond_all_slices_is_found(z: float) -> None:
-    found, _ = inspected([drawn(rectangle(z), None)])
+    found, _ = inspected([*box(range(4, 6)), drawn(rectangle(z), None)])
 
     assert list(found) == ["contour-off-slice"]
 
 
-@pytest.mark.parametrize(("beside", "expected"), [(1.5, []), (1.52, ["contour-off-slice"])])
-def test_half_a_step_beside_the_slice_is_the_limit(beside: float, expected: list[str]) -> None:
-    found, _ = inspected([drawn(rectangle(56 + beside), 2)])
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        (0.09, []),
+        (0.11, ["contour-shifted"]),
+        (-1.5, ["contour-shifted"]),
+        (1.62, ["contour-off-slice"]),
+    ],
+)
+def test_a_contour_beside_its_slice_is_reported_and_beyond_half_the_gap_blocked(
+    beside: float, expected: list[str]
+) -> None:
+    found, _ = inspected([*box(range(3, 7)), drawn(rectangle(56 + beside), 2)])
 
     assert list(found) == expected
+
+
+@pytest.mark.parametrize(("shift", "blocked"), [(0.55, False), (0.65, True), (-1.4, True)])
+def test_a_set_that_is_shifted_by_a_fifth_of_the_spacing_is_blocked(
+    shift: float,
+    *,
+    blocked: bool,
+) -> None:
+    contours = [drawn(rectangle(50 + STEP * n + shift), n) for n in range(2, 7)]
+
+    found, _ = inspected(contours)
+
+    assert ("contours-shifted" in found) is blocked
+    assert "contour-shifted" in found
+    assert CHECKS["contours-shifted"] is Severity.BLOCK
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.09, []), (0.11, ["contour-not-planar"])])
+def test_points_of_one_contour_lie_in_one_plane(slope: float, expected: list[str]) -> None:
+    sloped = [(x, y, z + slope * n / 3 - slope / 2) for n, (x, y, z) in enumerate(rectangle(56))]
+
+    found, _ = inspected([*box(range(3, 7)), drawn(sloped, 2)])
+
+    assert list(found) == expected
+
+
+def circle(x: float, y: float, radius: float, z: float = 56.0, points: int = 180) -> list[Point]:
+    turns = [2 * pi * n / points for n in range(points)]
+    return [(x + radius * cos(t), y + radius * sin(t), z) for t in turns]
+
+
+def area_on_slice_2(*outlines: list[Point]) -> tuple[dict[str, str], float]:
+    """Return the findings, and the area that outlines of one structure enclose, mm2."""
+    found, measured = inspected([drawn(outline, 2) for outline in outlines])
+    return found, measured["Bladder"].volume_cm3 * 1000 / STEP
+
+
+def test_round_holes_in_round_outlines_are_subtracted_wherever_they_lie() -> None:
+    for x, y in ((0, 0), (8, 0), (-8, 3), (0, -9), (5, 7)):
+        found, area = area_on_slice_2(circle(0, 0, 20), circle(x, y, 6))
+
+        assert found == {}
+        assert area == pytest.approx(pi * (20**2 - 6**2), rel=1e-3)
+
+
+def test_an_outline_that_is_repeated_counts_once_and_is_reported() -> None:
+    outline = circle(0, 0, 20)
+    for again in (outline, outline[::-1], [*outline[7:], *outline[:7]], circle(0, 0, 19.999)):
+        found, area = area_on_slice_2(outline, again)
+
+        assert list(found) == ["contour-overlap"]
+        assert area == pytest.approx(pi * 20**2, rel=1e-3)
+
+
+def test_outlines_that_partly_overlap_are_united_and_reported() -> None:
+    found, area = area_on_slice_2(rectangle(56, -10, 20), rectangle(56, 0, 20))
+
+    assert list(found) == ["contour-overlap"]
+    assert area == pytest.approx(30 * 30)
+
+
+def test_outlines_that_only_touch_are_two_parts() -> None:
+    found, area = area_on_slice_2(rectangle(56, -10, 20), rectangle(56, 10, 20))
+
+    assert found == {}
+    assert area == pytest.approx(40 * 30)
+
+
+def test_a_contour_that_crosses_itself_is_reported() -> None:
+    a, b, c, d = rectangle(56)
+
+    found, _ = inspected([*box(range(3, 7)), drawn([a, c, b, (d[0], d[1] + 20, d[2])], 2)])
+
+    assert list(found) == ["contour-crossing"]
+
+
+def test_a_contour_that_crosses_itself_everywhere_is_blocked_without_an_area() -> None:
+    dice = random.Random(7)  # noqa: S311 - to be the same each time
+    star = [(dice.uniform(-40, 40), dice.uniform(-40, 40), 56.0) for _ in range(400)]
+
+    found, measured = inspected([*box(range(3, 7)), drawn(star, 2)])
+
+    assert "contour-tangled" in found
+    assert measured["Bladder"].volume_cm3 == pytest.approx(4 * 600 * STEP / 1000)
+    assert CHECKS["contour-tangled"] is Severity.BLOCK
+
+
+def test_thousands_of_overlapping_contours_on_a_slice_are_not_compared_pair_by_pair() -> None:
+    dice = random.Random(7)  # noqa: S311 - to be the same each time
+    heap = [rectangle(56, left=dice.uniform(-20, -10)) for _ in range(1000)]
+
+    found, _ = area_on_slice_2(*heap)
+
+    assert "contour-tangled" in found
+
+
+def test_more_contours_than_any_drawing_has_are_refused() -> None:
+    found, measured = inspected(repeat(drawn(rectangle(56), 2), MOST_CONTOURS + 1))
+
+    assert list(found) == ["contour-tangled"]
+    assert measured == {}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +359,18 @@ def test_left_and_right_that_have_changed_places_are_found() -> None:
         ("Left Lung", "Right Lung"),
         ("L_Eye", "R_Eye"),
         ("Eye L", "Eye R"),
+        ("Lung-Left", "Lung-Right"),
+        ("Femoral Head Lt", "Femoral Head RT"),
+        ("Optic nerve L", "Optic Nerve R"),
+        ("LUNG_LEFT", "LUNG_RIGHT"),
+        ("L Lung", "R Lung"),
+        ("Femur_L_PRV05", "Femur_R_PRV05"),
+        ("Parotid_L~", "Parotid_R~"),
+        ("LungLeft", "LungRight"),
+        ("LtKidney", "RtKidney"),
+        ("PTV_left.breast", "PTV_right.breast"),
+        ("Niere li", "Niere re"),
+        ("LLung", "RLung"),
     ],
 )
 def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
@@ -293,26 +431,24 @@ def test_what_vendors_drew_on_their_images_is_not_held(
         list(unpacked(place, tmp_path))
         root = tmp_path
     series = read_datastore([root]).by_series()
-    drawn_sets = [header for path in root.rglob("*") if (header := structure_set_in(path))]
-
-    (header,) = drawn_sets
-    facts = facts_of(header)
+    (file,) = [file for path in root.rglob("*") if (file := structure_set_in(path))]
+    facts = facts_of(file)
     (uid,) = facts.referenced_series
     grid = Grid.of(Crosswalk.of(series[uid]))
     assert grid is not None
     originals = {one.sop_uid: one.sop_uid for one in series[uid]}
     names = {roi.number: roi.name for roi in facts.rois}
-    found, measured = inspect_contours(contours_of(header), names, grid, originals)
+    found, measured = inspect_contours(contours_of(file), names, grid, originals)
 
     assert [one for one in weighed(found, {}) if one.severity is not Severity.WARN] == []
     assert sum(one.contours for one in measured) == contours
 
 
-def structure_set_in(path: Path) -> Header | None:
+def structure_set_in(path: Path) -> DataSet | None:
     if not path.is_file():
         return None
     try:
-        header = read_header(path.read_bytes(), complete=True)
-    except (NotDicom, Incomplete):
+        file = DataSet(path.read_bytes())
+    except Malformed:
         return None
-    return header if header.text(0x00080060) == "RTSTRUCT" else None
+    return file if file.text(file.elements, 0x00080060) == "RTSTRUCT" else None

@@ -13,14 +13,14 @@ from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import read_header
 from drawcli.core.profile import Choices
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.reidentify import reidentified
+from drawcli.core.reidentify import OwnUids, reidentified
 from drawcli.core.slices import slice_of
 from drawcli.steps.deidentify import as_sent
 from tests.core.files import as_bytes, ct_slice
 from tests.deidentification.patients import Patient, patients
 from tests.structure_sets import structure_set
 
-OWN_SOP, OWN_SERIES = "2.25.1001", "2.25.1002"
+OWN = OwnUids("2.25.1001", "2.25.1002")
 TIMES = st.sampled_from(["", "0815", "081500", "235959.123456"])
 
 
@@ -82,8 +82,8 @@ def there(sources: Sequence[bytes], key: bytes) -> tuple[list[Dataset], Crosswal
     known = Replacements.of(headers[0], stand_ins, Choices())
     sent = [deidentified(header, known) + bytes(8) for header in headers]
     files = [slice_of(header, path=f"/{n}", size=1, mtime_ns=1) for n, header in enumerate(headers)]
-    digests = {one.path: "x" for one in files}
-    crosswalk = as_sent(Crosswalk.of(files), known, headers[0], digests)
+    crosswalk = Crosswalk.of(files)
+    crosswalk = as_sent(crosswalk, known, headers[0], {one.path: one for one in crosswalk.files})
     return [dcmread(io.BytesIO(data)) for data in sent], crosswalk
 
 
@@ -93,9 +93,8 @@ def test_what_goes_out_and_comes_home_is_what_it_was(sources: list[bytes], key: 
     sent, crosswalk = there(sources, key)
     crosswalk = Crosswalk.from_plain(crosswalk.as_plain())  # as the vault keeps it
     received = read_header(structure_set(sent, ["Bladder", "Rectum"]), complete=True)
-    own = {received.text(0x00080018): OWN_SOP, received.text(0x0020000E): OWN_SERIES}
 
-    home = reidentified(received, crosswalk, own)
+    home = reidentified(received, crosswalk, OWN)
 
     now, was = read_header(home, complete=True), read_header(sources[0], complete=True)
     for tag in RESTORED:

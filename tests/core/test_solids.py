@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from shapely import Point, Polygon, box
 
 from drawcli.core.appearance import Derived
+from drawcli.core.enclosed import crosses_itself
 from drawcli.core.grid import Grid
 from drawcli.core.solids import (
     Solid,
-    crosses_itself,
     derived,
     grown,
     outlines_of,

@@ -78,7 +78,7 @@ def test_contours_beside_their_slices_hold_the_job(
 
     assert (job.state, job.held) == (State.SEGMENTED, True)
     assert job.reason is not None
-    assert "beside the slice" in job.reason
+    assert "closer to another slice" in job.reason
     assert "Bladder 2" in job.reason
 
 

@@ -1,0 +1,203 @@
+"""A data set read strictly, item by item, for the acceptance gate.
+
+The gate must not share a reader with the code that writes the delivered file, so nothing here is
+imported from `dicom.py`. The reader accepts little endian data sets with explicit or implicit VR
+and refuses what two readers could understand differently: an element that occurs twice in an item,
+elements out of order, odd lengths, lengths that reach beyond their item, unknown VRs.
+
+References
+----------
+PS3.5 section 7 (data set encoding), PS3.10 section 7 (file format).
+"""
+
+import struct
+from collections.abc import Iterator
+from functools import cache
+from typing import Final, NamedTuple
+
+_PREAMBLE: Final = 128
+_META_GROUP: Final = 0x0002
+_SYNTAX: Final = 0x00020010  # TransferSyntaxUID
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_DELIMITERS: Final = 0xFFFE
+_ITEM: Final = 0xE000
+_ITEM_END: Final = 0xE00D
+_SEQUENCE_END: Final = 0xE0DD
+_UNDEFINED: Final = 0xFFFFFFFF
+_DEEPEST: Final = 16  # nested sequences; a structure set needs 4
+_LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_HEAD: Final = struct.Struct("<HHI")
+_EXPLICIT_HEAD: Final = struct.Struct("<HH2sH")
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Malformed(Exception):
+    """The bytes are not one unambiguous data set; the text names the element, never a value."""
+
+
+class Span(NamedTuple):
+    """Where a value is, and how a sequence in it is encoded."""
+
+    start: int
+    end: int  # for an undefined length: behind the delimiter
+    explicit: bool
+
+
+Elements = dict[int, Span]  # by tag, in ascending order
+
+
+class DataSet:
+    """A file, its file meta information and the elements at its top level.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file, with or without preamble and file meta information.
+
+    Raises
+    ------
+    Malformed
+        If the bytes are not an unambiguous data set.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        at = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
+        if not at and data[:2] not in (b"\x02\0", b"\x08\0"):
+            raise Malformed("not a DICOM file")
+        self.has_preamble = at > 0
+        self.meta, at = self._elements(at, len(data), explicit=True, group=_META_GROUP)
+        explicit = data[at + 4 : at + 6] in _LONG | _SHORT
+        self.syntax = self.text(self.meta, _SYNTAX) or (_EXPLICIT if explicit else _IMPLICIT)
+        if self.syntax != (_EXPLICIT if explicit else _IMPLICIT):
+            raise Malformed("the data set is not in the transfer syntax that the file names")
+        self.elements, _ = self._elements(at, len(data), explicit=explicit)
+
+    def raw(self, elements: Elements, tag: int) -> bytes | None:
+        """Return the bytes of a value, or None if the element is missing."""
+        span = elements.get(tag)
+        return None if span is None else self.data[span.start : span.end]
+
+    def text(self, elements: Elements, tag: int) -> str:
+        """Return a value of an ASCII VR without its padding, or "" if the element is missing."""
+        raw = self.raw(elements, tag)
+        return "" if raw is None else raw.decode("latin-1").strip(" \0")
+
+    def items(self, elements: Elements, tag: int) -> Iterator[Elements]:
+        """Yield the elements of each item of a sequence; nothing if the element is missing.
+
+        Raises
+        ------
+        Malformed
+            If the sequence does not consist of whole, unambiguous items.
+        """
+        span = elements.get(tag)
+        if span is None:
+            return
+        at = span.start
+        while at < span.end:
+            number, length = self._delimiter(at, span.end, tag)
+            at += _HEAD.size
+            if number == _SEQUENCE_END:
+                return
+            open_ended = length == _UNDEFINED
+            end = span.end if open_ended else at + length
+            if end > span.end:
+                raise Malformed(f"an item of {name_of(tag)} reaches beyond the sequence")
+            item, at = self._elements(at, end, explicit=span.explicit, open_ended=open_ended)
+            yield item
+
+    def _elements(  # noqa: PLR0913 - a place in a file, and how it is written there
+        self,
+        at: int,
+        end: int,
+        *,
+        explicit: bool,
+        open_ended: bool = False,
+        group: int = -1,
+        depth: int = 0,
+    ) -> tuple[Elements, int]:
+        """Return the elements from an offset on, and the offset behind them.
+
+        They end at `end`; if `open_ended`, at the delimiter of the item; if `group` is given,
+        before the first element of another group.
+        """
+        found: Elements = {}
+        latest = -1
+        while at < end:
+            if at + _HEAD.size > end:
+                raise Malformed("the data end inside an element")
+            here, number, length = _HEAD.unpack_from(self.data, at)
+            if here == _DELIMITERS and open_ended and number == _ITEM_END and not length:
+                return found, at + _HEAD.size
+            if group >= 0 and here != group:
+                return found, at
+            tag = here << 16 | number
+            if tag <= latest or here == _DELIMITERS:
+                raise Malformed(f"{name_of(tag)} occurs twice or out of order")
+            found[tag] = self._span(at, end, tag, explicit=explicit, depth=depth)
+            latest, at = tag, found[tag].end
+        if open_ended:
+            raise Malformed("an item has no end")
+        return found, at
+
+    def _span(self, at: int, end: int, tag: int, *, explicit: bool, depth: int) -> Span:
+        """Return where the value of the element at an offset is."""
+        _, _, length = _HEAD.unpack_from(self.data, at)
+        start, inner = at + _HEAD.size, explicit
+        if explicit:
+            _, _, vr, length = _EXPLICIT_HEAD.unpack_from(self.data, at)
+            if vr in _LONG:
+                length = _LENGTH.unpack_from(self.data[start : start + 4].ljust(4, b"\xff"))[0]
+                start, inner = start + 4, vr != b"UN"  # PS3.5 6.2.2: UN contains implicit VR
+            elif vr not in _SHORT:
+                raise Malformed(f"{name_of(tag)} has no known VR")
+        if length == _UNDEFINED and start <= end:
+            return Span(start, self._end_of_sequence(start, end, tag, inner, depth + 1), inner)
+        if start + length > end:
+            raise Malformed(f"{name_of(tag)} is cut off, or longer than the item around it")
+        if length % 2:
+            raise Malformed(f"{name_of(tag)} has an odd length")
+        return Span(start, start + length, inner)
+
+    def _end_of_sequence(self, at: int, end: int, tag: int, explicit: bool, depth: int) -> int:  # noqa: FBT001
+        """Return the offset behind the delimiter of a sequence of undefined length."""
+        if depth > _DEEPEST:
+            raise Malformed("sequences are nested too deep")
+        while True:
+            number, length = self._delimiter(at, end, tag)
+            at += _HEAD.size
+            if number == _SEQUENCE_END:
+                return at
+            if length == _UNDEFINED:
+                _, at = self._elements(at, end, explicit=explicit, open_ended=True, depth=depth)
+            else:
+                at += length
+
+    def _delimiter(self, at: int, end: int, tag: int) -> tuple[int, int]:
+        """Return the element number and the length of the delimiter at an offset."""
+        if at + _HEAD.size <= end:
+            group, number, length = _HEAD.unpack_from(self.data, at)
+            if group == _DELIMITERS and number in (_ITEM, _SEQUENCE_END):
+                return number, length
+        raise Malformed(f"{name_of(tag)} does not consist of whole items")
+
+
+def name_of(tag: int) -> str:
+    """Return the keyword of an element and its tag.
+
+    >>> name_of(0x30060050), name_of(0x00090010)
+    ('ContourData (3006,0050)', 'private element (0009,0010)')
+    """
+    return f"{keyword_of(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+@cache
+def keyword_of(tag: int) -> str:
+    """Return the keyword of PS3.6, or what an element without one is."""
+    from pydicom.datadict import keyword_for_tag
+
+    unnamed = "private element" if (tag >> 16) % 2 else "unknown element"
+    return keyword_for_tag(tag) or unnamed
