@@ -19,7 +19,7 @@ from drawcli.pipeline import Selection, run_step
 from tests import structure_sets
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
-from tests.validator import errors_of, needs_validator
+from tests.validator import errors_of, faults_of, needs_validator
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 SQUARE_MM2 = 30 * 30  # what the fake server draws on every slice
@@ -201,6 +201,31 @@ def test_structures_are_made_of_others(home: Home, pelvis: list[Path]) -> None:
     assert len(drawn.ContourSequence) == len(slices)
 
 
+def test_derived_structures_lie_in_the_planes_of_their_parent(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = structure_sets.structure_set
+
+    def raised(dataset: Dataset) -> None:
+        for roi in dataset.ROIContourSequence:
+            for contour in roi.ContourSequence:
+                points = list(contour.ContourData)
+                contour.ContourData = [float(v) + 0.3 * (n % 3 == 2) for n, v in enumerate(points)]
+
+    monkeypatch.setattr(
+        "tests.fake_draw.structure_set",
+        lambda slices, names: well(slices, names, change=raised),
+    )
+    found = by_name(home(derived=MADE))
+
+    (_, parent, _), (_, both, _), (_, wider, _) = (
+        found[name] for name in ("Bladder", "Both", "Bladder_05")
+    )
+    planes = {contour.ContourData[2] for contour in parent.ContourSequence}
+    assert {contour.ContourData[2] for contour in both.ContourSequence} == planes
+    assert {contour.ContourData[2] for contour in wider.ContourSequence} == planes
+
+
 def test_a_made_structure_with_a_hole_has_two_contours_a_slice(
     home: Home, pelvis: list[Path]
 ) -> None:
@@ -236,6 +261,7 @@ def test_a_validator_finds_nothing_in_looks_and_made_structures(
     server.write_bytes(received.read_bytes())
 
     assert errors_of(delivered(site)) <= errors_of(server)
+    assert faults_of(delivered(site)) == set()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from drawcli.pipeline import Selection, run_step
 from tests.conftest import Clock, Site, opened
 from tests.core.real_data import REAL, needs_real, unpacked
 from tests.fake_draw import FakeDraw
-from tests.validator import errors_of
+from tests.validator import errors_of, faults_of
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 REGISTERED = "1.2.840.10008."
@@ -163,6 +163,7 @@ def test_a_real_structure_set_comes_home_as_it_was_drawn(
         assert [str(v) for v in now.ContourData] == pytest.approx([str(v) for v in was.ContourData])
     (tmp_path / "away.dcm").write_bytes(kept["away"])
     no_new_errors(path, tmp_path / "away.dcm")
+    assert faults_of(path) == set()
 
 
 def no_new_errors(path: Path, before: Path) -> None:

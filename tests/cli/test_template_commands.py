@@ -219,3 +219,15 @@ def test_a_picker_of_structures_at_a_terminal(site: Site, templates: Path) -> No
         720: {1: "Bladder", 2: "Rectum"},
         740: {7: "Liver"},
     }
+
+
+def test_pairs_whose_sides_cannot_be_told_apart_are_listed(drawcli: Run, templates: Path) -> None:
+    plain = yaml.safe_load(templates.read_text())
+    model = plain["templates"]["Prostate_OAR"]["models"][720]
+    model["map"] = {1: "Poumon_G", 2: "Poumon_D", 3: "Femur Left", 4: "Femur Right", 5: "Level 1"}
+    templates.write_text(yaml.safe_dump(plain))
+
+    said = drawcli("templates", "check")
+
+    assert "Poumon_G and Poumon_D look like a left and a right structure" in said.out
+    assert "Femur" not in "".join(line for line in said.out.splitlines() if "look like" in line)
