@@ -79,7 +79,8 @@ def test_signals_of_every_kind_at_random_moments(world: Make, seed: int) -> None
 def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
     one = world()
     process = started(one.site, "run-once")
-    time.sleep(0.5)
+    while process.poll() is None and not any(one.site.state.glob("run*.json")):
+        time.sleep(0.01)  # until it has the lock: before that, Python itself ends it
     process.send_signal(signal.SIGINT)
 
     out, err = process.communicate(timeout=60)
