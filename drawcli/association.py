@@ -68,15 +68,17 @@ class Deadlines:
     echo: float = ECHO_SECONDS
     rest: float = REST_SECONDS
     release: float = RELEASE_SECONDS
+    early: float = EARLY_SECONDS
+    slowest: float = SLOWEST_BYTES_PER_SECOND  # no time, but the rate of sending
 
     def sending(self, size: int) -> float:
         """Return how long it may take to send so many bytes."""
-        return self.send + size / SLOWEST_BYTES_PER_SECOND
+        return self.send + self.early + size / self.slowest
 
     @property
     def answering(self) -> float:
         """How long the answer to a file may take to begin: what is held back goes out first."""
-        return self.answer + HELD_BACK / SLOWEST_BYTES_PER_SECOND
+        return self.answer + HELD_BACK / self.slowest
 
     def total(self, size: int) -> float:
         """Return how long it takes at most to store a file of so many bytes, or to fail."""
@@ -208,9 +210,9 @@ class Association:
             piece = content[start : start + self._fragment]
             last = start + len(piece) == len(content)
             if last and before_last is not None:
-                before_last()
-                if self._wire.has_come(EARLY_SECONDS):
+                if self._wire.has_come(self._deadlines.early):
                     return False
+                before_last()
             pdu = data_pdu(offer.context, piece, of_command=of_command, last=last)
             if not self._wire.write(pdu, phase, self._deadlines.stall):
                 return False
@@ -226,7 +228,7 @@ class Association:
             kind, body = self._wire.read_pdu(rest, left)
             if kind is not Pdu.DATA:
                 raise _unexpected(kind)
-            left = max(0, left - PDU_HEAD.size - len(body))
+            left -= PDU_HEAD.size + len(body)
             for fragment in fragments(body):
                 if ended:
                     raise NodeTrouble("sends more than one answer")

@@ -67,15 +67,15 @@ class Wire:
         Raises
         ------
         NodeTrouble
-            Where none comes, or one that is longer than the limit, bytes.
+            Where none comes, or one that is longer than the limit, bytes with its head.
         """
         kind, length = PDU_HEAD.unpack(self._read(PDU_HEAD.size, phase))
         try:
             pdu = Pdu(kind)
         except ValueError:
             raise NodeTrouble("does not answer as a DICOM node does") from None
-        if length > limit:
-            raise NodeTrouble(f"sends more than it may: {length:,} bytes in one PDU")
+        if PDU_HEAD.size + length > limit:
+            raise NodeTrouble(f"sends more than it may, with a PDU of {length:,} bytes")
         return pdu, self._read(length, phase)
 
     def write(self, data: bytes, phase: Phase, stall: float) -> bool:

@@ -99,7 +99,9 @@ class Talk:
                 syntaxes = [value for k, value in inside if k == 0x40]
                 self.offered[content[0]] = (dict(inside)[0x30], syntaxes)
 
-    def accept(self, *, takes: Callable[[str], bool] = lambda _: True, longest: int = 16_384) -> None:
+    def accept(
+        self, *, takes: Callable[[str], bool] = lambda _: True, longest: int = 16_384
+    ) -> None:
         """Accept each context of which a transfer syntax is taken."""
         self.requested()
         answers = [
@@ -130,7 +132,7 @@ class Talk:
     def elements(self, **lies: Any) -> bytes:
         """Return the elements of the answer to the last request; one that is None is left out."""
         asked = self.asked
-        true = {
+        true: dict[str, Any] = {
             "sop_class": asked.sop_class,
             "command": asked.command | 0x8000,
             "message_id": asked.message_id,
@@ -155,12 +157,10 @@ class Talk:
         self.read_pdu()
         self.send(pdu("released", bytes(4)))
 
-    def is_closed(self) -> bool:
+    def wait_until_closed(self) -> None:
         """Read until the other end has closed the connection."""
-        with suppress(ConnectionError):
-            while self.line.recv(65_536):
-                pass
-        return True
+        while self.line.recv(65_536):
+            pass
 
     def _read(self, size: int) -> bytes:
         read = b""
@@ -207,12 +207,15 @@ def _follow(script: Callable[[Talk], None], line: socket.socket, peer: Peer) -> 
     talk = Talk(line)
     peer.talks.append(talk)
     peer.closed.clear()
-    with line, suppress(OSError, EOFError):
-        script(talk)
-        if talk.is_closed():
-            peer.closed.set()
+    with line:
+        try:
+            script(talk)
+            talk.wait_until_closed()
+        except TimeoutError:
             return
-    peer.closed.set()
+        except (OSError, EOFError):
+            pass
+        peer.closed.set()
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -94,11 +94,11 @@ def test_one_that_was_taken_away_is_told_and_can_be_written_again(
     file.unlink()
     (gone,) = verify(job, ctx)
 
-    sha256 = redeliver(job, ctx)
+    again = redeliver(job, ctx)
 
     assert (str(gone.severity), gone.code) == ("warn", "not-there")
     assert file.read_bytes() == before
-    assert sha256 == job.delivered_sha256
+    assert again.sha256 == job.delivered_sha256
     assert codes(job, ctx) == []
 
 
