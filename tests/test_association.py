@@ -9,6 +9,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -316,37 +317,37 @@ def test_an_answer_that_does_not_come(ask: Callable[..., int], answer: Script, w
         assert peer.closed.wait(10)
 
 
-@ask
+LIES: list[tuple[dict[str, Any], str]] = [
+    ({"message_id": 999}, "another message"),
+    ({"message_id": None}, "another message"),
+    ({"command": 0x8021}, "as if it were C-MOVE"),
+    ({"command": 0x0001}, "as if it were another command"),
+    ({"command": None}, "as if it were another command"),
+    ({"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, "another SOP class"),
+    ({"sop_class": ""}, "another SOP class"),
+    ({"sop_instance": "1.2.3"}, "another SOP instance"),
+    ({"sop_instance": f"{INSTANCE}.1"}, "another SOP instance"),
+    ({"data_set_type": 0x0001}, "announces a data set"),
+    ({"data_set_type": None}, "announces a data set"),
+    ({"status": None}, "without a status"),
+    ({"status": ""}, "without a status"),
+    ({"status": "\0\0\0\0"}, "without a status"),
+    ({"context": 99}, "another presentation context"),
+    ({"context": 0}, "another presentation context"),
+]
+OF_THE_OTHER: list[tuple[Callable[..., int], dict[str, Any], str]] = [
+    (echo, {"command": 0x8001}, "a C-ECHO as if it were C-STORE"),
+    (store, {"command": 0x8030}, "a C-STORE as if it were C-ECHO"),
+]
+
+
 @pytest.mark.parametrize(
-    ("lies", "why"),
-    [
-        ({"message_id": 999}, "another message"),
-        ({"message_id": None}, "another message"),
-        ({"command": 0x8021}, "as if it were C-MOVE"),
-        ({"command": 0x8001, "of": echo}, "a C-ECHO as if it were C-STORE"),
-        ({"command": 0x8030, "of": store}, "a C-STORE as if it were C-ECHO"),
-        ({"command": 0x0001}, "as if it were another command"),
-        ({"command": None}, "as if it were another command"),
-        ({"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, "another SOP class"),
-        ({"sop_class": ""}, "another SOP class"),
-        ({"sop_instance": "1.2.3"}, "another SOP instance"),
-        ({"sop_instance": f"{INSTANCE}.1"}, "another SOP instance"),
-        ({"data_set_type": 0x0001}, "announces a data set"),
-        ({"data_set_type": None}, "announces a data set"),
-        ({"status": None}, "without a status"),
-        ({"status": ""}, "without a status"),
-        ({"status": "\0\0\0\0"}, "without a status"),
-        ({"context": 99}, "another presentation context"),
-        ({"context": 0}, "another presentation context"),
-    ],
+    ("ask", "lies", "why"),
+    [*((ask, *lie) for ask in (store, echo) for lie in LIES), *OF_THE_OTHER],
 )
 def test_an_answer_that_is_not_about_the_request_counts_for_nothing(
     ask: Callable[..., int], lies: dict[str, Any], why: str
 ) -> None:
-    lies = dict(lies)
-    if lies.pop("of", ask) is not ask:
-        pytest.skip("that is the true answer")
-
     def false(talk: Talk) -> None:
         takes(talk, ask)
         talk.answer(**lies)
@@ -640,3 +641,23 @@ def test_a_broken_off_block_aborts() -> None:
         assert peer.closed.wait(10)
 
     assert seen == [(7, bytes(4))]
+
+
+def test_the_page_on_nodes_names_the_deadlines_as_they_are() -> None:
+    page = (Path(__file__).parents[1] / "docs/how-to/dicom-node.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and " s" in line]
+    times = Deadlines()
+    held_back = times.answering - times.answer
+
+    for what, named in [
+        ("connect", [times.connect]),
+        ("accept or reject", [times.associate]),
+        ("send", [times.send, times.stall]),
+        ("begin the answer", [times.answer, held_back, times.echo]),
+        ("end the answer", [times.rest]),
+        ("release", [times.release]),
+    ]:
+        (row,) = [one for one in rows if what in one.partition("|")[2].partition("|")[0]]
+        assert [seconds for seconds in named if f"{seconds:.0f} s" not in row] == []
+    assert "1 s for every 10 kB" in page
+    assert f"{LARGEST_ANSWER >> 10} KiB" in page
