@@ -51,7 +51,7 @@ ECHO_SECONDS: Final = 15.0  # the same for a C-ECHO
 REST_SECONDS: Final = 15.0  # from the first byte of an answer to its last
 RELEASE_SECONDS: Final = 5.0  # to release the association
 LARGEST_ANSWER: Final = 65_536  # bytes of an A-ASSOCIATE-AC, and of all PDUs of one answer
-EARLY_SECONDS: Final = 0.02  # before the last fragment: an answer that comes now came too early
+EARLY_SECONDS: Final = 0.05  # before the last fragment: an answer that comes now is too early
 _LONGEST_SENT: Final = 131_072  # bytes in one P-DATA-TF, where the node takes as many
 _LEAST_DATA: Final = 2  # bytes of data in a P-DATA-TF: fragments are of even length
 
@@ -79,6 +79,12 @@ class Deadlines:
     def answering(self) -> float:
         """How long the answer to a file may take to begin: what is held back goes out first."""
         return self.answer + HELD_BACK / self.slowest
+
+    @property
+    def total_of_echo(self) -> float:
+        """How long it takes at most to ask whether a node is there."""
+        before = self.connect + self.associate + self.send
+        return before + self.echo + self.rest + self.release
 
     def total(self, size: int) -> float:
         """Return how long it takes at most to store a file of so many bytes, or to fail."""
@@ -245,10 +251,12 @@ class Association:
         self._wire.write_at_once(RELEASE)
         phase = Phase("", self._deadlines.release)
         kind, body = Pdu.DATA, self._answer
-        with suppress(NodeTrouble):  # it has answered before
-            while kind is Pdu.DATA and body == self._answer:
-                kind, body = self._wire.read_pdu(phase, LARGEST_ANSWER)
-        self._wire.close()
+        try:
+            with suppress(NodeTrouble):  # it has answered before
+                while kind is Pdu.DATA and body == self._answer:
+                    kind, body = self._wire.read_pdu(phase, LARGEST_ANSWER)
+        finally:
+            self._wire.close()
         if kind is Pdu.DATA and body != self._answer:
             raise NodeTrouble("answers one request twice, and not the same")
 

@@ -75,7 +75,7 @@ class Wire:
         except ValueError:
             raise NodeTrouble("does not answer as a DICOM node does") from None
         if PDU_HEAD.size + length > limit:
-            raise NodeTrouble(f"sends more than it may, with a PDU of {length:,} bytes")
+            raise NodeTrouble(f"sends a PDU of {length:,} bytes, more than an answer may have")
         return pdu, self._read(length, phase)
 
     def write(self, data: bytes, phase: Phase, stall: float) -> bool:
@@ -188,4 +188,4 @@ def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
 
 
 def _stalled(seconds: float) -> NodeTrouble:
-    return NodeTrouble(f"took nothing of the structure set for {seconds:.0f} seconds")
+    return NodeTrouble(f"took nothing of what was sent for {seconds:.0f} seconds")

@@ -59,6 +59,10 @@ class Sendings:
     path: Path
     node: Node
 
+    def include(self, sha256: str) -> bool:
+        """Tell whether a file was sent to this node before."""
+        return sha256 in self._digests()
+
     def are_only(self, sha256: str) -> bool:
         """Tell whether a file was sent to this node before, and no other of the job."""
         return self._digests() == {sha256}
@@ -128,7 +132,7 @@ class DicomNode:
             with association:
                 status = self._sent(association, header, offers, lambda: sendings.add(sha256))
         except NodeTrouble as err:
-            raise self._unanswered(err) from None
+            raise self._unanswered(err, may_have=sendings.include(sha256)) from None
         self._silent = 0
         if status == _DUPLICATE and not had_before:
             sendings.settle(sha256)  # whoever releases the job has been asked
@@ -199,12 +203,13 @@ class DicomNode:
             )
             raise self._later(why) from None
 
-    def _unanswered(self, err: NodeTrouble) -> TryLater:
-        """Return that a file may be there or not; after two in a row the node counts as away."""
+    def _unanswered(self, err: NodeTrouble, *, may_have: bool) -> TryLater:
+        """Return that a file is tried again; after two in a row the node counts as away."""
         self._silent += 1
         if self._silent >= _SILENT_ENOUGH:
             self._away = err
-        return self._later(f"{err}; it may have the structure set, and gets it again")
+        unsure = "; it may have the structure set, and gets it again" if may_have else ""
+        return self._later(f"{err}{unsure}", err.hint)
 
     def _judged(self, status: int) -> str:
         """Return what to say of a status of C-STORE (PS3.4 table B.2-1) that means: stored."""
@@ -261,8 +266,8 @@ def _header(data: bytes) -> Header:
         header = read_header(data, complete=True)
     except (NotDicom, Incomplete):
         raise BadStructureSet("the delivered file cannot be read", code="not-dicom") from None
-    if not header.elements:
-        raise BadStructureSet("the delivered file is empty", code="not-dicom")
+    if not (header.text(tags.SOPClassUID) and header.text(tags.SOPInstanceUID)):
+        raise BadStructureSet("the delivered file does not say what it is", code="not-dicom")
     return header
 
 

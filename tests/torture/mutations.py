@@ -43,8 +43,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
         "steps/reidentify.py",
-        "    told = [*sent_on(job, data, crosswalk, ctx), ",
-        "    told = [",
+        "        *sent_on(job, data, crosswalk, ctx),\n",
+        "",
         (DELIVERED,),
     ),
     Fault(
