@@ -75,10 +75,9 @@ class Deadlines:
         """Return how long it may take to send so many bytes."""
         return self.send + self.early + size / self.slowest
 
-    @property
-    def answering(self) -> float:
-        """How long the answer to a file may take to begin: what is held back goes out first."""
-        return self.answer + HELD_BACK / self.slowest
+    def answering(self, size: int) -> float:
+        """Return how long the answer may take to begin; what is held back goes out first."""
+        return self.answer + min(size, HELD_BACK) / self.slowest
 
     @property
     def total_of_echo(self) -> float:
@@ -89,7 +88,7 @@ class Deadlines:
     def total(self, size: int) -> float:
         """Return how long it takes at most to store a file of so many bytes, or to fail."""
         before = self.connect + self.associate + self.sending(size)
-        return before + self.answering + self.rest + self.release
+        return before + self.answering(size) + self.rest + self.release
 
 
 class Association:
@@ -175,7 +174,7 @@ class Association:
                 offer, data, sending, before_last=before_last
             )
 
-        return self._status(offer, request, send, self._deadlines.answering)
+        return self._status(offer, request, send, self._deadlines.answering(len(data)))
 
     def _accepted(self, request: bytes, offers: Sequence[Offer]) -> Acceptance:
         """Send an A-ASSOCIATE-RQ; return what the node accepts."""
