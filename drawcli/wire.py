@@ -180,11 +180,15 @@ def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
     except ServerSilent:
         raise NodeTrouble("cannot be reached: the name service did not answer in time") from None
     except UnicodeError:
-        raise NodeTrouble("cannot be reached: its host is no name", _TYPING_ERROR) from None
+        raise NodeTrouble(
+            "cannot be reached: its host cannot be the name of one", _TYPING_ERROR
+        ) from None
     except socket.gaierror as err:
         if err.errno == socket.EAI_AGAIN:
             raise NodeTrouble("cannot be reached: the name service does not answer") from None
-        raise NodeTrouble("cannot be reached: its host has no address", _TYPING_ERROR) from None
+        raise NodeTrouble(
+            "cannot be reached: the name service does not know its host", _TYPING_ERROR
+        ) from None
 
 
 def _stalled(seconds: float) -> NodeTrouble:

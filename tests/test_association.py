@@ -150,7 +150,7 @@ def test_a_name_service_that_does_not_answer_is_given_up(monkeypatch: pytest.Mon
     ("number", "why"),
     [
         (socket.EAI_AGAIN, "the name service does not answer"),
-        (socket.EAI_NONAME, "its host has no address"),
+        (socket.EAI_NONAME, "the name service does not know its host"),
     ],
 )
 def test_a_host_without_an_address_is_said_with_what_may_be_wrong(
