@@ -320,9 +320,9 @@ def test_an_answer_that_does_not_come(ask: Callable[..., int], answer: Script, w
 LIES: list[tuple[dict[str, Any], str]] = [
     ({"message_id": 999}, "another message"),
     ({"message_id": None}, "another message"),
-    ({"command": 0x8021}, "as if it were C-MOVE"),
-    ({"command": 0x0001}, "as if it were another command"),
-    ({"command": None}, "as if it were another command"),
+    ({"command": 0x8021}, "with a response to C-MOVE"),
+    ({"command": 0x0001}, "with a response to another command"),
+    ({"command": None}, "with a response to another command"),
     ({"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, "another SOP class"),
     ({"sop_class": ""}, "another SOP class"),
     ({"sop_instance": "1.2.3"}, "another SOP instance"),
@@ -336,8 +336,8 @@ LIES: list[tuple[dict[str, Any], str]] = [
     ({"context": 0}, "another presentation context"),
 ]
 OF_THE_OTHER: list[tuple[Callable[..., int], dict[str, Any], str]] = [
-    (echo, {"command": 0x8001}, "a C-ECHO as if it were C-STORE"),
-    (store, {"command": 0x8030}, "a C-STORE as if it were C-ECHO"),
+    (echo, {"command": 0x8001}, "a C-ECHO with a response to C-STORE"),
+    (store, {"command": 0x8030}, "a C-STORE with a response to C-ECHO"),
 ]
 
 

@@ -186,7 +186,9 @@ class DicomNode:
         """Send a file in the first transfer syntax that the node takes; return the status."""
         offer = next(filter(association.takes, offers), None)
         if offer is None:
-            raise self._later("does not take structure sets, as they are coded or by default")
+            raise self._later(
+                "does not take structure sets as they are coded, nor in Implicit VR Little Endian"
+            )
         if offer.transfer_syntax == header.transfer_syntax:
             first = next(iter(header.elements.values()))
             data: bytes | memoryview = memoryview(header.data)[first.start :]

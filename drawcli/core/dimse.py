@@ -61,7 +61,7 @@ def status_of(answer: bytes, request: Request) -> int:
     command = _number(fields, _COMMAND)
     if command != request.command | _RESPONSE:
         other = _NAMES.get(command or 0, "another command")
-        raise NodeTrouble(f"answers a {request.name} as if it were {other}")
+        raise NodeTrouble(f"answers a {request.name} with a response to {other}")
     if _number(fields, _ANSWERED_ID) != MESSAGE_ID:
         raise NodeTrouble("answers another message than the one it was sent")
     for element, sent, what in (
