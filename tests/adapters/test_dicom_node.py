@@ -293,6 +293,9 @@ def test_a_node_that_has_an_older_file_of_the_job_is_for_a_person(
                 store(at(peer.port), rtstruct)
         with pytest.raises(NeedsPerson, match="not this file as far as is on record"):
             store(at(peer.port), rtstruct)
+        said = store(at(peer.port), rtstruct)  # the job was released
+
+    assert "0111" in said
 
 
 def test_a_file_that_never_went_out_whole_is_not_what_the_node_has(rtstruct: Path) -> None:
