@@ -96,6 +96,7 @@ def limits_of(settings: Notify) -> Limits:
         token=timedelta(days=settings.token_days),
         server=timedelta(hours=settings.server_hours),
         idle=timedelta(hours=settings.idle_hours),
+        node=timedelta(hours=settings.node_hours),
     )
 
 

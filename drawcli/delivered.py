@@ -1,7 +1,7 @@
 """Structure sets after their delivery: written once more, and looked at once more."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.adapters.delivery import deliver
 from drawcli.adapters.workdir import RECEIVED
@@ -24,17 +24,19 @@ from drawcli.steps.reidentify import (
 CAME_HOME: Final = frozenset({State.DELIVERED, State.DONE})
 
 
-def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
+class Redelivered(NamedTuple):
+    """A structure set that was written again."""
+
+    sha256: str  # of the file, 64 hex digits
+    at_node: list[str]  # what to report of the DICOM node, if it was sent there
+
+
+def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
     """Write the structure set of a job again, where it belongs or into a folder.
 
     Where it belongs is also the site's DICOM node, if it has one.
 
     From what the server sent, by the same steps and checks; a file that is there is not touched.
-
-    Returns
-    -------
-    str
-        The SHA-256 of the file, 64 hex digits.
 
     Raises
     ------
@@ -58,12 +60,11 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
         place = place._replace(folder=to, below=None)
     if to is None and _is_there(place.folder / place.name, job):
         sha256 = str(job.delivered_sha256)  # by a version that may have written it otherwise
+        data = (place.folder / place.name).read_bytes()
     else:
         data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
         sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
-    if to is None:
-        sent_on(place, crosswalk, ctx)
-    return sha256
+    return Redelivered(sha256, sent_on(job, data, crosswalk, ctx) if to is None else [])
 
 
 def _is_there(path: Path, job: Job) -> bool:

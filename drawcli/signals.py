@@ -24,10 +24,13 @@ class Notify(Section):
 
     urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
     events: list[
-        Literal["held", "blocked", "token", "server", "idle", "failed", "delivered", "digest"]
-    ] = Field(["held", "blocked", "token", "server", "idle", "failed", "digest"])
+        Literal[
+            "held", "blocked", "token", "server", "node", "idle", "failed", "delivered", "digest"
+        ]
+    ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "digest"])
     token_days: float = Field(7.0, gt=0, le=365)  # before it expires
     server_hours: Hours = 2.0  # without an answer
+    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
     idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
     digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
 

@@ -35,12 +35,14 @@ class Peer:
 
 
 @contextmanager
-def listening(peer: Peer, *, takes: Any = RTStructureSetStorage, **facts: Any) -> Iterator[Peer]:
+def listening(
+    peer: Peer, *, takes: Any = RTStructureSetStorage, coded: Any = None, **facts: Any
+) -> Iterator[Peer]:
     ae = AE(ae_title="TPS")
     for name, value in facts.items():
         setattr(ae, name, value)
     ae.add_supported_context(Verification)
-    ae.add_supported_context(takes)
+    ae.add_supported_context(takes, coded)
     handlers: list[Any] = [(evt.EVT_C_STORE, peer.stored), (evt.EVT_REQUESTED, peer.requested)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None

@@ -1,6 +1,6 @@
 """Structure sets after their delivery: written again, and looked at again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from drawcli.pipeline import Selection, out_of_reach, run_step
 from tests.conftest import Clock, Site, opened
 from tests.dicom_peer import Peer, behind_meta, listening
 from tests.fake_draw import FakeDraw
+from tests.scripted_peer import Talk, pdu, scripted
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 
@@ -94,11 +95,11 @@ def test_one_that_was_taken_away_is_told_and_can_be_written_again(
     file.unlink()
     (gone,) = verify(job, ctx)
 
-    sha256 = redeliver(job, ctx)
+    again = redeliver(job, ctx)
 
     assert (str(gone.severity), gone.code) == ("warn", "not-there")
     assert file.read_bytes() == before
-    assert sha256 == job.delivered_sha256
+    assert again.sha256 == job.delivered_sha256
     assert codes(job, ctx) == []
 
 
@@ -301,6 +302,87 @@ def test_what_the_node_refuses_is_held_and_goes_again_when_released(
     assert draw.confirmed != []
     assert home.state is State.DONE
     assert any("warning: the DICOM node" in str(event) for event in home.events)
+
+
+def of_another_message(talk: Talk) -> None:
+    talk.answer(message_id=999)
+
+
+def of_another_file(talk: Talk) -> None:
+    talk.answer(sop_instance="1.2.3")
+
+
+def of_an_echo(talk: Talk) -> None:
+    talk.answer(command=0x8030)
+
+
+def nothing_whole(talk: Talk) -> None:
+    talk.send(pdu("data", b"", length=200)[:6])
+    talk.line.close()
+
+
+def a_success_and_a_failure(talk: Talk) -> None:
+    talk.answer()
+    talk.answer(status=0xC000)
+
+
+@pytest.mark.usefixtures("pelvis")
+@pytest.mark.parametrize(
+    "answer",
+    [of_another_message, of_another_file, of_an_echo, nothing_whole, a_success_and_a_failure],
+)
+def test_an_answer_that_is_not_true_delivers_and_confirms_nothing(
+    site: Site, draw: FakeDraw, clock: Clock, answer: Callable[[Talk], None]
+) -> None:
+    def script(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        answer(talk)
+
+    with scripted(script) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+        with opened(site, draw, clock) as ctx:
+            reports = [run_step(step, ctx, Selection()) for step in STEPS]
+            (job,) = ctx.ledger.jobs()
+
+    assert len(peer.talks[0].asked.data) > 1000
+    assert (job.state, job.held, job.reason_code) == (State.FETCHED, False, "dicom-node")
+    assert draw.confirmed == []
+    assert out_of_reach(reports)[0].exit_code == 7
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_what_the_node_has_of_an_earlier_try_is_delivered_and_reported(
+    site: Site, draw: FakeDraw, clock: Clock
+) -> None:
+    def loses_the_answer(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.line.close()
+
+    def has_it(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer(status=0x0111)
+        talk.release()
+
+    with scripted(loses_the_answer, has_it) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+        with opened(site, draw, clock) as ctx:
+            for step in STEPS:
+                run_step(step, ctx, Selection())
+        clock.advance(minutes=16)
+        with opened(site, draw, clock) as ctx:
+            run_step("reidentify", ctx, Selection())
+            (job,) = ctx.ledger.jobs()
+            again = redeliver(job, ctx)
+
+    assert job.state is State.DONE
+    told = f"warning: the DICOM node TPS@127.0.0.1:{peer.port} has had it since an earlier try"
+    assert [event.what for event in job.events if "warning" in event.what] == [
+        f"{told} (status 0111)"
+    ]
+    assert again.at_node == [f"{told} (status 0111)"]
 
 
 @pytest.mark.usefixtures("pelvis")

@@ -9,6 +9,7 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
                      report.json   what the acceptance gate found
+                     node.json     which files of the job the DICOM node may have
                      sheet.png, preview.html   pictures, where they were made
                      unpacked/     images of a one-off job that came in a zip
 """
@@ -40,6 +41,7 @@ AS_SENT: Final = "template.json"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
 REPORT: Final = "report.json"
+AT_NODE: Final = "node.json"
 PREVIEW_SHEET: Final = "sheet.png"
 PREVIEW_PAGE: Final = "preview.html"
 UNPACKED: Final = "unpacked"

@@ -64,10 +64,12 @@ def dicom_node(site: Site) -> Seen:
     """Ask the DICOM node of the site whether it is there, and takes structure sets."""
     node = opened(site.settings.deliver)
     try:
-        node.echo()
+        but = node.echo()
     except TryLater as err:
         who = f"It has to know {node.calling}, and this machine"
         return Seen.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
+    if but:
+        return Seen.warned(f"{node.node} {but}", "Let it take Implicit VR Little Endian, too.")
     return Seen.well(f"{node.node} answers {node.calling}, and takes structure sets")
 
 

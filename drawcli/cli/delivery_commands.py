@@ -109,14 +109,17 @@ def redeliver(
             return _told([found.id], "would be written again")
         note = "redelivered" if to is None else "written to another folder"
 
-        def act(now: "Job") -> str:
-            sha256 = delivered.redeliver(now, ctx, to)
-            ctx.ledger.commit(now.noted(ctx.now(), note))
-            return sha256
+        def act(now: "Job") -> delivered.Redelivered:
+            again = delivered.redeliver(now, ctx, to)
+            for what in (note, *again.at_node):
+                now = now.noted(ctx.now(), what)
+            ctx.ledger.commit(now)
+            return again
 
-        sha256 = locked(found, ctx, act)
-    result = _told([found.id], f"is there; sha256 {sha256}")
-    result.data["sha256"] = sha256
+        again = locked(found, ctx, act)
+    said = "; ".join([f"is there; sha256 {again.sha256}", *again.at_node])
+    result = _told([found.id], said)
+    result.data |= {"sha256": again.sha256, "node": again.at_node}
     return result
 
 

@@ -14,6 +14,7 @@ from typing import Final, Self
 from drawcli.core.job import Job
 from drawcli.core.spans import ago
 from drawcli.core.tokens import Tokens
+from drawcli.errors import NODE
 
 MOST_LINES: Final = 20  # of one message
 _BLOCKED: Final = "privacy-gate"
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     BLOCKED = "blocked"
     TOKEN = "token"  # noqa: S105 - no password
     SERVER = "server"
+    NODE = "node"
     IDLE = "idle"
     FAILED = "failed"
     DELIVERED = "delivered"
@@ -36,6 +38,7 @@ _IN_TITLE: Final = {
     Kind.BLOCKED: "{n} blocked by the privacy gate",
     Kind.HELD: "{n} held",
     Kind.SERVER: "the server is away",
+    Kind.NODE: "structure sets wait for the DICOM node",
     Kind.TOKEN: "the token expires",
     Kind.IDLE: "nothing delivered",
     Kind.DELIVERED: "{n} delivered",
@@ -63,6 +66,7 @@ class Limits:
     token: timedelta
     server: timedelta
     idle: timedelta
+    node: timedelta = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     if away is not None and now - away >= limits.server:
         text = f"the server has not answered for {ago(now - away)}; nothing is lost, the jobs wait"
         yield Alarm(Kind.SERVER, "", text)
+    yield from _waiting_for_node(facts.jobs, limits.node, now)
     end = None if facts.tokens is None else facts.tokens.last_moment
     if end is not None and end - now <= _early(facts.tokens, limits.token):
         when = f"expires in {ago(end - now)}" if end > now else f"expired {ago(now - end)} ago"
@@ -113,6 +118,16 @@ def _held(job: Job) -> Alarm:
     kind = Kind.BLOCKED if job.reason_code == _BLOCKED else Kind.HELD
     text = f"job {job.id} is held at {job.state}: {job.reason_code}; 'drawcli show {job.id}'"
     return Alarm(kind, f"{job.id}@{at.isoformat()}", text)
+
+
+def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
+    """Yield an alarm where a structure set has come and has not reached the DICOM node since."""
+    waiting = [job for job in jobs if job.reason_code == NODE and not job.held]
+    oldest = min((job.since for job in waiting), default=now)
+    if now - oldest >= limit:
+        what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"
+        text = f"the DICOM node has not taken {what}; the oldest came {ago(now - oldest)} ago; "
+        yield Alarm(Kind.NODE, "", f"{text}'drawcli doctor' asks the node")
 
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:

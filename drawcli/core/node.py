@@ -35,7 +35,20 @@ def node_of(text: str) -> Node:
         raise ValueError("should be AE_TITLE@host:port, such as ECLIPSE@tps.example:104")
     if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
         raise ValueError(f"should end with the number of a port, 1 to {_LARGEST_PORT}")
-    return Node(checked_title(title), host.removeprefix("[").removesuffix("]"), int(port))
+    return Node(checked_title(title), _checked_host(host), int(port))
+
+
+def _checked_host(text: str) -> str:
+    """Return a host without brackets; raise ValueError where no name service can know it."""
+    host = text.removeprefix("[").removesuffix("]")
+    try:
+        host.encode("idna")
+        is_name = bool(host) and host.isprintable() and " " not in host
+    except UnicodeError:  # a label that is empty, or longer than 63
+        is_name = False
+    if not is_name:
+        raise ValueError("should name a host or its address, such as ECLIPSE@tps.example:104")
+    return host
 
 
 def checked_title(text: str) -> str:

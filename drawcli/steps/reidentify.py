@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from drawcli import __version__
 from drawcli.adapters.datastore import closed, open_slice, pixel_check
 from drawcli.adapters.delivery import deliver, filled, made_below
-from drawcli.adapters.workdir import AS_SENT, RECEIVED, REPORT
+from drawcli.adapters.workdir import AS_SENT, AT_NODE, RECEIVED, REPORT
 from drawcli.context import Context
 from drawcli.core import tags
 from drawcli.core.acceptance import Finding, Severity
@@ -52,21 +52,24 @@ def reidentify(job: Job, ctx: Context) -> Job:
     _report(job, found, ctx)
     place = destination(job, crosswalk, ctx)
     sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
-    told = [*sent_on(place, crosswalk, ctx), *([f"{_EMPTY}: {', '.join(empty)}"] if empty else [])]
+    told = [
+        *sent_on(job, data, crosswalk, ctx),
+        *([f"{_EMPTY}: {', '.join(empty)}"] if empty else []),
+    ]
     job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
     for what in told:
         job = job.noted(ctx.now(), what)
     return job
 
 
-def sent_on(place: "Place", crosswalk: Crosswalk, ctx: Context) -> list[str]:
-    """Send a delivered file to the site's DICOM node, if it has one; return what to tell of it.
+def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[str]:
+    """Send a delivered file to the site's DICOM node, if it has one; return what to report of it.
 
     A one-off that a person wants in a folder of their own goes nowhere else.
     """
     if ctx.node is None or crosswalk.deliver_to:
         return []
-    said = ctx.node.store(place.folder / place.name)
+    said = ctx.node.store(data, ctx.work.file(job.id, AT_NODE))
     if said:
         return [f"warning: the DICOM node {ctx.node.node} {said}"]
     return [f"sent to the DICOM node {ctx.node.node}"]

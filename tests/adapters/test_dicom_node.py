@@ -1,15 +1,17 @@
-"""Structure sets by C-STORE: to a node in this process, and to DCMTK's storescp."""
+"""Structure sets by C-STORE: to pynetdicom's SCP, to DCMTK's storescp, and to scripted nodes."""
 
+import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
@@ -19,21 +21,30 @@ from pynetdicom import evt
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from drawcli.adapters.dicom_node import DicomNode, opened
+from drawcli.association import Deadlines
 from drawcli.core.node import Node
-from drawcli.errors import ConfigError, JobError, NeedsPerson, TryLater
+from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sections import Deliver
 from tests.conftest import PELVIS
 from tests.dicom_peer import Peer, behind_meta, listening
+from tests.scripted_peer import Talk, scripted
 from tests.structure_sets import structure_set
 
 # DCMTK's: pynetdicom puts a program of the same name beside the interpreter.
 ELSEWHERE = [one for one in os.get_exec_path() if not one.startswith(sys.prefix)]
 STORESCP = shutil.which("storescp", path=os.pathsep.join(ELSEWHERE))
+DCMDUMP = shutil.which("dcmdump", path=os.pathsep.join(ELSEWHERE))
+needs_storescp = pytest.mark.skipif(STORESCP is None, reason="DCMTK is not installed")
 
 
 def at(port: int, title: str = "TPS") -> DicomNode:
-    return DicomNode(Node(title, "127.0.0.1", port), "WARD7", connect_seconds=5, answer_seconds=5)
+    return DicomNode(Node(title, "127.0.0.1", port), "WARD7")
+
+
+def store(node: DicomNode, path: Path) -> str:
+    """Send a file, with the record of its job beside it."""
+    return node.store(path.read_bytes(), path.parent / "node.json")
 
 
 @pytest.fixture
@@ -61,7 +72,7 @@ each_coding = pytest.mark.parametrize(
 @each_coding
 def test_a_node_gets_the_bytes_that_lie_in_the_folder(rtstruct: Path) -> None:
     with listening(Peer()) as peer:
-        said = at(peer.port).store(rtstruct)
+        said = store(at(peer.port), rtstruct)
 
     assert said == ""
     assert peer.received == [behind_meta(rtstruct)]
@@ -70,8 +81,8 @@ def test_a_node_gets_the_bytes_that_lie_in_the_folder(rtstruct: Path) -> None:
 
 def test_sent_twice_it_is_the_same_instance(rtstruct: Path) -> None:
     with listening(Peer()) as peer:
-        at(peer.port).store(rtstruct)
-        at(peer.port).store(rtstruct)
+        store(at(peer.port), rtstruct)
+        store(at(peer.port), rtstruct)
 
     first, second = peer.received
     assert first == second
@@ -80,13 +91,13 @@ def test_sent_twice_it_is_the_same_instance(rtstruct: Path) -> None:
 @pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007])
 def test_what_a_node_changes_is_told(rtstruct: Path, status: int) -> None:
     with listening(Peer(status)) as peer:
-        assert f"{status:04X}" in at(peer.port).store(rtstruct)
+        assert f"{status:04X}" in store(at(peer.port), rtstruct)
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA701, 0x0124])
 def test_a_node_that_cannot_take_it_now_is_asked_later(rtstruct: Path, status: int) -> None:
     with listening(Peer(status)) as peer, pytest.raises(TryLater, match=f"{status:04X}") as told:
-        at(peer.port).store(rtstruct)
+        store(at(peer.port), rtstruct)
 
     assert told.value.code == "dicom-node"
 
@@ -94,24 +105,23 @@ def test_a_node_that_cannot_take_it_now_is_asked_later(rtstruct: Path, status: i
 @pytest.mark.parametrize("status", [0xA900, 0xC000, 0xC123, 0x0110, 0x0117, 0x0122, 0xFF00])
 def test_a_structure_set_that_a_node_refuses_is_for_a_person(rtstruct: Path, status: int) -> None:
     with listening(Peer(status)) as peer, pytest.raises(NeedsPerson, match=f"{status:04X}") as told:
-        at(peer.port).store(rtstruct)
+        store(at(peer.port), rtstruct)
 
     assert told.value.code == "node-refused"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_node_that_is_away_is_asked_once_in_a_run(rtstruct: Path) -> None:
-    with closing(socket.socket()) as taken:  # pynetdicom leaves its end of it to the collector
+    with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         node = at(taken.getsockname()[1])
         with pytest.raises(TryLater, match="cannot be reached: Connection refused"):
-            node.store(rtstruct)
+            store(node, rtstruct)
 
     with listening(Peer(), require_calling_aet=["SOMEBODY"]) as peer:
         node = at(peer.port)
         for _ in range(3):
             with pytest.raises(TryLater, match="not recognised"):
-                node.store(rtstruct)
+                store(node, rtstruct)
 
     assert peer.asked == 1
 
@@ -121,9 +131,9 @@ def test_what_is_said_of_one_file_says_nothing_of_the_next(rtstruct: Path, statu
     with listening(Peer(status)) as peer:
         node = at(peer.port)
         with pytest.raises(JobError):
-            node.store(rtstruct)
+            store(node, rtstruct)
         peer.status = 0
-        assert node.store(rtstruct) == ""
+        assert store(node, rtstruct) == ""
 
 
 def test_one_file_without_an_answer_keeps_no_other_and_two_in_a_row_are_enough(
@@ -140,7 +150,7 @@ def test_one_file_without_an_answer_keeps_no_other_and_two_in_a_row_are_enough(
         for answers in (breaks, None, breaks, breaks, None):
             peer.answers = answers
             with nullcontext() if answers is None and not node._away else pytest.raises(TryLater):
-                node.store(rtstruct)
+                store(node, rtstruct)
 
     assert peer.asked == 4  # the fifth was not tried
 
@@ -149,8 +159,8 @@ def test_one_file_without_an_answer_keeps_no_other_and_two_in_a_row_are_enough(
 @pytest.mark.parametrize(
     ("facts", "called", "why"),
     [
-        ({"require_called_aet": True}, "OTHER", "called ae title not recognised"),
-        ({"require_calling_aet": ["SOMEBODY"]}, "TPS", "calling ae title not recognised"),
+        ({"require_called_aet": True}, "OTHER", "called AE title not recognised"),
+        ({"require_calling_aet": ["SOMEBODY"]}, "TPS", "calling AE title not recognised"),
         ({"takes": CTImageStorage}, "TPS", "does not take structure sets"),
     ],
 )
@@ -160,74 +170,215 @@ def test_what_the_two_do_not_agree_on_is_said(
     with listening(Peer(), **facts) as peer:
         node = at(peer.port, called)
         with pytest.raises(TryLater) as told:
-            node.store(rtstruct) if asking == "store" else node.echo()
+            store(node, rtstruct) if asking == "store" else node.echo()
 
     assert why in str(told.value)
     assert f"{called}@127.0.0.1:{peer.port}" in str(told.value)
     assert peer.received == []
 
 
-def test_a_node_that_takes_the_line_and_says_nothing_is_given_up(rtstruct: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        node = at(silent.getsockname()[1])
-        node.connect_seconds = 0.3
-        with pytest.raises(TryLater, match="takes the line, and does not answer"):
-            node.store(rtstruct)
-
-
-def test_a_node_that_never_answers_a_store_is_given_up(rtstruct: Path) -> None:
-    done = Event()
-    peer = Peer()
-    peer.answers = lambda _: int(not done.wait(10))
-    with listening(peer):
-        node = at(peer.port)
-        node.answer_seconds = 0.3
-        with pytest.raises(TryLater):
-            node.store(rtstruct)
-        done.set()
-
-
-def test_a_line_that_breaks_in_the_middle_is_tried_again(rtstruct: Path) -> None:
-    peer = Peer()
-
-    def breaks(event: evt.Event) -> int:
-        event.assoc.abort()
-        return 0
-
-    peer.answers = breaks
-    with listening(peer), pytest.raises(TryLater) as told:
-        at(peer.port).store(rtstruct)
-
-    assert told.value.code == "dicom-node"
-
-
-def test_a_host_without_an_address_is_away(rtstruct: Path) -> None:
-    node = DicomNode(Node("TPS", "nowhere.invalid", 104), "WARD7", connect_seconds=2)
-    with pytest.raises(TryLater, match="cannot be reached: Name or service"):
-        node.store(rtstruct)
-
-
-def test_a_file_that_an_importer_took_away_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TryLater, match="gone before the DICOM node had it"):
-        at(1).store(tmp_path / "RS.dcm")
-
-
 def test_no_error_names_the_patient_or_the_path(
     rtstruct: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(Peer(0xC000)) as peer, pytest.raises(NeedsPerson) as told:
-        opened(Deliver(node=f"TPS@127.0.0.1:{peer.port}")).store(rtstruct)
+        store(opened(Deliver(node=f"TPS@127.0.0.1:{peer.port}")), rtstruct)
 
     whole = f"{told.value} {told.value.hint} {caplog.text}"
     for secret in (PELVIS.patient_id, str(PELVIS.name).split("^")[0], rtstruct.parent.name):
         assert secret not in whole
 
 
-def test_an_echo_finds_what_takes_structure_sets() -> None:
-    with listening(Peer()) as peer:
-        at(peer.port).echo()
+@pytest.mark.parametrize("coded", [None, ImplicitVRLittleEndian])
+def test_an_echo_finds_what_takes_structure_sets(coded: Any) -> None:
+    with listening(Peer(), coded=coded) as peer:
+        assert at(peer.port).echo() == ""
 
-    assert peer.asked == 2
+    assert peer.asked == 1
+
+
+def test_an_echo_finds_what_takes_only_some_structure_sets() -> None:
+    with listening(Peer(), coded=ExplicitVRLittleEndian) as peer:
+        assert "Explicit VR Little Endian only" in at(peer.port).echo()
+
+
+@pytest.mark.parametrize("rtstruct", [ExplicitVRLittleEndian], indirect=True)
+def test_a_node_of_the_default_coding_alone_gets_the_same_values(rtstruct: Path) -> None:
+    with listening(Peer(), coded=ImplicitVRLittleEndian) as peer:
+        assert store(at(peer.port), rtstruct) == ""
+
+    (data,) = peer.received
+    original, sent = dcmread(rtstruct), dcmread(BytesIO(data), force=True)
+    assert data != behind_meta(rtstruct)
+    assert sent == original
+
+
+def test_a_node_that_takes_another_coding_alone_gets_nothing(rtstruct: Path) -> None:
+    with (
+        listening(Peer(), coded=ExplicitVRLittleEndian) as peer,
+        pytest.raises(TryLater, match="does not take structure sets"),
+    ):
+        store(at(peer.port), rtstruct)
+
+    assert peer.received == []
+
+
+# The node has the SOP instance already (status 0111).
+
+
+def lost(talk: Talk) -> None:
+    """Take a file, and close the connection without an answer."""
+    talk.accept()
+    talk.take()
+    talk.line.close()
+
+
+def duplicate(talk: Talk) -> None:
+    talk.accept()
+    talk.take()
+    talk.answer(status=0x0111)
+    talk.release()
+
+
+def breaks_off(talk: Talk) -> None:
+    """Take the command, and close the connection before the file has come."""
+    talk.accept()
+    talk.take(data_set=False)
+    talk.line.close()
+
+
+def changed(path: Path) -> None:
+    dataset = dcmread(path)
+    dataset.StructureSetLabel = "another"
+    dataset.save_as(path)
+
+
+def test_what_the_node_has_of_an_earlier_try_is_stored_and_reported(rtstruct: Path) -> None:
+    with scripted(lost, duplicate) as peer:
+        with pytest.raises(TryLater, match="may have the structure set"):
+            store(at(peer.port), rtstruct)
+        said = store(at(peer.port), rtstruct)
+
+    assert said == "has had it since an earlier try (status 0111)"
+
+
+def test_what_the_node_has_of_somebody_else_is_for_a_person_and_then_stored(
+    rtstruct: Path,
+) -> None:
+    with scripted(duplicate) as peer:
+        with pytest.raises(NeedsPerson, match="0111") as told:
+            store(at(peer.port), rtstruct)
+        said = store(at(peer.port), rtstruct)  # the job was released
+
+    assert told.value.code == "node-duplicate"
+    assert "0111" in said
+
+
+@pytest.mark.parametrize("between", [[], [lost]])
+def test_a_node_that_has_an_older_file_of_the_job_is_for_a_person(
+    rtstruct: Path, between: list[Callable[[Talk], None]]
+) -> None:
+    """The same SOP Instance UID, and other contours: the new ones must not count as stored."""
+
+    def stores(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer()
+        talk.release()
+
+    with scripted(stores, *between, duplicate) as peer:
+        store(at(peer.port), rtstruct)
+        changed(rtstruct)
+        for _ in between:
+            with pytest.raises(TryLater):
+                store(at(peer.port), rtstruct)
+        with pytest.raises(NeedsPerson, match="not this file as far as is on record"):
+            store(at(peer.port), rtstruct)
+        said = store(at(peer.port), rtstruct)  # the job was released
+
+    assert "0111" in said
+
+
+def test_a_file_that_never_went_out_whole_is_not_what_the_node_has(rtstruct: Path) -> None:
+    with scripted(breaks_off, duplicate) as peer:
+        with pytest.raises(TryLater) as told:
+            store(
+                DicomNode(Node("TPS", "127.0.0.1", peer.port), "W", Deadlines(early=30)), rtstruct
+            )
+        with pytest.raises(NeedsPerson, match="0111"):
+            store(at(peer.port), rtstruct)
+
+    assert "it may have" not in str(told.value)
+
+
+def test_what_one_node_has_says_nothing_of_another(rtstruct: Path) -> None:
+    with listening(Peer()) as first:
+        store(at(first.port), rtstruct)
+    with scripted(duplicate) as second, pytest.raises(NeedsPerson, match="0111"):
+        store(at(second.port), rtstruct)
+
+
+def test_the_record_is_durable_before_the_node_can_have_the_file(rtstruct: Path) -> None:
+    record, seen = rtstruct.parent / "node.json", []
+
+    def stored(_event: evt.Event) -> int:
+        seen.append(record.read_text())
+        return 0
+
+    with listening(Peer(answers=stored)) as peer:
+        store(at(peer.port), rtstruct)
+
+    assert hashlib.sha256(rtstruct.read_bytes()).hexdigest() in seen[0]
+    assert record.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"{", b"\xff", b'{"node": 1}', b'{"sha256": 7, "node": "TPS"}']
+)
+def test_a_record_that_is_damaged_is_none(rtstruct: Path, damage: bytes) -> None:
+    (rtstruct.parent / "node.json").write_bytes(damage)
+
+    with scripted(duplicate) as peer, pytest.raises(NeedsPerson, match="0111"):
+        store(at(peer.port), rtstruct)
+
+
+# A node that is not true, or not there.
+
+
+def test_an_answer_that_is_not_true_waits_and_says_why(rtstruct: Path) -> None:
+    def lies(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer(sop_instance="1.2.3")
+
+    with scripted(lies) as peer, pytest.raises(TryLater) as told:
+        store(at(peer.port), rtstruct)
+
+    assert told.value.code == "dicom-node"
+    assert "answers for another SOP instance" in str(told.value)
+    assert "it may have the structure set, and gets it again" in str(told.value)
+
+
+def test_a_node_that_is_no_node_is_away_for_the_run(rtstruct: Path) -> None:
+    with scripted(lambda talk: talk.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as peer:
+        node = at(peer.port)
+        for _ in range(3):
+            with pytest.raises(TryLater, match="does not answer as a DICOM node does"):
+                store(node, rtstruct)
+
+    assert len(peer.talks) == 1
+
+
+def test_a_host_without_an_address_is_said_with_what_to_look_for(rtstruct: Path) -> None:
+    node = DicomNode(Node("TPS", "nowhere.invalid", 104), "WARD7")
+    with pytest.raises(TryLater, match="cannot be reached: ") as told:
+        store(node, rtstruct)
+
+    assert told.value.code == "dicom-node"
+
+
+def test_a_file_that_is_none_is_not_sent(tmp_path: Path) -> None:
+    with pytest.raises(BadStructureSet):
+        at(1).store(b"", tmp_path / "node.json")
 
 
 def test_without_the_package_a_person_is_told_what_to_install(
@@ -241,24 +392,54 @@ def test_without_the_package_a_person_is_told_what_to_install(
     assert "drawcli[dicom-net]" in told.value.hint
 
 
-@each_coding
-@pytest.mark.skipif(STORESCP is None, reason="DCMTK's storescp is not installed")
-def test_dcmtk_files_what_was_delivered(rtstruct: Path, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.mkdir()
+@contextmanager
+def storescp(folder: Path, *options: str) -> Iterator[int]:
+    """Run DCMTK's storescp; yield its port."""
+    folder.mkdir()
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    words = [str(STORESCP), "-aet", "TPS", "-od", str(there), "+xe", "--bit-preserving", str(port)]
+    words = [str(STORESCP), "-aet", "TPS", "-od", str(folder), *options, str(port)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
         try:
             _until_open(port)
-            at(port).echo()
-            assert at(port).store(rtstruct) == ""
+            yield port
         finally:
             process.terminate()
 
+
+@each_coding
+@needs_storescp
+def test_dcmtk_files_what_was_delivered(rtstruct: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    with storescp(there, "+xe", "--bit-preserving") as port:
+        assert at(port).echo() == ""
+        assert store(at(port), rtstruct) == ""
+
     (filed,) = there.iterdir()
     assert behind_meta(filed) == behind_meta(rtstruct)
+
+
+@each_coding
+@needs_storescp
+def test_dcmtk_of_the_default_coding_alone_files_the_same_values(
+    rtstruct: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    with storescp(there, "+xi", "--bit-preserving") as port:
+        assert at(port).echo() == ""
+        assert store(at(port), rtstruct) == ""
+
+    (filed,) = there.iterdir()
+    assert dumped(filed) == dumped(rtstruct)
+    assert dcmread(filed) == dcmread(rtstruct)
+
+
+def dumped(path: Path) -> list[str]:
+    """Return each element of the data set in the words of DCMTK, with its VR and whole value."""
+    words = [str(DCMDUMP), "+L", "-q", str(path)]
+    said = subprocess.run(words, capture_output=True, check=True, encoding="utf-8").stdout
+    lines = [line for line in said.splitlines() if not line.startswith(("#", "(0002,"))]
+    return [re.sub(r"(explicit length #=\d+\) +#) +\d+", r"\1", line) for line in lines]
 
 
 def _until_open(port: int) -> None:

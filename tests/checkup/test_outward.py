@@ -124,7 +124,7 @@ def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
 
     assert grade is Grade.PASS
     assert text == f"TPS@127.0.0.1:{peer.port} answers DRAWCLI, and takes structure sets"
-    assert peer.callers == ["DRAWCLI", "DRAWCLI"]
+    assert peer.callers == ["DRAWCLI"]
     assert peer.received == []
 
 
@@ -135,5 +135,5 @@ def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:
         grade, text, remedy = node_seen(site)
 
     assert grade is Grade.FAIL
-    assert "calling ae title not recognised" in text
+    assert "calling AE title not recognised" in text
     assert "It has to know DRAWCLI" in remedy

@@ -7,6 +7,7 @@ import pytest
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
 from tests.conftest import Site
+from tests.dicom_peer import Peer, behind_meta, listening
 
 
 @pytest.fixture
@@ -45,6 +46,21 @@ def test_verify_and_redeliver(drawcli: Run, delivered: Path, tmp_path: Path) -> 
     assert "written to another folder" in story.out
     said = "".join(one.out + one.err for one in (well, gone, planned, again, other, story))
     assert "KULKARNEE" not in said.upper()
+
+
+def test_redeliver_says_what_the_dicom_node_said(drawcli: Run, delivered: Path, site: Site) -> None:
+    with listening(Peer(0xB006)) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+        (job,) = drawcli("verify", "--json").answer["data"]["jobs"]
+        again = drawcli("redeliver", job["job"])
+        plain = drawcli("redeliver", job["job"], "--json").answer["data"]
+        story = drawcli("show", job["job"])
+
+    assert peer.received[0] == behind_meta(delivered)
+    said = "stored it with changes of its own (status B006)"
+    assert plain["node"] == [f"warning: the DICOM node TPS@127.0.0.1:{peer.port} {said}"]
+    assert said in again.out.replace("\n", " ")
+    assert "B006" in story.out
 
 
 def test_a_changed_structure_set_is_for_a_person(drawcli: Run, delivered: Path) -> None:

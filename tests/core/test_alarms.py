@@ -54,6 +54,26 @@ def test_from_their_limits_on_things_are_alarms() -> None:
     assert kinds(failing="config") == [Kind.FAILED]
 
 
+def waiting(number: int, since: datetime, code: str = "dicom-node") -> Job:
+    return Job(id=f"{number:012x}-1", state=State.FETCHED, since=since, reason_code=code)
+
+
+def test_structure_sets_that_a_dicom_node_does_not_take_are_one_alarm_while_they_wait() -> None:
+    jobs = [waiting(1, ago(days=21)), waiting(2, ago(minutes=5)), waiting(3, ago(days=30), "io")]
+
+    (alarm,) = alarms_of(Facts(jobs=jobs), LIMITS, NOON, NOON)
+
+    assert alarm.name == "node:"  # the same alarm however many wait
+    assert alarm.text.startswith(
+        "the DICOM node has not taken 2 structure sets; the oldest came 21"
+    )
+    assert kinds(jobs=[waiting(1, ago(hours=2))]) == [Kind.NODE]
+    assert kinds(jobs=[waiting(1, ago(hours=1.9))]) == []
+    assert kinds(jobs=[replace(waiting(1, ago(days=9)), held=True)]) == [
+        Kind.HELD
+    ]  # an alarm of its own
+
+
 def test_nothing_is_missed_in_the_time_before_a_place_was_there() -> None:
     assert kinds(last_delivered=ago(days=30), since=ago(hours=71)) == []
     assert kinds(delivered={"a-1": ago(hours=2)}, since=ago(hours=1)) == []

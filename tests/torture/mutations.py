@@ -23,7 +23,7 @@ PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
 WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/test_upkeep.py"
 AUDIT, DELIVERED = "tests/test_auditlog.py", "tests/test_delivered.py"
-NODE = "tests/adapters/test_dicom_node.py"
+NODE, ASSOCIATION = "tests/adapters/test_dicom_node.py", "tests/test_association.py"
 TOKENS = "tests/torture/test_tokens.py"
 ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
 
@@ -43,8 +43,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
         "steps/reidentify.py",
-        "    told = [*sent_on(place, crosswalk, ctx), ",
-        "    told = [",
+        "        *sent_on(job, data, crosswalk, ctx),\n",
+        "",
         (DELIVERED,),
     ),
     Fault(
@@ -57,9 +57,58 @@ FAULTS: Final = (
     Fault(
         "a structure set that a DICOM node has no room for keeps all others from it",
         "adapters/dicom_node.py",
-        'raise self._later(f"is out of',
-        'raise self._gone(f"is out of',
+        'raise self._later(f"is out of resources (status {status:04X})")',
+        'raise self._gone(NodeTrouble("is out of resources"))',
         (NODE,),
+    ),
+    Fault(
+        "an answer about another structure set counts as one about the one that was sent",
+        "core/dimse.py",
+        "        (_SOP_INSTANCE, request.sop_instance, ",
+        "        (_SOP_INSTANCE, fields.get(_SOP_INSTANCE, b'').decode(), ",
+        (ASSOCIATION,),
+    ),
+    Fault(
+        "an answer to another message counts",
+        "core/dimse.py",
+        "    if _number(fields, _ANSWERED_ID) != MESSAGE_ID:\n",
+        "    if _number(fields, _ANSWERED_ID) is None:\n",
+        (ASSOCIATION,),
+    ),
+    Fault(
+        "a success that comes before the file was sent counts",
+        "association.py",
+        "        if not whole and is_success(status):\n",
+        "        if not whole and status is None:\n",
+        (ASSOCIATION,),
+    ),
+    Fault(
+        "a node that has an older structure set of the job counts as having the new one",
+        "adapters/dicom_node.py",
+        "return self._digests() == {sha256}",
+        "return sha256 in self._digests()",
+        (NODE,),
+    ),
+    Fault(
+        "what a node may have is noted after it was sent",
+        "association.py",
+        "                before_last()\n",
+        "                pass\n",
+        (NODE,),
+    ),
+    Fault(
+        "an answer of a node may be of any length",
+        "wire.py",
+        "        if PDU_HEAD.size + length > limit:\n",
+        "        if length > 0xFFFFFFFF:\n",
+        (ASSOCIATION,),
+    ),
+    Fault(
+        "a node that drips is waited for without end",
+        "wire.py",
+        "        self._end = monotonic() + seconds\n",
+        "        self._end = monotonic() + seconds + 3600\n",
+        (ASSOCIATION,),
     ),
     Fault(
         "a package goes out before that is written down",
