@@ -1,16 +1,21 @@
 """Where systems differ: all that asks which one this is.
 
 Windows has no modes for others, cannot make a folder durable, and lets nobody replace a file that
-somebody has open; it reserves names that are usual elsewhere. Nothing here forks or sends signals.
+somebody has open; it reserves names that are usual elsewhere. Nothing here forks.
 """
 
 import errno
 import os
 import re
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 System = Literal["windows", "macos", "other"]
 _NAMES: Final[dict[str, System]] = {"win32": "windows", "darwin": "macos"}
@@ -119,6 +124,26 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True  # another user's
     return True
+
+
+def end_session(process: "Popen[bytes]") -> None:
+    """End a program that leads a session of its own, with everything it started there.
+
+    On Windows the program alone: it has no such groups.
+    """
+    with suppress(OSError):  # it has ended
+        if system() == "windows":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def limit_memory(size: int) -> None:
+    """Let this process have so many bytes of memory at most, where the system can see to it."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def allowed_everywhere(name: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager
 from threading import Condition, Thread, get_ident
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
@@ -106,10 +107,38 @@ class Turns:
 
 
 def errand(call: Callable[[], _T]) -> Future[_T]:
-    """Begin a call in a thread of its own, which ends with the program at the latest."""
+    """Begin a call in a thread of its own, which ends with the program at the latest.
+
+    Raises
+    ------
+    MemoryError
+        Where the system has no room for a thread.
+    """
     future: Future[_T] = Future()
-    Thread(target=_run, args=(call, future), daemon=True).start()
+    try:
+        Thread(target=_run, args=(call, future), daemon=True).start()
+    except RuntimeError as err:  # "can't start new thread": no memory, or a limit of the system
+        raise MemoryError(str(err)) from err
     return future
+
+
+def in_time(call: Callable[[], _T], seconds: float) -> _T:
+    """Return what a call returns; it is left to itself where that takes too long.
+
+    For calls that nothing can interrupt: of a file server, or of a library without timeouts.
+
+    Raises
+    ------
+    TimeoutError
+        Where it has not returned after so many seconds.
+    """
+    future = errand(call)
+    deadline = monotonic() + seconds
+    while not future.done() and (left := deadline - monotonic()) > 0:
+        wait([future], min(left, LISTEN_SECONDS))
+    if not future.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return future.result()
 
 
 def _run(call: Callable[[], Any], future: "Future[Any]") -> None:
