@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from drawcli.errors import ServerUnavailable
+from drawcli.limits import SLOWEST_BYTES_PER_SECOND
 from drawcli.pacing import (
-    SLOWEST_BYTES_PER_SECOND,
     Bucket,
     Outgoing,
     Patience,

@@ -25,11 +25,9 @@ def test_a_token_of_unknown_age_is_used_until_it_is_refused() -> None:
 
 
 def test_a_rotated_pair_replaces_both() -> None:
-    answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": 60}
+    answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": 3600}
 
-    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens(
-        "a2", "r2", NOON + timedelta(minutes=1)
-    )
+    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens("a2", "r2", NOON + timedelta(hours=1))
 
 
 def test_without_rotation_the_refresh_token_stays() -> None:
