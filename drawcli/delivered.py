@@ -60,7 +60,8 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> str:
         sha256 = str(job.delivered_sha256)  # by a version that may have written it otherwise
     else:
         data, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+        seconds = ctx.settings.scan.answer_seconds
+        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
     if to is None:
         sent_on(place, crosswalk, ctx)
     return sha256

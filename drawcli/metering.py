@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,11 @@ from drawcli import __version__
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.files import write_durably
+from drawcli.limits import EXCHANGES
 from drawcli.overview import Overview, Pulse, newest_delivery
 from drawcli.reporting import Report, report_of
 from drawcli.runs import ANSWERED
+from drawcli.turns import in_time
 
 _READABLE: Final = 0o644  # node_exporter is another user
 _LATELY: Final = timedelta(days=1)  # finished jobs stay in the ledger for so long
@@ -63,8 +66,15 @@ def metrics_text(ctx: Context) -> str:
 
 
 def write_textfile(ctx: Context, path: Path) -> None:
-    """Replace a text file for node_exporter; whoever reads it finds the old or the new one."""
-    write_durably(path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
+    """Replace a text file for node_exporter; whoever reads it finds the old or the new one.
+
+    Raises
+    ------
+    TimeoutError
+        Where its folder does not answer.
+    """
+    write = partial(write_durably, path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
+    in_time(write, EXCHANGES["textfile"].seconds)
 
 
 def _of_jobs(jobs: Iterable[Job], archived: int, now: datetime) -> Iterator[Gauge]:

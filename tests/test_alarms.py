@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli import afterwards, alarms, elsewhere
+from drawcli import afterwards, alarm_memory, alarms, elsewhere
 from drawcli.adapters.messages import Message, Place
 from drawcli.auditlog import ATTEMPT
 from drawcli.context import Context
@@ -280,7 +280,7 @@ def test_what_is_remembered_holds_no_address(ctx: Context, site: Site) -> None:
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
-    path = site.state / alarms.FILE_NAME
+    path = site.state / alarm_memory.FILE_NAME
     assert "ntfy" not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     assert len(json.loads(path.read_text())["places"]) == 1
@@ -294,7 +294,7 @@ def test_a_damaged_memory_tells_anew_what_is_so_and_nothing_that_was(
     deliver(ctx, 1)
     a_run(ctx)
     clock.advance(minutes=MINUTES)
-    (site.state / alarms.FILE_NAME).write_text(damage)
+    (site.state / alarm_memory.FILE_NAME).write_text(damage)
 
     for _ in range(2):
         a_run(ctx)
@@ -351,7 +351,7 @@ def test_no_run_fails_for_its_alarms(
 
     a_run(ctx)
 
-    assert alarms.Memory.read(ctx.settings.state_dir).places
+    assert alarm_memory.Memory.read(ctx.settings.state_dir).places
 
 
 def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> None:
@@ -407,7 +407,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "no space left") if len(data) % 2 else DiskFull("no space")
         write_durably(path, data)
 
-    monkeypatch.setattr(alarms, "write_durably", write)
+    monkeypatch.setattr(alarm_memory, "write_durably", write)
     monkeypatch.setattr(elsewhere, "_MEMORY", made.second)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     return made

@@ -11,12 +11,13 @@ from pydicom import dcmread
 
 from drawcli.actions import retry
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
+from drawcli.afterwards import note_run
 from drawcli.auditlog import AuditLog
 from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
 from drawcli.errors import ConfigError, ServerRefused
-from drawcli.pipeline import Selection, StepReport, due, note_run, run_once, run_step, tidy
+from drawcli.pipeline import Selection, StepReport, due, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.steps.upload import MOST_POSTS
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
@@ -146,7 +147,7 @@ def test_retry_after_is_honoured(ctx: Context, draw: FakeDraw) -> None:
 
 
 @pytest.mark.usefixtures("packaged")
-@pytest.mark.parametrize("refusal", [400, 413, 415, 422])
+@pytest.mark.parametrize("refusal", [400, 415, 422])
 def test_a_refused_package_waits_for_a_person(ctx: Context, draw: FakeDraw, refusal: int) -> None:
     draw.answers = [ready(), httpx.Response(refusal, text="template: unknown model 7")]
 

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from drawcli.core.dicom import Header, Incomplete, NotDicom
 from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
 from drawcli.core.slices import Slice, slice_of
-from drawcli.errors import OutOfReach
+from drawcli.errors import SILENT, OutOfReach
 
 OUR_TEMPORARY: Final = ".drawcli-"
 NO_SIZE: Final = -1  # of what is no file that could be read
@@ -154,7 +154,7 @@ def check_there(folder: Path, patience_seconds: float | None = None) -> None:
     if asking.is_alive():
         raise OutOfReach(
             f"the datastore {folder} does not answer",
-            code="datastore-silent",
+            code=SILENT,
             hint="Look at the file server and at the mount; scan.answer_seconds is the patience.",
         )
     for err in trouble:
@@ -165,6 +165,15 @@ def check_there(folder: Path, patience_seconds: float | None = None) -> None:
             code="datastore-missing",
             hint="Mount it, or mend 'datastore' in drawcli.yaml.",
         )
+
+
+def is_silent(folder: Path, patience_seconds: float) -> bool:
+    """Tell whether a folder's file server gives no answer in time; that it is not there is one."""
+    try:
+        check_there(folder, patience_seconds)
+    except OutOfReach as err:
+        return err.code == SILENT
+    return False
 
 
 def _ask(folder: Path, trouble: list[OSError]) -> None:

@@ -39,7 +39,7 @@ _WRITING: Final = "warning: a corner of the pixels looks like writing"
 
 def deidentify(job: Job, ctx: Context) -> Job:
     """De-identify a series into its package; let the gate read it; keep the way back."""
-    crosswalk, template = ctx.crosswalk(job), _template(job, ctx)
+    crosswalk, template = ctx.images_of(job), _template(job, ctx)
     server_template = server_file(job.template or "", template)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
     replacements, header = replacements_of(

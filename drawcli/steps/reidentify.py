@@ -32,6 +32,7 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.files import sha256_of
+from drawcli.progress import Counted, uncounted
 
 _EMPTY: Final = "warning: made of others, and empty"
 _SHORT_COMMIT: Final = 12  # hex digits
@@ -43,11 +44,12 @@ def reidentify(job: Job, ctx: Context) -> Job:
     if not received.exists() or sha256_of(received) != job.received_sha256:
         ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
-    crosswalk = ctx.crosswalk(job)
-    check_sources(crosswalk)
+    crosswalk = ctx.images_of(job)
+    check_sources(crosswalk, ctx.progress.counted)
     data, empty = restored(job, received.read_bytes(), crosswalk, ctx)
     place = destination(job, crosswalk, ctx)
-    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    seconds = ctx.settings.scan.answer_seconds
+    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
     told = [*sent_on(place, crosswalk, ctx), *([f"{_EMPTY}: {', '.join(empty)}"] if empty else [])]
     job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
     for what in told:
@@ -68,9 +70,9 @@ def sent_on(place: "Place", crosswalk: Crosswalk, ctx: Context) -> list[str]:
     return [f"sent to the DICOM node {ctx.node.node}"]
 
 
-def check_sources(crosswalk: Crosswalk) -> None:
+def check_sources(crosswalk: Crosswalk, counted: Counted = uncounted) -> None:
     """Raise where an image that the contours were drawn on is not there any more, or is another."""
-    for file in crosswalk.files:
+    for file in counted(crosswalk.files, "files compared"):
         try:
             stream, header = open_slice(file.path)
         except (SourceUnsettled, SeriesRefused) as err:
