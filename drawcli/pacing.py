@@ -103,6 +103,7 @@ def timed(
     """Yield pieces as they come while there is patience; each allows the time that it may take."""
     while piece := within(patience, partial(next, pieces, b""), lambda _late: discard()):
         patience.grow(len(piece))
+        patience.check()
         yield piece
 
 

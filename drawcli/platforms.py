@@ -24,6 +24,13 @@ _RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with
 _GROUP_AND_OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o002
 _TOO_LONG_FOR_WINDOWS: Final = 260  # characters, unless its administrator lifted the limit
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_PSEUDO: Final = frozenset(
+    """
+    binder binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl mqueue
+    nsfs proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs
+    """.split()
+)
 _TRIES: Final = 40
 _BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
 
@@ -102,6 +109,21 @@ def below(folder: str) -> str:
 def as_compared(path: str) -> str:
     """Return a path without what does not distinguish it from others: case, on some systems."""
     return path if system() == "other" else path.casefold()
+
+
+def pseudo_devices(mounts: Path = _MOUNTS) -> frozenset[int]:
+    """Return the device numbers of file systems that hold no files of anybody: /proc, /sys.
+
+    A link that leads there makes a folder of half a million entries, some of which block a reader.
+    """
+    found = set()
+    with suppress(OSError):
+        for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            head, _, tail = line.partition(" - ")
+            major, _, minor = head.split()[2].partition(":")
+            if tail.split()[0] in _PSEUDO:
+                found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
 
 
 def is_too_long(path: Path, refusal: OSError) -> bool:

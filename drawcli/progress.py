@@ -248,9 +248,9 @@ class Part:
 class ProgressFile:
     """Writes how far a step is into a file that `status --watch` reads.
 
-    Nothing is written in a step's first second: a run with little to do leaves the disk in peace.
-    A step that hangs before it has moved at all is written down after that second, too. The file is
-    replaced as a whole, and not made durable: after a crash it says nothing anyway.
+    A step without a job writes nothing in its first second: a run with nothing to do leaves the
+    disk in peace. One that hangs before it has moved at all is written down after that second. The
+    file is replaced as a whole, and not made durable: after a crash it says nothing anyway.
     """
 
     path: Path
@@ -275,7 +275,7 @@ class ProgressFile:
             if standing.step != self._step:
                 self._step, self._next = standing.step, now + _OFTEN_SECONDS
                 self._begin_to_wait()
-            if now < self._next:
+            if now < self._next and (self._written or not standing.job):
                 return
             self._next = now + _OFTEN_SECONDS
             with suppress(OSError):

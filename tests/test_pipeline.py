@@ -1,5 +1,6 @@
 """Failures become waits, holds, or the end of a run; and never the loss of a job."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,11 +15,14 @@ from drawcli.adapters.workdir import PACKAGE, RECEIVED
 from drawcli.afterwards import note_run
 from drawcli.auditlog import AuditLog
 from drawcli.context import Context
+from drawcli.core.decision import Decision
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
-from drawcli.errors import ConfigError, ServerRefused
+from drawcli.errors import ConfigError, OutOfMemory, ServerRefused
+from drawcli.limits import SILENT_IN_ALL
 from drawcli.pipeline import Selection, StepReport, due, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.steps import match as steps_match
 from drawcli.steps.upload import MOST_POSTS
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -663,6 +667,62 @@ def test_another_file_of_the_same_name_is_not_touched(
     assert theirs.read_bytes() == b"another program's"
     assert only_job(ctx).reason_code == "name-taken"
     assert draw.confirmed == []
+
+
+NO_MEMORY = (
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    RuntimeError("can't start new thread"),
+)
+
+
+@pytest.mark.parametrize("shortage", NO_MEMORY, ids=lambda err: type(err).__name__)
+@pytest.mark.usefixtures("pelvis", "thorax")
+def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch, shortage: Exception
+) -> None:
+    run_step("scan", ctx, ALL)
+    first, second = ctx.ledger.jobs()
+
+    def fail(job: Job, _ctx: Context) -> Decision:
+        if job.id == first.id:
+            raise shortage
+        return decide_for(job, ctx)
+
+    decide_for = steps_match.decision_for
+    monkeypatch.setattr(steps_match, "decision_for", fail)
+    for _ in range(GIVE_UP_AFTER + 2):
+        with pytest.raises(OutOfMemory) as caught:
+            run_step("match", ctx, Selection(job_id=first.id))
+        clock.advance(hours=7)
+    with pytest.raises(OutOfMemory):
+        run_step("match", ctx, ALL)
+    run_step("match", ctx, ALL)  # the one that needs so much waits, and the other goes on
+
+    waiting, other = ctx.ledger.get(first.id), ctx.ledger.get(second.id)
+    assert waiting is not None
+    assert other is not None
+    assert (caught.value.exit_code, caught.value.code) == (12, "out-of-memory")
+    assert (waiting.state, waiting.held, waiting.reason_code) == (
+        State.FOUND,
+        False,
+        "out-of-memory",
+    )
+    assert other.state is State.MATCHED
+
+
+def test_a_server_that_is_silent_now_and_then_ends_the_step(
+    ctx: Context, draw: FakeDraw, in_state: Callable[..., Job]
+) -> None:
+    for number in range(20):
+        in_state(State.UPLOADED, f"{number:012x}-1", task_id=f"task-{number}")
+    silent, well = httpx.ReadTimeout("slow"), httpx.Response(200, json={"status": "PENDING"})
+    draw.answers = [silent, well] * 20
+
+    report = run_step("poll", ctx, ALL)
+
+    assert report.unreachable
+    assert report.begun <= 2 * SILENT_IN_ALL + ctx.settings.server.parallel
 
 
 def test_one_patients_bug_does_not_stop_the_next(

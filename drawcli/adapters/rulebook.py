@@ -22,6 +22,7 @@ from drawcli.programs import run_program
 from drawcli.rulefile import QUOTE_IT, RuleReader
 from drawcli.yamlfile import Document, meant, problems_of, raise_all, read_yaml
 
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
 _HINT: Final = "Mend the file and run the command again; until then the jobs wait."
 
@@ -214,11 +215,11 @@ def _git_commit(*paths: Path) -> str | None:
     """
     folder = paths[0].parent
     head = _git(folder, "rev-parse", "--short=12", "HEAD")
-    if not head:
+    if not _COMMIT.fullmatch(head or ""):
         return None
     files = [str(path.absolute()) for path in paths]
     changed = _git(folder, "status", "--porcelain", "--ignored", "--", *files)
-    return head + ("" if changed == "" else "+")
+    return f"{head}{'' if changed == '' else '+'}"
 
 
 def _git(folder: Path, *words: str) -> str | None:

@@ -21,6 +21,7 @@ from tenacity import (
 
 from drawcli.answers import (
     ENDPOINT_HINT,
+    TooLong,
     json_list,
     json_object,
     judged,
@@ -200,11 +201,15 @@ class DrawServer:
                 return self._exchange.ask(method, url + "/", headers=headers, **content)
             return answer
 
+        def pause(seconds: float) -> None:
+            patience.extend(seconds)
+            self.pause(seconds)
+
         for attempt in Retrying(
             stop=stop_after_attempt(_SHORT_TRIES),
             wait=wait_exponential(multiplier=0.2, max=2) + wait_random(0, 0.2),
             retry=retry_if_exception(_worth_a_short_wait),
-            sleep=self.pause,
+            sleep=pause,
             reraise=True,
         ):
             with attempt:
@@ -260,9 +265,10 @@ class DrawServer:
 def _worth_a_short_wait(err: BaseException) -> bool:
     """Tell whether a request may fare better in a moment.
 
-    Not where all the time that it is given has been waited; a refresh is asked for once.
+    Not where all the time that it is given has been waited, or more came than can be an answer; a
+    refresh is asked for once.
     """
-    if isinstance(err, ServerSilent) or not isinstance(err, ServerUnavailable):
+    if isinstance(err, ServerSilent | TooLong) or not isinstance(err, ServerUnavailable):
         return False
     return err.wait_seconds is None and err.code != RENEWAL
 

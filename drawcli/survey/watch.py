@@ -58,7 +58,7 @@ def reading(ctx: Context, step: str) -> Iterator[None]:
 
 @contextmanager
 def watched(
-    seconds: float, step: str = "scan", end: Callable[[str], None] = _end
+    seconds: float, step: str = "scan", end: Callable[[str], None] | None = None
 ) -> Iterator[Callable[[], None]]:
     """End the process where what is given is not called for so many seconds, within the block."""
     heard, done = Event(), Event()
@@ -69,7 +69,7 @@ def watched(
             if done.is_set():
                 return
         if not done.is_set():
-            end(step)
+            (end or _end)(step)
 
     Thread(target=listen, daemon=True).start()
     try:
