@@ -31,7 +31,7 @@ class Limit:
     seconds: float  # in total
     setting: str = ""  # what changes the time: "2 x server.timeout_seconds"
     grows: bool = False  # by a second for each SLOWEST_BYTES_PER_SECOND bytes that have moved
-    largest: int = 0  # bytes that may come in; 0: none are read
+    largest: int = 0  # bytes that may come in; 0: none are read, or their number has a bound itself
     then: str
 
 
@@ -67,16 +67,17 @@ EXCHANGES: Final[dict[str, Limit]] = {
     "rtstruct": _request("a structure set", _LATER, 256 * MB, grows=True),
     "confirm": _request("the confirmation", "the delivered job is confirmed by a later run"),
     "refresh": _request("new tokens", "the old pair stays; a late answer is stored; exit 7"),
-    "probe": _request("the look of `doctor`", "`doctor` says so", 0),
+    "probe": _request("the look of `doctor`, at the head of an answer", "`doctor` says so", 0),
     "heartbeat": Limit(
         peer="monitor",
-        what="the heartbeat",
+        what="the heartbeat; of the answer the status alone is read",
         seconds=5.0,
         then=f"{_RUN_GOES_ON}; the first one is not waited for, the last one after the run's lock",
     ),
     "message": Limit(
         peer="mail relay, chat, webhook",
-        what="an alarm or the digest, to all at the same time",
+        what="an alarm or the digest, to all at the same time; each from a process with "
+        f"{SENDER_BYTES // MB} MiB of memory",
         seconds=20.0,
         then=f"{_RUN_GOES_ON}; the sending process is ended, the next run sends it again, `doctor` "
         "says since when the recipient takes nothing",
@@ -146,11 +147,11 @@ def seconds_in_words(limit: Limit) -> str:
 
 
 def bytes_in_words(size: int) -> str:
-    """Return a number of bytes as people read it.
+    """Return a number of bytes as people read it; "" of none.
 
     >>> bytes_in_words(0), bytes_in_words(128 * KB), bytes_in_words(256 * MB)
-    ('nothing is read', '128 KiB', '256 MiB')
+    ('', '128 KiB', '256 MiB')
     """
     if not size:
-        return "nothing is read"
+        return ""
     return f"{size // MB} MiB" if size >= MB else f"{size // KB} KiB"

@@ -293,6 +293,18 @@ def test_the_words_of_an_error_are_not_waited_for(call: str, tokens: TokenFile) 
     assert "422: no such model" in str(ended.error)
 
 
+def test_a_useless_answer_that_comes_late_is_not_asked_for_again(tokens: TokenFile) -> None:
+    def late(line: hostile.Line) -> None:
+        line.closing.wait(1.5 * SHORT)
+        hostile.saying(b"<html>please log in</html>")(line)
+
+    with hostile.listening(late) as peer:
+        ended = asked("status", peer, tokens)
+
+    assert isinstance(ended.error, ServerSilent)
+    assert len(peer.lines) == 1
+
+
 def test_a_server_that_reads_nothing_is_given_up(
     tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ from drawcli.core.task import TaskState, TaskStatus, status_of, task_id_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
     RENEWAL,
+    SERVER_TOOK_NOTHING,
     ConfigError,
     DrawcliError,
     RequestRefused,
@@ -189,7 +190,11 @@ class DrawServer:
         unknown_is_answer: bool = False,
         **content: Any,
     ) -> httpx.Response:
-        """Send a request that is safe to repeat, with a few short tries."""
+        """Send a request that is safe to repeat, with a few short tries.
+
+        A useless answer that has taken half of the time is as good as none: the next request would
+        cost as much.
+        """
         url, patience = self._url(endpoint, task_id), self._exchange.patience()
         content |= {"most": EXCHANGES[endpoint].largest, "patience": patience}
 
@@ -212,7 +217,7 @@ class DrawServer:
             sleep=pause,
             reraise=True,
         ):
-            with attempt:
+            with attempt, _late_named(patience, self._site.timeout_seconds):
                 answer = self._with_token(send, patience)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return answer
@@ -271,6 +276,18 @@ def _worth_a_short_wait(err: BaseException) -> bool:
     if isinstance(err, ServerSilent | TooLong) or not isinstance(err, ServerUnavailable):
         return False
     return err.wait_seconds is None and err.code != RENEWAL
+
+
+@contextmanager
+def _late_named(patience: Patience, seconds: float) -> Iterator[None]:
+    """Turn a useless answer into none, where less than so many seconds are left."""
+    try:
+        yield
+    except ServerUnavailable as err:
+        says_more = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
+        if says_more or patience.left() >= seconds:
+            raise
+        raise ServerSilent(str(err)) from None
 
 
 def _too_large(package: Path) -> RequestRefused:
