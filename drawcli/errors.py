@@ -165,7 +165,8 @@ DELIVERY: Final = "delivery"  # code of a structure set that could not be put wh
 NODE: Final = "dicom-node"  # code of one that lies there, and that a DICOM node has not taken yet
 UNDELIVERED: Final = frozenset({DELIVERY, NODE})
 SILENT: Final = "datastore-silent"  # code of images whose file server does not answer
-AWAY: Final = UNDELIVERED | {SILENT}  # what is out of reach besides the server: no job is to blame
+LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds what each needs
+AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # out of reach besides the server: no job is to blame
 RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
 # Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
 # without a token for us. Nothing of the request was taken; the next job would fare no better.

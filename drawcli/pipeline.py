@@ -16,8 +16,10 @@ from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.waits import LONGEST_WAIT, failed_too_long, wait_after
 from drawcli.errors import (
     AWAY,
+    LOCKED,
     SERVER_TOOK_NOTHING,
     UNDELIVERED,
+    AnotherRun,
     DrawcliError,
     FolderSilent,
     GateBlocked,
@@ -32,7 +34,7 @@ from drawcli.errors import (
 )
 from drawcli.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 from drawcli.steps.scan import Scanned, scan
-from drawcli.survey.watch import reading
+from drawcli.survey.watch import READ_IMAGES, reading
 
 Step = Callable[[Job, Context], Job]
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
@@ -66,7 +68,6 @@ COMMANDS: Final[dict[str, dict[State, Step]]] = {
     "fetch": {State.SEGMENTED: fetch},
     "reidentify": {State.FETCHED: reidentify, State.DELIVERED: confirm},
 }
-READ_IMAGES: Final = frozenset({"match", "deidentify", "reidentify"})
 AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # they wait for the server most of the time
 # Contours come home first; then new series go out.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
@@ -170,7 +171,11 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
-        yield run_step(command, ctx, chosen)
+        try:
+            yield run_step(command, ctx, chosen)
+        except AnotherRun as err:  # of the scan index: what is known of the datastore goes on
+            lost = OutOfReach(str(err), code=err.code, hint=err.hint)
+            yield StepReport(command, scanned=Scanned(lost=[lost]))
     tidy(ctx)
 
 
@@ -310,7 +315,7 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     report.silent, report.silences = is_silent * (report.silent + 1), report.silences + is_silent
     if report.silent >= SILENT_IN_A_ROW or report.silences >= SILENT_IN_ALL:
         report.unreachable = str(err)
-    report.stopped = report.stopped or isinstance(err, FolderSilent)
+    report.stopped = report.stopped or isinstance(err, FolderSilent) or err.code in LOCKED
     if err.code in AWAY:
         report.undelivered = err
     elif err.code == OutOfMemory.code:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from filelock import FileLock
 from pydicom import dcmread
 
 from drawcli.actions import retry
@@ -18,9 +19,9 @@ from drawcli.context import Context
 from drawcli.core.decision import Decision
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
-from drawcli.errors import ConfigError, OutOfMemory, ServerRefused
+from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.limits import SILENT_IN_ALL
-from drawcli.pipeline import Selection, StepReport, due, run_once, run_step, tidy
+from drawcli.pipeline import Selection, StepReport, due, out_of_reach, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.steps import match as steps_match
 from drawcli.steps.upload import MOST_POSTS
@@ -709,6 +710,41 @@ def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
         "out-of-memory",
     )
     assert other.state is State.MATCHED
+
+
+@pytest.mark.usefixtures("pelvis", "thorax")
+def test_a_lock_that_another_process_keeps_costs_one_wait_a_step_and_holds_no_job(
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, ALL)
+
+    def busy(*_: object) -> None:
+        raise TryLater("another process holds the audit log", code="audit-busy")
+
+    with monkeypatch.context() as held:
+        held.setattr(AuditLog, "add", busy)
+        for _ in range(GIVE_UP_AFTER + 2):
+            report = run_step("upload", ctx, ALL)
+            clock.advance(hours=7)
+
+    assert report.begun == 1
+    assert [err.code for err in out_of_reach([report])] == ["audit-busy"]
+    assert not any(job.held for job in ctx.ledger.jobs())
+
+
+def test_a_scan_by_another_process_keeps_no_series_from_going_on(
+    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, ALL)
+    monkeypatch.setattr("drawcli.scanindex.opening._PATIENCE_SECONDS", 0.05)
+
+    with FileLock(ctx.settings.state_dir / "scan-index.sqlite.lock"):
+        reports = list(run_once(ctx, ALL))
+
+    assert [err.code for err in out_of_reach(reports)] == ["another-run"]
+    assert only_job(ctx).state is State.UPLOADED
 
 
 def test_a_server_that_is_silent_now_and_then_ends_the_step(

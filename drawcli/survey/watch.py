@@ -19,6 +19,7 @@ from drawcli.errors import OutOfReach
 from drawcli.limits import SHARE_ANSWERS
 from drawcli.progress import Standing
 
+READ_IMAGES: Final = frozenset({"match", "deidentify", "reidentify"})
 _WORDS: Final = (
     "drawcli: the datastore stopped answering in the middle of {step}; nothing is lost\n"
     "  Look at the file server and at the mount. The next run goes on.\n"
