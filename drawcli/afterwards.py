@@ -74,7 +74,7 @@ def _tried(what: str, call: Callable[[], object]) -> bool:
     """Do something that no run depends on; tell whether it could be done."""
     try:
         call()
-    except EXPECTED as err:
+    except (*EXPECTED, MemoryError) as err:
         _log.warning("step=%s outcome=failed code=%s", what, logs.origin(err))
         return False
     return True

@@ -9,7 +9,7 @@ lock of a run is held meanwhile; `alarms.lock` keeps two processes from telling 
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ from drawcli.overview import Overview, Pulse, delivered_at
 from drawcli.reporting import report_of
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.signals import DIGEST, Notify
-from drawcli.turns import errand
+from drawcli.turns import as_ended, errand
 
 _LOCK: Final = "alarms.lock"
 _GRAVE: Final = frozenset({Kind.FAILED, Kind.BLOCKED, Kind.HUNG})
@@ -250,7 +250,7 @@ class Desk:
             for letter in letters
             if letter is not None
         }
-        for ended in as_completed(under_way):
+        for ended in as_ended(under_way):
             letter = under_way[ended]
             if self._is_taken(letter.place, ended):
                 self._keep(letter.place, letter.noted(self.told(letter.place)))

@@ -107,11 +107,46 @@ class OutOfMemory(DrawcliError):
     hint = "Nothing is lost; the next run goes on. See what else uses the memory of this machine."
 
 
+# What a shortage of memory may look like: of the last three, only a look at the system tells.
+SHORTAGES: Final = (MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError)
+_PROBE_BYTES: Final = 64 << 20
+
+
 def is_memory_shortage(err: BaseException) -> bool:
-    """Tell whether the system had no memory left: for an object, for a file, or for a thread."""
-    no_memory = isinstance(err, OSError) and err.errno == ENOMEM
-    no_thread = isinstance(err, RuntimeError) and "start new thread" in str(err)
-    return isinstance(err, MemoryError) or no_memory or no_thread
+    """Tell whether an error came of a system that has no memory left for us.
+
+    It may say so: for an object, a file, a thread. Or it may not: a library that could not be
+    loaded is half there, and fails in any way later. So where the error is an unexpected one, it is
+    tried whether there is any memory.
+    """
+    if isinstance(err, MemoryError):
+        return True
+    if isinstance(err, OSError):
+        return err.errno == ENOMEM
+    if isinstance(err, DrawcliError):
+        return False
+    if isinstance(err, RuntimeError) and "start new thread" in str(err):
+        return True
+    try:
+        bytearray(_PROBE_BYTES)
+    except MemoryError:
+        return True
+    return False
+
+
+def ended_by(err: Exception) -> DrawcliError:
+    """Return what has ended a run: one of our errors, or a shortage of memory.
+
+    Raises
+    ------
+    Exception
+        The error itself, where it is neither.
+    """
+    if isinstance(err, DrawcliError):
+        return err
+    if is_memory_shortage(err):
+        return OutOfMemory("not enough memory")
+    raise err
 
 
 class JobError(DrawcliError):

@@ -8,11 +8,10 @@ one is not waited for. Of an answer only the head is read.
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from drawcli import __version__
@@ -20,11 +19,12 @@ from drawcli.errors import DrawcliError
 from drawcli.limits import EXCHANGES
 from drawcli.runs import EARLY
 from drawcli.sections import Server
-from drawcli.turns import errand, in_time
+from drawcli.turns import as_ended, errand, in_time
 
 if TYPE_CHECKING:
     from drawcli.signals import Metrics
 
+_TROUBLE: Final = (DrawcliError, OSError, ValueError, MemoryError)
 _log = logging.getLogger(__name__)
 
 
@@ -47,11 +47,14 @@ def beating(settings: "Metrics") -> Iterator[Beat]:
     if not settings.heartbeat_url:
         yield beat
         return
-    first = errand(partial(ping, settings, "/start"))
+    under_way = []
+    with suppress(MemoryError):  # no room for a thread: no ping, and the run goes on
+        under_way.append(errand(partial(ping, settings, "/start")))
     try:
         yield beat
     finally:
-        wait([first])  # its time began long ago; the last ping must not be overtaken by it
+        for _ in as_ended(under_way):  # its time began long ago; the last ping comes after it
+            pass
         ping(settings, beat.ending)
 
 
@@ -66,7 +69,7 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
 
     try:
         answer = in_time(partial(_asked, settings, ending), EXCHANGES["heartbeat"].seconds)
-    except (httpx.HTTPError, httpx.InvalidURL, DrawcliError, OSError, ValueError) as err:
+    except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
         _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
         return False
     is_taken = httpx.codes.is_success(answer)

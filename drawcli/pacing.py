@@ -73,6 +73,7 @@ def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], o
         while not future.done():
             patience.check()
             wait([future], timeout=min(max(patience.left(), 0.0), LISTEN_SECONDS))
+            future.check_alive()
         return future.result()
     finally:
         if not future.done():

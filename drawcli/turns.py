@@ -9,9 +9,9 @@ used by two threads, and what a step has recorded before a request is on disk be
             server.upload(...)
 """
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, wait
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
+from contextlib import closing, contextmanager, suppress
 from threading import Condition, Thread, get_ident
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -74,7 +74,7 @@ class Turns:
             return
         running = [errand(lane) for _ in range(lanes)]
         try:
-            while wait(running, timeout=LISTEN_SECONDS).not_done:
+            for _ in as_ended(running):
                 pass
         except BaseException:
             self._close()
@@ -106,7 +106,31 @@ class Turns:
             self._changed.notify_all()
 
 
-def errand(call: Callable[[], _T]) -> Future[_T]:
+class Errand(Future[_T]):
+    """A call in a thread of its own."""
+
+    thread: Thread
+
+    def check_alive(self) -> None:
+        """Let a call have failed whose thread ended without a word: it had no memory to say why."""
+        if not self.done() and not self.thread.is_alive():
+            with suppress(InvalidStateError):
+                self.set_exception(MemoryError("a thread has ended without a word"))
+
+
+def as_ended(calls: Iterable[Errand[_T]]) -> Iterator[Errand[_T]]:
+    """Yield calls as they end."""
+    left = set(calls)
+    while left:
+        wait(left, LISTEN_SECONDS, FIRST_COMPLETED)
+        for call in left:
+            call.check_alive()
+        done = {call for call in left if call.done()}
+        yield from done
+        left -= done
+
+
+def errand(call: Callable[[], _T]) -> Errand[_T]:
     """Begin a call in a thread of its own, which ends with the program at the latest.
 
     Raises
@@ -114,9 +138,10 @@ def errand(call: Callable[[], _T]) -> Future[_T]:
     MemoryError
         Where the system has no room for a thread.
     """
-    future: Future[_T] = Future()
+    future = Errand[_T]()
+    future.thread = Thread(target=_run, args=(call, future), daemon=True)
     try:
-        Thread(target=_run, args=(call, future), daemon=True).start()
+        future.thread.start()
     except RuntimeError as err:  # "can't start new thread": no memory, or a limit of the system
         raise MemoryError(str(err)) from err
     return future
@@ -136,6 +161,7 @@ def in_time(call: Callable[[], _T], seconds: float) -> _T:
     deadline = monotonic() + seconds
     while not future.done() and (left := deadline - monotonic()) > 0:
         wait([future], min(left, LISTEN_SECONDS))
+        future.check_alive()
     if not future.done():
         raise TimeoutError(f"no answer within {seconds:g} s")
     return future.result()

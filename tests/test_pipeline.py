@@ -674,6 +674,8 @@ NO_MEMORY = (
     MemoryError(),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
     RuntimeError("can't start new thread"),
+    ImportError("lib.so: failed to map segment from shared object"),
+    NameError("name 'Image' is not defined"),  # of a library that was loaded by half
 )
 
 
@@ -692,6 +694,7 @@ def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
 
     decide_for = steps_match.decision_for
     monkeypatch.setattr(steps_match, "decision_for", fail)
+    monkeypatch.setattr("drawcli.errors._PROBE_BYTES", 1 << 60)  # more than any machine has
     for _ in range(GIVE_UP_AFTER + 2):
         with pytest.raises(OutOfMemory) as caught:
             run_step("match", ctx, Selection(job_id=first.id))

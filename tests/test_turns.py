@@ -197,3 +197,13 @@ def test_where_no_thread_can_be_started_there_is_no_memory(
 
     with pytest.raises(MemoryError):
         errand(lambda: 7)
+
+
+def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawcli.turns._run", lambda _call, _future: None)
+    turns = Turns()
+
+    with pytest.raises(MemoryError):
+        in_time(lambda: 7, PATIENCE)
+    with pytest.raises(MemoryError):
+        turns.share(numbers(5), lambda _number: None, lanes=2)

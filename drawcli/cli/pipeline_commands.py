@@ -11,13 +11,14 @@ from drawcli import render
 from drawcli.cli.bars import shown
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.errors import (
+    SHORTAGES,
     AnotherRun,
     DrawcliError,
     GateBlocked,
     JobError,
     NeedsPerson,
-    OutOfMemory,
     UsageError,
+    ended_by,
 )
 from drawcli.render import Result
 
@@ -168,8 +169,8 @@ def _whole_run(
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
                     told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
-                except (DrawcliError, MemoryError) as err:
-                    ended = err if isinstance(err, DrawcliError) else OutOfMemory("no memory left")
+                except (DrawcliError, *SHORTAGES) as err:
+                    ended = ended_by(err)
                     told = told_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code
