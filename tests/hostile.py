@@ -57,6 +57,12 @@ def says_nothing(line: Line) -> None:
     line.closing.wait()
 
 
+def sips(line: Line) -> None:
+    """Take some bytes now and then, and say nothing."""
+    while not line.closing.wait(10 * PAUSE) and line.stream.recv(1 << 16):
+        pass
+
+
 def drips_in_head(line: Line) -> None:
     """Send a header that does not end, byte by byte."""
     line.send(_HEAD + b"x-drop: ")
@@ -149,7 +155,8 @@ class Peer:
 
     manner: Manner = says_nothing
     by_path: dict[str, Manner] = field(default_factory=dict)  # a part of the path
-    reads: bool = True  # else it takes connections, and not one byte
+    reads: bool = True  # else it takes connections, and not one byte ...
+    sips: bool = False  # ... or a little now and then
     lines: list[Line] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     port: int = 0
@@ -174,7 +181,7 @@ class Peer:
             self.lines.append(line)
             manners = (one for part, one in self.by_path.items() if part in line.asked)
             manner = next(manners, self.manner) if self.reads else says_nothing
-            manner(line)
+            (sips if self.sips else manner)(line)
 
 
 def _read_request(stream: socket.socket) -> tuple[bytes, bytes]:

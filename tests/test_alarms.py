@@ -5,14 +5,16 @@ import errno
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from drawcli import afterwards, alarm_memory, alarms, elsewhere
 from drawcli.adapters.messages import Message, Place
@@ -22,6 +24,7 @@ from drawcli.core.job import Event, Job, State
 from drawcli.core.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
 from drawcli.files import write_durably
+from drawcli.limits import EXCHANGES
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -274,6 +277,37 @@ def test_each_place_is_told_once_also_where_another_takes_nothing(
         a_run(ctx)
 
     assert taken == ["ntfy://b", "ntfy://a"]
+
+
+def test_places_are_told_at_the_same_time(
+    site: Site, open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(site, "ntfy://a", "ntfy://b", "ntfy://c", more=", events: [held]")
+    ctx, together = open_site(), threading.Barrier(3)
+
+    def send(_place: Place, _message: Message) -> bool:
+        together.wait(60)  # broken where one is told after the other
+        return True
+
+    monkeypatch.setattr(Place, "send", send)
+    hold(ctx, "aaaaaaaaaaaa-1")
+    a_run(ctx)
+
+    assert not together.broken
+    told = alarm_memory.Memory.read(ctx.settings.state_dir).places.values()
+    assert [len(one.names) for one in told] == [1, 1, 1]
+
+
+def test_a_process_that_hangs_with_the_lock_of_alarms_silences_no_other(
+    ctx: Context, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXCHANGES, "message", replace(EXCHANGES["message"], seconds=0.02))
+    hold(ctx, "aaaaaaaaaaaa-1")
+
+    with FileLock(ctx.settings.state_dir / "alarms.lock"):
+        a_run(ctx)
+
+    assert post.titles() == ["1 held"]
 
 
 def test_what_is_remembered_holds_no_address(ctx: Context, site: Site) -> None:

@@ -323,6 +323,25 @@ def test_a_server_that_reads_nothing_is_given_up(
     assert ended.seconds < LONG
 
 
+def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_allow(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def upload(server: DrawServer, folder: Path) -> str:
+        with package(folder).open("r+b") as stream:
+            stream.truncate(6000 * MB)  # at the slowest rate: two minutes
+        return server.upload(folder / "package.zip", name="a.zip", sha256="0" * 64)
+
+    monkeypatch.setattr("drawcli.pacing.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setattr("drawcli.exchange.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setitem(CALLS, "upload", upload)
+    with hostile.listening(reads=False) as peer:
+        peer.sips = True
+        ended = asked("upload", peer, tokens)
+
+    assert isinstance(ended.error, ServerSilent)
+    assert ended.seconds < LONG
+
+
 def test_a_handshake_that_does_not_come_is_given_up(tokens: TokenFile) -> None:
     with hostile.listening(reads=False) as peer:
         peer.scheme = "https"

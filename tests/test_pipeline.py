@@ -1,10 +1,12 @@
 """Failures become waits, holds, or the end of a run; and never the loss of a job."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -12,11 +14,13 @@ from filelock import FileLock
 from pydicom import dcmread
 
 from drawcli.actions import retry
+from drawcli.adapters import datastore
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
 from drawcli.afterwards import note_run
 from drawcli.auditlog import AuditLog
 from drawcli.context import Context
 from drawcli.core.decision import Decision
+from drawcli.core.dicom import Header
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
 from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
@@ -750,6 +754,34 @@ def test_a_scan_by_another_process_keeps_no_series_from_going_on(
     assert only_job(ctx).state is State.UPLOADED
 
 
+def test_every_step_that_reads_images_is_watched(
+    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pelvis
+    watched: list[str] = []
+    within: list[str] = []
+
+    @contextmanager
+    def reading(_ctx: Context, step: str) -> Iterator[None]:
+        within.append(step)
+        yield
+        within.pop()
+
+    def look(path: str) -> tuple[IO[bytes], Header]:
+        watched.extend(within[-1:] or ["nothing"])
+        return open_slice(path)
+
+    open_slice = datastore.open_slice
+    monkeypatch.setattr("drawcli.pipeline.reading", reading)
+    for reader in ("steps.deidentify", "steps.reidentify", "pixels", "adapters.datastore"):
+        monkeypatch.setattr(f"drawcli.{reader}.open_slice", look)
+    always = replace(ctx, settings=ctx.settings.model_copy(update={"preview": "always"}))
+    for _ in range(2):
+        list(run_once(always, ALL))
+
+    assert set(watched) == {"deidentify", "reidentify", "preview"}
+
+
 def test_a_server_that_is_silent_now_and_then_ends_the_step(
     ctx: Context, draw: FakeDraw, in_state: Callable[..., Job]
 ) -> None:
@@ -757,11 +789,13 @@ def test_a_server_that_is_silent_now_and_then_ends_the_step(
         in_state(State.UPLOADED, f"{number:012x}-1", task_id=f"task-{number}")
     silent, well = httpx.ReadTimeout("slow"), httpx.Response(200, json={"status": "PENDING"})
     draw.answers = [silent, well] * 20
+    server = ctx.settings.server.model_copy(update={"parallel": 1})
+    alone = replace(ctx, settings=ctx.settings.model_copy(update={"server": server}))
 
-    report = run_step("poll", ctx, ALL)
+    report = run_step("poll", alone, ALL)
 
     assert report.unreachable
-    assert report.begun <= 2 * SILENT_IN_ALL + ctx.settings.server.parallel
+    assert report.begun == 2 * SILENT_IN_ALL - 1
 
 
 def test_one_patients_bug_does_not_stop_the_next(
