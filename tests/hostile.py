@@ -59,7 +59,7 @@ def says_nothing(line: Line) -> None:
 
 def sips(line: Line) -> None:
     """Take some bytes now and then, and say nothing."""
-    while not line.closing.wait(10 * PAUSE) and line.stream.recv(1 << 16):
+    while not line.closing.wait(PAUSE) and line.stream.recv(1 << 16):
         pass
 
 

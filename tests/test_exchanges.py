@@ -138,9 +138,11 @@ class Asked:
     answer: object = None
 
 
-def asked(call: str, peer: hostile.Peer, tokens: TokenFile) -> Asked:
+def asked(
+    call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = SHORT
+) -> Asked:
     """Ask the server for something; return how that ended."""
-    site, begun = Server(url=peer.url, timeout_seconds=SHORT), time.monotonic()
+    site, begun = Server(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
     error, answer = None, None
     with DrawServer.opened(site, tokens, Clock().now) as server:
         server.pause = lambda _seconds: None
@@ -336,9 +338,10 @@ def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_
     monkeypatch.setitem(CALLS, "upload", upload)
     with hostile.listening(reads=False) as peer:
         peer.sips = True
-        ended = asked("upload", peer, tokens)
+        ended = asked("upload", peer, tokens, timeout_seconds=1.0)
 
     assert isinstance(ended.error, ServerSilent)
+    assert "not done after" in str(ended.error)
     assert ended.seconds < LONG
 
 
