@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -88,6 +89,8 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
             "the proxy that the environment names cannot be used",
             hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         ) from None
+    # The protocol has no cookies. One that is no ASCII would break every request after it.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
     try:
         yield client
     finally:

@@ -271,6 +271,7 @@ def test_an_error_page_in_an_odd_charset_is_no_bug(
         b"content-encoding: br",
         b"content-encoding: gzip, gzip",
         b"set-cookie: a=b; expires=" + b"1" * 5000,
+        b"set-cookie: \xff\xfe=\xe9",
         b"location: http://[::1",
     ],
 )
@@ -280,6 +281,19 @@ def test_a_header_of_nonsense_is_no_bug(header: bytes, status: str, tokens: Toke
         ended = asked("status", peer, tokens)
 
     assert ended.error is None or isinstance(ended.error, DrawcliError)
+
+
+def test_a_cookie_breaks_no_later_request(tokens: TokenFile) -> None:
+    cookie = b"set-cookie: \xff\xfe=\xe9\r\nset-cookie: a=b"
+    manner = hostile.saying(b'{"status": "PENDING"}', "200 OK", cookie)
+    with (
+        hostile.listening(manner) as peer,
+        DrawServer.opened(Server(url=peer.url), tokens, Clock().now) as server,
+    ):
+        server.status("task-1")
+        server.status("task-1")
+
+    assert b"cookie" not in peer.lines[1].head.lower()
 
 
 @pytest.mark.parametrize("call", ["status", "rtstruct"])
