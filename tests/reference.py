@@ -214,9 +214,10 @@ def exchanges() -> str:
     rows += [f"| {peer} | {what} | see `{path}` | | {then} |" for peer, what, path, then in _NEAR]
     what = (
         "Whatever a run asks, it waits no longer and reads no more. A time is one of the whole "
-        "exchange: name lookup, connecting, handshake, and every try of it in a run. Where another "
-        "limit is reached first, as the time of a single read or write (`server.timeout_seconds`), "
-        "the exchange ends then."
+        "exchange: name lookup, connecting, handshake, and every try of it in a run; a request "
+        "that is sent again with renewed tokens has the same time once more. Where another limit "
+        "is reached first, as the time of a single read or write (`server.timeout_seconds`), the "
+        "exchange ends then."
     )
     titles = ("peer", "what", "time in total", "comes in at most", "what happens then")
     head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"

@@ -368,6 +368,20 @@ def test_a_handshake_that_does_not_come_is_given_up(tokens: TokenFile) -> None:
     assert ended.seconds < LONG
 
 
+def test_a_proxy_that_drips_is_given_up(tokens: TokenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hostile.listening(hostile.drips_in_head) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        site = Server(url="https://draw.invalid", timeout_seconds=SHORT)
+        with (
+            DrawServer.opened(site, tokens, Clock().now) as server,
+            pytest.raises(ServerSilent),
+        ):
+            server.status("task-1")
+
+    assert proxy.paths() == ["CONNECT draw.invalid:443"]
+
+
 def test_a_name_that_is_never_resolved_is_given_up(
     tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,14 +60,14 @@ def glance(site: "Site") -> Glance:
     """
     url = site.url.rstrip("/") + site.path_of("health")
     with connected(site) as client, transport_named("health"):
-        found = _asked(client, url, site.timeout_seconds)
+        patience = Patience.of(site.timeout_seconds)
+        found = _asked(client, url, patience)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
-        return _asked(client, url + "/", site.timeout_seconds) if missing else found
+        return _asked(client, url + "/", patience) if missing else found
 
 
-def _asked(client: httpx.Client, url: str, timeout_seconds: float) -> Glance:
+def _asked(client: httpx.Client, url: str, patience: Patience) -> Glance:
     """Look at the head of the answer; its body is not read."""
-    patience = Patience.of(timeout_seconds)
     return within(patience, lambda: _looked(client, url), lambda _late: None)
 
 
