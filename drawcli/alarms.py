@@ -125,10 +125,10 @@ def tell_alone(settings: Settings, alarm: Alarm, now: datetime) -> None:
 
 @contextmanager
 def _desk(settings: Settings, now: datetime) -> "Iterator[Desk]":
-    """Let one process at a time tell; write down in the end what was told.
+    """Let one process at a time send messages; save at the end what was sent.
 
-    One that takes longer than it can hangs, and is not waited for: a message that comes twice is
-    better than none.
+    A process that holds the lock for longer than sending can take hangs, and is not waited for: a
+    message that comes twice is better than none.
     """
     lock = FileLock(settings.state_dir / _LOCK, mode=PRIVATE)
     try:
@@ -189,7 +189,7 @@ def _tokens(ctx: Context) -> Tokens | None:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to a place, and how what it was told is noted once it has taken it."""
+    """A message to a place, and how to note it once the place has taken it."""
 
     place: Place
     message: Message

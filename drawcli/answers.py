@@ -101,7 +101,7 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
 
 
 class TooLong(ServerUnavailable):
-    """An answer is longer than any that the server has a reason to send."""
+    """An answer is longer than any that the protocol needs."""
 
 
 def _unpacker(answer: httpx.Response) -> "_Plain":

@@ -107,17 +107,16 @@ class OutOfMemory(DrawcliError):
     hint = "Nothing is lost; the next run goes on. See what else uses the memory of this machine."
 
 
-# What a shortage of memory may look like: of the last three, only a look at the system tells.
+# Errors that a shortage of memory may cause; see `is_memory_shortage`.
 SHORTAGES: Final = (MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError)
 _PROBE_BYTES: Final = 64 << 20
 
 
 def is_memory_shortage(err: BaseException) -> bool:
-    """Tell whether an error came of a system that has no memory left for us.
+    """Tell whether an error was caused by a shortage of memory.
 
-    It may say so: for an object, a file, a thread. Or it may not: a library that could not be
-    loaded is half there, and fails in any way later. So where the error is an unexpected one, it is
-    tried whether there is any memory.
+    Some errors say so: of an object, a file, a thread. Others do not: a library that was loaded in
+    part fails later, in any way. For an unexpected error, try whether memory is available.
     """
     if isinstance(err, MemoryError):
         return True

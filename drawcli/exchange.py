@@ -17,7 +17,7 @@ from drawcli.receiving import Incoming
 
 _MOST_ANSWERS: Final = 8  # that one download may be put together of, in one run
 _BETWEEN_PARTS_SECONDS: Final = 0.5
-_REFUSAL_SECONDS: Final = 5.0  # for the words of an error: its code says enough
+_REFUSAL_SECONDS: Final = 5.0  # for the body of an error: its status says enough
 _OF_THE_WAY: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
@@ -49,7 +49,7 @@ def whole(
 
 
 def refusal(answer: httpx.Response, patience: Patience) -> httpx.Response:
-    """Return an answer that is an error with the beginning of its words, as far as they come."""
+    """Return an error answer with the beginning of its body, as far as it comes in time."""
     got = bytearray()
     short = Patience(min(max(patience.left(), 0.0), _REFUSAL_SECONDS))
 
@@ -154,7 +154,7 @@ class Exchange:
         try:
             return incoming.take(answer, patience)
         finally:
-            if not patience.over:  # else whoever reads it still closes it
+            if not patience.over:  # else the thread that still reads it closes it
                 answer.close()
 
     def _answered(self, request: httpx.Request, most: int, patience: Patience) -> httpx.Response:

@@ -53,7 +53,7 @@ def beating(settings: "Metrics") -> Iterator[Beat]:
     try:
         yield beat
     finally:
-        for _ in as_ended(under_way):  # its time began long ago; the last ping comes after it
+        for _ in as_ended(under_way):  # its time is over soon; the last ping comes after it
             pass
         ping(settings, beat.ending)
 

@@ -46,7 +46,7 @@ class Hang:
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A process that was met with a lock."""
+    """A process that was found holding a lock."""
 
     who: str
     since: str  # ISO 8601, UTC: it has held the lock since then at least
@@ -62,14 +62,14 @@ class _Met:
 
 
 def hanging_run(settings: Settings, now: datetime) -> Hang | None:
-    """Return the run that holds the lock of runs, where it has held it for too long.
+    """Return the run that holds the run lock, if it has held it for longer than it should.
 
-    Call it where the lock could not be had; whoever gets the lock calls `forget_run`.
+    Call this after failing to get the lock. A run that gets the lock calls `forget_run`.
     """
     work = WorkDir(settings.state_dir)
     holder, runner = holder_of(work.run_lock_file), work.runner()
     if runner is not None and holder is not None and holder.pid != runner.pid:
-        runner = None  # of an earlier run: this one has not written its own yet
+        runner = None  # the record of an earlier run: the present one has not written its own yet
     pid = runner.pid if runner else holder.pid if holder else None
     host = runner.host if runner else socket.gethostname()
     begun = runner.since if runner else now
@@ -121,7 +121,7 @@ def hanging_jobs(settings: Settings, busy: Iterable[str], now: datetime) -> list
 
 
 def forget_run(state_dir: Path) -> None:
-    """Take note that a run has the lock: the one that was met before is gone."""
+    """Forget the run that held the lock before: this one has it now."""
     notes = _read(state_dir)
     if notes.pop(_RUN, None) is not None:
         _write(state_dir, notes)
@@ -142,7 +142,7 @@ def _held_up(
 
 
 def _met(before: _Met | None, who: str, since: datetime, now: datetime) -> _Met:
-    """Return what is known of a process with a lock: the same as before, or met for the first time.
+    """Return the record of a process that holds a lock: the one from before, or a new one.
 
     A time in the future comes from a clock that was wrong.
     """
@@ -156,7 +156,7 @@ def _met(before: _Met | None, who: str, since: datetime, now: datetime) -> _Met:
 
 
 def _progress(settings: Settings, pid: int | None, now: datetime) -> str:
-    """Return how far the run is, as it wrote it down last."""
+    """Return the last progress that the run has written down, as part of a sentence."""
     standing = Pulse.of(settings.state_dir).standing
     if standing is None or standing.pid != pid:
         return ""

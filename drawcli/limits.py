@@ -31,7 +31,7 @@ class Limit:
     seconds: float  # in total
     setting: str = ""  # what changes the time: "2 x server.timeout_seconds"
     grows: bool = False  # by a second for each SLOWEST_BYTES_PER_SECOND bytes that have moved
-    largest: int = 0  # bytes that may come in; 0: none are read, or their number has a bound itself
+    largest: int = 0  # bytes that may come in; 0: none are read, or they are bounded elsewhere
     then: str
 
 

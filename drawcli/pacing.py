@@ -41,7 +41,7 @@ class Patience:
         return cls(REQUEST_TIMEOUTS * timeout_seconds)
 
     def restart(self) -> None:
-        """Begin anew: what is waited for now is another request."""
+        """Begin anew, for another request."""
         self._begun = self._clock()
 
     def grow(self, size: int) -> None:
@@ -66,7 +66,7 @@ def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], o
     """Return what a call returns, or raise ServerSilent when the patience is over.
 
     The call goes on in its thread until the connection ends; what it returns then is discarded.
-    Nobody may close its connection meanwhile: see `once_all_have_ended`.
+    Do not close its connection before that: see `once_all_have_ended`.
     """
     future = errand(call)
     try:
@@ -82,14 +82,14 @@ def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], o
             future.add_done_callback(lambda late: _thrown_away(late, discard))
 
 
-_left_alone: Final[set["Future[Any]"]] = set()  # calls that go on, and that nobody waits for
+_left_alone: Final[set["Future[Any]"]] = set()  # abandoned calls that are still running
 
 
 def once_all_have_ended(act: Callable[[], object]) -> None:
-    """Do something that would pull a connection from under a call that was left alone.
+    """Do something once no abandoned call is running any more; at once where there is none.
 
-    At once where there is none; else when the last of them has ended. A thread that reads from a
-    descriptor which another thread has closed reads from whatever was opened under its number.
+    For closing connections: a thread that uses a descriptor which another thread has closed may
+    read from, or write into, whatever was opened under the same number since.
     """
     under_way = next((one for one in list(_left_alone) if not one.done()), None)
     if under_way is None:
@@ -101,7 +101,7 @@ def once_all_have_ended(act: Callable[[], object]) -> None:
 def timed(
     pieces: Iterator[bytes], patience: Patience, discard: Callable[[], object]
 ) -> Iterator[bytes]:
-    """Yield pieces as they come while there is patience; each allows the time that it may take."""
+    """Yield pieces as they come, until the time is over; each piece extends it."""
     while piece := within(patience, partial(next, pieces, b""), lambda _late: discard()):
         patience.grow(len(piece))
         patience.check()
@@ -156,7 +156,7 @@ class Bucket:
 class Outgoing(io.RawIOBase):
     """A file on its way out: read at the pace that is allowed, while there is patience.
 
-    Each piece allows the time that it may take on the slowest line.
+    Each piece extends the time by what it may take on the slowest line that is accepted.
     """
 
     def __init__(

@@ -112,9 +112,9 @@ def as_compared(path: str) -> str:
 
 
 def pseudo_devices(mounts: Path = _MOUNTS) -> frozenset[int]:
-    """Return the device numbers of file systems that hold no files of anybody: /proc, /sys.
+    """Return the device numbers of the kernel's own file systems, such as /proc and /sys.
 
-    A link that leads there makes a folder of half a million entries, some of which block a reader.
+    A scan that followed a link there would find half a million entries; some block their reader.
     """
     found = set()
     with suppress(OSError):
@@ -161,7 +161,7 @@ def end_session(process: "Popen[bytes]") -> None:
 
 
 def limit_memory(size: int) -> None:
-    """Let this process have so many bytes of memory at most, where the system can see to it."""
+    """Limit the memory of this process, in bytes, where the system supports it."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -112,10 +112,10 @@ class Errand(Future[_T]):
     thread: Thread
 
     def check_alive(self) -> None:
-        """Let a call have failed whose thread ended without a word: it had no memory to say why."""
+        """Fail the call if its thread died without a result: it had no memory to report one."""
         if not self.done() and not self.thread.is_alive():
             with suppress(InvalidStateError):
-                self.set_exception(MemoryError("a thread has ended without a word"))
+                self.set_exception(MemoryError("a thread died without a result"))
 
 
 def as_ended(calls: Iterable[Errand[_T]]) -> Iterator[Errand[_T]]:
@@ -148,7 +148,7 @@ def errand(call: Callable[[], _T]) -> Errand[_T]:
 
 
 def in_time(call: Callable[[], _T], seconds: float) -> _T:
-    """Return what a call returns; it is left to itself where that takes too long.
+    """Return what a call returns; abandon it where that takes too long.
 
     For calls that nothing can interrupt: of a file server, or of a library without timeouts.
 

@@ -59,7 +59,6 @@ DRIPS = (
     hostile.informs,
 )
 FLOODS = (hostile.floods_head, hostile.floods_body, hostile.floods_length, hostile.floods_coded)
-DEEP = b"[" * 900 + b"]" * 900
 LIES = {
     "page": b"<html>please log in</html>",
     "nothing": b"",
@@ -222,6 +221,16 @@ def test_a_field_of_another_kind_is_no_answer_and_no_bug(value: Any, tokens: Tok
     assert "\x1b" not in f"{status.answer}"
     assert (upload.error is None) is (value in (-1, "x" * 5000))
     assert (refresh.error is None) is (value == "x" * 5000)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_an_answer_that_is_nested_without_end_is_no_bug(depth: int, tokens: TokenFile) -> None:
+    nest = b"[" * depth + b"]" * depth
+    body = b'{"status": %s, "task_id": %s, "access_token": %s}' % (nest, nest, nest)
+    with hostile.listening(hostile.saying(body)) as peer:
+        ended = [asked(one, peer, tokens).error for one in ("status", "upload", "refresh")]
+
+    assert all(isinstance(err, ServerUnavailable | None) for err in ended)
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def _worth_a_short_wait(err: BaseException) -> bool:
 
 @contextmanager
 def _late_named(patience: Patience, seconds: float) -> Iterator[None]:
-    """Turn a useless answer into none, where less than so many seconds are left."""
+    """Treat a useless answer as none if less than so many seconds are left."""
     try:
         yield
     except ServerUnavailable as err:

@@ -121,14 +121,16 @@ def drawcli(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each asks for memory, and none is used
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # each thread reserves memory; none is needed
     with _shortage_unsaid():
         _run_app()
 
 
 @contextmanager
 def _shortage_unsaid() -> Iterator[None]:
-    """Let a thread that had no memory to begin end in silence: the run says so, once."""
+    """Print nothing for a thread that could not start for lack of memory: the run reports it."""
     before = sys.unraisablehook
 
     def hook(what: Any) -> None:
