@@ -6,7 +6,7 @@ that even the system cannot end (it waits for a disk) is not waited for.
 """
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,12 +31,7 @@ class Ended:
     why: str = ""  # what kept it from its end, as "did not end within 30 s"
 
 
-def run_program(
-    words: Sequence[str],
-    limit: Limit,
-    given: bytes = b"",
-    env: Mapping[str, str] | None = None,
-) -> Ended:
+def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended:
     """Run a program without a shell; return how it ended and what it printed.
 
     Parameters
@@ -47,8 +42,6 @@ def run_program(
         How long it may run, and how many bytes it may print.
     given
         What it gets on its standard input. Its standard error goes nowhere.
-    env
-        Its environment; None: ours.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - words of the settings, or our own
@@ -56,7 +49,6 @@ def run_program(
             stdin=subprocess.PIPE if given else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=env,
             bufsize=0,
             start_new_session=True,
         )

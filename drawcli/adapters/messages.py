@@ -4,9 +4,9 @@ An address holds passwords and tokens. None is ever shown, logged or stored: a p
 its number and by the name of its service.
 
 apprise has a hundred ways to the network, and no limit to the time or the memory of most of them.
-A thread cannot be ended, and its memory is ours. So each message is sent by a process of its own,
-`python -m drawcli.adapters.messages`, which is ended when its time is over. The address and the
-message go through a pipe: the words of a process are seen by all users of the machine.
+A thread cannot be ended, and its memory is ours. So each message is sent by a process of its own
+(`send_given`), which is ended when its time is over. The address and the message go through a pipe:
+the words of a process are seen by all users of the machine.
 """
 
 import hashlib
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _NAMES: Final = "https://github.com/caronc/apprise/wiki lists what may stand there."
 _TAKEN, _NOT_TAKEN, _NO_PLACE = 0, 1, 3  # how the process that sends ends
+_SENDER: Final = (  # finds this package where it is, also where it is not installed
+    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
+    "from drawcli.adapters.messages import send_given; sys.exit(send_given())"
+)
 
 
 class Weight(StrEnum):
@@ -76,12 +80,8 @@ class Place:
         if find_spec("apprise") is None:
             raise _no_apprise()
         letter = {"number": self.number, "url": self.url, **asdict(message)}
-        ended = run_program(
-            [sys.executable, "-P", "-m", "drawcli.adapters.messages"],
-            EXCHANGES["message"],
-            json.dumps(letter).encode("ascii"),
-            os.environ | {"PYTHONPATH": _python_path()},
-        )
+        given = json.dumps(letter).encode("ascii")
+        ended = run_program([sys.executable, "-P", "-c", _SENDER], EXCHANGES["message"], given)
         if ended.code == _NO_PLACE:
             raise _no_place(self)
         return ended.code == _TAKEN
@@ -149,15 +149,10 @@ def _no_place(place: Place) -> ConfigError:
     )
 
 
-def _python_path() -> str:
-    """Return where the process that sends finds this package, wherever it was started from."""
-    own = str(Path(__file__).parents[2])
-    return os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH", "")]))
-
-
-def _send(letter: Mapping[str, Any]) -> int:
-    """Send a message from this process, which may use so much memory and no more."""
+def send_given() -> int:
+    """Send the message on standard input from this process; return how the process should end."""
     limit_memory(SENDER_BYTES)
+    letter = json.load(sys.stdin)
     try:
         plugin = _plugin(Place(letter["number"], letter["url"]))
     except ConfigError:
@@ -173,7 +168,3 @@ def _send(letter: Mapping[str, Any]) -> int:
         body_format=NotifyFormat.TEXT,
     )
     return _TAKEN if taken else _NOT_TAKEN
-
-
-if __name__ == "__main__":
-    sys.exit(_send(json.load(sys.stdin)))
