@@ -1,7 +1,7 @@
 """The login of a run: its token pair, renewed by the clock and on a 401, by one at a time."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
@@ -104,19 +104,12 @@ class Login:
 
     def _ask(self, path: str, old: Tokens) -> httpx.Response:
         body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
-        request = self._client.build_request(
-            "POST",
-            self._site.url.rstrip("/") + path,
-            json=body,
-            headers={"authorization": f"Bearer {old.refresh}"},
-        )
+        request = self._client.build_request("POST", self._site.url.rstrip("/") + path, json=body)
 
         def ask() -> httpx.Response:
-            answer = self._client.send(request, stream=True)
-            most = EXCHANGES["refresh"].largest
-            answer = whole(answer, most) if answer.is_success else headed(answer)
-            self._keep(answer, old)
-            return answer
+            kept = _Kept(old, self._keep)
+            self._client.send(request, auth=kept, stream=True)
+            return kept.answer
 
         patience = Patience.of(self._site.timeout_seconds)
         return within(patience, ask, httpx.Response.close)
@@ -129,6 +122,24 @@ class Login:
         new = _pair_in(_plain(answer), old, self._now()) if answer.is_success else None
         if new is not None and self._store.exchanging.begun(old) is not None:
             self._store.exchanging.keep(new)
+
+
+class _Kept(httpx.Auth):
+    """Shows the refresh token, and has the answer read and kept before anything else is done."""
+
+    answer: httpx.Response
+
+    def __init__(self, old: Tokens, keep: Callable[[httpx.Response, Tokens], None]) -> None:
+        self._old = old
+        self._keep = keep
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send once."""
+        request.headers["authorization"] = f"Bearer {self._old.refresh}"
+        answer = yield request
+        most = EXCHANGES["refresh"].largest
+        self.answer = whole(answer, most) if answer.is_success else headed(answer)
+        self._keep(self.answer, self._old)
 
 
 def _plain(answer: httpx.Response) -> Any:
