@@ -1,27 +1,54 @@
 """What a run tells others: figures, alarms, a heartbeat. Whatever goes wrong there, it goes on."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from drawcli import alarms, heartbeat, logs, metering
 from drawcli.checkup.outcome import EXPECTED
 from drawcli.config import Settings
 from drawcli.context import Context
+from drawcli.hung import Hang, hanging_run
+from drawcli.pipeline import AT_ONCE, StepReport
+from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 
 _log = logging.getLogger(__name__)
 
 
-def report_out(ctx: Context, error: str) -> None:
-    """Write the figures and tell the alarms, where the site asks for them; under the run's lock.
+def note_run(
+    ctx: Context, began: datetime, reports: Sequence[StepReport], *, exit_code: int, error: str = ""
+) -> None:
+    """Write a run into the run book; one that cannot be written changes nothing."""
+    counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
+    lost = error == "server-down" or any(report.unreachable for report in reports)
+    asked = AT_ONCE & counts.keys()
+    run = Run(
+        id=ctx.run_id,
+        began=began,
+        ended=ctx.now(),
+        exit_code=exit_code,
+        error=error,
+        server=OUT_OF_REACH if lost else ANSWERED if asked else "",
+        counts=counts,
+    )
+    with suppress(OSError):
+        RunBook(ctx.settings.state_dir).add(run)
+    seconds = (run.ended - began).total_seconds()
+    _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
-    Where the run ended early, by an error of some code, it may be that the ledger cannot be read:
-    then that is all that can be told.
+
+def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
+    """Write the figures and tell the alarms, where the site asks for them.
+
+    The run's lock need not be held: no other run waits for a monitor or a mail relay. Where the run
+    ended early, by an error of some code, it may be that the ledger cannot be read: then that is
+    all that can be told.
     """
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         _tried("metrics", lambda: metering.write_textfile(ctx, textfile))
-    if not _tried("notify", lambda: alarms.tell(ctx)) and error:
+    if not _tried("notify", lambda: alarms.tell(ctx, [one.alarm for one in hung])) and error:
         _tried("notify", lambda: alarms.tell_of_no_run(ctx.settings, error, ctx.now()))
     _tried("notify", lambda: alarms.tell_digest(ctx))
 
@@ -32,11 +59,22 @@ def report_no_run(settings: Settings, code: str, now: datetime) -> None:
     _tried("heartbeat", lambda: heartbeat.ping(settings.metrics, "/fail"))
 
 
+def report_hung(settings: Settings, now: datetime) -> Hang | None:
+    """Return the run that another one cannot begin for, where it hangs; call for a person.
+
+    Each place of alarms is told once, whatever number of runs meets it.
+    """
+    hung = hanging_run(settings, now)
+    if hung is not None:
+        _tried("notify", lambda: alarms.tell_alone(settings, hung.alarm, now))
+    return hung
+
+
 def _tried(what: str, call: Callable[[], object]) -> bool:
     """Do something that no run depends on; tell whether it could be done."""
     try:
         call()
-    except EXPECTED as err:
+    except (*EXPECTED, MemoryError) as err:
         _log.warning("step=%s outcome=failed code=%s", what, logs.origin(err))
         return False
     return True

@@ -1,44 +1,66 @@
 """Alarms and the daily digest: gathered from what is there, told to each place once.
 
-state_dir/alarms.json    what each place was told; without it all that is so now is told anew
-
 A message that a place does not take is sent again by the next run. No run fails for it. Where the
 disk is full, what was told is kept `elsewhere`, so that a night of it is one message.
+
+All places are told at the same time, each within its limit: one that is slow delays no other. No
+lock of a run is held meanwhile; `alarms.lock` keeps two processes from telling the same.
 """
 
-import json
 import logging
-import secrets
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, Self
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
 
-from drawcli import elsewhere
+from filelock import FileLock, Timeout
+
 from drawcli.adapters.messages import Message, Place, Weight, places_of
+from drawcli.alarm_memory import Memory
 from drawcli.auditing import unattested
 from drawcli.config import Settings
 from drawcli.context import Context
-from drawcli.core.alarms import Alarm, Facts, Kind, Limits, Told, alarms_of, body_of, title_of
+from drawcli.core.alarms import (
+    Alarm,
+    Facts,
+    Kind,
+    Limits,
+    Told,
+    alarms_of,
+    body_of,
+    is_asked_for,
+    title_of,
+)
 from drawcli.core.alarms import failing as failing_run
 from drawcli.core.tokens import Tokens
-from drawcli.errors import DiskFull, DrawcliError
-from drawcli.files import write_durably
+from drawcli.errors import DrawcliError
+from drawcli.files import PRIVATE
+from drawcli.limits import EXCHANGES
 from drawcli.overview import Overview, Pulse, delivered_at
 from drawcli.reporting import report_of
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.signals import DIGEST, Notify
+from drawcli.turns import as_ended, errand
 
-FILE_NAME: Final = "alarms.json"
-_GRAVE: Final = frozenset({Kind.FAILED, Kind.BLOCKED})
+_LOCK: Final = "alarms.lock"
+_GRAVE: Final = frozenset({Kind.FAILED, Kind.BLOCKED, Kind.HUNG})
 _TROUBLE: Final = (DrawcliError, OSError, ValueError, RuntimeError)  # of what sends
 _MB: Final = 1_000_000
 _log = logging.getLogger(__name__)
 
 
-def tell(ctx: Context) -> None:
+def tell(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
     """Tell each place what is new to it; at the end of a run.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    hung
+        Which processes hold jobs for too long.
 
     Raises
     ------
@@ -49,15 +71,14 @@ def tell(ctx: Context) -> None:
     places = places_of(settings)
     if not places:
         return
-    desk = Desk(ctx.settings, Memory.read(ctx.settings.state_dir), ctx.now())
-    facts = facts_of(ctx, desk.memory.last_delivered)
-    desk.memory.last_delivered = facts.last_delivered
-    desk.memory.keep_only(places)
-    for place in places:
-        told = desk.told(place)
-        alarms = alarms_of(facts, limits_of(settings), desk.now, told.since)
-        desk.alarm(place, alarms, frozenset(Kind))
-    desk.memory.write()
+    with _desk(ctx.settings, ctx.now()) as desk:
+        facts = replace(facts_of(ctx, desk.memory.last_delivered), hung=hung)
+        desk.memory.last_delivered = facts.last_delivered
+        desk.memory.keep_only(places)
+        since = {place: desk.told(place).since for place in places}
+        limits = limits_of(settings)
+        alarms = {one: [*alarms_of(facts, limits, desk.now, since[one])] for one in places}
+        desk.send(desk.alarm(place, alarms[place], frozenset(Kind)) for place in places)
 
 
 def tell_digest(ctx: Context) -> None:
@@ -71,10 +92,10 @@ def tell_digest(ctx: Context) -> None:
     settings = ctx.settings.notify
     if DIGEST not in settings.events or settings.digest_at is None:
         return
-    desk = Desk(ctx.settings, Memory.read(ctx.settings.state_dir), ctx.now())
-    for place in places_of(settings):
-        desk.digest(place, ctx)
-    desk.memory.write()
+    places = places_of(settings)
+    if places:
+        with _desk(ctx.settings, ctx.now()) as desk:
+            desk.send(desk.digest(place, ctx) for place in places)
 
 
 def tell_of_no_run(settings: Settings, code: str, now: datetime) -> None:
@@ -85,9 +106,41 @@ def tell_of_no_run(settings: Settings, code: str, now: datetime) -> None:
     ConfigError
         As `tell`.
     """
-    desk = Desk(settings, Memory.read(settings.state_dir), now)
-    for place in places_of(settings.notify):
-        desk.alarm(place, [failing_run(code)], {Kind.FAILED})
+    tell_alone(settings, failing_run(code), now)
+
+
+def tell_alone(settings: Settings, alarm: Alarm, now: datetime) -> None:
+    """Tell each place of one thing, where it was not told yet; of all else nothing is known.
+
+    Raises
+    ------
+    ConfigError
+        As `tell`.
+    """
+    places = places_of(settings.notify)
+    if places:
+        with _desk(settings, now) as desk:
+            desk.send(desk.alarm(place, [alarm], {alarm.kind}) for place in places)
+
+
+@contextmanager
+def _desk(settings: Settings, now: datetime) -> "Iterator[Desk]":
+    """Let one process at a time send messages; save at the end what was sent.
+
+    A process that holds the lock for longer than sending can take hangs, and is not waited for: a
+    message that comes twice is better than none.
+    """
+    lock = FileLock(settings.state_dir / _LOCK, mode=PRIVATE)
+    try:
+        lock.acquire(timeout=3 * EXCHANGES["message"].seconds)  # alarms, digest, and some work
+    except (Timeout, OSError) as err:
+        _log.warning("step=notify lock=%s", type(err).__name__)
+    try:
+        desk = Desk(settings, Memory.read(settings.state_dir), now)
+        yield desk
+        desk.memory.write()
+    finally:
+        lock.release()
 
 
 def limits_of(settings: Notify) -> Limits:
@@ -135,59 +188,13 @@ def _tokens(ctx: Context) -> Tokens | None:
     return None if ctx.settings.server.token_command and not tokens.refresh else tokens
 
 
-@dataclass(slots=True)
-class Memory:
-    """What was told, kept from run to run."""
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to a place, and how to note it once the place has taken it."""
 
-    path: Path
-    salt: str
-    last_delivered: datetime | None = None
-    places: dict[str, Told] = field(default_factory=dict)
-    _written: bytes = b""
-
-    @classmethod
-    def read(cls, state_dir: Path) -> Self:
-        """Return what is known; of a file that is damaged or not there, nothing."""
-        path = state_dir / FILE_NAME
-        try:
-            kept = elsewhere.read(path)
-            written = path.read_bytes() if kept is None else kept
-            plain = json.loads(written)
-            last = plain["last_delivered"]
-            return cls(
-                path,
-                str(plain["salt"]),
-                None if last is None else datetime.fromisoformat(last),
-                {key: _told(one) for key, one in plain["places"].items()},
-                written if kept is None else b"",
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls(path, secrets.token_hex(8))
-
-    def keep_only(self, places: Iterable[Place]) -> None:
-        """Forget the places that are there no more."""
-        keys = {place.key(self.salt) for place in places}
-        self.places = {key: told for key, told in self.places.items() if key in keys}
-
-    def write(self) -> None:
-        """Write it down, durably, where it is new; `elsewhere` where the disk refuses."""
-        last = self.last_delivered
-        plain = {
-            "salt": self.salt,
-            "last_delivered": None if last is None else last.isoformat(),
-            "places": {key: _plain(told) for key, told in self.places.items()},
-        }
-        text = json.dumps(plain, indent=1).encode("ascii")
-        if text == self._written:
-            return
-        try:
-            write_durably(self.path, text)
-        except (OSError, DiskFull):
-            outcome = "elsewhere" if elsewhere.put(self.path, text) else "not-kept"
-            _log.warning("step=notify memory=%s", outcome)
-        else:
-            elsewhere.drop(self.path)
-            self._written = text
+    place: Place
+    message: Message
+    noted: Callable[[Told], Told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,41 +215,52 @@ class Desk:
         known = self.memory.places.get(place.key(self.memory.salt))
         return known or Told.nothing(self.now, self.here, self.settings.notify.digest_at)
 
-    def alarm(self, place: Place, alarms: Iterable[Alarm], looked_at: Collection[Kind]) -> None:
-        """Tell a place what it does not know yet of what it wants to know."""
-        wanted = [one for one in alarms if one.kind in self.settings.notify.events]
+    def alarm(
+        self, place: Place, alarms: Iterable[Alarm], looked_at: Collection[Kind]
+    ) -> Letter | None:
+        """Return what a place does not know yet of what it wants to know."""
+        wanted = [one for one in alarms if is_asked_for(one, self.settings.notify.events)]
         told = self.told(place).cleared(wanted, looked_at)
         self._keep(place, told)
         news = told.news(wanted)
         if not news:
-            return
+            return None
         grave = any(one.kind in _GRAVE for one in news)
         quiet = all(one.kind is Kind.DELIVERED for one in news)
         weight = Weight.FAILURE if grave else Weight.INFO if quiet else Weight.WARNING
         message = Message(
             titled(self.settings, title_of(news)), body_of([one.text for one in news]), weight
         )
-        if self._sent(place, message):
-            self._keep(place, self.told(place).with_told(news))
-            self.memory.write()
+        return Letter(place, message, lambda told: told.with_told(news))
 
-    def digest(self, place: Place, ctx: Context) -> None:
-        """Tell a place what was since its last digest, once a day."""
+    def digest(self, place: Place, ctx: Context) -> Letter | None:
+        """Return what was since the last digest of a place, once a day."""
         told, at = self.told(place), self.settings.notify.digest_at
         if at is None or not told.wants_digest(self.here, at):
-            return
+            return None
         message = Message(
             titled(self.settings, "daily digest"),
             "\n".join(digest(ctx, told.digest_until, self.now)),
         )
-        if self._sent(place, message):
-            self._keep(place, self.told(place).with_digest(self.now, self.here))
-            self.memory.write()
+        return Letter(place, message, lambda told: told.with_digest(self.now, self.here))
 
-    def _sent(self, place: Place, message: Message) -> bool:
-        """Send; note since when a place takes nothing, for `doctor`."""
+    def send(self, letters: Iterable[Letter | None]) -> None:
+        """Send messages, all at the same time; write down what was taken as soon as it is."""
+        under_way = {
+            errand(partial(letter.place.send, letter.message)): letter
+            for letter in letters
+            if letter is not None
+        }
+        for ended in as_ended(under_way):
+            letter = under_way[ended]
+            if self._is_taken(letter.place, ended):
+                self._keep(letter.place, letter.noted(self.told(letter.place)))
+                self.memory.write()
+
+    def _is_taken(self, place: Place, ended: Future[bool]) -> bool:
+        """Tell whether a place took a message; note since when it takes nothing, for `doctor`."""
         try:
-            taken = place.send(message)
+            taken = ended.result()
         except _TROUBLE:
             taken = False
         told = self.told(place)
@@ -285,25 +303,3 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     if verdict.breaks or unattested(ctx):
         yield "Audit log: IT IS NOT AS IT WAS WRITTEN; 'drawcli audit verify' tells where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"
-
-
-def _told(plain: dict[str, Any]) -> Told:
-    failing = plain["failing_since"]
-    return Told(
-        since=datetime.fromisoformat(plain["since"]),
-        digest_day=date.fromisoformat(plain["digest_day"]),
-        digest_until=datetime.fromisoformat(plain["digest_until"]),
-        names=frozenset(map(str, plain["told"])),
-        failing_since=None if failing is None else datetime.fromisoformat(failing),
-    )
-
-
-def _plain(told: Told) -> dict[str, Any]:
-    failing = told.failing_since
-    return {
-        "since": told.since.isoformat(),
-        "digest_day": told.digest_day.isoformat(),
-        "digest_until": told.digest_until.isoformat(),
-        "told": sorted(told.names),
-        "failing_since": None if failing is None else failing.isoformat(),
-    }

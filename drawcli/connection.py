@@ -9,6 +9,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import httpx
 from drawcli import __version__
 from drawcli.access import stays_here
 from drawcli.errors import ConfigError
+from drawcli.pacing import once_all_have_ended
 from drawcli.platforms import open_to_others
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
     try:
         client = httpx.Client(
             timeout=timeout,
-            headers={"user-agent": f"drawcli/{__version__}"},
+            headers={"user-agent": f"drawcli/{__version__}", "accept-encoding": "gzip"},
             verify=_trusting_nobody() if unseen else tls_of(site),
             http2=not is_plain,
             trust_env=not unseen,
@@ -87,8 +89,12 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
             "the proxy that the environment names cannot be used",
             hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         ) from None
-    with client:
+    # The protocol has no cookies. One that is no ASCII would break every request after it.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    try:
         yield client
+    finally:
+        once_all_have_ended(client.close)
 
 
 def proxy_refusal(scheme: str) -> ConfigError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from drawcli.adapters.sitekey import read_site_key, retired_keys
 from drawcli.adapters.system import remote_disk
 from drawcli.adapters.tokens import TokenFile
+from drawcli.adapters.tree import is_silent
 from drawcli.adapters.vault import Vault
 from drawcli.adapters.workdir import TEMPLATE, VAULT, Busy, WorkDir
 from drawcli.auditlog import AuditLog
@@ -18,6 +19,7 @@ from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import (
+    SILENT,
     ConfigError,
     DiskFull,
     LedgerError,
@@ -61,6 +63,7 @@ class Context:
     progress: Progress = field(default_factory=Progress)  # of the step that runs
     turns: Turns = field(default_factory=Turns)  # given up by a step while it waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run book and the audit log
+    _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # datastores of this run
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -146,6 +149,28 @@ class Context:
     def crosswalk(self, job: Job) -> Crosswalk:
         """Return the identity of a job."""
         return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
+
+    def images_of(self, job: Job) -> Crosswalk:
+        """Return the identity of a job whose images are about to be read.
+
+        Raises
+        ------
+        TryLater
+            Where their file server does not answer: it is asked once a run.
+        """
+        crosswalk = self.crosswalk(job)
+        lies_in = Path(crosswalk.files[0].path).parent
+        stores = (one for one in self.settings.datastore if one in (lies_in, *lies_in.parents))
+        store = next(stores, lies_in)
+        if store not in self._silent:
+            self._silent[store] = is_silent(store, self.settings.scan.answer_seconds)
+        if self._silent[store]:
+            raise TryLater(
+                "the file server with the images of the series does not answer",
+                code=SILENT,
+                hint="Look at the file server and at the mount; scan.answer_seconds is the limit.",
+            )
+        return crosswalk
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that still has a work folder, open or finished."""

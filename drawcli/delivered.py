@@ -63,7 +63,8 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
         data = (place.folder / place.name).read_bytes()
     else:
         data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+        seconds = ctx.settings.scan.answer_seconds
+        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
     return Redelivered(sha256, sent_on(job, data, crosswalk, ctx) if to is None else [])
 
 

@@ -8,10 +8,12 @@
     ├── OutOfReach                exit 7   server or datastore do not answer: try later
     ├── AnotherRun                exit 11  another run holds the lock
     ├── DiskFull                  exit 12  not enough disk space
+    ├── OutOfMemory               exit 12  not enough memory: no job is to blame
     └── JobError                  exit 6   one job is touched; the run goes on with the next
         ├── TryLater                       the job keeps its state and waits its turn
         │   ├── ServerUnavailable
         │   │   └── ServerSilent
+        │   ├── FolderSilent
         │   └── SourceUnsettled
         └── NeedsPerson                    the job is held until someone looks
             ├── RequestRefused
@@ -23,6 +25,7 @@ A message may be mailed by cron or pasted into an issue. It names jobs, files th
 itself, DICOM keywords and counts; never a value read from a dataset, nor a path in the datastore.
 """
 
+from errno import ENOMEM
 from typing import ClassVar, Final
 
 
@@ -96,6 +99,55 @@ class DiskFull(DrawcliError):
     code = "disk-full"
 
 
+class OutOfMemory(DrawcliError):
+    """There is not enough memory for the next step."""
+
+    exit_code = 12
+    code = "out-of-memory"
+    hint = "Nothing is lost; the next run goes on. See what else uses the memory of this machine."
+
+
+# Errors that a shortage of memory may cause; see `is_memory_shortage`.
+SHORTAGES: Final = (MemoryError, OSError, RuntimeError, ImportError, NameError, AttributeError)
+_PROBE_BYTES: Final = 64 << 20
+
+
+def is_memory_shortage(err: BaseException) -> bool:
+    """Tell whether an error was caused by a shortage of memory.
+
+    Some errors say so: of an object, a file, a thread. Others do not: a library that was loaded in
+    part fails later, in any way. For an unexpected error, try whether memory is available.
+    """
+    if isinstance(err, MemoryError):
+        return True
+    if isinstance(err, OSError):
+        return err.errno == ENOMEM
+    if isinstance(err, DrawcliError):
+        return False
+    if isinstance(err, RuntimeError) and "start new thread" in str(err):
+        return True
+    try:
+        bytearray(_PROBE_BYTES)
+    except MemoryError:
+        return True
+    return False
+
+
+def ended_by(err: Exception) -> DrawcliError:
+    """Return what has ended a run: one of our errors, or a shortage of memory.
+
+    Raises
+    ------
+    Exception
+        The error itself, where it is neither.
+    """
+    if isinstance(err, DrawcliError):
+        return err
+    if is_memory_shortage(err):
+        return OutOfMemory("not enough memory")
+    raise err
+
+
 class JobError(DrawcliError):
     """One job is touched; the others go on."""
 
@@ -131,6 +183,12 @@ class ServerSilent(ServerUnavailable):
     code = "server-lost"
 
 
+class FolderSilent(TryLater):
+    """The folder for structure sets does not answer; the checked result stays with the job."""
+
+    code = "delivery"
+
+
 class SourceUnsettled(TryLater):
     """A file of the series vanished, grew or changed since the scan."""
 
@@ -140,10 +198,22 @@ class SourceUnsettled(TryLater):
 DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
 NODE: Final = "dicom-node"  # code of one that lies there, and that a DICOM node has not taken yet
 UNDELIVERED: Final = frozenset({DELIVERY, NODE})
+SILENT: Final = "datastore-silent"  # code of images whose file server does not answer
+LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds what each needs
+AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # out of reach besides the server: no job is to blame
 RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
 # Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
 # without a token for us. Nothing of the request was taken; the next job would fare no better.
 SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
+
+
+def trouble_of_machine(err: Exception, step: str) -> TryLater | None:
+    """Return what a disk, or a shortage of memory, means for a job; None for any other error."""
+    if is_memory_shortage(err):
+        return TryLater("there was not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)
+    if isinstance(err, OSError):
+        return TryLater(f"{step}: {err.strerror or type(err).__name__}", code="io")
+    return None
 
 
 class NeedsPerson(JobError):

@@ -2,25 +2,29 @@
 
 ADDRESS/start at the beginning, ADDRESS at the end, ADDRESS/fail where the run could not come to it.
 Who watches that address is told when pings stop: of a cron that calls no more, nothing here can
-tell. Nothing goes along but the address itself, and a ping that fails changes nothing.
+tell. Nothing goes along but the address itself, and a ping that fails changes nothing. The first
+one is not waited for. Of an answer only the head is read.
 """
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from drawcli import __version__
 from drawcli.errors import DrawcliError
+from drawcli.limits import EXCHANGES
 from drawcli.runs import EARLY
 from drawcli.sections import Server
+from drawcli.turns import as_ended, errand, in_time
 
 if TYPE_CHECKING:
     from drawcli.signals import Metrics
 
-_PATIENCE_SECONDS: Final = 5.0
+_TROUBLE: Final = (DrawcliError, OSError, ValueError, MemoryError)
 _log = logging.getLogger(__name__)
 
 
@@ -40,15 +44,22 @@ class Beat:
 def beating(settings: "Metrics") -> Iterator[Beat]:
     """Ping at the beginning and at the end of a block; its end is told by the Beat."""
     beat = Beat()
-    ping(settings, "/start")
+    if not settings.heartbeat_url:
+        yield beat
+        return
+    under_way = []
+    with suppress(MemoryError):  # no room for a thread: no ping, and the run goes on
+        under_way.append(errand(partial(ping, settings, "/start")))
     try:
         yield beat
     finally:
+        for _ in as_ended(under_way):  # its time is over soon; the last ping comes after it
+            pass
         ping(settings, beat.ending)
 
 
 def ping(settings: "Metrics", ending: str = "") -> bool:
-    """Ping; tell whether somebody answered that all is well."""
+    """Ping; tell whether somebody answered in time that all is well."""
     if not settings.heartbeat_url:
         return False
     if settings.heartbeat_is_plain and not settings.allow_http:
@@ -56,21 +67,31 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
         return False
     import httpx
 
+    try:
+        answer = in_time(partial(_asked, settings, ending), EXCHANGES["heartbeat"].seconds)
+    except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
+        _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
+        return False
+    is_taken = httpx.codes.is_success(answer)
+    if not is_taken:
+        _log.warning("heartbeat outcome=not-taken code=%d", answer)
+    return is_taken
+
+
+def _asked(settings: "Metrics", ending: str) -> int:
+    """Ask; return the status of HTTP. The body is not read: it may have no end."""
+    import httpx
+
     from drawcli.connection import tls_of
 
     plain = urlsplit(settings.heartbeat_url).scheme == "http"
-    try:
-        answer = httpx.get(
-            settings.heartbeat_url + ending,
-            headers={"user-agent": f"drawcli/{__version__}"},
-            timeout=_PATIENCE_SECONDS,
-            verify=not plain and tls_of(Server()),  # plain http has no certificates
-            trust_env=not plain or settings.heartbeat_is_plain,  # no proxy on the way to ourselves
-            follow_redirects=False,
-        )
-    except (httpx.HTTPError, httpx.InvalidURL, DrawcliError, OSError, ValueError) as err:
-        _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
-        return False
-    if not answer.is_success:
-        _log.warning("heartbeat outcome=not-taken code=%d", answer.status_code)
-    return answer.is_success
+    with httpx.stream(
+        "GET",
+        settings.heartbeat_url + ending,
+        headers={"user-agent": f"drawcli/{__version__}"},
+        timeout=EXCHANGES["heartbeat"].seconds,
+        verify=not plain and tls_of(Server()),  # plain http has no certificates
+        trust_env=not plain or settings.heartbeat_is_plain,  # no proxy on the way to ourselves
+        follow_redirects=False,
+    ) as answer:
+        return answer.status_code

@@ -13,12 +13,14 @@ from drawcli.answers import (
     NO_SUCH_ENDPOINT,
     PROXY_ASKS,
     TRY_LATER,
-    json_object,
     judged,
+    plain_json,
     transport_named,
 )
 from drawcli.core.tokens import Tokens
 from drawcli.errors import RENEWAL, ConfigError, ServerRefused, ServerUnavailable
+from drawcli.exchange import headed, whole
+from drawcli.limits import EXCHANGES
 from drawcli.pacing import Patience, within
 from drawcli.tokenstore import TokenStore
 
@@ -88,8 +90,7 @@ class Login:
             self._store.exchanging.end()
         if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)
-        plain = json_object(judged(answer, "refresh"), "refresh")
-        new = _pair_in(plain, old, self._now())
+        new = _pair_in(_plain(judged(answer, "refresh")), old, self._now())
         if new is None:
             raise ServerUnavailable("the answer to a token refresh holds no token")
         return new
@@ -103,32 +104,30 @@ class Login:
 
     def _ask(self, path: str, old: Tokens) -> httpx.Response:
         body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
-        url = self._site.url.rstrip("/") + path
-        auth = _Kept(old, self._keep)
-        return within(
-            Patience.of(self._site.timeout_seconds),
-            lambda: self._client.post(url, json=body, auth=auth),
-            httpx.Response.close,
-        )
+        request = self._client.build_request("POST", self._site.url.rstrip("/") + path, json=body)
+
+        def ask() -> httpx.Response:
+            kept = _Kept(old, self._keep)
+            self._client.send(request, auth=kept, stream=True)
+            return kept.answer
+
+        patience = Patience.of(self._site.timeout_seconds)
+        return within(patience, ask, httpx.Response.close)
 
     def _keep(self, answer: httpx.Response, old: Tokens) -> None:
         """Put the new pair on disk if an answer holds one; any other is judged later.
 
         An answer may come when nobody waits for it any more: its pair is the only good one.
         """
-        try:
-            plain = answer.json() if answer.is_success else None
-        except (ValueError, RecursionError):
-            plain = None
-        new = _pair_in(plain, old, self._now())
+        new = _pair_in(_plain(answer), old, self._now()) if answer.is_success else None
         if new is not None and self._store.exchanging.begun(old) is not None:
             self._store.exchanging.keep(new)
 
 
 class _Kept(httpx.Auth):
-    """Shows the refresh token, and lets the answer be kept before anybody else sees it."""
+    """Shows the refresh token, and has the answer read and kept before anything else is done."""
 
-    requires_response_body = True
+    answer: httpx.Response
 
     def __init__(self, old: Tokens, keep: Callable[[httpx.Response, Tokens], None]) -> None:
         self._old = old
@@ -138,7 +137,14 @@ class _Kept(httpx.Auth):
         """Send once."""
         request.headers["authorization"] = f"Bearer {self._old.refresh}"
         answer = yield request
-        self._keep(answer, self._old)
+        most = EXCHANGES["refresh"].largest
+        self.answer = whole(answer, most) if answer.is_success else headed(answer)
+        self._keep(self.answer, self._old)
+
+
+def _plain(answer: httpx.Response) -> Any:
+    """Return what an answer to a refresh holds; a pair must not be lost over a key said twice."""
+    return plain_json(answer.content, strict=False)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +18,11 @@ from drawcli import __version__
 from drawcli.context import Context
 from drawcli.core.job import FINISHED, Job, State
 from drawcli.files import write_durably
+from drawcli.limits import EXCHANGES
 from drawcli.overview import Overview, Pulse, newest_delivery
 from drawcli.reporting import Report, report_of
 from drawcli.runs import ANSWERED
+from drawcli.turns import in_time
 
 _READABLE: Final = 0o644  # node_exporter is another user
 _LATELY: Final = timedelta(days=1)  # finished jobs stay in the ledger for so long
@@ -54,7 +57,7 @@ def metrics_text(ctx: Context) -> str:
         Gauge("info", "Version of drawcli.", "version", {__version__: 1}),
         *_of_jobs(jobs, len(ctx.ledger.archive), now),
         *_of_last_day(report_of(jobs, now - _LATELY, now)),
-        *_of_runs(Pulse.of(ctx.settings.state_dir)),
+        *_of_runs(Pulse.of(ctx.settings.state_dir), now),
         *([_at("last_delivered_timestamp_seconds", "The newest delivery.", home)] if home else []),
         _one("free_bytes", "Free on the disk of state_dir.", ctx.work.free_bytes()),
         _one("disclosures", "Lines of the audit log.", ctx.audit.head().number),
@@ -63,8 +66,15 @@ def metrics_text(ctx: Context) -> str:
 
 
 def write_textfile(ctx: Context, path: Path) -> None:
-    """Replace a text file for node_exporter; whoever reads it finds the old or the new one."""
-    write_durably(path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
+    """Replace a text file for node_exporter; whoever reads it finds the old or the new one.
+
+    Raises
+    ------
+    TimeoutError
+        Where its folder does not answer.
+    """
+    write = partial(write_durably, path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
+    in_time(write, EXCHANGES["textfile"].seconds)
 
 
 def _of_jobs(jobs: Iterable[Job], archived: int, now: datetime) -> Iterator[Gauge]:
@@ -97,8 +107,11 @@ def _of_last_day(report: Report) -> Iterator[Gauge]:
     yield Gauge("step_p90_seconds", "Nine of ten took no longer, within 24 h.", "step", nineties)
 
 
-def _of_runs(pulse: Pulse) -> Iterator[Gauge]:
+def _of_runs(pulse: Pulse, now: datetime) -> Iterator[Gauge]:
     last, well, answered = pulse.last, pulse.success, pulse.answered
+    at_work = 0.0 if pulse.runner is None else (now - pulse.runner.since).total_seconds()
+    what = "How long the run has been at work that is at work now; 0 where none is."
+    yield _one("running_seconds", what, max(at_work, 0.0))
     if last is not None:
         seconds = (last.ended - last.began).total_seconds()
         yield _at("last_run_timestamp_seconds", "The end of the last run.", last.ended)

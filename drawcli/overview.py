@@ -19,6 +19,7 @@ from drawcli.core.job import FINISHED, Job, State
 from drawcli.core.spans import ago
 from drawcli.errors import LedgerError
 from drawcli.ledger.archive import Archive
+from drawcli.limits import RUN_HOURS
 from drawcli.platforms import is_alive
 from drawcli.progress import ProgressFile, Standing
 from drawcli.runs import ANSWERED, Run, RunBook
@@ -65,6 +66,7 @@ class Pulse:
     """Whether drawcli runs, and how its last runs ended."""
 
     runner: Runner | None  # a run that is at work now
+    longest: timedelta = timedelta(hours=RUN_HOURS)  # that a run may take: notify.run_hours
     standing: Standing | None  # how far the step is that runs now, if it has run for a second
     last: Run | None
     success: Run | None  # the newest that came to its end
@@ -72,10 +74,11 @@ class Pulse:
     answered: Run | None  # the newest that got an answer
 
     @classmethod
-    def of(cls, state_dir: Path) -> "Pulse":
-        """Look at a site."""
+    def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "Pulse":
+        """Look at a site, whose runs take no longer than some hours."""
         runs = _newest(RunBook(state_dir).newest_first())
         return cls(
+            longest=timedelta(hours=run_hours),
             runner=_runner(WorkDir(state_dir)),
             standing=_standing(state_dir),
             last=runs.get("last"),
@@ -84,12 +87,14 @@ class Pulse:
             answered=runs.get("answered"),
         )
 
-    def as_plain(self) -> dict[str, Any]:
+    def as_plain(self, now: datetime) -> dict[str, Any]:
         """Return it as JSON can hold it."""
+        running = self.runner and asdict(self.runner) | {
+            "since": self.runner.since.isoformat(),
+            "overdue": self.is_overdue(now),
+        }
         return {
-            "running": None
-            if self.runner is None
-            else asdict(self.runner) | {"since": self.runner.since.isoformat()},
+            "running": running,
             "progress": None if self.standing is None else asdict(self.standing),
             "last_run": _plain(self.last),
             "last_success": _plain(self.success),
@@ -97,6 +102,10 @@ class Pulse:
             if self.server is None
             else {"state": self.server.server, "at": self.server.ended.isoformat()},
         }
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether a run has been at work for longer than it should: no other can begin."""
+        return self.runner is not None and now - self.runner.since > self.longest
 
     def sentences(self, now: datetime) -> Iterator[tuple[str, str]]:
         """Yield what it is about and one sentence, a few times."""
@@ -115,6 +124,8 @@ class Pulse:
             before = f"the last one ended {_when(self.last.ended, now)} and {how}"
         if self.runner is not None:
             said = f"running for {ago(now - self.runner.since)} (process {self.runner.pid})"
+            if self.is_overdue(now):
+                said += f", longer than {ago(self.longest)}: it may hang, 'drawcli doctor' looks"
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
@@ -243,8 +254,8 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
 
 def _runner(work: WorkDir) -> Runner | None:
     """Return who is at work: a run that was killed has left its name and not its lock."""
-    runner = work.runner()
-    if runner is not None and tells_locks() and holder_of(work.run_lock_file) is None:
+    runner, holder = work.runner(), holder_of(work.run_lock_file)
+    if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
         return None
     return runner
 

@@ -1,17 +1,17 @@
 """How long a transfer may take, how fast it may go, and how far it is."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from functools import partial
 from threading import Lock
 from time import monotonic, sleep
-from typing import IO, Final, Self, TypeVar
+from typing import IO, Any, Final, Self, TypeVar
 
 from drawcli.errors import ServerSilent
+from drawcli.limits import REQUEST_TIMEOUTS, SLOWEST_BYTES_PER_SECOND
 from drawcli.turns import LISTEN_SECONDS, errand
 
-# The patience for a transfer grows with its size: a line of half a megabit is slow, and works.
-SLOWEST_BYTES_PER_SECOND: Final = 50_000
 _LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
 _SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
 _T = TypeVar("_T")
@@ -38,7 +38,11 @@ class Patience:
     @classmethod
     def of(cls, timeout_seconds: float) -> Self:
         """Return that of a request in all: to be sent and to be answered may take so long each."""
-        return cls(2.0 * timeout_seconds)
+        return cls(REQUEST_TIMEOUTS * timeout_seconds)
+
+    def restart(self) -> None:
+        """Begin anew, for another request."""
+        self._begun = self._clock()
 
     def grow(self, size: int) -> None:
         """Allow time for so many bytes."""
@@ -62,20 +66,50 @@ def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], o
     """Return what a call returns, or raise ServerSilent when the patience is over.
 
     The call goes on in its thread until the connection ends; what it returns then is discarded.
+    Do not close its connection before that: see `once_all_have_ended`.
     """
     future = errand(call)
     try:
         while not future.done():
             patience.check()
             wait([future], timeout=min(max(patience.left(), 0.0), LISTEN_SECONDS))
+            future.check_alive()
         return future.result()
     finally:
         if not future.done():
             patience.over = True
+            _left_alone.add(future)
             future.add_done_callback(lambda late: _thrown_away(late, discard))
 
 
+_left_alone: Final[set["Future[Any]"]] = set()  # abandoned calls that are still running
+
+
+def once_all_have_ended(act: Callable[[], object]) -> None:
+    """Do something once no abandoned call is running any more; at once where there is none.
+
+    For closing connections: a thread that uses a descriptor which another thread has closed may
+    read from, or write into, whatever was opened under the same number since.
+    """
+    under_way = next((one for one in list(_left_alone) if not one.done()), None)
+    if under_way is None:
+        act()
+    else:
+        under_way.add_done_callback(lambda _: once_all_have_ended(act))
+
+
+def timed(
+    pieces: Iterator[bytes], patience: Patience, discard: Callable[[], object]
+) -> Iterator[bytes]:
+    """Yield pieces as they come, until the time is over; each piece extends it."""
+    while piece := within(patience, partial(next, pieces, b""), lambda _late: discard()):
+        patience.grow(len(piece))
+        patience.check()
+        yield piece
+
+
 def _thrown_away(late: "Future[_T]", discard: Callable[[_T], object]) -> None:
+    _left_alone.discard(late)
     if late.exception() is None:
         discard(late.result())
 
@@ -120,7 +154,10 @@ class Bucket:
 
 
 class Outgoing(io.RawIOBase):
-    """A file on its way out: read at the pace that is allowed, while there is patience."""
+    """A file on its way out: read at the pace that is allowed, while there is patience.
+
+    Each piece extends the time by what it may take on the slowest line that is accepted.
+    """
 
     def __init__(
         self, stream: IO[bytes], size: int, bucket: Bucket, patience: Patience, tell: Tell
@@ -135,6 +172,7 @@ class Outgoing(io.RawIOBase):
         """Return the next piece."""
         piece = self._stream.read(size)
         self._patience.check()
+        self._patience.grow(len(piece))
         self._bucket.take(len(piece), self._patience)
         self._tell(self._stream.tell(), self._size)
         return piece

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,19 +15,26 @@ from drawcli.context import Context
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.waits import LONGEST_WAIT, failed_too_long, wait_after
 from drawcli.errors import (
+    AWAY,
+    LOCKED,
     SERVER_TOOK_NOTHING,
     UNDELIVERED,
+    AnotherRun,
     DrawcliError,
+    FolderSilent,
     GateBlocked,
     JobError,
     NeedsPerson,
+    OutOfMemory,
     OutOfReach,
     ServerSilent,
     ServerUnavailable,
     TryLater,
+    trouble_of_machine,
 )
-from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 from drawcli.steps.scan import Scanned, scan
+from drawcli.survey.watch import READ_IMAGES, reading
 
 Step = Callable[[Job, Context], Job]
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
@@ -68,7 +75,6 @@ OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
 IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
-_SILENT_ENOUGH: Final = 2  # each costs the whole time that a request is given
 _SOON_SECONDS: Final = 60.0  # until the server is asked again whether uploads are welcome
 _log = logging.getLogger(__name__)
 
@@ -91,9 +97,12 @@ class StepReport:
     outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
     held: list[Job] = field(default_factory=list)  # newly
     silent: int = 0  # how many in a row have had no answer in time
+    silences: int = 0  # how many in all
     blocked: int = 0  # by the privacy gate
     unreachable: str = ""  # why the server could not be reached
-    undelivered: TryLater | None = None  # why a structure set could not be put where it belongs
+    undelivered: TryLater | None = None  # why their place, or the images, are out of reach
+    stopped: bool = False  # what the step waits for does not answer: no further job is begun
+    no_memory: bool = False  # the step failed for lack of it
     scanned: Scanned | None = None
 
     @property
@@ -104,9 +113,11 @@ class StepReport:
 
 def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
     """Take every due job that a command is for one step on."""
-    with ctx.progress.step(command):
+    with ctx.progress.step(command), ExitStack() as open_:
         if command == "scan":
             return _run_scan(ctx, chosen)
+        if command in READ_IMAGES:
+            open_.enter_context(reading(ctx, command))
         if command == "match":
             _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
         report = StepReport(command)
@@ -129,7 +140,7 @@ def _one_by_one(
     for job in jobs:
         late = chosen.until is not None and ctx.now() >= chosen.until
         full = chosen.limit is not None and report.begun >= chosen.limit
-        if late or full or report.unreachable:
+        if late or full or report.unreachable or report.stopped:
             return
         report.begun += 1
         yield job
@@ -160,30 +171,12 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
-        yield run_step(command, ctx, chosen)
+        try:
+            yield run_step(command, ctx, chosen)
+        except AnotherRun as err:  # of the scan index: what is known of the datastore goes on
+            lost = OutOfReach(str(err), code=err.code, hint=err.hint)
+            yield StepReport(command, scanned=Scanned(lost=[lost]))
     tidy(ctx)
-
-
-def note_run(
-    ctx: Context, began: datetime, reports: list[StepReport], *, exit_code: int, error: str = ""
-) -> None:
-    """Write a run into the run book; one that cannot be written changes nothing."""
-    counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
-    lost = error == "server-down" or any(report.unreachable for report in reports)
-    asked = AT_ONCE & counts.keys()
-    run = Run(
-        id=ctx.run_id,
-        began=began,
-        ended=ctx.now(),
-        exit_code=exit_code,
-        error=error,
-        server=OUT_OF_REACH if lost else ANSWERED if asked else "",
-        counts=counts,
-    )
-    with suppress(OSError):
-        RunBook(ctx.settings.state_dir).add(run)
-    seconds = (run.ended - began).total_seconds()
-    _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
 
 def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
@@ -262,7 +255,8 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
             if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
                 from drawcli.previewing import picture
 
-                picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
+                with reading(ctx, "preview"):
+                    picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
@@ -274,6 +268,8 @@ def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
         "job=%s step=%s from=%s outcome=%s code=%s",
         *(job.id, step.__name__, job.state, what, after.reason_code),
     )
+    if report.no_memory:
+        raise OutOfMemory(f"not enough memory to {step.__name__} job {job.id}; it waits")
 
 
 def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
@@ -287,10 +283,9 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
         return _as_stored(job, ctx).held_for(_for_one_off(err, job), at=ctx.now())
     except DrawcliError:
         raise  # no job is to blame: the run cannot go on
-    except OSError as err:
-        trouble = TryLater(f"{step.__name__}: {err.strerror or type(err).__name__}", code="io")
-        return _failed(job, trouble, ctx, report)
     except Exception as err:  # noqa: BLE001 - one patient's bug must not stop the others
+        if (trouble := trouble_of_machine(err, step.__name__)) is not None:
+            return _failed(job, trouble, ctx, report)
         _log.exception("job=%s step=%s", job.id, step.__name__)
         bug = NeedsPerson(
             f"bug: {type(err).__name__} in {step.__name__}",
@@ -316,11 +311,15 @@ def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
     """Return the job waiting; held, if it has failed for too long."""
     stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
-    report.silent = report.silent + 1 if isinstance(err, ServerSilent) else 0
-    if report.silent >= _SILENT_ENOUGH:
+    is_silent = isinstance(err, ServerSilent)
+    report.silent, report.silences = is_silent * (report.silent + 1), report.silences + is_silent
+    if report.silent >= SILENT_IN_A_ROW or report.silences >= SILENT_IN_ALL:
         report.unreachable = str(err)
-    if err.code in UNDELIVERED:
+    report.stopped = report.stopped or isinstance(err, FolderSilent) or err.code in LOCKED
+    if err.code in AWAY:
         report.undelivered = err
+    elif err.code == OutOfMemory.code:
+        report.no_memory = True
     elif err.code in SERVER_TOOK_NOTHING:
         report.unreachable = str(err)
     else:
@@ -345,6 +344,7 @@ def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
             hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
             errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))
         if err := report.undelivered:
-            hint = "The checked file stays with the job and is tried again. 'drawcli doctor' looks."
+            kept = "The checked file stays with the job and is tried again. 'drawcli doctor' looks."
+            hint = kept if err.code in UNDELIVERED else err.hint
             errors.append(OutOfReach(str(err), code=err.code, hint=hint))
     return errors

@@ -11,6 +11,7 @@ from drawcli.core.crosswalk import SourceFile, header_digest
 from drawcli.core.dicom import NATIVE, Header
 from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import ConfigError, SeriesRefused
+from drawcli.progress import Counted, uncounted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ class Images:
     changed: int  # files that are not those that were sent
 
 
-def read_images_of(files: Sequence[SourceFile]) -> Images:
+def read_images_of(files: Sequence[SourceFile], counted: Counted = uncounted) -> Images:
     """Read the images of a series: each file once, pixels as they are stored.
 
     Raises
@@ -55,7 +56,7 @@ def read_images_of(files: Sequence[SourceFile]) -> Images:
     from drawcli.pictures.stack import Stack
 
     reader = _Reader(files)
-    for file in files:
+    for file in counted(files, "images read"):
         reader.read(file)
     first = reader.first
     plane = first.planes[0]

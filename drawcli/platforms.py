@@ -1,16 +1,21 @@
 """Where systems differ: all that asks which one this is.
 
 Windows has no modes for others, cannot make a folder durable, and lets nobody replace a file that
-somebody has open; it reserves names that are usual elsewhere. Nothing here forks or sends signals.
+somebody has open; it reserves names that are usual elsewhere. Nothing here forks.
 """
 
 import errno
 import os
 import re
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 System = Literal["windows", "macos", "other"]
 _NAMES: Final[dict[str, System]] = {"win32": "windows", "darwin": "macos"}
@@ -19,6 +24,13 @@ _RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with
 _GROUP_AND_OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o002
 _TOO_LONG_FOR_WINDOWS: Final = 260  # characters, unless its administrator lifted the limit
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_PSEUDO: Final = frozenset(
+    """
+    binder binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl mqueue
+    nsfs proc pstore rpc_pipefs securityfs selinuxfs sysfs tracefs
+    """.split()
+)
 _TRIES: Final = 40
 _BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
 
@@ -99,6 +111,21 @@ def as_compared(path: str) -> str:
     return path if system() == "other" else path.casefold()
 
 
+def pseudo_devices(mounts: Path = _MOUNTS) -> frozenset[int]:
+    """Return the device numbers of the kernel's own file systems, such as /proc and /sys.
+
+    A scan that followed a link there would find half a million entries; some block their reader.
+    """
+    found = set()
+    with suppress(OSError):
+        for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            head, _, tail = line.partition(" - ")
+            major, _, minor = head.split()[2].partition(":")
+            if tail.split()[0] in _PSEUDO:
+                found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
+
+
 def is_too_long(path: Path, refusal: OSError) -> bool:
     """Tell whether the system refused a path for its length: Windows says that it is not there."""
     is_long = system() == "windows" and len(str(path)) >= _TOO_LONG_FOR_WINDOWS
@@ -119,6 +146,26 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True  # another user's
     return True
+
+
+def end_session(process: "Popen[bytes]") -> None:
+    """End a program that leads a session of its own, with everything it started there.
+
+    On Windows the program alone: it has no such groups.
+    """
+    with suppress(OSError):  # it has ended
+        if system() == "windows":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def limit_memory(size: int) -> None:
+    """Limit the memory of this process, in bytes, where the system supports it."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def allowed_everywhere(name: str) -> str:

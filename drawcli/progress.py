@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
+from threading import RLock, Timer
 from typing import Final, Protocol, Self, TypeVar
 
 from drawcli.files import PRIVATE
@@ -92,6 +92,18 @@ def _counted(counts: Iterable[int], unit: str) -> str:
     return f"{' of '.join(f'{count:,}' for count in counts)} {unit}"
 
 
+class Counted(Protocol):
+    """Yields items and counts those that are dealt with, as `Progress.counted` does."""
+
+    def __call__(self, items: Iterable[_Item], unit: str, /) -> Iterator[_Item]:
+        """Yield the items."""
+
+
+def uncounted(items: Iterable[_Item], _unit: str, /) -> Iterator[_Item]:
+    """Yield items; nobody counts them."""
+    return iter(items)
+
+
 class Watcher(Protocol):
     """Who is told."""
 
@@ -115,11 +127,13 @@ class Progress:
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
         """Tell one more watcher, until the block ends."""
-        self._watchers.append(watcher)
+        with self._lock:
+            self._watchers = [*self._watchers, watcher]
         try:
             yield
         finally:
-            self._watchers.remove(watcher)
+            with self._lock:
+                self._watchers = [one for one in self._watchers if one is not watcher]
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -234,14 +248,19 @@ class Part:
 class ProgressFile:
     """Writes how far a step is into a file that `status --watch` reads.
 
-    Nothing is written in a step's first second: a run with little to do leaves the disk in peace.
-    The file is replaced as a whole, and not made durable: after a crash it says nothing anyway.
+    A step without a job writes nothing in its first second: a run with nothing to do leaves the
+    disk in peace. One that hangs before it has moved at all is written down after that second. The
+    file is replaced as a whole, and not made durable: after a crash it says nothing anyway.
     """
 
     path: Path
     _next: float = field(default=0.0)  # by the monotonic clock
     _step: str = ""
     _written: bool = False
+    _latest: Standing = field(default=Standing(step=""))
+    _moved: float = 0.0  # when, s since 1970
+    _first: Timer | None = None  # writes what the step has not moved to write
+    _lock: RLock = field(default_factory=RLock)
 
     @classmethod
     def of(cls, state_dir: Path) -> Self:
@@ -251,21 +270,41 @@ class ProgressFile:
     def moved(self, standing: Standing) -> None:
         """Write it, if the last time is long enough ago."""
         now = time.monotonic()
-        if standing.step != self._step:
-            self._step, self._next = standing.step, now + _OFTEN_SECONDS
-        if now < self._next:
-            return
-        self._next = now + _OFTEN_SECONDS
-        with suppress(OSError):
-            self._write(replace(standing, at=time.time()))
+        with self._lock:
+            self._latest, self._moved = standing, time.time()
+            if standing.step != self._step:
+                self._step, self._next = standing.step, now + _OFTEN_SECONDS
+                self._begin_to_wait()
+            if now < self._next and (self._written or not standing.job):
+                return
+            self._next = now + _OFTEN_SECONDS
+            with suppress(OSError):
+                self._write(replace(standing, at=self._moved))
 
     def ended(self) -> None:
         """Remove it."""
-        self._step = ""
-        if self._written:
-            self._written = False
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True)
+        with self._lock:
+            self._step = ""
+            if self._first is not None:
+                self._first.cancel()
+            if self._written:
+                self._written = False
+                with suppress(OSError):
+                    self.path.unlink(missing_ok=True)
+
+    def _begin_to_wait(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+        step = self._step
+        self._first = Timer(_OFTEN_SECONDS, lambda: self._write_first(step))
+        self._first.daemon = True
+        with suppress(RuntimeError):  # no room for a thread: then it is not written
+            self._first.start()
+
+    def _write_first(self, step: str) -> None:
+        with self._lock, suppress(OSError):
+            if self._step == step and not self._written:
+                self._write(replace(self._latest, at=self._moved))
 
     def _write(self, standing: Standing) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")

@@ -9,21 +9,23 @@ out by the checksum in the end.
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Final
 
 import httpx
 
-from drawcli.answers import judged
+from drawcli.answers import TooLong, judged, pieces_of
 from drawcli.errors import BadStructureSet, ServerUnavailable
 from drawcli.files import CHUNK, PRIVATE, disk_full_named, put_in_place
-from drawcli.pacing import Patience, Tell
+from drawcli.limits import EXCHANGES, bytes_in_words
+from drawcli.pacing import Patience, Tell, timed
 
-LARGEST: Final = 1 << 30  # bytes of an RTSTRUCT
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_LOOK_BYTES: Final = 16 << 20  # between two looks for space on the disk
 
 
 class Incoming:
@@ -70,7 +72,7 @@ class Incoming:
             raise ServerUnavailable("rtstruct: an answer in HTML; is a proxy in the way?")
         part = self._part(answer, before)
         try:
-            self._announced(answer, before, patience)
+            self._announced(answer, before)
             with disk_full_named(part.parent):
                 digest = self._written(answer, part, before, patience)
             self._check(answer, digest)
@@ -105,47 +107,53 @@ class Incoming:
         self.drop()
         checksum, name = _checksum_of(answer), self._target.name
         ranges = answer.headers.get("accept-ranges", "").strip().lower() == "bytes"
-        encoded = answer.headers.get("content-encoding", "identity") != "identity"
-        if ranges and not encoded and _SHA256.fullmatch(checksum):
+        if ranges and not _is_coded(answer) and _SHA256.fullmatch(checksum):
             return self._target.with_name(f".{name}.{checksum}.part")
         return self._target.with_name(f".{name}.{os.getpid()}.tmp")
 
     def _parts(self) -> list[Path]:
         return sorted(self._target.parent.glob(f".{self._target.name}.*.part"))
 
-    def _announced(self, answer: httpx.Response, before: int, patience: Patience) -> None:
-        """Look at what is to come; allow time and look for space for it."""
+    def _announced(self, answer: httpx.Response, before: int) -> None:
+        """Look at what is to come, and for space for it."""
         self._etag = answer.headers.get("etag", "")
         coming = _length_of(answer) or 0
         _check_size(before + coming)
-        patience.grow(coming)
         self._room(coming)
 
     def _written(self, answer: httpx.Response, part: Path, before: int, patience: Patience) -> str:
-        """Write a body as it comes; return the SHA-256 of the whole file, durable now."""
-        length = _length_of(answer)
+        """Write a body as it comes; return the SHA-256 of the whole file, durable now.
+
+        "" where it is empty, or has not the length that the server said.
+        """
+        length = None if _is_coded(answer) else _length_of(answer)
         digest = hashlib.sha256()
         with _opened(part, before) as stream:
-            size = _read_before(stream, digest)
+            size = looked = begun = _read_before(stream, digest)
             total = None if length is None else size + length
-            for piece in answer.iter_bytes():
+            for piece in self._pieces(answer, EXCHANGES["rtstruct"].largest - size, patience):
                 digest.update(piece)
                 size += len(piece)
-                _check_size(size)
                 stream.write(piece)
-                patience.grow(0 if total else len(piece))
-                patience.check()
                 self._tell(size, total)
+                if total is None and size - looked > _LOOK_BYTES:
+                    looked = size
+                    self._room(_LOOK_BYTES)
             stream.flush()
             os.fsync(stream.fileno())
-        return digest.hexdigest() if size else ""
+        return digest.hexdigest() if size and size - begun == (length or size - begun) else ""
+
+    def _pieces(self, answer: httpx.Response, most: int, patience: Patience) -> Iterator[bytes]:
+        try:
+            yield from timed(pieces_of(answer, most), patience, answer.close)
+        except TooLong:
+            raise _too_large() from None
 
     def _check(self, answer: httpx.Response, digest: str) -> None:
         """Raise Altered where the whole is not what the server said."""
         known = next((_lasts(part) for part in self._parts()), "")
         self.checksum = known or _checksum_of(answer)
-        came = answer.num_bytes_downloaded or None  # None: counted by nobody
-        if not digest or came not in (None, _length_of(answer) or came):
+        if not digest:
             raise Altered("the download is not as long as the server said")
         if self.checksum not in ("", digest):
             raise Altered("the download does not agree with its checksum")
@@ -176,7 +184,11 @@ def _lasts(part: Path) -> str:
 
 def _length_of(answer: httpx.Response) -> int | None:
     text = answer.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if _LENGTH.fullmatch(text) else None
+
+
+def _is_coded(answer: httpx.Response) -> bool:
+    return str(answer.headers.get("content-encoding", "identity")) != "identity"
 
 
 def _checksum_of(answer: httpx.Response) -> str:
@@ -184,5 +196,10 @@ def _checksum_of(answer: httpx.Response) -> str:
 
 
 def _check_size(size: int) -> None:
-    if size > LARGEST:
-        raise BadStructureSet("the download is larger than any structure set")
+    if size > EXCHANGES["rtstruct"].largest:
+        raise _too_large()
+
+
+def _too_large() -> BadStructureSet:
+    most = bytes_in_words(EXCHANGES["rtstruct"].largest)
+    return BadStructureSet(f"the download is larger than any structure set: more than {most}")

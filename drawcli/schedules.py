@@ -169,8 +169,9 @@ def _crontab() -> str:
             timeout=_PATIENCE_SECONDS,
             check=False,
         )
-    except OSError as err:
-        raise ConfigError(f"crontab cannot be started: {err.strerror}") from None
+    except (OSError, subprocess.TimeoutExpired) as err:
+        what = err.strerror if isinstance(err, OSError) else "it does not end"
+        raise ConfigError(f"crontab cannot be started: {what}") from None
     if done.returncode and "no crontab" not in done.stderr:
         raise ConfigError(f"crontab -l says: {done.stderr.strip()}")
     return done.stdout

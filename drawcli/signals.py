@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from drawcli.access import stays_here, web_address
 from drawcli.core.bandwidth import time_of_day
+from drawcli.limits import RUN_HOURS
 from drawcli.sections import FilePath, Hours, Section
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
@@ -25,13 +26,23 @@ class Notify(Section):
     urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
     events: list[
         Literal[
-            "held", "blocked", "token", "server", "node", "idle", "failed", "delivered", "digest"
+            "held",
+            "blocked",
+            "token",
+            "server",
+            "node",
+            "idle",
+            "failed",
+            "hung",
+            "delivered",
+            "digest",
         ]
-    ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "digest"])
+    ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
     token_days: float = Field(7.0, gt=0, le=365)  # before it expires
     server_hours: Hours = 2.0  # without an answer
     node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
     idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
+    run_hours: Hours = RUN_HOURS  # of one run: then the next one that meets it reports it
     digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
 
 

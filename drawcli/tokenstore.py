@@ -130,7 +130,11 @@ class TokenStore(ABC):
             with self._may_write():
                 lock.acquire()
         except Timeout:
-            raise TryLater("another process is refreshing the token", code="token-busy") from None
+            raise TryLater(
+                "another process is refreshing the token",
+                code="token-busy",
+                hint="Look for a drawcli that hangs; the lock is free once it has ended.",
+            ) from None
         try:
             yield
         finally:

@@ -9,10 +9,11 @@ used by two threads, and what a step has recorded before a request is on disk be
             server.upload(...)
 """
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, wait
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
+from contextlib import closing, contextmanager, suppress
 from threading import Condition, Thread, get_ident
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
@@ -73,7 +74,7 @@ class Turns:
             return
         running = [errand(lane) for _ in range(lanes)]
         try:
-            while wait(running, timeout=LISTEN_SECONDS).not_done:
+            for _ in as_ended(running):
                 pass
         except BaseException:
             self._close()
@@ -105,11 +106,65 @@ class Turns:
             self._changed.notify_all()
 
 
-def errand(call: Callable[[], _T]) -> Future[_T]:
-    """Begin a call in a thread of its own, which ends with the program at the latest."""
-    future: Future[_T] = Future()
-    Thread(target=_run, args=(call, future), daemon=True).start()
+class Errand(Future[_T]):
+    """A call in a thread of its own."""
+
+    thread: Thread
+
+    def check_alive(self) -> None:
+        """Fail the call if its thread died without a result: it had no memory to report one."""
+        if not self.done() and not self.thread.is_alive():
+            with suppress(InvalidStateError):
+                self.set_exception(MemoryError("a thread died without a result"))
+
+
+def as_ended(calls: Iterable[Errand[_T]]) -> Iterator[Errand[_T]]:
+    """Yield calls as they end."""
+    left = set(calls)
+    while left:
+        wait(left, LISTEN_SECONDS, FIRST_COMPLETED)
+        for call in left:
+            call.check_alive()
+        done = {call for call in left if call.done()}
+        yield from done
+        left -= done
+
+
+def errand(call: Callable[[], _T]) -> Errand[_T]:
+    """Begin a call in a thread of its own, which ends with the program at the latest.
+
+    Raises
+    ------
+    MemoryError
+        Where the system has no room for a thread.
+    """
+    future = Errand[_T]()
+    future.thread = Thread(target=_run, args=(call, future), daemon=True)
+    try:
+        future.thread.start()
+    except RuntimeError as err:  # "can't start new thread": no memory, or a limit of the system
+        raise MemoryError(str(err)) from err
     return future
+
+
+def in_time(call: Callable[[], _T], seconds: float) -> _T:
+    """Return what a call returns; abandon it where that takes too long.
+
+    For calls that nothing can interrupt: of a file server, or of a library without timeouts.
+
+    Raises
+    ------
+    TimeoutError
+        Where it has not returned after so many seconds.
+    """
+    future = errand(call)
+    deadline = monotonic() + seconds
+    while not future.done() and (left := deadline - monotonic()) > 0:
+        wait([future], min(left, LISTEN_SECONDS))
+        future.check_alive()
+    if not future.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return future.result()
 
 
 def _run(call: Callable[[], Any], future: "Future[Any]") -> None:

@@ -18,6 +18,15 @@ from drawcli.config import Settings
 from drawcli.core.iod import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.job import NEXT, State
 from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.limits import (
+    EXCHANGES,
+    RUN_HOURS,
+    SILENT_IN_A_ROW,
+    SILENT_IN_ALL,
+    SLOWEST_BYTES_PER_SECOND,
+    bytes_in_words,
+    seconds_in_words,
+)
 from drawcli.rulefile import OPTIONS
 
 _COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
@@ -34,6 +43,16 @@ _SAMPLES: Final[dict[Kind, Any]] = {
     Kind.FLAG: True,
     Kind.ANY: "pelvis",
 }
+# Exchanges that have their limits near their code, not in the table.
+_NEAR: Final = (
+    (
+        "DICOM node",
+        "a structure set by C-STORE; a C-ECHO of `doctor`",
+        "drawcli/adapters/dicom_node.py",
+        "the job waits with its file; exit 7",
+    ),
+    ("browser", "a page of `drawcli dashboard`", "drawcli/dashboard/", "the request is refused"),
+)
 _STATES: Final[dict[State, str]] = {
     State.WAITING: "files of the series are still arriving, or it is not whole",
     State.FOUND: "the series is quiet, whole, and of a kind that is taken",
@@ -60,6 +79,7 @@ def pages() -> dict[str, str]:
         "exit-codes": exit_codes(),
         "operators": operators(),
         "structure-set": structure_set(),
+        "exchanges": exchanges(),
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
@@ -213,6 +233,62 @@ def _entries(table: Table, depth: int = 0) -> Iterator[str]:
         section = one.source.removeprefix("PS3.3 ")
         yield f"| {tag} | {one.vr} | {name} | {one.type} | {one.origin}{fixed} | {section} |"
         yield from _entries(one.items, depth + 1)
+
+
+def exchanges() -> str:
+    """Return the page of the limits of every exchange with the outside."""
+    rows = [
+        f"| {one.peer} | {one.what} | {seconds_in_words(one)} | "
+        f"{bytes_in_words(one.largest)} | {one.then} |"
+        for one in EXCHANGES.values()
+    ]
+    rows += [f"| {peer} | {what} | see `{path}` | | {then} |" for peer, what, path, then in _NEAR]
+    what = (
+        "Whatever a run asks, it waits no longer and reads no more. A time is one of the whole "
+        "exchange: name lookup, connecting, handshake, and every try of it in a run; a request "
+        "that is sent again with renewed tokens has the same time once more. Where another limit "
+        "is reached first, as the time of a single read or write (`server.timeout_seconds`), the "
+        "exchange ends then."
+    )
+    titles = ("peer", "what", "time in total", "comes in at most", "what happens then")
+    head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
+    sums = [f"- {line}" for line in _sums()]
+    in_all = "\n## What a run waits for in all\n"
+    longest = (
+        f"\nA run that takes longer than `notify.run_hours` ({RUN_HOURS:g}) is "
+        "[reported](../alarms.md) by the next one, whatever it waits for."
+    )
+    return "\n".join([_head("Limits of exchanges", what), head, *rows, in_all, *sums, longest, ""])
+
+
+def _sums() -> Iterator[str]:
+    each, rate = EXCHANGES["status"].seconds, SLOWEST_BYTES_PER_SECOND
+    last = 2 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
+    yield (
+        f"The DRAW server: a step asks no more after {SILENT_IN_A_ROW} requests in a row, or "
+        f"{SILENT_IN_ALL} in all, that got no answer in time, or a useless one after half of it. "
+        f"So a server that is silent costs a run at most {SILENT_IN_ALL} x {each:g} s for each of "
+        "poll, fetch, reidentify and upload, however many jobs wait. A refresh of the tokens that "
+        "gets no answer ends the step at once."
+    )
+    yield (
+        "What is sent to monitors and people is sent after the lock of the run is released: two "
+        f"messages and a heartbeat, {last:g} s at most. The first heartbeat is not waited for."
+    )
+    yield (
+        "A file server: `scan.answer_seconds` for each folder of `datastore`, once in a run, and "
+        "for one structure set."
+    )
+    yield (
+        "Locks of other processes of drawcli: of the ledger, the audit log and the scan index one "
+        "minute, of the tokens two; then the job waits, or the run ends with 4, 6 or 11. The lock "
+        "of a run is not waited for."
+    )
+    yield (
+        f"A transfer that moves may go on at {rate / 1000:g} kB a second or more: a package of "
+        f"200 MB for {200e6 / rate / 60:.0f} minutes, a structure set of 20 MB for "
+        f"{20e6 / rate / 60:.0f}."
+    )
 
 
 def _takes(operator: str, kind: Kind) -> bool:

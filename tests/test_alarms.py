@@ -5,16 +5,18 @@ import errno
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from drawcli import afterwards, alarms, elsewhere
+from drawcli import afterwards, alarm_memory, alarms, elsewhere
 from drawcli.adapters.messages import Message, Place
 from drawcli.auditlog import ATTEMPT
 from drawcli.context import Context
@@ -22,6 +24,7 @@ from drawcli.core.job import Event, Job, State
 from drawcli.core.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
 from drawcli.files import write_durably
+from drawcli.limits import EXCHANGES
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
 from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -276,11 +279,42 @@ def test_each_place_is_told_once_also_where_another_takes_nothing(
     assert taken == ["ntfy://b", "ntfy://a"]
 
 
+def test_places_are_told_at_the_same_time(
+    site: Site, open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(site, "ntfy://a", "ntfy://b", "ntfy://c", more=", events: [held]")
+    ctx, together = open_site(), threading.Barrier(3)
+
+    def send(_place: Place, _message: Message) -> bool:
+        together.wait(60)  # broken where one is told after the other
+        return True
+
+    monkeypatch.setattr(Place, "send", send)
+    hold(ctx, "aaaaaaaaaaaa-1")
+    a_run(ctx)
+
+    assert not together.broken
+    told = alarm_memory.Memory.read(ctx.settings.state_dir).places.values()
+    assert [len(one.names) for one in told] == [1, 1, 1]
+
+
+def test_a_process_that_hangs_with_the_lock_of_alarms_silences_no_other(
+    ctx: Context, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXCHANGES, "message", replace(EXCHANGES["message"], seconds=0.02))
+    hold(ctx, "aaaaaaaaaaaa-1")
+
+    with FileLock(ctx.settings.state_dir / "alarms.lock"):
+        a_run(ctx)
+
+    assert post.titles() == ["1 held"]
+
+
 def test_what_is_remembered_holds_no_address(ctx: Context, site: Site) -> None:
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
-    path = site.state / alarms.FILE_NAME
+    path = site.state / alarm_memory.FILE_NAME
     assert "ntfy" not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     assert len(json.loads(path.read_text())["places"]) == 1
@@ -294,7 +328,7 @@ def test_a_damaged_memory_tells_anew_what_is_so_and_nothing_that_was(
     deliver(ctx, 1)
     a_run(ctx)
     clock.advance(minutes=MINUTES)
-    (site.state / alarms.FILE_NAME).write_text(damage)
+    (site.state / alarm_memory.FILE_NAME).write_text(damage)
 
     for _ in range(2):
         a_run(ctx)
@@ -351,7 +385,7 @@ def test_no_run_fails_for_its_alarms(
 
     a_run(ctx)
 
-    assert alarms.Memory.read(ctx.settings.state_dir).places
+    assert alarm_memory.Memory.read(ctx.settings.state_dir).places
 
 
 def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> None:
@@ -407,7 +441,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "no space left") if len(data) % 2 else DiskFull("no space")
         write_durably(path, data)
 
-    monkeypatch.setattr(alarms, "write_durably", write)
+    monkeypatch.setattr(alarm_memory, "write_durably", write)
     monkeypatch.setattr(elsewhere, "_MEMORY", made.second)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     return made

@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from drawcli import afterwards, heartbeat, logs
-from drawcli.alarms import FILE_NAME, digest
+from drawcli.alarm_memory import FILE_NAME
+from drawcli.alarms import digest
 from drawcli.metering import metrics_text
-from drawcli.pipeline import Selection, note_run, run_once
+from drawcli.pipeline import Selection, run_once
 from drawcli.sandbox.people import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, Clock, Site, opened
@@ -47,7 +48,7 @@ def a_run(site: Site, draw: FakeDraw, clock: Clock) -> str:
         with heartbeat.beating(ctx.settings.metrics) as beat:
             began = clock.now()
             reports = list(run_once(ctx, Selection()))
-            note_run(ctx, began, reports, exit_code=6)
+            afterwards.note_run(ctx, began, reports, exit_code=6)
             beat.exit_code = 6
             afterwards.report_out(ctx, "")
         said = "\n".join(digest(ctx, clock.now() - timedelta(days=1), clock.now()))

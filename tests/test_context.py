@@ -6,7 +6,7 @@ import pytest
 from drawcli.context import Context, open_context, utc_now
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.job import Job, State
-from drawcli.errors import ConfigError, LedgerError, ServerUnavailable
+from drawcli.errors import ConfigError, LedgerError, ServerUnavailable, TryLater
 from tests.conftest import NOON, Clock, Site
 from tests.fake_draw import FakeDraw
 
@@ -163,3 +163,24 @@ def test_the_identity_of_a_job_is_sealed_and_opened(ctx: Context, clock: Clock) 
 
     assert ctx.crosswalk(job) == CROSSWALK
     assert b"Muster" not in Path(ctx.work.file(job.id, "vault")).read_bytes()
+
+
+def test_a_file_server_that_does_not_answer_is_asked_once_a_run(
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def silent(folder: Path, _seconds: float) -> bool:
+        asked.append(folder)
+        return True
+
+    monkeypatch.setattr("drawcli.context.is_silent", silent)
+    ctx.seal("0123456789ab-1", CROSSWALK)
+    job = Job(id="0123456789ab-1", state=State.FOUND, since=clock.now())
+
+    for _ in range(3):
+        with pytest.raises(TryLater) as caught:
+            ctx.images_of(job)
+
+    assert caught.value.code == "datastore-silent"
+    assert len(asked) == 1

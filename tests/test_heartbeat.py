@@ -1,5 +1,8 @@
+import threading
+
 import pytest
 
+from drawcli import heartbeat
 from drawcli.heartbeat import beating, ping
 from drawcli.signals import Metrics
 from tests.webhook import Webhook, listening
@@ -66,3 +69,35 @@ def test_nothing_is_asked_where_nothing_is_set_up() -> None:
     with beating(Metrics()) as beat:
         assert beat.exit_code is None
     assert not ping(Metrics())
+
+
+def test_a_run_does_not_wait_for_its_first_ping_and_the_last_one_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    working, order = threading.Event(), list[str]()
+
+    def slow(_settings: Metrics, ending: str = "") -> bool:
+        if ending == "/start":
+            working.wait(60)
+        order.append(ending)
+        return True
+
+    monkeypatch.setattr(heartbeat, "ping", slow)
+    with beating(Metrics(heartbeat_url="https://monitor.test/x")) as beat:
+        order.append("work")
+        working.set()
+        beat.exit_code = 0
+
+    assert order == ["work", "/start", ""]
+
+
+def test_a_run_goes_on_where_there_is_no_thread_for_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with beating(Metrics(heartbeat_url="https://monitor.test/x")) as beat:
+        beat.exit_code = 0
+
+    assert not ping(Metrics(heartbeat_url="https://monitor.test/x"))

@@ -39,6 +39,16 @@ def test_a_new_site_has_figures_and_none_that_nobody_knows(ctx: Context) -> None
     assert not [name for name in found if name.startswith(("last_", "server_", "step_", "oldest"))]
 
 
+def test_a_run_that_is_at_work_is_told_with_how_long_it_has_been(
+    ctx: Context, clock: Clock
+) -> None:
+    with ctx.work.run_lock(clock.now()):
+        clock.advance(hours=7)
+        during = figures(ctx)["running_seconds"]
+
+    assert (during, figures(ctx)["running_seconds"]) == (7 * 3600, 0)
+
+
 def test_jobs_are_counted_by_state_and_by_reason_with_the_age_of_the_oldest(
     ctx: Context, in_state: Make, clock: Clock
 ) -> None:

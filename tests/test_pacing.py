@@ -1,18 +1,21 @@
 """Bytes go at the pace that is allowed now; a call that takes too long is not waited for."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from drawcli.errors import ServerUnavailable
+from drawcli.errors import ServerSilent, ServerUnavailable
+from drawcli.limits import SLOWEST_BYTES_PER_SECOND
 from drawcli.pacing import (
-    SLOWEST_BYTES_PER_SECOND,
     Bucket,
     Outgoing,
     Patience,
+    once_all_have_ended,
+    timed,
     untold,
     within,
 )
@@ -212,3 +215,50 @@ def test_a_file_on_its_way_can_be_sent_from_the_beginning_again(
 
         assert going.read(100) == b"0123456789"
         assert going.fileno() == stream.fileno()
+
+
+def test_a_peer_that_takes_no_more_is_given_up_long_before_the_whole_file_could_go(
+    watch: Watch, tmp_path: Path
+) -> None:
+    path = tmp_path / "package.zip"
+    with path.open("wb") as stream:
+        stream.truncate(200_000_000)
+    shown = patience(watch, 120.0)
+
+    with path.open("rb") as stream:
+        going = Outgoing(stream, 200_000_000, bucket(watch, lambda: None), shown, untold)
+        for _ in range(1000):
+            going.read(PIECE)
+            watch.at += PIECE / 60_000  # seconds: a slow line, quicker than the slowest
+        watch.at += 500  # and then nothing
+        with pytest.raises(ServerSilent):
+            going.read(PIECE)
+
+
+def test_what_comes_slowly_is_waited_for_as_long_as_it_comes(watch: Watch) -> None:
+    shown = patience(watch, 120.0)
+
+    def coming() -> Iterator[bytes]:
+        for _ in range(400):
+            watch.at += PIECE / 60_000  # 7 minutes in all
+            yield bytes(PIECE)
+        watch.at += 300
+        yield b"too late"
+
+    came = timed(coming(), shown, lambda: None)
+    assert sum(len(piece) for piece in islice(came, 400)) == 400 * PIECE
+    with pytest.raises(ServerSilent):
+        next(came)
+
+
+def test_a_connection_is_not_closed_under_a_call_that_is_left_alone() -> None:
+    may_end, closed = threading.Event(), threading.Event()
+
+    with pytest.raises(ServerSilent):
+        within(Patience(0.02), lambda: may_end.wait(LONG), lambda _late: None)
+    once_all_have_ended(closed.set)
+    before = closed.is_set()
+    may_end.set()
+
+    assert not before
+    assert closed.wait(LONG)

@@ -1,23 +1,33 @@
 """Failures become waits, holds, or the end of a run; and never the loss of a job."""
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
+from filelock import FileLock
 from pydicom import dcmread
 
 from drawcli.actions import retry
+from drawcli.adapters import datastore
 from drawcli.adapters.workdir import PACKAGE, RECEIVED
+from drawcli.afterwards import note_run
 from drawcli.auditlog import AuditLog
 from drawcli.context import Context
+from drawcli.core.decision import Decision
+from drawcli.core.dicom import Header
 from drawcli.core.job import Job, State
 from drawcli.core.waits import GIVE_UP_AFTER
-from drawcli.errors import ConfigError, ServerRefused
-from drawcli.pipeline import Selection, StepReport, due, note_run, run_once, run_step, tidy
+from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
+from drawcli.limits import SILENT_IN_ALL
+from drawcli.pipeline import Selection, StepReport, due, out_of_reach, run_once, run_step, tidy
 from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.steps import match as steps_match
 from drawcli.steps.upload import MOST_POSTS
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -146,7 +156,7 @@ def test_retry_after_is_honoured(ctx: Context, draw: FakeDraw) -> None:
 
 
 @pytest.mark.usefixtures("packaged")
-@pytest.mark.parametrize("refusal", [400, 413, 415, 422])
+@pytest.mark.parametrize("refusal", [400, 415, 422])
 def test_a_refused_package_waits_for_a_person(ctx: Context, draw: FakeDraw, refusal: int) -> None:
     draw.answers = [ready(), httpx.Response(refusal, text="template: unknown model 7")]
 
@@ -662,6 +672,130 @@ def test_another_file_of_the_same_name_is_not_touched(
     assert theirs.read_bytes() == b"another program's"
     assert only_job(ctx).reason_code == "name-taken"
     assert draw.confirmed == []
+
+
+NO_MEMORY = (
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    RuntimeError("can't start new thread"),
+    ImportError("lib.so: failed to map segment from shared object"),
+    NameError("name 'Image' is not defined"),  # of a library that was loaded by half
+)
+
+
+@pytest.mark.parametrize("shortage", NO_MEMORY, ids=lambda err: type(err).__name__)
+@pytest.mark.usefixtures("pelvis", "thorax")
+def test_a_shortage_of_memory_ends_the_run_and_is_blamed_on_no_job(
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch, shortage: Exception
+) -> None:
+    run_step("scan", ctx, ALL)
+    first, second = ctx.ledger.jobs()
+
+    def fail(job: Job, _ctx: Context) -> Decision:
+        if job.id == first.id:
+            raise shortage
+        return decide_for(job, ctx)
+
+    decide_for = steps_match.decision_for
+    monkeypatch.setattr(steps_match, "decision_for", fail)
+    monkeypatch.setattr("drawcli.errors._PROBE_BYTES", 1 << 60)  # more than any machine has
+    for _ in range(GIVE_UP_AFTER + 2):
+        with pytest.raises(OutOfMemory) as caught:
+            run_step("match", ctx, Selection(job_id=first.id))
+        clock.advance(hours=7)
+    with pytest.raises(OutOfMemory):
+        run_step("match", ctx, ALL)
+    run_step("match", ctx, ALL)  # the one that needs so much waits, and the other goes on
+
+    waiting, other = ctx.ledger.get(first.id), ctx.ledger.get(second.id)
+    assert waiting is not None
+    assert other is not None
+    assert (caught.value.exit_code, caught.value.code) == (12, "out-of-memory")
+    assert (waiting.state, waiting.held, waiting.reason_code) == (
+        State.FOUND,
+        False,
+        "out-of-memory",
+    )
+    assert other.state is State.MATCHED
+
+
+@pytest.mark.usefixtures("pelvis", "thorax")
+def test_a_lock_that_another_process_keeps_costs_one_wait_a_step_and_holds_no_job(
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, ALL)
+
+    def busy(*_: object) -> None:
+        raise TryLater("another process holds the audit log", code="audit-busy")
+
+    with monkeypatch.context() as held:
+        held.setattr(AuditLog, "add", busy)
+        for _ in range(GIVE_UP_AFTER + 2):
+            report = run_step("upload", ctx, ALL)
+            clock.advance(hours=7)
+
+    assert report.begun == 1
+    assert [err.code for err in out_of_reach([report])] == ["audit-busy"]
+    assert not any(job.held for job in ctx.ledger.jobs())
+
+
+def test_a_scan_by_another_process_keeps_no_series_from_going_on(
+    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, ALL)
+    monkeypatch.setattr("drawcli.scanindex.opening._PATIENCE_SECONDS", 0.05)
+
+    with FileLock(ctx.settings.state_dir / "scan-index.sqlite.lock"):
+        reports = list(run_once(ctx, ALL))
+
+    assert [err.code for err in out_of_reach(reports)] == ["another-run"]
+    assert only_job(ctx).state is State.UPLOADED
+
+
+def test_every_step_that_reads_images_is_watched(
+    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pelvis
+    watched: list[str] = []
+    within: list[str] = []
+
+    @contextmanager
+    def reading(_ctx: Context, step: str) -> Iterator[None]:
+        within.append(step)
+        yield
+        within.pop()
+
+    def look(path: str) -> tuple[IO[bytes], Header]:
+        watched.extend(within[-1:] or ["nothing"])
+        return open_slice(path)
+
+    open_slice = datastore.open_slice
+    monkeypatch.setattr("drawcli.pipeline.reading", reading)
+    for reader in ("steps.deidentify", "steps.reidentify", "pixels", "adapters.datastore"):
+        monkeypatch.setattr(f"drawcli.{reader}.open_slice", look)
+    always = replace(ctx, settings=ctx.settings.model_copy(update={"preview": "always"}))
+    for _ in range(2):
+        list(run_once(always, ALL))
+
+    assert set(watched) == {"deidentify", "reidentify", "preview"}
+
+
+def test_a_server_that_is_silent_now_and_then_ends_the_step(
+    ctx: Context, draw: FakeDraw, in_state: Callable[..., Job]
+) -> None:
+    for number in range(20):
+        in_state(State.UPLOADED, f"{number:012x}-1", task_id=f"task-{number}")
+    silent, well = httpx.ReadTimeout("slow"), httpx.Response(200, json={"status": "PENDING"})
+    draw.answers = [silent, well] * 20
+    server = ctx.settings.server.model_copy(update={"parallel": 1})
+    alone = replace(ctx, settings=ctx.settings.model_copy(update={"server": server}))
+
+    report = run_step("poll", alone, ALL)
+
+    assert report.unreachable
+    assert report.begun == 2 * SILENT_IN_ALL - 1
 
 
 def test_one_patients_bug_does_not_stop_the_next(

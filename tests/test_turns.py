@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from drawcli.turns import Turns, errand
+from drawcli.turns import Turns, errand, in_time
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 
@@ -173,3 +173,37 @@ def test_who_works_when_the_run_is_interrupted_sends_and_begins_nothing_more(
 
     assert begun == [0]
     assert sent == []
+
+
+def test_a_call_that_nothing_can_interrupt_is_left_to_itself() -> None:
+    over = threading.Event()
+
+    with pytest.raises(TimeoutError):
+        in_time(over.wait, 0.02)
+    over.set()
+
+    assert in_time(lambda: 7, PATIENCE) == 7
+    with pytest.raises(ZeroDivisionError):
+        in_time(lambda: 1 / 0, PATIENCE)
+
+
+def test_where_no_thread_can_be_started_there_is_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(MemoryError):
+        errand(lambda: 7)
+
+
+def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drawcli.turns._run", lambda _call, _future: None)
+    turns = Turns()
+
+    with pytest.raises(MemoryError):
+        in_time(lambda: 7, PATIENCE)
+    with pytest.raises(MemoryError):
+        turns.share(numbers(5), lambda _number: None, lanes=2)

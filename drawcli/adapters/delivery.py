@@ -5,12 +5,16 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePath
+from threading import Event
 from typing import Final, TypeVar
 
-from drawcli.errors import DELIVERY, NeedsPerson, TryLater
+from drawcli.errors import DELIVERY, FolderSilent, NeedsPerson, TryLater
 from drawcli.files import disk_full_named, name_if_free, sha256_of
+from drawcli.limits import EXCHANGES, SLOWEST_BYTES_PER_SECOND
 from drawcli.platforms import allowed_everywhere, fsync_folder, is_too_long
+from drawcli.turns import in_time
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
@@ -46,8 +50,16 @@ def _safe(value: str) -> str:
     return _UNSAFE.sub("_", value).strip("_")[:_LONGEST_PART] or "unknown"
 
 
-def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | None = None) -> str:
-    """Put a file into a folder of the planning system; return its SHA-256.
+def deliver(  # noqa: PLR0913 - what, where to, and for how long
+    folder: Path,
+    name: str,
+    data: bytes,
+    job_id: str,
+    *,
+    below: Path | None = None,
+    seconds: float = EXCHANGES["delivery"].seconds,
+) -> str:
+    """Put a file into a folder of the planning system in so many seconds; return its SHA-256.
 
     The folder must be there; below `below`, which must be, it is made. So nothing is ever written
     into the empty place of a share that is not mounted.
@@ -57,6 +69,9 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
 
     Raises
     ------
+    FolderSilent
+        Where the folder does not answer in time, for which the size of the file counts. A file
+        that was being written gets no name any more.
     TryLater
         Where the folder is not there or cannot be written: the checked result stays with the job.
     NeedsPerson
@@ -64,6 +79,21 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
     DiskFull
         Where the folder is on a full disk.
     """
+    whole, given_up = seconds + len(data) / SLOWEST_BYTES_PER_SECOND, Event()
+    put = partial(_put, folder, name, data, job_id, below=below, given_up=given_up)
+    try:
+        return in_time(put, whole)
+    except TimeoutError:
+        given_up.set()
+        raise FolderSilent(
+            f"the folder where the RTSTRUCT belongs has not answered for {whole:.0f} s",
+            hint="Look at the file server and at the mount. The job is tried again.",
+        ) from None
+
+
+def _put(  # noqa: PLR0913 - likewise
+    folder: Path, name: str, data: bytes, job_id: str, *, below: Path | None, given_up: Event
+) -> str:
     target, wanted = folder / name, hashlib.sha256(data).hexdigest()
     temporary = folder / f"{TEMPORARY}{job_id}.part"
     try:
@@ -74,6 +104,8 @@ def deliver(folder: Path, name: str, data: bytes, job_id: str, *, below: Path | 
                 _write(temporary, data)
                 if sha256_of(temporary) != wanted:
                     raise TryLater("the file read back is not the file written", code=DELIVERY)
+                if given_up.is_set():  # another try may be under way
+                    raise TryLater("the folder has answered too late", code=DELIVERY)
                 name_if_free(temporary, target)
             if not target.is_file() or sha256_of(target) != wanted:
                 raise NeedsPerson(

@@ -15,6 +15,7 @@ import httpx
 
 from drawcli.answers import transport_named
 from drawcli.connection import connected
+from drawcli.pacing import Patience, within
 
 if TYPE_CHECKING:
     from drawcli.sections import Server as Site
@@ -59,12 +60,18 @@ def glance(site: "Site") -> Glance:
     """
     url = site.url.rstrip("/") + site.path_of("health")
     with connected(site) as client, transport_named("health"):
-        found = _asked(client, url)
+        patience = Patience.of(site.timeout_seconds)
+        found = _asked(client, url, patience)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
-        return _asked(client, url + "/") if missing else found
+        return _asked(client, url + "/", patience) if missing else found
 
 
-def _asked(client: httpx.Client, url: str) -> Glance:
+def _asked(client: httpx.Client, url: str, patience: Patience) -> Glance:
+    """Look at the head of the answer; its body is not read."""
+    return within(patience, lambda: _looked(client, url), lambda _late: None)
+
+
+def _looked(client: httpx.Client, url: str) -> Glance:
     begun, asked_at = time.monotonic(), datetime.now(UTC)
     with client.stream("GET", url) as answer:
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")

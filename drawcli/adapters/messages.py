@@ -2,24 +2,38 @@
 
 An address holds passwords and tokens. None is ever shown, logged or stored: a place is called by
 its number and by the name of its service.
+
+apprise has a hundred ways to the network, and no limit to the time or the memory of most of them.
+A thread cannot be ended, and its memory is ours. So each message is sent by a process of its own
+(`send_given`), which is ended when its time is over. The address and the message go through a pipe:
+the words of a process are seen by all users of the machine.
 """
 
 import hashlib
+import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.errors import ConfigError
-from drawcli.platforms import open_to_others
-from drawcli.signals import URLS_VARIABLE
+from drawcli.limits import EXCHANGES, SENDER_BYTES
+from drawcli.platforms import limit_memory, open_to_others
+from drawcli.programs import run_program
 
 if TYPE_CHECKING:
     from drawcli.signals import Notify
 
 _NAMES: Final = "https://github.com/caronc/apprise/wiki lists what may stand there."
+_TAKEN, _NOT_TAKEN, _NO_PLACE = 0, 1, 3  # how the process that sends ends
+_SENDER: Final = (  # finds this package where it is, also where it is not installed
+    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
+    "from drawcli.adapters.messages import send_given; sys.exit(send_given())"
+)
 
 
 class Weight(StrEnum):
@@ -56,25 +70,21 @@ class Place:
         return f"place {self.number} ({_plugin(self).service_name})"
 
     def send(self, message: Message) -> bool:
-        """Send a message; tell whether it was taken.
+        """Send a message; tell whether it was taken in time.
 
         Raises
         ------
         ConfigError
             Where apprise is not installed, or does not know such an address.
         """
-        plugin = _plugin(self)
-        from apprise import Apprise, NotifyFormat
-
-        way = Apprise()
-        way.add(plugin)
-        taken = way.notify(
-            body=message.body,
-            title=message.title,
-            notify_type=str(message.weight),
-            body_format=NotifyFormat.TEXT,
-        )
-        return bool(taken)
+        if find_spec("apprise") is None:
+            raise _no_apprise()
+        letter = {"number": self.number, "url": self.url, **asdict(message)}
+        given = json.dumps(letter).encode("ascii")
+        ended = run_program([sys.executable, "-P", "-c", _SENDER], EXCHANGES["message"], given)
+        if ended.code == _NO_PLACE:
+            raise _no_place(self)
+        return ended.code == _TAKEN
 
 
 def places_of(settings: "Notify", env: Mapping[str, str] | None = None) -> list[Place]:
@@ -85,6 +95,8 @@ def places_of(settings: "Notify", env: Mapping[str, str] | None = None) -> list[
     ConfigError
         Where the file cannot be read, or others can read it.
     """
+    from drawcli.signals import URLS_VARIABLE
+
     given = (os.environ if env is None else env).get(URLS_VARIABLE, "").split()
     given += [] if settings.urls_file is None else _lines(settings.urls_file)
     return [Place(number, url) for number, url in enumerate(dict.fromkeys(given), 1)]
@@ -113,17 +125,46 @@ def _plugin(place: Place) -> Any:
     try:
         from apprise import Apprise, AppriseAsset
     except ImportError:
-        raise ConfigError(
-            "messages are to be sent, and the package apprise is not installed",
-            code="no-apprise",
-            hint="Run 'pip install drawcli[notify]'.",
-        ) from None
+        raise _no_apprise() from None
     own = AppriseAsset(app_id="drawcli", app_desc="drawcli", app_url="", image_url_mask="")
     plugin = Apprise.instantiate(place.url, asset=own, suppress_exceptions=True)
     if plugin is None:
-        raise ConfigError(
-            f"place {place.number} of notify: apprise knows no such address",
-            code="no-place",
-            hint=f"Look for a slip in that line. {_NAMES}",
-        )
+        raise _no_place(place)
     return plugin
+
+
+def _no_apprise() -> ConfigError:
+    return ConfigError(
+        "messages are to be sent, and the package apprise is not installed",
+        code="no-apprise",
+        hint="Run 'pip install drawcli[notify]'.",
+    )
+
+
+def _no_place(place: Place) -> ConfigError:
+    return ConfigError(
+        f"place {place.number} of notify: apprise knows no such address",
+        code="no-place",
+        hint=f"Look for a slip in that line. {_NAMES}",
+    )
+
+
+def send_given() -> int:
+    """Send the message on standard input from this process; return how the process should end."""
+    limit_memory(SENDER_BYTES)
+    letter = json.load(sys.stdin)
+    try:
+        plugin = _plugin(Place(letter["number"], letter["url"]))
+    except ConfigError:
+        return _NO_PLACE
+    from apprise import Apprise, NotifyFormat
+
+    way = Apprise()
+    way.add(plugin)
+    taken = way.notify(
+        body=letter["body"],
+        title=letter["title"],
+        notify_type=letter["weight"],
+        body_format=NotifyFormat.TEXT,
+    )
+    return _TAKEN if taken else _NOT_TAKEN

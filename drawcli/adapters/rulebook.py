@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ from drawcli.core.rules import Rule
 from drawcli.core.screen import Rules
 from drawcli.core.templates import NAME_PATTERN, Template
 from drawcli.errors import ConfigError, UsageError
+from drawcli.limits import EXCHANGES
+from drawcli.programs import run_program
 from drawcli.rulefile import QUOTE_IT, RuleReader
 from drawcli.yamlfile import Document, meant, problems_of, raise_all, read_yaml
 
-_GIT_SECONDS: Final = 10
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
 _HINT: Final = "Mend the file and run the command again; until then the jobs wait."
 
@@ -214,20 +215,15 @@ def _git_commit(*paths: Path) -> str | None:
     """
     folder = paths[0].parent
     head = _git(folder, "rev-parse", "--short=12", "HEAD")
-    if not head:
+    if not _COMMIT.fullmatch(head or ""):
         return None
     files = [str(path.absolute()) for path in paths]
     changed = _git(folder, "status", "--porcelain", "--ignored", "--", *files)
-    return head + ("" if changed == "" else "+")
+    return f"{head}{'' if changed == '' else '+'}"
 
 
 def _git(folder: Path, *words: str) -> str | None:
     """Return what git says, or None where it fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words, and paths of the site's own settings
-            command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    ended = run_program(command, EXCHANGES["git"])
+    return ended.output.decode("utf-8", "replace").strip() if ended.code == 0 else None

@@ -1,7 +1,6 @@
 """The DRAW server: every request of the protocol, and every way to fail as an error of ours."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,16 +21,18 @@ from tenacity import (
 
 from drawcli.answers import (
     ENDPOINT_HINT,
+    TooLong,
     json_list,
     json_object,
     judged,
     transport_named,
 )
 from drawcli.connection import connected
-from drawcli.core.task import TaskState, TaskStatus, status_of
+from drawcli.core.task import TaskState, TaskStatus, status_of, task_id_of
 from drawcli.core.tokens import Tokens
 from drawcli.errors import (
     RENEWAL,
+    SERVER_TOOK_NOTHING,
     ConfigError,
     DrawcliError,
     RequestRefused,
@@ -40,8 +41,9 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.exchange import Exchange
+from drawcli.limits import EXCHANGES
 from drawcli.login import Login
-from drawcli.pacing import Tell, untold
+from drawcli.pacing import Patience, Tell, untold
 from drawcli.receiving import Incoming
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from drawcli.tokenstore import TokenStore
 
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
-_ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 _log = logging.getLogger(__name__)
 
 
@@ -116,19 +117,22 @@ class DrawServer:
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = _bearer(tokens.access) | {"idempotency-key": sha256}
-            form = {"headers": headers, "data": fields}
+            form: dict[str, Any] = {"headers": headers, "data": fields}
+            form["most"] = EXCHANGES["upload"].largest
             url = self._url("upload")
             answers.append(self._exchange.post_file(url, package, name, tell, **form))
             return answers[-1]
 
         try:
-            answer = judged(self._with_token(send), "upload")
+            answer = self._with_token(send)
+            if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise _too_large(package)
+            judged(answer, "upload")
         except DrawcliError as err:
             err.answered = bool(answers)
             raise
-        plain = json_object(answer, "upload")
-        task_id = str(plain.get("task_id") or plain.get("transaction_token") or "").strip()
-        if not _ONE_WORD.fullmatch(task_id) or not task_id.strip("."):
+        task_id = task_id_of(json_object(answer, "upload"))
+        if not task_id:
             raise ServerUnavailable("the answer to the upload names no task")
         return task_id
 
@@ -186,26 +190,35 @@ class DrawServer:
         unknown_is_answer: bool = False,
         **content: Any,
     ) -> httpx.Response:
-        """Send a request that is safe to repeat, with a few short tries."""
-        url = self._url(endpoint, task_id)
+        """Send a request that is safe to repeat, with a few short tries.
+
+        A useless answer that has taken half of the time is as good as none: the next request would
+        cost as much.
+        """
+        url, patience = self._url(endpoint, task_id), self._exchange.patience()
+        content |= {"most": EXCHANGES[endpoint].largest, "patience": patience}
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = _bearer(tokens.access)
             answer = self._exchange.ask(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
-                return self._exchange.ask(method, url + "/", headers=headers)
+                return self._exchange.ask(method, url + "/", headers=headers, **content)
             return answer
+
+        def pause(seconds: float) -> None:
+            patience.extend(seconds)
+            self.pause(seconds)
 
         for attempt in Retrying(
             stop=stop_after_attempt(_SHORT_TRIES),
             wait=wait_exponential(multiplier=0.2, max=2) + wait_random(0, 0.2),
             retry=retry_if_exception(_worth_a_short_wait),
-            sleep=self.pause,
+            sleep=pause,
             reraise=True,
         ):
-            with attempt:
-                answer = self._with_token(send)
+            with attempt, _late_named(patience, self._site.timeout_seconds):
+                answer = self._with_token(send, patience)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return answer
                 return judged(answer, endpoint)
@@ -227,14 +240,21 @@ class DrawServer:
         limits = self._site.bwlimit
         return limits.at(self._now().astimezone().time()) if limits.since else None
 
-    def _with_token(self, send: Callable[[Tokens], httpx.Response]) -> httpx.Response:
-        """Send with a token that is fresh by the clock; on a 401 refresh once and repeat."""
+    def _with_token(
+        self, send: Callable[[Tokens], httpx.Response], patience: Patience | None = None
+    ) -> httpx.Response:
+        """Send with a token that is fresh by the clock; on a 401 refresh once and repeat.
+
+        The repeated request has the same time as the first one.
+        """
         with transport_named("server"):
             self._login.keep_fresh()
             shown = self._tokens
             answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self._login.renew(shown)
+                if patience is not None:
+                    patience.restart()
                 answer = send(self._tokens)
         return answer
 
@@ -250,11 +270,33 @@ class DrawServer:
 def _worth_a_short_wait(err: BaseException) -> bool:
     """Tell whether a request may fare better in a moment.
 
-    Not where all the time that it is given has been waited; a refresh is asked for once.
+    Not where all the time that it is given has been waited, or more came than can be an answer; a
+    refresh is asked for once.
     """
-    if isinstance(err, ServerSilent) or not isinstance(err, ServerUnavailable):
+    if isinstance(err, ServerSilent | TooLong) or not isinstance(err, ServerUnavailable):
         return False
     return err.wait_seconds is None and err.code != RENEWAL
+
+
+@contextmanager
+def _late_named(patience: Patience, seconds: float) -> Iterator[None]:
+    """Treat a useless answer as none if less than so many seconds are left."""
+    try:
+        yield
+    except ServerUnavailable as err:
+        says_more = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
+        if says_more or patience.left() >= seconds:
+            raise
+        raise ServerSilent(str(err)) from None
+
+
+def _too_large(package: Path) -> RequestRefused:
+    size = package.stat().st_size / 1e6
+    return RequestRefused(
+        f"upload: 413: the server, or a proxy on the way, takes no package of {size:,.1f} MB",
+        hint="Ask the administrator to allow larger uploads (nginx: client_max_body_size), then "
+        "'drawcli release' sends it again.",
+    )
 
 
 def _bearer(token: str) -> dict[str, str]:

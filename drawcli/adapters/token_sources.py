@@ -1,17 +1,19 @@
 """Tokens from elsewhere than a file: a command of the site, or the keyring of the system."""
 
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.tokens import Tokens, pair_or_word
 from drawcli.errors import ConfigError
+from drawcli.limits import EXCHANGES, bytes_in_words
+from drawcli.programs import run_program
 from drawcli.tokenstore import TokenStore
+from drawcli.turns import in_time
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-_PATIENCE_SECONDS: Final = 30.0
 _READ: Final = "server.token_command"
 _STORE: Final = "server.token_store_command"
 _NAMELESS: Final = "drawcli"  # the user of the entry, where server.client_id is not set
@@ -79,10 +81,7 @@ class TokenKeyring(TokenStore):
             Where there is no keyring, no such entry, or no token in it.
         """
         keyring = _keyring()
-        try:
-            text = keyring.get_password(self._service, self._user)
-        except keyring.errors.KeyringError as err:
-            raise _locked(err) from None
+        text = _asked(keyring, lambda: keyring.get_password(self._service, self._user))
         if not text:
             raise ConfigError(
                 f"{self.place}: there is no token",
@@ -97,11 +96,8 @@ class TokenKeyring(TokenStore):
 
     def store(self, tokens: Tokens) -> None:
         """Replace the entry."""
-        keyring = _keyring()
-        try:
-            keyring.set_password(self._service, self._user, tokens.as_text())
-        except keyring.errors.KeyringError as err:
-            raise _locked(err) from None
+        keyring, pair = _keyring(), tokens.as_text()
+        _asked(keyring, lambda: keyring.set_password(self._service, self._user, pair))
 
 
 def _keyring() -> "ModuleType":
@@ -118,6 +114,20 @@ def _keyring() -> "ModuleType":
     return keyring
 
 
+def _asked(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
+    """Return what the keyring answers in time; one that is locked may wait for a person."""
+    limit = EXCHANGES["keyring"]
+    try:
+        text = in_time(ask, limit.seconds)
+    except (keyring.errors.KeyringError, TimeoutError) as err:
+        raise _locked(err) from None
+    if text and len(text) > limit.largest:
+        raise ConfigError(
+            f"the entry of the keyring is longer than {bytes_in_words(limit.largest)}"
+        )
+    return text
+
+
 def _locked(err: Exception) -> ConfigError:
     return ConfigError(
         f"the keyring of this system cannot be used ({type(err).__name__})",
@@ -127,28 +137,13 @@ def _locked(err: Exception) -> ConfigError:
     )
 
 
-def _run(setting: str, words: list[str], given: bytes | None = None) -> bytes:
-    """Run a command of the site without a shell; return what it prints."""
-    try:
-        done = subprocess.run(  # noqa: S603 - the site names the command in its settings
-            words,
-            input=given,
-            stdin=subprocess.DEVNULL if given is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        said = f"did not end within {_PATIENCE_SECONDS:.0f} s"
-    except OSError as err:
-        said = f"cannot be started ({err.strerror or type(err).__name__})"
-    else:
-        if not done.returncode:
-            return done.stdout
-        said = f"left with {done.returncode}"
+def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:
+    """Run a command of the site; return what it prints."""
+    ended = run_program(words, EXCHANGES["token-command"], given)
+    if ended.code == 0:
+        return ended.output
     raise ConfigError(
-        f"{setting} {said}",
+        f"{setting} {ended.why or f'left with {ended.code}'}",
         code="token-command",
         hint="Run it by hand as the user who runs drawcli, to see what it says.",
     )

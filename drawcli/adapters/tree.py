@@ -9,6 +9,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Final, NamedTuple
 from drawcli.core.dicom import Header, Incomplete, NotDicom
 from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
 from drawcli.core.slices import Slice, slice_of
-from drawcli.errors import OutOfReach
+from drawcli.errors import SILENT, OutOfReach
+from drawcli.platforms import pseudo_devices
 
 OUR_TEMPORARY: Final = ".drawcli-"
 NO_SIZE: Final = -1  # of what is no file that could be read
@@ -154,7 +156,7 @@ def check_there(folder: Path, patience_seconds: float | None = None) -> None:
     if asking.is_alive():
         raise OutOfReach(
             f"the datastore {folder} does not answer",
-            code="datastore-silent",
+            code=SILENT,
             hint="Look at the file server and at the mount; scan.answer_seconds is the patience.",
         )
     for err in trouble:
@@ -165,6 +167,15 @@ def check_there(folder: Path, patience_seconds: float | None = None) -> None:
             code="datastore-missing",
             hint="Mount it, or mend 'datastore' in drawcli.yaml.",
         )
+
+
+def is_silent(folder: Path, patience_seconds: float) -> bool:
+    """Tell whether a folder's file server gives no answer in time; that it is not there is one."""
+    try:
+        check_there(folder, patience_seconds)
+    except OutOfReach as err:
+        return err.code == SILENT
+    return False
 
 
 def _ask(folder: Path, trouble: list[OSError]) -> None:
@@ -181,6 +192,9 @@ def walked(
 ) -> Iterator[Folder]:
     """Yield every folder below one, itself first; each once, however it is linked.
 
+    A link that leads to a folder above, and so to all of a disk, or into a pseudo file system of
+    the kernel is not followed.
+
     Parameters
     ----------
     root
@@ -192,6 +206,7 @@ def walked(
         Tells whether a folder is looked into at all.
     """
     waiting, entered = [str(root)], set[tuple[int, int]]()
+    above, pseudo = _above(root), pseudo_devices()
     while waiting:
         here = waiting.pop()
         try:
@@ -199,6 +214,10 @@ def walked(
             if (at.st_dev, at.st_ino) in entered:
                 continue
             entered.add((at.st_dev, at.st_ino))
+            if (at.st_dev, at.st_ino) in above or at.st_dev in pseudo:
+                trouble = "system-folder" if at.st_dev in pseudo else "link-above"
+                yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=trouble)
+                continue
             stamp = (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_ctime_ns)
             if skip(here, stamp):
                 yield Folder(here, stamp, None, {}, has_folders=False)
@@ -209,6 +228,16 @@ def walked(
             continue
         waiting += sorted(filter(enter, inside), reverse=True)
         yield folder
+
+
+def _above(root: Path) -> set[tuple[int, int]]:
+    """Return the device and inode of every folder that a folder lies in."""
+    found = set()
+    for folder in root.resolve().parents:
+        with suppress(OSError):
+            at = folder.stat()
+            found.add((at.st_dev, at.st_ino))
+    return found
 
 
 def read_file(path: str, listed: File) -> Slice | str:

@@ -22,7 +22,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
@@ -180,7 +180,7 @@ class WorkDir:
         with contextlib.suppress(Busy), self.job_lock(job_id):
             shutil.rmtree(self._work / job_id, ignore_errors=True)
             with contextlib.suppress(OSError):
-                (self._work / f"{job_id}.lock").unlink()
+                self.job_lock_file(job_id).unlink()
 
     def put_aside(self, job_id: str, name: str) -> None:
         """Rename a file of a job that is not what it was, if it is there; it is kept to look at."""
@@ -219,11 +219,16 @@ class WorkDir:
         """The lock of a whole run."""
         return self.state_dir / "run.lock"
 
+    def job_lock_file(self, job_id: str) -> Path:
+        """Return the lock of a job."""
+        return self._work / f"{job_id}.lock"
+
     def runner(self) -> Runner | None:
         """Return who says that a run is at work."""
         try:
             plain = json.loads((self.state_dir / _OWNER).read_bytes())
             since = datetime.fromisoformat(plain["since"])
+            since = since if since.tzinfo else since.replace(tzinfo=UTC)
             return Runner(int(plain["pid"]), str(plain["host"]), since)
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -254,7 +259,7 @@ class WorkDir:
     def job_lock(self, job_id: str) -> Iterator[None]:
         """Hold the lock of one job; raise Busy where another process does."""
         make_private(self._work)
-        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)
+        lock = FileLock(self.job_lock_file(job_id), mode=0o600)
         try:
             lock.acquire(blocking=False)
         except Timeout:

@@ -4,7 +4,7 @@ import errno
 import os
 import platform
 import shlex
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -21,13 +21,14 @@ from drawcli.context import token_store
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
+from drawcli.overview import Pulse
 from drawcli.platforms import open_to_others, others_may_write
 from drawcli.runs import RunBook
 from drawcli.upkeep import check as ledger_troubles
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes: then somebody should look
 RUNS_STOPPED: Final = timedelta(hours=24)
-_LONG_RUN: Final = timedelta(hours=6)
+_NO_PROGRESS: Final = timedelta(hours=1)  # of a run that takes too long: then it hangs
 _TOKEN_SOON: Final = timedelta(days=7)
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB  # bytes: the next package may not fit
@@ -190,9 +191,14 @@ def run_lock(site: Site) -> Seen:
         return Seen.well("no run at this moment" if tells_locks() else untold)
     since = "" if runner is None else f" for {ago(site.now - runner.since)}"
     text = f"a run is at work: process {holder.pid}{since}"
-    if runner is not None and site.now - runner.since > _LONG_RUN:
-        return Seen.warned(text, "drawcli status --watch")
-    return Seen.well(text)
+    pulse = Pulse.of(site.settings.state_dir, site.settings.notify.run_hours)
+    if not pulse.is_overdue(site.now):
+        return Seen.well(text)
+    moved = datetime.fromtimestamp(pulse.standing.at, UTC) if pulse.standing else None
+    if moved is not None and site.now - moved < _NO_PROGRESS:
+        return Seen.warned(f"{text}; it is at {pulse.standing}", "drawcli status --watch")
+    where = f" at {pulse.standing}" if pulse.standing else ""
+    return Seen.failed(f"{text}{where}; it may hang, no other can begin", f"kill -9 {holder.pid}")
 
 
 def ledger(site: Site) -> Seen:

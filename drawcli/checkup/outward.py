@@ -6,7 +6,7 @@ from typing import Final
 from drawcli.adapters.delivery import check_writable
 from drawcli.adapters.dicom_node import opened
 from drawcli.adapters.messages import places_of
-from drawcli.alarms import Memory
+from drawcli.alarm_memory import Memory
 from drawcli.auditing import unattested
 from drawcli.auditlog import AuditLog
 from drawcli.checkup.outcome import Check, Seen, Site

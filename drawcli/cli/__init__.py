@@ -3,7 +3,9 @@
 import gc
 import os
 import sys
-from typing import Annotated, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -119,6 +121,30 @@ def drawcli(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # each thread reserves memory; none is needed
+    with _shortage_unsaid():
+        _run_app()
+
+
+@contextmanager
+def _shortage_unsaid() -> Iterator[None]:
+    """Print nothing for a thread that could not start for lack of memory: the run reports it."""
+    before = sys.unraisablehook
+
+    def hook(what: Any) -> None:
+        if not isinstance(what.exc_value, MemoryError):
+            before(what)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _run_app() -> None:
     completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
     words = {*sys.argv, *" ".join(completing).split()}
     try:

@@ -208,6 +208,10 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
 
 def _failure(err: Exception, door: Door) -> Result:
     """Return what to say of an error; a stranger's words may quote a value from a dataset."""
+    from drawcli.errors import OutOfMemory, is_memory_shortage
+
+    if is_memory_shortage(err):
+        err = OutOfMemory("not enough memory")
     if isinstance(err, OSError):
         err = _own_file(err, door)
     if not isinstance(err, DrawcliError):

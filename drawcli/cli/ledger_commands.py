@@ -162,7 +162,12 @@ def unlock(door: Door) -> Result:
     from drawcli.adapters.system import holder_of
 
     state_dir = door.settings().state_dir
-    names = {"run.lock": "a run", "ledger.json.lock": "the ledger"}
+    names = {
+        "run.lock": "a run",
+        "ledger.json.lock": "the ledger",
+        "scan-index.sqlite.lock": "the scan index",
+        "alarms.lock": "alarms",
+    }
     paths = [state_dir / name for name in names]
     paths += sorted((state_dir / "work").glob("*.lock"))
     held = []

@@ -1,6 +1,7 @@
 """scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -9,7 +10,16 @@ import typer
 from drawcli import render
 from drawcli.cli.bars import shown
 from drawcli.cli.door import Door, DryRunOption, command
-from drawcli.errors import AnotherRun, DrawcliError, GateBlocked, JobError, NeedsPerson, UsageError
+from drawcli.errors import (
+    SHORTAGES,
+    AnotherRun,
+    DrawcliError,
+    GateBlocked,
+    JobError,
+    NeedsPerson,
+    UsageError,
+    ended_by,
+)
 from drawcli.render import Result
 
 if TYPE_CHECKING:
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
 
     from drawcli.context import Context
     from drawcli.core.job import Job
+    from drawcli.hung import Hang
     from drawcli.pipeline import Selection, StepReport
     from drawcli.steps.scan import Scanned
 
@@ -89,13 +100,28 @@ def _run_once(
     try:
         return _whole_run(door, job, limit, max_minutes, fail_if_idle=fail_if_idle, dry_run=dry_run)
     except AnotherRun as err:
-        if door.wants_talk:
-            raise
-        return Result(exit_code=err.exit_code)  # a long run is no trouble: cron mails nothing
+        return _beside_another(door, err)
     except DrawcliError as err:
         if not dry_run:
             _tell_of_no_run(door, err)
         raise
+
+
+def _beside_another(door: Door, err: AnotherRun) -> Result:
+    """Return what to say where another run is at work: under cron nothing, unless it hangs.
+
+    A run that hangs is reported once; the lock is not held here.
+    """
+    from drawcli.afterwards import report_hung
+    from drawcli.context import utc_now
+
+    hung = report_hung(door.settings(), utc_now())
+    if hung is None and not door.wants_talk:
+        return Result(exit_code=err.exit_code)
+    if hung is None:
+        raise err
+    said = [hung.error] if hung.is_new or door.wants_talk else []
+    return Result(errors=said, exit_code=err.exit_code)
 
 
 def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
@@ -122,9 +148,10 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.afterwards import report_out
+    from drawcli.afterwards import note_run, report_out
     from drawcli.heartbeat import beating
-    from drawcli.pipeline import HOMEWARD, OUTWARD, note_run, run_once
+    from drawcli.hung import forget_run, hanging_jobs
+    from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
 
     with door.context(dry_run=dry_run) as ctx:
         chosen = _selection(ctx, job, limit, max_minutes)
@@ -132,21 +159,36 @@ def _whole_run(
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
         began = ctx.now()
-        with ctx.work.run_lock(began), beating(ctx.settings.metrics) as beat:
-            error = ""
-            try:
-                with shown(door, ctx.progress):
-                    for report in run_once(ctx, chosen):
-                        reports.append(report)  # noqa: PERF402 - what was done stays known
-                told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
-            except DrawcliError as err:
-                told = told_of(reports, fail_if_idle=False, always=door.to_person)
-                told.errors.append(err)
-                told.exit_code, error = err.exit_code, err.code
-            note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
-            beat.exit_code = told.exit_code
-            report_out(ctx, error)
+        with ExitStack() as lock:
+            lock.enter_context(ctx.work.run_lock(began))
+            forget_run(ctx.settings.state_dir)
+            with beating(ctx.settings.metrics) as beat:
+                error = ""
+                try:
+                    with shown(door, ctx.progress):
+                        for report in run_once(ctx, chosen):
+                            reports.append(report)  # noqa: PERF402 - what was done stays known
+                    told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+                except (DrawcliError, *SHORTAGES) as err:
+                    ended = ended_by(err)
+                    told = told_of(reports, fail_if_idle=False, always=door.to_person)
+                    told.errors.append(ended)
+                    told.exit_code, error = ended.exit_code, ended.code
+                busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
+                hung = hanging_jobs(ctx.settings, busy, ctx.now())
+                _add_hung(told, hung)
+                note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
+                beat.exit_code = told.exit_code
+                lock.close()  # what follows is for others, and no run shall wait for it
+                report_out(ctx, error, hung)
             return told
+
+
+def _add_hung(told: Result, hung: "Sequence[Hang]") -> None:
+    """Add what is new of processes that keep jobs from going on."""
+    new = [one.error for one in hung if one.is_new]
+    told.errors += new
+    told.exit_code = told.exit_code or (JobError.exit_code if new else 0)
 
 
 def _selection(

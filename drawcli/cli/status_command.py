@@ -142,7 +142,7 @@ def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Conte
     from drawcli.overview import Pulse, newest_delivery
 
     return Picture(
-        pulse=Pulse.of(ctx.settings.state_dir),
+        pulse=Pulse.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -187,7 +187,7 @@ def _facts(picture: "Picture") -> dict[str, Any]:
         "counts": dict(Counter(str(job.state) for job in picture.jobs)),
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
-        **picture.pulse.as_plain(),
+        **picture.pulse.as_plain(picture.now),
         "jobs": [_row(job, picture.now) for job in picture.jobs],
     }
 

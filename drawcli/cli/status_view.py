@@ -141,7 +141,8 @@ class Picture:
 def _alarm(sentence: str) -> str:
     """Return the colour of a sentence: what went wrong is not read twice."""
     words = ("did not answer", "refused", "could not", "blocked", "disk is full", "with a bug")
-    return "yellow" if any(word in sentence for word in (*words, "Does cron")) else ""
+    more = ("longer than", "Does cron")
+    return "yellow" if any(word in sentence for word in (*words, *more)) else ""
 
 
 def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":

@@ -30,10 +30,12 @@ class Kind(StrEnum):
     NODE = "node"
     IDLE = "idle"
     FAILED = "failed"
+    HUNG = "hung"
     DELIVERED = "delivered"
 
 
 _IN_TITLE: Final = {
+    Kind.HUNG: "a run hangs",
     Kind.FAILED: "runs end early",
     Kind.BLOCKED: "{n} blocked by the privacy gate",
     Kind.HELD: "{n} held",
@@ -79,10 +81,12 @@ class Facts:
     server_away_since: datetime | None = None  # the first of the runs that got no answer
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
+    hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
 
 
 def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> Iterator[Alarm]:
     """Yield what is to be known now, for a place that is there since some moment."""
+    yield from facts.hung
     if facts.failing:
         yield failing(facts.failing)
     yield from (_held(job) for job in facts.jobs if job.held)
@@ -103,6 +107,11 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     for job_id, at in facts.delivered.items():
         if at >= since:
             yield Alarm(Kind.DELIVERED, f"{job_id}@{at.isoformat()}", f"job {job_id} is delivered")
+
+
+def is_asked_for(alarm: Alarm, events: Collection[str]) -> bool:
+    """Tell whether a site wants to know; who asks for runs that fail is told of one that hangs."""
+    return alarm.kind in events or (alarm.kind is Kind.HUNG and Kind.FAILED in events)
 
 
 def failing(code: str) -> Alarm:

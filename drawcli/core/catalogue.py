@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from drawcli.core.templates import Model, Template
+
+_LARGEST_ID: Final = 10**9
+_LONGEST_WORD: Final = 200  # characters
+_HIGHEST_SCORE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def offers_of(plain: Sequence[Any]) -> list[Offer]:
     """
     offers = []
     for entry in plain:
-        if not isinstance(entry, dict) or not _is_number(entry.get("model_id")):
+        if not isinstance(entry, dict) or not _is_id(entry.get("model_id")):
             continue
         post = entry.get("model_postprocess")
         offers.append(
@@ -64,7 +68,7 @@ def offers_of(plain: Sequence[Any]) -> list[Offer]:
                 name=_word(entry, "model_name"),
                 config=_word(entry, "model_config"),
                 trainer_name=_word(entry, "model_trainer_name"),
-                postprocess=post if isinstance(post, str) and post != "null" else None,
+                postprocess=_printable(post) if isinstance(post, str) and post != "null" else None,
                 structures=_structures(entry.get("modelmap")),
             )
         )
@@ -101,14 +105,13 @@ def _differences(number: int, model: Model, offer: Offer) -> Iterator[str]:
 def _structures(entries: Any) -> dict[int, Offered]:
     found = {}
     for entry in entries if isinstance(entries, list) else ():
-        name = entry.get("map_tg263_primary_name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name and _is_number(entry.get("mapid")):
-            dice = entry.get("median_dice_score")
+        name = _word(entry, "map_tg263_primary_name") if isinstance(entry, dict) else ""
+        if name and _is_id(entry.get("mapid")):
             found[entry["mapid"]] = Offered(
                 name,
                 _word(entry, "Anatomic_Group"),
                 _word(entry, "delineation_modality"),
-                float(dice) if isinstance(dice, float) or _is_number(dice) else None,
+                _score(entry.get("median_dice_score")),
             )
     return found
 
@@ -117,13 +120,25 @@ def _has(word: str, one: Offered) -> bool:
     return word in f"{one.name} {one.region}".casefold()
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_id(value: Any) -> bool:
+    """Tell whether a value can number a model or a structure."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID
+
+
+def _score(value: Any) -> float | None:
+    """Return a score, as a share or in percent; None where it is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= _HIGHEST_SCORE else None
 
 
 def _word(entry: Mapping[str, Any], key: str) -> str:
     value = entry.get(key)
-    return value if isinstance(value, str) else ""
+    return _printable(value) if isinstance(value, str) else ""
+
+
+def _printable(text: str) -> str:
+    """Return the server's words as a terminal and a file can hold them."""
+    return "".join(char for char in text[:_LONGEST_WORD] if char.isprintable())
 
 
 def _shown(value: str | None) -> str:

@@ -1,5 +1,6 @@
 """What the server says of a task, in words of our own."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,7 @@ _RUNNING: Final = frozenset(  # and no word at all
     """.split()
 ) | {"", "IN PROGRESS", "IN QUEUE", "FILE UPLOADED", "SEGMENTATION STARTED", "SENT TO GPU"}
 _LONGEST_WORDS: Final = 200
+_ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # what can stand in a header, and in a path
 
 
 class TaskState(StrEnum):
@@ -52,14 +54,33 @@ def status_of(answer: Mapping[str, Any]) -> TaskStatus:
     >>> status_of({}).state
     <TaskState.RUNNING: 'running'>
     """
-    word = _words(str(answer.get("status") or "").replace("_", " ").upper())
+    word = _words(_text(answer, "status").replace("_", " ").upper())
     if word in _READY:
         return TaskStatus(TaskState.READY, word)
     if word in _DELIVERED:
         return TaskStatus(TaskState.DELIVERED, word)
     if word in _FAILED or "FAILED" in word:
-        return TaskStatus(TaskState.FAILED, word, _words(str(answer.get("error") or "")))
+        return TaskStatus(TaskState.FAILED, word, _words(_text(answer, "error")))
     return TaskStatus(TaskState.RUNNING, word)
+
+
+def task_id_of(answer: Mapping[str, Any]) -> str:
+    """Return the server's name for a task, of an answer to an upload; "" where it names none.
+
+    >>> task_id_of({"transaction_token": " 3f9a-1 "}), task_id_of({"task_id": 7})
+    ('3f9a-1', '7')
+    >>> task_id_of({"task_id": ["x"]}), task_id_of({"task_id": ".."})
+    ('', '')
+    """
+    words = (_text(answer, key).strip() for key in ("task_id", "transaction_token"))
+    return next((word for word in words if _ONE_WORD.fullmatch(word) and word.strip(".")), "")
+
+
+def _text(answer: Mapping[str, Any], key: str) -> str:
+    """Return a word of an answer; "" where it is of another kind. Numbers may be names."""
+    value = answer.get(key)
+    is_word = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value) if is_word else ""
 
 
 def _words(text: str) -> str:

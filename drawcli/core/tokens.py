@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
@@ -14,6 +14,8 @@ _EARLY: Final = timedelta(minutes=5)  # refresh this long before the access toke
 _WORD: Final = re.compile(r"[\x21-\x7e]*")  # what can stand in a header of HTTP
 _TELLING: Final = ("sub", "client_id", "iss", "aud", "scope")  # claims of a JWT that are no secret
 _LONGEST_CLAIM: Final = 80  # characters
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)  # what is later is no moment that anybody meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,19 @@ class Tokens:
     def refresh_life(self) -> timedelta | None:
         """How long the refresh token was made for; None where it does not tell."""
         end, made = self.last_moment, _jwt(self.refresh).get("iat")
-        begun = _later(datetime.fromtimestamp(0, UTC), made)
+        begun = _later(_EPOCH, made)
         return None if end is None or begun is None else end - begun
 
     def renewed(self, answer: Mapping[str, Any], now: datetime) -> Self:
-        """Return the pair after a refresh; without rotation the refresh token stays."""
+        """Return the pair after a refresh; without rotation the refresh token stays.
+
+        An access token that would have to be renewed at once has no end that is of use: each
+        request would begin with a refresh. The answer 401 says when it is over.
+        """
         refresh = str(answer.get("refresh_token") or self.refresh)
         access = str(answer["access_token"])
-        return type(self)(access, refresh, _end_of(access, answer, now))
+        pair = type(self)(access, refresh, _end_of(access, answer, now))
+        return replace(pair, expires_at=None) if pair.stale(now) else pair
 
     def as_text(self) -> str:
         """Return the pair as one JSON object, the form of a token file."""
@@ -147,11 +154,7 @@ def _word(token: object) -> str:
 def _end_of(access: str, plain: Mapping[str, Any], now: datetime | None) -> datetime | None:
     """Return when an access token ends: as was said beside it, else as it says itself."""
     told = now and _later(now, plain.get("expires_in"))
-    return (
-        told
-        or parsed_moment(plain.get("expires_at"))
-        or _later(datetime.fromtimestamp(0, UTC), _jwt(access).get("exp"))
-    )
+    return told or parsed_moment(plain.get("expires_at")) or _later(_EPOCH, _jwt(access).get("exp"))
 
 
 def _later(start: datetime, seconds: object) -> datetime | None:
@@ -159,24 +162,32 @@ def _later(start: datetime, seconds: object) -> datetime | None:
 
     A rotated pair must not be lost over it: the refresh by the answer 401 is left.
     """
-    if not isinstance(seconds, int | float):
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         return None
     try:
-        return start + timedelta(seconds=seconds)
+        return _meant(start + timedelta(seconds=seconds))
     except (OverflowError, ValueError):
         return None
 
 
 def parsed_moment(text: object) -> datetime | None:
-    """Return an ISO-8601 moment, UTC where it names no zone; None where it is none.
+    """Return an ISO-8601 moment in UTC, which it is in where it names no zone.
 
-    >>> str(parsed_moment("2026-03-14T12:00:00"))
-    '2026-03-14 12:00:00+00:00'
+    None where it is none, or one that nobody can mean: arithmetic with it would overflow.
+
+    >>> str(parsed_moment("2026-03-14T12:00:00")), str(parsed_moment("2026-03-14T12:00:00+01:00"))
+    ('2026-03-14 12:00:00+00:00', '2026-03-14 11:00:00+00:00')
+    >>> parsed_moment("9999-12-31T23:59:59-12:00"), parsed_moment("0001-01-01T00:00:00+14:00")
+    (None, None)
     """
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return _meant((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _meant(moment: datetime) -> datetime | None:
+    return moment if _EPOCH <= moment < _NEVER else None

@@ -5,7 +5,7 @@ from typing import Final
 from zlib import crc32
 
 from drawcli.core.job import Job, State
-from drawcli.errors import UNDELIVERED, NeedsPerson, ServerUnavailable, TryLater
+from drawcli.errors import AWAY, NeedsPerson, ServerUnavailable, TryLater
 
 GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
 LONGEST_WAIT: Final = timedelta(hours=6)
@@ -38,7 +38,7 @@ def wait_after(err: TryLater, tries: int, job_id: str) -> timedelta:
 
 def is_blameless(err: TryLater) -> bool:
     """Tell whether something is out of reach, and the job itself is not to blame."""
-    return isinstance(err, ServerUnavailable) or err.code in UNDELIVERED
+    return isinstance(err, ServerUnavailable) or err.code in AWAY
 
 
 def failed_too_long(

@@ -80,7 +80,10 @@ def opened_index(
     try:
         lock.acquire()
     except Timeout:
-        raise AnotherRun("another process reads the datastore at this moment") from None
+        raise AnotherRun(
+            f"another process has read the datastore for more than {_PATIENCE_SECONDS} s",
+            hint="'drawcli unlock' shows which. Wait for it; if it hangs, end it.",
+        ) from None
     try:
         database, made_anew = _usable(path, mark)
         with closing(database):

@@ -47,7 +47,7 @@ _WRITING: Final = "warning: a corner of the pixels looks like writing"
 
 def deidentify(job: Job, ctx: Context) -> Job:
     """De-identify a series into its package; let the gate read it; keep the way back."""
-    crosswalk, template = ctx.crosswalk(job), _template(job, ctx)
+    crosswalk, template = ctx.images_of(job), _template(job, ctx)
     server_template = server_file(job.template or "", template)
     stand_ins = ctx.stand_ins_of(job)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))

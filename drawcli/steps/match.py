@@ -19,6 +19,7 @@ from drawcli.core.job import Job, State
 from drawcli.core.rules import Rule, Series
 from drawcli.core.series_facts import series_facts
 from drawcli.errors import NeedsPerson
+from drawcli.progress import Counted, uncounted
 
 
 def match(job: Job, ctx: Context) -> Job:
@@ -49,13 +50,14 @@ def match(job: Job, ctx: Context) -> Job:
 
 def decision_for(job: Job, ctx: Context) -> Decision:
     """Return what the rules say of a series; write nothing."""
-    header = header_of(ctx.crosswalk(job), ctx.now().date())
+    header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.counted)
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
 
 
-def header_of(crosswalk: Crosswalk, today: date) -> Series:
+def header_of(crosswalk: Crosswalk, today: date, counted: Counted = uncounted) -> Series:
     """Return what rules can ask of a series: its elements, and the facts beside them."""
-    header = shared_elements(file.path for file in crosswalk.files)
+    paths = [file.path for file in crosswalk.files]
+    header = shared_elements(counted(paths, "files read"))
     header.update(series_facts(crosswalk, header, today))
     header.today = today
     return header

@@ -34,6 +34,7 @@ from drawcli.errors import (
     SourceUnsettled,
     TryLater,
 )
+from drawcli.progress import Counted, uncounted
 
 _EMPTY: Final = "warning: made of others, and empty"
 _SHORT_COMMIT: Final = 12  # hex digits
@@ -46,12 +47,13 @@ def reidentify(job: Job, ctx: Context) -> Job:
     if hashlib.sha256(sent).hexdigest() != job.received_sha256:
         ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
-    crosswalk = ctx.crosswalk(job)
-    check_sources(crosswalk)
+    crosswalk = ctx.images_of(job)
+    check_sources(crosswalk, ctx.progress.counted)
     data, empty, found = restored(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
     place = destination(job, crosswalk, ctx)
-    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below)
+    seconds = ctx.settings.scan.answer_seconds
+    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
     told = [
         *sent_on(job, data, crosswalk, ctx),
         *([f"{_EMPTY}: {', '.join(empty)}"] if empty else []),
@@ -75,13 +77,13 @@ def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[s
     return [f"sent to the DICOM node {ctx.node.node}"]
 
 
-def check_sources(crosswalk: Crosswalk) -> None:
+def check_sources(crosswalk: Crosswalk, counted: Counted = uncounted) -> None:
     """Raise if an image that the contours were drawn on is gone, or is not the one that was sent.
 
     The header of every image is read. Its pixels are read only if the file was changed, moved or
     restored since it was sent: if its change time is another.
     """
-    for file in crosswalk.files:
+    for file in counted(crosswalk.files, "files compared"):
         changed = _changed(file)
         if changed:
             raise NeedsPerson(

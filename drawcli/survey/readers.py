@@ -122,6 +122,6 @@ def _serve(pipe: "Connection") -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError, MemoryError):
         while True:
             pipe.send(read_all(pipe.recv()))

@@ -11,6 +11,7 @@ from drawcli.context import Context
 from drawcli.core.globs import Globs
 from drawcli.core.pseudonym import StandIns
 from drawcli.errors import OutOfReach
+from drawcli.limits import SHARE_ANSWERS
 from drawcli.scanindex import ScanIndex, opened_index
 from drawcli.sections import Scan
 from drawcli.survey.judging import Judge, Seen
@@ -19,7 +20,6 @@ from drawcli.survey.watch import watched
 from drawcli.survey.wishes import Wishes
 
 _SETTINGS: Final = "settings"
-_PATIENCES: Final = 10  # what the first answer may take is little for what follows: discs spin up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def surveyed(
     ) as index:
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
-        with watched(_PATIENCES * wanted.answer_seconds) as heard:
+        with watched(SHARE_ANSWERS * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
             wishes = Wishes(wanted, ctx.settings.datastore)

@@ -1,4 +1,4 @@
-"""A share that hangs in the middle of a scan must not keep the run, and its lock, for ever.
+"""A share that hangs while images are read must not keep the run, and its lock, for ever.
 
 Who waits for a file server in a system call hears nobody. So a second thread listens for signs of
 life, and where there are none for too long it ends the process: as safe as a power cut, and the
@@ -10,27 +10,57 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Final
 
+from drawcli.context import Context
 from drawcli.errors import OutOfReach
+from drawcli.limits import SHARE_ANSWERS
+from drawcli.progress import Standing
 
+READ_IMAGES: Final = frozenset({"match", "deidentify", "reidentify"})
 _WORDS: Final = (
-    "drawcli: the datastore stopped answering in the middle of the scan; nothing is lost\n"
+    "drawcli: the datastore stopped answering in the middle of {step}; nothing is lost\n"
     "  Look at the file server and at the mount. The next run goes on.\n"
 )
 _log = logging.getLogger(__name__)
 
 
-def _end() -> None:
-    _log.error("the datastore stopped answering: this run ends")
-    sys.stderr.write(_WORDS)
+def _end(step: str) -> None:
+    _log.error("step=%s the datastore stopped answering: this run ends", step)
+    sys.stderr.write(_WORDS.format(step=step))
     sys.stderr.flush()
     os._exit(OutOfReach.exit_code)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Takes each sign of progress of a step for a sign of life."""
+
+    heard: Callable[[], None]
+
+    def moved(self, _standing: Standing) -> None:
+        """Take note of how far a step is."""
+        self.heard()
+
+    def ended(self) -> None:
+        """Take note that the step has come to its end."""
+        self.heard()
+
+
 @contextmanager
-def watched(seconds: float, end: Callable[[], None] = _end) -> Iterator[Callable[[], None]]:
+def reading(ctx: Context, step: str) -> Iterator[None]:
+    """End the process where a step that reads images makes no progress, within the block."""
+    seconds = SHARE_ANSWERS * ctx.settings.scan.answer_seconds
+    with watched(seconds, step) as heard, ctx.progress.watched_by(_Listener(heard)):
+        yield
+
+
+@contextmanager
+def watched(
+    seconds: float, step: str = "scan", end: Callable[[str], None] | None = None
+) -> Iterator[Callable[[], None]]:
     """End the process where what is given is not called for so many seconds, within the block."""
     heard, done = Event(), Event()
 
@@ -40,7 +70,7 @@ def watched(seconds: float, end: Callable[[], None] = _end) -> Iterator[Callable
             if done.is_set():
                 return
         if not done.is_set():
-            end()
+            (end or _end)(step)
 
     Thread(target=listen, daemon=True).start()
     try:

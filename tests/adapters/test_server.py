@@ -11,7 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -33,6 +33,7 @@ from drawcli.errors import (
     ServerRefused,
     ServerUnavailable,
 )
+from drawcli.limits import EXCHANGES
 from drawcli.sections import Server
 from drawcli.turns import errand
 from tests.conftest import NOON, Clock
@@ -320,7 +321,8 @@ def test_a_download_that_is_not_what_it_should_be_is_not_kept(
 def test_a_download_without_end_is_given_up(
     server: DrawServer, draw: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawcli.receiving.LARGEST", 5 << 20)
+    small = replace(EXCHANGES["rtstruct"], largest=5 << 20)
+    monkeypatch.setitem(EXCHANGES, "rtstruct", small)
 
     class Endless(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
@@ -502,7 +504,7 @@ def test_a_path_that_the_server_does_not_have_is_a_matter_of_configuration(
 
 
 @each_call
-@pytest.mark.parametrize("status", [400, 409, 413, 415, 422])
+@pytest.mark.parametrize("status", [400, 409, 415, 422])
 def test_a_request_that_the_server_will_not_do_is_told_in_its_own_words_cut_short(
     server: DrawServer, draw: Scripted, package: Path, call: str, status: int
 ) -> None:
@@ -518,6 +520,18 @@ def test_a_request_that_the_server_will_not_do_is_told_in_its_own_words_cut_shor
     assert said.isprintable()
     assert len(said) < 230
     assert len(draw.asked) == 1
+
+
+def test_a_package_that_is_too_large_is_told_with_its_size_and_what_to_change(
+    server: DrawServer, draw: Scripted, package: Path
+) -> None:
+    package.write_bytes(bytes(2_340_000))
+    draw.answers = [httpx.Response(413, html="<h1>413 Request Entity Too Large</h1>")]
+
+    with pytest.raises(RequestRefused, match=r"413: .* takes no package of 2\.3 MB") as caught:
+        server.upload(package, name="a.zip", sha256=SHA256)
+
+    assert "client_max_body_size" in caught.value.hint
 
 
 @pytest.mark.parametrize("call", ["health", "upload", "status"])
@@ -820,6 +834,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
+from drawcli.limits import EXCHANGES
 from drawcli.sections import Server
 from drawcli.turns import errand
 

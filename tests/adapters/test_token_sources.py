@@ -2,6 +2,7 @@ import json
 import shlex
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from drawcli.adapters import token_sources as module
 from drawcli.adapters.token_sources import TokenCommand, TokenKeyring
 from drawcli.adapters.tokens import TokenFile
 from drawcli.context import token_store
 from drawcli.core.tokens import Tokens
 from drawcli.errors import ConfigError
+from drawcli.limits import EXCHANGES
 from tests.conftest import NOON, Site
 
 SECRET = "canary-eyJhbGciOi"
@@ -71,7 +72,9 @@ def test_a_command_that_gives_no_token_is_told_without_its_words(
 
 
 def test_a_command_that_hangs_is_given_up(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setitem(
+        EXCHANGES, "token-command", replace(EXCHANGES["token-command"], seconds=0.2)
+    )
     waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
     begun = time.monotonic()
 

@@ -196,6 +196,28 @@ def test_links_in_circles_end_and_nothing_is_read_twice(store: Path, slices: lis
     assert passed_over == {"link-loop": 1, "broken-link": 1}
 
 
+def test_a_link_to_all_of_the_disk_is_not_followed(store: Path, slices: list[Path]) -> None:
+    (store / "root").symlink_to("/")
+    (store / "pelvis" / "above").symlink_to(store.parent.parent)
+
+    paths, passed_over = found(store)
+
+    assert paths == {str(path) for path in slices}
+    assert passed_over == {"link-above": 2}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /proc")
+def test_a_link_into_the_kernel_is_not_followed(store: Path, slices: list[Path]) -> None:
+    (store / "proc").symlink_to("/proc")
+    (store / "deep").symlink_to("/proc/self/task")
+    (store / "sys").symlink_to("/sys")
+
+    paths, passed_over = found(store)
+
+    assert paths == {str(path) for path in slices}
+    assert passed_over == {"system-folder": 3}
+
+
 def test_pipes_and_sockets_are_not_waited_for(store: Path, slices: list[Path]) -> None:
     os.mkfifo(store / "pipe.dcm")
 

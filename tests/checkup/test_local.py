@@ -244,7 +244,7 @@ def test_a_run_at_work_is_told_and_one_that_takes_too_long(looked: Looked, ctx: 
         last = seen("last run", looked)
 
     assert now[:2] == (Grade.PASS, f"a run is at work: process {os.getpid()} for 5 min")
-    assert late[0] is Grade.WARN
+    assert late[0] is Grade.FAIL
     assert last[:2] == (
         Grade.PASS,
         "the last ended 2 h ago with exit code 0; one is at work now",

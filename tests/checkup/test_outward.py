@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.messages import Place
-from drawcli.alarms import Memory
+from drawcli.alarm_memory import Memory
 from drawcli.auditlog import ATTEMPT
 from drawcli.checkup.outcome import Grade, looked
 from drawcli.checkup.outcome import Site as Looked

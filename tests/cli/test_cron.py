@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from drawcli.adapters.workdir import WorkDir
 from drawcli.runs import RunBook
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox
-from tests.conftest import NOON, Site
+from tests.conftest import Site
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="cron is of POSIX systems")
 
@@ -43,7 +44,7 @@ def test_the_line_that_init_prints_runs_in_silence_and_mails_only_trouble(
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
         well = as_cron(line, tmp_path)
-    with WorkDir(site.state).run_lock(NOON):
+    with WorkDir(site.state).run_lock(datetime.now(UTC)):
         beside_another = as_cron(line, tmp_path)
     (site.folder / "token.json").unlink()
     in_trouble = as_cron(line, tmp_path)

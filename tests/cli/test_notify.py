@@ -1,11 +1,15 @@
 """run-once tells others how it went; notify test tells whether they hear it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from drawcli import heartbeat, metering
+from drawcli.adapters.messages import Place
+from drawcli.adapters.workdir import WorkDir
 from drawcli.cli import app
 from tests.cli.conftest import Ended
 from tests.conftest import Site
@@ -82,3 +86,24 @@ def test_without_a_place_it_is_told_how_to_set_one_up(drawcli: Run) -> None:
 
     assert (ended.code, "notify.urls_file" in ended.err) == (3, True)
     assert "Now: none" in preview.out
+
+
+def test_no_run_waits_for_what_another_one_tells(
+    drawcli: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[str] = []
+
+    def look(what: str) -> bool:
+        with WorkDir(site.state).run_lock(datetime.now(UTC)):
+            free.append(what)
+        return True
+
+    monkeypatch.setattr(Place, "send", lambda _place, _message: look("message"))
+    monkeypatch.setattr(heartbeat, "ping", lambda _to, ending="": ending or look("ping"))
+    monkeypatch.setattr(metering, "write_textfile", lambda _ctx, _path: look("figures"))
+    with listening() as hook:
+        tell_to(site, hook)
+        (site.folder / "token.json").unlink()
+        drawcli("run-once")
+
+    assert free == ["figures", "message"]  # a run that fails ends with a ping to /fail

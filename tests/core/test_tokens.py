@@ -1,8 +1,9 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drawcli.core.tokens import Tokens, parsed_moment
+from drawcli.core.tokens import Tokens, pair_of, parsed_moment
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -25,11 +26,9 @@ def test_a_token_of_unknown_age_is_used_until_it_is_refused() -> None:
 
 
 def test_a_rotated_pair_replaces_both() -> None:
-    answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": 60}
+    answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": 3600}
 
-    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens(
-        "a2", "r2", NOON + timedelta(minutes=1)
-    )
+    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens("a2", "r2", NOON + timedelta(hours=1))
 
 
 def test_without_rotation_the_refresh_token_stays() -> None:
@@ -78,3 +77,11 @@ def test_tokens_do_not_show_themselves() -> None:
 )
 def test_a_moment_without_a_zone_is_utc(text: object, moment: datetime | None) -> None:
     assert parsed_moment(text) == moment
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "99999-01-01"])
+def test_a_moment_that_nobody_can_mean_is_none(moment: str) -> None:
+    pair = pair_of(json.dumps({"access_token": "a", "refresh_token": "r", "expires_at": moment}))
+
+    assert pair.expires_at is None
+    assert not pair.stale(NOON)

@@ -127,7 +127,7 @@ def test_another_process_that_keeps_it_is_not_waited_for_without_end(
 ) -> None:
     monkeypatch.setattr(opening, "_PATIENCE_SECONDS", 0.1)
 
-    with FileLock(site.state / f"{FILE_NAME}.lock"), pytest.raises(AnotherRun, match="reads"):
+    with FileLock(site.state / f"{FILE_NAME}.lock"), pytest.raises(AnotherRun, match="has read"):
         scan(ctx)
 
 

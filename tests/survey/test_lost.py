@@ -100,7 +100,7 @@ def test_the_outward_steps_go_on_without_the_lost_share(two: Context, site: Site
 def test_signs_of_life_keep_the_process() -> None:
     ended = Event()
 
-    with watched(0.2, ended.set) as heard:
+    with watched(0.2, end=lambda _step: ended.set()) as heard:
         for _ in range(10):
             heard()
             assert not ended.wait(0.05)
@@ -111,7 +111,7 @@ def test_signs_of_life_keep_the_process() -> None:
 def test_silence_ends_it() -> None:
     ended = Event()
 
-    with watched(0.05, ended.set):
+    with watched(0.05, end=lambda _step: ended.set()):
         assert ended.wait(30)
 
 

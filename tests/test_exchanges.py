@@ -1,0 +1,782 @@
+"""Every exchange with the outside, with a peer that drips, one that floods, and one that lies.
+
+The rows are those of the table in `drawcli.limits`, from which the documentation is written; a row
+without its three tests, or the reason why one has no meaning there, is an error.
+"""
+
+import json
+import os
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backend
+import pytest
+
+from drawcli import metering
+from drawcli.adapters import delivery, tree
+from drawcli.adapters.glance import glance
+from drawcli.adapters.messages import Message, Place
+from drawcli.adapters.rulebook import read_rulebook
+from drawcli.adapters.server import DrawServer
+from drawcli.adapters.token_sources import TokenCommand, TokenKeyring
+from drawcli.adapters.tokens import TokenFile
+from drawcli.context import Context
+from drawcli.errors import (
+    BadStructureSet,
+    ConfigError,
+    DrawcliError,
+    FolderSilent,
+    OutOfReach,
+    ServerSilent,
+    ServerUnavailable,
+)
+from drawcli.heartbeat import ping
+from drawcli.limits import EXCHANGES, MB
+from drawcli.sections import Server
+from drawcli.signals import Metrics
+from drawcli.survey import watch
+from tests import hostile
+from tests.conftest import NOON, Clock, Site
+
+SHORT = 0.2  # seconds: server.timeout_seconds, so a request has twice that
+LONG = 60.0  # seconds: any machine is quicker, and nothing that hangs is
+BUFFERS = 16 * MB  # what a system may hold between two sockets
+SECRET = "canary-token"
+
+DRIPS = (
+    hostile.says_nothing,
+    hostile.drips_in_head,
+    hostile.drips_in_body,
+    hostile.drips_in_framing,
+    hostile.drips_in_coding,
+    hostile.informs,
+)
+FLOODS = (hostile.floods_head, hostile.floods_body, hostile.floods_length, hostile.floods_coded)
+LIES = {
+    "page": b"<html>please log in</html>",
+    "nothing": b"",
+    "list": b"[[]]",
+    "twice": b'{"status": "FAILED", "status": "PENDING", "task_id": 1, "task_id": 2}',
+    "no number": b'{"status": NaN, "task_id": Infinity}',
+    "digits": b'{"status": ' + b"9" * 5000 + b"}",
+    "half": b'{"status": "PEND',
+    "binary": bytes(range(256)),
+}
+TYPES: tuple[Any, ...] = (
+    None,
+    True,
+    1.5,
+    -1,
+    [],
+    ["x"],
+    {},
+    {"a": {}},
+    "\ud800",
+    "\x1b[2J\x07",
+    "x" * 5000,
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be large, so that a flood is short."""
+    for name, limit in EXCHANGES.items():
+        monkeypatch.setitem(EXCHANGES, name, replace(limit, largest=min(limit.largest, MB // 4)))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+    """Return a function that shortens the time of an exchange."""
+
+    def shorten(name: str, seconds: float) -> None:
+        monkeypatch.setitem(EXCHANGES, name, replace(EXCHANGES[name], seconds=seconds))
+
+    return shorten
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> TokenFile:
+    path = tmp_path / "token.json"
+    path.write_text(json.dumps({"access_token": SECRET, "refresh_token": "refresh-1"}))
+    path.chmod(0o600)
+    return TokenFile(path)
+
+
+# The DRAW server.
+
+CALLS: dict[str, Callable[[DrawServer, Path], object]] = {
+    "health": lambda server, _: server.check_ready(),
+    "models": lambda server, _: server.models(),
+    "upload": lambda server, folder: server.upload(package(folder), name="a.zip", sha256="0" * 64),
+    "status": lambda server, _: server.status("task-1"),
+    "rtstruct": lambda server, folder: server.download("task-1", folder / "received.dcm"),
+    "confirm": lambda server, _: server.confirm("task-1", at=NOON),
+    "refresh": lambda server, _: server.renew_tokens(),
+}
+
+
+def package(folder: Path, size: int = 1000) -> Path:
+    path = folder / "package.zip"
+    path.write_bytes(bytes(size))
+    return path
+
+
+@dataclass
+class Asked:
+    """How an exchange ended."""
+
+    error: DrawcliError | None
+    seconds: float
+    answer: object = None
+
+
+def asked(
+    call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = SHORT
+) -> Asked:
+    """Ask the server for something; return how that ended."""
+    site, begun = Server(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
+    error, answer = None, None
+    with DrawServer.opened(site, tokens, Clock().now) as server:
+        server.pause = lambda _seconds: None
+        try:
+            answer = CALLS[call](server, tokens.path.parent)
+        except DrawcliError as err:
+            error = err
+    return Asked(error, time.monotonic() - begun, answer)
+
+
+def cases(manners: tuple[hostile.Manner, ...], all_of: tuple[str, ...]) -> list[Any]:
+    """Return each call with a manner; some with all of them."""
+    return [
+        pytest.param(call, manner, id=f"{call}-{manner.__name__}")
+        for call in CALLS
+        for manner in manners
+        if call in all_of or manner in (hostile.drips_in_body, hostile.floods_body)
+    ]
+
+
+@pytest.mark.parametrize(("call", "manner"), cases(DRIPS, ("status", "rtstruct")))
+def test_a_server_that_drips_is_given_up(
+    call: str, manner: hostile.Manner, tokens: TokenFile
+) -> None:
+    with hostile.listening(manner) as peer:
+        ended = asked(call, peer, tokens)
+
+    assert isinstance(ended.error, ServerUnavailable)
+    assert ended.error.code == ("token-renewal" if call == "refresh" else "server-lost")
+    assert call == "refresh" or isinstance(ended.error, ServerSilent)
+    assert len(peer.lines) == 1  # all its time is over: it is not asked again in this run
+    assert ended.seconds < LONG
+    assert left(tokens) == []
+
+
+@pytest.mark.parametrize(("call", "manner"), cases(FLOODS, ("status", "rtstruct")))
+def test_a_server_that_floods_is_given_up_before_it_fills_anything(
+    call: str, manner: hostile.Manner, tokens: TokenFile
+) -> None:
+    with hostile.listening(manner) as peer:
+        ended = asked(call, peer, tokens)
+
+    too_large = call == "rtstruct" and manner is not hostile.floods_head
+    assert isinstance(ended.error, BadStructureSet if too_large else ServerUnavailable)
+    assert peer.sent < 3 * BUFFERS  # of the head there are three tries
+    assert ended.seconds < LONG
+    assert left(tokens) == []
+
+
+def left(tokens: TokenFile) -> list[str]:
+    """Return what is left of a download."""
+    return [path.name for path in tokens.path.parent.glob("*received*")]
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_that_lies_is_not_believed(call: str, lie: str, tokens: TokenFile) -> None:
+    with hostile.listening(hostile.saying(LIES[lie], "200 OK", b"content-type: text/html")) as peer:
+        ended = asked(call, peer, tokens)
+
+    believed = (call, lie) in {("models", "list"), ("confirm", "nothing")}
+    assert isinstance(ended.error, ServerUnavailable) is not believed
+    assert json.loads(tokens.path.read_text())["access_token"] == SECRET
+
+
+@pytest.mark.parametrize("value", TYPES, ids=lambda value: repr(value)[:12])
+def test_a_field_of_another_kind_is_no_answer_and_no_bug(value: Any, tokens: TokenFile) -> None:
+    plain = dict.fromkeys(("status", "error", "task_id", "access_token", "expires_in"), value)
+    body = json.dumps(plain).encode("ascii")
+    with hostile.listening(hostile.saying(body)) as peer:
+        status, upload, refresh = (
+            asked(one, peer, tokens) for one in ("status", "upload", "refresh")
+        )
+
+    assert status.error is None
+    assert len(repr(status.answer)) < 500
+    assert "\x1b" not in f"{status.answer}"
+    assert (upload.error is None) is (value in (-1, "x" * 5000))
+    assert (refresh.error is None) is (value == "x" * 5000)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_an_answer_that_is_nested_without_end_is_no_bug(depth: int, tokens: TokenFile) -> None:
+    nest = b"[" * depth + b"]" * depth
+    body = b'{"status": %s, "task_id": %s, "access_token": %s}' % (nest, nest, nest)
+    with hostile.listening(hostile.saying(body)) as peer:
+        ended = [asked(one, peer, tokens).error for one in ("status", "upload", "refresh")]
+
+    assert all(isinstance(err, ServerUnavailable | None) for err in ended)
+
+
+@pytest.mark.parametrize(
+    "model", [{"model_id": value, "model_name": value, "modelmap": value} for value in TYPES]
+)
+def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFile) -> None:
+    from drawcli.core.catalogue import offers_of
+
+    entry = model | {
+        "model_id": 720,
+        "modelmap": [{"mapid": 1, "map_tg263_primary_name": "A"}, model],
+    }
+    score = {"mapid": 2, "map_tg263_primary_name": "B\x1b", "median_dice_score": 10**400}
+    body = json.dumps([model, entry | {"modelmap": [score]}, [], None]).encode("ascii")
+    with hostile.listening(hostile.saying(body)) as peer:
+        ended = asked("models", peer, tokens)
+
+    (offer,) = [one for one in offers_of(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
+    assert json.dumps(offer.as_plain()).isprintable()
+    assert offer.structures[2].name == "B"
+    assert offer.structures[2].dice is None
+
+
+@pytest.mark.parametrize(
+    "charset", ["foo", "utf-7", "hex", "undefined", "idna", "x" * 1000, "", '"']
+)
+@pytest.mark.parametrize("status", ["400 Bad", "500 Worse", "999 Strange", "299 Well"])
+def test_an_error_page_in_an_odd_charset_is_no_bug(
+    charset: str, status: str, tokens: TokenFile
+) -> None:
+    kind = f"content-type: text/html; charset={charset}".encode("ascii")
+    page = b"no such \x1b[31mmodel \xff\xfe +ADw-script+AD4-"
+    with hostile.listening(hostile.saying(page, status, kind)) as peer:
+        ended = asked("status", peer, tokens)
+
+    assert isinstance(ended.error, DrawcliError)
+    assert ended.error.code == ("server-refused-job" if "400" in status else "server-unavailable")
+    assert str(ended.error).isprintable()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"retry-after: " + b"9" * 5000,
+        b"retry-after: Sat, 14 Nov 2026 12:00:00 +99999999999999",
+        b"retry-after: Sat, 14 Nov 99999 12:00:00 GMT\r\ndate: x",
+        b"content-encoding: br",
+        b"content-encoding: gzip, gzip",
+        b"set-cookie: a=b; expires=" + b"1" * 5000,
+        b"set-cookie: \xff\xfe=\xe9",
+        b"location: http://[::1",
+    ],
+)
+@pytest.mark.parametrize("status", ["200 OK", "503 Busy", "302 Found"])
+def test_a_header_of_nonsense_is_no_bug(header: bytes, status: str, tokens: TokenFile) -> None:
+    with hostile.listening(hostile.saying(b'{"status": "PENDING"}', status, header)) as peer:
+        ended = asked("status", peer, tokens)
+
+    assert ended.error is None or isinstance(ended.error, DrawcliError)
+
+
+def test_a_cookie_breaks_no_later_request(tokens: TokenFile) -> None:
+    cookie = b"set-cookie: \xff\xfe=\xe9\r\nset-cookie: a=b"
+    manner = hostile.saying(b'{"status": "PENDING"}', "200 OK", cookie)
+    with (
+        hostile.listening(manner) as peer,
+        DrawServer.opened(Server(url=peer.url), tokens, Clock().now) as server,
+    ):
+        server.status("task-1")
+        server.status("task-1")
+
+    assert b"cookie" not in peer.lines[1].head.lower()
+
+
+@pytest.mark.parametrize("call", ["status", "rtstruct"])
+def test_the_words_of_an_error_are_not_waited_for(call: str, tokens: TokenFile) -> None:
+    def drips(line: hostile.Line) -> None:
+        line.send(b"HTTP/1.1 422 Unprocessable\r\ncontent-length: 9999\r\n\r\nno such model ")
+        line.drip(b".")
+
+    with hostile.listening(drips) as peer:
+        ended = asked(call, peer, tokens)
+
+    assert ended.error is not None
+    assert "422: no such model" in str(ended.error)
+
+
+def test_a_useless_answer_that_comes_late_is_not_asked_for_again(tokens: TokenFile) -> None:
+    def late(line: hostile.Line) -> None:
+        line.closing.wait(1.5 * SHORT)
+        hostile.saying(b"<html>please log in</html>")(line)
+
+    with hostile.listening(late) as peer:
+        ended = asked("status", peer, tokens)
+
+    assert isinstance(ended.error, ServerSilent)
+    assert len(peer.lines) == 1
+
+
+def test_a_server_that_reads_nothing_is_given_up(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drawcli.pacing.SLOWEST_BYTES_PER_SECOND", 1e9)  # what buffers hold is sent
+    monkeypatch.setitem(
+        CALLS,
+        "upload",
+        lambda server, folder: server.upload(
+            package(folder, 64 * MB), name="a.zip", sha256="0" * 64
+        ),
+    )
+    with hostile.listening(reads=False) as peer:
+        ended = asked("upload", peer, tokens)
+
+    assert isinstance(ended.error, ServerSilent)
+    assert ended.seconds < LONG
+
+
+def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_allow(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def upload(server: DrawServer, folder: Path) -> str:
+        with package(folder).open("r+b") as stream:
+            stream.truncate(6000 * MB)  # at the slowest rate: two minutes
+        return server.upload(folder / "package.zip", name="a.zip", sha256="0" * 64)
+
+    monkeypatch.setattr("drawcli.pacing.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setattr("drawcli.exchange.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setitem(CALLS, "upload", upload)
+    with hostile.listening(reads=False) as peer:
+        peer.sips = True
+        ended = asked("upload", peer, tokens, timeout_seconds=1.0)
+
+    assert isinstance(ended.error, ServerSilent)
+    assert "not done after" in str(ended.error)
+    assert ended.seconds < LONG
+
+
+def test_a_handshake_that_does_not_come_is_given_up(tokens: TokenFile) -> None:
+    with hostile.listening(reads=False) as peer:
+        peer.scheme = "https"
+        ended = asked("status", peer, tokens)
+
+    assert isinstance(ended.error, ServerUnavailable)
+    assert ended.seconds < LONG
+
+
+def test_a_proxy_that_drips_is_given_up(tokens: TokenFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hostile.listening(hostile.drips_in_head) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        site = Server(url="https://draw.invalid", timeout_seconds=SHORT)
+        with (
+            DrawServer.opened(site, tokens, Clock().now) as server,
+            pytest.raises(ServerSilent),
+        ):
+            server.status("task-1")
+
+    assert proxy.paths() == ["CONNECT draw.invalid:443"]
+
+
+def test_a_name_that_is_never_resolved_is_given_up(
+    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_more: found.wait() and [])
+    site = Server(url="http://draw.invalid", allow_http=True, timeout_seconds=SHORT)
+    with (
+        DrawServer.opened(site, tokens, Clock().now) as server,
+        pytest.raises(ServerSilent),
+    ):
+        server.check_ready()
+    found.set()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        {"expires_at": "99999-01-01T00:00:00Z"},
+        {"expires_at": "9999-12-31T23:59:59-12:00"},
+        {"expires_at": "0001-01-01T00:00:00+14:00"},
+        {"expires_at": "1" * 5000},
+        {"expires_at": ["2026"]},
+        *({"expires_in": value} for value in (1e300, -1e300, -5, 0, True, "3600", [1], 10**400)),
+        {"expires_in": float("nan")},
+        {"expires_in": float("inf")},
+    ],
+    ids=str,
+)
+def test_an_absurd_end_of_a_token_costs_neither_the_pair_nor_a_job(
+    moment: dict[str, Any], tokens: TokenFile
+) -> None:
+    pair = {"access_token": "access-2", "refresh_token": "refresh-2"} | moment
+    with hostile.listening(hostile.saying(b'{"status": "PENDING"}')) as peer:
+        peer.by_path["refresh"] = hostile.saying(json.dumps(pair).encode("ascii"))
+        ended = asked("refresh", peer, tokens)
+        again = asked("status", peer, tokens)
+
+    stored = TokenFile(tokens.path).read()
+    assert (ended.error, again.error) == (None, None)
+    assert (stored.access, stored.refresh, stored.expires_at) == ("access-2", "refresh-2", None)
+    assert peer.paths() == ["POST /api/token/refresh/", "GET /api/upload/task-1/status/"]
+
+
+def test_a_pair_is_not_lost_over_a_key_that_is_said_twice(tokens: TokenFile) -> None:
+    body = (
+        b'{"access_token": "a", "access_token": "access-2", "refresh_token": "refresh-2", "x": NaN}'
+    )
+    with hostile.listening(hostile.saying(body)) as peer:
+        asked("refresh", peer, tokens)
+
+    assert TokenFile(tokens.path).read().access == "access-2"
+
+
+def looked(peer: hostile.Peer) -> DrawcliError | None:
+    try:
+        glance(Server(url=peer.url, timeout_seconds=SHORT))
+    except DrawcliError as err:
+        return err
+    return None
+
+
+@pytest.mark.parametrize(
+    "manner", [hostile.says_nothing, hostile.drips_in_head, hostile.floods_head]
+)
+def test_the_look_of_doctor_ends(manner: hostile.Manner) -> None:
+    with hostile.listening(manner) as peer:
+        assert isinstance(looked(peer), ServerUnavailable)
+
+
+@pytest.mark.parametrize("manner", [hostile.drips_in_body, hostile.floods_body])
+def test_the_look_of_doctor_reads_no_body(manner: hostile.Manner) -> None:
+    with hostile.listening(manner) as peer:
+        assert looked(peer) is None
+
+    assert peer.sent < BUFFERS
+
+
+# What a run tells others.
+
+
+@pytest.mark.parametrize("manner", [*DRIPS, *FLOODS])
+def test_a_monitor_that_drips_or_floods_costs_a_line_in_the_log(
+    manner: hostile.Manner, hurry: Callable[[str, float], None]
+) -> None:
+    hurry("heartbeat", SHORT)
+    heads = (hostile.says_nothing, hostile.drips_in_head, hostile.informs, hostile.floods_head)
+    with hostile.listening(manner) as peer:
+        taken = ping(Metrics(heartbeat_url=peer.url))
+
+    assert taken is (manner not in heads)  # its word is in the head of the answer
+    assert peer.sent < BUFFERS
+
+
+@pytest.mark.parametrize("manner", [hostile.saying(b"", "302 Found", b"location: http://x/")])
+def test_a_monitor_that_lies_has_not_taken_the_ping(manner: hostile.Manner) -> None:
+    with hostile.listening(manner) as peer:
+        assert not ping(Metrics(heartbeat_url=peer.url))
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [hostile.drips_in_body, hostile.floods_body, hostile.saying(b"\xff", "302 Found")],
+    ids=["drips", "floods", "lies"],
+)
+def test_a_recipient_of_alarms_that_drips_floods_or_lies_has_not_taken_the_message(
+    manner: hostile.Manner, hurry: Callable[[str, float], None]
+) -> None:
+    hurry("message", 4.0)  # a process has to be started
+    with hostile.listening(manner) as peer:
+        taken = Place(1, f"json://127.0.0.1:{peer.port}/").send(Message("title", "body"))
+
+    assert not taken
+
+
+# Programs of the site, and of the system.
+
+
+def program(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+PROGRAMS = {
+    "drips": ("while True: print('a', end='', flush=True); time.sleep(.01)", "did not end within"),
+    "floods": ("while True: print('a' * 65536, flush=True)", "printed more than 128 KiB"),
+    "lies": ("sys.stdout.buffer.write(bytes(range(256)))", "its output is not text"),
+    "leaves": (
+        "subprocess.Popen(['sleep', '600']); time.sleep(600)",
+        "did not end within",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", PROGRAMS)
+def test_a_token_command_is_bounded(
+    how: str, tmp_path: Path, hurry: Callable[[str, float], None]
+) -> None:
+    hurry("token-command", 1.0 if how in ("drips", "leaves") else LONG)
+    text, said = PROGRAMS[how]
+    command = TokenCommand(program(f"import sys, time, subprocess\n{text}"), [], tmp_path / "token")
+
+    with pytest.raises(ConfigError, match=said):
+        command.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no sessions of processes")
+def test_what_a_token_command_started_ends_with_it(tmp_path: Path) -> None:
+    text = (
+        "import subprocess, pathlib\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))\n"
+        f"print({SECRET!r})"
+    )
+
+    assert TokenCommand(program(text), [], tmp_path / "token").read().access == SECRET
+
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(200):
+        if not is_running(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("it is still there, and holds the output open")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_a_command_that_does_not_read_the_new_pair_is_ended(
+    tmp_path: Path, hurry: Callable[[str, float], None]
+) -> None:
+    hurry("token-command", 0.5)
+    from drawcli.core.tokens import Tokens
+
+    store = TokenCommand(["x"], program("import time; time.sleep(600)"), tmp_path / "token")
+
+    with pytest.raises(ConfigError, match="did not end within"):
+        store.store(Tokens("a" * 300_000))
+
+
+class Ring(keyring.backend.KeyringBackend):
+    """A keyring that answers in some manner."""
+
+    priority = 1.0
+
+    def __init__(self, answer: Callable[[], str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # keyring has no types here
+        self.answer = answer
+
+    def get_password(self, service: str, username: str) -> str:
+        return self.answer() if service and username else ""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: str(threading.Event().wait(5.0)), "cannot be used"),
+        (lambda: "a" * 10_000_000, "longer than 128 KiB"),
+        (lambda: "two words", "not one word"),
+    ],
+    ids=["drips", "floods", "lies"],
+)
+def test_a_keyring_is_bounded(
+    answer: Callable[[], str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hurry: Callable[[str, float], None],
+) -> None:
+    hurry("keyring", SHORT)
+    monkeypatch.setattr("keyring.get_password", Ring(answer).get_password)
+
+    with pytest.raises(ConfigError, match=said):
+        TokenKeyring("draw", "ward-7", tmp_path / "token").read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a stand-in for git is a script")
+@pytest.mark.parametrize(
+    "script",
+    ["while :; do printf a; sleep .01; done", "exec cat /dev/zero", r"printf '\033[2Jrm -rf\n'"],
+    ids=["drips", "floods", "lies"],
+)
+def test_git_is_bounded_and_its_word_is_no_commit(
+    script: str, site: Site, monkeypatch: pytest.MonkeyPatch, hurry: Callable[[str, float], None]
+) -> None:
+    hurry("git", 1.0)
+    stub = site.folder / "bin" / "git"
+    stub.parent.mkdir()
+    stub.write_text(f"#!/bin/sh\n{script}\n")
+    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{stub.parent}:{os.environ['PATH']}")
+
+    assert read_rulebook(site.folder / "rules.yaml", site.folder / "templates.yaml").commit is None
+
+
+# File servers.
+
+
+@pytest.fixture
+def never() -> Iterator[Callable[..., Any]]:
+    """Return a function that does not return before the test has ended, as a share that hangs."""
+    over = threading.Event()
+    yield lambda *_args, **_more: over.wait()
+    over.set()
+
+
+def test_a_datastore_that_hangs_is_passed_over(
+    tmp_path: Path, never: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "_ask", never)
+
+    with pytest.raises(OutOfReach) as caught:
+        tree.check_there(tmp_path, SHORT)
+
+    assert caught.value.code == "datastore-silent"
+
+
+@pytest.mark.parametrize("step", ["match", "deidentify", "reidentify"])
+def test_a_step_that_reads_images_and_makes_no_progress_ends_the_process(
+    step: str, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    come = threading.Event()
+
+    def end(what: str) -> None:
+        ended.append(what)
+        come.set()
+
+    monkeypatch.setattr(watch, "_end", end)
+    monkeypatch.setattr(watch, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
+
+    with watch.reading(ctx, step):
+        assert come.wait(LONG)
+
+    assert ended == [step]
+
+
+def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(watch, "_end", ended.append)
+    monkeypatch.setattr(watch, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
+
+    with ctx.progress.step("match"), watch.reading(ctx, "match"):
+        for _ in ctx.progress.counted(range(20), "files read"):
+            time.sleep(0.1)
+
+    assert ended == []
+
+
+def test_a_folder_for_structure_sets_that_hangs_is_given_up_and_gets_no_name_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, written = threading.Event(), threading.Event()
+    write = delivery._write
+
+    def slowly(temporary: Path, data: bytes) -> None:
+        goes_on.wait()
+        write(temporary, data)
+        written.set()
+
+    monkeypatch.setattr(delivery, "_write", slowly)
+
+    with pytest.raises(FolderSilent) as caught:
+        delivery.deliver(tmp_path, "RS.dcm", b"structure set", "0123456789ab-1", seconds=SHORT)
+
+    assert (caught.value.code, caught.value.exit_code) == ("delivery", 6)
+    goes_on.set()
+    assert written.wait(LONG)
+    for _ in range(100):
+        if not list(tmp_path.iterdir()):
+            break
+        time.sleep(0.02)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_gives_back_another_file_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "sha256_of", lambda _path: "0" * 64)
+
+    with pytest.raises(DrawcliError, match="read back is not the file written"):
+        delivery.deliver(tmp_path, "RS.dcm", b"structure set", "0123456789ab-1")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_that_cannot_be_written_are_given_up(
+    ctx: Context,
+    tmp_path: Path,
+    never: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    hurry: Callable[[str, float], None],
+) -> None:
+    hurry("textfile", SHORT)
+    monkeypatch.setattr(metering, "write_durably", never)
+
+    with pytest.raises(TimeoutError):
+        metering.write_textfile(ctx, tmp_path / "drawcli.prom")
+
+
+# The table itself: each row has its three tests, or a reason why one has no meaning.
+
+_NO_ANSWER = "nothing comes in but success or failure"
+_SERVER = (
+    "test_a_server_that_drips_is_given_up",
+    "test_a_server_that_floods_is_given_up_before_it_fills_anything",
+    "test_a_server_that_lies_is_not_believed",
+)
+TESTS: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(CALLS, _SERVER),
+    "probe": (
+        "test_the_look_of_doctor_ends",
+        "test_the_look_of_doctor_reads_no_body",
+        "the status alone is shown; `checkup/test_server.py` has wrong dates",
+    ),
+    "heartbeat": ("test_a_monitor_that_drips_or_floods_costs_a_line_in_the_log",) * 2
+    + ("test_a_monitor_that_lies_has_not_taken_the_ping",),
+    "message": ("test_a_recipient_of_alarms_that_drips_floods_or_lies_has_not_taken_the_message",)
+    * 3,
+    "token-command": ("test_a_token_command_is_bounded",) * 3,
+    "keyring": ("test_a_keyring_is_bounded",) * 3,
+    "git": ("test_git_is_bounded_and_its_word_is_no_commit",) * 3,
+    "datastore": ("test_a_datastore_that_hangs_is_passed_over", _NO_ANSWER, _NO_ANSWER),
+    "reading": (
+        "test_a_step_that_reads_images_and_makes_no_progress_ends_the_process",
+        "files are read by pieces; their sizes are those of the listing",
+        "see `deidentification/test_mutations.py`",
+    ),
+    "delivery": (
+        "test_a_folder_for_structure_sets_that_hangs_is_given_up_and_gets_no_name_later",
+        _NO_ANSWER,
+        "test_a_folder_that_gives_back_another_file_is_not_believed",
+    ),
+    "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
+}
+
+
+def test_every_exchange_has_a_peer_that_drips_one_that_floods_and_one_that_lies() -> None:
+    assert set(TESTS) == set(EXCHANGES)
+    for name, tests in TESTS.items():
+        for test in tests:
+            assert test in globals() or " " in test, (name, test)
+        assert tests[0] in globals(), name
