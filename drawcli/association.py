@@ -39,18 +39,15 @@ from drawcli.core.upper_layer import (
     rejected,
 )
 from drawcli.dicom_requests import association_request, command_set
+from drawcli.limits import (
+    NODE_ANSWER_BYTES,
+    NODE_BYTES_PER_SECOND,
+    NODE_ECHO_SECONDS,
+    NODE_SECONDS,
+)
 from drawcli.wire import HELD_BACK, Phase, connected
 
-CONNECT_SECONDS: Final = 15.0  # to look up the name, and to connect
-ASSOCIATE_SECONDS: Final = 15.0  # to accept or reject the association
-SEND_SECONDS: Final = 15.0  # to send, and as long as the file takes at the slowest rate
-SLOWEST_BYTES_PER_SECOND: Final = 10_000  # a line that is shared with images
 STALL_SECONDS: Final = 60.0  # while sending, without a byte taken
-ANSWER_SECONDS: Final = 120.0  # until the answer begins: the node may store the file first
-ECHO_SECONDS: Final = 15.0  # the same for a C-ECHO
-REST_SECONDS: Final = 15.0  # from the first byte of an answer to its last
-RELEASE_SECONDS: Final = 5.0  # to release the association
-LARGEST_ANSWER: Final = 65_536  # bytes of an A-ASSOCIATE-AC, and of all PDUs of one answer
 EARLY_SECONDS: Final = 0.05  # before the last fragment: an answer that comes now is too early
 _LONGEST_SENT: Final = 131_072  # bytes in one P-DATA-TF, where the node takes as many
 _LEAST_DATA: Final = 2  # bytes of data in a P-DATA-TF: fragments are of even length
@@ -60,16 +57,16 @@ _LEAST_DATA: Final = 2  # bytes of data in a P-DATA-TF: fragments are of even le
 class Deadlines:
     """How long each phase of an exchange may take, seconds."""
 
-    connect: float = CONNECT_SECONDS
-    associate: float = ASSOCIATE_SECONDS
-    send: float = SEND_SECONDS
+    connect: float = NODE_SECONDS["connect"]
+    associate: float = NODE_SECONDS["associate"]
+    send: float = NODE_SECONDS["send"]
     stall: float = STALL_SECONDS
-    answer: float = ANSWER_SECONDS
-    echo: float = ECHO_SECONDS
-    rest: float = REST_SECONDS
-    release: float = RELEASE_SECONDS
+    answer: float = NODE_SECONDS["answer"]
+    echo: float = NODE_ECHO_SECONDS
+    rest: float = NODE_SECONDS["rest"]
+    release: float = NODE_SECONDS["release"]
     early: float = EARLY_SECONDS
-    slowest: float = SLOWEST_BYTES_PER_SECOND  # no time, but the rate of sending
+    slowest: float = NODE_BYTES_PER_SECOND  # the rate of sending
 
     def sending(self, size: int) -> float:
         """Return how long it may take to send so many bytes."""
@@ -180,7 +177,7 @@ class Association:
         """Send an A-ASSOCIATE-RQ; return what the node accepts."""
         phase = Phase("did not answer the association request", self._deadlines.associate)
         whole = self._wire.write(request, phase, self._deadlines.stall)
-        kind, body = self._wire.read_pdu(phase, LARGEST_ANSWER)
+        kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
         if kind is Pdu.REJECT:
             raise NodeTrouble(rejected(body))
         if kind is not Pdu.ACCEPT or not whole:
@@ -228,7 +225,7 @@ class Association:
         if not self._wire.has_come(begins.left()):
             raise begins.late()
         rest = Phase("did not finish its answer", self._deadlines.rest)
-        command, left, ended = b"", LARGEST_ANSWER, False
+        command, left, ended = b"", NODE_ANSWER_BYTES, False
         while not ended:
             kind, body = self._wire.read_pdu(rest, left)
             if kind is not Pdu.DATA:
@@ -253,7 +250,7 @@ class Association:
         try:
             with suppress(NodeTrouble):  # it has answered before
                 while kind is Pdu.DATA and body == self._answer:
-                    kind, body = self._wire.read_pdu(phase, LARGEST_ANSWER)
+                    kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
         finally:
             self._wire.close()
         if kind is Pdu.DATA and body != self._answer:

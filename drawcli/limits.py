@@ -19,6 +19,17 @@ REFUSAL_BYTES: Final = 16 * KB  # of an error's body; the rest is not read
 SILENT_IN_A_ROW: Final = 2  # requests without an answer in time, then a step asks no more ...
 SILENT_IN_ALL: Final = 4  # ... also where others were answered in between
 SENDER_BYTES: Final = 512 * MB  # memory of the process that sends a message
+NODE_SECONDS: Final = {  # of each phase of a C-STORE; the answer may come after the file is stored
+    "connect": 15.0,
+    "associate": 15.0,
+    "send": 15.0,
+    "answer": 120.0,
+    "rest": 15.0,  # of the answer, from its first byte to its last
+    "release": 5.0,
+}
+NODE_ECHO_SECONDS: Final = 15.0  # until a C-ECHO is answered
+NODE_BYTES_PER_SECOND: Final = 10_000  # a line that is shared with images
+NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of one answer
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line that works
 
 
@@ -30,7 +41,8 @@ class Limit:
     what: str
     seconds: float  # in total
     setting: str = ""  # what changes the time: "2 x server.timeout_seconds"
-    grows: bool = False  # by a second for each SLOWEST_BYTES_PER_SECOND bytes that have moved
+    grows: bool = False  # by a second for each `rate` bytes that have moved
+    rate: int = SLOWEST_BYTES_PER_SECOND
     largest: int = 0  # bytes that may come in; 0: none are read, or they are bounded elsewhere
     then: str
 
@@ -125,6 +137,22 @@ EXCHANGES: Final[dict[str, Limit]] = {
         grows=True,
         then="the job waits with its file; no other is put into that folder in this run; exit 7",
     ),
+    "store": Limit(
+        peer="DICOM node",
+        what="a structure set by C-STORE",
+        seconds=sum(NODE_SECONDS.values()),
+        grows=True,
+        rate=NODE_BYTES_PER_SECOND,
+        largest=NODE_ANSWER_BYTES,
+        then="the job waits with its file; exit 7",
+    ),
+    "echo": Limit(
+        peer="DICOM node",
+        what="a C-ECHO, by `doctor`",
+        seconds=sum(NODE_SECONDS.values()) - NODE_SECONDS["answer"] + NODE_ECHO_SECONDS,
+        largest=NODE_ANSWER_BYTES,
+        then="`doctor` says so",
+    ),
     "textfile": Limit(
         peer="file server",
         what="`metrics.textfile`",
@@ -142,7 +170,7 @@ def seconds_in_words(limit: Limit) -> str:
     """
     said = f"{limit.seconds:g} s"
     said += f" ({limit.setting})" if limit.setting else ""
-    rate = f"{SLOWEST_BYTES_PER_SECOND / 1000:g} kB"
+    rate = f"{limit.rate / 1000:g} kB"
     return f"{said} and 1 s for each {rate} that has moved" if limit.grows else said
 
 

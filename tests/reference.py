@@ -45,12 +45,6 @@ _SAMPLES: Final[dict[Kind, Any]] = {
 }
 # Exchanges that have their limits near their code, not in the table.
 _NEAR: Final = (
-    (
-        "DICOM node",
-        "a structure set by C-STORE; a C-ECHO of `doctor`",
-        "drawcli/adapters/dicom_node.py",
-        "the job waits with its file; exit 7",
-    ),
     ("browser", "a page of `drawcli dashboard`", "drawcli/dashboard/", "the request is refused"),
 )
 _STATES: Final[dict[State, str]] = {

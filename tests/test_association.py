@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from drawcli.association import LARGEST_ANSWER, Association, Deadlines
+from drawcli.association import Association, Deadlines
 from drawcli.core.node import Node
 from drawcli.core.upper_layer import NodeTrouble, Offer
+from drawcli.limits import EXCHANGES, NODE_ANSWER_BYTES
 from tests.scripted_peer import (
     IMPLICIT,
     LAST,
@@ -608,7 +609,7 @@ def test_a_flood_takes_no_memory_and_no_thread_is_left() -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
-        assert peak < 32 * LARGEST_ANSWER  # the flood's own buffer, and what pynetdicom loads
+        assert peak < 32 * NODE_ANSWER_BYTES  # the flood's own buffer, and what pynetdicom loads
         assert set(threading.enumerate()) <= before
 
 
@@ -661,4 +662,11 @@ def test_the_page_on_nodes_names_the_deadlines_as_they_are() -> None:
         (row,) = [one for one in rows if what in one.partition("|")[2].partition("|")[0]]
         assert [seconds for seconds in named if f"{seconds:.0f} s" not in row] == []
     assert "1 s for every 10 kB" in page
-    assert f"{LARGEST_ANSWER >> 10} KiB" in page
+    assert f"{NODE_ANSWER_BYTES >> 10} KiB" in page
+
+
+def test_the_table_of_exchanges_says_how_long_a_node_may_take() -> None:
+    deadlines = Deadlines(early=0)
+
+    assert EXCHANGES["store"].seconds == deadlines.total(0)
+    assert EXCHANGES["echo"].seconds == deadlines.total_of_echo
