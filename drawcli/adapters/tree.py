@@ -12,12 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom import Header, Incomplete, NotDicom
-from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
+from drawcli.core.dicom import NO_DICOM, PREAMBLE_LENGTH, Header, Incomplete, NotDicom
+from drawcli.core.profile import IMAGE_CLASSES
+from drawcli.core.reading import (
+    FIRST_READ,
+    Stream,
+    behind_fragments,
+    check_behind,
+    header_or_mended,
+)
 from drawcli.core.slices import Slice, slice_of
 from drawcli.errors import SILENT, OutOfReach
 from drawcli.platforms import pseudo_devices
@@ -27,10 +35,15 @@ NO_SIZE: Final = -1  # of what is no file that could be read
 # Why a file may still be, or become, a slice of the series that lies beside it.
 UNREAD: Final = frozenset(
     {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {"vanished", "unreadable-dicom"}
+    | {"vanished", "unreadable-dicom", "no-series-uid", "unfinished-copy", "broken-link"}
+    | {"link-loop", "path-too-long"}
 )
+# Why a folder may hold a series that nobody sees.
+UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})
 # Why the system did not give us a file; everything else was read, and is not read again.
 NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
+_UNFINISHED: Final = (".part", ".partial", ".filepart", ".crdownload", ".incomplete", ".tmp")
+_PREFIX_LOST: Final = (b"\x02\0\0\0", b"\x02\0\1\0", b"\x02\0\2\0", b"\x08\0\5\0")
 _ERRORS: Final = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
@@ -254,16 +267,28 @@ def read_file(path: str, listed: File) -> Slice | str:
 def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
     """Read the header of an open file that is not empty: a slice, or why it is none."""
     try:
-        header = header_from(stream)
+        header, whole = header_or_mended(stream)
+        size = listed.size if whole is None else len(whole)
+        if header.pixels is not None and not header.pixels.undefined and header.pixels.end < size:
+            source = stream if whole is None else BytesIO(whole)
+            check_behind(source, header, header.pixels.end, size)
     except NotDicom as err:
         stream.seek(0)
-        return _not_dicom(stream.read(FIRST_READ) or b"", str(err))
+        return _not_dicom(stream.read(FIRST_READ) or b"", path, str(err))
     except Incomplete:
         return "truncated-header"
-    one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
+    one = slice_of(header, path=path, size=size, mtime_ns=listed.mtime_ns)
+    if not one.series_uid and _is_image(one):
+        return "no-series-uid"
     if header.pixels is not None and header.pixels.undefined:
-        return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
-    return one
+        source = stream if whole is None else BytesIO(whole)
+        one = replace(one, pixels_missing=_fragments_missing(source, header, size))
+    return one if whole is None else replace(one, size=listed.size)
+
+
+def _is_image(one: Slice) -> bool:
+    """Tell whether a file is, or may be, an image of a kind that is sent."""
+    return one.sop_class in IMAGE_CLASSES or (not one.sop_class and one.pixels_missing >= 0)
 
 
 def reason_of(err: OSError) -> str:
@@ -271,14 +296,16 @@ def reason_of(err: OSError) -> str:
     return _ERRORS.get(err.errno or 0, "unreadable-file")
 
 
-def _not_dicom(begin: bytes, what: str) -> str:
+def _not_dicom(begin: bytes, path: str, what: str) -> str:
     """Return the reason of a file that is no header we read.
 
-    A copy over a network may give a file its size first, and its bytes later.
+    A copy over a network may give a file its size first, and its bytes later, or its name last.
     """
     if not any(begin):
         return "blank-file"
-    return "not-dicom" if what == "no DICOM file" else "unreadable-dicom"
+    if what != NO_DICOM or begin[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4] in _PREFIX_LOST:
+        return "unreadable-dicom"
+    return "unfinished-copy" if path.lower().endswith(_UNFINISHED) else "not-dicom"
 
 
 def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
