@@ -64,6 +64,10 @@ def release(job: Job, ctx: Context) -> Job:
             f"job {job.id} is not held",
             hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
         )
+    if job.of_folder:
+        reason = "a person said that these files need not be read"
+        aside = job.to(State.CANCELLED, at=ctx.now())
+        return aside.postponed(None, code="left-unread", reason=reason)
     after = job.released(at=ctx.now())
     if job.reason_code == "deadline" and job.state is State.UPLOADED:
         return replace(after, uploaded_at=ctx.now())  # another span of patience
@@ -117,6 +121,11 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
 def check_assignable(job: Job, template: str, ctx: Context) -> None:
     """Raise what keeps a series from getting a template."""
     ctx.rulebook.template_named(template)
+    if job.of_folder:
+        raise UsageError(
+            f"job {job.id} is of a folder with files that cannot be read, not of a series",
+            hint=f"'drawcli show {job.id} --identify' names the folder.",
+        )
     if job.state is State.WAITING:
         raise UsageError(
             f"job {job.id} is not whole yet: {job.reason}", hint="Assign it once it is found."

@@ -10,40 +10,21 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom import NO_DICOM, PREAMBLE_LENGTH, Header, Incomplete, NotDicom
-from drawcli.core.profile import IMAGE_CLASSES
-from drawcli.core.reading import (
-    FIRST_READ,
-    Stream,
-    behind_fragments,
-    check_behind,
-    header_or_mended,
-)
-from drawcli.core.slices import Slice, slice_of
+from drawcli.core.images import UNREAD, File, named_like_image, read_stream
+from drawcli.core.slices import Slice
 from drawcli.errors import SILENT, OutOfReach
 from drawcli.platforms import pseudo_devices
 
 OUR_TEMPORARY: Final = ".drawcli-"
 NO_SIZE: Final = -1  # of what is no file that could be read
-# Why a file may still be, or become, a slice of the series that lies beside it.
-UNREAD: Final = frozenset(
-    {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {"vanished", "unreadable-dicom", "no-series-uid", "unfinished-copy", "broken-link"}
-    | {"link-loop", "path-too-long"}
-)
 # Why a folder may hold a series that nobody sees.
 UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})
-# Why the system did not give us a file; everything else was read, and is not read again.
-NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
-_UNFINISHED: Final = (".part", ".partial", ".filepart", ".crdownload", ".incomplete", ".tmp")
-_PREFIX_LOST: Final = (b"\x02\0\0\0", b"\x02\0\1\0", b"\x02\0\2\0", b"\x08\0\5\0")
 _ERRORS: Final = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
@@ -53,15 +34,6 @@ _ERRORS: Final = {
 }
 
 Stamp = tuple[int, int, int, int]  # device, inode, mtime and ctime of a folder, ns
-
-
-class File(NamedTuple):
-    """A file as the listing of its folder has it."""
-
-    name: str
-    size: int  # bytes
-    mtime_ns: int
-    ctime_ns: int  # of the last change of anything, where the system tells it
 
 
 class Folder(NamedTuple):
@@ -256,7 +228,7 @@ def _above(root: Path) -> set[tuple[int, int]]:
 def read_file(path: str, listed: File) -> Slice | str:
     """Read the header of one file: a slice, or the reason why it is none."""
     if not listed.size:
-        return "empty-file"
+        return "empty-file" if named_like_image(listed.name) else "empty-marker"
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
             return read_stream(stream, path, listed)
@@ -264,57 +236,15 @@ def read_file(path: str, listed: File) -> Slice | str:
         return reason_of(err)
 
 
-def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
-    """Read the header of an open file that is not empty: a slice, or why it is none."""
-    try:
-        header, whole = header_or_mended(stream)
-        size = listed.size if whole is None else len(whole)
-        if header.pixels is not None and not header.pixels.undefined and header.pixels.end < size:
-            source = stream if whole is None else BytesIO(whole)
-            check_behind(source, header, header.pixels.end, size)
-    except NotDicom as err:
-        stream.seek(0)
-        return _not_dicom(stream.read(FIRST_READ) or b"", path, str(err))
-    except Incomplete:
-        return "truncated-header"
-    one = slice_of(header, path=path, size=size, mtime_ns=listed.mtime_ns)
-    if not one.series_uid and _is_image(one):
-        return "no-series-uid"
-    if header.pixels is not None and header.pixels.undefined:
-        source = stream if whole is None else BytesIO(whole)
-        one = replace(one, pixels_missing=_fragments_missing(source, header, size))
-    return one if whole is None else replace(one, size=listed.size)
-
-
-def _is_image(one: Slice) -> bool:
-    """Tell whether a file is, or may be, an image of a kind that is sent."""
-    return one.sop_class in IMAGE_CLASSES or (not one.sop_class and one.pixels_missing >= 0)
-
-
 def reason_of(err: OSError) -> str:
     """Return the named reason why a file could not be read."""
     return _ERRORS.get(err.errno or 0, "unreadable-file")
 
 
-def _not_dicom(begin: bytes, path: str, what: str) -> str:
-    """Return the reason of a file that is no header we read.
-
-    A copy over a network may give a file its size first, and its bytes later, or its name last.
-    """
-    if not any(begin):
-        return "blank-file"
-    if what != NO_DICOM or begin[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4] in _PREFIX_LOST:
-        return "unreadable-dicom"
-    return "unfinished-copy" if path.lower().endswith(_UNFINISHED) else "not-dicom"
-
-
-def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
-    """Return how many bytes compressed pixels lack at least."""
-    try:
-        end = behind_fragments(stream, header.pixels.value if header.pixels else 0)
-    except (Incomplete, NotDicom):
-        return 1
-    return max(end - size, 0)
+def _reason_of_link(name: str, why: str) -> str:
+    """Return why a link leads nowhere; one that is named like an image may be one."""
+    lost = why in ("broken-link", "link-loop") and named_like_image(name)
+    return "lost-link" if lost else why
 
 
 def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
@@ -332,9 +262,11 @@ def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
                 elif entry.is_dir():
                     inside.append(entry.path)
                 else:
-                    odd[entry.name] = "broken-link" if entry.is_symlink() else "special-file"
+                    odd[entry.name] = _reason_of_link(entry.name, "broken-link")
+                    if not entry.is_symlink():
+                        odd[entry.name] = "special-file"
             except OSError as err:  # a link to itself, or into a folder that is closed to us
-                odd[entry.name] = reason_of(err)
+                odd[entry.name] = _reason_of_link(entry.name, reason_of(err))
     rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
     rows.sort()
     return Folder(path, stamp, rows, odd, has_folders=bool(inside)), inside

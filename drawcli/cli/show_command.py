@@ -87,6 +87,8 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
         crosswalk = ctx.crosswalk(job)
     except JobError as err:
         return [("identity", str(err))]
+    if job.of_folder:
+        return [("folder", readable(crosswalk.files[0].path))]
     facts: _Facts = [
         ("patient", patient_of(job, ctx)),
         ("series UID", crosswalk.series_uid),
@@ -102,6 +104,7 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
 def _more_facts(job: "Job") -> dict[str, Any]:
     return {
         "one_off": job.one_off,
+        "of_folder": job.of_folder,
         "rules_commit": job.rules_commit,
         "rules_digest": job.rules_digest,
         "key_id": job.key_id,
@@ -132,7 +135,7 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("what to do", job.hint),
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
-        ("series", f"{job.modality}, {job.slices} files{size}{', one-off' if job.one_off else ''}"),
+        *_of_what(job, size),
         ("template", job.template),
         ("rule", job.rule or ("assigned by a person" if job.template else "")),
         ("rules commit", job.rules_commit),
@@ -143,6 +146,13 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
         ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
     ]
+
+
+def _of_what(job: "Job", size: str) -> _Facts:
+    if job.of_folder:
+        return [("folder", f"{job.slices} files that cannot be read")]
+    one_off = ", one-off" if job.one_off else ""
+    return [("series", f"{job.modality}, {job.slices} files{size}{one_off}")]
 
 
 def _orphans(job: "Job") -> str:

@@ -89,7 +89,7 @@ class Header:
         return "" if raw is None else ascii_text(raw)
 
     def number(self, tag: int) -> int | None:
-        """Return a value of VR US, or None where it is missing or of a VR that is no such number."""
+        """Return a value of VR US, or None where it is missing or of another VR."""
         element, raw = self.elements.get(tag), self.raw(tag)
         if raw is None or len(raw) != _U16.size or (element and element.vr not in _SMALL_NUMBERS):
             return None

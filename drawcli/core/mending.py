@@ -324,17 +324,13 @@ def _ordered(parts: Iterable[_Part], latest: int) -> list[_Part]:
 
 
 def _written(parts: Iterable[_Part], *, explicit: bool) -> bytes:
-    return b"".join(
-        encoded(
-            part.tag,
-            part.vr,
-            part.value
-            if isinstance(part.value, bytes)
-            else b"".join(encoded_item(_written(one, explicit=explicit)) for one in part.value),
-            explicit=explicit,
-        )
-        for part in parts
-    )
+    written = bytearray()
+    for tag, vr, value in parts:
+        whole = value if isinstance(value, bytes) else b""
+        for item in () if isinstance(value, bytes) else value:
+            whole += encoded_item(_written(item, explicit=explicit))
+        written += encoded(tag, vr, whole, explicit=explicit)
+    return bytes(written)
 
 
 def _pixels(data: bytes, at: int, parts: Iterable[_Part], layout: _Layout) -> bytes:

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final
 
-from drawcli.adapters.tree import UNREAD
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.images import UNREAD
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.series import Calm, assess, home_of, scan_slices, settled, without_copies
 from drawcli.core.slices import Slice
