@@ -93,7 +93,7 @@ def mended(data: bytes) -> bytes:
     named, offset = _file_meta(data)
     data_set = data[offset:]
     if named == DEFLATED:
-        data_set = _inflated(data_set)
+        data_set = _inflated(data_set)  # or as it is, where it only says so
     if len(data_set) < 8:  # noqa: PLR2004 - the head of an element
         raise Incomplete
     big = not data_set[0] and bool(data_set[1])  # no group of an image is a multiple of 256
@@ -140,7 +140,7 @@ def _inflated(data: bytes) -> bytes:
     try:
         plain = inflate.decompress(data, LARGEST + 1)
     except zlib.error:
-        raise NotDicom("named deflated, and it is not") from None
+        return data
     if len(plain) > LARGEST:
         raise NotDicom("too large to be converted")
     return plain

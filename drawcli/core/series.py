@@ -55,7 +55,8 @@ def assess(slices: Sequence[Slice], demands: Demands) -> Verdict:
     """
     kinds = [slice_kind(one) for one in slices]
     if all(kind.readiness is Readiness.IGNORED for kind in kinds):
-        return kinds[0]
+        nameless = (refused(one.code, one.text) for one in kinds if one.code == "no-uid")
+        return next(nameless, kinds[0])  # a whole scan may lack its UIDs
     scans = scan_slices(slices)
     against = next((kind for kind in kinds if kind.readiness is Readiness.REFUSED), None)
     unwanted = _unwanted(scans, demands, refused_too=against is not None)

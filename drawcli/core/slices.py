@@ -61,6 +61,7 @@ class Slice:
     overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
     called_scout: bool = False  # by the description of its series, or of its protocol
     frames: Frames | None = None  # of a multi-frame image
+    frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
 
     @property
     def planes(self) -> tuple[Plane, ...]:
@@ -106,6 +107,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
         called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
+        frames_named=number_of_frames(header),
     )
 
 
