@@ -11,7 +11,15 @@ from pydicom import Dataset
 
 from drawcli.core.dicom import Incomplete, NotDicom, read_header
 from drawcli.core.kinds import slice_kind
-from drawcli.core.series import Calm, Demands, assess, scan_slices, settled, without_copies
+from drawcli.core.series import (
+    Calm,
+    Demands,
+    assess,
+    home_of,
+    scan_slices,
+    settled,
+    without_copies,
+)
 from drawcli.core.slices import Slice, slice_of
 from drawcli.core.stack import offsets_mm
 from drawcli.core.verdict import Readiness, Verdict
@@ -232,6 +240,21 @@ def test_a_file_that_lies_there_twice_is_taken_once_if_it_is_the_same() -> None:
     assert verdict(same) == ("ready", "")
     assert not any(one.path.startswith("copy/") for one in same)  # most of it lies elsewhere
     assert verdict(other) == ("waiting", "duplicates")
+
+
+def test_a_file_lies_in_its_folder_and_not_in_the_first_letter_of_its_name() -> None:
+    """Each file of the series begins with another letter; two copies begin with the same."""
+    series = [
+        replace(one, path=f"store/series/{letter}.dcm")
+        for letter, one in zip("abcdefghijkl", stack(), strict=False)
+    ]
+    copies = [replace(one, path=f"store/stray/x{n}.dcm") for n, one in enumerate(series[:2])]
+
+    kept = without_copies([*copies, *series], lambda _one, _other: True)
+
+    assert {one.path for one in kept} == {one.path for one in series}
+    assert home_of(series) == "store/series/"
+    assert home_of([replace(one, path="C:\\store\\a.dcm") for one in series]) == "C:\\store\\"
 
 
 def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
