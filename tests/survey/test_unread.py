@@ -1,6 +1,8 @@
 """What cannot be read is told once for each folder, and goes away when it can be read."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -77,24 +79,18 @@ def test_the_folder_is_named_only_to_whoever_may_know(ctx: Context, site: Site, 
     assert way_out(held) == f"drawcli show {held.id} --identify"
 
 
-def test_a_held_folder_is_an_alarm(ctx: Context, held: Job, clock: Clock) -> None:
-    forever = 10_000
-    span = dict.fromkeys(("token", "server", "idle"), clock.at - clock.at)
-    limits = Limits(**{name: replace_days(forever) for name in span})
+def test_a_held_folder_is_an_alarm(held: Job, clock: Clock) -> None:
+    never = timedelta(days=10_000)
+    limits = Limits(token=never, server=never, idle=never)
 
     told = list(alarms_of(Facts(jobs=(held,)), limits, clock.at, clock.at))
 
     assert [(one.kind, held.id in one.text) for one in told] == [(Kind.HELD, True)]
 
 
-def replace_days(days: int):  # type: ignore[no-untyped-def] # noqa: ANN201
-    from datetime import timedelta
-
-    return timedelta(days=days)
-
-
+@pytest.mark.usefixtures("held")
 @pytest.mark.parametrize("mend", ["readable", "gone", "folder gone", "excluded"])
-def test_it_goes_away_by_itself(ctx: Context, site: Site, held: Job, mend: str) -> None:
+def test_it_goes_away_by_itself(ctx: Context, site: Site, mend: str) -> None:
     folder = site.store / "Muster^Maria"
     paths = sorted(folder.iterdir())
     for path, one in zip(paths, stack(3), strict=True):
@@ -119,9 +115,9 @@ def test_it_goes_away_by_itself(ctx: Context, site: Site, held: Job, mend: str) 
 
 @pytest.mark.parametrize("act", [release, cancel])
 def test_a_person_may_leave_files_unread_and_others_are_told_all_the_same(
-    ctx: Context, site: Site, held: Job, clock: Clock, act: object
+    ctx: Context, site: Site, held: Job, act: Callable[[Job, Context], Job]
 ) -> None:
-    ctx.ledger.commit(act(held, ctx))  # type: ignore[operator]
+    ctx.ledger.commit(act(held, ctx))
     scan(ctx)
     quiet = only_folder(ctx)
     (site.store / "Muster^Maria" / "late.dcm").write_bytes(b"\x08\0\5\0cut off")
@@ -208,7 +204,8 @@ def test_a_folder_that_cannot_be_listed_is_told(
     assert only_folder(ctx).reason_code == "readable-again"
 
 
-def test_doctor_tells_of_held_folders(ctx: Context, held: Job) -> None:
+@pytest.mark.usefixtures("held")
+def test_doctor_tells_of_held_folders(ctx: Context) -> None:
     from drawcli.checkup.outcome import Site as Looked
 
     seen = datastore(
