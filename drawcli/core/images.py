@@ -21,14 +21,8 @@ from drawcli.core.slices import Slice, slice_of
 # Why a file may still be, or become, a slice of the series that lies beside it.
 UNREAD: Final = frozenset(
     {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {
-        "vanished",
-        "unreadable-dicom",
-        "no-series-uid",
-        "no-sop-class",
-        "unfinished-copy",
-        "lost-link",
-    }
+    | {"vanished", "unreadable-dicom", "no-series-uid", "no-sop-class", "unfinished-copy"}
+    | {"lost-link"}
 )
 # Why the system did not give us a file; everything else was read, and is not read again.
 NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})

@@ -243,9 +243,12 @@ def test_what_may_be_a_slice_beside_a_series_lets_it_wait(
     elif left == "empty":
         last.touch()
     else:
-        lost = "SeriesInstanceUID" if left == "nameless" else "SOPClassUID"
-        (one,) = stack(9, change=every(**{lost: None}))[8:]
-        put(folder, [one])
+        lost = "SeriesInstanceUID" if left == "nameless" else "StudyDate"
+        (path,) = put(folder, stack(9, change=every(**{lost: None}))[8:])
+        if left == "classless":
+            name = b"\x08\0\x16\0UI\x1a\x001.2.840.10008.5.1.4.1.1.2\0"
+            assert name in path.read_bytes()
+            path.write_bytes(path.read_bytes().replace(name, b""))
 
     scan(ctx)
 
