@@ -1,10 +1,20 @@
 """One entry of rules.yaml as a rule: every mistake is told, with its place and what is meant."""
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from drawcli.core.operators import OPERATORS, PRESENCE, canonical, known_paths
-from drawcli.core.rules import Compare, Condition, Either, Every, Late, Negation, Rule
+from drawcli.core.rules import (
+    LATE,
+    LISTS,
+    OPTIONS,
+    Compare,
+    Condition,
+    Either,
+    Every,
+    Negation,
+    Rule,
+)
 from drawcli.yamlfile import Document, Location, meant
 
 QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
@@ -12,14 +22,6 @@ _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates", "late"),
 )
-OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
-    "case": (False, True),
-    "values": ("any", "all", "first", "count"),
-    "slices": ("any", "all"),
-    "if_missing": ("fail", "skip", "match"),
-}
-LISTS: Final = frozenset({"in", "not_in", "between"})
-LATE: Final[tuple[Late, ...]] = get_args(Late)
 _HIGHEST: Final = 1_000_000
 
 

@@ -18,6 +18,7 @@ from drawcli.config import Settings
 from drawcli.core.iod import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.job import NEXT, State
 from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.core.rules import OPTIONS
 from drawcli.limits import (
     EXCHANGES,
     RUN_HOURS,
@@ -27,7 +28,6 @@ from drawcli.limits import (
     bytes_in_words,
     seconds_in_words,
 )
-from drawcli.rulefile import OPTIONS
 
 _COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
 ROOT: Final = Path(__file__).parents[1]

@@ -9,11 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from drawcli.core.operators import PRESENCE, Checker, Kind, checker_of, kind_of
 
 Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
+LATE: Final[tuple[Late, ...]] = get_args(Late)
+OPTIONS: Final[dict[str, tuple[Any, ...]]] = {  # of a comparison, and what each may be
+    "case": (False, True),
+    "values": ("any", "all", "first", "count"),
+    "slices": ("any", "all"),
+    "if_missing": ("fail", "skip", "match"),
+}
+LISTS: Final = frozenset({"in", "not_in", "between"})  # operators whose value is a list
 Header = Mapping[str, tuple[str, ...]]  # path -> its values as text, the same in every slice
 
 
