@@ -8,8 +8,10 @@ from: a whole request needs milliseconds.
 
 import asyncio
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -21,6 +23,11 @@ from drawcli.platforms import most_files
 
 _SWEEP_SECONDS: Final = 0.25
 _LEAST: Final = 8
+_QUEUE: Final = 1024  # that the system keeps for us until they are accepted
+
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
+_SENDING_BYTES: Final = 1 << 17  # of one connection, that the system keeps until they are taken
 
 
 def room() -> int:
@@ -35,6 +42,11 @@ def streams(connections: int) -> int:
     (64, 16)
     """
     return min(PAGE_STREAMS, connections // 4)
+
+
+def at_a_time(connections: int) -> int:
+    """Return how many are accepted before any is read: few, or they take each other's place."""
+    return max(connections // 32, 1)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +98,11 @@ class Connection:
         if self.request_by == inf:
             self.since = inf
 
+    def forget(self) -> None:
+        """Have the system drop what nobody takes: else it would offer it for as long as he reads."""
+        with suppress(OSError):
+            self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+
     def end(self) -> None:
         """Close it at once."""
         self.over = True
@@ -117,9 +134,10 @@ class Connections:
         number = stream.fileno()
 
         def close() -> None:
-            stream.shutdown(socket.SHUT_RDWR)  # the event loop sees its end, and closes it
+            with suppress(OSError):  # it is gone already
+                stream.shutdown(socket.SHUT_RDWR)  # the event loop sees its end, and closes it
 
-        made = Connection(stream, number, network, _quietly(close), _quietly(close))
+        made = Connection(stream, number, network, close, close)
         made.spare = EXCHANGES["page-answer"].seconds
         made.ask(monotonic())
         has_room = self._has_room(network, self._most if known else self._most // 2)
@@ -164,8 +182,10 @@ class Connections:
         now = monotonic()
         for one in list(self._all.values()):
             if one.taken_by <= now:
+                one.forget()
                 one.end()
             elif one.request_by <= now:
+                one.over = True
                 one.late()
         if self._all:
             self._sweep_later()
@@ -180,19 +200,14 @@ class Listener(socket.socket):
 
     connections: Connections | None = None
 
+    def listen(self, backlog: int = 0, /) -> None:
+        """Listen; asyncio accepts `backlog` at a time, and many more may wait for it."""
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENDING_BYTES)
+        super().listen(max(backlog, _QUEUE))
+
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection."""
         stream, address = super().accept()
         if self.connections is not None:
             self.connections.took(stream, str(address[0]))
         return stream, address
-
-
-def _quietly(act: Callable[[], object]) -> Callable[[], None]:
-    def quiet() -> None:
-        try:
-            act()
-        except OSError:  # it is gone already
-            return
-
-    return quiet

@@ -10,7 +10,7 @@ from typing import Final
 import uvicorn
 
 from drawcli.dashboard.app import application
-from drawcli.dashboard.connections import Connections, Listener, room, streams
+from drawcli.dashboard.connections import Connections, Listener, at_a_time, room, streams
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.protocol import Bounded
 from drawcli.dashboard.secret import Secret
@@ -70,7 +70,7 @@ def server_of(site: Site, options: Options, secret: Secret, listener: Listener) 
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=most // 2,  # that are accepted at once, before any can be closed
+        backlog=at_a_time(most),
         h11_max_incomplete_event_size=PAGE_HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.tls_cert,
