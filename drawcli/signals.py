@@ -82,11 +82,14 @@ def _networks(value: object) -> object:
     return words
 
 
+Networks = Annotated[list[str], BeforeValidator(_networks)]
+
+
 class Dashboard(Section):
     """The web page behind a proxy of the site."""
 
     tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
-    proxies: Annotated[list[str], BeforeValidator(_networks)] = []  # X-Forwarded-For of these
+    proxies: Networks = Field([])  # whose X-Forwarded-For is believed
 
 
 class Logs(Section):

@@ -21,7 +21,7 @@ def network_of(address: str) -> str:
 
     >>> network_of("127.9.9.9"), network_of("::1"), network_of("::ffff:127.0.0.2")
     ('this machine', 'this machine', 'this machine')
-    >>> network_of("::ffff:10.1.2.3"), network_of("2001:db8:1:2:3:4:5:6"), network_of("fe80::1%eth0")
+    >>> network_of("::ffff:10.1.2.3"), network_of("2001:db8:1:2::5"), network_of("fe80::1%eth0")
     ('10.1.2.3/32', '2001:db8:1:2::/64', 'fe80::/64')
     """
     return _part(address, _OF_ONE)

@@ -5,7 +5,7 @@ Above a few, the next try from there waits for its turn, in the order in which t
 right one of a ward behind one address is looked at too, after as many pauses as others wait there.
 A browser that has logged in before is counted by itself: guesses of others do not slow it.
 
-At the longest pause a network has 10,800 guesses a day, and all networks together 86,400.
+At the longest pause a network has 17,280 guesses a day, and all networks together 86,400.
 """
 
 from collections import OrderedDict
@@ -31,7 +31,7 @@ class Counted:
 
     name: str
     free: int = FREE
-    longest_seconds: float = 8.0
+    longest_seconds: float = 5.0
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class Attempts:
     def wait_seconds(self, counted: Sequence[Counted]) -> float:
         """Return how long the next try would wait for its turn; 0: not at all."""
         now = self._clock()
-        return max(max(self._record(one, now).free_at - now for one in counted), 0.0)
+        return max(0.0, *(self._record(one, now).free_at - now for one in counted))
 
     def turn(self, counted: Sequence[Counted]) -> float:
         """Count a try as wrong, and return how long it has to wait, s; inf: it is not taken."""

@@ -99,7 +99,7 @@ class Connection:
             self.since = inf
 
     def forget(self) -> None:
-        """Have the system drop what nobody takes: else it would offer it for as long as he reads."""
+        """Have the system drop what nobody takes: else it goes on to offer it."""
         with suppress(OSError):
             self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 

@@ -4,9 +4,9 @@ The cookie's key is made anew at each start: a restart ends all sessions. So doe
 session that was logged out is remembered as over, for the cookie itself would still be good.
 """
 
-import asyncio
 import logging
 import secrets
+from asyncio import Lock, sleep
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
@@ -68,7 +68,7 @@ class Entry:
         self.attempts = Attempts()
         self.devices = Devices(secret)
         self._over: set[str] = set()
-        self._turn = asyncio.Lock()  # one try at a time: also those made at once are counted
+        self._turn = Lock()  # one try at a time: also those made at once are counted
 
     @property
     def asks(self) -> bool:
@@ -96,7 +96,7 @@ class Entry:
         wait = self.attempts.turn(counted)  # counted at once, also where it is broken off
         if wait == inf:
             return Refusal(self.attempts.wait_seconds(counted), looked_at=False)
-        await asyncio.sleep(wait)
+        await sleep(wait)
         async with self._turn:
             if await run_in_threadpool(self._fits, words):
                 self.attempts.was_right(counted)

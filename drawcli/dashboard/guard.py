@@ -51,7 +51,6 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-
         if scope["type"] != "http":
             return
         by_tls = Headers(scope=scope).get("x-forwarded-proto", "").strip().lower() == "https"
@@ -82,6 +81,9 @@ class Guard:
             )
         if scope["method"] != "POST":
             return PlainTextResponse("drawcli: GET and POST only\n", 405)
+        return self._refusal_of_form(headers, host)
+
+    def _refusal_of_form(self, headers: Headers, host: str) -> PlainTextResponse | None:
         if not self._is_own(headers, host):
             return PlainTextResponse("drawcli: the form came from another page\n", 403)
         length = headers.get("content-length", "")
@@ -109,7 +111,7 @@ def _is_followed(headers: Headers) -> bool:
 
 
 def _is_an_address(scope: Scope) -> bool:
-    """Tell whether path and query are such as browsers send: short, whole, of no control characters.
+    """Tell whether path and query are as browsers send them: short, whole, without controls.
 
     What is refused here reaches no ledger and no disk, whatever it would be there.
     """

@@ -43,9 +43,7 @@ class Live:
         How many streams there may be at once.
     """
 
-    def __init__(
-        self, site: Site, stopping: Callable[[], bool], most: int = PAGE_STREAMS
-    ) -> None:
+    def __init__(self, site: Site, stopping: Callable[[], bool], most: int = PAGE_STREAMS) -> None:
         self._site = site
         self._stopping = stopping
         self._most = most

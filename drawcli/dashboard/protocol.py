@@ -8,7 +8,7 @@ import asyncio
 from time import monotonic
 from typing import Any, Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from drawcli.dashboard.connections import Connection, Connections
 from drawcli.dashboard.guard import HEADERS
@@ -68,7 +68,7 @@ class Bounded(H11Protocol):
 
     def _look(self) -> None:
         """See whether a whole request is here."""
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             self._line.has_asked()
 
@@ -81,7 +81,7 @@ class Bounded(H11Protocol):
 
     def _say(self, status: int, phrase: str, words: str) -> None:
         """Answer in place of the application, where no other answer has begun."""
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
             text = f"drawcli: {words}\n".encode("ascii")
             headers = HEADERS | {

@@ -3,7 +3,8 @@
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.dashboard.guard import HEADERS, PAGE_FORM_BYTES
+from drawcli.dashboard.guard import HEADERS
+from drawcli.limits import PAGE_FORM_BYTES
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS, Serve
 

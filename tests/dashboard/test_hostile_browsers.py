@@ -126,11 +126,11 @@ def answer(stream: socket.socket) -> bytes:
 
 
 def drip(stream: socket.socket, drop: bytes = b"a") -> None:
-    """Send a byte now and then until nobody takes it."""
-    with suppress(OSError):
-        while True:
-            stream.sendall(drop)
-            time.sleep(0.01)
+    """Send some bytes now and then until nobody takes them."""
+    ends = time.monotonic() + LONG
+    while time.monotonic() < ends:
+        stream.sendall(drop)
+        time.sleep(0.01)
 
 
 HALVES = {
@@ -159,9 +159,8 @@ def test_half_a_request_ends_in_time(serving: Serving, hurry: Hurry, half: bytes
 def test_a_request_that_drips_ends_in_time(serving: Serving, hurry: Hurry, half: bytes) -> None:
     hurry(request=0.5)
     with serving(password=WORDS).connected(half) as stream:
-        dripping = threading.Thread(
-            target=drip, args=(stream, b"\r\n" if half == b"\r\n" else b"a")
-        )
+        drop = b"\r\n" if half == b"\r\n" else b"a"
+        dripping = threading.Thread(target=lambda: suppressed(lambda: drip(stream, drop)))
         dripping.start()
         answer(stream)
         dripping.join()
@@ -190,9 +189,7 @@ def test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it(
     with ExitStack() as held:
         for _ in range(3 * narrow):
             held.enter_context(page.connected())
-        asking = http.client.HTTPSConnection(
-            "127.0.0.1", page.port, timeout=LONG, context=trusting
-        )
+        asking = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=LONG, context=trusting)
         asking.request("GET", "/login")
         status = asking.getresponse().status
         asking.close()
@@ -246,11 +243,8 @@ def test_who_reads_nothing_is_given_up(serving: Serving, hurry: Hurry) -> None:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
         stream.settimeout(LONG)
         stream.connect(("127.0.0.1", page.port))
-        ends = time.monotonic() + LONG
         with pytest.raises(ConnectionError):
-            while time.monotonic() < ends:
-                stream.sendall(asked)
-                time.sleep(0.05)
+            drip(stream, asked)
         assert page.status() == 200
 
 
@@ -412,7 +406,7 @@ def test_an_absurd_query_is_no_bug(serving: Serving) -> None:
     said = asked(serving(), [query.format(odd) for query in QUERIES for odd in ODD])
 
     statuses = {path[:80]: one[9:12] for path, one in said.items()}
-    assert {one for one in statuses.values()} <= {b"200", b"400", b"403", b"404"}
+    assert set(statuses.values()) <= {b"200", b"400", b"403", b"404"}
 
 
 TYPES = (
@@ -436,7 +430,9 @@ BODIES = (
 
 def test_a_form_that_is_none_is_refused(serving: Serving) -> None:
     page = serving(password=WORDS)
-    with page.connected(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n") as one:
+    with page.connected(
+        b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    ) as one:
         cookie = re.search(rb"set-cookie: ([^;]+)", answer(one))
     assert cookie is not None
     statuses = set()
@@ -482,7 +478,8 @@ def test_odd_headers_are_no_bug(serving: Serving, more: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"GET /\r\n\r\n", b"\x16\x03\x01\x02\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\xff\r\n\r\n"]
+    "line",
+    [b"GET /\r\n\r\n", b"\x16\x03\x01\x02\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\xff\r\n\r\n"],
 )
 def test_what_is_not_http_is_refused_with_the_same_headers(serving: Serving, line: bytes) -> None:
     with serving().connected(line) as stream:
