@@ -7,6 +7,7 @@ from: a whole request needs milliseconds.
 """
 
 import asyncio
+import logging
 import socket
 import struct
 from collections import Counter
@@ -21,6 +22,8 @@ from drawcli.dashboard.addresses import Network, is_among, network_of
 from drawcli.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
 from drawcli.platforms import most_files
 
+_log = logging.getLogger(__name__)
+_TOLD_SECONDS: Final = 60.0
 _SWEEP_SECONDS: Final = 0.25
 _LEAST: Final = 8
 _QUEUE: Final = 1024  # that the system keeps for us until they are accepted
@@ -125,6 +128,8 @@ class Connections:
         self._proxies = proxies
         self._all: dict[int, Connection] = {}
         self._sweeping = False
+        self._crowded: Counter[str] = Counter()  # closed for want of room, by network
+        self._told = -inf
 
     def took(self, stream: Any, address: str) -> Connection:
         """Count a connection that was accepted; close it, or another, where there is no room."""
@@ -143,6 +148,7 @@ class Connections:
         has_room = self._has_room(network, self._most if known else self._most // 2)
         self._all[number] = made
         if not has_room:
+            self._crowded[network] += 1
             made.end()
         self._sweep_later()
         return made
@@ -167,6 +173,7 @@ class Connections:
             return False
         longest = min(waiting, key=lambda one: one.since)
         longest.end()
+        self._crowded[longest.network] += 1
         self._all.pop(longest.number, None)
         return True
 
@@ -180,6 +187,7 @@ class Connections:
         self._sweeping = False
         self._all = {number: one for number, one in self._all.items() if one.is_open}
         now = monotonic()
+        self._tell(now)
         for one in list(self._all.values()):
             if one.taken_by <= now:
                 one.forget()
@@ -189,6 +197,14 @@ class Connections:
                 one.late()
         if self._all:
             self._sweep_later()
+
+    def _tell(self, now: float) -> None:
+        """Say in the log that there is a crowd: a line a minute, however large it is."""
+        if self._crowded and now >= self._told + _TOLD_SECONDS:
+            ((network, _),) = self._crowded.most_common(1)
+            _log.warning("page=crowded closed=%d most=%s", self._crowded.total(), network)
+            self._crowded.clear()
+            self._told = now
 
 
 class Listener(socket.socket):

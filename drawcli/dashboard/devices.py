@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from drawcli.dashboard.secret import Secret
 
+COOKIE: Final = "drawcli-known-"  # and the port
 _DAYS: Final = 180
 _MADE: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
 
@@ -53,7 +54,7 @@ class Devices:
 
     @staticmethod
     def _cookie(connection: HTTPConnection) -> str:
-        return f"drawcli-known-{connection.app.state.parts.options.port}"
+        return f"{COOKIE}{connection.app.state.parts.options.port}"
 
     def _seal(self, number: str) -> str:
         return hmac.new(self._secret.key, f"device {number}".encode("ascii"), "sha256").hexdigest()

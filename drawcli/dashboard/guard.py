@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from drawcli.dashboard.devices import COOKIE
 from drawcli.dashboard.options import Options
 from drawcli.limits import PAGE_FORM_BYTES
 
@@ -59,6 +60,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
+                headers.raw.sort(key=_is_of_device)
                 if by_tls:
                     _secure_cookies(headers)
             await send(message)
@@ -120,6 +122,11 @@ def _is_an_address(scope: Scope) -> bool:
     if len(sent) > _LONGEST_PATH or len(path) > _LONGEST_PATH or len(query) > _LONGEST_QUERY:
         return False
     return bool(_ESCAPES.fullmatch(sent)) and path.isprintable() and "\ufffd" not in path
+
+
+def _is_of_device(header: tuple[bytes, bytes]) -> bool:
+    """Tell whether a header is the lesser of two cookies: many a program takes the first alone."""
+    return header[0] == b"set-cookie" and header[1].startswith(COOKIE.encode("ascii"))
 
 
 def _secure_cookies(headers: MutableHeaders) -> None:

@@ -1,5 +1,6 @@
 """Serve the page until the process is interrupted."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ def serve(
     """
     options.check(secret=secret.is_set)
     secret.check()
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # likewise for forms
     with listening(options) as listener:
         options = replace(options, port=listener.getsockname()[1])
         server = server_of(site, options, secret, listener)
@@ -67,6 +69,7 @@ def server_of(site: Site, options: Options, secret: Secret, listener: Listener) 
         http=partial(Bounded, connections),  # type: ignore[arg-type] # makes what a class makes
         ws="none",
         log_config=None,
+        log_level="error",  # else a line for each request that is none
         access_log=False,
         server_header=False,
         proxy_headers=False,

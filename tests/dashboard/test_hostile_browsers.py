@@ -199,7 +199,7 @@ def test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it(
 
 @pytest.mark.parametrize("half", [b"", HALF, FORM])
 def test_a_person_gets_answers_beside_more_half_requests_than_there_is_room_for(
-    serving: Serving, narrow: int, half: bytes
+    serving: Serving, narrow: int, caplog: pytest.LogCaptureFixture, half: bytes
 ) -> None:
     page = serving(password=WORDS)
     with ExitStack() as held:
@@ -209,6 +209,9 @@ def test_a_person_gets_answers_beside_more_half_requests_than_there_is_room_for(
             answer(stream)  # it had to go, without waiting for its time
 
     assert statuses == [200] * 5
+    told = [line for line in caplog.messages if line.startswith("page=crowded closed=")]
+    assert len(told) == 1
+    assert told[0].endswith(" most=this machine")
 
 
 def test_a_head_without_end_is_refused_before_it_fills_anything(serving: Serving) -> None:
