@@ -33,6 +33,8 @@ _PSEUDO: Final = frozenset(
 )
 _TRIES: Final = 40
 _BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
+_SOCKETS_ON_WINDOWS: Final = 512  # that its usual way to wait for them takes
+_UNLIMITED: Final = 1 << 20
 
 
 def system() -> System:
@@ -190,3 +192,13 @@ def _are_one(one: Path, other: Path) -> bool:
 
 def _has_mode(path: Path, bits: int) -> bool:
     return system() != "windows" and bool(path.stat().st_mode & bits)
+
+
+def most_files() -> int:
+    """Return how many files and sockets this process may have open."""
+    if sys.platform == "win32":
+        return _SOCKETS_ON_WINDOWS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft

@@ -43,10 +43,6 @@ _SAMPLES: Final[dict[Kind, Any]] = {
     Kind.FLAG: True,
     Kind.ANY: "pelvis",
 }
-# Exchanges that have their limits near their code, not in the table.
-_NEAR: Final = (
-    ("browser", "a page of `drawcli dashboard`", "drawcli/dashboard/", "the request is refused"),
-)
 _STATES: Final[dict[State, str]] = {
     State.WAITING: "files of the series are still arriving, or it is not whole",
     State.FOUND: "the series is quiet, whole, and of a kind that is taken",
@@ -236,13 +232,12 @@ def exchanges() -> str:
         f"{bytes_in_words(one.largest)} | {one.then} |"
         for one in EXCHANGES.values()
     ]
-    rows += [f"| {peer} | {what} | see `{path}` | | {then} |" for peer, what, path, then in _NEAR]
     what = (
         "Whatever a run asks, it waits no longer and reads no more. A time is one of the whole "
         "exchange: name lookup, connecting, handshake, and every try of it in a run; a request "
         "that is sent again with renewed tokens has the same time once more. Where another limit "
         "is reached first, as the time of a single read or write (`server.timeout_seconds`), the "
-        "exchange ends then."
+        "exchange ends then. Browsers ask the [web page](../dashboard.md), which no run waits for."
     )
     titles = ("peer", "what", "time in total", "comes in at most", "what happens then")
     head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"

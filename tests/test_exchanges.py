@@ -6,6 +6,7 @@ without its three tests, or the reason why one has no meaning there, is an error
 
 import json
 import os
+import re
 import stat
 import sys
 import threading
@@ -743,6 +744,8 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
+_ATTEMPTS = "see `dashboard/test_attempts.py`"
+_BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
     "probe": (
@@ -774,6 +777,26 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "page-request": (
+        f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
+        f"{_BROWSERS}: test_a_body_without_end_is_given_up",
+        f"{_BROWSERS}: test_an_absurd_address_is_not_there_and_no_bug",
+    ),
+    "page-answer": (
+        f"{_BROWSERS}: test_who_reads_a_little_now_and_then_is_given_up",
+        f"{_BROWSERS}: test_who_reads_nothing_is_given_up",
+        _NO_ANSWER,
+    ),
+    "page-login": (
+        f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
+        f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
+        "see `dashboard/test_entry.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+    ),
+    "page-live": (
+        f"{_BROWSERS}: test_a_stream_gives_its_place_back",
+        f"{_BROWSERS}: test_no_more_streams_than_the_limit_also_at_once",
+        _NO_ANSWER,
+    ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
 }
 
@@ -783,4 +806,8 @@ def test_every_exchange_has_a_peer_that_drips_one_that_floods_and_one_that_lies(
     for name, tests in TESTS.items():
         for test in tests:
             assert test in globals() or " " in test, (name, test)
-        assert tests[0] in globals() or "test_association" in tests[0], name
+            elsewhere = re.fullmatch(r"see `(.+)`: (test_\w+)", test)
+            if elsewhere:
+                there = (Path(__file__).parent / elsewhere[1]).read_text(encoding="utf-8")
+                assert f"def {elsewhere[2]}(" in there, (name, test)
+        assert tests[0] in globals() or tests[0].startswith("see `"), name

@@ -73,7 +73,8 @@ class Site:
     @property
     def pulse(self) -> Pulse:
         """Whether drawcli runs."""
-        return Pulse.of(self.ctx.settings.state_dir)
+        settings = self.ctx.settings
+        return Pulse.of(settings.state_dir, settings.notify.run_hours)
 
     def snapshot(self) -> Snapshot:
         """Return the ledger as it is."""

@@ -13,6 +13,8 @@ from drawcli.dashboard.view import bare, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
+_BUSY: Final = "The password was not looked at: too many tries from this network wait already."
+_SLOW: Final = "several from this network were wrong."
 _CONFLICT: Final = 409  # with how the job stands now
 
 
@@ -25,18 +27,19 @@ def login(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Look at the password; whoever was wrong too often waits."""
+    """Look at the password, when it has its turn."""
     entry = parts_of(request).entry
-    waits = await tried(request, entry)
-    if waits is None:
-        return RedirectResponse("/", SEE_OTHER)
-    trouble = "That is not the password."
-    if waits:
-        trouble += f" Wait {ceil(waits)} s before the next try: it was wrong several times."
+    refusal = await tried(request, entry)
+    if refusal is None:
+        answer: Response = RedirectResponse("/", SEE_OTHER)
+        entry.devices.remember(request, answer, secure=parts_of(request).options.over_tls)
+        return answer
+    trouble = "That is not the password." if refusal.looked_at else _BUSY
+    if refusal.wait_seconds:
+        trouble += f" The next try waits {ceil(refusal.wait_seconds)} s: {_SLOW}"
     csrf = form_token(request)
-    answer = bare(request, "login.html", status=429 if waits else 401, csrf=csrf, trouble=trouble)
-    if waits:
-        answer.headers["retry-after"] = str(ceil(waits))
+    answer = bare(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
+    answer.headers.update(refusal.headers)
     return answer
 
 
