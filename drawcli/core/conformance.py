@@ -29,7 +29,8 @@ from drawcli.core.pseudonym import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEEKS
 
 _WHAT: Final = {
     Action.KEEP: "kept",
-    Action.UID: "stand-in, unless registered",
+    Action.UID: "stand-in",
+    Action.REGISTERED: "kept if registered, else stand-in",
     Action.DATE: "moved back",
     Action.TIME: "kept with moved dates",
     Action.EMPTY: "emptied",

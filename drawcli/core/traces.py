@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from drawcli.core.figures import figures_of
+
 LONG: Final = 4  # characters of a word that says something wherever it stands
 LONG_NUMBER: Final = 6  # digits; shorter ones stand in every header by chance
 _SHORT_NAME: Final = 2  # characters: Li, Ng; and 山田
@@ -21,7 +23,7 @@ _SMALL_WORDS: Final = frozenset(
 )
 _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
-_NUMBER: Final = re.compile(r"(?<![\d.])\d+(?![\d.])")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
 # National ids and phones are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
@@ -120,6 +122,7 @@ class Traces:
     names: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     ids: set[str] = field(default_factory=set)
+    figures: set[str] = field(default_factory=set)  # their digits, without leading zeros
 
     def learn(self, text: str) -> None:
         """Take in a name, an id, a number or an address."""
@@ -135,6 +138,7 @@ class Traces:
                 self.names.add(part)
             elif len(part) >= _SHORT_NAME:
                 self.short.add(part)
+        self.figures.update(figures_of(text))
         whole = joined(plain)
         if len(whole) >= LONG_NUMBER and any(char.isdigit() for char in whole):
             self.ids.add(whole)
@@ -143,9 +147,13 @@ class Traces:
         """Tell whether a text, folded, says anything of the patient."""
         return any(name in text for name in self.names) or self.in_ids(text) or self.in_short(text)
 
-    def in_short(self, text: str) -> bool:
-        """Tell whether a short name or number of the patient is a word of a folded text."""
-        return bool(self.short & words(text, 1) - _SMALL_WORDS)
+    def in_short(self, text: str, but: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a short name or number of the patient is a word of a folded text.
+
+        Where letters and digits meet a word ends, as in b30fwu no, but in wu30 yes.
+        """
+        parts = words(text, 1) | set(_LETTERS.findall(text))
+        return bool((self.short & parts) - _SMALL_WORDS - but)
 
     def in_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
         """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
@@ -163,10 +171,6 @@ class Traces:
         """Tell whether a folded text holds one of the patient's ids, however it is separated."""
         whole = joined(text)
         return any(one in whole for one in self.ids)
-
-    def in_number(self, text: str) -> bool:
-        """Tell whether a decimal or integer string is one of the patient's numbers."""
-        return not (self.names | self.ids).isdisjoint(_NUMBER.findall(text))
 
 
 def foreign_parts(raw: bytes) -> Iterator[bytes]:
