@@ -53,9 +53,7 @@ _PERSONAL: Final = frozenset(
     ReferringPhysicianTelephoneNumbers StudyID
     """.split()
 )
-_PLACES: Final = frozenset(
-    "InstitutionAddress InstitutionName InstitutionalDepartmentName StationName".split()
-)
+_PLACES: Final = frozenset({"InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName"})
 # What an image cannot do without (PS3.3 Types 1 and 2): as many slices have it in the package as in
 # the source.
 _NEEDED: Final = {

@@ -79,12 +79,25 @@ MAKERS: Final = frozenset(
     zeiss
     """.split()
 )
+# Kernels that are called by a word.
+KERNELS: Final = frozenset(
+    """
+    abdomen admire advanced aice aidr algo allpass asir asirv bf bl blur body bone boneplus br brain
+    brilliance butterworth bv cardiac cb chest chst clear cubic default detail ear eb ec edge
+    enhanced fc filter first fl fr from fs gauss gaussian hann hanning hc hd head hf hp hr hv idose
+    imr inner logan lung mediastinum medium moderate neck none pediatric pelvis plus qr ramp routine
+    sa safire sb sc sharp sharpplus shepp smooth soft softplus spine standar standard std stnd
+    tissue truefidelity ua ub uc ultra ur very xres xyz ya yb yc yd ye
+    """.split()
+)
 _OF_TERMS: Final = frozenset("AttenuationCorrectionMethod ImagedNucleus RescaleType".split())
 _OF_MAKERS: Final = frozenset({"Manufacturer", "ManufacturerModelName"})
 
 
-def ordinary_words(keyword: str, vr: str) -> frozenset[str]:
-    """Return the words that say nothing about anybody in an element."""
+def ordinary_words(keyword: str, vr: str, plain: str) -> frozenset[str]:
+    """Return the words that say nothing about anybody in an element with a text, folded."""
+    if keyword == "ConvolutionKernel" and plain in KERNELS:
+        return KERNELS
     if vr == "CS" or keyword in _OF_TERMS:
         return _COMMON_AND_TERMS
     return _COMMON_AND_MAKERS if keyword in _OF_MAKERS else COMMON

@@ -189,9 +189,9 @@ class Search:
         if piece.vr in _NUMBERS:
             told = self.figures.in_parts(piece.keyword, piece.texts)
         else:
-            told = self.known.personal.inside(
-                folded("".join(piece.texts)), but=ordinary_words(piece.keyword, piece.vr)
-            )
+            plain = folded("".join(piece.texts))
+            ordinary = ordinary_words(piece.keyword, piece.vr, plain)
+            told = self.known.personal.inside(plain, but=ordinary)
         if told:
             self.tell("personal", piece.where)
 
@@ -231,9 +231,9 @@ class Search:
 
     def _is_figure(self, piece: Piece, text: str) -> bool:
         """Tell whether a number or a time is one of the patient."""
-        if piece.vr in DATES | {"TM"}:
+        if piece.vr in ("DT", "TM"):
             return self.figures.in_clock(text[8:] if piece.vr == "DT" else text)
-        return self.figures.in_number(piece.keyword, text)
+        return piece.vr != "DA" and self.figures.in_number(piece.keyword, text)
 
     def _is_open(self, piece: Piece) -> bool:
         """Tell whether the words of an element may be a scanner's own."""
@@ -245,7 +245,7 @@ class Search:
 
         What the standard or a maker calls so says nothing about whoever is called alike.
         """
-        personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr)
+        personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
         named = personal.in_words(plain, ordinary) or personal.inside(plain, ordinary)
         if not is_coded(piece.where):  # its words are the scheme's
             short = piece.keyword in _DESCRIPTORS and personal.in_short(plain)

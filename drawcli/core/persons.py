@@ -26,7 +26,7 @@ _OF_PERSONS: Final = frozenset(
         *(0x00200010, 0x00321032, 0x00380010, 0x00380400),
     }
 )
-_OF_PLACES: Final = frozenset({0x00080080, 0x00080081, 0x00081040, 0x00081010})  # and the station
+_OF_PLACES: Final = frozenset({0x00080080, 0x00080081, 0x00081040})
 _SHORTEST_WORD: Final = 2  # letters: Wu, Li
 _SHORTEST_PLACE: Final = 4
 _WITHIN: Final = 5  # letters of a word that is found within longer ones, too

@@ -172,6 +172,8 @@ _KINDS: Final = {
     "ImagedNucleus": "nucleus",
     "ResonantNucleus": "nucleus",
 }
+# Of these a value that is a word of the vocabulary stays, whoever is called so.
+_WHOLE: Final = {"image": "terms", "kernel": "kernel", "terms": "terms"}
 # Values whose shape says all that they may be (see `shapes.py`).
 SHAPED: Final = frozenset(
     """
@@ -208,7 +210,7 @@ def _value(kind: str, value: bytes, named: Named) -> bytes:
     plain = value.strip(b" \0").upper()
     if kind == "nucleus":
         return value if plain in _NUCLEI or not plain else b""
-    if not plain or plain in _UPPER["terms"]:
+    if not plain or (kind in _WHOLE and plain in _UPPER[_WHOLE[kind]]):
         return value
     if kind == "terms":
         words = [word for word in re.split(rb"[ _]+", plain) if word]
