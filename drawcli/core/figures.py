@@ -53,7 +53,7 @@ def spelt(day: str) -> set[str]:
     """Return the usual ways to write a day, yyyymmdd, with digits alone.
 
     >>> sorted(spelt("19610405"))
-    ['040561', '04051961', '050461', '05041961', '19610405', '19610504', '610405']
+    ['04051961', '040561', '05041961', '050461', '19610405', '19610504', '610405']
     """
     year, month, number = day[:4], day[4:6], day[6:]
     long = {day, year + number + month, number + month + year, month + number + year}

@@ -40,9 +40,10 @@ _MIXED: Final = re.compile(r"[^\W_]+")
 _PLAIN: Final = re.compile(rb"[0-9A-Za-z]+")
 _DECIMAL: Final = re.compile(r"[+-]?0*(\d*)(?:\.(\d*))?")
 _DAYS: Final = ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y", "%m%d%y", "%Y%d%m")
-_UMLAUTS: Final = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe", "æ": "ae", "đ": "d", "ł": "l"}
+_STROKES: Final = str.maketrans(
+    {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th"}
 )
+_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +166,18 @@ def _texts(raw: bytes, charset: bytes) -> Iterator[str]:
     try:
         yield text_of(raw, charset)
     except (BadStructureSet, UnicodeDecodeError):
-        yield raw.decode("utf-8", "ignore")
-    yield raw.decode("latin-1")
+        yield raw.decode("latin-1")
+    try:
+        yield raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return
 
 
 def _spellings(text: str) -> Iterator[str]:
     """Yield the words of a name, folded: without accents, and with letters in their place."""
     lower = unicodedata.normalize("NFC", text).casefold()
     for spelt in {lower, lower.translate(_UMLAUTS)}:
-        apart = unicodedata.normalize("NFKD", spelt)
+        apart = unicodedata.normalize("NFKD", spelt.translate(_STROKES))
         plain = "".join(char for char in apart if unicodedata.category(char) != "Mn")
         yield from (word for word in _WORDS.findall(plain) if not word.isdigit())
         yield from (word for word in _MIXED.findall(plain) if not word.isdigit())

@@ -76,6 +76,11 @@ def fits(keyword: str, vr: str, raw: bytes) -> bool:
     return shape.fullmatch(raw) is not None
 
 
+def body_parts() -> list[str]:
+    """Return the parts of bodies that may be named."""
+    return [part.decode("ascii") for part in _BODY_PARTS]
+
+
 def has_shape(vr: str) -> bool:
     """Tell whether values of a VR can be looked at, and so be kept at all."""
     return vr in _SHAPES

@@ -28,6 +28,10 @@ _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
 # National ids and phones are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_IN_ASCII: Final = tuple(
+    str.maketrans(dict(zip("äöüåøæœđðł\u0131þ", letters.split(), strict=True)))
+    for letters in ("a o u a o ae oe d d l i th", "ae oe ue aa oe ae oe d d l i th")
+)
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
 _NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
 _GAP: Final = r"(?:st|nd|rd|th)?(?: of)?[-./ ,]*"
@@ -55,6 +59,18 @@ def folded(text: str) -> str:
         return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(char for char in apart if unicodedata.category(char) != "Mn")
+
+
+def spellings(text: str) -> set[str]:
+    """Return a text, folded, also with letters in the place of letters that ASCII lacks.
+
+    >>> sorted(spellings("Øhrström")), spellings("Smith")
+    (['oehrstroem', 'ohrstrom', 'øhrstrom'], {'smith'})
+    """
+    if text.isascii():
+        return {folded(text)}
+    lower = unicodedata.normalize("NFC", text.casefold())
+    return {folded(lower), *(folded(lower.translate(table)) for table in _IN_ASCII)}
 
 
 def words(text: str, shortest: int = LONG) -> set[str]:
@@ -126,7 +142,11 @@ class Traces:
 
     def learn(self, text: str) -> None:
         """Take in a name, an id, a number or an address."""
-        plain = folded(text)
+        self.figures.update(figures_of(text))
+        for plain in spellings(text):
+            self._learn(plain)
+
+    def _learn(self, plain: str) -> None:
         parts = {part.strip("._-") for part in _BETWEEN.split(plain)} | words(plain, _SHORT_NAME)
         for part in parts:
             if part.isdigit() and len(part) < LONG_NUMBER:
@@ -138,7 +158,6 @@ class Traces:
                 self.names.add(part)
             elif len(part) >= _SHORT_NAME:
                 self.short.add(part)
-        self.figures.update(figures_of(text))
         whole = joined(plain)
         if len(whole) >= LONG_NUMBER and any(char.isdigit() for char in whole):
             self.ids.add(whole)
