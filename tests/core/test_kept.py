@@ -89,6 +89,15 @@ def test_the_registered_frame_of_synchronized_clocks_stays() -> None:
     assert sent(SynchronizationFrameOfReferenceUID=utc).SynchronizationFrameOfReferenceUID == utc
 
 
+def test_the_dates_of_a_patient_move_as_they_always_did() -> None:
+    header = header_of(ct_slice(IssuerOfPatientID="KH-2"))
+
+    home = parsed(deidentified(header, Replacements.of(header, StandIns(bytes(32)))) + PIXELS)
+
+    assert home.StudyDate == "20160910"  # 496 weeks
+    assert home.PatientID == "DEID-JDY22XZGC7BORXZE"
+
+
 # --- numbers --------------------------------------------------------------------------------------
 
 BORN = "19610405"

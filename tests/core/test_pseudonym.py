@@ -88,6 +88,15 @@ def test_the_shift_is_whole_weeks_from_52_to_520(patient: str, issuer: str) -> N
     assert timedelta(weeks=52) <= shift <= timedelta(weeks=520)
 
 
+def test_shift_and_pseudonym_are_what_they_always_were() -> None:
+    """Another value would move the dates of patients who were sent before by another number."""
+    key = StandIns(bytes(32))
+
+    assert key.shift("PID-0815", "KH-2") == timedelta(weeks=496)
+    assert key.shift("KH-2", "PID-0815") == timedelta(weeks=143)
+    assert key.pseudonym("PID-0815", "KH-2") == "JDY22XZGC7BORXZE"
+
+
 def test_every_shift_occurs_and_none_much_more_often() -> None:
     weeks = [OURS.shift(str(number)) // timedelta(weeks=1) for number in range(20_000)]
 
