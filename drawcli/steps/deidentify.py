@@ -25,6 +25,7 @@ from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
+from drawcli.core.blocking import summary, way_forward
 from drawcli.core.burned_in import shows_writing
 from drawcli.core.codestream import Raster, cleaned
 from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
@@ -86,10 +87,11 @@ def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context
     retained = ctx.settings.deidentify.retain
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
-        what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
+        told = [(one.check, one.where) for one in found]
+        forward = way_forward(told, f"run 'drawcli retry {job.id}'")
         raise GateBlocked(
-            f"the package still says something of the patient: {what}",
-            hint="Nothing was sent. Have the data protection officer look; then cancel or retry.",
+            f"the package still says something of the patient: {summary(told)}",
+            hint=f"Nothing was sent. {forward}",
         )
 
 
