@@ -156,7 +156,8 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         (changed(person=("4711", "", "another", "")), ("waiting", "mixed-patients")),
         (changed(study_uid="1.9"), ("waiting", "mixed-studies")),
         (changed(sop_class="1.2.840.10008.5.1.4.1.1.4"), ("waiting", "mixed-kinds")),
-        (changed(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("waiting", "mixed-kinds")),
+        (changed(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("waiting", "missing-slices")),
+        (changed(modality="OT"), ("waiting", "mixed-kinds")),
         (changed(sop_uid=""), ("waiting", "mixed-kinds")),
         (changed(frame_of_reference="1.9"), ("waiting", "mixed-frames")),
         (changed(shape=(256, 512)), ("waiting", "mixed-shapes")),
@@ -182,7 +183,7 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         ([replace(one, called_scout=True) for one in three_planes(5)], ("ignored", "localizer")),
         (every(called_scout=True), ("ready", "")),
         ([replace(one, called_scout=True) for one in stack(3)], ("ignored", "localizer")),
-        (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "missing-slices")),
+        (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "uneven-spacing")),
         (changed(position=(-250.0, -250.0, -236.6)), ("ready", "")),
         (changed(position=(-251.0, -250.0, -238.0)), ("waiting", "crooked")),
         (changed(position=(-250.4, -250.0, -238.0)), ("ready", "")),
@@ -246,7 +247,7 @@ def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
 def test_a_site_chooses_what_it_calls_a_gap() -> None:
     wide = changed(position=(-250.0, -250.0, -236.4))
 
-    assert verdict(wide)[1] == "missing-slices"
+    assert verdict(wide)[1] == "uneven-spacing"
     assert verdict(wide, replace(DEMANDS, largest_step=1.9)) == ("ready", "")
 
 
