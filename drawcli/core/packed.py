@@ -64,12 +64,14 @@ def _frames(plain: list[Any]) -> Frames:
     count, planes, kinds, coloured, concatenated = plain
     return Frames(
         count=count,
-        planes=tuple(Plane(*map(_as_tuple, where), thick) for *where, thick in planes),
+        planes=tuple(_plane(*plain) for plain in planes),
         kinds=frozenset(kinds),
         coloured=coloured,
         concatenated=concatenated,
     )
 
 
-def _as_tuple(plain: list[float] | None) -> Any:
-    return None if plain is None else tuple(plain)
+def _plane(*plain: Any) -> Plane:
+    *where, thickness = plain
+    position, orientation, spacing = (None if one is None else tuple(one) for one in where)
+    return Plane(position, orientation, spacing, thickness)

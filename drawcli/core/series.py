@@ -5,7 +5,7 @@ speaks against it. What may still mend itself waits with a reason; what is not f
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -30,9 +30,6 @@ _CLASS_TEXT: Final = "an SOP class that scan.sop_classes does not list"
 _SIZE_TEXT: Final = "larger than scan.max_series_gib"
 _TYPES_TEXT: Final = (
     "images of different kinds in one series, by Image Type: such as magnitude and phase"
-)
-_COUNTS_TEXT: Final = (
-    "PET in counts: the factor to SUV stands in private elements alone, which do not leave"
 )
 # Files under the SeriesInstanceUID of a scan that are none of its slices.
 _NO_SLICES: Final = frozenset({"localizer", "not-an-image", "colour", "spectroscopy"})
@@ -117,8 +114,6 @@ def _against(scans: Sequence[Slice], demands: Demands) -> Iterator[Verdict | Non
     yield not_gapless(planes, demands.largest_step, numbered=_are_numbered(scans))
     yield not_straight(planes)
     yield _image_types(scans)
-    if any(one.pet_counts for one in scans):
-        yield waiting("pet-counts", _COUNTS_TEXT)
 
 
 def settled(verdict: Verdict, demands: Demands, calm: Calm, now_ns: int) -> Verdict:
@@ -196,6 +191,21 @@ def set_aside(slices: Sequence[Slice]) -> Counter[str]:
     return aside if aside.total() < len(slices) else Counter()
 
 
+def told(aside: Mapping[str, int]) -> str:
+    """Return counts of files by reason, in words.
+
+    >>> told({"localizer": 1, "not-an-image": 40})
+    '1 localizer, 40 not-an-image'
+    """
+    return ", ".join(f"{count} {code}" for code, count in aside.items())
+
+
+def modality_of(slices: Iterable[Slice]) -> str:
+    """Return the modality of most files."""
+    counts = Counter(one.modality for one in slices)
+    return min(counts, key=lambda one: (-counts[one], one))
+
+
 def without_copies(slices: Sequence[Slice], is_same: Callable[[str, str], bool]) -> list[Slice]:
     """Return the files of a series with each instance once, where copies are the same image.
 
@@ -270,14 +280,14 @@ def _mixed(slices: Sequence[Slice]) -> Verdict | None:
 
 
 def _persons(slices: Iterable[Slice]) -> set[tuple[str, ...]]:
-    """Return how many persons there are, by what tells whose a series is; "" where all agree.
+    """Return the persons that files are of, by what tells whose a series is.
 
     Of one Patient ID, what is left empty in some files contradicts nothing, nor does another
     spelling of the same name.
     """
     persons = {(one.person[0], *map(_plain_name, one.person[1:])) for one in slices}
-    same = {(number, "", "", "") for number, *_ in persons}
-    if len(same) > 1 or same == {("", "", "", "")}:
+    same: set[tuple[str, ...]] = {one[:1] for one in persons}
+    if len(same) > 1 or same == {("",)}:
         return persons
     told = ({one[which] for one in persons} - {""} for which in (1, 2, 3))
     return persons if any(len(values) > 1 for values in told) else same

@@ -16,6 +16,7 @@ from drawcli.core.frames import (
     numbers_in,
     upright,
 )
+from drawcli.core.reading import Stream, only_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
@@ -111,7 +112,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         samples=header.number(tags.SamplesPerPixel) or 1,
         person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
-        pixels_extra=_pixels_extra(header),
+        pixels_extra=pixels_extra(header),
         overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
         called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
@@ -152,13 +153,25 @@ def _pixels_missing(header: Header, size: int) -> int:
     return max(expected - present, pixels.end - size, 0)
 
 
-def _pixels_extra(header: Header) -> int:
+def pixels_extra(header: Header) -> int:
     """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
     pixels = header.pixels
     if pixels is None or pixels.undefined:
         return 0
     expected = image_bytes(header)
     return max(pixels.end - pixels.value - expected - expected % 2, 0)
+
+
+def is_padded(stream: Stream, header: Header, extra: int) -> bool:
+    """Tell whether the bytes behind the image are zero padding, which need not leave with it.
+
+    References
+    ----------
+    PS3.5 8.1.1: older scanners padded Pixel Data, and readers should be prepared for it.
+    """
+    assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
+    stream.seek(header.pixels.end - extra)
+    return only_zeros(stream, extra)
 
 
 def _is_hidden_overlay(header: Header, tag: int) -> bool:
