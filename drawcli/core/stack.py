@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import dist
-from statistics import median
+from statistics import median, median_low
 from typing import Final
 
 from drawcli.core.frames import Plane, Triple
@@ -84,7 +84,8 @@ def not_gapless(
     usual = _usual(steps, largest_step)
     if max(steps) <= largest_step * usual:
         return None
-    local = local_steps(steps, [thick for _, thick in placed], numbered=numbered)
+    thickness = [thick for _, thick in placed]
+    local = local_steps(steps, thickness, largest_step, numbered=numbered)
     usually = local or [usual] * len(steps)
     gaps = [
         (low, step, near)
@@ -139,7 +140,7 @@ def _usual(steps: Sequence[float], largest_step: float) -> float:
     That of most of them, unless some lie closer: of half a scan, most neighbours lie two steps
     apart.
     """
-    usual = median(steps)
+    usual = median_low(steps)
     short = [one for one in steps if one * largest_step < usual]
     out_of_place = len(short) == 1 and max(steps) >= 1.1 * usual  # nearer to one, farther from one
     return usual if not short or out_of_place else min(steps)

@@ -48,7 +48,11 @@ def as_multiple(times: float) -> int:
 
 
 def local_steps(
-    steps: Sequence[float], thickness: Sequence[float | None], *, numbered: bool
+    steps: Sequence[float],
+    thickness: Sequence[float | None],
+    largest_step: float,
+    *,
+    numbered: bool,
 ) -> list[float] | None:
     """Return the spacing that is usual around each distance; None where there are no such parts.
 
@@ -58,29 +62,35 @@ def local_steps(
         Distances between neighbours, mm.
     thickness
         *Slice Thickness* (0018,0050) of each slice, mm; one more than `steps`.
+    largest_step
+        How many times the usual distance two neighbours may lie apart.
     numbered
         Whether the instance numbers leave none out.
     """
     runs = list(_runs(steps, thickness))
     parts = [run for run in runs if run.count >= _FEWEST_PROVEN]
-    if len(parts) < 2 or not all(  # noqa: PLR2004 - two parts, or it is one
-        _are_parts(one, other, numbered=numbered) for one, other in pairwise(parts)
-    ):
+    differ = {round(run.step, 1) for run in parts}
+    if len(differ) == 1 or not parts:
+        return None
+    if not all(_are_parts(one, other, numbered=numbered) for one, other in pairwise(parts)):
         return None
     local = []
     for number, run in enumerate(runs):
         if run in parts:
             local += [run.step] * run.count
-        else:
-            around = [one for one in runs[max(number - 1, 0) : number + 2] if one in parts]
-            near = max(around or parts, key=lambda one: one.step)
-            local.append(_transition(run.step, near.step, between=len(around) > 1))
+            continue
+        around = [one.step for one in runs[max(number - 1, 0) : number + 2] if one in parts]
+        if not around or run.step < min(around) / _BETWEEN:
+            return None  # lone and short: perhaps the only place where no slice is missing
+        local.append(_around(run.step, min(around), max(around), largest_step))
     return local
 
 
-def _transition(step: float, largest: float, *, between: bool) -> float:
-    """Return what is usual for a lone distance: its own between two parts, if not too large."""
-    return step if between and step <= _BETWEEN * largest else largest
+def _around(step: float, small: float, large: float, largest_step: float) -> float:
+    """Return the spacing that a lone distance beside, or between, parts is to be held against."""
+    if small < large and step <= _BETWEEN * large:
+        return step  # half of each
+    return large if step > largest_step * large else small
 
 
 def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator[Part]:
