@@ -201,11 +201,12 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
 def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
     """Free a held series that the rules would not send; one they would is not told once more."""
 
-    def ask() -> Job:
-        after = look()
-        return replace(job, rules_digest=after.rules_digest) if after.held else after
-
-    _change(job, ask, ctx, done, into=[] if ask().held else None)
+    after = look()
+    if after.held:
+        asked = replace(job, rules_digest=after.rules_digest)
+        _change(job, lambda: asked, ctx, done, into=[])
+    else:
+        _change(job, lambda: after, ctx, done)
 
 
 def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:

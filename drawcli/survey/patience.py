@@ -31,8 +31,11 @@ def as_it_was(job: Job, verdict: Verdict, seen: Seen, ctx: Context) -> bool:
     """Tell whether a waiting job waits for the same, and rules and a person were asked in time."""
     if not is_same(job, verdict, seen):
         return False
-    in_time = verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
-    return (in_time and not job.held) or not _rules_changed(job, ctx)
+    if job.held:
+        return not _rules_changed(job, ctx)
+    if _LEFT_ANYWAY in (job.reason or ""):
+        return job.rules_digest == _rules_digest(ctx)
+    return verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
 def is_same(job: Job, verdict: Verdict, seen: Seen) -> bool:
@@ -78,8 +81,10 @@ def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
 
 
 def _rules_changed(job: Job, ctx: Context) -> bool:
-    """Tell whether the rules were not asked yet of a series that is not whole, or were others."""
-    return not _is_anyhow_sent(job) and job.rules_digest != _rules_digest(ctx)
+    """Tell whether the rules, where they can be read, are others than those that were asked."""
+    if _is_anyhow_sent(job):
+        return False
+    return _rules_digest(ctx) not in (None, job.rules_digest)
 
 
 def _rules_digest(ctx: Context) -> str | None:
