@@ -200,7 +200,6 @@ def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
 
 def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
     """Free a held series that the rules would not send; one they would is not told once more."""
-
     after = look()
     if after.held:
         asked = replace(job, rules_digest=after.rules_digest)

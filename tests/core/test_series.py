@@ -353,7 +353,7 @@ def test_of_many_files_that_are_no_slices_the_most_common_kind_is_told() -> None
     ],
 )
 def test_one_person_is_one_person_however_the_name_is_written(
-    person: tuple[str, ...], same: bool
+    *, person: tuple[str, ...], same: bool
 ) -> None:
     slices = every(person=("4711", "", "Muster^Maria", "19540819"))
     slices[4] = replace(slices[4], person=person)
@@ -380,7 +380,7 @@ def test_what_names_nobody_is_not_taken_for_one_person() -> None:
     ],
 )
 def test_parts_of_an_mr_signal_in_one_series_are_no_scan(
-    one: tuple[str, ...], other: tuple[str, ...], same: bool
+    *, one: tuple[str, ...], other: tuple[str, ...], same: bool
 ) -> None:
     slices = every(modality="MR", image_type=("ORIGINAL", "PRIMARY", *one))
     slices[4] = replace(slices[4], image_type=("ORIGINAL", "PRIMARY", *other))

@@ -4,24 +4,28 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
 
 from drawcli.actions import release, retry
+from drawcli.adapters import attributes
 from drawcli.adapters.workdir import PACKAGE
 from drawcli.context import Context
+from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import Job, State
 from drawcli.core.overrides import RELEASABLE
+from drawcli.core.rules import Series
 from drawcli.errors import UsageError
 from drawcli.overview import way_out
 from drawcli.pipeline import Selection, run_step
 from drawcli.steps.scan import scan
 from tests.conftest import SLICES, Clock, Site
-
 
 Spoil = Callable[[list[Path]], None]
 
@@ -99,7 +103,7 @@ def two_types(pelvis: list[Path]) -> None:
     ],
 )
 def test_a_person_sends_a_series_as_it_is(  # noqa: PLR0913 - what is spoilt, and what is told
-    ctx: Context, pelvis: list[Path], clock: Clock, spoil: Spoil, code: str, setting: str
+    *, ctx: Context, pelvis: list[Path], clock: Clock, spoil: Spoil, code: str, setting: str
 ) -> None:
     spoil(pelvis)
 
@@ -188,6 +192,7 @@ def test_a_file_that_changes_in_its_place_is_judged_again(
     ],
 )
 def test_what_no_word_of_a_person_mends_is_not_released(  # noqa: PLR0913 - what is told of it
+    *,
     ctx: Context,
     pelvis: list[Path],
     clock: Clock,
@@ -226,9 +231,10 @@ def test_a_long_minimum_age_asks_nobody(ctx: Context, pelvis: list[Path], clock:
 NEVER = "rules:\n- {name: never, exclude: true, when: {all: [{Modality: CT}]}}\n"
 OTHERS = "rules:\n- {name: heads, template: HeadNeck_OAR, when: {BodyPartExamined: HEAD}}\n"
 COUNTED = "rules:\n- {name: long, template: HeadNeck_OAR, when: {slices: {at_least: 100}}}\n"
-NOT_FEW = "rules:\n- {name: few, exclude: true, when: {slices: {at_most: 100}}}\n- " + (
-    "{name: all, template: Prostate_OAR, when: {Modality: CT}}\n"
-)
+NOT_FEW = """rules:
+- {name: few, exclude: true, when: {slices: {at_most: 100}}}
+- {name: all, template: Prostate_OAR, when: {Modality: CT}}
+"""
 ALL = "rules:\n- {name: all, template: Prostate_OAR, when: {Modality: CT}}\n"
 EITHER = (
     "rules:\n- {name: e, template: Prostate_OAR, when: {any: [{Modality: MR}, {slices: 99}]}}\n"
@@ -246,6 +252,7 @@ MIXED = "rules:\n- {name: m, template: Prostate_OAR, when: {InstanceNumber: 3}}\
 )
 @pytest.mark.parametrize("spoil", [gap, burned_in])
 def test_a_person_is_asked_only_of_what_would_be_sent(  # noqa: PLR0913 - a site and its rules
+    *,
     ctx: Context,
     site: Site,
     pelvis: list[Path],
@@ -280,6 +287,32 @@ def test_new_rules_are_asked_again_and_free_or_hold_a_series(
 
     assert first.held
     assert fates == [(False, 0), (False, 0), (True, 1), (True, 0)]
+
+
+def test_the_rules_are_asked_once_and_not_at_each_scan(
+    ctx: Context,
+    site: Site,
+    pelvis: list[Path],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (site.folder / "rules.yaml").write_text(NEVER)
+    gap(pelvis)
+    asked: list[object] = []
+    header_of = attributes.header_of
+
+    def counted(crosswalk: Crosswalk, today: date) -> Series:
+        asked.append(crosswalk)
+        return header_of(crosswalk, today)
+
+    monkeypatch.setattr(attributes, "header_of", counted)
+    held(ctx, clock)
+
+    for _ in range(3):
+        clock.advance(hours=1)
+        run_step("scan", ctx, Selection())
+
+    assert len(asked) == 1
 
 
 def test_broken_rules_leave_the_question_to_a_person(
@@ -336,10 +369,10 @@ def test_an_empty_file_that_may_become_a_slice_is_waited_for(
 def test_what_is_set_aside_is_counted_and_never_packed(ctx: Context, pelvis: list[Path]) -> None:
     for number in range(3):
         report = dcmread(pelvis[0])
-        report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = (
+        report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = UID(
             "1.2.840.10008.5.1.4.1.1.88.67"
         )
-        report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number}")
         report.Modality = "SR"
         del report.PixelData
         report.save_as(pelvis[0].parent / f"AA{number}.dcm")
