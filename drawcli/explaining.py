@@ -6,6 +6,7 @@ from datetime import date
 from itertools import combinations
 from pathlib import Path
 
+from drawcli.adapters.attributes import header_of
 from drawcli.adapters.rulebook import Rulebook
 from drawcli.adapters.tree import read_datastore
 from drawcli.casefile import Case
@@ -16,11 +17,10 @@ from drawcli.core.job import Job
 from drawcli.core.laterality import unclear_pairs
 from drawcli.core.operators import holds_one_value
 from drawcli.core.rules import Compare, Condition, Either, Every, Header, Negation, Rule, Series
-from drawcli.core.series import scan_slices
+from drawcli.core.series import modality_of, scan_slices, set_aside, told
 from drawcli.core.shareable import names_patient
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.nomenclature import name_warnings
-from drawcli.steps.match import header_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,11 @@ def series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
     found = 0
     for files in walk.by_series().values():
         slices = scan_slices(files) or files
+        aside = told(set_aside(files))
         if path.is_dir() or any(one.path == str(path) for one in files):
             found += 1
-            name = f"series {found} ({slices[0].modality} of {len(slices)} files)"
+            name = f"series {found} ({modality_of(slices)} of {len(slices)} files"
+            name += f"; set aside: {aside})" if aside else ")"
             yield name, header_of(Crosswalk.of(slices), today)
     if not found:
         raise UsageError(f"{path} holds no CT, MR or PT series")

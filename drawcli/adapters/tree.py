@@ -17,8 +17,9 @@ from threading import Thread
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom import Header, Incomplete, NotDicom
+from drawcli.core.names import may_be_image
 from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
-from drawcli.core.slices import Slice, slice_of
+from drawcli.core.slices import Slice, is_padded, slice_of
 from drawcli.errors import SILENT, OutOfReach
 from drawcli.platforms import pseudo_devices
 
@@ -243,7 +244,7 @@ def _above(root: Path) -> set[tuple[int, int]]:
 def read_file(path: str, listed: File) -> Slice | str:
     """Read the header of one file: a slice, or the reason why it is none."""
     if not listed.size:
-        return "empty-file"
+        return "empty-file" if may_be_image(listed.name) else "marker-file"
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
             return read_stream(stream, path, listed)
@@ -261,6 +262,8 @@ def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
     except Incomplete:
         return "truncated-header"
     one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
+    if one.pixels_extra and is_padded(stream, header, one.pixels_extra):
+        one = replace(one, pixels_extra=0)
     if header.pixels is not None and header.pixels.undefined:
         return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
     return one

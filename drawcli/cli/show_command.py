@@ -102,6 +102,9 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
 def _more_facts(job: "Job") -> dict[str, Any]:
     return {
         "one_off": job.one_off,
+        "set_aside": job.aside,
+        "pet_counts": job.pet_counts,
+        "let_pass": _let_pass(job),
         "rules_commit": job.rules_commit,
         "rules_digest": job.rules_digest,
         "key_id": job.key_id,
@@ -118,6 +121,7 @@ def _more_facts(job: "Job") -> dict[str, Any]:
 
 def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
+    from drawcli.core.job import PET_COUNTS
     from drawcli.core.spans import ago
 
     size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
@@ -133,6 +137,9 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
         ("series", f"{job.modality}, {job.slices} files{size}{', one-off' if job.one_off else ''}"),
+        ("set aside", f"{job.aside}: no slices, never sent" if job.aside else ""),
+        ("let pass", _let_pass(job)),
+        ("note", PET_COUNTS if job.pet_counts else ""),
         ("template", job.template),
         ("rule", job.rule or ("assigned by a person" if job.template else "")),
         ("rules commit", job.rules_commit),
@@ -143,6 +150,14 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
         ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
     ]
+
+
+def _let_pass(job: "Job") -> str | None:
+    """Return what a person let pass of the series as it is now."""
+    from drawcli.core.overrides import released_codes
+
+    codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
+    return ", ".join(sorted(codes)) or None
 
 
 def _orphans(job: "Job") -> str:

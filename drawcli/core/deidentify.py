@@ -41,6 +41,7 @@ from drawcli.core.profile import (
     policy_for,
 )
 from drawcli.core.pseudonym import StandIns, registered_as, shifted_date, shifted_datetime
+from drawcli.core.slices import pixels_extra
 
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
 FIXED_TIME: Final = "000000"
@@ -141,6 +142,9 @@ def deidentified(header: Header, replacements: Replacements) -> bytes:
     kept.update(_own(replacements.choices, explicit=header.explicit))
     assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
+    if extra := pixels_extra(header):  # padding, which stays behind
+        length = header.pixels.end - header.pixels.value - extra
+        pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
     data_set = b"".join([kept[tag] for tag in sorted(kept)])
     sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
     return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head

@@ -18,7 +18,7 @@ from drawcli.scanindex.index import ScanIndex
 from drawcli.scanindex.keys import Damaged, Keys
 
 FILE_NAME: Final = "scan-index.sqlite"
-_FORMAT: Final = f"2 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT: Final = f"3 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _PATIENCE_SECONDS: Final = 60
 _CACHE_KIB: Final = 32 << 10

@@ -6,7 +6,7 @@ What lies outside the datastore is judged at once, and kept in no index (`apart`
 """
 
 from drawcli.survey.apart import judged, seen_again, seen_in
-from drawcli.survey.judging import Seen, same_streams
+from drawcli.survey.judging import Seen
 from drawcli.survey.survey import Survey, surveyed
 
-__all__ = ["Seen", "Survey", "judged", "same_streams", "seen_again", "seen_in", "surveyed"]
+__all__ = ["Seen", "Survey", "judged", "seen_again", "seen_in", "surveyed"]
