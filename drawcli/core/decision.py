@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 from drawcli.core.rules import Explained, Header, Rule
 from drawcli.core.screen import Rules
-from drawcli.core.shareable import told
+from drawcli.core.shareable import patient_of
 
 
 class Choice(StrEnum):
@@ -21,7 +21,10 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The choice, the rules that made it, and why each rule fired or did not."""
+    """The choice, the rules that made it, and why each rule fired or did not.
+
+    Nothing that it says in words names a patient, as far as the rules or the header know one.
+    """
 
     choice: Choice
     fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
@@ -31,7 +34,8 @@ class Decision:
     @cached_property
     def explanation(self) -> Mapping[str, Explained]:
         """The tree of every rule that was asked, by its name."""
-        return {rule.name: rule.when.explain(self.header) for rule in self.asked}
+        patient = patient_of(self.header)
+        return {rule.name: rule.when.explain(self.header).without(patient) for rule in self.asked}
 
     @property
     def sentence(self) -> str:
@@ -63,7 +67,7 @@ class Decision:
         if not self.near_misses:
             return ": there are no rules"
         name, failed = self.near_misses[0]
-        what = "; ".join(f"{told(part)}: {part.outcome}" for part in failed[:3])
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
         return f"; nearest is {name} ({what})"
 
 
