@@ -77,7 +77,7 @@ class WorkDir:
 
     def _of(self, job_id: str) -> Path:
         """Return the folder of a job; never one outside, whatever the ledger says."""
-        if Path(job_id).name != job_id or not job_id.isprintable():
+        if not job_id.isprintable() or Path(job_id).name != job_id or job_id in ("", ".."):
             raise LedgerError(
                 "the ledger has a job whose id is none: a path",
                 hint="'drawcli ledger restore' puts the newest good copy back.",

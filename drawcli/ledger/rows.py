@@ -102,10 +102,10 @@ def check_rows(rows: Mapping[Any, Any]) -> None:
 
 def _check_row(number: Any, row: Any) -> None:
     if not isinstance(row, dict):
-        raise BadRowError(number, None, "it is no record")
+        raise BadRowError(number, None, "is no record")
     _check_types(number, row)
     if not is_job_id(row["id"]):
-        raise BadRowError(number, row["id"], "its id is none of a job")
+        raise BadRowError(number, row["id"], "its id is not that of a job")
     if row["state"] not in _STATES:
         raise BadRowError(number, row["id"], f"its state is '{row['state']}'", is_newer=True)
 
@@ -149,12 +149,12 @@ def as_job(row: Mapping[str, Any], number: Any = "") -> Job:
 
 def _check_values(job: Job, row: Mapping[str, Any], number: Any) -> None:
     if not is_job_id(job.id) or number not in ("", number_of(job.id), str(number_of(job.id))):
-        raise BadRowError(number, job.id, "its id is none of a job, or of another")
+        raise BadRowError(number, job.id, "its id is not that of a job, or of another one")
     counts = [row.get(name) or 0 for name in _COUNTS]
     if min(counts) < 0 or max(*counts, abs(job.priority)) > _MOST:
         raise BadRowError(number, job.id, "a number of it cannot be right")
     if job.source_digest and not _is_digest(job.source_digest):
-        raise BadRowError(number, job.id, "its digest of the sources is none")
+        raise BadRowError(number, job.id, "its digest of the sources is not one")
 
 
 def _check_types(number: Any, row: Mapping[str, Any]) -> None:

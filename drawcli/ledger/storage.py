@@ -163,9 +163,9 @@ def newer(path: Path, what: str = "") -> LedgerError:
 def refused(path: Path, err: BadRowError) -> LedgerError:
     """Return the error of a file with a record that is none of ours."""
     if err.is_newer:
-        return newer(path, f", or by hand: of {err.where} {err.what}")
+        return newer(path, f", or by hand: {err.where}: {err.what}")
     return LedgerError(
-        f"{path} is not used: of {err.where} {err.what}",
+        f"{path} cannot be used: {err.where}: {err.what}",
         hint="drawcli did not write it so, and has changed nothing. 'drawcli ledger restore' puts "
         "the newest good copy back, and keeps this one beside it.",
     )
