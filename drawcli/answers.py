@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from drawcli.connection import proxy_refusal, tls_trouble
+from drawcli.core.printable import plain
 from drawcli.errors import (
     ConfigError,
     RequestRefused,
@@ -153,7 +154,7 @@ def _safe_words(content: bytes, secret: str = "") -> str:
     """Return the server's own words: one line, printable, cut short, without our token."""
     text = content.decode("utf-8", "replace")
     words = " ".join((text.replace(secret, "...") if secret else text).split())
-    return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
+    return plain(words)[:_LONGEST_WORDS]
 
 
 def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:

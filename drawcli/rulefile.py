@@ -15,6 +15,7 @@ from drawcli.core.rules import (
     Negation,
     Rule,
 )
+from drawcli.core.withheld import is_withheld
 from drawcli.yamlfile import Document, Location, meant
 
 QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
@@ -184,7 +185,8 @@ class RuleReader(EntryReader):
     ) -> Compare | None:
         if operator not in OPERATORS:
             near = meant(operator, OPERATORS)
-            self._tell(at, f"no operator '{operator}'{near}")
+            hidden = not near and is_withheld(path)  # a value stands where the operator should
+            self._tell(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
             return None
         if operator in PRESENCE:
             if not isinstance(wanted, bool):
@@ -201,9 +203,22 @@ class RuleReader(EntryReader):
             wanted = tuple(wanted) if isinstance(wanted, list) else wanted
             return Compare(path, operator, wanted, **options)
         except ValueError as err:
-            quote = QUOTE_IT if "put it in quotes" in str(err) else ""
-            self._tell(at, f"'{path}' {str(err).removesuffix('; put it in quotes')}{quote}")
+            words = _without_value(str(err)) if is_withheld(path) else str(err)
+            quote = QUOTE_IT if "put it in quotes" in words else ""
+            self._tell(at, f"'{path}' {words.removesuffix('; put it in quotes')}{quote}")
             return None
+
+
+def _without_value(words: str) -> str:
+    """Return what is wrong with a condition, without what it asks for.
+
+    >>> _without_value("holds a number; 'X17' is none")
+    'holds a number; what it is compared with is none'
+    """
+    before, quoted, _ = words.partition("; '")
+    if quoted:
+        return f"{before}; what it is compared with is none"
+    return words.partition(" that cannot be read: ")[0]
 
 
 def _is_choice(value: Any, choices: tuple[Any, ...]) -> bool:

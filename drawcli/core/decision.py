@@ -19,7 +19,7 @@ from drawcli.core.rules import (
     Truth,
 )
 from drawcli.core.screen import Rules
-from drawcli.core.shareable import told
+from drawcli.core.shareable import patient_of
 
 # Facts of a series that every further slice may change.
 _UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "folder"})
@@ -36,7 +36,10 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The choice, the rules that made it, and why each rule fired or did not."""
+    """The choice, the rules that made it, and why each rule fired or did not.
+
+    Nothing that it says in words names a patient, as far as the rules or the header know one.
+    """
 
     choice: Choice
     fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
@@ -46,7 +49,8 @@ class Decision:
     @cached_property
     def explanation(self) -> Mapping[str, Explained]:
         """The tree of every rule that was asked, by its name."""
-        return {rule.name: rule.when.explain(self.header) for rule in self.asked}
+        patient = patient_of(self.header)
+        return {rule.name: rule.when.explain(self.header).without(patient) for rule in self.asked}
 
     @property
     def sentence(self) -> str:
@@ -78,7 +82,7 @@ class Decision:
         if not self.near_misses:
             return ": there are no rules"
         name, failed = self.near_misses[0]
-        what = "; ".join(f"{told(part)}: {part.outcome}" for part in failed[:3])
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
         return f"; nearest is {name} ({what})"
 
 
