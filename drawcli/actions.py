@@ -66,6 +66,10 @@ def release(job: Job, ctx: Context) -> Job:
             f"job {job.id} is not held",
             hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
         )
+    if job.of_folder:
+        reason = "a person said that these files need not be read"
+        aside = job.to(State.CANCELLED, at=ctx.now())
+        return aside.postponed(None, code="left-unread", reason=reason)
     if job.state is State.WAITING and not is_not_whole:
         raise UsageError(
             f"job {job.id} cannot be released: {job.reason}",
@@ -124,6 +128,11 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
 def check_assignable(job: Job, template: str, ctx: Context) -> None:
     """Raise what keeps a series from getting a template."""
     ctx.rulebook.template_named(template)
+    if job.of_folder:
+        raise UsageError(
+            f"job {job.id} is of a folder with files that cannot be read, not of a series",
+            hint=f"'drawcli show {job.id} --identify' names the folder.",
+        )
     if job.state is State.WAITING:
         raise UsageError(
             f"job {job.id} is not whole yet: {job.reason}", hint="Assign it once it is found."

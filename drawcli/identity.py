@@ -17,6 +17,8 @@ def patient_of(job: "Job", ctx: "Context") -> str:
         crosswalk = ctx.crosswalk(job)
     except JobError:
         return "?"
+    if job.of_folder:
+        return readable(crosswalk.files[0].path)
     return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
 
 

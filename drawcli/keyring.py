@@ -175,6 +175,8 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
     """
     if _can_be_opened(job, ctx.vault, ctx):
         raise UsageError(f"job {job.id} has its vault; there is nothing to rebuild")
+    if job.of_folder:
+        raise UsageError(f"job {job.id} is of a folder; cancel it, and the next scan tells of it")
     if job.one_off:
         raise _lost("it said where the images of this one-off job are, and nothing else does")
     stand_ins = ctx.stand_ins_of(job)

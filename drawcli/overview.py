@@ -181,7 +181,7 @@ def waits_for(job: Job, now: datetime) -> str:
     """Return what a job waits for, with the reason where there is one."""
     if job.held:
         return f"a person: {job.reason}"
-    what = _WAITS_FOR[job.state]
+    what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
     if job.due_at is not None and job.due_at > now:
         what = f"another try in {ago(job.due_at - now)}"
         if job.state is State.UPLOADED:
@@ -202,6 +202,8 @@ def _command(job: Job) -> str:
         return "assign JOB TEMPLATE"
     if not job.held:
         return ""
+    if job.of_folder:
+        return "show JOB --identify"
     if job.reason_code in _ASKS_TO_CHOOSE:
         return "show JOB"
     named = re.search(rf"'drawcli ([a-z ]+ {job.id}[^']*)'", job.hint or "")

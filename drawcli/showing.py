@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from drawcli.adapters.tree import File, Walk, read_datastore, read_images, read_stream
+from drawcli.adapters.tree import Walk, read_datastore, read_images
 from drawcli.adapters.zipped import Bounds, Zip, is_zip
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
+from drawcli.core.images import File, read_stream
 from drawcli.core.same_image import is_same_image
 from drawcli.errors import OutOfReach, SeriesRefused
 from drawcli.files import disk_full_named

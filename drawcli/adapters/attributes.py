@@ -3,11 +3,14 @@
 import warnings
 from collections.abc import Iterable
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.dicom import Incomplete, NotDicom
 from drawcli.core.elements import what_pydicom_raises
+from drawcli.core.reading import header_or_mended
 from drawcli.core.rules import Series
 from drawcli.core.series_facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
@@ -58,9 +61,14 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
 
     try:
         with Path(path).open("rb") as stream:
-            return _decoded(dcmread(stream, stop_before_pixels=True, force=True))
+            whole = header_or_mended(stream)[1]
+            stream.seek(0)
+            usual = stream if whole is None else BytesIO(whole)
+            return _decoded(dcmread(usual, stop_before_pixels=True, force=True))
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    except (Incomplete, NotDicom):
+        raise SeriesRefused("the header of a file cannot be read") from None
     except what_pydicom_raises() as err:
         kind = type(err).__name__  # its words quote values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None

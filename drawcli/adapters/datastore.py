@@ -1,21 +1,40 @@
 """The images of one series, opened for a step; never changed."""
 
 import contextlib
-import os
 from collections.abc import Callable
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO
 
 from drawcli.core import tags
 from drawcli.core.burned_in import Raster
 from drawcli.core.dicom import Header, Incomplete, NotDicom
-from drawcli.core.reading import behind_fragments, header_from
+from drawcli.core.reading import behind_fragments, check_behind, header_or_mended
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.files import CHUNK
 
 
+class _Mended(BytesIO):
+    """A file as it was converted; what the system says of it is said of the one on the disk."""
+
+    def __init__(self, whole: bytes, source: IO[bytes]) -> None:
+        super().__init__(whole)
+        self._source = source
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file on the disk."""
+        return self._source.fileno()
+
+    def close(self) -> None:
+        """Close both."""
+        self._source.close()
+        super().close()
+
+
 def open_slice(path: str) -> tuple[IO[bytes], Header]:
     """Open a file and read its header; the caller closes the stream.
+
+    Of a file that lies unusually, header and stream are those of the converted bytes.
 
     Raises
     ------
@@ -29,7 +48,7 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     try:
-        return stream, header_from(stream)
+        header, whole = header_or_mended(stream)
     except (NotDicom, Incomplete) as err:
         stream.close()
         what = str(err) or "the file ends inside its header"
@@ -40,6 +59,7 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
     except BaseException:
         stream.close()
         raise
+    return (stream if whole is None else _Mended(whole, stream)), header
 
 
 def pixel_end(stream: IO[bytes], header: Header) -> int:
@@ -48,15 +68,19 @@ def pixel_end(stream: IO[bytes], header: Header) -> int:
     Raises
     ------
     SeriesRefused
-        Where the file ends before its pixels do.
+        Where the file ends before its pixels do, or goes on behind them with its header.
     """
     pixels = header.pixels
     if pixels is None:
         raise SeriesRefused("a file of the series has no pixel data", code="no-pixels")
-    size = os.fstat(stream.fileno()).st_size
+    size = stream.seek(0, SEEK_END)
     end = _behind_fragments(stream, pixels.value) if pixels.undefined else pixels.end
     if end > size:
         raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
+    try:
+        check_behind(stream, header, end, size)
+    except NotDicom as err:
+        raise SeriesRefused(f"a file of the series cannot be de-identified: {err}") from None
     return end
 
 

@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.core.elements import end_of_pixels, pixel_digest, what_pydicom_raises
+from drawcli.core.elements import end_of_pixels, pixel_digest, source_of, what_pydicom_raises
 from drawcli.core.known import Known
 from drawcli.core.leaks import Finding, Search
 from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
@@ -176,14 +176,12 @@ def _ahead(read: Callable[[str], _Read], names: Iterable[str]) -> Iterator[tuple
 
 
 def _source(path: str) -> "Dataset":
-    from pydicom import dcmread
-
     try:
         raw = Path(path).read_bytes()
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     with _comparing():
-        return dcmread(BytesIO(raw), force=True)
+        return source_of(raw)
 
 
 @contextmanager

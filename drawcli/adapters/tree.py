@@ -10,28 +10,22 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from threading import Thread
 from typing import Final, NamedTuple
 
-from drawcli.core.dicom import Header, Incomplete, NotDicom
+from drawcli.core.images import UNREAD, File, read_stream
 from drawcli.core.names import may_be_image
-from drawcli.core.reading import FIRST_READ, Stream, behind_fragments, header_from
-from drawcli.core.slices import Slice, is_padded, slice_of
+from drawcli.core.slices import Slice
 from drawcli.errors import SILENT, OutOfReach
 from drawcli.platforms import pseudo_devices
 
 OUR_TEMPORARY: Final = ".drawcli-"
 NO_SIZE: Final = -1  # of what is no file that could be read
-# Why a file may still be, or become, a slice of the series that lies beside it.
-UNREAD: Final = frozenset(
-    {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {"vanished", "unreadable-dicom"}
-)
-# Why the system did not give us a file; everything else was read, and is not read again.
-NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
+# Why a folder may hold a series that nobody sees.
+UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})
 _ERRORS: Final = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
@@ -41,15 +35,6 @@ _ERRORS: Final = {
 }
 
 Stamp = tuple[int, int, int, int]  # device, inode, mtime and ctime of a folder, ns
-
-
-class File(NamedTuple):
-    """A file as the listing of its folder has it."""
-
-    name: str
-    size: int  # bytes
-    mtime_ns: int
-    ctime_ns: int  # of the last change of anything, where the system tells it
 
 
 class Folder(NamedTuple):
@@ -252,45 +237,15 @@ def read_file(path: str, listed: File) -> Slice | str:
         return reason_of(err)
 
 
-def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
-    """Read the header of an open file that is not empty: a slice, or why it is none."""
-    try:
-        header = header_from(stream)
-    except NotDicom as err:
-        stream.seek(0)
-        return _not_dicom(stream.read(FIRST_READ) or b"", str(err))
-    except Incomplete:
-        return "truncated-header"
-    one = slice_of(header, path=path, size=listed.size, mtime_ns=listed.mtime_ns)
-    if one.pixels_extra and is_padded(stream, header, one.pixels_extra):
-        one = replace(one, pixels_extra=0)
-    if header.pixels is not None and header.pixels.undefined:
-        return replace(one, pixels_missing=_fragments_missing(stream, header, listed.size))
-    return one
-
-
 def reason_of(err: OSError) -> str:
     """Return the named reason why a file could not be read."""
     return _ERRORS.get(err.errno or 0, "unreadable-file")
 
 
-def _not_dicom(begin: bytes, what: str) -> str:
-    """Return the reason of a file that is no header we read.
-
-    A copy over a network may give a file its size first, and its bytes later.
-    """
-    if not any(begin):
-        return "blank-file"
-    return "not-dicom" if what == "no DICOM file" else "unreadable-dicom"
-
-
-def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
-    """Return how many bytes compressed pixels lack at least."""
-    try:
-        end = behind_fragments(stream, header.pixels.value if header.pixels else 0)
-    except (Incomplete, NotDicom):
-        return 1
-    return max(end - size, 0)
+def _reason_of_link(name: str, why: str) -> str:
+    """Return why a link leads nowhere; one that is named like an image may be one."""
+    lost = why in ("broken-link", "link-loop") and may_be_image(name)
+    return "lost-link" if lost else why
 
 
 def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
@@ -308,9 +263,11 @@ def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
                 elif entry.is_dir():
                     inside.append(entry.path)
                 else:
-                    odd[entry.name] = "broken-link" if entry.is_symlink() else "special-file"
+                    odd[entry.name] = _reason_of_link(entry.name, "broken-link")
+                    if not entry.is_symlink():
+                        odd[entry.name] = "special-file"
             except OSError as err:  # a link to itself, or into a folder that is closed to us
-                odd[entry.name] = reason_of(err)
+                odd[entry.name] = _reason_of_link(entry.name, reason_of(err))
     rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
     rows.sort()
     return Folder(path, stamp, rows, odd, has_folders=bool(inside)), inside

@@ -18,6 +18,7 @@ from drawcli.adapters.tokens import TokenFile
 from drawcli.adapters.workdir import WorkDir
 from drawcli.checkup.outcome import Check, Grade, Seen, Site, of_share
 from drawcli.context import token_store
+from drawcli.core.job import State
 from drawcli.core.spans import ago
 from drawcli.errors import DrawcliError
 from drawcli.explaining import lints, template_lints
@@ -116,6 +117,9 @@ def datastore(site: Site) -> Seen:
             return Seen.failed(f"{folder} {what}", f"Mount it, or mend datastore in {site.config}.")
         if is_empty:
             return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}")
+    jobs = () if site.ctx is None else site.ctx.ledger.jobs([State.WAITING])
+    if unread := sum(job.of_folder and job.held for job in jobs):
+        return Seen.warned(f"{unread} folders hold files that cannot be read", "drawcli quarantine")
     return Seen.well(", ".join(map(str, site.settings.datastore)))
 
 

@@ -89,6 +89,8 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
         crosswalk = ctx.crosswalk(job)
     except JobError as err:
         return [("identity", str(err))]
+    if job.of_folder:
+        return [("folder", readable(crosswalk.files[0].path))]
     facts: _Facts = [
         ("patient", patient_of(job, ctx)),
         ("series UID", crosswalk.series_uid),
@@ -107,6 +109,7 @@ def _more_facts(job: "Job") -> dict[str, Any]:
         "set_aside": job.aside,
         "pet_counts": job.pet_counts,
         "let_pass": _let_pass(job),
+        "of_folder": job.of_folder,
         "rules_commit": job.rules_commit,
         "rules_digest": job.rules_digest,
         "key_id": job.key_id,
@@ -138,7 +141,7 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("what to do", job.hint),
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
-        ("series", f"{job.modality}, {job.slices} files{size}{', one-off' if job.one_off else ''}"),
+        *_of_what(job, size),
         ("set aside", f"{job.aside}: no slices, never sent" if job.aside else ""),
         ("let pass", _let_pass(job)),
         ("note", PET_COUNTS if job.pet_counts else ""),
@@ -160,6 +163,13 @@ def _let_pass(job: "Job") -> str | None:
 
     codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
     return ", ".join(sorted(codes)) or None
+
+
+def _of_what(job: "Job", size: str) -> _Facts:
+    if job.of_folder:
+        return [("folder", f"{job.slices} files that cannot be read")]
+    one_off = ", one-off" if job.one_off else ""
+    return [("series", f"{job.modality}, {job.slices} files{size}{one_off}")]
 
 
 def _orphans(job: "Job") -> str:

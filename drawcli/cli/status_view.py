@@ -72,6 +72,7 @@ class Picture:
         for job in held[:most]:
             template = job.template or "no template"
             what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
+            what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
             since = ago(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")

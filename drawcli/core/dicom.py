@@ -2,7 +2,7 @@
 
 Only what planning images need: little endian, explicit or implicit VR, with or without preamble and
 file meta. Nothing is decoded that is not asked for, so a header of 150 elements costs microseconds.
-Everything else is refused by name.
+Everything else is refused by name; see `mending` for what is converted then.
 
 References
 ----------
@@ -21,6 +21,7 @@ ITEM_END: Final = 0xFFFEE00D
 SEQUENCE_END: Final = 0xFFFEE0DD
 TRANSFER_SYNTAX: Final = 0x00020010
 PREAMBLE_LENGTH: Final = 128
+NO_DICOM: Final = "no DICOM file"  # nothing of it looks like one
 DEEPEST: Final = 32  # nested sequences; real headers have at most 6
 
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
@@ -29,12 +30,13 @@ NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})  # pixels as they 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 
-_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-_SHORT_VRS: Final = frozenset(
+LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS: Final = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
-_KNOWN_VRS: Final = _LONG_VRS | _SHORT_VRS
-_IS_LONG: Final = {vr: vr in _LONG_VRS for vr in _KNOWN_VRS}  # length of 32 bits, not 16
+_KNOWN_VRS: Final = LONG_VRS | SHORT_VRS
+_IS_LONG: Final = {vr: vr in LONG_VRS for vr in _KNOWN_VRS}  # length of 32 bits, not 16
+_SMALL_NUMBERS: Final = (b"US", b"SS", b"UN", b"")
 _DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
 _HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
 _TAG: Final = struct.Struct("<HH")
@@ -77,7 +79,7 @@ class Header:
     def raw(self, tag: int) -> bytes | None:
         """Return the bytes of a value, or None where the element is missing, or a sequence."""
         element = self.elements.get(tag)
-        if element is None or element.undefined:
+        if element is None or element.undefined or element.vr == b"SQ":
             return None
         return self.data[element.value : element.end]
 
@@ -87,9 +89,11 @@ class Header:
         return "" if raw is None else ascii_text(raw)
 
     def number(self, tag: int) -> int | None:
-        """Return a value of VR US, or None."""
-        raw = self.raw(tag)
-        return None if raw is None or len(raw) < _U16.size else int(_U16.unpack_from(raw)[0])
+        """Return a value of VR US, or None where it is missing or of another VR."""
+        element, raw = self.elements.get(tag), self.raw(tag)
+        if raw is None or len(raw) != _U16.size or (element and element.vr not in _SMALL_NUMBERS):
+            return None
+        return int(_U16.unpack(raw)[0])
 
 
 def ascii_text(raw: bytes) -> str:
@@ -186,7 +190,7 @@ def encoded(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     head = _TAG.pack(tag >> 16, tag & 0xFFFF)
     if not explicit:
         return head + _U32.pack(len(value)) + value
-    if vr in _LONG_VRS:
+    if vr in LONG_VRS:
         return head + vr + b"\0\0" + _U32.pack(len(value)) + value
     if len(value) > 0xFFFF:  # noqa: PLR2004 - a short VR has 16 bits for its length
         raise NotDicom(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is too long for its VR")
@@ -229,7 +233,7 @@ def _file_meta(data: bytes) -> tuple[str, int]:
     if data[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4] == b"DICM":
         offset = PREAMBLE_LENGTH + 4
     elif data[:2] not in (b"\x02\0", b"\x08\0"):  # without preamble: file meta or group 0008
-        raise NotDicom("no DICOM file")
+        raise NotDicom(NO_DICOM)
     while data[offset : offset + 2] == b"\x02\0":  # file meta is always explicit
         element = _element(data, offset, len(data), explicit=True)
         if element.undefined:
@@ -237,7 +241,9 @@ def _file_meta(data: bytes) -> tuple[str, int]:
         if element.end > len(data):
             raise Incomplete
         if element.tag == TRANSFER_SYNTAX:
-            transfer_syntax = ascii_text(data[element.value : element.end])
+            again, transfer_syntax = transfer_syntax, ascii_text(data[element.value : element.end])
+            if again not in ("", transfer_syntax):
+                raise NotDicom("two transfer syntaxes")
         offset = element.end
     return transfer_syntax, offset
 
@@ -275,11 +281,15 @@ def _item(
     if stop > end:
         raise Incomplete
     inside: list[Element] = []
+    seen = set[int]()
     for element in walk(data, offset, stop, explicit=explicit):
         if element.tag == ITEM_END and length == UNDEFINED:
             return inside, element.value
         if element.tag >> 16 == _DELIMITERS:
             raise NotDicom("an item with something else than elements")
+        if element.tag in seen:
+            raise NotDicom("an element twice in one item")
+        seen.add(element.tag)
         inside.append(element)
     if length == UNDEFINED:
         raise NotDicom("an item without its end")

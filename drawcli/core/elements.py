@@ -6,7 +6,9 @@ For the privacy gate, which shares no code with the de-identifier.
 import hashlib
 import struct
 import zlib
+from array import array
 from collections.abc import Iterator
+from io import BytesIO
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +24,9 @@ _SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
 _SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
 _FRAMES: Final = 0x00280008
 _DELIMITER: Final = 8  # bytes behind encapsulated pixels
+_PREAMBLE: Final = 128  # bytes
+_META: Final = 0x0002  # group of the file meta
+_OF_IMAGES: Final = (0x00080016, 0x0020000D, PIXEL_DATA)  # SOPClassUID, StudyInstanceUID
 _UNDEFINED: Final = 0xFFFFFFFF
 
 
@@ -52,6 +57,41 @@ def what_pydicom_raises() -> tuple[type[Exception], ...]:
             InvalidDicomError,
         ),
     )
+
+
+def source_of(raw: bytes) -> "Dataset":
+    """Return a source as pydicom reads it; one that names another encoding than its own, by that.
+
+    Else nothing of the patient would be known of such a file, and nothing looked for.
+    """
+    from pydicom import dcmread
+
+    whole = bytes(_PREAMBLE) + raw if raw[:4] == b"DICM" else raw
+    try:
+        dataset: Dataset = dcmread(BytesIO(whole), force=True)
+    except zlib.error:
+        return _by_its_bytes(whole)
+    return dataset if all(tag in dataset for tag in _OF_IMAGES) else _by_its_bytes(whole)
+
+
+def _by_its_bytes(whole: bytes) -> "Dataset":
+    """Return the data set in the first encoding in which it is that of an image."""
+    from pydicom.filereader import read_dataset, read_preamble
+
+    stream = BytesIO(whole)
+    read_preamble(stream, force=True)
+    read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != _META)
+    behind = stream.tell()
+    for implicit, little in ((False, True), (True, True), (False, False)):
+        stream.seek(behind)
+        try:
+            dataset = read_dataset(stream, implicit, little)
+        except what_pydicom_raises():
+            continue
+        if all(tag in dataset for tag in _OF_IMAGES):
+            dataset.set_original_encoding(implicit, little)
+            return dataset
+    raise ValueError("no image")
 
 
 def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piece]:
@@ -123,7 +163,8 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
         raw = value if isinstance(value, bytes) else value.encode()
         syntax = _compression(dataset) if tag == PIXEL_DATA else ""
         if not syntax:
-            digest.update(raw if tag != PIXEL_DATA else _unpadded(raw, dataset))
+            is_pixels = tag == PIXEL_DATA
+            digest.update(_turned(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
             continue
         try:
             picture, rest = picture_and_rest(raw, syntax, _pixels_in_frame(dataset))
@@ -142,12 +183,27 @@ def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     numbers = [undecoded(dataset, tag) for tag in _SIZE]
     if not all(isinstance(one, bytes) and one for one in numbers):
         return raw
-    counts = [int.from_bytes(one, "little") for one in numbers if isinstance(one, bytes)]
+    is_big = dataset.original_encoding[1] is False
+    counts = [
+        int.from_bytes(one, "big" if is_big else "little")
+        for one in numbers
+        if isinstance(one, bytes)
+    ]
     frames = undecoded(dataset, _FRAMES)
     text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
     length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
     length += length % 2
     return raw if any(raw[length:]) else raw[:length]
+
+
+def _turned(dataset: "Dataset", raw: bytes) -> bytes:
+    """Return native pixels in little endian, whatever they were in."""
+    is_little = dataset.original_encoding[1] is not False
+    if is_little or PIXEL_DATA not in dataset or dataset.get_item(PIXEL_DATA).VR != "OW":
+        return raw
+    words = array("H", raw[: len(raw) - len(raw) % 2])
+    words.byteswap()
+    return words.tobytes()
 
 
 def _compression(dataset: "Dataset") -> str:

@@ -107,6 +107,7 @@ class Job:
     late_digest: str | None = None  # of a change after the upload that a person was told of
     follows: str | None = None  # the job that sent the series before it changed
     one_off: bool = False  # its images lie outside the datastore, where a person showed them
+    of_folder: bool = False  # no series: a folder in which something cannot be read
     key_id: str | None = None  # which site key made the stand-ins
     template: str | None = None  # a name in templates.yaml
     rule: str | None = None  # the rule that chose it; None when a person did

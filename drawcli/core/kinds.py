@@ -15,6 +15,7 @@ _MR_SPECTROSCOPY: Final = "1.2.840.10008.5.1.4.1.1.4.2"
 _COLOUR_TEXT: Final = "pixels in colour: a picture of a scan, not a scan"
 _SPECTRA_TEXT: Final = "MR spectroscopy: spectra are no slices"
 _PART_TEXT: Final = "a part of a concatenation: images that were cut in parts are not supported"
+_SINGLE_TEXT: Final = "several frames in a file of an SOP class that has one"
 _FRAMES_TEXT: Final = "some frames are a localizer, screen save or dose page"
 _EXTRA_TEXT: Final = "the pixel data are longer than the image"
 _OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
@@ -33,6 +34,7 @@ def slice_kind(one: Slice) -> Verdict:
         (not image, ignored("not-an-image", "not a CT, MR or PET image")),
         (no_scan, ignored("localizer", "a localizer, screen save or dose page")),
         (nameless, ignored("no-uid", "an image without its UIDs")),
+        (one.frames is None and one.frames_named > 1, refused("frames-in-single", _SINGLE_TEXT)),
         (one.burned_in, refused("burned-in", "the header says that pixels hold annotations")),
         (one.pixels_extra > 0, refused("extra-pixels", _EXTRA_TEXT)),
         (one.overlay_in_pixels, refused("overlay-in-pixels", _OVERLAY_TEXT)),

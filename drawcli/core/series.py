@@ -88,7 +88,8 @@ def assess(
     scans = scan_slices(slices) or slices
     kinds = [slice_kind(one) for one in scans]
     if all(kind.readiness is Readiness.IGNORED for kind in kinds):
-        return _most_common(kinds)
+        nameless = (refused(one.code, one.text) for one in kinds if one.code == "no-uid")
+        return next(nameless, _most_common(kinds))  # a whole scan may lack its UIDs
     told = [kind for kind in kinds if kind.readiness is Readiness.REFUSED]
     unwanted = _unwanted(scans, demands, refused_too=bool(told))
     if unwanted or told:

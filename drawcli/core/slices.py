@@ -70,6 +70,7 @@ class Slice:
     pet_counts: bool = False  # a factor to Bq/ml is in private elements alone, which do not leave
     number: int | None = None  # InstanceNumber
     thickness: float | None = None  # SliceThickness, mm: nominal
+    frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
 
     @property
     def planes(self) -> tuple[Plane, ...]:
@@ -119,6 +120,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         pet_counts=_has_private_factor(header),
         number=_whole(header.text(_INSTANCE_NUMBER)),
         thickness=None if thickness is None else thickness[0],
+        frames_named=number_of_frames(header),
     )
 
 

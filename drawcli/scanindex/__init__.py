@@ -11,7 +11,7 @@ One process has it at a time. What is committed survives `kill -9`.
 
 from drawcli.scanindex.index import ScanIndex
 from drawcli.scanindex.opening import FILE_NAME, IndexBroken, opened_index, remove_index
-from drawcli.scanindex.rows import Entry, FileRow, FolderRow, SeriesRow
+from drawcli.scanindex.rows import Entry, FileRow, FolderRow, SeriesRow, UnreadRow
 
 __all__ = [
     "FILE_NAME",
@@ -21,6 +21,7 @@ __all__ = [
     "IndexBroken",
     "ScanIndex",
     "SeriesRow",
+    "UnreadRow",
     "opened_index",
     "remove_index",
 ]

@@ -12,7 +12,7 @@ from drawcli.core.packed import unpacked
 from drawcli.core.slices import Slice
 from drawcli.core.verdict import Readiness, Verdict
 from drawcli.scanindex.keys import Keys
-from drawcli.scanindex.rows import Entry, FileRow, FolderRow, SeriesRow
+from drawcli.scanindex.rows import Entry, FileRow, FolderRow, SeriesRow, UnreadRow
 
 _KNOWN_FACTS: Final = 4096  # shared facts whose row is remembered
 _HIGHEST: Final = (1 << 63) - 1  # of a number in the database
@@ -159,12 +159,34 @@ class ScanIndex:
     def folders_but(self, seen: set[int]) -> dict[int, str]:
         """Return the paths of all folders but some."""
         others = [row[0] for row in self._database.execute("SELECT id FROM folder")]
+        return {one: self.folder_path(one) for one in others if one not in seen}
+
+    def folder_path(self, folder: int) -> str:
+        """Return the path of a folder."""
         words = "SELECT sealed, key FROM folder WHERE id = ?"
-        return {
-            one: os.fsdecode(self._keys.open(*self._database.execute(words, (one,)).fetchone()))
-            for one in others
-            if one not in seen
-        }
+        return os.fsdecode(self._keys.open(*self._database.execute(words, (folder,)).fetchone()))
+
+    def folders_with(self, reasons: Iterable[str]) -> list[int]:
+        """Return the folders with a file that could not be read for one of some reasons."""
+        rows = (
+            self._database.execute(
+                "SELECT DISTINCT folder FROM file INDEXED BY file_reason WHERE reason = ?", (one,)
+            )
+            for one in reasons
+        )
+        return sorted({row[0] for found in rows for row in found})
+
+    def unread_in(self, folder: int, reasons: Iterable[str]) -> list[UnreadRow]:
+        """Return the files of a folder that could not be read for one of some reasons."""
+        words = "SELECT name, size, since, reason FROM file WHERE folder = ? AND reason NOT NULL"
+        wanted, rows = set(reasons), self._database.execute(words, (folder,))
+        return [one for one in map(UnreadRow._make, rows) if one.reason in wanted]
+
+    def keys_of(self, series: Iterable[int]) -> frozenset[str]:
+        """Return the keys of some series, of those that were judged."""
+        words = "SELECT key FROM series WHERE id = ? AND key NOT NULL"
+        rows = (self._database.execute(words, (one,)).fetchone() for one in series)
+        return frozenset(row[0] for row in rows if row)
 
     def passed_over(self) -> Counter[str]:
         """Return how many files are no images, by reason."""

@@ -27,6 +27,15 @@ class FileRow(NamedTuple):
     series: int | None
 
 
+class UnreadRow(NamedTuple):
+    """A file that could not be read."""
+
+    name: bytes  # the keyed hash of its name
+    size: int
+    since: int  # when our clock first saw it so, ns
+    reason: str
+
+
 class Entry(NamedTuple):
     """A file that was read now, and what came of it."""
 

@@ -18,7 +18,7 @@ from drawcli.core.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
-from drawcli.survey import Seen, seen_again, surveyed
+from drawcli.survey import Seen, seen_again, surveyed, take_unread
 from drawcli.survey.patience import as_it_was, as_released, is_same, unready
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
@@ -77,6 +77,8 @@ def _scan(
             lost=survey.lost,
         )
         _take(survey.series, only, limit, ctx, done)
+        change = partial(_change, ctx=ctx, done=done)
+        done.jobs += take_unread(survey, ctx, change, only=only)
     return done
 
 
@@ -289,7 +291,7 @@ def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
 
 def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
     """Say of a waiting job that its series is not there any more; look where a one-off one was."""
-    if job.state is not State.WAITING or job.held:
+    if job.state is not State.WAITING or job.held or job.of_folder:
         return
     apart = seen_again(job, ctx) if job.one_off else None
     if apart is not None:

@@ -3,10 +3,12 @@
 A walk lists the folders (`update`); files that came, went or changed go through the scan index; the
 series they are of are judged anew (`judging`). All others are known as they were judged last.
 What lies outside the datastore is judged at once, and kept in no index (`apart`).
+Folders in which something cannot be read are told by jobs of their own (`unread`, `folders`).
 """
 
 from drawcli.survey.apart import judged, seen_again, seen_in
+from drawcli.survey.folders import take_unread
 from drawcli.survey.judging import Seen
 from drawcli.survey.survey import Survey, surveyed
 
-__all__ = ["Seen", "Survey", "judged", "seen_again", "seen_in", "surveyed"]
+__all__ = ["Seen", "Survey", "judged", "seen_again", "seen_in", "surveyed", "take_unread"]

@@ -7,8 +7,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.adapters.tree import UNREAD
 from drawcli.core.crosswalk import Crosswalk
+from drawcli.core.images import UNREAD
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.same_image import is_same_image
 from drawcli.core.series import (

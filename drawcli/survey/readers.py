@@ -10,7 +10,8 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
-from drawcli.adapters.tree import File, read_file
+from drawcli.adapters.tree import read_file
+from drawcli.core.images import File
 from drawcli.core.packed import Packed, packed
 
 if TYPE_CHECKING:

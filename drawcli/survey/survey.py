@@ -15,6 +15,7 @@ from drawcli.limits import SHARE_ANSWERS
 from drawcli.scanindex import ScanIndex, opened_index
 from drawcli.sections import Scan
 from drawcli.survey.judging import Judge, Seen
+from drawcli.survey.unread import SeenFolder, unread_folders
 from drawcli.survey.update import HOUR_NS, Options, Update
 from drawcli.survey.watch import watched
 from drawcli.survey.wishes import Wishes
@@ -27,6 +28,7 @@ class Survey:
     """What a scan sees."""
 
     series: Iterator[Seen]
+    unread: list[SeenFolder]  # folders in which something cannot be read
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
     made_anew: str  # why the scan index was made anew; "" where it was not
     folders_missing: list[str]  # of the settings, that are in no datastore
@@ -78,6 +80,7 @@ def surveyed(
             judge.judge_stale(heard)  # copies are read to the end
         yield Survey(
             series=judge.seen(began, update.unlistable),
+            unread=list(unread_folders(index, judge, update.unlisted, began)),
             passed_over=index.passed_over() + update.passed_over,
             made_anew=index.made_anew,
             folders_missing=wishes.missing,

@@ -9,8 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from drawcli.adapters.tree import NOT_GIVEN, UNREAD, File, Folder, Stamp, check_there, walked
+from drawcli.adapters.tree import UNLISTABLE, Folder, Stamp, check_there, walked
 from drawcli.core.globs import Globs
+from drawcli.core.images import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
 from drawcli.platforms import below
 from drawcli.scanindex import Entry, FileRow, ScanIndex
@@ -55,6 +56,13 @@ class Close(NamedTuple):
     stamp: str
 
 
+class Unlisted(NamedTuple):
+    """A folder that should have been listed, and could not be."""
+
+    reason: str
+    series: set[int]  # with files in it or below, as they were known
+
+
 @dataclass(slots=True)
 class Batch:
     """What is read and stored together."""
@@ -96,6 +104,7 @@ class Update:
         self.index = index
         self.passed_over: Counter[str] = Counter()  # folders that could not be listed, by reason
         self.unlistable: set[int] = set()  # series with files in such folders
+        self.unlisted: dict[str, Unlisted] = {}  # folders that should have been listed
         self.lost: list[OutOfReach] = []  # of whole folders of the datastore
         self._options = options
         self._now = now_ns
@@ -163,6 +172,8 @@ class Update:
             if folder.trouble:
                 self._troubled.append(folder.path)
                 self.passed_over[folder.trouble] += 1
+                if folder.trouble in UNLISTABLE:
+                    self.unlisted[folder.path] = Unlisted(folder.trouble, set())
             elif folder.rows is not None:
                 yield from self._of_folder(folder)
 
@@ -278,9 +289,13 @@ class Update:
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
         for number, path in self.index.folders_but(self._visited).items():
-            if any(path == one or path.startswith(below(one)) for one in self._troubled):
-                self.unlistable |= self.index.series_in(number)
-            else:
+            above = [one for one in self._troubled if path == one or path.startswith(below(one))]
+            series = self.index.series_in(number) if above else set()
+            self.unlistable |= series
+            for one in above:
+                if one in self.unlisted:
+                    self.unlisted[one].series.update(series)
+            if not above:
                 self.index.drop_folder(number, self._now())
 
 

@@ -15,6 +15,7 @@ from drawcli.adapters.attributes import shared_elements
 from drawcli.adapters.datastore import closed, open_slice, pixel_end
 from drawcli.adapters.tree import read_datastore
 from drawcli.core import reading
+from drawcli.core.images import File
 from drawcli.core.reading import FIRST_READ
 from drawcli.core.slices import Slice
 from drawcli.errors import OutOfReach
@@ -268,7 +269,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_counted(
 ) -> None:
     read = module.read_file
 
-    def vanishing(path: str, listed: module.File) -> Slice | str:
+    def vanishing(path: str, listed: File) -> Slice | str:
         if path == str(slices[1]):
             slices[1].unlink()
         return read(path, listed)

@@ -149,7 +149,7 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         (every(sop_class="1.3.12.2.1107.5.9.1"), ("ignored", "not-an-image")),
         (every(image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), ("ignored", "localizer")),
         (every(image_type=("DERIVED", "SECONDARY", "SCREEN SAVE")), ("ignored", "localizer")),
-        (every(sop_uid=""), ("ignored", "no-uid")),
+        (every(sop_uid=""), ("refused", "no-uid")),
         (every(sop_class="1.2.840.10008.5.1.4.1.1.4.3"), ("refused", "colour")),
         (every(sop_class="1.2.840.10008.5.1.4.1.1.4.2"), ("refused", "spectroscopy")),
         (every(burned_in=True), ("refused", "burned-in")),

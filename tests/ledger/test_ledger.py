@@ -80,6 +80,7 @@ def full_job() -> Job:
         late_digest="b" * 16,
         follows="b" * 16,
         one_off=True,
+        of_folder=True,
         key_id="01234567",
         template="Prostate_OAR",
         rule="pelvis",

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from drawcli.adapters.tree import File, read_file
+from drawcli.adapters.tree import read_file
 from drawcli.context import Context
+from drawcli.core.images import File
 from drawcli.core.job import Job, State
 from drawcli.core.slices import Slice
 from drawcli.errors import AnotherRun, DiskFull

@@ -225,9 +225,8 @@ def test_what_cannot_be_read_is_counted_and_stops_nothing(
     (odd / "empty.dcm").touch()
     (odd / "zeros.dcm").write_bytes(bytes(4000))
     (odd / "cut.dcm").write_bytes(whole[:300])
-    (odd / "big-endian.dcm").write_bytes(
-        whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.2\0")
-    )
+    ct, mr = (b"\x08\0\x60\0CS\2\0" + value for value in (b"CT", b"MR"))
+    (odd / "twice.dcm").write_bytes(whole.replace(ct, ct + mr))
     (odd / "loop").symlink_to(odd / "loop")
     (odd / "up").symlink_to(store)
     (odd / "nowhere").symlink_to(store / "missing")

@@ -11,8 +11,8 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.adapters import tree
-from drawcli.adapters.tree import File
 from drawcli.context import Context
+from drawcli.core.images import File
 from drawcli.core.job import Job, State
 from drawcli.core.slices import Slice
 from drawcli.sandbox.phantom import write_planning_ct
@@ -115,13 +115,16 @@ def test_what_was_not_given_is_asked_for_again_at_the_next_full_walk(
         for _ in range(3):
             clock.advance(minutes=2)
             scan(ctx)
-        waiting = only_job(ctx)
+        of_series, of_folder = sorted(ctx.ledger.jobs(), key=lambda job: job.of_folder)
     clock.advance(minutes=90)
 
     scan(ctx)
 
-    assert (waiting.state, waiting.reason_code) == (State.WAITING, "missing-slices")
-    assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
+    assert (of_series.state, of_series.reason_code) == (State.WAITING, "missing-slices")
+    assert (of_folder.state, of_folder.reason_code) == (State.WAITING, "unread-folder")
+    whole, readable = sorted(ctx.ledger.jobs(), key=lambda job: job.of_folder)
+    assert (whole.state, whole.slices) == (State.FOUND, SLICES)
+    assert (readable.state, readable.reason_code) == (State.CANCELLED, "readable-again")
 
 
 @pytest.mark.parametrize("bytes_first", [b"", bytes(4000)])

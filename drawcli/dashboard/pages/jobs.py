@@ -72,7 +72,7 @@ def job(request: Request) -> Response:
 def _facts(job: Job) -> list[tuple[str, object]]:
     """Return what is known of a job and no table of its own, with the terms of `show`."""
     facts = [
-        ("series", f"{job.modality or '?'} of {job.slices or '?'} files"),
+        ("series", "" if job.of_folder else f"{job.modality or '?'} of {job.slices or '?'} files"),
         ("one-off", "yes: shown from outside the datastore" if job.one_off else ""),
         ("template", job.template),
         ("rule", job.rule or ("assigned by a person" if job.template else "")),
