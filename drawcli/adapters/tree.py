@@ -244,6 +244,7 @@ def reason_of(err: OSError) -> str:
 
 def _reason_of_link(name: str, why: str) -> str:
     """Return why a link leads nowhere; one that is named like an image may be one."""
+    why = "broken-link" if why == "vanished" else why
     lost = why in ("broken-link", "link-loop") and may_be_image(name)
     return "lost-link" if lost else why
 
@@ -263,9 +264,8 @@ def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
                 elif entry.is_dir():
                     inside.append(entry.path)
                 else:
-                    odd[entry.name] = _reason_of_link(entry.name, "broken-link")
-                    if not entry.is_symlink():
-                        odd[entry.name] = "special-file"
+                    entry.stat()  # a link to nowhere raises; all else is a pipe, socket or device
+                    odd[entry.name] = "special-file"
             except OSError as err:  # a link to itself, or into a folder that is closed to us
                 odd[entry.name] = _reason_of_link(entry.name, reason_of(err))
     rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())

@@ -218,7 +218,7 @@ def _beginning(data: bytes) -> tuple[str, bool, int]:
         raise Incomplete
     if named == DEFLATED:
         raise NotDicom("deflated")
-    if named == EXPLICIT_BIG or (named != EXPLICIT_LITTLE and not data[offset]):
+    if named == EXPLICIT_BIG or (not data[offset] and data[offset + 1]):
         raise NotDicom("big endian")  # no group of an image is a multiple of 256
     explicit = data[offset + 4 : offset + 6] in _KNOWN_VRS
     transfer_syntax = named or (EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE)

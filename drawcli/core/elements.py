@@ -25,6 +25,7 @@ _SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAll
 _FRAMES: Final = 0x00280008
 _DELIMITER: Final = 8  # bytes behind encapsulated pixels
 _PREAMBLE: Final = 128  # bytes
+_NATIVE_ELSE: Final = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}  # big endian, deflated
 _META: Final = 0x0002  # group of the file meta
 _OF_IMAGES: Final = (0x00080016, 0x0020000D, PIXEL_DATA)  # SOPClassUID, StudyInstanceUID
 _UNDEFINED: Final = 0xFFFFFFFF
@@ -80,7 +81,12 @@ def _by_its_bytes(whole: bytes) -> "Dataset":
 
     stream = BytesIO(whole)
     read_preamble(stream, force=True)
-    read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != _META)
+    read_dataset(
+        stream,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, *_: tag >> 16 != _META,
+    )
     behind = stream.tell()
     for implicit, little in ((False, True), (True, True), (False, False)):
         stream.seek(behind)
@@ -210,7 +216,7 @@ def _compression(dataset: "Dataset") -> str:
     """Return the transfer syntax of compressed pixels, "" where they are native."""
     meta = getattr(dataset, "file_meta", None)
     syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
-    return "" if syntax in NATIVE else syntax
+    return "" if syntax in NATIVE | _NATIVE_ELSE else syntax
 
 
 def _pixels_in_frame(dataset: "Dataset") -> int:

