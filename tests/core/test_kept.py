@@ -317,7 +317,7 @@ def test_makers_and_models_leave_as_they_are(maker: str, model: str) -> None:
     ("model", "left"),
     [
         ("SOMATOM Apollo Mehta", "SOMATOM"),
-        ("Scanner of Lee", ""),
+        ("Scanner of Lee", "Scanner"),
         ("Sensation 64 (Wu)", "Sensation 64"),
         ("Sensation 4711815", ""),
         ("Wu", ""),
