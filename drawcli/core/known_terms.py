@@ -69,8 +69,8 @@ TERMS: Final = frozenset(
 # Words of the names of makers.
 MAKERS: Final = frozenset(
     """
-    ab accuray adac ag agfa analogic and aw brainlab bruker bv canon carestream cms co company corp
-    corporation cti deutschland draw electric elekta elscint esaote fonar fuji fujifilm gdcm ge
+    ab accuray acme adac ag agfa analogic and aw brainlab bruker bv canon carestream cms co company
+    corp corporation cti deutschland draw electric elekta elscint esaote fonar fuji fujifilm gdcm ge
     general gmbh healthcare healthineers hitachi imaging impac inc incorporated international kg
     kodak laboratories ltd magnetica manufacturer marconi mec medical mediso medtronic mela mim
     minfound mitra mridian ms netherlands neurologica neusoft nucletron nv of oy phantoms philips

@@ -138,7 +138,7 @@ def registered_as(uid: str) -> str:
 
 @cache
 def _registry() -> dict[str, str]:
-    from pydicom.uid import UID_dictionary
+    from pydicom._uid_dict import UID_dictionary
 
     return {uid: entry[1] for uid, entry in UID_dictionary.items()}
 
