@@ -58,8 +58,3 @@ class Devices:
 
     def _seal(self, number: str) -> str:
         return hmac.new(self._secret.key, f"device {number}".encode("ascii"), "sha256").hexdigest()
-
-
-def in_bytes(text: str) -> bytes:
-    """Return a text that a stranger sent as bytes, also where it is no text (lone surrogates)."""
-    return text.encode("utf-8", "surrogatepass")

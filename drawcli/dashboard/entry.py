@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from drawcli.dashboard.addresses import client_of
 from drawcli.dashboard.attempts import Attempts, Counted, by_device, by_network
-from drawcli.dashboard.devices import Devices, in_bytes
+from drawcli.dashboard.devices import Devices
 from drawcli.dashboard.secret import Secret
 from drawcli.errors import ConfigError
 
@@ -95,7 +95,7 @@ class Entry:
         """
         wait = self.attempts.turn(counted)  # counted at once, also where it is broken off
         if wait == inf:
-            return Refusal(self.attempts.wait_seconds(counted), looked_at=False)
+            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), looked_at=False)
         await sleep(wait)
         async with self._turn:
             if await run_in_threadpool(self._fits, words):
@@ -171,13 +171,14 @@ async def own_form(request: Request) -> FormData:
     """Return a form that a person sent; 403 where it did not come from a page of this session."""
     try:
         form = await request.form(max_files=0)
+        "".join(f"{name}{value}" for name, value in form.multi_items()).encode("utf-8")
     except ClientDisconnect:
         raise HTTPException(408, "The form did not come to its end.") from None
-    except (ValueError, LookupError):
+    except (ValueError, LookupError):  # no text: an odd charset, half of a character
         raise HTTPException(400, "The form cannot be read.") from None
     wanted, given = request.session.get(FIELD), form.get(FIELD)
     right = isinstance(wanted, str) and isinstance(given, str)
-    if not right or not secrets.compare_digest(in_bytes(str(wanted)), in_bytes(str(given))):
+    if not right or not secrets.compare_digest(str(wanted).encode(), str(given).encode()):
         raise HTTPException(403, "The form is too old, or came from another page. Open it again.")
     return form
 

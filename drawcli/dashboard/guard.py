@@ -113,7 +113,7 @@ def _is_followed(headers: Headers) -> bool:
 
 
 def _is_an_address(scope: Scope) -> bool:
-    """Tell whether path and query are as browsers send them: short, whole, without controls.
+    """Tell whether path and query are as browsers send them: short, whole, one way to read them.
 
     What is refused here reaches no ledger and no disk, whatever it would be there.
     """
@@ -121,7 +121,9 @@ def _is_an_address(scope: Scope) -> bool:
     sent, query = scope.get("raw_path") or b"", scope["query_string"]
     if len(sent) > _LONGEST_PATH or len(path) > _LONGEST_PATH or len(query) > _LONGEST_QUERY:
         return False
-    return bool(_ESCAPES.fullmatch(sent)) and path.isprintable() and "\ufffd" not in path
+    if not _ESCAPES.fullmatch(sent) or not path.isprintable() or "\ufffd" in path or "\\" in path:
+        return False
+    return b"%2f" not in sent.lower() and not {".", ".."} & set(path.split("/"))
 
 
 def _is_of_device(header: tuple[bytes, bytes]) -> bool:

@@ -197,7 +197,7 @@ def test_who_guesses_is_slowed_down_and_the_right_one_is_looked_at_too(
 
     assert [one.status_code for one in answers] == [401] * (FREE - 1) + [429] * 3
     assert [one.headers.get("retry-after") for one in answers[FREE - 2 :]] == [None, "1", "3", "7"]
-    assert "The next try waits 7 s" in answers[-1].text
+    assert "the next one is checked in 7 s" in answers[-1].text
     assert right.status_code == 303
     assert waits == [1, 3, 7]  # the clock stands: each waits for all before it
 
@@ -224,7 +224,7 @@ def test_guesses_at_once_are_counted_like_those_one_after_another(
     assert max(waits) <= EXCHANGES["page-login"].seconds
     looked_at = [line for line in caplog.messages if line.startswith("login=refused")]
     assert len(looked_at) == FREE + len(waits)
-    assert sum("not looked at" in answer.text for answer in answers) == 60 - len(looked_at)
+    assert sum("was not checked" in answer.text for answer in answers) == 60 - len(looked_at)
 
 
 def test_a_browser_that_has_logged_in_before_is_not_slowed_by_others_behind_its_address(
@@ -358,6 +358,25 @@ def test_logins_are_logged_without_their_words(
         "login=refused address=testclient wait_seconds=0",
         "login=good address=testclient",
     ]
+
+
+def test_a_form_of_what_is_no_text_is_refused(serve: Serve, held: Job) -> None:
+    client = serve(password=WORDS, allow_actions=True)
+    log_in(client)
+    fields = {"csrf": token_in(client.get("/").text), "revision": "1", "template": "\\ud800"}
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    kind = "multipart/form-data; boundary=x; charset=raw_unicode_escape"
+
+    answer = client.post(
+        f"/jobs/{held.id}/assign",
+        content="".join(parts) + "--x--\r\n",
+        headers={"content-type": kind},
+    )
+
+    assert answer.status_code == 400
 
 
 def with_token(words: str) -> dict[str, str]:

@@ -187,12 +187,13 @@ def test_over_tls_a_newcomer_gets_in_beside_many_that_do_not_speak_it(
     trusting = ssl.create_default_context(cafile=str(authority.file))
 
     with ExitStack() as held:
-        for _ in range(3 * narrow):
-            held.enter_context(page.connected())
+        streams = [held.enter_context(page.connected()) for _ in range(3 * narrow)]
         asking = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=LONG, context=trusting)
         asking.request("GET", "/login")
         status = asking.getresponse().status
         asking.close()
+        for stream in streams[:narrow]:
+            answer(stream)  # it had to go, without waiting for its time
 
     assert status == 200
 
@@ -209,7 +210,11 @@ def test_a_person_gets_answers_beside_more_half_requests_than_there_is_room_for(
             answer(stream)  # it had to go, without waiting for its time
 
     assert statuses == [200] * 5
-    told = [line for line in caplog.messages if line.startswith("page=crowded closed=")]
+    told: list[str] = []
+    ends = time.monotonic() + LONG
+    while not told and time.monotonic() < ends:
+        told = [line for line in caplog.messages if line.startswith("page=crowded closed=")]
+        time.sleep(0.05)
     assert len(told) == 1
     assert told[0].endswith(" most=this machine")
 
@@ -337,6 +342,7 @@ def test_a_stream_ends_with_a_word_on_which_the_page_opens_another(
 ODD = (
     "x" * 5000,
     "x" * 400,
+    "1" * 5000,
     "%00",
     "a%00b",
     "%2f",
@@ -399,7 +405,7 @@ def test_an_absurd_address_is_not_there_and_no_bug(serving: Serving) -> None:
     said = asked(serving(), [route.format(odd) for route in ROUTES for odd in ODD])
 
     statuses = {path[:80]: one[9:12] for path, one in said.items()}
-    allowed = (b"400", b"403", b"404", b"405", b"307")
+    allowed = (b"400", b"403", b"404")
     assert {path: one for path, one in statuses.items() if one not in allowed} == {}
     assert all(b"content-security-policy" in one for one in said.values())
 
@@ -418,6 +424,7 @@ TYPES = (
     "multipart/form-data",
     "multipart/form-data; boundary=" + "x" * 3000,
     "multipart/form-data; boundary=x; charset=zip",
+    "multipart/form-data; boundary=x; charset=undefined",
     "multipart/form-data; boundary=x; charset=unicode_escape",
 )
 BODIES = (

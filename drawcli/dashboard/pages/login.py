@@ -8,13 +8,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from drawcli import logs
+from drawcli.dashboard.doing import WHAT
 from drawcli.dashboard.entry import SEE_OTHER, form_token, own_form, tried
 from drawcli.dashboard.view import bare, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
-_BUSY: Final = "The password was not looked at: too many tries from this network wait already."
-_SLOW: Final = "several from this network were wrong."
+_BUSY: Final = "The password was not checked: too many from this network are waiting already."
+_SLOW: Final = "Several from this network were wrong, so the next one is checked in"
+_BY_FORM: Final = 405  # other methods
 _CONFLICT: Final = 409  # with how the job stands now
 
 
@@ -36,7 +38,7 @@ async def enter(request: Request) -> Response:
         return answer
     trouble = "That is not the password." if refusal.looked_at else _BUSY
     if refusal.wait_seconds:
-        trouble += f" The next try waits {ceil(refusal.wait_seconds)} s: {_SLOW}"
+        trouble += f" {_SLOW} {ceil(refusal.wait_seconds)} s."
     csrf = form_token(request)
     answer = bare(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
     answer.headers.update(refusal.headers)
@@ -53,6 +55,8 @@ async def leave(request: Request) -> Response:
 async def refused(request: Request, err: Exception) -> Response:
     """Say why a page cannot be shown, and what to do."""
     if isinstance(err, HTTPException):
+        if err.status_code == _BY_FORM and request.path_params.get("action", "") not in {"", *WHAT}:
+            return _said(request, 404, "Not Found", "")
         return _said(request, err.status_code, str(err.detail), "")
     if isinstance(err, UsageError):
         return _said(request, 404 if request.method == "GET" else 409, str(err), err.hint)
