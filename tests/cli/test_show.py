@@ -85,18 +85,18 @@ def everything_kept(site: Site) -> str:
 
 
 def test_what_a_rule_asks_of_a_patient_is_neither_kept_nor_told(
-    process: Run, site: Site, pelvis: list[Path]
+    drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
     assert pelvis
     (site.folder / "rules.yaml").write_text(ASKED)
-    process("scan", "-vv")
-    said = [process("match", "--dry-run", "-vv"), process("match", "-vv")]
-    job = process("status", "--json").answer["data"]["jobs"][0]["id"]
+    drawcli("scan", "-vv")
+    said = [drawcli("match", "--dry-run", "-vv"), drawcli("match", "-vv")]
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
     for words in (["show", job], ["explain", job], ["explain", str(pelvis[0].parent)]):
-        said += [process(*words), process(*words, "--json")]
-    said += [process(*words) for words in (["rules", "check"], ["rules", "test"], ["status"])]
-    said += [process("doctor", "--offline"), process("doctor", "--offline", "--bundle", "b.zip")]
-    said += [process("report"), process("ledger", "export", "--csv")]
+        said += [drawcli(*words), drawcli(*words, "--json")]
+    said += [drawcli(*words) for words in (["rules", "check"], ["rules", "test"], ["status"])]
+    said += [drawcli("doctor", "--offline"), drawcli("doctor", "--offline", "--bundle", "b.zip")]
+    said += [drawcli("report"), drawcli("ledger", "export", "--csv")]
 
     told = "".join(one.out + one.err for one in said)
     assert "PatientName contains (not told)" in told

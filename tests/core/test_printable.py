@@ -17,7 +17,7 @@ from drawcli.render import Result, Style
 STEERING = [
     *("\x1b]0;pwn\x07", "\x1b[31m", "\x9b31m", "\x90q", "\x85", "\x7f", "\x08", "\r", "\x00"),
     *("\u202e", "\u2066", "\u200f", "\u2028", "\u2029", "\ufeff", "\u200b", "\U000e0041", "\xad"),
-    *("\ud800", "\udfff", "\udcff", "\ue000"),
+    *("\ud800x", "\udfff", "\udcff", "\ue000"),
 ]
 TEXTS = st.text(st.characters(exclude_categories=()))
 
@@ -48,12 +48,10 @@ def test_no_text_gets_past(text: str) -> None:
 @given(TEXTS)
 def test_json_says_the_same(text: str) -> None:
     dumped = json.dumps({text: [text]}, ensure_ascii=False)
+    same = json.loads(json.dumps({text: [text]}))
 
-    assert (
-        json.loads(plain_json(dumped))
-        == {text: [text]}
-        == json.loads(plain_json(dumped, ascii_only=True))
-    )
+    assert json.loads(plain_json(dumped)) == same
+    assert json.loads(plain_json(dumped, ascii_only=True)) == same
     assert plain_json(dumped, ascii_only=True).isascii()
     plain_json(dumped).encode("utf-8")
 
