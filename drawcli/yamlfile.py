@@ -21,6 +21,8 @@ _MOST_VALUES: Final = 100_000  # with every alias written out
 _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = _TAG + "merge"
 _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
+# Not in here: what stands for a byte beyond UTF-8 in the name of a folder (os.fsdecode).
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _QUOTED: Final = re.compile(r"'([^']+)'")
@@ -273,6 +275,8 @@ class _PlaceReader:
 
     def _scalar(self, node: yaml.Node, location: tuple[str, ...]) -> Any:
         """Return what YAML makes of a word; tell where that is not what it looks like."""
+        if _NO_TEXT.search(str(node.value)):
+            self._tell(node, "holds a NUL or half of a character, which no name and no text has")
         if node.tag not in _NUMBERS | {_DATE}:
             return self.loader.construct_object(node)
         try:
