@@ -49,6 +49,7 @@ _RELATIONSHIP: Final = 0x300600C0  # FrameOfReferenceRelationshipSequence
 _MOST_CHARACTERS: Final = {"LO": 64, "SH": 16, "ST": 1024}  # PS3.5 table 6.2-1
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 _ESCAPE: Final = b"\x1b"
+_LONGEST_FRAMES: Final = 1 << 20  # bytes: numbers of 100,000 frames at least
 
 
 def facts_of(file: DataSet) -> StructureSet:
@@ -248,6 +249,8 @@ def _frames_of(file: DataSet, image: Elements) -> list[int]:
     raw = (file.raw(image, _REFERENCED_FRAME) or b"").strip(b" \0")
     if not raw:
         return [1]
+    if len(raw) > _LONGEST_FRAMES:
+        raise Malformed(f"{name_of(_REFERENCED_FRAME)} has more values than an image has frames")
     if not form_fits("IS", raw):
         raise Malformed(f"{name_of(_REFERENCED_FRAME)} is not a whole number")
     return [int(part) for part in raw.split(b"\\")]
