@@ -175,6 +175,13 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
         facts_of(DataSet(data))
 
 
+def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
+    data = structure_set(trip.sent, NAMES, change=framed([1] * 600_000))
+
+    with pytest.raises(Malformed, match="more values than an image has frames"):
+        facts_of(DataSet(data))
+
+
 def test_values_longer_than_planning_systems_accept_are_reported(trip: Trip) -> None:
     identity = trip.crosswalk.identity | {0x00200010: b"STUDY-WITH-17-LET"}  # type: ignore[operator] # a dict
     trip.crosswalk = replace(trip.crosswalk, identity=identity)
