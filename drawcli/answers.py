@@ -87,7 +87,7 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
     """
     came, total = 0, 0
     unpack = _unpacker(answer)
-    for raw in answer.stream:  # type: ignore[union-attr] # of a synchronous client
+    for raw in _as_it_comes(answer):
         came += len(raw)
         for piece in unpack(raw):
             total += len(piece)
@@ -98,6 +98,23 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
             raise TooLong(f"an answer of more than {bytes_in_words(most)}")
     if came:
         unpack.check_end()
+
+
+@contextmanager
+def oddities_named() -> Iterator[None]:
+    """Turn errors of Python that a peer can cause in httpcore (1.0.9) and h2 (4.4) into httpx's.
+
+    A status that is no number ends in a ValueError over HTTP/2, for example.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, AssertionError) as err:
+        raise httpx.RemoteProtocolError(type(err).__name__) from None
+
+
+def _as_it_comes(answer: httpx.Response) -> Iterator[bytes]:
+    with oddities_named():
+        yield from answer.stream  # type: ignore[misc] # of a synchronous client
 
 
 class TooLong(ServerUnavailable):

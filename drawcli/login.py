@@ -14,6 +14,7 @@ from drawcli.answers import (
     PROXY_ASKS,
     TRY_LATER,
     judged,
+    oddities_named,
     plain_json,
     transport_named,
 )
@@ -121,7 +122,8 @@ class Login:
 
         def ask() -> httpx.Response:
             kept = _Kept(old, self._keep)
-            self._client.send(request, auth=kept, stream=True)
+            with oddities_named():
+                self._client.send(request, auth=kept, stream=True)
             return kept.answer
 
         patience = Patience.of(self._site.timeout_seconds)

@@ -151,7 +151,9 @@ def serving(draw: Answering, tls: ssl.SSLContext | None = None) -> Iterator[int]
 
 
 @contextmanager
-def serving_http_2(tls: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
+def serving_http_2(
+    tls: ssl.SSLContext, status: str = "200"
+) -> Iterator[tuple[int, list[str]]]:
     """Answer each request of one connection by HTTP/2 alone; yield the port and what was asked."""
     from h2.config import H2Configuration
     from h2.connection import H2Connection
@@ -162,14 +164,15 @@ def serving_http_2(tls: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
 
     def serve(listening: socket.socket) -> None:
         with tls.wrap_socket(listening.accept()[0], server_side=True) as stream:
-            peer = H2Connection(H2Configuration(client_side=False))
+            config = H2Configuration(client_side=False, validate_outbound_headers=False)
+            peer = H2Connection(config)
             peer.initiate_connection()
             stream.sendall(peer.data_to_send())
             while data := stream.recv(65536):
                 for event in peer.receive_data(data):
                     if isinstance(event, RequestReceived):
                         asked.append(str(dict(event.headers)[b":path"], "ascii"))
-                        peer.send_headers(event.stream_id, [(":status", "200")])
+                        peer.send_headers(event.stream_id, [(":status", status)])
                         peer.send_data(event.stream_id, b'{"status": "ready"}', end_stream=True)
                 stream.sendall(peer.data_to_send())
 
