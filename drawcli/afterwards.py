@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 
 from drawcli import alarms, heartbeat, logs, metering
-from drawcli.checkup.outcome import EXPECTED
 from drawcli.adapters.workdir import Runner
+from drawcli.checkup.outcome import EXPECTED
 from drawcli.config import Settings
 from drawcli.context import Context
 from drawcli.hung import Hang, broken_off, forget_run, hanging_run
@@ -58,7 +58,12 @@ def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
         tell = partial(alarms.tell_alone, ctx.settings, alarm, ctx.now())
         with suppress(MemoryError):  # no room for a thread: no message, and the run goes on
             sending.append(errand(partial(_tried, "notify", tell)))
-    return lambda: [*as_ended(sending)].clear()
+
+    def wait() -> None:
+        for _ in as_ended(sending):
+            pass
+
+    return wait
 
 
 def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:

@@ -102,14 +102,21 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
 
 @contextmanager
 def oddities_named() -> Iterator[None]:
-    """Turn errors of Python that a peer can cause in httpcore (1.0.9) and h2 (4.4) into httpx's.
+    """Turn errors that a peer can cause over HTTP/2 in httpcore (1.0.9) into those of httpx.
 
-    A status that is no number ends in a ValueError over HTTP/2, for example.
+    A status that is no number ends in a ValueError, and a body that is not as long as its head says
+    in an error of h2.
     """
     try:
         yield
-    except (ValueError, LookupError, AssertionError) as err:
+    except _oddities() as err:
         raise httpx.RemoteProtocolError(type(err).__name__) from None
+
+
+def _oddities() -> tuple[type[Exception], ...]:
+    from h2.exceptions import H2Error  # not loaded where it is not spoken
+
+    return ValueError, LookupError, AssertionError, H2Error
 
 
 def _as_it_comes(answer: httpx.Response) -> Iterator[bytes]:

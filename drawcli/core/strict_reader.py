@@ -12,7 +12,7 @@ PS3.5 section 7 (data set encoding), PS3.10 section 7 (file format).
 
 import struct
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _PREAMBLE: Final = 128
@@ -197,7 +197,7 @@ def name_of(tag: int) -> str:
     return f"{keyword_of(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-@cache
+@lru_cache(maxsize=_MOST_ELEMENTS)  # a file may name billions
 def keyword_of(tag: int) -> str:
     """Return the keyword of PS3.6, or what an element without one is."""
     from pydicom.datadict import keyword_for_tag

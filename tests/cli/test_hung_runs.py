@@ -244,12 +244,18 @@ def test_runs_that_all_break_off_are_one_alarm_that_no_end_is_needed_for(
     assert [run.exit_code for run in RunBook(site.state).newest_first()] == [137, 0, *[137] * 3, 0]
 
 
+@pytest.mark.usefixtures("post")
 @pytest.mark.parametrize("pid", [DEAD, 1])
 def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
-    post: Post, ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch, pid: int
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch, pid: int
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(Place, "send", lambda _place, message: bool(said.append(message.body)))
+
+    def send(_place: Place, message: Message) -> bool:
+        said.append(message.body)
+        return True
+
+    monkeypatch.setattr(Place, "send", send)
     break_off(site, pid=pid)
 
     begun(ctx, WorkDir(site.state).runner())()
