@@ -252,17 +252,25 @@ def exchanges() -> str:
 
 def _sums() -> Iterator[str]:
     each, rate = EXCHANGES["status"].seconds, SLOWEST_BYTES_PER_SECOND
-    last = 2 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
+    last = 3 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
+    store = EXCHANGES["store"]
     yield (
         f"The DRAW server: a step asks no more after {SILENT_IN_A_ROW} requests in a row, or "
         f"{SILENT_IN_ALL} in all, that got no answer in time, or a useless one after half of it. "
         f"So a server that is silent costs a run at most {SILENT_IN_ALL} x {each:g} s for each of "
         "poll, fetch, reidentify and upload, however many jobs wait. A refresh of the tokens that "
-        "gets no answer ends the step at once."
+        "gets no answer ends the step at once, also for the jobs that waited for it."
     )
     yield (
-        "What is sent to monitors and people is sent after the lock of the run is released: two "
-        f"messages and a heartbeat, {last:g} s at most. The first heartbeat is not waited for."
+        f"The DICOM node: no more after {SILENT_IN_A_ROW} structure sets in a row, or "
+        f"{SILENT_IN_ALL} in all, that it did not answer, so at most {SILENT_IN_ALL} x "
+        f"{store.seconds:g} s, and a second for each {store.rate / 1000:g} kB. One that cannot be "
+        "reached is asked once."
+    )
+    yield (
+        "What is sent to monitors and people is waited for after the lock of the run is released: "
+        "two messages, one more where the run before broke off, and a heartbeat, "
+        f"{last:g} s at most. The first heartbeat is not waited for."
     )
     yield (
         "A file server: `scan.answer_seconds` for each folder of `datastore`, once in a run, and "

@@ -244,8 +244,8 @@ class WorkDir:
             return None
 
     @contextmanager
-    def run_lock(self, now: datetime) -> Iterator[None]:
-        """Hold the lock of a whole run.
+    def run_lock(self, now: datetime) -> Iterator[Runner | None]:
+        """Hold the lock of a whole run; return the one before it, if that did not end by itself.
 
         Raises
         ------
@@ -259,8 +259,9 @@ class WorkDir:
         except Timeout:
             raise AnotherRun(f"another run is at work{_named(self.runner())}") from None
         try:
+            before = self.runner()
             write_durably(owner, _owner(now))
-            yield
+            yield before
         finally:
             owner.unlink(missing_ok=True)
             lock.release()

@@ -14,6 +14,7 @@ from typing import Any, Final
 STRUCTURE_SET: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage (PS3.4 B.5)
 Point = tuple[float, float, float]  # mm, in the patient's coordinates (LPS)
 _IN_NUMBERS: Final = b"0123456789+-.eE\\ \0"  # PS3.5 6.2: the characters of a DS
+_MOST_POINTS: Final = 300_000  # of one contour; all pixels of a slice of 512 x 512 are fewer
 _FARTHEST: Final = 1e6  # mm
 
 
@@ -63,9 +64,12 @@ class Contour:
         return self.images[0] if self.images else None
 
     def points(self) -> list[Point] | None:
-        """Return the points, mm; None if they are not as many triples of numbers as stated."""
+        """Return the points, mm; None if they are not as many triples of numbers as stated.
+
+        Nor where they are more than any contour has: each takes the memory of fifty bytes of text.
+        """
         text = self.data.rstrip(b" \0")
-        if text.translate(None, _IN_NUMBERS):
+        if text.translate(None, _IN_NUMBERS) or text.count(b"\\") >= 3 * _MOST_POINTS:
             return None
         try:
             numbers = list(map(float, text.split(b"\\"))) if text else []

@@ -49,6 +49,11 @@ _RELATIONSHIP: Final = 0x300600C0  # FrameOfReferenceRelationshipSequence
 _MOST_CHARACTERS: Final = {"LO": 64, "SH": 16, "ST": 1024}  # PS3.5 table 6.2-1
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 _ESCAPE: Final = b"\x1b"
+# What a file may make us remember, far above any structure set.
+_LONGEST_FRAMES: Final = 1 << 20  # bytes: numbers of 100,000 frames at least
+_MOST_ITEMS: Final = 2_000_000
+_MOST_STRUCTURES: Final = 10_000
+_MOST_IMAGES: Final = 200_000
 
 
 def facts_of(file: DataSet) -> StructureSet:
@@ -128,6 +133,7 @@ class _Reading:
     moving: set[str] = field(default_factory=set)
     persons: set[str] = field(default_factory=set)
     too_long: set[str] = field(default_factory=set)
+    count: int = 0  # of items so far
 
     def facts(self) -> StructureSet:
         """Read the whole file."""
@@ -173,6 +179,11 @@ class _Reading:
     def _items(self, elements: Elements, table: Table, tag: int) -> Iterator[Elements]:
         """Yield the items of a sequence, each held against the table."""
         for item in self.file.items(elements, tag):
+            self.count += 1
+            if self.count > _MOST_ITEMS or len(self.rois) > _MOST_STRUCTURES:
+                raise Malformed(f"{name_of(tag)} has more items than in any structure set")
+            if len(self.images) + len(self.contour_images) > 2 * _MOST_IMAGES:
+                raise Malformed(f"{name_of(tag)} names more images than any series has")
             self._look_at(item, table[tag].items, nested=True)
             yield item
 
@@ -217,6 +228,8 @@ class _Reading:
             self.classes.add(self.file.text(image, _REFERENCED_CLASS))
             uid = self.file.text(image, _REFERENCED_SOP)
             named |= {(uid, frame) for frame in _frames_of(self.file, image)}
+            if len(named) > _MOST_IMAGES:
+                raise Malformed(f"{name_of(_IMAGES)} names more images than any series has")
         return named
 
     def _read_roi(self, roi: Elements) -> None:
@@ -248,6 +261,8 @@ def _frames_of(file: DataSet, image: Elements) -> list[int]:
     raw = (file.raw(image, _REFERENCED_FRAME) or b"").strip(b" \0")
     if not raw:
         return [1]
+    if len(raw) > _LONGEST_FRAMES:
+        raise Malformed(f"{name_of(_REFERENCED_FRAME)} has more values than an image has frames")
     if not form_fits("IS", raw):
         raise Malformed(f"{name_of(_REFERENCED_FRAME)} is not a whole number")
     return [int(part) for part in raw.split(b"\\")]

@@ -246,3 +246,16 @@ def test_undefined_lengths_are_read_like_defined_ones() -> None:
         file = DataSet(CLASS + sequence)
         items = list(file.items(file.elements, 0x30060020))
         assert [file.text(one, 0x30060022) for one in items] == ["1", "1"]
+
+
+def test_a_flood_of_elements_fills_no_memory() -> None:
+    flood = b"".join(struct.pack("<HH2sH", 0x3101, 0x10 + n, b"LO", 0) for n in range(50_000))
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(flood)) + flood
+    sequence = struct.pack("<HH2sHI", 0x3006, 0x0020, b"SQ", 0, len(item)) + item
+    head = struct.pack("<HH2sH", 8, 0x60, b"CS", 8) + b"RTSTRUCT"
+
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        DataSet(head + flood)
+    file = DataSet(head + sequence)
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        list(file.items(file.elements, 0x30060020))

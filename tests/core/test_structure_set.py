@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian
 
-from drawcli.core.acceptance import Finding, Severity, inspect
+from drawcli.core.acceptance import Contour, Finding, Severity, inspect
 from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
@@ -172,6 +172,13 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
     data = data[:at] + b"x " + data[at + 2 :]
 
     with pytest.raises(Malformed, match=tag):
+        facts_of(DataSet(data))
+
+
+def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
+    data = structure_set(trip.sent, NAMES, change=framed([1] * 600_000))
+
+    with pytest.raises(Malformed, match="more values than an image has frames"):
         facts_of(DataSet(data))
 
 
@@ -904,3 +911,72 @@ def test_mutated_structure_sets_are_held_or_right(
                 assert all(-256 <= value <= 66 for value in (*xs, *ys))
 
     assert MUTATIONS / 50 < delivered < MUTATIONS / 1.2
+
+
+def of_items(content: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def sequence(tag: int, items: bytes) -> bytes:
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, len(items)) + items
+
+
+def numbered(tag: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii") + b" " * (len(text) % 2)
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+
+FLOODS = {
+    "structures": (
+        sequence(
+            0x30060020, b"".join(of_items(numbered(0x30060022, b"IS", "1")) for _ in range(30))
+        ),
+        "more items than in any structure set",
+    ),
+    "items": (
+        sequence(0x30060010, of_items(b"") * 60),
+        "more items than in any structure set",
+    ),
+    "images": (
+        sequence(
+            0x30060039,
+            of_items(
+                sequence(
+                    0x30060040,
+                    of_items(
+                        sequence(
+                            0x30060016,
+                            b"".join(
+                                of_items(numbered(0x00081155, b"UI", f"1.{number}"))
+                                for number in range(30)
+                            ),
+                        )
+                    ),
+                )
+                + numbered(0x30060084, b"IS", "1")
+            ),
+        ),
+        "more images than any series has",
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_items_fills_no_memory(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body, why = FLOODS[flood]
+    for name, most in (("ITEMS", 50), ("STRUCTURES", 20), ("IMAGES", 20)):
+        monkeypatch.setattr(f"drawcli.core.structure_set._MOST_{name}", most)
+    head = numbered(0x00080060, b"CS", "RTSTRUCT")
+
+    with pytest.raises(Malformed, match=why):
+        facts_of(DataSet(head + body))
+
+
+def test_a_contour_of_a_million_points_is_none() -> None:
+    few, many = (
+        Contour(1, "CLOSED_PLANAR", str(points), (), b"\\".join([b"1"] * 3 * points))
+        for points in (100_000, 1_000_000)
+    )
+
+    assert len(few.points() or ()) == 100_000
+    assert many.points() is None
