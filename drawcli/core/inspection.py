@@ -19,7 +19,7 @@ from drawcli.core.structure_set import contours_of, decoded, facts_of
 _CHARACTER_SET: Final = 0x00080005
 # What is checked of derived structures: that they are contours on slices.
 _OF_DERIVED: Final = frozenset(
-    {"contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
+    {"contour-values", "contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
 )
 _NO_GRID: Final = (
     "the vault does not say where the slices lie; 'drawcli assign' sends the series again"

@@ -18,6 +18,7 @@ PS3.3 A.19.3 (RT Structure Set IOD Modules) and the modules named in the table.
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -133,6 +134,7 @@ LEFT_OUT: Final = frozenset(
 _DECIMAL: Final = r" *+[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)? *+"
 _INTEGER: Final = r" *+[+-]?\d{1,12}+ *+"
 _BRIGHTEST: Final = 255
+_BEYOND: Final = 1 << 31  # of an IS (PS3.5 table 6.2-1)
 _FORMS: Final = {
     vr: re.compile(pattern.encode("ascii"))
     for vr, pattern in {
@@ -144,7 +146,7 @@ _FORMS: Final = {
         "PN": r"",
         "SH": r"[^\\\0-\x1a\x1c-\x1f]*",
         "ST": r"[^\0-\x1a\x1c-\x1f]*",
-        "TM": r"((\d{2}){1,3}(\.\d{1,6})?)? *",
+        "TM": r"(([01]\d|2[0-3])([0-5]\d){0,2}(\.\d{1,6})?)? *",
         "UI": r"([0-2](\.(0|[1-9]\d*))+)?\0?",
     }.items()
 }
@@ -174,7 +176,18 @@ def form_fits(vr: str, raw: bytes) -> bool:
     """
     most = _LONGEST.get(vr)
     short = most is None or max(map(len, raw.rstrip(b" \0").split(b"\\"))) <= most
-    return short and _FORMS[vr].fullmatch(raw) is not None
+    return short and _FORMS[vr].fullmatch(raw) is not None and _is_in_range(vr, raw)
+
+
+def _is_in_range(vr: str, raw: bytes) -> bool:
+    """Tell whether well-formed bytes are a day of the calendar, or whole numbers of 32 bits."""
+    text = raw.decode("ascii").rstrip()
+    if vr == "IS":
+        return all(abs(int(part)) < _BEYOND for part in text.split("\\") if part)
+    try:
+        return vr != "DA" or not text or bool(datetime.strptime(text, "%Y%m%d"))  # noqa: DTZ007 - a day
+    except ValueError:
+        return False
 
 
 def is_color(raw: bytes) -> bool:

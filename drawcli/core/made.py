@@ -79,7 +79,7 @@ def made_of(
             )
             yield Made(number, name, rule, outlines)
     except TooComplex:
-        text = "contours cross so often that no structure can be derived from them"
+        text = "contours are so entangled that no structure can be derived from them"
         raise BadStructureSet(text, code="contour-tangled") from None
 
 
