@@ -159,10 +159,7 @@ def belonging(found: StructureSet, expected: Expected) -> Iterator[Finding]:
             yield _block("foreign-patient", "PatientName is not the one that was sent")
     if found.persons - persons:
         yield _block("foreign-patient", "an item names another patient")
-    if not found.study_uid:
-        yield _block("foreign-study", "StudyInstanceUID is missing")
-    elif found.study_uid != expected.study_uid or found.studies - {expected.study_uid}:
-        yield _block("foreign-study", "the study is not the one that was sent")
+    yield from _of_study(found, expected)
     yield from _of_package(found, expected)
     yield from _of_series(found, expected)
     if found.frames - {expected.frame_uid}:
@@ -171,6 +168,14 @@ def belonging(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     if (expected.own and own != expected.own) or own & expected.known:
         yield _block("own-uid", "the UIDs of the file are not its own")
     yield from _images(found, expected)
+
+
+def _of_study(found: StructureSet, expected: Expected) -> Iterator[Finding]:
+    """Yield what says that the file is of another study."""
+    if not found.study_uid:
+        yield _block("foreign-study", "StudyInstanceUID is missing")
+    elif found.study_uid != expected.study_uid or found.studies - {expected.study_uid}:
+        yield _block("foreign-study", "the study is not the one that was sent")
 
 
 def _of_package(found: StructureSet, expected: Expected) -> Iterator[Finding]:

@@ -147,6 +147,18 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
     return [*found, *belonging(facts, expected)]
 
 
+def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
+    """Return how a site accepts a structure set that was refused; "" if no setting does."""
+    codes = list(dict.fromkeys(one.code for one in blocking))
+    if not codes or not CHECKS.keys() >= set(codes):
+        return ""
+    weights = ", ".join(f"{code}: warn" for code in codes)
+    return (
+        f"Look at it with 'drawcli preview {job_id}'. To accept it, set "
+        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job_id}'."
+    )
+
+
 def _differing(
     finished: Iterable[Measured], received: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:

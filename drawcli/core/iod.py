@@ -173,19 +173,20 @@ def form_fits(vr: str, raw: bytes) -> bool:
 
     >>> form_fits("DA", b"20260314"), form_fits("IS", b"255.0"), form_fits("UI", b"1.02\0")
     (True, False, False)
+    >>> form_fits("DA", b"20260230"), form_fits("IS", b"2147483648"), form_fits("LO", b"\xe4")
+    (False, False, True)
     """
     most = _LONGEST.get(vr)
     short = most is None or max(map(len, raw.rstrip(b" \0").split(b"\\"))) <= most
-    return short and _FORMS[vr].fullmatch(raw) is not None and _is_in_range(vr, raw)
+    fits = short and _FORMS[vr].fullmatch(raw) is not None
+    if fits and vr == "IS":
+        return all(abs(int(part)) < _BEYOND for part in raw.split(b"\\") if part.strip())
+    return fits and (vr != "DA" or not raw or _is_day(raw.decode("ascii")))
 
 
-def _is_in_range(vr: str, raw: bytes) -> bool:
-    """Tell whether well-formed bytes are a day of the calendar, or whole numbers of 32 bits."""
-    text = raw.decode("ascii").rstrip()
-    if vr == "IS":
-        return all(abs(int(part)) < _BEYOND for part in text.split("\\") if part)
+def _is_day(text: str) -> bool:
     try:
-        return vr != "DA" or not text or bool(datetime.strptime(text, "%Y%m%d"))  # noqa: DTZ007 - a day
+        return bool(datetime.strptime(text, "%Y%m%d"))  # noqa: DTZ007 - a day, anywhere
     except ValueError:
         return False
 

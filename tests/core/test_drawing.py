@@ -21,6 +21,7 @@ from drawcli.core.drawing import (
 )
 from drawcli.core.enclosed import TooComplex, enclosed_by
 from drawcli.core.grid import Grid
+from drawcli.core.laterality import other_side, unclear_pairs
 from drawcli.core.strict_reader import DataSet, Malformed
 from drawcli.core.structure_set import contours_of, facts_of
 from tests.core.real_data import REAL, needs_real, unpacked
@@ -458,6 +459,24 @@ def test_left_and_right_that_have_changed_places_are_found() -> None:
         ("PTV_left.breast", "PTV_right.breast"),
         ("Niere li", "Niere re"),
         ("LLung", "RLung"),
+        ("Parotis_li", "Parotis_re"),
+        ("OpticNrv L", "OpticNrv R"),
+        ("LUNGLEFT", "LUNGRIGHT"),
+        ("parotidlt", "parotidrt"),
+        ("LKIDNEY", "RKIDNEY"),
+        ("左肺", "右肺"),
+        ("肺左", "肺右"),
+        ("Lung左", "Lung右"),
+        ("왼쪽 폐", "오른쪽 폐"),
+        ("Polmone_sx", "Polmone_dx"),
+        ("Poumon gauche", "Poumon droit"),
+        ("Pulmón izquierdo", "Pulmón derecho"),
+        ("linke Lunge", "rechte Lunge"),
+        ("Lunga_vä", "Lunga_hö"),
+        ("левое легкое", "правое легкое"),
+        ("Płuco lewe", "Płuco prawe"),
+        ("Lèvre_L", "Lèvre_R"),  # no side in `Lèvre`
+        ("Haut_der_Niere_li", "Haut_der_Niere_re"),  # `der` is a side in Spanish alone
     ],
 )
 def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
@@ -469,6 +488,27 @@ def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
     found, _ = inspect_contours(contours, {2: left, 3: right}, grid, series.uids)
 
     assert [check for check, _ in found] == ["structure-sides"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Cleft_1", "Bright_1"),
+        ("Rib", "Lib"),
+        ("Lungs_L+R", "Lungs"),
+        ("Level_1", "Level_2"),
+        ("Rein_G", "Rein_D"),
+        ("Heart", "Rectum"),
+    ],
+)
+def test_other_names_are_no_pair(one: str, other: str) -> None:
+    assert other_side([one, other]) == other_side([other, one]) == {}
+
+
+def test_pairs_whose_sides_are_not_known_are_listed() -> None:
+    names = ["Rein_G", "Rein_D", "Kidney_L", "Kidney_R", "Level_1", "Level_2", "Lung_L", "Lung_X"]
+
+    assert unclear_pairs(names) == [("Rein_G", "Rein_D")]
 
 
 def test_a_site_weighs_the_checks_and_switches_them_off() -> None:

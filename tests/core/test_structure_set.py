@@ -14,9 +14,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian
 
 from drawcli.core.acceptance import Finding, Severity, inspect
+from drawcli.core.appearance import Derived
 from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.dressing import Dressing
 from drawcli.core.inspection import (
     Wanted,
     inspect_finished,
@@ -24,6 +26,7 @@ from drawcli.core.inspection import (
     sent_by_server,
     to_deliver,
 )
+from drawcli.core.made import Made
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.reidentify import OwnUids, reidentified
 from drawcli.core.strict_reader import DataSet, Malformed
@@ -790,6 +793,25 @@ def test_a_name_stays_readable_beside_structures_in_escapes() -> None:
 
     assert str(home.PatientName) == "Müller^Zoë"
     assert home.StructureSetROISequence[0].ROIName == "膀胱"
+
+
+@pytest.mark.parametrize(
+    "character_set", [b"", b"ISO_IR 100\\ISO_IR 144", b"ISO_IR_100", b"ISO_IR 13", b"ISO_IR 126"]
+)
+def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
+    character_set: bytes,
+) -> None:
+    trip = Trip()
+    identity = trip.crosswalk.identity | {0x00100010: b"MUSTER^MARIA"}  # type: ignore[operator] # a dict
+    trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
+    made = Made(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
+
+    finished = reidentified(trip.received(), trip.crosswalk, OWN, Dressing(made=(made,)))
+
+    whole = parsed(finished)
+    assert whole.SpecificCharacterSet == "ISO_IR 192"
+    assert [roi.ROIName for roi in whole.StructureSetROISequence] == [*NAMES, "Lèvre_PRV"]
+    assert [one.name for one in facts_of(DataSet(finished)).rois] == [*NAMES, "Lèvre_PRV"]
 
 
 def test_bytes_without_a_declared_character_set_come_home_as_they_were() -> None:
