@@ -117,7 +117,8 @@ def crossings(outline: Outline) -> int:
         """Return which lines of `first` have an end of their segment of `second` on either side."""
         (u, v), here = steps[first].T, starts[first]
         begin, end = (starts[second] - here).T, (ends[1:][second] - here).T
-        return (u * begin[1] - v * begin[0]) * (u * end[1] - v * end[0]) < 0
+        sides: ndarray = (u * begin[1] - v * begin[0]) * (u * end[1] - v * end[0])
+        return sides < 0
 
     pairs = _near(starts, ends[1:], _NEIGHBOURS * len(outline))
     return sum(int((parted(one, other) & parted(other, one)).sum()) for one, other in pairs)
