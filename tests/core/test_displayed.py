@@ -31,6 +31,7 @@ def test_a_name_is_one_line(pelvis: list[Path]) -> None:
     """Pictures cannot be lettered with more than one."""
 
     def rename(dataset: Dataset) -> None:
+        dataset.SpecificCharacterSet = "ISO_IR 192"
         dataset.StructureSetROISequence[0].add_new(0x30060026, "UT", "Rec\ntum\x07")
 
     data = structure_set([dcmread(one) for one in pelvis], ["Rectum"], change=rename)
