@@ -72,6 +72,8 @@ class DataSet:
         self.meta, at = self._elements(at, len(data), explicit=True, group=_META_GROUP)
         explicit = data[at + 4 : at + 6] in _LONG | _SHORT
         self.syntax = self.text(self.meta, _SYNTAX) or (_EXPLICIT if explicit else _IMPLICIT)
+        if self.syntax not in (_EXPLICIT, _IMPLICIT):
+            raise Malformed("its transfer syntax is not Implicit or Explicit VR Little Endian")
         if self.syntax != (_EXPLICIT if explicit else _IMPLICIT):
             raise Malformed("the data set is not in the transfer syntax that the file names")
         self.elements, _ = self._elements(at, len(data), explicit=explicit)
@@ -102,6 +104,8 @@ class DataSet:
             number, length = self._delimiter(at, span.end, tag)
             at += _HEAD.size
             if number == _SEQUENCE_END:
+                if at != span.end:
+                    raise Malformed(f"{name_of(tag)} ends before its length does")
                 return
             open_ended = length == _UNDEFINED
             end = span.end if open_ended else at + length

@@ -45,7 +45,16 @@ _OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
 _REFERENCED_ROI: Final = 0x30060084
 _PATIENT_GROUP: Final = 0x0010
 _OFFSET: Final = 0x30060045  # ContourOffsetVector
-_RELATIONSHIP: Final = 0x300600C0  # FrameOfReferenceRelationshipSequence
+_TRANSFORMATIONS: Final = frozenset(  # to other frames of reference, with or without a sequence
+    {
+        0x00640002,  # DeformableRegistrationSequence
+        0x00700308,  # RegistrationSequence
+        0x00700309,  # MatrixRegistrationSequence
+        0x0070030A,  # MatrixSequence
+        0x300600C0,  # FrameOfReferenceRelationshipSequence
+        0x300600C6,  # FrameOfReferenceTransformationMatrix
+    }
+)
 _MOST_CHARACTERS: Final = {"LO": 64, "SH": 16, "ST": 1024}  # PS3.5 table 6.2-1
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 _ESCAPE: Final = b"\x1b"
@@ -190,7 +199,7 @@ class _Reading:
     def _look_at(self, elements: Elements, table: Table, *, nested: bool) -> None:
         """Note elements that the table does not have, and values that are too long."""
         for tag in elements.keys() - table.keys():
-            moves = tag == _RELATIONSHIP or (tag == _OFFSET and self._is_not_zero(elements))
+            moves = tag in _TRANSFORMATIONS or (tag == _OFFSET and self._is_not_zero(elements))
             if tag & 0xFFFF:  # not a group length
                 (self.moving if moves else self.unlisted).add(keyword_of(tag))
             if nested and tag >> 16 == _PATIENT_GROUP and (text := self.file.text(elements, tag)):
@@ -251,9 +260,10 @@ class _Reading:
 
 def _integer(file: DataSet, elements: Elements, tag: int) -> int:
     raw = file.raw(elements, tag)
-    if raw is None or not raw.strip(b" \0") or not form_fits("IS", raw.rstrip(b"\0")):
-        raise Malformed(f"{name_of(tag)} is missing or not a whole number")
-    return int(raw.rstrip(b"\0"))
+    text = (raw or b"").rstrip(b" \0")
+    if not text or b"\\" in text or not form_fits("IS", text):
+        raise Malformed(f"{name_of(tag)} is missing or not one whole number of 32 bits")
+    return int(text)
 
 
 def _frames_of(file: DataSet, image: Elements) -> list[int]:

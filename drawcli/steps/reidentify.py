@@ -22,7 +22,7 @@ from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.dressing import PLAIN, Dressing, contributors, looks_of
 from drawcli.core.grid import Grid
-from drawcli.core.inspection import Wanted, inspect_finished, to_deliver
+from drawcli.core.inspection import Wanted, inspect_finished, to_accept, to_deliver
 from drawcli.core.job import Job, State
 from drawcli.core.made import Made, made_of
 from drawcli.core.reidentify import OwnUids, names_of, reidentified
@@ -195,7 +195,11 @@ def _finished(
     found = inspect_finished(whole, expected, crosswalk, wanted)
     blocking = [one for one in found if one.severity is not Severity.WARN]
     if blocking:
-        raise BadStructureSet("; ".join(one.text for one in blocking), code=blocking[0].code)
+        raise BadStructureSet(
+            "; ".join(one.text for one in blocking),
+            code=blocking[0].code,
+            hint=to_accept(blocking, job.id) or None,
+        )
     return found
 
 

@@ -208,7 +208,13 @@ def test_what_two_readers_could_read_differently_is_refused(fault: str) -> None:
         DataSet(AMBIGUOUS[fault])
 
 
+def delimited(*items: bytes) -> bytes:
+    """Return items, and behind the first of them the delimiter that ends a sequence."""
+    return items[0] + element(0xFFFEE0DD, b"") + b"".join(items[1:])
+
+
 IN_ITEMS = {
+    "a sequence that ends before its length": delimited(item_of(NUMBER), item_of(NUMBER)),
     "an element twice": item_of(NUMBER + NUMBER),
     "elements out of order": item_of(element(0x30060026, b"A ") + NUMBER),
     "an item longer than its sequence": item_of(NUMBER, 20),
