@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
 
 from drawcli.core import tags
 from drawcli.core.dicom import Header, Incomplete, NotDicom
@@ -84,7 +85,7 @@ def named(syntax: str, data: bytes) -> bytes:
 
 def big_endian(data: bytes) -> bytes:
     dataset = dcmread(io.BytesIO(data))
-    dataset.file_meta.TransferSyntaxUID = BIG
+    dataset.file_meta.TransferSyntaxUID = UID(BIG)
     dataset.PixelData = bytes(PIXELS[at ^ 1] for at in range(len(PIXELS)))
     out = io.BytesIO()
     dcmwrite(out, dataset, implicit_vr=False, little_endian=False, force_encoding=True)
@@ -292,8 +293,11 @@ def disagreement(header: Header, dataset: Dataset) -> str:
         if number is None or tag not in dataset:
             continue
         held = dataset.get_item(tag)
-        order = "little" if getattr(held, "is_little_endian", True) else "big"
-        if isinstance(held.value, bytes) and int.from_bytes(held.value, order) != number:
+        little = getattr(held, "is_little_endian", True)
+        if (
+            isinstance(held.value, bytes)
+            and int.from_bytes(held.value, "little" if little else "big") != number
+        ):
             return name
     return ""
 

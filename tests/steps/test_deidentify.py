@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
+from drawcli.adapters import gate
 from drawcli.adapters.workdir import PACKAGE
 from drawcli.context import Context
 from drawcli.core.job import State
@@ -73,7 +74,7 @@ def test_the_bytes_that_leave_are_the_bytes_that_the_gate_approved(
     site = made_site(tmp_path_factory.mktemp("site") / "site")
     paths = write_planning_ct(site.store / "a", PELVIS, slices=SLICES, size=16, seed=1)
     draw, approved = FakeDraw(), list[str]()
-    read = packing.findings
+    read = gate.findings
 
     def noted(package: Path, *others: Any, **more: Any) -> Any:
         found = read(package, *others, **more)
