@@ -9,6 +9,7 @@ from drawcli.adapters.workdir import Busy
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.overrides import RELEASABLE, hint_for, let_pass
 from drawcli.errors import JobError, UsageError
 
 _Made = TypeVar("_Made")
@@ -58,8 +59,9 @@ def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
 
 
 def release(job: Job, ctx: Context) -> Job:
-    """Let a held job go on from where it stands."""
-    if not job.held:
+    """Let a held job go on from where it stands; a series that is not whole, as it is."""
+    is_not_whole = job.state is State.WAITING and job.reason_code in RELEASABLE
+    if not (job.held or is_not_whole):
         raise UsageError(
             f"job {job.id} is not held",
             hint=f"'drawcli retry {job.id}' makes a waiting job due at once.",
@@ -68,7 +70,12 @@ def release(job: Job, ctx: Context) -> Job:
         reason = "a person said that these files need not be read"
         aside = job.to(State.CANCELLED, at=ctx.now())
         return aside.postponed(None, code="left-unread", reason=reason)
-    after = job.released(at=ctx.now())
+    if job.state is State.WAITING and not is_not_whole:
+        raise UsageError(
+            f"job {job.id} cannot be released: {job.reason}",
+            hint=hint_for(job, job.reason_code or ""),
+        )
+    after = let_pass(job).released(at=ctx.now())
     if job.reason_code == "deadline" and job.state is State.UPLOADED:
         return replace(after, uploaded_at=ctx.now())  # another span of patience
     return _asked_again(after)

@@ -4,14 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from drawcli import alarms, heartbeat, logs, metering
+from drawcli.adapters.workdir import Runner
 from drawcli.checkup.outcome import EXPECTED
 from drawcli.config import Settings
 from drawcli.context import Context
-from drawcli.hung import Hang, hanging_run
+from drawcli.hung import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline import AT_ONCE, StepReport
 from drawcli.runs import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.turns import Errand, as_ended, errand
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,31 @@ def note_run(
         RunBook(ctx.settings.state_dir).add(run)
     seconds = (run.ended - began).total_seconds()
     _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
+
+
+def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
+    """Note that a run has the lock; report the one before it, if that broke off.
+
+    That is done at once: in the run book, in the log, and to the places of alarms in a thread
+    beside the run. Where each run is killed, none comes to the end at which alarms are sent. Call
+    what is returned to wait until they are.
+    """
+    forget_run(ctx.settings.state_dir)
+    sending: list[Errand[bool]] = []
+    if before is not None:
+        run, alarm = broken_off(ctx.settings.state_dir, before, ctx.now())
+        with suppress(OSError):
+            RunBook(ctx.settings.state_dir).add(run)
+        _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
+        tell = partial(alarms.tell_alone, ctx.settings, alarm, ctx.now())
+        with suppress(MemoryError):  # no room for a thread: no message, and the run goes on
+            sending.append(errand(partial(_tried, "notify", tell)))
+
+    def wait() -> None:
+        for _ in as_ended(sending):
+            pass
+
+    return wait
 
 
 def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from drawcli.connection import proxy_refusal, tls_trouble
+from drawcli.core.printable import plain
 from drawcli.errors import (
     ConfigError,
     RequestRefused,
@@ -87,7 +88,7 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
     """
     came, total = 0, 0
     unpack = _unpacker(answer)
-    for raw in answer.stream:  # type: ignore[union-attr] # of a synchronous client
+    for raw in _as_it_comes(answer):
         came += len(raw)
         for piece in unpack(raw):
             total += len(piece)
@@ -98,6 +99,30 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
             raise TooLong(f"an answer of more than {bytes_in_words(most)}")
     if came:
         unpack.check_end()
+
+
+@contextmanager
+def oddities_named() -> Iterator[None]:
+    """Turn errors that a peer can cause over HTTP/2 in httpcore (1.0.9) into those of httpx.
+
+    A status that is no number ends in a ValueError, and a body that is not as long as its head says
+    in an error of h2.
+    """
+    try:
+        yield
+    except _oddities() as err:
+        raise httpx.RemoteProtocolError(type(err).__name__) from None
+
+
+def _oddities() -> tuple[type[Exception], ...]:
+    from h2.exceptions import H2Error  # not loaded where it is not spoken
+
+    return ValueError, LookupError, AssertionError, H2Error
+
+
+def _as_it_comes(answer: httpx.Response) -> Iterator[bytes]:
+    with oddities_named():
+        yield from answer.stream  # type: ignore[misc] # of a synchronous client
 
 
 class TooLong(ServerUnavailable):
@@ -153,7 +178,7 @@ def _safe_words(content: bytes, secret: str = "") -> str:
     """Return the server's own words: one line, printable, cut short, without our token."""
     text = content.decode("utf-8", "replace")
     words = " ".join((text.replace(secret, "...") if secret else text).split())
-    return "".join(char for char in words if char.isprintable())[:_LONGEST_WORDS]
+    return plain(words)[:_LONGEST_WORDS]
 
 
 def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 It is made of what names no patient anyway, paths are masked, and then every text of it is searched
 for all that the vaults know: names, ids, UIDs, birth days, paths. If anything is found, nothing is
-written. Rules and templates stay at home; they are counted.
+written; but short numbers, which stand in every log by chance, are taken out. Rules and templates
+stay at home; they are counted.
 """
 
 import json
@@ -21,7 +22,7 @@ from drawcli.core.known import COMMON
 from drawcli.errors import ConfigError, JobError, UsageError
 from drawcli.files import fresh_file
 from drawcli.runs import FILE_NAME as RUNS
-from drawcli.searching import Haystack, Wanted, own_words
+from drawcli.searching import Haystack, Wanted, own_words, without
 from drawcli.sections import Section
 
 _LINES: Final = 500  # of the log
@@ -41,7 +42,9 @@ _SAYS: Final = """What doctor saw, the settings (paths and secrets masked), the 
 and the end of the log of one drawcli site. Every text in it was searched for what identifies the
 patients whose vaults are there: names, ids, UIDs, birth days, paths. Nothing was found.
 Jobs searched for: {searched}. Jobs of which nothing is known any more: {unknown}.
+Where a text held a number of three to five digits that is also one of a patient, "<number>" stands.
 """
+_NUMBER: Final = "<number>"
 
 
 def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[str]:
@@ -60,7 +63,8 @@ def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[
         raise ConfigError("the site cannot be opened, so that nothing can be searched")
     masks = _masks(site)
     members = {name: masks.put(text) for name, text in _members(site, site.ctx, outcomes)}
-    searched = _search(members, site.ctx)
+    searched, numbers = _search(members, site.ctx)
+    members = {name: _without(name, text, numbers) for name, text in members.items()}
     unknown = len(site.ctx.ledger.jobs()) + len(site.ctx.ledger.archive) - searched
     members = {"README.txt": _SAYS.format(searched=searched, unknown=max(unknown, 0))} | members
     with fresh_file(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as whole:
@@ -157,9 +161,14 @@ def _masks(site: Site) -> Masks:
     return Masks({path: name for path, name in names.items() if len(path) > 1})
 
 
-def _search(members: Mapping[str, str], ctx: Context) -> int:
-    """Return for how many jobs was searched; raise ConfigError where one's patient was found."""
+def _search(members: Mapping[str, str], ctx: Context) -> tuple[int, set[str]]:
+    """Return for how many jobs was searched, and the short numbers of patients that were found.
+
+    Such a number, 200 or 1024, is found in every log by chance: it is taken out of the texts. What
+    else is found of a patient should not be there at all: ConfigError is raised.
+    """
     own, stores, searched = own_words() | COMMON, ctx.settings.datastore, 0
+    numbers: set[str] = set()
     ready = {name: Haystack.of(_texts(name, text)) for name, text in members.items()}
     for job_id in ctx.work.job_ids():
         try:
@@ -167,10 +176,36 @@ def _search(members: Mapping[str, str], ctx: Context) -> int:
         except JobError:
             continue  # without its vault nobody knows; the archive says how many these are
         searched += 1
+        numbers |= wanted.numbers
         for name, member in ready.items():
-            if what := wanted.found_in(member, own):
+            if what := wanted.found_in(member, own | wanted.numbers):
                 raise _refused(name, what, job_id)
-    return searched
+    return searched, numbers
+
+
+def _without(name: str, text: str, numbers: set[str]) -> str:
+    """Return a member without the short numbers of patients, where a text of it holds one."""
+    if not numbers:
+        return text
+    if name == RUNS:
+        return "\n".join(_json_line(one, numbers) for one in _each_json(text.splitlines()))
+    if name.endswith(".json"):
+        return _json(_without_in(json.loads(text), numbers))
+    return without(text, numbers, _NUMBER)
+
+
+def _json_line(plain: Any, numbers: set[str]) -> str:
+    made = _without_in(plain, numbers)
+    return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
+
+
+def _without_in(plain: Any, numbers: set[str]) -> Any:
+    """Return what JSON holds, with every text in it looked through; numbers are our counts."""
+    if isinstance(plain, dict):
+        return {_without_in(key, numbers): _without_in(one, numbers) for key, one in plain.items()}
+    if isinstance(plain, list):
+        return [_without_in(one, numbers) for one in plain]
+    return without(plain, numbers, _NUMBER) if isinstance(plain, str) else plain
 
 
 def _refused(name: str, what: str, job_id: str) -> ConfigError:

@@ -21,7 +21,7 @@ from pydantic_settings import (
 from drawcli.errors import ConfigError
 from drawcli.platforms import lies_within
 from drawcli.sections import Accept, Deidentify, Deliver, FilePath, Match, Scan, Section, Server
-from drawcli.signals import URLS_VARIABLE, Logs, Metrics, Notify
+from drawcli.signals import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.yamlfile import Document, meant, problem_text, raise_all, read_yaml
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     preview: Literal["always", "on_hold", "never"] = "on_hold"
     notify: Notify = Notify()
     metrics: Metrics = Metrics()
+    dashboard: Dashboard = Dashboard()
     logs: Logs = Logs()
 
     @classmethod

@@ -9,10 +9,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from drawcli.core.former import Asked, UntranslatableError, When, joined, said
+from drawcli.core.printable import plain, plain_lines
 from drawcli.errors import ConfigError
 
 _LARGEST: Final = 200_000_000  # bytes
@@ -24,6 +26,7 @@ _KNOWN: Final = frozenset(
 _EXPORT_HINT: Final = (
     "Export them with 'python manage.py dumpdata ... -o FILE.json' at the former client."
 )
+_ODD: Final = " odd"  # in a record: the name of a field whose text is none
 Record = Mapping[str, Any]
 
 
@@ -75,7 +78,7 @@ class Dump:
             if kind not in _KNOWN or not isinstance(fields, dict):
                 self.passed_over[kind if kind.isidentifier() else "unknown"] += 1
                 continue
-            self._records.setdefault(kind, {})[str(entry.get("pk"))] = fields
+            self._records.setdefault(kind, {})[plain(str(entry.get("pk")))] = _cleaned(fields)
 
     def all(self, kind: str) -> dict[str, Record]:
         """Return the records of a kind, by their keys."""
@@ -101,10 +104,11 @@ class Dump:
 
     def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> Rules:
         ordered, flaw = _in_order(sets, "rulset_order", "ruleset_combination_type")
+        flaw = oddity(owner, *(one for _, one in ordered)) or flaw
         tests = []
         for key, one in ordered:
             mine, doubt = _in_order(self._rules_of(key), "rule_order", "rule_combination_type")
-            flaw = flaw or doubt
+            flaw = flaw or doubt or oddity(*map(self._whole, mine))
             tests.append(self._tests(key, one, mine))
         if not any(tests):
             flaw = "has no rules, and never fitted"
@@ -112,6 +116,11 @@ class Dump:
             flaw = "has a set without rules, which never fitted"
         joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
         return Rules(name, self._template_of(owner), tuple(tests), joiners, flaw)
+
+    def _whole(self, rule: tuple[str, Record]) -> Record:
+        """Return a rule with the element that it asks for."""
+        tag = self._tag_of(rule[1])
+        return rule[1] if _ODD in rule[1] else {**rule[1], **{k: tag[k] for k in tag if k == _ODD}}
 
     def _rules_of(self, key: str) -> list[tuple[str, Record]]:
         return [*self.of("rule", "ruleset", key), *self.of("rule", "rule_set", key)]
@@ -127,14 +136,17 @@ class Dump:
         )
 
     def _asked(self, rule: Record) -> Asked:
-        tags = self.all("dicomtagtype") | self.all("tagname")
-        tag = tags.get(str(rule.get("dicom_tag_type", rule.get("tag_name"))), {})
+        tag = self._tag_of(rule)
         return Asked(
             name=_text(tag.get("tag_name")),
             tag=_text(tag.get("tag_id")),
             operator=_text(rule.get("operator_type", "EQUALS")),
             wanted=str(rule.get("tag_value_to_evaluate", rule.get("tag_value")) or ""),
         )
+
+    def _tag_of(self, rule: Record) -> Record:
+        tags = self.all("dicomtagtype") | self.all("tagname")
+        return tags.get(str(rule.get("dicom_tag_type", rule.get("tag_name"))), {})
 
     def _template_of(self, owner: Record) -> str:
         key = str(owner.get("associated_autosegmentation_template"))
@@ -143,6 +155,33 @@ class Dump:
             return _text(template.get("template_name"))
         named = self.all("modelyamlinfo").get(str(owner.get("model_yaml")), {})
         return _text(named.get("yaml_name")).removesuffix(".yml").removesuffix(".yaml")
+
+
+def oddity(*records: Record) -> str:
+    """Return what is wrong with records whose texts are none; "" where all is well."""
+    odd = next((one[_ODD] for one in records if _ODD in one), "")
+    return f"'{odd}' of the export holds what is no text" if odd else ""
+
+
+def _cleaned(fields: Mapping[Any, Any]) -> Record:
+    """Return the fields of a record as texts and numbers; what was neither is made a note of.
+
+    Its text stays, with signs in the place of what would steer a terminal, to be shown.
+    """
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        made[plain(name)] = one = _scalar(value)
+        if one != value:
+            made.setdefault(_ODD, plain(name))
+    return made
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        lines = value.replace("\r", "\n")
+        return value if plain_lines(lines) == lines else plain(value)
+    is_number = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
+    return value if is_number or value is None else plain(str(value))
 
 
 def _set_of(tests: tuple[tuple[Asked, str], ...], remarks: dict[str, None]) -> When:

@@ -8,7 +8,7 @@ from typing import IO, Any, Final, cast
 
 import httpx
 
-from drawcli.answers import pieces_of
+from drawcli.answers import oddities_named, pieces_of
 from drawcli.connection import CONNECT_SECONDS
 from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.limits import REFUSAL_BYTES, SLOWEST_BYTES_PER_SECOND
@@ -166,6 +166,9 @@ class Exchange:
 
     def _begun(self, request: httpx.Request, patience: Patience) -> httpx.Response:
         """Send a request; return its answer as soon as the head of it is here."""
-        return within(
-            patience, lambda: self._client.send(request, stream=True), httpx.Response.close
-        )
+
+        def send() -> httpx.Response:
+            with oddities_named():
+                return self._client.send(request, stream=True)
+
+        return within(patience, send, httpx.Response.close)

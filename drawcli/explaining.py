@@ -1,13 +1,17 @@
 """Why the rules say of a series what they say; and what looks wrong in the rules themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+from drawcli.adapters.attributes import header_of
 from drawcli.adapters.rulebook import Rulebook
 from drawcli.adapters.tree import read_datastore
+from drawcli.adapters.workdir import EXPLANATION, WorkDir
 from drawcli.casefile import Case
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk
@@ -15,12 +19,22 @@ from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job
 from drawcli.core.laterality import unclear_pairs
 from drawcli.core.operators import holds_one_value
-from drawcli.core.rules import Compare, Condition, Either, Every, Header, Negation, Rule, Series
-from drawcli.core.series import scan_slices
+from drawcli.core.rules import (
+    Compare,
+    Condition,
+    Either,
+    Every,
+    Explained,
+    Header,
+    Negation,
+    Rule,
+    Series,
+)
+from drawcli.core.series import modality_of, scan_slices, set_aside, told
 from drawcli.core.shareable import names_patient
+from drawcli.core.withheld import emptied, is_withheld, masked
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.nomenclature import name_warnings
-from drawcli.steps.match import header_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +71,52 @@ def series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
     found = 0
     for files in walk.by_series().values():
         slices = scan_slices(files) or files
+        aside = told(set_aside(files))
         if path.is_dir() or any(one.path == str(path) for one in files):
             found += 1
-            name = f"series {found} ({slices[0].modality} of {len(slices)} files)"
+            name = f"series {found} ({modality_of(slices)} of {len(slices)} files"
+            name += f"; set aside: {aside})" if aside else ")"
             yield name, header_of(Crosswalk.of(slices), today)
     if not found:
         raise UsageError(f"{path} holds no CT, MR or PT series")
+
+
+def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dict[str, Any]:
+    """Return the explanation that was kept beside a job, as it may be shown; {} without one.
+
+    What its conditions ask of a patient is not kept: for one who may see patients it is read again
+    from the rules of now, which `book` reads. Of a rule that is another by now it stays withheld.
+    """
+    kept = work.read_json(job.id, EXPLANATION)
+    try:
+        rules = {str(name): _masked(tree) for name, tree in dict(kept["rules"]).items()}
+        shown = {**kept, "rules": rules}
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return {}
+    if book is not None:
+        with suppress(DrawcliError):
+            now = {rule.name: rule.when.explain(Series()) for rule in book().rules}
+            shown["rules"] |= {n: _in_full(tree, now[n]) for n, tree in rules.items() if n in now}
+    return shown
+
+
+def _masked(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree as it was kept, also where an earlier drawcli kept what it asks for."""
+    tree = {"condition": masked(str(kept["condition"])), "outcome": str(kept["outcome"])}
+    parts = [_masked(part) for part in kept.get("parts", ())]
+    return tree | ({"parts": parts} if parts else {})
+
+
+def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
+    """Return a tree as it was kept, with what the same rule asks for now, if it is the same."""
+    if kept["condition"] not in (now.text, emptied(now.text)):
+        return kept
+    parts = kept.get("parts", [])
+    if len(parts) != len(now.parts):
+        return kept
+    tree = {**kept, "condition": now.in_full}
+    inner = [_in_full(part, one) for part, one in zip(parts, now.parts, strict=True)]
+    return tree | ({"parts": inner} if inner else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +264,12 @@ def _contradictions(when: Condition) -> Iterator[tuple[str, object, object]]:
         for one, other in combinations(asked, 2):
             same = str(one.wanted).casefold() == str(other.wanted).casefold()
             if one.keyword == other.keyword and not same:
-                yield one.keyword, one.wanted, other.wanted
+                hidden = is_withheld(one.keyword)
+                yield (
+                    (one.keyword, "one value", "another")
+                    if hidden
+                    else (one.keyword, one.wanted, other.wanted)
+                )
         for part in when.parts:
             if not isinstance(part, Compare | Negation):
                 yield from _contradictions(part)

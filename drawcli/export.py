@@ -15,6 +15,7 @@ from drawcli.adapters.datastore import open_slice
 from drawcli.adapters.gate import Finding, findings, made_from
 from drawcli.adapters.package import write_package
 from drawcli.adapters.tree import read_datastore, read_images
+from drawcli.core.blocking import summary, way_forward
 from drawcli.core.comparison import Line, compared
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.deidentify import Replacements, deidentified
@@ -31,7 +32,6 @@ from drawcli.steps.deidentify import replacements_of, slices_of
 from drawcli.survey import judged
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
-_NAMED: Final = 6  # findings that a sentence names
 
 
 @dataclass(slots=True)
@@ -180,9 +180,8 @@ def check_package(package: Path, against: Path, retained: Iterable[str]) -> list
 
 def raise_for(found: Iterable[Finding], what: str) -> None:
     """Raise GateBlocked where the gate has found anything; the values are not told."""
-    if named := sorted({f"{one.check} in {one.where}" for one in found}):
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    if told := [(one.check, one.where) for one in found]:
         raise GateBlocked(
-            f"{what} still says something of the patient: {', '.join(named[:_NAMED])}{more}",
-            hint="Let nothing of it leave. Have the data protection officer look.",
+            f"{what} still says something of the patient: {summary(told)}",
+            hint=f"Let nothing of it leave. {way_forward(told, 'run the command again')}",
         )

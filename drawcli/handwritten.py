@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from drawcli.core.printable import plain
 from drawcli.errors import ConfigError
 from drawcli.files import write_durably
 from drawcli.yamlfile import Document, parse_yaml, read_yaml
@@ -69,7 +70,7 @@ def with_entries(document: Document, *entries: Entry) -> Document:
 def with_comment(document: Document, lines: Iterable[str]) -> Document:
     """Return what a file is with lines of comment at its end; nothing is written."""
     newline = "\r\n" if b"\r\n" in document.source else "\n"
-    comment = newline.join(["", *(f"# {' '.join(line.splitlines())}" for line in lines), ""])
+    comment = newline.join(["", *(f"# {plain(' '.join(line.splitlines()))}" for line in lines), ""])
     ended = document.source.rstrip(b"\r\n") + newline.encode()
     return parse_yaml(document.path, ended + comment.encode())
 

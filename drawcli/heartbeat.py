@@ -24,7 +24,7 @@ from drawcli.turns import as_ended, errand, in_time
 if TYPE_CHECKING:
     from drawcli.signals import Metrics
 
-_TROUBLE: Final = (DrawcliError, OSError, ValueError, MemoryError)
+_TROUBLE: Final = (DrawcliError, OSError, ValueError, LookupError, MemoryError)
 _log = logging.getLogger(__name__)
 
 

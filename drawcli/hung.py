@@ -1,5 +1,7 @@
 """A process that holds a lock for too long: found by a run that needs the lock, reported once.
 
+Also a run that broke off: it was killed, and left its name with the lock that the next run gets.
+
 state_dir/hung.json    by lock: which process was met, since when at least, whether it was reported
 
 Nothing is done to the process, and no lock is taken from it: it may only be slow. Where the disk is
@@ -12,19 +14,21 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
 from drawcli import elsewhere
 from drawcli.adapters.system import Holder, holder_of
-from drawcli.adapters.workdir import WorkDir
+from drawcli.adapters.workdir import Runner, WorkDir
 from drawcli.config import Settings
 from drawcli.core.alarms import Alarm, Kind
 from drawcli.core.spans import ago
 from drawcli.errors import AnotherRun, DiskFull, DrawcliError, NeedsPerson
 from drawcli.files import write_durably
 from drawcli.overview import Pulse
+from drawcli.progress import ProgressFile
+from drawcli.runs import BROKE_OFF, KILLED, Run, new_run_id
 
 FILE_NAME: Final = "hung.json"
 _RUN: Final = "run"
@@ -125,6 +129,28 @@ def forget_run(state_dir: Path) -> None:
     notes = _read(state_dir)
     if notes.pop(_RUN, None) is not None:
         _write(state_dir, notes)
+
+
+def broken_off(state_dir: Path, runner: Runner, now: datetime) -> tuple[Run, Alarm]:
+    """Return a run that broke off, as it is written into the run book, and the alarm of it.
+
+    Several in a row are one alarm: it clears when a run comes to its end.
+    """
+    standing = ProgressFile.of(state_dir).read()
+    began, at = min(runner.since, now), ""
+    ended = began
+    if standing is not None and standing.pid == runner.pid:
+        with suppress(ValueError, OverflowError, OSError, TypeError):
+            ended = min(max(began, datetime.fromtimestamp(standing.at, UTC)), now)
+            at = f" It was at {standing}."
+    run = Run(id=new_run_id(), began=began, ended=ended, exit_code=KILLED, error=BROKE_OFF)
+    text = (
+        f"the run of {began:%Y-%m-%d %H:%M} UTC broke off: process {runner.pid} on {runner.host} "
+        f"was ended, for lack of memory, by a restart, by hand, or because the datastore stopped "
+        f"answering.{at} Nothing is lost, and the next run goes on; 'drawcli logs' and the log of "
+        "the system say more"
+    )
+    return run, Alarm(Kind.FAILED, BROKE_OFF, text)
 
 
 def _held_up(

@@ -1,7 +1,9 @@
 """Whose series a job is, in words, for a person who asked and may know."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from drawcli.core.printable import plain
 from drawcli.errors import JobError
 
 if TYPE_CHECKING:
@@ -21,5 +23,7 @@ def patient_of(job: "Job", ctx: "Context") -> str:
 
 
 def readable(text: str) -> str:
-    """Return a header's text for a person: its bytes are most often UTF-8."""
-    return text.encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    """Return a header's text, or a path, for a person: its bytes are most often UTF-8."""
+    with suppress(UnicodeEncodeError):  # half a pair of another kind, of a path
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return plain(text)

@@ -30,6 +30,10 @@ NODE_SECONDS: Final = {  # of each phase of a C-STORE; the answer may come after
 NODE_ECHO_SECONDS: Final = 15.0  # until a C-ECHO is answered
 NODE_BYTES_PER_SECOND: Final = 10_000  # a line that is shared with images
 NODE_ANSWER_BYTES: Final = 64 * KB  # of an A-ASSOCIATE-AC, and of all PDUs of one answer
+PAGE_HEAD_BYTES: Final = 16 * KB  # of a request to the web page
+PAGE_FORM_BYTES: Final = 16 * KB
+PAGE_CONNECTIONS: Final = 256  # of the web page, at once; half of them from one network
+PAGE_STREAMS: Final = 64  # pages that follow the ledger at once
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line that works
 
 
@@ -51,6 +55,7 @@ _REQUEST: Final = REQUEST_TIMEOUTS * 60.0
 _TIMEOUT: Final = f"{REQUEST_TIMEOUTS:g} x `server.timeout_seconds`"
 _ANSWER: Final = "`scan.answer_seconds`"
 _SERVER: Final = "DRAW server"
+_BROWSER: Final = "browser"
 _LATER: Final = "the job waits and is tried again; held after `server.deadline_hours`"
 _RUN_GOES_ON: Final = "a line in the log; the run is not delayed and does not fail"
 
@@ -158,6 +163,38 @@ EXCHANGES: Final[dict[str, Limit]] = {
         what="`metrics.textfile`",
         seconds=10.0,
         then=_RUN_GOES_ON,
+    ),
+    "page-request": Limit(
+        peer=_BROWSER,
+        what="a request to `drawcli dashboard`, from the connection or the answer before it: TLS, "
+        "head, form",
+        seconds=10.0,
+        largest=PAGE_HEAD_BYTES + PAGE_FORM_BYTES,
+        then=f"it is refused and the connection is closed; of {PAGE_CONNECTIONS} connections, or "
+        f"{PAGE_CONNECTIONS // 2} of one network, the one that has waited longest is closed for a "
+        "new one",
+    ),
+    "page-answer": Limit(
+        peer=_BROWSER,
+        what="the time in which a browser does not take what is sent to it",
+        seconds=15.0,
+        grows=True,
+        then="the connection is closed",
+    ),
+    "page-login": Limit(
+        peer=_BROWSER,
+        what="a password that waits for its turn",
+        seconds=40.0,
+        largest=PAGE_FORM_BYTES,
+        then="it is not looked at; the page says how long to wait",
+    ),
+    "page-live": Limit(
+        peer=_BROWSER,
+        what="a stream that tells an open page of changes",
+        seconds=60.0,
+        largest=PAGE_HEAD_BYTES,
+        then=f"it ends, and the page opens another; above {PAGE_STREAMS} the page says that it is "
+        "not live",
     ),
 }
 

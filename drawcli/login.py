@@ -14,6 +14,7 @@ from drawcli.answers import (
     PROXY_ASKS,
     TRY_LATER,
     judged,
+    oddities_named,
     plain_json,
     transport_named,
 )
@@ -43,6 +44,7 @@ class Login:
         self._store = store
         self._now = now
         self._one_at_a_time = Lock()
+        self._failed: ServerUnavailable | None = None  # the last refresh
         store.settle()
         self.tokens = store.read()
 
@@ -55,7 +57,8 @@ class Login:
     def renew(self, refused: Tokens) -> None:
         """Get a new pair in place of one, and have it on disk before it is used.
 
-        Another thread or process may have done it: then its pair is taken.
+        Another thread or process may have done it: then its pair is taken. Where another thread has
+        tried meanwhile, and got no pair, this one would wait as long for nothing.
 
         Raises
         ------
@@ -64,13 +67,24 @@ class Login:
         ServerUnavailable
             Where there is none now: whatever needed the token was not taken.
         """
-        with self._one_at_a_time, self._store.locked():
-            stored = self._store.read()
-            if stored.access == refused.access:
+        failed_before = self._failed
+        with self._one_at_a_time:
+            if self._failed is not failed_before and self._failed is not None:
+                raise _again(self._failed)
+            with self._store.locked():
+                self._renew(refused)
+
+    def _renew(self, refused: Tokens) -> None:
+        stored = self._store.read()
+        if stored.access == refused.access:
+            try:
                 with _renewal_named():
                     stored = self._exchanged(stored)
-                self._store.write(stored)
-            self.tokens = stored
+            except ServerUnavailable as err:
+                self._failed = err
+                raise
+            self._store.write(stored)
+        self.tokens = stored
 
     def _exchanged(self, old: Tokens) -> Tokens:
         if not old.refresh or not self._store.can_renew:
@@ -108,7 +122,8 @@ class Login:
 
         def ask() -> httpx.Response:
             kept = _Kept(old, self._keep)
-            self._client.send(request, auth=kept, stream=True)
+            with oddities_named():
+                self._client.send(request, auth=kept, stream=True)
             return kept.answer
 
         patience = Patience.of(self._site.timeout_seconds)
@@ -158,6 +173,10 @@ def _renewal_named() -> Iterator[None]:
     except ConfigError as err:
         code = RENEWAL if err.code == "endpoint" else err.code
         raise ConfigError(str(err), code=code, hint=err.hint) from None
+
+
+def _again(err: ServerUnavailable) -> ServerUnavailable:
+    return ServerUnavailable(str(err), code=err.code, wait_seconds=err.wait_seconds)
 
 
 def _refusal(code: int, unanswered: datetime | None) -> ServerRefused:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.core.printable import plain, plain_json, plain_lines
 from drawcli.files import PRIVATE, make_private
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class FramesOnly(logging.Formatter):
         """Format a record anew: another handler may have left the words of the error in it."""
         kept, record.exc_text = record.exc_text, None
         try:
-            return super().format(record)
+            return plain_lines(super().format(record))
         finally:
             record.exc_text = kept
 
@@ -59,6 +60,10 @@ class FramesOnly(logging.Formatter):
         """Return the frames and the type of the error."""
         kind = ei[0].__name__ if ei[0] else "no error"
         return "".join([*traceback.format_tb(ei[2]), kind])
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - likewise
+        """Return the line of a record: what others wrote makes no second one of it."""
+        return plain(super().formatMessage(record))
 
 
 class JsonLines(logging.Formatter):
@@ -85,7 +90,7 @@ class JsonLines(logging.Formatter):
             frames = traceback.extract_tb(record.exc_info[2])
             plain["trace"] = [f"{one.filename}:{one.lineno} {one.name}" for one in frames]
             plain["error"] = record.exc_info[0].__name__
-        return json.dumps(plain, ensure_ascii=False)
+        return plain_json(json.dumps(plain, ensure_ascii=False))
 
 
 class _LogFile(logging.Handler):

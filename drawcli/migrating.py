@@ -16,7 +16,7 @@ from drawcli.adapters.rulebook import rulebook_of
 from drawcli.composing import Plan, imported, plain_name
 from drawcli.core.appearance import LONGEST_ROI_NAME, RoiType
 from drawcli.core.former import UntranslatableError, When
-from drawcli.dump import Dump, Record, Rules
+from drawcli.dump import Dump, Record, Rules, oddity
 from drawcli.errors import ConfigError, UsageError
 from drawcli.files import write_durably
 from drawcli.handwritten import Entry, flow, replace_file, with_comment, with_entries
@@ -115,8 +115,8 @@ class Migration:
         name, there = plan.name, self._template_names()
         try:
             self.templates = self._with_template(plan, flaw)
-        except (UntranslatableError, ConfigError) as err:
-            return self._tell("template", former or name, LEFT, *str(err).splitlines())
+        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
+            return self._tell("template", former or name, LEFT, *_why(err))
         renamed = [f"its name is now {name}"] if former not in ("", name) else []
         changed = DIFFERENT if former and plan.remarks else TRANSLATED
         self._names[former or name] = name
@@ -145,9 +145,9 @@ class Migration:
             when, remarks = former.when()
             lines = tuple(_rule_lines(former.name, self._template(former), when, remarks))
             self.rules = self._with_rule(Entry("rules", lines))
-        except (UntranslatableError, ConfigError) as err:
-            self._comment(former, str(err))
-            return self._tell("rule", former.name, LEFT, *str(err).splitlines())
+        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
+            self._comment(former, "; ".join(_why(err)[:1]))
+            return self._tell("rule", former.name, LEFT, *_why(err))
         changed = DIFFERENT if remarks else TRANSLATED
         outcome = THERE if self.rules is before else changed
         return self._tell("rule", former.name, outcome, *remarks)
@@ -180,6 +180,13 @@ class Migration:
         lines = [head, *(f"  {line}" for line in former.lines())]
         if f"# {head}".encode() not in self.rules.source:
             self.rules = with_comment(self.rules, lines)
+
+
+def _why(err: Exception) -> list[str]:
+    """Return why something is not taken over, line by line."""
+    if isinstance(err, yaml.YAMLError):
+        return ["holds a text that YAML cannot hold there: it is too long, or of several lines"]
+    return str(err).splitlines()
 
 
 def into_folder(folder: Path) -> Migration:
@@ -221,7 +228,7 @@ def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
         former = " ".join(str(record.get("template_name") or "").split())
         name = plain_name(former)
         plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
-        flaw = "" if name else "has no name"
+        flaw = oddity(record) or ("" if name else "has no name")
         if name in taken:
             flaw = "a second template of the export has this name"
         taken.add(name)
@@ -238,6 +245,8 @@ def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
 
 def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
     """Add a model with its structures to a template; return what is wrong, or ""."""
+    if odd := oddity(model):
+        return odd
     number = model.get("model_id")
     if not isinstance(number, int) or number in plan.models:
         return f"has two models {number}" if number in plan.models else "has a model without number"
@@ -251,10 +260,14 @@ def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
     }
     for pk, one in dump.of("autosegmentationstructure", "autosegmentation_model", key):
         place, name = one.get("map_id"), str(one.get("name") or "")
+        if odd := oddity(one):
+            return odd
         if place is None or not name or place in plan.models[number]["map"]:
             return f"model {number} has a structure without number or name, or two of one number"
         plan.models[number]["map"][place] = name
         for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
+            if odd := oddity(look):
+                return odd
             _add_look(plan, name, look)
     return ""
 

@@ -36,6 +36,7 @@ _ENDED: Final = {
     8: "went on, but the privacy gate blocked an upload",
     9: "had nothing to do",
     12: "ended because the disk is full",
+    137: "broke off: it was killed",
 }
 _WAITS_FOR: Final = {
     State.WAITING: "the series to be whole",

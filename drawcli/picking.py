@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from drawcli.core.operators import OPERATORS, PRESENCE, Kind, canonical, kind_of, known_paths
-from drawcli.core.rules import Compare, Series, Truth
+from drawcli.core.rules import LISTS, Compare, Series, Truth
 from drawcli.core.shareable import patient_of, says_who, shareable
 from drawcli.errors import UsageError
 from drawcli.handwritten import flow
-from drawcli.rulefile import LISTS
 from drawcli.yamlfile import meant
 
 # What sites match by, most used first; a picker shows these above the rest.

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -33,6 +34,8 @@ _PSEUDO: Final = frozenset(
 )
 _TRIES: Final = 40
 _BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
+_SOCKETS_ON_WINDOWS: Final = 512  # that its usual way to wait for them takes
+_UNLIMITED: Final = 1 << 20
 
 
 def system() -> System:
@@ -151,13 +154,27 @@ def is_alive(pid: int) -> bool:
 def end_session(process: "Popen[bytes]") -> None:
     """End a program that leads a session of its own, with everything it started there.
 
-    On Windows the program alone: it has no such groups.
+    What takes a session of its own is meant to stay, as the agents of key rings do. On Windows the
+    program alone is ended: it has no sessions.
     """
-    with suppress(OSError):  # it has ended
-        if system() == "windows":
+    if system() == "windows":
+        with suppress(OSError):  # it has ended
             process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
+        return
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in _of_session(process.pid):  # other groups of it, as a shell makes for its jobs
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _of_session(session: int) -> Iterator[int]:
+    """Yield the processes of a session, where the system tells them (Linux: proc(5))."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            words = path.read_bytes().rpartition(b")")[2].split()  # the name may hold anything
+            if int(words[3]) == session:
+                yield int(path.parent.name)
 
 
 def limit_memory(size: int) -> None:
@@ -190,3 +207,13 @@ def _are_one(one: Path, other: Path) -> bool:
 
 def _has_mode(path: Path, bits: int) -> bool:
     return system() != "windows" and bool(path.stat().st_mode & bits)
+
+
+def most_files() -> int:
+    """Return how many files and sockets this process may have open."""
+    if sys.platform == "win32":
+        return _SOCKETS_ON_WINDOWS
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft

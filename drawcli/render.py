@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli.core.printable import plain, plain_json, plain_lines
 from drawcli.errors import DrawcliError
 
 if TYPE_CHECKING:
@@ -53,14 +55,14 @@ def present(command: str, result: Result, style: Style) -> None:
 def say_error(err: DrawcliError) -> None:
     """Say what went wrong and what to do, on standard error."""
     for line in str(err).splitlines():
-        sys.stderr.write(f"drawcli: {line}\n")
+        say(f"drawcli: {line}")
     if err.hint:
-        sys.stderr.write(f"  {err.hint}\n")
+        say(f"  {err.hint}")
 
 
 def say(line: str) -> None:
     """Say something on standard error that is no result."""
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{plain_lines(line)}\n")
 
 
 def on_terminal() -> bool:
@@ -70,20 +72,33 @@ def on_terminal() -> bool:
 
 def console(style: Style, *, stderr: bool = False) -> "Console":
     """Return where tables are drawn: the result, or what is said besides."""
+    colorless = not style.color or bool(os.environ.get("NO_COLOR"))
+    width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
+    return plain_console(stderr=stderr, no_color=colorless, width=width)
+
+
+def plain_console(**options: Any) -> "Console":
+    """Return a console on which whatever it is given is text: only rich itself steers it."""
     from rich.console import Console
 
-    plain = not style.color or bool(os.environ.get("NO_COLOR"))
-    width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
-    return Console(
-        stderr=stderr, no_color=plain, highlight=False, width=width, emoji=False, markup=False
-    )
+    class Plain(Console):
+        def render(self, *args: Any, **options: Any) -> Iterator[Any]:
+            for one in super().render(*args, **options):
+                yield one if one.control else one._replace(text=plain_lines(one.text))
+
+    return Plain(highlight=False, emoji=False, markup=False, **options)
+
+
+def survive_any_text() -> None:
+    """Let no letter that the encoding of the terminal lacks end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def spinner(what: str) -> AbstractContextManager[Any]:
     """Return a sign on standard error that something is going on."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(f"{what} ...")
+    return plain_console(stderr=True).status(plain(f"{what} ..."))
 
 
 def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
 
 def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     """Return how to write facts, one a line, their names in one column."""
-    rows = [(name, str(value)) for name, value in pairs if value not in (None, "")]
+    rows = [(plain(name), plain(str(value))) for name, value in pairs if value not in (None, "")]
     width = max((len(name) for name, _ in rows), default=0)
 
     def show(out: "Console") -> None:
@@ -128,27 +143,30 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[
         for number, title in enumerate(titles):
             table.add_column(title, overflow="fold", no_wrap=not number)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(plain, row))
         out.print(table)
 
     return show
 
 
 def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
-    r"""Return a value from a header for a table: on one line, without what would steer a terminal.
+    r"""Return a value from a header for a table: on one line, and cut short.
 
     >>> shortened("A\x1b[2JB"), shortened("x" * 50, 5)
     ('A·[2JB', 'xxxx…')
     """
-    plain = "".join(char if char.isprintable() else "·" for char in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+    shown = plain(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
-def verbatim(text: str) -> "Callable[[Console], None]":
-    """Return how to write a text as it is: for files of other programs, however long."""
+def verbatim(text: str, *, drawn: bool = False) -> "Callable[[Console], None]":
+    """Return how to write a text in its own lines, however long: for files of other programs.
+
+    What is drawn by codes of the terminal, a picture of our own, is written as it is.
+    """
 
     def show(out: "Console") -> None:
-        out.file.write(text)
+        out.file.write(text if drawn else plain_lines(text))
 
     return show
 
@@ -175,4 +193,6 @@ def _write_json(command: str, result: Result) -> None:
     }
     import json
 
-    sys.stdout.write(json.dumps(envelope, ensure_ascii=False) + "\n")
+    text = json.dumps(envelope, ensure_ascii=False)
+    is_unicode = (sys.stdout.encoding or "").casefold().startswith("utf")
+    sys.stdout.write(plain_json(text, ascii_only=not is_unicode) + "\n")

@@ -1,10 +1,21 @@
 """One entry of rules.yaml as a rule: every mistake is told, with its place and what is meant."""
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from drawcli.core.operators import OPERATORS, PRESENCE, canonical, known_paths
-from drawcli.core.rules import Compare, Condition, Either, Every, Late, Negation, Rule
+from drawcli.core.rules import (
+    LATE,
+    LISTS,
+    OPTIONS,
+    Compare,
+    Condition,
+    Either,
+    Every,
+    Negation,
+    Rule,
+)
+from drawcli.core.withheld import is_withheld
 from drawcli.yamlfile import Document, Location, meant
 
 QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
@@ -12,14 +23,6 @@ _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates", "late"),
 )
-OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
-    "case": (False, True),
-    "values": ("any", "all", "first", "count"),
-    "slices": ("any", "all"),
-    "if_missing": ("fail", "skip", "match"),
-}
-LISTS: Final = frozenset({"in", "not_in", "between"})
-LATE: Final[tuple[Late, ...]] = get_args(Late)
 _HIGHEST: Final = 1_000_000
 
 
@@ -182,7 +185,8 @@ class RuleReader(EntryReader):
     ) -> Compare | None:
         if operator not in OPERATORS:
             near = meant(operator, OPERATORS)
-            self._tell(at, f"no operator '{operator}'{near}")
+            hidden = not near and is_withheld(path)  # a value stands where the operator should
+            self._tell(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
             return None
         if operator in PRESENCE:
             if not isinstance(wanted, bool):
@@ -199,9 +203,22 @@ class RuleReader(EntryReader):
             wanted = tuple(wanted) if isinstance(wanted, list) else wanted
             return Compare(path, operator, wanted, **options)
         except ValueError as err:
-            quote = QUOTE_IT if "put it in quotes" in str(err) else ""
-            self._tell(at, f"'{path}' {str(err).removesuffix('; put it in quotes')}{quote}")
+            words = _without_value(str(err)) if is_withheld(path) else str(err)
+            quote = QUOTE_IT if "put it in quotes" in words else ""
+            self._tell(at, f"'{path}' {words.removesuffix('; put it in quotes')}{quote}")
             return None
+
+
+def _without_value(words: str) -> str:
+    """Return what is wrong with a condition, without what it asks for.
+
+    >>> _without_value("holds a number; 'X17' is none")
+    'holds a number; what it is compared with is none'
+    """
+    before, quoted, _ = words.partition("; '")
+    if quoted:
+        return f"{before}; what it is compared with is none"
+    return words.partition(" that cannot be read: ")[0]
 
 
 def _is_choice(value: Any, choices: tuple[Any, ...]) -> bool:

@@ -20,6 +20,8 @@ ANSWERED: Final = "answered"
 OUT_OF_REACH: Final = "out-of-reach"
 WELL: Final = frozenset({0, 6, 9})  # exit codes of a run that went through to its end
 EARLY: Final = frozenset({1, 3, 4, 5, 12})  # of one that could not come to its end
+KILLED: Final = 137  # of one that broke off, as a shell says it of a program that was killed
+BROKE_OFF: Final = "broke-off"
 _LARGEST: Final = 2_000_000  # bytes, some 7,000 runs; then the older half goes
 
 

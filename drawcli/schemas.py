@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from drawcli.core.decision import Choice
 from drawcli.core.operators import OPERATORS, PRESENCE, known_paths
+from drawcli.core.rules import LATE, LISTS, OPTIONS
 from drawcli.core.templates import NAME_PATTERN, Template
-from drawcli.rulefile import LATE, LISTS, OPTIONS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ONE: Final = {"type": ["string", "number", "boolean"]}

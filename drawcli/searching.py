@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -22,6 +23,7 @@ _OURS: Final = re.compile(
     r"|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     re.IGNORECASE,
 )
+_A_WORD: Final = re.compile(r"[^\W_]+")
 _DOTTED: Final = re.compile(r"[0-9.]{12,}")
 _PERSONAL: Final = "PatientName PatientID AccessionNumber ReferringPhysicianName StudyID".split()
 
@@ -58,6 +60,11 @@ class Wanted:
         wanted.paths |= {Path(crosswalk.deliver_to).as_posix()} if crosswalk.deliver_to else set()
         return wanted
 
+    @property
+    def numbers(self) -> set[str]:
+        """The numbers of the patient that are so short that counts and codes are the same."""
+        return {one for one in self.personal.short if one.isdigit()}
+
     def found_in(self, member: "Haystack", own: frozenset[str]) -> str:
         """Return what of the patient a member says; "" where it says nothing."""
         if any(path in member.text for path in self.paths):
@@ -66,7 +73,7 @@ class Wanted:
             return "a UID"
         if (member.words & (self.personal.names | self.personal.short)) - own:
             return "a name or number"
-        if any(one in member.joined for one in self.personal.ids):
+        if any(_is_id_in(one, member.joined) for one in self.personal.ids):
             return "an id"
         return "a birth day" if self.born & member.days else ""
 
@@ -94,6 +101,30 @@ class Haystack:
             joined="\n".join(joined(one) for text in plain for one in _candidates(text)),
             days=frozenset(days(folded(whole))),  # of our own moments, too: few are birth days
         )
+
+
+def _is_id_in(one: str, text: str) -> bool:
+    """Tell whether a text holds an id; a number inside a longer one is another number."""
+    if one not in text:
+        return False
+    return not one.isdigit() or re.search(rf"(?<!\d){one}(?!\d)", text) is not None
+
+
+def without(text: str, words: AbstractSet[str], instead: str) -> str:
+    """Return a text with other words in the place of some, which are folded.
+
+    >>> without("2026-11-14 12:00:00,200 slices=200, HTTP 200", {"200"}, "<number>")
+    '2026-11-14 12:00:00,200 slices=<number>, HTTP <number>'
+    """
+
+    def put(found: re.Match[str]) -> str:
+        return instead if folded(found[0]) in words else found[0]
+
+    made, at = [], 0
+    for ours in _OURS.finditer(text):
+        made += [_A_WORD.sub(put, text[at : ours.start()]), ours[0]]
+        at = ours.end()
+    return "".join([*made, _A_WORD.sub(put, text[at:])])
 
 
 def _candidates(plain: str) -> Iterator[str]:

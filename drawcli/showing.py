@@ -14,10 +14,10 @@ from drawcli.adapters.zipped import Bounds, Zip, is_zip
 from drawcli.context import Context
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.images import File, read_stream
+from drawcli.core.same_image import is_same_image
 from drawcli.errors import OutOfReach, SeriesRefused
 from drawcli.files import disk_full_named
 from drawcli.platforms import fsync_folder
-from drawcli.survey import same_streams
 
 if TYPE_CHECKING:
     from drawcli.core.slices import Slice
@@ -81,10 +81,10 @@ class Sources:
             self._zips[path] = archive
 
     def is_same(self, one: str, other: str) -> bool:
-        """Tell whether two files hold the same, byte for byte."""
+        """Tell whether two files hold the same image."""
         try:
             with self._reading(one) as first, self._reading(other) as second:
-                return same_streams(first, second)
+                return is_same_image(first, second)
         except (OSError, SeriesRefused):
             return False
 

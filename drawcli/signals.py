@@ -1,6 +1,7 @@
-"""The sections of the settings file on what a site tells others: alarms, figures, logs."""
+"""The sections of the settings file on what a site tells others: alarms, figures, page, logs."""
 
 from datetime import time
+from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -67,6 +68,28 @@ class Metrics(Section):
         """Whether the heartbeat would go in the clear to another machine."""
         plain = urlsplit(self.heartbeat_url).scheme == "http"
         return plain and not stays_here(self.heartbeat_url)
+
+
+def _networks(value: object) -> object:
+    """Return addresses and networks as text, each as it is compared later."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(words, list):
+        for word in words:
+            try:
+                ip_network(str(word))
+            except ValueError:
+                raise ValueError(f"{word!r} is no address or network such as 10.1.2.3") from None
+    return words
+
+
+Networks = Annotated[list[str], BeforeValidator(_networks)]
+
+
+class Dashboard(Section):
+    """The web page behind a proxy of the site."""
+
+    tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
+    proxies: Networks = Field([])  # whose X-Forwarded-For is believed
 
 
 class Logs(Section):

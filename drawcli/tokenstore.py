@@ -104,8 +104,15 @@ class TokenStore(ABC):
         return self.exchanging.kept(stored) or stored
 
     def write(self, tokens: Tokens) -> None:
-        """Replace the pair, durably; an exchange that was under way is over."""
-        self.store(tokens)
+        """Replace the pair, durably; an exchange that was under way is over.
+
+        Raises
+        ------
+        ConfigError
+            Where it is not there when it is read again. A pair that came by an exchange stays in
+            the file of that exchange, and is taken from there.
+        """
+        self._store_and_look(tokens)
         with self._may_write():
             self.exchanging.end()
 
@@ -148,9 +155,32 @@ class TokenStore(ABC):
         ConfigError
             Where it cannot: better now than when the old pair is dead.
         """
-        self.store(old)
+        self._store_and_look(old)
         with self._may_write():
             self.exchanging.begin(old, now)
+
+    def _store_and_look(self, tokens: Tokens) -> None:
+        """Store a pair and read it again: some places take everything and keep nothing."""
+        self.store(tokens)
+        there = self._stored_again()
+        if there.access != tokens.access or there.refresh not in ("", tokens.refresh):
+            raise self._not_stored("another token is")
+
+    def _stored_again(self) -> Tokens:
+        try:
+            return self.stored()
+        except ConfigError as err:
+            if err.code == "no-token":
+                raise self._not_stored("nothing is") from None
+            raise
+
+    def _not_stored(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"{self.place}: {what} there after the token was stored",
+            code="token-not-stored",
+            hint="See that it is stored where it is read from, and that this place keeps what it "
+            "is given: some keyrings do not. Or use server.token_file.",
+        )
 
     @contextmanager
     def _may_write(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ used by two threads, and what a step has recorded before a request is on disk be
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import closing, contextmanager, suppress
+from math import inf
 from threading import Condition, Thread, get_ident
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -31,6 +32,8 @@ class Turns:
         self._changed = Condition()
         self._owner: int | None = None
         self._closed = False
+        self._elsewhere = 0  # how many have given up their turn
+        self._back = -inf  # when the last of them took it again, by the monotonic clock
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -49,9 +52,11 @@ class Turns:
             return
         self._give()
         self._go_on()
+        self._count(+1)
         try:
             yield
         finally:
+            self._count(-1)
             self._take()
 
     def share(
@@ -81,6 +86,16 @@ class Turns:
             raise
         for ended in running:
             ended.result()
+
+    def quiet_seconds(self) -> float:
+        """Return for how long nobody has waited for the network; 0 while somebody does."""
+        with self._changed:
+            return 0.0 if self._elsewhere else monotonic() - self._back
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._elsewhere += change
+            self._back = monotonic()
 
     def _take(self) -> None:
         with self._changed:

@@ -10,7 +10,8 @@ from drawcli.context import Context
 from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.profile import IMAGE_CLASSES
 from drawcli.core.rules import Series
-from drawcli.core.shareable import paths_in, shareable, tells_a_patient
+from drawcli.core.shareable import paths_in, shareable
+from drawcli.core.withheld import tells_a_patient
 from drawcli.errors import UsageError
 from drawcli.explaining import Change, Known, changes, series_at
 from drawcli.handwritten import Entry, flow, replace_file, with_entries

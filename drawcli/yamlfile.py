@@ -21,6 +21,8 @@ _MOST_VALUES: Final = 100_000  # with every alias written out
 _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = _TAG + "merge"
 _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
+# Not in here: what stands for a byte beyond UTF-8 in the name of a folder (os.fsdecode).
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _QUOTED: Final = re.compile(r"'([^']+)'")
@@ -249,7 +251,7 @@ class _PlaceReader:
         elif isinstance(node, yaml.MappingNode):
             size += self._read_mapping(node, location)
         else:
-            self._scalar(node)
+            self._scalar(node, location)
         self.sizes[id(node)] = size
         return size
 
@@ -263,7 +265,7 @@ class _PlaceReader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._tell(key_node, "a key is one word; put a text with brackets in quotes")
                 continue
-            key = self._scalar(key_node)
+            key = self._scalar(key_node, location)
             if key in keys:
                 self._tell(key_node, f"'{key}' stands here a second time")
             keys.add(key)
@@ -271,17 +273,21 @@ class _PlaceReader:
             size += self.read(value_node, (*location, str(key)))
         return size
 
-    def _scalar(self, node: yaml.Node) -> Any:
+    def _scalar(self, node: yaml.Node, location: tuple[str, ...]) -> Any:
         """Return what YAML makes of a word; tell where that is not what it looks like."""
+        if _NO_TEXT.search(str(node.value)):
+            self._tell(node, "holds a NUL or half of a character, which no name and no text has")
         if node.tag not in _NUMBERS | {_DATE}:
             return self.loader.construct_object(node)
         try:
             value = self.loader.construct_object(node)
         except ValueError:
-            self._tell(node, f"{node.value} is neither a number nor a date; put a text in quotes")
+            word = _shown(node.value, location)
+            self._tell(node, f"{word} is neither a number nor a date; put a text in quotes")
             return node.value
         if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value.lower()):
-            self._tell(node, f"YAML reads {node.value} as {value}; put a text in quotes")
+            word, value_shown = _shown(node.value, location), _shown(value, location, "another")
+            self._tell(node, f"YAML reads {word} as {value_shown}; put a text in quotes")
         return value
 
     def _tell(self, node: yaml.Node, what: str) -> None:
@@ -291,3 +297,12 @@ class _PlaceReader:
 
 def _place(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _shown(word: Any, location: tuple[str, ...], instead: str = "this word") -> str:
+    """Return a word of a file for a message, unless it is what a rule asks of a patient."""
+    from drawcli.core.operators import canonical
+    from drawcli.core.withheld import is_withheld
+
+    paths = filter(None, map(canonical, location))
+    return instead if any(map(is_withheld, paths)) else str(word)

@@ -18,6 +18,7 @@ from drawcli.config import Settings
 from drawcli.core.iod import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.job import NEXT, State
 from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.core.rules import OPTIONS
 from drawcli.limits import (
     EXCHANGES,
     RUN_HOURS,
@@ -27,7 +28,6 @@ from drawcli.limits import (
     bytes_in_words,
     seconds_in_words,
 )
-from drawcli.rulefile import OPTIONS
 
 _COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
 ROOT: Final = Path(__file__).parents[1]
@@ -43,10 +43,6 @@ _SAMPLES: Final[dict[Kind, Any]] = {
     Kind.FLAG: True,
     Kind.ANY: "pelvis",
 }
-# Exchanges that have their limits near their code, not in the table.
-_NEAR: Final = (
-    ("browser", "a page of `drawcli dashboard`", "drawcli/dashboard/", "the request is refused"),
-)
 _STATES: Final[dict[State, str]] = {
     State.WAITING: "files of the series are still arriving, or it is not whole",
     State.FOUND: "the series is quiet, whole, and of a kind that is taken",
@@ -236,13 +232,12 @@ def exchanges() -> str:
         f"{bytes_in_words(one.largest)} | {one.then} |"
         for one in EXCHANGES.values()
     ]
-    rows += [f"| {peer} | {what} | see `{path}` | | {then} |" for peer, what, path, then in _NEAR]
     what = (
         "Whatever a run asks, it waits no longer and reads no more. A time is one of the whole "
         "exchange: name lookup, connecting, handshake, and every try of it in a run; a request "
         "that is sent again with renewed tokens has the same time once more. Where another limit "
         "is reached first, as the time of a single read or write (`server.timeout_seconds`), the "
-        "exchange ends then."
+        "exchange ends then. Browsers ask the [web page](../dashboard.md), which no run waits for."
     )
     titles = ("peer", "what", "time in total", "comes in at most", "what happens then")
     head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
@@ -257,17 +252,25 @@ def exchanges() -> str:
 
 def _sums() -> Iterator[str]:
     each, rate = EXCHANGES["status"].seconds, SLOWEST_BYTES_PER_SECOND
-    last = 2 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
+    last = 3 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
+    store = EXCHANGES["store"]
     yield (
         f"The DRAW server: a step asks no more after {SILENT_IN_A_ROW} requests in a row, or "
         f"{SILENT_IN_ALL} in all, that got no answer in time, or a useless one after half of it. "
         f"So a server that is silent costs a run at most {SILENT_IN_ALL} x {each:g} s for each of "
         "poll, fetch, reidentify and upload, however many jobs wait. A refresh of the tokens that "
-        "gets no answer ends the step at once."
+        "gets no answer ends the step at once, also for the jobs that waited for it."
     )
     yield (
-        "What is sent to monitors and people is sent after the lock of the run is released: two "
-        f"messages and a heartbeat, {last:g} s at most. The first heartbeat is not waited for."
+        f"The DICOM node: no more after {SILENT_IN_A_ROW} structure sets in a row, or "
+        f"{SILENT_IN_ALL} in all, that it did not answer, so at most {SILENT_IN_ALL} x "
+        f"{store.seconds:g} s, and a second for each {store.rate / 1000:g} kB. One that cannot be "
+        "reached is asked once."
+    )
+    yield (
+        "What is sent to monitors and people is waited for after the lock of the run is released: "
+        "two messages, one more where the run before broke off, and a heartbeat, "
+        f"{last:g} s at most. The first heartbeat is not waited for."
     )
     yield (
         "A file server: `scan.answer_seconds` for each folder of `datastore`, once in a run, and "

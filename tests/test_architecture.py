@@ -108,6 +108,7 @@ OUTSIDE = {
     "contourpy": {"pictures", "sandbox"},
     "cryptography": {"scanindex", "adapters"},
     "filelock": {"alarms", "auditlog", "ledger", "logs", "scanindex", "adapters", "tokenstore"},
+    "h2": {"answers"},
     "httpx": {"adapters", "answers", "connection", "exchange", "heartbeat", "login", "receiving"},
     "isal": {"adapters"},
     "jinja2": {"dashboard"},

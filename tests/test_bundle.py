@@ -1,6 +1,7 @@
 """The archive for whoever helps holds nothing of a patient, or is not written."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -230,3 +231,59 @@ def test_the_texts_are_made_ready_once_however_many_patients_there_are(
 
     assert len(made) == len(names) - 1  # all but the README
     assert "Jobs searched for: 6." in members(tmp_path / "b.zip")["README.txt"]
+
+
+def with_id(ctx: Context, patient_id: str) -> None:
+    """Let the patient of the site have another id."""
+    (job,) = ctx.ledger.jobs()
+    crosswalk = ctx.crosswalk(job)
+    identity = {**crosswalk.identity, 0x00100020: patient_id.encode("utf-8")}
+    raw = patient_id.encode("utf-8").decode("ascii", "surrogateescape")
+    ctx.seal(job.id, replace(crosswalk, patient_id=raw, identity=identity))
+
+
+@pytest.mark.parametrize("number", ["200", "404", "1024", "11112", "00200", "٢٠٠"])
+def test_a_patient_whose_id_is_a_common_number_keeps_no_site_from_it(
+    looked: Looked, site: Site, ctx: Context, tmp_path: Path, number: str
+) -> None:
+    with_id(ctx, number)
+    for words in (f"HTTP {number}", f"slices={number}", f"patient {number}", f"a_{number}_b"):
+        log_line(site, words)
+    log_line(site, "step=fetch seconds=12.5 outcome=fetched")
+    job = ctx.ledger.jobs()[0]
+    ctx.ledger.commit(replace(job, reason=f"{number} slices, not 12", reason_code="x", slices=200))
+    run = {"words": f"saw {number}", "counts": {"found": 200}}
+    (site.state / "runs.jsonl").write_text(json.dumps(run) + "\n")
+
+    write_bundle(tmp_path / "b.zip", looked, [Outcome("server", Seen.failed(f"{number} s", "x"))])
+
+    whole = members(tmp_path / "b.zip")
+    (job_told,), (seen,) = json.loads(whole["jobs.json"]), json.loads(whole["doctor.json"])
+    texts = [*whole["log.txt"].splitlines(), whole["README.txt"], job_told["reason"], seen["text"]]
+    texts.append(json.loads(whole["runs.jsonl"])["words"])
+    assert [one for one in texts if re.search(rf"(?<!\d){number}(?!\d)", one)] == []
+    assert job_told["reason"] == "<number> slices, not 12"
+    assert job_told["slices"] == 200  # our own count, in no text
+    assert "seconds=12.5 outcome=fetched" in whole["log.txt"]
+    assert whole["log.txt"].startswith("2026-11-14 12:00:00,000 INFO")
+
+
+@pytest.mark.parametrize("said", ["id 773402", "id 77 34 02", "(773402)", "MRN773402"])
+def test_a_longer_number_is_no_chance_and_it_is_refused(
+    looked: Looked, site: Site, ctx: Context, tmp_path: Path, said: str
+) -> None:
+    with_id(ctx, "773402")
+    log_line(site, said)
+
+    err = refused(looked, tmp_path / "b.zip")
+
+    assert str(err).startswith("log.txt would hold ")
+
+
+def test_a_number_within_a_longer_one_is_another_number(
+    looked: Looked, site: Site, ctx: Context, tmp_path: Path
+) -> None:
+    with_id(ctx, "773402")
+    log_line(site, "bytes=47734021")
+
+    assert write_bundle(tmp_path / "b.zip", looked, WELL)

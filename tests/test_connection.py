@@ -5,13 +5,14 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from drawcli.adapters.glance import glance
 from drawcli.adapters.server import DrawServer
 from drawcli.adapters.tokens import TokenFile
 from drawcli.connection import tls_of
@@ -300,6 +301,44 @@ def test_http_2_is_spoken_where_it_is_offered(tokens: TokenFile, authority: Auth
         server.check_ready()
 
     assert asked == ["/api/health", "/api/health"]
+
+
+CALLS: dict[str, Callable[[DrawServer, Path], object]] = {
+    "health": lambda server, _: server.check_ready(),
+    "status": lambda server, _: server.status("task-1"),
+    "rtstruct": lambda server, folder: server.download("task-1", folder / "received.dcm"),
+    "refresh": lambda server, _: server.renew_tokens(),
+}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("abc", ""), ("", ""), ("2" * 5000, ""), ("200", "99"), ("200", "9x")],
+    ids=lambda said: "-".join(said)[:9],
+)
+@pytest.mark.parametrize("call", CALLS)
+def test_nonsense_in_http_2_is_no_bug(
+    call: str, said: tuple[str, str], tokens: TokenFile, authority: Authority, tmp_path: Path
+) -> None:
+    tls = context(authority.certificate("localhost"))
+    with (
+        serving_http_2(tls, *said) as (port, asked),
+        opened(tokens, f"https://localhost:{port}", ca_file=authority.file) as server,
+        pytest.raises(ServerUnavailable, match="ProtocolError"),
+    ):
+        CALLS[call](server, tmp_path)
+
+    assert asked
+
+
+def test_the_look_of_doctor_survives_a_status_that_is_no_number(authority: Authority) -> None:
+    tls = context(authority.certificate("localhost"))
+    with serving_http_2(tls, "abc") as (port, asked):
+        site = Server(url=f"https://localhost:{port}", ca_file=authority.file)
+        with pytest.raises(ServerUnavailable, match="RemoteProtocolError"):
+            glance(site)
+
+    assert asked
 
 
 def test_one_connection_is_kept_for_a_run(tokens: TokenFile, authority: Authority) -> None:

@@ -6,6 +6,7 @@ without its three tests, or the reason why one has no meaning there, is an error
 
 import json
 import os
+import re
 import stat
 import sys
 import threading
@@ -137,9 +138,7 @@ class Asked:
     answer: object = None
 
 
-def asked(
-    call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = LONG
-) -> Asked:
+def asked(call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = LONG) -> Asked:
     """Ask the server for something; return how that ended."""
     site, begun = Server(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
     error, answer = None, None
@@ -318,13 +317,18 @@ def test_the_words_of_an_error_are_not_waited_for(call: str, tokens: TokenFile) 
     assert "422: no such model" in str(ended.error)
 
 
-def test_a_useless_answer_that_comes_late_is_not_asked_for_again(tokens: TokenFile) -> None:
+@pytest.mark.parametrize("call", ["health", "models", "status", "confirm"])
+def test_a_useless_answer_that_comes_late_is_not_asked_for_again(
+    call: str, tokens: TokenFile
+) -> None:
     def late(line: hostile.Line) -> None:
-        line.closing.wait(1.5 * SHORT)
-        hostile.saying(b"<html>please log in</html>")(line)
+        line.closing.wait(1.3)  # twice, of four seconds in all: another would cost as much
+        line.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")
+        line.closing.wait(1.3)
+        line.send(b"<html>")
 
     with hostile.listening(late) as peer:
-        ended = asked("status", peer, tokens)
+        ended = asked(call, peer, tokens, timeout_seconds=2.0)
 
     assert isinstance(ended.error, ServerSilent)
     assert len(peer.lines) == 1
@@ -342,7 +346,7 @@ def test_a_server_that_reads_nothing_is_given_up(
         ),
     )
     with hostile.listening(reads=False) as peer:
-        ended = asked("upload", peer, tokens)
+        ended = asked("upload", peer, tokens, timeout_seconds=1.0)
 
     assert isinstance(ended.error, ServerSilent)
     assert ended.seconds < LONG
@@ -444,6 +448,33 @@ def test_a_pair_is_not_lost_over_a_key_that_is_said_twice(tokens: TokenFile) -> 
     assert TokenFile(tokens.path).read().access == "access-2"
 
 
+def test_a_refresh_without_an_answer_is_not_repeated_by_those_who_waited_for_it(
+    tokens: TokenFile,
+) -> None:
+    refused: list[DrawcliError] = []
+    with hostile.listening(hostile.says_nothing) as peer:
+        site = Server(url=peer.url, timeout_seconds=2.0)
+        with DrawServer.opened(site, tokens, Clock().now) as server:
+
+            def renew() -> None:
+                try:
+                    server.renew_tokens()
+                except ServerUnavailable as err:
+                    refused.append(err)
+
+            lanes = [threading.Thread(target=renew) for _ in range(8)]
+            for lane in lanes:
+                lane.start()
+            for lane in lanes:
+                lane.join()
+            peer.manner = hostile.saying(b'{"access_token": "access-2"}')
+            server.renew_tokens()
+
+    assert [err.code for err in refused] == ["token-renewal"] * 8
+    assert peer.paths() == ["POST /api/token/refresh/"] * 2  # one for all, and the next run's
+    assert json.loads(tokens.path.read_text())["access_token"] == "access-2"
+
+
 def looked(peer: hostile.Peer) -> DrawcliError | None:
     try:
         glance(Server(url=peer.url, timeout_seconds=SHORT))
@@ -516,42 +547,48 @@ PROGRAMS = {
     "drips": ("while True: print('a', end='', flush=True); time.sleep(.01)", "did not end within"),
     "floods": ("while True: print('a' * 65536, flush=True)", "printed more than 128 KiB"),
     "lies": ("sys.stdout.buffer.write(bytes(range(256)))", "its output is not text"),
-    "leaves": (
-        "subprocess.Popen(['sleep', '600']); time.sleep(600)",
-        "did not end within",
-    ),
+    "waits": ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)", "did not end"),
+    "fails": ("sys.exit(3)", "left with 3"),
 }
+_LEAVES = """
+import pathlib, signal, subprocess, sys, time
+child = subprocess.Popen(['sleep', '600'])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+"""
 
 
 @pytest.mark.parametrize("how", PROGRAMS)
 def test_a_token_command_is_bounded(
     how: str, tmp_path: Path, hurry: Callable[[str, float], None]
 ) -> None:
-    hurry("token-command", 1.0 if how in ("drips", "leaves") else LONG)
+    hurry("token-command", 4.0 if how in ("drips", "waits") else LONG)
     text, said = PROGRAMS[how]
-    command = TokenCommand(program(f"import sys, time, subprocess\n{text}"), [], tmp_path / "token")
+    words = [*program(_LEAVES + text), str(tmp_path / "pid")]
 
     with pytest.raises(ConfigError, match=said):
-        command.read()
+        TokenCommand(words, [], tmp_path / "token").read()
+
+    if sys.platform != "win32":  # it has no sessions of processes
+        assert has_ended(tmp_path / "pid")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no sessions of processes")
 def test_what_a_token_command_started_ends_with_it(tmp_path: Path) -> None:
-    text = (
-        "import subprocess, pathlib\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
-        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))\n"
-        f"print({SECRET!r})"
-    )
+    words = [*program(f"{_LEAVES}print({SECRET!r})"), str(tmp_path / "pid")]
 
-    assert TokenCommand(program(text), [], tmp_path / "token").read().access == SECRET
+    assert TokenCommand(words, [], tmp_path / "token").read().access == SECRET
 
-    pid = int((tmp_path / "pid").read_text())
+    assert has_ended(tmp_path / "pid")  # else it holds the output open
+
+
+def has_ended(noted: Path) -> bool:
+    """Tell whether a process, whose number is noted in a file, ends soon."""
+    pid = int(noted.read_text())
     for _ in range(200):
         if not is_running(pid):
-            return
+            return True
         time.sleep(0.05)
-    pytest.fail("it is still there, and holds the output open")
+    return False
 
 
 def is_running(pid: int) -> bool:
@@ -674,6 +711,23 @@ def test_a_step_that_reads_images_and_makes_no_progress_ends_the_process(
     assert ended == [step]
 
 
+def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(watch, "_end", ended.append)
+    monkeypatch.setattr(watch, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
+
+    with ctx.turns.taken(), watch.reading(ctx, "reidentify"):
+        with ctx.turns.given_up():  # a node with a slow line, or a server that drips
+            time.sleep(5 * SHORT)
+        assert ctx.turns.quiet_seconds() < LONG
+        before = list(ended)
+        time.sleep(5 * SHORT)  # and now it is the file server
+
+    assert (before, ended) == ([], ["reidentify"])
+
+
 def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
     monkeypatch.setattr(watch, "_end", ended.append)
@@ -745,6 +799,8 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
+_ATTEMPTS = "see `dashboard/test_attempts.py`"
+_BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
     "probe": (
@@ -776,6 +832,26 @@ TESTS: dict[str, tuple[str, str, str]] = {
         "see `test_association.py`: an answer that is not about the request",
     ),
     "echo": ("see `test_association.py`, which asks both ways",) * 3,
+    "page-request": (
+        f"{_BROWSERS}: test_a_request_that_drips_ends_in_time",
+        f"{_BROWSERS}: test_a_body_without_end_is_given_up",
+        f"{_BROWSERS}: test_an_absurd_address_is_not_there_and_no_bug",
+    ),
+    "page-answer": (
+        f"{_BROWSERS}: test_who_reads_a_little_now_and_then_is_given_up",
+        f"{_BROWSERS}: test_who_reads_nothing_is_given_up",
+        _NO_ANSWER,
+    ),
+    "page-login": (
+        f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
+        f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
+        "see `dashboard/test_entry.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+    ),
+    "page-live": (
+        f"{_BROWSERS}: test_a_stream_gives_its_place_back",
+        f"{_BROWSERS}: test_no_more_streams_than_the_limit_also_at_once",
+        _NO_ANSWER,
+    ),
     "textfile": ("test_figures_that_cannot_be_written_are_given_up", _NO_ANSWER, _NO_ANSWER),
 }
 
@@ -785,4 +861,8 @@ def test_every_exchange_has_a_peer_that_drips_one_that_floods_and_one_that_lies(
     for name, tests in TESTS.items():
         for test in tests:
             assert test in globals() or " " in test, (name, test)
-        assert tests[0] in globals() or "test_association" in tests[0], name
+            elsewhere = re.fullmatch(r"see `(.+)`: (test_\w+)", test)
+            if elsewhere:
+                there = (Path(__file__).parent / elsewhere[1]).read_text(encoding="utf-8")
+                assert f"def {elsewhere[2]}(" in there, (name, test)
+        assert tests[0] in globals() or tests[0].startswith("see `"), name

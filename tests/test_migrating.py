@@ -483,3 +483,119 @@ def test_the_command_writes_new_files_and_ends_with_6_where_a_person_must_look(
     told = CliRunner().invoke(app, [*words[:-1], str(tmp_path / "other")])
     assert told.exit_code == 6
     assert "rule g: not translated" in told.stdout
+
+
+STEERING = [
+    "\x1b]0;pwn\x07X",
+    "\ud800x",
+    "\x9b31mX",
+    "\u202eX",
+    "a\x00b",
+    "\x85x",
+    "\u2028x",
+    "\udcff",
+]
+OF_OTHER_KINDS: list[Any] = [[], {}, [""], True, "x" * 5000, "a\nrules: []\n- x"]
+WHOLE: list[dict[str, Any]] = [
+    {
+        "model": "app.autosegmentationtemplate",
+        "fields": {"template_name": "Pelvis", "template_description": "as of 2026"},
+    },
+    {
+        "model": "app.autosegmentationmodel",
+        "fields": {
+            "autosegmentation_template_name": 1,
+            "model_id": 720,
+            "name": "m",
+            "config": "3d_fullres",
+            "trainer_name": "t",
+            "postprocess": "p",
+        },
+    },
+    {
+        "model": "app.autosegmentationstructure",
+        "fields": {"autosegmentation_model": 1, "map_id": 1, "name": "Bladder"},
+    },
+    {
+        "model": "app.structureproperties",
+        "fields": {
+            "autosegmentation_structure": 1,
+            "roi_label": "Bl",
+            "roi_display_color": "#ff8000",
+            "rt_roi_interpreted_type": "ORGAN",
+        },
+    },
+    {
+        "model": "app.rulegroup",
+        "fields": {"rulegroup_name": "g", "associated_autosegmentation_template": 1},
+    },
+    {
+        "model": "app.ruleset",
+        "fields": {
+            "ruleset_name": "s",
+            "rulegroup": 1,
+            "rulset_order": 1,
+            "ruleset_combination_type": "AND",
+        },
+    },
+    {
+        "model": "app.rule",
+        "fields": {
+            "ruleset": 1,
+            "dicom_tag_type": 1,
+            "operator_type": "EQUALS",
+            "tag_value_to_evaluate": "CT",
+            "rule_order": 1,
+            "rule_combination_type": "AND",
+        },
+    },
+    {"model": "app.dicomtagtype", "fields": {"tag_name": "Modality", "tag_id": "(0008,0060)"}},
+]
+PLACES = [(at, name) for at, record in enumerate(WHOLE) for name in record["fields"]]
+
+
+@pytest.mark.parametrize(("at", "name"), PLACES, ids=str)
+def test_no_text_of_an_export_steers_the_terminal_or_ends_in_a_traceback(
+    tmp_path: Path, at: int, name: str
+) -> None:
+    for number, value in enumerate([*STEERING, *OF_OTHER_KINDS]):
+        export = json.loads(json.dumps([{**record, "pk": 1} for record in WHOLE]))
+        export[at]["fields"][name] = value
+        file, target = tmp_path / f"{number}.json", tmp_path / str(number)
+        file.write_text(json.dumps(export))
+
+        ended = CliRunner().invoke(
+            app, ["import-draw-client", str(file), "--to", str(target)], env={"NO_COLOR": "1"}
+        )
+
+        assert ended.exit_code in (0, 6), ended.output
+        written = [one.read_text(encoding="utf-8") for one in target.iterdir()]
+        assert len(written) == 2
+        for text in (ended.output, *written):
+            assert [one for one in text if not one.isprintable() and one != "\n"] == []
+        if value in STEERING and name not in ("roi_display_color", "rulset_order"):
+            assert "translated" in ended.output
+
+
+def test_an_export_that_is_well_is_taken_over_whole(tmp_path: Path) -> None:
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps([{**record, "pk": 1} for record in WHOLE]))
+    migration = into_folder(tmp_path / "new")
+
+    migration.take([file])
+
+    assert [one.outcome for one in migration.taken] == [TRANSLATED, TRANSLATED]
+
+
+def test_a_text_that_is_none_is_named_and_its_template_left_out(tmp_path: Path) -> None:
+    export = json.loads(json.dumps([{**record, "pk": 1} for record in WHOLE]))
+    export[2]["fields"]["name"] = "Blad\x1b[2Jder"
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(export))
+    migration = into_folder(tmp_path / "new")
+
+    migration.take([file])
+
+    template, rule = migration.taken
+    assert (template.outcome, rule.outcome) == (LEFT, LEFT)
+    assert template.why == ("'name' of the export holds what is no text",)

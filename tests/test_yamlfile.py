@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.errors import ConfigError
-from drawcli.yamlfile import Document, meant, raise_all, read_yaml
+from drawcli.yamlfile import Document, meant, parse_yaml, raise_all, read_yaml
 
 
 def read(tmp_path: Path, text: str | bytes) -> Document:
@@ -208,3 +208,16 @@ def test_no_yaml_whatever_does_more_than_a_told_error(
         assert str(path) in str(err)  # noqa: PT017 - both ways are right
     else:
         assert document.place(()).startswith(str(path))
+
+
+@pytest.mark.parametrize("word", [r"\0", r"\ud800", r"\udfff", r"\udbff x", r"\udc00"])
+@pytest.mark.parametrize("text", ['a: "b{}"', '"a{}": b', 'a: [x, "{}"]'])
+def test_a_text_that_is_none_is_told_where_it_stands(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=r"x\.yaml:1:[0-9]+: holds a NUL or half of a character"):
+        parse_yaml(tmp_path / "x.yaml", text.format(word).encode())
+
+
+def test_a_folder_whose_name_is_no_utf_8_can_be_named(tmp_path: Path) -> None:
+    found = parse_yaml(tmp_path / "x.yaml", rb'a: "/mnt/M\udcfcller"')
+
+    assert found.data == {"a": "/mnt/M\udcfcller"}

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -151,33 +151,46 @@ def serving(draw: Answering, tls: ssl.SSLContext | None = None) -> Iterator[int]
 
 
 @contextmanager
-def serving_http_2(tls: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
-    """Answer each request of one connection by HTTP/2 alone; yield the port and what was asked."""
-    from h2.config import H2Configuration
-    from h2.connection import H2Connection
-    from h2.events import RequestReceived
-
+def serving_http_2(
+    tls: ssl.SSLContext, status: str = "200", length: str = ""
+) -> Iterator[tuple[int, list[str]]]:
+    """Answer by HTTP/2 alone, one connection after another; yield the port and what was asked."""
     tls.set_alpn_protocols(["h2"])
     asked: list[str] = []
 
     def serve(listening: socket.socket) -> None:
-        with tls.wrap_socket(listening.accept()[0], server_side=True) as stream:
-            peer = H2Connection(H2Configuration(client_side=False))
-            peer.initiate_connection()
-            stream.sendall(peer.data_to_send())
-            while data := stream.recv(65536):
-                for event in peer.receive_data(data):
-                    if isinstance(event, RequestReceived):
-                        asked.append(str(dict(event.headers)[b":path"], "ascii"))
-                        peer.send_headers(event.stream_id, [(":status", "200")])
-                        peer.send_data(event.stream_id, b'{"status": "ready"}', end_stream=True)
-                stream.sendall(peer.data_to_send())
+        while True:
+            try:
+                line, _ = listening.accept()
+            except OSError:
+                return
+            with suppress(OSError), tls.wrap_socket(line, server_side=True) as stream:
+                _talk_http_2(stream, asked, status, length)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
         yield listening.getsockname()[1], asked
+        listening.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+def _talk_http_2(stream: ssl.SSLSocket, asked: list[str], status: str, length: str) -> None:
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import RequestReceived
+
+    peer = H2Connection(H2Configuration(client_side=False, validate_outbound_headers=False))
+    peer.initiate_connection()
+    stream.sendall(peer.data_to_send())
+    while data := stream.recv(65536):
+        for event in peer.receive_data(data):
+            if isinstance(event, RequestReceived):
+                asked.append(str(dict(event.headers)[b":path"], "ascii"))
+                more = [("content-length", length)] if length else []
+                peer.send_headers(event.stream_id, [(":status", status), *more])
+                peer.send_data(event.stream_id, b'{"status": "ready"}', end_stream=True)
+        stream.sendall(peer.data_to_send())
 
 
 def ready(_request: httpx.Request) -> httpx.Response:

@@ -2,17 +2,30 @@
 
 import warnings
 from collections.abc import Iterable
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.dicom import Incomplete, NotDicom
 from drawcli.core.elements import what_pydicom_raises
 from drawcli.core.reading import header_or_mended
 from drawcli.core.rules import Series
+from drawcli.core.series_facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
+from drawcli.progress import Counted, uncounted
 
 _DEEPEST_RULE: Final = 3  # sequences within sequences that rules can ask for
+
+
+def header_of(crosswalk: Crosswalk, today: date, counted: Counted = uncounted) -> Series:
+    """Return what rules can ask of a series: its elements, and the facts beside them."""
+    paths = [file.path for file in crosswalk.files]
+    header = shared_elements(counted(paths, "files read"))
+    header.update(series_facts(crosswalk, header, today))
+    header.today = today
+    return header
 
 
 def shared_elements(paths: Iterable[str]) -> Series:

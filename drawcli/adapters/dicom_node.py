@@ -23,11 +23,13 @@ from drawcli.core.dicom import (
     NotDicom,
     read_header,
 )
+from drawcli.core.dimse import is_success
 from drawcli.core.implicit_vr import in_implicit_vr
 from drawcli.core.node import Node, node_of
 from drawcli.core.upper_layer import NodeTrouble, Offer
 from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
 from drawcli.files import write_durably
+from drawcli.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 if TYPE_CHECKING:
     from drawcli.sections import Deliver
@@ -40,7 +42,6 @@ _FULL: Final = range(0xA700, 0xA800)
 _NOT_AUTHORISED: Final = 0x0124
 _DUPLICATE: Final = 0x0111
 _PENDING: Final = frozenset({0xFF00, 0xFF01})
-_SILENT_ENOUGH: Final = 2  # each costs the whole time that an answer is given
 _EXPLICIT_ONLY: Final = (
     "takes structure sets in Explicit VR Little Endian only; those that the server makes in "
     "Implicit VR Little Endian, the default of DICOM, cannot be sent to it"
@@ -103,6 +104,7 @@ class DicomNode:
     deadlines: Deadlines = field(default_factory=Deadlines)
     _away: NodeTrouble | None = field(default=None, init=False)
     _silent: int = field(default=0, init=False)  # how many files in a row it has not answered
+    _silences: int = field(default=0, init=False)  # how many in all
 
     def store(self, data: bytes, record: Path) -> str:
         """Send a file; return what the node said besides that it has it, or "".
@@ -206,9 +208,9 @@ class DicomNode:
             raise self._later(why) from None
 
     def _unanswered(self, err: NodeTrouble, *, may_have: bool) -> TryLater:
-        """Return that a file is tried again; after two in a row the node counts as away."""
-        self._silent += 1
-        if self._silent >= _SILENT_ENOUGH:
+        """Return that a file is tried again; after some the node counts as away."""
+        self._silent, self._silences = self._silent + 1, self._silences + 1
+        if self._silent >= SILENT_IN_A_ROW or self._silences >= SILENT_IN_ALL:
             self._away = err
         unsure = "; it may have the structure set, and gets it again" if may_have else ""
         return self._later(f"{err}{unsure}", err.hint)
@@ -221,6 +223,8 @@ class DicomNode:
             return f"stored it with changes of its own (status {status:04X})"
         if status == _DUPLICATE:
             return f"has had it since an earlier try (status {status:04X})"
+        if is_success(status):  # of the class "warning": it was done (PS3.7 annex C)
+            return f"stored it with a warning that C-STORE does not have (status {status:04X})"
         if status in _FULL:
             raise self._later(f"is out of resources (status {status:04X})")
         if status == _NOT_AUTHORISED:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from drawcli.answers import transport_named
+from drawcli.answers import oddities_named, transport_named
 from drawcli.connection import connected
 from drawcli.pacing import Patience, within
 
@@ -73,7 +73,7 @@ def _asked(client: httpx.Client, url: str, patience: Patience) -> Glance:
 
 def _looked(client: httpx.Client, url: str) -> Glance:
     begun, asked_at = time.monotonic(), datetime.now(UTC)
-    with client.stream("GET", url) as answer:
+    with oddities_named(), client.stream("GET", url) as answer:
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
         return Glance(
             status=answer.status_code,

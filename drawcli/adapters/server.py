@@ -90,10 +90,9 @@ class DrawServer:
         matter of configuration.
         """
         try:
-            answer = self._asked("GET", "health")
+            self._asked("GET", "health")
         except RequestRefused as err:
             raise ConfigError(str(err), code="endpoint", hint=ENDPOINT_HINT) from None
-        json_object(answer, "health")  # a page of a proxy says 200, too
 
     def check_token(self) -> None:
         """Raise ServerRefused where the server refuses our token: of a task that nobody has."""
@@ -102,7 +101,8 @@ class DrawServer:
 
     def models(self) -> list[Any]:
         """Return the server's catalogue as its JSON has it: one entry a model."""
-        return json_list(self._asked("GET", "models"), "models")
+        found: list[Any] = self._asked("GET", "models", read=json_list)
+        return found
 
     def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = untold) -> str:
         """Send a package from disk; return the server's task id.
@@ -138,10 +138,8 @@ class DrawServer:
 
     def status(self, task_id: str) -> TaskStatus:
         """Ask how a task fares."""
-        answer = self._asked("GET", "status", task_id=task_id, unknown_is_answer=True)
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            return TaskStatus(TaskState.UNKNOWN)
-        return status_of(json_object(answer, "status"))
+        plain = self._asked("GET", "status", task_id=task_id, unknown_is_answer=True)
+        return TaskStatus(TaskState.UNKNOWN) if plain is None else status_of(plain)
 
     def download(
         self,
@@ -173,9 +171,8 @@ class DrawServer:
         A 404 is success: the server has already deleted it. A page of a proxy is not.
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
-        answer = self._asked("POST", "confirm", task_id=task_id, unknown_is_answer=True, json=body)
-        if answer.is_success and answer.content:
-            json_object(answer, "confirm")
+        what: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
+        self._asked("POST", "confirm", read=_nothing_or_object, **what)
 
     def renew_tokens(self) -> None:
         """Exchange the token pair for a new one, whatever the clock says."""
@@ -187,10 +184,14 @@ class DrawServer:
         endpoint: str,
         *,
         task_id: str = "",
+        read: Callable[[httpx.Response, str], Any] = json_object,
         unknown_is_answer: bool = False,
         **content: Any,
-    ) -> httpx.Response:
-        """Send a request that is safe to repeat, with a few short tries.
+    ) -> Any:
+        """Send a request that is safe to repeat, with a few short tries; return what was read.
+
+        None where the server does not know the task, and may say so. A page of a proxy says 200,
+        too: it is no answer.
 
         A useless answer that has taken half of the time is as good as none: the next request would
         cost as much.
@@ -220,8 +221,8 @@ class DrawServer:
             with attempt, _late_named(patience, self._site.timeout_seconds):
                 answer = self._with_token(send, patience)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
-                    return answer
-                return judged(answer, endpoint)
+                    return None
+                return read(judged(answer, endpoint), endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
     def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
@@ -265,6 +266,11 @@ class DrawServer:
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))
         return self._site.url.rstrip("/") + path
+
+
+def _nothing_or_object(answer: httpx.Response, endpoint: str) -> None:
+    if answer.content:
+        json_object(answer, endpoint)
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:

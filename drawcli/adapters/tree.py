@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Final, NamedTuple
 
-from drawcli.core.images import UNREAD, File, named_like_image, read_stream
+from drawcli.core.images import UNREAD, File, read_stream
+from drawcli.core.names import may_be_image
 from drawcli.core.slices import Slice
 from drawcli.errors import SILENT, OutOfReach
 from drawcli.platforms import pseudo_devices
@@ -228,7 +229,7 @@ def _above(root: Path) -> set[tuple[int, int]]:
 def read_file(path: str, listed: File) -> Slice | str:
     """Read the header of one file: a slice, or the reason why it is none."""
     if not listed.size:
-        return "empty-file" if named_like_image(listed.name) else "empty-marker"
+        return "empty-file" if may_be_image(listed.name) else "marker-file"
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - one call per file
             return read_stream(stream, path, listed)
@@ -244,7 +245,7 @@ def reason_of(err: OSError) -> str:
 def _reason_of_link(name: str, why: str) -> str:
     """Return why a link leads nowhere; one that is named like an image may be one."""
     why = "broken-link" if why == "vanished" else why
-    lost = why in ("broken-link", "link-loop") and named_like_image(name)
+    lost = why in ("broken-link", "link-loop") and may_be_image(name)
     return "lost-link" if lost else why
 
 

@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.errors import AnotherRun, DiskFull
+from drawcli.errors import AnotherRun, DiskFull, LedgerError
 from drawcli.files import make_private, write_durably
 from drawcli.platforms import fsync_folder
 from drawcli.progress import FILE_NAME as PROGRESS
@@ -71,12 +71,22 @@ class WorkDir:
 
     def folder(self, job_id: str) -> Path:
         """Return the work folder of a job, made if it is not there."""
+        folder = self._of(job_id)
         make_private(self._work)
-        return make_private(self._work / job_id)
+        return make_private(folder)
+
+    def _of(self, job_id: str) -> Path:
+        """Return the folder of a job; never one outside, whatever the ledger says."""
+        if not job_id.isprintable() or Path(job_id).name != job_id or job_id in ("", ".."):
+            raise LedgerError(
+                "the ledger has a job whose id is none: a path",
+                hint="'drawcli ledger restore' puts the newest good copy back.",
+            )
+        return self._work / job_id
 
     def file(self, job_id: str, name: str) -> Path:
         """Return where a file of a job lies; the folder may not be there."""
-        return self._work / job_id / name
+        return self._of(job_id) / name
 
     def write(self, job_id: str, name: str, data: bytes) -> None:
         """Write a file of a job; durable when this returns."""
@@ -113,7 +123,7 @@ class WorkDir:
 
     def remove_unpacked(self, job_id: str) -> None:
         """Remove the images of a job that came in a zip, and its folder if that is all of it."""
-        folder = self._work / job_id
+        folder = self._of(job_id)
         shutil.rmtree(folder / UNPACKED, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -171,14 +181,14 @@ class WorkDir:
 
     def files_of(self, job_id: str) -> Iterator[tuple[str, int]]:
         """Yield the files of a job, by their names in its work folder, with their sizes."""
-        folder = self._work / job_id
+        folder = self._of(job_id)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             yield path.relative_to(folder).as_posix(), path.stat().st_size
 
     def remove(self, job_id: str) -> None:
         """Remove the work folder of a finished job, and its lock; not while a step is at it."""
         with contextlib.suppress(Busy), self.job_lock(job_id):
-            shutil.rmtree(self._work / job_id, ignore_errors=True)
+            shutil.rmtree(self._of(job_id), ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.job_lock_file(job_id).unlink()
 
@@ -193,7 +203,7 @@ class WorkDir:
         """Move the work folder of a job that nobody knows out of the way; nothing is removed."""
         target = make_private(self.state_dir / folder)
         names = chain([job_id], (f"{job_id}.{number}" for number in count(2)))
-        (self._work / job_id).rename(next(p for n in names if not (p := target / n).exists()))
+        self._of(job_id).rename(next(p for n in names if not (p := target / n).exists()))
         fsync_folder(target)
         fsync_folder(self._work)
 
@@ -212,7 +222,7 @@ class WorkDir:
 
     def has_folder(self, job_id: str) -> bool:
         """Tell whether a job still has a work folder."""
-        return (self._work / job_id).is_dir()
+        return self._of(job_id).is_dir()
 
     @property
     def run_lock_file(self) -> Path:
@@ -221,7 +231,7 @@ class WorkDir:
 
     def job_lock_file(self, job_id: str) -> Path:
         """Return the lock of a job."""
-        return self._work / f"{job_id}.lock"
+        return self._of(job_id).with_name(f"{job_id}.lock")
 
     def runner(self) -> Runner | None:
         """Return who says that a run is at work."""
@@ -234,8 +244,8 @@ class WorkDir:
             return None
 
     @contextmanager
-    def run_lock(self, now: datetime) -> Iterator[None]:
-        """Hold the lock of a whole run.
+    def run_lock(self, now: datetime) -> Iterator[Runner | None]:
+        """Hold the lock of a whole run; return the one before it, if that did not end by itself.
 
         Raises
         ------
@@ -249,8 +259,9 @@ class WorkDir:
         except Timeout:
             raise AnotherRun(f"another run is at work{_named(self.runner())}") from None
         try:
+            before = self.runner()
             write_durably(owner, _owner(now))
-            yield
+            yield before
         finally:
             owner.unlink(missing_ok=True)
             lock.release()

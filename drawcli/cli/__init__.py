@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from drawcli import __version__
+from drawcli import __version__, render
 from drawcli.cli import (
     audit_command,
     dashboard_command,
@@ -124,6 +124,7 @@ def main() -> None:
     os.environ.setdefault(
         "OPENBLAS_NUM_THREADS", "1"
     )  # each thread reserves memory; none is needed
+    render.survive_any_text()
     with _shortage_unsaid():
         _run_app()
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from drawcli import render
 from drawcli.cli.door import Door
 from drawcli.core.spans import long
 
@@ -84,7 +85,6 @@ class Pace:
 
 
 def _new() -> "Drawn":
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     return Progress(
@@ -92,6 +92,6 @@ def _new() -> "Drawn":
         BarColumn(bar_width=30),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=render.plain_console(stderr=True),
         transient=True,
     )

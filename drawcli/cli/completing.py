@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import typer
 
+from drawcli.core.printable import plain
 from drawcli.errors import DrawcliError
 
 Offers = list[tuple[str, str]]  # each with a word on it
@@ -61,7 +62,7 @@ def _jobs(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
     rows = json.loads(ledger.read_bytes())["jobs"].values()
     for row in sorted(rows, key=lambda row: row["since"], reverse=True):
         state = f"held at {row['state']}" if row.get("held") else row["state"]
-        yield row["id"], " ".join(filter(None, (state, row.get("template"))))
+        yield plain(row["id"]), plain(" ".join(filter(None, (state, row.get("template")))))
 
 
 def _templates(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
@@ -69,7 +70,7 @@ def _templates(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, st
 
     path = folder / _set(settings, "templates", "templates.yaml")
     for name, template in read_yaml(path).data["templates"].items():
-        yield name, template.get("description") or ""
+        yield plain(name), plain(template.get("description") or "")
 
 
 def _set(settings: dict[str, Any], name: str, default: str) -> Path:

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -69,7 +70,8 @@ def dashboard(
         raise ConfigError(
             f"the dashboard needs {err.name}, which is missing", hint=_MISSING
         ) from None
-    secret = Secret(door.settings().state_dir)
+    site = door.settings()
+    secret = Secret(site.state_dir)
     if set_password or make_token:
         return _stored(door, secret, by_chance=make_token)
     options = Options(
@@ -80,6 +82,8 @@ def dashboard(
         tls_key=tls_key,
         allow_actions=allow_actions,
         identify=identify,
+        tls_proxy=site.dashboard.tls_proxy,
+        proxies=tuple(ip_network(one) for one in site.dashboard.proxies),
     )
     door.check_identify(identify=identify)
     options.check(secret=secret.is_set)

@@ -99,7 +99,7 @@ def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> No
 
 def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
     from drawcli.actions import find_job
-    from drawcli.steps.match import header_of
+    from drawcli.adapters.attributes import header_of
     from drawcli.writing import source_at
 
     if Path(what).exists():

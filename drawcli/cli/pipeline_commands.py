@@ -148,9 +148,9 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.afterwards import note_run, report_out
+    from drawcli.afterwards import begun, note_run, report_out
     from drawcli.heartbeat import beating
-    from drawcli.hung import forget_run, hanging_jobs
+    from drawcli.hung import hanging_jobs
     from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
 
     with door.context(dry_run=dry_run) as ctx:
@@ -160,8 +160,7 @@ def _whole_run(
         reports: list[StepReport] = []
         began = ctx.now()
         with ExitStack() as lock:
-            lock.enter_context(ctx.work.run_lock(began))
-            forget_run(ctx.settings.state_dir)
+            broken_is_told = begun(ctx, lock.enter_context(ctx.work.run_lock(began)))
             with beating(ctx.settings.metrics) as beat:
                 error = ""
                 try:
@@ -180,6 +179,7 @@ def _whole_run(
                 note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
                 beat.exit_code = told.exit_code
                 lock.close()  # what follows is for others, and no run shall wait for it
+                broken_is_told()
                 report_out(ctx, error, hung)
             return told
 

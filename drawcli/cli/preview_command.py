@@ -128,7 +128,7 @@ def _tell(
     out: "Console", made: "Preview", targets: dict[str, Path], shown: str, *, dry_run: bool
 ) -> None:
     if shown:
-        render.verbatim(shown)(out)
+        render.verbatim(shown, drawn=True)(out)
     rows = [
         (one.name, one.color, f"{one.volume_cm3:,.1f}", str(one.slices)) for one in made.structures
     ]

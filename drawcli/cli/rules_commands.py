@@ -9,6 +9,7 @@ import typer
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command, group
 from drawcli.cli.new_rule import new
+from drawcli.core.printable import plain
 from drawcli.errors import ConfigError
 from drawcli.render import Result
 
@@ -95,7 +96,7 @@ def _tell(out: "Console", one: "Explanation", asked: set[str], *, identify: bool
     out.print(f"{one.series}: {decision.choice}; {decision.sentence}", soft_wrap=True)
     for name, tree in decision.explanation.items():
         if name in asked:
-            out.print(f"\nrule {name}")
+            out.print(f"\nrule {plain(name)}", soft_wrap=True)
             _tree(out, tree, one.header if identify else None, 1)
     near = [(name, parts) for name, parts in decision.near_misses if name in asked]
     if near and not decision.fired:
@@ -107,7 +108,8 @@ def _tell(out: "Console", one: "Explanation", asked: set[str], *, identify: bool
 
 
 def _tree(out: "Console", tree: "Explained", header: "Series | None", depth: int) -> None:
-    line = f"{'  ' * depth}{tree.outcome:<8}{tree.text}"
+    text = tree.text if header is None else tree.in_full
+    line = f"{'  ' * depth}{tree.outcome:<8}{plain(text)}"
     if header is not None and tree.path:
         values = "\\".join(header.get(tree.path, ()))
         line += f"   [{render.shortened(values)}]" if values else ""

@@ -7,6 +7,7 @@ import typer
 from drawcli import render
 from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.job_commands import JobArgument
+from drawcli.core.printable import plain
 from drawcli.errors import JobError
 from drawcli.identity import patient_of, readable
 from drawcli.render import Result
@@ -37,14 +38,15 @@ def show(
 ) -> Result:
     """Tell everything about one job."""
     from drawcli.actions import find_job
-    from drawcli.adapters.workdir import EXPLANATION, REPORT
+    from drawcli.adapters.workdir import REPORT
     from drawcli.core.timeline import moments
+    from drawcli.explaining import kept_of
     from drawcli.overview import waits_for, way_out
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         found, now = find_job(job, ctx), ctx.now()
-        explanation = ctx.work.read_json(found.id, EXPLANATION)
+        explanation = kept_of(found, ctx.work, (lambda: ctx.rulebook) if identify else None)
         report = ctx.work.read_json(found.id, REPORT)
         history = list(moments(found))
         more = {
@@ -56,7 +58,7 @@ def show(
         data = {
             "job": render.job_facts(found, now) | _more_facts(found) | more,
             "events": [one.as_plain() for one in history],
-            "explanation": explanation,
+            "explanation": explanation or None,
             "acceptance": report,
             "files": files,
         }
@@ -104,6 +106,9 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
 def _more_facts(job: "Job") -> dict[str, Any]:
     return {
         "one_off": job.one_off,
+        "set_aside": job.aside,
+        "pet_counts": job.pet_counts,
+        "let_pass": _let_pass(job),
         "of_folder": job.of_folder,
         "rules_commit": job.rules_commit,
         "rules_digest": job.rules_digest,
@@ -121,6 +126,7 @@ def _more_facts(job: "Job") -> dict[str, Any]:
 
 def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
+    from drawcli.core.job import PET_COUNTS
     from drawcli.core.spans import ago
 
     size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
@@ -136,6 +142,9 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
         *_of_what(job, size),
+        ("set aside", f"{job.aside}: no slices, never sent" if job.aside else ""),
+        ("let pass", _let_pass(job)),
+        ("note", PET_COUNTS if job.pet_counts else ""),
         ("template", job.template),
         ("rule", job.rule or ("assigned by a person" if job.template else "")),
         ("rules commit", job.rules_commit),
@@ -146,6 +155,14 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
         ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
         ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
     ]
+
+
+def _let_pass(job: "Job") -> str | None:
+    """Return what a person let pass of the series as it is now."""
+    from drawcli.core.overrides import released_codes
+
+    codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
+    return ", ".join(sorted(codes)) or None
 
 
 def _of_what(job: "Job", size: str) -> _Facts:
@@ -182,14 +199,15 @@ def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: 
     render.columns(("history (UTC)", "after", "what", "try", "why"), rows)(out)
 
 
-def _tell_rules(out: "Console", explanation: Any) -> None:
-    for name, tree in (explanation or {}).get("rules", {}).items():
-        out.print(f"\nrule {name}")
+def _tell_rules(out: "Console", explanation: dict[str, Any]) -> None:
+    for name, tree in explanation.get("rules", {}).items():
+        out.print(f"\nrule {plain(name)}", soft_wrap=True)
         _print_tree(out, tree, 1)
 
 
 def _print_tree(out: "Console", tree: dict[str, Any], depth: int) -> None:
-    out.print(f"{'  ' * depth}{tree['outcome']:<8}{tree['condition']}", soft_wrap=True)
+    line = f"{tree['outcome']:<8}{tree['condition']}"
+    out.print(f"{'  ' * depth}{plain(line)}", soft_wrap=True)
     for part in tree.get("parts", []):
         _print_tree(out, part, depth + 1)
 
@@ -198,9 +216,10 @@ def _tell_acceptance(out: "Console", report: Any) -> None:
     for number, one in enumerate((report or {}).get("structures", [])):
         measured = f"{one['volume_cm3']:,.1f} cm3, {one['contours']} contours"
         before = "" if number else "\n"
-        out.print(f"{before}structure {one['name']}: {measured}", soft_wrap=True)
+        out.print(f"{before}structure {plain(one['name'])}: {measured}", soft_wrap=True)
     for finding in (report or {}).get("findings", []):
-        out.print(f"\nacceptance: {finding['severity']}: {finding['text']}", soft_wrap=True)
+        line = plain(f"acceptance: {finding['severity']}: {finding['text']}")
+        out.print(f"\n{line}", soft_wrap=True)
 
 
 def _tell_files(out: "Console", files: dict[str, int]) -> None:

@@ -14,7 +14,9 @@ from typing import Any, Final
 STRUCTURE_SET: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage (PS3.4 B.5)
 Point = tuple[float, float, float]  # mm, in the patient's coordinates (LPS)
 _IN_NUMBERS: Final = b"0123456789+-.eE\\ \0"  # PS3.5 6.2: the characters of a DS
+_MOST_POINTS: Final = 300_000  # of one contour; all pixels of a slice of 512 x 512 are fewer
 _FARTHEST: Final = 1e6  # mm
+_LONGEST_NAME: Final = 32  # characters of a name in a sentence
 
 
 class Severity(StrEnum):
@@ -62,19 +64,30 @@ class Contour:
         """The first image that it names, or None."""
         return self.images[0] if self.images else None
 
-    def points(self) -> list[Point] | None:
-        """Return the points, mm; None if they are not as many triples of numbers as stated."""
+    def numbers(self) -> list[float] | None:
+        """Return the coordinates, mm; None if there are none, or other values than coordinates.
+
+        Nor where they are more than any contour has: each takes the memory of fifty bytes of text.
+        """
         text = self.data.rstrip(b" \0")
-        if text.translate(None, _IN_NUMBERS):
+        if text.translate(None, _IN_NUMBERS) or text.count(b"\\") >= 3 * _MOST_POINTS:
             return None
         try:
-            numbers = list(map(float, text.split(b"\\"))) if text else []
-            stated = int(self.count) if self.count else len(numbers) // 3
+            numbers = list(map(float, text.split(b"\\")))
+        except ValueError:
+            return None
+        return numbers if -_FARTHEST < min(numbers) <= max(numbers) < _FARTHEST else None
+
+    def points(self) -> list[Point] | None:
+        """Return the points, mm; None if they are not as many triples of numbers as stated."""
+        numbers = self.numbers()
+        if numbers is None:
+            return None
+        try:
+            stated = float(self.count) if self.count else len(numbers) // 3
         except ValueError:
             return None
         if len(numbers) != 3 * stated:
-            return None
-        if numbers and not -_FARTHEST < min(numbers) <= max(numbers) < _FARTHEST:
             return None
         coordinates = iter(numbers)
         return list(zip(coordinates, coordinates, coordinates, strict=True))
@@ -128,6 +141,8 @@ class Expected:
 
 def inspect(found: StructureSet, expected: Expected) -> list[Finding]:
     """Return everything that speaks against delivering a structure set."""
+    if not found.sop_class:
+        return [Finding(Severity.BLOCK, "no-structure-set", "SOPClassUID is missing")]
     if found.sop_class != STRUCTURE_SET or found.has_pixels:
         return [Finding(Severity.BLOCK, "no-structure-set", "the file is not an RT Structure Set")]
     return [
@@ -142,13 +157,13 @@ def belonging(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     persons = {expected.patient_id, expected.patient_name, ""}
     if expected.patient_id is not None:
         if found.patient_id != expected.patient_id:
-            yield _block("foreign-patient", "PatientID is not the one that was sent")
+            what = "not the one that was sent" if found.patient_id else "missing"
+            yield _block("foreign-patient", f"PatientID is {what}")
         elif found.patient_name.rstrip("^") not in persons:
             yield _block("foreign-patient", "PatientName is not the one that was sent")
     if found.persons - persons:
         yield _block("foreign-patient", "an item names another patient")
-    if found.study_uid != expected.study_uid or found.studies - {expected.study_uid}:
-        yield _block("foreign-study", "the study is not the one that was sent")
+    yield from _of_study(found, expected)
     yield from _of_package(found, expected)
     yield from _of_series(found, expected)
     if found.frames - {expected.frame_uid}:
@@ -157,6 +172,14 @@ def belonging(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     if (expected.own and own != expected.own) or own & expected.known:
         yield _block("own-uid", "the UIDs of the file are not its own")
     yield from _images(found, expected)
+
+
+def _of_study(found: StructureSet, expected: Expected) -> Iterator[Finding]:
+    """Yield what says that the file is of another study."""
+    if not found.study_uid:
+        yield _block("foreign-study", "StudyInstanceUID is missing")
+    elif found.study_uid != expected.study_uid or found.studies - {expected.study_uid}:
+        yield _block("foreign-study", "the study is not the one that was sent")
 
 
 def _of_package(found: StructureSet, expected: Expected) -> Iterator[Finding]:
@@ -185,10 +208,12 @@ def _of_series(found: StructureSet, expected: Expected) -> Iterator[Finding]:
 def _images(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     """Yield what says that contours lie elsewhere than on the slices, or frames, of the series."""
     named = {uid for uid, _ in found.contour_images | found.images}
-    foreign = named - expected.known
+    if "" in named:
+        yield _block("foreign-reference", "a reference to an image has no ReferencedSOPInstanceUID")
+    foreign = named - expected.known - {""}
     if foreign:
         yield _block("foreign-reference", f"{len(foreign)} references are not of this job")
-    elsewhere = named - expected.images.keys() - foreign
+    elsewhere = named - expected.images.keys() - foreign - {""}
     if elsewhere:
         text = f"{len(elsewhere)} references name images that are no slices of the series"
         yield _block("foreign-image", text)
@@ -274,8 +299,15 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    """Return names that a server chose, cut to what a line can hold."""
-    return ", ".join("".join(c for c in name if c.isprintable())[:32] for name in names[:8])
+    r"""Return names that a server chose, cut to what a line can hold.
+
+    Characters that a line does not show are written out: `Bladder\x01` is not `Bladder`.
+    """
+    return ", ".join(_shown(name)[:_LONGEST_NAME] or "(no name)" for name in names[:8])
+
+
+def _shown(name: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _block(code: str, text: str) -> Finding:

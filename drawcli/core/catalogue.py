@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
+from drawcli.core.printable import plain
 from drawcli.core.templates import Model, Template
 
 _LARGEST_ID: Final = 10**9
@@ -138,7 +139,7 @@ def _word(entry: Mapping[str, Any], key: str) -> str:
 
 def _printable(text: str) -> str:
     """Return the server's words as a terminal and a file can hold them."""
-    return "".join(char for char in text[:_LONGEST_WORD] if char.isprintable())
+    return plain(text[:_LONGEST_WORD])
 
 
 def _shown(value: str | None) -> str:

@@ -29,7 +29,8 @@ from drawcli.core.pseudonym import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEEKS
 
 _WHAT: Final = {
     Action.KEEP: "kept",
-    Action.UID: "stand-in, unless registered",
+    Action.UID: "stand-in",
+    Action.REGISTERED: "kept if registered, else stand-in",
     Action.DATE: "moved back",
     Action.TIME: "kept with moved dates",
     Action.EMPTY: "emptied",
@@ -61,13 +62,18 @@ _METHODS: Final = {
         group lengths, digital signatures, original and encrypted attributes, file meta of the
         source, its preamble, what follows the pixels, file and folder names.""",
     "Kept values": """
-        Copied byte for byte where they look as values of the attribute do; emptied otherwise, and
-        where a text or number names a person or a case of the same header. Ages of 90 years and
-        more are emptied.""",
+        Copied byte for byte where they look as values of the attribute do; emptied otherwise. Of
+        texts only the words of scanners stay: terms of the standard, makers, models and kernels;
+        code strings are emptied where they are none. Numbers that are too large for what is
+        measured, and numbers of a person, a case or a day of the same header, are emptied, but for
+        those that the pixels need (a package with a record number in one of these is blocked). A
+        time of day that is written as such a number keeps its minute. Ages of 90 years and more
+        are emptied.""",
     "UIDs": """
         Replaced by 2.25. and 122 bits of HMAC-SHA256 under the site key: the same original has the
         same stand-in in every file, study and run; nobody without the key can compute or test one.
-        UIDs that the standard registers stay.""",
+        Only in elements that name a class (or the frame of synchronized clocks) a UID stays, and
+        only one that PS3.6 registers as that; a registered frame of reference is replaced.""",
     "Pseudonyms": """
         Patient ID and Patient's Name are DEID and 80 bits of HMAC-SHA256 of Patient ID and its
         issuer; Study ID likewise of the study. Birth date, accession number and referring physician
@@ -79,7 +85,11 @@ _METHODS: Final = {
     "Verification": """
         A second part of the program, which shares no code with the first, reads every byte of the
         finished package and looks for the names, numbers, dates, UIDs and other texts of the
-        sources. Anything found blocks the package; no setting turns this off.""",
+        sources, numbers also among numbers and times. Words that every header has (terms of the
+        standard, parts of bodies, makers) count as nobody's where they belong, though a hospital
+        or a person is called so. Anything found blocks the package; no setting turns this off.
+        The reason names elements and what kind of word stands in them, and the setting
+        (`deidentify.remove`) that takes an element out.""",
     "Re-identification": """
         The way back (original UIDs, patient and study) is kept for each job in a vault, AES-256-GCM
         under a key derived from the site key, in the hospital only. No original is stored in the

@@ -95,6 +95,7 @@ class Crosswalk:
             orientation=(plane and plane.orientation) or (),
             spacing=(plane and plane.spacing) or (),
             shape=files[0].shape,
+            frame_uid=next((f.frame_of_reference for f in files if f.frame_of_reference), ""),
         )
 
     def moved_to(self, slices: Iterable[Slice]) -> Self:

@@ -26,6 +26,8 @@ def mended(raw: bytes) -> bytes:
     >>> mended(rb"-123.45678901234567\12.5")
     b'-123.45678901234\\12.5 '
     """
+    if b"\0" in raw:  # padding of other VRs
+        raw = raw.rstrip(b" \0")
     values = raw.rstrip(b" \0").split(b"\\")
     if len(max(values, key=len)) <= LONGEST:
         return raw

@@ -1,13 +1,28 @@
 """What the rules say of a series, taken together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
+from typing import Final
 
-from drawcli.core.rules import Explained, Header, Rule
+from drawcli.core.rules import (
+    Compare,
+    Condition,
+    Every,
+    Explained,
+    Header,
+    Negation,
+    Rule,
+    Series,
+    Truth,
+)
 from drawcli.core.screen import Rules
-from drawcli.core.shareable import told
+from drawcli.core.shareable import patient_of
+
+# Facts of a series that every further slice may change.
+_UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "folder"})
 
 
 class Choice(StrEnum):
@@ -21,7 +36,10 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The choice, the rules that made it, and why each rule fired or did not."""
+    """The choice, the rules that made it, and why each rule fired or did not.
+
+    Nothing that it says in words names a patient, as far as the rules or the header know one.
+    """
 
     choice: Choice
     fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
@@ -31,7 +49,8 @@ class Decision:
     @cached_property
     def explanation(self) -> Mapping[str, Explained]:
         """The tree of every rule that was asked, by its name."""
-        return {rule.name: rule.when.explain(self.header) for rule in self.asked}
+        patient = patient_of(self.header)
+        return {rule.name: rule.when.explain(self.header).without(patient) for rule in self.asked}
 
     @property
     def sentence(self) -> str:
@@ -63,8 +82,49 @@ class Decision:
         if not self.near_misses:
             return ": there are no rules"
         name, failed = self.near_misses[0]
-        what = "; ".join(f"{told(part)}: {part.outcome}" for part in failed[:3])
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
         return f"; nearest is {name} ({what})"
+
+
+def surely_left(header: Header, rules: Sequence[Rule]) -> Decision | None:
+    """Return why a series is not sent, whatever slices may still come; None where it may be.
+
+    What counts slices, or differs from slice to slice, may change with every slice.
+    """
+    book = rules if isinstance(rules, Rules) else Rules(rules)
+    decided = partial(Decision, header=header, asked=book.enabled)
+    unsure = _UNSURE | (header.mixed.keys() if isinstance(header, Series) else set())
+    for rule in book.enabled:
+        if rule.exclude and unsure.isdisjoint(_asked(rule.when)) and rule in book.that_fit(header):
+            return decided(choice=Choice.EXCLUDED, fired=(rule,))
+    wanted = (rule.when for rule in book.enabled if not rule.exclude)
+    if any(_may_be(when, header, unsure, wanted=Truth.TRUE) for when in wanted):
+        return None
+    return decided(choice=Choice.UNMATCHED, fired=())
+
+
+def _asked(when: Condition) -> Iterator[str]:
+    """Yield the paths that a condition asks for."""
+    if isinstance(when, Compare):
+        yield when.keyword
+    else:
+        for part in (when.part,) if isinstance(when, Negation) else when.parts:
+            yield from _asked(part)
+
+
+def _may_be(when: Condition, header: Header, unsure: AbstractSet[str], *, wanted: Truth) -> bool:
+    """Tell whether a condition may come out as wanted once more slices are there."""
+    if isinstance(when, Compare):
+        now = when.explain(header)
+        return when.keyword in unsure or now.skipped or now.truth is wanted
+    if isinstance(when, Negation):
+        turned = Truth.FALSE if wanted is Truth.TRUE else Truth.TRUE
+        return _may_be(when.part, header, unsure, wanted=turned)
+    outcomes = [_may_be(part, header, unsure, wanted=wanted) for part in when.parts]
+    if not outcomes:
+        return wanted is Truth.TRUE
+    needs_all = isinstance(when, Every) == (wanted is Truth.TRUE)
+    return all(outcomes) if needs_all else any(outcomes)
 
 
 def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:

@@ -5,8 +5,7 @@ or computed from the site key. What an element became is remembered: the slices 
 mostly the same. The pixels are not looked at; the caller streams them behind.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -15,7 +14,7 @@ from typing import Final
 from drawcli import __version__
 from drawcli.core import tags
 from drawcli.core.codes import recoded_entries
-from drawcli.core.descriptions import VOCABULARY, cleaned
+from drawcli.core.descriptions import cleaned
 from drawcli.core.dicom import (
     PREAMBLE_LENGTH,
     Element,
@@ -26,6 +25,8 @@ from drawcli.core.dicom import (
     encoded_item,
     items,
 )
+from drawcli.core.kept import allowed, clock_left
+from drawcli.core.persons import Persons
 from drawcli.core.profile import (
     ALWAYS_PRESENT,
     CHARACTERISTICS,
@@ -39,7 +40,8 @@ from drawcli.core.profile import (
     Rows,
     policy_for,
 )
-from drawcli.core.pseudonym import StandIns, is_registered, shifted_date, shifted_datetime
+from drawcli.core.pseudonym import StandIns, registered_as, shifted_date, shifted_datetime
+from drawcli.core.slices import pixels_extra
 
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
 FIXED_TIME: Final = "000000"
@@ -57,19 +59,8 @@ MEANINGS: Final = {
 }
 _MOST_REMEMBERED: Final = 4096  # elements; the few that differ in each slice would fill the memory
 
-# Of persons and their cases: a kept text or number in which one of these stands is emptied.
-_OF_PERSONS: Final = (
-    *(0x00080050, 0x00080090, 0x00081048, 0x00081050, 0x00081060, 0x00081070),
-    *(0x00100010, 0x00100020, 0x00101000, 0x00101001, 0x00101005, 0x00101060, 0x00101090),
-    *(0x00102297, 0x00200010, 0x00321032, 0x00380010),
-)
-_OF_PLACES: Final = (0x00080080, 0x00080081, 0x00081040)  # institution, address, department
-_SHORTEST_WORD: Final = 3  # letters of a word that is looked for
-_SHORTEST_PLACE: Final = 4  # likewise
-_WITHIN: Final = 5  # letters of a word that is found within longer ones, too
-_SHORTEST_NUMBER: Final = 6  # digits: shorter ones stand in every header by chance
-_WORD: Final = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
-_SEARCHED: Final = frozenset({"LO", "SH", "ST", "LT", "IS"})
+# What else than a class of images an element may name (PS3.6 annex A).
+_REGISTERED: Final = {"SynchronizationFrameOfReferenceUID": ("Synchronization Frame of Reference",)}
 
 # The VRs under which an element may be copied as it lies; b"" is implicit VR.
 _SAME: Final = {"xs": (b"US", b"SS", b"")}
@@ -89,7 +80,7 @@ class Replacements:
     shift: timedelta | None  # None where the site sends fixed dates
     choices: Choices = USUAL
     study_id: str = ""  # of the package; "": derived from StudyInstanceUID
-    words: frozenset[bytes] = frozenset()  # of persons and cases, in lower case
+    persons: Persons = field(default_factory=Persons)  # whom the header names
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
     known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # what elements became
@@ -104,15 +95,19 @@ class Replacements:
         patient = header.text(tags.PatientID) or header.text(tags.StudyInstanceUID)
         issuer = header.text(tags.IssuerOfPatientID)
         shift = None if choices.fixed_dates else stand_ins.shift(patient, issuer)
-        words = frozenset(_words(header))
-        return cls(stand_ins, stand_ins.pseudonym(patient, issuer), shift, choices, words=words)
+        pseudonym, persons = stand_ins.pseudonym(patient, issuer), Persons.of(header)
+        return cls(stand_ins, pseudonym, shift, choices, persons=persons)
 
     def uid(self, original: str) -> str:
         """Return the stand-in of a UID and remember the pair."""
         stand_in = self.stand_ins.uid(original)
-        if not is_registered(original):
-            self.uids[stand_in] = original
+        self.uids[stand_in] = original
         return stand_in
+
+    def unnamed(self, description: str) -> str:
+        """Return the words of a description that name nobody."""
+        words = description.split(" ")
+        return " ".join(word for word in words if not self.persons.is_name(word))
 
     def date(self, value: str, vr: str) -> str:
         """Return a DA or DT value moved by the patient's offset, or "" where it is no date."""
@@ -120,16 +115,10 @@ class Replacements:
             moved = FIXED_DATE if shifted_date(value[:8], timedelta()) else ""
         else:
             moved = (shifted_date if vr == "DA" else shifted_datetime)(value, self.shift)
+            moved = moved[:8] + clock_left(moved[8:], self.persons)
             if moved:
                 self.dates[moved] = value
         return moved
-
-    def names_somebody(self, raw: bytes) -> bool:
-        """Tell whether a kept text says a name or a number of the persons in the header."""
-        plain = raw.lower()
-        return not self.words.isdisjoint(_WORD.findall(plain)) or any(
-            word in plain for word in self.words if len(word) >= _WITHIN
-        )
 
 
 def deidentified(header: Header, replacements: Replacements) -> bytes:
@@ -153,6 +142,9 @@ def deidentified(header: Header, replacements: Replacements) -> bytes:
     kept.update(_own(replacements.choices, explicit=header.explicit))
     assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
+    if extra := pixels_extra(header):  # padding, which stays behind
+        length = header.pixels.end - header.pixels.value - extra
+        pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
     data_set = b"".join([kept[tag] for tag in sorted(kept)])
     sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
     return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
@@ -190,9 +182,9 @@ def _rewritten(
     raw = b"" if element.undefined else header.data[element.value : element.end]
     if row.action is not Action.KEEP:
         return _replaced(row, raw, header, replacements)
-    named = row.vr in _SEARCHED and replacements.names_somebody(raw)
-    if named or not row.fits(raw):
-        return _recoded(row, b"", header)
+    kept = allowed(row.keyword, row.vr, raw, replacements.persons)
+    if kept != raw:
+        return _recoded(row, kept, header)
     same = _SAME.get(row.vr) or (row.vr.encode(), b"")
     if explicit == header.explicit and element.vr in same:
         return header.data[element.start : element.end]
@@ -218,10 +210,8 @@ def _rebuilt(
 def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) -> bytes:
     """Return an element with the value that stands in for its own."""
     match row.action:
-        case Action.UID:
-            value = "\\".join(replacements.uid(uid) if uid else "" for uid in _values(raw))
-        case Action.DATE:
-            value = "\\".join(replacements.date(day, row.vr) for day in _values(raw))
+        case Action.UID | Action.REGISTERED | Action.DATE:
+            value = "\\".join(_stand_in(row, one, replacements) for one in _values(raw))
         case Action.TIME:
             value = FIXED_TIME if raw else ""
         case Action.NAME:
@@ -229,7 +219,7 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
         case Action.PATIENT:
             value = f"DEID-{replacements.pseudonym}"
         case Action.CLEAN:
-            value = cleaned(ascii_text(raw))
+            value = replacements.unnamed(cleaned(ascii_text(raw)))
         case Action.STUDY:
             value = replacements.study_id or replacements.stand_ins.study_id(
                 header.text(tags.StudyInstanceUID)
@@ -237,6 +227,17 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
         case _:
             value = DUMMY_TEXT if row.action is Action.DUMMY else ""
     return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
+
+
+def _stand_in(row: Row, value: str, replacements: Replacements) -> str:
+    """Return what stands in for one UID or date."""
+    if row.action is Action.DATE:
+        return replacements.date(value, row.vr)
+    if row.action is Action.REGISTERED:
+        wanted = _REGISTERED.get(row.keyword, ("SOP Class", "Meta SOP Class"))
+        if registered_as(value) in wanted:
+            return value
+    return replacements.uid(value) if value else ""
 
 
 def _recoded(row: Row, raw: bytes, header: Header) -> bytes:
@@ -249,18 +250,6 @@ def _recoded(row: Row, raw: bytes, header: Header) -> bytes:
 
 def _values(raw: bytes) -> list[str]:
     return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
-
-
-def _words(header: Header) -> Iterator[bytes]:
-    """Yield the words and numbers by which the header names persons, their cases and places."""
-    for tag in _OF_PERSONS:
-        for word in _WORD.findall((header.raw(tag) or b"").lower()):
-            if len(word) >= (_SHORTEST_NUMBER if word.isdigit() else _SHORTEST_WORD):
-                yield word
-    for tag in _OF_PLACES:
-        for word in _WORD.findall((header.raw(tag) or b"").lower()):
-            if len(word) >= _SHORTEST_PLACE and word.decode("latin-1") not in VOCABULARY:
-                yield word
 
 
 @cache

@@ -39,6 +39,7 @@ _IS_LONG: Final = {vr: vr in LONG_VRS for vr in _KNOWN_VRS}  # length of 32 bits
 _SMALL_NUMBERS: Final = (b"US", b"SS", b"UN", b"")
 _DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
 _HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
+_MOST_ELEMENTS: Final = 65_536  # at the top level; scanners write some 1,000
 _TAG: Final = struct.Struct("<HH")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
@@ -129,6 +130,8 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
             return Header(data, transfer_syntax, explicit, elements, element)
         latest = tag
         elements[tag] = element
+        if len(elements) > _MOST_ELEMENTS:
+            raise NotDicom("more elements than the header of any image or structure set")
     if not complete:
         raise Incomplete
     return Header(data, transfer_syntax, explicit, elements, None)

@@ -35,7 +35,7 @@ _COLORS: Final[tuple[Color, ...]] = (
 class Displayed:
     """How one structure is shown."""
 
-    name: str  # ROIName
+    name: str  # ROIName, in one line
     color: Color  # ROIDisplayColor, or one of ours where the file has none
 
 
@@ -67,7 +67,8 @@ def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for item in _items(header, _ROI_LIST):
         name = text_of(item_value(header, item, _ROI_NAME) or b"", character_set).strip(" \0")
-        yield int(ascii_text(item_value(header, item, _ROI_NUMBER) or b"-1")), name
+        line = "".join(char if char.isprintable() else " " for char in name)
+        yield int(ascii_text(item_value(header, item, _ROI_NUMBER) or b"-1")), line
 
 
 def _colors(header: Header) -> Iterator[tuple[int, Color]]:

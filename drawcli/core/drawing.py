@@ -24,6 +24,9 @@ LARGEST_SHIFT: Final = 0.2  # of the slice spacing: how far all contours togethe
 MOST_CONTOURS: Final = 200_000  # of a structure set; large real ones have 20,000
 MOST_POINTS: Final = 20_000_000
 _CLOSED: Final = "CLOSED_PLANAR"
+_KINDS: Final = frozenset(  # of contours, PS3.3 C.8.8.6.1
+    {_CLOSED, "CLOSEDPLANAR_XOR", "OPEN_NONPLANAR", "OPEN_PLANAR", "POINT"}
+)
 _WIDEST_GAP: Final = 2  # slices: a longer gap separates two parts, a shorter one was forgotten
 _SIDES_MM: Final = 1.0  # how far left must be to the right of right before it is reported
 
@@ -50,8 +53,14 @@ CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
 )
 _TEXTS: Final = {
     "contour-type": f"contours that are not {_CLOSED}",
-    "contour-points": "contours whose points are not as many numbers as stated",
-    "contour-off-slice": "contours closer to another slice than to their own, or beyond the scan",
+    "contour-values": (
+        "contours without ContourGeometricType or ContourData, or with values there that no "
+        "contour can have"
+    ),
+    "contour-points": "contours whose points are not as many as NumberOfContourPoints says",
+    "contour-off-slice": (
+        "contours closer to another slice than to one that they name, or beyond the scan"
+    ),
     "contour-shifted": f"contours more than {ROUNDING_MM:g} mm beside their slice",
     "contour-not-planar": f"contours whose points differ by more than {ROUNDING_MM:g} mm in height",
     "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
@@ -62,7 +71,9 @@ _TEXTS: Final = {
         "contours that repeat or partly overlap another one on the same slice: the enclosed area "
         "depends on the reader"
     ),
-    "contour-tangled": "contours that cross so often that no area can be computed",
+    "contour-tangled": (
+        "contours so entangled, with themselves or with each other, that no area can be computed"
+    ),
     "structure-gaps": "slices without a contour between slices with one",
 }
 
@@ -151,9 +162,12 @@ def inspect_contours(
 def weighed(
     found: Iterable[tuple[str, str]], choices: Mapping[str, Severity | None]
 ) -> list[Finding]:
-    """Return findings with the severities of the site; those it switched off are left out."""
+    """Return findings with the severities of the site; those it switched off are left out.
+
+    What a site cannot set blocks: values that cannot be delivered.
+    """
     severities = {check: choices.get(check, usual) for check, usual in CHECKS.items()}
-    pairs = ((severities[check], check, text) for check, text in found)
+    pairs = ((severities.get(check, Severity.BLOCK), check, text) for check, text in found)
     return [Finding(severity, check, text) for severity, check, text in pairs if severity]
 
 
@@ -192,6 +206,9 @@ class _Checked:
 
     def _check(self, contour: Contour, structure: Measured) -> Iterator[str]:
         points = contour.points()
+        if contour.kind not in _KINDS or (points is None and contour.numbers() is None):
+            yield "contour-values"
+            return
         if points is None:
             yield "contour-points"
             return
@@ -199,12 +216,10 @@ class _Checked:
             yield "contour-type"
         if len(points) < FEWEST_POINTS:
             yield "contour-short"
-        if not points:
-            return
         self.points += len(points)
         index, origin = slice_of(contour, points[0], self.grid, self.originals)
         along, down, beside = self.grid.flat(points, origin)
-        yield from self._position(index, beside)
+        yield from self._position(contour, index, beside)
         sides = zip((along, down), self.grid.size, strict=True)
         if not all(_is_within(values, 0.0, length, MARGIN_MM) for values, length in sides):
             yield "contour-outside"
@@ -216,17 +231,25 @@ class _Checked:
             if outline.area < self.grid.pixel:
                 yield "contour-specks"
 
-    def _position(self, index: int, beside: Sequence[float]) -> Iterator[str]:
+    def _position(self, contour: Contour, index: int, beside: Sequence[float]) -> Iterator[str]:
         """Yield whether a contour lies beside its slice, or in no plane."""
         lowest, highest = min(beside), max(beside)
         offset = (lowest + highest) / 2
         self.offsets.append(offset)
         if highest - lowest > ROUNDING_MM:
             yield "contour-not-planar"
-        if max(-lowest, highest) > self.grid.half_gap(index) + ROUNDING_MM:
+        below, above = self.grid.reach(index)
+        beyond = lowest < -below - ROUNDING_MM or highest > above + ROUNDING_MM
+        if beyond or self._names_others(contour, index):
             yield "contour-off-slice"
         elif abs(offset) > ROUNDING_MM:
             yield "contour-shifted"
+
+    def _names_others(self, contour: Contour, index: int) -> bool:
+        """Tell whether a contour also names an image at another place than its slice."""
+        others = ((self.originals.get(uid, ""), frame) for uid, frame in contour.images[1:])
+        places = filter(None, map(self.grid.places.get, others))
+        return any(self.grid.nearest(self.grid.offset(place)) != index for place in places)
 
     def measure(self, structure: Measured) -> None:
         """Compute the volume of a structure; find overlaps, crossings and gaps in it."""

@@ -21,6 +21,8 @@ PIXEL_DATA: Final = 0x7FE00010
 _CHARACTER_SET: Final = 0x00080005
 _POSITION: Final = 0x00200032
 _SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
+_SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
+_FRAMES: Final = 0x00280008
 _DELIMITER: Final = 8  # bytes behind encapsulated pixels
 _PREAMBLE: Final = 128  # bytes
 _NATIVE_ELSE: Final = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}  # big endian, deflated
@@ -167,7 +169,8 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
         raw = value if isinstance(value, bytes) else value.encode()
         syntax = _compression(dataset) if tag == PIXEL_DATA else ""
         if not syntax:
-            digest.update(_turned(dataset, raw) if tag == PIXEL_DATA else raw)
+            is_pixels = tag == PIXEL_DATA
+            digest.update(_turned(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
             continue
         try:
             picture, rest = picture_and_rest(raw, syntax, _pixels_in_frame(dataset))
@@ -179,6 +182,24 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
             digest.update(part)
         beside = says_something(rest, syntax)
     return digest.digest(), beside
+
+
+def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
+    """Return native pixels without zeros behind the image, which need not be sent (PS3.5 8.1.1)."""
+    numbers = [undecoded(dataset, tag) for tag in _SIZE]
+    if not all(isinstance(one, bytes) and one for one in numbers):
+        return raw
+    is_big = dataset.original_encoding[1] is False
+    counts = [
+        int.from_bytes(one, "big" if is_big else "little")
+        for one in numbers
+        if isinstance(one, bytes)
+    ]
+    frames = undecoded(dataset, _FRAMES)
+    text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
+    length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
+    length += length % 2
+    return raw if any(raw[length:]) else raw[:length]
 
 
 def _turned(dataset: "Dataset", raw: bytes) -> bytes:

@@ -1,25 +1,38 @@
 """What the outlines of a structure enclose on one slice.
 
 The time grows with n log n in the number of points: more crossings and overlaps than any drawing
-has are refused, because the results would grow with the square.
+has are refused, because the results, or the work of the library, would grow with the square.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shapely import MultiPolygon, Polygon, STRtree, covers, make_valid, overlaps, prepare, union_all
+from shapely import (
+    MultiPolygon,
+    Polygon,
+    STRtree,
+    box,
+    covers,
+    make_valid,
+    overlaps,
+    prepare,
+    union_all,
+)
 from shapely.geometry.base import BaseGeometry
 
+if TYPE_CHECKING:
+    from numpy import ndarray
+
 Outline = list[tuple[float, float]]  # mm along row and column; not closed
-_MOST_POINTS: Final = 10_000  # of an outline that is looked at for crossings
-_CROSSINGS_AT_ONCE: Final = 200  # segments that are held against all others together
-_NEIGHBOURS: Final = 64  # outlines on a slice that may overlap, on average
+_NEIGHBOURS: Final = 64  # outlines, or parts of one, that may lie near each other, on average
 _AT_ONCE: Final = 64  # outlines that are looked up together
+_SMALL: Final = 300  # points of an outline that needs no look at its parts
+_DEEPEST: Final = 32  # outlines within each other
 _SAME: Final = 0.999  # of the area: an outline inside that is larger repeats the outer one
 
 
 class TooComplex(Exception):
-    """Outlines cross themselves or each other so often that no area can be given."""
+    """Outlines are so entangled, with themselves or each other, that no area can be given."""
 
 
 class Enclosed(NamedTuple):
@@ -39,7 +52,8 @@ def enclosed_by(outlines: Sequence[Outline]) -> Enclosed:
     Raises
     ------
     TooComplex
-        If an outline crosses itself more often than it has points, or too many overlap.
+        If an outline crosses itself more often than it has points, or too many overlap or lie
+        within each other.
     """
     different = list({_ring_key(outline): None for outline in outlines})
     repeated = len(outlines) - len(different)
@@ -48,7 +62,10 @@ def enclosed_by(outlines: Sequence[Outline]) -> Enclosed:
         return Enclosed(shapes[0], repeated)
     depth, overlapping = _nested(shapes)
     solid: BaseGeometry = Polygon()
-    for level in sorted(set(depth)):
+    levels = sorted(set(depth))
+    if len(levels) > _DEEPEST:
+        raise TooComplex
+    for level in levels:
         area = union_all([one for one, deep in zip(shapes, depth, strict=True) if deep == level])
         solid = solid.difference(area) if level % 2 else solid.union(area)
     return Enclosed(solid, repeated + overlapping)
@@ -79,33 +96,71 @@ def crosses_itself(outline: Outline, area: float, least_mm2: float) -> bool:
     TooComplex
         If the outline crosses itself more often than it has points.
     """
-    polygon = Polygon(outline)
-    if polygon.is_valid:
-        return False
-    return abs(_shape(outline).area - area) > least_mm2
+    shape, valid = _shape_of(outline)
+    return not valid and abs(shape.area - area) > least_mm2
 
 
 def crossings(outline: Outline) -> int:
     """Return how often segments of an outline cross each other between their ends.
 
-    Takes time and memory that grow with the square of the number of points.
+    Raises
+    ------
+    TooComplex
+        If more segments lie near each other than in any drawing.
     """
     import numpy as np
 
     ends = np.asarray([*outline, outline[0]])
     starts, steps = ends[:-1], np.diff(ends, axis=0)
 
-    def parted(first: slice, second: slice) -> Any:
-        """Return which lines of `first` have an end of a segment of `second` on either side."""
-        (u, v), here = steps[first].T[:, :, None], starts[first][:, None]
-        begin, end = starts[second] - here, ends[1:][second] - here
-        return (u * begin[..., 1] - v * begin[..., 0]) * (u * end[..., 1] - v * end[..., 0]) < 0
+    def parted(first: "ndarray", second: "ndarray") -> "ndarray":
+        """Return which lines of `first` have an end of their segment of `second` on either side."""
+        (u, v), here = steps[first].T, starts[first]
+        begin, end = (starts[second] - here).T, (ends[1:][second] - here).T
+        sides: ndarray = (u * begin[1] - v * begin[0]) * (u * end[1] - v * end[0])
+        return sides < 0
 
-    everything, found = slice(None), 0
-    for first in range(0, len(starts), _CROSSINGS_AT_ONCE):
-        some = slice(first, first + _CROSSINGS_AT_ONCE)
-        found += int((parted(some, everything) & parted(everything, some).T).sum())
-    return found // 2
+    pairs = _near(starts, ends[1:], _NEIGHBOURS * len(outline))
+    return sum(int((parted(one, other) & parted(other, one)).sum()) for one, other in pairs)
+
+
+def _near(starts: "ndarray", ends: "ndarray", most: int) -> "Iterator[tuple[ndarray, ndarray]]":
+    """Yield pairs of diagonals whose boxes meet, each pair once, many at a time.
+
+    Raises
+    ------
+    TooComplex
+        If there are more pairs than `most`.
+    """
+    import numpy as np
+
+    boxes = box(*np.minimum(starts, ends).T, *np.maximum(starts, ends).T)
+    tree, met = STRtree(boxes), 0
+    for first in range(0, len(boxes), _AT_ONCE):
+        one, other = tree.query(boxes[first : first + _AT_ONCE])
+        one, later = one + first, other > one + first
+        met += int(later.sum())
+        if met > most:
+            raise TooComplex
+        yield one[later], other[later]
+
+
+def _check_entangled(outline: Sequence[tuple[float, float]]) -> None:
+    """Raise TooComplex if parts of an outline lie near each other more often than in a drawing.
+
+    The library compares parts that only rise or only fall, and only go left or right, wherever
+    their boxes meet. Of long slanting spikes all boxes meet, although none crosses another.
+    """
+    import numpy as np
+
+    if len(outline) <= _SMALL:
+        return
+    points = np.asarray([*outline, outline[0]])
+    rising = np.diff(points, axis=0) >= 0
+    turns = np.flatnonzero((rising[1:] != rising[:-1]).any(axis=1)) + 1
+    parts = points[np.concatenate(([0], turns, [len(points) - 1]))]
+    for _ in _near(parts[:-1], parts[1:], _NEIGHBOURS * len(outline)):
+        pass
 
 
 def _ring_key(outline: Outline) -> tuple[tuple[float, float], ...]:
@@ -117,19 +172,25 @@ def _ring_key(outline: Outline) -> tuple[tuple[float, float], ...]:
 
 
 def _shape(outline: Sequence[tuple[float, float]]) -> BaseGeometry:
-    """Return what one outline encloses.
+    """Return what one outline encloses; see `_shape_of`."""
+    return _shape_of(outline)[0]
+
+
+def _shape_of(outline: Sequence[tuple[float, float]]) -> tuple[BaseGeometry, bool]:
+    """Return what one outline encloses, and whether it neither crosses nor touches itself.
 
     Raises
     ------
     TooComplex
         If it crosses itself more often than it has points: the result would grow with the square.
     """
+    _check_entangled(outline)
     polygon = Polygon(outline)
     if polygon.is_valid:
-        return polygon
-    if len(outline) > _MOST_POINTS or crossings(list(outline)) > len(outline):
+        return polygon, True
+    if crossings(list(outline)) > len(outline):
         raise TooComplex
-    return _areas(make_valid(polygon))
+    return _areas(make_valid(polygon)), False
 
 
 def _nested(shapes: Sequence[BaseGeometry]) -> tuple[list[int], int]:

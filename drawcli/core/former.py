@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from drawcli.core.operators import Kind, canonical, holds_one_value, kind_of
 from drawcli.core.rules import Compare
-from drawcli.core.shareable import names_a_patient, tells_a_patient
+from drawcli.core.shareable import names_a_patient
 from drawcli.core.walk import dictionary_vr
+from drawcli.core.withheld import is_withheld, tells_a_patient
 
 When = dict[str, Any]  # a condition as it stands in rules.yaml
 
@@ -262,7 +263,7 @@ def _checked(path: str, operator: str, wanted: Any, **options: Any) -> When:
     try:
         Compare(path, operator, wanted, **options)
     except ValueError as err:
-        if tells_a_patient(path):  # the message quotes what is wanted
+        if is_withheld(path):  # the message quotes what is wanted
             raise UntranslatableError(f"holds {kind_of(path)}; something else is asked") from None
         raise UntranslatableError(str(err)) from None
     if operator == "equals" and not options:

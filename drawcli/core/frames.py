@@ -30,6 +30,7 @@ _FRAME_TYPE: Final = 0x00089007
 _FRAME_TYPES: Final = (0x00189226, 0x00189329, 0x00189751)  # of MR, CT, PET
 _PIXEL_PRESENTATION: Final = 0x00089205
 _CONCATENATION: Final = 0x00209161
+SLICE_THICKNESS: Final = 0x00180050
 
 Groups = dict[int, Element]  # of one frame, by tag
 
@@ -41,6 +42,7 @@ class Plane:
     position: Triple | None  # ImagePositionPatient, mm, LPS
     orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
     spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
+    thickness: float | None = None  # SliceThickness, mm: nominal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class _Reader:
 
     def __init__(self, header: Header) -> None:
         self._header = header
-        self._made: dict[bytes, tuple[float, ...] | None] = {}
+        self._made: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
         self.kinds: set[str] = set()
         shared = self._items_of(_SHARED)
         self._shared = shared[0] if shared else {}
@@ -97,19 +99,21 @@ class _Reader:
             self.kinds |= _words(self._value(groups, tag, _FRAME_TYPE))
         position = self._numbers(groups, _PLANE_POSITION, tags.ImagePositionPatient, 3)
         orientation = self._numbers(groups, _PLANE_ORIENTATION, tags.ImageOrientationPatient, 6)
+        thickness = self._numbers(groups, _PIXEL_MEASURES, SLICE_THICKNESS, 1)
         return Plane(
             position=None if position is None else (position[0], position[1], position[2]),
             orientation=orientation if orientation and upright(orientation) else None,
             spacing=self._numbers(groups, _PIXEL_MEASURES, tags.PixelSpacing, 2),
+            thickness=None if thickness is None else thickness[0],
         )
 
     def _numbers(
         self, groups: Groups, group: int, tag: int, count: int
     ) -> tuple[float, ...] | None:
         raw = self._value(groups, group, tag)
-        if raw not in self._made:
-            self._made[raw] = numbers_in(ascii_text(raw), count)
-        return self._made[raw]
+        if (raw, count) not in self._made:
+            self._made[raw, count] = numbers_in(ascii_text(raw), count)
+        return self._made[raw, count]
 
     def _value(self, groups: Groups, group: int, tag: int) -> bytes:
         """Return a value of a group of the frame, or of the shared one; b"" where it is missing."""

@@ -72,10 +72,11 @@ class Grid:
         behind = self.offsets[index + 1] - self.offsets[index] if index < last else self.step
         return (before + behind) / 2
 
-    def half_gap(self, index: int) -> float:
-        """Return half the distance from a slice to its farther neighbour, mm."""
-        around = self.offsets[max(index - 1, 0) : index + 2]
-        return max((b - a for a, b in pairwise(around)), default=self.step) / 2
+    def reach(self, index: int) -> tuple[float, float]:
+        """Return how far along the normal a slice is the nearest one, before and behind it, mm."""
+        gaps = [b - a for a, b in pairwise(self.offsets[max(index - 1, 0) : index + 2])]
+        before, behind = (gaps[0], gaps[-1]) if gaps else (self.step, self.step)
+        return before / 2, behind / 2
 
     def flat(self, points: Sequence[Triple], origin: Triple) -> list[list[float]]:
         """Return how far points lie from the first pixel: along row, column and normal, mm."""

@@ -16,7 +16,7 @@ from drawcli.core.reading import (
     check_behind,
     header_or_mended,
 )
-from drawcli.core.slices import Slice, slice_of
+from drawcli.core.slices import Slice, is_padded, slice_of
 
 # Why a file may still be, or become, a slice of the series that lies beside it.
 UNREAD: Final = frozenset(
@@ -27,7 +27,6 @@ UNREAD: Final = frozenset(
 # Why the system did not give us a file; everything else was read, and is not read again.
 NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
 _UNFINISHED: Final = (".part", ".partial", ".filepart", ".crdownload", ".incomplete", ".tmp")
-_OF_IMAGES: Final = (".dcm", ".dicom", ".dic", ".ima", ".img", ".dc3", ".acr", *_UNFINISHED)
 _PREFIX_LOST: Final = (b"\x02\0\0\0", b"\x02\0\1\0", b"\x02\0\2\0", b"\x08\0\5\0")
 
 
@@ -58,26 +57,12 @@ def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
         return "no-sop-class"
     if not one.series_uid and one.sop_class in IMAGE_CLASSES:
         return "no-series-uid"
+    source = stream if whole is None else BytesIO(whole)
+    if one.pixels_extra and is_padded(source, header, one.pixels_extra):
+        one = replace(one, pixels_extra=0)
     if header.pixels is not None and header.pixels.undefined:
-        source = stream if whole is None else BytesIO(whole)
         one = replace(one, pixels_missing=_fragments_missing(source, header, size))
     return one if whole is None else replace(one, size=listed.size)
-
-
-def named_like_image(name: str) -> bool:
-    """Tell whether a file without content may have been meant for an image.
-
-    Routers leave empty files beside the images to mark that a transfer has ended.
-
-    >>> [named_like_image(one) for one in ("IM0007.dcm", "1.2.840.7", "transfer.complete", ".7")]
-    [True, True, False, False]
-    """
-    stem, dot, ending = name.lower().rpartition(".")
-    if dot and not stem:
-        return False
-    return f".{ending}" in _OF_IMAGES or (
-        any(map(str.isdigit, name)) and (not dot or ending.isdigit())
-    )
 
 
 def _not_dicom(begin: bytes, path: str, what: str) -> str:

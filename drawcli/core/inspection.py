@@ -19,7 +19,7 @@ from drawcli.core.structure_set import contours_of, decoded, facts_of
 _CHARACTER_SET: Final = 0x00080005
 # What is checked of derived structures: that they are contours on slices.
 _OF_DERIVED: Final = frozenset(
-    {"contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
+    {"contour-values", "contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
 )
 _NO_GRID: Final = (
     "the vault does not say where the slices lie; 'drawcli assign' sends the series again"
@@ -145,6 +145,18 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
         return [Finding(Severity.BLOCK, "not-dicom", f"the file cannot be read: {err}")]
     found = [Finding(Severity.BLOCK, "foreign-patient", other) for other in others]
     return [*found, *belonging(facts, expected)]
+
+
+def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
+    """Return how a site accepts a structure set that was refused; "" if no setting does."""
+    codes = list(dict.fromkeys(one.code for one in blocking))
+    if not codes or not CHECKS.keys() >= set(codes):
+        return ""
+    weights = ", ".join(f"{code}: warn" for code in codes)
+    return (
+        f"Look at it with 'drawcli preview {job_id}'. To accept it, set "
+        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job_id}'."
+    )
 
 
 def _differing(

@@ -18,6 +18,7 @@ PS3.3 A.19.3 (RT Structure Set IOD Modules) and the modules named in the table.
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -133,6 +134,7 @@ LEFT_OUT: Final = frozenset(
 _DECIMAL: Final = r" *+[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)? *+"
 _INTEGER: Final = r" *+[+-]?\d{1,12}+ *+"
 _BRIGHTEST: Final = 255
+_BEYOND: Final = 1 << 31  # of an IS (PS3.5 table 6.2-1)
 _FORMS: Final = {
     vr: re.compile(pattern.encode("ascii"))
     for vr, pattern in {
@@ -144,7 +146,7 @@ _FORMS: Final = {
         "PN": r"",
         "SH": r"[^\\\0-\x1a\x1c-\x1f]*",
         "ST": r"[^\0-\x1a\x1c-\x1f]*",
-        "TM": r"((\d{2}){1,3}(\.\d{1,6})?)? *",
+        "TM": r"(([01]\d|2[0-3])([0-5]\d){0,2}(\.\d{1,6})?)? *",
         "UI": r"([0-2](\.(0|[1-9]\d*))+)?\0?",
     }.items()
 }
@@ -171,10 +173,22 @@ def form_fits(vr: str, raw: bytes) -> bool:
 
     >>> form_fits("DA", b"20260314"), form_fits("IS", b"255.0"), form_fits("UI", b"1.02\0")
     (True, False, False)
+    >>> form_fits("DA", b"20260230"), form_fits("IS", b"2147483648"), form_fits("LO", b"\xe4")
+    (False, False, True)
     """
     most = _LONGEST.get(vr)
     short = most is None or max(map(len, raw.rstrip(b" \0").split(b"\\"))) <= most
-    return short and _FORMS[vr].fullmatch(raw) is not None
+    fits = short and _FORMS[vr].fullmatch(raw) is not None
+    if fits and vr == "IS":
+        return all(abs(int(part)) < _BEYOND for part in raw.split(b"\\") if part.strip())
+    return fits and (vr != "DA" or not raw or _is_day(raw.decode("ascii")))
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(datetime.strptime(text, "%Y%m%d"))  # noqa: DTZ007 - a day, anywhere
+    except ValueError:
+        return False
 
 
 def is_color(raw: bytes) -> bool:

@@ -69,6 +69,9 @@ BEFORE_UPLOAD: Final = frozenset(
         State.PACKAGED,
     }
 )
+PET_COUNTS: Final = (
+    "PET in counts: the factor to SUV stands in private elements alone, which do not leave"
+)
 _LONGEST_HISTORY: Final = 60
 FARTHEST_WAIT: Final = timedelta(hours=12)
 
@@ -96,6 +99,11 @@ class Job:
     slices: int | None = None  # files of the series
     source_digest: str | None = None  # keyed hash over names and sizes of the source files
     source_stamp: str | None = None  # keyed hash over where they lie and when they were changed
+    aside: str | None = None  # how many files of the series are no slices, by reason
+    pet_counts: bool = False  # a PET that leaves without what makes its counts comparable
+    let_pass: str | None = (
+        None  # digest and stamp of the files, and what a person lets pass of them
+    )
     late_digest: str | None = None  # of a change after the upload that a person was told of
     follows: str | None = None  # the job that sent the series before it changed
     one_off: bool = False  # its images lie outside the datastore, where a person showed them

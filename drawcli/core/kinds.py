@@ -25,8 +25,6 @@ _NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"}
 
 def slice_kind(one: Slice) -> Verdict:
     """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
-    known = is_registered(one.transfer_syntax)
-    syntax = f"{one.transfer_syntax if known else 'a private transfer syntax'} is not supported"
     image = one.sop_class in IMAGE_CLASSES
     no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
     nameless = not (one.series_uid and one.study_uid and one.sop_uid)
@@ -42,9 +40,16 @@ def slice_kind(one: Slice) -> Verdict:
         (one.overlay_in_pixels, refused("overlay-in-pixels", _OVERLAY_TEXT)),
         (one.samples != 1, refused("colour", _COLOUR_TEXT)),
         *_against_frames(one),
-        (one.transfer_syntax not in SAFE_SYNTAXES, refused("compressed", syntax)),
+        (one.transfer_syntax not in SAFE_SYNTAXES, _unsafe(one.transfer_syntax)),
     )
     return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
+
+
+def _unsafe(syntax: str) -> Verdict:
+    known = syntax not in SAFE_SYNTAXES and is_registered(syntax)
+    return refused(
+        "compressed", f"{syntax if known else 'a private transfer syntax'} is not supported"
+    )
 
 
 def _against_frames(one: Slice) -> Iterator[tuple[bool, Verdict]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core import known_frames
 from drawcli.core.elements import Piece, pieces, pixel_digest
+from drawcli.core.figures import Figures
 from drawcli.core.traces import LONG_NUMBER, Traces, day_of, days, folded, foreign_parts
 from drawcli.core.traces import words as words_of
 
@@ -96,6 +97,7 @@ class Known:
     open_words: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
+    dates: set[str] = field(default_factory=set)  # of elements that are dates
     shifted_days: set[str] = field(default_factory=set)  # as they are before the shift
     foreign: set[bytes] = field(default_factory=set)  # parts of names beyond ASCII, as encoded
     pixels: Counter[bytes] = field(default_factory=Counter)  # digests
@@ -137,6 +139,7 @@ class Known:
             elif piece.vr in DATES:
                 into = self.shifted_days if piece.keyword in _SHIFTED else self.days
                 into.update(days(plain))
+                self.dates.update(days(plain))
             elif piece.keyword in self.open or known_frames.is_coded(piece.where):
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
@@ -167,10 +170,14 @@ class Known:
         weeks = (before - after) / timedelta(weeks=1)
         return sent_date == _FIXED_DATE or (weeks in range(_LEAST_WEEKS, _MOST_WEEKS + 1))
 
+    def figures(self) -> Figures:
+        """Return the numbers that must not show as a number or a time."""
+        return Figures.of(self.personal.figures, self.dates)
+
     def words_to_find(self) -> set[str]:
         """Return the words that are neither the scanner's own nor numbers found in any header."""
         chance = {word for word in self.words if word.isdigit() and len(word) < LONG_NUMBER}
-        return (self.words - self.open_words | self.places) - COMMON - chance
+        return self.words - self.open_words - self.places - COMMON - chance
 
 
 def needed_in(dataset: "Dataset") -> list[str]:

@@ -11,18 +11,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.elements import PIXEL_DATA, Piece, pieces, pixels_of, texts_of, undecoded
+from drawcli.core.figures import Figures
 from drawcli.core.known import COMMON, DATES, Known, needed_in
 from drawcli.core.known_frames import is_coded, is_numbered
+from drawcli.core.known_terms import ordinary_words
 from drawcli.core.traces import days, folded, has_long_number, has_mail
 from drawcli.core.traces import words as words_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_REGISTERED: Final = "1.2.840.10008."
+# What an element of VR UI may name, of all that PS3.6 registers.
+_CLASS: Final = frozenset({"SOP Class", "Meta SOP Class"})
+_ROLES: Final = {
+    "SOPClassUID": _CLASS,
+    "ReferencedSOPClassUID": _CLASS,
+    "MediaStorageSOPClassUID": _CLASS,
+    "TransferSyntaxUID": frozenset({"Transfer Syntax"}),
+    "SynchronizationFrameOfReferenceUID": frozenset({"Synchronization Frame of Reference"}),
+}
 _STAND_IN: Final = re.compile(r"2\.25\.[0-9]{1,39}")
 _LONG_UID: Final = 12  # characters; real ones have 20 and more
-_MAY_STAND: Final = re.compile(r"(1\.2\.840\.10008\.[0-9.]+|2\.25\.[0-9]{1,39})?")  # of UIDs
 _NO_LETTERS: Final = re.compile(r"[0-9.:+\-eE\s]*")
 _META_GROUP: Final = 0x0002
 _FILE_META: Final = frozenset({0, 1, 2, 3, 0x10, 0x12, 0x13})  # what a new file meta consists of
@@ -72,6 +81,13 @@ class Finding:
     where: str  # a tag path, or the part of the package
 
 
+def _registered_as(uid: str) -> str:
+    """Return the type of a UID in the registry of PS3.6, "" where it is not in it."""
+    from pydicom.uid import UID
+
+    return UID(uid).type if uid else ""
+
+
 @dataclass(slots=True)
 class Search:
     """Looks for what is known in the parts of a package."""
@@ -84,6 +100,11 @@ class Search:
     needed: Counter[str] = field(default_factory=Counter)
     uids: dict[str, set[str]] = field(default_factory=dict)  # of instances, series and studies
     seen: set[Any] = field(default_factory=set)
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the patient's numbers together, once all sources are known."""
+        self.figures = self.known.figures()
 
     def tell(self, check: str, where: str) -> None:
         """Note a finding."""
@@ -160,6 +181,19 @@ class Search:
         elif piece.where not in _MUST_BE or piece.where in _STILL_SEARCHED:
             for text in piece.texts:
                 self._value(piece, text)
+            if len(piece.texts) > 1:
+                self._together(piece)
+
+    def _together(self, piece: Piece) -> None:
+        """Look at the values of an element as if they were one: a name may be split over them."""
+        if piece.vr in _NUMBERS:
+            told = self.figures.in_parts(piece.keyword, piece.texts)
+        else:
+            plain = folded("".join(piece.texts))
+            ordinary = ordinary_words(piece.keyword, piece.vr, plain)
+            told = self.known.personal.inside(plain, but=ordinary)
+        if told:
+            self.tell("personal", piece.where)
 
     def _presence(self, piece: Piece) -> None:
         group, element = piece.tag >> 16, piece.tag & 0xFFFF
@@ -178,11 +212,10 @@ class Search:
 
     def _value(self, piece: Piece, text: str) -> None:
         if piece.vr == "UI":
-            known = text in self.known.uids and text and not text.startswith(_REGISTERED)
-            if known or not _MAY_STAND.fullmatch(text):
+            if not self._may_stand(piece.keyword, text):
                 self.tell("uid", piece.where)
         elif piece.vr in _NUMBERS | DATES and _NO_LETTERS.fullmatch(text):
-            if piece.vr not in DATES and self.known.personal.in_number(text):
+            if self._is_figure(piece, text):
                 self.tell("personal", piece.where)
             self._days(text, piece.where)
         elif self._is_open(piece):
@@ -190,19 +223,37 @@ class Search:
         else:
             self._closed_text(folded(text), piece)
 
+    def _may_stand(self, keyword: str, uid: str) -> bool:
+        """Tell whether a UID is a stand-in, or what PS3.6 registers for such an element."""
+        if _registered_as(uid) in _ROLES.get(keyword, ()):
+            return True
+        return not uid or (_STAND_IN.fullmatch(uid) is not None and uid not in self.known.uids)
+
+    def _is_figure(self, piece: Piece, text: str) -> bool:
+        """Tell whether a number or a time is one of the patient."""
+        if piece.vr in ("DT", "TM"):
+            return self.figures.in_clock(text[8:] if piece.vr == "DT" else text)
+        return piece.vr != "DA" and self.figures.in_number(piece.keyword, text)
+
     def _is_open(self, piece: Piece) -> bool:
         """Tell whether the words of an element may be a scanner's own."""
         named = piece.keyword in self.known.open or piece.keyword in _DESCRIPTORS
         return named or piece.vr == "CS" or is_coded(piece.where)
 
     def _open_text(self, plain: str, piece: Piece) -> None:
-        """Look at scanner's words, in which a short name counts as a whole word only."""
-        personal = self.known.personal
-        described = piece.keyword in _DESCRIPTORS
-        named = personal.in_words(plain, but=COMMON) or personal.inside(plain, but=COMMON)
-        if named or (described and personal.in_short(plain)):
+        """Look at scanner's words, in which a short name counts as a whole word only.
+
+        What the standard or a maker calls so says nothing about whoever is called alike.
+        """
+        personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
+        named = personal.in_words(plain, ordinary) or personal.inside(plain, ordinary)
+        if not is_coded(piece.where):  # its words are the scheme's
+            short = piece.keyword in _DESCRIPTORS and personal.in_short(plain)
+            named = named or short or personal.in_short(plain, ordinary) or personal.in_ids(plain)
+        if named:
             self.tell("personal", piece.where)
         self._any_text(plain, piece)
+        self._places(plain, piece.where, ordinary)
 
     def _closed_text(self, plain: str, piece: Piece) -> None:
         """Look at a text in which nothing of the source has any business."""
@@ -211,6 +262,7 @@ class Search:
         if self.known.labels.in_ids(plain):
             self.tell("source-text", piece.where)
         self._any_text(plain, piece)
+        self._places(plain, piece.where, COMMON)
 
     def _any_text(self, plain: str, piece: Piece) -> None:
         self._uids(plain, piece.where)
@@ -222,9 +274,14 @@ class Search:
             self.tell("number", piece.where)
         self._days(plain, piece.where)
 
+    def _places(self, plain: str, where: str, ordinary: frozenset[str]) -> None:
+        """Look for words of the hospital that are no words of every header."""
+        if words_of(plain) & self.known.places - ordinary:
+            self.tell("institution", where)
+
     def _uids(self, text: str, where: str) -> None:
         long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
-        if not all(uid.startswith(_REGISTERED) for uid in long):
+        if not all(map(_registered_as, long)):
             self.tell("uid", where)
 
     def _days(self, text: str, where: str) -> None:

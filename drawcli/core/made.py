@@ -1,6 +1,6 @@
 """Structures that a template derives from those that came: from contours to solids, and back."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from drawcli.core.acceptance import Contour
@@ -64,12 +64,8 @@ def made_of(
         for number, (name, rule) in enumerate(rules.items(), start=max(names, default=0) + 1):
             sources = [solids.get(source, {}) for source in rule.sources]
             solids[name] = derived(rule, sources, grid)
-            planes[name] = {
-                index: next(
-                    (planes[s][index] for s in rule.sources if index in planes.get(s, {})), 0.0
-                )
-                for index in solids[name]
-            }
+            parents = [planes.get(source, {}) for source in rule.sources]
+            planes[name] = {index: _plane(index, parents) for index in solids[name]}
             outlines = tuple(
                 (
                     images[grid.order[index]],
@@ -79,8 +75,20 @@ def made_of(
             )
             yield Made(number, name, rule, outlines)
     except TooComplex:
-        text = "contours cross so often that no structure can be derived from them"
+        text = "contours are so entangled that no structure can be derived from them"
         raise BadStructureSet(text, code="contour-tangled") from None
+
+
+def _plane(index: int, parents: Sequence[Planes]) -> float:
+    """Return how far beside a slice a derived contour lies: as those of its parents do there.
+
+    Where no parent has one, as the nearest contour of the first parent that has any.
+    """
+    here = next((one[index] for one in parents if index in one), None)
+    if here is not None:
+        return here
+    drawn = next(filter(None, parents), {index: 0.0})
+    return drawn[min(drawn, key=lambda other: abs(other - index))]
 
 
 def _flat(

@@ -12,7 +12,7 @@ from drawcli.core.frames import Frames, Plane
 from drawcli.core.slices import Slice
 
 _PLACE: Final = frozenset({"path", "size", "mtime_ns"})  # known from the listing of the folder
-_OWN: Final = ("sop_uid", "position", "pixels_missing", "frames")
+_OWN: Final = ("sop_uid", "position", "pixels_missing", "number", "frames")
 _SHARED: Final = tuple(
     one.name for one in fields(Slice) if one.name not in _OWN and one.name not in _PLACE
 )
@@ -30,7 +30,8 @@ class Packed(NamedTuple):
 def packed(one: Slice) -> Packed:
     """Return what is known of a file, but for its place, size and time."""
     shared = [getattr(one, name) for name in _SHARED]
-    own = [one.sop_uid, one.position, one.pixels_missing, _plain_frames(one.frames)]
+    plain = _plain_frames(one.frames)
+    own = [one.sop_uid, one.position, one.pixels_missing, one.number, plain]
     return Packed(one.series_uid, json.dumps(shared), json.dumps(own))
 
 
@@ -38,7 +39,7 @@ def unpacked(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> S
     """Return the slice that was packed."""
     facts: dict[str, Any] = dict(zip(_SHARED, json.loads(shared), strict=True))
     facts |= {name: tuple(facts[name]) for name in _TUPLES if facts[name] is not None}
-    sop_uid, position, pixels_missing, frames = json.loads(own)
+    sop_uid, position, pixels_missing, number, frames = json.loads(own)
     return Slice(
         **facts,
         path=path,
@@ -47,6 +48,7 @@ def unpacked(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> S
         sop_uid=sop_uid,
         position=None if position is None else (position[0], position[1], position[2]),
         pixels_missing=pixels_missing,
+        number=number,
         frames=None if frames is None else _frames(frames),
     )
 
@@ -54,7 +56,7 @@ def unpacked(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> S
 def _plain_frames(frames: Frames | None) -> list[Any] | None:
     if frames is None:
         return None
-    planes = [[plane.position, plane.orientation, plane.spacing] for plane in frames.planes]
+    planes = [[p.position, p.orientation, p.spacing, p.thickness] for p in frames.planes]
     return [frames.count, planes, sorted(frames.kinds), frames.coloured, frames.concatenated]
 
 
@@ -62,8 +64,14 @@ def _frames(plain: list[Any]) -> Frames:
     count, planes, kinds, coloured, concatenated = plain
     return Frames(
         count=count,
-        planes=tuple(Plane(*(None if one is None else tuple(one) for one in p)) for p in planes),
+        planes=tuple(_plane(*plain) for plain in planes),
         kinds=frozenset(kinds),
         coloured=coloured,
         concatenated=concatenated,
     )
+
+
+def _plane(*plain: Any) -> Plane:
+    *where, thickness = plain
+    position, orientation, spacing = (None if one is None else tuple(one) for one in where)
+    return Plane(position, orientation, spacing, thickness)

@@ -101,7 +101,7 @@ GROUPS: Final = """
 CONVERTED: Final = """
 # PS3.3 C.7.6.16 Multi-frame Functional Groups, of the Legacy Converted Enhanced Images
 00209172 SQ ConversionSourceAttributesSequence items 1
-  00081150 UI ReferencedSOPClassUID uid 1
+  00081150 UI ReferencedSOPClassUID registered 1
   00081155 UI ReferencedSOPInstanceUID uid 1
   00081160 IS ReferencedFrameNumber keep 1
 """

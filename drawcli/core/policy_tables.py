@@ -7,7 +7,8 @@ above. Types with a condition (1C, 2C) are written without it. Of the SOP class'
 replaces the one of the same tag in `COMMON`.
 
 keep     the bytes as they are, where they look as the attribute's values do; otherwise emptied
-uid      a stand-in derived with the site key; UIDs that the standard registers stay
+uid      a stand-in derived with the site key
+registered   the UID that PS3.6 registers for such an element; another one becomes a stand-in
 date     moved back by the patient's own number of weeks, or a fixed day
 time     kept while dates are moved; midnight where they are fixed
 empty    present, without a value
@@ -21,7 +22,7 @@ from typing import Final
 COMMON: Final = """
 # PS3.3 C.12.1 SOP Common
 00080005 CS SpecificCharacterSet keep 1
-00080016 UI SOPClassUID uid 1
+00080016 UI SOPClassUID registered 1
 00080018 UI SOPInstanceUID uid 1
 # PS3.3 C.7.1.1 Patient
 00100010 PN PatientName name 2
@@ -53,7 +54,7 @@ COMMON: Final = """
 00200060 CS Laterality keep 2
 # PS3.3 C.7.4.1 Frame of Reference, C.7.4.2 Synchronization
 00200052 UI FrameOfReferenceUID uid 1
-00200200 UI SynchronizationFrameOfReferenceUID uid 3
+00200200 UI SynchronizationFrameOfReferenceUID registered 3
 00201040 LO PositionReferenceIndicator empty 2
 # PS3.3 C.7.5.1 General Equipment
 00080070 LO Manufacturer keep 2
@@ -74,11 +75,11 @@ COMMON: Final = """
 00282112 DS LossyImageCompressionRatio keep 1
 00282114 CS LossyImageCompressionMethod keep 1
 00081140 SQ ReferencedImageSequence items 3
-  00081150 UI ReferencedSOPClassUID uid 1
+  00081150 UI ReferencedSOPClassUID registered 1
   00081155 UI ReferencedSOPInstanceUID uid 1
   00081160 IS ReferencedFrameNumber keep 1
 00082112 SQ SourceImageSequence items 3
-  00081150 UI ReferencedSOPClassUID uid 1
+  00081150 UI ReferencedSOPClassUID registered 1
   00081155 UI ReferencedSOPInstanceUID uid 1
   00081160 IS ReferencedFrameNumber keep 1
 # PS3.3 C.12.1.1.5 Contributing Equipment (our own item alone)

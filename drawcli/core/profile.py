@@ -87,7 +87,8 @@ class Action(StrEnum):
     """What the engine does with an element."""
 
     KEEP = "keep"  # the bytes as they are; empty where they do not look as they should
-    UID = "uid"  # replaced consistently; registered UIDs stay
+    UID = "uid"  # replaced consistently
+    REGISTERED = "registered"  # stays where it is what the attribute has to name; else replaced
     DATE = "date"  # moved back by the patient's offset, or fixed
     TIME = "time"  # kept with moved dates, midnight with fixed ones
     EMPTY = "empty"  # present, without a value

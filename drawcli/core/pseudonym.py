@@ -8,18 +8,19 @@ import base64
 import hmac
 import re
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 from uuid import UUID
 
-# PS3.6 annex A: identifies no one, and must stay. Arcs there are short; software that makes UIDs of
-# its own under this root, against the rules, appends dates and numbers, which are not.
-_REGISTERED: Final = re.compile(r"1\.2\.840\.10008(?:\.(?:0|[1-9][0-9]{0,3})){1,9}")
+_DICOM_ROOT: Final = "1.2.840.10008."  # software makes UIDs of its own under it, against the rules
 UUID_ROOT: Final = "2.25"  # PS3.5 B.2
 LONGEST_ROOT: Final = 24  # characters: a UID has at most 64
 SHORTEST_SHIFT_WEEKS: Final = 52
 LONGEST_SHIFT_WEEKS: Final = 520
 _SEPARATOR: Final = b"\0"
-_CLOCK: Final = re.compile(r"(?:[0-9]{2}){1,3}(?:\.[0-9]{1,6})?")  # of a DT (PS3.5 table 6.2-1)
+_CLOCK: Final = re.compile(  # of a DT (PS3.5 table 6.2-1)
+    r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?"
+)
 
 
 class StandIns:
@@ -47,8 +48,8 @@ class StandIns:
     def uid(self, original: str) -> str:
         """Return the UID that stands in for `original` outside the hospital.
 
-        References between instances survive, because equal UIDs get equal stand-ins. UIDs that the
-        standard itself registers (SOP classes, transfer syntaxes) are returned as they are.
+        References between instances survive, because equal UIDs get equal stand-ins. Whether a UID
+        may stay instead depends on its element (see `registered_as`).
 
         Parameters
         ----------
@@ -68,12 +69,10 @@ class StandIns:
         --------
         >>> StandIns(bytes(32)).uid("1.2.840.113619.2.55.3")
         '2.25.186255583948820674477039787213855482703'
-        >>> StandIns(bytes(32)).uid("1.2.840.10008.5.1.4.1.1.2")
-        '1.2.840.10008.5.1.4.1.1.2'
         """
         known = self._uids.get(original)
         if known is None:
-            known = original if is_registered(original) else self.own_uid("uid", original)
+            known = self.own_uid("uid", original)
             self._uids[original] = known
         return known
 
@@ -120,12 +119,28 @@ class StandIns:
 
 
 def is_registered(uid: str) -> bool:
-    """Tell whether a UID is of the kind that the standard itself registers.
+    """Tell whether a UID is one of those that the standard itself registers.
 
-    >>> is_registered("1.2.840.10008.5.1.4.1.1.2"), is_registered("1.2.840.10008.20260314.7")
+    >>> is_registered("1.2.840.10008.5.1.4.1.1.2"), is_registered("1.2.840.10008.2026.3.14.7")
     (True, False)
     """
-    return _REGISTERED.fullmatch(uid) is not None
+    return registered_as(uid) != ""
+
+
+def registered_as(uid: str) -> str:
+    """Return what the standard registers a UID as, "" where it does not (PS3.6 annex A).
+
+    >>> registered_as("1.2.840.10008.5.1.4.1.1.2"), registered_as("1.2.840.10008.15.1.1")
+    ('SOP Class', 'Synchronization Frame of Reference')
+    """
+    return _registry().get(uid, "") if uid.startswith(_DICOM_ROOT) else ""
+
+
+@cache
+def _registry() -> dict[str, str]:
+    from pydicom._uid_dict import UID_dictionary
+
+    return {uid: entry[1] for uid, entry in UID_dictionary.items()}
 
 
 def shifted_date(value: str, shift: timedelta) -> str:

@@ -25,6 +25,7 @@ from drawcli.core.mending import LARGEST, begins_oddly, mended
 FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
 LARGEST_HEADER: Final = 64 << 20
 _ITEM_HEAD: Final = 8  # bytes: tag and length
+_CHUNK: Final = 1 << 20
 _MOST_BEHIND: Final = 1 << 20  # bytes behind the pixels that are looked at
 _FIRST_ELEMENT: Final = 0x00080000  # of a data set: zeros are padding
 
@@ -151,3 +152,13 @@ def behind_fragments(stream: Stream, offset: int) -> int:
         if tag != ITEM:
             raise NotDicom(f"pixel data hold {tag_text(tag)} where a fragment belongs")
         offset += int.from_bytes(head[4:], "little")
+
+
+def only_zeros(stream: Stream, count: int) -> bool:
+    """Tell whether so many bytes are there from here on, and all of them zero."""
+    while count > 0:
+        part = stream.read(min(count, _CHUNK))
+        if not part or any(part):
+            return False
+        count -= len(part)
+    return True

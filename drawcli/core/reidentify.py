@@ -20,12 +20,13 @@ from drawcli.core.acceptance import STRUCTURE_SET, Contour
 from drawcli.core.contours import contours_of
 from drawcli.core.crosswalk import RESTORED, Crosswalk
 from drawcli.core.decimal_strings import mended
-from drawcli.core.deidentify import FIXED_DATE, file_meta
+from drawcli.core.deidentify import file_meta
 from drawcli.core.dicom import Element, Header, NotDicom, ascii_text
 from drawcli.core.displayed import usual_color
 from drawcli.core.dressing import LABELS, PLAIN, Dressing, looks_as
 from drawcli.core.made import Made
 from drawcli.core.profile import ALWAYS_PRESENT
+from drawcli.core.server_values import server_values
 from drawcli.core.structure_items import (
     Structure,
     contour_item,
@@ -36,7 +37,7 @@ from drawcli.core.structure_items import (
     listed,
     observed,
 )
-from drawcli.core.walk import item_value, parts, recoded, text_of
+from drawcli.core.walk import can_be_written, item_value, parts, recoded, text_of
 from drawcli.errors import BadStructureSet
 
 _IMPLICIT: Final = "1.2.840.10008.1.2"
@@ -44,25 +45,6 @@ _DETACHED_STUDY: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management 
 _UTF_8: Final = b"ISO_IR 192"
 _TYPE_2: Final = frozenset(ALWAYS_PRESENT)
 _TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST"})
-# Elements of the server's that are kept if they are valid: VR, and whether they must be present.
-_KEPT: Final = {
-    0x00080012: ("DA", False),  # InstanceCreationDate
-    0x00080013: ("TM", False),  # InstanceCreationTime
-    0x00080021: ("DA", False),  # SeriesDate
-    0x00080031: ("TM", False),  # SeriesTime
-    0x00080070: ("LO", True),  # Manufacturer
-    0x00081090: ("LO", False),  # ManufacturerModelName
-    0x00181020: ("LO", False),  # SoftwareVersions
-    0x00200011: ("IS", True),  # SeriesNumber
-    0x30060008: ("DA", True),  # StructureSetDate
-    0x30060009: ("TM", True),  # StructureSetTime
-}
-_FORMS: Final = {  # of values that are kept, without padding (PS3.5 table 6.2-1)
-    "DA": re.compile(r"[0-9]{8}"),
-    "IS": re.compile(r"[+-]?[0-9]{1,9}"),
-    "LO": re.compile(r"[ -\[\]-~]{1,64}"),
-    "TM": re.compile(r"(?:[0-9]{2}){1,3}(?:\.[0-9]{1,6})?"),
-}
 _COLOR_FORM: Final = re.compile(r"[0-9]{1,3}(?:\\[0-9]{1,3}){2}")
 _BRIGHTEST: Final = 255
 _ROI_LIST: Final = 0x30060020  # StructureSetROISequence
@@ -164,17 +146,22 @@ class _Writer:
         """Return preamble, file meta and data set."""
         meta = file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT)
         return meta + joined(
-            self._identity() | self._server_values() | self._fixed() | self._lists()
+            self._identity()
+            | server_values(self._header, self._crosswalk)
+            | self._fixed()
+            | self._lists()
         )
 
     # --- patient, study and text ---------------------------------------------------------------
 
     def _needs_utf_8(self) -> bool:
         """Tell whether names of structures need another character set than the patient's name."""
-        if all(name.isascii() and "\x1b" not in name for name in self._names.values()):
-            return False
+        derived = (one.rule.label or one.name for one in self._dressing.made)
+        names = (*self._names.values(), *derived)
         server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
-        return server != self._character_set or not server.startswith(b"ISO_IR")
+        if server != self._character_set and not "".join(self._names.values()).isascii():
+            return True
+        return not all(can_be_written(name, self._character_set) for name in names)
 
     def _identity(self) -> Values:
         """Return patient and study values as the images have them, and the character set."""
@@ -199,19 +186,6 @@ class _Writer:
         from pydicom.charset import encode_string, python_encoding
 
         return encode_string(name, [python_encoding[self._character_set.decode("ascii")]])
-
-    def _server_values(self) -> Values:
-        """Return elements of the server's that are kept."""
-        values: Values = {}
-        for tag, (vr, needed) in _KEPT.items():
-            text = self._header.text(tag)
-            if vr == "DA":
-                text = self._crosswalk.dates.get(text, text)
-                text = "" if text == FIXED_DATE else text
-            valid = _FORMS[vr].fullmatch(text) is not None
-            if valid or needed:
-                values[tag] = text.encode("ascii") if valid else b""
-        return values
 
     def _fixed(self) -> Values:
         """Return what drawcli writes itself."""
@@ -311,7 +285,8 @@ class _Writer:
                 raise BadStructureSet("a reference is not of this job", code="foreign-reference")
             images.append(self._image(uid, frame))
         data = mended(contour.data)
-        count = contour.count or str((data.count(b"\\") + 1) // 3)
+        points = (data.count(b"\\") + 1) // 3
+        count = contour.count if contour.count.isdecimal() else str(points)
         return contour_item(images, contour.kind, count, data)
 
     def _derived(self, made: Made) -> Structure:

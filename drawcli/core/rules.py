@@ -9,11 +9,21 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from drawcli.core.operators import PRESENCE, Checker, Kind, checker_of, kind_of
+from drawcli.core.traces import Traces
+from drawcli.core.withheld import emptied, masked, names
 
 Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
+LATE: Final[tuple[Late, ...]] = get_args(Late)
+OPTIONS: Final[dict[str, tuple[Any, ...]]] = {  # of a comparison, and what each may be
+    "case": (False, True),
+    "values": ("any", "all", "first", "count"),
+    "slices": ("any", "all"),
+    "if_missing": ("fail", "skip", "match"),
+}
+LISTS: Final = frozenset({"in", "not_in", "between"})  # operators whose value is a list
 Header = Mapping[str, tuple[str, ...]]  # path -> its values as text, the same in every slice
 
 
@@ -43,12 +53,18 @@ class Truth(StrEnum):
 class Explained:
     """A condition with its outcome, and those it is made of. Holds no value of a dataset."""
 
-    text: str
+    text: str  # as anybody may see it
     truth: Truth
     parts: tuple["Explained", ...] = ()
     note: str = ""  # "mixed": the element differs from slice to slice
     skipped: bool = False  # missing, and the author said that it does not count then
     path: str = ""  # which element was asked for
+    whole: str = ""  # the text with what is asked of a patient, where that differs
+
+    @property
+    def in_full(self) -> str:
+        """The text for one who may see patients."""
+        return self.whole or self.text
 
     @property
     def outcome(self) -> str:
@@ -59,6 +75,13 @@ class Explained:
         """Return the tree as JSON can hold it."""
         plain: dict[str, Any] = {"condition": self.text, "outcome": self.outcome}
         return plain | ({"parts": [part.as_plain() for part in self.parts]} if self.parts else {})
+
+    def without(self, patient: Traces) -> "Explained":
+        """Return the tree without whatever it asks for that names the patient of the series."""
+        parts = tuple(part.without(patient) for part in self.parts)
+        if not self.whole and names(self.text, patient):
+            return replace(self, text=emptied(self.text), whole=self.text, parts=parts)
+        return replace(self, parts=parts) if parts else self
 
     def failures(self) -> Iterator["Explained"]:
         """Yield the innermost conditions that kept the whole from being true."""
@@ -89,6 +112,8 @@ class Compare:
     slices: str = ""  # any or all
     if_missing: str = "fail"  # skip: as if the condition were not there; match: true
     _checker: Checker | None = field(init=False, repr=False, compare=False, default=None)
+    text: str = field(init=False, repr=False, compare=False, default="")  # as anybody may see it
+    _whole: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
         """Check what is wanted; raise ValueError where an element of this kind cannot have it."""
@@ -96,10 +121,13 @@ class Compare:
             kind = Kind.NUMBER if self.values == "count" else kind_of(self.keyword)
             checker = checker_of(self.operator, self.wanted, kind, case=self.case)
             object.__setattr__(self, "_checker", checker)
+        text = self._in_full()
+        shown = masked(text)
+        object.__setattr__(self, "text", shown)
+        object.__setattr__(self, "_whole", text if shown != text else "")
 
-    @property
-    def text(self) -> str:
-        """The condition in a line, without values of a series."""
+    def _in_full(self) -> str:
+        """Return the condition in a line, without values of a series."""
         wanted = ", ".join(map(str, self.wanted)) if isinstance(self.wanted, tuple) else self.wanted
         words = [self.keyword, self.operator.replace("_", " "), str(wanted)]
         words += [f"({self.values} of its values)"] if self.values != "any" else []
@@ -108,7 +136,7 @@ class Compare:
 
     def explain(self, header: Header) -> Explained:
         """Test a header; say which element was asked for."""
-        return replace(self._explained(header), path=self.keyword)
+        return replace(self._explained(header), path=self.keyword, whole=self._whole)
 
     def _explained(self, header: Header) -> Explained:
         found, mixed = header.get(self.keyword), _mixed(header).get(self.keyword)

@@ -13,6 +13,8 @@ from typing import Final
 
 _DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)? *+"
 _INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
+# A time of day, and no other six digits (PS3.5 table 6.2-1; 60 is a leap second).
+CLOCK: Final = rb"(?:[01][0-9]|2[0-3])(?::?[0-5][0-9](?::?(?:[0-5][0-9]|60)(?:\.[0-9]{1,6}+)?)?)?"
 # Nothing that may be a record number, a date or a UID.
 _NO_NUMBER: Final = rb"(?![^\0]*[0-9]{6})"
 _NO_DATE: Final = rb"(?![^\0]*[0-9][./ -][0-9]{1,2}+[./ -][0-9]{2})"
@@ -51,7 +53,7 @@ _SHAPES: Final = {
         "SL": rb"(?:.{4})*+",
         "SS": rb"(?:..)*+",
         "ST": _WORDS,
-        "TM": rb"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6}+)?)?)?",
+        "TM": CLOCK,
         "UI": rb"[0-9.]++",
         "UL": rb"(?:.{4})*+",
         "US": rb"..",
@@ -72,6 +74,11 @@ def fits(keyword: str, vr: str, raw: bytes) -> bool:
     """Tell whether a value looks as its attribute's values do, and so may stay."""
     shape = _SHAPES.get(keyword) or _SHAPES[vr]
     return shape.fullmatch(raw) is not None
+
+
+def body_parts() -> list[str]:
+    """Return the parts of bodies that may be named."""
+    return [part.decode("ascii") for part in _BODY_PARTS]
 
 
 def has_shape(vr: str) -> bool:

@@ -9,37 +9,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from drawcli.core.operators import DERIVED, PRESENCE
-from drawcli.core.rules import Compare, Condition, Explained, Header, Negation, Rule
+from drawcli.core.rules import Compare, Condition, Header, Negation, Rule
 from drawcli.core.traces import Traces, days, folded, has_long_number, has_mail
 from drawcli.core.walk import dictionary_vr
+from drawcli.core.withheld import is_number_of, tells_a_patient
 
-_OF_ONE_PATIENT: Final = frozenset({"PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "UR"})
 _OF_WORDS: Final = frozenset({"LO", "SH", "UC", "LT", "ST", "UT", "DA"})
 _HARMLESS: Final = frozenset({"PatientSex", "PatientAge", "SOPClassUID"})
-_OF_ONE_STUDY: Final = ("ID", "IDs", "UID", "Number", "Address", "Comments", "Telephone")
 _BOUNDS: Final = frozenset("at_least at_most above below after before between".split())
 _WHO: Final = ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID")
 _PATIENT_GROUP: Final = 0x0010
 _LONGEST: Final = 64  # characters of a value that is worth a condition
-
-
-def tells_a_patient(path: str) -> bool:
-    """Tell whether the element at a canonical path names a patient, a study or a day.
-
-    >>> [tells_a_patient(path) for path in ("PatientID", "StudyDate", "ProtocolName", "slices")]
-    [True, True, False, False]
-    """
-    from pydicom.datadict import keyword_dict
-
-    if path in DERIVED:
-        return path in ("study_age_days", "folder")
-    keyword = path.rpartition(".")[2]
-    if keyword in _HARMLESS:
-        return False
-    if keyword not in keyword_dict:  # private: nobody knows what it holds
-        return True
-    tag, vr = keyword_dict[keyword], dictionary_vr(keyword_dict[keyword])
-    return tag >> 16 == _PATIENT_GROUP or vr in _OF_ONE_PATIENT or _is_number_of(keyword, vr)
 
 
 def names_a_patient(path: str) -> bool:
@@ -57,11 +37,7 @@ def names_a_patient(path: str) -> bool:
         return False
     tag, vr = keyword_dict[keyword], dictionary_vr(keyword_dict[keyword])
     on_patient = tag >> 16 == _PATIENT_GROUP and vr in _OF_WORDS
-    return on_patient or vr in ("PN", "UI") or _is_number_of(keyword, vr)
-
-
-def _is_number_of(keyword: str, vr: str) -> bool:
-    return vr in ("LO", "SH", "UC", "AE") and keyword.endswith(_OF_ONE_STUDY)
+    return on_patient or vr in ("PN", "UI") or is_number_of(keyword, vr)
 
 
 def shareable(header: Header) -> dict[str, tuple[str, ...]]:
@@ -110,22 +86,6 @@ def _names(one: Compare) -> bool:
     private = one.keyword.startswith("(") or one.keyword in DERIVED
     one_value = one.operator in ("equals", "in") and tells_a_patient(one.keyword)
     return names_a_patient(one.keyword) or (one_value and not private)
-
-
-def told(part: Explained) -> str:
-    """Return a condition for whoever may not see patients: without what it asks of one.
-
-    >>> from drawcli.core.rules import Truth
-    >>> asks = ("PatientID equals X17", "Modality equals CT")
-    >>> [told(Explained(text, Truth.FALSE, path=text.split()[0])) for text in asks]
-    ['PatientID equals (not told)', 'Modality equals CT']
-    """
-    from pydicom.datadict import keyword_dict
-
-    is_known = part.path.rpartition(".")[2] in keyword_dict and part.path not in DERIVED
-    if not is_known or not tells_a_patient(part.path):
-        return part.text  # what is private, or made by drawcli, the author of a rule answers for
-    return f"{' '.join(part.text.split()[:2])} (not told)"
 
 
 def paths_in(when: Condition) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Final
 from drawcli.core import tags
 from drawcli.core.dicom import Header
 from drawcli.core.frames import (
+    SLICE_THICKNESS,
     Frames,
     Plane,
     Triple,
@@ -15,9 +16,14 @@ from drawcli.core.frames import (
     numbers_in,
     upright,
 )
+from drawcli.core.reading import Stream, only_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
+_INSTANCE_NUMBER: Final = 0x00200013
+_UNITS: Final = 0x00541001
+_PHILIPS_PET: Final = 0x7053  # holds the factors from counts to SUV, and to Bq/ml
+_LONGEST_WHOLE: Final = 11  # digits of an IS
 _SCOUT: Final = re.compile(
     r"locali[sz]er|scout|topogra|surview|scanogra|scano\b|pilot|survey|three.?plane|3.?pl(?:ane)?\b",
     re.IGNORECASE,
@@ -61,6 +67,9 @@ class Slice:
     overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
     called_scout: bool = False  # by the description of its series, or of its protocol
     frames: Frames | None = None  # of a multi-frame image
+    pet_counts: bool = False  # a factor to Bq/ml is in private elements alone, which do not leave
+    number: int | None = None  # InstanceNumber
+    thickness: float | None = None  # SliceThickness, mm: nominal
     frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
 
     @property
@@ -68,7 +77,7 @@ class Slice:
         """Where each slice in the file lies: one, or one for each frame."""
         if self.frames is not None:
             return self.frames.planes
-        return (Plane(self.position, self.orientation, self.spacing),)
+        return (Plane(self.position, self.orientation, self.spacing, self.thickness),)
 
     @property
     def count(self) -> int:
@@ -80,6 +89,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
     """Return what the scan needs to know of a header."""
     orientation = _numbers(header, tags.ImageOrientationPatient, 6)
     position = _numbers(header, tags.ImagePositionPatient, 3)
+    thickness = _numbers(header, SLICE_THICKNESS, 1)
     return Slice(
         path=path,
         size=size,
@@ -103,12 +113,29 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         samples=header.number(tags.SamplesPerPixel) or 1,
         person=tuple(header.text(tag) for tag in _PERSON),
         pixels_missing=_pixels_missing(header, size),
-        pixels_extra=_pixels_extra(header),
+        pixels_extra=pixels_extra(header),
         overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
         called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
         frames=frames_of(header),
+        pet_counts=_has_private_factor(header),
+        number=_whole(header.text(_INSTANCE_NUMBER)),
+        thickness=None if thickness is None else thickness[0],
         frames_named=number_of_frames(header),
     )
+
+
+def _has_private_factor(header: Header) -> bool:
+    """Tell whether a PET is in counts, with what makes them comparable in private elements."""
+    return header.text(_UNITS) == "CNTS" and any(
+        tag >> 16 == _PHILIPS_PET for tag in header.elements
+    )
+
+
+def _whole(text: str) -> int | None:
+    """Return the value of an IS (PS3.5 6.2), or None."""
+    sign, digits = text[:1] in ("+", "-"), text.lstrip("+-")
+    short = digits.isascii() and digits.isdigit() and len(text) - len(digits) == sign
+    return int(text) if short and len(digits) <= _LONGEST_WHOLE else None
 
 
 def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
@@ -123,18 +150,30 @@ def _pixels_missing(header: Header, size: int) -> int:
         return -1
     if pixels.undefined:
         return 0  # encapsulated: the reader of the fragments tells
-    expected = _expected_bytes(header)
+    expected = image_bytes(header)
     present = min(pixels.end, size) - pixels.value
     return max(expected - present, pixels.end - size, 0)
 
 
-def _pixels_extra(header: Header) -> int:
+def pixels_extra(header: Header) -> int:
     """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
     pixels = header.pixels
     if pixels is None or pixels.undefined:
         return 0
-    expected = _expected_bytes(header)
+    expected = image_bytes(header)
     return max(pixels.end - pixels.value - expected - expected % 2, 0)
+
+
+def is_padded(stream: Stream, header: Header, extra: int) -> bool:
+    """Tell whether the bytes behind the image are zero padding, which need not leave with it.
+
+    References
+    ----------
+    PS3.5 8.1.1: older scanners padded Pixel Data, and readers should be prepared for it.
+    """
+    assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
+    stream.seek(header.pixels.end - extra)
+    return only_zeros(stream, extra)
 
 
 def _is_hidden_overlay(header: Header, tag: int) -> bool:
@@ -142,8 +181,8 @@ def _is_hidden_overlay(header: Header, tag: int) -> bool:
     return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
 
 
-def _expected_bytes(header: Header) -> int:
-    """Return how long native pixel data should be."""
+def image_bytes(header: Header) -> int:
+    """Return how long native pixel data should be, without a pad byte."""
     rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
     samples = header.number(tags.SamplesPerPixel) or 1
     bits = header.number(tags.BitsAllocated) or 0

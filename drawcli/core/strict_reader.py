@@ -12,7 +12,7 @@ PS3.5 section 7 (data set encoding), PS3.10 section 7 (file format).
 
 import struct
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _PREAMBLE: Final = 128
@@ -26,6 +26,7 @@ _ITEM_END: Final = 0xE00D
 _SEQUENCE_END: Final = 0xE0DD
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEEPEST: Final = 16  # nested sequences; a structure set needs 4
+_MOST_ELEMENTS: Final = 10_000  # of one item, or of the top level; a structure set has some 100
 _LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _HEAD: Final = struct.Struct("<HHI")
@@ -71,6 +72,8 @@ class DataSet:
         self.meta, at = self._elements(at, len(data), explicit=True, group=_META_GROUP)
         explicit = data[at + 4 : at + 6] in _LONG | _SHORT
         self.syntax = self.text(self.meta, _SYNTAX) or (_EXPLICIT if explicit else _IMPLICIT)
+        if self.syntax not in (_EXPLICIT, _IMPLICIT):
+            raise Malformed("its transfer syntax is not Implicit or Explicit VR Little Endian")
         if self.syntax != (_EXPLICIT if explicit else _IMPLICIT):
             raise Malformed("the data set is not in the transfer syntax that the file names")
         self.elements, _ = self._elements(at, len(data), explicit=explicit)
@@ -101,6 +104,8 @@ class DataSet:
             number, length = self._delimiter(at, span.end, tag)
             at += _HEAD.size
             if number == _SEQUENCE_END:
+                if at != span.end:
+                    raise Malformed(f"{name_of(tag)} ends before its length does")
                 return
             open_ended = length == _UNDEFINED
             end = span.end if open_ended else at + length
@@ -139,6 +144,8 @@ class DataSet:
                 raise Malformed(f"{name_of(tag)} occurs twice or out of order")
             found[tag] = self._span(at, end, tag, explicit=explicit, depth=depth)
             latest, at = tag, found[tag].end
+            if len(found) > _MOST_ELEMENTS:
+                raise Malformed("an item has more elements than any structure set")
         if open_ended:
             raise Malformed("an item has no end")
         return found, at
@@ -194,7 +201,7 @@ def name_of(tag: int) -> str:
     return f"{keyword_of(tag)} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-@cache
+@lru_cache(maxsize=_MOST_ELEMENTS)  # a file may name billions
 def keyword_of(tag: int) -> str:
     """Return the keyword of PS3.6, or what an element without one is."""
     from pydicom.datadict import keyword_for_tag

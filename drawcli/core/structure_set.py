@@ -45,10 +45,24 @@ _OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
 _REFERENCED_ROI: Final = 0x30060084
 _PATIENT_GROUP: Final = 0x0010
 _OFFSET: Final = 0x30060045  # ContourOffsetVector
-_RELATIONSHIP: Final = 0x300600C0  # FrameOfReferenceRelationshipSequence
+_TRANSFORMATIONS: Final = frozenset(  # to other frames of reference, with or without a sequence
+    {
+        0x00640002,  # DeformableRegistrationSequence
+        0x00700308,  # RegistrationSequence
+        0x00700309,  # MatrixRegistrationSequence
+        0x0070030A,  # MatrixSequence
+        0x300600C0,  # FrameOfReferenceRelationshipSequence
+        0x300600C6,  # FrameOfReferenceTransformationMatrix
+    }
+)
 _MOST_CHARACTERS: Final = {"LO": 64, "SH": 16, "ST": 1024}  # PS3.5 table 6.2-1
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 _ESCAPE: Final = b"\x1b"
+# What a file may make us remember, far above any structure set.
+_LONGEST_FRAMES: Final = 1 << 20  # bytes: numbers of 100,000 frames at least
+_MOST_ITEMS: Final = 2_000_000
+_MOST_STRUCTURES: Final = 10_000
+_MOST_IMAGES: Final = 200_000
 
 
 def facts_of(file: DataSet) -> StructureSet:
@@ -128,6 +142,7 @@ class _Reading:
     moving: set[str] = field(default_factory=set)
     persons: set[str] = field(default_factory=set)
     too_long: set[str] = field(default_factory=set)
+    count: int = 0  # of items so far
 
     def facts(self) -> StructureSet:
         """Read the whole file."""
@@ -173,13 +188,18 @@ class _Reading:
     def _items(self, elements: Elements, table: Table, tag: int) -> Iterator[Elements]:
         """Yield the items of a sequence, each held against the table."""
         for item in self.file.items(elements, tag):
+            self.count += 1
+            if self.count > _MOST_ITEMS or len(self.rois) > _MOST_STRUCTURES:
+                raise Malformed(f"{name_of(tag)} has more items than in any structure set")
+            if len(self.images) + len(self.contour_images) > 2 * _MOST_IMAGES:
+                raise Malformed(f"{name_of(tag)} names more images than any series has")
             self._look_at(item, table[tag].items, nested=True)
             yield item
 
     def _look_at(self, elements: Elements, table: Table, *, nested: bool) -> None:
         """Note elements that the table does not have, and values that are too long."""
         for tag in elements.keys() - table.keys():
-            moves = tag == _RELATIONSHIP or (tag == _OFFSET and self._is_not_zero(elements))
+            moves = tag in _TRANSFORMATIONS or (tag == _OFFSET and self._is_not_zero(elements))
             if tag & 0xFFFF:  # not a group length
                 (self.moving if moves else self.unlisted).add(keyword_of(tag))
             if nested and tag >> 16 == _PATIENT_GROUP and (text := self.file.text(elements, tag)):
@@ -217,6 +237,8 @@ class _Reading:
             self.classes.add(self.file.text(image, _REFERENCED_CLASS))
             uid = self.file.text(image, _REFERENCED_SOP)
             named |= {(uid, frame) for frame in _frames_of(self.file, image)}
+            if len(named) > _MOST_IMAGES:
+                raise Malformed(f"{name_of(_IMAGES)} names more images than any series has")
         return named
 
     def _read_roi(self, roi: Elements) -> None:
@@ -238,9 +260,10 @@ class _Reading:
 
 def _integer(file: DataSet, elements: Elements, tag: int) -> int:
     raw = file.raw(elements, tag)
-    if raw is None or not raw.strip(b" \0") or not form_fits("IS", raw.rstrip(b"\0")):
-        raise Malformed(f"{name_of(tag)} is missing or not a whole number")
-    return int(raw.rstrip(b"\0"))
+    text = (raw or b"").rstrip(b" \0")
+    if not text or b"\\" in text or not form_fits("IS", text):
+        raise Malformed(f"{name_of(tag)} is missing or not one whole number of 32 bits")
+    return int(text)
 
 
 def _frames_of(file: DataSet, image: Elements) -> list[int]:
@@ -248,6 +271,8 @@ def _frames_of(file: DataSet, image: Elements) -> list[int]:
     raw = (file.raw(image, _REFERENCED_FRAME) or b"").strip(b" \0")
     if not raw:
         return [1]
+    if len(raw) > _LONGEST_FRAMES:
+        raise Malformed(f"{name_of(_REFERENCED_FRAME)} has more values than an image has frames")
     if not form_fits("IS", raw):
         raise Malformed(f"{name_of(_REFERENCED_FRAME)} is not a whole number")
     return [int(part) for part in raw.split(b"\\")]

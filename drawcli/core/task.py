@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from drawcli.core.printable import plain
+
 _READY: Final = frozenset(
     {"SEGMENTATION COMPLETED", "SEGMENTATION COMPLETE", "SEGMENTATION RETRIEVED"}
 )
@@ -86,4 +88,4 @@ def _text(answer: Mapping[str, Any], key: str) -> str:
 def _words(text: str) -> str:
     """Return a server's words in one line that a terminal can show."""
     line = " ".join(text.split())
-    return "".join(char for char in line if char.isprintable())[:_LONGEST_WORDS]
+    return plain(line)[:_LONGEST_WORDS]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
+from drawcli.core.printable import plain
+
 FORM: Final = '{"access_token": "...", "refresh_token": "...", "expires_at": "..."}'
 _EARLY: Final = timedelta(minutes=5)  # refresh this long before the access token expires
 _WORD: Final = re.compile(r"[\x21-\x7e]*")  # what can stand in a header of HTTP
@@ -129,7 +131,7 @@ def claims_of(token: str) -> dict[str, str]:
 
 def _shortened(value: object) -> str:
     text = " ".join(str(one) for one in value) if isinstance(value, list) else str(value)
-    return "".join(char for char in text if char.isprintable())[:_LONGEST_CLAIM]
+    return plain(text)[:_LONGEST_CLAIM]
 
 
 def _jwt(token: str) -> dict[str, Any]:

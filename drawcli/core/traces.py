@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from drawcli.core.figures import figures_of
+
 LONG: Final = 4  # characters of a word that says something wherever it stands
 LONG_NUMBER: Final = 6  # digits; shorter ones stand in every header by chance
 _SHORT_NAME: Final = 2  # characters: Li, Ng; and 山田
@@ -21,11 +23,15 @@ _SMALL_WORDS: Final = frozenset(
 )
 _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
-_NUMBER: Final = re.compile(r"(?<![\d.])\d+(?![\d.])")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
 # National ids and phones are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_IN_ASCII: Final = tuple(
+    str.maketrans(dict(zip("äöüåøæœđðł\u0131þ", letters.split(), strict=True)))
+    for letters in ("a o u a o ae oe d d l i th", "ae oe ue aa oe ae oe d d l i th")
+)
 _YEAR: Final = r"((?:18|19|20|21)\d\d)"
 _NAMED: Final = rf"({'|'.join(_MONTHS)})[a-z]*"
 _GAP: Final = r"(?:st|nd|rd|th)?(?: of)?[-./ ,]*"
@@ -53,6 +59,18 @@ def folded(text: str) -> str:
         return text.lower()
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(char for char in apart if unicodedata.category(char) != "Mn")
+
+
+def spellings(text: str) -> set[str]:
+    """Return a text, folded, also with letters in the place of letters that ASCII lacks.
+
+    >>> sorted(spellings("Øhrström")), spellings("Smith")
+    (['oehrstroem', 'ohrstrom', 'øhrstrom'], {'smith'})
+    """
+    if text.isascii():
+        return {folded(text)}
+    lower = unicodedata.normalize("NFC", text.casefold())
+    return {folded(lower), *(folded(lower.translate(table)) for table in _IN_ASCII)}
 
 
 def words(text: str, shortest: int = LONG) -> set[str]:
@@ -120,10 +138,15 @@ class Traces:
     names: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)
     ids: set[str] = field(default_factory=set)
+    figures: set[str] = field(default_factory=set)  # their digits, without leading zeros
 
     def learn(self, text: str) -> None:
         """Take in a name, an id, a number or an address."""
-        plain = folded(text)
+        self.figures.update(figures_of(text))
+        for plain in spellings(text):
+            self._learn(plain)
+
+    def _learn(self, plain: str) -> None:
         parts = {part.strip("._-") for part in _BETWEEN.split(plain)} | words(plain, _SHORT_NAME)
         for part in parts:
             if part.isdigit() and len(part) < LONG_NUMBER:
@@ -143,9 +166,13 @@ class Traces:
         """Tell whether a text, folded, says anything of the patient."""
         return any(name in text for name in self.names) or self.in_ids(text) or self.in_short(text)
 
-    def in_short(self, text: str) -> bool:
-        """Tell whether a short name or number of the patient is a word of a folded text."""
-        return bool(self.short & words(text, 1) - _SMALL_WORDS)
+    def in_short(self, text: str, but: frozenset[str] = frozenset()) -> bool:
+        """Tell whether a short name or number of the patient is a word of a folded text.
+
+        Where letters and digits meet a word ends, as in b30fwu no, but in wu30 yes.
+        """
+        parts = words(text, 1) | set(_LETTERS.findall(text))
+        return bool((self.short & parts) - _SMALL_WORDS - but)
 
     def in_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
         """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
@@ -163,10 +190,6 @@ class Traces:
         """Tell whether a folded text holds one of the patient's ids, however it is separated."""
         whole = joined(text)
         return any(one in whole for one in self.ids)
-
-    def in_number(self, text: str) -> bool:
-        """Tell whether a decimal or integer string is one of the patient's numbers."""
-        return not (self.names | self.ids).isdisjoint(_NUMBER.findall(text))
 
 
 def foreign_parts(raw: bytes) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ NAME_NO_INSTANCE: Final = frozenset(  # UIDs of software and of code lists, what
         0x00080118,  # MappingResourceUID
     }
 )
+_KATAKANA: Final = b"ISO_IR 13"  # other characters at two places of ASCII
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
@@ -118,6 +119,21 @@ def text_of(raw: bytes, character_set: bytes) -> str:
             return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
     except (UserWarning, LookupError, UnicodeError):
         raise BadStructureSet("text that is not in the character set it names") from None
+
+
+def can_be_written(name: str, character_set: bytes) -> bool:
+    """Tell whether a name can be written in a character set without escapes."""
+    from pydicom.charset import python_encoding
+
+    if name.isascii():
+        return "\x1b" not in name
+    if not character_set.startswith(b"ISO_IR") or character_set == _KATAKANA:
+        return False
+    try:
+        name.encode(python_encoding[character_set.decode("ascii")])
+    except (KeyError, UnicodeError):
+        return False
+    return True
 
 
 def check_depth(depth: int) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from drawcli.dashboard.doing import act
 from drawcli.dashboard.entry import FIGURES, HOURS, Doorkeeper, Entry
@@ -31,9 +31,21 @@ from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site
 from drawcli.dashboard.view import Parts, parts_of
 from drawcli.errors import DrawcliError
+from drawcli.limits import PAGE_STREAMS
 from drawcli.metering import metrics_text
 
 _STATIC: Final = Path(__file__).parent / "static"
+_FILES: Final = frozenset(path.name for path in _STATIC.iterdir())
+
+
+class Files(StaticFiles):
+    """Our own files, by their names: no other name is looked for on a disk."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return one; 404 where there is none."""
+        if path not in _FILES:
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
 
 
 def routes() -> list[BaseRoute]:
@@ -56,7 +68,7 @@ def routes() -> list[BaseRoute]:
         Route("/logout", leave, methods=["POST"]),
         Route("/live", live),
         Route(FIGURES, metrics),
-        Mount("/static", StaticFiles(directory=_STATIC)),
+        Mount("/static", Files(directory=_STATIC)),
     ]
 
 
@@ -65,6 +77,7 @@ def application(
     options: Options,
     secret: Secret,
     stopping: Callable[[], bool] = lambda: False,
+    most_streams: int = PAGE_STREAMS,
 ) -> ASGIApp:
     """Return the page as an ASGI application.
 
@@ -78,6 +91,8 @@ def application(
         What lets a person in; where none is stored, it is open to this machine.
     stopping
         Whether the server is to end.
+    most_streams
+        How many open pages may follow the ledger.
     """
     entry = Entry(secret)
     sessions = Middleware(
@@ -86,7 +101,7 @@ def application(
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
         max_age=HOURS * 3600,
         same_site="strict",
-        https_only=options.tls_cert is not None,
+        https_only=options.over_tls,
     )
     app = Starlette(
         routes=routes(),
@@ -97,7 +112,7 @@ def application(
         site=site,
         options=options,
         entry=entry,
-        live=Live(site, stopping),
+        live=Live(site, stopping, most_streams),
         previews=Previews(site),
     )
     return Guard(app, options)

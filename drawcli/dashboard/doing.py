@@ -26,7 +26,7 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
 }
 ASSIGN: Final = "assign"
 SEEN: Final = "revision"  # the field of a form that says which writing of the job was on the page
-_WHAT: Final = {
+WHAT: Final = {
     "release": "Let it go on from where it stands",
     "retry": "Try it again now, from the step that failed",
     "cancel": "Set it aside; nothing more is done for it",
@@ -45,7 +45,7 @@ def offered(job: Job, ctx: Context) -> dict[str, str]:
     able = [name for name, action in _ACTIONS.items() if _can(action, job, ctx)]
     if job.state is not State.WAITING:
         able.append(ASSIGN)
-    return {name: _WHAT[name] for name in able}
+    return {name: WHAT[name] for name in able}
 
 
 def done_to(job: Job, asked: str) -> str:
@@ -61,7 +61,7 @@ async def act(request: Request) -> Response:
     if not parts.options.allow_actions:
         raise HTTPException(403, "This page only shows. Start it with --allow-actions to act.")
     name, action = request.path_params["job"], request.path_params["action"]
-    if action not in _WHAT:
+    if action not in WHAT:
         raise HTTPException(404, f"There is no action '{action}'.")
     done = await run_in_threadpool(_done, name, action, form, parts.site)
     return RedirectResponse(f"/jobs/{done.id}?done={action}", SEE_OTHER)

@@ -4,22 +4,27 @@ The cookie's key is made anew at each start: a restart ends all sessions. So doe
 session that was logged out is remembered as over, for the cookie itself would still be good.
 """
 
-import asyncio
 import logging
 import secrets
-from math import ceil
+from asyncio import Lock, sleep
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf
 from time import time
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from drawcli.dashboard.attempts import Attempts
+from drawcli.dashboard.addresses import client_of
+from drawcli.dashboard.attempts import Attempts, Counted, by_device, by_network
+from drawcli.dashboard.devices import Devices
 from drawcli.dashboard.secret import Secret
+from drawcli.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 HOURS: Final = 12  # of a login
@@ -27,6 +32,25 @@ FIELD: Final = "csrf"
 FIGURES: Final = "/metrics"  # the one address that a token in the request opens
 _OPEN: Final = ("/login", "/static/")
 SEE_OTHER: Final = 303
+_LOOK: Final = "The log of drawcli, on the machine of the page, says why and what to do."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a password lets nobody in."""
+
+    wait_seconds: float  # of the next one
+    looked_at: bool = True  # else too many were waiting for their turn
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return 429 if self.wait_seconds else 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a program is told."""
+        return {"retry-after": str(ceil(self.wait_seconds))} if self.wait_seconds else {}
 
 
 class Entry:
@@ -42,8 +66,9 @@ class Entry:
         self.secret = secret
         self._asked = secret.is_set
         self.attempts = Attempts()
+        self.devices = Devices(secret)
         self._over: set[str] = set()
-        self._turn = asyncio.Lock()  # one try at a time: also those made at once are counted
+        self._turn = Lock()  # one try at a time: also those made at once are counted
 
     @property
     def asks(self) -> bool:
@@ -60,23 +85,32 @@ class Entry:
             return False
         return bool(session["until"] > time())
 
-    async def tried(self, words: str, address: str) -> float | None:
-        """Look at a password, unless an address was wrong so often that it waits.
+    async def tried(self, words: str, counted: Sequence[Counted], address: str) -> Refusal | None:
+        """Look at a password when it has its turn; None where it is right.
 
-        Returns
-        -------
-        None where it is right; else how long to wait before the next try, s.
+        Raises
+        ------
+        ConfigError
+            Where the stored password cannot be trusted; what is wrong is in the log.
         """
+        wait = self.attempts.turn(counted)  # counted at once, also where it is broken off
+        if wait == inf:
+            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), looked_at=False)
+        await sleep(wait)
         async with self._turn:
-            if waits := self.attempts.wait_seconds(address):
-                return waits
-            self.attempts.failed(address)  # a try that is broken off was one
-            if await run_in_threadpool(self.secret.fits, words):
-                self.attempts.succeeded(address)
+            if await run_in_threadpool(self._fits, words):
+                self.attempts.was_right(counted)
                 return None
-            waits = self.attempts.wait_seconds(address)
-            _log.warning("login=refused address=%s wait_seconds=%.0f", address, waits)
-            return waits
+        wait = self.attempts.wait_seconds(counted)
+        _log.warning("login=refused address=%s wait_seconds=%.0f", address, wait)
+        return Refusal(wait)
+
+    def _fits(self, words: str) -> bool:
+        try:
+            return self.secret.fits(words)
+        except ConfigError as err:
+            _log.warning("login=impossible reason=%s hint=%s", err, err.hint)
+            raise ConfigError("no password can be looked at now", hint=_LOOK) from None
 
     def let_in(self, session: dict[str, Any], password: str) -> None:
         """Begin a session by the password of a stamp; nothing of the one before stays."""
@@ -117,14 +151,15 @@ class Doorkeeper:
     async def _unfit(self, words: str, request: Request) -> Response | None:
         """Return what is said to a program that asks with another token; None where it is ours.
 
-        It is counted by itself: one that was not told of a new password shuts no person out, and
+        It is counted by itself: one that was not told of a new password slows no person down, and
         one that is right makes nobody's wrong ones forgotten.
         """
-        waits = await self._entry.tried(words, address_of(request) + FIGURES)
-        if waits is None:
+        address = address_of(request)
+        refusal = await self._entry.tried(words, by_network(address, "program "), address)
+        if refusal is None:
             return None
-        headers = {"retry-after": str(ceil(waits))} if waits else {"www-authenticate": "Bearer"}
-        return PlainTextResponse("drawcli: not the token\n", 429 if waits else 401, headers)
+        headers = refusal.headers or {"www-authenticate": "Bearer"}
+        return PlainTextResponse("drawcli: not the token\n", refusal.status, headers)
 
 
 def form_token(request: Request) -> str:
@@ -134,7 +169,13 @@ def form_token(request: Request) -> str:
 
 async def own_form(request: Request) -> FormData:
     """Return a form that a person sent; 403 where it did not come from a page of this session."""
-    form = await request.form(max_files=0)
+    try:
+        form = await request.form(max_files=0)
+        "".join(f"{name}{value}" for name, value in form.multi_items()).encode("utf-8")
+    except ClientDisconnect:
+        raise HTTPException(408, "The form did not come to its end.") from None
+    except (ValueError, LookupError):  # no text: an odd charset, half of a character
+        raise HTTPException(400, "The form cannot be read.") from None
     wanted, given = request.session.get(FIELD), form.get(FIELD)
     right = isinstance(wanted, str) and isinstance(given, str)
     if not right or not secrets.compare_digest(str(wanted).encode(), str(given).encode()):
@@ -142,22 +183,20 @@ async def own_form(request: Request) -> FormData:
     return form
 
 
-async def tried(request: Request, entry: Entry) -> float | None:
-    """Look at the password of a form, and let its sender in.
-
-    Returns
-    -------
-    None where it is right; else how long to wait before the next try, s.
-    """
+async def tried(request: Request, entry: Entry) -> Refusal | None:
+    """Look at the password of a form, and let its sender in; None where it is right."""
     form = await own_form(request)
+    address = address_of(request)
     password = entry.secret.stamp  # as it was before: one that comes meanwhile ends this session
-    waits = await entry.tried(str(form.get("password", "")), address_of(request))
-    if waits is None:
+    device = entry.devices.known(request)
+    counted = by_device(device) if device else by_network(address)
+    refusal = await entry.tried(str(form.get("password", "")), counted, address)
+    if refusal is None:
         entry.let_in(request.session, password)
-        _log.info("login=good address=%s", address_of(request))
-    return waits
+        _log.info("login=good address=%s", address)
+    return refusal
 
 
 def address_of(connection: HTTPConnection) -> str:
     """Return from which machine somebody asks."""
-    return connection.client.host if connection.client else ""
+    return client_of(connection.scope, connection.app.state.parts.options.proxies)

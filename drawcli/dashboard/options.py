@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from drawcli.dashboard.addresses import Network
 from drawcli.errors import UsageError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -22,6 +23,13 @@ class Options:
     names: tuple[str, ...] = ()  # under which browsers may ask for it, besides host
     allow_actions: bool = False
     identify: bool = False
+    tls_proxy: bool = False  # a proxy before it does TLS
+    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether browsers reach it by https."""
+        return self.tls_cert is not None or self.tls_proxy
 
     @property
     def scheme(self) -> str:

@@ -1,5 +1,7 @@
 """The password or token of the page: only its argon2 hash is kept, readable by its owner alone."""
 
+import hashlib
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +34,14 @@ class Secret:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is one."""
-        return self.path.exists()
+        """Whether there is one; where nobody can tell, there is."""
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     @property
     def stamp(self) -> str:
@@ -43,6 +51,14 @@ class Secret:
         except OSError:
             return ""
         return f"{status.st_mtime_ns:x}-{status.st_ino:x}"
+
+    @property
+    def key(self) -> bytes:
+        """A key that ends with this password; made of its hash, so readable by its owner alone."""
+        try:
+            return hashlib.sha256(self.path.read_bytes()).digest()
+        except OSError:
+            return secrets.token_bytes(32)  # there is no password: no seal fits
 
     def store(self, words: str) -> None:
         """Keep the hash of a new one in place of the old.

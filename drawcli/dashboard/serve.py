@@ -1,18 +1,23 @@
 """Serve the page until the process is interrupted."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import uvicorn
 
 from drawcli.dashboard.app import application
+from drawcli.dashboard.connections import Connections, Listener, at_a_time, room, streams
 from drawcli.dashboard.options import Options
+from drawcli.dashboard.protocol import Bounded
 from drawcli.dashboard.secret import Secret
 from drawcli.dashboard.site import Site
 from drawcli.errors import UsageError
+from drawcli.limits import PAGE_HEAD_BYTES
 
 _GRACE_SECONDS: Final = 2
 
@@ -36,9 +41,10 @@ def serve(
     """
     options.check(secret=secret.is_set)
     secret.check()
-    with _listening(options) as listener:
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # likewise for forms
+    with listening(options) as listener:
         options = replace(options, port=listener.getsockname()[1])
-        server = uvicorn.Server(_config(site, options, secret, lambda: server.should_exit))
+        server = server_of(site, options, secret, listener)
         if ready is not None:
             ready(url_of(options))
         server.run(sockets=[listener])
@@ -51,35 +57,43 @@ def url_of(options: Options) -> str:
     return f"{options.scheme}://{shown}:{options.port}/"
 
 
-def _config(
-    site: Site, options: Options, secret: Secret, stopping: Callable[[], bool]
-) -> uvicorn.Config:
-    return uvicorn.Config(
-        application(site, options, secret, stopping),
+def server_of(site: Site, options: Options, secret: Secret, listener: Listener) -> uvicorn.Server:
+    """Return what serves the page of a site on a socket."""
+    most = room()
+    connections = Connections(most, options.proxies)
+    listener.connections = connections
+    config = uvicorn.Config(
+        application(site, options, secret, lambda: server.should_exit, streams(most)),
         lifespan="off",
         loop="asyncio",
-        http="h11",
+        http=partial(Bounded, connections),  # type: ignore[arg-type] # makes what a class makes
         ws="none",
         log_config=None,
+        log_level="error",  # else a line for each request that is none
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=at_a_time(most),
+        h11_max_incomplete_event_size=PAGE_HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
     )
+    server = uvicorn.Server(config)
+    return server
 
 
 @contextmanager
-def _listening(options: Options) -> Iterator[socket.socket]:
+def listening(options: Options) -> Iterator[Listener]:
+    """Open the socket; UsageError where it cannot be."""
     host = options.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, options.port), family=family)
+        opened = socket.create_server((host, options.port), family=family)
     except OSError as err:
         raise UsageError(
             f"port {options.port} of {host} cannot be opened: {err.strerror or 'no such address'}",
             hint="Name another with --port; 0 takes a free one.",
         ) from None
-    with listener:
+    with Listener(fileno=opened.detach()) as listener:
         yield listener

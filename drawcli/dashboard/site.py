@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Final
 
 from drawcli.actions import find_job
+from drawcli.adapters.attributes import header_of
 from drawcli.adapters.rulebook import Rulebook
 from drawcli.context import Context
 from drawcli.core.decision import decide
@@ -18,7 +19,6 @@ from drawcli.explaining import Explanation
 from drawcli.identity import patient_of
 from drawcli.overview import Overview, Pulse, newest_delivery
 from drawcli.reporting import Report, report_of
-from drawcli.steps.match import header_of
 
 DAYS: Final = 14  # that the overview looks back
 _MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
@@ -73,7 +73,8 @@ class Site:
     @property
     def pulse(self) -> Pulse:
         """Whether drawcli runs."""
-        return Pulse.of(self.ctx.settings.state_dir)
+        settings = self.ctx.settings
+        return Pulse.of(settings.state_dir, settings.notify.run_hours)
 
     def snapshot(self) -> Snapshot:
         """Return the ledger as it is."""

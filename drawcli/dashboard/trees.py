@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.core.rules import Explained, Series, Truth
-from drawcli.core.shareable import told
+from drawcli.core.printable import plain
+from drawcli.core.rules import Explained, Series
 
 _SIGNS: Final = {"pass": "✓", "fail": "✗", "skipped": "·"}
-_JOINTS: Final = frozenset({"all", "any", "not"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +29,14 @@ def node_of(tree: Explained, header: Series | None, *, identify: bool) -> Node:
     """Return an explanation; values of the series only where they may be seen."""
     value = ""
     if identify and header is not None and tree.path:
-        value = "\\".join(header.get(tree.path, ()))[:120]
+        value = plain("\\".join(header.get(tree.path, ()))[:120])
     parts = tuple(node_of(part, header, identify=identify) for part in tree.parts)
-    text = tree.text if identify else told(tree)
+    text = tree.in_full if identify else tree.text
     return Node(text, tree.outcome, _SIGNS.get(tree.outcome, "?"), value, parts)
 
 
-def stored_node(plain: Mapping[str, Any], *, identify: bool) -> Node:
-    """Return an explanation as it was kept beside a job."""
-    text, outcome = str(plain["condition"]), str(plain["outcome"])
-    parts = tuple(stored_node(part, identify=identify) for part in plain.get("parts", ()))
-    return Node(text if identify else withheld(text), outcome, _SIGNS.get(outcome, "?"), "", parts)
-
-
-def withheld(text: str) -> str:
-    """Return a condition of which only the text was kept, without what it asks of a patient.
-
-    >>> withheld("PatientID equals X17"), withheld("BodyPartExamined equals PELVIS")
-    ('PatientID equals (not told)', 'BodyPartExamined equals PELVIS')
-    """
-    words = text.split()
-    path = words[0] if words and words[0] not in _JOINTS else ""
-    return told(Explained(text, Truth.UNKNOWN, path=path))
+def stored_node(kept: Mapping[str, Any]) -> Node:
+    """Return an explanation as it was kept beside a job, and is shown to whoever asks."""
+    parts = tuple(stored_node(part) for part in kept.get("parts", ()))
+    outcome = str(kept["outcome"])
+    return Node(kept["condition"], outcome, _SIGNS.get(outcome, "?"), "", parts)

@@ -9,6 +9,7 @@ finished. The index says only what the months say, and can be made from them.
 """
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,12 +21,17 @@ from typing import Final
 from drawcli.core.job import Job, State
 from drawcli.errors import LedgerError
 from drawcli.files import make_private, write_durably
-from drawcli.ledger.rows import as_job, as_row, number_of
-from drawcli.ledger.storage import JOBS, SealedStorage, Tables, damaged, newer
+from drawcli.ledger.rows import BadRowError, as_job, as_row, number_of
+from drawcli.ledger.storage import JOBS, SealedStorage, Tables, damaged, refused
 
 _HEAD: Final = "drawcli archive index 1 "
 _LONGEST_STATE: Final = 10
 _DIGEST: Final = 16  # hex digits
+_STATES: Final = frozenset(state.value for state in State)
+_is_line: Final = re.compile(
+    r"(?P<key>[0-9a-f]{12})-(?P<number>[0-9]{5}) (?P<month>[0-9]{4}-(?:0[1-9]|1[0-2])) "
+    r"(?P<state>[a-z]+) +(?P<digest>[!-~]{1,16})\n"
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,10 +62,15 @@ class Archived:
 
     @classmethod
     def from_line(cls, line: str) -> "Archived":
-        """Return what a line of the index says."""
-        name, month, state, digest = line.split()
-        key, _, number = name.partition("-")
-        return cls(f"{key}-{int(number)}", month, State(state), digest.strip("-"))
+        """Return what a line of the index says; raise LedgerError where it is none of ours."""
+        found = _is_line(line)
+        if found is None or found["state"] not in _STATES:
+            raise LedgerError(
+                "archive/index has a line that is none of a job",
+                hint="'drawcli ledger repair' makes it anew from the months beside it.",
+            )
+        job_id = f"{found['key']}-{int(found['number'])}"
+        return cls(job_id, found["month"], State(found["state"]), found["digest"].strip("-"))
 
 
 _WIDTH: Final = len(Archived("0" * 12 + "-1", "2026-11", State.DONE, "").line)
@@ -159,9 +170,9 @@ class Archive:
         path = self._folder / f"{month}.json"
         tables = SealedStorage(path).read() or {}
         try:
-            return {row["id"]: as_job(row) for row in tables.get(JOBS, {}).values()}
-        except (TypeError, KeyError, ValueError):
-            raise newer(path) from None
+            return {row["id"]: as_job(row, n) for n, row in tables.get(JOBS, {}).items()}
+        except BadRowError as err:
+            raise refused(path, err) from None
 
     def _change(self, month: str, *, add: Iterable[Job] = (), drop: Iterable[str] = ()) -> None:
         storage = SealedStorage(self._folder / f"{month}.json")

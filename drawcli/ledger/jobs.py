@@ -19,8 +19,8 @@ from drawcli.core.job import FINISHED, Job, State
 from drawcli.errors import LedgerError
 from drawcli.files import write_durably
 from drawcli.ledger.archive import Archive
-from drawcli.ledger.rows import as_job, as_row, number_of
-from drawcli.ledger.storage import FORMAT, JOBS, SealedStorage, newer
+from drawcli.ledger.rows import BadRowError, as_job, as_row, number_of
+from drawcli.ledger.storage import FORMAT, JOBS, SealedStorage, Tables, refused
 
 ARCHIVED_AFTER: Final = timedelta(days=1)  # finished jobs stay in sight for so long
 COPIES: Final = 3  # ledger.json.bak1 is the newest
@@ -79,8 +79,8 @@ class Ledger:
         Those that came to their state first come first.
         """
         wanted = None if states is None else set(states)
-        rows = (self._storage.read() or {}).get(JOBS, {}).values()
-        found = [self._known(row) for row in rows if wanted is None or row["state"] in wanted]
+        rows = (self._storage.read() or {}).get(JOBS, {}).items()
+        found = [self._known(*one) for one in rows if wanted is None or one[1]["state"] in wanted]
         return sorted(found, key=lambda job: (job.since, job.id))
 
     def of_series(self, series_key: str) -> list[Job]:
@@ -155,7 +155,7 @@ class Ledger:
         self._table._update_table(store)  # noqa: SLF001 - likewise
         return after
 
-    def _known(self, row: Mapping[str, Any]) -> Job:
+    def _known(self, number: Any, row: Mapping[str, Any]) -> Job:
         """Return the job of a row; a row that was met before is not read again.
 
         Rows are only ever replaced, so that the same object says the same.
@@ -163,21 +163,22 @@ class Ledger:
         name = str(row.get("id"))
         known = self._met.get(name)
         if known is None or known[0] is not row:
-            known = self._met[name] = (row, self._as_job(row))
+            known = self._met[name] = (row, self._as_job(row, number))
         return known[1]
 
-    def _as_job(self, row: Mapping[str, Any]) -> Job:
+    def _as_job(self, row: Mapping[str, Any], number: Any = "") -> Job:
         """Return a job as it is stored.
 
         Raises
         ------
         LedgerError
-            Where a later drawcli has written something into it that this one does not know.
+            Where it is no job of ours, or a later drawcli has written something into it that this
+            one does not know.
         """
         try:
-            return as_job(row)
-        except (TypeError, KeyError, ValueError):
-            raise newer(self._path) from None
+            return as_job(row, number)
+        except BadRowError as err:
+            raise refused(self._path, err) from None
 
     @property
     def stamp(self) -> tuple[int, int, int]:
@@ -228,12 +229,13 @@ class Ledger:
         Raises
         ------
         LedgerError
-            Where the copy is damaged itself.
+            Where the copy is damaged itself, or a record of it is none of ours.
         """
         source = SealedStorage(copy)
         tables = source.read()
         if tables is None:
             raise LedgerError(f"{copy} is not there")
+        _check_every(copy, tables)
         with _held(self._table.lock):
             aside = None
             if self._path.exists():
@@ -261,6 +263,15 @@ class Ledger:
         kept = self._path.with_name(f"{self._path.name}.format{self._storage.format}")
         write_durably(kept, self._path.read_bytes())
         self._storage.write(tables)
+
+
+def _check_every(path: Path, tables: Tables) -> None:
+    """Raise LedgerError where a record is no job of ours."""
+    for number, row in tables.get(JOBS, {}).items():
+        try:
+            as_job(row, number)
+        except BadRowError as err:
+            raise refused(path, err) from None
 
 
 def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:

@@ -16,6 +16,7 @@ from tinydb.storages import Storage
 
 from drawcli.errors import LedgerError
 from drawcli.files import write_durably
+from drawcli.ledger.rows import BadRowError, check_rows
 
 FORMAT: Final = 2
 JOBS: Final = "jobs"
@@ -55,10 +56,16 @@ class SealedStorage(Storage):
         if self._known is not None and raw == self._known[0]:
             return _copied(self._known[1])  # most often: nobody else has written since
         whole, seal = self._checked(raw)
+        if not all(isinstance(table, dict) for table in whole.values()):
+            raise damaged(self._path, "a part of it is no table")
         self.generation, self.format = seal["generation"], seal["format"]
         tables: Tables = {name: table for name, table in whole.items() if name != _SEAL}
         for older in range(self.format, FORMAT):
             tables = MIGRATIONS[older](tables)
+        try:
+            check_rows(tables.get(JOBS, {}))
+        except BadRowError as err:
+            raise refused(self._path, err) from None
         self._known = (raw, tables) if self.format == FORMAT else None
         return _copied(tables)
 
@@ -145,11 +152,22 @@ def _written(tables: Mapping[str, Any]) -> bytes:
         return json.dumps(tables, separators=(",", ":")).encode("ascii")
 
 
-def newer(path: Path) -> LedgerError:
+def newer(path: Path, what: str = "") -> LedgerError:
     """Return the error of a file that this version does not understand."""
     return LedgerError(
-        f"{path} was written by a newer drawcli",
+        f"{path} was written by a newer drawcli{what}",
         hint="Install that version again; this one would not understand it.",
+    )
+
+
+def refused(path: Path, err: BadRowError) -> LedgerError:
+    """Return the error of a file with a record that is none of ours."""
+    if err.is_newer:
+        return newer(path, f", or by hand: {err.where}: {err.what}")
+    return LedgerError(
+        f"{path} cannot be used: {err.where}: {err.what}",
+        hint="drawcli did not write it so, and has changed nothing. 'drawcli ledger restore' puts "
+        "the newest good copy back, and keeps this one beside it.",
     )
 
 

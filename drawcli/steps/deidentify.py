@@ -25,6 +25,7 @@ from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.context import Context
 from drawcli.core import tags
+from drawcli.core.blocking import summary, way_forward
 from drawcli.core.burned_in import shows_writing
 from drawcli.core.codestream import Raster, cleaned
 from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
@@ -35,7 +36,7 @@ from drawcli.core.job import Job, State
 from drawcli.core.kinds import slice_kind
 from drawcli.core.profile import Choices, fingerprint
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.slices import slice_of
+from drawcli.core.slices import is_padded, pixels_extra, slice_of
 from drawcli.core.templates import Template, server_file
 from drawcli.core.verdict import Readiness
 from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
@@ -86,10 +87,11 @@ def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context
     retained = ctx.settings.deidentify.retain
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
-        what = ", ".join(sorted({f"{one.check} in {one.where}" for one in found})[:6])
+        told = [(one.check, one.where) for one in found]
+        forward = way_forward(told, f"run 'drawcli retry {job.id}'")
         raise GateBlocked(
-            f"the package still says something of the patient: {what}",
-            hint="Nothing was sent. Have the data protection officer look; then cancel or retry.",
+            f"the package still says something of the patient: {summary(told)}",
+            hint=f"Nothing was sent. {forward}",
         )
 
 
@@ -161,7 +163,7 @@ def as_sent(
     return replace(
         crosswalk,
         files=tuple(files[file.path] for file in crosswalk.files),
-        frame_uid=header.text(tags.FrameOfReferenceUID),
+        frame_uid=header.text(tags.FrameOfReferenceUID) or crosswalk.frame_uid,
         uids=replacements.uids,
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
@@ -207,7 +209,7 @@ def _slice(
     stream, header = open_slice(file.path)
     with closed(stream):
         before = os.fstat(stream.fileno())
-        _check_unchanged(file, before, header, crosswalk)
+        _check_unchanged(file, before, stream, header, crosswalk)
         end = pixel_end(stream, header)
         try:
             yield deidentified(header, replacements)
@@ -231,7 +233,7 @@ def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[byte
     if is_native == header.pixels.undefined:
         raise NotDicom("pixels are not stored as the transfer syntax says")
     if is_native:
-        yield from pieces_of(stream, start, end)
+        yield from pieces_of(stream, start, end - pixels_extra(header))
         return
     raster = Raster(
         rows=header.number(tags.Rows) or 0,
@@ -243,7 +245,11 @@ def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[byte
 
 
 def _check_unchanged(
-    file: SourceFile, status: os.stat_result, header: Header, crosswalk: Crosswalk
+    file: SourceFile,
+    status: os.stat_result,
+    stream: IO[bytes],
+    header: Header,
+    crosswalk: Crosswalk,
 ) -> None:
     """Refuse a file that is no longer the slice that the scan saw."""
     size, mtime_ns = status.st_size, status.st_mtime_ns
@@ -252,6 +258,8 @@ def _check_unchanged(
     same = (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) == seen
     if not same or (size, mtime_ns) != (file.size, file.mtime_ns):
         raise _unsettled()
+    if now.pixels_extra and is_padded(stream, header, now.pixels_extra):
+        now = replace(now, pixels_extra=0)
     kind = slice_kind(now)
     if kind.readiness is not Readiness.READY:
         raise SeriesRefused(kind.text, code=kind.code)

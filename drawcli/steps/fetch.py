@@ -13,8 +13,8 @@ from drawcli.adapters.workdir import RECEIVED, REPORT
 from drawcli.context import Context
 from drawcli.core.acceptance import Finding, Severity
 from drawcli.core.appearance import Structure
-from drawcli.core.drawing import CHECKS, Measured
-from drawcli.core.inspection import Wanted, inspect_received, sent_by_server
+from drawcli.core.drawing import Measured
+from drawcli.core.inspection import Wanted, inspect_received, sent_by_server, to_accept
 from drawcli.core.job import Job, State
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 
@@ -82,7 +82,8 @@ def _judge(found: list[Finding], received: Path, job: Job) -> None:
         raise BadStructureSet(
             "; ".join(one.text for one in blocking),
             code=blocking[0].code,
-            hint=_way_forward(blocking, job, kept.name),
+            hint="Nothing was delivered; the file is kept in the work folder as "
+            f"{kept.name}. {_way_forward(blocking, job)}",
         )
     again = [one for one in found if one.severity is Severity.AGAIN]
     if again:
@@ -94,17 +95,10 @@ def _judge(found: list[Finding], received: Path, job: Job) -> None:
         )
 
 
-def _way_forward(blocking: list[Finding], job: Job, kept: str) -> str:
+def _way_forward(blocking: list[Finding], job: Job) -> str:
     """Return what to do with a structure set that was refused."""
-    text = f"Nothing was delivered; the file is kept in the work folder as {kept}. "
-    codes = list(dict.fromkeys(one.code for one in blocking))
-    if not CHECKS.keys() >= set(codes):
-        return f"{text}'drawcli retry {job.id}' sends the series again."
-    weights = ", ".join(f"{code}: warn" for code in codes)
-    return (
-        f"{text}Look at it with 'drawcli preview {job.id}'. To accept it, set "
-        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job.id}'."
-    )
+    again = f"'drawcli retry {job.id}' sends the series again."
+    return to_accept(blocking, job.id) or again
 
 
 def _lost(job: Job) -> None:

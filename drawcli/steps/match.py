@@ -6,20 +6,16 @@ again when rules.yaml or templates.yaml has changed.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from itertools import count
 from typing import Any
 
-from drawcli.adapters.attributes import shared_elements
+from drawcli.adapters.attributes import header_of
 from drawcli.adapters.workdir import EXPLANATION
 from drawcli.context import Context
-from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.decision import Choice, Decision, decide
 from drawcli.core.job import Job, State
-from drawcli.core.rules import Rule, Series
-from drawcli.core.series_facts import series_facts
+from drawcli.core.rules import Rule
 from drawcli.errors import NeedsPerson
-from drawcli.progress import Counted, uncounted
 
 
 def match(job: Job, ctx: Context) -> Job:
@@ -52,15 +48,6 @@ def decision_for(job: Job, ctx: Context) -> Decision:
     """Return what the rules say of a series; write nothing."""
     header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.counted)
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
-
-
-def header_of(crosswalk: Crosswalk, today: date, counted: Counted = uncounted) -> Series:
-    """Return what rules can ask of a series: its elements, and the facts beside them."""
-    paths = [file.path for file in crosswalk.files]
-    header = shared_elements(counted(paths, "files read"))
-    header.update(series_facts(crosswalk, header, today))
-    header.today = today
-    return header
 
 
 def explanation_of(decision: Decision) -> dict[str, Any]:

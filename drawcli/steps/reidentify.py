@@ -22,7 +22,7 @@ from drawcli.core.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
 from drawcli.core.dressing import PLAIN, Dressing, contributors, looks_of
 from drawcli.core.grid import Grid
-from drawcli.core.inspection import Wanted, inspect_finished, to_deliver
+from drawcli.core.inspection import Wanted, inspect_finished, to_accept, to_deliver
 from drawcli.core.job import Job, State
 from drawcli.core.made import Made, made_of
 from drawcli.core.reidentify import OwnUids, names_of, reidentified
@@ -71,7 +71,8 @@ def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[s
     """
     if ctx.node is None or crosswalk.deliver_to:
         return []
-    said = ctx.node.store(data, ctx.work.file(job.id, AT_NODE))
+    with ctx.turns.given_up():  # no file server is waited for, however slow the line is
+        said = ctx.node.store(data, ctx.work.file(job.id, AT_NODE))
     if said:
         return [f"warning: the DICOM node {ctx.node.node} {said}"]
     return [f"sent to the DICOM node {ctx.node.node}"]
@@ -194,7 +195,11 @@ def _finished(
     found = inspect_finished(whole, expected, crosswalk, wanted)
     blocking = [one for one in found if one.severity is not Severity.WARN]
     if blocking:
-        raise BadStructureSet("; ".join(one.text for one in blocking), code=blocking[0].code)
+        raise BadStructureSet(
+            "; ".join(one.text for one in blocking),
+            code=blocking[0].code,
+            hint=to_accept(blocking, job.id) or None,
+        )
     return found
 
 

@@ -6,7 +6,6 @@ Safe to repeat at any moment: a series has one key, and its job is inserted only
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -15,13 +14,12 @@ from drawcli.context import Context
 from drawcli.core.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.late import held_late, noted_late, replaced
 from drawcli.core.rules import Late
-from drawcli.core.series import SETTLING
 from drawcli.core.verdict import Readiness, Verdict
-from drawcli.errors import DrawcliError, OutOfReach, SeriesRefused
+from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.ledger import Archived
 from drawcli.scanindex import IndexBroken
-from drawcli.sections import Wanted
 from drawcli.survey import Seen, seen_again, surveyed, take_unread
+from drawcli.survey.patience import as_it_was, as_released, is_same, unready
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 _NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
@@ -175,57 +173,41 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
-    job = job if ready else _unready(job, seen.verdict, seen.wanted, ctx)
+    job = job if ready else unready(job, seen.verdict, seen, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
 
 def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
+    verdict = as_released(job, seen)
     changed = job.source_digest != seen.digest
-    if not changed and _as_it_was(job, seen, ctx):
+    if not changed and as_it_was(job, verdict, seen, ctx):
         return
 
     def look() -> Job:
-        verdict = seen.verdict
         if verdict.readiness is Readiness.READY:
             ctx.seal(job.id, seen.crosswalk)
             return job.to(State.FOUND, at=ctx.now(), **seen.facts)
         if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return _unready(replace(job.freed(), **seen.facts), verdict, seen.wanted, ctx)
+        return unready(replace(job.freed(), **seen.facts), verdict, seen, ctx)
 
-    _change(job, look, ctx, done)
-
-
-def _as_it_was(job: Job, seen: Seen, ctx: Context) -> bool:
-    """Tell whether a waiting job waits for the same, and a person was asked if it is time."""
-    verdict = seen.verdict
-    told = (job.reason_code, job.reason, job.source_stamp)
-    same = told == (verdict.code, verdict.text, seen.stamp)
-    if job.held:
-        return same
-    return same and verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
+    if job.held and not changed and is_same(job, verdict, seen):
+        _ask_rules_again(job, look, ctx, done)
+    else:
+        _change(job, look, ctx, done)
 
 
-def _too_long(job: Job, wanted: Wanted, ctx: Context) -> bool:
-    return ctx.now() - job.since > timedelta(hours=wanted.incomplete_hours)
-
-
-def _unready(job: Job, verdict: Verdict, wanted: Wanted, ctx: Context) -> Job:
-    """Return the job waiting with its reason; held if it waits too long, or can never be ready."""
-    lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
-    if verdict.readiness is Readiness.REFUSED or lasts:
-        err = SeriesRefused(
-            verdict.text,
-            code=verdict.code,
-            hint="Show the whole series with 'drawcli scan PATH'. Or cancel the job."
-            if job.one_off
-            else "Mend the series in the datastore: the next scan sees it. Or cancel the job.",
-        )
-        return job.held_for(err, at=ctx.now())
-    return job.postponed(None, code=verdict.code, reason=verdict.text)
+def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
+    """Free a held series that the rules would not send; one they would is not told once more."""
+    after = look()
+    if after.held:
+        asked = replace(job, rules_digest=after.rules_digest)
+        _change(job, lambda: asked, ctx, done, into=[])
+    else:
+        _change(job, lambda: after, ctx, done)
 
 
 def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
@@ -317,7 +299,7 @@ def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
         return
     what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
     gone = Verdict(Readiness.WAITING, "not-seen", what)
-    _change(job, lambda: _unready(job, gone, ctx.settings.scan, ctx), ctx, done)
+    _change(job, lambda: unready(job, gone, None, ctx), ctx, done)
 
 
 def _change(

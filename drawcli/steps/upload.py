@@ -21,7 +21,7 @@ from drawcli.adapters.workdir import PACKAGE, RECEIVED, TEMPLATE
 from drawcli.answers import ENDPOINT_HINT
 from drawcli.auditlog import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.context import Context
-from drawcli.core.job import Event, Job, State
+from drawcli.core.job import PET_COUNTS, Event, Job, State
 from drawcli.errors import (
     RENEWAL,
     SERVER_TOOK_NOTHING,
@@ -67,7 +67,11 @@ def upload(job: Job, ctx: Context) -> Job:
         raise
     ctx.attest_outcome(ANSWERED, job, task=task_id)
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
-    return recorded.to(State.UPLOADED, at=ctx.now(), **facts)
+    sent = recorded.to(State.UPLOADED, at=ctx.now(), **facts)
+    if job.pet_counts:
+        told = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
+        return told.postponed(None, code="pet-counts", reason=PET_COUNTS)
+    return sent
 
 
 def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:

@@ -8,16 +8,7 @@ Folders in which something cannot be read are told by jobs of their own (`unread
 
 from drawcli.survey.apart import judged, seen_again, seen_in
 from drawcli.survey.folders import take_unread
-from drawcli.survey.judging import Seen, same_streams
+from drawcli.survey.judging import Seen
 from drawcli.survey.survey import Survey, surveyed
 
-__all__ = [
-    "Seen",
-    "Survey",
-    "judged",
-    "same_streams",
-    "seen_again",
-    "seen_in",
-    "surveyed",
-    "take_unread",
-]
+__all__ = ["Seen", "Survey", "judged", "seen_again", "seen_in", "surveyed", "take_unread"]

@@ -5,6 +5,7 @@ A person vouches that nothing arrives any more; whole they must be by every othe
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,19 @@ from drawcli.adapters.tree import Walk, read_images
 from drawcli.context import Context
 from drawcli.core.job import Job
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Demands, assess, scan_slices, without_copies
+from drawcli.core.series import (
+    Demands,
+    assess,
+    modality_of,
+    scan_slices,
+    set_aside,
+    without_copies,
+)
 from drawcli.core.slices import Slice
 from drawcli.core.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.sections import Scan
-from drawcli.survey.judging import Seen, same_bytes
+from drawcli.survey.judging import Seen, same_images
 from drawcli.survey.wishes import demands_of
 
 Same = Callable[[str, str], bool]
@@ -25,7 +33,7 @@ _UNLISTABLE: Final = "unreadable-folder"
 
 
 def seen_in(
-    walk: Walk, ctx: Context, *, is_same: Same = same_bytes, deliver_to: str = ""
+    walk: Walk, ctx: Context, *, is_same: Same = same_images, deliver_to: str = ""
 ) -> Iterator[Seen]:
     """Yield each series that a walk over files outside the datastore has found.
 
@@ -36,23 +44,27 @@ def seen_in(
     ctx
         The site.
     is_same
-        Tells of two files whether they are the same, byte for byte.
+        Tells of two files whether they hold the same image.
     deliver_to
         The folder that a person named for the structure sets; "" for that of the settings.
     """
-    for slices, verdict in judged(walk, _demands(ctx.settings.scan), is_same):
+    demands = _demands(ctx.settings.scan)
+    files = walk.by_series()
+    for slices, verdict in judged(walk, demands, is_same):
         stand_ins = _known_under(slices[0].series_uid, ctx)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
         yield Seen(
             key=stand_ins.series_key(slices[0].series_uid),
             key_id=stand_ins.key_id,
-            modality=slices[0].modality,
+            modality=modality_of(slices),
             files=len(slices),
             verdict=verdict,
             digest=stand_ins.digest("source", *names),
             stamp=stand_ins.digest("stamp", *places),
-            load=lambda slices=slices: slices,  # type: ignore[misc] # bound now
+            load=partial(list, slices),
+            load_aside=partial(set_aside, files[slices[0].series_uid]),
+            judge=partial(assess, slices, demands),
             wanted=ctx.settings.scan,
             deliver_to=deliver_to,
         )
@@ -70,14 +82,15 @@ def seen_again(job: Job, ctx: Context) -> Seen | None:
 
 
 def judged(
-    walk: Walk, demands: Demands, is_same: Same = same_bytes
+    walk: Walk, demands: Demands, is_same: Same = same_images
 ) -> Iterator[tuple[list[Slice], Verdict]]:
     """Yield the files of each series that are its scan, and what to do with it.
 
     What cannot be read beside a series may be of it, and so may what lies in a folder that cannot
     be listed.
     """
-    for files in walk.by_series().values():
+    for series in walk.by_series().values():
+        files = sorted(series, key=lambda one: one.path)
         slices = without_copies(scan_slices(files) or files, is_same)
         verdict = assess(slices, demands)
         unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})

@@ -1,18 +1,29 @@
 """What a scan makes of each series: judged anew where something changed, else as it was."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from drawcli.core.crosswalk import Crosswalk
 from drawcli.core.images import UNREAD
 from drawcli.core.pseudonym import StandIns
-from drawcli.core.series import Calm, assess, home_of, scan_slices, settled, without_copies
+from drawcli.core.same_image import is_same_image
+from drawcli.core.series import (
+    Calm,
+    assess,
+    home_of,
+    modality_of,
+    scan_slices,
+    set_aside,
+    settled,
+    told,
+    without_copies,
+)
 from drawcli.core.slices import Slice
 from drawcli.core.verdict import Readiness, Verdict, waiting
-from drawcli.files import CHUNK
 from drawcli.scanindex import ScanIndex, SeriesRow
 from drawcli.sections import Wanted
 from drawcli.survey.wishes import Wishes
@@ -34,6 +45,8 @@ class Seen:
     stamp: str  # keyed, over where they lie and when they were changed
     wanted: Wanted  # what the site asks of series where it lies
     load: Callable[[], list[Slice]]
+    load_aside: Callable[[], Counter[str]]  # files that are no slices, by reason
+    judge: Callable[[frozenset[str]], Verdict]  # once more, letting pass what a person has released
     deliver_to: str = ""  # the folder that a person named for its structure set
 
     @cached_property
@@ -49,6 +62,8 @@ class Seen:
             "slices": self.files,
             "source_digest": self.digest,
             "source_stamp": self.stamp,
+            "aside": told(self.load_aside()) or None,
+            "pet_counts": any(one.pet_counts for one in self.slices),
         }
 
     @property
@@ -91,13 +106,21 @@ class Judge:
             yield Seen(
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
                 wanted=self.wishes.of(row.wishes),
-                load=lambda number=row.id: self.slices(number),  # type: ignore[misc] # bound now
+                load=partial(self.slices, row.id),
+                load_aside=partial(self._aside, row.id),
+                judge=partial(self._judged_again, row.id, row.wishes),
             )
 
     def slices(self, number: int) -> list[Slice]:
         """Return the files of a series that are its scan: no localizers, no copies."""
-        every = self.index.slices(number)
-        return without_copies(scan_slices(every) or every, same_bytes)
+        every = sorted(self.index.slices(number), key=lambda one: one.path)
+        return without_copies(scan_slices(every) or every, same_images)
+
+    def _aside(self, number: int) -> Counter[str]:
+        return set_aside(self.index.slices(number))
+
+    def _judged_again(self, number: int, wishes: int, released: frozenset[str]) -> Verdict:
+        return self._verdict(number, self.slices(number), wishes, released)
 
     def _judge(self, number: int) -> None:
         slices = self.slices(number)
@@ -117,7 +140,7 @@ class Judge:
             key_id=stand_ins.key_id,
             digest=stand_ins.digest("source", *names),
             stamp=stand_ins.digest("stamp", *places),
-            modality=slices[0].modality,
+            modality=modality_of(slices),
             files=len(slices),
             newest=max(one.mtime_ns for one in slices),
             verdict=self._verdict(number, slices, wishes),
@@ -125,13 +148,15 @@ class Judge:
         )
         self.index.set_series(number, row)
 
-    def _verdict(self, number: int, slices: list[Slice], wishes: int) -> Verdict:
+    def _verdict(
+        self, number: int, slices: list[Slice], wishes: int, released: frozenset[str] = frozenset()
+    ) -> Verdict:
         """Return what to do with a series; files beside it that cannot be read may belong to it.
 
         What lay beside it for longer than a series may wait, before it came, is not of it.
         """
-        verdict = assess(slices, self.wishes.demands(wishes))
-        if verdict.readiness is not Readiness.READY:
+        verdict = assess(slices, self.wishes.demands(wishes), released)
+        if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
             return verdict
         patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
         unread = self.index.unread_beside(number, UNREAD, patience)
@@ -141,20 +166,10 @@ class Judge:
         return verdict
 
 
-def same_bytes(one: str, other: str) -> bool:
-    """Tell whether two files hold the same; where one cannot be read they do not."""
+def same_images(one: str, other: str) -> bool:
+    """Tell whether two files hold the same image; where one cannot be read they do not."""
     try:
         with Path(one).open("rb") as first, Path(other).open("rb") as second:
-            return same_streams(first, second)
+            return is_same_image(first, second)
     except OSError:
         return False
-
-
-def same_streams(one: IO[bytes], other: IO[bytes]) -> bool:
-    """Tell whether two open files hold the same from here on."""
-    while True:
-        part = one.read(CHUNK)
-        if part != other.read(CHUNK):
-            return False
-        if not part:
-            return True

@@ -6,12 +6,13 @@ Nobody knows what such files are. They may be a whole scan, so they must not van
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from drawcli.core.crosswalk import Crosswalk, SourceFile
 from drawcli.core.images import UNREAD
 from drawcli.core.slices import Slice
-from drawcli.core.verdict import waiting
+from drawcli.core.verdict import Verdict, waiting
 from drawcli.scanindex import ScanIndex
 from drawcli.survey.judging import Judge, Seen
 from drawcli.survey.update import Unlisted
@@ -69,18 +70,21 @@ def unread_folders(
         counts = Counter(row.reason for row in settled)
         trouble, series = unlisted.get(path, ("", set[int]()))
         words = [f"{count} {reason}" for reason, count in sorted(counts.items())]
+        verdict = waiting(CODE, _sentence(len(settled), words, trouble))
         yield SeenFolder(
             key=stand_ins.series_key(f"folder {path}"),
             key_id=stand_ins.key_id,
             modality="",
             files=len(settled),
-            verdict=waiting(CODE, _sentence(len(settled), words, trouble)),
+            verdict=verdict,
             digest=stand_ins.digest(
                 "unread", trouble, *sorted(f"{row.name.hex()} {row.size}" for row in settled)
             ),
             stamp="",
             wanted=wanted,
             load=_none,
+            load_aside=Counter,
+            judge=partial(_as_before, verdict),
             path=path,
             since_ns=max((row.since for row in settled), default=0),
             beside=index.keys_of(series | (set() if number is None else index.series_in(number))),
@@ -89,6 +93,10 @@ def unread_folders(
 
 def _none() -> list[Slice]:
     return []
+
+
+def _as_before(verdict: Verdict, _released: frozenset[str]) -> Verdict:
+    return verdict
 
 
 def _sentence(count: int, words: list[str], trouble: str) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from threading import Event, Thread
 from typing import Final
 
@@ -51,26 +52,43 @@ class _Listener:
 
 @contextmanager
 def reading(ctx: Context, step: str) -> Iterator[None]:
-    """End the process where a step that reads images makes no progress, within the block."""
+    """End the process where a step that reads images makes no progress, within the block.
+
+    What it waits for while it has given up its turn is no file server, and has its own limits.
+    """
     seconds = SHARE_ANSWERS * ctx.settings.scan.answer_seconds
-    with watched(seconds, step) as heard, ctx.progress.watched_by(_Listener(heard)):
+    quiet = ctx.turns.quiet_seconds
+    with (
+        watched(seconds, step, quiet=quiet) as heard,
+        ctx.progress.watched_by(_Listener(heard)),
+    ):
         yield
 
 
 @contextmanager
 def watched(
-    seconds: float, step: str = "scan", end: Callable[[str], None] | None = None
+    seconds: float,
+    step: str = "scan",
+    end: Callable[[str], None] | None = None,
+    quiet: Callable[[], float] = lambda: inf,
 ) -> Iterator[Callable[[], None]]:
-    """End the process where what is given is not called for so many seconds, within the block."""
+    """End the process where what is given is not called for so many seconds, within the block.
+
+    `quiet` returns for how many seconds something else has not been waited for.
+    """
     heard, done = Event(), Event()
 
     def listen() -> None:
-        while heard.wait(seconds):
-            heard.clear()
+        left = seconds
+        while left > 0:
+            if heard.wait(left):
+                heard.clear()
+                left = seconds
+            else:
+                left = seconds - quiet()
             if done.is_set():
                 return
-        if not done.is_set():
-            (end or _end)(step)
+        (end or _end)(step)
 
     Thread(target=listen, daemon=True).start()
     try:

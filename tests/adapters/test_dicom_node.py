@@ -88,7 +88,7 @@ def test_sent_twice_it_is_the_same_instance(rtstruct: Path) -> None:
     assert first == second
 
 
-@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007])
+@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007, 0x0107, 0x0116, 0x0001, 0xB123])
 def test_what_a_node_changes_is_told(rtstruct: Path, status: int) -> None:
     with listening(Peer(status)) as peer:
         assert f"{status:04X}" in store(at(peer.port), rtstruct)
@@ -108,6 +108,35 @@ def test_a_structure_set_that_a_node_refuses_is_for_a_person(rtstruct: Path, sta
         store(at(peer.port), rtstruct)
 
     assert told.value.code == "node-refused"
+
+
+def test_a_node_that_is_silent_now_and_then_costs_no_run_more_than_four_times_its_time(
+    rtstruct: Path,
+) -> None:
+    def answers(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+        talk.answer()
+        talk.release()
+
+    def is_silent(talk: Talk) -> None:
+        talk.accept()
+        talk.take()
+
+    with scripted(*[is_silent, answers] * 5) as peer:
+        node = DicomNode(Node("TPS", "127.0.0.1", peer.port), "WARD7", Deadlines(answer=0.2))
+        outcomes = [stored(node, rtstruct) for _ in range(10)]
+
+    assert len(peer.talks) == 7
+    assert outcomes == [False, True] * 3 + [False] * 4
+
+
+def stored(node: DicomNode, path: Path) -> bool:
+    try:
+        store(node, path)
+    except TryLater:
+        return False
+    return True
 
 
 def test_a_node_that_is_away_is_asked_once_in_a_run(rtstruct: Path) -> None:

@@ -218,7 +218,7 @@ PLANTED: dict[str, tuple[Plant, set[tuple[str, str]]]] = {
     ),
     "the hospital": (
         element("InstitutionName", PELVIS.institution),
-        {("source-text", "InstitutionName")},
+        {("institution", "InstitutionName")},
     ),
     "the station": (element("StationName", PELVIS.station), {("source-text", "StationName")}),
     "a mail address": (element("ImageComments", "a.b@c.org"), {("mail", "ImageComments")}),

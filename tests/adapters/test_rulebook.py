@@ -181,7 +181,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {PatientID: 0123}}",
-            "2:57: YAML reads 0123 as 83; put a text in quotes",
+            "2:57: YAML reads this word as another; put a text in quotes",
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {Modality: [CT, PT]}}",

@@ -1,7 +1,10 @@
+import contextlib
+import importlib
 import json
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -112,12 +115,14 @@ def test_what_a_crash_left_on_its_way_is_stored_by_the_second_command(
 ) -> None:
     kept = tmp_path / "kept.json"
     write = [sys.executable, "-c", f"import sys; open({str(kept)!r}, 'w').write(sys.stdin.read())"]
-    store = TokenCommand(printing(json.dumps(PAIR)), write, beside)
+    kept.write_text(json.dumps(PAIR))
+    read = [sys.executable, "-c", f"print(open({str(kept)!r}).read())"]
+    store = TokenCommand(read, write, beside)
     old, new = store.read(), Tokens("access-2", "refresh-2", NOON + timedelta(days=30))
     store.begin_exchange(old, NOON)
     store.exchanging.keep(new)
 
-    again = TokenCommand(printing(json.dumps(PAIR)), write, beside)
+    again = TokenCommand(read, write, beside)
     assert again.read() == new
     again.settle()
 
@@ -178,6 +183,132 @@ def test_a_keyring_that_is_locked_or_holds_nonsense_is_told(ring: Ring, beside: 
             act()
         assert caught.value.code == "no-keyring"
         assert "canary" not in f"{caught.value} {nonsense.value}"
+
+
+class Null(Ring):
+    """A keyring as `keyring.backends.null`: it takes everything and keeps nothing."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        pass
+
+
+class Other(Ring):
+    """A keyring that cuts what it is given, as some have a largest size."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        super().set_password(service, username, password.replace(SECRET, SECRET[:6]))
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Null, "nothing is there"), (Other, "another token")])
+def test_a_keyring_that_keeps_nothing_is_no_success(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Ring], said: str
+) -> None:
+    made = kind()
+    monkeypatch.setattr("keyring.get_password", made.get_password)
+    monkeypatch.setattr("keyring.set_password", made.set_password)
+    store = TokenKeyring("draw", "ward-7", beside)
+
+    for act in (
+        lambda: store.write(Tokens(SECRET, "r", NOON)),
+        lambda: store.begin_exchange(Tokens(SECRET, "r", NOON), NOON),
+    ):
+        with pytest.raises(ConfigError, match=said) as caught:
+            act()  # type: ignore[no-untyped-call] # likewise
+        assert caught.value.code == "token-not-stored"
+        assert "server.token_file" in caught.value.hint
+        assert SECRET not in f"{caught.value} {caught.value.hint}"
+    assert not store.exchanging.path.exists()  # no exchange was begun
+
+
+@pytest.mark.parametrize("backend", ["null", "fail"])
+def test_the_keyrings_of_the_library_that_keep_nothing_are_told(beside: Path, backend: str) -> None:
+    module = importlib.import_module(f"keyring.backends.{backend}")
+    before = keyring.get_keyring()
+    keyring.set_keyring(module.Keyring())
+    try:
+        with pytest.raises(ConfigError) as caught:
+            TokenKeyring("draw", "", beside).write(Tokens("a"))
+    finally:
+        keyring.set_keyring(before)
+
+    assert caught.value.code == {"null": "token-not-stored", "fail": "no-keyring"}[backend]
+
+
+def test_a_new_pair_that_a_command_does_not_store_is_told_and_kept(
+    beside: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps(PAIR))
+    read = [sys.executable, "-c", f"print(open({str(kept)!r}).read())"]
+    write = [sys.executable, "-c", f"import sys; open({str(kept)!r}, 'w').write(sys.stdin.read())"]
+    store = TokenCommand(read, write, beside)
+    old, new = store.read(), Tokens("access-2", "refresh-2", NOON + timedelta(days=30))
+    store.begin_exchange(old, NOON)
+    store.exchanging.keep(new)
+    deaf = TokenCommand(read, [sys.executable, "-c", "import sys; sys.stdin.read()"], beside)
+
+    with pytest.raises(ConfigError, match="another token is there") as caught:
+        deaf.write(new)
+
+    assert caught.value.code == "token-not-stored"
+    assert deaf.read() == new  # out of the file of the exchange
+
+
+# What a program starts and leaves behind: in its own group, in another group of its session, and
+# holding its output open.
+LEAVING = """
+import os, subprocess, sys, time
+again = [sys.executable, "-c", "import time; time.sleep(600)", {mark!r}]
+subprocess.Popen(again, **{how})
+{then}
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="it looks into /proc")
+@pytest.mark.parametrize("how", ["{}", "{'process_group': 0}", "{'stderr': subprocess.DEVNULL}"])
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("print('token-1')", ""),
+        ("sys.exit(3)", "left with 3"),
+        ("time.sleep(600)", "did not end"),
+        ("os.write(1, b'x' * (8 << 20)); time.sleep(600)", "printed more than"),
+        ("os.close(1); os.close(2); time.sleep(600)", "did not end"),
+    ],
+)
+def test_a_command_leaves_no_process_behind_however_it_ends(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, how: str, then: str, said: str
+) -> None:
+    monkeypatch.setitem(EXCHANGES, "token-command", replace(EXCHANGES["token-command"], seconds=3))
+    mark = str(beside)
+    program = LEAVING.format(mark=mark, how=how, then=then)
+    begun = time.monotonic()
+
+    try:
+        found = TokenCommand([sys.executable, "-c", program], [], beside).read().access
+    except ConfigError as err:
+        found = str(err)
+
+    assert time.monotonic() - begun < 60
+    assert found == "token-1" if not said else said in found
+    assert wait_until(lambda: not running_with(mark))
+
+
+def running_with(mark: str) -> list[str]:
+    """Return the processes whose last argument is a word; a dead one has none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().rstrip(b"\0").endswith(mark.encode()):
+                found.append(path.parent.name)
+    return found
+
+
+def wait_until(is_so: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.02)
+    return is_so()
 
 
 def test_without_the_package_the_extra_is_named(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.workdir import Busy, WorkDir
-from drawcli.errors import AnotherRun, DiskFull
+from drawcli.errors import AnotherRun, DiskFull, LedgerError
 
 NOON = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 JOB = "0123456789ab-1"
@@ -218,3 +218,20 @@ def test_a_package_that_would_fill_the_disk_is_not_begun(
         work.check_space(free - (64 << 20) + 1)
 
     assert caught.value.exit_code == 12
+
+
+@pytest.mark.parametrize(
+    "job_id", ["../x-1", "/x-1", "", ".", "..", "a/b", "x\x00", "x\n", "a\ud800"]
+)
+def test_no_folder_and_no_lock_is_made_of_what_is_no_name(
+    work: WorkDir, tmp_path: Path, job_id: str
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(LedgerError, match="whose id is none"):
+        work.folder(job_id)
+    with pytest.raises(LedgerError, match="whose id is none"), work.job_lock(job_id):
+        pass
+    with pytest.raises(LedgerError, match="whose id is none"):
+        work.remove(job_id)
+
+    assert [one for one in sorted(tmp_path.rglob("*")) if one.name != "work"] == before

@@ -12,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from drawcli.adapters.messages import Message, Place
-from drawcli.adapters.workdir import WorkDir
+from drawcli.adapters.workdir import Runner, WorkDir
+from drawcli.afterwards import begun
+from drawcli.context import Context
 from drawcli.core.job import Job, State
 from drawcli.hung import FILE_NAME
 from drawcli.ledger import Ledger
 from drawcli.progress import Progress, ProgressFile
+from drawcli.runs import RunBook
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -191,3 +194,90 @@ def test_a_job_that_another_process_has_had_for_long_is_reported_once(
     assert f"job {JOB} does not go on: process {os.getpid()}" in second.err
     assert "for 8 h" in second.err
     assert not (site.state / FILE_NAME).exists()
+
+
+# A run that broke off: killed, by whomever, or by the watch over the datastore.
+
+TITLE = "drawcli ward-7: runs end early"
+DEAD = 4_194_305  # no process has this number
+
+
+def break_off(site: Site, *, pid: int = DEAD) -> None:
+    """Leave what a run leaves that was killed twenty minutes after it had begun."""
+    began = datetime.now(UTC) - timedelta(minutes=30)
+    owner = {"pid": pid, "host": "ward-7", "since": began.isoformat()}
+    at = (began + timedelta(minutes=20)).timestamp()
+    standing = {"step": "deidentify", "done": 1, "of": 3, "at": at, "pid": DEAD}
+    (site.state / "run.json").write_text(json.dumps(owner))
+    (site.state / "progress.json").write_text(json.dumps(standing))
+
+
+def test_a_run_that_broke_off_is_in_the_run_book_and_an_alarm_and_nothing_is_printed(
+    drawcli: Run, site: Site, post: Post
+) -> None:
+    break_off(site)
+
+    ended, again = drawcli("run-once"), drawcli("run-once")
+
+    *others, broken = RunBook(site.state).newest_first()
+    assert [(one.code, one.out, one.err) for one in (ended, again)] == [(0, "", "")] * 2
+    assert [one.exit_code for one in others] == [0, 0]
+    assert (broken.exit_code, broken.error, broken.went_well) == (137, "broke-off", False)
+    assert round((broken.ended - broken.began).total_seconds()) == 1200
+    assert sorted(post.taken) == [("ntfy://a", TITLE), ("ntfy://b", TITLE)]
+    assert "outcome=137 code=broke-off" in (site.state / "logs" / "drawcli.log").read_text()
+
+
+def test_runs_that_all_break_off_are_one_alarm_that_no_end_is_needed_for(
+    drawcli: Run, site: Site, post: Post, ctx: Context
+) -> None:
+    drawcli("run-once")  # it makes the files of the site
+    killed = Runner(DEAD, "ward-7", datetime.now(UTC) - timedelta(minutes=5))
+    for _ in range(3):
+        begun(ctx, killed)()
+
+    told_of_each = len(post.taken)
+    drawcli("run-once")  # this one ends
+    begun(ctx, killed)()
+
+    assert (told_of_each, len(post.taken)) == (2, 4)
+    assert [run.exit_code for run in RunBook(site.state).newest_first()] == [137, 0, *[137] * 3, 0]
+
+
+@pytest.mark.usefixtures("post")
+@pytest.mark.parametrize("pid", [DEAD, 1])
+def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    said: list[str] = []
+
+    def send(_place: Place, message: Message) -> bool:
+        said.append(message.body)
+        return True
+
+    monkeypatch.setattr(Place, "send", send)
+    break_off(site, pid=pid)
+
+    begun(ctx, WorkDir(site.state).runner())()
+
+    assert "Nothing is lost" in said[0]
+    assert ("It was at deidentify: job 2 of 3." in said[0]) is (pid == DEAD)  # else of another run
+
+
+def test_a_run_that_ends_by_itself_has_not_broken_off(drawcli: Run, site: Site) -> None:
+    site.config.write_text("nothing: known\n")
+    drawcli("run-once")
+    site.config.write_text("")
+
+    with WorkDir(site.state).run_lock(datetime.now(UTC)) as before:
+        assert before is None
+
+
+def test_a_broken_off_run_of_a_clock_that_was_wrong_is_no_run_of_the_future(
+    ctx: Context, site: Site
+) -> None:
+    begun(ctx, Runner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
+
+    last = RunBook(site.state).last()
+    assert last is not None
+    assert last.began == last.ended <= ctx.now()

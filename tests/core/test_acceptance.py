@@ -69,6 +69,7 @@ def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
     [
         ({"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, [("block", "no-structure-set")]),
         ({"sop_class": ""}, [("block", "no-structure-set")]),
+        ({"contour_images": frozenset({("", 1)})}, [("block", "foreign-reference")]),
         ({"has_pixels": True}, [("block", "no-structure-set")]),
         ({"patient_id": "DEID-BBBB"}, [("block", "foreign-patient")]),
         ({"patient_id": ""}, [("block", "foreign-patient")]),
@@ -140,6 +141,24 @@ def test_each_fault_is_found_and_no_other(
     facts: dict[str, object], expected: list[tuple[str, str]]
 ) -> None:
     assert findings(**facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"sop_class": ""}, "SOPClassUID is missing"),
+        ({"patient_id": ""}, "PatientID is missing"),
+        ({"study_uid": ""}, "StudyInstanceUID is missing"),
+        ({"contour_images": frozenset({("", 1)})}, "has no ReferencedSOPInstanceUID"),
+        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not asked for: Bladder\x01"),
+        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not asked for: Bladder\u200b"),
+        (rois(replace(BLADDER, name=""), RECTUM), "not asked for: (no name)"),
+    ],
+)
+def test_the_reason_is_true(facts: dict[str, object], said: str) -> None:
+    found = inspect(replace(GOOD, **facts), SENT)  # type: ignore[arg-type] # any fact
+
+    assert said in "; ".join(one.text for one in found)
 
 
 def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:

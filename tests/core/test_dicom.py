@@ -393,3 +393,14 @@ def test_a_thousand_sequences_in_each_other_are_refused_without_blowing_the_stac
 def test_a_tag_is_written_as_people_do() -> None:
     assert tag_text(0x7FE00010) == "(7FE0,0010)"
     assert ExplicitVRLittleEndian == EXPLICIT_LITTLE
+
+
+def test_a_flood_of_elements_is_no_header() -> None:
+    flood = b"".join(
+        struct.pack("<HH2sH", 0x3101 + 2 * group, number, b"LO", 0)
+        for group in range(2)
+        for number in range(0x10, 0xFFFF)
+    )
+
+    with pytest.raises(NotDicom, match="more elements"):
+        read_header(struct.pack("<HH2sH", 8, 0x60, b"CS", 8) + b"RTSTRUCT" + flood, complete=True)

@@ -27,6 +27,18 @@ def test_names_and_colours_are_those_that_were_sent(pelvis: list[Path]) -> None:
     assert seen == {1: Displayed("Rectum", (255, 0, 1)), 2: Displayed("Blåse", (255, 0, 2))}
 
 
+def test_a_name_is_one_line(pelvis: list[Path]) -> None:
+    """Pictures cannot be lettered with more than one."""
+
+    def rename(dataset: Dataset) -> None:
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        dataset.StructureSetROISequence[0].add_new(0x30060026, "UT", "Rec\ntum\x07")
+
+    data = structure_set([dcmread(one) for one in pelvis], ["Rectum"], change=rename)
+
+    assert displayed(read_header(data, complete=True))[1].name == "Rec tum "
+
+
 def test_a_structure_without_a_colour_gets_one(pelvis: list[Path]) -> None:
     seen = displayed(read_header(changed(pelvis, ROIDisplayColor=None), complete=True))
 

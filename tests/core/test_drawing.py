@@ -1,7 +1,7 @@
 """Each check of the contours: the smallest drawing that has it, and one that must pass."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
 from math import cos, pi, sin
@@ -19,7 +19,9 @@ from drawcli.core.drawing import (
     inspect_contours,
     weighed,
 )
+from drawcli.core.enclosed import TooComplex, enclosed_by
 from drawcli.core.grid import Grid
+from drawcli.core.laterality import other_side, unclear_pairs
 from drawcli.core.strict_reader import DataSet, Malformed
 from drawcli.core.structure_set import contours_of, facts_of
 from tests.core.real_data import REAL, needs_real, unpacked
@@ -96,9 +98,13 @@ def test_nothing_is_found_in_a_drawing_on_its_slices() -> None:
 
 
 LONG = [(float(n), 0.0, 56.0) for n in range(4)]
-OTHER_NUMBERS = [b"nan\\0\\56", b"1e400\\0\\56", b"1_0\\0\\56", b"1\\2", b"1\\\\3", b"x\\0\\56"]
+NO_COORDINATES = [
+    *(b"nan\\0\\56", b"1e400\\0\\56", b"1_0\\0\\56", b"1\\\\3", b"x\\0\\56"),
+    *(b"1e7\\0\\56", b"1 2\\0\\56", b"1\\2\\56\\", b"", b" "),
+]
 BAD = {
     "contour-type": drawn(rectangle(56), 2, kind="OPEN_PLANAR"),
+    "contour-values": drawn(rectangle(56), 2, data=b"x"),
     "contour-points": drawn(rectangle(56), 2, count="5"),
     "contour-short": drawn(rectangle(56)[:2], 2),
     "contour-off-slice": drawn(rectangle(56), 3),
@@ -116,22 +122,36 @@ def test_each_check_of_a_contour_names_it_alone(check: str) -> None:
     assert found[check].endswith(": Bladder 1")
 
 
-@pytest.mark.parametrize("data", OTHER_NUMBERS)
+@pytest.mark.parametrize("data", NO_COORDINATES)
 def test_coordinates_that_are_no_numbers_are_found(data: bytes) -> None:
     found, _ = inspected([drawn([], 2, data=data, count="1")])
 
-    assert list(found) == ["contour-points"]
+    assert list(found) == ["contour-values"]
 
 
-@pytest.mark.parametrize("count", ["four", "4.0", "5"])
+@pytest.mark.parametrize("kind", ["", "closed_planar", "FOO"])
+def test_a_contour_of_no_kind_of_the_standard_is_found(kind: str) -> None:
+    found, _ = inspected([drawn(rectangle(56), 2, kind=kind)])
+
+    assert list(found) == ["contour-values"]
+
+
+def test_no_site_can_accept_values_that_cannot_be_delivered() -> None:
+    (one,) = weighed([("contour-values", "x")], dict.fromkeys(CHECKS))
+
+    assert one.severity is Severity.BLOCK
+
+
+@pytest.mark.parametrize("count", ["four", "4.5", "5", "-4"])
 def test_a_count_that_is_not_that_of_the_points_is_found(count: str) -> None:
     found, _ = inspected([drawn(rectangle(56), 2, count=count)])
 
     assert list(found) == ["contour-points"]
 
 
-def test_a_missing_count_of_points_is_that_of_the_data() -> None:
-    found, measured = inspected([drawn(rectangle(56), 2, count="")])
+@pytest.mark.parametrize("count", ["", "4.0", " 4"])
+def test_a_count_that_is_missing_or_written_otherwise_is_that_of_the_data(count: str) -> None:
+    found, measured = inspected([drawn(rectangle(56), 2, count=count)])
 
     assert found == {}
     assert len(measured["Bladder"].slices[2][0].polygon) == 4
@@ -164,6 +184,33 @@ def test_a_contour_beside_its_slice_is_reported_and_beyond_half_the_gap_blocked(
     beside: float, expected: list[str]
 ) -> None:
     found, _ = inspected([*box(range(3, 7)), drawn(rectangle(56 + beside), 2)])
+
+    assert list(found) == expected
+
+
+@pytest.mark.parametrize(("beside", "blocked"), [(-1.59, False), (-1.62, True), (4.9, False)])
+def test_a_contour_is_nearest_to_its_own_slice_where_the_spacing_changes(
+    beside: float,
+    *,
+    blocked: bool,
+) -> None:
+    series = crosswalk()
+    apart = [
+        replace(one, positions=((x, y, z + (7 if n > 4 else 0)),))
+        for n, one in enumerate(series.files)
+        for ((x, y, z),) in (one.positions,)
+    ]
+
+    found, _ = inspected([drawn(rectangle(62 + beside), 4)], replace(series, files=tuple(apart)))
+
+    assert ("contour-off-slice" in found) is blocked
+
+
+@pytest.mark.parametrize(("other", "expected"), [(2, []), (3, ["contour-off-slice"])])
+def test_a_contour_lies_on_every_image_that_it_names(other: int, expected: list[str]) -> None:
+    images = (("2.25.2", 1), (f"2.25.{other}", 1))
+
+    found, _ = inspected([*box(range(3, 7)), drawn(rectangle(56), 2, images=images)])
 
     assert list(found) == expected
 
@@ -260,6 +307,47 @@ def test_thousands_of_overlapping_contours_on_a_slice_are_not_compared_pair_by_p
     found, _ = area_on_slice_2(*heap)
 
     assert "contour-tangled" in found
+
+
+def spikes(count: int) -> list[Point]:
+    """Return long slanting spikes beside each other: each lies in the box of all others."""
+    teeth = [(0.002 * n + step, step, 56.0) for n in range(count) for step in (0.0, 20.0)]
+    return [*teeth, (30.0, 0.0, 56.0), (30.0, -20.0, 56.0), (-20.0, -20.0, 56.0)]
+
+
+def hairs(count: int) -> list[Point]:
+    """Return a line that goes to and fro through one point again and again."""
+    turns = [pi * n / count for n in range(count)]
+    ends = [(20 * cos(t), 20 * sin(t), 56.0) for t in turns]
+    return [(x * s, y * s, z) for x, y, z in ends for s in (1, -1)]
+
+
+@pytest.mark.parametrize("shape", [spikes, hairs])
+def test_outlines_that_the_library_would_compare_part_by_part_are_refused(
+    shape: Callable[[int], list[Point]],
+) -> None:
+    outline = [(x, y) for x, y, _ in shape(100_000)]  # 200,000 points: hours, with the square
+
+    with pytest.raises(TooComplex):
+        enclosed_by([outline])
+
+
+def test_a_long_outline_that_touches_itself_has_an_area() -> None:
+    outline = circle(0, 0, 30, points=40_000)
+    touching = [*outline[:20_000], outline[0], *outline[20_000:]]
+
+    found, area = area_on_slice_2(touching)
+
+    assert "contour-tangled" not in found
+    assert abs(area - pi * 30**2) < 0.2
+
+
+def test_outlines_within_outlines_deeper_than_any_drawing_are_refused() -> None:
+    rings = [[(x, y) for x, y, _ in circle(0, 0, 30 - n / 10)] for n in range(40)]
+
+    assert enclosed_by(rings[:8]).overlapping == 0
+    with pytest.raises(TooComplex):
+        enclosed_by(rings)
 
 
 def test_more_contours_than_any_drawing_has_are_refused() -> None:
@@ -371,6 +459,24 @@ def test_left_and_right_that_have_changed_places_are_found() -> None:
         ("PTV_left.breast", "PTV_right.breast"),
         ("Niere li", "Niere re"),
         ("LLung", "RLung"),
+        ("Parotis_li", "Parotis_re"),
+        ("OpticNrv L", "OpticNrv R"),
+        ("LUNGLEFT", "LUNGRIGHT"),
+        ("parotidlt", "parotidrt"),
+        ("LKIDNEY", "RKIDNEY"),
+        ("左肺", "右肺"),
+        ("肺左", "肺右"),
+        ("Lung左", "Lung右"),
+        ("왼쪽 폐", "오른쪽 폐"),
+        ("Polmone_sx", "Polmone_dx"),
+        ("Poumon gauche", "Poumon droit"),
+        ("Pulmón izquierdo", "Pulmón derecho"),
+        ("linke Lunge", "rechte Lunge"),
+        ("Lunga_vä", "Lunga_hö"),
+        ("левое легкое", "правое легкое"),
+        ("Płuco lewe", "Płuco prawe"),
+        ("Lèvre_L", "Lèvre_R"),  # no side in `Lèvre`
+        ("Haut_der_Niere_li", "Haut_der_Niere_re"),  # `der` is a side in Spanish alone
     ],
 )
 def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
@@ -382,6 +488,27 @@ def test_a_pair_is_known_by_its_names(left: str, right: str) -> None:
     found, _ = inspect_contours(contours, {2: left, 3: right}, grid, series.uids)
 
     assert [check for check, _ in found] == ["structure-sides"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Cleft_1", "Bright_1"),
+        ("Rib", "Lib"),
+        ("Lungs_L+R", "Lungs"),
+        ("Level_1", "Level_2"),
+        ("Rein_G", "Rein_D"),
+        ("Heart", "Rectum"),
+    ],
+)
+def test_other_names_are_no_pair(one: str, other: str) -> None:
+    assert other_side([one, other]) == other_side([other, one]) == {}
+
+
+def test_pairs_whose_sides_are_not_known_are_listed() -> None:
+    names = ["Rein_G", "Rein_D", "Kidney_L", "Kidney_R", "Level_1", "Level_2", "Lung_L", "Lung_X"]
+
+    assert unclear_pairs(names) == [("Rein_G", "Rein_D")]
 
 
 def test_a_site_weighs_the_checks_and_switches_them_off() -> None:

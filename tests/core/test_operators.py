@@ -69,6 +69,10 @@ TABLE: list[tuple[str, str, Any, str, bool | None]] = [
     ("ProtocolName", "matches", "[0-9]{3}", "RT 25", False),
     ("Modality", "equals", "CT", "ct", True),
     ("SOPClassUID", "equals", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2", True),
+    ("StudyTime", "after", "08:30:15", "083020", True),
+    ("StudyTime", "after", "08:30:15", "083010", False),
+    ("StudyTime", "before", "08:30:15", "083010.5", True),
+    ("StudyTime", "between", ["08:29:50", "08:30:10"], "083000", True),
     ("oblique", "equals", True, "true", True),
     ("slices", "at_least", 40, "39", False),
     ("(0029,ACME,10)", "equals", "3.0", "3", True),
@@ -88,7 +92,13 @@ def test_every_operator_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("keyword", "operator", "wanted", "value"),
-    [("ProtocolName", "equals", "RT Pelvis", "RT pelvis"), ("ProtocolName", "matches", "P", "p")],
+    [
+        ("ProtocolName", "equals", "RT Pelvis", "RT pelvis"),
+        ("ProtocolName", "matches", "P", "p"),
+        ("PatientName", "equals", "QA^Phantom", "QA^PHANTOM"),
+        ("PatientName", "in", ["QA^Phantom"], "qa^phantom=x"),
+        ("PatientName", "contains", "Phantom", "QA^PHANTOM"),
+    ],
 )
 def test_case_counts_where_the_author_says_so(
     keyword: str, operator: str, wanted: str, value: str
@@ -148,6 +158,9 @@ def test_no_pattern_runs_away() -> None:
         ("Modality.0.Manufacturer", None),
         ("RequestAttributesSequence.first.StudyDate", None),
         ("RequestAttributesSequence.0", None),
+        ("RequestAttributeSequence.0.StudyDate", None),  # misspelt
+        ("RequestAttributesSequence.0.ReferencedStudySequnce.*.StudyDate", None),
+        (".0.StudyDate", None),
         ("", None),
         (".", None),
     ],

@@ -16,8 +16,11 @@ from drawcli.core.series import (
     Demands,
     assess,
     home_of,
+    modality_of,
     scan_slices,
+    set_aside,
     settled,
+    told,
     without_copies,
 )
 from drawcli.core.slices import Slice, slice_of
@@ -164,7 +167,8 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         (changed(person=("4711", "", "another", "")), ("waiting", "mixed-patients")),
         (changed(study_uid="1.9"), ("waiting", "mixed-studies")),
         (changed(sop_class="1.2.840.10008.5.1.4.1.1.4"), ("waiting", "mixed-kinds")),
-        (changed(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("waiting", "mixed-kinds")),
+        (changed(sop_class="1.2.840.10008.5.1.4.1.1.7"), ("waiting", "missing-slices")),
+        (changed(modality="OT"), ("waiting", "mixed-kinds")),
         (changed(sop_uid=""), ("waiting", "mixed-kinds")),
         (changed(frame_of_reference="1.9"), ("waiting", "mixed-frames")),
         (changed(shape=(256, 512)), ("waiting", "mixed-shapes")),
@@ -190,7 +194,7 @@ def test_a_tilted_gantry_shears_the_stack_and_that_is_whole() -> None:
         ([replace(one, called_scout=True) for one in three_planes(5)], ("ignored", "localizer")),
         (every(called_scout=True), ("ready", "")),
         ([replace(one, called_scout=True) for one in stack(3)], ("ignored", "localizer")),
-        (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "missing-slices")),
+        (changed(position=(-250.0, -250.0, -236.4)), ("waiting", "uneven-spacing")),
         (changed(position=(-250.0, -250.0, -236.6)), ("ready", "")),
         (changed(position=(-251.0, -250.0, -238.0)), ("waiting", "crooked")),
         (changed(position=(-250.4, -250.0, -238.0)), ("ready", "")),
@@ -269,7 +273,7 @@ def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
 def test_a_site_chooses_what_it_calls_a_gap() -> None:
     wide = changed(position=(-250.0, -250.0, -236.4))
 
-    assert verdict(wide)[1] == "missing-slices"
+    assert verdict(wide)[1] == "uneven-spacing"
     assert verdict(wide, replace(DEMANDS, largest_step=1.9)) == ("ready", "")
 
 
@@ -283,6 +287,167 @@ def test_a_localizer_in_the_series_is_left_out_and_does_not_hurt() -> None:
 
     assert verdict([scout, *stack()]) == ("ready", "")
     assert scan_slices([scout, *stack()]) == stack()
+
+
+REPORT = "1.2.840.10008.5.1.4.1.1.88.67"
+ONE_OF_TEN: list[tuple[dict[str, object], tuple[str, str]]] = [
+    ({"modality": "SR", "sop_class": REPORT, "pixels_missing": -1}, ("waiting", "missing-slices")),
+    ({"modality": "OT"}, ("waiting", "mixed-kinds")),
+    ({"sop_class": "1.2.840.10008.5.1.4.1.1.4"}, ("waiting", "mixed-kinds")),
+    ({"study_date": "19990101"}, ("ready", "")),
+    ({"study_date": ""}, ("ready", "")),
+    ({"called_scout": True}, ("ready", "")),
+    ({"called_scout": True, "orientation": CORONAL}, ("waiting", "mixed-orientations")),
+    ({"study_uid": "1.9"}, ("waiting", "mixed-studies")),
+    ({"person": ("another", "", "", "")}, ("waiting", "mixed-patients")),
+    ({"shape": (2, 1)}, ("waiting", "mixed-shapes")),
+    ({"spacing": (1.0, 2.0)}, ("waiting", "mixed-spacings")),
+    ({"orientation": CORONAL}, ("waiting", "mixed-orientations")),
+    ({"frame_of_reference": ""}, ("ready", "")),
+    ({"frame_of_reference": "1.9"}, ("waiting", "mixed-frames")),
+    ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, ("waiting", "missing-slices")),
+    ({"image_type": ("DERIVED", "SECONDARY", "MIP")}, ("waiting", "mixed-image-types")),
+    ({"image_type": ("DERIVED", "PRIMARY", "AXIAL")}, ("ready", "")),
+    ({"image_type": ("ORIGINAL", "PRIMARY")}, ("ready", "")),
+    ({"samples": 3}, ("waiting", "missing-slices")),
+    ({"burned_in": True}, ("refused", "burned-in")),
+    ({"transfer_syntax": "1.2.840.10008.1.2.4.55"}, ("refused", "compressed")),
+    ({"thickness": 7.0}, ("ready", "")),
+    ({"number": 77}, ("ready", "")),
+]
+
+
+@pytest.mark.parametrize(("facts", "expected"), ONE_OF_TEN, ids=[str(one[0]) for one in ONE_OF_TEN])
+def test_one_file_decides_nothing_by_where_it_stands(
+    facts: dict[str, object], expected: tuple[str, str]
+) -> None:
+    slices = [replace(one, study_date="20260314") for one in changed(4)]
+    slices[4] = replace(slices[4], **facts)  # type: ignore[arg-type] # any fact
+    asked = replace(DEMANDS, studied_after="20260101")
+
+    turned = {verdict(slices[first:] + slices[:first], asked) for first in range(len(slices))}
+
+    assert turned == {expected}
+
+
+def test_files_that_are_no_slices_say_nothing_about_the_scan_and_are_counted() -> None:
+    report = replace(stack()[0], modality="SR", sop_class=REPORT, pixels_missing=-1, position=None)
+    others = [replace(report, sop_uid=f"1.2.9.{n}", study_date="", shape=(0, 0)) for n in range(40)]
+    scout = replace(stack()[0], sop_uid="1.2.8", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    picture = replace(stack()[0], sop_uid="1.2.7", samples=3)
+    everything = [*others, scout, *stack(), picture]
+
+    assert verdict(everything) == verdict(everything[::-1]) == ("ready", "")
+    assert scan_slices(everything) == stack()
+    assert told(set_aside(everything)) == "1 colour, 1 localizer, 40 not-an-image"
+    assert modality_of([*stack(), report]) == "CT"
+    assert not set_aside(others)  # then they are the series
+
+
+def test_of_many_files_that_are_no_slices_the_most_common_kind_is_told() -> None:
+    report = replace(stack()[0], modality="SR", sop_class=REPORT)
+    scout = replace(stack()[0], image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+
+    assert verdict([report, scout, scout]) == verdict([scout, report, scout])
+    assert verdict([report, scout, scout])[1] == "localizer"
+
+
+@pytest.mark.parametrize(
+    ("person", "same"),
+    [
+        (("4711", "", "Muster^Maria^^^", "19540819"), True),
+        (("4711", "", "MUSTER^MARIA", "19540819"), True),
+        (("4711", "", "Muster ^Maria=", "19540819"), True),
+        (("4711", "ward", "Muster^Maria", ""), True),
+        (("4711", "", "", "19540819"), True),
+        (("4711", "", "Muster^Mario", "19540819"), False),
+        (("4711", "", "Maria^Muster", "19540819"), False),
+        (("4711", "", "Muster^Maria", "19540820"), False),
+        (("0815", "", "Muster^Maria", "19540819"), False),
+        (("", "", "Muster^Maria", "19540819"), False),
+    ],
+)
+def test_one_person_is_one_person_however_the_name_is_written(
+    *, person: tuple[str, ...], same: bool
+) -> None:
+    slices = every(person=("4711", "", "Muster^Maria", "19540819"))
+    slices[4] = replace(slices[4], person=person)
+
+    assert verdict(slices)[1] == ("" if same else "mixed-patients")
+
+
+def test_what_names_nobody_is_not_taken_for_one_person() -> None:
+    slices = every(person=("", "", "Muster^Maria", ""))
+    slices[4] = replace(slices[4], person=("", "", "", ""))
+
+    assert verdict(slices) == ("waiting", "mixed-patients")
+    assert verdict(every(person=("", "", "", ""))) == ("ready", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("M", "ND"), ("P", "ND"), False),
+        (("M_FFE", "M", "FFE"), ("PHASE MAP", "P", "FFE"), False),
+        (("M", "DIXON", "WATER"), ("M", "DIXON", "FAT"), False),
+        (("M", "ND"), ("M", "ND", "NORM"), True),
+        (("M", "ND"), (), True),
+    ],
+)
+def test_parts_of_an_mr_signal_in_one_series_are_no_scan(
+    *, one: tuple[str, ...], other: tuple[str, ...], same: bool
+) -> None:
+    slices = every(modality="MR", image_type=("ORIGINAL", "PRIMARY", *one))
+    slices[4] = replace(slices[4], image_type=("ORIGINAL", "PRIMARY", *other))
+
+    assert verdict(slices)[1] == ("" if same else "mixed-image-types")
+
+
+def test_what_a_person_lets_pass_does_not_hide_what_comes_after_it() -> None:
+    crooked = [*stack()[:3], *changed(4, position=(-252.0, -250.0, -238.0))[4:]]
+
+    passed = assess(crooked, DEMANDS, frozenset({"missing-slices"}))
+    both = assess(crooked, DEMANDS, frozenset({"missing-slices", "crooked"}))
+    never = assess(changed(study_uid="1.9"), DEMANDS, frozenset({"missing-slices"}))
+
+    assert verdict(crooked) == ("waiting", "missing-slices")
+    assert (passed.code, both.code, never.code) == ("crooked", "", "mixed-studies")
+
+
+def test_instance_numbers_that_leave_none_out_say_that_none_is_missing() -> None:
+    def of(numbers: list[int | None]) -> str:
+        places = [3.0 * n if n < 6 else 15.0 + 6.0 * (n - 5) for n in range(10)]
+        facts = zip(stack(), places, numbers, strict=True)
+        return verdict([replace(s, position=(0.0, 0.0, z), number=n) for s, z, n in facts])[1]
+
+    assert of([*range(10)]) == of([*range(10, 0, -1)]) == ""
+    assert of([0, 1, 2, 3, 4, 5, 7, 9, 11, 13]) == "missing-slices"
+    assert of([None, *range(9)]) == of([None] * 10) == of([1] * 10) == "missing-slices"
+
+
+@pytest.mark.parametrize(
+    ("folder", "copy", "ages", "home"),
+    [
+        ("a/CT/", "a/CT - copy/", (9, 5), "a/CT/"),
+        ("a/CT/", "a/CT - copy/", (5, 5), "a/CT/"),
+        ("b/CT/", "a/CT (2)/", (5, 5), "b/CT/"),
+        ("z/", "backup/z/", (5, 5), "z/"),
+        ("z/", "backup/z/", (5, 9), "backup/z/"),
+    ],
+)
+def test_of_a_folder_and_its_copy_the_older_is_home_then_the_shorter_name(
+    folder: str, copy: str, ages: tuple[int, int], home: str
+) -> None:
+    both = [
+        replace(one, path=f"{here}{one.path}", mtime_ns=NOW - age * HOUR)
+        for here, age in zip((folder, copy), ages, strict=True)
+        for one in stack()
+    ]
+
+    kept = without_copies(both[::-1], lambda _one, _other: True)
+
+    assert {one.path.rpartition("/")[0] + "/" for one in kept} == {home}
+    assert home_of(both) == home_of(both[::-1]) == home
 
 
 def test_older_studies_are_left_alone_where_the_site_says_so() -> None:

@@ -10,9 +10,9 @@ from drawcli.core.shareable import (
     patient_of,
     says_who,
     shareable,
-    tells_a_patient,
 )
 from drawcli.core.walk import dictionary_vr
+from drawcli.core.withheld import tells_a_patient
 
 HEADER = Series(
     {

@@ -11,6 +11,7 @@ from shapely import Point, Polygon, box
 from drawcli.core.appearance import Derived
 from drawcli.core.enclosed import crosses_itself
 from drawcli.core.grid import Grid
+from drawcli.core.made import made_of
 from drawcli.core.solids import (
     Solid,
     derived,
@@ -20,7 +21,7 @@ from drawcli.core.solids import (
     solid_of,
     volume_mm3,
 )
-from tests.core.test_drawing import SLICES, STEP, TILTED, crosswalk
+from tests.core.test_drawing import SLICES, STEP, TILTED, crosswalk, drawn, rectangle
 
 MIDDLE = 60.0
 
@@ -207,6 +208,20 @@ def test_outlines_within_outlines_are_holes_and_come_out_as_such() -> None:
     assert areas(solid) == {3: 375}
     assert solid_of(outlines_of(solid))[3].equals(solid[3])
     assert [(index, len(ring)) for index, ring in outlines_of(solid)] == [(3, 4), (3, 4)]
+
+
+def test_a_margin_beyond_its_parent_lies_in_the_planes_of_the_nearest_contour() -> None:
+    series, grid = crosswalk(), grid_of()
+    rules = {"PRV": Derived(margin="Bladder", mm=5)}
+    parent = [drawn(rectangle(50 + STEP * n + 0.3), n) for n in range(3, 6)]
+
+    (prv,) = made_of(rules, {1: "Bladder"}, parent, grid, series.uids)
+
+    heights = {
+        round(z - STEP * int((z - 50) / STEP), 6) for _, points in prv.outlines for *_, z in points
+    }
+    assert len(prv.outlines) == 5
+    assert heights == {50.3}
 
 
 def test_margins_are_of_the_patient_in_slices_that_lie_askew() -> None:

@@ -208,7 +208,13 @@ def test_what_two_readers_could_read_differently_is_refused(fault: str) -> None:
         DataSet(AMBIGUOUS[fault])
 
 
+def delimited(*items: bytes) -> bytes:
+    """Return items, and behind the first of them the delimiter that ends a sequence."""
+    return items[0] + element(0xFFFEE0DD, b"") + b"".join(items[1:])
+
+
 IN_ITEMS = {
+    "a sequence that ends before its length": delimited(item_of(NUMBER), item_of(NUMBER)),
     "an element twice": item_of(NUMBER + NUMBER),
     "elements out of order": item_of(element(0x30060026, b"A ") + NUMBER),
     "an item longer than its sequence": item_of(NUMBER, 20),
@@ -246,3 +252,16 @@ def test_undefined_lengths_are_read_like_defined_ones() -> None:
         file = DataSet(CLASS + sequence)
         items = list(file.items(file.elements, 0x30060020))
         assert [file.text(one, 0x30060022) for one in items] == ["1", "1"]
+
+
+def test_a_flood_of_elements_fills_no_memory() -> None:
+    flood = b"".join(struct.pack("<HH2sH", 0x3101, 0x10 + n, b"LO", 0) for n in range(50_000))
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(flood)) + flood
+    sequence = struct.pack("<HH2sHI", 0x3006, 0x0020, b"SQ", 0, len(item)) + item
+    head = struct.pack("<HH2sH", 8, 0x60, b"CS", 8) + b"RTSTRUCT"
+
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        DataSet(head + flood)
+    file = DataSet(head + sequence)
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        list(file.items(file.elements, 0x30060020))

@@ -13,10 +13,12 @@ from pydicom import Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian
 
-from drawcli.core.acceptance import Finding, Severity, inspect
+from drawcli.core.acceptance import Contour, Finding, Severity, inspect
+from drawcli.core.appearance import Derived
 from drawcli.core.crosswalk import Crosswalk, SourceFile, identity_of
 from drawcli.core.deidentify import Replacements, deidentified
 from drawcli.core.dicom import Header, Incomplete, NotDicom, read_header
+from drawcli.core.dressing import Dressing
 from drawcli.core.inspection import (
     Wanted,
     inspect_finished,
@@ -24,6 +26,7 @@ from drawcli.core.inspection import (
     sent_by_server,
     to_deliver,
 )
+from drawcli.core.made import Made
 from drawcli.core.pseudonym import StandIns
 from drawcli.core.reidentify import OwnUids, reidentified
 from drawcli.core.strict_reader import DataSet, Malformed
@@ -173,6 +176,32 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
 
     with pytest.raises(Malformed, match=tag):
         facts_of(DataSet(data))
+
+
+def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
+    data = structure_set(trip.sent, NAMES, change=framed([1] * 600_000))
+
+    with pytest.raises(Malformed, match="more values than an image has frames"):
+        facts_of(DataSet(data))
+
+
+@pytest.mark.parametrize("number", ["4294967297", "2147483648", "-2147483648", "1\\2", "", "1.0"])
+def test_a_structure_has_one_number_of_32_bits(trip: Trip, number: str) -> None:
+    """4294967297 is 1 for who keeps 32 bits: the contours would be those of another structure."""
+
+    def renumber(dataset: Dataset) -> None:
+        for one, tag in (
+            (dataset.StructureSetROISequence[1], 0x30060022),
+            (dataset.ROIContourSequence[1], 0x30060084),
+            (dataset.RTROIObservationsSequence[1], 0x30060084),
+        ):
+            del one[tag]
+            one.add_new(tag, "LO", number)  # written as any text is
+
+    (finding,) = trip.found(trip.received(renumber).data)
+
+    assert (finding.code, finding.severity) == ("not-dicom", Severity.BLOCK)
+    assert "ROINumber" in finding.text
 
 
 def test_values_longer_than_planning_systems_accept_are_reported(trip: Trip) -> None:
@@ -458,12 +487,21 @@ def test_elements_that_move_the_contours_are_blocked(trip: Trip) -> None:
     def moved(dataset: Dataset) -> None:
         dataset.ROIContourSequence[0].ContourSequence[0].add_new(0x30060045, "DS", [0, 0, 9])
 
+    def with_matrix(dataset: Dataset) -> None:
+        matrix = [1, 0, 0, 50, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+        dataset.StructureSetROISequence[0].add_new(0x300600C6, "DS", matrix)
+
+    def registered(dataset: Dataset) -> None:
+        dataset.RegistrationSequence = [item(FrameOfReferenceUID=dataset.StudyInstanceUID)]
+
     def not_moved(dataset: Dataset) -> None:
         dataset.ROIContourSequence[0].ContourSequence[0].add_new(0x30060045, "DS", [0, "-0.0", 0])
 
     for change, codes in (
         (transformed, ["contours-moved"]),
         (moved, ["contours-moved"]),
+        (with_matrix, ["contours-moved"]),
+        (registered, ["contours-moved"]),
         (not_moved, ["elements-removed"]),
     ):
         assert [one.code for one in trip.found(trip.received(change).data)] == codes
@@ -518,9 +556,17 @@ def with_blanks_around_names(dataset: Dataset) -> None:
         roi.ROIName = f" {roi.ROIName} "
 
 
+def with_counts_as_decimals(dataset: Dataset) -> None:
+    for roi in dataset.ROIContourSequence:
+        for contour in roi.ContourSequence:
+            del contour.NumberOfContourPoints
+            contour.add_new(0x30060046, "LO", "4.0")
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        with_counts_as_decimals,
         *(without_modality, without_frames_of_structures, without_observations),
         *(without_numbers_of_observations, without_counts_of_points, without_referenced_series),
         *(without_its_own_uids, with_blanks_around_names),
@@ -531,6 +577,42 @@ def test_what_is_certain_is_corrected(trip: Trip, change: Callable[[Dataset], No
 
     assert trip.found(received.data) == []
     assert data_set_of(trip.home(received)) == data_set_of(trip.home(trip.received()))
+
+
+def test_coordinates_that_are_padded_with_zeros_are_delivered_without(trip: Trip) -> None:
+    def padded(dataset: Dataset) -> None:
+        contour = dataset.ROIContourSequence[0].ContourSequence[0]
+        text = "\\".join(map(str, contour.ContourData))
+        del contour.ContourData
+        contour.add_new(0x30060050, "LO", text + "\0" * (1 + len(text) % 2))
+
+    received = trip.received(padded)
+    finished = trip.home(received)
+
+    assert trip.found(received.data) == trip.found_finished(finished) == []
+    assert coordinates(finished) == coordinates(trip.home(trip.received()))
+
+
+@pytest.mark.parametrize(
+    ("day", "time"), [("20269999", "9999"), ("20260230", "2460"), ("00000000", "246000")]
+)
+def test_a_day_or_time_that_does_not_exist_is_not_delivered(
+    trip: Trip, day: str, time: str
+) -> None:
+    def dated(dataset: Dataset) -> None:
+        for tag in (0x30060008, 0x00080021, 0x00080012):
+            dataset.pop(tag, None)
+            dataset.add_new(tag, "LO", day)
+        for tag in (0x30060009, 0x00080031):
+            dataset.pop(tag, None)
+            dataset.add_new(tag, "LO", time)
+
+    finished = trip.home(trip.received(dated))
+
+    whole = parsed(finished)
+    assert trip.found_finished(finished) == []
+    assert (whole.StructureSetDate, whole.StructureSetTime) == ("", "")
+    assert not {"SeriesDate", "SeriesTime", "InstanceCreationDate"} & set(whole.dir())
 
 
 def data_set_of(finished: bytes) -> bytes:
@@ -720,6 +802,25 @@ def test_a_name_stays_readable_beside_structures_in_escapes() -> None:
     assert home.StructureSetROISequence[0].ROIName == "膀胱"
 
 
+@pytest.mark.parametrize(
+    "character_set", [b"", b"ISO_IR 100\\ISO_IR 144", b"ISO_IR_100", b"ISO_IR 13", b"ISO_IR 126"]
+)
+def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
+    character_set: bytes,
+) -> None:
+    trip = Trip()
+    identity = trip.crosswalk.identity | {0x00100010: b"MUSTER^MARIA"}  # type: ignore[operator] # a dict
+    trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
+    made = Made(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
+
+    finished = reidentified(trip.received(), trip.crosswalk, OWN, Dressing(made=(made,)))
+
+    whole = parsed(finished)
+    assert whole.SpecificCharacterSet == "ISO_IR 192"
+    assert [roi.ROIName for roi in whole.StructureSetROISequence] == [*NAMES, "Lèvre_PRV"]
+    assert [one.name for one in facts_of(DataSet(finished)).rois] == [*NAMES, "Lèvre_PRV"]
+
+
 def test_bytes_without_a_declared_character_set_come_home_as_they_were() -> None:
     trip = Trip()
     raw = as_bytes(trip.sources[0]).replace(b"Muster^Maria", b"M\xfcster^Maria")
@@ -904,3 +1005,72 @@ def test_mutated_structure_sets_are_held_or_right(
                 assert all(-256 <= value <= 66 for value in (*xs, *ys))
 
     assert MUTATIONS / 50 < delivered < MUTATIONS / 1.2
+
+
+def of_items(content: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(content)) + content
+
+
+def sequence(tag: int, items: bytes) -> bytes:
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"SQ", 0, len(items)) + items
+
+
+def numbered(tag: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("ascii") + b" " * (len(text) % 2)
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+
+
+FLOODS = {
+    "structures": (
+        sequence(
+            0x30060020, b"".join(of_items(numbered(0x30060022, b"IS", "1")) for _ in range(30))
+        ),
+        "more items than in any structure set",
+    ),
+    "items": (
+        sequence(0x30060010, of_items(b"") * 60),
+        "more items than in any structure set",
+    ),
+    "images": (
+        sequence(
+            0x30060039,
+            of_items(
+                sequence(
+                    0x30060040,
+                    of_items(
+                        sequence(
+                            0x30060016,
+                            b"".join(
+                                of_items(numbered(0x00081155, b"UI", f"1.{number}"))
+                                for number in range(30)
+                            ),
+                        )
+                    ),
+                )
+                + numbered(0x30060084, b"IS", "1")
+            ),
+        ),
+        "more images than any series has",
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_items_fills_no_memory(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body, why = FLOODS[flood]
+    for name, most in (("ITEMS", 50), ("STRUCTURES", 20), ("IMAGES", 20)):
+        monkeypatch.setattr(f"drawcli.core.structure_set._MOST_{name}", most)
+    head = numbered(0x00080060, b"CS", "RTSTRUCT")
+
+    with pytest.raises(Malformed, match=why):
+        facts_of(DataSet(head + body))
+
+
+def test_a_contour_of_a_million_points_is_none() -> None:
+    few, many = (
+        Contour(1, "CLOSED_PLANAR", str(points), (), b"\\".join([b"1"] * 3 * points))
+        for points in (100_000, 1_000_000)
+    )
+
+    assert len(few.points() or ()) == 100_000
+    assert many.points() is None

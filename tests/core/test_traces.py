@@ -130,15 +130,22 @@ def test_among_the_scanners_words_a_name_counts_as_a_whole_word() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("7734021", True), ("-250.7734021", False), ("7734021.5", False), ("17734021", False)],
+    [("b30f wu", True), ("b30f lee", True), ("wu30f", True), ("b30fwu", False), ("wuhan", False)],
 )
-def test_a_number_counts_as_a_whole_number(text: str, *, found: bool) -> None:
-    assert traces("MRN-IN-7734021").in_number(text) is found
+def test_a_name_of_two_or_three_letters_counts_as_a_word_of_its_own(
+    text: str, *, found: bool
+) -> None:
+    assert traces("Wu^Lee").in_short(text) is found
 
 
-def test_short_numbers_do_not_count_among_numbers() -> None:
-    assert not traces("512", "4711").in_number("512")
-    assert not traces("512", "4711").in_number("4711")
+def test_a_short_name_says_nothing_where_it_is_an_ordinary_word() -> None:
+    assert traces("Hu^Wei").in_short("hu")
+    assert not traces("Hu^Wei").in_short("hu", but=frozenset({"hu"}))
+
+
+@pytest.mark.parametrize("text", ["ohrstrom", "oehrstroem", "øhrstrom"])
+def test_a_name_is_found_in_every_spelling_of_its_letters(text: str) -> None:
+    assert traces("Øhrström^Åsa").in_text(text)
 
 
 def test_only_parts_beyond_ascii_are_kept_as_bytes() -> None:
@@ -160,7 +167,7 @@ def test_the_record_holds_nothing_until_it_learns() -> None:
     empty = Traces()
 
     assert not empty.in_text("anything at all 123456")
-    assert not empty.in_number("123456")
+    assert not empty.figures
     assert not empty.in_ids("123456")
 
 

@@ -3,7 +3,8 @@
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.dashboard.guard import HEADERS, LARGEST_FORM
+from drawcli.dashboard.guard import HEADERS
+from drawcli.limits import PAGE_FORM_BYTES
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS, Serve
 
@@ -110,7 +111,7 @@ def test_a_link_from_anywhere_may_be_followed(client: TestClient, sender: str) -
 def test_a_form_that_is_too_large_is_not_read(serve: Serve) -> None:
     client = serve(password=WORDS)
 
-    assert client.post("/login", data={"a": "x" * LARGEST_FORM}).status_code == 413
+    assert client.post("/login", data={"a": "x" * PAGE_FORM_BYTES}).status_code == 413
     assert client.post("/login", content=iter([b"a=b"])).status_code == 413
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 from drawcli.checkup.outcome import Seen
 from drawcli.context import Context
 from drawcli.core.job import Event, Job, State
+from drawcli.dashboard.app import Files
 from drawcli.dashboard.live import Live, stamp_of
 from drawcli.dashboard.site import Site as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
@@ -350,3 +352,21 @@ def test_a_page_is_told_of_a_change_and_its_stream_ends_with_the_server(
         return said
 
     assert asyncio.run(told()) == ["retry: 3000\n\n", "event: change\ndata: 0\n\n"]
+
+
+def test_a_run_is_overdue_after_the_hours_that_the_site_has_set(ctx: Context, site: Site) -> None:
+    settings = ctx.settings.model_copy(
+        update={"notify": ctx.settings.notify.model_copy(update={"run_hours": 1.5})}
+    )
+    shown = Shown(replace(ctx, settings=settings), lambda: pytest.fail("opened"), site.config)
+
+    assert shown.pulse.longest == timedelta(hours=1.5)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.txt", "a" * 300, "sub/page.js", "PAGE.JS"])
+def test_no_file_is_looked_for_but_our_own(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(Files, "lookup_path", lambda *_: pytest.fail("looked for"))
+
+    assert client.get(f"/static/{name}").status_code == 404

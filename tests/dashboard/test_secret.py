@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.dashboard.attempts import FREE, Attempts
 from drawcli.dashboard.secret import SHORTEST, Secret
 from drawcli.errors import ConfigError, UsageError
 from tests.dashboard.conftest import QUICK, WORDS
@@ -50,20 +49,3 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
     secret.path.write_text("rubbish\n")
 
     assert not secret.fits(WORDS)
-
-
-def test_the_wait_doubles_up_to_a_quarter_of_an_hour_and_ends_with_a_success() -> None:
-    now = [0.0]
-    attempts = Attempts(lambda: now[0])
-    waits = []
-
-    for _ in range(FREE + 12):
-        attempts.failed("a")
-        waits.append(attempts.wait_seconds("a"))
-    other = attempts.wait_seconds("b")
-    attempts.succeeded("a")
-
-    assert waits[: FREE - 1] == [0.0] * (FREE - 1)
-    assert waits[FREE - 1 : FREE + 3] == [1, 2, 4, 8]
-    assert waits[-1] == 900
-    assert (other, attempts.wait_seconds("a")) == (0.0, 0.0)

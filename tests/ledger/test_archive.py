@@ -297,3 +297,49 @@ def test_a_change_costs_the_same_beside_any_archive(path: Path) -> None:
         assert time.monotonic() - begun < 60
 
         assert path.stat().st_size < 1.2 * small
+
+
+def lined(path: Path, old: bytes, new: bytes) -> None:
+    """Change the lines of an index, and seal it again: its digest has no key."""
+    head, _, lines = path.read_bytes().partition(b"\n")
+    words, _, _ = head.rpartition(b" ")
+    changed = lines.replace(old, new)
+    assert changed != lines
+    digest = hashlib.sha256(changed).hexdigest().encode()
+    path.write_bytes(words + b" " + digest + b"\n" + changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"2026-11", b"../../x"),
+        (b"2026-11", b"2026-13"),
+        (b"000000000001-00001", b"../../../../x-00001"[:18]),
+        (b"done", b"gone"),
+        (b" done", b"\ndone"),
+    ],
+)
+def test_an_index_with_a_line_of_no_job_is_named_and_nothing_is_made_elsewhere(
+    path: Path, ledger: Ledger, old: bytes, new: bytes
+) -> None:
+    ledger.add(a_job(1), a_job(2))
+    ledger.archive_finished(LATER)
+    lined(path.parent / "archive" / "index", old, new)
+    before = sorted(path.parent.parent.rglob("*"))
+
+    with pytest.raises(LedgerError, match="archive/index") as caught:
+        ledger.archive.store([a_job(1, since=LATER)])
+
+    assert "ledger repair" in caught.value.hint
+    assert sorted(path.parent.parent.rglob("*")) == before
+
+
+def test_a_month_with_a_bad_record_is_named(path: Path, ledger: Ledger) -> None:
+    ledger.add(a_job(1))
+    ledger.archive_finished(LATER)
+    month = path.parent / "archive" / "2026-11.json"
+    row = {**as_row(a_job(1)), "id": "../../x-1"}
+    storage.SealedStorage(month).write({storage.JOBS: {str(number_of(a_job(1).id)): row}})
+
+    with pytest.raises(LedgerError, match=r"2026-11\.json cannot be used: record [0-9]+"):
+        ledger.archive.check("2026-11")

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -446,7 +447,7 @@ def test_a_ledger_of_a_newer_drawcli_is_left_to_it(path: Path, ledger: Ledger) -
     assert path.read_bytes() == newer
 
 
-@pytest.mark.parametrize("change", [{"state": "teleported"}, {"new_field": 1}, {"since": "soon"}])
+@pytest.mark.parametrize("change", [{"state": "teleported"}, {"new_field": 1}])
 def test_a_job_of_a_newer_drawcli_is_told_not_dropped(
     path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
 ) -> None:
@@ -457,11 +458,127 @@ def test_a_job_of_a_newer_drawcli_is_told_not_dropped(
         newer.setattr(module, "as_row", lambda job: {**as_row(job), **change})
         ledger.add(a_job())
 
+    for ask in (Ledger.jobs, lambda ledger: ledger.get("0123456789ab-1")):
+        said = r"newer drawcli.*job '0123456789ab-1'"
+        with pytest.raises(LedgerError, match=said), Ledger(path) as ledger:
+            ask(ledger)
+
+
+def by_hand(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    """Change the rows of a ledger, and seal it again: its digest has no key."""
+    whole = json.loads(path.read_bytes())
+    for number, row in whole["jobs"].items():
+        instead = change(row)
+        whole["jobs"][number] = row if instead is None else instead
+    whole["_ledger"]["1"]["sha256"] = "0" * 64
+    raw = json.dumps(whole).encode()
+    path.write_bytes(raw.replace(b"0" * 64, hashlib.sha256(raw).hexdigest().encode(), 1))
+
+
+PATHS = ["../../x-1", "/x-1", "", ".", "..", "0123456789ab-1/../../x", "con", "nul-1"]
+NO_IDS = [*PATHS, "0123456789ab-1\n", "0123456789ab-0", "0123456789ab-65536", "0123456789AB-1"]
+NO_IDS += ["0123456789ab-1\x00", "a" * 100_000, "\ud800", "0123456789ab-1\n0123456789ab-2"]
+BY_FIELD: dict[str, tuple[object, ...]] = {
+    "id": (*NO_IDS, None, 5, []),
+    "state": ("Found", "", None, 7, []),
+    "since": ("soon", "", None, 5, "2026-11-14T12:00:00", "0001-01-01T00:00Z"),
+    "due_at": (5, "never", "2026-11-14T12:00:00"),
+    "uploaded_at": (True, "x", ["2026-11-14T12:00:00Z"]),
+    "events": (5, None, [5], [[]], [["soon", "found"]], [[NOON.isoformat(), 5]]),
+    "slices": (-1, 1 << 60, True, "x", 1.5),
+    "posts": (-1, 1 << 60, True, "x", None),
+    "attempts": (-1, 1.5),
+    "revision": (-1, True, "x"),
+    "priority": (1 << 60, True),
+    "source_digest": ("d" * 17, "d d", "ä"),
+    **dict.fromkeys(("zip_bytes", "unanswered", "attested"), (-1, 1 << 60)),
+    **dict.fromkeys(("held", "one_off"), ("x", 1, None)),
+    **dict.fromkeys(("template", "rule", "reason", "hint", "task_id", "zip_sha256"), (5, [])),
+}
+FAULTY = [{name: one} for name, values in BY_FIELD.items() for one in values]
+FAULTY.append({"events": [[NOON.isoformat(), "found", "", "more"]]})
+
+
+@pytest.mark.parametrize("change", FAULTY, ids=lambda change: ascii(change)[:40])
+def test_a_record_that_is_none_of_ours_is_refused_by_its_number_and_nothing_is_lost(
+    path: Path, change: dict[str, object]
+) -> None:
     with Ledger(path) as ledger:
-        with pytest.raises(LedgerError, match="newer drawcli"):
-            ledger.jobs()
-        with pytest.raises(LedgerError, match="newer drawcli"):
-            ledger.get("0123456789ab-1")
+        ledger.add(a_job("0123456789ab-1"), a_job("0123456789ab-2"))
+        ledger.keep_copy()
+    good = path.read_bytes()
+    by_hand(path, lambda row: row.update(change) if row["id"] == "0123456789ab-2" else None)
+    before = path.read_bytes()
+
+    number = 0x0123456789AB << 16 | 2
+    with pytest.raises(LedgerError, match=f"record {number}") as caught, Ledger(path) as ledger:
+        ledger.jobs()
+    with pytest.raises(LedgerError), Ledger(path) as ledger:
+        ledger.put_back(path)
+
+    assert "ledger restore" in caught.value.hint or "Install that version" in caught.value.hint
+    assert (path.read_bytes(), Ledger(path).copies[0].read_bytes()) == (before, good)
+    assert {one.name.partition(".lock")[0] for one in path.parent.iterdir()} == {
+        "ledger.json",
+        "ledger.json.bak1",
+    }
+
+
+@pytest.mark.parametrize("row", [5, None, [], "x", {}])
+def test_a_record_that_is_no_record_is_refused(path: Path, row: object) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(a_job())
+    by_hand(path, lambda _row: row if row is not None else {"id": None})
+
+    with pytest.raises(LedgerError, match="record "), Ledger(path):
+        pass
+
+
+def test_a_record_in_the_place_of_another_job_is_refused(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(a_job("0123456789ab-1"), a_job("0123456789ab-2"))
+    by_hand(path, lambda row: row.update(id="0123456789ab-2"))
+
+    with Ledger(path) as ledger, pytest.raises(LedgerError, match="or of another one"):
+        ledger.jobs()
+
+
+@pytest.mark.parametrize("tables", [{"jobs": 5}, {"jobs": []}, {"jobs": None}, {"more": 5}])
+def test_a_ledger_whose_tables_are_none_is_named(path: Path, tables: dict[str, object]) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(a_job())
+    whole = json.loads(path.read_bytes()) | tables
+    whole["_ledger"]["1"]["sha256"] = "0" * 64
+    raw = json.dumps(whole).encode()
+    path.write_bytes(raw.replace(b"0" * 64, hashlib.sha256(raw).hexdigest().encode(), 1))
+
+    with pytest.raises(LedgerError, match="damaged"), Ledger(path):
+        pass
+
+
+def test_a_copy_with_a_bad_record_is_not_put_back_and_the_ledger_stays(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(a_job())
+    copy = path.with_name("copy.json")
+    copy.write_bytes(path.read_bytes())
+    by_hand(copy, lambda row: row.update(events=[["soon", "found"]]))
+    before = path.read_bytes()
+
+    with Ledger(path) as ledger, pytest.raises(LedgerError, match=r"copy\.json cannot be used"):
+        ledger.put_back(copy)
+
+    assert path.read_bytes() == before
+
+
+def test_half_a_surrogate_pair_in_one_record_damages_nothing(path: Path) -> None:
+    strange = a_job(reason="of a path \udcfc", reason_code="later", rule="\ud800")
+    with Ledger(path) as ledger:
+        ledger.add(strange, a_job("0123456789ab-2"))
+
+    with Ledger(path) as ledger:
+        assert ledger.get(strange.id) == strange
+        ledger.commit(replace(strange, posts=1))
+        assert [job.posts for job in ledger.jobs()] == [1, 0]
 
 
 def test_a_ledger_that_may_not_be_read_is_not_called_damaged(

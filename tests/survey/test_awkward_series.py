@@ -101,11 +101,6 @@ WAITING = [
     ("pixels too short", stack(change=only(3, PixelData=bytes(6))), "truncated"),
     ("no position", stack(change=only(3, ImagePositionPatient=None)), "no-geometry"),
     ("no orientation", stack(change=every(ImageOrientationPatient=None)), "no-geometry"),
-    (
-        "a capture in the series",
-        stack(change=only(3, SOPClassUID=awkward.SECONDARY)),
-        "mixed-kinds",
-    ),
 ]
 
 
@@ -119,6 +114,12 @@ def test_what_is_not_whole_waits_with_its_reason(
     put(site.store / "b", slices[1::2])
 
     assert found() == [("waiting", len(slices), code)]
+
+
+def test_a_capture_in_the_place_of_a_slice_is_no_slice(site: Site, found: FoundIn) -> None:
+    put(site.store, stack(change=only(3, SOPClassUID=awkward.SECONDARY)))
+
+    assert found() == [("waiting", 7, "missing-slices")]
 
 
 IGNORED = [

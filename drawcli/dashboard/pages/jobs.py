@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.workdir import EXPLANATION, REPORT
+from drawcli.adapters.workdir import REPORT
 from drawcli.core.job import Job, State
 from drawcli.core.rules import Truth
 from drawcli.core.timeline import moments
@@ -16,6 +16,7 @@ from drawcli.dashboard.site import Site
 from drawcli.dashboard.trees import stored_node
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError, JobError
+from drawcli.explaining import kept_of
 from drawcli.identity import readable
 from drawcli.overview import way_out
 
@@ -47,7 +48,7 @@ def job(request: Request) -> Response:
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
-    explanation = work.read_json(found.id, EXPLANATION) or {}
+    explanation = kept_of(found, work, site.book if identify else None)
     return page(
         request,
         "job.html",
@@ -56,7 +57,7 @@ def job(request: Request) -> Response:
         history=list(moments(found)),
         facts=_facts(found),
         private=_private(found, site) if identify else [],
-        trees=_trees(explanation, identify=identify),
+        trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
@@ -99,12 +100,9 @@ def _private(job: Job, site: Site) -> list[tuple[str, str]]:
     ]
 
 
-def _trees(explanation: dict[str, Any], *, identify: bool) -> list[tuple[str, Any]]:
+def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return the rules that were asked, the ones that fit first."""
-    made = [
-        (name, stored_node(tree, identify=identify))
-        for name, tree in explanation.get("rules", {}).items()
-    ]
+    made = [(name, stored_node(tree)) for name, tree in explanation.get("rules", {}).items()]
     return sorted(made, key=lambda one: one[1].outcome != Truth.TRUE)
 
 

@@ -8,11 +8,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from drawcli import logs
+from drawcli.dashboard.doing import WHAT
 from drawcli.dashboard.entry import SEE_OTHER, form_token, own_form, tried
 from drawcli.dashboard.view import bare, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
+_BUSY: Final = "The password was not checked: too many from this network are waiting already."
+_SLOW: Final = "Several from this network were wrong, so the next one is checked in"
+_BY_FORM: Final = 405  # other methods
 _CONFLICT: Final = 409  # with how the job stands now
 
 
@@ -25,18 +29,19 @@ def login(request: Request) -> Response:
 
 
 async def enter(request: Request) -> Response:
-    """Look at the password; whoever was wrong too often waits."""
+    """Look at the password, when it has its turn."""
     entry = parts_of(request).entry
-    waits = await tried(request, entry)
-    if waits is None:
-        return RedirectResponse("/", SEE_OTHER)
-    trouble = "That is not the password."
-    if waits:
-        trouble += f" Wait {ceil(waits)} s before the next try: it was wrong several times."
+    refusal = await tried(request, entry)
+    if refusal is None:
+        answer: Response = RedirectResponse("/", SEE_OTHER)
+        entry.devices.remember(request, answer, secure=parts_of(request).options.over_tls)
+        return answer
+    trouble = "That is not the password." if refusal.looked_at else _BUSY
+    if refusal.wait_seconds:
+        trouble += f" {_SLOW} {ceil(refusal.wait_seconds)} s."
     csrf = form_token(request)
-    answer = bare(request, "login.html", status=429 if waits else 401, csrf=csrf, trouble=trouble)
-    if waits:
-        answer.headers["retry-after"] = str(ceil(waits))
+    answer = bare(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
+    answer.headers.update(refusal.headers)
     return answer
 
 
@@ -50,6 +55,8 @@ async def leave(request: Request) -> Response:
 async def refused(request: Request, err: Exception) -> Response:
     """Say why a page cannot be shown, and what to do."""
     if isinstance(err, HTTPException):
+        if err.status_code == _BY_FORM and request.path_params.get("action", "") not in {"", *WHAT}:
+            return _said(request, 404, "Not Found", "")
         return _said(request, err.status_code, str(err.detail), "")
     if isinstance(err, UsageError):
         return _said(request, 404 if request.method == "GET" else 409, str(err), err.hint)

@@ -38,6 +38,7 @@
     part.replaceChildren(...document.adoptNode(other).childNodes);
     if (href) part.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
   };
+  const sign = document.getElementById("live");
   const refresh = async (address = location.href) => {
     if (document.hidden) { stale = true; return; }
     stale = false;
@@ -47,20 +48,30 @@
       if (number !== asked) return;
       for (const part of document.querySelectorAll("[data-live]")) if (!busy(part)) swap(part, fresh);
       document.title = fresh.title;
+      const drawn = fresh.getElementById("live")?.dataset.drawn;
+      if (sign && drawn) sign.dataset.drawn = drawn;
     } catch { tell(false); }
   };
-  const sign = document.getElementById("live");
   const tell = (well) => {
     if (!sign) return;
     sign.textContent = well ? "live" : "not live: the page does not answer";
     sign.classList.toggle("lost", !well);
   };
   if (sign && document.querySelector("main [data-live]")) {
-    const stream = new EventSource(`/live?drawn=${sign.dataset.drawn}`);
-    stream.addEventListener("open", () => tell(true));
-    stream.addEventListener("error", () => tell(false));
-    stream.addEventListener("change", () => refresh());
-    stream.addEventListener("tick", () => refresh());
+    let stream;
+    const listen = () => {
+      stream = new EventSource(`/live?drawn=${sign.dataset.drawn}`);
+      stream.addEventListener("open", () => tell(true));
+      stream.addEventListener("error", () => {
+        tell(false);
+        // A refusal ends a stream for good; a lost connection is tried again by the browser.
+        if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
+      });
+      stream.addEventListener("change", () => refresh());
+      stream.addEventListener("tick", () => refresh());
+      stream.addEventListener("again", () => { stream.close(); listen(); });
+    };
+    listen();
     document.addEventListener("visibilitychange", () => { if (!document.hidden && stale) refresh(); });
     addEventListener("pagehide", () => stream.close());
   } else sign?.remove();

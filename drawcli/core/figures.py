@@ -1,0 +1,113 @@
+"""Whether a number, a count or a time of day is one of a patient: an id, a phone, a day.
+
+For the privacy gate. Any number may stand in a header by chance; so it counts as the patient's only
+where it is the whole number, and long enough for what its element says.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+# Numbers that an image cannot be used without, and that are copied whatever they are: only one as
+# long as a record's number says something in them.
+_NEEDED: Final = frozenset(
+    """
+    ActualFrameDuration BitsAllocated BitsStored Columns ConcatenationFrameOffsetNumber
+    DataCollectionCenterPatient DecayFactor DimensionIndexPointer DimensionIndexValues
+    DoseCalibrationFactor FrameIncrementPointer FrameReferenceTime FunctionalGroupPointer HighBit
+    ImageIndex ImageOrientationPatient ImagePositionPatient InConcatenationNumber
+    InConcatenationTotalNumber InStackPositionNumber NumberOfFrames NumberOfRRIntervals
+    NumberOfSlices NumberOfTimeSlices NumberOfTimeSlots PixelAspectRatio PixelPaddingRangeLimit
+    PixelPaddingValue PixelRepresentation PixelSpacing PlanarConfiguration RadionuclideHalfLife
+    RadionuclidePositronFraction RealWorldValueFirstValueMapped RealWorldValueIntercept
+    RealWorldValueLastValueMapped RealWorldValueSlope ReconstructionTargetCenterPatient
+    ReferencedFrameNumber RescaleIntercept RescaleSlope Rows SamplesPerPixel SliceThickness
+    SpacingBetweenSlices TemporalPositionIndex
+    """.split()
+)
+_LABELS: Final = frozenset({"AcquisitionNumber", "SeriesNumber"})
+_LEAST: Final = 4  # digits of a number that says something
+_LEAST_OF_LABELS: Final = 3
+_LEAST_OF_NEEDED: Final = 6
+_LEAST_OF_PARTS: Final = 7  # on both sides of a decimal point, or in several values together
+_LEAST_OF_DAYS: Final = 5  # 050461 is 50461 as a number
+_SHORTEST: Final = 3
+_CLOCK: Final = 6  # digits: hhmmss
+_DIGITS: Final = re.compile(r"[0-9]+")
+
+
+def figures_of(text: str) -> Iterator[str]:
+    """Yield the digits of an id, a phone number or an address: each run, and of each value all.
+
+    >>> sorted(figures_of("MRN-0047-11"))
+    ['0047', '004711', '11']
+    """
+    for value in text.split("\\"):
+        runs = _DIGITS.findall(value)
+        yield from (*runs, "".join(runs))
+
+
+def spelt(day: str) -> set[str]:
+    """Return the usual ways to write a day, yyyymmdd, with digits alone.
+
+    >>> sorted(spelt("19610405"))
+    ['04051961', '040561', '05041961', '050461', '19610405', '19610504', '610405']
+    """
+    year, month, number = day[:4], day[4:6], day[6:]
+    long = {day, year + number + month, number + month + year, month + number + year}
+    short = {one + year[2:] for one in (number + month, month + number)}
+    return long | short | {year[2:] + month + number}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The numbers of a patient."""
+
+    numbers: frozenset[str]  # without leading zeros
+    clocks: frozenset[str]  # as they are written, of six digits and more
+
+    @classmethod
+    def of(cls, texts: Iterable[str], days: Iterable[str]) -> "Figures":
+        """Return the numbers of ids as they are written, and of days."""
+        of_days = {form for day in days for form in spelt(day)}
+        ids = {one.lstrip("0") for one in texts}
+        stripped = {form.lstrip("0") for form in of_days}
+        return cls(
+            frozenset(one for one in ids if len(one) >= _SHORTEST)
+            | {one for one in stripped if len(one) >= _LEAST_OF_DAYS},
+            frozenset(one for one in {*texts, *of_days} if len(one) >= _CLOCK),
+        )
+
+    def in_number(self, keyword: str, text: str) -> bool:
+        """Tell whether a decimal number, as it is written in an element, is one of the patient."""
+        try:
+            number = abs(Decimal(text.strip(" +")))
+        except InvalidOperation:
+            return False
+        if not number.is_finite():
+            return False
+        if number == number.to_integral_value():
+            return self._has(f"{int(number)}", self._least(keyword))
+        parts = f"{number:f}".rstrip("0").replace(".", "").lstrip("0")
+        return keyword not in _NEEDED and self._has(parts, _LEAST_OF_PARTS)
+
+    def in_parts(self, keyword: str, texts: Iterable[str]) -> bool:
+        """Tell whether the values of an element make up a number of the patient together."""
+        whole = "".join(_DIGITS.findall("".join(texts))).lstrip("0")
+        return keyword not in _NEEDED and self._has(whole, _LEAST_OF_PARTS)
+
+    def in_clock(self, text: str) -> bool:
+        """Tell whether a time of day is written as a number of the patient, or its fraction is."""
+        whole, _, fraction = text.replace(":", "").strip().partition(".")
+        return not self.clocks.isdisjoint((whole, fraction, whole + fraction))
+
+    def _has(self, digits: str, least: int) -> bool:
+        return len(digits) >= least and digits in self.numbers
+
+    @staticmethod
+    def _least(keyword: str) -> int:
+        if keyword in _NEEDED:
+            return _LEAST_OF_NEEDED
+        return _LEAST_OF_LABELS if keyword in _LABELS else _LEAST
