@@ -138,9 +138,7 @@ class Asked:
     answer: object = None
 
 
-def asked(
-    call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = LONG
-) -> Asked:
+def asked(call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = LONG) -> Asked:
     """Ask the server for something; return how that ended."""
     site, begun = Server(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
     error, answer = None, None

@@ -21,7 +21,8 @@ from drawcli.core.slices import Slice, is_padded, slice_of
 # Why a file may still be, or become, a slice of the series that lies beside it.
 UNREAD: Final = frozenset(
     {"empty-file", "blank-file", "truncated-header", "permission-denied", "unreadable-file"}
-    | {"vanished", "unreadable-dicom", "no-series-uid", "unfinished-copy", "lost-link"}
+    | {"vanished", "unreadable-dicom", "no-series-uid", "no-sop-class", "unfinished-copy"}
+    | {"lost-link"}
 )
 # Why the system did not give us a file; everything else was read, and is not read again.
 NOT_GIVEN: Final = frozenset({"permission-denied", "unreadable-file", "vanished"})
@@ -52,7 +53,9 @@ def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
     except Incomplete:
         return "truncated-header"
     one = slice_of(header, path=path, size=size, mtime_ns=listed.mtime_ns)
-    if not one.series_uid and _is_image(one):
+    if not one.sop_class and header.pixels is not None:
+        return "no-sop-class"
+    if not one.series_uid and one.sop_class in IMAGE_CLASSES:
         return "no-series-uid"
     source = stream if whole is None else BytesIO(whole)
     if one.pixels_extra and is_padded(source, header, one.pixels_extra):
@@ -60,11 +63,6 @@ def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
     if header.pixels is not None and header.pixels.undefined:
         one = replace(one, pixels_missing=_fragments_missing(source, header, size))
     return one if whole is None else replace(one, size=listed.size)
-
-
-def _is_image(one: Slice) -> bool:
-    """Tell whether a file is, or may be, an image of a kind that is sent."""
-    return one.sop_class in IMAGE_CLASSES or (not one.sop_class and one.pixels_missing >= 0)
 
 
 def _not_dicom(begin: bytes, path: str, what: str) -> str:

@@ -229,7 +229,7 @@ def test_what_is_clearly_no_image_is_not_told(ctx: Context, site: Site, name: st
     assert (job.of_folder, job.state) == (False, State.FOUND)
 
 
-@pytest.mark.parametrize("left", ["part", "link", "empty", "nameless"])
+@pytest.mark.parametrize("left", ["part", "link", "empty", "nameless", "classless"])
 def test_what_may_be_a_slice_beside_a_series_lets_it_wait(
     ctx: Context, site: Site, left: str
 ) -> None:
@@ -243,7 +243,12 @@ def test_what_may_be_a_slice_beside_a_series_lets_it_wait(
     elif left == "empty":
         last.touch()
     else:
-        put(folder, stack(9, change=every(SeriesInstanceUID=None))[8:])
+        lost = "SeriesInstanceUID" if left == "nameless" else "StudyDate"
+        (path,) = put(folder, stack(9, change=every(**{lost: None}))[8:])
+        if left == "classless":
+            name = b"\x08\0\x16\0UI\x1a\x001.2.840.10008.5.1.4.1.1.2\0"
+            assert name in path.read_bytes()
+            path.write_bytes(path.read_bytes().replace(name, b""))
 
     scan(ctx)
 
