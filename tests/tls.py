@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -189,6 +190,8 @@ def _talk_http_2(stream: ssl.SSLSocket, asked: list[str], status: str, length: s
                 asked.append(str(dict(event.headers)[b":path"], "ascii"))
                 more = [("content-length", length)] if length else []
                 peer.send_headers(event.stream_id, [(":status", status), *more])
+                stream.sendall(peer.data_to_send())
+                time.sleep(0.1 if length else 0.0)  # so that the body comes in a read of its own
                 peer.send_data(event.stream_id, b'{"status": "ready"}', end_stream=True)
         stream.sendall(peer.data_to_send())
 

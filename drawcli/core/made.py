@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Final
 
 from drawcli.core.acceptance import Contour
 from drawcli.core.appearance import Derived
@@ -9,6 +11,8 @@ from drawcli.core.drawing import FEWEST_POINTS, slice_of
 from drawcli.core.frames import Triple
 from drawcli.core.grid import Grid, Key
 from drawcli.errors import BadStructureSet
+
+_HIGH: Final = 1 << 30  # an ROI number above which few are left (PS3.5: an IS has 32 bits)
 
 Flat = tuple[int, list[tuple[float, float]]]  # number of the slice, and points on it, mm
 Planes = dict[int, float]  # number of the slice -> how far the contours lie beside it, mm
@@ -61,7 +65,7 @@ def made_of(
     try:
         solids = {name: solid_of(flat[name]) for name in names.values()}
         images = {place: key for key, place in grid.places.items()}
-        for number, (name, rule) in enumerate(rules.items(), start=max(names, default=0) + 1):
+        for number, (name, rule) in zip(_free_numbers(names), rules.items(), strict=False):
             sources = [solids.get(source, {}) for source in rule.sources]
             solids[name] = derived(rule, sources, grid)
             parents = [planes.get(source, {}) for source in rule.sources]
@@ -77,6 +81,13 @@ def made_of(
     except TooComplex:
         text = "contours are so entangled that no structure can be derived from them"
         raise BadStructureSet(text, code="contour-tangled") from None
+
+
+def _free_numbers(names: Mapping[int, str]) -> Iterator[int]:
+    """Yield ROI numbers that no structure has: above the largest, of 32 bits."""
+    largest = max(names, default=0)
+    above = count(largest + 1) if largest < _HIGH else count(1)
+    return (number for number in above if number not in names)
 
 
 def _plane(index: int, parents: Sequence[Planes]) -> float:

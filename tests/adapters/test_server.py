@@ -516,7 +516,7 @@ def test_a_request_that_the_server_will_not_do_is_told_in_its_own_words_cut_shor
         CALLS[call](server, package)
 
     said = str(caught.value)
-    assert f"{status}: no such [31mmodel xxx" in said
+    assert f"{status}: no such ·[31mmodel ·xxx" in said
     assert said.isprintable()
     assert len(said) < 230
     assert len(draw.asked) == 1

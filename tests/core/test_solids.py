@@ -224,6 +224,15 @@ def test_a_margin_beyond_its_parent_lies_in_the_planes_of_the_nearest_contour() 
     assert heights == {50.3}
 
 
+@pytest.mark.parametrize(("number", "free"), [(7, 8), (2**31 - 1, 1)])
+def test_a_derived_structure_gets_a_number_of_32_bits(number: int, free: int) -> None:
+    rules = {"PRV": Derived(margin="Bladder", mm=5)}
+
+    (prv,) = made_of(rules, {number: "Bladder"}, [], grid_of(), {})
+
+    assert prv.number == free
+
+
 def test_margins_are_of_the_patient_in_slices_that_lie_askew() -> None:
     """In a tilted series, too, the distance of two slices is along their normal."""
     grid = grid_of(21, TILTED)

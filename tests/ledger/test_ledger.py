@@ -77,6 +77,9 @@ def full_job() -> Job:
         slices=120,
         source_digest="d" * 16,
         source_stamp="a" * 16,
+        aside="1 localizer",
+        pet_counts=True,
+        let_pass="a b crooked",
         late_digest="b" * 16,
         follows="b" * 16,
         one_off=True,
@@ -738,3 +741,17 @@ def test_jobs_that_cannot_be_archived_stay_in_the_ledger(
 
     with Ledger(tmp_path / "ledger.json") as after:
         assert [job.id for job in after.jobs()] == [a_job().id]
+
+
+@pytest.mark.parametrize(
+    "change", [*({"id": one} for one in NO_IDS if "65536" not in one), {"state": "gone"}]
+)
+def test_an_id_that_is_none_is_refused_before_anything_is_asked(
+    path: Path, change: dict[str, str]
+) -> None:
+    with Ledger(path) as ledger:
+        ledger.add(a_job())
+    by_hand(path, lambda row: row.update(change))
+
+    with pytest.raises(LedgerError, match="record "), Ledger(path):
+        pytest.fail("the ledger was opened")
