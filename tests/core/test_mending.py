@@ -293,18 +293,10 @@ def disagreement(header: Header, dataset: Dataset) -> str:
         if number is None or tag not in dataset:
             continue
         held = dataset.get_item(tag)
-<<<<<<< HEAD
-        little = getattr(held, "is_little_endian", True)
-        if (
-            isinstance(held.value, bytes)
-            and int.from_bytes(held.value, "little" if little else "big") != number
-        ):
-=======
         raw = held.value if isinstance(held.value, bytes) else None
         if raw is not None and not getattr(held, "is_little_endian", True):
             raw = raw[::-1]
         if raw is not None and int.from_bytes(raw, "little") != number:
->>>>>>> main
             return name
     return ""
 
