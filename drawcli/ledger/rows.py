@@ -20,7 +20,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("id", "state", "since"), (str,)),
     **dict.fromkeys((*_COUNTS, "priority"), (int,)),
     **dict.fromkeys(("slices", "zip_bytes"), (int, NoneType)),
-    **dict.fromkeys(("one_off", "held"), (bool,)),
+    **{field.name: (bool,) for field in fields(Job) if isinstance(field.default, bool)},
     "events": (list,),
 }
 _STATES: Final = {state.value: state for state in State}
