@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,21 +103,21 @@ class Judge:
             verdict = settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
+            files = cache(partial(self._files, row.id))
             yield Seen(
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
                 wanted=self.wishes.of(row.wishes),
-                load=partial(self.slices, row.id),
-                load_aside=partial(self._aside, row.id),
+                load=lambda files=files: _scan_of(files()),  # type: ignore[misc] # bound now
+                load_aside=lambda files=files: set_aside(files()),  # type: ignore[misc]
                 judge=partial(self._judged_again, row.id, row.wishes),
             )
 
     def slices(self, number: int) -> list[Slice]:
         """Return the files of a series that are its scan: no localizers, no copies."""
-        every = sorted(self.index.slices(number), key=lambda one: one.path)
-        return without_copies(scan_slices(every) or every, same_images)
+        return _scan_of(self._files(number))
 
-    def _aside(self, number: int) -> Counter[str]:
-        return set_aside(self.index.slices(number))
+    def _files(self, number: int) -> list[Slice]:
+        return sorted(self.index.slices(number), key=lambda one: one.path)
 
     def _judged_again(self, number: int, wishes: int, released: frozenset[str]) -> Verdict:
         return self._verdict(number, self.slices(number), wishes, released)
@@ -164,6 +164,10 @@ class Judge:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             return waiting("unreadable-files", text)
         return verdict
+
+
+def _scan_of(files: list[Slice]) -> list[Slice]:
+    return without_copies(scan_slices(files) or files, same_images)
 
 
 def same_images(one: str, other: str) -> bool:
