@@ -1,7 +1,7 @@
 """What the headers of a series say, as the text that rules ask for."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -14,12 +14,15 @@ from drawcli.core.reading import header_or_mended
 from drawcli.core.rules import Series
 from drawcli.core.series_facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
-from drawcli.progress import Counted, uncounted
 
 _DEEPEST_RULE: Final = 3  # sequences within sequences that rules can ask for
 
 
-def header_of(crosswalk: Crosswalk, today: date, counted: Counted = uncounted) -> Series:
+def header_of(
+    crosswalk: Crosswalk,
+    today: date,
+    counted: Callable[[Iterable[str], str], Iterable[str]] = lambda paths, _unit: paths,
+) -> Series:
     """Return what rules can ask of a series: its elements, and the facts beside them."""
     paths = [file.path for file in crosswalk.files]
     header = shared_elements(counted(paths, "files read"))
