@@ -237,7 +237,7 @@ def test_a_confirmation_says_what_and_when(server: DrawServer, draw: Scripted) -
 
 
 def test_a_page_of_a_proxy_confirms_nothing(server: DrawServer, draw: Scripted) -> None:
-    draw.answers = [httpx.Response(200, text="<html>please log in</html>")]
+    draw.answers = [httpx.Response(200, text="<html>please log in</html>") for _ in range(3)]
 
     with pytest.raises(ServerUnavailable, match="without JSON"):
         server.confirm("task-1", at=NOON)

@@ -423,9 +423,8 @@ def test_real_files_are_each_a_slice_or_counted() -> None:
         if path.is_file()
     ]
     assert len(walk.slices) + walk.passed_over.total() == len(files)
-    assert {"empty-file", "not-dicom", "truncated-header", "no-series-uid", "no-sop-class"} == set(
-        walk.passed_over
-    )
+    reasons = {"empty-file", "not-dicom", "truncated-header", "no-sop-class"}
+    assert set(walk.passed_over) == reasons
     assert len(walk.slices) > 200
 
 

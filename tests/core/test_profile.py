@@ -165,7 +165,7 @@ def allows(row: Row, basic: str, options: dict[str, str]) -> bool:
     match row.action:
         case Action.KEEP | Action.DATE | Action.TIME:
             return False
-        case Action.UID | Action.ITEMS:
+        case Action.UID | Action.REGISTERED | Action.ITEMS:
             return "U" in basic
         case Action.SET:
             return row.keyword == "ContributingEquipmentSequence"  # E.1.1: adding to it is right
