@@ -70,6 +70,8 @@ def _become(
 
     for number, one in enumerate(descriptors):
         os.dup2(one, number)
+    for name, number in (("stdout", 1), ("stderr", 2)):  # what was there knows another file
+        setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
