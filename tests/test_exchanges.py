@@ -249,7 +249,7 @@ def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFil
 
     (offer,) = [one for one in offers_of(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
     assert json.dumps(offer.as_plain()).isprintable()
-    assert offer.structures[2].name == "B"
+    assert offer.structures[2].name == "B·"
     assert offer.structures[2].dice is None
 
 

@@ -127,16 +127,17 @@ def test_a_refused_series_is_told_and_the_others_are_done(
 
 
 def test_what_the_gate_finds_is_not_left(drawcli: Run, site: Site, away: Path) -> None:
-    """A patient who is called like a defined term of the Image Type: only a person can tell."""
+    """The record number in a number that the pixels need: only a person can tell."""
     for path in sorted(away.iterdir()):
         one = dcmread(path)
-        one.ImageType = ["ORIGINAL", "PRIMARY", "KULKARNEE"]
+        one.PatientID = "7734021"
+        one.RescaleIntercept = "7734021"
         one.save_as(path)
 
     ended = drawcli("deidentify", str(away), "--to", "out")
 
     assert ended.code == 8
-    assert "personal in ImageType" in ended.err
+    assert "personal in RescaleIntercept" in ended.err
     assert named(ended) == []
     assert list((site.folder / "out").iterdir()) == []
 

@@ -15,7 +15,7 @@ from pydicom import dcmread
 from drawcli.adapters.workdir import WorkDir
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, poll_until
-from tests.conftest import PELVIS, Site
+from tests.conftest import Site
 
 
 def test_0_all_well_also_when_there_is_nothing_to_do(drawcli: Run) -> None:
@@ -145,17 +145,17 @@ def test_7_the_datastore_is_not_there(drawcli: Run, site: Site) -> None:
 
 
 def test_8_the_privacy_gate_blocks(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    surname = PELVIS.name.partition("^")[0]
     for path in pelvis:
         spoiled = dcmread(path)
-        spoiled.RotationDirection = surname.upper()  # a code string, which may be any word
+        spoiled.PatientID = "7734021"
+        spoiled.RescaleIntercept = "7734021"  # a number that the pixels need is left as it is
         spoiled.save_as(path)
 
     ended = drawcli("run-once")
 
     assert ended.code == 8
-    assert "personal in RotationDirection" in ended.err
-    assert surname.lower() not in (ended.err + ended.out).lower()
+    assert "personal in RescaleIntercept" in ended.err
+    assert "7734021" not in ended.err + ended.out
     assert not list((site.state / "work").rglob("*.zip"))
 
 

@@ -482,3 +482,23 @@ def test_what_a_pet_needs_for_its_counts_is_kept() -> None:
     assert (home.FrameReferenceTime, home.ActualFrameDuration) == (1048857.9232493, 180000)
     assert home.ScatterCorrectionMethod == "Convolution subtraction"
     assert re.fullmatch("33763100", str(home.DoseCalibrationFactor))
+
+
+@pytest.mark.parametrize(
+    "named",
+    """
+    ContentQualification=PRODUCT ContentQualification=SERVICE EchoPulseSequence=SPIN
+    TimeOfFlightInformationUsed=FALSE AcquisitionType=SEQUENCED KSpaceFiltering=TUKEY
+    RespiratoryCyclePosition=UNDETERMINED VolumetricProperties=SAMPLED Spoiling=RF_AND_GRADIENT
+    AcquisitionContrast=FLUID_ATTENUATED MagnetizationTransfer=OFF_RESONANCE MRAcquisitionType=1D
+    """.split(),
+)
+def test_a_value_of_the_standard_stays(named: str) -> None:
+    keyword, value = named.split("=")
+
+    assert allowed(keyword, "CS", value.encode(), Persons()) == value.encode()
+
+
+def test_a_filter_that_is_called_after_a_person_stays_in_its_attribute_alone() -> None:
+    assert allowed("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
+    assert allowed("RotationDirection", "CS", b"FERMI", Persons()) == b""
