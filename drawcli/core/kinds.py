@@ -1,5 +1,6 @@
 """Is a file a slice of a scan at all? Told from its header alone."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,9 +18,12 @@ _SPECTRA_TEXT: Final = "MR spectroscopy: spectra are no slices"
 _PART_TEXT: Final = "a part of a concatenation: images that were cut in parts are not supported"
 _SINGLE_TEXT: Final = "several frames in a file of an SOP class that has one"
 _FRAMES_TEXT: Final = "some frames are a localizer, screen save or dose page"
+_CLASS_TEXT: Final = "an SOP class that the standard does not know: perhaps a damaged image"
 _EXTRA_TEXT: Final = "the pixel data are longer than the image"
 _OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
 
+_OF_DICOM: Final = "1.2.840.10008."
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
 _NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"})
 
 
@@ -31,6 +35,7 @@ def slice_kind(one: Slice) -> Verdict:
     against = (
         (one.sop_class == _MR_COLOUR, refused("colour", _COLOUR_TEXT)),
         (one.sop_class == _MR_SPECTROSCOPY, refused("spectroscopy", _SPECTRA_TEXT)),
+        (not image and _is_garbled(one.sop_class), ignored("unknown-class", _CLASS_TEXT)),
         (not image, ignored("not-an-image", "not a CT, MR or PET image")),
         (no_scan, ignored("localizer", "a localizer, screen save or dose page")),
         (nameless, ignored("no-uid", "an image without its UIDs")),
@@ -43,6 +48,13 @@ def slice_kind(one: Slice) -> Verdict:
         (one.transfer_syntax not in SAFE_SYNTAXES, _unsafe(one.transfer_syntax)),
     )
     return next((verdict for speaks, verdict in against if speaks), Verdict(Readiness.READY))
+
+
+def _is_garbled(sop_class: str) -> bool:
+    """Tell whether an SOP class is none, and no private one: the file may be a damaged slice."""
+    if sop_class.startswith(_OF_DICOM):
+        return not is_registered(sop_class)
+    return bool(sop_class) and not _UID.fullmatch(sop_class)
 
 
 def _unsafe(syntax: str) -> Verdict:

@@ -132,7 +132,7 @@ def test_a_run_beside_all_of_them_does_its_work_within_what_the_table_promises(
     assert [jobs[task].reason for task in TASKS] == [
         "not done after 1 seconds",
         "an answer of more than 64 KiB",
-        "the server could not segment the series: no [2J GPU",
+        "the server could not segment the series: no ·[2J GPU",
     ]
     assert ended.code == 6
     assert [line for line in ended.err.splitlines() if not line.startswith("  ")] == [

@@ -344,6 +344,16 @@ def test_files_that_are_no_slices_say_nothing_about_the_scan_and_are_counted() -
     assert not set_aside(others)  # then they are the series
 
 
+@pytest.mark.parametrize("number", [0, 4, 9])
+@pytest.mark.parametrize("damaged", ["1.2.840.10008.5.1.4.1.1.9999", "1.2.840.1000\xe3.5", "CT"])
+def test_a_slice_whose_sop_class_is_damaged_is_not_left_out_of_the_scan(
+    number: int, damaged: str
+) -> None:
+    """The last slice of a stack would be missed by nobody."""
+    assert verdict(changed(number, sop_class=damaged)) == ("waiting", "mixed-kinds")
+    assert verdict(every(sop_class=damaged)) == ("ignored", "unknown-class")
+
+
 def test_of_many_files_that_are_no_slices_the_most_common_kind_is_told() -> None:
     report = replace(stack()[0], modality="SR", sop_class=REPORT)
     scout = replace(stack()[0], image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
