@@ -179,7 +179,11 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
 
 
 def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
-    data = structure_set(trip.sent, NAMES, change=framed([1] * 600_000))
+    def flood(dataset: Dataset) -> None:
+        (image, *_) = dataset.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
+        image.add_new("ReferencedFrameNumber", "IS", [1] * 600_000)
+
+    data = structure_set(trip.sent, NAMES, change=flood)
 
     with pytest.raises(Malformed, match="more values than an image has frames"):
         facts_of(DataSet(data))
