@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 from measure import Row, beside, options, peak_mib, started, taken, tell
 
-from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 

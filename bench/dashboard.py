@@ -25,13 +25,13 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from status import a_job
 
-from drawcli.adapters.sitekey import make_site_key
-from drawcli.config import load_settings
-from drawcli.context import open_context
+from drawcli.adapters.state.site_key import make_site_key
+from drawcli.config.load import load_settings
 from drawcli.dashboard.app import application
 from drawcli.dashboard.options import Options
-from drawcli.dashboard.secret import Secret
-from drawcli.dashboard.site import Site
+from drawcli.dashboard.password import Secret
+from drawcli.dashboard.snapshot import Site
+from drawcli.pipeline.context import open_context
 
 MOST_SECONDS = 1.0
 PAGES = ("/jobs", "/jobs?q=prostate&sort=touched", "/jobs?rows=1000", "/jobs?rows=10000", "/")

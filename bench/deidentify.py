@@ -34,17 +34,17 @@ from measure import (
 )
 from pydicom import dcmread
 
-from drawcli.adapters.datastore import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import LEVEL, write_package
-from drawcli.adapters.tree import read_datastore
-from drawcli.core.crosswalk import Crosswalk
-from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.profile import USUAL
-from drawcli.core.pseudonym import StandIns
-from drawcli.sandbox.people import PEOPLE
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.profile import USUAL
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.steps.deidentify import replacements_of, slices_of
 
 KEY = StandIns(bytes(range(32)))
 TEMPLATE = ("template.yml", (b"name: Prostate\nmodels: {}\n",))
@@ -179,13 +179,13 @@ MEMORY = """
 import sys
 from itertools import chain
 from pathlib import Path
-from drawcli.adapters.tree import read_datastore
+from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import write_package
-from drawcli.core.crosswalk import Crosswalk
-from drawcli.core.profile import USUAL
-from drawcli.core.pseudonym import StandIns
-from drawcli.steps.deidentify import replacements_of, slices_of
+from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.deid.profile import USUAL
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
 import pydicom, cryptography, concurrent.futures
 
 def peak():

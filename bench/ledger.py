@@ -14,8 +14,8 @@ from statistics import median
 
 from measure import Row, beside, options, peak_mib, taken, tell
 
-from drawcli.core.job import Event, Job, State
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import Event, Job, State
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 MOST = 10.0  # times the floor
@@ -67,7 +67,7 @@ def filled(path: Path, jobs: int, still_open: int) -> Ledger:
 READ = """
 import sys
 from pathlib import Path
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
 
 with Ledger(Path(sys.argv[1])) as ledger:
     assert ledger.jobs()

@@ -15,13 +15,13 @@ from measure import MIB, Row, beside, compared, options, tell
 from pydicom import dcmread
 from reidentify import drawn, series
 
-from drawcli.core.crosswalk import SourceFile
-from drawcli.core.dicom import read_header
-from drawcli.pictures.page import page
-from drawcli.pictures.sheet import Caption, contact_sheet
-from drawcli.pixels import read_images_of
-from drawcli.previewing import scene_of
-from drawcli.sandbox.people import PEOPLE
+from drawcli.core.dicom.header import read_header
+from drawcli.core.pictures.page import page
+from drawcli.core.pictures.sheet import Caption, contact_sheet
+from drawcli.core.series.crosswalk import SourceFile
+from drawcli.pipeline.preview import scene_of
+from drawcli.pipeline.preview_pixels import read_images_of
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
 MOST = 8  # times reading and decoding: those take a fifth of a second

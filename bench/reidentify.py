@@ -15,14 +15,14 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from drawcli.core.crosswalk import Crosswalk, SourceFile
-from drawcli.core.dicom import read_header
-from drawcli.core.drawing import inspect_contours
-from drawcli.core.grid import Grid
-from drawcli.core.pseudonym import StandIns
-from drawcli.core.reidentify import OwnUids, reidentified
-from drawcli.core.strict_reader import DataSet
-from drawcli.core.structure_set import contours_of, facts_of
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.header import read_header
+from drawcli.core.gate.strict_reader import DataSet
+from drawcli.core.gate.structure_set import contours_of, facts_of
+from drawcli.core.rtstruct.contour_checks import inspect_contours
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile
+from drawcli.core.series.slice_grid import Grid
 
 KEY = StandIns(bytes(range(32)))
 MOST = 1.5  # times what pydicom takes

@@ -17,10 +17,10 @@ from measure import beside, options, tell
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from drawcli.adapters.attributes import shared_elements
-from drawcli.core.decision import decide
-from drawcli.core.rules import Compare, Either, Every, Negation, Rule, Series
-from drawcli.core.screen import Rules
+from drawcli.adapters.datastore.rule_header import shared_elements
+from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, Series
+from drawcli.core.rules.decision import decide
+from drawcli.core.rules.prefilter import Rules
 
 FIRST_DAY = date(2026, 1, 1)
 

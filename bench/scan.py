@@ -29,7 +29,7 @@ GROWS = 1.5  # the time per file, largest over smallest
 # cheaper.
 OLD_FILES, OLD_RUN_S, OLD_RUN_MIB, CHEAPER = 20_000, 1.3, 229e6 / MIB, 0.5
 MILLION_MIB = 300.0
-START = "import drawcli.cli, drawcli.config, drawcli.pipeline"
+START = "import drawcli.cli, drawcli.config.load, drawcli.pipeline.runner"
 PYDICOM = """
 import os, sys
 from pydicom import dcmread

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from measure import beside, options, started, tell
 
-from drawcli.core.job import Event, Job, State
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import Event, Job, State
 
 NOW = datetime.now(UTC)
 MOST = 3.0  # times an empty ledger

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
 EACH = 100  # slices of a series

@@ -21,9 +21,9 @@ from random import Random
 import httpx
 from measure import Row, below, compared, options, tell, unmeasured
 
-from drawcli.adapters.server import DrawServer
-from drawcli.adapters.tokens import TokenFile
-from drawcli.sections import Server
+from drawcli.adapters.server.client import DrawServer
+from drawcli.adapters.server.token_file import TokenFile
+from drawcli.config.sections import Server
 
 SLOWEST = 0.8  # of the throughput of the bare POST
 MOST_MB = 30.0

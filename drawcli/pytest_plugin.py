@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drawcli.adapters.rulebook import Rulebook
-    from drawcli.casefile import Case
+    from drawcli.adapters.rulebook.rulebook import Rulebook
+    from drawcli.adapters.rulebook.tests_file import Case
 
 _RULES = "rules.yaml"
 _BESIDE = "templates.yaml"
@@ -26,9 +26,9 @@ class RulesFile(pytest.File):
 
     def collect(self) -> "Iterator[RuleItem]":
         """Yield the tests; raise what is wrong with the file as an error of the collection."""
-        from drawcli.adapters.rulebook import read_rulebook
-        from drawcli.config import load_settings
-        from drawcli.core.appearance import LONGEST_ROI_NAME
+        from drawcli.adapters.rulebook.rulebook import read_rulebook
+        from drawcli.config.load import load_settings
+        from drawcli.core.templates.appearance import LONGEST_ROI_NAME
         from drawcli.errors import DrawcliError
 
         on_many, longest = "hold", LONGEST_ROI_NAME
@@ -59,7 +59,7 @@ class RuleItem(pytest.Item):
         from datetime import UTC, datetime
 
         from drawcli.errors import DrawcliError
-        from drawcli.explaining import tried
+        from drawcli.pipeline.explain import tried
 
         today = datetime.now(UTC).date()
         try:

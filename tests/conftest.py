@@ -12,16 +12,16 @@ import httpx
 import pytest
 from hypothesis import settings
 
-from drawcli.adapters.server import DrawServer
-from drawcli.adapters.sitekey import make_site_key, read_site_key, retired_keys
-from drawcli.adapters.tokens import TokenFile
-from drawcli.adapters.workdir import WorkDir
-from drawcli.config import Settings, load_settings
-from drawcli.context import Context
-from drawcli.core.job import Job, State
-from drawcli.core.pseudonym import StandIns
-from drawcli.ledger import Ledger
-from drawcli.sandbox.people import PEOPLE
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.server.client import DrawServer
+from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.state.site_key import make_site_key, read_site_key, retired_keys
+from drawcli.adapters.state.workdir import WorkDir
+from drawcli.config.load import Settings, load_settings
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.jobs.job import Job, State
+from drawcli.pipeline.context import Context
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.fake_draw import FakeDraw
 

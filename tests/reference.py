@@ -14,12 +14,12 @@ from typer.core import TyperArgument, TyperGroup
 from drawcli import errors
 from drawcli.cli import app
 from drawcli.cli.door import common_parameters
-from drawcli.config import Settings
-from drawcli.core.iod import FIXED, LEFT_OUT, Table, structure_set_table
-from drawcli.core.job import NEXT, State
-from drawcli.core.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
-from drawcli.core.rules import OPTIONS
-from drawcli.limits import (
+from drawcli.config.load import Settings
+from drawcli.core.gate.rtstruct_table import FIXED, LEFT_OUT, Table, structure_set_table
+from drawcli.core.jobs.job import NEXT, State
+from drawcli.core.rules.conditions import OPTIONS
+from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.system.limits import (
     EXCHANGES,
     RUN_HOURS,
     SILENT_IN_A_ROW,

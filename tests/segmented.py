@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from drawcli.sandbox.intake import read_upload
 from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
 from drawcli.sandbox.segmenter import Segmenter
+from drawcli.sandbox.upload_reader import read_upload
 from drawcli.sandbox.volume import volume
 from tests.conftest import NOON
 

@@ -226,12 +226,12 @@ def test_the_privacy_gate_shares_no_code_with_the_engine(engine: str) -> None:
 
 
 def test_the_acceptance_gate_shares_no_reader_with_what_writes_the_structure_set() -> None:
-    gate = reached("drawcli.core.structure_set")
-    writer = reached("drawcli.core.reidentify")
+    gate = reached("drawcli.core.gate.structure_set")
+    writer = reached("drawcli.core.rtstruct.reidentify")
 
-    assert {"drawcli.core.strict_reader", "drawcli.core.iod"} <= gate
-    assert {"drawcli.core.dicom", "drawcli.core.contours"} <= writer
-    assert gate & writer == {"drawcli.core.acceptance"}  # the facts that both speak of
+    assert {"drawcli.core.gate.strict_reader", "drawcli.core.gate.rtstruct_table"} <= gate
+    assert {"drawcli.core.dicom.header", "drawcli.core.rtstruct.contours"} <= writer
+    assert gate & writer == {"drawcli.core.gate.acceptance"}  # the facts that both speak of
 
 
 def test_two_places_catch_everything() -> None:
@@ -245,7 +245,7 @@ def test_two_places_catch_everything() -> None:
     ]
     client = [path for path in broad if not path.startswith("sandbox/")]
 
-    assert client == ["cli/door.py", "pipeline.py"]
+    assert client == ["cli/door.py", "pipeline/runner.py"]
 
 
 @each_module

@@ -17,13 +17,13 @@ import pytest
 import yaml
 from pydicom import dcmread
 
-from drawcli.context import Context
-from drawcli.core.job import Job, State
+from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ServerRefused
-from drawcli.pipeline import Selection, due, run_step
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, due, run_step
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import Options
-from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox

@@ -6,12 +6,13 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from drawcli import afterwards, heartbeat, logs
-from drawcli.alarm_memory import FILE_NAME
-from drawcli.alarms import digest
-from drawcli.metering import metrics_text
-from drawcli.pipeline import Selection, run_once
-from drawcli.sandbox.people import identifying_values
+from drawcli.adapters.state import logs
+from drawcli.operations import after_run, heartbeat
+from drawcli.operations.alarm_memory import FILE_NAME
+from drawcli.operations.alarms import digest
+from drawcli.operations.metrics import metrics_text
+from drawcli.pipeline.runner import Selection, run_once
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -48,9 +49,9 @@ def a_run(site: Site, draw: FakeDraw, clock: Clock) -> str:
         with heartbeat.beating(ctx.settings.metrics) as beat:
             began = clock.now()
             reports = list(run_once(ctx, Selection()))
-            afterwards.note_run(ctx, began, reports, exit_code=6)
+            after_run.note_run(ctx, began, reports, exit_code=6)
             beat.exit_code = 6
-            afterwards.report_out(ctx, "")
+            after_run.report_out(ctx, "")
         said = "\n".join(digest(ctx, clock.now() - timedelta(days=1), clock.now()))
         return said + metrics_text(ctx) + repr(list(ctx.audit.lines()))
 

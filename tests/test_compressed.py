@@ -10,10 +10,10 @@ from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from drawcli.context import Context
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_step
-from drawcli.sandbox.people import identifying_values
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.sandbox.patients import identifying_values
 from tests.conftest import PELVIS, Site
 from tests.fake_draw import FakeDraw
 from tests.segmented import segmented

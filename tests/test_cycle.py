@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from drawcli.context import Context
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_once, run_step
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_once, run_step
 from tests.conftest import PELVIS, Site
 from tests.fake_draw import FakeDraw
 

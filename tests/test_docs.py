@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 import drawcli
 from drawcli import errors
-from drawcli.adapters.rulebook import read_rulebook
+from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli import app
-from drawcli.config import Settings, load_settings
-from drawcli.core.conformance import statement
-from drawcli.core.profile import EDITION, Choices
+from drawcli.config.load import Settings, load_settings
+from drawcli.core.deid.conformance import statement
+from drawcli.core.deid.profile import EDITION, Choices
 from tests import reference
 
 ROOT = Path(__file__).parents[1]

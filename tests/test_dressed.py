@@ -11,11 +11,11 @@ import yaml
 from pydicom import Dataset, dcmread
 
 from drawcli import __version__
-from drawcli.adapters.workdir import AS_SENT
-from drawcli.context import Context
-from drawcli.core.job import Job, State
+from drawcli.adapters.state.workdir import AS_SENT
+from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError
-from drawcli.pipeline import Selection, run_step
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
 from tests import structure_sets
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw

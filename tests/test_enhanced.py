@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.context import Context
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_step
-from drawcli.sandbox.people import identifying_values
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt

@@ -1,6 +1,6 @@
 """Every exchange with the outside, with a peer that drips, one that floods, and one that lies.
 
-The rows are those of the table in `drawcli.limits`, from which the documentation is written; a row
+The rows are those of the table in `drawcli.system.limits`, from which the documentation is written; a row
 without its three tests, or the reason why one has no meaning there, is an error.
 """
 
@@ -20,15 +20,16 @@ import keyring
 import keyring.backend
 import pytest
 
-from drawcli import metering
-from drawcli.adapters import delivery, tree
-from drawcli.adapters.glance import glance
-from drawcli.adapters.messages import Message, Place
-from drawcli.adapters.rulebook import read_rulebook
-from drawcli.adapters.server import DrawServer
-from drawcli.adapters.token_sources import TokenCommand, TokenKeyring
-from drawcli.adapters.tokens import TokenFile
-from drawcli.context import Context
+from drawcli.adapters.datastore import walk
+from drawcli.adapters.delivery import folder as delivery
+from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.server.client import DrawServer
+from drawcli.adapters.server.probe import glance
+from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
+from drawcli.config.sections import Server
+from drawcli.config.sections_monitoring import Metrics
 from drawcli.errors import (
     BadStructureSet,
     ConfigError,
@@ -38,11 +39,11 @@ from drawcli.errors import (
     ServerSilent,
     ServerUnavailable,
 )
-from drawcli.heartbeat import ping
-from drawcli.limits import EXCHANGES, MB
-from drawcli.sections import Server
-from drawcli.signals import Metrics
-from drawcli.survey import watch
+from drawcli.operations import metrics
+from drawcli.operations.heartbeat import ping
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.survey import watchdog
+from drawcli.system.limits import EXCHANGES, MB
 from tests import hostile
 from tests.conftest import NOON, Clock, Site
 
@@ -236,7 +237,7 @@ def test_an_answer_that_is_nested_without_end_is_no_bug(depth: int, tokens: Toke
     "model", [{"model_id": value, "model_name": value, "modelmap": value} for value in TYPES]
 )
 def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFile) -> None:
-    from drawcli.core.catalogue import offers_of
+    from drawcli.core.templates.catalogue import offers_of
 
     entry = model | {
         "model_id": 720,
@@ -337,7 +338,9 @@ def test_a_useless_answer_that_comes_late_is_not_asked_for_again(
 def test_a_server_that_reads_nothing_is_given_up(
     tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drawcli.pacing.SLOWEST_BYTES_PER_SECOND", 1e9)  # what buffers hold is sent
+    monkeypatch.setattr(
+        "drawcli.system.pacing.SLOWEST_BYTES_PER_SECOND", 1e9
+    )  # what buffers hold is sent
     monkeypatch.setitem(
         CALLS,
         "upload",
@@ -360,8 +363,8 @@ def test_a_package_that_moves_too_slowly_is_given_up_long_before_its_size_would_
             stream.truncate(6000 * MB)  # at the slowest rate: two minutes
         return server.upload(folder / "package.zip", name="a.zip", sha256="0" * 64)
 
-    monkeypatch.setattr("drawcli.pacing.SLOWEST_BYTES_PER_SECOND", 50 * MB)
-    monkeypatch.setattr("drawcli.exchange.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setattr("drawcli.system.pacing.SLOWEST_BYTES_PER_SECOND", 50 * MB)
+    monkeypatch.setattr("drawcli.adapters.server.transfer.SLOWEST_BYTES_PER_SECOND", 50 * MB)
     monkeypatch.setitem(CALLS, "upload", upload)
     with hostile.listening(reads=False) as peer:
         peer.sips = True
@@ -603,7 +606,7 @@ def test_a_command_that_does_not_read_the_new_pair_is_ended(
     tmp_path: Path, hurry: Callable[[str, float], None]
 ) -> None:
     hurry("token-command", 0.5)
-    from drawcli.core.tokens import Tokens
+    from drawcli.core.protocol.tokens import Tokens
 
     store = TokenCommand(["x"], program("import time; time.sleep(600)"), tmp_path / "token")
 
@@ -683,10 +686,10 @@ def never() -> Iterator[Callable[..., Any]]:
 def test_a_datastore_that_hangs_is_passed_over(
     tmp_path: Path, never: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "_ask", never)
+    monkeypatch.setattr(walk, "_ask", never)
 
     with pytest.raises(OutOfReach) as caught:
-        tree.check_there(tmp_path, SHORT)
+        walk.check_there(tmp_path, SHORT)
 
     assert caught.value.code == "datastore-silent"
 
@@ -702,10 +705,10 @@ def test_a_step_that_reads_images_and_makes_no_progress_ends_the_process(
         ended.append(what)
         come.set()
 
-    monkeypatch.setattr(watch, "_end", end)
-    monkeypatch.setattr(watch, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
+    monkeypatch.setattr(watchdog, "_end", end)
+    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
-    with watch.reading(ctx, step):
+    with watchdog.reading(ctx, step):
         assert come.wait(LONG)
 
     assert ended == [step]
@@ -715,10 +718,10 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(watch, "_end", ended.append)
-    monkeypatch.setattr(watch, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
+    monkeypatch.setattr(watchdog, "_end", ended.append)
+    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
-    with ctx.turns.taken(), watch.reading(ctx, "reidentify"):
+    with ctx.turns.taken(), watchdog.reading(ctx, "reidentify"):
         with ctx.turns.given_up():  # a node with a slow line, or a server that drips
             time.sleep(5 * SHORT)
         assert ctx.turns.quiet_seconds() < LONG
@@ -730,10 +733,10 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
 
 def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(watch, "_end", ended.append)
-    monkeypatch.setattr(watch, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
+    monkeypatch.setattr(watchdog, "_end", ended.append)
+    monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
 
-    with ctx.progress.step("match"), watch.reading(ctx, "match"):
+    with ctx.progress.step("match"), watchdog.reading(ctx, "match"):
         for _ in ctx.progress.counted(range(20), "files read"):
             time.sleep(0.1)
 
@@ -785,10 +788,10 @@ def test_figures_that_cannot_be_written_are_given_up(
     hurry: Callable[[str, float], None],
 ) -> None:
     hurry("textfile", SHORT)
-    monkeypatch.setattr(metering, "write_durably", never)
+    monkeypatch.setattr(metrics, "write_durably", never)
 
     with pytest.raises(TimeoutError):
-        metering.write_textfile(ctx, tmp_path / "drawcli.prom")
+        metrics.write_textfile(ctx, tmp_path / "drawcli.prom")
 
 
 # The table itself: each row has its three tests, or a reason why one has no meaning.

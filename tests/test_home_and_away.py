@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.sandbox.people import PEOPLE, identifying_values
+from drawcli.sandbox.patients import PEOPLE, identifying_values
 from tests.validator import errors_of, needs_validator
 
 SHORTEST = 4  # characters: shorter values stand in every header by chance

@@ -15,8 +15,8 @@ import yaml
 from pydicom import Dataset, config, dcmread
 from pydicom.uid import generate_uid
 
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_step
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock, Site, opened
 from tests.core.real_data import REAL, needs_real, unpacked
 from tests.fake_draw import FakeDraw

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.patients import PEOPLE
 
 ROOT = Path(__file__).parents[1]
 MODEL = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")

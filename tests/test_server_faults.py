@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.context import open_context
-from drawcli.core.job import Job, State
+from drawcli.core.jobs.job import Job, State
 from drawcli.errors import DrawcliError
-from drawcli.pipeline import Selection, run_once
+from drawcli.pipeline.context import open_context
+from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
 from drawcli.sandbox.options import Options
 from drawcli.sandbox.phantom import write_planning_ct

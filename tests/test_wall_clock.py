@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drawcli.context import Context
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_once
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_once
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
 

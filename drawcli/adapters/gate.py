@@ -16,9 +16,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.core.elements import end_of_pixels, pixel_digest, source_of, what_pydicom_raises
-from drawcli.core.known import Known
-from drawcli.core.leaks import Finding, Search
+from drawcli.core.gate.identifiers import Known
+from drawcli.core.gate.pydicom_elements import (
+    end_of_pixels,
+    pixel_digest,
+    source_of,
+    what_pydicom_raises,
+)
+from drawcli.core.gate.search import Finding, Search
 from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from drawcli import __version__, render
+from drawcli import __version__
 from drawcli.cli import (
     audit_command,
     dashboard_command,
@@ -24,6 +24,7 @@ from drawcli.cli import (
     pipeline_commands,
     preview_command,
     reasons_command,
+    render,
     report_command,
     rules_commands,
     sandbox_commands,
@@ -43,7 +44,7 @@ from drawcli.cli.door import (
     QuietOption,
     VerboseOption,
 )
-from drawcli.cli.starting import only_asked
+from drawcli.cli.lazy_options import only_asked
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")

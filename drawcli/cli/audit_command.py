@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
-    from drawcli.auditlog import Verdict
-    from drawcli.context import Context
-    from drawcli.core.chain import Link
+    from drawcli.adapters.state.audit_log import Verdict
+    from drawcli.adapters.state.hash_chain import Link
+    from drawcli.pipeline.context import Context
 
 _HEAD: Final = re.compile(r"(\d{1,12}):([0-9a-f]{64})")
 
@@ -73,7 +73,7 @@ def audit(
 
 
 def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
-    from drawcli.actions import find_job
+    from drawcli.pipeline.actions import find_job
 
     jobs = ctx.ledger.every() if job is None else iter([find_job(job, ctx)])
     found = [
@@ -89,7 +89,7 @@ def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
 
 
 def _disclosures(ctx: "Context", first: datetime | None, job: str | None) -> Result:
-    from drawcli.actions import find_job
+    from drawcli.pipeline.actions import find_job
 
     job_id = None if job is None else find_job(job, ctx).id
     rows = [
@@ -118,7 +118,7 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _verified(ctx: "Context", kept: "Link | None") -> Result:
-    from drawcli.auditing import unattested
+    from drawcli.operations.audit_check import unattested
 
     verdict = ctx.audit.verify(kept)
     lacking = unattested(ctx)
@@ -162,7 +162,7 @@ def _broken(what: str) -> LedgerError:
 
 
 def _link(text: str) -> "Link":
-    from drawcli.core.chain import Link
+    from drawcli.adapters.state.hash_chain import Link
 
     found = _HEAD.fullmatch(text.strip())
     if found is None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from drawcli.dashboard.options import Options
-    from drawcli.dashboard.secret import Secret
+    from drawcli.dashboard.password import Secret
 
 _MISSING: Final = "Install them: pip install 'drawcli[web]'"
 HostOption = Annotated[
@@ -65,7 +65,7 @@ def dashboard(
     """Serve a page that shows how the site stands, to browsers on this machine."""
     try:
         from drawcli.dashboard.options import Options
-        from drawcli.dashboard.secret import Secret
+        from drawcli.dashboard.password import Secret
     except ImportError as err:
         raise ConfigError(
             f"the dashboard needs {err.name}, which is missing", hint=_MISSING
@@ -92,7 +92,7 @@ def dashboard(
 
 
 def _serve(door: Door, options: "Options", secret: "Secret") -> None:
-    from drawcli.context import open_context
+    from drawcli.pipeline.context import open_context
 
     try:
         from drawcli.dashboard.serve import serve
@@ -100,7 +100,7 @@ def _serve(door: Door, options: "Options", secret: "Secret") -> None:
         raise ConfigError(
             f"the dashboard needs {err.name}, which is missing", hint=_MISSING
         ) from None
-    from drawcli.dashboard.site import Site
+    from drawcli.dashboard.snapshot import Site
 
     def tell(url: str) -> None:
         facts = [
@@ -137,7 +137,7 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
 def _asked(door: Door) -> str:
     if not door.can_ask:
         return sys.stdin.readline().rstrip("\r\n")
-    from drawcli.cli.asking import asked_unseen
+    from drawcli.cli.prompts import asked_unseen
 
     words = asked_unseen("password")
     if asked_unseen("once more") != words:

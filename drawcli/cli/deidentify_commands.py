@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
 from drawcli.cli.pipeline_commands import (
     IdleOption,
@@ -15,19 +15,19 @@ from drawcli.cli.pipeline_commands import (
     MinutesOption,
     step_command,
 )
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError, GateBlocked, SeriesRefused, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from drawcli.config import Settings
-    from drawcli.core.comparison import Line
-    from drawcli.core.profile import Choices
-    from drawcli.core.pseudonym import StandIns
-    from drawcli.export import Exported, Found, Series
+    from drawcli.config.load import Settings
+    from drawcli.core.deid.profile import Choices
+    from drawcli.core.deid.pseudonyms import StandIns
+    from drawcli.core.gate.header_diff import Line
+    from drawcli.pipeline.deidentify_folder import Exported, Found, Series
 
 
 _LONGEST_PATH: Final = 400  # characters
@@ -83,7 +83,7 @@ def deidentify(
 
 
 def _statement(door: Door) -> Result:
-    from drawcli.core.conformance import statement
+    from drawcli.core.deid.conformance import statement
 
     settings = _site(door)
     text = statement(_choices(settings))
@@ -93,7 +93,7 @@ def _statement(door: Door) -> Result:
 
 
 def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) -> Result:
-    from drawcli.export import check_target, export, look
+    from drawcli.pipeline.deidentify_folder import check_target, export, look
 
     settings = _site(door)
     check_target(to, path, settings.datastore if settings else ())
@@ -184,7 +184,7 @@ def diff_header(
     identify: IdentifyOption = False,
 ) -> Result:
     """Show what de-identification makes of a header; what was there only with --identify."""
-    from drawcli.export import both_headers
+    from drawcli.pipeline.deidentify_folder import both_headers
 
     door.check_identify(identify=identify)
     settings = _site(door)
@@ -222,7 +222,7 @@ def _element(row: "Line") -> dict[str, Any]:
 
 
 def _cells(row: "Line", *, identify: bool) -> tuple[str, ...]:
-    from drawcli.render import shortened
+    from drawcli.cli.render import shortened
 
     name = row.keyword or f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})"
     before = (row.before or "") if identify else (row.vr if row.before is not None else "")
@@ -237,7 +237,7 @@ def gate(
     ],
 ) -> Result:
     """Look for the patient in a finished package, as is done before each upload."""
-    from drawcli.export import check_package
+    from drawcli.pipeline.deidentify_folder import check_package
 
     settings = _site(door)
     retained = [] if settings is None else list(settings.deidentify.retain)
@@ -267,7 +267,7 @@ def _site(door: Door) -> "Settings | None":
 
 
 def _choices(settings: "Settings | None") -> "Choices":
-    from drawcli.core.profile import USUAL
+    from drawcli.core.deid.profile import USUAL
 
     return USUAL if settings is None else settings.deidentify.choices
 
@@ -276,8 +276,8 @@ def _key(settings: "Settings | None") -> "StandIns":
     """Return the stand-ins of the site; where there is none, those of a key for this once."""
     import secrets
 
-    from drawcli.adapters.sitekey import LENGTH, read_site_key
-    from drawcli.core.pseudonym import StandIns
+    from drawcli.adapters.state.site_key import LENGTH, read_site_key
+    from drawcli.core.deid.pseudonyms import StandIns
 
     if settings is None:
         return StandIns(secrets.token_bytes(LENGTH))

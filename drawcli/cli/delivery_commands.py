@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
 from drawcli.cli.pipeline_commands import (
     IdleOption,
@@ -15,15 +15,15 @@ from drawcli.cli.pipeline_commands import (
     MinutesOption,
     step_command,
 )
+from drawcli.cli.render import Result
 from drawcli.errors import DrawcliError, NeedsPerson, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.core.acceptance import Finding
-    from drawcli.core.comparison import Line
-    from drawcli.core.job import Job
+    from drawcli.core.gate.acceptance import Finding
+    from drawcli.core.gate.header_diff import Line
+    from drawcli.core.jobs.job import Job
 
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
@@ -53,14 +53,14 @@ def reidentify(
         if identify:
             raise UsageError("--identify belongs to --dry-run --job: it shows the values")
         return step_command("reidentify")(door, job, limit, max_minutes, fail_if_idle, dry_run)
-    from drawcli import delivered
-    from drawcli.actions import find_job
+    from drawcli.pipeline import results
+    from drawcli.pipeline.actions import find_job
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         found = find_job(job, ctx)
-        lines = delivered.preview(found, ctx)
-        place = delivered.place_of(found, ctx) if identify else None
+        lines = results.preview(found, ctx)
+        place = results.place_of(found, ctx) if identify else None
     return _changes(lines, place, identify=identify)
 
 
@@ -99,18 +99,18 @@ def redeliver(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Write the structure set of a job once more, from what the server sent."""
-    from drawcli import delivered
-    from drawcli.actions import find_job, locked
+    from drawcli.pipeline import results
+    from drawcli.pipeline.actions import find_job, locked
 
     with door.context(dry_run=dry_run) as ctx:
         found = find_job(job, ctx)
         if dry_run:
-            delivered.verify(found, ctx)  # says why not, if not
+            results.verify(found, ctx)  # says why not, if not
             return _told([found.id], "would be written again")
         note = "redelivered" if to is None else "written to another folder"
 
-        def act(now: "Job") -> delivered.Redelivered:
-            again = delivered.redeliver(now, ctx, to)
+        def act(now: "Job") -> results.Redelivered:
+            again = results.redeliver(now, ctx, to)
             for what in (note, *again.at_node):
                 now = now.noted(ctx.now(), what)
             ctx.ledger.commit(now)
@@ -131,12 +131,12 @@ def verify(
     ] = None,
 ) -> Result:
     """Look at delivered structure sets again: there, unchanged, and of their images."""
-    from drawcli import delivered
-    from drawcli.actions import find_job
+    from drawcli.pipeline import results
+    from drawcli.pipeline.actions import find_job
 
     with door.context(dry_run=True) as ctx:
-        jobs = delivered.to_verify(ctx) if job is None else [find_job(job, ctx)]
-        found = [(one, delivered.verify(one, ctx)) for one in jobs]
+        jobs = results.to_verify(ctx) if job is None else [find_job(job, ctx)]
+        found = [(one, results.verify(one, ctx)) for one in jobs]
     return _verified(found)
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
-    from drawcli.checkup.outcome import Outcome, Site
-    from drawcli.context import Context
+    from drawcli.operations.doctor.outcome import Outcome, Site
+    from drawcli.pipeline.context import Context
 
 _COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -42,7 +42,7 @@ def doctor(
     ] = None,
 ) -> Result:
     """Look whether all is well that a run needs; say of each thing that is not, what mends it."""
-    from drawcli.checkup.outcome import Grade
+    from drawcli.operations.doctor.outcome import Grade
 
     errors: list[DrawcliError] = []
     written = None
@@ -76,10 +76,10 @@ def doctor(
 
 def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | None":
     """Open the site as far as it can be opened; what cannot is an outcome."""
-    from drawcli import logs
-    from drawcli.checkup.local import versions
-    from drawcli.checkup.outcome import Outcome, Seen, Site
-    from drawcli.context import open_context
+    from drawcli.adapters.state import logs
+    from drawcli.operations.doctor.local import versions
+    from drawcli.operations.doctor.outcome import Outcome, Seen, Site
+    from drawcli.pipeline.context import open_context
 
     logs.keep_off_stderr()
     try:
@@ -99,8 +99,8 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
 
 
 def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
-    from drawcli.checkup import local, outward, server
-    from drawcli.checkup.outcome import looked
+    from drawcli.operations.doctor import local, outward, server
+    from drawcli.operations.doctor.outcome import looked
 
     yield from looked((*local.LOCAL, *outward.OUTWARD), site)
     if site.settings.deliver.node and not offline:
@@ -111,7 +111,7 @@ def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
 def _bundle(target: Path | None, site: "Site | None", outcomes: "list[Outcome]") -> Any:
     if target is None:
         return None
-    from drawcli.bundle import write_bundle
+    from drawcli.operations.support_bundle import write_bundle
 
     if site is None or site.ctx is None:
         raise ConfigError(

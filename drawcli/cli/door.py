@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
-from drawcli.cli import completing
+from drawcli.cli import completion, render
+from drawcli.cli.render import Result, Style
 from drawcli.errors import DrawcliError
-from drawcli.render import Result, Style
 
 if TYPE_CHECKING:
-    from drawcli.config import Settings
-    from drawcli.context import Context
+    from drawcli.config.load import Settings
+    from drawcli.pipeline.context import Context
 
 INTERRUPTED: Final = 130
 _FAILING: Final = frozenset({errno.EIO, errno.EROFS})
@@ -102,21 +101,21 @@ class Door:
 
     def settings_file(self) -> Path:
         """Return the settings file of the site."""
-        from drawcli.finding import find_settings
+        from drawcli.config.locate import find_settings
 
         return find_settings(self.common.config, os.environ)
 
     def settings(self, path: Path | None = None) -> "Settings":
         """Return the settings of the site, or raise ConfigError with all that is wrong."""
-        from drawcli.config import load_settings
+        from drawcli.config.load import load_settings
 
         return load_settings(path or self.settings_file(), os.environ)
 
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
         """Open the site; a dry run leaves no log behind."""
-        from drawcli import logs
-        from drawcli.context import open_context
+        from drawcli.adapters.state import logs
+        from drawcli.pipeline.context import open_context
 
         logs.keep_off_stderr()
         with open_context(self.settings()) as ctx:
@@ -141,7 +140,7 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
     def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
         own = list(inspect.signature(function).parameters.values())[1:]
         for parameter in own:
-            completing.offer(parameter)
+            completion.offer(parameter)
         context = inspect.Parameter(
             "typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
         )
@@ -184,7 +183,7 @@ def common_parameters() -> list[inspect.Parameter]:
 def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:
     """Run a command and leave with its code; nothing but its own words gets out."""
     if door.common.verbose:
-        from drawcli import logs
+        from drawcli.adapters.state import logs
 
         logs.to_stderr(door.common.verbose)
     try:
@@ -217,7 +216,7 @@ def _failure(err: Exception, door: Door) -> Result:
     if not isinstance(err, DrawcliError):
         import logging
 
-        from drawcli import logs
+        from drawcli.adapters.state import logs
 
         logs.keep_off_stderr()
         logging.getLogger(__name__).error("command=%s", door.command, exc_info=err)
@@ -232,7 +231,7 @@ def _failure(err: Exception, door: Door) -> Result:
 def _own_file(err: OSError, door: Door) -> Exception:
     """Return an error that names the file, where it is one of the site's own."""
     from drawcli.errors import ConfigError, DiskFull
-    from drawcli.files import NO_SPACE
+    from drawcli.system.files import NO_SPACE
 
     place = ""
     try:

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.core.job import Job
+    from drawcli.core.jobs.job import Job
+    from drawcli.pipeline.context import Context
 
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
@@ -35,7 +35,7 @@ def release(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Let a held job go on from where it stands."""
-    from drawcli import actions
+    from drawcli.pipeline import actions
 
     return _act(door, job, actions.release, "released", dry_run=dry_run)
 
@@ -46,7 +46,7 @@ def cancel(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Set a job aside; nothing more is done for it."""
-    from drawcli import actions
+    from drawcli.pipeline import actions
 
     return _act(door, job, actions.cancel, "cancelled", dry_run=dry_run)
 
@@ -62,8 +62,8 @@ def retry(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Try jobs again now, from the step that failed."""
-    from drawcli import actions
-    from drawcli.core.job import FINISHED
+    from drawcli.core.jobs.job import FINISHED
+    from drawcli.pipeline import actions
 
     if bool(jobs) == everything:
         raise UsageError("name the jobs to retry, or give --all")
@@ -86,7 +86,7 @@ def assign(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Give a series a template, whatever the rules say."""
-    from drawcli import actions
+    from drawcli.pipeline import actions
 
     with door.context(dry_run=dry_run) as ctx:
         found = actions.find_job(job, ctx)
@@ -103,7 +103,7 @@ def _act(
     *,
     dry_run: bool,
 ) -> Result:
-    from drawcli.actions import find_job
+    from drawcli.pipeline.actions import find_job
 
     with door.context(dry_run=dry_run) as ctx:
         after = _changed(find_job(name, ctx), action, ctx, dry_run=dry_run)
@@ -113,7 +113,7 @@ def _act(
 def _changed(
     job: "Job", action: "Callable[[Job, Context], Job]", ctx: "Context", *, dry_run: bool
 ) -> "Job":
-    from drawcli.actions import changed
+    from drawcli.pipeline.actions import changed
 
     return action(job, ctx) if dry_run else changed(job, action, ctx)
 

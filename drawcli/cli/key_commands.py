@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, group
+from drawcli.cli.render import Result
 from drawcli.errors import JobError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.core.crosswalk import Crosswalk
-    from drawcli.core.job import Job
+    from drawcli.core.jobs.job import Job
+    from drawcli.core.series.crosswalk import Crosswalk
+    from drawcli.pipeline.context import Context
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="The id of a job, or its beginning.")
@@ -43,8 +43,8 @@ def register(app: typer.Typer) -> None:
 
 def init(door: Door) -> Result:
     """Make the site key where there is none."""
-    from drawcli.adapters.sitekey import make_site_key, read_site_key, site_key_path
-    from drawcli.core.pseudonym import StandIns
+    from drawcli.adapters.state.site_key import make_site_key, read_site_key, site_key_path
+    from drawcli.core.deid.pseudonyms import StandIns
 
     state_dir = door.settings().state_dir
     is_new = not site_key_path(state_dir).exists()
@@ -57,8 +57,8 @@ def init(door: Door) -> Result:
 
 def status(door: Door) -> Result:
     """Check the site key and say which jobs were made with which key."""
-    from drawcli.adapters.sitekey import site_key_path
-    from drawcli.keyring import jobs_by_key
+    from drawcli.adapters.state.site_key import site_key_path
+    from drawcli.operations.keys import jobs_by_key
 
     with door.context(dry_run=True) as ctx:
         path, counts = site_key_path(ctx.settings.state_dir), jobs_by_key(ctx)
@@ -82,7 +82,7 @@ def rotate(door: Door, dry_run: DryRunOption = False) -> Result:
     From then on a patient has another pseudonym and another shift of dates. Jobs that exist keep
     the key they were made with, and nothing is sent twice. Retired keys stay needed: back them up.
     """
-    from drawcli.keyring import rotate as rotate_key
+    from drawcli.operations.keys import rotate as rotate_key
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
@@ -113,8 +113,8 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A new file, apart from state and images.")],
 ) -> Result:
     """Write all site keys into one file; keep it where the images are not."""
-    from drawcli.adapters.sitekey import read_site_key, retired_keys
-    from drawcli.keyring import back_up
+    from drawcli.adapters.state.site_key import read_site_key, retired_keys
+    from drawcli.operations.keys import back_up
 
     settings = door.settings()
     key, retired = read_site_key(settings.state_dir), retired_keys(settings.state_dir)
@@ -132,7 +132,7 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file that 'key backup' wrote.")],
 ) -> Result:
     """Put the site keys of a backup back where there are none."""
-    from drawcli.keyring import restore as put_keys_back
+    from drawcli.operations.keys import restore as put_keys_back
 
     key_id = put_keys_back(file, door.settings().state_dir)
     return Result(data={"key_id": key_id}, show=_line(f"key {key_id} is in use"))
@@ -140,7 +140,7 @@ def restore(
 
 def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
     """Tell what the vault of a job holds; whose it is only with --identify, on a terminal."""
-    from drawcli.actions import find_job, locked
+    from drawcli.pipeline.actions import find_job, locked
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
@@ -155,8 +155,8 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
 
 def rebuild(door: Door, job: JobArgument) -> Result:
     """Make a lost vault again from the images and the site key, if they are what they were."""
-    from drawcli.actions import find_job, locked
-    from drawcli.keyring import rebuild as rebuild_vault
+    from drawcli.operations.keys import rebuild as rebuild_vault
+    from drawcli.pipeline.actions import find_job, locked
 
     with door.context() as ctx:
         found = find_job(job, ctx)
@@ -178,7 +178,7 @@ def _rebuilt(
 
 
 def _facts(job: "Job", crosswalk: "Crosswalk", ctx: "Context") -> list[tuple[str, object]]:
-    from drawcli.adapters.workdir import VAULT
+    from drawcli.adapters.state.workdir import VAULT
 
     status = ctx.work.file(job.id, VAULT).stat()
     stand_ins = ctx.stand_ins_of(job)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, command, group
+from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from drawcli.upkeep import Trouble
+    from drawcli.operations.ledger_check import Trouble
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +38,10 @@ def check(
     ] = False,
 ) -> Result:
     """Hold the ledger against work folders, vaults and archive; change nothing."""
-    from drawcli import upkeep
+    from drawcli.operations import ledger_check
 
     with door.context(dry_run=True) as ctx:
-        found = upkeep.check(ctx, deep=deep)
+        found = ledger_check.check(ctx, deep=deep)
         count, archived = len(ctx.ledger.jobs()), len(ctx.ledger.archive)
     result = _told(found, f"{count} jobs, {archived} in the archive: all is as the ledger says")
     if found:
@@ -58,15 +58,15 @@ def check(
 
 def repair(door: Door, dry_run: DryRunOption = False) -> Result:
     """Mend what the check finds, where that loses nothing; --dry-run says what it would do."""
-    from drawcli import upkeep
+    from drawcli.operations import ledger_check
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _told(upkeep.check(ctx, deep=True), "there is nothing to mend")
+            return _told(ledger_check.check(ctx, deep=True), "there is nothing to mend")
         with ctx.work.run_lock(ctx.now()):
             ctx.ledger.keep_copy()
-            found = upkeep.check(ctx, deep=True)
-            mended = upkeep.repair(found, ctx)
+            found = ledger_check.check(ctx, deep=True)
+            mended = ledger_check.repair(found, ctx)
     left = [one for one in found if one not in mended]
     result = _told(mended, "there was nothing to mend")
     if left:
@@ -83,7 +83,7 @@ def backup(
     file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
 ) -> Result:
     """Write the ledger and its archive into one zip; it names no patient."""
-    from drawcli.copies import back_up
+    from drawcli.operations.ledger_copies import back_up
 
     with door.context() as ctx:
         count = back_up(ctx, file)
@@ -99,16 +99,16 @@ def restore(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Put a copy of the ledger back; the one of before is kept beside it."""
-    from drawcli.adapters.workdir import WorkDir
-    from drawcli.copies import restore as put_back
-    from drawcli.ledger import Ledger
+    from drawcli.adapters.ledger import Ledger
+    from drawcli.adapters.state.workdir import WorkDir
+    from drawcli.operations.ledger_copies import restore as put_back
 
     state_dir = door.settings().state_dir
     if copy is not None and not copy.is_file():
         raise UsageError(f"there is no file {copy}")
     if dry_run:
-        copies = [str(one) for one in Ledger(state_dir / "ledger.json").copies]
-        return _said("\n".join(copies) or "there is no copy", {"copies": copies})
+        ledger_copies = [str(one) for one in Ledger(state_dir / "ledger.json").copies]
+        return _said("\n".join(ledger_copies) or "there is no copy", {"copies": ledger_copies})
     with WorkDir(state_dir).run_lock(datetime.now(UTC)):
         used, aside = put_back(state_dir, copy)
     said = f"put back  {used}"
@@ -122,12 +122,12 @@ def export(
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")] = False,
 ) -> Result:
     """Print every job there ever was, one line each; nothing of a patient is among them."""
-    from drawcli import copies
+    from drawcli.operations import ledger_copies
 
     with door.context(dry_run=True) as ctx:
-        rows = list(copies.exported(ctx.ledger.every()))
+        rows = list(ledger_copies.exported(ctx.ledger.every()))
     if as_csv:
-        text = copies.as_csv(rows, copies.COLUMNS)
+        text = ledger_copies.as_csv(rows, ledger_copies.COLUMNS)
         return Result(data={"csv": text}, show=render.verbatim(text))
 
     def show(out: "Console") -> None:
@@ -139,7 +139,7 @@ def export(
 
 def clean(door: Door, dry_run: DryRunOption = False) -> Result:
     """Remove old work folders of finished jobs, as each run does at its end."""
-    from drawcli.pipeline import spent, tidy
+    from drawcli.pipeline.runner import spent, tidy
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
@@ -159,7 +159,7 @@ def _cleaned(sizes: dict[str, int], were: str) -> Result:
 
 def unlock(door: Door) -> Result:
     """Say which locks are held, and by which process; none outlives its process."""
-    from drawcli.adapters.system import holder_of
+    from drawcli.system.mounts_and_locks import holder_of
 
     state_dir = door.settings().state_dir
     names = {

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
-from drawcli.render import Result
+from drawcli.cli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.migrating import Migration
+    from drawcli.authoring.migrate import Migration
 
 _DOUBTS: Final = 6  # finished; a person must look at something
 
@@ -34,7 +34,7 @@ def import_draw_client(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Take over rules and templates of a former DRAW client, and say what could not be."""
-    from drawcli.migrating import into_folder, into_site
+    from drawcli.authoring.migrate import into_folder, into_site
 
     if to is not None:
         migration = into_folder(to.absolute())

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drawcli import render
-from drawcli.cli.asking import agreed, asked, element_rows, one_of, picks_of
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption
+from drawcli.cli.prompts import agreed, asked, element_rows, one_of, picks_of
+from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.core.rules import Series
-    from drawcli.explaining import Known
-    from drawcli.picking import Pick
-    from drawcli.writing import Draft, Wish
+    from drawcli.authoring.new_rule import Draft, Wish
+    from drawcli.authoring.picks import Pick
+    from drawcli.core.rules.conditions import Series
+    from drawcli.pipeline.context import Context
+    from drawcli.pipeline.explain import Known
 
 
 Source = Annotated[
@@ -64,9 +64,9 @@ def new(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Write a rule, and a test of it, from the header of a real series; a picker at a terminal."""
-    from drawcli.explaining import known_series
-    from drawcli.picking import picked
-    from drawcli.writing import Wish
+    from drawcli.authoring.new_rule import Wish
+    from drawcli.authoring.picks import picked
+    from drawcli.pipeline.explain import known_series
 
     with door.context(dry_run=True) as ctx:
         _check_outcome(template, ctx, exclude=exclude)
@@ -98,9 +98,9 @@ def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> No
 
 
 def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
-    from drawcli.actions import find_job
-    from drawcli.adapters.attributes import header_of
-    from drawcli.writing import source_at
+    from drawcli.adapters.datastore.rule_header import header_of
+    from drawcli.authoring.new_rule import source_at
+    from drawcli.pipeline.actions import find_job
 
     if Path(what).exists():
         return source_at(Path(what).absolute(), ctx, series)
@@ -108,8 +108,8 @@ def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
 
 
 def _asked_for_picks(door: Door, header: "Series", known: "Known") -> "list[Pick]":
-    from drawcli.explaining import shares
-    from drawcli.picking import pickable
+    from drawcli.authoring.picks import pickable
+    from drawcli.pipeline.explain import shares
 
     elements = pickable(header)
     rows = list(element_rows(elements, shares(elements, known), len(known.headers)))
@@ -127,8 +127,8 @@ def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
 
 def _elements(header: "Series", known: "Known") -> Result:
     """Return what can be picked, for a person who has not picked yet."""
-    from drawcli.explaining import shares
-    from drawcli.picking import pickable
+    from drawcli.authoring.picks import pickable
+    from drawcli.pipeline.explain import shares
 
     elements = pickable(header)
     share, total = shares(elements, known), len(known.headers)
@@ -149,7 +149,7 @@ def _drafted(
     wish: "Wish", header: "Series", ctx: "Context", known: "Known", *, asks: bool
 ) -> "Draft":
     """Try a rule; where it would not decide, let a person give it another priority."""
-    from drawcli.writing import drafted
+    from drawcli.authoring.new_rule import drafted
 
     while True:
         try:

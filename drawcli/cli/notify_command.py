@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach
-from drawcli.render import Result
 
 if TYPE_CHECKING:
-    from drawcli.adapters.messages import Place
-    from drawcli.config import Settings
+    from drawcli.adapters.notifications import Place
+    from drawcli.config.load import Settings
 
 _DAY: Final = timedelta(days=1)
 _NOWHERE: Final = "Write addresses of apprise into a file, and name it in notify.urls_file."
@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
     """Send a test message to each place, and ping the heartbeat."""
-    from drawcli import logs
-    from drawcli.adapters.messages import places_of
+    from drawcli.adapters.notifications import places_of
+    from drawcli.adapters.state import logs
 
     logs.keep_off_stderr()
     settings = door.settings()
@@ -53,7 +53,7 @@ def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
 
 def preview(door: Door) -> Result:
     """Show what the digest would say now of the last 24 hours; nothing is sent."""
-    from drawcli.alarms import digest
+    from drawcli.operations.alarms import digest
 
     with door.context(dry_run=True) as ctx:
         text = "\n".join(digest(ctx, ctx.now() - _DAY, ctx.now())) + "\n"
@@ -61,8 +61,8 @@ def preview(door: Door) -> Result:
 
 
 def _sent(place: "Place", settings: "Settings") -> str:
-    from drawcli.adapters.messages import Message
-    from drawcli.alarms import titled
+    from drawcli.adapters.notifications import Message
+    from drawcli.operations.alarms import titled
 
     body = "A test, sent by hand. Alarms of this site arrive here; they name no patient."
     message = Message(titled(settings, "test"), body)
@@ -70,7 +70,7 @@ def _sent(place: "Place", settings: "Settings") -> str:
 
 
 def _pinged(settings: "Settings") -> str:
-    from drawcli.heartbeat import ping
+    from drawcli.operations.heartbeat import ping
 
     return "taken" if ping(settings.metrics) else "not taken"
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
-from drawcli.cli.bars import shown
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.progress_bar import shown
+from drawcli.cli.render import Result
 from drawcli.errors import (
     SHORTAGES,
     AnotherRun,
@@ -20,16 +21,15 @@ from drawcli.errors import (
     UsageError,
     ended_by,
 )
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.core.job import Job
-    from drawcli.hung import Hang
-    from drawcli.pipeline import Selection, StepReport
-    from drawcli.steps.scan import Scanned
+    from drawcli.core.jobs.job import Job
+    from drawcli.operations.hung_runs import Hang
+    from drawcli.pipeline.context import Context
+    from drawcli.pipeline.runner import Selection, StepReport
+    from drawcli.pipeline.steps.scan import Scanned
 
 IDLE: Final = 9
 JobOption = Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")]
@@ -76,7 +76,7 @@ def step_command(name: str) -> Callable[..., Result]:
         fail_if_idle: IdleOption = False,
         dry_run: DryRunOption = False,
     ) -> Result:
-        from drawcli.pipeline import run_step
+        from drawcli.pipeline.runner import run_step
 
         with door.context(dry_run=dry_run) as ctx:
             chosen = _selection(ctx, job, limit, max_minutes)
@@ -112,8 +112,8 @@ def _beside_another(door: Door, err: AnotherRun) -> Result:
 
     A run that hangs is reported once; the lock is not held here.
     """
-    from drawcli.afterwards import report_hung
-    from drawcli.context import utc_now
+    from drawcli.operations.after_run import report_hung
+    from drawcli.pipeline.context import utc_now
 
     hung = report_hung(door.settings(), utc_now())
     if hung is None and not door.wants_talk:
@@ -126,9 +126,9 @@ def _beside_another(door: Door, err: AnotherRun) -> Result:
 
 def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
     """Tell who watches that a run could not begin; where the settings cannot be read, nobody."""
-    from drawcli.afterwards import report_no_run
-    from drawcli.context import utc_now
-    from drawcli.runs import EARLY
+    from drawcli.adapters.state.run_log import EARLY
+    from drawcli.operations.after_run import report_no_run
+    from drawcli.pipeline.context import utc_now
 
     if err.exit_code not in EARLY:
         return  # a slip of the pen on the command line
@@ -148,10 +148,10 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.afterwards import begun, note_run, report_out
-    from drawcli.heartbeat import beating
-    from drawcli.hung import hanging_jobs
-    from drawcli.pipeline import HOMEWARD, OUTWARD, run_once
+    from drawcli.operations.after_run import begun, note_run, report_out
+    from drawcli.operations.heartbeat import beating
+    from drawcli.operations.hung_runs import hanging_jobs
+    from drawcli.pipeline.runner import HOMEWARD, OUTWARD, run_once
 
     with door.context(dry_run=dry_run) as ctx:
         chosen = _selection(ctx, job, limit, max_minutes)
@@ -194,8 +194,8 @@ def _add_hung(told: Result, hung: "Sequence[Hang]") -> None:
 def _selection(
     ctx: "Context", job: str | None, limit: int | None, max_minutes: float | None
 ) -> "Selection":
-    from drawcli.actions import find_job
-    from drawcli.pipeline import Selection
+    from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.runner import Selection
 
     until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
     job_id = None if job is None else find_job(job, ctx).id
@@ -204,7 +204,7 @@ def _selection(
 
 def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
-    from drawcli.pipeline import out_of_reach
+    from drawcli.pipeline.runner import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
     errors += [_late_error(job) for report in reports for job in _late(report)]
@@ -297,7 +297,7 @@ def _nothing_new(scanned: "Scanned") -> str:
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do now; nothing is written and no connection opened."""
-    from drawcli.pipeline import COMMANDS, due
+    from drawcli.pipeline.runner import COMMANDS, due
 
     rows: list[tuple[str, str, str]] = []
     for name in commands:
@@ -320,7 +320,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
 
 
 def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, str]]:
-    from drawcli.steps.scan import preview
+    from drawcli.pipeline.steps.scan import preview
 
     if chosen.job_id is not None:
         raise UsageError("'scan --dry-run' looks at the whole datastore; leave --job out")
@@ -339,7 +339,7 @@ def _intent(job: "Job", step: str, ctx: "Context") -> str:
     """Return what a step would do with a job; for match, the rules are asked."""
     if step != "match":
         return f"{step} ({job.template})" if job.template else step
-    from drawcli.steps.match import decision_for
+    from drawcli.pipeline.steps.match import decision_for
 
     try:
         decision = decision_for(job, ctx)

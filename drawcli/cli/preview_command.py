@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.delivery_commands import JobArgument
 from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.previewing import Preview
+    from drawcli.pipeline.context import Context
+    from drawcli.pipeline.preview import Preview
 
 _SHEET: Final = ".png"
 _PAGE: Final = (".html", ".htm")
@@ -43,8 +43,8 @@ def preview(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Draw the structures of a job on its images: a contact sheet and a page."""
-    from drawcli.actions import find_job
-    from drawcli.previewing import preview_of
+    from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.preview import preview_of
 
     with door.context(dry_run=dry_run) as ctx:
         found = find_job(job, ctx)
@@ -61,7 +61,7 @@ def preview(
 
 def _targets(job_id: str, to: Path | None, ctx: "Context") -> dict[str, Path]:
     """Return where sheet and page are written."""
-    from drawcli.adapters.workdir import PREVIEW_PAGE, PREVIEW_SHEET
+    from drawcli.adapters.state.workdir import PREVIEW_PAGE, PREVIEW_SHEET
 
     if to is None:
         names = {"sheet": PREVIEW_SHEET, "page": PREVIEW_PAGE}
@@ -77,14 +77,14 @@ def _targets(job_id: str, to: Path | None, ctx: "Context") -> dict[str, Path]:
 
 
 def _check_outside(to: Path, ctx: "Context") -> None:
-    from drawcli.platforms import lies_within
+    from drawcli.system.platforms import lies_within
 
     if any(lies_within(to, folder) for folder in ctx.settings.datastore):
         raise UsageError("--to lies in the datastore, which is only read; choose another place")
 
 
 def _write(targets: dict[str, Path], made: "Preview") -> None:
-    from drawcli.files import make_private, write_durably
+    from drawcli.system.files import make_private, write_durably
 
     for what, path in targets.items():
         try:
@@ -96,7 +96,7 @@ def _write(targets: dict[str, Path], made: "Preview") -> None:
 
 def _for_terminal(made: "Preview", wanted: str, door: Door) -> str:
     """Return what shows the sheet in the terminal; "" where it cannot, or shall not."""
-    from drawcli.pictures.terminal import Protocol, protocol_of
+    from drawcli.core.pictures.terminal import Protocol, protocol_of
 
     if wanted == "never" or door.common.as_json or (wanted == "auto" and not door.to_person):
         return ""

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result, columns
 from drawcli.errors import UsageError
-from drawcli.render import Result, columns
 
 _ROW: Final = re.compile(r"\| (`.+?`) \| (.+) \|")
 _CODE: Final = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`")
@@ -25,7 +25,7 @@ def reasons(
     ] = None,
 ) -> Result:
     """Tell what a reason code means, without the internet; without CODE, list them all."""
-    from drawcli.yamlfile import meant
+    from drawcli.system.yaml_read import meant
 
     del door  # no site is needed
     known = _meanings()

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption, moment
 from drawcli.errors import UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from rich.console import Console
 
-    from drawcli.reporting import Report
+    from drawcli.operations.report import Report
 
 _GB: Final = 1e9
 
@@ -40,7 +40,7 @@ def report(
     ] = None,
 ) -> Result:
     """Tell how long each step took, how much was sent, what failed, what no rule took."""
-    from drawcli.reporting import COLUMNS, report_of
+    from drawcli.operations.report import COLUMNS, report_of
 
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
@@ -51,7 +51,7 @@ def report(
     if html is not None:
         _write_page(html, made)
     if as_csv:
-        from drawcli.copies import as_csv as table
+        from drawcli.operations.ledger_copies import as_csv as table
 
         text = table(list(made.rows()), COLUMNS)
         return Result(data={"csv": text}, show=render.verbatim(text))
@@ -60,7 +60,7 @@ def report(
 
 
 def _write_page(path: Path, made: "Report") -> None:
-    from drawcli.reportpage import page
+    from drawcli.operations.report_page import page
 
     try:
         path.write_text(page(made), encoding="utf-8")
@@ -69,7 +69,7 @@ def _write_page(path: Path, made: "Report") -> None:
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:
-    from drawcli.core.spans import long
+    from drawcli.system.durations import long
 
     volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
     render.lines(

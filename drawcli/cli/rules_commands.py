@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command, group
 from drawcli.cli.new_rule import new
-from drawcli.core.printable import plain
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError
-from drawcli.render import Result
+from drawcli.system.printable import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.adapters.rulebook import Rulebook
-    from drawcli.core.rules import Explained, Series
-    from drawcli.explaining import Explanation
+    from drawcli.adapters.rulebook.rulebook import Rulebook
+    from drawcli.core.rules.conditions import Explained, Series
+    from drawcli.pipeline.explain import Explanation
 
 _MOST_NEAR: int = 5
 
@@ -48,8 +48,8 @@ def explain(
     identify: IdentifyOption = False,
 ) -> Result:
     """Tell why the rules take a series or not: every condition with its outcome."""
-    from drawcli import explaining
-    from drawcli.actions import find_job
+    from drawcli.pipeline import explain as explaining
+    from drawcli.pipeline.actions import find_job
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
@@ -120,7 +120,7 @@ def _tree(out: "Console", tree: "Explained", header: "Series | None", depth: int
 
 def check(door: Door) -> Result:
     """Read rules and templates, and say what is wrong or hardly meant; no series is touched."""
-    from drawcli.explaining import lints
+    from drawcli.pipeline.explain import lints
 
     book = _book(door)
     found = list(lints(book))
@@ -141,7 +141,7 @@ def check(door: Door) -> Result:
 
 def test(door: Door) -> Result:
     """Run the tests of the rules file: what the rules should say of a header or an image."""
-    from drawcli.explaining import trials
+    from drawcli.pipeline.explain import trials
 
     on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
     found = list(trials(_book(door), on_many=on_many, today=today))
@@ -167,8 +167,8 @@ def diff(
     ],
 ) -> Result:
     """Tell which series of the ledger, and which tests, other rules would treat differently."""
-    from drawcli.adapters.rulebook import earlier_rulebook
-    from drawcli.explaining import changes, known_series
+    from drawcli.adapters.rulebook.rulebook import earlier_rulebook
+    from drawcli.pipeline.explain import changes, known_series
 
     with door.context(dry_run=True) as ctx:
         settings = ctx.settings
@@ -195,7 +195,7 @@ def diff(
 
 
 def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook import read_rulebook
+    from drawcli.adapters.rulebook.rulebook import read_rulebook
 
     settings = door.settings()
     return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)

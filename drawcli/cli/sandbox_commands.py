@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, command
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from drawcli.demo import Demo
+    from drawcli.sandbox.demo import Demo
 
 _MISSING = "Install them: pip install 'drawcli[web]'"
 
@@ -100,7 +100,7 @@ def phantoms(
         raise UsageError(f"{folder} is not empty", hint="Name a new folder.")
     said: list[str] = []
     try:
-        from drawcli.demo import scan_patients
+        from drawcli.sandbox.demo import scan_patients
 
         written = scan_patients(folder, slices, size, said.append)
     except ImportError as err:
@@ -140,7 +140,7 @@ def demo(
 ) -> Result:
     """Show the whole cycle with phantom scans."""
     try:
-        from drawcli.demo import run_demo
+        from drawcli.sandbox.demo import run_demo
 
         quiet = door.common.as_json or door.common.quiet
         tell = render.teller(door.style) if not quiet else lambda _line: None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption
 from drawcli.cli.pipeline_commands import (
     IDLE,
@@ -21,14 +21,14 @@ from drawcli.cli.pipeline_commands import (
     step_command,
     told_of,
 )
+from drawcli.cli.render import Result
 from drawcli.errors import JobError, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.core.job import Job
-    from drawcli.oneoff import Shown
+    from drawcli.core.jobs.job import Job
+    from drawcli.pipeline.one_off import Shown
 
 _STANDARD_INPUT: Final = "-"
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
@@ -83,7 +83,7 @@ def scan(
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:
     """Scan at each change; say what each scan did, and what is wrong once."""
-    from drawcli.following import follow, listening
+    from drawcli.pipeline.follow import follow, listening
 
     until = None if max_minutes is None else time.monotonic() + max_minutes * 60
     changes = listening(door.settings().datastore)
@@ -119,7 +119,7 @@ def _whole(path: Path) -> Path:
 def _one_off(
     door: Door, paths: Sequence[Path], to: Path | None, *, fail_if_idle: bool, dry_run: bool
 ) -> Result:
-    from drawcli.oneoff import Request, show
+    from drawcli.pipeline.one_off import Request, show
 
     request = Request(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
     spinner = render.spinner("scan") if door.to_person else nullcontext()

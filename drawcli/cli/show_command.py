@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.job_commands import JobArgument
-from drawcli.core.printable import plain
+from drawcli.cli.render import Result
 from drawcli.errors import JobError
-from drawcli.identity import patient_of, readable
-from drawcli.render import Result
+from drawcli.pipeline.identity import patient_of, readable
+from drawcli.system.printable import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.context import Context
-    from drawcli.core.job import Job
-    from drawcli.core.timeline import Moment
+    from drawcli.core.jobs.job import Job
+    from drawcli.core.jobs.timeline import Moment
+    from drawcli.pipeline.context import Context
 
 _MIB: Final = 1 << 20
 _Facts = list[tuple[str, object]]
@@ -37,11 +37,11 @@ def show(
     identify: IdentifyOption = False,
 ) -> Result:
     """Tell everything about one job."""
-    from drawcli.actions import find_job
-    from drawcli.adapters.workdir import REPORT
-    from drawcli.core.timeline import moments
-    from drawcli.explaining import kept_of
-    from drawcli.overview import waits_for, way_out
+    from drawcli.adapters.state.workdir import REPORT
+    from drawcli.core.jobs.timeline import moments
+    from drawcli.operations.overview import waits_for, way_out
+    from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.explain import kept_of
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
@@ -83,7 +83,7 @@ def _source_bytes(job: "Job", ctx: "Context") -> int | None:
 
 
 def _private_facts(job: "Job", ctx: "Context") -> _Facts:
-    from drawcli.delivered import place_of
+    from drawcli.pipeline.results import place_of
 
     try:
         crosswalk = ctx.crosswalk(job)
@@ -126,8 +126,8 @@ def _more_facts(job: "Job") -> dict[str, Any]:
 
 def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
-    from drawcli.core.job import PET_COUNTS
-    from drawcli.core.spans import ago
+    from drawcli.core.jobs.job import PET_COUNTS
+    from drawcli.system.durations import ago
 
     size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
     package = f"{_size(job.zip_bytes)}, sha256 {job.zip_sha256}" if job.zip_sha256 else ""
@@ -159,7 +159,7 @@ def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
 
 def _let_pass(job: "Job") -> str | None:
     """Return what a person let pass of the series as it is now."""
-    from drawcli.core.overrides import released_codes
+    from drawcli.core.series.overrides import released_codes
 
     codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
     return ", ".join(sorted(codes)) or None
@@ -181,7 +181,7 @@ def _orphans(job: "Job") -> str:
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:
-    from drawcli.core.spans import long
+    from drawcli.system.durations import long
 
     rows = [
         (

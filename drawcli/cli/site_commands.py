@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.render import Result
-from drawcli.schedules import Scheduler, cron_line, program
+from drawcli.operations.schedules import Scheduler, cron_line, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from drawcli.schedules import Schedule
+    from drawcli.operations.schedules import Schedule
 
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
 
@@ -77,7 +77,7 @@ def _scheduled(
     door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
 ) -> Result:
     """Say what makes the system run a site, or put it in place."""
-    from drawcli import schedules
+    from drawcli.operations import schedules
 
     config = (folder / SITE_FILES[0]).absolute()
     scheduler = chosen or schedules.usual_here()
@@ -132,7 +132,7 @@ def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
 
     They hold nothing of the site: one of an earlier version is replaced.
     """
-    from drawcli.schemas import SCHEMAS, as_text
+    from drawcli.core.rules.json_schema import SCHEMAS, as_text
 
     changed = []
     for name, schema in SCHEMAS.items():
@@ -146,7 +146,7 @@ def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
 
 def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
     """Make the site key where the settings say; return where it lies and whether it is new."""
-    from drawcli.adapters.sitekey import make_site_key, site_key_path
+    from drawcli.adapters.state.site_key import make_site_key, site_key_path
 
     state_dir = door.settings(config).state_dir
     is_new = not site_key_path(state_dir).exists()

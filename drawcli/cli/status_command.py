@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
+from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.identity import patient_of
-from drawcli.render import Result
+from drawcli.pipeline.identity import patient_of
 
 if TYPE_CHECKING:
     from drawcli.cli.status_view import Picture
-    from drawcli.context import Context
-    from drawcli.core.job import Job
+    from drawcli.core.jobs.job import Job
+    from drawcli.pipeline.context import Context
 
 _EVERY_SECONDS: Final = 2.0
 StateOption = Annotated[
@@ -83,7 +83,7 @@ def status(
     identify: IdentifyOption = False,
 ) -> Result:
     """List the jobs, and what each waits for."""
-    from drawcli.core.job import State
+    from drawcli.core.jobs.job import State
 
     door.check_identify(identify=identify)
     _check(door, patient=patient, identify=identify, watch=watch, as_csv=as_csv)
@@ -102,7 +102,7 @@ def status(
             return _watched(door, choice, ctx)
         picture = _picture(*chosen_jobs(choice, ctx), choice, ctx)
     if as_csv:
-        from drawcli.copies import as_csv as table
+        from drawcli.operations.ledger_copies import as_csv as table
 
         text = table([_row(job, picture.now) for job in picture.jobs], _COLUMNS)
         return Result(data={"csv": text}, show=render.verbatim(text))
@@ -116,7 +116,7 @@ def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption =
 
 def moment(text: str, now: datetime) -> datetime:
     """Return the moment that a person means by --since."""
-    from drawcli.core.spans import moment_before
+    from drawcli.system.durations import moment_before
 
     try:
         return moment_before(text, now)
@@ -139,7 +139,7 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
 
 def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Context") -> "Picture":
     from drawcli.cli.status_view import Picture
-    from drawcli.overview import Pulse, newest_delivery
+    from drawcli.operations.overview import Pulse, newest_delivery
 
     return Picture(
         pulse=Pulse.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
@@ -155,7 +155,7 @@ def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Conte
 
 def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs that a person asked for, and whose they are, if asked."""
-    from drawcli.core.traces import folded
+    from drawcli.core.gate.text_traces import folded
 
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
@@ -173,7 +173,7 @@ def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, s
 
 def _wanted(job: "Job", choice: Choice, now: datetime) -> bool:
     from drawcli.cli.status_view import LATELY
-    from drawcli.overview import last_touched
+    from drawcli.operations.overview import last_touched
 
     if choice.state not in (None, job.state, "held" if job.held else None):
         return False
@@ -193,7 +193,7 @@ def _facts(picture: "Picture") -> dict[str, Any]:
 
 
 def _row(job: "Job", now: datetime) -> dict[str, Any]:
-    from drawcli.overview import waits_for, way_out
+    from drawcli.operations.overview import waits_for, way_out
 
     said = {"waits_for": waits_for(job, now), "way_out": way_out(job) or None}
     return render.job_facts(job, now) | said

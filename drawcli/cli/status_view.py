@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.job import Job, State
-from drawcli.core.spans import ago
-from drawcli.overview import Overview, Pulse, delivered_at, waits_for, way_out
+from drawcli.core.jobs.job import Job, State
+from drawcli.operations.overview import Overview, Pulse, delivered_at, waits_for, way_out
+from drawcli.system.durations import ago
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from drawcli import render
-from drawcli.cli.asking import agreed, asked
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
+from drawcli.cli.prompts import agreed, asked
+from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
-from drawcli.render import Result
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.adapters.catalogue import Catalogue
-    from drawcli.adapters.rulebook import Rulebook
-    from drawcli.composing import Chosen, Composed
-    from drawcli.core.catalogue import Offer
+    from drawcli.adapters.rulebook.rulebook import Rulebook
+    from drawcli.adapters.server.catalogue_cache import Catalogue
+    from drawcli.authoring.new_template import Chosen, Composed
+    from drawcli.core.templates.catalogue import Offer
 
 _HOW: Final = "Pick by numbers, such as 1 4 7, or by name. /word searches structure, model, region."
 
@@ -71,7 +71,7 @@ def show_template(
     name: Annotated[str, typer.Argument(help="Its name in templates.yaml.", metavar="TEMPLATE")],
 ) -> Result:
     """Show the file that goes to the server for a template, to the byte."""
-    from drawcli.core.templates import server_file
+    from drawcli.core.templates.template import server_file
 
     text = server_file(name, _book(door).template_named(name)).decode("utf-8")
     return Result(
@@ -86,10 +86,10 @@ def check_templates(
     ] = False,
 ) -> Result:
     """Read the templates, and say what is wrong, or not as TG-263 names structures."""
-    from drawcli.adapters.catalogue import kept_catalogue
-    from drawcli.core.catalogue import asked_in_vain
-    from drawcli.explaining import template_lints
-    from drawcli.nomenclature import EDITION
+    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.core.templates.catalogue import asked_in_vain
+    from drawcli.core.templates.tg263 import EDITION
+    from drawcli.pipeline.explain import template_lints
 
     book = _book(door)
     found = list(template_lints(book))
@@ -150,8 +150,8 @@ def new_template(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Make a template of what the server offers; a picker at a terminal."""
-    from drawcli.adapters.catalogue import needed_catalogue
-    from drawcli.composing import Plan, chosen, composed, structures
+    from drawcli.adapters.server.catalogue_cache import needed_catalogue
+    from drawcli.authoring.new_template import Plan, chosen, composed, structures
 
     with door.context(dry_run=True) as ctx:
         catalogue = needed_catalogue(ctx.settings.state_dir)
@@ -187,8 +187,8 @@ def import_templates(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Take over template files of a DRAW client, or structure templates of Eclipse."""
-    from drawcli.adapters.catalogue import kept_catalogue
-    from drawcli.composing import composed, imported
+    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.authoring.new_template import composed, imported
 
     with door.context(dry_run=True) as ctx:
         catalogue = kept_catalogue(ctx.settings.state_dir)
@@ -199,8 +199,8 @@ def import_templates(
 
 
 def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[Chosen]":
-    from drawcli.cli.asking import row_of, search_and_choose
-    from drawcli.composing import chosen, structures
+    from drawcli.authoring.new_template import chosen, structures
+    from drawcli.cli.prompts import row_of, search_and_choose
 
     every = list(structures(catalogue.offers))
     rows = [
@@ -243,8 +243,8 @@ def _composed(made: "Composed", *, written: bool) -> Result:
 
 def _pulled(door: Door) -> "list[Offer]":
     """Ask for the catalogue; keep it beside the ledger."""
-    from drawcli.adapters.catalogue import keep_catalogue
-    from drawcli.core.catalogue import offers_of
+    from drawcli.adapters.server.catalogue_cache import keep_catalogue
+    from drawcli.core.templates.catalogue import offers_of
 
     with door.context() as ctx:
         try:
@@ -256,7 +256,7 @@ def _pulled(door: Door) -> "list[Offer]":
 
 
 def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook import read_rulebook
+    from drawcli.adapters.rulebook.rulebook import read_rulebook
 
     settings = door.settings()
     return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drawcli import render
+from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
-from drawcli.core.spans import ago
+from drawcli.cli.render import Result
 from drawcli.errors import OutOfReach, ServerRefused, TryLater, UsageError
-from drawcli.render import Result
+from drawcli.system.durations import ago
 
 if TYPE_CHECKING:
-    from drawcli.core.tokens import Tokens
-    from drawcli.sections import Server as Site
-    from drawcli.tokenstore import TokenStore
+    from drawcli.adapters.server.token_store import TokenStore
+    from drawcli.config.sections import Server as Site
+    from drawcli.core.protocol.tokens import Tokens
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def set_(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Store new tokens, from a file, standard input, or typed unseen at a terminal."""
-    from drawcli.context import token_store
+    from drawcli.pipeline.context import token_store
 
     store = token_store(door.settings())
     tokens = _parsed(_given(door, file), file)
@@ -52,7 +52,7 @@ def set_(
 
 def status(door: Door) -> Result:
     """Tell whose the tokens are and when they end, from what lies here; never the tokens."""
-    from drawcli.context import token_store
+    from drawcli.pipeline.context import token_store
 
     store = token_store(door.settings())
     tokens = store.read()
@@ -71,8 +71,8 @@ def status(door: Door) -> Result:
 
 def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
     """Exchange the tokens for new ones now; the server ends the old ones at once."""
-    from drawcli import logs
-    from drawcli.context import token_store
+    from drawcli.adapters.state import logs
+    from drawcli.pipeline.context import token_store
 
     logs.keep_off_stderr()
     settings = door.settings()
@@ -90,7 +90,7 @@ def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
 
 
 def _renew(site: "Site", store: "TokenStore") -> None:
-    from drawcli.adapters.server import DrawServer
+    from drawcli.adapters.server.client import DrawServer
 
     with DrawServer.opened(site, store, _now) as server:
         try:
@@ -108,7 +108,7 @@ def _given(door: Door, file: str | None) -> str:
         except OSError as err:
             raise UsageError(f"{file}: cannot be read: {err.strerror}") from None
     if file is None and door.can_ask:
-        from drawcli.cli.asking import asked_unseen
+        from drawcli.cli.prompts import asked_unseen
 
         access = asked_unseen("access token, or the JSON pair in one line")
         if access.lstrip().startswith("{"):
@@ -125,7 +125,7 @@ def _given(door: Door, file: str | None) -> str:
 
 
 def _parsed(text: str, file: str | None) -> "Tokens":
-    from drawcli.core.tokens import FORM, pair_or_word
+    from drawcli.core.protocol.tokens import FORM, pair_or_word
 
     try:
         return pair_or_word(text, _now())
@@ -136,7 +136,7 @@ def _parsed(text: str, file: str | None) -> "Tokens":
 
 
 def _facts(tokens: "Tokens", store: "TokenStore") -> dict[str, object]:
-    from drawcli.core.tokens import claims_of
+    from drawcli.core.protocol.tokens import claims_of
 
     ends = tokens.expires_at
     return {
@@ -174,6 +174,6 @@ def _ends(moment: object) -> str:
 
 
 def _now() -> datetime:
-    from drawcli.context import utc_now
+    from drawcli.pipeline.context import utc_now
 
     return utc_now()

@@ -15,10 +15,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from drawcli.dashboard.doing import act
-from drawcli.dashboard.entry import FIGURES, HOURS, Doorkeeper, Entry
-from drawcli.dashboard.guard import Guard
-from drawcli.dashboard.live import Live
+from drawcli.dashboard.actions import act
+from drawcli.dashboard.auth import FIGURES, HOURS, Doorkeeper, Entry
+from drawcli.dashboard.events import Live
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import enter, leave, login, refused
@@ -26,13 +25,14 @@ from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
+from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.secret import Secret
-from drawcli.dashboard.site import Site
+from drawcli.dashboard.request_guard import Guard
+from drawcli.dashboard.snapshot import Site
 from drawcli.dashboard.view import Parts, parts_of
 from drawcli.errors import DrawcliError
-from drawcli.limits import PAGE_STREAMS
-from drawcli.metering import metrics_text
+from drawcli.operations.metrics import metrics_text
+from drawcli.system.limits import PAGE_STREAMS
 
 _STATIC: Final = Path(__file__).parent / "static"
 _FILES: Final = frozenset(path.name for path in _STATIC.iterdir())

@@ -19,8 +19,8 @@ from time import monotonic
 from typing import Any, Final
 
 from drawcli.dashboard.addresses import Network, is_among, network_of
-from drawcli.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
-from drawcli.platforms import most_files
+from drawcli.system.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
+from drawcli.system.platforms import most_files
 
 _log = logging.getLogger(__name__)
 _TOLD_SECONDS: Final = 60.0

@@ -4,11 +4,11 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Final
 
-from drawcli.core.job import Job
-from drawcli.dashboard.site import Site
+from drawcli.core.jobs.job import Job
+from drawcli.core.pictures.plane import Plane
+from drawcli.dashboard.snapshot import Site
 from drawcli.errors import UsageError
-from drawcli.pictures.plane import Plane
-from drawcli.previewing import Preview, has_structure_set, preview_of
+from drawcli.pipeline.preview import Preview, has_structure_set, preview_of
 
 WIDTHS: Final = (480, 720, 1080)  # pixels
 _KEPT: Final = 2  # jobs whose images are in memory

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from drawcli.dashboard.connections import Connection, Connections
-from drawcli.dashboard.guard import HEADERS
+from drawcli.dashboard.request_guard import HEADERS
 
 _MOST_DROPPED: Final = 1 << 18  # bytes of a request that come after its answer, or before it
 _GRACE_SECONDS: Final = 1.0  # in which a last answer is taken

@@ -13,11 +13,11 @@ import uvicorn
 from drawcli.dashboard.app import application
 from drawcli.dashboard.connections import Connections, Listener, at_a_time, room, streams
 from drawcli.dashboard.options import Options
+from drawcli.dashboard.password import Secret
 from drawcli.dashboard.protocol import Bounded
-from drawcli.dashboard.secret import Secret
-from drawcli.dashboard.site import Site
+from drawcli.dashboard.snapshot import Site
 from drawcli.errors import UsageError
-from drawcli.limits import PAGE_HEAD_BYTES
+from drawcli.system.limits import PAGE_HEAD_BYTES
 
 _GRACE_SECONDS: Final = 2
 

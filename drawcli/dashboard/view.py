@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from drawcli import __version__
-from drawcli.core.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.core.spans import ago, long
-from drawcli.dashboard.entry import Entry, form_token
-from drawcli.dashboard.live import Live, stamp_of
+from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.dashboard.auth import Entry, form_token
+from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.options import Options
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.site import Site
-from drawcli.overview import delivered_at, waits_for, way_out
+from drawcli.dashboard.snapshot import Site
+from drawcli.operations.overview import delivered_at, waits_for, way_out
+from drawcli.system.durations import ago, long
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MIB: Final = 1 << 20

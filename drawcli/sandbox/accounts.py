@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Final
 
 from drawcli.sandbox import NOTICE
-from drawcli.sandbox.files import write_json
+from drawcli.sandbox.whole_files import write_json
 
 LIFETIME: Final = timedelta(days=30)
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from drawcli.sandbox.people import Site
+from drawcli.sandbox.patients import Site
 
 LENGTH_MM: Final = 300.0  # from the lowest to the highest slice, slice thickness included
 FIELD_MM: Final = 500.0  # the reconstructed field of view

@@ -16,7 +16,7 @@ from pydicom.uid import (
 
 from drawcli.sandbox import NOTICE
 from drawcli.sandbox.anatomy import FIELD_MM
-from drawcli.sandbox.people import Person
+from drawcli.sandbox.patients import Person
 
 _CT_ACQUISITION: Final[dict[str, object]] = {
     "AcquisitionNumber": 1,

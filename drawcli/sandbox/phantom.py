@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from drawcli.sandbox.anatomy import BODIES, FIELD_MM, LENGTH_MM, Floats, grid_mm, slice_hu
 from drawcli.sandbox.headers import ct_header, secondary_capture_header, write
-from drawcli.sandbox.people import PEOPLE, Person, identifying_values
+from drawcli.sandbox.patients import PEOPLE, Person, identifying_values
 
 __all__ = [
     "PEOPLE",

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from drawcli.sandbox.headers import coded, one_item
-from drawcli.sandbox.people import Person
+from drawcli.sandbox.patients import Person
 from drawcli.sandbox.phantom_groups import GROUPS, ORIGIN, fill, frame_type, mr_top, pt_top
 
 ENHANCED: Final = {

@@ -7,7 +7,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from drawcli.sandbox.headers import coded, one_item
-from drawcli.sandbox.people import Person
+from drawcli.sandbox.patients import Person
 
 ORIGIN: Final = {"PixelPresentation": "MONOCHROME", "VolumetricProperties": "VOLUME"}
 

@@ -13,7 +13,7 @@ from pydicom.uid import MRImageStorage, PositronEmissionTomographyImageStorage
 
 from drawcli.sandbox.anatomy import BODIES, LENGTH_MM, Floats, grid_mm, paint, slice_hu
 from drawcli.sandbox.headers import coded, geometry, one_item, person_header, pixels, write
-from drawcli.sandbox.people import Person
+from drawcli.sandbox.patients import Person
 from drawcli.sandbox.phantom import corner_mm
 
 # HU of a tissue, and how bright it is on a T2-weighted MR image.

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.sandbox.places import Place, kind_of, place_of, side_of
+from drawcli.sandbox.organ_places import Place, kind_of, place_of, side_of
 from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
 from drawcli.sandbox.volume import Floats, Slice
 

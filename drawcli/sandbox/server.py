@@ -17,12 +17,12 @@ from starlette.requests import ClientDisconnect
 from drawcli.errors import UsageError
 from drawcli.sandbox.accounts import Accounts, TokenPair
 from drawcli.sandbox.api import Parts, refusal, routes
-from drawcli.sandbox.doorway import Doorway
+from drawcli.sandbox.fault_injection import Server
 from drawcli.sandbox.faults import Panel
-from drawcli.sandbox.files import prepare
+from drawcli.sandbox.middleware import Doorway
 from drawcli.sandbox.options import Options
-from drawcli.sandbox.playing import Server
 from drawcli.sandbox.tasks import Tasks
+from drawcli.sandbox.whole_files import prepare
 from drawcli.sandbox.worker import Worker
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")

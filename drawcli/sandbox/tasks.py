@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from drawcli.sandbox import NOTICE
 from drawcli.sandbox.accounts import utc_now
-from drawcli.sandbox.files import write_json, write_whole
+from drawcli.sandbox.whole_files import write_json, write_whole
 
 _CHUNK: Final = 1 << 20
 

@@ -9,12 +9,12 @@ from threading import Event
 from typing import Final
 
 from drawcli.sandbox.accounts import utc_now
-from drawcli.sandbox.intake import BadUpload, Upload, read_upload
 from drawcli.sandbox.options import Options
 from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
 from drawcli.sandbox.segmenter import Segmenter
 from drawcli.sandbox.tasks import Status, Task, Tasks
 from drawcli.sandbox.template import BadTemplate
+from drawcli.sandbox.upload_reader import BadUpload, Upload, read_upload
 from drawcli.sandbox.volume import BadSeries, volume
 
 _UNFINISHED: Final = (Status.PENDING, Status.PROCESSING)

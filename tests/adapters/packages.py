@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.datastore import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
 from drawcli.adapters.package import write_package
-from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.profile import Choices
-from drawcli.core.pseudonym import StandIns
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.profile import Choices
+from drawcli.core.deid.pseudonyms import StandIns
 
 KEY = bytes(range(32))
 TEMPLATE = b"name: Prostate_OAR\nprotocol: DRAW\nmodels:\n  720:\n    map: {1: Bladder}\n"

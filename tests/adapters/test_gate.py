@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 
 from drawcli.adapters.gate import Finding, findings
 from drawcli.errors import SeriesRefused, SourceUnsettled
-from drawcli.sandbox.people import Person, identifying_values
+from drawcli.sandbox.patients import Person, identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from tests.adapters.packages import (

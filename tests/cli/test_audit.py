@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drawcli.auditlog import ANSWERED, ATTEMPT, AuditLog
-from drawcli.context import Context
-from drawcli.core.job import Job, State
+from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, AuditLog
+from drawcli.core.jobs.job import Job, State
+from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
 from tests.conftest import Site
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.cli import app
-from drawcli.sandbox.people import identifying_values
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
 from tests.conftest import PELVIS, SLICES, Site
@@ -358,7 +358,7 @@ def test_help_imports_nothing_heavy(site: Site) -> None:
 def test_a_job_that_another_process_works_on_is_left_to_it(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
-    from drawcli.adapters.workdir import WorkDir
+    from drawcli.adapters.state.workdir import WorkDir
 
     assert pelvis
     drawcli("scan")

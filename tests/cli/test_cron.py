@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.workdir import WorkDir
-from drawcli.runs import RunBook
+from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.workdir import WorkDir
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox
 from tests.conftest import Site

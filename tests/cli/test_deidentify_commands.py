@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.workdir import PACKAGE
-from drawcli.core.conformance import statement
-from drawcli.core.profile import Choices
-from drawcli.sandbox.people import identifying_values
+from drawcli.adapters.state.workdir import PACKAGE
+from drawcli.core.deid.conformance import statement
+from drawcli.core.deid.profile import Choices
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct, write_scout
 from tests.cli.conftest import Ended, Run, at_terminal
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.adapters.workdir import WorkDir
+from drawcli.adapters.state.workdir import WorkDir
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, poll_until
 from tests.conftest import Site

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from drawcli import metering
-from drawcli.adapters import tree
-from drawcli.core.job import Job
-from drawcli.ledger import Ledger
-from drawcli.limits import EXCHANGES, KB
+from drawcli.adapters.datastore import walk
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import Job
+from drawcli.operations import metrics
 from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.system.limits import EXCHANGES, KB
 from tests import hostile
 from tests.cli.conftest import Run
 from tests.conftest import PELVIS, SLICES, Site
@@ -37,15 +37,15 @@ TASKS = {
 @pytest.fixture
 def hanging(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a folder of the datastore hang, and the place of the figures."""
-    over, ask = threading.Event(), tree._ask
+    over, ask = threading.Event(), walk._ask
 
     def hang(folder: Path, trouble: list[OSError]) -> None:
         if folder == site.folder / "other":
             over.wait()
         ask(folder, trouble)
 
-    monkeypatch.setattr(tree, "_ask", hang)
-    monkeypatch.setattr(metering, "write_durably", lambda *_args, **_more: over.wait())
+    monkeypatch.setattr(walk, "_ask", hang)
+    monkeypatch.setattr(metrics, "write_durably", lambda *_args, **_more: over.wait())
     yield
     over.set()
 

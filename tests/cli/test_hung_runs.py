@@ -11,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drawcli.adapters.messages import Message, Place
-from drawcli.adapters.workdir import Runner, WorkDir
-from drawcli.afterwards import begun
-from drawcli.context import Context
-from drawcli.core.job import Job, State
-from drawcli.hung import FILE_NAME
-from drawcli.ledger import Ledger
-from drawcli.progress import Progress, ProgressFile
-from drawcli.runs import RunBook
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.state.progress import Progress, ProgressFile
+from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.core.jobs.job import Job, State
+from drawcli.operations.after_run import begun
+from drawcli.operations.hung_runs import FILE_NAME
+from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
 from tests.conftest import Site
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.workdir import VAULT
-from drawcli.sandbox.people import identifying_values
+from drawcli.adapters.state.workdir import VAULT
+from drawcli.sandbox.patients import identifying_values
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import PELVIS, Site
 

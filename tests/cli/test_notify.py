@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from drawcli import heartbeat, metering
-from drawcli.adapters.messages import Place
-from drawcli.adapters.workdir import WorkDir
+from drawcli.adapters.notifications import Place
+from drawcli.adapters.state.workdir import WorkDir
 from drawcli.cli import app
+from drawcli.operations import heartbeat, metrics
 from tests.cli.conftest import Ended
 from tests.conftest import Site
 from tests.webhook import Webhook, listening
@@ -100,7 +100,7 @@ def test_no_run_waits_for_what_another_one_tells(
 
     monkeypatch.setattr(Place, "send", lambda _place, _message: look("message"))
     monkeypatch.setattr(heartbeat, "ping", lambda _to, ending="": ending or look("ping"))
-    monkeypatch.setattr(metering, "write_textfile", lambda _ctx, _path: look("figures"))
+    monkeypatch.setattr(metrics, "write_textfile", lambda _ctx, _path: look("figures"))
     with listening() as hook:
         tell_to(site, hook)
         (site.folder / "token.json").unlink()

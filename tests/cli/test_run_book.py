@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from drawcli.runs import RunBook
+from drawcli.adapters.state.run_log import RunBook
 from tests.cli.conftest import Run
 from tests.conftest import Site
 

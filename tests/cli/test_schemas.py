@@ -8,7 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from drawcli.schemas import SCHEMAS, rules_schema, templates_schema
+from drawcli.core.rules.json_schema import SCHEMAS, rules_schema, templates_schema
 from tests.cli.conftest import Run
 
 SITE = Path(__file__).parents[2] / "drawcli" / "site"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.core.job import Job, State
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import Job, State
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import Options
-from drawcli.sandbox.people import identifying_values
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal
 from tests.conftest import NOON, PELVIS, SLICES, Site

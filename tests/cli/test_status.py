@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from drawcli.adapters.ledger import Ledger
 from drawcli.cli.status_command import Choice, chosen_jobs
 from drawcli.cli.status_view import Picture
-from drawcli.context import Context
-from drawcli.core.job import Event, Job, State
+from drawcli.core.jobs.job import Event, Job, State
 from drawcli.errors import NeedsPerson
-from drawcli.ledger import Ledger
-from drawcli.overview import Pulse, newest_delivery
-from drawcli.pipeline import Selection, run_step
+from drawcli.operations.overview import Pulse, newest_delivery
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import NOON, PELVIS, Site
 

@@ -7,7 +7,7 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from drawcli.core.dicom import Header, read_header
+from drawcli.core.dicom.header import Header, read_header
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SYNTAXES = {"explicit": ExplicitVRLittleEndian, "implicit": ImplicitVRLittleEndian}

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import DataElement, Dataset, dcmread
 
-from drawcli.core.crosswalk import RESTORED, Crosswalk
-from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.dicom import read_header
-from drawcli.core.profile import Choices
-from drawcli.core.pseudonym import StandIns
-from drawcli.core.reidentify import OwnUids, reidentified
-from drawcli.core.slices import slice_of
-from drawcli.steps.deidentify import as_sent
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.profile import Choices
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.header import read_header
+from drawcli.core.dicom.instance import slice_of
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.series.crosswalk import RESTORED, Crosswalk
+from drawcli.pipeline.steps.deidentify import as_sent
 from tests.core.files import as_bytes, ct_slice
 from tests.deidentification.patients import Patient, patients
 from tests.structure_sets import structure_set

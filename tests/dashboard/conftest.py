@@ -8,14 +8,14 @@ import pytest
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from drawcli.context import Context
-from drawcli.core.job import Job, State
+from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.app import application
 from drawcli.dashboard.options import Options
-from drawcli.dashboard.secret import Secret
-from drawcli.dashboard.site import Site as Shown
+from drawcli.dashboard.password import Secret
+from drawcli.dashboard.snapshot import Site as Shown
 from drawcli.errors import NeedsPerson
-from drawcli.pipeline import Selection, run_step
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.segmented import segmented

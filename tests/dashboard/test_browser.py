@@ -15,12 +15,12 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from drawcli.context import Context
-from drawcli.core.job import Job, State
+from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.app import application
 from drawcli.dashboard.options import Options
-from drawcli.dashboard.secret import Secret
-from drawcli.dashboard.site import Site as Shown
+from drawcli.dashboard.password import Secret
+from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.pipeline.context import Context
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold

@@ -8,11 +8,11 @@ import pytest
 from pydicom import DataElement, Dataset, dcmread
 from starlette.testclient import TestClient
 
-from drawcli.context import Context
-from drawcli.core.job import Job
+from drawcli.core.jobs.job import Job
 from drawcli.errors import NeedsPerson
-from drawcli.pipeline import Selection, run_step
-from drawcli.sandbox.people import Person, identifying_values
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.sandbox.patients import Person, identifying_values
 from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.dashboard.conftest import WORDS, Serve, log_in
 

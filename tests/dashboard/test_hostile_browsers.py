@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.context import Context
 from drawcli.dashboard import connections
 from drawcli.dashboard.options import Options
-from drawcli.dashboard.secret import Secret
+from drawcli.dashboard.password import Secret
 from drawcli.dashboard.serve import listening, server_of
-from drawcli.dashboard.site import Site as Shown
-from drawcli.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
+from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.pipeline.context import Context
+from drawcli.system.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
 from tests.conftest import Clock, Site, opened
 from tests.dashboard.conftest import QUICK, WORDS
 from tests.fake_draw import FakeDraw

@@ -7,7 +7,7 @@ import html5lib
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.core.job import Job
+from drawcli.core.jobs.job import Job
 from tests.dashboard.conftest import WORDS, Serve, log_in
 
 HEADINGS = ("h1", "h2", "h3")

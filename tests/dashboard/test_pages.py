@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.checkup.outcome import Seen
-from drawcli.context import Context
-from drawcli.core.job import Event, Job, State
+from drawcli.core.jobs.job import Event, Job, State
 from drawcli.dashboard.app import Files
-from drawcli.dashboard.live import Live, stamp_of
-from drawcli.dashboard.site import Site as Shown
+from drawcli.dashboard.events import Live, stamp_of
+from drawcli.dashboard.snapshot import Site as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
-from drawcli.overview import way_out
+from drawcli.operations.doctor.outcome import Seen
+from drawcli.operations.overview import way_out
+from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
 from tests.dashboard.conftest import Serve
 
@@ -281,9 +281,9 @@ def test_the_check_up_reads_the_ledger_in_turn_with_other_pages(
             free.append(another_page.submit(is_free).result())
         return Seen.well("looked")
 
-    monkeypatch.setattr("drawcli.dashboard.site.RLock", lambda: lock)
+    monkeypatch.setattr("drawcli.dashboard.snapshot.RLock", lambda: lock)
     names = ("ledger", "held jobs", "datastore")
-    monkeypatch.setattr("drawcli.checkup.local.LOCAL", [(name, look) for name in names])
+    monkeypatch.setattr("drawcli.operations.doctor.local.LOCAL", [(name, look) for name in names])
     serve().get("/checkup")
 
     assert free == [False, False, True]  # a share that does not answer keeps no page waiting

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.core.job import Job
+from drawcli.core.jobs.job import Job
 from tests.conftest import SLICES
 from tests.dashboard.conftest import WORDS, Serve, log_in
 

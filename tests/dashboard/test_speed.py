@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from drawcli.context import Context
-from drawcli.core.job import Event, Job, State
+from drawcli.core.jobs.job import Event, Job, State
+from drawcli.pipeline.context import Context
 from tests.conftest import NOON
 from tests.dashboard.conftest import HERE
 

@@ -5,22 +5,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import write_package
-from drawcli.adapters.workdir import PACKAGE
-from drawcli.context import Context
-from drawcli.core import tags
-from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.dicom import Incomplete, NotDicom
-from drawcli.core.job import Job, State
-from drawcli.core.kinds import slice_kind
-from drawcli.core.pseudonym import StandIns
-from drawcli.core.slices import slice_of
-from drawcli.core.verdict import Readiness
+from drawcli.adapters.state.workdir import PACKAGE
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.header import Incomplete, NotDicom
+from drawcli.core.dicom.instance import slice_of
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.series.instance_kind import slice_kind
+from drawcli.core.series.verdict import Readiness
 from drawcli.errors import SeriesRefused, SourceUnsettled
-from drawcli.pipeline import Selection, run_step
-from drawcli.steps.deidentify import pixels_as_sent
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.steps.deidentify import pixels_as_sent
 from tests.conftest import Site
 
 KEY: Final = bytes(range(32))

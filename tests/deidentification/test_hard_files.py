@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from pydicom._dicom_dict import DicomDictionary
 
-from drawcli.context import Context
-from drawcli.core.job import State
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
 from tests.conftest import Site
 from tests.deidentification import engine
 from tests.deidentification.hard_files import (

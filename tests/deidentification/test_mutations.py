@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from drawcli.context import Context
-from drawcli.core.job import State
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
 from tests.conftest import Site
 from tests.deidentification import engine
 from tests.deidentification.hard_files import COPIED_TAGS, ELEMENTS, NUMERIC

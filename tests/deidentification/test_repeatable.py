@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.sitekey import make_site_key
-from drawcli.core.job import State
+from drawcli.adapters.state.site_key import make_site_key
+from drawcli.core.jobs.job import State
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from tests.conftest import THORAX, Clock, Site, opened

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.sandbox.people import PEOPLE
+from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from tests.core.real_data import REAL, needs_real, real_files

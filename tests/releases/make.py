@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from drawcli import __version__
-from drawcli.adapters.sitekey import make_site_key
-from drawcli.context import Context
-from drawcli.pipeline import Selection, run_once, run_step
+from drawcli.adapters.state.site_key import make_site_key
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_once, run_step
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, NOON, PELVIS, SLICES, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw

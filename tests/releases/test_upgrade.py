@@ -7,10 +7,10 @@ import pytest
 from pydicom import dcmread
 
 from drawcli import __version__
-from drawcli.auditing import unattested
-from drawcli.core.job import State
-from drawcli.pipeline import Selection, run_once
-from drawcli.upkeep import check
+from drawcli.core.jobs.job import State
+from drawcli.operations.audit_check import unattested
+from drawcli.operations.ledger_check import check
+from drawcli.pipeline.runner import Selection, run_once
 from tests.conftest import HEAD_NECK, NOON, PELVIS, SLICES, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw, drawn_for
 

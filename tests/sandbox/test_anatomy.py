@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from drawcli.sandbox.anatomy import BODIES, FIELD_MM, Body, Part, grid_mm, slice_hu
-from drawcli.sandbox.people import Site
+from drawcli.sandbox.patients import Site
 
 BALL = Body((-50, 50), (100, 100), (80, 80), (Part("Ball", (30, 0, 10), (20, 20, 20), 500),))
 

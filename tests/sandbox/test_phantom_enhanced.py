@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from drawcli.core.deidentify import Replacements, deidentified
-from drawcli.core.dicom import read_header
-from drawcli.core.pseudonym import StandIns
-from drawcli.sandbox.people import identifying_values
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.header import read_header
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt

@@ -8,7 +8,7 @@ from pydicom import dcmread
 
 from drawcli.sandbox.anatomy import BODIES, Part, grid_mm
 from drawcli.sandbox.catalogue import CATALOGUE, Model
-from drawcli.sandbox.people import PEOPLE, Person, Site
+from drawcli.sandbox.patients import PEOPLE, Person, Site
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from drawcli.sandbox.segmenter import Contour, Segmenter

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.sitekey import make_site_key
+from drawcli.adapters.state.site_key import make_site_key
 from tests.conftest import Site
 from tests.fake_draw import FakeDraw
 from tests.torture.kit import Bench, Forge, Troubled, World, listening

@@ -30,7 +30,7 @@ import httpx
 
 import drawcli
 import drawcli.cli
-import drawcli.context
+import drawcli.pipeline.context
 from tests.torture.power import Disk
 
 _COUNTED: Final = ("fsync", "replace", "rename", "link", "unlink", "mkdir")
@@ -112,7 +112,7 @@ def shift_clock(seconds: float) -> None:
             now = datetime.now(tz) + timedelta(seconds=seconds)
             return cls.fromtimestamp(now.timestamp(), tz)
 
-    setattr(drawcli.context, "datetime", Shifted)  # noqa: B010 - a name that it imports
+    setattr(drawcli.pipeline.context, "datetime", Shifted)  # noqa: B010 - a name that it imports
 
 
 def child(order: dict[str, Any]) -> None:

@@ -19,13 +19,13 @@ from typing import Any, Final
 import httpx
 from pydicom import dcmread
 
-from drawcli.adapters.workdir import UNPACKED
-from drawcli.auditlog import ATTEMPT, AuditLog
-from drawcli.core.job import State
-from drawcli.ledger import Ledger
-from drawcli.sandbox.people import identifying_values
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.state.audit_log import ATTEMPT, AuditLog
+from drawcli.adapters.state.workdir import UNPACKED
+from drawcli.config.sections import Server
+from drawcli.core.jobs.job import State
+from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.sections import Server
 from tests.conftest import HEAD_NECK, PELVIS, Site
 from tests.fake_draw import FakeDraw
 

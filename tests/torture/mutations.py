@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-FILES, LEDGER, KILLS = "tests/test_files.py", "tests/ledger", "tests/torture/test_kills.py"
-PIPELINE, DELIVERY = "tests/test_pipeline.py", "tests/adapters/test_delivery.py"
-WORKDIR, PROCESSES = "tests/adapters/test_workdir.py", "tests/torture/test_processes.py"
-UPKEEP = "tests/test_upkeep.py"
-AUDIT, DELIVERED = "tests/test_auditlog.py", "tests/test_delivered.py"
-NODE, ASSOCIATION = "tests/adapters/test_dicom_node.py", "tests/test_association.py"
+FILES, LEDGER, KILLS = "tests/system/test_files.py", "tests/ledger", "tests/torture/test_kills.py"
+PIPELINE, DELIVERY = "tests/pipeline/test_runner.py", "tests/adapters/delivery/test_folder.py"
+WORKDIR, PROCESSES = "tests/adapters/state/test_workdir.py", "tests/torture/test_processes.py"
+UPKEEP = "tests/operations/test_ledger_check.py"
+AUDIT, DELIVERED = "tests/adapters/state/test_audit_log.py", "tests/pipeline/test_results.py"
+NODE, ASSOCIATION = (
+    "tests/adapters/delivery/test_dicom_node.py",
+    "tests/adapters/delivery/test_association.py",
+)
 TOKENS = "tests/torture/test_tokens.py"
-ONE_OFF = ("tests/test_oneoff.py", "tests/torture/test_one_off.py")
+ONE_OFF = ("tests/pipeline/test_one_off.py", "tests/torture/test_one_off.py")
 
 
 @dataclass(frozen=True)
@@ -42,227 +45,231 @@ class Fault:
 FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
-        "steps/reidentify.py",
+        "pipeline/steps/reidentify.py",
         "        *sent_on(job, data, crosswalk, ctx),\n",
         "",
         (DELIVERED,),
     ),
     Fault(
         "whatever a DICOM node says counts as stored",
-        "adapters/dicom_node.py",
+        "adapters/delivery/dicom_node.py",
         "        if status == _SUCCESS:\n",
         "        if status >= _SUCCESS:\n",
         (NODE,),
     ),
     Fault(
         "a structure set that a DICOM node has no room for keeps all others from it",
-        "adapters/dicom_node.py",
+        "adapters/delivery/dicom_node.py",
         'raise self._later(f"is out of resources (status {status:04X})")',
         'raise self._gone(NodeTrouble("is out of resources"))',
         (NODE,),
     ),
     Fault(
         "an answer about another structure set counts as one about the one that was sent",
-        "core/dimse.py",
+        "core/dicom/dimse.py",
         "        (_SOP_INSTANCE, request.sop_instance, ",
         "        (_SOP_INSTANCE, fields.get(_SOP_INSTANCE, b'').decode(), ",
         (ASSOCIATION,),
     ),
     Fault(
         "an answer to another message counts",
-        "core/dimse.py",
+        "core/dicom/dimse.py",
         "    if _number(fields, _ANSWERED_ID) != MESSAGE_ID:\n",
         "    if _number(fields, _ANSWERED_ID) is None:\n",
         (ASSOCIATION,),
     ),
     Fault(
         "a success that comes before the file was sent counts",
-        "association.py",
+        "adapters/delivery/association.py",
         "        if not whole and is_success(status):\n",
         "        if not whole and status is None:\n",
         (ASSOCIATION,),
     ),
     Fault(
         "a node that has an older structure set of the job counts as having the new one",
-        "adapters/dicom_node.py",
+        "adapters/delivery/dicom_node.py",
         "return self._digests() == {sha256}",
         "return sha256 in self._digests()",
         (NODE,),
     ),
     Fault(
         "what a node may have is noted after it was sent",
-        "association.py",
+        "adapters/delivery/association.py",
         "                before_last()\n",
         "                pass\n",
         (NODE,),
     ),
     Fault(
         "an answer of a node may be of any length",
-        "wire.py",
+        "adapters/delivery/dicom_connection.py",
         "        if PDU_HEAD.size + length > limit:\n",
         "        if length > 0xFFFFFFFF:\n",
         (ASSOCIATION,),
     ),
     Fault(
         "a node that drips is waited for without end",
-        "wire.py",
+        "adapters/delivery/dicom_connection.py",
         "        self._end = monotonic() + seconds\n",
         "        self._end = monotonic() + seconds + 3600\n",
         (ASSOCIATION,),
     ),
     Fault(
         "a package goes out before that is written down",
-        "steps/upload.py",
+        "pipeline/steps/upload.py",
         "    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave\n",
         "",
         (AUDIT, KILLS),
     ),
     Fault(
         "a line of the audit log is not synced, and the power fails",
-        "auditlog.py",
+        "adapters/state/audit_log.py",
         "        os.fsync(stream.fileno())\n",
         "",
         (AUDIT,),
     ),
     Fault(
         "what a crash cut short in the audit log is written over",
-        "auditlog.py",
+        "adapters/state/audit_log.py",
         "if end.torn:",
         "if False:",
         (AUDIT,),
     ),
     Fault(
         "an upload is not counted, so that a lost end of the audit log is not missed",
-        "steps/upload.py",
+        "pipeline/steps/upload.py",
         '("posts", "unanswered", "attested")',
         '("posts", "unanswered")',
         (AUDIT,),
     ),
     Fault(
         "a line of the audit log that was changed passes for one that a crash cut short",
-        "core/chain.py",
+        "adapters/state/hash_chain.py",
         "            if not is_beginning(raw, before):",
         "            if False:",
         (AUDIT,),
     ),
     Fault(
         "a new token pair is on disk only when the request has returned",
-        "login.py",
+        "adapters/server/login.py",
         "        self._keep(answer, self._old)\n",
         "",
         (TOKENS,),
     ),
     Fault(
         "a new token pair that a crash left on its way is not looked for",
-        "tokenstore.py",
+        "adapters/server/token_store.py",
         "return self.exchanging.kept(stored) or stored",
         "return stored",
         (TOKENS,),
     ),
     Fault(
         "a new token pair is not synced when it comes, and the power fails",
-        "tokenstore.py",
+        "adapters/server/token_store.py",
         "            os.fsync(descriptor)\n",
         "",
         (TOKENS,),
     ),
     Fault(
         "two processes exchange the tokens at once",
-        "login.py",
+        "adapters/server/login.py",
         "with self._one_at_a_time, self._store.locked():",
         "with self._one_at_a_time:",
         (TOKENS,),
     ),
     Fault(
         "it is not noted that an exchange of tokens was begun",
-        "tokenstore.py",
+        "adapters/server/token_store.py",
         "            self.exchanging.begin(old, now)\n",
         "            self.exchanging.path.write_text('{}')\n",
         (TOKENS,),
     ),
     Fault(
         "a file is not synced before it has its name",
-        "files.py",
+        "system/files.py",
         "                os.fsync(stream.fileno())\n",
         "",
         (FILES,),
     ),
     Fault(
-        "a folder is not synced", "files.py", "        fsync_folder(path.parent)\n", "", (FILES,)
+        "a folder is not synced",
+        "system/files.py",
+        "        fsync_folder(path.parent)\n",
+        "",
+        (FILES,),
     ),
     Fault(
         "a new folder is not synced",
-        "files.py",
+        "system/files.py",
         "        fsync_folder(folder.parent)\n",
         "",
         (FILES,),
     ),
     Fault(
         "a file is written in its place",
-        "files.py",
+        "system/files.py",
         'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")',
         "temporary = path",
         (FILES,),
     ),
     Fault(
         "a file is not synced before it has its name, and the power fails",
-        "files.py",
+        "system/files.py",
         "                os.fsync(stream.fileno())\n",
         "",
         (KILLS,),
     ),
     Fault(
         "a folder is not synced, and the power fails",
-        "files.py",
+        "system/files.py",
         "        fsync_folder(path.parent)\n",
         "",
         (KILLS,),
     ),
     Fault(
         "a delivered file is not synced",
-        "adapters/delivery.py",
+        "adapters/delivery/folder.py",
         "        os.fsync(stream.fileno())\n",
         "",
         (DELIVERY,),
     ),
     Fault(
         "the folder of a delivered file is not synced",
-        "adapters/delivery.py",
+        "adapters/delivery/folder.py",
         "            fsync_folder(folder)\n",
         "",
         (DELIVERY,),
     ),
     Fault(
         "a delivered file replaces another",
-        "adapters/delivery.py",
+        "adapters/delivery/folder.py",
         "name_if_free(temporary, target)",
         "temporary.replace(target)",
         (DELIVERY,),
     ),
     Fault(
         "a delivered file is not read back",
-        "adapters/delivery.py",
+        "adapters/delivery/folder.py",
         "if sha256_of(temporary) != wanted:",
         "if False:",
         (DELIVERY,),
     ),
     Fault(
         "the ledger changes without its lock",
-        "ledger/jobs.py",
+        "adapters/ledger/jobs.py",
         "        with _held(self.lock):\n            super()",
         "        if True:\n            super()",
         (LEDGER,),
     ),
     Fault(
         "a stale version is taken",
-        "ledger/jobs.py",
+        "adapters/ledger/jobs.py",
         "stored.revision != job.revision",
         "False",
         (LEDGER,),
     ),
     Fault(
         "jobs leave the ledger before they are archived",
-        "ledger/jobs.py",
+        "adapters/ledger/jobs.py",
         "            self.archive.store(old)\n",
         "            self._table._update_table(lambda table: _drop(table, old))\n"
         "            self.archive.store(old)\n",
@@ -270,35 +277,35 @@ FAULTS: Final = (
     ),
     Fault(
         "archived jobs are not in the index",
-        "ledger/archive.py",
+        "adapters/ledger/archive.py",
         "        self._write_index((before | now).values())\n",
         "",
         (LEDGER,),
     ),
     Fault(
         "damage to the ledger is not seen",
-        "ledger/storage.py",
+        "adapters/ledger/storage.py",
         "if is_sealed is None or not is_sealed(raw, whole, seal):",
         "if False:",
         (LEDGER,),
     ),
     Fault(
         "the generation stands still",
-        "ledger/storage.py",
+        "adapters/ledger/storage.py",
         '"generation": self.generation + 1,',
         '"generation": self.generation,',
         (LEDGER,),
     ),
     Fault(
         "a missing ledger is begun anew",
-        "ledger/jobs.py",
+        "adapters/ledger/jobs.py",
         "            self._check_new()\n",
         "            pass\n",
         (LEDGER,),
     ),
     Fault(
         "two work on one job",
-        "adapters/workdir.py",
+        "adapters/state/workdir.py",
         '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
         "            lock.acquire(blocking=False)\n",
         '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
@@ -307,7 +314,7 @@ FAULTS: Final = (
     ),
     Fault(
         "two runs at once",
-        "adapters/workdir.py",
+        "adapters/state/workdir.py",
         "        owner = self.state_dir / _OWNER\n        try:\n"
         "            lock.acquire(blocking=False)\n",
         "        owner = self.state_dir / _OWNER\n        try:\n            pass\n",
@@ -315,14 +322,14 @@ FAULTS: Final = (
     ),
     Fault(
         "an upload is counted once it is done",
-        "steps/upload.py",
+        "pipeline/steps/upload.py",
         "recorded = ctx.ledger.commit(replace(job, **begun))",
         "recorded = job",
         (PIPELINE, KILLS),
     ),
     Fault(
         "a job is done before the server knows",
-        "steps/reidentify.py",
+        "pipeline/steps/reidentify.py",
         "    job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)\n",
         "    job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)\n"
         "    job = job.to(State.DONE, at=ctx.now())\n",
@@ -330,7 +337,7 @@ FAULTS: Final = (
     ),
     Fault(
         "the server is told before the file is delivered",
-        "steps/reidentify.py",
+        "pipeline/steps/reidentify.py",
         "    sha256 = deliver(",
         '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    sha256 = deliver(',
         (PIPELINE, KILLS),
@@ -344,66 +351,66 @@ FAULTS: Final = (
     ),
     Fault(
         "a series is in the ledger before whose it is",
-        "context.py",
+        "pipeline/context.py",
         "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
         "                return bool(self.ledger.add(job))\n",
         "                added = bool(self.ledger.add(job))\n"
         "                if crosswalk is not None:\n                    self.seal(job.id, (bring or partial(self._with_own_images, job.id))(crosswalk))\n"
         "                return added\n",
-        ("tests/steps/test_scan.py", "tests/test_context.py", KILLS),
+        ("tests/pipeline/steps/test_scan.py", "tests/pipeline/test_context.py", KILLS),
     ),
     Fault(
         "a changed copy of a result is delivered",
-        "steps/reidentify.py",
+        "pipeline/steps/reidentify.py",
         "        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came\n",
         "",
         (PIPELINE, UPKEEP),
     ),
     Fault(
         "an image out of a zip is not synced",
-        "adapters/zipped.py",
+        "adapters/datastore/zips.py",
         "            os.fsync(descriptor)\n",
         "",
         ONE_OFF,
     ),
     Fault(
         "the folder of images out of a zip is not synced",
-        "showing.py",
+        "pipeline/one_off_sources.py",
         "                fsync_folder(folder)\n",
         "",
         ONE_OFF,
     ),
     Fault(
         "images that were unpacked for no job stay for ever",
-        "adapters/workdir.py",
+        "adapters/state/workdir.py",
         "                if not is_known(path.parent.name):\n",
         "                if path.parent.name == '':\n",
         ONE_OFF,
     ),
     Fault(
         "images of an open job are taken for a leftover",
-        "adapters/workdir.py",
+        "adapters/state/workdir.py",
         "                if not is_known(path.parent.name):\n",
         "                if True:\n",
         ONE_OFF,
     ),
     Fault(
         "a scan of the datastore moves a one-off job",
-        "steps/scan.py",
+        "pipeline/steps/scan.py",
         "        if job.one_off:\n            _note_unseen",
         "        if job.one_off and job.state is State.WAITING:\n            _note_unseen",
         ONE_OFF,
     ),
     Fault(
         "a later job uses the images in the work folder of another",
-        "context.py",
+        "pipeline/context.py",
         "        return crosswalk.placed(own) if own else crosswalk\n",
         "        return crosswalk\n",
         ONE_OFF,
     ),
     Fault(
         "what a person said of the place is lost with the first change of the vault",
-        "core/crosswalk.py",
+        "core/series/crosswalk.py",
         '            deliver_to=plain.get("deliver_to", ""),\n',
         "",
         ONE_OFF,

@@ -9,8 +9,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from drawcli.core.job import State
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import State
 from tests.torture.conftest import Make
 from tests.torture.kit import PEOPLE, World, fingerprint
 from tests.torture.test_kills import LONG, RUNS

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from drawcli.core.job import State
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.config.sections import Server
+from drawcli.core.jobs.job import State
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
-from drawcli.sections import Server
 from tests.cli.conftest import at_sandbox
 from tests.conftest import HEAD_NECK, PELVIS, THORAX, Site
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from drawcli.adapters.workdir import UNPACKED
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.state.workdir import UNPACKED
 from tests.torture.conftest import Make
 from tests.torture.kit import PEOPLE, World, fingerprint
 from tests.torture.test_kills import LONG

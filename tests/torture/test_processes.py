@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
 from tests.conftest import Site
 from tests.torture.conftest import Make
 from tests.torture.test_kills import TIMES
@@ -94,7 +94,7 @@ def test_an_interrupted_run_says_so_and_leaves_130(world: Make) -> None:
 READER = """
 import sys, time
 from pathlib import Path
-from drawcli.ledger import Ledger
+from drawcli.adapters.ledger import Ledger
 from tests.conftest import Site
 
 path, until, latest = Path(sys.argv[1]), time.monotonic() + float(sys.argv[2]), {}

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.runs import RunBook
+from drawcli.adapters.state.run_log import RunBook
+from drawcli.operations.schedules import cron_line
 from drawcli.sandbox.server import running
-from drawcli.schedules import cron_line
 from tests.cli.conftest import at_sandbox
 from tests.conftest import Site
 

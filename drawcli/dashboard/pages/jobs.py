@@ -5,20 +5,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.workdir import REPORT
-from drawcli.core.job import Job, State
-from drawcli.core.rules import Truth
-from drawcli.core.timeline import moments
-from drawcli.dashboard.doing import done_to, offered
-from drawcli.dashboard.listing import HELD, NOW, ROWS, SORTS, Listing, Wish
-from drawcli.dashboard.rows import job_rows
-from drawcli.dashboard.site import Site
-from drawcli.dashboard.trees import stored_node
+from drawcli.adapters.state.workdir import REPORT
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.timeline import moments
+from drawcli.core.rules.conditions import Truth
+from drawcli.dashboard.actions import done_to, offered
+from drawcli.dashboard.explanations import stored_node
+from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, Listing, Wish
+from drawcli.dashboard.job_table import job_rows
+from drawcli.dashboard.snapshot import Site
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError, JobError
-from drawcli.explaining import kept_of
-from drawcli.identity import readable
-from drawcli.overview import way_out
+from drawcli.operations.overview import way_out
+from drawcli.pipeline.explain import kept_of
+from drawcli.pipeline.identity import readable
 
 
 def jobs(request: Request) -> Response:

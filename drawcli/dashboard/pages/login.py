@@ -7,9 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from drawcli import logs
-from drawcli.dashboard.doing import WHAT
-from drawcli.dashboard.entry import SEE_OTHER, form_token, own_form, tried
+from drawcli.adapters.state import logs
+from drawcli.dashboard.actions import WHAT
+from drawcli.dashboard.auth import SEE_OTHER, form_token, own_form, tried
 from drawcli.dashboard.view import bare, parts_of
 from drawcli.errors import DrawcliError, UsageError
 

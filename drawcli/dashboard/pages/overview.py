@@ -8,12 +8,12 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.core.job import Job, State
-from drawcli.core.spans import ago
+from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.view import page, parts_of
-from drawcli.overview import Overview
-from drawcli.plots import stacked_bars
-from drawcli.reporting import WHOLE, Report
+from drawcli.operations.overview import Overview
+from drawcli.operations.report import WHOLE, Report
+from drawcli.operations.report_plots import stacked_bars
+from drawcli.system.durations import ago
 
 _LINE: Final = (
     (State.FOUND, "the series is whole"),

@@ -7,12 +7,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.core.pictures.plane import Plane
 from drawcli.dashboard.preview import WIDTHS, plane_named
 from drawcli.dashboard.view import Parts, page, parts_of
-from drawcli.pictures.plane import Plane
 
 if TYPE_CHECKING:
-    from drawcli.previewing import Preview
+    from drawcli.pipeline.preview import Preview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

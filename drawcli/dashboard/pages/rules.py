@@ -8,15 +8,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.rulebook import Rulebook
-from drawcli.core.job import Job, State
-from drawcli.core.rules import Rule, Series, Truth
-from drawcli.core.templates import server_file
-from drawcli.dashboard.site import Site
-from drawcli.dashboard.trees import Node, node_of
+from drawcli.adapters.rulebook.rulebook import Rulebook
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.rules.conditions import Rule, Series, Truth
+from drawcli.core.templates.template import server_file
+from drawcli.dashboard.explanations import Node, node_of
+from drawcli.dashboard.snapshot import Site
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError, DrawcliError
-from drawcli.explaining import Trial, lints, template_lints, tried
+from drawcli.pipeline.explain import Trial, lints, template_lints, tried
 
 _MOST_LISTED: Final = 200
 _MOST_NEAR: Final = 5

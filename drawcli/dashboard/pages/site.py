@@ -8,21 +8,21 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.catalogue import kept_catalogue
-from drawcli.adapters.tokens import TokenFile
-from drawcli.checkup import local
-from drawcli.checkup import server as asked_of
-from drawcli.checkup.outcome import Check, Grade, Seen, looked
-from drawcli.checkup.outcome import Site as Looked
-from drawcli.context import token_store
-from drawcli.core.bandwidth import Bandwidth
-from drawcli.core.job import State
-from drawcli.core.spans import ago
-from drawcli.core.tokens import claims_of
-from drawcli.dashboard.site import Site
+from drawcli.adapters.server.catalogue_cache import kept_catalogue
+from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.state.run_log import RunBook
+from drawcli.core.jobs.job import State
+from drawcli.core.protocol.bandwidth import Bandwidth
+from drawcli.core.protocol.tokens import claims_of
+from drawcli.dashboard.snapshot import Site
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
-from drawcli.runs import RunBook
+from drawcli.operations.doctor import local
+from drawcli.operations.doctor import server as asked_of
+from drawcli.operations.doctor.outcome import Check, Grade, Seen, looked
+from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.pipeline.context import token_store
+from drawcli.system.durations import ago
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20

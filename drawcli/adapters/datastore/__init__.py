@@ -1,0 +1,1 @@
+"""Reads the site's image files."""

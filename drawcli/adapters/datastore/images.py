@@ -1,0 +1,151 @@
+"""The images of one series, opened for a step; never changed."""
+
+import contextlib
+from collections.abc import Callable
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from typing import IO
+
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.header import Header, Incomplete, NotDicom
+from drawcli.core.dicom.streaming import behind_fragments, check_behind, header_or_mended
+from drawcli.core.series.burned_in import Raster
+from drawcli.errors import SeriesRefused, SourceUnsettled
+from drawcli.system.files import CHUNK
+
+
+class _Mended(BytesIO):
+    """A file as it was converted; what the system says of it is said of the one on the disk."""
+
+    def __init__(self, whole: bytes, source: IO[bytes]) -> None:
+        super().__init__(whole)
+        self._source = source
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file on the disk."""
+        return self._source.fileno()
+
+    def close(self) -> None:
+        """Close both."""
+        self._source.close()
+        super().close()
+
+
+def open_slice(path: str) -> tuple[IO[bytes], Header]:
+    """Open a file and read its header; the caller closes the stream.
+
+    Of a file that lies unusually, header and stream are those of the converted bytes.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where the file is not there (any more).
+    SeriesRefused
+        Where it is no longer what the scan saw.
+    """
+    try:
+        stream = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+    except OSError as err:
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    try:
+        header, whole = header_or_mended(stream)
+    except (NotDicom, Incomplete) as err:
+        stream.close()
+        what = str(err) or "the file ends inside its header"
+        raise SeriesRefused(f"a file of the series cannot be de-identified: {what}") from None
+    except OSError as err:
+        stream.close()
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    except BaseException:
+        stream.close()
+        raise
+    return (stream if whole is None else _Mended(whole, stream)), header
+
+
+def pixel_end(stream: IO[bytes], header: Header) -> int:
+    """Return the offset behind the pixel data; what may follow it is never read.
+
+    Raises
+    ------
+    SeriesRefused
+        Where the file ends before its pixels do, or goes on behind them with its header.
+    """
+    pixels = header.pixels
+    if pixels is None:
+        raise SeriesRefused("a file of the series has no pixel data", code="no-pixels")
+    size = stream.seek(0, SEEK_END)
+    end = _behind_fragments(stream, pixels.value) if pixels.undefined else pixels.end
+    if end > size:
+        raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
+    try:
+        check_behind(stream, header, end, size)
+    except NotDicom as err:
+        raise SeriesRefused(f"a file of the series cannot be de-identified: {err}") from None
+    return end
+
+
+def reader_at(stream: IO[bytes], offset: int) -> Callable[[int], bytes]:
+    """Return how to read on from an offset, so many bytes at a time; fewer where the file ends.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where the datastore does not give it.
+    """
+
+    def read(count: int) -> bytes:
+        try:
+            return stream.read(count)
+        except OSError as err:
+            raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+
+    stream.seek(offset)
+    return read
+
+
+def first_frame(path: str) -> tuple[bytes, Raster] | None:
+    """Return the first frame of an image and how its pixels lie in it; None where compressed."""
+    stream, header = open_slice(path)
+    with closed(stream):
+        rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
+        bits = header.number(tags.BitsAllocated) or 0
+        if header.pixels is None or header.pixels.undefined:
+            return None
+        stream.seek(header.pixels.value)
+        signed = header.number(tags.PixelRepresentation) == 1
+        return stream.read(rows * columns * bits // 8), Raster(rows, columns, bits, signed)
+
+
+def _behind_fragments(stream: IO[bytes], offset: int) -> int:
+    """Return the offset behind encapsulated pixel data."""
+    try:
+        return behind_fragments(stream, offset)
+    except Incomplete:
+        text = "a file of the series ends before its pixels do"
+        raise SeriesRefused(text, code="truncated") from None
+    except NotDicom as err:
+        raise SeriesRefused(str(err)) from None
+
+
+def pixel_check(stream: IO[bytes], header: Header) -> int:
+    """Return the CRC-32 of the pixel data as they lie in the file.
+
+    Raises
+    ------
+    SourceUnsettled, SeriesRefused
+        If the file cannot be read, or ends before its pixels do.
+    """
+    from isal import isal_zlib
+
+    check, end = 0, pixel_end(stream, header)
+    assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
+    left, read = end - header.pixels.value, reader_at(stream, header.pixels.value)
+    while left > 0 and (piece := read(min(CHUNK, left))):
+        check = isal_zlib.crc32(piece, check)
+        left -= len(piece)
+    return int(check)
+
+
+def closed(stream: IO[bytes]) -> contextlib.closing[IO[bytes]]:
+    """Return a context that closes the stream of `open_slice`."""
+    return contextlib.closing(stream)

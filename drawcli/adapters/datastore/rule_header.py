@@ -1,0 +1,115 @@
+"""What the headers of a series say, as the text that rules ask for."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.core.dicom.header import Incomplete, NotDicom
+from drawcli.core.dicom.streaming import header_or_mended
+from drawcli.core.gate.pydicom_elements import what_pydicom_raises
+from drawcli.core.rules.conditions import Series
+from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.series.facts import series_facts
+from drawcli.errors import SeriesRefused, SourceUnsettled
+
+_DEEPEST_RULE: Final = 3  # sequences within sequences that rules can ask for
+
+
+def header_of(
+    crosswalk: Crosswalk,
+    today: date,
+    counted: Callable[[Iterable[str], str], Iterable[str]] = lambda paths, _unit: paths,
+) -> Series:
+    """Return what rules can ask of a series: its elements, and the facts beside them."""
+    paths = [file.path for file in crosswalk.files]
+    header = shared_elements(counted(paths, "files read"))
+    header.update(series_facts(crosswalk, header, today))
+    header.today = today
+    return header
+
+
+def shared_elements(paths: Iterable[str]) -> Series:
+    """Return the elements that every file of a series shares, as text by path.
+
+    What differs between files is in `mixed`. Values are decoded by pydicom with the character
+    set of the file; items of sequences are named as in "RequestAttributesSequence.0.Keyword", and
+    all of them together with "*" in place of the number.
+
+    Raises
+    ------
+    SourceUnsettled
+        Where a file is not there (any more).
+    SeriesRefused
+        Where pydicom cannot read it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's quote the value they complain about
+        headers = [_text_elements(path) for path in dict.fromkeys(paths)]
+    first, *others = headers
+    series = Series(
+        (path, values)
+        for path, values in first.items()
+        if all(other.get(path) == values for other in others)
+    )
+    differing = {path for header in headers for path in header} - series.keys()
+    series.mixed = {path: [one.get(path, ()) for one in headers] for path in differing}
+    return series
+
+
+def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
+    from pydicom import dcmread
+
+    try:
+        with Path(path).open("rb") as stream:
+            whole = header_or_mended(stream)[1]
+            stream.seek(0)
+            usual = stream if whole is None else BytesIO(whole)
+            return _decoded(dcmread(usual, stop_before_pixels=True, force=True))
+    except OSError as err:
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    except (Incomplete, NotDicom):
+        raise SeriesRefused("the header of a file cannot be read") from None
+    except what_pydicom_raises() as err:
+        kind = type(err).__name__  # its words quote values
+        raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
+
+
+def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
+    errors = what_pydicom_raises()
+    found: dict[str, tuple[str, ...]] = {}
+    for tag in list(dataset.keys()):
+        try:
+            element = dataset[tag]
+            value = element.value
+        except errors:
+            continue  # a value that its own VR does not allow takes part in no rule
+        if element.VR == "SQ":
+            found |= _of_items(element.keyword, value, depth)
+        elif element.VR not in ("OB", "OW", "OF", "OD", "UN"):
+            many = value if isinstance(value, list | tuple) or element.VM > 1 else [value]
+            found[_path_of(element)] = tuple("" if one is None else str(one) for one in many)
+    found.pop("", None)
+    return found
+
+
+def _of_items(keyword: str, items: Any, depth: int) -> dict[str, tuple[str, ...]]:
+    """Return the elements of the items of a sequence, by number and of all together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for number, item in enumerate(items or ()) if keyword and depth < _DEEPEST_RULE else ():
+        for path, values in _decoded(item, depth + 1).items():
+            found[f"{keyword}.{number}.{path}"] = values
+            found[f"{keyword}.*.{path}"] = found.get(f"{keyword}.*.{path}", ()) + values
+    return found
+
+
+def _path_of(element: Any) -> str:
+    """Return the name of an element in rules: its keyword, its creator, or its tag."""
+    tag = element.tag
+    if element.keyword:
+        return str(element.keyword)
+    if tag.is_private and element.private_creator:
+        return f"({tag.group:04x},{element.private_creator.upper()},{tag.element & 0xFF:02x})"
+    return "" if tag.is_private else f"({tag.group:04x},{tag.element:04x})"

@@ -1,0 +1,1 @@
+"""Delivers structure sets: into a folder, or to a DICOM node."""

@@ -1,0 +1,195 @@
+"""A TCP connection on which nothing waits longer than its phase allows.
+
+Each wait ends with what came, with a failure of the connection, or with the end of the phase; the
+last two are a NodeTrouble. The socket never blocks, so no thread is needed to give up on it.
+"""
+
+import selectors
+import socket
+from collections.abc import Callable
+from functools import partial
+from selectors import EVENT_READ, EVENT_WRITE
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from drawcli.core.dicom.upper_layer import PDU_HEAD, NodeTrouble, Pdu
+from drawcli.core.protocol.dicom_address import Node
+from drawcli.errors import ServerSilent
+from drawcli.system.pacing import Patience, within
+from drawcli.system.threads import LISTEN_SECONDS
+
+SEND_BUFFER: Final = 131_072  # bytes; Linux doubles it
+HELD_BACK: Final = 2 * SEND_BUFFER  # bytes that the system has taken from us, and not sent yet
+_LEAST_SECONDS: Final = 0.01  # for a connection; 0 would not wait at all
+_LARGEST_PIECE: Final = 65_536  # bytes that are received at once
+_T = TypeVar("_T")
+_TYPING_ERROR: Final = "Look for a typing error in deliver.node, and whether the name has changed."
+
+
+class Phase:
+    """A part of an exchange, and until when it may take."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self._what = what
+        self._seconds = seconds
+        self._end = monotonic() + seconds
+
+    def left(self) -> float:
+        """Return how many seconds are left; 0 where there are none."""
+        return max(0.0, self._end - monotonic())
+
+    def late(self) -> NodeTrouble:
+        """Return that the phase is over."""
+        return NodeTrouble(f"{self._what} within {self._seconds:.0f} seconds")
+
+
+class Wire:
+    """A connection to a node."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(0)
+        self._socket = connection
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(connection, EVENT_READ)
+
+    def close(self) -> None:
+        """End the connection; what is not sent is the system's."""
+        self._selector.close()
+        self._socket.close()
+
+    def has_come(self, seconds: float) -> bool:
+        """Tell whether anything comes, or the connection ends, within some seconds."""
+        return bool(self._wait(EVENT_READ, seconds))
+
+    def read_pdu(self, phase: Phase, limit: int) -> tuple[Pdu, bytes]:
+        """Return the next PDU: its type, and what follows its length.
+
+        Raises
+        ------
+        NodeTrouble
+            Where none comes, or one that is longer than the limit, bytes with its head.
+        """
+        kind, length = PDU_HEAD.unpack(self._read(PDU_HEAD.size, phase))
+        try:
+            pdu = Pdu(kind)
+        except ValueError:
+            raise NodeTrouble("does not answer as a DICOM node does") from None
+        if PDU_HEAD.size + length > limit:
+            raise NodeTrouble(f"sends a PDU of {length:,} bytes, more than an answer may have")
+        return pdu, self._read(length, phase)
+
+    def write(self, data: bytes, phase: Phase, stall: float) -> bool:
+        """Send; return False, with some of it not sent, as soon as anything has come.
+
+        Raises
+        ------
+        NodeTrouble
+            Where it is not taken in time, or nothing of it for `stall` seconds.
+        """
+        rest = memoryview(data)
+        while rest:
+            left = phase.left()
+            events = self._wait(EVENT_READ | EVENT_WRITE, min(stall, left)) if left else 0
+            if events & EVENT_READ:
+                return False
+            if not events:
+                raise _stalled(stall) if phase.left() else phase.late()
+            rest = rest[self._tried(partial(self._socket.send, rest)) or 0 :]
+        return True
+
+    def write_at_once(self, data: bytes) -> None:
+        """Send what the system takes without waiting; nothing depends on it."""
+        try:
+            self._socket.send(data)
+        except OSError:
+            return
+
+    def _read(self, size: int, phase: Phase) -> bytes:
+        read = bytearray()
+        while len(read) < size:
+            left = phase.left()
+            if not (left and self._wait(EVENT_READ, left)):
+                raise phase.late()
+            wanted = min(size - len(read), _LARGEST_PIECE)
+            piece = self._tried(partial(self._socket.recv, wanted))
+            if piece == b"":
+                raise NodeTrouble("closed the connection before it had answered")
+            read += piece or b""
+        return bytes(read)
+
+    @staticmethod
+    def _tried(call: Callable[[], _T]) -> _T | None:
+        """Return what a call on the socket returns; None where it would have had to wait."""
+        try:
+            return call()
+        except BlockingIOError:
+            return None
+        except OSError as err:
+            why = err.strerror or type(err).__name__
+            raise NodeTrouble(f"broke the connection: {why}") from None
+
+    def _wait(self, events: int, seconds: float) -> int:
+        """Return which of two events has happened; 0 where neither did in so many seconds."""
+        self._selector.modify(self._socket, events)
+        end = monotonic() + seconds
+        while True:
+            left = max(0.0, end - monotonic())
+            if ready := self._selector.select(min(left, LISTEN_SECONDS)):
+                return ready[0][1]
+            if not left:
+                return 0
+
+
+def connected(node: Node, seconds: float) -> Wire:
+    """Look a node up and connect to it; each of its addresses is tried.
+
+    Raises
+    ------
+    NodeTrouble
+        Where its name has no address, or nothing at it takes the connection.
+    """
+    phase = Phase("", seconds)
+    addresses = _addresses(node, phase)
+    why = "no answer in time"
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            share = phase.left() / (len(addresses) - number)
+            connection.settimeout(max(share, _LEAST_SECONDS))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.connect(address)
+            return Wire(connection)
+        except OSError as err:
+            connection.close()
+            why = err.strerror or why
+        except BaseException:
+            connection.close()
+            raise
+    raise NodeTrouble(f"cannot be reached: {why}")
+
+
+def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
+    """Return the addresses of a node as `getaddrinfo` does; a name is looked up in a thread."""
+    look = partial(socket.getaddrinfo, node.host, node.port, type=socket.SOCK_STREAM)
+    try:
+        try:
+            return look(flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:  # a name
+            return within(Patience(phase.left()), look, len)
+    except ServerSilent:
+        raise NodeTrouble("cannot be reached: the name service did not answer in time") from None
+    except UnicodeError:
+        raise NodeTrouble(
+            "cannot be reached: its host cannot be the name of one", _TYPING_ERROR
+        ) from None
+    except socket.gaierror as err:
+        if err.errno == socket.EAI_AGAIN:
+            raise NodeTrouble("cannot be reached: the name service does not answer") from None
+        raise NodeTrouble(
+            "cannot be reached: the name service does not know its host", _TYPING_ERROR
+        ) from None
+
+
+def _stalled(seconds: float) -> NodeTrouble:
+    return NodeTrouble(f"took nothing of what was sent for {seconds:.0f} seconds")

@@ -1,0 +1,72 @@
+"""What a DICOM node is asked, encoded with the PDUs and messages of pynetdicom."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.core.dicom.dimse import ECHO, MESSAGE_ID, Request
+from drawcli.core.dicom.upper_layer import Offer
+from drawcli.core.protocol.dicom_address import Node
+
+if TYPE_CHECKING:
+    from pynetdicom.dimse_messages import DIMSEMessage
+
+LONGEST_PDU: Final = 16_384  # bytes that we take in one P-DATA-TF
+_APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
+
+
+def association_request(node: Node, calling: str, offers: Sequence[Offer]) -> bytes:
+    """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+    from pynetdicom import (
+        PYNETDICOM_IMPLEMENTATION_UID,
+        PYNETDICOM_IMPLEMENTATION_VERSION,
+        build_context,
+    )
+    from pynetdicom.pdu import A_ASSOCIATE_RQ
+    from pynetdicom.pdu_primitives import (
+        A_ASSOCIATE,
+        ImplementationClassUIDNotification,
+        ImplementationVersionNameNotification,
+        MaximumLengthNotification,
+    )
+
+    longest, ours = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    version = ImplementationVersionNameNotification()
+    longest.maximum_length_received = LONGEST_PDU
+    ours.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
+    version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
+    asked = A_ASSOCIATE()
+    asked.application_context_name = _APPLICATION_CONTEXT
+    asked.calling_ae_title, asked.called_ae_title = calling, node.ae_title
+    asked.user_information = [longest, ours, version]
+    contexts = [build_context(offer.sop_class, offer.transfer_syntax) for offer in offers]
+    for context, offer in zip(contexts, offers, strict=True):
+        context.context_id = offer.context
+    asked.presentation_context_definition_list = contexts
+    return A_ASSOCIATE_RQ(asked).encode()
+
+
+def command_set(request: Request) -> bytes:
+    """Return the command set of a C-ECHO-RQ or C-STORE-RQ (PS3.7 9.3.1, 9.3.5)."""
+    from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
+    from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+
+    asked: C_ECHO | C_STORE
+    if request.command == ECHO:
+        asked = C_ECHO()
+        return _encoded(C_ECHO_RQ(), asked, request)
+    asked = C_STORE()
+    asked.AffectedSOPInstanceUID = request.sop_instance
+    asked.DataSet = BytesIO(b"\0\0")  # announces a data set, which is sent from where it is
+    return _encoded(C_STORE_RQ(), asked, request)
+
+
+def _encoded(message: "DIMSEMessage", asked: Any, request: Request) -> bytes:
+    from pynetdicom.dsutils import encode
+
+    asked.MessageID, asked.AffectedSOPClassUID = MESSAGE_ID, request.sop_class
+    message.primitive_to_message(asked)
+    encoded = encode(message.command_set, is_implicit_vr=True, is_little_endian=True)
+    if encoded is None:
+        raise ValueError("a request that cannot be encoded")
+    return encoded

@@ -1,0 +1,1 @@
+"""Reads rules.yaml, templates.yaml and the rules' tests."""

@@ -1,0 +1,229 @@
+"""rules.yaml and templates.yaml: read together, checked together, every problem told at once."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from drawcli.adapters.rulebook.rules_file import QUOTE_IT, RuleReader
+from drawcli.adapters.rulebook.tests_file import Case, CaseReader
+from drawcli.core.rules.conditions import Rule
+from drawcli.core.rules.prefilter import Rules
+from drawcli.core.templates.appearance import LONGEST_ROI_NAME
+from drawcli.core.templates.template import NAME_PATTERN, Template
+from drawcli.errors import ConfigError, UsageError
+from drawcli.system.limits import EXCHANGES
+from drawcli.system.programs import run_program
+from drawcli.system.yaml_read import Document, meant, problems_of, raise_all, read_yaml
+
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
+_HINT: Final = "Mend the file and run the command again; until then the jobs wait."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulebook:
+    """The rules and templates of a site, as they are now."""
+
+    rules: Rules
+    templates: Mapping[str, Template]
+    cases: tuple[Case, ...] = ()  # the tests of the rules file
+    digest: str  # SHA-256 over both files, 64 hex digits
+    commit: str | None  # of git, with "+" where the files differ from it
+
+    def template_named(self, name: str) -> Template:
+        """Return a template; raise UsageError where there is none of this name."""
+        if name not in self.templates:
+            near = meant(name, self.templates)
+            raise UsageError(
+                f"there is no template '{name}' in templates.yaml{near}",
+                hint="'drawcli templates list' lists them.",
+            )
+        return self.templates[name]
+
+
+def read_rulebook(
+    rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
+) -> Rulebook:
+    """Read and check both files; no structure may come home under a name longer than given.
+
+    Raises
+    ------
+    ConfigError
+        With one line a problem; nothing is matched with half a file.
+    """
+    problems, hints = list[str](), [_HINT]
+    templates_file = _read(templates_path, problems, hints)
+    rules_file = _read(rules_path, problems, hints)
+    return rulebook_of(rules_file, templates_file, longest_name, told=(problems, hints[-1]))
+
+
+def rulebook_of(
+    rules_file: Document,
+    templates_file: Document,
+    longest_name: int = LONGEST_ROI_NAME,
+    *,
+    told: tuple[list[str], str] | None = None,
+) -> Rulebook:
+    """Return the rules and templates that two files hold, which need not be on disk.
+
+    Raises
+    ------
+    ConfigError
+        With one line a problem, those told already among them.
+    """
+    problems, hint = told or ([], _HINT)
+    templates = dict(_templates(templates_file, longest_name, problems))
+    names = _names(templates_file)
+    rules = Rules(_rules(rules_file, names, problems))
+    cases = tuple(CaseReader(rules_file, names, problems).read_all())
+    raise_all(problems, hint=hint)
+    digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
+    commit = _git_commit(rules_file.path, templates_file.path)
+    return Rulebook(rules=rules, templates=templates, cases=cases, digest=digest, commit=commit)
+
+
+def earlier_rulebook(
+    old: str, rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
+) -> Rulebook:
+    """Read what the rules were: from another rules file, or as they stand in a git revision.
+
+    Beside another file its own templates.yaml counts, where it has one.
+
+    Raises
+    ------
+    UsageError
+        Where `old` is neither a file nor a revision that holds the rules.
+    """
+    if Path(old).is_file():
+        beside = Path(old).with_name(templates_path.name)
+        return read_rulebook(
+            Path(old), beside if beside.is_file() else templates_path, longest_name
+        )
+    with TemporaryDirectory() as folder:
+        copies = [Path(folder) / "rules.yaml", Path(folder) / "templates.yaml"]
+        for path, copy in zip((rules_path, templates_path), copies, strict=True):
+            if (
+                old.startswith("-")
+                or (text := _git(path.parent, "show", f"{old}:./{path.name}")) is None
+            ):
+                raise UsageError(
+                    f"'{old}' is no file, and no git revision that holds {path.name}",
+                    hint="Name another rules.yaml, or a revision such as HEAD or HEAD~3.",
+                )
+            copy.write_text(text + "\n", encoding="utf-8")
+        return read_rulebook(copies[0], copies[1], longest_name)
+
+
+def _read(path: Path, problems: list[str], hints: list[str]) -> Document:
+    """Return a file; an empty one with its problems told where it is no YAML."""
+    try:
+        return read_yaml(path)
+    except ConfigError as err:
+        problems.extend(str(err).splitlines())
+        hints.append(err.hint or _HINT)
+        return Document(path, _UNREADABLE, b"", {})
+
+
+def _names(document: Document) -> frozenset[Any] | None:
+    """Return the names under `templates`, of faulty ones too; None where they are unknown."""
+    entries = document.data.get("templates") if isinstance(document.data, dict) else None
+    return frozenset(entries) if isinstance(entries, dict) else None
+
+
+def _templates(
+    document: Document, longest_name: int, problems: list[str]
+) -> Iterator[tuple[str, Template]]:
+    entries = _section(document, "templates", dict, problems)
+    for name, entry in entries.items() if entries else ():
+        where = ("templates", name)
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+            problems.append(
+                f"{document.place(where)}: '{name}' is no template name: letters, digits, _ and - "
+                f"only, at most 128{QUOTE_IT if not isinstance(name, str) else ''}"
+            )
+            continue
+        try:
+            template = Template.model_validate(entry)
+        except ValidationError as err:
+            problems += problems_of(err, Template, document, top=where)
+            continue
+        if template.twice:
+            names = ", ".join(template.twice)
+            problems.append(f"{document.place(where)}: two models draw the same structure: {names}")
+        too_long = [shown for shown in template.shown if len(shown) > longest_name]
+        if too_long:
+            problems.append(
+                f"{document.place(where)}: deliver.longest_name is {longest_name}, longer are: "
+                f"{', '.join(too_long)}; give them a label under 'structures:'"
+            )
+        yield name, template
+
+
+def _rules(
+    document: Document, templates: AbstractSet[Any] | None, problems: list[str]
+) -> Iterator[Rule]:
+    names: set[str] = set()
+    for index, entry in enumerate(_section(document, "rules", list, problems) or ()):
+        reader = RuleReader(document, templates, problems)
+        rule = reader.read(entry, ("rules", index))
+        if rule is None:
+            continue
+        if rule.name in names:
+            where = document.place(("rules", index, "name"))
+            problems.append(f"{where}: a second rule is called '{rule.name}'")
+        names.add(rule.name)
+        yield rule
+
+
+def _section(document: Document, name: str, kind: type, problems: list[str]) -> Any:
+    """Return the one top-level section of a file, or None with a problem told."""
+    data = document.data
+    if data is _UNREADABLE:
+        return None
+    shape = "a list, each entry with '- '" if kind is list else "entries by name"
+    if not isinstance(data, dict) or name not in data:
+        near = next(
+            (key for key in data or () if isinstance(data, dict) and meant(key, [name])), ""
+        )
+        instead = f"; '{near}' stands there instead" if near else "; the file begins with it"
+        problems.append(f"{document.place((near,))}: '{name}:' is missing{instead}")
+        return None
+    problems.extend(
+        f"{document.place((other,))}: unknown key '{other}'{meant(other, [name])}"
+        for other in data
+        if other != name and (name, other) != ("rules", "tests")
+    )
+    if data[name] is None:
+        return kind()
+    if not isinstance(data[name], kind):
+        problems.append(f"{document.place((name,))}: '{name}' should hold {shape}")
+        return None
+    return data[name]
+
+
+def _git_commit(*paths: Path) -> str | None:
+    """Return the commit of the folder the rules lie in; "+" behind it where a file differs.
+
+    A file that git does not know, or ignores, differs from every commit.
+    """
+    folder = paths[0].parent
+    head = _git(folder, "rev-parse", "--short=12", "HEAD")
+    if not _COMMIT.fullmatch(head or ""):
+        return None
+    files = [str(path.absolute()) for path in paths]
+    changed = _git(folder, "status", "--porcelain", "--ignored", "--", *files)
+    return f"{head}{'' if changed == '' else '+'}"
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git says, or None where it fails."""
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+    ended = run_program(command, EXCHANGES["git"])
+    return ended.output.decode("utf-8", "replace").strip() if ended.code == 0 else None

@@ -1,0 +1,226 @@
+"""One entry of rules.yaml as a rule: every mistake is told, with its place and what is meant."""
+
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from drawcli.core.rules.conditions import (
+    LATE,
+    LISTS,
+    OPTIONS,
+    Compare,
+    Condition,
+    Either,
+    Every,
+    Negation,
+    Rule,
+)
+from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical, known_paths
+from drawcli.core.rules.withheld import is_withheld
+from drawcli.system.yaml_read import Document, Location, meant
+
+QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
+_KEYS: Final = (
+    *("name", "template", "when", "exclude", "comment"),
+    *("priority", "enabled", "contact", "templates", "late"),
+)
+_HIGHEST: Final = 1_000_000
+
+
+class EntryReader:
+    """What the readers of entries of rules.yaml share: they tell every problem with its place."""
+
+    def __init__(
+        self, document: Document, templates: AbstractSet[Any] | None, problems: list[str]
+    ) -> None:
+        self._document = document
+        self._templates = templates
+        self._problems = problems
+
+    def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
+        for key in entry:
+            if key not in known:
+                self._tell((*at, key), f"unknown key '{key}'{meant(key, known)}")
+
+    def _check_template(self, name: str, at: Location) -> None:
+        if self._templates is not None and name not in self._templates:
+            near = meant(name, self._templates)
+            self._tell(at, f"no template '{name}' in templates.yaml{near}")
+
+    def _path(self, keyword: Any, at: Location) -> str | None:
+        """Return the canonical path of an element; None, and the problem told, where it is none."""
+        path = canonical(keyword) if isinstance(keyword, str) else None
+        if path is None:
+            self._tell(at, f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}")
+        return path
+
+    def _tell(self, at: Location, what: str) -> None:
+        self._problems.append(f"{self._document.place(at)}: {what}")
+
+
+class RuleReader(EntryReader):
+    """Turns one entry under `rules` into a rule."""
+
+    def read(self, entry: Any, at: Location) -> Rule | None:
+        """Return the rule, or None where it cannot be used."""
+        if not isinstance(entry, dict):
+            self._tell(at, "a rule has keys: name, template, when")
+            return None
+        self._check_keys(entry, _KEYS, at)
+        name = entry.get("name")
+        if name is None:
+            self._tell(at, "'name' is missing")
+        elif not isinstance(name, str) or not name:
+            self._tell((*at, "name"), f"'name' should be a text{QUOTE_IT}")
+        first, others = self._outcome(entry, at)
+        self._check_priority(entry, at)
+        late = entry.get("late")
+        if late is not None and late not in LATE:
+            near = meant(late, LATE)
+            self._tell((*at, "late"), f"'late' is one of {', '.join(LATE)}{near}")
+        if "when" not in entry:
+            self._tell(at, "'when' is missing")
+            return None
+        when = self._condition(entry["when"], (*at, "when"))
+        if when is None or not isinstance(name, str):
+            return None
+        return Rule(
+            name=name,
+            template=first,
+            others=others,
+            when=when,
+            exclude=entry.get("exclude") is True,
+            priority=entry["priority"] if isinstance(entry.get("priority"), int) else 0,
+            enabled=entry.get("enabled") is not False,
+            late=late if late in LATE else None,
+        )
+
+    def _outcome(self, entry: dict[str, Any], at: Location) -> tuple[str | None, tuple[str, ...]]:
+        """Return the templates that a rule leads to; tell what is wrong with them."""
+        exclude, template, many = (entry.get(key) for key in ("exclude", "template", "templates"))
+        if not isinstance(entry.get("exclude", False), bool):
+            self._tell((*at, "exclude"), "'exclude' is true or false")
+        elif exclude:
+            for key in ("template", "templates"):
+                if entry.get(key) is not None:
+                    self._tell((*at, key), "a rule with 'exclude: true' has no template")
+        elif many is not None:
+            if template is not None or not isinstance(many, list) or not many:
+                self._tell((*at, "templates"), "'templates' holds a list, without 'template'")
+                return None, ()
+            names = [self._template(one, (*at, "templates", n)) for n, one in enumerate(many)]
+            return names[0], tuple(name for name in names[1:] if name)
+        elif template is None:
+            self._tell(at, "'template' is missing")
+        else:
+            return self._template(template, (*at, "template")), ()
+        return None, ()
+
+    def _template(self, name: Any, at: Location) -> str | None:
+        if not isinstance(name, str):
+            self._tell(at, f"'template' should be a name{QUOTE_IT}")
+            return None
+        self._check_template(name, at)
+        return name
+
+    def _check_priority(self, entry: dict[str, Any], at: Location) -> None:
+        priority, enabled = entry.get("priority", 0), entry.get("enabled", True)
+        if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _HIGHEST:
+            self._tell((*at, "priority"), "'priority' should be a whole number; higher comes first")
+        if not isinstance(enabled, bool):
+            self._tell((*at, "enabled"), "'enabled' is true or false")
+
+    def _condition(self, entry: Any, at: Location) -> Condition | None:
+        """Return the condition under `when`, an item of a list, or what `not` turns round."""
+        if entry == "always":
+            return Every(())
+        if not isinstance(entry, dict) or not entry:
+            self._tell(at, "a condition is 'all:', 'any:', 'not:' or 'Keyword: value'")
+            return None
+        parts = [self._single(key, value, (*at, key)) for key, value in entry.items()]
+        good = [part for part in parts if part is not None]
+        if len(good) < len(parts):
+            return None
+        return good[0] if len(good) == 1 else Every(tuple(good))
+
+    def _single(self, key: Any, value: Any, at: Location) -> Condition | None:
+        if key in ("all", "any"):
+            if not isinstance(value, list) or not value:
+                self._tell(at, f"'{key}' holds a list of conditions, each with '- '")
+                return None
+            parts = [self._condition(item, (*at, index)) for index, item in enumerate(value)]
+            good = tuple(part for part in parts if part is not None)
+            whole = Every(good) if key == "all" else Either(good)
+            return whole if len(good) == len(parts) else None
+        if key == "not":
+            part = self._condition(value, at)
+            return None if part is None else Negation(part)
+        return self._compare(key, value, at)
+
+    def _compare(self, keyword: Any, value: Any, at: Location) -> Condition | None:
+        path = self._path(keyword, at)
+        if path is None:
+            return None
+        tests = value if isinstance(value, dict) else {"equals": value}
+        options = {key: one for key, one in tests.items() if key in OPTIONS}
+        asked = {key: one for key, one in tests.items() if key not in OPTIONS}
+        if not asked:
+            self._tell(at, f"'{keyword}' lacks what it is compared with")
+        if not self._check_options(options, at):
+            return None
+        compared = [self._test(path, op, one, options, (*at, op)) for op, one in asked.items()]
+        good = [part for part in compared if part is not None]
+        if not good or len(good) < len(compared):
+            return None
+        return good[0] if len(good) == 1 else Every(tuple(good))
+
+    def _check_options(self, options: dict[str, Any], at: Location) -> bool:
+        wrong = [key for key, one in options.items() if not _is_choice(one, OPTIONS[key])]
+        for key in wrong:
+            choices = ", ".join(str(one).lower() for one in OPTIONS[key])
+            self._tell((*at, key), f"'{key}' is one of {choices}")
+        return not wrong
+
+    def _test(
+        self, path: str, operator: Any, wanted: Any, options: dict[str, Any], at: Location
+    ) -> Compare | None:
+        if operator not in OPERATORS:
+            near = meant(operator, OPERATORS)
+            hidden = not near and is_withheld(path)  # a value stands where the operator should
+            self._tell(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
+            return None
+        if operator in PRESENCE:
+            if not isinstance(wanted, bool):
+                self._tell(at, f"'{operator}' is true or false")
+                return None
+        elif operator in LISTS and (not isinstance(wanted, list) or not wanted):
+            self._tell(at, f"'{operator}' holds a list of values, such as [CT, PT]")
+            return None
+        elif operator not in LISTS and isinstance(wanted, list):
+            what = "is compared with one value; for several write {in: [...]}"
+            self._tell(at, f"'{path}' {what}")
+            return None
+        try:
+            wanted = tuple(wanted) if isinstance(wanted, list) else wanted
+            return Compare(path, operator, wanted, **options)
+        except ValueError as err:
+            words = _without_value(str(err)) if is_withheld(path) else str(err)
+            quote = QUOTE_IT if "put it in quotes" in words else ""
+            self._tell(at, f"'{path}' {words.removesuffix('; put it in quotes')}{quote}")
+            return None
+
+
+def _without_value(words: str) -> str:
+    """Return what is wrong with a condition, without what it asks for.
+
+    >>> _without_value("holds a number; 'X17' is none")
+    'holds a number; what it is compared with is none'
+    """
+    before, quoted, _ = words.partition("; '")
+    if quoted:
+        return f"{before}; what it is compared with is none"
+    return words.partition(" that cannot be read: ")[0]
+
+
+def _is_choice(value: Any, choices: tuple[Any, ...]) -> bool:
+    """Tell whether a value is one of some; True is not 1 here."""
+    return any(value == one and type(value) is type(one) for one in choices)

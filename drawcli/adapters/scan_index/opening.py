@@ -1,0 +1,174 @@
+"""Opening the scan index: one process at a time, and made anew where it cannot be used."""
+
+import errno
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from drawcli import __version__
+from drawcli.adapters.scan_index.index import ScanIndex
+from drawcli.adapters.scan_index.keys import Damaged, Keys
+from drawcli.errors import AnotherRun
+from drawcli.system.files import PRIVATE
+
+FILE_NAME: Final = "scan-index.sqlite"
+_FORMAT: Final = f"3 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
+_BESIDE: Final = ("", "-wal", "-shm", "-journal")
+_PATIENCE_SECONDS: Final = 60
+_CACHE_KIB: Final = 32 << 10
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_TABLES: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE folder (
+  id INTEGER PRIMARY KEY, key BLOB UNIQUE, sealed BLOB, digest BLOB, stamp TEXT, calm INTEGER);
+CREATE TABLE file (
+  folder INTEGER, name BLOB, size INTEGER, mtime INTEGER, ctime INTEGER, since INTEGER,
+  final INTEGER, reason TEXT, series INTEGER, facts INTEGER, sealed BLOB,
+  PRIMARY KEY (folder, name)) WITHOUT ROWID;
+CREATE INDEX file_series ON file (series) WHERE series IS NOT NULL;
+CREATE INDEX file_reason ON file (reason) WHERE reason IS NOT NULL;
+CREATE TABLE facts (id INTEGER PRIMARY KEY, key BLOB UNIQUE, sealed BLOB);
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY, uid BLOB UNIQUE, first INTEGER, since INTEGER, stale INTEGER,
+  key TEXT, key_id TEXT, digest TEXT, stamp TEXT, modality TEXT, count INTEGER, newest INTEGER,
+  readiness TEXT, code TEXT, text TEXT, wishes INTEGER);
+CREATE INDEX series_stale ON series (stale) WHERE stale = 1;
+"""
+
+
+class IndexBroken(Exception):
+    """The index could not be read and was removed: begin again."""
+
+
+@contextmanager
+def opened_index(
+    state_dir: Path, key: bytes, key_id: str, *, throwaway: bool = False
+) -> Iterator[ScanIndex]:
+    """Open the index of a site; make it anew where it cannot be used.
+
+    Parameters
+    ----------
+    state_dir
+        Where it lies.
+    key
+        32 bytes, for the index alone.
+    key_id
+        Of the site key: an index of another one is of no use.
+    throwaway
+        Whether to open a copy that is gone afterwards: for a dry run, which writes nothing.
+
+    Raises
+    ------
+    AnotherRun
+        Where another process keeps it for long.
+    IndexBroken
+        Where it is found to be damaged while it is used.
+    """
+    path, mark = state_dir / FILE_NAME, f"{_FORMAT} {key_id}"
+    if throwaway and not path.exists():
+        with closing(_connected("")) as database:
+            _make(database, mark)
+            yield ScanIndex(database, Keys(key))
+        return
+    lock = FileLock(f"{path}.lock", mode=PRIVATE, timeout=_PATIENCE_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AnotherRun(
+            f"another process has read the datastore for more than {_PATIENCE_SECONDS} s",
+            hint="'drawcli unlock' shows which. Wait for it; if it hangs, end it.",
+        ) from None
+    try:
+        database, made_anew = _usable(path, mark)
+        with closing(database):
+            used = _copied(database) if throwaway else database
+            yield ScanIndex(used, Keys(key), made_anew)
+    except Damaged:
+        remove_index(state_dir)
+        raise IndexBroken from None
+    except sqlite3.DatabaseError as err:
+        if _is_broken(err):
+            remove_index(state_dir)
+            raise IndexBroken from None
+        raise _as_disk_error(err, path) from None
+    finally:
+        lock.release()
+
+
+def remove_index(state_dir: Path) -> None:
+    """Remove the index; nothing but time is lost."""
+    for ending in _BESIDE:
+        (state_dir / f"{FILE_NAME}{ending}").unlink(missing_ok=True)
+
+
+def _usable(path: Path, mark: str) -> tuple[sqlite3.Connection, str]:
+    """Return the index and, where it was made anew though there was one, why."""
+    why = ""
+    if path.exists():
+        database = None
+        try:
+            database = _connected(str(path))
+            if _mark_of(database) == mark:
+                return database, ""
+            why = "it is of another version or site key"
+        except sqlite3.DatabaseError as err:
+            if not _is_broken(err):
+                raise
+            why = "it is damaged"
+        if database is not None:
+            database.close()
+        remove_index(path.parent)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+    database = _connected(str(path))
+    _make(database, mark)
+    return database, why
+
+
+def _connected(name: str) -> sqlite3.Connection:
+    database = sqlite3.connect(name, isolation_level=None)
+    for pragma in (
+        "locking_mode = EXCLUSIVE",  # one process at a time: no shared memory is needed
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        f"cache_size = -{_CACHE_KIB}",
+        "temp_store = MEMORY",
+    ):
+        database.execute(f"PRAGMA {pragma}")
+    return database
+
+
+def _mark_of(database: sqlite3.Connection) -> str:
+    try:
+        row = database.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()
+    except sqlite3.OperationalError:  # killed before the tables were made
+        return ""
+    return "" if row is None else str(row[0])
+
+
+def _make(database: sqlite3.Connection, mark: str) -> None:
+    """Make the tables, all or none."""
+    database.executescript(f"BEGIN;{_TABLES}COMMIT;")
+    database.execute("INSERT INTO meta VALUES ('mark', ?)", (mark,))
+
+
+def _copied(database: sqlite3.Connection) -> sqlite3.Connection:
+    copy = _connected("")
+    database.backup(copy)
+    return copy
+
+
+def _is_broken(err: sqlite3.DatabaseError) -> bool:
+    return getattr(err, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+
+
+def _as_disk_error(err: sqlite3.DatabaseError, path: Path) -> OSError:
+    full = getattr(err, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    number = errno.ENOSPC if full else errno.EIO
+    return OSError(number, os.strerror(number), str(path))

@@ -1,0 +1,67 @@
+"""The token file of a site: read, checked, and replaced on disk before a new pair is used."""
+
+from glob import escape
+from pathlib import Path
+
+from drawcli.adapters.server.token_store import TokenStore
+from drawcli.core.protocol.tokens import FORM, Tokens, pair_of
+from drawcli.errors import ConfigError
+from drawcli.system.files import write_durably
+from drawcli.system.platforms import open_to_others
+
+
+class TokenFile(TokenStore):
+    """`{"access_token", "refresh_token", "expires_at"}` in a file that only its owner reads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+        self.place = f"token file {path}"
+
+    def stored(self) -> Tokens:
+        """Return the tokens.
+
+        Raises
+        ------
+        ConfigError
+            Where the file is missing, damaged, or others can read it.
+        """
+        try:
+            exposed = open_to_others(self.path)
+            raw = self.path.read_bytes()
+            tokens = pair_of(raw)
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{self.path}: there is no token",
+                code="no-token",
+                hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
+            ) from None
+        except OSError as err:
+            raise ConfigError(
+                f"{self.path}: cannot be read as a token file ({type(err).__name__})",
+                hint=f"It should hold {FORM}, and be yours.",
+            ) from None
+        except ValueError as err:
+            raise ConfigError(
+                f"{self.path}: {err}",
+                hint=f"It should hold {FORM}, each token in one line as it was given to you: "
+                "'drawcli token set' writes it.",
+            ) from None
+        if exposed:
+            raise ConfigError(
+                f"{self.path}: others can read it", hint=f"Run 'chmod 600 {self.path}'."
+            )
+        return tokens
+
+    def store(self, tokens: Tokens) -> None:
+        """Replace the pair; durable when this returns.
+
+        Raises
+        ------
+        ConfigError
+            Where the file cannot be written; it is as it was.
+        """
+        with self._may_write():
+            write_durably(self.path, tokens.as_text().encode("utf-8") + b"\n")
+            for left in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
+                left.unlink(missing_ok=True)  # of a process that died; the lock is ours

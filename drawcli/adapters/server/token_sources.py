@@ -1,0 +1,149 @@
+"""Tokens from elsewhere than a file: a command of the site, or the keyring of the system."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from drawcli.adapters.server.token_store import TokenStore
+from drawcli.core.protocol.tokens import Tokens, pair_or_word
+from drawcli.errors import ConfigError
+from drawcli.system.limits import EXCHANGES, bytes_in_words
+from drawcli.system.programs import run_program
+from drawcli.system.threads import in_time
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_READ: Final = "server.token_command"
+_STORE: Final = "server.token_store_command"
+_NAMELESS: Final = "drawcli"  # the user of the entry, where server.client_id is not set
+
+
+class TokenCommand(TokenStore):
+    """What a command of the site prints: the pair as JSON, or a bare access token.
+
+    Its standard error goes nowhere: such programs quote what they could not use. A new pair goes to
+    the standard input of a second command; without one, none is asked for.
+    """
+
+    def __init__(self, read: list[str], store: list[str], beside: Path) -> None:
+        super().__init__(beside)
+        self._read, self._store = read, store
+        self.can_renew = bool(store)
+        self.place = f"the output of {_READ}"
+        if not store:
+            self.no_other = (
+                f"See that {_READ} prints a token that is valid, or set {_STORE}, so that drawcli "
+                "can renew the pair: a new one must be stored before it is used."
+            )
+
+    def stored(self) -> Tokens:
+        """Run the command; return what it prints.
+
+        Raises
+        ------
+        ConfigError
+            Where it fails, takes too long, or prints no token.
+        """
+        try:
+            return pair_or_word(_run(_READ, self._read).decode("utf-8"))
+        except ValueError as err:
+            what = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
+            raise ConfigError(
+                f"{_READ}: its output {what}" if what.startswith("is ") else f"{_READ}: {what}",
+                hint="It should print the JSON pair or one access token, and nothing else.",
+            ) from None
+
+    def store(self, tokens: Tokens) -> None:
+        """Hand the pair to the second command; durable when that ends with 0."""
+        if not self._store:
+            raise ConfigError(
+                f"tokens come from {_READ}, and nothing says how to store new ones",
+                hint=f"Store them where {_READ} reads them, or set {_STORE}.",
+            )
+        _run(_STORE, self._store, tokens.as_text().encode("utf-8") + b"\n")
+
+
+class TokenKeyring(TokenStore):
+    """The pair in the keyring of the system: Keychain, Credential Manager, Secret Service."""
+
+    def __init__(self, service: str, user: str, beside: Path) -> None:
+        super().__init__(beside)
+        self._service, self._user = service, user or _NAMELESS
+        self.place = f"keyring entry {service}, user {self._user}"
+
+    def stored(self) -> Tokens:
+        """Return the pair of the entry.
+
+        Raises
+        ------
+        ConfigError
+            Where there is no keyring, no such entry, or no token in it.
+        """
+        keyring = _keyring()
+        text = _asked(keyring, lambda: keyring.get_password(self._service, self._user))
+        if not text:
+            raise ConfigError(
+                f"{self.place}: there is no token",
+                code="no-token",
+                hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
+            )
+        try:
+            return pair_or_word(text)
+        except ValueError as err:
+            hint = "Run 'drawcli token set' to write it anew."
+            raise ConfigError(f"{self.place}: {err}", hint=hint) from None
+
+    def store(self, tokens: Tokens) -> None:
+        """Replace the entry."""
+        keyring, pair = _keyring(), tokens.as_text()
+        _asked(keyring, lambda: keyring.set_password(self._service, self._user, pair))
+
+
+def _keyring() -> "ModuleType":
+    """Return the library, which is an extra."""
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        raise ConfigError(
+            "server.token_keyring is set, and the package keyring is not installed",
+            code="no-keyring",
+            hint="Run 'pip install drawcli[keyring]', or use server.token_file.",
+        ) from None
+    return keyring
+
+
+def _asked(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
+    """Return what the keyring answers in time; one that is locked may wait for a person."""
+    limit = EXCHANGES["keyring"]
+    try:
+        text = in_time(ask, limit.seconds)
+    except (keyring.errors.KeyringError, TimeoutError) as err:
+        raise _locked(err) from None
+    if text and len(text) > limit.largest:
+        raise ConfigError(
+            f"the entry of the keyring is longer than {bytes_in_words(limit.largest)}"
+        )
+    return text
+
+
+def _locked(err: Exception) -> ConfigError:
+    return ConfigError(
+        f"the keyring of this system cannot be used ({type(err).__name__})",
+        code="no-keyring",
+        hint="Under cron there often is none, or it is locked: use server.token_file or "
+        "server.token_command there.",
+    )
+
+
+def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:
+    """Run a command of the site; return what it prints."""
+    ended = run_program(words, EXCHANGES["token-command"], given)
+    if ended.code == 0:
+        return ended.output
+    raise ConfigError(
+        f"{setting} {ended.why or f'left with {ended.code}'}",
+        code="token-command",
+        hint="Run it by hand as the user who runs drawcli, to see what it says.",
+    )

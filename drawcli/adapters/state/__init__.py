@@ -1,0 +1,1 @@
+"""Files under state_dir beside the ledger."""

@@ -1,0 +1,1 @@
+"""Writes new rules and templates, and translates those of the former client."""

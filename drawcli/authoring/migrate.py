@@ -1,0 +1,326 @@
+"""Rules and templates of a former DRAW client, taken over into those of a site.
+
+Nothing changes its meaning in silence: what our rule language cannot say goes into rules.yaml as a
+comment, what differs is told beside the rule, and what is there already stays as it is.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import yaml
+
+from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.authoring.former_export import Dump, Record, Rules, oddity
+from drawcli.authoring.new_template import Plan, imported, plain_name
+from drawcli.core.rules.former_client import UntranslatableError, When
+from drawcli.core.templates.appearance import LONGEST_ROI_NAME, RoiType
+from drawcli.errors import ConfigError, UsageError
+from drawcli.system.files import write_durably
+from drawcli.system.yaml_edit import Entry, flow, replace_file, with_comment, with_entries
+from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
+
+TRANSLATED: Final = "translated"
+DIFFERENT: Final = "translated, and differs"
+LEFT: Final = "not translated"
+THERE: Final = "there already"
+_FOR_GIT: Final = 0o644  # as `init` leaves such files
+_HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+_RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
+_SINGLE: Final = (
+    "The former client asked the first image of a series; drawcli asks every slice, and what "
+    "differs between slices fits nothing."
+)
+_MANY: Final = (
+    "Where several rule groups fitted, the former client sent the series for each: 'match.on_many: "
+    "all' does so; 'hold', the default, asks a person."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A rule or template of the former client, and what became of it."""
+
+    kind: str  # rule or template
+    name: str
+    outcome: str
+    why: tuple[str, ...] = ()
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "outcome": self.outcome,
+            "why": list(self.why),
+        }
+
+
+@dataclass(slots=True)
+class Migration:
+    """What is taken over, into two files; nothing is written until `write`."""
+
+    rules: Document
+    templates: Document
+    longest_name: int = LONGEST_ROI_NAME  # of a structure, in characters
+    is_new: bool = False  # the files are not there yet
+    taken: list[Taken] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _before: tuple[Document, Document] = field(init=False)
+    _names: dict[str, str] = field(default_factory=dict)  # of templates: former -> ours
+
+    def __post_init__(self) -> None:
+        """Keep what the files were; raise ConfigError where they cannot be used."""
+        self._before = (self.rules, self.templates)
+        if not self.is_new:
+            rulebook_of(self.rules, self.templates, self.longest_name)
+
+    @property
+    def has_doubts(self) -> bool:
+        """Whether a person must look at something."""
+        return any(one.outcome in (DIFFERENT, LEFT) for one in self.taken)
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Take over files: exports (JSON) and templates (YAML); templates first."""
+        dumps = [Dump(path) for path in paths if path.suffix.casefold() == ".json"]
+        for path in paths:
+            if path.suffix.casefold() != ".json":
+                self._take_template(imported(path, None))
+        for dump in dumps:
+            for plan in _plans(dump):
+                self._take_template(*plan)
+            self.notes += _notes(dump)
+        found = [one for dump in dumps for one in dump.rules()]
+        for one in found:
+            self._take_rule(one)
+        if found:
+            self.notes += [_SINGLE, *([_MANY] if any(d.all("rulegroup") for d in dumps) else ())]
+
+    def write(self) -> None:
+        """Write both files; raise ConfigError if one changed meanwhile."""
+        for before, after in zip(self._before, (self.rules, self.templates), strict=True):
+            if self.is_new:
+                after.path.parent.mkdir(parents=True, exist_ok=True)
+                write_durably(after.path, after.source, mode=_FOR_GIT)
+            elif before.source != after.source:
+                replace_file(before, after)
+
+    def _tell(self, kind: str, name: str, outcome: str, *why: str) -> None:
+        self.taken.append(Taken(kind, name, outcome, why))
+
+    def _take_template(self, plan: Plan, former: str = "", flaw: str = "") -> None:
+        """Take over a template; of one from a file of its own, remarks tell no loss."""
+        name, there = plan.name, self._template_names()
+        try:
+            self.templates = self._with_template(plan, flaw)
+        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
+            return self._tell("template", former or name, LEFT, *_why(err))
+        renamed = [f"its name is now {name}"] if former not in ("", name) else []
+        changed = DIFFERENT if former and plan.remarks else TRANSLATED
+        self._names[former or name] = name
+        outcome = THERE if name in there else changed
+        return self._tell("template", former or name, outcome, *renamed, *plan.remarks)
+
+    def _with_template(self, plan: Plan, flaw: str) -> Document:
+        there = self._template_names()
+        if flaw:
+            raise UntranslatableError(flaw)
+        if plan.name not in there:
+            after = with_entries(self.templates, plan.entry)
+            rulebook_of(self.rules, after, self.longest_name)
+            return after
+        if there[plan.name] != yaml.safe_load(plan.entry.text)[plan.name]:
+            raise UntranslatableError("another template has this name")
+        return self.templates
+
+    def _template_names(self) -> dict[str, Any]:
+        """Return the templates of the file as they are now."""
+        return (self.templates.data or {}).get("templates") or {}
+
+    def _take_rule(self, former: Rules) -> None:
+        before = self.rules
+        try:
+            when, remarks = former.when()
+            lines = tuple(_rule_lines(former.name, self._template(former), when, remarks))
+            self.rules = self._with_rule(Entry("rules", lines))
+        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
+            self._comment(former, "; ".join(_why(err)[:1]))
+            return self._tell("rule", former.name, LEFT, *_why(err))
+        changed = DIFFERENT if remarks else TRANSLATED
+        outcome = THERE if self.rules is before else changed
+        return self._tell("rule", former.name, outcome, *remarks)
+
+    def _with_rule(self, entry: Entry) -> Document:
+        (wanted,) = yaml.safe_load(entry.text)
+        rules = (self.rules.data or {}).get("rules") or ()
+        there = [one for one in rules if one.get("name") == wanted["name"]]
+        if not there:
+            after = with_entries(self.rules, entry)
+            rulebook_of(after, self.templates, self.longest_name)
+            return after
+        if wanted not in there:
+            raise UntranslatableError("another rule has this name")
+        return self.rules
+
+    def _template(self, former: Rules) -> str:
+        """Return our name of the template of a rule."""
+        if not former.template:
+            raise UntranslatableError("has no template: nothing was sent for it")
+        ours = self._names.get(former.template) or plain_name(former.template)
+        if ours not in self._template_names():
+            raise UntranslatableError(f"its template '{former.template}' was not taken over")
+        return ours
+
+    def _comment(self, former: Rules, why: str) -> None:
+        """Leave a rule that cannot be translated in the file, for a person to write."""
+        template = former.template or "no template"
+        head = f"not translated: rule '{former.name}' for {template}: {why.splitlines()[0]}"
+        lines = [head, *(f"  {line}" for line in former.lines())]
+        if f"# {head}".encode() not in self.rules.source:
+            self.rules = with_comment(self.rules, lines)
+
+
+def _why(err: Exception) -> list[str]:
+    """Return why something is not taken over, line by line."""
+    if isinstance(err, yaml.YAMLError):
+        return ["holds a text that YAML cannot hold there: it is too long, or of several lines"]
+    return str(err).splitlines()
+
+
+def into_folder(folder: Path) -> Migration:
+    """Return a migration into a folder that has no rules yet.
+
+    Raises
+    ------
+    UsageError
+        Where it has.
+    """
+    paths = [folder / "rules.yaml", folder / "templates.yaml"]
+    for path in paths:
+        if path.exists():
+            raise UsageError(f"{path} is there already", hint="Name another folder with --to.")
+    rules, templates = (parse_yaml(path, f"{path.stem}:\n".encode()) for path in paths)
+    return Migration(rules, templates, is_new=True)
+
+
+def into_site(rules: Path, templates: Path, longest_name: int) -> Migration:
+    """Return a migration into the files of a site; raise ConfigError where they have mistakes."""
+    return Migration(read_yaml(rules), read_yaml(templates), longest_name)
+
+
+def _rule_lines(name: str, template: str, when: When, remarks: list[str]) -> Iterator[str]:
+    yield f"- name: {flow(name)}"
+    yield from (f"  # differs from the former client: {remark}" for remark in remarks)
+    yield f"  template: {flow(template)}"
+    yield f"  when: {flow(when)}" if not {"all", "any"} & {*when} else "  when:"
+    for key in ("all", "any"):
+        if key in when:
+            yield f"    {key}:"
+            yield from (f"      - {flow(part)}" for part in when[key])
+
+
+def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
+    """Yield the templates of an export with their former names, and what is wrong with each."""
+    taken: set[str] = set()
+    for key, record in dump.all("autosegmentationtemplate").items():
+        former = " ".join(str(record.get("template_name") or "").split())
+        name = plain_name(former)
+        plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
+        flaw = oddity(record) or ("" if name else "has no name")
+        if name in taken:
+            flaw = "a second template of the export has this name"
+        taken.add(name)
+        for model_key, model in dump.of(
+            "autosegmentationmodel", "autosegmentation_template_name", key
+        ):
+            flaw = _add_model(plan, model, model_key, dump) or flaw
+        derived = dump.of("additionalstructures", "autosegmentation_template", key)
+        if derived:
+            names = ", ".join(str(one.get("roi_label")) for _, one in derived)
+            plan.remarks.append(f"structures made of others are left out, see 'derived': {names}")
+        yield plan, former, flaw or ("" if plan.models else "has no models")
+
+
+def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
+    """Add a model with its structures to a template; return what is wrong, or ""."""
+    if odd := oddity(model):
+        return odd
+    number = model.get("model_id")
+    if not isinstance(number, int) or number in plan.models:
+        return f"has two models {number}" if number in plan.models else "has a model without number"
+    post = str(model.get("postprocess") or "").strip()
+    plan.models[number] = {
+        "name": model.get("name"),
+        "config": model.get("config"),
+        "trainer_name": model.get("trainer_name"),
+        "postprocess": None if post.casefold() in ("null", "none", "") else post,
+        "map": {},
+    }
+    for pk, one in dump.of("autosegmentationstructure", "autosegmentation_model", key):
+        place, name = one.get("map_id"), str(one.get("name") or "")
+        if odd := oddity(one):
+            return odd
+        if place is None or not name or place in plan.models[number]["map"]:
+            return f"model {number} has a structure without number or name, or two of one number"
+        plan.models[number]["map"][place] = name
+        for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
+            if odd := oddity(look):
+                return odd
+            _add_look(plan, name, look)
+    return ""
+
+
+def _add_look(plan: Plan, name: str, look: Record) -> None:
+    made: dict[str, Any] = {}
+    label = str(look.get("roi_label") or "").strip()
+    if label and label != name:
+        made["label"] = label
+    color = str(look.get("roi_display_color") or "").strip()
+    if color:
+        values = _color(color)
+        if values is None:
+            plan.remarks.append(f"{name}: its colour is left out, '{color}'")
+        else:
+            made["color"] = values
+    kind = str(look.get("rt_roi_interpreted_type") or "").strip()
+    if kind in get_args(RoiType) and kind:
+        made["type"] = kind
+    elif kind:
+        plan.remarks.append(f"{name}: its type is left out, '{kind}'")
+    if made:
+        plan.structures[name] = made
+
+
+def _color(text: str) -> list[int] | None:
+    """Return red, green and blue.
+
+    >>> _color("#ff8000"), _color("255,128,0"), _color("red")
+    ([255, 128, 0], [255, 128, 0], None)
+    """
+    if found := _HEX.fullmatch(text):
+        return [int(part, 16) for part in found.groups()]
+    found = _RGB.fullmatch(text)
+    values = [int(part) for part in found.groups()] if found else []
+    return values if values and max(values) < 256 else None  # noqa: PLR2004 - a byte
+
+
+def _notes(dump: Dump) -> Iterator[str]:
+    """Yield what a person should know of an export."""
+    for record in dump.all("systemconfiguration").values():
+        yield "Settings are not taken over; drawcli.yaml asks for those of the former client:"
+        for ours, theirs in (
+            ("server.client_id", "client_id"),
+            ("server.url", "draw_base_url"),
+            ("scan.studied_after", "data_pull_start_datetime"),
+        ):
+            value = str(record.get(theirs) or "")
+            if value and "@" not in value:
+                yield f"  {ours}: {value[:10] if ours.startswith('scan') else value}"
+    if dump.passed_over:
+        kinds = ", ".join(f"{kind} ({many})" for kind, many in sorted(dump.passed_over.items()))
+        yield (
+            f"{dump.path.name}: records that are neither rules nor templates were passed over: "
+            f"{kinds}. If they are of patients, delete the file."
+        )

@@ -1,0 +1,182 @@
+"""A new rule from a real series: written down, tried on what the ledger knows, and kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from drawcli.adapters.rulebook.rulebook import Rulebook, rulebook_of
+from drawcli.authoring.picks import Pick, typed
+from drawcli.core.deid.profile import IMAGE_CLASSES
+from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.decision import Choice, Decision, decide
+from drawcli.core.rules.privacy import paths_in, shareable
+from drawcli.core.rules.withheld import tells_a_patient
+from drawcli.errors import UsageError
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.explain import Change, Known, changes, series_at
+from drawcli.system.yaml_edit import Entry, flow, replace_file, with_entries
+from drawcli.system.yaml_read import Document, read_yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a new rule should be."""
+
+    name: str = ""  # "" makes one of the template's
+    template: str | None  # None: never send such a series
+    picks: tuple[Pick, ...]
+    priority: int = 0
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A new rule with its test, and what the rules would say with it; nothing is written yet."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    without_test: str  # why there is no test with it; "" where there is one
+    changes: list[Change]
+    before: Document
+    after: Document
+
+    def write(self) -> None:
+        """Put the rule and its test into rules.yaml; raise ConfigError if it changed meanwhile."""
+        replace_file(self.before, self.after)
+
+
+def source_at(path: Path, ctx: Context, number: int | None) -> Series:
+    """Return the header of a series in a folder, or of the series of a file.
+
+    Raises
+    ------
+    UsageError
+        Where there are several, and no number says which; `explain` numbers them the same way.
+    """
+    found = list(series_at(path, ctx.now().date()))
+    images = [one for one in found if {*one[1].get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
+    if number is None and len(images) == 1:
+        return images[0][1]
+    if number is None or not 0 < number <= len(found):
+        names = "; ".join(name for name, _ in images or found)
+        raise UsageError(
+            f"more than one series is there: {names}",
+            hint="Say which one: --series NUMBER, or name one of its images.",
+        )
+    return found[number - 1][1]
+
+
+def drafted(wish: Wish, header: Series, ctx: Context, known: Known) -> Draft:
+    """Return a new rule, tried on its own series and on those of the ledger.
+
+    Raises
+    ------
+    UsageError
+        Where it would not decide for the series that it is written from.
+    ConfigError
+        Where the files of the site have mistakes, or nothing can be added to them.
+    """
+    name = wish.name or _free_name(wish, ctx.rulebook)
+    if any(rule.name == name for rule in ctx.rulebook.rules):
+        raise UsageError(f"a rule is called '{name}' already", hint="Give another --name.")
+    before = read_yaml(ctx.settings.rules)
+    rule = Entry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
+    case, without = _case(name, header, with_entries(before, rule), ctx)
+    entries = (rule,) if case is None else (case, rule)
+    after = with_entries(before, *entries)
+    on_many, today = ctx.settings.match.on_many, ctx.now().date()
+    found = changes(ctx.rulebook, _book(after, ctx), known, on_many=on_many, today=today)
+    mine = f"test {_case_name(name)}"
+    return Draft(
+        name=name,
+        entries=entries,
+        without_test=without,
+        changes=[one for one in found if one.what != mine],
+        before=before,
+        after=after,
+    )
+
+
+def _book(rules: Document, ctx: Context) -> Rulebook:
+    """Return the rules as a file would make them, beside the templates of the site."""
+    settings = ctx.settings
+    return rulebook_of(rules, read_yaml(settings.templates), settings.deliver.longest_name)
+
+
+def _check_decides(name: str, decision: Decision) -> None:
+    """Raise UsageError where a new rule does not decide for the series it was written from."""
+    decided = decision.choice in (Choice.MATCHED, Choice.EXCLUDED)
+    if decided and any(rule.name == name for rule in decision.fired):
+        return
+    hint = "Nothing was written. Give the rule a higher --priority, or look at 'drawcli explain'."
+    if decision.choice is Choice.AMBIGUOUS:
+        hint = "Nothing was written. Pick what tells them apart, or give a higher --priority."
+    raise UsageError(f"the rule would not decide for this series: {decision.sentence}", hint=hint)
+
+
+def _rule_lines(wish: Wish, known: Known) -> Iterator[str]:
+    """Yield the rule as it stands in the file, each condition with how common it is."""
+    yield f"- name: {flow(wish.name)}"
+    yield "  exclude: true" if wish.template is None else f"  template: {flow(wish.template)}"
+    if wish.priority:
+        yield f"  priority: {wish.priority}"
+    if wish.comment:
+        yield f"  comment: {flow(wish.comment)}"
+    yield "  when:"
+    yield "    all:"
+    total = len(known.headers)
+    for pick in wish.picks:
+        share = sum(pick.fits(header) for _, header in known.headers)
+        remark = f"  # {share} of {total} series known when this was written" if total else ""
+        yield f"      - {pick.line}{remark}"
+
+
+def _case(name: str, header: Series, rules: Document, ctx: Context) -> tuple[Entry | None, str]:
+    """Return a test of what the rules say of the series, or why there can be none.
+
+    Raises
+    ------
+    UsageError
+        Where the new rule does not decide for it.
+    """
+    book, on_many = _book(rules, ctx), ctx.settings.match.on_many
+    decision = decide(header, book.rules, on_many=on_many)
+    _check_decides(name, decision)
+    asked = {path for rule in book.rules if rule.enabled for path in paths_in(rule.when)}
+    shared = {path: values for path, values in shareable(header).items() if path in asked}
+    small = Series(shared)
+    small.today = header.today
+    again = decide(small, book.rules, on_many=on_many)
+    if (again.choice, again.templates) != (decision.choice, decision.templates):
+        private = sorted(path for path in asked - shared.keys() if tells_a_patient(path))
+        what = ", ".join(private) or "elements that differ between slices"
+        return None, f"without {what} the rules say something else of the series"
+    return Entry("tests", tuple(_case_lines(name, shared, again)), before="rules"), ""
+
+
+def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decision) -> Iterator[str]:
+    """Yield the test as it stands in the file."""
+    yield f"- name: {flow(_case_name(name))}"
+    yield "  header:"
+    for path, texts in shared.items():
+        values = [typed(text, path) for text in texts]
+        yield f"    {flow(path)}: {flow(values[0] if len(values) == 1 else values)}"
+    templates = decision.templates
+    if decision.choice is Choice.EXCLUDED:
+        yield "  verdict: excluded"
+    elif len(templates) == 1:
+        yield f"  template: {flow(templates[0])}"
+    else:
+        yield f"  templates: {flow(templates)}"
+
+
+def _case_name(name: str) -> str:
+    return f"{name}: the series it was written from"
+
+
+def _free_name(wish: Wish, book: Rulebook) -> str:
+    taken = {rule.name for rule in book.rules}
+    stem = "never" if wish.template is None else wish.template.replace("_", "-").lower()
+    names = (stem if n == 1 else f"{stem}-{n}" for n in count(1))
+    return next(name for name in names if name not in taken)

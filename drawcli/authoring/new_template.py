@@ -1,0 +1,272 @@
+"""New templates: of what the server offers, or of what a site had before."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.adapters.server.catalogue_cache import Catalogue
+from drawcli.core.templates.catalogue import Offer, Offered
+from drawcli.core.templates.eclipse import EclipseStructure, read_eclipse
+from drawcli.core.templates.template import NAME_PATTERN
+from drawcli.core.templates.tg263 import nearest
+from drawcli.errors import ConfigError, UsageError
+from drawcli.pipeline.context import Context
+from drawcli.system.yaml_edit import Entry, flow, replace_file, with_entries
+from drawcli.system.yaml_read import Document, meant, read_yaml
+
+_NUMBERED: Final = re.compile(r"(\d+):(.+)")
+_OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")
+_LARGEST: Final = 10_000_001  # bytes; core.eclipse refuses one less
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A structure of a model."""
+
+    offer: Offer
+    number: int
+
+    @property
+    def name(self) -> str:
+        """What the server calls it."""
+        return self.structure.name
+
+    @property
+    def structure(self) -> Offered:
+        """What the server says of it."""
+        return self.offer.structures[self.number]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A template in the making."""
+
+    name: str
+    description: str = ""
+    models: dict[int, dict[str, Any]] = field(default_factory=dict)
+    structures: dict[str, dict[str, Any]] = field(default_factory=dict)  # looks, by name
+    remarks: list[str] = field(default_factory=list)  # what did not come along, and why
+
+    def add(self, chosen: Chosen) -> None:
+        """Ask for a structure, once."""
+        offer = chosen.offer
+        model = self.models.setdefault(
+            offer.model_id,
+            {
+                "name": offer.name,
+                "config": offer.config,
+                "trainer_name": offer.trainer_name,
+                "postprocess": offer.postprocess,
+                "map": {},
+            },
+        )
+        model["map"][chosen.number] = chosen.name
+
+    @property
+    def entry(self) -> Entry:
+        """The template as it stands in the file."""
+        return Entry("templates", tuple(self._lines()))
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{flow(self.name)}:"
+        if self.description:
+            yield f"  description: {flow(self.description)}"
+        yield "  models:"
+        for number, model in self.models.items():
+            yield f"    {flow(number)}:"
+            yield from (f"      {key}: {flow(one)}" for key, one in model.items() if key != "map")
+            yield "      map:"
+            structures = sorted(model.get("map", {}).items(), key=lambda one: str(one[0]).zfill(9))
+            yield from (f"        {flow(place)}: {flow(name)}" for place, name in structures)
+        if self.structures:
+            yield "  structures:"
+        for name, look in self.structures.items():
+            yield f"    {flow(name)}: {flow(look)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """New templates, checked; nothing is written yet."""
+
+    plans: tuple[Plan, ...]
+    before: Document
+    after: Document
+
+    def write(self) -> None:
+        """Put them into templates.yaml; raise ConfigError if it changed meanwhile."""
+        replace_file(self.before, self.after)
+
+
+def composed(plans: Sequence[Plan], ctx: Context) -> Composed:
+    """Check new templates beside those that there are.
+
+    Raises
+    ------
+    UsageError
+        Where a name is taken.
+    ConfigError
+        Where one could not be sent, with every reason.
+    """
+    names = [plan.name for plan in plans]
+    for number, name in enumerate(names):
+        if name in ctx.rulebook.templates or name in names[:number]:
+            raise UsageError(f"there is a template '{name}' already", hint="Give another name.")
+    settings = ctx.settings
+    before = read_yaml(settings.templates)
+    after = with_entries(before, *(plan.entry for plan in plans))
+    try:
+        rulebook_of(read_yaml(settings.rules), after, settings.deliver.longest_name)
+    except ConfigError as err:
+        raise ConfigError(
+            str(err), hint="Nothing was written; lines are as they would be."
+        ) from None
+    return Composed(tuple(plans), before, after)
+
+
+def chosen(word: str, catalogue: Catalogue) -> Chosen:
+    """Return the structure that a word means: a name, MODEL:NAME or MODEL:NUMBER.
+
+    Raises
+    ------
+    UsageError
+        Where no model offers it, or several do.
+    """
+    found = _NUMBERED.fullmatch(word.strip())
+    model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
+    every = list(structures(catalogue.offers, model))
+    fits = [one for one in every if wanted.casefold() in (one.name.casefold(), str(one.number))]
+    if model is None:
+        fits = [one for one in fits if one.name.casefold() == wanted.casefold()]
+    if not fits:
+        near = meant(wanted, (one.name for one in every))
+        of_it = f" of model {model}" if model is not None else ""
+        raise UsageError(f"the server offers no structure '{wanted}'{of_it}{near}")
+    if len(fits) > 1:
+        ways = ", ".join(f"{one.offer.model_id}:{one.name}" for one in fits)
+        raise UsageError(f"{len(fits)} models draw {wanted}", hint=f"Say which: {ways}.")
+    return fits[0]
+
+
+def structures(offers: Iterable[Offer], model: int | None = None) -> Iterator[Chosen]:
+    """Yield every structure that is offered, of one model or of all.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such model.
+    """
+    known = list(offers)
+    wanted = [offer for offer in known if model in (None, offer.model_id)]
+    if not wanted:
+        ids = ", ".join(str(offer.model_id) for offer in known)
+        raise UsageError(f"the server offers no model {model}", hint=f"It offers {ids}.")
+    for offer in wanted:
+        yield from (Chosen(offer, number) for number in offer.structures)
+
+
+def imported(path: Path, catalogue: Catalogue | None) -> Plan:
+    """Return the template in a file of a DRAW client (YAML), or of Eclipse (XML).
+
+    Raises
+    ------
+    ConfigError
+        Where it is neither; UsageError where Eclipse's structures need a catalogue.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST)
+    except OSError as err:
+        raise ConfigError(f"{path}: {err.strerror}") from None
+    if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+        return _of_eclipse(path, data, catalogue)
+    return _of_client(path, read_yaml(path).data)
+
+
+def _of_client(path: Path, data: Any) -> Plan:
+    """Return the template of a file as DRAW clients keep them."""
+    models = data.get("models") if isinstance(data, dict) else None
+    if not isinstance(models, dict) or not isinstance(data.get("name"), str):
+        raise ConfigError(f"{path}: no template of a DRAW client: it has 'name' and 'models'")
+    plan = Plan(_name(data["name"], path))
+    if plan.name != data["name"]:
+        plan.remarks.append(f"{data['name']} became {plan.name}: letters, digits, _ and - only")
+    left = [str(key) for key in data if key not in ("name", "protocol", "models")]
+    for number, model in models.items():
+        if not isinstance(model, dict) or not isinstance(model.get("map"), dict):
+            raise ConfigError(f"{path}: model {number} has no map of structures")
+        left += [f"{number}.{key}" for key in model if key not in _OF_A_MODEL]
+        kept = {key: model.get(key) for key in _OF_A_MODEL}
+        kept["map"] = {_number(place): name for place, name in model["map"].items()}
+        if str(kept["postprocess"]).strip().casefold() in ("null", "none", ""):
+            kept["postprocess"] = None
+        plan.models[_number(number)] = kept
+    if left:
+        plan.remarks.append(f"left out, the server refuses it: {', '.join(left)}")
+    return plan
+
+
+def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
+    """Return what of a template of Eclipse the server can draw, with its names and colours."""
+    try:
+        template = read_eclipse(data)
+    except ValueError as err:
+        raise ConfigError(f"{path}: {err}") from None
+    if catalogue is None:
+        raise UsageError(
+            "nothing is known of what the server offers",
+            hint="Run 'drawcli templates pull' first: structures are looked up in its catalogue.",
+        )
+    plan = Plan(_name(template.name, path), f"from the Eclipse template {template.name}".strip())
+    every, missing = list(structures(catalogue.offers)), []
+    for one in template.structures:
+        fits = [offered for offered in every if _is_same(one.name, offered.name)]
+        fits.sort(
+            key=lambda fit: (fit.offer.model_id not in plan.models, -(fit.structure.dice or 0))
+        )
+        taken = {name for model in plan.models.values() for name in model["map"].values()}
+        if not fits or fits[0].name in taken:
+            missing.append(one.name)
+            continue
+        plan.add(fits[0])
+        if look := _look(one, fits[0].name):
+            plan.structures[fits[0].name] = look
+    if missing:
+        plan.remarks.append(f"no model draws: {', '.join(missing)}")
+    return plan
+
+
+def _is_same(name: str, offered: str) -> bool:
+    """Tell whether two names mean one structure, as TG-263 has it."""
+    return name.casefold() == offered.casefold() or (
+        nearest(name) is not None and nearest(name) == nearest(offered)
+    )
+
+
+def _look(one: EclipseStructure, name: str) -> dict[str, Any]:
+    look = {
+        "label": one.name if one.name != name else None,
+        "color": list(one.color) if one.color else None,
+        "type": one.type,
+    }
+    return {key: value for key, value in look.items() if value is not None}
+
+
+def plain_name(name: str) -> str:
+    """Return a name as templates may have it; "" where nothing of it may stay."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_")[:128]
+
+
+def _name(name: str, path: Path) -> str:
+    """Return a name as templates may have it."""
+    plain = plain_name(name)
+    if not re.fullmatch(NAME_PATTERN, plain):
+        raise ConfigError(f"{path}: the template has no name")
+    return plain
+
+
+def _number(key: Any) -> Any:
+    """Return a number that somebody wrote in quotes."""
+    return int(key) if isinstance(key, str) and key.strip().isdigit() else key

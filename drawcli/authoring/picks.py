@@ -1,0 +1,155 @@
+"""What a person picks of a real header to make a rule of: "Keyword", or "Keyword operator value".
+
+Rules lie under git, so nothing that tells a patient can be picked: see `core.shareable`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from drawcli.core.rules.conditions import LISTS, Compare, Series, Truth
+from drawcli.core.rules.operators import OPERATORS, PRESENCE, Kind, canonical, kind_of, known_paths
+from drawcli.core.rules.privacy import patient_of, says_who, shareable
+from drawcli.errors import UsageError
+from drawcli.system.yaml_edit import flow
+from drawcli.system.yaml_read import meant
+
+# What sites match by, most used first; a picker shows these above the rest.
+_USUAL: Final = (
+    *("Modality", "ProtocolName", "SeriesDescription", "StudyDescription", "BodyPartExamined"),
+    *("slices", "SliceThickness", "spacing_mm", "extent_mm", "station", "ManufacturerModelName"),
+    *("ConvolutionKernel", "ImageType", "contrast", "oblique", "PatientPosition"),
+)
+_BY_HAND: Final = "Rules lie under git. If this must be asked for, write the rule by hand."
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One condition of a new rule."""
+
+    path: str
+    operator: str
+    wanted: Any
+
+    @property
+    def line(self) -> str:
+        """The condition as it stands in the file."""
+        whole = self.wanted if self.operator == "equals" else {self.operator: self.wanted}
+        return f"{flow(self.path)}: {flow(whole)}"
+
+    def fits(self, header: Series) -> bool:
+        """Tell whether a series fulfils it."""
+        return self.test.explain(header).truth is Truth.TRUE
+
+    @property
+    def test(self) -> Compare:
+        """The condition as it is tested; ValueError where its element can never be so."""
+        many = isinstance(self.wanted, list)
+        return Compare(self.path, self.operator, tuple(self.wanted) if many else self.wanted)
+
+
+def pickable(header: Series) -> dict[str, tuple[str, ...]]:
+    """Return what a rule can be made of, the usual first; elements deep inside are left out."""
+    found = {
+        path: values
+        for path, values in shareable(header).items()
+        if path.count(".") == 0 or (path.count(".") == 2 and ".*." in path)  # noqa: PLR2004 - one item
+    }
+    usual = [path for path in _USUAL if path in found]
+    return {path: found[path] for path in (*usual, *(p for p in found if p not in usual))}
+
+
+def picked(words: str, header: Series) -> Iterator[Pick]:
+    """Yield the conditions that "Keyword", or "Keyword operator value", stands for.
+
+    A keyword alone asks for what this series has; of several values, for each.
+
+    Raises
+    ------
+    UsageError
+        Where it cannot be a condition, or would tell a patient.
+    """
+    keyword, rest = _split(words)
+    path = canonical(keyword)
+    if path is None:
+        raise UsageError(f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}")
+    pick = _pick(path, rest)
+    if pick is not None:
+        _check(pick, header)
+        yield pick
+        return
+    if path in header.mixed:
+        hint = (
+            f"Pick what all slices fulfil, such as '{path} exists'; or write slices: any by hand."
+        )
+        raise UsageError(f"{path} differs between the slices of the series", hint=hint)
+    values = shareable(header).get(path) if path in header else None
+    if not any(header.get(path, ())):
+        raise UsageError(
+            f"the series has no {path}", hint=f"Pick '{path} missing' to ask for that."
+        )
+    if values is None:
+        raise UsageError(f"{path} may tell who the patient is", hint=_BY_HAND)
+    for value in dict.fromkeys(values):
+        yield Pick(path, "equals", typed(value, path))
+
+
+def _split(words: str) -> tuple[str, str]:
+    """Return the keyword and the rest; a private element may have blanks in its name."""
+    plain = words.strip()
+    end = plain.find(")") + 1 if plain.startswith("(") else 0
+    head, _, rest = plain[end:].partition(" ")
+    return plain[:end] + head, rest.strip()
+
+
+def _pick(path: str, rest: str) -> Pick | None:
+    """Return the condition of an operator and its value; None where there is no operator."""
+    operator, _, text = rest.partition(" ")
+    if not operator:
+        return None
+    if operator not in OPERATORS:
+        near = meant(operator, OPERATORS)
+        raise UsageError(
+            f"no operator '{operator}'{near}", hint="Such as: ProtocolName contains rt"
+        )
+    if operator in PRESENCE:
+        return Pick(path, operator, text.strip() != "false")
+    if not text.strip(" []"):
+        what = f"'{path} {operator}' lacks what it is compared with"
+        raise UsageError(what, hint="Such as: Modality in CT, PT")
+    if operator in LISTS:
+        parts = [part.strip() for part in text.strip(" []").split(",")]
+        return Pick(path, operator, [typed(_bare(part), path) for part in parts if part])
+    return Pick(path, operator, typed(_bare(text.strip()), path))
+
+
+def _bare(text: str) -> str:
+    """Return a text without the quotes that somebody put around it."""
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if quoted else text
+
+
+def typed(text: str, path: str) -> Any:
+    """Return a text as the file should hold it: a number or true and false where that is meant."""
+    kind = kind_of(path)
+    if kind is Kind.FLAG and text in ("true", "false"):
+        return text == "true"
+    if kind is not Kind.NUMBER:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() and "e" not in text.lower() else number
+
+
+def _check(pick: Pick, header: Series) -> None:
+    try:
+        fits = pick.fits(header)
+    except ValueError as err:
+        raise UsageError(f"'{pick.path}' {err}") from None
+    if says_who(pick.wanted, patient_of(header)):
+        raise UsageError(f"what {pick.path} is compared with names the patient", hint=_BY_HAND)
+    if not fits:
+        outcome = pick.test.explain(header).outcome
+        raise UsageError(f"the series does not fulfil '{pick.test.text}': {outcome}")

@@ -1,0 +1,97 @@
+"""A bar on standard error for the step that runs: gone when the step has ended."""
+
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.cli import render
+from drawcli.cli.door import Door
+from drawcli.system.durations import long
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Drawn
+    from rich.progress import TaskID
+
+    from drawcli.adapters.state.progress import Progress, Standing
+
+_WHOLE: Final = 1000.0  # of a bar
+_SETTLE_SECONDS: Final = 1.0  # before it, a rate says little
+
+
+def shown(door: Door, progress: "Progress") -> AbstractContextManager[Any]:
+    """Draw a bar where a person reads along at a terminal, nothing elsewhere."""
+    watched = door.to_person and sys.stderr.isatty()
+    return progress.watched_by(Bar()) if watched else nullcontext()
+
+
+class Bar:
+    """Draws how far a step is."""
+
+    def __init__(self) -> None:
+        self._drawn: Drawn | None = None
+        self._row: TaskID | None = None
+        self._pace = Pace()
+
+    def moved(self, standing: "Standing") -> None:
+        """Draw it; several times a second at most, whatever is told."""
+        if self._drawn is None or self._row is None:
+            self._drawn = _new()
+            self._row = self._drawn.add_task(str(standing), total=None)
+            self._drawn.start()
+        share = standing.share
+        self._drawn.update(
+            self._row,
+            description=f"{standing}{self._pace.told(standing, time.monotonic())}",
+            total=None if share is None else _WHOLE,
+            completed=0 if share is None else share * _WHOLE,
+        )
+
+    def ended(self) -> None:
+        """Take it away."""
+        if self._drawn is not None:
+            self._drawn.stop()
+        self._drawn = self._row = None
+
+
+class Pace:
+    """How quick the bytes of a step are, and how long those that are known will still take."""
+
+    def __init__(self) -> None:
+        self._begun = ("", 0.0, 0)  # unit, when, and how many of it there were then
+
+    def told(self, standing: "Standing", now: float) -> str:
+        """Return what is added to a standing at a time, s; nothing for what is not bytes.
+
+        >>> from functools import partial
+        >>> from drawcli.adapters.state.progress import Standing
+        >>> sent = partial(Standing, step="upload", unit="bytes sent", parts=90_000_000)
+        >>> pace = Pace()
+        >>> [pace.told(sent(part=mega * 1_000_000), at) for mega, at in ((0, 5.0), (8, 9.0))]
+        ['', ', 2.0 MB/s, 41 s left']
+        """
+        unit, when, had = self._begun
+        if unit != standing.unit or standing.part < had:
+            self._begun = (standing.unit, now, standing.part)
+            return ""
+        if not unit.startswith("bytes") or now - when < _SETTLE_SECONDS:
+            return ""
+        rate = (standing.part - had) / (now - when)
+        if standing.parts is None or not rate:
+            return f", {rate / 1e6:.1f} MB/s"
+        left = timedelta(seconds=round((standing.parts - standing.part) / rate))
+        return f", {rate / 1e6:.1f} MB/s, {long(left)} left"
+
+
+def _new() -> "Drawn":
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=30),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=render.plain_console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,198 @@
+"""Tables, sentences and JSON: the only module that writes to standard output."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.errors import DrawcliError
+from drawcli.system.printable import plain, plain_json, plain_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from drawcli.core.jobs.job import Job
+
+SCHEMA: Final = 1
+_LONGEST_VALUE: Final = 48  # characters of a value in a table
+_WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
+
+
+@dataclass(slots=True)
+class Result:
+    """What a command has to say: facts for programs, a picture for people, an exit code."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    show: "Callable[[Console], None] | None" = None  # for people, on standard output
+    errors: list[DrawcliError] = field(default_factory=list)
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How the reader wants it."""
+
+    as_json: bool = False
+    quiet: bool = False
+    color: bool = True
+
+
+def present(command: str, result: Result, style: Style) -> None:
+    """Write a result: one JSON object, or words and tables; trouble goes to standard error."""
+    if style.as_json:
+        _write_json(command, result)
+        return
+    if result.show is not None and not style.quiet:
+        result.show(console(style))
+    for err in result.errors:
+        say_error(err)
+
+
+def say_error(err: DrawcliError) -> None:
+    """Say what went wrong and what to do, on standard error."""
+    for line in str(err).splitlines():
+        say(f"drawcli: {line}")
+    if err.hint:
+        say(f"  {err.hint}")
+
+
+def say(line: str) -> None:
+    """Say something on standard error that is no result."""
+    sys.stderr.write(f"{plain_lines(line)}\n")
+
+
+def on_terminal() -> bool:
+    """Tell whether a person reads standard output."""
+    return sys.stdout.isatty()
+
+
+def console(style: Style, *, stderr: bool = False) -> "Console":
+    """Return where tables are drawn: the result, or what is said besides."""
+    colorless = not style.color or bool(os.environ.get("NO_COLOR"))
+    width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
+    return plain_console(stderr=stderr, no_color=colorless, width=width)
+
+
+def plain_console(**options: Any) -> "Console":
+    """Return a console on which whatever it is given is text: only rich itself steers it."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def render(self, *args: Any, **options: Any) -> Iterator[Any]:
+            for one in super().render(*args, **options):
+                yield one if one.control else one._replace(text=plain_lines(one.text))
+
+    return Plain(highlight=False, emoji=False, markup=False, **options)
+
+
+def survive_any_text() -> None:
+    """Let no letter that the encoding of the terminal lacks end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def spinner(what: str) -> AbstractContextManager[Any]:
+    """Return a sign on standard error that something is going on."""
+    return plain_console(stderr=True).status(plain(f"{what} ..."))
+
+
+def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
+    """Return a job as one row of `data.jobs`."""
+    return {
+        "id": job.id,
+        "state": str(job.state),
+        "since": job.since.isoformat(),
+        "seconds_in_state": int((now - job.since).total_seconds()),
+        "template": job.template,
+        "rule": job.rule,
+        "modality": job.modality,
+        "slices": job.slices,
+        "attempts": job.attempts,
+        "due_at": job.due_at.isoformat() if job.due_at else None,
+        "held": job.held,
+        "reason_code": job.reason_code,
+        "reason": job.reason,
+        "hint": job.hint,
+    }
+
+
+def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
+    """Return how to write facts, one a line, their names in one column."""
+    rows = [(plain(name), plain(str(value))) for name, value in pairs if value not in (None, "")]
+    width = max((len(name) for name, _ in rows), default=0)
+
+    def show(out: "Console") -> None:
+        for name, value in rows:
+            out.print(f"{name:<{width}}  {value}", soft_wrap=True)
+
+    return show
+
+
+def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
+    """Return how to draw a plain table."""
+
+    def show(out: "Console") -> None:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, title in enumerate(titles):
+            table.add_column(title, overflow="fold", no_wrap=not number)
+        for row in rows:
+            table.add_row(*map(plain, row))
+        out.print(table)
+
+    return show
+
+
+def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
+    r"""Return a value from a header for a table: on one line, and cut short.
+
+    >>> shortened("A\x1b[2JB"), shortened("x" * 50, 5)
+    ('A·[2JB', 'xxxx…')
+    """
+    shown = plain(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def verbatim(text: str, *, drawn: bool = False) -> "Callable[[Console], None]":
+    """Return how to write a text in its own lines, however long: for files of other programs.
+
+    What is drawn by codes of the terminal, a picture of our own, is written as it is.
+    """
+
+    def show(out: "Console") -> None:
+        out.file.write(text if drawn else plain_lines(text))
+
+    return show
+
+
+def teller(style: Style) -> "Callable[[str], None]":
+    """Return how to write one line after another while something goes on."""
+    out = console(style)
+    return lambda line: out.print(line, soft_wrap=True)
+
+
+def _write_json(command: str, result: Result) -> None:
+    status = "success" if not result.errors and not result.exit_code else "partial"
+    if result.errors and result.exit_code in (1, 2, 3, 4, 5, 11, 12, 130):
+        status = "error"
+    envelope = {
+        "schema": SCHEMA,
+        "command": command,
+        "status": status,
+        "data": result.data,
+        "errors": [
+            {"code": err.code, "message": str(err), "hint": err.hint or None}
+            for err in result.errors
+        ],
+    }
+    import json
+
+    text = json.dumps(envelope, ensure_ascii=False)
+    is_unicode = (sys.stdout.encoding or "").casefold().startswith("utf")
+    sys.stdout.write(plain_json(text, ascii_only=not is_unicode) + "\n")

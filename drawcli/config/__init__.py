@@ -1,0 +1,1 @@
+"""Settings: where they are found, their sections and their checks."""

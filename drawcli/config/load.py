@@ -1,0 +1,195 @@
+"""Site settings: flag > DRAWCLI_* variable > drawcli.yaml > default, checked as a whole.
+
+Relative paths are relative to the settings file. Nested settings are set from the environment with
+two underscores: DRAWCLI_SERVER__URL.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from drawcli.config.sections import (
+    Accept,
+    Deidentify,
+    Deliver,
+    FilePath,
+    Match,
+    Scan,
+    Section,
+    Server,
+)
+from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
+from drawcli.errors import ConfigError
+from drawcli.system.platforms import lies_within
+from drawcli.system.yaml_read import Document, meant, problem_text, raise_all, read_yaml
+
+SectionT = TypeVar("SectionT", bound=Section)
+_PREFIX: Final = "DRAWCLI_"
+_OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str | Path) else value
+
+
+class Settings(BaseSettings):
+    """What a site sets once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
+    state_dir: FilePath
+    rules: FilePath = Path("rules.yaml")
+    templates: FilePath = Path("templates.yaml")
+    server: Server = Server()
+    scan: Scan = Scan()
+    match: Match = Match()
+    deidentify: Deidentify = Deidentify()
+    accept: Accept = Accept()
+    deliver: Deliver = Deliver()
+    preview: Literal["always", "on_hold", "never"] = "on_hold"
+    notify: Notify = Notify()
+    metrics: Metrics = Metrics()
+    dashboard: Dashboard = Dashboard()
+    logs: Logs = Logs()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - read by `load_settings`
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_settings` has put together, and nothing else."""
+        return (init_settings,)
+
+    def anchored(self, base: Path) -> "Settings":
+        """Return the settings with every relative path made relative to `base`."""
+        folder = self.deliver.folder
+        deliver = {} if folder == "beside" else {"folder": base / folder}
+        return self.model_copy(
+            update={
+                "datastore": [base / path for path in self.datastore],
+                "state_dir": base / self.state_dir,
+                "rules": base / self.rules,
+                "templates": base / self.templates,
+                "server": _placed(
+                    self.server, base, "token_file", "ca_file", "client_cert", "client_key"
+                ),
+                "notify": _placed(self.notify, base, "urls_file"),
+                "metrics": _placed(self.metrics, base, "textfile"),
+                "deliver": self.deliver.model_copy(update=deliver),
+            }
+        )
+
+
+def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
+    """Return a section with its relative paths made relative to `base`."""
+    given = {name: getattr(section, name) for name in names}
+    return section.model_copy(
+        update={name: base / path for name, path in given.items() if path is not None}
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """The DRAWCLI_* variables of a given environment."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.env_vars = {name.lower(): value for name, value in env.items()}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+        """Return lists and keys written as JSON, and any other text as it is."""
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+
+
+def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
+    """Read and check the settings; name everything that is wrong with them at once.
+
+    Raises
+    ------
+    ConfigError
+        With one line a problem: file, line and column, or the variable; the key; what to do.
+    """
+    document = read_yaml(path)
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}:1:1: expected keys with values, such as 'datastore: /dicom'")
+    problems = _unknown_variables(env)
+    given = {str(key): value for key, value in data.items() if not _empty_section(key, value)}
+    try:
+        settings = Settings(**_over(given, _Environment(env)()))
+    except ValidationError as err:
+        for error in err.errors(include_url=False):
+            where = _where(error["loc"], document, env)
+            problems.append(f"{where}: {problem_text(error, Settings)}")
+    raise_all(problems, hint=f"Mend {path.name} and run the command again; nothing was changed.")
+    return _checked(
+        settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
+    )
+
+
+def _empty_section(key: object, value: object) -> bool:
+    """Tell whether a section has nothing below it, as where all of it is commented out."""
+    known = Settings.model_fields.get(str(key))
+    return value is None and known is not None and isinstance(known.default, Section)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two layers of settings as one; the upper one wins key by key."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        if isinstance(under, dict) and isinstance(value, dict):
+            both[key] = _over(under, value)
+        else:
+            both[key] = value
+    return both
+
+
+def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]) -> str:
+    names = [str(part).upper() for part in location]
+    for length in range(len(names), 0, -1):
+        variable = _PREFIX + "__".join(names[:length])
+        if variable in {name.upper() for name in env}:
+            return f"environment {variable}"
+    return document.place(location)
+
+
+def _unknown_variables(env: Mapping[str, str]) -> list[str]:
+    """Return a line for each DRAWCLI_ variable that sets nothing."""
+    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+    given = (name for name in env if name.upper().startswith(_PREFIX))
+    return [
+        f"environment {name}: unknown setting{meant(name, known)}"
+        for name in given
+        if name.upper().partition("__")[0] not in known and name not in _OTHER_VARIABLES
+    ]
+
+
+def _checked(settings: Settings, where: str) -> Settings:
+    """Check what one key alone cannot tell."""
+    problems = [
+        f"{where}: state_dir lies in the datastore {store}; it is only read"
+        for store in settings.datastore
+        if lies_within(settings.state_dir, store)
+    ]
+    raise_all(problems, hint="Choose a folder outside the datastore.")
+    return settings

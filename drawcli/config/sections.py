@@ -1,0 +1,317 @@
+"""The sections of the settings file: what a site may set, and what each value may be."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from drawcli.core.deid.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
+from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
+from drawcli.core.gate.acceptance import Severity
+from drawcli.core.protocol.bandwidth import Bandwidth, bandwidth_of
+from drawcli.core.protocol.dicom_address import checked_title, node_of
+from drawcli.core.rtstruct.contour_checks import CHECKS
+from drawcli.core.rules.conditions import Late
+from drawcli.core.series.stacking import LARGEST_STEP
+from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
+
+DEFAULT_ENDPOINTS: Final = {
+    "health": "/api/health",
+    "models": "/api/models/",
+    "upload": "/api/upload/",
+    "status": "/api/upload/{task_id}/status/",
+    "rtstruct": "/api/rtstruct/{task_id}/",
+    "confirm": "/api/rtstruct/{task_id}/confirm/",
+    "refresh": "/api/token/refresh/",
+}
+_OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
+PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]")
+_UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_LONGEST_HOURS: Final = 10_000.0  # about a year: what is longer is a slip of the pen
+
+
+def _path(value: object) -> object:
+    """Return a path with "~" written out."""
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("should be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("names a user that this computer does not know") from None
+
+
+def _as_words(value: object) -> object:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_day(value: object) -> object:
+    """Return a date of which the form says that it is one; pydantic takes numbers for seconds."""
+    try:
+        return date.fromisoformat(str(value)) if value is not None else None
+    except ValueError:
+        raise ValueError("should be a date such as 2026-01-31") from None
+
+
+def _base_url(value: str) -> str:
+    """Return the address of a server, to which the paths of the endpoints are added."""
+    parts = web_address(value)
+    if parts.username is not None or parts.query or parts.fragment or " " in value:
+        raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
+    return value
+
+
+def _client_name(value: str) -> str:
+    if not all(char.isascii() and (char.isalnum() or char in "_.-") for char in value):
+        raise ValueError("may hold letters, digits and _ . - only")
+    return value
+
+
+def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
+    for name, path in paths.items():
+        if not path.startswith("/") or path.startswith("//"):
+            raise ValueError(f"the path of {name} should begin with one '/'")
+        if name in _OF_ONE_TASK and "{task_id}" not in path:
+            raise ValueError(f"the path of {name} should hold {{task_id}}")
+    return paths
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Command = Annotated[list[str], BeforeValidator(as_words)]
+Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
+
+
+class Section(BaseModel):
+    """Keys that belong together; an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Server(Section):
+    """The DRAW server and how to talk to it."""
+
+    url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
+    client_id: Annotated[str, AfterValidator(_client_name)] = ""
+    token_file: FilePath = Path("token.json")
+    token_command: Command = []  # its output is the pair; in place of token_file
+    token_store_command: Command = []  # gets a new pair on its standard input
+    token_keyring: str = ""  # the service of an entry of the system's keyring; likewise
+    ca_file: FilePath | None = None  # trusted in place of what the system trusts
+    client_cert: FilePath | None = None
+    client_key: FilePath | None = None  # None: in client_cert
+    timeout_seconds: float = Field(60.0, gt=0, le=3600)
+    deadline_hours: Hours = 4.0  # then a job without a result is held
+    parallel: int = Field(2, ge=1, le=16)  # requests at once
+    bwlimit: Annotated[Bandwidth, BeforeValidator(bandwidth_of)] = Bandwidth()  # of uploads
+    allow_http: bool = False  # plain http to another machine: the token goes in the clear
+    endpoints: Annotated[
+        dict[
+            Literal["health", "models", "upload", "status", "rtstruct", "confirm", "refresh"], str
+        ],
+        AfterValidator(_endpoint_paths),
+    ] = {}
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        check_source(self.token_command, self.token_store_command, self.token_keyring)
+        check_certificate(self.client_cert, self.client_key)
+        return self
+
+    def path_of(self, endpoint: str) -> str:
+        """Return the path of an endpoint, the site's own or the usual one."""
+        own: dict[str, str] = {str(name): path for name, path in self.endpoints.items()}
+        return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
+
+
+def _image_classes(uids: list[str]) -> list[str]:
+    unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is no SOP class of CT, MR or PET images")
+    return uids
+
+
+def _globs(patterns: list[str]) -> list[str]:
+    if any(not one.strip("/") or "\\" in one for one in patterns):
+        raise ValueError("should be patterns such as '*.dcm' or 'research/*', with '/' only")
+    return [one.strip("/") for one in patterns]
+
+
+class Wanted(Section):
+    """Which series are taken, and when they are whole; a folder may ask for other than the rest."""
+
+    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
+    incomplete_hours: Hours = 24.0  # then a series that is not whole is held
+    modalities: Annotated[
+        list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
+    ] = ["CT", "MR", "PT"]
+    min_slices: int = Field(3, ge=2, le=100_000)
+    studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
+    sop_classes: Annotated[
+        list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
+    ] = []  # none: all that are supported
+    max_series_gib: float = Field(100.0, gt=0, le=100_000)
+    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
+    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
+    late: Late = "flag"  # images that change after the upload
+
+
+def _folders(wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+    for name in wanted:
+        if not name.strip("/") or ".." in name.split("/"):
+            raise ValueError("should name folders: below the datastore, or by their whole path")
+    return {name.rstrip("/"): one for name, one in wanted.items()}
+
+
+class Scan(Wanted):
+    """Where to look, how often, and what is taken."""
+
+    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    folders: Annotated[dict[str, Wanted], AfterValidator(_folders)] = {}  # what differs there
+    full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
+    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
+
+    def in_folder(self, name: str) -> Wanted:
+        """Return what is asked for in a folder of `folders`; else the same as anywhere."""
+        own = self.folders[name]
+        return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+
+
+class Match(Section):
+    """What to do with a series that several templates fit."""
+
+    on_many: Literal["hold", "first", "all"] = "hold"
+
+
+def _removable(keywords: list[str]) -> list[str]:
+    for keyword in keywords:
+        check_removable(keyword)
+    return keywords
+
+
+def _retainable(reasons: dict[str, str]) -> dict[str, str]:
+    for keyword, reason in reasons.items():
+        check_retainable(keyword, reason)
+    return reasons
+
+
+class Deidentify(Section):
+    """Choices that the policy leaves to a site; none of them switches the privacy gate off."""
+
+    dates: Literal["shift", "fixed"] = "shift"
+    patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
+    remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
+    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: why
+    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: as many as fit
+    keep_descriptors: Annotated[
+        list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
+        BeforeValidator(_as_words),
+    ] = []
+
+    @property
+    def choices(self) -> Choices:
+        """What they make of the policy."""
+        return Choices(
+            fixed_dates=self.dates == "fixed",
+            characteristics=self.patient_characteristics == "keep",
+            descriptors=frozenset(self.keep_descriptors),
+            remove=frozenset(self.remove),
+            retain=tuple(sorted(self.retain.items())),
+        )
+
+
+def _pattern(text: str, facts: Mapping[str, str]) -> str:
+    """Return what a pattern makes of facts; refuse one that has other braces."""
+    try:
+        return text.format_map(facts)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        names = ", ".join(f"{{{name}}}" for name in facts)
+        raise ValueError(f"may hold {names}, and no other braces") from None
+
+
+def _label(text: str) -> str:
+    made = _pattern(text, {"template": "T", "date": "20260131", "modality": "CT"})
+    if not (made.isascii() and made.isprintable()) or "\\" in made or not made.strip():
+        raise ValueError("should be plain ASCII without a backslash, and not empty")
+    return text
+
+
+def _file_name(text: str) -> str:
+    made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
+    if "{job}" not in text:
+        raise ValueError("should hold {job}: no two structure sets may have one name")
+    if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
+        raise ValueError("should be a file name of letters, digits, blanks and . _ -")
+    return text
+
+
+def _folder(value: object) -> object:
+    if value == "beside":
+        return value
+    _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
+    path = Path(str(value))
+    if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
+        raise ValueError("should begin with a folder that is there, without braces")
+    return _path(value)
+
+
+def _node(text: str) -> str:
+    return str(node_of(text)) if text else ""
+
+
+def _root(uid: str) -> str:
+    if not _UID.fullmatch(uid) or len(uid) > LONGEST_ROOT:
+        raise ValueError(f"should be a UID of at most {LONGEST_ROOT} characters")
+    return uid
+
+
+class Deliver(Section):
+    """Where structure sets go, and what they are called there."""
+
+    folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
+    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
+    ae_title: Annotated[str, AfterValidator(checked_title)] = "DRAWCLI"  # ours, to that node
+    name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
+    label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
+    description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
+    longest_name: int = Field(64, ge=8, le=64)  # of a structure, in characters
+    character_set: Literal["source", "utf-8"] = "source"
+    uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
+    keep_days: float = Field(30.0, gt=0, le=36_500)
+    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it folders of finished jobs go
+
+
+def _as_words_of_yaml(choices: object) -> object:
+    """Take `off` without quotes for the word: YAML reads it as false."""
+    if not isinstance(choices, dict):
+        return choices
+    return {check: "off" if weight is False else weight for check, weight in choices.items()}
+
+
+def _known_checks(choices: dict[str, str]) -> dict[str, str]:
+    unknown = sorted(choices.keys() - CHECKS.keys())
+    if unknown:
+        raise ValueError(f"no check '{unknown[0]}'; there are {', '.join(CHECKS)}")
+    return choices
+
+
+class Accept(Section):
+    """How severe the checks of the contours are; those of patient and images cannot be weighed."""
+
+    checks: Annotated[
+        dict[str, Literal["block", "warn", "off"]],
+        BeforeValidator(_as_words_of_yaml),
+        AfterValidator(_known_checks),
+    ] = {}
+
+    @property
+    def severities(self) -> dict[str, Severity | None]:
+        """What each check named does; None where it is off."""
+        return {
+            check: None if weight == "off" else Severity(weight)
+            for check, weight in self.checks.items()
+        }

@@ -1,0 +1,100 @@
+"""The sections of the settings file on what a site tells others: alarms, figures, page, logs."""
+
+from datetime import time
+from ipaddress import ip_network
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from drawcli.config.sections import FilePath, Hours, Section
+from drawcli.core.protocol.bandwidth import time_of_day
+from drawcli.system.addresses import stays_here, web_address
+from drawcli.system.limits import RUN_HOURS
+
+URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
+DIGEST: Final = "digest"
+
+
+def _digest_time(value: object) -> object:
+    """Return a time of day; None and `off`, which YAML reads as false, for no digest."""
+    return None if value is None or value is False or value == "off" else time_of_day(value)
+
+
+class Notify(Section):
+    """Of what persons are told, and from when on; where, is a secret of its own."""
+
+    urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
+    events: list[
+        Literal[
+            "held",
+            "blocked",
+            "token",
+            "server",
+            "node",
+            "idle",
+            "failed",
+            "hung",
+            "delivered",
+            "digest",
+        ]
+    ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
+    token_days: float = Field(7.0, gt=0, le=365)  # before it expires
+    server_hours: Hours = 2.0  # without an answer
+    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
+    idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
+    run_hours: Hours = RUN_HOURS  # of one run: then the next one that meets it reports it
+    digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
+
+
+def _ping_url(url: str) -> str:
+    """Return an address that may be asked; the words of a refusal do not quote it."""
+    if url:
+        web_address(url)
+    if " " in url:
+        raise ValueError("should be an address alone, without blanks")
+    return url.rstrip("/")
+
+
+class Metrics(Section):
+    """Figures for monitoring."""
+
+    textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
+    heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged as healthchecks.io is
+    allow_http: bool = False  # plain http to another machine
+
+    @property
+    def heartbeat_is_plain(self) -> bool:
+        """Whether the heartbeat would go in the clear to another machine."""
+        plain = urlsplit(self.heartbeat_url).scheme == "http"
+        return plain and not stays_here(self.heartbeat_url)
+
+
+def _networks(value: object) -> object:
+    """Return addresses and networks as text, each as it is compared later."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(words, list):
+        for word in words:
+            try:
+                ip_network(str(word))
+            except ValueError:
+                raise ValueError(f"{word!r} is no address or network such as 10.1.2.3") from None
+    return words
+
+
+Networks = Annotated[list[str], BeforeValidator(_networks)]
+
+
+class Dashboard(Section):
+    """The web page behind a proxy of the site."""
+
+    tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
+    proxies: Networks = Field([])  # whose X-Forwarded-For is believed
+
+
+class Logs(Section):
+    """The log of the site, in state_dir/logs."""
+
+    format: Literal["text", "json"] = "text"
+    max_mb: float = Field(5.0, gt=0, le=1000)  # of one file
+    keep: int = Field(5, ge=1, le=1000)  # older files

@@ -1,0 +1,1 @@
+"""The de-identification engine and its table of elements."""

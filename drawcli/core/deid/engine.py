@@ -1,0 +1,310 @@
+"""The header of one slice, rewritten by the policy: bytes in, bytes out.
+
+Kept elements are copied as they are, so no number is ever reformatted. Replaced ones are looked up
+or computed from the site key. What an element became is remembered: the slices of a series say
+mostly the same. The pixels are not looked at; the caller streams them behind.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Final
+
+from drawcli import __version__
+from drawcli.core.deid.coded_entries import recoded_entries
+from drawcli.core.deid.descriptions import cleaned
+from drawcli.core.deid.kept_values import allowed, clock_left
+from drawcli.core.deid.persons import Persons
+from drawcli.core.deid.profile import (
+    ALWAYS_PRESENT,
+    CHARACTERISTICS,
+    EDITION,
+    MODIFIED_DATES,
+    PROFILE,
+    USUAL,
+    Action,
+    Choices,
+    Row,
+    Rows,
+    policy_for,
+)
+from drawcli.core.deid.pseudonyms import StandIns, registered_as, shifted_date, shifted_datetime
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.header import (
+    PREAMBLE_LENGTH,
+    Element,
+    Header,
+    NotDicom,
+    ascii_text,
+    encoded,
+    encoded_item,
+    items,
+)
+from drawcli.core.dicom.instance import pixels_extra
+
+FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
+FIXED_TIME: Final = "000000"
+DUMMY_TEXT: Final = "DEID"
+IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
+_METHOD: Final = (
+    f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
+)
+# PS3.16 CID 7050, and the purpose of the one item of ours (CID 7005).
+MEANINGS: Final = {
+    PROFILE: "Basic Application Confidentiality Profile",
+    CHARACTERISTICS: "Retain Patient Characteristics Option",
+    MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
+    "109104": "De-identifying Equipment",
+}
+_MOST_REMEMBERED: Final = 4096  # elements; the few that differ in each slice would fill the memory
+
+# What else than a class of images an element may name (PS3.6 annex A).
+_REGISTERED: Final = {"SynchronizationFrameOfReferenceUID": ("Synchronization Frame of Reference",)}
+
+# The VRs under which an element may be copied as it lies; b"" is implicit VR.
+_SAME: Final = {"xs": (b"US", b"SS", b"")}
+
+Encoded = dict[int, bytes]  # tag -> element as bytes
+
+
+@dataclass(slots=True)
+class Replacements:
+    """What stands in for the identifiers of one patient, and a note of every UID replaced.
+
+    May be used by several threads at once: all of them would note the same.
+    """
+
+    stand_ins: StandIns
+    pseudonym: str  # 16 base32 characters
+    shift: timedelta | None  # None where the site sends fixed dates
+    choices: Choices = USUAL
+    study_id: str = ""  # of the package; "": derived from StudyInstanceUID
+    persons: Persons = field(default_factory=Persons)  # whom the header names
+    uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
+    dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
+    known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # what elements became
+
+    @classmethod
+    def of(cls, header: Header, stand_ins: StandIns, choices: Choices = USUAL) -> "Replacements":
+        """Return the replacements for the patient of a header.
+
+        A series without Patient ID is its study's own patient: two unknown patients must not share
+        a pseudonym.
+        """
+        patient = header.text(tags.PatientID) or header.text(tags.StudyInstanceUID)
+        issuer = header.text(tags.IssuerOfPatientID)
+        shift = None if choices.fixed_dates else stand_ins.shift(patient, issuer)
+        pseudonym, persons = stand_ins.pseudonym(patient, issuer), Persons.of(header)
+        return cls(stand_ins, pseudonym, shift, choices, persons=persons)
+
+    def uid(self, original: str) -> str:
+        """Return the stand-in of a UID and remember the pair."""
+        stand_in = self.stand_ins.uid(original)
+        self.uids[stand_in] = original
+        return stand_in
+
+    def unnamed(self, description: str) -> str:
+        """Return the words of a description that name nobody."""
+        words = description.split(" ")
+        return " ".join(word for word in words if not self.persons.is_name(word))
+
+    def date(self, value: str, vr: str) -> str:
+        """Return a DA or DT value moved by the patient's offset, or "" where it is no date."""
+        if self.shift is None:
+            moved = FIXED_DATE if shifted_date(value[:8], timedelta()) else ""
+        else:
+            moved = (shifted_date if vr == "DA" else shifted_datetime)(value, self.shift)
+            moved = moved[:8] + clock_left(moved[8:], self.persons)
+            if moved:
+                self.dates[moved] = value
+        return moved
+
+
+def deidentified(header: Header, replacements: Replacements) -> bytes:
+    """Return preamble, file meta and data set of a slice, up to the value of its pixel data.
+
+    Raises
+    ------
+    NotDicom
+        Where the image is of a kind that is not sent, or an element that has to be rebuilt cannot
+        be read.
+    """
+    sop_class = header.text(tags.SOPClassUID)
+    try:
+        rows = policy_for(sop_class, replacements.choices)
+    except KeyError:
+        raise NotDicom("not an image of a kind that is sent") from None
+    kept = _remembered(header, rows, replacements)
+    for tag in ALWAYS_PRESENT:
+        if tag not in kept:
+            kept[tag] = _replaced(rows[tag], b"", header, replacements)
+    kept.update(_own(replacements.choices, explicit=header.explicit))
+    assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
+    pixel_head = header.data[header.pixels.start : header.pixels.value]
+    if extra := pixels_extra(header):  # padding, which stays behind
+        length = header.pixels.end - header.pixels.value - extra
+        pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
+    data_set = b"".join([kept[tag] for tag in sorted(kept)])
+    sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
+    return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
+
+
+def _remembered(header: Header, rows: Rows, replacements: Replacements) -> Encoded:
+    """Return the elements that stay, by tag; what is known from another slice is not made anew."""
+    deciding = (tags.SOPClassUID, tags.StudyInstanceUID, tags.PixelRepresentation)
+    kind = (header.explicit, *(header.raw(tag) for tag in deciding))
+    known = replacements.known.setdefault(kind, {})
+    if len(known) > _MOST_REMEMBERED:
+        known.clear()
+    data, kept = header.data, Encoded()
+    for tag, element in header.elements.items():
+        row = rows.get(tag)
+        if row is None:
+            continue
+        source = data[element.start : element.end]
+        after = known.get(source)
+        if after is None:
+            after = _rewritten(row, element, header, replacements, explicit=header.explicit)
+            known[source] = after
+        kept[tag] = after
+    return kept
+
+
+def _rewritten(
+    row: Row, element: Element, header: Header, replacements: Replacements, *, explicit: bool
+) -> bytes:
+    """Return what one element becomes; `explicit` tells how it lies in the source."""
+    if row.action is Action.ITEMS:
+        return _rebuilt(row, element, header, replacements, explicit=explicit)
+    if row.action is Action.CODE:
+        return recoded_entries(row.tag, element, header, explicit=explicit)
+    raw = b"" if element.undefined else header.data[element.value : element.end]
+    if row.action is not Action.KEEP:
+        return _replaced(row, raw, header, replacements)
+    kept = allowed(row.keyword, row.vr, raw, replacements.persons)
+    if kept != raw:
+        return _recoded(row, kept, header)
+    same = _SAME.get(row.vr) or (row.vr.encode(), b"")
+    if explicit == header.explicit and element.vr in same:
+        return header.data[element.start : element.end]
+    return _recoded(row, raw, header)
+
+
+def _rebuilt(
+    row: Row, element: Element, header: Header, replacements: Replacements, *, explicit: bool
+) -> bytes:
+    """Return a sequence with defined lengths, of what its items may hold."""
+    inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
+    content: list[bytes] = []
+    for inside in items(header.data, element, explicit=inner):
+        kept = {
+            one.tag: _rewritten(row.items[one.tag], one, header, replacements, explicit=inner)
+            for one in inside
+            if one.tag in row.items
+        }
+        content.append(encoded_item(b"".join([kept[tag] for tag in sorted(kept)])))
+    return encoded(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
+
+
+def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) -> bytes:
+    """Return an element with the value that stands in for its own."""
+    match row.action:
+        case Action.UID | Action.REGISTERED | Action.DATE:
+            value = "\\".join(_stand_in(row, one, replacements) for one in _values(raw))
+        case Action.TIME:
+            value = FIXED_TIME if raw else ""
+        case Action.NAME:
+            value = f"DEID^{replacements.pseudonym}"
+        case Action.PATIENT:
+            value = f"DEID-{replacements.pseudonym}"
+        case Action.CLEAN:
+            value = replacements.unnamed(cleaned(ascii_text(raw)))
+        case Action.STUDY:
+            value = replacements.study_id or replacements.stand_ins.study_id(
+                header.text(tags.StudyInstanceUID)
+            )
+        case _:
+            value = DUMMY_TEXT if row.action is Action.DUMMY else ""
+    return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
+
+
+def _stand_in(row: Row, value: str, replacements: Replacements) -> str:
+    """Return what stands in for one UID or date."""
+    if row.action is Action.DATE:
+        return replacements.date(value, row.vr)
+    if row.action is Action.REGISTERED:
+        wanted = _REGISTERED.get(row.keyword, ("SOP Class", "Meta SOP Class"))
+        if registered_as(value) in wanted:
+            return value
+    return replacements.uid(value) if value else ""
+
+
+def _recoded(row: Row, raw: bytes, header: Header) -> bytes:
+    """Return a kept element under the VR of the dictionary, where the source had another."""
+    vr = row.vr.encode()
+    if row.vr == "xs":
+        vr = b"SS" if header.number(tags.PixelRepresentation) else b"US"
+    return encoded(row.tag, vr, raw, explicit=header.explicit)
+
+
+def _values(raw: bytes) -> list[str]:
+    return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
+
+
+@cache
+def _own(choices: Choices, *, explicit: bool) -> Encoded:
+    """Return what says that, how and by what it was de-identified (PS3.3 C.12.1, C.7.1.1)."""
+    shifted = b"REMOVED" if choices.fixed_dates else b"MODIFIED"
+    codes = b"".join(_code(code, explicit=explicit) for code in choices.claims)
+    purpose = _code("109104", explicit=explicit)
+    equipment = _elements(
+        (
+            (0x00080070, b"LO", b"DRAW"),
+            (0x00081090, b"LO", b"drawcli"),
+            (0x00181020, b"LO", __version__.encode("ascii")),
+            (0x0040A170, b"SQ", purpose),
+        ),
+        explicit=explicit,
+    )
+    return {
+        tag: encoded(tag, vr, value, explicit=explicit)
+        for tag, vr, value in (
+            (tags.PatientIdentityRemoved, b"CS", b"YES"),
+            (tags.DeidentificationMethod, b"LO", _METHOD.encode("ascii")),
+            (tags.DeidentificationMethodCodeSequence, b"SQ", codes),
+            (tags.ContributingEquipmentSequence, b"SQ", encoded_item(equipment)),
+            (tags.LongitudinalTemporalInformationModified, b"CS", shifted),
+        )
+    }
+
+
+def _code(value: str, *, explicit: bool) -> bytes:
+    """Return an item with the three attributes of a coded entry (PS3.3 table 8.8-1)."""
+    entry = (
+        (0x00080100, b"SH", value.encode("ascii")),
+        (0x00080102, b"SH", b"DCM"),
+        (0x00080104, b"LO", MEANINGS[value].encode("ascii")),
+    )
+    return encoded_item(_elements(entry, explicit=explicit))
+
+
+def _elements(parts: Iterable[tuple[int, bytes, bytes]], *, explicit: bool) -> bytes:
+    return b"".join(encoded(tag, vr, value, explicit=explicit) for tag, vr, value in parts)
+
+
+def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
+    """Return a zeroed preamble, the prefix, and file meta made anew (PS3.10 7.1)."""
+    body = _elements(
+        (
+            (0x00020001, b"OB", b"\0\1"),
+            (0x00020002, b"UI", sop_class.encode("ascii")),
+            (0x00020003, b"UI", sop_uid.encode("ascii")),
+            (0x00020010, b"UI", transfer_syntax.encode("ascii")),
+            (0x00020012, b"UI", IMPLEMENTATION_CLASS.encode("ascii")),
+            (0x00020013, b"SH", f"DRAWCLI_{__version__}"[:16].encode("ascii")),
+        ),
+        explicit=True,
+    )
+    length = encoded(0x00020000, b"UL", len(body).to_bytes(4, "little"), explicit=True)
+    return bytes(PREAMBLE_LENGTH) + b"DICM" + length + body

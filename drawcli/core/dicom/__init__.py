@@ -1,0 +1,1 @@
+"""DICOM data elements, headers and pixel streams as bytes."""

@@ -1,0 +1,142 @@
+"""The elements of a structure set at every depth, with their value representations and texts.
+
+Without an object per value: a structure set has tens of thousands of UIDs and coordinates.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from drawcli.core.dicom.header import DEEPEST, Element, Header, ascii_text, items
+from drawcli.errors import BadStructureSet
+
+ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
+NAME_NO_INSTANCE: Final = frozenset(  # UIDs of software and of code lists, whatever they are
+    {
+        0x00080014,  # InstanceCreatorUID
+        0x0008010C,  # CodingSchemeUID
+        0x0008010D,  # ContextGroupExtensionCreatorUID
+        0x00080117,  # ContextUID
+        0x00080118,  # MappingResourceUID
+    }
+)
+_KATAKANA: Final = b"ISO_IR 13"  # other characters at two places of ASCII
+_DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One element with the tags of the sequences it lies in."""
+
+    above: tuple[int, ...]
+    item: int  # counts the items met so far: tells elements of one item together
+    tag: int
+    vr: str
+    raw: bytes
+
+
+def every_element(header: Header) -> Iterator[Found]:
+    """Yield every element at every depth; numbers of items start at 1."""
+    counter = [0]
+
+    def below(
+        elements: Sequence[Element], above: tuple[int, ...], item: int, *, explicit: bool
+    ) -> Iterator[Found]:
+        for element in elements:
+            vr = vr_of(element)
+            if vr != "SQ":
+                raw = header.data[element.value : element.end]
+                yield Found(above, item, element.tag, vr, raw)
+                continue
+            check_depth(len(above))
+            inner = explicit and element.vr != b"UN"
+            for inside in items(header.data, element, explicit=inner):
+                counter[0] += 1
+                yield from below(inside, (*above, element.tag), counter[0], explicit=inner)
+
+    yield from below(list(header.elements.values()), (), 0, explicit=header.explicit)
+
+
+def parts(header: Header, sequence: Element) -> Iterator[list[Element]]:
+    """Yield the elements of each item of a sequence."""
+    inner = header.explicit and sequence.vr != b"UN"
+    return items(header.data, sequence, explicit=inner)
+
+
+def item_value(header: Header, item: Sequence[Element], tag: int) -> bytes | None:
+    """Return the bytes of one element of an item, or None."""
+    element = next((element for element in item if element.tag == tag), None)
+    return None if element is None else header.data[element.value : element.end]
+
+
+def vr_of(element: Element) -> str:
+    """Return the VR of an element: the file's, but for references, which must not be overlooked."""
+    known = dictionary_vr(element.tag)
+    if known in ("UI", "SQ") or element.vr in (b"", b"UN"):
+        return known
+    return element.vr.decode("ascii")
+
+
+@cache
+def dictionary_vr(tag: int) -> str:
+    """Return the VR of PS3.6; "UN" for a tag that it does not know."""
+    from pydicom.datadict import dictionary_VR
+
+    try:
+        return dictionary_VR(tag)[:2]  # "US or SS" is encoded alike
+    except KeyError:
+        return "UN"
+
+
+def uids_in(raw: bytes) -> list[str]:
+    """Return the values of an element of VR UI, without their padding."""
+    return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
+
+
+def recoded(raw: bytes, character_set: bytes) -> bytes:
+    """Return text in UTF-8 that was written in another character set."""
+    return text_of(raw, character_set).encode("utf-8")
+
+
+def text_of(raw: bytes, character_set: bytes) -> str:
+    """Return text that was written in a character set of PS3.3 C.12.1.1.2.
+
+    Raises
+    ------
+    BadStructureSet
+        Where the set is not known, or the text not of the set: a name is not guessed.
+    """
+    if raw.isascii() and ESCAPE not in raw:
+        return raw.decode("ascii")
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    names = [part.strip(" \0") for part in character_set.decode("ascii", "replace").split("\\")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pydicom would go on with replacement characters
+            return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
+    except (UserWarning, LookupError, UnicodeError):
+        raise BadStructureSet("text that is not in the character set it names") from None
+
+
+def can_be_written(name: str, character_set: bytes) -> bool:
+    """Tell whether a name can be written in a character set without escapes."""
+    from pydicom.charset import python_encoding
+
+    if name.isascii():
+        return "\x1b" not in name
+    if not character_set.startswith(b"ISO_IR") or character_set == _KATAKANA:
+        return False
+    try:
+        name.encode(python_encoding[character_set.decode("ascii")])
+    except (KeyError, UnicodeError):
+        return False
+    return True
+
+
+def check_depth(depth: int) -> None:
+    """Raise BadStructureSet where sequences are nested deeper than any real one."""
+    if depth >= DEEPEST:
+        raise BadStructureSet("sequences nested too deep")

@@ -1,0 +1,189 @@
+"""What the scan needs to know of one file, read from its header."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.header import Header
+from drawcli.core.dicom.multiframe import (
+    SLICE_THICKNESS,
+    Frames,
+    Plane,
+    Triple,
+    frames_of,
+    number_of_frames,
+    numbers_in,
+    upright,
+)
+from drawcli.core.dicom.streaming import Stream, only_zeros
+
+_OVERLAY_BIT_POSITION: Final = 0x60000102
+_PROTOCOL_NAME: Final = 0x00181030
+_INSTANCE_NUMBER: Final = 0x00200013
+_UNITS: Final = 0x00541001
+_PHILIPS_PET: Final = 0x7053  # holds the factors from counts to SUV, and to Bq/ml
+_LONGEST_WHOLE: Final = 11  # digits of an IS
+_SCOUT: Final = re.compile(
+    r"locali[sz]er|scout|topogra|surview|scanogra|scano\b|pilot|survey|three.?plane|3.?pl(?:ane)?\b",
+    re.IGNORECASE,
+)
+_DESCRIPTIONS: Final = (tags.SeriesDescription, _PROTOCOL_NAME)
+_PERSON: Final = (
+    tags.PatientID,
+    tags.IssuerOfPatientID,
+    tags.PatientName,
+    tags.PatientBirthDate,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What the scan needs to know of one file."""
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    modality: str
+    sop_class: str
+    sop_uid: str
+    series_uid: str
+    study_uid: str
+    patient_id: str
+    patient_name: str  # ASCII with surrogates; only ever shown with --identify
+    frame_of_reference: str
+    study_date: str
+    image_type: tuple[str, ...]
+    transfer_syntax: str
+    burned_in: bool
+    shape: tuple[int, int]  # rows, columns
+    position: Triple | None  # ImagePositionPatient, mm, LPS
+    orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
+    spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
+    samples: int  # per pixel: 1 is grey, 3 is a picture in colour
+    person: tuple[str, ...]  # everything that tells whose it is: all slices must agree
+    pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
+    pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
+    overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
+    called_scout: bool = False  # by the description of its series, or of its protocol
+    frames: Frames | None = None  # of a multi-frame image
+    pet_counts: bool = False  # a factor to Bq/ml is in private elements alone, which do not leave
+    number: int | None = None  # InstanceNumber
+    thickness: float | None = None  # SliceThickness, mm: nominal
+    frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Where each slice in the file lies: one, or one for each frame."""
+        if self.frames is not None:
+            return self.frames.planes
+        return (Plane(self.position, self.orientation, self.spacing, self.thickness),)
+
+    @property
+    def count(self) -> int:
+        """How many slices the file says it has."""
+        return 1 if self.frames is None else self.frames.count
+
+
+def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
+    """Return what the scan needs to know of a header."""
+    orientation = _numbers(header, tags.ImageOrientationPatient, 6)
+    position = _numbers(header, tags.ImagePositionPatient, 3)
+    thickness = _numbers(header, SLICE_THICKNESS, 1)
+    return Slice(
+        path=path,
+        size=size,
+        mtime_ns=mtime_ns,
+        modality=header.text(tags.Modality),
+        sop_class=header.text(tags.SOPClassUID),
+        sop_uid=header.text(tags.SOPInstanceUID),
+        series_uid=header.text(tags.SeriesInstanceUID),
+        study_uid=header.text(tags.StudyInstanceUID),
+        patient_id=header.text(tags.PatientID),
+        patient_name=header.text(tags.PatientName),
+        frame_of_reference=header.text(tags.FrameOfReferenceUID),
+        study_date=header.text(tags.StudyDate).replace(".", ""),
+        image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),
+        transfer_syntax=header.transfer_syntax,
+        burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
+        shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
+        position=None if position is None else (position[0], position[1], position[2]),
+        orientation=orientation if orientation and upright(orientation) else None,
+        spacing=_numbers(header, tags.PixelSpacing, 2),
+        samples=header.number(tags.SamplesPerPixel) or 1,
+        person=tuple(header.text(tag) for tag in _PERSON),
+        pixels_missing=_pixels_missing(header, size),
+        pixels_extra=pixels_extra(header),
+        overlay_in_pixels=any(_is_hidden_overlay(header, tag) for tag in header.elements),
+        called_scout=any(_SCOUT.search(header.text(tag)) for tag in _DESCRIPTIONS),
+        frames=frames_of(header),
+        pet_counts=_has_private_factor(header),
+        number=_whole(header.text(_INSTANCE_NUMBER)),
+        thickness=None if thickness is None else thickness[0],
+        frames_named=number_of_frames(header),
+    )
+
+
+def _has_private_factor(header: Header) -> bool:
+    """Tell whether a PET is in counts, with what makes them comparable in private elements."""
+    return header.text(_UNITS) == "CNTS" and any(
+        tag >> 16 == _PHILIPS_PET for tag in header.elements
+    )
+
+
+def _whole(text: str) -> int | None:
+    """Return the value of an IS (PS3.5 6.2), or None."""
+    sign, digits = text[:1] in ("+", "-"), text.lstrip("+-")
+    short = digits.isascii() and digits.isdigit() and len(text) - len(digits) == sign
+    return int(text) if short and len(digits) <= _LONGEST_WHOLE else None
+
+
+def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
+    """Return the values of a DS if they are so many numbers, or None."""
+    return numbers_in(header.text(tag), count)
+
+
+def _pixels_missing(header: Header, size: int) -> int:
+    """Return how many bytes of pixel data the file lacks."""
+    pixels = header.pixels
+    if pixels is None:
+        return -1
+    if pixels.undefined:
+        return 0  # encapsulated: the reader of the fragments tells
+    expected = image_bytes(header)
+    present = min(pixels.end, size) - pixels.value
+    return max(expected - present, pixels.end - size, 0)
+
+
+def pixels_extra(header: Header) -> int:
+    """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
+    pixels = header.pixels
+    if pixels is None or pixels.undefined:
+        return 0
+    expected = image_bytes(header)
+    return max(pixels.end - pixels.value - expected - expected % 2, 0)
+
+
+def is_padded(stream: Stream, header: Header, extra: int) -> bool:
+    """Tell whether the bytes behind the image are zero padding, which need not leave with it.
+
+    References
+    ----------
+    PS3.5 8.1.1: older scanners padded Pixel Data, and readers should be prepared for it.
+    """
+    assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
+    stream.seek(header.pixels.end - extra)
+    return only_zeros(stream, extra)
+
+
+def _is_hidden_overlay(header: Header, tag: int) -> bool:
+    """Tell whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
+    return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
+
+
+def image_bytes(header: Header) -> int:
+    """Return how long native pixel data should be, without a pad byte."""
+    rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
+    samples = header.number(tags.SamplesPerPixel) or 1
+    bits = header.number(tags.BitsAllocated) or 0
+    return rows * columns * samples * bits * number_of_frames(header) // 8

@@ -1,0 +1,139 @@
+"""JPEG 2000 codestreams without comments, packet lengths, and what lies behind their end.
+
+Every segment that stays is exactly as long as what it says needs, so that no text has room in it.
+
+References
+----------
+ITU-T T.800 A.2 to A.9 (markers), T.814 A.3 (CAP of High-Throughput JPEG 2000).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Final
+
+from drawcli.core.dicom.header import NotDicom
+from drawcli.core.dicom.jpeg_segments import body_of, marker_at, zero
+
+_SOC, _SOT, _SOD, _EOC = 0x4F, 0x90, 0x93, 0xD9
+_CAP, _SIZ, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58
+_QCD, _QCC, _RGN, _CRG, _COMMENT = 0x5C, 0x5D, 0x5E, 0x63, 0x64
+# Lengths of packets only help to find them; a decoder does without.
+_DISPENSABLE: Final = frozenset({_PLM, _PLT, _COMMENT})
+_SOT_FIELDS: Final = Struct(">HHIBB")
+_SIZ_FIXED: Final = 36  # bytes before those of each component
+_COMPONENT: Final = 3
+_NO_VALUES, _DERIVED = 0, 1  # styles of quantization
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What the segments have said so far."""
+
+    levels: int = -1  # of decomposition; -1 before COD has told
+    tile_end: int = 0
+    tiles: list[int] = field(default_factory=list)  # lengths of the tile-parts, as they are
+    announced: list[int] = field(default_factory=list)  # as TLM tells them
+
+
+def clean_2000(frame: bytearray) -> None:
+    """Overwrite in a frame what is not needed for its picture; its length stays.
+
+    Raises
+    ------
+    NotDicom
+        Where a segment is not known, or longer than it needs to be.
+    IndexError, struct.error
+        Where the frame ends too early.
+    """
+    if frame[:4] == b"\0\0\0\x0c":
+        raise NotDicom("a frame is a JP2 file, with boxes around its codestream")
+    if frame[:2] != bytes((0xFF, _SOC)):
+        raise NotDicom("a frame does not begin as JPEG 2000 does")
+    stream, at = _Stream(), 2
+    while True:
+        start = at
+        at, marker = marker_at(frame, at)
+        if marker == _EOC:
+            break
+        if marker == _SOD:
+            at = _behind_tile(frame, at, stream)
+        else:
+            at = _behind_segment(frame, start, at, stream)
+    zero(frame, at, len(frame))
+    if not stream.tiles or (stream.announced and stream.announced != stream.tiles):
+        raise NotDicom("a JPEG 2000 frame has no tiles, or others than it announces")
+
+
+def _behind_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> int:
+    """Return where a segment ends; what no picture needs is overwritten."""
+    marker, end = frame[at - 1], at + int.from_bytes(frame[at : at + 2], "big")
+    body = body_of(frame, at + 2, end)
+    if marker in _DISPENSABLE:
+        frame[at - 1] = _COMMENT
+        zero(frame, at + 2, end)
+    elif marker == _SOT:
+        _begin_tile(frame, start, body, stream)
+    elif marker not in _NEEDED or len(body) != _NEEDED[marker](body, stream):
+        raise NotDicom(
+            f"a segment FF{marker:02X} of a JPEG 2000 frame is not known, or longer than needed"
+        )
+    return end
+
+
+def _begin_tile(frame: bytearray, start: int, body: bytes, stream: _Stream) -> None:
+    """Note where a tile-part ends: as its head says; the last may reach to the end of all."""
+    if len(body) != _SOT_FIELDS.size - 2:
+        raise NotDicom("a tile of a JPEG 2000 frame has a head of another length than it needs")
+    whole = _SOT_FIELDS.unpack_from(frame, start + 2)[2]
+    # Within coded bytes, FF is never followed by anything above 8F.
+    stream.tile_end = start + whole if whole else frame.index(bytes((0xFF, _EOC)), start)
+    stream.tiles.append(stream.tile_end - start)
+
+
+def _behind_tile(frame: bytearray, at: int, stream: _Stream) -> int:
+    end, stream.tile_end = stream.tile_end, 0
+    if not at <= end < len(frame):
+        raise NotDicom("a tile of a JPEG 2000 frame is longer than the frame, or has no head")
+    return end
+
+
+def _coding_length(body: bytes, stream: _Stream) -> int:
+    stream.levels = body[5]
+    return 10 + _precincts(body[0], body[5])
+
+
+def _precincts(style: int, levels: int) -> int:
+    return levels + 1 if style & 1 else 0
+
+
+def _quantization_length(body: bytes, levels: int) -> int:
+    bands, style = 3 * levels + 1, body[0] & 0x1F
+    if style == _NO_VALUES:
+        return 1 + bands
+    return 1 + 2 * (1 if style == _DERIVED else bands)
+
+
+def _announcement_length(body: bytes, stream: _Stream) -> int:
+    """Note the lengths of tile-parts that TLM tells; return how long it may be."""
+    index, length = (body[1] >> 4) & 3, 4 if body[1] & 0x40 else 2
+    size = index + length
+    whole = 2 + (len(body) - 2) // size * size
+    stream.announced += [
+        int.from_bytes(body[at + index : at + size], "big") for at in range(2, whole, size)
+    ]
+    return whole
+
+
+# How many bytes each segment needs that stays; numbers of components are those of one byte.
+_NEEDED: Final[dict[int, Callable[[bytes, _Stream], int]]] = {
+    _CAP: lambda body, _: 4 + 2 * int.from_bytes(body[:4], "big").bit_count(),
+    _SIZ: lambda body, _: _SIZ_FIXED + _COMPONENT * int.from_bytes(body[34:36], "big"),
+    _COD: _coding_length,
+    _COC: lambda body, _: 7 + _precincts(body[1], body[2]),
+    _TLM: _announcement_length,
+    _QCD: lambda body, stream: _quantization_length(body, stream.levels),
+    _QCC: lambda body, stream: _quantization_length(body[1:], stream.levels) + 1,
+    _RGN: lambda _, __: 3,  # component, style, shift
+    _CRG: lambda _, __: 4,  # across and down
+}

@@ -1,0 +1,156 @@
+"""Where the frames of a multi-frame image lie: read from its functional groups.
+
+What is the same for all frames stands in the shared groups, the rest in one item for each frame.
+
+References
+----------
+PS3.3 C.7.6.16 (Multi-frame Functional Groups), C.7.6.16.2.1 to .4 (measures, frame content,
+position, orientation).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+from drawcli.core.deid.profile import MULTI_FRAME
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
+
+Triple = tuple[float, float, float]
+
+UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
+_LONGEST_COUNT: Final = 9  # digits of a number of frames
+_SHARED: Final = 0x52009229
+_PER_FRAME: Final = 0x52009230
+_PLANE_POSITION: Final = 0x00209113
+_PLANE_ORIENTATION: Final = 0x00209116
+_PIXEL_MEASURES: Final = 0x00289110
+_FRAME_TYPE: Final = 0x00089007
+_FRAME_TYPES: Final = (0x00189226, 0x00189329, 0x00189751)  # of MR, CT, PET
+_PIXEL_PRESENTATION: Final = 0x00089205
+_CONCATENATION: Final = 0x00209161
+SLICE_THICKNESS: Final = 0x00180050
+
+Groups = dict[int, Element]  # of one frame, by tag
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where one slice or frame lies in the patient; None where it does not say."""
+
+    position: Triple | None  # ImagePositionPatient, mm, LPS
+    orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
+    spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
+    thickness: float | None = None  # SliceThickness, mm: nominal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """What the scan needs to know of the frames of one file."""
+
+    count: int  # NumberOfFrames (0028,0008)
+    planes: tuple[Plane, ...]  # in the order of the frames; empty where the groups are damaged
+    kinds: frozenset[str]  # the words of FrameType (0008,9007), of all frames
+    coloured: bool  # PixelPresentation (0008,9205): shown through a palette
+    concatenated: bool  # the file is a part of a larger image
+
+
+def frames_of(header: Header) -> Frames | None:
+    """Return where the frames of an enhanced image lie; None for every other kind of file."""
+    if header.text(tags.SOPClassUID) not in MULTI_FRAME:
+        return None
+    try:
+        reader = _Reader(header)
+        planes = tuple(reader.plane(groups) for groups in reader.frames)
+    except NotDicom:  # the groups end within an item
+        planes, kinds = (), frozenset[str]()
+    else:
+        kinds = frozenset(reader.kinds)
+    return Frames(
+        count=number_of_frames(header),
+        planes=planes,
+        kinds=kinds,
+        coloured=header.text(_PIXEL_PRESENTATION).upper() not in ("", "MONOCHROME"),
+        concatenated=bool(header.text(_CONCATENATION)),
+    )
+
+
+def number_of_frames(header: Header) -> int:
+    """Return how many frames a file says it has: 1 where it says nothing that can be."""
+    text = header.text(tags.NumberOfFrames)
+    return int(text) if text.isdigit() and len(text) <= _LONGEST_COUNT else 1
+
+
+class _Reader:
+    """Reads the groups of one file; a value that many frames share is made only once."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._made: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
+        self.kinds: set[str] = set()
+        shared = self._items_of(_SHARED)
+        self._shared = shared[0] if shared else {}
+        self.frames = self._items_of(_PER_FRAME)
+
+    def plane(self, groups: Groups) -> Plane:
+        """Return where a frame lies, and note of what kind it is."""
+        for tag in _FRAME_TYPES:
+            self.kinds |= _words(self._value(groups, tag, _FRAME_TYPE))
+        position = self._numbers(groups, _PLANE_POSITION, tags.ImagePositionPatient, 3)
+        orientation = self._numbers(groups, _PLANE_ORIENTATION, tags.ImageOrientationPatient, 6)
+        thickness = self._numbers(groups, _PIXEL_MEASURES, SLICE_THICKNESS, 1)
+        return Plane(
+            position=None if position is None else (position[0], position[1], position[2]),
+            orientation=orientation if orientation and upright(orientation) else None,
+            spacing=self._numbers(groups, _PIXEL_MEASURES, tags.PixelSpacing, 2),
+            thickness=None if thickness is None else thickness[0],
+        )
+
+    def _numbers(
+        self, groups: Groups, group: int, tag: int, count: int
+    ) -> tuple[float, ...] | None:
+        raw = self._value(groups, group, tag)
+        if (raw, count) not in self._made:
+            self._made[raw, count] = numbers_in(ascii_text(raw), count)
+        return self._made[raw, count]
+
+    def _value(self, groups: Groups, group: int, tag: int) -> bytes:
+        """Return a value of a group of the frame, or of the shared one; b"" where it is missing."""
+        data = self._header.data
+        for inside in self._inside(groups.get(group) or self._shared.get(group)):
+            return next((data[one.value : one.end] for one in inside if one.tag == tag), b"")
+        return b""
+
+    def _items_of(self, tag: int) -> list[Groups]:
+        inside = self._inside(self._header.elements.get(tag))
+        return [{element.tag: element for element in item} for item in inside]
+
+    def _inside(self, element: Element | None) -> Sequence[list[Element]]:
+        if element is None:
+            return ()
+        explicit = self._header.explicit and element.vr != b"UN"
+        return list(items(self._header.data, element, explicit=explicit))
+
+
+def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
+    """Return the values of a DS if they are so many numbers, or None."""
+    try:
+        numbers = tuple(float(part) for part in text.split("\\"))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
+
+
+def upright(orientation: Sequence[float]) -> bool:
+    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
+    row, column = orientation[:3], orientation[3:]
+    pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
+    return all(
+        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
+        for one, other, wanted in pairs
+    )
+
+
+def _words(raw: bytes) -> set[str]:
+    return {word.strip() for word in ascii_text(raw).upper().split("\\")} - {""}

@@ -1,0 +1,118 @@
+"""What de-identification makes of a header, element by element, for a person to look at."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.core.gate.pydicom_elements import texts_of, what_pydicom_raises
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_BINARY: Final = frozenset("OB OD OF OL OV OW UN".split())
+_PIXEL_DATA: Final = 0x7FE00010
+_SAYING: Final = {"UI": "stand-in", "DA": "moved", "DT": "moved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One element, before and after."""
+
+    depth: int  # how many sequences it stands in
+    tag: int
+    keyword: str  # "" for private elements and those that PS3.6 does not know
+    vr: str
+    what: str  # kept, removed, emptied, added, replaced, moved, stand-in, built anew
+    before: str | None  # None where there was none; may identify the patient
+    after: str | None  # None where there is none
+
+
+def compared(before: bytes, after: bytes) -> list[Line]:
+    """Return what became of each element of a header, its file meta first.
+
+    Parameters
+    ----------
+    before, after
+        Preamble, file meta and data set up to the pixels.
+
+    Raises
+    ------
+    ValueError
+        Where pydicom cannot read one of them.
+    """
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            old, new = (
+                dcmread(BytesIO(raw), force=True, stop_before_pixels=True)
+                for raw in (before, after)
+            )
+            return [*comparison(old.file_meta, new.file_meta), *comparison(old, new)]
+        except what_pydicom_raises() as err:
+            raise ValueError(f"pydicom cannot read it: {type(err).__name__}") from None
+
+
+def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[Line]:
+    """Yield every element of two headers in the order of tags; items are compared one by one."""
+    from pydicom import Dataset
+    from pydicom.datadict import keyword_for_tag
+
+    tags = sorted({int(tag) for tag in (*before.keys(), *after.keys())} - {_PIXEL_DATA})
+    for tag in tags:
+        old, new = _text(before, tag), _text(after, tag)
+        vr = _vr(before, tag) or _vr(after, tag)
+        what = _what(vr, old, new)
+        yield Line(depth, tag, keyword_for_tag(tag), vr, what, old, new)
+        if vr == "SQ":
+            olds, news = _items(before, tag), _items(after, tag)
+            for number in range(max(len(olds), len(news))):
+                one = olds[number] if number < len(olds) else Dataset()
+                other = news[number] if number < len(news) else Dataset()
+                yield from comparison(one, other, depth + 1)
+
+
+def _what(vr: str, old: str | None, new: str | None) -> str:
+    if new is None:
+        return "removed"
+    if old is None:
+        return "added"
+    if vr == "SQ":
+        return "built anew"
+    if old == new:
+        return "kept"
+    return "emptied" if not new else _SAYING.get(vr, "replaced")
+
+
+def _vr(dataset: "Dataset", tag: int) -> str:
+    try:
+        return str(dataset[tag].VR) if tag in dataset else ""
+    except what_pydicom_raises():
+        return "UN"
+
+
+def _items(dataset: "Dataset", tag: int) -> list[Any]:
+    try:
+        return list(dataset[tag].value or ()) if tag in dataset and dataset[tag].VR == "SQ" else []
+    except what_pydicom_raises():
+        return []
+
+
+def _text(dataset: "Dataset", tag: int) -> str | None:
+    """Return a value as people read it; None where the element is missing."""
+    if tag not in dataset:
+        return None
+    try:
+        element = dataset[tag]
+        if element.VR == "SQ":
+            count = len(element.value or ())
+            return f"{count} item{'' if count == 1 else 's'}"
+        if element.VR in _BINARY and isinstance(element.value, bytes) and element.value:
+            return f"{len(element.value)} bytes, {sha256(element.value).hexdigest()[:8]}"
+        return "\\".join(texts_of(element.value)) if element.value is not None else ""
+    except what_pydicom_raises():
+        return "(cannot be decoded)"

@@ -1,0 +1,200 @@
+"""What the sources of a series say of their patient, so that it can be looked for elsewhere.
+
+For the privacy gate, which shares no code with the de-identifier: data sets are read by pydicom,
+and what identifies is learnt from the sources alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.core.gate import identifiers_multiframe
+from drawcli.core.gate.figures import Figures
+from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest
+from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, folded, foreign_parts
+from drawcli.core.gate.text_traces import words as words_of
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_FIXED_DATE: Final = "20000101"  # of sites that let no interval leave
+_LEAST_WEEKS: Final = 52  # that dates are moved back by
+_MOST_WEEKS: Final = 520
+_NEAR_DAYS: Final = 14  # around the study: no date of these leaves, whoever wrote it
+_TEXT: Final = frozenset("AE AS CS LO LT PN SH ST UC UR UT".split())
+DATES: Final = frozenset({"DA", "DT"})
+_SHIFTED: Final = frozenset(
+    """
+    StudyDate SeriesDate AcquisitionDate ContentDate AcquisitionDateTime
+    RadiopharmaceuticalStartDateTime
+    """.split()
+).union(identifiers_multiframe.SHIFTED)
+# Elements whose own words may go out: what a scanner is and does. Names and ids of the patient are
+# looked for in them all the same.
+_OPEN: Final = frozenset(
+    """
+    AngioFlag AttenuationCorrectionMethod BodyPartExamined CollimatorType ConvolutionKernel
+    CorrectedImage CountsSource DecayCorrection ImageType ImagedNucleus
+    InPlanePhaseEncodingDirection Laterality LossyImageCompression LossyImageCompressionMethod
+    MRAcquisitionType Manufacturer ManufacturerModelName Modality PatientAge PatientPosition
+    PatientSex PhotometricInterpretation RandomsCorrectionMethod RecognizableVisualFeatures
+    RescaleType RotationDirection SUVType ScanningSequence ScatterCorrectionMethod
+    SequenceVariant SeriesType SpecificCharacterSet Units
+    """.split()
+).union(identifiers_multiframe.OPEN)
+_PERSONAL: Final = frozenset(
+    """
+    AccessionNumber AdmissionID IssuerOfPatientID MedicalRecordLocator OtherPatientIDs
+    PatientAddress PatientID PatientInstitutionResidence PatientReligiousPreference
+    PatientTelecomInformation PatientTelephoneNumbers ReferringPhysicianAddress
+    ReferringPhysicianTelephoneNumbers StudyID
+    """.split()
+)
+_PLACES: Final = frozenset({"InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName"})
+# What an image cannot do without (PS3.3 Types 1 and 2): as many slices have it in the package as in
+# the source.
+_NEEDED: Final = {
+    "": """
+        BitsAllocated BitsStored Columns FrameOfReferenceUID HighBit ImageOrientationPatient
+        ImagePositionPatient ImageType InstanceNumber Modality NumberOfFrames PatientPosition
+        PatientSex PerFrameFunctionalGroupsSequence PhotometricInterpretation PixelRepresentation
+        PixelSpacing RescaleIntercept RescaleSlope Rows SamplesPerPixel SeriesDate SeriesNumber
+        SharedFunctionalGroupsSequence SliceThickness
+    """.split(),
+    "CT": ["KVP"],
+    "MR": ["EchoTime", "RepetitionTime"],
+    "PT": """
+        CorrectedImage DecayCorrection DecayFactor FrameReferenceTime
+        RadiopharmaceuticalInformationSequence Units
+    """.split(),
+}
+# Words of scanners, of bodies and of the server's template. A patient may be called like one of
+# them, or be a phantom; where such words belong they say nothing about anybody.
+COMMON: Final = frozenset(
+    """
+    canon elekta electric general healthineers hitachi imaging medical philips shimadzu siemens
+    systems toshiba united varian
+    abdomen bladder body brain breast chest extremity head headneck heart kidney liver lung neck
+    pelvis phantom prostate rectum shoulder skull spine stomach thorax whole wholebody
+    axial derived dynamic image original other primary reformatted secondary static volume
+    config draw fullres models name null postprocess protocol template trainer
+    """.split()
+)
+
+
+@dataclass(slots=True)
+class Known:
+    """What identifies the patient of a series, taken from its sources."""
+
+    open: frozenset[str] = _OPEN  # keywords of elements whose own words may go out
+    personal: Traces = field(default_factory=Traces)  # names, ids, addresses
+    labels: Traces = field(default_factory=Traces)  # other texts of one word: ids of machines
+    words: set[str] = field(default_factory=set)  # of every other text, and of the paths
+    places: set[str] = field(default_factory=set)  # words of hospitals, wherever they stand
+    open_words: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
+    days: set[str] = field(default_factory=set)
+    dates: set[str] = field(default_factory=set)  # of elements that are dates
+    shifted_days: set[str] = field(default_factory=set)  # as they are before the shift
+    foreign: set[bytes] = field(default_factory=set)  # parts of names beyond ASCII, as encoded
+    pixels: Counter[bytes] = field(default_factory=Counter)  # digests
+    sop_classes: set[str] = field(default_factory=set)
+    needed: Counter[str] = field(default_factory=Counter)  # keyword -> slices that have it
+    study_date: str = ""
+    seen: set[Any] = field(default_factory=set)
+
+    @classmethod
+    def letting(cls, retained: Iterable[str]) -> "Known":
+        """Return what is known of a patient before the first source, at a site that retains more.
+
+        The patient is looked for in what is retained as in everything else.
+        """
+        return cls(_OPEN | frozenset(retained))
+
+    def learn(self, path: str, source: "Dataset") -> None:
+        """Take in everything that one source file says, its name included."""
+        self.pixels[pixel_digest(source)] += 1
+        self.words |= words_of(folded(path))
+        meta = getattr(source, "file_meta", None)
+        for part in (source, *([meta] if meta else [])):
+            for piece in pieces(part, self.seen):
+                self._learn_piece(piece)
+        self.needed.update(needed_in(source))
+        self.sop_classes.add(str(source.get("SOPClassUID", "")))
+        self.study_date = self.study_date or str(source.get("StudyDate", ""))
+
+    def _learn_piece(self, piece: Piece) -> None:
+        is_personal = piece.vr == "PN" or piece.keyword in _PERSONAL
+        if is_personal:
+            self.foreign.update(foreign_parts(piece.raw))
+        for text in piece.texts:
+            plain = folded(text)
+            if is_personal:
+                self.personal.learn(text)
+            elif piece.vr == "UI":
+                self.uids.add(text)
+            elif piece.vr in DATES:
+                into = self.shifted_days if piece.keyword in _SHIFTED else self.days
+                into.update(days(plain))
+                self.dates.update(days(plain))
+            elif piece.keyword in self.open or identifiers_multiframe.is_coded(piece.where):
+                self.open_words |= words_of(plain)
+            elif piece.vr in _TEXT or not piece.vr:
+                self._learn_text(piece, plain)
+
+    def _learn_text(self, piece: Piece, plain: str) -> None:
+        self.words |= words_of(plain)
+        if piece.keyword in _PLACES:
+            self.places |= words_of(plain)
+        self.days.update(days(plain))
+        if len(plain.split()) == 1:
+            self.labels.learn(plain)
+
+    def days_to_find(self, sent_date: str) -> set[str]:
+        """Return the days that must not show; a day that the shift makes of another may."""
+        before, after = day_of(self.study_date), day_of(sent_date)
+        if before is None or after is None or not self.is_moved(sent_date):
+            return self.days | self.shifted_days
+        shifted = filter(None, map(day_of, self.shifted_days))
+        made = {f"{day - (before - after):%Y%m%d}" for day in shifted}
+        return (self.days | self.shifted_days | _days_around(before)) - made
+
+    def is_moved(self, sent_date: str) -> bool:
+        """Tell whether the study date was moved as far as the policy asks, or there is none."""
+        before, after = day_of(self.study_date), day_of(sent_date)
+        if before is None or after is None:
+            return not sent_date
+        weeks = (before - after) / timedelta(weeks=1)
+        return sent_date == _FIXED_DATE or (weeks in range(_LEAST_WEEKS, _MOST_WEEKS + 1))
+
+    def figures(self) -> Figures:
+        """Return the numbers that must not show as a number or a time."""
+        return Figures.of(self.personal.figures, self.dates)
+
+    def words_to_find(self) -> set[str]:
+        """Return the words that are neither the scanner's own nor numbers found in any header."""
+        chance = {word for word in self.words if word.isdigit() and len(word) < LONG_NUMBER}
+        return self.words - self.open_words - self.places - COMMON - chance
+
+
+def needed_in(dataset: "Dataset") -> list[str]:
+    """Return the keywords of what an image needs, as far as it has them."""
+    present = set(dataset.keys())  # asking pydicom for each keyword takes far longer
+    wanted = _needed_tags(str(dataset.get("Modality", "")))
+    return [keyword for tag, keyword in wanted.items() if tag in present]
+
+
+@cache
+def _needed_tags(modality: str) -> dict[int, str]:
+    from pydicom.datadict import tag_for_keyword
+
+    keywords = (*_NEEDED[""], *_NEEDED.get(modality, ()))
+    return {tag_for_keyword(keyword) or 0: keyword for keyword in keywords}
+
+
+def _days_around(day: date) -> set[str]:
+    """Return the days close to one, as yyyymmdd."""
+    return {f"{day + timedelta(days=n):%Y%m%d}" for n in range(-_NEAR_DAYS, _NEAR_DAYS + 1)}

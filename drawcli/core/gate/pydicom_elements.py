@@ -1,0 +1,244 @@
+"""The elements of a data set as a stranger reads them: by pydicom, at every depth.
+
+For the privacy gate, which shares no code with the de-identifier.
+"""
+
+import hashlib
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator
+from io import BytesIO
+from math import prod
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from drawcli.core.gate.compressed import NATIVE, picture_and_rest, says_something
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+PIXEL_DATA: Final = 0x7FE00010
+_CHARACTER_SET: Final = 0x00080005
+_POSITION: Final = 0x00200032
+_SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
+_SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
+_FRAMES: Final = 0x00280008
+_DELIMITER: Final = 8  # bytes behind encapsulated pixels
+_PREAMBLE: Final = 128  # bytes
+_NATIVE_ELSE: Final = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}  # big endian, deflated
+_META: Final = 0x0002  # group of the file meta
+_OF_IMAGES: Final = (0x00080016, 0x0020000D, PIXEL_DATA)  # SOPClassUID, StudyInstanceUID
+_UNDEFINED: Final = 0xFFFFFFFF
+
+
+class Piece(NamedTuple):
+    """One element, as pydicom reads it."""
+
+    where: str  # keywords, or tags where there are none, from the outermost sequence inwards
+    tag: int
+    keyword: str
+    vr: str  # "" where the value cannot be decoded
+    texts: list[str]
+    raw: bytes  # b"" where pydicom does not give it
+
+
+def what_pydicom_raises() -> tuple[type[Exception], ...]:
+    """Return what reading or decoding a damaged file ends in; found by changing bytes at random."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+        *(
+            OverflowError,
+            EOFError,
+            OSError,
+            struct.error,
+            zlib.error,
+            BytesLengthException,
+            InvalidDicomError,
+        ),
+    )
+
+
+def source_of(raw: bytes) -> "Dataset":
+    """Return a source as pydicom reads it; one that names another encoding than its own, by that.
+
+    Else nothing of the patient would be known of such a file, and nothing looked for.
+    """
+    from pydicom import dcmread
+
+    whole = bytes(_PREAMBLE) + raw if raw[:4] == b"DICM" else raw
+    try:
+        dataset: Dataset = dcmread(BytesIO(whole), force=True)
+    except zlib.error:
+        return _by_its_bytes(whole)
+    return dataset if all(tag in dataset for tag in _OF_IMAGES) else _by_its_bytes(whole)
+
+
+def _by_its_bytes(whole: bytes) -> "Dataset":
+    """Return the data set in the first encoding in which it is that of an image."""
+    from pydicom.filereader import read_dataset, read_preamble
+
+    stream = BytesIO(whole)
+    read_preamble(stream, force=True)
+    read_dataset(
+        stream,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, *_: tag >> 16 != _META,
+    )
+    behind = stream.tell()
+    for implicit, little in ((False, True), (True, True), (False, False)):
+        stream.seek(behind)
+        try:
+            dataset = read_dataset(stream, implicit, little)
+        except what_pydicom_raises():
+            continue
+        if all(tag in dataset for tag in _OF_IMAGES):
+            dataset.set_original_encoding(implicit, little)
+            return dataset
+    raise ValueError("no image")
+
+
+def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piece]:
+    """Yield every element at every depth, but for the pixels and for what has been seen before.
+
+    The slices of a series differ in a few elements only; comparing bytes is faster than decoding.
+    Sequences that pydicom has taken apart are always gone into: their elements are compared.
+    """
+    from pydicom import Sequence
+    from pydicom.datadict import keyword_for_tag
+
+    charset, errors = undecoded(dataset, _CHARACTER_SET), what_pydicom_raises()
+    for tag, held in list(dataset.items()):  # raw elements: nothing is decoded here
+        number, value = int(tag), held.value
+        if number == PIXEL_DATA and not above:
+            continue
+        raw = value if isinstance(value, bytes) else b""
+        if not isinstance(value, Sequence):
+            mark = (charset, above, number, held.VR, raw or str(value))
+            if mark in seen:
+                continue
+            seen.add(mark)
+        keyword = keyword_for_tag(tag)
+        where = f"{above}{keyword or f'({tag.group:04X},{tag.element:04X})'}"
+        try:
+            element = dataset[tag]
+            texts = [] if element.VR == "SQ" else texts_of(element.value)
+        except errors:
+            yield Piece(where, number, keyword, "", [raw.decode("latin-1")], raw)
+            continue
+        yield Piece(where, number, keyword, element.VR, texts, raw)
+        for item in element.value if element.VR == "SQ" else ():
+            yield from pieces(item, seen, f"{where}/")
+
+
+def undecoded(dataset: "Dataset", tag: int) -> bytes | str | None:
+    """Return the bytes of a value; a text where pydicom has decoded it; None where it is missing.
+
+    Decoding costs more than all the rest, and most slices say the same. A sequence, where none
+    belongs, is not gone into.
+    """
+    from pydicom import Sequence
+
+    if tag not in dataset:
+        return None
+    value = dataset.get_item(tag).value
+    if isinstance(value, Sequence):
+        return "a sequence"
+    return value if isinstance(value, bytes) else str(value)
+
+
+def pixel_digest(dataset: "Dataset") -> bytes:
+    """Return a digest over the pixels and where in the patient they lie.
+
+    To be called before anything is decoded: the bytes are compared, not the numbers. Of compressed
+    pixels those bytes that are part of the picture.
+    """
+    return pixels_of(dataset)[0]
+
+
+def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
+    """Return the digest of `pixel_digest`, and whether something is said beside the pixels.
+
+    That are comments and application data of compressed frames, and whatever is no part of them.
+    """
+    digest, beside = hashlib.sha256(), False
+    for tag in (PIXEL_DATA, _POSITION):
+        value = undecoded(dataset, tag) or b""
+        raw = value if isinstance(value, bytes) else value.encode()
+        syntax = _compression(dataset) if tag == PIXEL_DATA else ""
+        if not syntax:
+            is_pixels = tag == PIXEL_DATA
+            digest.update(_turned(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
+            continue
+        try:
+            picture, rest = picture_and_rest(raw, syntax, _pixels_in_frame(dataset))
+        except (ValueError, IndexError):
+            digest.update(raw)
+            beside = True
+            continue
+        for part in picture:
+            digest.update(part)
+        beside = says_something(rest, syntax)
+    return digest.digest(), beside
+
+
+def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
+    """Return native pixels without zeros behind the image, which need not be sent (PS3.5 8.1.1)."""
+    numbers = [undecoded(dataset, tag) for tag in _SIZE]
+    if not all(isinstance(one, bytes) and one for one in numbers):
+        return raw
+    is_big = dataset.original_encoding[1] is False
+    counts = [
+        int.from_bytes(one, "big" if is_big else "little")
+        for one in numbers
+        if isinstance(one, bytes)
+    ]
+    frames = undecoded(dataset, _FRAMES)
+    text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
+    length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
+    length += length % 2
+    return raw if any(raw[length:]) else raw[:length]
+
+
+def _turned(dataset: "Dataset", raw: bytes) -> bytes:
+    """Return native pixels in little endian, whatever they were in."""
+    is_little = dataset.original_encoding[1] is not False
+    if is_little or PIXEL_DATA not in dataset or dataset.get_item(PIXEL_DATA).VR != "OW":
+        return raw
+    words = array("H", raw[: len(raw) - len(raw) % 2])
+    words.byteswap()
+    return words.tobytes()
+
+
+def _compression(dataset: "Dataset") -> str:
+    """Return the transfer syntax of compressed pixels, "" where they are native."""
+    meta = getattr(dataset, "file_meta", None)
+    syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
+    return "" if syntax in NATIVE | _NATIVE_ELSE else syntax
+
+
+def _pixels_in_frame(dataset: "Dataset") -> int:
+    """Return Rows x Columns, without keeping what is decoded for it."""
+    rows, columns = (undecoded(dataset, tag) for tag in _SHAPE)
+    numbers = [one for one in (rows, columns) if isinstance(one, bytes)]
+    return prod(int.from_bytes(one, "little") for one in numbers)
+
+
+def end_of_pixels(dataset: "Dataset") -> int:
+    """Return the offset behind the pixels, where a de-identified file ends."""
+    held: Any = dataset.get_item(PIXEL_DATA) if PIXEL_DATA in dataset else None
+    if held is None or getattr(held, "value_tell", None) is None:
+        return -1
+    if held.length == _UNDEFINED:
+        return int(held.value_tell + len(held.value or b"") + _DELIMITER)
+    return int(held.value_tell + held.length)
+
+
+def texts_of(value: Any) -> list[str]:
+    """Return the values of an element as texts; of bytes, what ASCII and Latin-1 make of them."""
+    if isinstance(value, bytes):
+        return [value.decode("latin-1")]
+    many = value if isinstance(value, list | tuple) or hasattr(value, "_list") else [value]
+    return ["" if one is None else str(one).strip(" \0") for one in many]

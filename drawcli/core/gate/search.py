@@ -1,0 +1,296 @@
+"""Whether a de-identified slice still says something of its patient.
+
+The eyes of the privacy gate. Nothing here is shared with the de-identifier: data sets are read by
+pydicom, and what identifies is learnt from the sources alone. Every element at every depth is
+looked at; a finding names the check and the place, never the value.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.core.gate.figures import Figures
+from drawcli.core.gate.identifiers import COMMON, DATES, Known, needed_in
+from drawcli.core.gate.identifiers_multiframe import is_coded, is_numbered
+from drawcli.core.gate.known_terms import ordinary_words
+from drawcli.core.gate.pydicom_elements import (
+    PIXEL_DATA,
+    Piece,
+    pieces,
+    pixels_of,
+    texts_of,
+    undecoded,
+)
+from drawcli.core.gate.text_traces import days, folded, has_long_number, has_mail
+from drawcli.core.gate.text_traces import words as words_of
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+# What an element of VR UI may name, of all that PS3.6 registers.
+_CLASS: Final = frozenset({"SOP Class", "Meta SOP Class"})
+_ROLES: Final = {
+    "SOPClassUID": _CLASS,
+    "ReferencedSOPClassUID": _CLASS,
+    "MediaStorageSOPClassUID": _CLASS,
+    "TransferSyntaxUID": frozenset({"Transfer Syntax"}),
+    "SynchronizationFrameOfReferenceUID": frozenset({"Synchronization Frame of Reference"}),
+}
+_STAND_IN: Final = re.compile(r"2\.25\.[0-9]{1,39}")
+_LONG_UID: Final = 12  # characters; real ones have 20 and more
+_NO_LETTERS: Final = re.compile(r"[0-9.:+\-eE\s]*")
+_META_GROUP: Final = 0x0002
+_FILE_META: Final = frozenset({0, 1, 2, 3, 0x10, 0x12, 0x13})  # what a new file meta consists of
+_NO_GROUPS: Final = frozenset({0x0004, 0xFFFA, 0xFFFC})  # directories, signatures, padding
+_CURVES_OVERLAYS: Final = frozenset({0x50, 0x60})  # first bytes of the groups 50xx and 60xx
+_MUST_BE: Final = {
+    "SOPClassUID": r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(2(\.[12])?|4(\.[14])?|128(\.1)?|130)",
+    "SOPInstanceUID": r"2\.25\.[0-9]{1,39}",
+    "StudyInstanceUID": r"2\.25\.[0-9]{1,39}",
+    "SeriesInstanceUID": r"2\.25\.[0-9]{1,39}",
+    "StudyDate": r"([0-9]{8})?",
+    "StudyTime": r"[0-9.: ]*",
+    "PatientName": r"DEID\^[A-Z2-7]{16}",
+    "PatientID": r"DEID-[A-Z2-7]{16}",
+    "StudyID": r"[A-Z2-7]{1,16}",
+    "PatientBirthDate": "",
+    "AccessionNumber": "",
+    "ReferringPhysicianName": "",
+    "PatientIdentityRemoved": "YES",
+    "LongitudinalTemporalInformationModified": "MODIFIED|REMOVED",
+    "BurnedInAnnotation": "(?i:no)|missing|",
+    "DeidentificationMethod": r"drawcli [0-9a-z.]+\\DICOM PS3\.15 20\d\d[a-e] Annex E, "
+    "keep-list, options as coded",
+    "file meta/ImplementationVersionName": r"DRAWCLI_[0-9a-z.]+",
+}
+_STILL_SEARCHED: Final = frozenset({"StudyDate", "StudyTime"})
+# The sequences that say how and by what it was done, and all that may stand in them.
+_OWN: Final = {
+    "DeidentificationMethodCodeSequence": re.compile(
+        "DCM|113100|Basic Application Confidentiality Profile"
+        "|113107|Retain Longitudinal Temporal Information Modified Dates Option"
+        "|113108|Retain Patient Characteristics Option"
+    ),
+    "ContributingEquipmentSequence": re.compile(
+        r"DCM|109104|De-identifying Equipment|DRAW|drawcli|[0-9]+\.[0-9a-z.+]+|", re.ASCII
+    ),
+}
+_NUMBERS: Final = frozenset("AT DS FD FL IS SL SS SV TM UL US UV".split())
+_DESCRIPTORS: Final = frozenset({"SeriesDescription", "StudyDescription", "ProtocolName"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that must not leave: which check, and where. Never the value."""
+
+    check: str
+    where: str  # a tag path, or the part of the package
+
+
+def _registered_as(uid: str) -> str:
+    """Return the type of a UID in the registry of PS3.6, "" where it is not in it."""
+    from pydicom.uid import UID
+
+    return UID(uid).type if uid else ""
+
+
+@dataclass(slots=True)
+class Search:
+    """Looks for what is known in the parts of a package."""
+
+    known: Known
+    words: set[str]
+    days: set[str]
+    found: set[Finding] = field(default_factory=set)
+    pixels: Counter[bytes] = field(default_factory=Counter)
+    needed: Counter[str] = field(default_factory=Counter)
+    uids: dict[str, set[str]] = field(default_factory=dict)  # of instances, series and studies
+    seen: set[Any] = field(default_factory=set)
+    figures: Figures = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the patient's numbers together, once all sources are known."""
+        self.figures = self.known.figures()
+
+    def tell(self, check: str, where: str) -> None:
+        """Note a finding."""
+        self.found.add(Finding(check, where))
+
+    def slice(self, dataset: "Dataset") -> None:
+        """Look at every element of one slice, and at what has to be there."""
+        self._look_at_pixels(dataset)
+        for part, above in ((dataset.file_meta, "file meta/"), (dataset, "")):
+            for piece in pieces(part, self.seen, above):
+                self._piece(piece)
+        self.needed.update(needed_in(dataset))
+        for keyword, pattern in _MUST_BE.items():
+            part = dataset.file_meta if "/" in keyword else dataset
+            self._must_be(keyword, pattern, part)
+        for keyword in _OWN:
+            if keyword not in dataset:
+                self.tell("marker", keyword)
+        if str(dataset.get("SOPClassUID", "")) not in self.known.sop_classes:
+            self.tell("marker", "SOPClassUID")
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+            self.uids.setdefault(keyword, set()).add(str(dataset.get(keyword, "")))
+
+    def _look_at_pixels(self, dataset: "Dataset") -> None:
+        digest, beside = pixels_of(dataset)
+        self.pixels[digest] += 1
+        if beside:
+            self.tell("beside-pixels", "(7FE0,0010)")
+
+    def compare(self) -> None:
+        """Look at the package as a whole: each slice once, with all that an image needs."""
+        if self.pixels != self.known.pixels:
+            self.tell("pixels", "(7FE0,0010)")
+        else:
+            for keyword in self.known.needed - self.needed:
+                self.tell("missing", keyword)
+        slices = self.known.pixels.total()
+        for keyword, uids in self.uids.items():
+            if len(uids) != (slices if keyword == "SOPInstanceUID" else 1):
+                self.tell("uids", keyword)
+
+    def _must_be(self, keyword: str, pattern: str, part: "Dataset") -> None:
+        """Look at an element whose form is known."""
+        from pydicom.datadict import tag_for_keyword
+
+        name = keyword.rpartition("/")[2]
+        mark = (keyword, undecoded(part, tag_for_keyword(name) or 0))
+        if mark not in self.seen:
+            self.seen.add(mark)
+            text = "\\".join(texts_of(part.get(name, "missing")))
+            if not re.fullmatch(pattern, text, re.ASCII):
+                self.tell("marker", keyword)
+
+    def site_text(self, text: str, where: str) -> None:
+        """Look at a text of the site's own (template, form), which may speak of organs."""
+        plain = _STAND_IN.sub("", folded(text))  # in so many digits any number may stand by chance
+        personal = self.known.personal
+        if personal.in_words(plain, but=COMMON) or personal.in_ids(plain):
+            self.tell("personal", where)
+        self._uids(plain, where)
+        if has_mail(plain):
+            self.tell("mail", where)
+        self._days(plain, where)
+
+    def _piece(self, piece: Piece) -> None:
+        """Look at one element: whether it may be there at all, then at what it says."""
+        self._presence(piece)
+        if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
+            self.tell("personal", piece.where)
+        own = _OWN.get(piece.where.partition("/")[0])
+        if own is not None:
+            if not all(map(own.fullmatch, piece.texts)):
+                self.tell("marker", piece.where)
+        elif piece.where not in _MUST_BE or piece.where in _STILL_SEARCHED:
+            for text in piece.texts:
+                self._value(piece, text)
+            if len(piece.texts) > 1:
+                self._together(piece)
+
+    def _together(self, piece: Piece) -> None:
+        """Look at the values of an element as if they were one: a name may be split over them."""
+        if piece.vr in _NUMBERS:
+            told = self.figures.in_parts(piece.keyword, piece.texts)
+        else:
+            plain = folded("".join(piece.texts))
+            ordinary = ordinary_words(piece.keyword, piece.vr, plain)
+            told = self.known.personal.inside(plain, but=ordinary)
+        if told:
+            self.tell("personal", piece.where)
+
+    def _presence(self, piece: Piece) -> None:
+        group, element = piece.tag >> 16, piece.tag & 0xFFFF
+        unwanted = group in _NO_GROUPS or group >> 8 in _CURVES_OVERLAYS
+        length_of_group = element == 0 and group != _META_GROUP
+        if group % 2:
+            self.tell("private", piece.where)
+        elif unwanted or length_of_group or piece.tag == PIXEL_DATA:  # of an icon, in an item
+            self.tell("group", piece.where)
+        elif group == _META_GROUP and element not in _FILE_META:
+            self.tell("file-meta", piece.where)
+        elif piece.tag > PIXEL_DATA:
+            self.tell("behind-pixels", piece.where)
+        if not piece.vr:
+            self.tell("undecodable", piece.where)
+
+    def _value(self, piece: Piece, text: str) -> None:
+        if piece.vr == "UI":
+            if not self._may_stand(piece.keyword, text):
+                self.tell("uid", piece.where)
+        elif piece.vr in _NUMBERS | DATES and _NO_LETTERS.fullmatch(text):
+            if self._is_figure(piece, text):
+                self.tell("personal", piece.where)
+            self._days(text, piece.where)
+        elif self._is_open(piece):
+            self._open_text(folded(text), piece)
+        else:
+            self._closed_text(folded(text), piece)
+
+    def _may_stand(self, keyword: str, uid: str) -> bool:
+        """Tell whether a UID is a stand-in, or what PS3.6 registers for such an element."""
+        if _registered_as(uid) in _ROLES.get(keyword, ()):
+            return True
+        return not uid or (_STAND_IN.fullmatch(uid) is not None and uid not in self.known.uids)
+
+    def _is_figure(self, piece: Piece, text: str) -> bool:
+        """Tell whether a number or a time is one of the patient."""
+        if piece.vr in ("DT", "TM"):
+            return self.figures.in_clock(text[8:] if piece.vr == "DT" else text)
+        return piece.vr != "DA" and self.figures.in_number(piece.keyword, text)
+
+    def _is_open(self, piece: Piece) -> bool:
+        """Tell whether the words of an element may be a scanner's own."""
+        named = piece.keyword in self.known.open or piece.keyword in _DESCRIPTORS
+        return named or piece.vr == "CS" or is_coded(piece.where)
+
+    def _open_text(self, plain: str, piece: Piece) -> None:
+        """Look at scanner's words, in which a short name counts as a whole word only.
+
+        What the standard or a maker calls so says nothing about whoever is called alike.
+        """
+        personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
+        named = personal.in_words(plain, ordinary) or personal.inside(plain, ordinary)
+        if not is_coded(piece.where):  # its words are the scheme's
+            short = piece.keyword in _DESCRIPTORS and personal.in_short(plain)
+            named = named or short or personal.in_short(plain, ordinary) or personal.in_ids(plain)
+        if named:
+            self.tell("personal", piece.where)
+        self._any_text(plain, piece)
+        self._places(plain, piece.where, ordinary)
+
+    def _closed_text(self, plain: str, piece: Piece) -> None:
+        """Look at a text in which nothing of the source has any business."""
+        if self.known.personal.in_text(plain):
+            self.tell("personal", piece.where)
+        if self.known.labels.in_ids(plain):
+            self.tell("source-text", piece.where)
+        self._any_text(plain, piece)
+        self._places(plain, piece.where, COMMON)
+
+    def _any_text(self, plain: str, piece: Piece) -> None:
+        self._uids(plain, piece.where)
+        if piece.where not in _DESCRIPTORS and words_of(plain) & self.words:
+            self.tell("source-text", piece.where)  # descriptions go out cleaned, if at all
+        if has_mail(plain):
+            self.tell("mail", piece.where)
+        if has_long_number(plain) and not is_numbered(piece.where, plain):
+            self.tell("number", piece.where)
+        self._days(plain, piece.where)
+
+    def _places(self, plain: str, where: str, ordinary: frozenset[str]) -> None:
+        """Look for words of the hospital that are no words of every header."""
+        if words_of(plain) & self.known.places - ordinary:
+            self.tell("institution", where)
+
+    def _uids(self, text: str, where: str) -> None:
+        long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
+        if not all(map(_registered_as, long)):
+            self.tell("uid", where)
+
+    def _days(self, text: str, where: str) -> None:
+        if not self.days.isdisjoint(days(text)):
+            self.tell("date", where)

@@ -1,0 +1,1 @@
+"""Jobs: states, events, waiting times."""

@@ -1,0 +1,160 @@
+"""A preview as one HTML file: no script, nothing from outside, for light and for dark rooms."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from drawcli import __version__
+from drawcli.core.gate.acceptance import Severity
+from drawcli.core.pictures.outlines import Outlined
+from drawcli.core.pictures.painting import View, painted
+from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.scene import Scene
+from drawcli.core.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, Row, rows
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_LARGE: Final = 400  # pixels
+_SMALL: Final = 200
+_STRIP: Final = 6  # slices through a structure, from its first to its last
+_QUALITY: Final = 88
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: light-dark(#1a2027, #e7eaef);
+  --paper: light-dark(#fbfbfa, #12151a); --card: light-dark(#fff, #1a1f27);
+  --soft: light-dark(#5b6572, #9aa5b4); --line: light-dark(#dfe3e8, #2d3540);
+  --block: light-dark(#b42318, #ff8a7d); --warn: light-dark(#8a5a00, #ffcf70);
+  --well: light-dark(#0f766e, #4fd1c0); }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 80rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 0; }
+p { margin: .25rem 0; } .soft, footer { color: var(--soft); }
+ul { list-style: none; margin: 1rem 0; padding: 0; }
+li { border-left: .3rem solid var(--line); background: var(--card); margin: .25rem 0;
+  padding: .3rem .75rem; overflow-wrap: anywhere; }
+li.block { border-color: var(--block); } li.warn, li.again { border-color: var(--warn); }
+li.well { border-color: var(--well); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .75rem; margin: 1rem 0; break-inside: avoid; }
+header { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: center;
+  margin-bottom: .5rem; }
+.row { display: grid; gap: .4rem; } .large { grid-template-columns: repeat(3, 1fr); }
+.small { grid-template-columns: repeat(6, 1fr); margin-top: .4rem; }
+img { display: block; width: 100%; height: auto; border-radius: .2rem; }
+nav { display: flex; flex-wrap: wrap; gap: .25rem .9rem; margin: 1rem 0; }
+nav a { color: inherit; white-space: nowrap; } svg { width: 1rem; height: 1rem; flex: none;
+  vertical-align: -.15rem; }
+footer { margin-top: 2rem; font-size: .875rem; }
+@media (max-width: 40rem) { .large { grid-template-columns: 1fr; }
+  .small { grid-template-columns: repeat(3, 1fr); } }
+"""
+
+
+def page(scene: Scene, caption: Caption) -> str:
+    """Return the page as HTML, its pictures inside it."""
+    sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{sha256}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    sections = "\n".join(_section(scene, row) for row in rows(scene, _LARGE))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{escape(caption.title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{escape(caption.title)}</h1>
+<p class="soft">{escape(caption.facts)}</p>
+<ul>{_findings(caption)}</ul>
+<nav>{_names(scene)}</nav>
+{sections}
+<footer>{escape(NOT_REVIEWED)} Nothing that drawcli writes here names a patient; what a scanner
+may have burned into the pixels is still there. drawcli {escape(__version__)}.</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def _findings(caption: Caption) -> str:
+    if not caption.findings:
+        return f'<li class="well">{escape(NOTHING)}</li>'
+    return "".join(
+        f'<li class="{Severity(one.severity)}"><strong>{escape(one.code)}</strong> '
+        f"{escape(one.text)}</li>"
+        for one in caption.findings
+    )
+
+
+def _names(scene: Scene) -> str:
+    return " ".join(
+        f'<a href="#roi-{one.number}">{_swatch(one)} {escape(one.name)}</a>'
+        if one.polygons
+        else f"<span>{_swatch(one)} {escape(one.name)}, without contours</span>"
+        for one in scene.structures
+    )
+
+
+def _section(scene: Scene, row: Row) -> str:
+    structure = row.structure
+    large = "".join(_picture(scene, view) for view in row.views)
+    if structure is None:
+        return (
+            "<section><header><h2>All structures</h2></header>"
+            f'<div class="row large">{large}</div></section>'
+        )
+    small = "".join(_picture(scene, view) for view in _strip(scene, structure, row.views[0]))
+    volume = f"{scene.volume_cm3(structure):.1f} cm³, slices with contours: {len(structure.levels)}"
+    return f"""<section id="roi-{structure.number}"><header>{_swatch(structure)}
+<h2>{escape(structure.name)}</h2><span class="soft">{volume}</span></header>
+<div class="row large">{large}</div>
+<div class="row small">{small}</div></section>"""
+
+
+def _strip(scene: Scene, structure: Outlined, axial: View) -> Iterator[View]:
+    """Yield small views through a structure, from its lowest to its highest."""
+    low, high = (float(corner[Plane.AXIAL.normal]) for corner in structure.box)
+    first, last = (scene.stack.nearest(Plane.AXIAL, place) for place in (low, high))
+    for index in sorted(set(np.linspace(first, last, _STRIP).round().astype(int).tolist())):
+        yield View(
+            plane=Plane.AXIAL, index=index, region=axial.region, width=_SMALL, focus=structure
+        )
+
+
+def _picture(scene: Scene, view: View) -> str:
+    image = painted(scene, view)
+    what = f"{view.plane} picture {view.index + 1}"
+    data = base64.b64encode(_encoded(image)).decode("ascii")
+    return (
+        f'<img alt="{what}" width="{image.width}" height="{image.height}" '
+        f'src="data:image/jpeg;base64,{data}">'
+    )
+
+
+def _encoded(image: "Image.Image") -> bytes:
+    """Return a picture as JPEG without loss of colour in thin lines: a tenth of a PNG of noise."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue()
+
+
+def _swatch(structure: Outlined) -> str:
+    red, green, blue = structure.color
+    return (
+        '<svg viewBox="0 0 16 16" aria-hidden="true"><rect width="16" height="16" rx="3" '
+        f'fill="#{red:02x}{green:02x}{blue:02x}"/></svg>'
+    )

@@ -1,0 +1,156 @@
+"""A contact sheet: every structure in three planes, with its name, colour and volume."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from drawcli.core.gate.acceptance import Finding, Severity
+from drawcli.core.pictures.outlines import Outlined
+from drawcli.core.pictures.painting import View, lettering, painted
+from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.scene import Region, Scene
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+_GAP: Final = 6
+_MARGIN: Final = 16
+_CELL: Final = 260  # pixels of a picture
+_NAME: Final = 28  # height of the line above pictures
+_LINE: Final = 20
+_CHARACTER: Final = 7.2  # pixels, wide
+_PAPER: Final = (18, 21, 26)
+_INK: Final = (231, 234, 239)
+_SOFT: Final = (154, 165, 180)
+_TONES: Final = {
+    Severity.BLOCK: ((105, 25, 20), (255, 200, 190)),
+    Severity.AGAIN: ((92, 66, 10), (255, 226, 160)),
+    Severity.WARN: ((92, 66, 10), (255, 226, 160)),
+}
+_WELL: Final = ((18, 58, 44), (170, 230, 205))
+NOTHING: Final = "The acceptance gate found nothing to say."
+NOT_REVIEWED: Final = (
+    "Contours by software, not reviewed. For a look, not for measuring or planning."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """What stands above the pictures; nothing of it names a patient."""
+
+    title: str
+    facts: str
+    findings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Three pictures that belong together."""
+
+    structure: Outlined | None  # None: all of them
+    views: tuple[View, ...]
+
+
+def rows(scene: Scene, width: int) -> Iterator[Row]:
+    """Yield what is worth a picture: the whole, then each structure where most of it is seen."""
+    yield _row(scene, None, {plane: scene.whole(plane).squared() for plane in Plane}, width)
+    for structure in scene.structures:
+        if structure.polygons:
+            yield _row(scene, structure, dict(scene.around(structure)), width)
+
+
+def _row(scene: Scene, structure: Outlined | None, regions: dict[Plane, Region], width: int) -> Row:
+    indices = {plane: scene.middle(plane, structure) for plane in Plane}
+    places = {
+        plane.normal: float(scene.stack.positions(plane)[index]) for plane, index in indices.items()
+    }
+    views = tuple(
+        View(
+            plane=plane,
+            index=indices[plane],
+            region=region,
+            width=width,
+            focus=structure,
+            marks=(places[plane.right[0]], places[plane.down[0]] * plane.down[1]),
+        )
+        for plane, region in regions.items()
+    )
+    return Row(structure, views)
+
+
+def contact_sheet(scene: Scene, caption: Caption) -> "Image.Image":
+    """Return the sheet (RGB)."""
+    from PIL import Image, ImageDraw
+
+    shown = list(rows(scene, _CELL))
+    across = 1 if len(shown) <= 3 else 2 if len(shown) <= 12 else 3  # noqa: PLR2004 - a matter of taste
+    card = (len(Plane) * (_CELL + _GAP) + 2 * _GAP, _NAME + _CELL + 2 * _GAP)
+    width = 2 * _MARGIN + across * card[0] - 2 * _GAP
+    told = list(_told(caption, width))
+    empty = _wrapped(_without(scene), width)
+    top = 2 * _MARGIN + 2 * _LINE + len(told) * _LINE + 2 * _GAP
+    height = top + -(-len(shown) // across) * card[1] + (len(empty) + 1) * _LINE + _MARGIN
+    image = Image.new("RGB", (width, height), _PAPER)
+    pen = ImageDraw.Draw(image)
+    _head(pen, caption, told, width)
+    for number, row in enumerate(shown):
+        x = _MARGIN + number % across * card[0]
+        y = top + number // across * card[1]
+        _name(pen, scene, row.structure, (x, y))
+        for place, view in enumerate(row.views):
+            image.paste(painted(scene, view), (x + place * (_CELL + _GAP), y + _NAME))
+    for line, text in enumerate([*empty, NOT_REVIEWED]):
+        y = height - _MARGIN - (len(empty) + 1 - line) * _LINE
+        pen.text((_MARGIN, y), text, _SOFT, lettering(14))
+    return image
+
+
+def _head(
+    pen: "ImageDraw.ImageDraw",
+    caption: Caption,
+    told: Sequence[tuple[str, tuple[tuple[int, int, int], ...]]],
+    width: int,
+) -> None:
+    pen.text((_MARGIN, _MARGIN), caption.title, _INK, lettering(20))
+    pen.text((_MARGIN, _MARGIN + 28), caption.facts, _SOFT, lettering(14))
+    y = 2 * _MARGIN + 2 * _LINE
+    for text, (paper, ink) in told:
+        pen.rectangle((_MARGIN, y, width - _MARGIN, y + _LINE - 1), fill=paper)
+        pen.text((_MARGIN + 8, y + 2), text, ink, lettering(14))
+        y += _LINE
+
+
+def _told(caption: Caption, width: int) -> Iterator[tuple[str, tuple[tuple[int, int, int], ...]]]:
+    """Yield the lines of the strip, with their colours: paper and ink."""
+    if not caption.findings:
+        yield NOTHING, _WELL
+    for finding in caption.findings:
+        for text in _wrapped(f"{finding.code}: {finding.text}", width):
+            yield text, _TONES[finding.severity]
+
+
+def _name(
+    pen: "ImageDraw.ImageDraw", scene: Scene, structure: Outlined | None, place: tuple[int, int]
+) -> None:
+    """Write what is seen in a row: colour, name, volume."""
+    x, y = place
+    if structure is None:
+        pen.text((x, y + 4), "All structures", _INK, lettering(16))
+        return
+    pen.rectangle((x, y + 6, x + 16, y + 20), fill=structure.color, outline=_SOFT)
+    pen.text((x + 24, y + 4), structure.name, _INK, lettering(16))
+    after = x + 36 + pen.textlength(structure.name, lettering(16))
+    many = len(structure.levels)
+    slices = f"{many} slice{'s' if many != 1 else ''}"
+    text = f"{scene.volume_cm3(structure):.1f} cm3, {slices}"
+    pen.text((after, y + 5), text, _SOFT, lettering(14))
+
+
+def _without(scene: Scene) -> str:
+    empty = [one.name for one in scene.structures if not one.polygons]
+    return f"Without contours: {', '.join(empty)}" if empty else ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, int((width - 2 * _MARGIN) / _CHARACTER))

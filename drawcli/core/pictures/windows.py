@@ -1,0 +1,64 @@
+"""Which values of an image are black, which white."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from drawcli.core.pictures.stack import Grey, Stack
+
+_AIR: Final = re.compile(r"lung|bronch|trachea|pulmo|airway", re.IGNORECASE)
+_BONE: Final = re.compile(
+    r"bone|femoral|femur|humer|mandib|vertebra|skull|rib(?![a-z])|sacrum|iliac|pelvis",
+    re.IGNORECASE,
+)
+_BRIGHTEST: Final = 99.5  # percentile of what is not background
+_BACKGROUND: Final = 0.02  # times the brightest
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From which value to which the grey goes; `inverse`: the least is white."""
+
+    low: float
+    high: float
+    inverse: bool = False
+
+    @classmethod
+    def of(cls, stack: Stack, modality: str) -> Self:
+        """Return the usual window of a modality.
+
+        CT: level 40, width 400 HU, soft tissue. MR: between percentiles of what is not background.
+        PT: from nothing to nearly the hottest, black on white as nuclear medicine reads it.
+        """
+        if modality == "CT":
+            return cls(-160.0, 240.0)
+        values = stack.sample()
+        top = float(np.percentile(values, _BRIGHTEST))
+        body = values[values > _BACKGROUND * top]
+        if not body.size:
+            return cls(float(values.min()), float(values.max()) + 1.0)
+        if modality == "PT":
+            return cls(0.0, float(np.percentile(body, _BRIGHTEST)), inverse=True)
+        low, high = np.percentile(body, (1.0, _BRIGHTEST))
+        return cls(float(low), float(high))
+
+    def for_structure(self, name: str, modality: str) -> Self:
+        """Return the window in which a structure is seen: lungs and bones in theirs."""
+        if modality == "CT" and _AIR.search(name):
+            return replace(self, low=-1350.0, high=150.0)
+        if modality == "CT" and _BONE.search(name):
+            return replace(self, low=-300.0, high=1100.0)
+        return self
+
+    def turned(self) -> Self:
+        """Return the window for MONOCHROME1 (PS3.3 C.7.6.3.1.2): the least value is white."""
+        return replace(self, inverse=not self.inverse)
+
+    def grey(self, values: Grey) -> npt.NDArray[np.uint8]:
+        """Return values as they are shown: 0 is black, 255 white."""
+        scale = 255.0 / max(self.high - self.low, 1e-6)
+        shown = np.clip((values - self.low) * scale, 0, 255).astype(np.uint8)
+        return np.asarray(255 - shown if self.inverse else shown, np.uint8)

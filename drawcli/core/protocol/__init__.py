@@ -1,0 +1,1 @@
+"""What the server and a DICOM node say, as values."""

@@ -1,0 +1,327 @@
+"""Geometric checks of contours: position, planarity, overlaps, volume, left and right.
+
+The second half of the acceptance gate. A site may set the severity of each check
+(`accept.checks`); the checks of patient, series and images in `acceptance.py` are fixed.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import fsum
+from statistics import median
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from drawcli.core.gate.acceptance import Contour, Finding, Point, Severity
+from drawcli.core.rtstruct.laterality import other_side
+from drawcli.core.series.slice_grid import Grid
+
+MARGIN_MM: Final = 5.0  # how far a contour may lie outside the image
+FEWEST_POINTS: Final = 3
+ROUNDING_MM: Final = 0.1  # distances from a plane up to this are rounding
+LARGEST_SHIFT: Final = 0.2  # of the slice spacing: how far all contours together may be off
+MOST_CONTOURS: Final = 200_000  # of a structure set; large real ones have 20,000
+MOST_POINTS: Final = 20_000_000
+_CLOSED: Final = "CLOSED_PLANAR"
+_KINDS: Final = frozenset(  # of contours, PS3.3 C.8.8.6.1
+    {_CLOSED, "CLOSEDPLANAR_XOR", "OPEN_NONPLANAR", "OPEN_PLANAR", "POINT"}
+)
+_WIDEST_GAP: Final = 2  # slices: a longer gap separates two parts, a shorter one was forgotten
+_SIDES_MM: Final = 1.0  # how far left must be to the right of right before it is reported
+
+# The checks, and their severities if a site does not set others.
+CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
+    {
+        "contour-type": Severity.BLOCK,
+        "contour-points": Severity.BLOCK,
+        "contour-off-slice": Severity.BLOCK,
+        "contour-shifted": Severity.WARN,
+        "contour-not-planar": Severity.BLOCK,
+        "contours-shifted": Severity.BLOCK,
+        "contour-outside": Severity.BLOCK,
+        "contour-short": Severity.WARN,
+        "contour-specks": Severity.WARN,
+        "contour-crossing": Severity.WARN,
+        "contour-overlap": Severity.WARN,
+        "contour-tangled": Severity.BLOCK,
+        "package-unknown": Severity.BLOCK,
+        "structure-gaps": Severity.WARN,
+        "structure-sides": Severity.BLOCK,
+        "structure-volume": Severity.BLOCK,
+    }
+)
+_TEXTS: Final = {
+    "contour-type": f"contours that are not {_CLOSED}",
+    "contour-values": (
+        "contours without ContourGeometricType or ContourData, or with values there that no "
+        "contour can have"
+    ),
+    "contour-points": "contours whose points are not as many as NumberOfContourPoints says",
+    "contour-off-slice": (
+        "contours closer to another slice than to one that they name, or beyond the scan"
+    ),
+    "contour-shifted": f"contours more than {ROUNDING_MM:g} mm beside their slice",
+    "contour-not-planar": f"contours whose points differ by more than {ROUNDING_MM:g} mm in height",
+    "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
+    "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
+    "contour-specks": "contours that enclose less than one pixel",
+    "contour-crossing": "contours that cross themselves: the enclosed area depends on the reader",
+    "contour-overlap": (
+        "contours that repeat or partly overlap another one on the same slice: the enclosed area "
+        "depends on the reader"
+    ),
+    "contour-tangled": (
+        "contours so entangled, with themselves or with each other, that no area can be computed"
+    ),
+    "structure-gaps": "slices without a contour between slices with one",
+}
+
+Polygon = list[tuple[float, float]]  # mm
+
+
+class Outline(NamedTuple):
+    """A contour on its slice."""
+
+    polygon: Polygon
+    area: float  # mm2
+    left: float  # how far its points lie to the patient's left, mean, mm (LPS)
+
+
+@dataclass(slots=True)
+class Measured:
+    """One structure, as its contours measure it."""
+
+    name: str
+    contours: int = 0
+    slices: dict[int, list[Outline]] = field(default_factory=lambda: defaultdict(list))
+    volume_cm3: float = 0.0
+
+    def as_plain(self) -> dict[str, str | int | float | None]:
+        """Return what is stored and shown."""
+        left = self.left
+        return {
+            "name": self.name,
+            "contours": self.contours,
+            "slices": len(self.slices),
+            "volume_cm3": round(self.volume_cm3, 2),
+            "left_mm": None if left is None else round(left, 1),
+        }
+
+    @property
+    def left(self) -> float | None:
+        """How far to the patient's left its middle lies, mm; None if it encloses nothing."""
+        outlines = [one for many in self.slices.values() for one in many]
+        area = fsum(one.area for one in outlines)
+        return fsum(one.area * one.left for one in outlines) / area if area > 0 else None
+
+
+def inspect_contours(
+    contours: Iterable[Contour],
+    names: Mapping[int, str],
+    grid: Grid,
+    originals: Mapping[str, str],
+    bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> tuple[list[tuple[str, str]], list[Measured]]:
+    """Check every contour against the slices on which it was drawn.
+
+    The time grows with n log n in the number of points.
+
+    Parameters
+    ----------
+    contours
+        In the patient's coordinates, mm.
+    names
+        ROI number -> name.
+    grid
+        Of the series.
+    originals
+        UID by which contours name an image -> UID of the image in the grid.
+    bounds
+        Name -> least and largest volume, cm3.
+
+    Returns
+    -------
+    tuple
+        Check and text of every finding, without patient values; and each structure measured.
+    """
+    seen = _Checked(grid, originals, {number: Measured(name) for number, name in names.items()})
+    for contour in contours:
+        seen.add(contour)
+        if seen.contours > MOST_CONTOURS or seen.points > MOST_POINTS:
+            text = f"more than {MOST_CONTOURS:,} contours or {MOST_POINTS:,} points"
+            return [("contour-tangled", text)], []
+    measured = list(seen.structures.values())
+    for structure in measured:
+        seen.measure(structure)
+    findings = [(check, _counted(_TEXTS[check], many)) for check, many in seen.found.items()]
+    findings += [*_shifted(seen.offsets, grid), *_out_of_bounds(measured, bounds)]
+    return [*findings, *_on_the_wrong_side(measured)], measured
+
+
+def weighed(
+    found: Iterable[tuple[str, str]], choices: Mapping[str, Severity | None]
+) -> list[Finding]:
+    """Return findings with the severities of the site; those it switched off are left out.
+
+    What a site cannot set blocks: values that cannot be delivered.
+    """
+    severities = {check: choices.get(check, usual) for check, usual in CHECKS.items()}
+    pairs = ((severities.get(check, Severity.BLOCK), check, text) for check, text in found)
+    return [Finding(severity, check, text) for severity, check, text in pairs if severity]
+
+
+def slice_of(
+    contour: Contour, point: Point, grid: Grid, originals: Mapping[str, str]
+) -> tuple[int, Point]:
+    """Return the slice of a contour and the position of its first pixel.
+
+    The slice is the one that the contour names, or else the nearest one.
+    """
+    uid, frame = contour.image or ("", 1)
+    named = grid.places.get((originals.get(uid, ""), frame))
+    index = grid.nearest(grid.offset(named or point))
+    return index, named or grid.order[index]
+
+
+@dataclass(slots=True)
+class _Checked:
+    """The contours checked so far, and what was found."""
+
+    grid: Grid
+    originals: Mapping[str, str]
+    structures: dict[int, Measured]
+    found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    offsets: list[float] = field(default_factory=list)  # of the contours from their slices, mm
+    contours: int = 0
+    points: int = 0
+
+    def add(self, contour: Contour) -> None:
+        """Check one contour; add its outline to its structure."""
+        structure = self.structures.setdefault(contour.roi, Measured(f"ROI {contour.roi}"))
+        structure.contours += 1
+        self.contours += 1
+        for check in self._check(contour, structure):
+            self.found[check][structure.name] += 1
+
+    def _check(self, contour: Contour, structure: Measured) -> Iterator[str]:
+        points = contour.points()
+        if contour.kind not in _KINDS or (points is None and contour.numbers() is None):
+            yield "contour-values"
+            return
+        if points is None:
+            yield "contour-points"
+            return
+        if contour.kind != _CLOSED:
+            yield "contour-type"
+        if len(points) < FEWEST_POINTS:
+            yield "contour-short"
+        self.points += len(points)
+        index, origin = slice_of(contour, points[0], self.grid, self.originals)
+        along, down, beside = self.grid.flat(points, origin)
+        yield from self._position(contour, index, beside)
+        sides = zip((along, down), self.grid.size, strict=True)
+        if not all(_is_within(values, 0.0, length, MARGIN_MM) for values, length in sides):
+            yield "contour-outside"
+        if len(points) >= FEWEST_POINTS:
+            polygon = list(zip(along, down, strict=True))
+            left = fsum(x for x, _, _ in points) / len(points)
+            outline = Outline(polygon, _area(polygon), left)
+            structure.slices[index].append(outline)
+            if outline.area < self.grid.pixel:
+                yield "contour-specks"
+
+    def _position(self, contour: Contour, index: int, beside: Sequence[float]) -> Iterator[str]:
+        """Yield whether a contour lies beside its slice, or in no plane."""
+        lowest, highest = min(beside), max(beside)
+        offset = (lowest + highest) / 2
+        self.offsets.append(offset)
+        if highest - lowest > ROUNDING_MM:
+            yield "contour-not-planar"
+        below, above = self.grid.reach(index)
+        beyond = lowest < -below - ROUNDING_MM or highest > above + ROUNDING_MM
+        if beyond or self._names_others(contour, index):
+            yield "contour-off-slice"
+        elif abs(offset) > ROUNDING_MM:
+            yield "contour-shifted"
+
+    def _names_others(self, contour: Contour, index: int) -> bool:
+        """Tell whether a contour also names an image at another place than its slice."""
+        others = ((self.originals.get(uid, ""), frame) for uid, frame in contour.images[1:])
+        places = filter(None, map(self.grid.places.get, others))
+        return any(self.grid.nearest(self.grid.offset(place)) != index for place in places)
+
+    def measure(self, structure: Measured) -> None:
+        """Compute the volume of a structure; find overlaps, crossings and gaps in it."""
+        volume_mm3 = 0.0
+        for index, outlines in structure.slices.items():
+            volume_mm3 += self.grid.thickness(index) * self._area_of(outlines, structure.name)
+        structure.volume_cm3 = volume_mm3 / 1000
+        missing = _forgotten(structure.slices)
+        if missing:
+            self.found["structure-gaps"][structure.name] = missing
+
+    def _area_of(self, outlines: Sequence[Outline], name: str) -> float:
+        """Return what the outlines of a structure enclose on one slice, mm2."""
+        from drawcli.core.rtstruct.enclosed_area import TooComplex, crosses_itself, enclosed_by
+
+        try:
+            crossing = sum(crosses_itself(o.polygon, o.area, self.grid.pixel) for o in outlines)
+            area, overlapping = enclosed_by([one.polygon for one in outlines])
+        except TooComplex:
+            self.found["contour-tangled"][name] += len(outlines)
+            return 0.0
+        for check, count in (("contour-crossing", crossing), ("contour-overlap", overlapping)):
+            if count:
+                self.found[check][name] += count
+        return float(area.area)
+
+
+def _shifted(offsets: Sequence[float], grid: Grid) -> Iterator[tuple[str, str]]:
+    """Yield whether the contours as a whole lie beside the slices."""
+    shift = median(offsets) if offsets else 0.0
+    if abs(shift) > max(LARGEST_SHIFT * grid.step, ROUNDING_MM):
+        text = f"the structure set is shifted by {shift:.2f} mm along the normal of the slices"
+        yield "contours-shifted", text
+
+
+def _is_within(values: Sequence[float], least: float, most: float, margin: float) -> bool:
+    return least - margin <= min(values) and max(values) <= most + margin
+
+
+def _area(polygon: Sequence[tuple[float, float]]) -> float:
+    """Return the area of a polygon by the shoelace formula, mm2."""
+    ends = [*polygon[1:], polygon[0]]
+    doubled = fsum(a * d - b * c for (a, b), (c, d) in zip(polygon, ends, strict=True))
+    return abs(doubled) / 2
+
+
+def _forgotten(slices: Iterable[int]) -> int:
+    """Return how many slices are missing between neighbours, in gaps too short to be meant."""
+    gaps = (behind - before - 1 for before, behind in pairwise(sorted(slices)))
+    return sum(gap for gap in gaps if gap <= _WIDEST_GAP)
+
+
+def _out_of_bounds(
+    measured: Iterable[Measured], bounds: Mapping[str, tuple[float, float]]
+) -> Iterator[tuple[str, str]]:
+    for one in measured:
+        least, most = bounds.get(one.name, (0.0, float("inf")))
+        if one.contours and not least <= one.volume_cm3 <= most:
+            wanted = f"the template allows {least:g} to {most:g}"
+            yield "structure-volume", f"{one.name}: {one.volume_cm3:.1f} cm3, {wanted}"
+
+
+def _on_the_wrong_side(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+    """Yield pairs whose left lies to the right, in the patient's coordinates (LPS)."""
+    lefts = {one.name: one.left for one in measured}
+    for name, other in other_side(lefts).items():
+        left, right = lefts[name], lefts[other]
+        if left is not None and right is not None and left < right - _SIDES_MM:
+            yield "structure-sides", f"{name} lies to the right of {other}"
+
+
+def _counted(text: str, many: Counter[str]) -> str:
+    """Return a finding with the structures that have it, the most frequent first."""
+    worst = ", ".join(f"{name} {count}" for name, count in many.most_common(6))
+    return f"{text}: {worst}" + (" ..." if len(many) > 6 else "")  # noqa: PLR2004 - as above

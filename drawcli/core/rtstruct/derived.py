@@ -1,0 +1,122 @@
+"""Structures that a template derives from those that came: from contours to solids, and back."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.gate.acceptance import Contour
+from drawcli.core.rtstruct.contour_checks import FEWEST_POINTS, slice_of
+from drawcli.core.series.slice_grid import Grid, Key
+from drawcli.core.templates.appearance import Derived
+from drawcli.errors import BadStructureSet
+
+_HIGH: Final = 1 << 30  # an ROI number above which few are left (PS3.5: an IS has 32 bits)
+
+Flat = tuple[int, list[tuple[float, float]]]  # number of the slice, and points on it, mm
+Planes = dict[int, float]  # number of the slice -> how far the contours lie beside it, mm
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A structure that was derived from others."""
+
+    number: int  # ROINumber
+    name: str  # in the template
+    rule: Derived
+    outlines: tuple[tuple[Key, tuple[Triple, ...]], ...]  # the image, and points, mm
+
+
+def made_of(
+    rules: Mapping[str, Derived],
+    names: Mapping[int, str],
+    contours: Iterable[Contour],
+    grid: Grid,
+    originals: Mapping[str, str],
+) -> Iterator[Made]:
+    """Yield the structures that rules derive from others, in their order.
+
+    A rule may use the structures of the rules before it. Contours lie in the planes of the first
+    structure that they are derived from.
+
+    Parameters
+    ----------
+    rules
+        By the name of what they make.
+    names
+        ROI number -> name, of the structures that came.
+    contours
+        All of theirs, as accepted.
+    grid
+        The slices.
+    originals
+        Stand-in -> UID, as contours name images by stand-ins.
+
+    Raises
+    ------
+    BadStructureSet
+        If contours cross so often that their area cannot be computed.
+    """
+    from drawcli.core.rtstruct.enclosed_area import TooComplex
+    from drawcli.core.rtstruct.solids import derived, outlines_of, solid_of
+
+    flat, planes = _flat(names, contours, grid, originals)
+    try:
+        solids = {name: solid_of(flat[name]) for name in names.values()}
+        images = {place: key for key, place in grid.places.items()}
+        for number, (name, rule) in zip(_free_numbers(names), rules.items(), strict=False):
+            sources = [solids.get(source, {}) for source in rule.sources]
+            solids[name] = derived(rule, sources, grid)
+            parents = [planes.get(source, {}) for source in rule.sources]
+            planes[name] = {index: _plane(index, parents) for index in solids[name]}
+            outlines = tuple(
+                (
+                    images[grid.order[index]],
+                    tuple(grid.points(outline, grid.above(index, planes[name][index]))),
+                )
+                for index, outline in outlines_of(solids[name])
+            )
+            yield Made(number, name, rule, outlines)
+    except TooComplex:
+        text = "contours are so entangled that no structure can be derived from them"
+        raise BadStructureSet(text, code="contour-tangled") from None
+
+
+def _free_numbers(names: Mapping[int, str]) -> Iterator[int]:
+    """Yield ROI numbers that no structure has: above the largest, of 32 bits."""
+    largest = max(names, default=0)
+    above = count(largest + 1) if largest < _HIGH else count(1)
+    return (number for number in above if number not in names)
+
+
+def _plane(index: int, parents: Sequence[Planes]) -> float:
+    """Return how far beside a slice a derived contour lies: as those of its parents do there.
+
+    Where no parent has one, as the nearest contour of the first parent that has any.
+    """
+    here = next((one[index] for one in parents if index in one), None)
+    if here is not None:
+        return here
+    drawn = next(filter(None, parents), {index: 0.0})
+    return drawn[min(drawn, key=lambda other: abs(other - index))]
+
+
+def _flat(
+    names: Mapping[int, str],
+    contours: Iterable[Contour],
+    grid: Grid,
+    originals: Mapping[str, str],
+) -> tuple[dict[str, list[Flat]], dict[str, Planes]]:
+    """Return the outlines of each structure, and how far beside the slices they lie."""
+    found: dict[str, list[Flat]] = {name: [] for name in names.values()}
+    planes: dict[str, Planes] = {name: {} for name in names.values()}
+    for contour in contours:
+        points = contour.points() or []
+        if len(points) >= FEWEST_POINTS:
+            index, origin = slice_of(contour, points[0], grid, originals)
+            along, down, beside = grid.flat(points, origin)
+            name = names[contour.roi]
+            found[name].append((index, list(zip(along, down, strict=True))))
+            planes[name].setdefault(index, (min(beside) + max(beside)) / 2)
+    return found, planes

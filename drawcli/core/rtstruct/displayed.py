@@ -1,0 +1,85 @@
+"""How the structures of an RTSTRUCT want to be shown: names and colours, by ROI number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.elements import item_value, parts, text_of
+from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
+from drawcli.errors import BadStructureSet
+
+Color = tuple[int, int, int]  # red, green, blue: 0 to 255
+
+_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
+_ROI_NUMBER: Final = 0x30060022
+_ROI_NAME: Final = 0x30060026
+_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
+_REFERENCED_ROI: Final = 0x30060084
+_COLOR: Final = 0x3006002A  # ROIDisplayColor
+_MOST: Final = 255
+# Of structures without a colour, in turn: bright, and far from each other on grey.
+_COLORS: Final[tuple[Color, ...]] = (
+    (255, 90, 90),
+    (90, 210, 90),
+    (90, 160, 255),
+    (255, 215, 70),
+    (230, 110, 255),
+    (80, 225, 225),
+    (255, 150, 50),
+    (190, 190, 255),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Displayed:
+    """How one structure is shown."""
+
+    name: str  # ROIName, in one line
+    color: Color  # ROIDisplayColor, or one of ours where the file has none
+
+
+def usual_color(rank: int) -> Color:
+    """Return the colour of a structure that has none of its own."""
+    return _COLORS[rank % len(_COLORS)]
+
+
+def displayed(header: Header) -> dict[int, Displayed]:
+    """Return how each structure of an RTSTRUCT is shown, in the order of the file's list.
+
+    Raises
+    ------
+    BadStructureSet
+        Where the file cannot be read to its end.
+    """
+    try:
+        colors = dict(_colors(header))
+        named = list(_names(header))
+    except (NotDicom, ValueError) as err:
+        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+    return {
+        number: Displayed(name, colors.get(number) or usual_color(rank))
+        for rank, (number, name) in enumerate(named)
+    }
+
+
+def _names(header: Header) -> Iterator[tuple[int, str]]:
+    character_set = header.raw(tags.SpecificCharacterSet) or b""
+    for item in _items(header, _ROI_LIST):
+        name = text_of(item_value(header, item, _ROI_NAME) or b"", character_set).strip(" \0")
+        line = "".join(char if char.isprintable() else " " for char in name)
+        yield int(ascii_text(item_value(header, item, _ROI_NUMBER) or b"-1")), line
+
+
+def _colors(header: Header) -> Iterator[tuple[int, Color]]:
+    for item in _items(header, _ROI_CONTOURS):
+        raw = ascii_text(item_value(header, item, _COLOR) or b"").split("\\")
+        color = tuple(min(int(one), _MOST) for one in raw if one.strip().isdigit())
+        if len(color) == len(raw) == 3:  # noqa: PLR2004 - red, green, blue
+            number = int(ascii_text(item_value(header, item, _REFERENCED_ROI) or b"-1"))
+            yield number, (color[0], color[1], color[2])
+
+
+def _items(header: Header, tag: int) -> Iterator[list[Element]]:
+    element = header.elements.get(tag)
+    return iter(()) if element is None else parts(header, element)

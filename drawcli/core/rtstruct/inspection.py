@@ -1,0 +1,227 @@
+"""The acceptance gate on a file: as the server sent it, and finished, before it is delivered.
+
+Both times the bytes are read by `strict_reader`, never by the code that writes the delivered file.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from drawcli.core.gate.acceptance import (
+    Expected,
+    Finding,
+    Severity,
+    StructureSet,
+    belonging,
+    inspect,
+)
+from drawcli.core.gate.rtstruct_table import differences
+from drawcli.core.gate.strict_reader import DataSet, Malformed, name_of
+from drawcli.core.gate.structure_set import contours_of, decoded, facts_of
+from drawcli.core.rtstruct.contour_checks import CHECKS, Measured, inspect_contours, weighed
+from drawcli.core.series.crosswalk import RESTORED, Crosswalk
+from drawcli.core.series.slice_grid import Grid
+
+_CHARACTER_SET: Final = 0x00080005
+# What is checked of derived structures: that they are contours on slices.
+_OF_DERIVED: Final = frozenset(
+    {"contour-values", "contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
+)
+_NO_GRID: Final = (
+    "the vault does not say where the slices lie; 'drawcli assign' sends the series again"
+)
+
+Severities = Mapping[str, Severity | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a site wants of the structures, by the name that they have in the file."""
+
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # cm3
+    severities: Severities = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received
+
+
+def sent_by_server(
+    crosswalk: Crosswalk,
+    structures: Sequence[str],
+    required: Mapping[str, bool] = MappingProxyType({}),
+) -> Expected:
+    """Return what the server must send: everything is named by stand-ins.
+
+    Parameters
+    ----------
+    crosswalk
+        Of the job.
+    structures
+        The names in the template that was sent.
+    required
+        True: must have contours. False: may be missing. Else: must be there, and may be empty.
+    """
+    stand_ins = {original: stand_in for stand_in, original in crosswalk.uids.items()}
+    return Expected(
+        patient_id=crosswalk.pseudonym,
+        patient_name=crosswalk.pseudonym.replace("-", "^", 1),
+        study_uid=stand_ins.get(crosswalk.study_uid, ""),
+        series_uid=stand_ins.get(crosswalk.series_uid, ""),
+        frame_uid=stand_ins.get(crosswalk.frame_uid, ""),
+        study_id=crosswalk.study_id,
+        images={stand_ins.get(file.sop_uid, ""): file.frames for file in crosswalk.files},
+        known=frozenset(crosswalk.uids),
+        structures=tuple(structures),
+        required=required,
+    )
+
+
+def to_deliver(
+    crosswalk: Crosswalk, own: frozenset[str], structures: Sequence[str] = ()
+) -> Expected:
+    """Return what a finished file must say: everything is named by its original UID.
+
+    Parameters
+    ----------
+    crosswalk
+        Of the job.
+    own
+        The UIDs that drawcli gives the file and its series.
+    structures
+        The names in the file.
+    """
+    return Expected(
+        patient_id=None,
+        patient_name=None,
+        study_uid=crosswalk.study_uid,
+        series_uid=crosswalk.series_uid,
+        frame_uid=crosswalk.frame_uid,
+        images={file.sop_uid: file.frames for file in crosswalk.files},
+        image_class=crosswalk.sop_class,
+        known=frozenset(crosswalk.uids.values()),
+        own=own,
+        structures=tuple(structures),
+        required=dict.fromkeys(structures, False),
+    )
+
+
+def inspect_received(
+    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: Wanted
+) -> tuple[list[Finding], list[Measured]]:
+    """Return everything that speaks against a file as the server sent it, and its volumes."""
+    try:
+        file = DataSet(data)
+        facts = facts_of(file)
+    except Malformed as err:
+        text = f"the file from the server cannot be read unambiguously: {err}"
+        return [Finding(Severity.BLOCK, "not-dicom", text)], []
+    found = _with_severities(inspect(facts, expected), wanted.severities)
+    if any(one.severity is not Severity.WARN for one in found):
+        return found, []
+    drawn, measured = _contours(file, facts, crosswalk, crosswalk.uids, wanted)
+    return [*found, *drawn], measured
+
+
+def inspect_finished(
+    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: Wanted
+) -> list[Finding]:
+    """Return everything that speaks against delivering a finished file."""
+    try:
+        file = DataSet(data)
+        facts = facts_of(file)
+        faults = [*differences(file), *_other_identity(file, crosswalk)]
+    except Malformed as err:
+        text = f"the finished file cannot be read unambiguously: {err}"
+        return [Finding(Severity.BLOCK, "not-dicom", text)]
+    found = [Finding(Severity.BLOCK, "not-conformant", fault) for fault in faults]
+    found += inspect(facts, expected)
+    if any(one.severity is Severity.BLOCK for one in found):
+        return found
+    originals = {uid: uid for uid in expected.images}
+    drawn, measured = _contours(file, facts, crosswalk, originals, wanted)
+    return [*found, *drawn, *_differing(measured, wanted.measured)]
+
+
+def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> list[Finding]:
+    """Return what says that a file at its destination is not of this patient, study and series."""
+    try:
+        file = DataSet(data)
+        facts = facts_of(file)
+        others = [*_other_identity(file, crosswalk)]
+    except Malformed as err:
+        return [Finding(Severity.BLOCK, "not-dicom", f"the file cannot be read: {err}")]
+    found = [Finding(Severity.BLOCK, "foreign-patient", other) for other in others]
+    return [*found, *belonging(facts, expected)]
+
+
+def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
+    """Return how a site accepts a structure set that was refused; "" if no setting does."""
+    codes = list(dict.fromkeys(one.code for one in blocking))
+    if not codes or not CHECKS.keys() >= set(codes):
+        return ""
+    weights = ", ".join(f"{code}: warn" for code in codes)
+    return (
+        f"Look at it with 'drawcli preview {job_id}'. To accept it, set "
+        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job_id}'."
+    )
+
+
+def _differing(
+    finished: Iterable[Measured], received: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    """Yield structures that measure otherwise than in the received file, which was accepted.
+
+    Reports of earlier versions, which do not say how far to the left a structure lies, were
+    measured in another way and are not compared.
+    """
+    for one in finished:
+        before, now = received.get(one.name), one.as_plain()
+        if before and "left_mm" in before and {**before, "name": one.name} != now:
+            text = f"{one.name} is not what the server sent: other contours or another volume"
+            yield Finding(Severity.BLOCK, "not-conformant", text)
+
+
+def _with_severities(found: list[Finding], severities: Severities) -> list[Finding]:
+    """Return findings with the severities that a site may set."""
+    adjusted = []
+    for one in found:
+        severity = severities.get(one.code, one.severity) if one.code in CHECKS else one.severity
+        if severity is not None:
+            adjusted.append(replace(one, severity=severity))
+    return adjusted
+
+
+def _contours(
+    file: DataSet,
+    facts: StructureSet,
+    crosswalk: Crosswalk,
+    originals: Mapping[str, str],
+    wanted: Wanted,
+) -> tuple[list[Finding], list[Measured]]:
+    grid = Grid.of(crosswalk)
+    if grid is None:
+        return [Finding(Severity.BLOCK, "no-grid", _NO_GRID)], []
+    derived = {roi.number: roi.name for roi in facts.rois if roi.name in wanted.derived}
+    names = {roi.number: roi.name for roi in facts.rois if roi.number not in derived}
+    sent = (one for one in contours_of(file) if one.roi not in derived)
+    found, measured = inspect_contours(sent, names, grid, originals, wanted.bounds)
+    if derived:
+        ours = (one for one in contours_of(file) if one.roi in derived)
+        more, _ = inspect_contours(ours, derived, grid, originals)
+        found += [(check, text) for check, text in more if check in _OF_DERIVED]
+    return weighed(found, wanted.severities), measured
+
+
+def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:
+    """Return which patient and study values are not those of the images."""
+    character_set = file.raw(file.elements, _CHARACTER_SET) or b""
+    same_set = character_set.strip(b" \0") == crosswalk.character_set.strip(b" \0")
+    others = []
+    for tag in RESTORED:
+        ours = (file.raw(file.elements, tag) or b"").strip(b" \0")
+        source = crosswalk.identity.get(tag, b"").strip(b" \0")
+        if ours != source and (
+            same_set or decoded(ours, character_set) != decoded(source, crosswalk.character_set)
+        ):
+            others.append(f"{name_of(tag)} is not that of the images")
+    return others

@@ -1,0 +1,103 @@
+"""What the template and the settings add to a structure set: labels, looks, derived structures.
+
+Nothing here says anything of the patient.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from drawcli.core.dicom import tags
+from drawcli.core.rtstruct.derived import Made
+from drawcli.core.templates.appearance import Look
+from drawcli.core.templates.template import Template
+
+_NAME: Final = 0x30060026  # ROIName
+_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
+_COLOR: Final = 0x3006002A  # ROIDisplayColor
+_TYPE: Final = 0x300600A4  # RTROIInterpretedType
+LABELS: Final = MappingProxyType(  # what a site may call a structure set: VR, most characters
+    {
+        tags.SeriesDescription: ("LO", 64),
+        tags.StructureSetLabel: ("SH", 16),
+        tags.StructureSetName: ("LO", 64),
+        tags.StructureSetDescription: ("ST", 1024),
+    }
+)
+_LONGEST_LO: Final = 64  # characters
+_LONGEST_LIST: Final = 900  # characters of a list of models in an ST
+_PROCESSING: Final = ("109102", "Processing Equipment")  # PS3.16 annex D
+_MODIFYING: Final = ("109103", "Modifying Equipment")
+
+Texts = Mapping[int, str]  # tag -> ASCII text
+
+
+class Contribution(NamedTuple):
+    """Equipment that contributed to a structure set (PS3.3 C.12.1.1.5)."""
+
+    purpose: tuple[str, str]  # code of PS3.16 CID 7005, and its meaning
+    maker: str
+    version: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dressing:
+    """What is added to the structures that came."""
+
+    looks: Mapping[int, Texts] = field(default_factory=dict)  # ROI number -> elements it gets
+    usual: Mapping[int, str] = field(default_factory=dict)  # ROI number -> usual description
+    ranks: Mapping[int, int] = field(default_factory=dict)  # ROI number -> place in the lists
+    made: tuple[Made, ...] = ()
+    equipment: tuple[Contribution, ...] = ()
+    labels: Texts = field(default_factory=dict)  # by the tags of LABELS
+    utf_8: bool = False  # whether text is converted to ISO_IR 192
+
+
+PLAIN: Final = Dressing()
+
+
+def looks_of(template: Template, names: Mapping[int, str]) -> Dressing:
+    """Return how the structures that came look, as the template says.
+
+    Parameters
+    ----------
+    template
+        As it was sent.
+    names
+        ROI number -> name, as the server sent them.
+    """
+    models = {
+        name: f"DRAW model {number} {model.name}"
+        for number, model in template.models.items()
+        for name in model.map.values()
+    }
+    order = [*template.structures, *template.drawn, *names.values()]
+    return Dressing(
+        looks={n: looks_as(template.structures.get(name, Look())) for n, name in names.items()},
+        usual={n: _plain(models.get(name, "DRAW")) for n, name in names.items()},
+        ranks={number: order.index(name) for number, name in names.items()},
+    )
+
+
+def looks_as(look: Look) -> Texts:
+    """Return the elements that say how a structure looks."""
+    color = None if look.color is None else "\\".join(map(str, look.color))
+    wanted = {_NAME: look.label, _DESCRIPTION: look.description, _COLOR: color, _TYPE: look.type}
+    return {tag: text for tag, text in wanted.items() if text is not None}
+
+
+def contributors(template: Template | None, version: str) -> tuple[Contribution, ...]:
+    """Return the equipment that contributed: the server's models, and drawcli."""
+    models = {} if template is None else template.models
+    said = ", ".join(f"{number} {model.name} {model.config}" for number, model in models.items())
+    listed = f"models: {_plain(said, _LONGEST_LIST)}" if said else ""
+    return (
+        Contribution(_PROCESSING, "DRAW", "", listed),
+        Contribution(_MODIFYING, "drawcli", version, "checked and re-identified; not reviewed"),
+    )
+
+
+def _plain(text: str, longest: int = _LONGEST_LO) -> str:
+    return text.encode("ascii", "replace").decode("ascii").replace("\\", "?")[:longest].strip()

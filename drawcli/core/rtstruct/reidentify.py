@@ -1,0 +1,320 @@
+"""The structure set that is delivered: built from what the server drew, for the source's patient.
+
+Nothing of the received file is copied but what is read here by name: numbers and names of the
+structures, colours, contours, dates and the maker. All else comes from the images that were sent,
+from the settings and from the template, so an element that nobody listed cannot be delivered. The
+result is in Implicit VR Little Endian, with explicit lengths and ascending tags in every item.
+
+References
+----------
+PS3.3 A.19.3 (RT Structure Set IOD); `iod.TABLE` names every element.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from drawcli.core.deid.engine import file_meta
+from drawcli.core.deid.profile import ALWAYS_PRESENT
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.decimal_strings import mended
+from drawcli.core.dicom.elements import can_be_written, item_value, parts, recoded, text_of
+from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
+from drawcli.core.gate.acceptance import STRUCTURE_SET, Contour
+from drawcli.core.rtstruct.contours import contours_of
+from drawcli.core.rtstruct.derived import Made
+from drawcli.core.rtstruct.displayed import usual_color
+from drawcli.core.rtstruct.items import (
+    Structure,
+    contour_item,
+    contoured,
+    contributor,
+    item_of,
+    joined,
+    listed,
+    observed,
+)
+from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Dressing, looks_as
+from drawcli.core.rtstruct.server_values import server_values
+from drawcli.core.series.crosswalk import RESTORED, Crosswalk
+from drawcli.errors import BadStructureSet
+
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_DETACHED_STUDY: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management SOP Class, retired
+_UTF_8: Final = b"ISO_IR 192"
+_TYPE_2: Final = frozenset(ALWAYS_PRESENT)
+_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST"})
+_COLOR_FORM: Final = re.compile(r"[0-9]{1,3}(?:\\[0-9]{1,3}){2}")
+_BRIGHTEST: Final = 255
+_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
+_ROI_NUMBER: Final = 0x30060022
+_NAME: Final = 0x30060026  # ROIName
+_COLOR: Final = 0x3006002A  # ROIDisplayColor
+_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
+_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
+_OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
+_REFERENCED_ROI: Final = 0x30060084
+_INTERPRETED_TYPE: Final = 0x300600A4  # RTROIInterpretedType
+_FRAMES: Final = 0x30060010  # ReferencedFrameOfReferenceSequence
+_STUDIES: Final = 0x30060012  # RTReferencedStudySequence
+_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
+_IMAGES: Final = 0x30060016  # ContourImageSequence
+_REFERENCED_CLASS: Final = 0x00081150
+_REFERENCED_SOP: Final = 0x00081155
+_REFERENCED_FRAME: Final = 0x00081160  # ReferencedFrameNumber
+_APPROVAL: Final = 0x300E0002  # ApprovalStatus
+
+Values = dict[int, bytes]  # tag -> value, or the items of a sequence
+
+
+class OwnUids(NamedTuple):
+    """The UIDs that drawcli gives a structure set."""
+
+    sop: str
+    series: str
+
+
+def names_of(header: Header) -> dict[int, str]:
+    """Return the names of the structures that came, by ROI number.
+
+    Raises
+    ------
+    BadStructureSet
+        If a number or a name cannot be read.
+    """
+    try:
+        return dict(_names(header))
+    except (NotDicom, ValueError) as err:
+        raise _unreadable(err) from None
+
+
+def reidentified(
+    header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing = PLAIN
+) -> bytes:
+    """Return the structure set with the patient's identity, as a whole file.
+
+    Parameters
+    ----------
+    header
+        The file as it came from the server.
+    crosswalk
+        Of the job. UIDs, dates, patient and study values come from it.
+    own
+        The UIDs of the delivered file.
+    dressing
+        What the template and the settings add: labels, looks, derived structures.
+
+    Raises
+    ------
+    BadStructureSet
+        If the file cannot be read, or contours name images that are not of the job.
+    """
+    try:
+        return _Writer(header, crosswalk, own, dressing).whole_file()
+    except (NotDicom, ValueError) as err:
+        raise _unreadable(err) from None
+
+
+def _unreadable(err: Exception) -> BadStructureSet:
+    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")
+
+
+def _names(header: Header) -> Iterator[tuple[int, str]]:
+    character_set = header.raw(tags.SpecificCharacterSet) or b""
+    for roi in _items(header, _ROI_LIST):
+        name = text_of(item_value(header, roi, _NAME) or b"", character_set)
+        yield int(ascii_text(item_value(header, roi, _ROI_NUMBER) or b"")), name.strip(" \0")
+
+
+class _Writer:
+    """Builds one file."""
+
+    def __init__(
+        self, header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing
+    ) -> None:
+        self._header = header
+        self._crosswalk = crosswalk
+        self._own = own
+        self._dressing = dressing
+        self._names = names_of(header)
+        self._character_set = crosswalk.character_set.strip(b" \0")
+        self._utf_8 = dressing.utf_8 or self._needs_utf_8()
+        self._frames = {file.sop_uid: file.frames for file in crosswalk.files}
+
+    def whole_file(self) -> bytes:
+        """Return preamble, file meta and data set."""
+        meta = file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT)
+        return meta + joined(
+            self._identity()
+            | server_values(self._header, self._crosswalk)
+            | self._fixed()
+            | self._lists()
+        )
+
+    # --- patient, study and text ---------------------------------------------------------------
+
+    def _needs_utf_8(self) -> bool:
+        """Tell whether names of structures need another character set than the patient's name."""
+        derived = (one.rule.label or one.name for one in self._dressing.made)
+        names = (*self._names.values(), *derived)
+        server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
+        if server != self._character_set and not "".join(self._names.values()).isascii():
+            return True
+        return not all(can_be_written(name, self._character_set) for name in names)
+
+    def _identity(self) -> Values:
+        """Return patient and study values as the images have them, and the character set."""
+        values: Values = {}
+        for tag, vr in RESTORED.items():
+            value = self._crosswalk.identity.get(tag)
+            if value is None and tag not in _TYPE_2:
+                continue
+            value = value or b""  # what the images lack is empty if it must be present
+            if self._utf_8 and vr in _TEXT:
+                value = recoded(value, self._crosswalk.character_set)
+            values[tag] = value
+        character_set = _UTF_8 if self._utf_8 else self._character_set
+        return values | ({tags.SpecificCharacterSet: character_set} if character_set else {})
+
+    def _text(self, name: str) -> bytes:
+        """Return the name of a structure in the character set of the file."""
+        if name.isascii():
+            return name.encode("ascii")
+        if self._utf_8:
+            return name.encode("utf-8")
+        from pydicom.charset import encode_string, python_encoding
+
+        return encode_string(name, [python_encoding[self._character_set.decode("ascii")]])
+
+    def _fixed(self) -> Values:
+        """Return what drawcli writes itself."""
+        labels = {tags.StructureSetLabel: "DRAW"} | dict(self._dressing.labels)
+        texts: Values = {
+            tag: text[: LABELS[tag][1]].strip().encode("ascii") for tag, text in labels.items()
+        }
+        frame = {tags.FrameOfReferenceUID: self._crosswalk.frame_uid.encode("ascii")}
+        equipment = [contributor(one) for one in self._dressing.equipment]
+        return {
+            **texts,
+            **(frame | {tags.PositionReferenceIndicator: b""} if self._crosswalk.frame_uid else {}),
+            **({tags.ContributingEquipmentSequence: b"".join(equipment)} if equipment else {}),
+            tags.SOPClassUID: STRUCTURE_SET.encode("ascii"),
+            tags.SOPInstanceUID: self._own.sop.encode("ascii"),
+            tags.SeriesInstanceUID: self._own.series.encode("ascii"),
+            tags.StudyInstanceUID: self._crosswalk.study_uid.encode("ascii"),
+            tags.Modality: b"RTSTRUCT",
+            tags.OperatorsName: b"",
+            _APPROVAL: b"UNAPPROVED",
+        }
+
+    # --- structures ----------------------------------------------------------------------------
+
+    def _lists(self) -> Values:
+        """Return the references to the images and the three lists of structures."""
+        structures = [*self._of_server(), *map(self._derived, self._dressing.made)]
+        frame = self._crosswalk.frame_uid.encode("ascii")
+        return {
+            _FRAMES: self._referenced_frame(),
+            _ROI_LIST: b"".join(listed(one, frame) for one in structures),
+            _ROI_CONTOURS: b"".join(map(contoured, structures)),
+            _OBSERVATIONS: b"".join(map(observed, structures)),
+        }
+
+    def _referenced_frame(self) -> bytes:
+        """Return the item of ReferencedFrameOfReferenceSequence: the series with every image."""
+        crosswalk = self._crosswalk
+        images = b"".join(self._image(file.sop_uid, 0) for file in crosswalk.files)
+        series = {tags.SeriesInstanceUID: crosswalk.series_uid.encode("ascii"), _IMAGES: images}
+        study = {
+            _REFERENCED_CLASS: _DETACHED_STUDY.encode("ascii"),
+            _REFERENCED_SOP: crosswalk.study_uid.encode("ascii"),
+            _SERIES: item_of(series),
+        }
+        frame = crosswalk.frame_uid.encode("ascii")
+        return item_of({tags.FrameOfReferenceUID: frame, _STUDIES: item_of(study)})
+
+    def _image(self, uid: str, frame: int) -> bytes:
+        """Return an item that references an image of the series, or a frame of it."""
+        values = {
+            _REFERENCED_CLASS: self._crosswalk.sop_class.encode("ascii"),
+            _REFERENCED_SOP: uid.encode("ascii"),
+        }
+        if frame and self._frames[uid] > 1:
+            values[_REFERENCED_FRAME] = b"%d" % frame
+        return item_of(values)
+
+    def _of_server(self) -> Iterator[Structure]:
+        """Yield the structures that the server drew, in the order of the template."""
+        contours = defaultdict[int, list[bytes]](list)
+        for contour in contours_of(self._header):
+            contours[contour.roi].append(self._contour(contour))
+        colors, dressing = dict(self._colors()), self._dressing
+        order = sorted(self._names, key=lambda number: dressing.ranks.get(number, 0))
+        for number in order:
+            looks = dressing.looks.get(number, {})
+            yield Structure(
+                number=number,
+                name=self._text(looks.get(_NAME, self._names[number])),
+                description=looks.get(_DESCRIPTION) or dressing.usual.get(number, "DRAW"),
+                color=looks.get(_COLOR) or colors.get(number, ""),
+                type=looks.get(_INTERPRETED_TYPE, ""),
+                contours=contours.pop(number, []),
+            )
+        if contours:
+            raise BadStructureSet("contours of a structure that is not listed", code="roi-numbers")
+
+    def _colors(self) -> Iterator[tuple[int, str]]:
+        """Yield the colours by ROI number; 255.0 is read as 255, an invalid one is replaced."""
+        for roi in _items(self._header, _ROI_CONTOURS):
+            parts = ascii_text(item_value(self._header, roi, _COLOR) or b"").split("\\")
+            color = "\\".join(part.strip().removesuffix(".0") for part in parts)
+            if color:
+                number = int(ascii_text(item_value(self._header, roi, _REFERENCED_ROI) or b""))
+                yield (
+                    number,
+                    color if _is_color(color) else "\\".join(map(str, usual_color(number))),
+                )
+
+    def _contour(self, contour: Contour) -> bytes:
+        """Return an item of ContourSequence with the coordinates as they came."""
+        images = []
+        for stand_in, frame in contour.images:
+            uid = self._crosswalk.uids.get(stand_in, "")
+            if uid not in self._frames:
+                raise BadStructureSet("a reference is not of this job", code="foreign-reference")
+            images.append(self._image(uid, frame))
+        data = mended(contour.data)
+        points = (data.count(b"\\") + 1) // 3
+        count = contour.count if contour.count.isdecimal() else str(points)
+        return contour_item(images, contour.kind, count, data)
+
+    def _derived(self, made: Made) -> Structure:
+        """Return a structure that drawcli made of others."""
+        looks = looks_as(made.rule)
+        contours = []
+        for (uid, frame), points in made.outlines:
+            data = "\\".join(f"{value:.3f}" for point in points for value in point)
+            image = self._image(uid, frame)
+            contours.append(
+                contour_item([image], "CLOSED_PLANAR", str(len(points)), data.encode("ascii"))
+            )
+        return Structure(
+            number=made.number,
+            name=self._text(made.rule.label or made.name),
+            description=looks.get(_DESCRIPTION) or made.rule.sentence,
+            color=looks.get(_COLOR, ""),
+            type=looks.get(_INTERPRETED_TYPE, ""),
+            contours=contours,
+        )
+
+
+def _is_color(text: str) -> bool:
+    """Tell whether a text is red, green and blue, 0 to 255 each."""
+    form = _COLOR_FORM.fullmatch(text) is not None
+    return form and max(map(int, text.split("\\"))) <= _BRIGHTEST
+
+
+def _items(header: Header, tag: int) -> Iterator[list[Element]]:
+    element = header.elements.get(tag)
+    return iter(()) if element is None else parts(header, element)

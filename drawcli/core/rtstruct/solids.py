@@ -1,0 +1,181 @@
+"""Structures as solids: stacks of outlines in the slices of a series, joined, cut and grown.
+
+A solid is a mapping from the number of a slice to the area in it, in mm along row and column.
+Operations across slices (margins, parts) use the position of each slice. Outlines inside outlines
+are holes (PS3.3 C.8.8.6.3); outlines that partly overlap are united.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from math import fsum, sqrt
+from typing import Final
+
+from shapely import MultiPolygon, Polygon, union_all
+from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
+
+from drawcli.core.rtstruct.enclosed_area import Outline, enclosed_by, polygons_in
+from drawcli.core.series.slice_grid import Grid
+from drawcli.core.templates.appearance import Derived
+
+Solid = Mapping[int, BaseGeometry]
+_SEGMENTS: Final = 16  # of a quarter of a circle: 0.12 % of the radius off at most
+_TOLERANCE_MM: Final = 0.02  # what an outline may move when points on a line are left out
+_SMALLEST_MM2: Final = 0.01
+
+
+def solid_of(outlines: Iterable[tuple[int, Outline]]) -> Solid:
+    """Return the solid that outlines enclose: each with the number of its slice.
+
+    Raises
+    ------
+    TooComplex
+        See `enclosed_by`.
+    """
+    slices: dict[int, list[Outline]] = defaultdict(list)
+    for index, outline in outlines:
+        slices[index].append(outline)
+    return _cleaned({index: enclosed_by(many).area for index, many in slices.items()})
+
+
+def derived(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
+    """Return the solid that a rule of the template makes of others.
+
+    Parameters
+    ----------
+    rule
+        The operation.
+    sources
+        The solids of `rule.sources`, in that order.
+    grid
+        The slices.
+    """
+    first = sources[0]
+    one_by_one: dict[str, Callable[[], Solid]] = {
+        "union": lambda: reduce(_union, sources),
+        "intersection": lambda: reduce(_intersection, sources),
+        "subtraction": lambda: reduce(_subtraction, sources),
+        "margin": lambda: grown(first, rule.mm, grid),
+        "crop": lambda: _cropped(rule, first, sources[1], grid),
+        "smooth": lambda: {index: _smoothed(area, rule.mm) for index, area in first.items()},
+        "fill_holes": lambda: {index: _filled(area) for index, area in first.items()},
+        "remove_small": lambda: _joined(
+            part for part in parts(first) if volume_mm3(part, grid) >= rule.cm3 * 1000
+        ),
+        "keep_largest": lambda: max(
+            parts(first), key=lambda part: volume_mm3(part, grid), default={}
+        ),
+    }
+    return _cleaned(one_by_one[rule.operation]())
+
+
+def grown(solid: Solid, mm: float, grid: Grid) -> Solid:
+    """Return a solid with a margin in all directions, or, where it is negative, without one.
+
+    A ball rolls over the solid: a slice so far away that the ball reaches it adds a disk of what
+    is left of the radius there. Slices beyond the series cannot be drawn on, and cut nothing off.
+    """
+    if mm >= 0:
+        return {
+            index: union_all([area.buffer(r, quad_segs=_SEGMENTS) for area, r in near])
+            for index in range(len(grid.offsets))
+            if (near := [(solid[i], r) for i, r in _reached(index, mm, grid) if i in solid])
+        }
+    shrunk = {}
+    for index in solid:
+        areas: list[BaseGeometry] = [
+            solid[i].buffer(-r, quad_segs=_SEGMENTS) if i in solid else Polygon()
+            for i, r in _reached(index, -mm, grid)
+        ]
+        shrunk[index] = reduce(lambda one, other: one.intersection(other), areas)
+    return shrunk
+
+
+def parts(solid: Solid) -> list[Solid]:
+    """Return the connected parts of a solid: areas of slices next to each other that overlap."""
+    areas = [(index, area) for index in sorted(solid) for area in polygons_in(solid[index])]
+    group = list(range(len(areas)))
+
+    def root(number: int) -> int:
+        while group[number] != number:
+            group[number] = number = group[group[number]]
+        return number
+
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for number, (index, area) in enumerate(areas):
+        for other in numbers[index - 1]:
+            if area.intersects(areas[other][1]):
+                group[root(number)] = root(other)
+        numbers[index].append(number)
+    together: dict[int, dict[int, list[Polygon]]] = defaultdict(lambda: defaultdict(list))
+    for number, (index, area) in enumerate(areas):
+        together[root(number)][index].append(area)
+    return [{index: MultiPolygon(many) for index, many in one.items()} for one in together.values()]
+
+
+def volume_mm3(solid: Solid, grid: Grid) -> float:
+    """Return area times the thickness that each slice stands for."""
+    return fsum(grid.thickness(index) * area.area for index, area in solid.items())
+
+
+def outlines_of(solid: Solid) -> Iterator[tuple[int, Outline]]:
+    """Yield the outlines of a solid, slice by slice: each area, and behind it its holes."""
+    for index in sorted(solid):
+        for area in polygons_in(solid[index]):
+            whole = orient(area)
+            for ring in (whole.exterior, *whole.interiors):
+                yield index, [(u, v) for u, v, *_ in ring.coords[:-1]]
+
+
+def _reached(index: int, mm: float, grid: Grid) -> Iterator[tuple[int, float]]:
+    """Yield the slices within reach of one, and what is left of the radius there, mm."""
+    here = grid.offsets[index]
+    for other, offset in enumerate(grid.offsets):
+        if abs(offset - here) <= mm:
+            yield other, sqrt(mm * mm - (offset - here) ** 2)
+
+
+def _cropped(rule: Derived, solid: Solid, border: Solid, grid: Grid) -> Solid:
+    """Keep what lies inside another, `mm` away from its edge; or outside, `mm` away."""
+    if rule.inside is not None:
+        return _intersection(solid, grown(border, -rule.mm, grid))
+    return _subtraction(solid, grown(border, rule.mm, grid))
+
+
+def _union(one: Solid, other: Solid) -> Solid:
+    both = one.keys() | other.keys()
+    return {i: one.get(i, Polygon()).union(other.get(i, Polygon())) for i in both}
+
+
+def _intersection(one: Solid, other: Solid) -> Solid:
+    return {i: one[i].intersection(other[i]) for i in one.keys() & other.keys()}
+
+
+def _subtraction(one: Solid, other: Solid) -> Solid:
+    return {i: area.difference(other.get(i, Polygon())) for i, area in one.items()}
+
+
+def _joined(solids: Iterable[Solid]) -> Solid:
+    return reduce(_union, solids, {})
+
+
+def _smoothed(area: BaseGeometry, mm: float) -> BaseGeometry:
+    """Round off corners: what is thinner than twice `mm` goes, then what is narrower is closed."""
+    opened = area.buffer(-mm, quad_segs=_SEGMENTS).buffer(2 * mm, quad_segs=_SEGMENTS)
+    return opened.buffer(-mm, quad_segs=_SEGMENTS)
+
+
+def _filled(area: BaseGeometry) -> BaseGeometry:
+    return union_all([Polygon(one.exterior) for one in polygons_in(area)])
+
+
+def _cleaned(solid: Solid) -> Solid:
+    """Return a solid of areas alone, without specks and points on a line; empty slices left out."""
+    clean = {}
+    for index, area in solid.items():
+        simple = area.simplify(_TOLERANCE_MM)
+        areas = [one for one in polygons_in(simple) if one.area >= _SMALLEST_MM2]
+        if areas:
+            clean[index] = MultiPolygon(areas)
+    return clean

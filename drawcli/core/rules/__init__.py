@@ -1,0 +1,1 @@
+"""Rules: conditions, operators, the decision for one series."""

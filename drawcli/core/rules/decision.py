@@ -1,0 +1,159 @@
+"""What the rules say of a series, taken together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property, partial
+from typing import Final
+
+from drawcli.core.rules.conditions import (
+    Compare,
+    Condition,
+    Every,
+    Explained,
+    Header,
+    Negation,
+    Rule,
+    Series,
+    Truth,
+)
+from drawcli.core.rules.prefilter import Rules
+from drawcli.core.rules.privacy import patient_of
+
+# Facts of a series that every further slice may change.
+_UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "folder"})
+
+
+class Choice(StrEnum):
+    """What the rules say of a series."""
+
+    MATCHED = "matched"
+    UNMATCHED = "unmatched"
+    AMBIGUOUS = "ambiguous"
+    EXCLUDED = "excluded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The choice, the rules that made it, and why each rule fired or did not.
+
+    Nothing that it says in words names a patient, as far as the rules or the header know one.
+    """
+
+    choice: Choice
+    fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
+    header: Header = field(repr=False)
+    asked: tuple[Rule, ...] = field(repr=False)
+
+    @cached_property
+    def explanation(self) -> Mapping[str, Explained]:
+        """The tree of every rule that was asked, by its name."""
+        patient = patient_of(self.header)
+        return {rule.name: rule.when.explain(self.header).without(patient) for rule in self.asked}
+
+    @property
+    def sentence(self) -> str:
+        """Why, in one sentence without values of the series."""
+        names = ", ".join(rule.name for rule in self.fired)
+        match self.choice:
+            case Choice.MATCHED:
+                return f"rule {names}"
+            case Choice.EXCLUDED:
+                return f"excluded by rule {names}"
+            case Choice.AMBIGUOUS:
+                return f"rules that ask for different templates fit: {names}"
+            case Choice.UNMATCHED:
+                return f"no rule fits{self._nearest()}"
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """What the rules that made the choice ask for, in the order of the file."""
+        return tuple(template for rule in self.fired for template in rule.templates)
+
+    @cached_property
+    def near_misses(self) -> list[tuple[str, list[Explained]]]:
+        """The rules that did not fire with what kept them from it, the nearest first."""
+        failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}
+        missed = [(name, parts) for name, parts in failed.items() if parts]
+        return sorted(missed, key=lambda one: len(one[1]))
+
+    def _nearest(self) -> str:
+        if not self.near_misses:
+            return ": there are no rules"
+        name, failed = self.near_misses[0]
+        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
+        return f"; nearest is {name} ({what})"
+
+
+def surely_left(header: Header, rules: Sequence[Rule]) -> Decision | None:
+    """Return why a series is not sent, whatever slices may still come; None where it may be.
+
+    What counts slices, or differs from slice to slice, may change with every slice.
+    """
+    book = rules if isinstance(rules, Rules) else Rules(rules)
+    decided = partial(Decision, header=header, asked=book.enabled)
+    unsure = _UNSURE | (header.mixed.keys() if isinstance(header, Series) else set())
+    for rule in book.enabled:
+        if rule.exclude and unsure.isdisjoint(_asked(rule.when)) and rule in book.that_fit(header):
+            return decided(choice=Choice.EXCLUDED, fired=(rule,))
+    wanted = (rule.when for rule in book.enabled if not rule.exclude)
+    if any(_may_be(when, header, unsure, wanted=Truth.TRUE) for when in wanted):
+        return None
+    return decided(choice=Choice.UNMATCHED, fired=())
+
+
+def _asked(when: Condition) -> Iterator[str]:
+    """Yield the paths that a condition asks for."""
+    if isinstance(when, Compare):
+        yield when.keyword
+    else:
+        for part in (when.part,) if isinstance(when, Negation) else when.parts:
+            yield from _asked(part)
+
+
+def _may_be(when: Condition, header: Header, unsure: AbstractSet[str], *, wanted: Truth) -> bool:
+    """Tell whether a condition may come out as wanted once more slices are there."""
+    if isinstance(when, Compare):
+        now = when.explain(header)
+        return when.keyword in unsure or now.skipped or now.truth is wanted
+    if isinstance(when, Negation):
+        turned = Truth.FALSE if wanted is Truth.TRUE else Truth.TRUE
+        return _may_be(when.part, header, unsure, wanted=turned)
+    outcomes = [_may_be(part, header, unsure, wanted=wanted) for part in when.parts]
+    if not outcomes:
+        return wanted is Truth.TRUE
+    needs_all = isinstance(when, Every) == (wanted is Truth.TRUE)
+    return all(outcomes) if needs_all else any(outcomes)
+
+
+def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:
+    """Test every rule; return what they say together.
+
+    Parameters
+    ----------
+    header
+        The elements of the series that every slice shares.
+    rules
+        In the order of the file.
+    on_many
+        What to do if rules with different templates fit: "hold", "first" or "all".
+    """
+    book = rules if isinstance(rules, Rules) else Rules(rules)
+    fits = book.that_fit(header)
+    decided = partial(Decision, header=header, asked=book.enabled)
+    never = tuple(rule for rule in fits if rule.exclude)
+    if never:
+        return decided(choice=Choice.EXCLUDED, fired=never[:1])
+    highest = max((rule.priority for rule in fits), default=0)
+    by_template: dict[str, Rule] = {}
+    for rule in fits:
+        for template in rule.templates if rule.priority == highest else ():
+            by_template.setdefault(template, replace(rule, template=template, others=()))
+    fired = tuple(by_template.values())
+    if not fired:
+        return decided(choice=Choice.UNMATCHED, fired=())
+    if len(fired) > 1 and on_many == "hold":
+        return decided(choice=Choice.AMBIGUOUS, fired=fired)
+    fired = fired if on_many == "all" else fired[:1]
+    return decided(choice=Choice.MATCHED, fired=fired)

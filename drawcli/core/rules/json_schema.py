@@ -1,0 +1,114 @@
+"""JSON Schemas of rules.yaml and templates.yaml: what an editor completes, and underlines.
+
+They are hints only. What drawcli itself refuses is more, and told with a place and what is meant.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from drawcli.core.rules.conditions import LATE, LISTS, OPTIONS
+from drawcli.core.rules.decision import Choice
+from drawcli.core.rules.operators import OPERATORS, PRESENCE, known_paths
+from drawcli.core.templates.template import NAME_PATTERN, Template
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_ONE: Final = {"type": ["string", "number", "boolean"]}
+_NAME: Final = {"type": "string", "pattern": NAME_PATTERN}
+_NAMES: Final = {"type": "array", "items": _NAME, "minItems": 1}
+
+
+def rules_schema() -> dict[str, Any]:
+    """Return the schema of rules.yaml, with every DICOM keyword of PS3.6."""
+    tests = {"$ref": "#/$defs/test"}
+    condition = {"$ref": "#/$defs/condition"}
+    several = {"type": "array", "items": condition, "minItems": 1}
+    asked = {name: tests for name in known_paths() if name}
+    return {
+        "$schema": _DIALECT,
+        "title": "rules.yaml of drawcli",
+        **_object(
+            {
+                "rules": {"type": ["array", "null"], "items": {"$ref": "#/$defs/rule"}},
+                "tests": {"type": ["array", "null"], "items": {"$ref": "#/$defs/case"}},
+            },
+            required=["rules"],
+        ),
+        "$defs": {
+            "rule": _object(_RULE | {"when": condition}, required=["name", "when"]),
+            "case": _object(_CASE, required=["name"]),
+            "condition": {
+                "anyOf": [
+                    {"const": "always"},
+                    {
+                        **_object({"all": several, "any": several, "not": condition, **asked}),
+                        "minProperties": 1,
+                        "patternProperties": {r"^\(|\.": tests},
+                    },
+                ]
+            },
+            "test": {"anyOf": [_ONE, _object(_operators() | _options())]},
+        },
+    }
+
+
+def templates_schema() -> dict[str, Any]:
+    """Return the schema of templates.yaml."""
+    entry = Template.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = entry.pop("$defs", {})
+    named = {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Template"}}
+    return {
+        "$schema": _DIALECT,
+        "title": "templates.yaml of drawcli",
+        **_object({"templates": named | {"propertyNames": _NAME}}, required=["templates"]),
+        "$defs": definitions | {"Template": entry},
+    }
+
+
+def as_text(schema: Mapping[str, Any]) -> str:
+    """Return a schema as the text of its file."""
+    return json.dumps(schema, separators=(",", ":")) + "\n"
+
+
+SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
+    "rules.schema.json": rules_schema,
+    "templates.schema.json": templates_schema,
+}
+
+_RULE: Final[dict[str, Any]] = {
+    "name": {"type": "string", "minLength": 1},
+    "template": {"anyOf": [_NAME, {"type": "null"}]},
+    "templates": _NAMES,
+    "exclude": {"type": "boolean"},
+    "priority": {"type": "integer"},
+    "enabled": {"type": "boolean"},
+    "late": {"enum": list(LATE)},
+    "comment": {},
+    "contact": {},
+}
+_CASE: Final[dict[str, Any]] = {
+    "name": {"type": "string", "minLength": 1},
+    "header": {"type": "object"},
+    "file": {"type": "string"},
+    "template": _NAME,
+    "templates": _NAMES,
+    "verdict": {"enum": [str(one) for one in Choice if one is not Choice.MATCHED]},
+}
+
+
+def _object(properties: dict[str, Any], *, required: list[str] | None = None) -> dict[str, Any]:
+    """Return the schema of an object that has these keys and no others."""
+    plain = {"type": "object", "properties": properties, "additionalProperties": False}
+    return plain | ({"required": required} if required else {})
+
+
+def _operators() -> dict[str, Any]:
+    several = {"type": "array", "items": _ONE, "minItems": 1}
+    return {
+        name: {"type": "boolean"} if name in PRESENCE else several if name in LISTS else _ONE
+        for name in OPERATORS
+    }
+
+
+def _options() -> dict[str, Any]:
+    return {name: {"enum": list(choices)} for name, choices in OPTIONS.items()}

@@ -1,0 +1,298 @@
+"""What a rule may ask of an element: operators by the kind of value; what is wanted is checked.
+
+Values are compared as what they are (PS3.5 6.2): numbers as numbers, dates, times and ages as such,
+person names group by group, texts without regard to case unless the author says so. A wanted value
+that the element can never have is an error in the file, not a rule that never fires.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from enum import StrEnum
+from math import isclose, isfinite
+from typing import Any, Final
+
+from drawcli.core.dicom.elements import dictionary_vr
+
+
+class Kind(StrEnum):
+    """What the values of an element are, in the words of a message."""
+
+    NUMBER = "a number"
+    DATE = "a date such as '2026-01-31', or '-30d'"
+    TIME = "a time such as '08:30'"
+    AGE = "an age such as 064Y, or years"
+    NAME = "a person's name"
+    TEXT = "a text"
+    FLAG = "true or false"
+    ANY = "a text or a number"  # of what PS3.6 does not know
+
+
+DERIVED: Final[Mapping[str, Kind]] = {  # facts of the series beside its elements
+    "slices": Kind.NUMBER,
+    "spacing_mm": Kind.NUMBER,
+    "extent_mm": Kind.NUMBER,
+    "oblique": Kind.FLAG,
+    "contrast": Kind.FLAG,
+    "station": Kind.TEXT,
+    "folder": Kind.TEXT,
+    "age_years": Kind.NUMBER,
+    "study_age_days": Kind.NUMBER,
+}
+PRESENCE: Final = frozenset({"exists", "missing", "empty"})
+_BY_VR: Final = (
+    dict.fromkeys(("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), Kind.NUMBER)
+    | {"DA": Kind.DATE, "DT": Kind.DATE, "TM": Kind.TIME, "AS": Kind.AGE, "PN": Kind.NAME}
+    | dict.fromkeys(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT"), Kind.TEXT)
+)
+_TAG: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
+_PRIVATE: Final = re.compile(r"\(([0-9A-Fa-f]{3}[13579BDFbdf]),(.{1,64}),([0-9A-Fa-f]{2})\)")
+_DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
+_RELATIVE: Final = re.compile(r"-([0-9]{1,5})d")
+_PATTERN: Final = "matches"
+_LONGEST_PATTERN: Final = 1000  # characters
+
+Value = Any
+Checker = Callable[[str, date], bool | None]  # None: the element holds no value of its kind
+
+
+def canonical(path: str) -> str | None:
+    """Return a path as headers have it; None where PS3.6 knows no such element.
+
+    >>> canonical("(0018,0015)"), canonical("(0029,siemens csa header,10)")
+    ('BodyPartExamined', '(0029,SIEMENS CSA HEADER,10)')
+    >>> canonical("RequestAttributesSequence.*.ScheduledProcedureStepID")
+    'RequestAttributesSequence.*.ScheduledProcedureStepID'
+    >>> canonical("Modality.0.Manufacturer") is None
+    True
+    """
+    from pydicom.datadict import keyword_dict, keyword_for_tag
+
+    if path in DERIVED:
+        return path
+    *above, last = path.split(".") if not path.startswith("(") else [path]
+    for keyword, item in zip(above[::2], above[1::2], strict=False):
+        is_sequence = keyword in keyword_dict and dictionary_vr(keyword_dict[keyword]) == "SQ"
+        if not is_sequence or not (item == "*" or item.isdigit()):
+            return None
+    if len(above) % 2:
+        return None
+    if found := _TAG.fullmatch(last):
+        last = keyword_for_tag(int(found[1] + found[2], 16)) or last.lower()
+    elif found := _PRIVATE.fullmatch(last):
+        return f"({found[1].lower()},{found[2].upper()},{found[3].lower()})"
+    elif last not in keyword_dict or not last:
+        return None
+    return ".".join((*above, last))
+
+
+def known_paths() -> list[str]:
+    """Return every keyword of PS3.6, and the facts of a series."""
+    from pydicom.datadict import keyword_dict
+
+    return [*keyword_dict, *DERIVED]
+
+
+def kind_of(path: str) -> Kind:
+    """Return the kind of the values at a canonical path."""
+    from pydicom.datadict import keyword_dict
+
+    if path in DERIVED:
+        return DERIVED[path]
+    keyword = path.rpartition(".")[2]
+    if keyword not in keyword_dict:
+        return Kind.ANY
+    return _BY_VR.get(dictionary_vr(keyword_dict[keyword]), Kind.ANY)
+
+
+def holds_one_value(path: str) -> bool:
+    """Tell whether the element at a canonical path has at most one value (PS3.6: VM 1)."""
+    from pydicom.datadict import dictionary_VM, keyword_dict
+
+    if path in DERIVED:
+        return True
+    return path in keyword_dict and dictionary_VM(keyword_dict[path]) == "1"
+
+
+def checker_of(operator: str, wanted: Any, kind: Kind, *, case: bool = False) -> Checker:
+    """Return the test of one value; the value is text, as headers are read.
+
+    Raises
+    ------
+    ValueError
+        Where an element of this kind can never be compared so; the message completes "'Keyword'".
+    """
+    if operator == _PATTERN or operator in _ON_TEXT:
+        return _text_test(operator, wanted, kind, case=case)
+    read = _reader(kind, case=case)
+    if operator in ("in", "not_in", "between"):
+        many = wanted if isinstance(wanted, list | tuple) else [wanted]
+        wants = [_wanted(one, kind, read) for one in many]
+        if operator == "between" and len(wants) != 2:  # noqa: PLR2004 - from and to
+            raise ValueError("is compared with two values: from and to")
+    else:
+        wants = [_wanted(wanted, kind, read)]
+    if operator not in _EQUALITY and kind not in _ORDERED:
+        raise ValueError(f"holds {kind}, which is neither more nor less")
+    if operator in ("before", "after") and kind not in (Kind.DATE, Kind.TIME):
+        raise ValueError(f"holds {kind}: use below and above")
+    compare = _COMPARE[operator]
+
+    def test(text: str, today: date) -> bool | None:
+        value = read(text)
+        if value is None:
+            return None
+        return compare(value, [_resolved(one, today) for one in wants])
+
+    return test
+
+
+def _text_test(operator: str, wanted: Any, kind: Kind, *, case: bool) -> Checker:
+    if kind not in (Kind.TEXT, Kind.NAME, Kind.ANY):
+        raise ValueError(f"holds {kind}: '{operator}' is for texts")
+    if not isinstance(wanted, str | int | float) or isinstance(wanted, bool):
+        raise ValueError("is compared with a text; put it in quotes")  # noqa: TRY004 - of the file
+    if not str(wanted).strip():
+        raise ValueError("is compared with an empty text")
+    if operator == _PATTERN:
+        return _pattern_test(str(wanted), case=case)
+    fold = str if case else str.casefold
+    needle, within = fold(str(wanted)), _ON_TEXT[operator]
+    return lambda text, _today: within(fold(text), needle)
+
+
+def _pattern_test(pattern: str, *, case: bool) -> Checker:
+    """Return a search by RE2, which takes time in proportion to the text whatever the pattern."""
+    import re2
+
+    options = re2.Options()
+    options.case_sensitive, options.log_errors = case, False
+    if len(pattern) > _LONGEST_PATTERN:
+        raise ValueError(f"is compared with a pattern of more than {_LONGEST_PATTERN} characters")
+    try:
+        compiled = re2.compile(pattern, options)
+    except re2.error as err:
+        raise ValueError(f"is compared with a pattern that cannot be read: {_said(err)}") from None
+    return lambda text, _today: compiled.search(text) is not None
+
+
+def _said(err: Exception) -> str:
+    (what, *_) = err.args or ("",)
+    return what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
+
+
+def _reader(kind: Kind, *, case: bool) -> Callable[[str], Value | None]:
+    readers: dict[Kind, Callable[[str], Value | None]] = {
+        Kind.NUMBER: _number,
+        Kind.DATE: _date,
+        Kind.TIME: _seconds,
+        Kind.AGE: _age,
+        Kind.NAME: lambda text: _groups(text if case else text.casefold()),
+    }
+    return readers.get(kind, str if case else str.casefold)
+
+
+def _wanted(wanted: Any, kind: Kind, read: Callable[[str], Value | None]) -> Value:
+    """Return a value of the file as it is compared."""
+    if kind is Kind.FLAG:
+        if not isinstance(wanted, bool):
+            raise ValueError("is true or false")
+        return str(wanted).casefold()
+    if isinstance(wanted, bool) or not isinstance(wanted, str | int | float):
+        what = "is compared with a text or a number; put it in quotes"
+        raise ValueError(what)  # noqa: TRY004 - a mistake in the file
+    text = str(wanted)
+    if not text.strip():
+        raise ValueError("is compared with an empty text")
+    if kind is Kind.AGE and _number(text) is not None:
+        return float(text) * _DAYS["Y"]
+    if kind is Kind.DATE and (found := _RELATIVE.fullmatch(text)):
+        return timedelta(days=int(found[1]))
+    value = read(text)
+    if value is None:
+        raise ValueError(f"holds {kind}; '{text}' is none")
+    return value
+
+
+def _resolved(wanted: Value, today: date) -> Value:
+    return today - wanted if isinstance(wanted, timedelta) else wanted
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) and "_" not in text else None
+
+
+def _date(text: str) -> date | None:
+    digits = text.strip().replace("-", "").replace(".", "")[:8]
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None
+
+
+def _seconds(text: str) -> float | None:
+    """Return the seconds since midnight of a TM value, or of "08:30"."""
+    clock, _, fraction = text.strip().replace(":", "").partition(".")
+    if not clock.isdigit() or len(clock) not in (2, 4, 6):
+        return None
+    hours, minutes, seconds = (int(clock.ljust(6, "0")[at : at + 2]) for at in (0, 2, 4))
+    if hours > 23 or minutes > 59 or seconds > 60:  # noqa: PLR2004 - a leap second
+        return None
+    return hours * 3600 + minutes * 60 + seconds + float(f"0.{fraction or 0}")
+
+
+def _age(text: str) -> float | None:
+    """Return an AS value in days: nnnD, nnnW, nnnM or nnnY."""
+    count, unit = text.strip()[:-1], text.strip()[-1:].upper()
+    return int(count) * _DAYS[unit] if count.isdigit() and unit in _DAYS else None
+
+
+def _groups(text: str) -> frozenset[str]:
+    """Return the whole name and each of its component groups, without empty components."""
+    groups = [re.sub(r"\^+$", "", group.strip()) for group in text.split("=")]
+    spoken = (group.replace("^", " ").strip() for group in groups)
+    return frozenset(filter(None, (*groups, *spoken, "=".join(groups))))
+
+
+def _equal(value: Value, wanted: Value) -> bool:
+    if isinstance(value, frozenset):
+        return bool(value & wanted)
+    if isinstance(value, float) and isinstance(wanted, float):
+        return isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    if value == wanted:
+        return True
+    if isinstance(value, str) and isinstance(wanted, str):  # of an unknown kind
+        one, other = _number(value), _number(wanted)
+        return one is not None and one == other
+    return False
+
+
+def _is_any(value: Value, wants: list[Value]) -> bool:
+    return any(_equal(value, one) for one in wants)
+
+
+_ORDERED: Final = frozenset({Kind.NUMBER, Kind.DATE, Kind.TIME, Kind.AGE})
+_EQUALITY: Final = frozenset({"equals", "not_equals", "in", "not_in"})
+_ON_TEXT: Final[dict[str, Callable[[str, str], bool]]] = {
+    "contains": lambda text, needle: needle in text,
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+}
+_COMPARE: Final[dict[str, Callable[[Value, list[Value]], bool]]] = {
+    "equals": _is_any,
+    "in": _is_any,
+    "not_equals": lambda value, wants: not _is_any(value, wants),
+    "not_in": lambda value, wants: not _is_any(value, wants),
+    "at_least": lambda value, wants: value >= wants[0],
+    "at_most": lambda value, wants: value <= wants[0],
+    "above": lambda value, wants: value > wants[0],
+    "below": lambda value, wants: value < wants[0],
+    "after": lambda value, wants: value > wants[0],
+    "before": lambda value, wants: value < wants[0],
+    "between": lambda value, wants: wants[0] <= value <= wants[1],
+}
+OPERATORS: Final = (*_COMPARE, *_ON_TEXT, _PATTERN, *sorted(PRESENCE))

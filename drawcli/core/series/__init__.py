@@ -1,0 +1,1 @@
+"""What a set of slices amounts to: order, spacing, completeness."""

@@ -1,0 +1,67 @@
+"""Facts of a series that no single element says, for rules: see `operators.DERIVED`."""
+
+from collections.abc import Mapping
+from datetime import date
+from math import isclose
+
+from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.series.slice_grid import Grid
+
+_ALONG_AN_AXIS: float = 0.01  # how far from 0 or 1 a direction cosine may be
+_YEAR_DAYS: float = 365.25
+
+
+def series_facts(
+    crosswalk: Crosswalk, header: Mapping[str, tuple[str, ...]], today: date
+) -> dict[str, tuple[str, ...]]:
+    """Return the facts that can be told, as text by name, in mm, years and days.
+
+    Parameters
+    ----------
+    crosswalk
+        Files and geometry of the series.
+    header
+        Its elements, as text by keyword.
+    today
+        The day on which the study's age is told.
+    """
+    grid = Grid.of(crosswalk)
+    studied, born = _day(header, "StudyDate"), _day(header, "PatientBirthDate")
+    facts: dict[str, str | None] = {
+        "slices": str(sum(max(1, len(file.positions)) for file in crosswalk.files)),
+        "spacing_mm": f"{grid.step:g}" if grid else None,
+        "extent_mm": f"{grid.offsets[-1] - grid.offsets[0]:g}" if grid else None,
+        "oblique": str(_is_oblique(crosswalk.orientation)).lower() if grid else None,
+        "contrast": str(any(header.get("ContrastBolusAgent", ()))).lower(),
+        "station": (header.get("StationName") or ("",))[0] or None,
+        "folder": _folder(crosswalk.files[0].path),
+        "study_age_days": None if studied is None else str((today - studied).days),
+        "age_years": _age(header)
+        or (f"{(studied - born).days / _YEAR_DAYS:.2f}" if studied and born else None),
+    }
+    return {name: (value,) for name, value in facts.items() if value is not None}
+
+
+def _is_oblique(orientation: tuple[float, ...]) -> bool:
+    """Tell whether slices lie askew to the patient's axes."""
+    return not all(isclose(one, round(one), abs_tol=_ALONG_AN_AXIS) for one in orientation)
+
+
+def _folder(path: str) -> str:
+    """Return the name of the folder that a file lies in."""
+    above = path.replace("\\", "/").rpartition("/")[0]
+    return above.rpartition("/")[2]
+
+
+def _age(header: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Return PatientAge (0010,1010) in years, where it is given in them."""
+    (text, *_) = header.get("PatientAge") or ("",)
+    return str(int(text[:-1])) if text.endswith("Y") and text[:-1].isdigit() else None
+
+
+def _day(header: Mapping[str, tuple[str, ...]], keyword: str) -> date | None:
+    (text, *_) = header.get(keyword) or ("",)
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Autosegmentation templates, their structures, colours and TG-263 names."""

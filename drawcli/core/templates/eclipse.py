@@ -1,0 +1,110 @@
+"""Structure templates of Varian Eclipse, as its template administration exports them in XML."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, get_args
+from xml.etree import ElementTree as ET
+
+from drawcli.core.templates.appearance import RoiType
+
+Colour = tuple[int, int, int]
+_LARGEST: Final = 10_000_000  # bytes; a template has a few thousand
+_APART: Final = re.compile(r"RGB\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s*")
+_TOGETHER: Final = re.compile(r"RGB([ \d]{2}\d)([ \d]{2}\d)([ \d]{2}\d)\s*")  # three places each
+_NAMED: Final[dict[str, Colour]] = {
+    "black": (0, 0, 0),
+    "blue": (0, 0, 255),
+    "brown": (165, 42, 42),
+    "cyan": (0, 255, 255),
+    "dark blue": (0, 0, 139),
+    "dark green": (0, 100, 0),
+    "gray": (128, 128, 128),
+    "green": (0, 128, 0),
+    "lime": (0, 255, 0),
+    "magenta": (255, 0, 255),
+    "orange": (255, 165, 0),
+    "pink": (255, 192, 203),
+    "purple": (128, 0, 128),
+    "red": (255, 0, 0),
+    "teal": (0, 128, 128),
+    "white": (255, 255, 255),
+    "yellow": (255, 255, 0),
+}
+_TYPES: Final = {"BODY": "EXTERNAL", "OAR": "ORGAN"}
+
+
+@dataclass(frozen=True, slots=True)
+class EclipseStructure:
+    """One structure of the template."""
+
+    name: str
+    type: str | None  # RTROIInterpretedType (3006,00A4); None where it has none of its terms
+    color: Colour | None
+
+
+@dataclass(frozen=True, slots=True)
+class EclipseTemplate:
+    """A structure template."""
+
+    name: str
+    structures: tuple[EclipseStructure, ...]
+
+
+def read_eclipse(data: bytes) -> EclipseTemplate:
+    """Return the template in an XML file.
+
+    Raises
+    ------
+    ValueError
+        Where it is none; the message says why.
+    """
+    if len(data) > _LARGEST:
+        raise ValueError("larger than any structure template")
+    if b"<!" in data.replace(b"\0", b"").replace(b"<!--", b""):
+        raise ValueError("XML with declarations of its own; an export of Eclipse has none")
+    try:
+        root = ET.fromstring(data)  # noqa: S314 - declarations, and so entities, were refused
+    except (ET.ParseError, LookupError, ValueError) as err:
+        raise ValueError(f"no XML: {err}") from None
+    if root.tag != "StructureTemplate":
+        raise ValueError(f"a {root.tag[:40]}, not a StructureTemplate of Eclipse")
+    preview = root.find("Preview")
+    name = "" if preview is None else preview.get("ID", "").strip()
+    structures = tuple(_structures(root))
+    if not structures:
+        raise ValueError("a template without structures")
+    return EclipseTemplate(name, structures)
+
+
+def _structures(root: ET.Element) -> Iterator[EclipseStructure]:
+    for one in root.iterfind("Structures/Structure"):
+        name = one.get("ID", "").strip()
+        if name:
+            volume_type = one.findtext("Identification/VolumeType", "")
+            colour = one.findtext("ColorAndStyle", "")
+            yield EclipseStructure(name, type_of(volume_type), colour_of(colour))
+
+
+def type_of(volume_type: str) -> str | None:
+    """Return the RTROIInterpretedType of a volume type.
+
+    >>> type_of("Organ"), type_of("Body"), type_of("Dose Region"), type_of("Undefined")
+    ('ORGAN', 'EXTERNAL', 'DOSE_REGION', None)
+    """
+    word = volume_type.strip().upper().replace(" ", "_")
+    word = _TYPES.get(word, word)
+    return word if word and word in get_args(RoiType) else None
+
+
+def colour_of(text: str) -> Colour | None:
+    """Return red, green and blue of a colour and style, or None.
+
+    >>> colour_of("Segment - Yellow"), colour_of("RGB 255 0 64"), colour_of("RGB255  0128")
+    ((255, 255, 0), (255, 0, 64), (255, 0, 128))
+    """
+    plain = text.strip()
+    if found := _APART.fullmatch(plain) or _TOGETHER.fullmatch(plain):
+        red, green, blue = map(int, found.groups())
+        return (red, green, blue) if max(red, green, blue) < 256 else None  # noqa: PLR2004 - a byte
+    return _NAMED.get(plain.rpartition(" - ")[2].casefold())

@@ -1,0 +1,128 @@
+"""Which jobs a person asked for, in which order, and which part of them stands on one page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from drawcli.core.jobs.job import Job, State
+from drawcli.operations.overview import last_touched
+
+ROWS: Final = (50, 200, 1000, 10_000)
+HELD: Final = "held"
+NOW: Final = "now"  # the hot ledger; else a month of the archive
+_ORDER: Final[dict[State, int]] = {state: number for number, state in enumerate(State)}
+_LAST: Final = "￿"  # sorts behind every name
+USUAL: Final = "held"
+SORTS: Final[dict[str, tuple[str, Callable[[Job], Any]]]] = {
+    USUAL: ("held first, then the newest", lambda job: (not job.held, -job.since.timestamp())),
+    "newest": ("state reached, newest first", lambda job: -job.since.timestamp()),
+    "oldest": ("state reached, oldest first", lambda job: job.since.timestamp()),
+    "touched": ("last event first", lambda job: -last_touched(job).timestamp()),
+    "state": ("state, in the order of the flow", lambda job: _ORDER[job.state]),
+    "template": ("template", lambda job: job.template or _LAST),
+    "slices": ("most slices first", lambda job: -(job.slices or 0)),
+    "tries": ("most tries first", lambda job: -job.attempts),
+    "job": ("job", lambda job: job.id),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person asked for; all of it stands in the address, and none of it names a patient."""
+
+    words: str = ""
+    state: str = ""  # of State, or "held"
+    template: str = ""
+    when: str = NOW
+    sort: str = USUAL
+    page: int = 1
+    rows: int = ROWS[0]
+
+    @classmethod
+    def of(cls, query: QueryParams) -> Self:
+        """Read a wish from an address; what cannot be read is passed over."""
+        number, rows = query.get("page", "1"), query.get("rows", "")
+        return cls(
+            words=query.get("q", "").strip()[:100],
+            state=_one_of(query.get("state", ""), {HELD, *State}, ""),
+            template=query.get("template", "")[:128],
+            when=query.get("in", NOW)[:7] or NOW,
+            sort=_one_of(query.get("sort", ""), set(SORTS), USUAL),
+            page=max(int(number), 1) if number.isdecimal() and len(number) < 9 else 1,  # noqa: PLR2004
+            rows=int(rows) if rows in map(str, ROWS) else ROWS[0],
+        )
+
+    def address(self, **other: Any) -> str:
+        """Return the address of this wish, with some of it otherwise."""
+        wish = replace(self, **{"page": 1} | other)
+        pairs = {
+            "q": wish.words,
+            "state": wish.state,
+            "template": wish.template,
+            "in": "" if wish.when == NOW else wish.when,
+            "sort": "" if wish.sort == USUAL else wish.sort,
+            "rows": "" if wish.rows == ROWS[0] else wish.rows,
+            "page": "" if wish.page == 1 else wish.page,
+        }
+        given = urlencode({name: value for name, value in pairs.items() if value})
+        return f"/jobs?{given}" if given else "/jobs"
+
+    def wants(self, job: Job) -> bool:
+        """Tell whether a job is asked for."""
+        if self.state and self.state != job.state and not (self.state == HELD and job.held):
+            return False
+        if self.template and self.template != job.template:
+            return False
+        return all(word in _text_of(job) for word in self.words.casefold().split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One page of the jobs that were asked for."""
+
+    wish: Wish
+    jobs: Sequence[Job]
+    found: int
+    of: int
+
+    @classmethod
+    def made(cls, wish: Wish, jobs: Sequence[Job]) -> Self:
+        """Choose, sort and cut."""
+        found = [job for job in jobs if wish.wants(job)] if _chooses(wish) else list(jobs)
+        found.sort(key=SORTS[wish.sort][1])
+        pages = max(-(-len(found) // wish.rows), 1)
+        wish = replace(wish, page=min(wish.page, pages))
+        first = (wish.page - 1) * wish.rows
+        part = found[first : first + wish.rows]
+        return cls(wish=wish, jobs=part, found=len(found), of=len(jobs))
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are, from 1."""
+        return max(-(-self.found // self.wish.rows), 1)
+
+    @property
+    def first(self) -> int:
+        """The number of the first row, from 1; 0 where there is none."""
+        return (self.wish.page - 1) * self.wish.rows + 1 if self.jobs else 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return self.first + len(self.jobs) - 1 if self.jobs else 0
+
+
+def _chooses(wish: Wish) -> bool:
+    return bool(wish.words or wish.state or wish.template)
+
+
+def _text_of(job: Job) -> str:
+    said = (job.id, job.state, job.template, job.rule, job.modality, job.reason, job.reason_code)
+    return " ".join(filter(None, (*said, HELD if job.held else ""))).casefold()
+
+
+def _one_of(given: str, known: set[str], usual: str) -> str:
+    return given if given in known else usual

@@ -1,0 +1,159 @@
+"""The outermost shell: which requests are taken at all, and the headers of every answer.
+
+No script or style but files of our own, so that text which found its way into a page could do
+nothing; no answer is kept by a browser or a proxy; no other site may frame the page or read it. A
+request under a foreign name is refused: a site of another name that points to this address (DNS
+rebinding) would else be read as ours.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from drawcli.dashboard.devices import COOKIE
+from drawcli.dashboard.options import Options
+from drawcli.system.limits import PAGE_FORM_BYTES
+
+POLICY: Final = "; ".join(
+    (
+        *("default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'"),
+        *("connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
+    )
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+_OVER_TLS: Final = {"strict-transport-security": "max-age=31536000"}
+_LONGEST_PATH: Final = 512  # bytes, as it is sent
+_LONGEST_QUERY: Final = 4096
+_ESCAPES: Final = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
+_DIGITS: Final = 9
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class Guard:
+    """Stands before the whole application, its error pages included."""
+
+    def __init__(self, app: ASGIApp, options: Options) -> None:
+        self._app = app
+        self._hosts = options.hosts
+        self._headers = HEADERS | (_OVER_TLS if options.over_tls else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            return
+        by_tls = Headers(scope=scope).get("x-forwarded-proto", "").strip().lower() == "https"
+
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                headers.raw.sort(key=_is_of_device)
+                if by_tls:
+                    _secure_cookies(headers)
+            await send(message)
+
+        refused = self._refusal(scope)
+        await (refused or self._app)(scope, receive, sealed)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """Return why a request is not taken; None where it is."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if _name_in(host) not in self._hosts:
+            return PlainTextResponse("drawcli: this page has another name\n", 421)
+        if not _is_an_address(scope):
+            return PlainTextResponse("drawcli: this is no address of the page\n", 400)
+        if scope["method"] in _READS:
+            welcome = _is_ours(headers) or _is_followed(headers)
+            return (
+                None if welcome else PlainTextResponse("drawcli: other sites may only link\n", 403)
+            )
+        if scope["method"] != "POST":
+            return PlainTextResponse("drawcli: GET and POST only\n", 405)
+        return self._refusal_of_form(headers, host)
+
+    def _refusal_of_form(self, headers: Headers, host: str) -> PlainTextResponse | None:
+        if not self._is_own(headers, host):
+            return PlainTextResponse("drawcli: the form came from another page\n", 403)
+        length = headers.get("content-length", "")
+        is_told = length.isdecimal() and "transfer-encoding" not in headers  # which would outdo it
+        if not is_told or len(length) > _DIGITS or int(length) > PAGE_FORM_BYTES:
+            return PlainTextResponse("drawcli: the form is too large\n", 413)
+        return None
+
+    @staticmethod
+    def _is_own(headers: Headers, host: str) -> bool:
+        """Tell whether a form came from a page of ours, by what the browser says of it."""
+        origins = (None, f"http://{host}", f"https://{host}")  # TLS by a proxy
+        return _is_ours(headers) and headers.get("origin") in origins
+
+
+def _is_ours(headers: Headers) -> bool:
+    """Tell whether a page of ours, a person or a program asks, by what the browser says of it."""
+    return headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+
+
+def _is_followed(headers: Headers) -> bool:
+    """Tell whether a person followed a link: then the page is shown, and its sender reads none."""
+    navigates = headers.get("sec-fetch-mode") == "navigate"
+    return navigates and headers.get("sec-fetch-dest") == "document"
+
+
+def _is_an_address(scope: Scope) -> bool:
+    """Tell whether path and query are as browsers send them: short, whole, one way to read them.
+
+    What is refused here reaches no ledger and no disk, whatever it would be there.
+    """
+    path: str = scope["path"]
+    sent, query = scope.get("raw_path") or b"", scope["query_string"]
+    if len(sent) > _LONGEST_PATH or len(path) > _LONGEST_PATH or len(query) > _LONGEST_QUERY:
+        return False
+    if not _ESCAPES.fullmatch(sent) or not path.isprintable() or "\ufffd" in path or "\\" in path:
+        return False
+    return b"%2f" not in sent.lower() and not {".", ".."} & set(path.split("/"))
+
+
+def _is_of_device(header: tuple[bytes, bytes]) -> bool:
+    """Tell whether a header is the lesser of two cookies: many a program takes the first alone."""
+    return header[0] == b"set-cookie" and header[1].startswith(COOKIE.encode("ascii"))
+
+
+def _secure_cookies(headers: MutableHeaders) -> None:
+    """Have cookies go back by TLS alone: who asks says that a proxy did TLS for it.
+
+    Whoever says so without a proxy does it to his own cookies.
+    """
+    headers.raw[:] = [
+        (name, value + b"; secure")
+        if name == b"set-cookie" and b"secure" not in value.lower().split(b"; ")
+        else (name, value)
+        for name, value in headers.raw
+    ]
+
+
+def _name_in(host: str) -> str:
+    """Return the name of a Host header without its port.
+
+    >>> _name_in("127.0.0.1:8043"), _name_in("[::1]:8043"), _name_in("a:b:c")
+    ('127.0.0.1', '[::1]', '')
+    """
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return ""
+    name = parts.hostname or ""
+    return f"[{name}]" if ":" in name else name

@@ -1,0 +1,171 @@
+"""The site as the pages see it: the ledger is read once for each time that it is written."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from threading import RLock
+from typing import Final
+
+from drawcli.adapters.datastore.rule_header import header_of
+from drawcli.adapters.rulebook.rulebook import Rulebook
+from drawcli.core.jobs.job import Job
+from drawcli.core.rules.decision import decide
+from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
+from drawcli.operations.overview import Overview, Pulse, newest_delivery
+from drawcli.operations.report import Report, report_of
+from drawcli.pipeline.actions import find_job
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.explain import Explanation
+from drawcli.pipeline.identity import patient_of
+
+DAYS: Final = 14  # that the overview looks back
+_MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
+
+Stamp = tuple[int, int, int]
+_FileStamp = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Every open or lately finished job, at one writing of the ledger."""
+
+    stamp: Stamp
+    jobs: tuple[Job, ...]  # that came to their state first, first
+    overview: Overview
+    archived: int
+    last_delivered: datetime | None
+    months: tuple[str, ...]  # of the archive, the newest first
+
+
+class Site:
+    """What the pages ask of a site; any number of threads may ask.
+
+    Parameters
+    ----------
+    ctx
+        The site, opened for as long as the page is served; only read.
+    again
+        Opens the site anew, for one action.
+    config
+        The settings file.
+    """
+
+    def __init__(
+        self, ctx: Context, again: Callable[[], AbstractContextManager[Context]], config: Path
+    ) -> None:
+        self.ctx = ctx
+        self.again = again
+        self.config = config
+        self.lock = RLock()  # one thread at a time reads the ledger
+        self._snapshot: Snapshot | None = None
+        self._report: tuple[Stamp, date, Report] | None = None
+        self._month: tuple[Stamp, str, tuple[Job, ...]] | None = None
+        self._book: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
+        self._names: dict[tuple[str, int], str] = {}
+
+    @property
+    def now(self) -> datetime:
+        """The present time, UTC."""
+        return self.ctx.now()
+
+    @property
+    def pulse(self) -> Pulse:
+        """Whether drawcli runs."""
+        settings = self.ctx.settings
+        return Pulse.of(settings.state_dir, settings.notify.run_hours)
+
+    def snapshot(self) -> Snapshot:
+        """Return the ledger as it is."""
+        with self.lock:
+            stamp = self.ctx.ledger.stamp
+            if self._snapshot is None or self._snapshot.stamp != stamp:
+                jobs = self.ctx.ledger.jobs()
+                archive = self.ctx.ledger.archive
+                self._snapshot = Snapshot(
+                    stamp=stamp,
+                    jobs=tuple(jobs),
+                    overview=Overview.of(jobs),
+                    archived=len(archive),
+                    last_delivered=newest_delivery(jobs, archive),
+                    months=tuple(reversed(archive.months())),
+                )
+            return self._snapshot
+
+    def month(self, month: str) -> tuple[Job, ...]:
+        """Return the jobs of one month of the archive."""
+        with self.lock:
+            stamp = self.ctx.ledger.stamp
+            if self._month is None or self._month[:2] != (stamp, month):
+                found = self.ctx.ledger.archive.jobs(month)
+                jobs = tuple(job for job in found if f"{job.since:%Y-%m}" == month)
+                self._month = (stamp, month, jobs)
+            return self._month[2]
+
+    def report(self) -> Report:
+        """Return what happened in the last days."""
+        with self.lock:
+            stamp, now = self.ctx.ledger.stamp, self.now
+            if self._report is None or self._report[:2] != (stamp, now.date()):
+                since = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0)
+                jobs = self.ctx.ledger.every(f"{since:%Y-%m}")
+                self._report = (stamp, now.date(), report_of(jobs, since, now))
+            return self._report[2]
+
+    def job(self, name: str) -> Job:
+        """Return a job by its id, or an unambiguous beginning; UsageError where there is none."""
+        if "." in name:
+            raise UsageError(
+                "a UID has no place in an address: browsers keep them",
+                hint="Ask for the job's id; 'drawcli show' takes a SeriesInstanceUID.",
+            )
+        with self.lock:
+            return find_job(name, self.ctx)
+
+    def book(self) -> Rulebook:
+        """Return the rules and templates as they stand; ConfigError where they are of no use."""
+        settings = self.ctx.settings
+        stamps = (_stamp_of(settings.rules), _stamp_of(settings.templates))
+        with self.lock:
+            if self._book is None or self._book[0] != stamps:
+                self._book = (stamps, replace(self.ctx).rulebook)
+            return self._book[1]
+
+    def explained(self, job: Job) -> Explanation:
+        """Return what the rules of now say of the series of a job; its images are read.
+
+        Raises
+        ------
+        OutOfReach
+            Where they are not there.
+        """
+        try:
+            header = header_of(self.ctx.crosswalk(job), self.now.date())
+        except ConfigError:
+            raise
+        except (OSError, DrawcliError):
+            raise OutOfReach(
+                f"the images of job {job.id} cannot be read any more",
+                hint="See that the datastore is mounted. Rules are asked of the images themselves.",
+            ) from None
+        decision = decide(header, self.book().rules, on_many=self.ctx.settings.match.on_many)
+        return Explanation(job.id, header, decision)
+
+    def patient(self, job: Job) -> str:
+        """Return whose series it is; only for one who may know."""
+        key = (job.id, job.revision)
+        with self.lock:
+            if key not in self._names:
+                if len(self._names) > _MOST_NAMES:
+                    self._names.clear()
+                self._names[key] = patient_of(job, self.ctx)
+            return self._names[key]
+
+
+def _stamp_of(path: Path) -> _FileStamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,6 +1,0 @@
-"""The job ledger: a hot file of what is open, and an archive by month of what is finished."""
-
-from drawcli.ledger.archive import Archived
-from drawcli.ledger.jobs import Ledger
-
-__all__ = ["Archived", "Ledger"]

@@ -1,0 +1,1 @@
+"""What a person or a monitor does about a site."""

@@ -1,0 +1,101 @@
+"""What each place was told, kept from run to run.
+
+state_dir/alarms.json    without it all that is so now is told anew
+
+Where the disk is full it is kept `elsewhere`, so that a night of it is one message.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from drawcli.adapters.notifications import Place
+from drawcli.errors import DiskFull
+from drawcli.operations.alarm_conditions import Told
+from drawcli.system import spare_file
+from drawcli.system.files import write_durably
+
+FILE_NAME: Final = "alarms.json"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was told, kept from run to run."""
+
+    path: Path
+    salt: str
+    last_delivered: datetime | None = None
+    places: dict[str, Told] = field(default_factory=dict)
+    _written: bytes = b""
+
+    @classmethod
+    def read(cls, state_dir: Path) -> Self:
+        """Return what is known; of a file that is damaged or not there, nothing."""
+        path = state_dir / FILE_NAME
+        try:
+            kept = spare_file.read(path)
+            written = path.read_bytes() if kept is None else kept
+            plain = json.loads(written)
+            last = plain["last_delivered"]
+            return cls(
+                path,
+                str(plain["salt"]),
+                None if last is None else datetime.fromisoformat(last),
+                {key: _told(one) for key, one in plain["places"].items()},
+                written if kept is None else b"",
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls(path, secrets.token_hex(8))
+
+    def keep_only(self, places: Iterable[Place]) -> None:
+        """Forget the places that are there no more."""
+        keys = {place.key(self.salt) for place in places}
+        self.places = {key: told for key, told in self.places.items() if key in keys}
+
+    def write(self) -> None:
+        """Write it down, durably, where it is new; `elsewhere` where the disk refuses."""
+        last = self.last_delivered
+        plain = {
+            "salt": self.salt,
+            "last_delivered": None if last is None else last.isoformat(),
+            "places": {key: _plain(told) for key, told in self.places.items()},
+        }
+        text = json.dumps(plain, indent=1).encode("ascii")
+        if text == self._written:
+            return
+        try:
+            write_durably(self.path, text)
+        except (OSError, DiskFull):
+            outcome = "elsewhere" if spare_file.put(self.path, text) else "not-kept"
+            _log.warning("step=notify memory=%s", outcome)
+        else:
+            spare_file.drop(self.path)
+            self._written = text
+
+
+def _told(plain: dict[str, Any]) -> Told:
+    failing = plain["failing_since"]
+    return Told(
+        since=datetime.fromisoformat(plain["since"]),
+        digest_day=date.fromisoformat(plain["digest_day"]),
+        digest_until=datetime.fromisoformat(plain["digest_until"]),
+        names=frozenset(map(str, plain["told"])),
+        failing_since=None if failing is None else datetime.fromisoformat(failing),
+    )
+
+
+def _plain(told: Told) -> dict[str, Any]:
+    failing = told.failing_since
+    return {
+        "since": told.since.isoformat(),
+        "digest_day": told.digest_day.isoformat(),
+        "digest_until": told.digest_until.isoformat(),
+        "told": sorted(told.names),
+        "failing_since": None if failing is None else failing.isoformat(),
+    }

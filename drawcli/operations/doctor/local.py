@@ -1,0 +1,339 @@
+"""Is the site well? One small look at each thing a run needs; none of them changes anything."""
+
+import errno
+import os
+import platform
+import shlex
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from drawcli import __version__
+from drawcli.adapters.delivery.folder import check_writable, made_below
+from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.site_key import read_site_key, site_key_path
+from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.jobs.job import State
+from drawcli.errors import DrawcliError
+from drawcli.operations.doctor.outcome import Check, Grade, Seen, Site, of_share
+from drawcli.operations.ledger_check import check as ledger_troubles
+from drawcli.operations.overview import Pulse
+from drawcli.pipeline.context import token_store
+from drawcli.pipeline.explain import lints, template_lints
+from drawcli.system.durations import ago
+from drawcli.system.mounts_and_locks import holder_of, remote_disk, tells_locks
+from drawcli.system.platforms import open_to_others, others_may_write
+
+RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes: then somebody should look
+RUNS_STOPPED: Final = timedelta(hours=24)
+_NO_PROGRESS: Final = timedelta(hours=1)  # of a run that takes too long: then it hangs
+_TOKEN_SOON: Final = timedelta(days=7)
+_GIB: Final = 1 << 30
+_LEAST_FREE: Final = _GIB  # bytes: the next package may not fit
+_CLOSED: Final = {
+    errno.EROFS: "is read-only",
+    errno.EACCES: "may not be written by the user who runs drawcli",
+    errno.EPERM: "may not be written by the user who runs drawcli",
+    errno.ENOENT: "is not there: is the share mounted?",
+    errno.ENOTDIR: "is no folder",
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is full",
+}
+
+
+def settings_file(site: Site) -> Seen:
+    """Look at who may change the files that a person writes."""
+    settings = site.settings
+    files = [site.config, settings.rules, settings.templates]
+    loose = [path for path in files if path.is_file() and others_may_write(path)]
+    if loose:
+        names = " ".join(map(str, loose))
+        return Seen.warned(
+            f"everybody may change {names}", f"chmod o-w {shlex.join(map(str, loose))}"
+        )
+    return Seen.well(str(site.config))
+
+
+def state_folder(site: Site) -> Seen:
+    """Look at the folder of ledger, keys and work folders: private, local, writable."""
+    folder = site.settings.state_dir
+    if kind := remote_disk(folder):
+        return Seen.failed(
+            f"{folder} lies on a network share ({kind})",
+            "Locks do not hold there: choose a state_dir on a local disk.",
+        )
+    try:
+        _check_open(folder, site)
+    except OSError as err:
+        return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
+    if open_to_others(folder):
+        return Seen.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
+    return Seen.well(f"{folder}: private, on a local disk, writable")
+
+
+def _check_open(folder: Path, site: Site) -> None:
+    """Raise OSError where a folder cannot be written: tried, or by what the system says of it."""
+    if site.probes:
+        check_writable(folder)
+    elif not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written")
+
+
+def site_key(site: Site) -> Seen:
+    """Look at the site key, without which nothing comes home."""
+    folder = site.settings.state_dir
+    read_site_key(folder)  # also that nobody else can read it, and that git cannot take it up
+    return Seen.well(f"{site_key_path(folder)}; have you a backup of it? (drawcli key backup)")
+
+
+def free_space(site: Site) -> Seen:
+    """Look at the room for packages."""
+    free, wanted = (
+        WorkDir(site.settings.state_dir).free_bytes(),
+        site.settings.deliver.keep_free_gib,
+    )
+    text = f"{free / _GIB:,.1f} GiB free for state_dir"
+    if free < _LEAST_FREE:
+        return Seen.failed(text, "Free some space, or run 'drawcli clean'.")
+    if free < wanted * _GIB:
+        return Seen.warned(
+            f"{text}; deliver.keep_free_gib asks for {wanted:g}",
+            "Free some space: work folders of finished jobs go early.",
+        )
+    return Seen.well(text)
+
+
+def datastore(site: Site) -> Seen:
+    """Look at each datastore: there, readable, not empty."""
+    for folder in site.settings.datastore:
+        try:
+            with os.scandir(folder) as entries:
+                is_empty = next(entries, None) is None
+        except OSError as err:
+            what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
+            return Seen.failed(f"{folder} {what}", f"Mount it, or mend datastore in {site.config}.")
+        if is_empty:
+            return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}")
+    jobs = () if site.ctx is None else site.ctx.ledger.jobs([State.WAITING])
+    if unread := sum(job.of_folder and job.held for job in jobs):
+        return Seen.warned(f"{unread} folders hold files that cannot be read", "drawcli quarantine")
+    return Seen.well(", ".join(map(str, site.settings.datastore)))
+
+
+def delivery(site: Site) -> Seen:
+    """Write a hidden file where structure sets go, and take it away again."""
+    folder = site.settings.deliver.folder
+    if isinstance(folder, Path):
+        place = made_below(folder)
+        try:
+            check_writable(place)
+        except OSError as err:
+            return _no_delivery(f"into {place}: it {_closed(err)}")
+        return Seen.well(f"structure sets can be put into {place}")
+    untried = []
+    for store in site.settings.datastore:
+        tried = _tried_beside(store, site)
+        if tried is None:
+            untried.append(str(store))
+        elif tried:
+            return _no_delivery(f"beside series in {store}: {tried}")
+    stores = ", ".join(map(str, site.settings.datastore))
+    if untried:
+        text = f"{', '.join(untried)} may not be written, and no series of it is known to try"
+        return Seen.warned(text, "Right if its folders may be: look again after the first run.")
+    return Seen.well(f"structure sets can be put beside their series, in {stores}")
+
+
+def _no_delivery(what: str) -> Seen:
+    remedy = "Mount it with the right to write, or name another deliver.folder."
+    return Seen.failed(f"structure sets cannot be put {what}", remedy)
+
+
+def _tried_beside(store: Path, site: Site) -> str | None:
+    """Return why nothing can be put beside the newest series of a datastore; "" where it can.
+
+    Where no folder of a series is known, its top is tried; None where that cannot be written, which
+    says nothing of the folders in it. No folder of a series is named: it may name a person.
+    """
+    place = _newest_folder(store, site)
+    try:
+        check_writable(place or store)
+    except OSError as err:
+        if place is not None or isinstance(err, FileNotFoundError):
+            return f"the folder of the newest {_closed(err)}" if place else f"it {_closed(err)}"
+        return None
+    return ""
+
+
+def _newest_folder(store: Path, site: Site) -> Path | None:
+    """Return the folder of the newest series of a datastore that is still there."""
+    if site.ctx is None:
+        return None
+    try:
+        jobs = sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True)
+    except DrawcliError:
+        return None  # what is wrong with the ledger, its own check tells
+    for job in jobs:
+        try:
+            place = Path(site.ctx.crosswalk(job).files[0].path).parent
+        except (DrawcliError, LookupError):
+            continue  # without a vault, its place is not known
+        if (place == store or store in place.parents) and place.is_dir():
+            return place
+    return None
+
+
+def run_lock(site: Site) -> Seen:
+    """Look at who holds the lock of a run, and for how long."""
+    work = WorkDir(site.settings.state_dir)
+    holder, runner = holder_of(work.run_lock_file), work.runner()
+    if holder is None:
+        untold = "this system does not tell whether a run is at work"
+        return Seen.well("no run at this moment" if tells_locks() else untold)
+    since = "" if runner is None else f" for {ago(site.now - runner.since)}"
+    text = f"a run is at work: process {holder.pid}{since}"
+    pulse = Pulse.of(site.settings.state_dir, site.settings.notify.run_hours)
+    if not pulse.is_overdue(site.now):
+        return Seen.well(text)
+    moved = datetime.fromtimestamp(pulse.standing.at, UTC) if pulse.standing else None
+    if moved is not None and site.now - moved < _NO_PROGRESS:
+        return Seen.warned(f"{text}; it is at {pulse.standing}", "drawcli status --watch")
+    where = f" at {pulse.standing}" if pulse.standing else ""
+    return Seen.failed(f"{text}{where}; it may hang, no other can begin", f"kill -9 {holder.pid}")
+
+
+def ledger(site: Site) -> Seen:
+    """Hold the ledger against work folders, vaults and archive."""
+    if site.ctx is None:
+        return Seen.of_error(site.closed or LookupError())
+    found = ledger_troubles(site.ctx)
+    jobs, archived = site.ctx.ledger.jobs(), len(site.ctx.ledger.archive)
+    if found:
+        return Seen.warned(f"{len(found)} things are not as it says", "drawcli ledger check")
+    return Seen.well(f"{len(jobs):,} jobs, {archived:,} in the archive: all as it says")
+
+
+def held_jobs(site: Site) -> Seen:
+    """Count the jobs that wait for a person."""
+    if site.ctx is None:
+        return Seen.warned("not counted: the ledger cannot be opened", "Mend that first.")
+    held = [job for job in site.ctx.ledger.jobs() if job.held]
+    if held:
+        return Seen.warned(f"{len(held):,} wait for a person", "drawcli quarantine")
+    return Seen.well("none waits for a person")
+
+
+def rules(site: Site) -> Seen:
+    """Read rules and templates; count what is hardly meant."""
+    settings = site.settings
+    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    if odd := [*lints(book)]:
+        return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check")
+    if named := [*template_lints(book)]:  # a site's own choice, which no one need be told for ever
+        return Seen.well(f"{text}; {len(named)} names are not of TG-263 (drawcli templates check)")
+    return Seen.well(text)
+
+
+def token(site: Site) -> Seen:
+    """Look at the token pair: readable by us alone, and for how long it lasts."""
+    store = token_store(site.settings)
+    tokens = store.read()
+    left = None if tokens.expires_at is None else tokens.expires_at - site.now
+    if tokens.refresh and store.can_renew:
+        folder = store.path.parent if isinstance(store, TokenFile) else None
+        if folder and (trouble := _kept_from_renewing(folder, site)):
+            return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
+        lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
+        return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
+    remedy = "Ask the DRAW administrator for a new token pair."
+    if left is None:
+        return Seen.warned("no refresh token, and nobody knows how long it lasts", remedy)
+    if left <= timedelta():
+        return Seen.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
+    text = f"lasts {ago(left)} more, without a refresh token"
+    return Seen.warned(text, remedy) if left < _TOKEN_SOON else Seen.well(text)
+
+
+def _kept_from_renewing(folder: Path, site: Site) -> str:
+    """Return why a renewed pair could not be kept: the server takes the old one only once."""
+    try:
+        _check_open(folder, site)
+    except OSError as err:
+        return f"cannot be renewed: {folder} {_closed(err)}"
+    return ""
+
+
+def last_run(site: Site) -> Seen:
+    """Look at when cron last called; the end of the last 'run-once' decides."""
+    book = RunBook(site.settings.state_dir)
+    last, well = book.last(), book.last_success()
+    cron = "crontab -l shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."
+    if last is None:
+        return Seen.warned("there was none yet", cron)
+    since = site.now - last.ended
+    text = f"the last ended {ago(since)} ago with exit code {last.exit_code}"
+    if holder_of(WorkDir(site.settings.state_dir).run_lock_file) is not None:
+        return Seen.well(f"{text}; one is at work now")
+    if since > RUNS_LATE:
+        grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
+        late = (
+            f"{text}; later than {ago(RUNS_LATE)} is a warning, than {ago(RUNS_STOPPED)} a failure"
+        )
+        return Seen(grade, late, cron)
+    if not last.went_well:
+        before = "never one" if well is None else f"the last {ago(site.now - well.ended)} ago"
+        return Seen.warned(f"{text}; that went well: {before}", "drawcli run-once -v")
+    return Seen.well(text)
+
+
+def versions(_: Site | None = None) -> Seen:
+    """Say what runs here."""
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
+    ours = f"drawcli {__version__}, {python}"
+    try:
+        wanted = metadata.requires("drawcli") or ()
+    except metadata.PackageNotFoundError:
+        return Seen.warned(f"{ours}; not installed as a package", "pip install drawcli")
+    names = sorted({_name_of(one) for one in wanted if ";" not in one})
+    return Seen.well(f"{ours}; {', '.join(map(_with_version, names))}")
+
+
+def _with_version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} (not there)"
+
+
+LOCAL: Final[tuple[tuple[str, Check], ...]] = (
+    ("settings", settings_file),
+    ("state folder", state_folder),
+    ("site key", site_key),
+    ("free space", free_space),
+    ("datastore", of_share(datastore)),
+    ("delivery", of_share(delivery)),
+    ("run lock", run_lock),
+    ("ledger", ledger),
+    ("held jobs", held_jobs),
+    ("rules", rules),
+    ("token", token),
+    ("last run", last_run),
+    ("versions", versions),
+)
+
+
+def _name_of(requirement: str) -> str:
+    return requirement.partition("[")[0].split("<")[0].split(">")[0].split("=")[0].strip()
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
+def _closed(err: OSError) -> str:
+    return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"

@@ -1,0 +1,203 @@
+"""Is everything there that the ledger speaks of, and nothing else? What can be mended is mended.
+
+Every check has a code, a sentence and, where there is one, a repair that loses nothing: a job goes
+back to the step that makes what is missing, or is held for a person.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, Busy
+from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.errors import LedgerError, NeedsPerson
+from drawcli.pipeline.context import Context
+from drawcli.system.files import sha256_of
+
+_WITH_VAULT: Final = frozenset(State) - FINISHED - {State.WAITING}
+_WITH_TASK: Final = frozenset({State.UPLOADED, State.SEGMENTED})
+_WITH_RESULT: Final = frozenset({State.FETCHED, State.DELIVERED})
+_WITH_TEMPLATE: Final = frozenset(
+    {State.MATCHED, State.PACKAGED, State.UPLOADED, State.SEGMENTED, State.FETCHED}
+    | {State.DELIVERED}
+)
+_ORPHANS: Final = "orphans"
+
+Mend = Callable[[Context], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is not as the ledger says."""
+
+    code: str
+    where: str  # a job's id, or a file of the site's own
+    text: str
+    repair: str = ""  # what `ledger repair` does about it; "" where a person must
+    mend: Mend | None = None
+
+    def as_plain(self) -> dict[str, str]:
+        """Return it as JSON can hold it."""
+        return {"code": self.code, "where": self.where, "text": self.text, "repair": self.repair}
+
+
+def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
+    """Hold the ledger against the work folders, the vaults and the archive.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    deep
+        Whether files are read and their digests compared; else their presence and size is enough.
+    """
+    found: list[Trouble] = []
+    for job in ctx.ledger.jobs():
+        found += _of_job(job, ctx, deep=deep)
+    return [*found, *_orphans(ctx), *_of_archive(ctx)]
+
+
+def repair(troubles: Iterable[Trouble], ctx: Context) -> list[Trouble]:
+    """Mend what can be mended; return what was. The run lock is held by the caller."""
+    mended = []
+    for one in troubles:
+        if one.mend is not None:
+            with suppress(Busy):
+                one.mend(ctx)
+                mended.append(one)
+    return mended
+
+
+def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
+    if job.held and not (job.reason_code and job.reason):
+        yield Trouble("no-reason", job.id, "is held, and nothing says why")
+    if job.state in _WITH_TEMPLATE and not job.template:
+        yield _held_for(job, "no-template", "has no template")
+    if job.state in _WITH_VAULT:
+        yield from _vault(job, ctx)
+    if job.state in _WITH_TASK:
+        yield from _at_server(job, ctx)
+    if job.state is State.PACKAGED:
+        yield from _package(job, ctx, deep=deep)
+    if job.state in _WITH_RESULT:
+        yield from _result(job, ctx)
+
+
+def _at_server(job: Job, ctx: Context) -> Iterator[Trouble]:
+    if not job.task_id:
+        yield _held_for(job, "no-task", "was uploaded, and the server's name for it is missing")
+    if not ctx.work.file(job.id, TEMPLATE).is_file():
+        yield _held_for(job, "template-missing", "the template that was sent is missing")
+
+
+def _package(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
+    path = ctx.work.file(job.id, PACKAGE)
+    whole = path.is_file() and path.stat().st_size == job.zip_bytes
+    if not whole or (deep and sha256_of(path) != job.zip_sha256):
+        mend = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
+        text = "its package is missing, or another"
+        yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", mend)
+
+
+def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
+    path = ctx.work.file(job.id, RECEIVED)
+    if path.is_file() and sha256_of(path) == job.received_sha256:
+        return
+    if job.state is State.FETCHED:
+        mend = _fetched_again(job)
+        text = "the structure set that came is missing, or another"
+        repaired = "goes back to segmented: it is fetched again"
+        yield Trouble("no-result", job.id, text, repaired, mend)
+    else:
+        text = "the structure set that came is missing; the delivered one is not touched"
+        yield Trouble("no-result", job.id, text)
+
+
+def _vault(job: Job, ctx: Context) -> Iterator[Trouble]:
+    try:
+        ctx.crosswalk(job)
+    except NeedsPerson as err:
+        hint = f"'drawcli vault rebuild {job.id}' may make it again"
+        yield Trouble(err.code, job.id, f"{err}; {hint}")
+
+
+def _held_for(job: Job, code: str, text: str) -> Trouble:
+    def mend(ctx: Context) -> None:
+        err = NeedsPerson(
+            f"the ledger check found that it {text}",
+            code=code,
+            hint=f"'drawcli retry {job.id}' sends the series again.",
+        )
+        _commit(job, lambda now: now.held_for(err, at=ctx.now()), ctx)
+
+    return Trouble(code, job.id, text, "" if job.held else "is held", None if job.held else mend)
+
+
+def _moved(job: Job, state: State, **facts: Any) -> Mend:
+    return lambda ctx: _commit(job, lambda now: now.to(state, at=ctx.now(), **facts), ctx)
+
+
+def _fetched_again(job: Job) -> Mend:
+    def mend(ctx: Context) -> None:
+        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+        _moved(job, State.SEGMENTED, received_sha256=None)(ctx)
+
+    return mend
+
+
+def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
+    """Change a job under its lock, unless it is another by now."""
+    with ctx.work.job_lock(job.id):
+        now = ctx.ledger.get(job.id)
+        if now is not None and now.revision == job.revision:
+            after = change(now)
+            ctx.ledger.commit(after.noted(ctx.now(), "repaired"))
+
+
+def _orphans(ctx: Context) -> Iterator[Trouble]:
+    """Yield work folders of jobs that the ledger does not know."""
+    known = {job.id for job in ctx.ledger.jobs()}
+    try:
+        known |= {one.id for one in ctx.ledger.archive.listed()}
+    except LedgerError:
+        return  # nobody can tell now; the index is told of
+    for job_id in ctx.work.job_ids():
+        if job_id not in known:
+            text = "has a work folder, and the ledger does not know it"
+            repaired = f"the folder is moved to {_ORPHANS}/"
+            yield Trouble("orphan", job_id, text, repaired, _set_aside(job_id))
+
+
+def _set_aside(job_id: str) -> Mend:
+    def mend(ctx: Context) -> None:
+        with ctx.work.job_lock(job_id):
+            if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
+                ctx.work.set_aside(job_id, _ORPHANS)
+
+    return mend
+
+
+def _of_archive(ctx: Context) -> Iterator[Trouble]:
+    archive = ctx.ledger.archive
+    months = []
+    for month in archive.months():
+        try:
+            archive.check(month)
+            months.append(month)
+        except LedgerError as err:
+            yield Trouble("archive", f"archive/{month}.json", str(err))
+    if months != archive.months():
+        return  # an index made now would leave jobs out
+    try:
+        wrong = archive.differences()
+    except LedgerError as err:
+        wrong = [str(err)]
+    if wrong:
+        yield Trouble(
+            "archive-index",
+            "archive/index",
+            f"does not say what the months say, of {len(wrong)} jobs",
+            "it is made anew from them",
+            lambda ctx: ctx.ledger.rebuild_archive_index(),
+        )

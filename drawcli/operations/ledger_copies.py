@@ -1,0 +1,85 @@
+"""Copies of the ledger: into a zip, back from a copy, and as a table for other programs."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.ledger import Ledger
+from drawcli.core.jobs.job import Job
+from drawcli.errors import LedgerError, UsageError
+from drawcli.pipeline.context import Context
+from drawcli.system.files import fresh_file
+
+COLUMNS: Final = tuple(field.name for field in fields(Job) if field.name != "events")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
+
+
+def back_up(ctx: Context, target: Path) -> int:
+    """Write the ledger with its archive into one new zip; return how many files it holds.
+
+    It names no patient. Raises UsageError where the file is there already.
+    """
+    if target.exists():
+        raise UsageError(f"{target} is there already", hint="Name another file.")
+    state_dir = ctx.settings.state_dir
+    paths = [state_dir / "ledger.json", *sorted((state_dir / "archive").glob("*"))]
+    paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
+    with fresh_file(target) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as whole:
+        for path in paths:
+            whole.write(path, path.relative_to(state_dir).as_posix())
+    return len(paths)
+
+
+def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
+    """Put a copy of the hot ledger back; return which, and where the one of before is kept.
+
+    Without `copy` the newest that is whole. The caller holds the run lock.
+
+    Raises
+    ------
+    LedgerError
+        Where no copy is whole.
+    """
+    ledger = Ledger(state_dir / "ledger.json")
+    tried = [copy] if copy is not None else ledger.copies
+    why = []
+    for one in tried:
+        try:
+            return one, ledger.put_back(one)
+        except LedgerError as err:
+            why.append(str(err))
+    raise LedgerError(
+        "; ".join(why) or f"{state_dir} has no copy of the ledger",
+        hint="Unpack ledger.json and the folder archive from a zip of 'drawcli ledger backup'.",
+    )
+
+
+def exported(jobs: Iterable[Job]) -> Iterator[dict[str, Any]]:
+    """Yield every job as flat facts, the same keys each time; none is of a patient."""
+    for job in jobs:
+        row = {name: getattr(job, name) for name in COLUMNS}
+        yield {
+            name: value.isoformat() if hasattr(value, "isoformat") else value
+            for name, value in row.items()
+        }
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Return flat facts as CSV with a line of titles: those of the first row, or as named.
+
+    What a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns or list(rows[0] if rows else ()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """Return a value that no spreadsheet computes."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,275 @@
+"""What a person wants to know at a glance: is it running, what is stuck and why, what came home.
+
+Sentences and groups of jobs, for whoever shows them: `status`, `doctor`, a page. Nothing here names
+a patient.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.ledger.archive import Archive
+from drawcli.adapters.state.progress import ProgressFile, Standing
+from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
+from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.errors import LedgerError
+from drawcli.system.durations import ago
+from drawcli.system.limits import RUN_HOURS
+from drawcli.system.mounts_and_locks import holder_of, tells_locks
+from drawcli.system.platforms import is_alive
+
+RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes
+_ENDED: Final = {
+    0: "went well",
+    1: "ended with a bug of drawcli",
+    3: "could not use the settings, rules or templates",
+    4: "could not read the ledger",
+    5: "was refused: the server does not take the token",
+    6: "went well and held jobs",
+    7: "could not reach the server or the datastore",
+    8: "went on, but the privacy gate blocked an upload",
+    9: "had nothing to do",
+    12: "ended because the disk is full",
+    137: "broke off: it was killed",
+}
+_WAITS_FOR: Final = {
+    State.WAITING: "the series to be whole",
+    State.FOUND: "the next run: match",
+    State.UNMATCHED: "a rule that takes it",
+    State.AMBIGUOUS: "rules that agree on a template",
+    State.EXCLUDED: "nothing: a rule leaves it out",
+    State.MATCHED: "the next run: deidentify",
+    State.PACKAGED: "the next run: upload",
+    State.UPLOADED: "the server's contours",
+    State.SEGMENTED: "the next run: fetch",
+    State.FETCHED: "the next run: reidentify",
+    State.DELIVERED: "the server to be told",
+    State.DONE: "nothing",
+    State.CANCELLED: "nothing: it was set aside",
+}
+_LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
+_TAKEN_UP: Final = {
+    State.WAITING: "cancel JOB",  # what is mended, the next scan takes up by itself
+    State.UPLOADED: "retry JOB",  # released it would meet the same answer
+    State.SEGMENTED: "retry JOB",
+}
+_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """Whether drawcli runs, and how its last runs ended."""
+
+    runner: Runner | None  # a run that is at work now
+    longest: timedelta = timedelta(hours=RUN_HOURS)  # that a run may take: notify.run_hours
+    standing: Standing | None  # how far the step is that runs now, if it has run for a second
+    last: Run | None
+    success: Run | None  # the newest that came to its end
+    server: Run | None  # the newest that asked the server anything
+    answered: Run | None  # the newest that got an answer
+
+    @classmethod
+    def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "Pulse":
+        """Look at a site, whose runs take no longer than some hours."""
+        runs = _newest(RunBook(state_dir).newest_first())
+        return cls(
+            longest=timedelta(hours=run_hours),
+            runner=_runner(WorkDir(state_dir)),
+            standing=_standing(state_dir),
+            last=runs.get("last"),
+            success=runs.get("success"),
+            server=runs.get("server"),
+            answered=runs.get("answered"),
+        )
+
+    def as_plain(self, now: datetime) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        running = self.runner and asdict(self.runner) | {
+            "since": self.runner.since.isoformat(),
+            "overdue": self.is_overdue(now),
+        }
+        return {
+            "running": running,
+            "progress": None if self.standing is None else asdict(self.standing),
+            "last_run": _plain(self.last),
+            "last_success": _plain(self.success),
+            "server": None
+            if self.server is None
+            else {"state": self.server.server, "at": self.server.ended.isoformat()},
+        }
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether a run has been at work for longer than it should: no other can begin."""
+        return self.runner is not None and now - self.runner.since > self.longest
+
+    def sentences(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """Yield what it is about and one sentence, a few times."""
+        yield "run", self._run(now)
+        if self.standing is not None:
+            yield "step", f"{self.standing}; for {ago(now - self.standing.began)}"
+        if self.last is not None and not self.last.went_well:
+            since = "never" if self.success is None else _when(self.success.ended, now)
+            yield "success", f"{since}: the last run that came to its end"
+        yield "server", self._server(now)
+
+    def _run(self, now: datetime) -> str:
+        before = ""
+        if self.last is not None:
+            how = _ENDED.get(self.last.exit_code, f"left with {self.last.exit_code}")
+            before = f"the last one ended {_when(self.last.ended, now)} and {how}"
+        if self.runner is not None:
+            said = f"running for {ago(now - self.runner.since)} (process {self.runner.pid})"
+            if self.is_overdue(now):
+                said += f", longer than {ago(self.longest)}: it may hang, 'drawcli doctor' looks"
+            return f"{said}; {before}" if before else said
+        if not before:
+            return "none yet; cron calls 'drawcli run-once'"
+        if self.last is not None and now - self.last.ended > RUNS_LATE:
+            return f"none now; {before}. Does cron still call it? 'drawcli doctor' looks"
+        return f"none now; {before}"
+
+    def _server(self, now: datetime) -> str:
+        if self.server is None:
+            return "not asked yet"
+        if self.server.server == ANSWERED:
+            return f"answered {_when(self.server.ended, now)}"
+        lately = "never" if self.answered is None else _when(self.answered.ended, now)
+        return f"did not answer {_when(self.server.ended, now)}; last answer: {lately}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The jobs of a site, in the order in which a person asks for them."""
+
+    held: tuple[Job, ...]  # a person is asked; the longest first
+    open: tuple[Job, ...]  # on their way
+    left: tuple[Job, ...]  # by the rules
+    finished: tuple[Job, ...]  # done or set aside, not archived yet
+    counts: Counter[State]
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job]) -> "Overview":
+        """Sort jobs into groups."""
+        every = list(jobs)
+        free = [job for job in every if not job.held]
+        return cls(
+            held=tuple(job for job in every if job.held),
+            open=tuple(job for job in free if job.state not in FINISHED | _LEFT_BY_RULES),
+            left=tuple(job for job in free if job.state in _LEFT_BY_RULES),
+            finished=tuple(job for job in free if job.state in FINISHED),
+            counts=Counter(job.state for job in every),
+        )
+
+    def flow(self, archived: int) -> str:
+        """Return the counts in one line, in the order of the flow.
+
+        >>> Overview.of([]).flow(3)
+        '3 in the archive'
+        """
+        parts = [f"{len(self.held):,} HELD"] if self.held else []
+        parts += [f"{self.counts[state]:,} {state}" for state in State if self.counts[state]]
+        parts += [f"{archived:,} in the archive"] if archived else []
+        return " · ".join(parts) or "none"
+
+
+def waits_for(job: Job, now: datetime) -> str:
+    """Return what a job waits for, with the reason where there is one."""
+    if job.held:
+        return f"a person: {job.reason}"
+    what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
+    if job.due_at is not None and job.due_at > now:
+        what = f"another try in {ago(job.due_at - now)}"
+        if job.state is State.UPLOADED:
+            what = f"the server's contours, asked again in {ago(job.due_at - now)}"
+    return f"{what}: {job.reason}" if job.reason else what
+
+
+def way_out(job: Job) -> str:
+    """Return the command that takes a job up that waits for a person; "" where none is needed."""
+    words = _command(job)
+    return f"drawcli {words.replace('JOB', job.id)}" if words else ""
+
+
+def _command(job: Job) -> str:
+    if (job.reason_code or "").startswith("vault-"):
+        return "vault rebuild JOB"
+    if job.state in (State.UNMATCHED, State.AMBIGUOUS):
+        return "assign JOB TEMPLATE"
+    if not job.held:
+        return ""
+    if job.of_folder:
+        return "show JOB --identify"
+    if job.reason_code in _ASKS_TO_CHOOSE:
+        return "show JOB"
+    named = re.search(rf"'drawcli ([a-z ]+ {job.id}[^']*)'", job.hint or "")
+    return named[1] if named is not None else _TAKEN_UP.get(job.state, "release JOB")
+
+
+def delivered_at(job: Job) -> datetime | None:
+    """Return when the structure set of a job was put where it belongs, the last time."""
+    came = (event.at for event in reversed(job.events) if event.what == State.DELIVERED)
+    return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
+
+
+def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
+    """Return when a structure set was put where it belongs, the last time.
+
+    Finished jobs stay in sight for a day: where there is none, the newest are in the archive.
+    """
+    found = [*jobs]
+    if not any(job.state is State.DONE for job in jobs):
+        with suppress(LedgerError):  # 'ledger check' tells what is damaged
+            found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
+    return max(filter(None, map(delivered_at, found)), default=None)
+
+
+def last_touched(job: Job) -> datetime:
+    """Return when something last happened to a job."""
+    return max([job.since, *(event.at for event in job.events[-1:])])
+
+
+def _when(at: datetime, now: datetime) -> str:
+    form = "%H:%M" if now - at < timedelta(hours=20) else "%Y-%m-%d %H:%M"
+    return f"{ago(now - at)} ago ({at:{form}} UTC)"
+
+
+def _newest(runs: Iterable[Run]) -> dict[str, Run]:
+    """Return the newest run of each kind; the book is read no further than need be."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        found.setdefault("last", run)
+        if run.went_well:
+            found.setdefault("success", run)
+        if run.server:
+            found.setdefault("server", run)
+        if run.server == ANSWERED:
+            found.setdefault("answered", run)
+            if "success" in found:
+                break
+    return found
+
+
+def _runner(work: WorkDir) -> Runner | None:
+    """Return who is at work: a run that was killed has left its name and not its lock."""
+    runner, holder = work.runner(), holder_of(work.run_lock_file)
+    if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
+        return None
+    return runner
+
+
+def _standing(state_dir: Path) -> Standing | None:
+    standing = ProgressFile.of(state_dir).read()
+    return standing if standing is not None and is_alive(standing.pid) else None
+
+
+def _plain(run: Run | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    times = {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
+    return asdict(run) | times | {"counts": {step: dict(n) for step, n in run.counts.items()}}

@@ -1,0 +1,225 @@
+"""What drawcli did in a span of time, from the histories of its jobs: times, volumes, failures.
+
+Pure computing: whoever has jobs can have a report of them. It holds job ids, names that the site
+gave to templates and rules, and counts; nothing of a patient.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from statistics import median, quantiles
+from typing import Any, Final
+
+from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.timeline import stays
+
+WHOLE: Final = "found to delivered"
+_FAILED: Final = "failed: "
+_HELD: Final = "held: "
+_MOST_DAYS: Final = 62  # more are counted by the week
+# The ways from state to state that take time, under the step that is at work or waited for.
+_WAYS: Final = {
+    (State.WAITING, State.FOUND): "arrival",
+    (State.FOUND, State.MATCHED): "match",
+    (State.MATCHED, State.PACKAGED): "deidentify",
+    (State.PACKAGED, State.UPLOADED): "upload",
+    (State.UPLOADED, State.SEGMENTED): "server",
+    (State.SEGMENTED, State.FETCHED): "fetch",
+    (State.FETCHED, State.DELIVERED): "reidentify",
+    (State.DELIVERED, State.DONE): "confirm",
+}
+STEPS: Final = (*_WAYS.values(), WHOLE)
+_COUNTED: Final = {"found": "found", "uploaded": "sent", "delivered": "delivered"}
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long one step took, from the job's coming to it until it was done.
+
+    Waiting for the next run of cron is part of it: that is what a clinic waits, too.
+    """
+
+    step: str
+    seconds: tuple[float, ...]  # sorted
+
+    @property
+    def median(self) -> float:
+        """Half of the jobs took no longer, s."""
+        return median(self.seconds)
+
+    @property
+    def ninetieth(self) -> float:
+        """Nine of ten jobs took no longer, s; between two jobs it is interpolated."""
+        if len(self.seconds) == 1:
+            return self.seconds[0]
+        return quantiles(self.seconds, n=10, method="inclusive")[-1]
+
+
+@dataclass(slots=True)
+class Bin:
+    """What happened on a day, or in the week that begins with it."""
+
+    begins: date
+    found: int = 0
+    sent: int = 0
+    delivered: int = 0
+    held: int = 0
+    failed: int = 0
+    bytes_sent: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What happened from `since` to `until`, UTC."""
+
+    since: datetime
+    until: datetime
+    took: list[Took] = field(default_factory=list)
+    bins: list[Bin] = field(default_factory=list)
+    by_week: bool = False
+    failures: Counter[str] = field(default_factory=Counter)  # tries that failed, by reason
+    holds: Counter[str] = field(default_factory=Counter)  # times a person was asked, by reason
+    held_now: int = 0
+    templates: Counter[str] = field(default_factory=Counter)  # structure sets that came home
+    left: dict[str, list[str]] = field(default_factory=dict)  # by the rules: state, job ids
+
+    def total(self, what: str) -> int:
+        """Return how many there were of one thing that is counted by the day."""
+        return sum(int(getattr(one, what)) for one in self.bins)
+
+    def time_of(self, step: str) -> Took | None:
+        """Return how long a step took; None where no job went that way."""
+        return next((one for one in self.took if one.step == step), None)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "totals": {what: self.total(what) for what in _TOTALS},
+            "held_now": self.held_now,
+            "turnaround": [
+                {
+                    "step": one.step,
+                    "jobs": len(one.seconds),
+                    "median_seconds": round(one.median, 3),
+                    "p90_seconds": round(one.ninetieth, 3),
+                }
+                for one in self.took
+            ],
+            "by": "week" if self.by_week else "day",
+            "bins": [
+                {"begins": one.begins.isoformat()} | {what: getattr(one, what) for what in _TOTALS}
+                for one in self.bins
+            ],
+            "failures": dict(self.failures.most_common()),
+            "holds": dict(self.holds.most_common()),
+            "templates": dict(self.templates.most_common()),
+            "left": {state: ids for state, ids in self.left.items() if ids},
+        }
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield every figure as one line of a table: kind, name, measure, value, unit."""
+        for one in self.took:
+            yield _row("turnaround", one.step, "jobs", len(one.seconds), "")
+            yield _row("turnaround", one.step, "median", round(one.median, 3), "s")
+            yield _row("turnaround", one.step, "p90", round(one.ninetieth, 3), "s")
+        for span in self.bins:
+            for what in _TOTALS:
+                unit = "bytes" if what == "bytes_sent" else ""
+                kind = "week" if self.by_week else "day"
+                yield _row(kind, span.begins.isoformat(), what, getattr(span, what), unit)
+        kinds: dict[str, Mapping[str, int]] = {
+            "failures": self.failures,
+            "holds": self.holds,
+            "templates": self.templates,
+            "left by the rules": {state: len(ids) for state, ids in self.left.items()},
+        }
+        for kind, counts in kinds.items():
+            for name, count in counts.items():
+                yield _row(kind, name, "count", count, "")
+
+
+_TOTALS: Final = ("found", "sent", "delivered", "held", "failed", "bytes_sent")
+COLUMNS: Final = ("kind", "name", "measure", "value", "unit")
+
+
+def report_of(jobs: Iterable[Job], since: datetime, until: datetime) -> Report:
+    """Return what happened to jobs in a span of time.
+
+    A step counts where it ended within the span; a failure, a hold or a delivery where it
+    happened. Only the last 60 events of a job are known: of one that failed for days, the first
+    are forgotten.
+    """
+    report = Report(since=since, until=until)
+    report.by_week = (until - since).days > _MOST_DAYS
+    bins = {one.begins: one for one in _bins(since, until, by_week=report.by_week)}
+    spans: dict[str, list[float]] = defaultdict(list)
+    for job in jobs:
+        for event in job.events:
+            if since <= event.at <= until:
+                _count(event, job, report, bins[_begin(event.at.date(), bins, report)])
+        for step, seconds, ended in _times(job):
+            if since <= ended <= until:
+                spans[step].append(seconds)
+        _note_present(job, report)
+    report.took = [Took(step, tuple(sorted(spans[step]))) for step in STEPS if spans[step]]
+    report.bins = list(bins.values())
+    return report
+
+
+def _count(event: Event, job: Job, report: Report, span: Bin) -> None:
+    if counted := _COUNTED.get(event.what):
+        setattr(span, counted, getattr(span, counted) + 1)
+    if event.what == State.UPLOADED:
+        span.bytes_sent += job.zip_bytes or 0
+    if event.what == State.DELIVERED and job.template:
+        report.templates[job.template] += 1
+    if event.what.startswith(_FAILED):
+        span.failed += 1
+        report.failures[event.what.removeprefix(_FAILED)] += 1
+    if event.what.startswith(_HELD):
+        span.held += 1
+        report.holds[event.what.removeprefix(_HELD)] += 1
+
+
+def _times(job: Job) -> Iterator[tuple[str, float, datetime]]:
+    """Yield step, seconds and end of each way that a job went; last the whole way home."""
+    found = None
+    for one in stays(job):
+        step = _WAYS.get((one.state, one.following))
+        if step is not None:
+            yield step, one.span.total_seconds(), one.ended
+        if one.state is State.FOUND:
+            found = one.begun
+        if one.following is State.DELIVERED and found is not None:
+            yield WHOLE, max((one.ended - found).total_seconds(), 0.0), one.ended
+            found = None
+
+
+def _note_present(job: Job, report: Report) -> None:
+    """Note what a person may want to do something about now."""
+    report.held_now += job.held
+    left = job.state in (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED)
+    if left and report.since <= job.since <= report.until:
+        report.left.setdefault(str(job.state), []).append(job.id)
+
+
+def _bins(since: datetime, until: datetime, *, by_week: bool) -> Iterator[Bin]:
+    day, step = since.date(), timedelta(days=7 if by_week else 1)
+    while day <= until.date():
+        yield Bin(day)
+        day += step
+
+
+def _begin(day: date, bins: Mapping[date, Bin], report: Report) -> date:
+    """Return the first day of the bin that a day belongs to."""
+    if day in bins:
+        return day
+    first = report.since.date()
+    return first + timedelta(days=(day - first).days // 7 * 7)
+
+
+def _row(kind: str, name: str, measure: str, value: float, unit: str) -> dict[str, Any]:
+    return dict(zip(COLUMNS, (kind, name, measure, value, unit), strict=True))

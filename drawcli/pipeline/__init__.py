@@ -1,0 +1,1 @@
+"""The cycle: its context, its steps and what runs them."""

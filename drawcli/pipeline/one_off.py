@@ -1,0 +1,229 @@
+"""One-off jobs: series from outside the datastore, taken up because a person showed them.
+
+What is whole becomes a job that goes on like any other; of what is not, the reason is told at once
+and nothing waits. The folder for the structure set is sealed with the job: its path may name
+somebody.
+"""
+
+import logging
+import os
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.series.crosswalk import SourceFile
+from drawcli.core.series.verdict import Readiness
+from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
+from drawcli.pipeline.actions import locked
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.one_off_sources import Sources
+from drawcli.pipeline.runner import IMAGES_GONE
+from drawcli.pipeline.survey import Seen, seen_in
+from drawcli.system.platforms import lies_within
+
+_OVER: Final = FINISHED | {State.DELIVERED}
+# Why a job waits whose series the datastore does not show (any more): images from elsewhere help.
+_WANTS_IMAGES: Final = frozenset({None, "assigned", "not-seen"})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asks for."""
+
+    paths: tuple[Path, ...]  # folders, images and zips; absolute
+    deliver_to: str = ""  # an absolute path; "" for the folder of the settings
+
+
+@dataclass(slots=True)
+class Shown:
+    """What was shown: the series that are sent, and what became of each of the others."""
+
+    found: list[Job] = field(default_factory=list)
+    known: list[tuple[Job, str]] = field(default_factory=list)  # and what was done with it
+    refused: list[SeriesRefused] = field(default_factory=list)
+    ready: list[Seen] = field(default_factory=list)  # of a dry run
+    ignored: Counter[str] = field(default_factory=Counter)  # series
+    passed_over: Counter[str] = field(default_factory=Counter)  # files
+
+
+def check(request: Request, ctx: Context) -> None:
+    """Refuse a request that makes no sense.
+
+    Raises
+    ------
+    UsageError
+        Where that is so; a path is told by its place among the others, for it may name a patient.
+    """
+    settings = ctx.settings
+    for number, path in enumerate(request.paths, start=1):
+        if not path.is_dir() and not path.is_file():
+            raise UsageError(
+                f"PATH {number} of {len(request.paths)}: there is no such file or folder"
+            )
+        for folder in (settings.state_dir, *settings.datastore):
+            if lies_within(path, folder) or lies_within(folder, path):
+                raise UsageError(
+                    f"PATH {number} of {len(request.paths)} lies in {folder}, or holds it",
+                    hint="'drawcli scan' alone takes what is in the datastore.",
+                )
+    _check_target(request, ctx)
+
+
+def _check_target(request: Request, ctx: Context) -> None:
+    """Raise UsageError where the structure sets would have no place."""
+    if isinstance(ctx.settings.deliver.folder, Path) and not request.deliver_to:
+        return
+    if not request.deliver_to and not all(path.is_dir() for path in request.paths):
+        raise UsageError(
+            "say with --deliver-to DIR where the structure sets go",
+            hint="Only of folders they can be put beside the images.",
+        )
+    target = Path(request.deliver_to)
+    if request.deliver_to and not target.is_dir():
+        raise UsageError("--deliver-to: there is no such folder", hint="Make it first.")
+    if request.deliver_to and lies_within(target, ctx.settings.state_dir):
+        raise UsageError(f"--deliver-to lies in {ctx.settings.state_dir}; choose another folder")
+    for folder in [target] if request.deliver_to else request.paths:
+        if not os.access(folder, os.W_OK):
+            raise UsageError(
+                "the structure sets cannot be written where they belong",
+                hint="Name with --deliver-to a folder that you may write into.",
+            )
+
+
+def show(request: Request, ctx: Context, *, dry_run: bool = False) -> Shown:
+    """Take up the series that a person shows; in a dry run, write nothing.
+
+    Raises
+    ------
+    UsageError
+        Where the request makes no sense, or nothing is there.
+    OutOfReach
+        Where a medium does not give what is on it.
+    SeriesRefused
+        Where a zip is not unpacked.
+    DiskFull
+        Where the images of a zip do not fit.
+    """
+    with ExitStack() as opened:
+        check(request, ctx)
+        sources = Sources(request.paths, ctx, opened)
+        shown = Shown(passed_over=sources.walk.passed_over)
+        for seen in seen_in(
+            sources.walk, ctx, is_same=sources.is_same, deliver_to=request.deliver_to
+        ):
+            _look_at(seen, sources, ctx, shown, dry_run=dry_run)
+    if not (shown.found or shown.known or shown.refused or shown.ready):
+        seen_too = sorted((shown.ignored + shown.passed_over).items())
+        counts = ", ".join(f"{count} {reason}" for reason, count in seen_too)
+        raise UsageError(
+            f"there is no series that would be sent{counts and f': {counts}'}",
+            hint="docs/reasons.md says what the words mean; scan.modalities may leave it out.",
+        )
+    return shown
+
+
+def _look_at(seen: Seen, sources: Sources, ctx: Context, shown: Shown, *, dry_run: bool) -> None:
+    """Take a series up, or say why not."""
+    jobs = ctx.ledger.of_series(seen.key)
+    latest = jobs[-1] if jobs else None
+    if latest is not None and not _wants_images(latest):
+        did = "" if dry_run else _show_again(latest, seen, sources, ctx)
+        shown.known.append((latest, did))
+    elif seen.verdict.readiness is Readiness.IGNORED:
+        shown.ignored[seen.verdict.code] += 1
+    elif seen.verdict.readiness is not Readiness.READY:
+        shown.refused.append(_refused(seen))
+    elif dry_run:
+        shown.ready.append(seen)
+    else:
+        try:
+            _take_up(latest, seen, sources, ctx, shown)
+        except SeriesRefused as err:  # a member of a zip is damaged behind its header
+            shown.refused.append(err)
+
+
+def _wants_images(job: Job) -> bool:
+    """Tell whether a job waits for nothing but its images."""
+    is_waiting = job.state is State.WAITING
+    return is_waiting and (job.one_off or job.reason_code in _WANTS_IMAGES)
+
+
+def _refused(seen: Seen) -> SeriesRefused:
+    _log.info("series=%s step=scan outcome=refused code=%s", seen.key, seen.verdict.code)
+    return SeriesRefused(
+        f"{seen.modality} series of {seen.files} files is not taken: {seen.verdict.text}",
+        code=seen.verdict.code,
+        hint="Nothing of it waits. Show the whole series and run the command again.",
+    )
+
+
+def _take_up(waiting: Job | None, seen: Seen, sources: Sources, ctx: Context, shown: Shown) -> None:
+    """Make a job of a series, or give the one that waits for its images what it waits for."""
+    facts = {**seen.facts, "one_off": True}
+    if waiting is None:
+        fresh = Job(id=f"{seen.key}-1", state=State.FOUND, since=ctx.now(), **facts)
+        job = replace(fresh, key_id=seen.key_id).begun(at=ctx.now())
+        is_taken = ctx.begin(job, seen.crosswalk, sources.bring(job.id, ctx))
+    else:
+
+        def found(now: Job) -> Job:
+            if not _wants_images(now):
+                return now
+            ctx.seal(now.id, sources.bring(now.id, ctx)(seen.crosswalk))
+            return ctx.ledger.commit(now.to(State.FOUND, at=ctx.now(), **facts))
+
+        job = locked(waiting, ctx, found)
+        is_taken = job.state is State.FOUND
+    if is_taken:
+        _log.info("job=%s step=scan outcome=found one-off", job.id)
+        shown.found.append(job)
+    else:  # another process was quicker
+        shown.known.append((job, ""))
+
+
+def _show_again(job: Job, seen: Seen, sources: Sources, ctx: Context) -> str:
+    """Give a one-off job on its way its images back, or its structure set another folder.
+
+    Returns
+    -------
+    str
+        What was done; "" for nothing.
+    """
+    if not job.one_off or job.state in _OVER:
+        return ""
+
+    def change(now: Job) -> str:
+        if now.state in _OVER:
+            return ""
+        if now.source_digest != seen.digest:
+            return "keeps to the images of before: these are others"
+        try:
+            crosswalk = ctx.crosswalk(now)
+        except NeedsPerson:
+            return ""
+        after = crosswalk
+        if not all(map(_is_there, crosswalk.files)):
+            after = sources.bring(now.id, ctx)(crosswalk.moved_to(seen.slices))
+        after = replace(after, deliver_to=seen.deliver_to or after.deliver_to)
+        if after == crosswalk:
+            return ""
+        ctx.seal(now.id, after)
+        freed = now.released(at=ctx.now()) if now.reason_code in IMAGES_GONE else now
+        ctx.ledger.commit(freed.noted(ctx.now(), "shown again"))
+        return "goes on with what is shown now"
+
+    return locked(job, ctx, change)
+
+
+def _is_there(file: SourceFile) -> bool:
+    """Tell whether a file is still as it was when it was shown."""
+    try:
+        at = Path(file.path).stat()
+    except OSError:
+        return False
+    return (at.st_size, at.st_mtime_ns) == (file.size, file.mtime_ns)

@@ -1,0 +1,17 @@
+"""DELIVERED -> DONE: tell the server that the RTSTRUCT is safe; it then deletes its copy.
+
+Safe to repeat: a server that has already deleted it answers 404, and that is success.
+"""
+
+from drawcli.adapters.state.audit_log import CONFIRMED
+from drawcli.core.jobs.job import Job, State
+from drawcli.pipeline.context import Context
+
+
+def confirm(job: Job, ctx: Context) -> Job:
+    """Confirm a delivered job."""
+    server, now = ctx.server, ctx.now()
+    with ctx.turns.given_up():
+        server.confirm(job.task_id or "", at=now)
+    ctx.attest_outcome(CONFIRMED, job, task=job.task_id)
+    return job.to(State.DONE, at=ctx.now())

@@ -1,0 +1,272 @@
+"""MATCHED -> PACKAGED: build the zip that leaves the hospital, and check that it may.
+
+Safe to repeat: the same key and sources give the same bytes. The crosswalk is durable before the
+zip has its name, and the ledger says so last.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import IO, Final
+
+from drawcli.adapters.datastore.images import (
+    closed,
+    first_frame,
+    open_slice,
+    pixel_check,
+    pixel_end,
+    reader_at,
+)
+from drawcli.adapters.gate import findings
+from drawcli.adapters.package import Member, pieces_of, write_package
+from drawcli.adapters.state.workdir import AS_SENT, PACKAGE, TEMPLATE
+from drawcli.core.deid.block_hints import summary, way_forward
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.profile import Choices, fingerprint
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom import tags
+from drawcli.core.dicom.codestream import Raster, cleaned
+from drawcli.core.dicom.header import NATIVE, Header, NotDicom
+from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
+from drawcli.core.dicom.multiframe import number_of_frames
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.series.burned_in import shows_writing
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
+from drawcli.core.series.instance_kind import slice_kind
+from drawcli.core.series.verdict import Readiness
+from drawcli.core.templates.template import Template, server_file
+from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
+from drawcli.pipeline.context import Context
+from drawcli.system.platforms import fsync_folder
+
+CANDIDATE: Final = "candidate.zip"  # until the gate has read it
+_WRITING: Final = "warning: a corner of the pixels looks like writing"
+
+
+def deidentify(job: Job, ctx: Context) -> Job:
+    """De-identify a series into its package; let the gate read it; keep the way back."""
+    crosswalk, template = ctx.images_of(job), _template(job, ctx)
+    server_template = server_file(job.template or "", template)
+    stand_ins = ctx.stand_ins_of(job)
+    ctx.work.check_space(sum(file.size for file in crosswalk.files))
+    replacements, header = replacements_of(
+        crosswalk,
+        stand_ins,
+        ctx.settings.deidentify.choices,
+        package_id(job.id, server_template, crosswalk, stand_ins),
+    )
+    folder = ctx.work.folder(job.id)
+    candidate = folder / CANDIDATE
+    files: dict[str, SourceFile] = {}
+    slices = slices_of(crosswalk, replacements, files)
+    packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
+    members = chain(packed, [(TEMPLATE, (server_template,))])
+    try:
+        workers = ctx.settings.deidentify.workers
+        package = write_package(candidate, members, workers=workers)
+        _let_gate_read(candidate, job, crosswalk, ctx)
+    except BaseException:
+        candidate.unlink(missing_ok=True)
+        raise
+    ctx.work.write(job.id, TEMPLATE, server_template)
+    ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
+    ctx.seal(job.id, as_sent(crosswalk, replacements, header, files))
+    candidate.replace(folder / PACKAGE)
+    fsync_folder(folder)
+    job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
+    return job.noted(ctx.now(), _WRITING) if _shows_writing(crosswalk) else job
+
+
+def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
+    """Raise GateBlocked where anything of the patient is in the package."""
+    paths = [file.path for file in crosswalk.files]
+    sources = ctx.progress.counted(paths, "files compared by the gate")
+    retained = ctx.settings.deidentify.retain
+    found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
+    if found:
+        told = [(one.check, one.where) for one in found]
+        forward = way_forward(told, f"run 'drawcli retry {job.id}'")
+        raise GateBlocked(
+            f"the package still says something of the patient: {summary(told)}",
+            hint=f"Nothing was sent. {forward}",
+        )
+
+
+def _shows_writing(crosswalk: Crosswalk) -> bool:
+    """Look for writing in the corners of the first, the middle and the last slice."""
+    paths = [file.path for file in crosswalk.files]
+    frames = map(first_frame, {paths[0], paths[len(paths) // 2], paths[-1]})
+    return any(shows_writing(*frame) for frame in frames if frame)
+
+
+def _template(job: Job, ctx: Context) -> Template:
+    template = ctx.rulebook.templates.get(job.template or "")
+    if template is None:
+        raise NeedsPerson(
+            f"template {job.template} is not in templates.yaml any more",
+            code="template-gone",
+            hint=f"Put it back, or run 'drawcli assign {job.id} TEMPLATE'.",
+        )
+    return template
+
+
+def package_id(
+    job_id: str, server_template: bytes, crosswalk: Crosswalk, stand_ins: StandIns
+) -> str:
+    """Return the StudyID (0020,0010) of the images of one package.
+
+    The server's writer copies it into the structure set, which is thereby known to be made of this
+    package: of this job, template and set of images.
+    """
+    template = hashlib.sha256(server_template).hexdigest()
+    images = sorted(f"{file.sop_uid} {file.size}" for file in crosswalk.files)
+    return stand_ins.package_id(job_id, template, *images)
+
+
+def replacements_of(
+    crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices, study_id: str = ""
+) -> tuple[Replacements, Header]:
+    """Read the first slice: whose series it is, and what stands in for that patient.
+
+    Parameters
+    ----------
+    crosswalk, stand_ins, choices
+        The series, the key and the policy.
+    study_id
+        See `package_id`; "" for images that are not sent for a job.
+    """
+    stream, header = open_slice(crosswalk.files[0].path)
+    stream.close()
+    return replace(Replacements.of(header, stand_ins, choices), study_id=study_id), header
+
+
+def as_sent(
+    crosswalk: Crosswalk,
+    replacements: Replacements,
+    header: Header,
+    files: Mapping[str, SourceFile],
+) -> Crosswalk:
+    """Return the crosswalk with all that the way back needs, once every slice was made.
+
+    Parameters
+    ----------
+    crosswalk
+        The series, as a scan saw it.
+    replacements, header
+        What stood in for its patient, and the header of its first slice.
+    files
+        The sources as they were read, by path.
+    """
+    return replace(
+        crosswalk,
+        files=tuple(files[file.path] for file in crosswalk.files),
+        frame_uid=header.text(tags.FrameOfReferenceUID) or crosswalk.frame_uid,
+        uids=replacements.uids,
+        dates={moved: day for moved, day in replacements.dates.items() if moved},
+        pseudonym=f"DEID-{replacements.pseudonym}",
+        identity=identity_of(header),
+        study_id=replacements.study_id,
+        sop_class=header.text(tags.SOPClassUID),
+        policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
+        character_set=header.raw(tags.SpecificCharacterSet) or b"",
+    )
+
+
+def slices_of(
+    crosswalk: Crosswalk, replacements: Replacements, files: dict[str, SourceFile]
+) -> Iterator[Member]:
+    """Yield the de-identified slices of a series in the order of their stand-ins.
+
+    Parameters
+    ----------
+    crosswalk
+        The series, as a scan saw it.
+    replacements
+        What stands in for its patient.
+    files
+        Filled with the sources as they were read, by path.
+
+    Raises
+    ------
+    SeriesRefused, SourceUnsettled
+        Where a slice cannot be de-identified, or is not what the scan saw.
+    """
+    named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
+    for stand_in, file in named:
+        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, files)
+
+
+def _slice(
+    file: SourceFile,
+    crosswalk: Crosswalk,
+    replacements: Replacements,
+    files: dict[str, SourceFile],
+) -> Iterator[bytes]:
+    """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
+    stream, header = open_slice(file.path)
+    with closed(stream):
+        before = os.fstat(stream.fileno())
+        _check_unchanged(file, before, stream, header, crosswalk)
+        end = pixel_end(stream, header)
+        try:
+            yield deidentified(header, replacements)
+            yield from pixels_as_sent(stream, header, end)
+        except NotDicom as err:
+            raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
+        files[file.path] = replace(
+            file,
+            header_sha256=header_digest(header),
+            pixels_crc32=pixel_check(stream, header),
+            ctime_ns=before.st_ctime_ns,
+        )
+        if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:
+            raise _unsettled()
+
+
+def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
+    """Yield the pixels: native ones as they lie on the disk, compressed ones without margins."""
+    assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
+    start, is_native = header.pixels.value, header.transfer_syntax in NATIVE
+    if is_native == header.pixels.undefined:
+        raise NotDicom("pixels are not stored as the transfer syntax says")
+    if is_native:
+        yield from pieces_of(stream, start, end - pixels_extra(header))
+        return
+    raster = Raster(
+        rows=header.number(tags.Rows) or 0,
+        columns=header.number(tags.Columns) or 0,
+        bytes_allocated=(header.number(tags.BitsAllocated) or 0) // 8,
+        frames=number_of_frames(header),
+    )
+    yield from cleaned(reader_at(stream, start), header.transfer_syntax, raster)
+
+
+def _check_unchanged(
+    file: SourceFile,
+    status: os.stat_result,
+    stream: IO[bytes],
+    header: Header,
+    crosswalk: Crosswalk,
+) -> None:
+    """Refuse a file that is no longer the slice that the scan saw."""
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    now = slice_of(header, path=file.path, size=size, mtime_ns=mtime_ns)
+    seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
+    same = (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) == seen
+    if not same or (size, mtime_ns) != (file.size, file.mtime_ns):
+        raise _unsettled()
+    if now.pixels_extra and is_padded(stream, header, now.pixels_extra):
+        now = replace(now, pixels_extra=0)
+    kind = slice_kind(now)
+    if kind.readiness is not Readiness.READY:
+        raise SeriesRefused(kind.text, code=kind.code)
+
+
+def _unsettled() -> SourceUnsettled:
+    return SourceUnsettled(
+        "a file of the series is not the one that the scan saw",
+        hint="The next scan looks at the series again.",
+    )

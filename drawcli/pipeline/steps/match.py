@@ -1,0 +1,87 @@
+"""FOUND -> MATCHED, or UNMATCHED, AMBIGUOUS, EXCLUDED: let the rules choose the template.
+
+Safe to repeat: the same header and rules give the same choice. Jobs that no rule took are tried
+again when rules.yaml or templates.yaml has changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from drawcli.adapters.datastore.rule_header import header_of
+from drawcli.adapters.state.workdir import EXPLANATION
+from drawcli.core.jobs.job import Job, State
+from drawcli.core.rules.conditions import Rule
+from drawcli.core.rules.decision import Choice, Decision, decide
+from drawcli.errors import NeedsPerson
+from drawcli.pipeline.context import Context
+
+
+def match(job: Job, ctx: Context) -> Job:
+    """Choose the template of a series; keep why."""
+    facts: dict[str, Any] = {
+        "rules_digest": ctx.rulebook.digest,
+        "rules_commit": ctx.rulebook.commit,
+    }
+    if job.template in ctx.rulebook.templates and job.rule is None:
+        return job.to(State.MATCHED, at=ctx.now(), **facts)  # a person chose: it stays
+    decision = decision_for(job, ctx)
+    ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
+    if decision.choice is Choice.MATCHED:
+        mine, *others = _own_first(job, decision.fired, ctx)
+        for rule in others:
+            _add_sibling(job, rule, facts, ctx)
+        return _matched(job, mine, facts, ctx)
+    after = job.to(State(decision.choice.value), at=ctx.now(), **facts)
+    if decision.choice is Choice.AMBIGUOUS:
+        err = NeedsPerson(
+            decision.sentence,
+            code="ambiguous",
+            hint=f"Make the rules exclude each other, or run 'drawcli assign {job.id} TEMPLATE'.",
+        )
+        return after.held_for(err, at=ctx.now())
+    return after.postponed(None, code=str(decision.choice), reason=decision.sentence)
+
+
+def decision_for(job: Job, ctx: Context) -> Decision:
+    """Return what the rules say of a series; write nothing."""
+    header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.counted)
+    return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
+
+
+def explanation_of(decision: Decision) -> dict[str, Any]:
+    """Return why, as JSON can hold it; without any value of the series."""
+    return {
+        "choice": str(decision.choice),
+        "sentence": decision.sentence,
+        "rules": {name: tree.as_plain() for name, tree in decision.explanation.items()},
+    }
+
+
+def wants_match(job: Job, ctx: Context) -> bool:
+    """Tell whether the rules have something new to say of a job that they left."""
+    return job.state is State.FOUND or job.rules_digest != ctx.rulebook.digest
+
+
+def _own_first(job: Job, fired: Sequence[Rule], ctx: Context) -> list[Rule]:
+    """Return the rules with this job's own first: its template of before, or one nobody has."""
+    siblings = ctx.ledger.of_series(job.series_key)
+    taken = {other.template for other in siblings if other.id != job.id}
+    return sorted(fired, key=lambda rule: (rule.template != job.template, rule.template in taken))
+
+
+def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
+    chosen = {"template": rule.template, "rule": rule.name, "priority": rule.priority}
+    return job.to(State.MATCHED, at=ctx.now(), **chosen, **facts)
+
+
+def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> None:
+    """Make a job of its own for a further template of the same series, once."""
+    jobs = ctx.ledger.of_series(job.series_key)
+    if any(other.template == rule.template for other in jobs):
+        return
+    for number in count(jobs[-1].number + 1):
+        sibling = replace(job.freed(), id=f"{job.series_key}-{number}", events=(), revision=0)
+        if ctx.begin(_matched(sibling, rule, facts, ctx), ctx.crosswalk(job)):
+            return

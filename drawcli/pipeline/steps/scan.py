@@ -1,0 +1,330 @@
+"""(datastore) -> FOUND: take up every series that is whole, and watch those that are not yet.
+
+Safe to repeat at any moment: a series has one key, and its job is inserted only once.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from drawcli.adapters.ledger import Archived
+from drawcli.adapters.scan_index import IndexBroken
+from drawcli.adapters.state.workdir import Busy
+from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.jobs.late_changes import held_late, noted_late, replaced
+from drawcli.core.rules.conditions import Late
+from drawcli.core.series.verdict import Readiness, Verdict
+from drawcli.errors import DrawcliError, OutOfReach
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.survey import Seen, seen_again, surveyed, take_unread
+from drawcli.pipeline.survey.incomplete import as_it_was, as_released, is_same, unready
+
+_ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
+_NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
+
+
+@dataclass(slots=True)
+class Scanned:
+    """What a scan did: the jobs it made or moved, and what it passed over, by reason."""
+
+    jobs: list[Job] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)  # files
+    ignored: Counter[str] = field(default_factory=Counter)  # series
+    changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
+    late: list[Job] = field(default_factory=list)  # of these, delivered ones; each change once
+    made_anew: str = ""  # why the scan index was made anew
+    folders_missing: list[str] = field(default_factory=list)  # of scan.folders
+    lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
+
+
+def scan(
+    ctx: Context,
+    *,
+    only: str | None = None,
+    limit: int | None = None,
+    tell: Callable[[int], None] = lambda _files: None,
+) -> Scanned:
+    """Read the datastore and bring the ledger up to date with it.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    only
+        A job: look at its series alone.
+    limit
+        How many new series to take up at most.
+    tell
+        Called with the number of files that were read so far.
+    """
+    try:
+        return _scan(ctx, only, limit, tell)
+    except IndexBroken:
+        done = _scan(ctx, only, limit, tell)
+        return replace(done, made_anew="it is damaged")
+
+
+def _scan(
+    ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
+) -> Scanned:
+    with surveyed(ctx, tell=tell) as survey:
+        done = Scanned(
+            passed_over=survey.passed_over,
+            made_anew=survey.made_anew,
+            folders_missing=survey.folders_missing,
+            lost=survey.lost,
+        )
+        _take(survey.series, only, limit, ctx, done)
+        change = partial(_change, ctx=ctx, done=done)
+        done.jobs += take_unread(survey, ctx, change, only=only)
+    return done
+
+
+def _take(
+    series: Iterable[Seen], only: str | None, limit: int | None, ctx: Context, done: Scanned
+) -> None:
+    """Bring the jobs of every series up to date."""
+    known = _jobs_by_series(ctx)
+    for seen in series:
+        jobs = known.pop(seen.key, [])
+        archived = ctx.ledger.archive.of_series(seen.key)
+        if only is not None and all(job.id != only for job in jobs):
+            continue
+        _look_back(archived, jobs, seen, ctx, done)
+        if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
+            _look_at(seen, jobs, ctx, done)
+    for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
+        _note_unseen(job, ctx, done)
+
+
+def preview(ctx: Context) -> list[Seen]:
+    """Return each series that a scan would look at as new; write nothing.
+
+    Raises
+    ------
+    OutOfReach
+        Where a folder of the datastore is not there, or does not answer.
+    """
+    known = _jobs_by_series(ctx)
+    with surveyed(ctx, throwaway=True) as survey:
+        if survey.lost:
+            raise survey.lost[0]
+        return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
+
+
+def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
+    if jobs:
+        return jobs[-1].state is State.WAITING and not jobs[-1].one_off
+    return not ctx.ledger.archive.of_series(seen.key)
+
+
+def _was_other(one: Archived, seen: Seen, jobs: list[Job]) -> bool:
+    """Tell whether a series has changed since its contours came home."""
+    is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
+    return is_archived and one.state is State.DONE and one.source_digest != seen.digest
+
+
+def _look_back(
+    archived: list[Archived], jobs: list[Job], seen: Seen, ctx: Context, done: Scanned
+) -> None:
+    """See whether a series has changed since its contours came home and its job was archived."""
+    others = [one.id for one in archived if _was_other(one, seen, jobs)]
+    if not others:
+        return
+    newest = ctx.ledger.get(archived[-1].id)
+    choice = late_choice(newest.rule if newest else None, seen, ctx)
+    if choice == "ignore":
+        return
+    done.changed_later += others
+    apart = newest is not None and newest.one_off  # what was sent never lay in the datastore
+    is_ready = seen.verdict.readiness is Readiness.READY
+    if choice == "resend" and is_ready and not jobs and not apart:
+        _make_successor(archived[-1].id, seen, ctx, done)
+
+
+def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
+    """Bring the jobs of one series up to date."""
+    if not jobs and seen.verdict.readiness is Readiness.IGNORED:
+        done.ignored[seen.verdict.code] += 1
+    elif not jobs:
+        _take_up(seen, ctx, done)
+    for job in jobs:
+        if job.one_off:
+            _note_unseen(job, ctx, done)  # it keeps to its own images
+        else:
+            _look_at_job(job, seen, ctx, done)
+
+
+def _look_at_job(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    if job.state is State.WAITING:
+        _look_again(job, seen, ctx, done)
+    elif job.state in BEFORE_UPLOAD:
+        if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
+            _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
+    elif job.state is not State.CANCELLED:
+        _look_behind(job, seen, ctx, done)
+
+
+def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
+    """Make a job of a series: found, or waiting for what it lacks."""
+    ready = seen.verdict.readiness is Readiness.READY
+    state = State.FOUND if ready else State.WAITING
+    job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
+    job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
+    job = job if ready else unready(job, seen.verdict, seen, ctx)
+    if ctx.begin(job, seen.crosswalk):
+        done.jobs.append(job)
+
+
+def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """See whether a waiting series has become whole."""
+    verdict = as_released(job, seen)
+    changed = job.source_digest != seen.digest
+    if not changed and as_it_was(job, verdict, seen, ctx):
+        return
+
+    def look() -> Job:
+        if verdict.readiness is Readiness.READY:
+            ctx.seal(job.id, seen.crosswalk)
+            return job.to(State.FOUND, at=ctx.now(), **seen.facts)
+        if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
+            after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
+            return after.postponed(None, code=verdict.code, reason=verdict.text)
+        return unready(replace(job.freed(), **seen.facts), verdict, seen, ctx)
+
+    if job.held and not changed and is_same(job, verdict, seen):
+        _ask_rules_again(job, look, ctx, done)
+    else:
+        _change(job, look, ctx, done)
+
+
+def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
+    """Free a held series that the rules would not send; one they would is not told once more."""
+    after = look()
+    if after.held:
+        asked = replace(job, rules_digest=after.rules_digest)
+        _change(job, lambda: asked, ctx, done, into=[])
+    else:
+        _change(job, lambda: after, ctx, done)
+
+
+def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
+    """Return a job waiting again whose series changed before it was sent."""
+    ctx.seal(job.id, seen.crosswalk)
+    after = job.to(State.WAITING, at=ctx.now(), **seen.facts)
+    reason = "the series changed before it was sent"
+    return after.postponed(None, code="series-changed", reason=reason)
+
+
+def late_choice(rule: str | None, seen: Seen, ctx: Context) -> Late:
+    """Return what to do where images come, go or change after they were sent.
+
+    The rule that chose the template decides, else the settings; broken rules decide nothing.
+    """
+    try:
+        choices = {one.name: one.late for one in ctx.rulebook.rules}
+    except DrawcliError:
+        choices = {}
+    return choices.get(rule or "") or seen.wanted.late
+
+
+def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """See what became of the images of a series that was sent: changed, or only moved."""
+    if job.source_digest == seen.digest:
+        if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
+            _change(job, lambda: _followed(job, seen, ctx), ctx, done)
+        return
+    choice = late_choice(job.rule, seen, ctx)
+    if choice == "ignore":
+        return
+    done.changed_later.append(job.id)
+    if choice == "resend" and seen.verdict.readiness is Readiness.READY:
+        _send_again(job, seen, ctx, done)
+    elif job.late_digest == seen.digest:
+        return
+    elif job.state not in _ON_THE_WAY:
+        _change(
+            job,
+            lambda: noted_late(job, ctx.now(), seen.files, seen.digest),
+            ctx,
+            done,
+            into=done.late,
+        )
+    elif not job.held:
+        _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
+
+
+def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+    """Make a new job of a series that changed after it was sent, and set the old one aside.
+
+    The new one first: after a crash between the two the old one finds that it has a successor.
+    """
+    newest = ctx.ledger.of_series(job.series_key)[-1]
+    set_aside = newest.state is State.CANCELLED and newest.source_digest != seen.digest
+    if newest.id == job.id or set_aside:
+        if not _make_successor(newest.id, seen, ctx, done):
+            return
+        newest = ctx.ledger.of_series(job.series_key)[-1]
+    if job.state in _ON_THE_WAY:
+        _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
+
+
+def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> bool:
+    """Make the next job of a series that changed after it was sent; it names the one before."""
+    key, _, number = old_id.partition("-")
+    job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
+    job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
+    made = ctx.begin(job, seen.crosswalk)
+    if made:
+        done.jobs.append(job)
+    return made
+
+
+def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
+    """Return the job with its images found where they lie now."""
+    ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
+    freed = job if job.held else replace(job, due_at=None)
+    return replace(freed, source_stamp=seen.stamp)
+
+
+def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
+    """Say of a waiting job that its series is not there any more; look where a one-off one was."""
+    if job.state is not State.WAITING or job.held or job.of_folder:
+        return
+    apart = seen_again(job, ctx) if job.one_off else None
+    if apart is not None:
+        _look_again(job, apart, ctx, done)
+        return
+    what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
+    gone = Verdict(Readiness.WAITING, "not-seen", what)
+    _change(job, lambda: unready(job, gone, None, ctx), ctx, done)
+
+
+def _change(
+    job: Job,
+    make: Callable[[], Job],
+    ctx: Context,
+    done: Scanned,
+    into: list[Job] | None = None,
+) -> None:
+    """Change a job under its lock, unless another process is at it or was quicker."""
+    changed = done.jobs if into is None else into
+    try:
+        with ctx.work.job_lock(job.id):
+            stored = ctx.ledger.get(job.id)
+            if stored is None or stored.revision != job.revision:
+                return
+            after = make()
+            if after != job:
+                changed.append(ctx.ledger.commit(after))
+    except Busy:
+        return
+
+
+def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:
+    jobs: dict[str, list[Job]] = {}
+    for job in sorted(ctx.ledger.jobs(), key=lambda job: job.number):
+        jobs.setdefault(job.series_key, []).append(job)
+    return jobs

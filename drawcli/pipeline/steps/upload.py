@@ -1,0 +1,133 @@
+"""PACKAGED -> UPLOADED: send the zip, keep the server's task id.
+
+The one step that cannot be repeated without trace: if the answer to a POST is lost, the client
+cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
+bytes go up again, and the number of blind tries is bounded. An attempt that the server plainly did
+not take is not counted; one without an answer stays counted, for it may have left an orphan there.
+So does one to an address that the server does not have: it ends the run, and others wait behind it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zipfile import ZipFile
+
+from drawcli import __version__
+from drawcli.adapters.server.responses import ENDPOINT_HINT
+from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
+from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.core.jobs.job import PET_COUNTS, Event, Job, State
+from drawcli.errors import (
+    RENEWAL,
+    SERVER_TOOK_NOTHING,
+    DrawcliError,
+    NeedsPerson,
+    ServerUnavailable,
+    TryLater,
+)
+from drawcli.pipeline.context import Context
+from drawcli.system.files import sha256_of
+
+MOST_POSTS: Final = 5
+BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that is ill for an hour holds no job
+_NO_PLACE: Final = "failed: endpoint"
+_COUNTED: Final = frozenset({_NO_PLACE, "failed: server-lost", "failed: server-unavailable"})
+_ANEW: Final = frozenset({State.PACKAGED, "released"})
+
+
+def upload(job: Job, ctx: Context) -> Job:
+    """Send the package of a job to the DRAW server."""
+    package, template = ctx.work.file(job.id, PACKAGE), ctx.work.file(job.id, TEMPLATE)
+    whole = package.exists() and template.exists()
+    if not whole or sha256_of(package) != job.zip_sha256:
+        return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
+    if job.posts >= MOST_POSTS:
+        raise _too_many(job)
+    ctx.check_uploads_welcome()
+    ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
+    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
+    begun = {name: getattr(job, name) + 1 for name in ("posts", "unanswered", "attested")}
+    recorded = ctx.ledger.commit(replace(job, **begun))
+    name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
+    server = ctx.server
+    try:
+        with ctx.turns.given_up():
+            task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
+    except DrawcliError as err:
+        what = _outcome(err)
+        ctx.attest_outcome(what, job, code=err.code)
+        if what != UNANSWERED:
+            ctx.ledger.commit(_not_taken(recorded, job, err, ctx.now()))
+        elif isinstance(err, TryLater):  # every one costs one of few tries
+            err.wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
+        raise
+    ctx.attest_outcome(ANSWERED, job, task=task_id)
+    facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
+    sent = recorded.to(State.UPLOADED, at=ctx.now(), **facts)
+    if job.pet_counts:
+        told = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
+        return told.postponed(None, code="pet-counts", reason=PET_COUNTS)
+    return sent
+
+
+def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
+    """Return what is about to leave, and to whom, as the audit log has it."""
+    address = urlsplit(ctx.settings.server.url)
+    with ZipFile(package) as whole:
+        files = len(whole.namelist())
+    return {
+        "template": job.template,
+        "zip_sha256": job.zip_sha256,
+        "zip_bytes": package.stat().st_size,
+        "files": files,
+        "server": address.netloc,
+        "client": ctx.settings.server.client_id,
+        "number": job.posts + 1,
+        "drawcli": __version__,
+    }
+
+
+def _outcome(err: DrawcliError) -> str:
+    """Return what an upload that failed means for what has left."""
+    if err.code in ("server-down", "certificate", RENEWAL) and not err.answered:
+        return NOT_SENT
+    answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
+    return REFUSED if answered else UNANSWERED
+
+
+def _not_taken(recorded: Job, before: Job, err: DrawcliError, now: datetime) -> Job:
+    """Return a job whose upload the server did not take: it is as before, and the try not counted.
+
+    But where the server has no place for uploads: that ends the run, and would do so for ever.
+    """
+    if err.code == "endpoint":
+        answered = replace(recorded, unanswered=before.unanswered)
+        return answered.failed(err, at=now, until=now + BETWEEN_POSTS)
+    return replace(recorded, posts=before.posts, unanswered=before.unanswered)
+
+
+def _too_many(job: Job) -> NeedsPerson:
+    """Return why a job is not sent once more, with how each upload ended."""
+    ends = list(_ends(job))
+    told = [f"{times} x {why}" for why, times in Counter(one.why for one in ends).items()]
+    if job.posts > len(ends):
+        told.append(f"{job.posts - len(ends)} x no word")
+    text = f"{job.posts} uploads were begun and came to nothing: {', '.join(told)}"
+    if {one.what for one in ends} == {_NO_PLACE}:
+        hint = f"{ENDPOINT_HINT} 'drawcli retry {job.id}' sends it again."
+        return NeedsPerson(text, code="endpoint", hint=hint)
+    hint = "Ask the server's administrator what arrived; 'drawcli retry' sends it again."
+    return NeedsPerson(text, code="uploads-unanswered", hint=hint)
+
+
+def _ends(job: Job) -> Iterator[Event]:
+    """Yield how the uploads of a package ended that count, the last first."""
+    for event in reversed(job.events):
+        if event.what in _ANEW:
+            return
+        if event.what in _COUNTED:
+            yield event

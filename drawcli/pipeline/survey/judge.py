@@ -1,0 +1,179 @@
+"""What a scan makes of each series: judged anew where something changed, else as it was."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.adapters.scan_index import ScanIndex, SeriesRow
+from drawcli.config.sections import Wanted
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.instance import Slice
+from drawcli.core.series.crosswalk import Crosswalk
+from drawcli.core.series.image_file import UNREAD
+from drawcli.core.series.readiness import (
+    Calm,
+    assess,
+    home_of,
+    modality_of,
+    scan_slices,
+    set_aside,
+    settled,
+    told,
+    without_copies,
+)
+from drawcli.core.series.same_image import is_same_image
+from drawcli.core.series.verdict import Readiness, Verdict, waiting
+from drawcli.pipeline.survey.folder_settings import Wishes
+
+_HOUR_NS: Final = 3600 * 10**9
+_UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A series as this scan sees it."""
+
+    key: str
+    key_id: str  # of the site key under which the series is known, or will be
+    modality: str
+    files: int
+    verdict: Verdict
+    digest: str  # keyed, over which files there are and how large
+    stamp: str  # keyed, over where they lie and when they were changed
+    wanted: Wanted  # what the site asks of series where it lies
+    load: Callable[[], list[Slice]]
+    load_aside: Callable[[], Counter[str]]  # files that are no slices, by reason
+    judge: Callable[[frozenset[str]], Verdict]  # once more, letting pass what a person has released
+    deliver_to: str = ""  # the folder that a person named for its structure set
+
+    @cached_property
+    def slices(self) -> list[Slice]:
+        """What is known of each file; asked for only where something is done with the series."""
+        return self.load()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a job remembers of it."""
+        return {
+            "modality": self.modality,
+            "slices": self.files,
+            "source_digest": self.digest,
+            "source_stamp": self.stamp,
+            "aside": told(self.load_aside()) or None,
+            "pet_counts": any(one.pet_counts for one in self.slices),
+        }
+
+    @property
+    def crosswalk(self) -> Crosswalk:
+        """Whose series it is, and its files."""
+        return replace(Crosswalk.of(self.slices), deliver_to=self.deliver_to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Judges series by what the index knows of their files."""
+
+    index: ScanIndex
+    wishes: Wishes
+    known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
+
+    def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
+        """Judge every series anew of which something changed; each is a sign of life."""
+        for number in self.index.stale():
+            heard()
+            self.index.begin()
+            self._judge(number)
+        self.index.commit()
+
+    def seen(self, began_ns: int, unlistable: set[int]) -> Iterator[Seen]:
+        """Yield every series.
+
+        Parameters
+        ----------
+        began_ns
+            When this scan began: what it saw first is not settled.
+        unlistable
+            Series with files in folders that could not be listed this time.
+        """
+        for row in self.index.series():
+            calm = Calm(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
+            verdict = settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
+            if row.id in unlistable and verdict.readiness is Readiness.READY:
+                verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
+            files = cache(partial(self._files, row.id))
+            yield Seen(
+                *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
+                wanted=self.wishes.of(row.wishes),
+                load=lambda files=files: _scan_of(files()),  # type: ignore[misc] # bound now
+                load_aside=lambda files=files: set_aside(files()),  # type: ignore[misc]
+                judge=partial(self._judged_again, row.id, row.wishes),
+            )
+
+    def slices(self, number: int) -> list[Slice]:
+        """Return the files of a series that are its scan: no localizers, no copies."""
+        return _scan_of(self._files(number))
+
+    def _files(self, number: int) -> list[Slice]:
+        return sorted(self.index.slices(number), key=lambda one: one.path)
+
+    def _judged_again(self, number: int, wishes: int, released: frozenset[str]) -> Verdict:
+        return self._verdict(number, self.slices(number), wishes, released)
+
+    def _judge(self, number: int) -> None:
+        slices = self.slices(number)
+        if not slices:
+            self.index.drop_series(number)
+            return
+        stand_ins = self.known_under(slices[0].series_uid)
+        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
+        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        wishes = self.wishes.number_of(home_of(slices))
+        row = SeriesRow(
+            id=number,
+            first=0,
+            since=0,
+            stale=False,
+            key=stand_ins.series_key(slices[0].series_uid),
+            key_id=stand_ins.key_id,
+            digest=stand_ins.digest("source", *names),
+            stamp=stand_ins.digest("stamp", *places),
+            modality=modality_of(slices),
+            files=len(slices),
+            newest=max(one.mtime_ns for one in slices),
+            verdict=self._verdict(number, slices, wishes),
+            wishes=wishes,
+        )
+        self.index.set_series(number, row)
+
+    def _verdict(
+        self, number: int, slices: list[Slice], wishes: int, released: frozenset[str] = frozenset()
+    ) -> Verdict:
+        """Return what to do with a series; files beside it that cannot be read may belong to it.
+
+        What lay beside it for longer than a series may wait, before it came, is not of it.
+        """
+        verdict = assess(slices, self.wishes.demands(wishes), released)
+        if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
+            return verdict
+        patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
+        unread = self.index.unread_beside(number, UNREAD, patience)
+        if unread:
+            text = f"{unread} files beside the series cannot be read, are empty, or end too early"
+            return waiting("unreadable-files", text)
+        return verdict
+
+
+def _scan_of(files: list[Slice]) -> list[Slice]:
+    return without_copies(scan_slices(files) or files, same_images)
+
+
+def same_images(one: str, other: str) -> bool:
+    """Tell whether two files hold the same image; where one cannot be read they do not."""
+    try:
+        with Path(one).open("rb") as first, Path(other).open("rb") as second:
+            return is_same_image(first, second)
+    except OSError:
+        return False

@@ -1,0 +1,113 @@
+"""Series that lie outside the datastore: read where they are, judged at once, kept in no index.
+
+A person vouches that nothing arrives any more; whole they must be by every other check.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from drawcli.adapters.datastore.walk import Walk, read_images
+from drawcli.config.sections import Scan
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.instance import Slice
+from drawcli.core.jobs.job import Job
+from drawcli.core.series.readiness import (
+    Demands,
+    assess,
+    modality_of,
+    scan_slices,
+    set_aside,
+    without_copies,
+)
+from drawcli.core.series.verdict import Readiness, Verdict, waiting
+from drawcli.errors import JobError
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.survey.folder_settings import demands_of
+from drawcli.pipeline.survey.judge import Seen, same_images
+
+Same = Callable[[str, str], bool]
+_UNLISTABLE: Final = "unreadable-folder"
+
+
+def seen_in(
+    walk: Walk, ctx: Context, *, is_same: Same = same_images, deliver_to: str = ""
+) -> Iterator[Seen]:
+    """Yield each series that a walk over files outside the datastore has found.
+
+    Parameters
+    ----------
+    walk
+        What was found.
+    ctx
+        The site.
+    is_same
+        Tells of two files whether they hold the same image.
+    deliver_to
+        The folder that a person named for the structure sets; "" for that of the settings.
+    """
+    demands = _demands(ctx.settings.scan)
+    files = walk.by_series()
+    for slices, verdict in judged(walk, demands, is_same):
+        stand_ins = _known_under(slices[0].series_uid, ctx)
+        names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
+        places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
+        yield Seen(
+            key=stand_ins.series_key(slices[0].series_uid),
+            key_id=stand_ins.key_id,
+            modality=modality_of(slices),
+            files=len(slices),
+            verdict=verdict,
+            digest=stand_ins.digest("source", *names),
+            stamp=stand_ins.digest("stamp", *places),
+            load=partial(list, slices),
+            load_aside=partial(set_aside, files[slices[0].series_uid]),
+            judge=partial(assess, slices, demands),
+            wanted=ctx.settings.scan,
+            deliver_to=deliver_to,
+        )
+
+
+def seen_again(job: Job, ctx: Context) -> Seen | None:
+    """Return the series of a one-off job as it is now; None where its images are not there."""
+    try:
+        crosswalk = ctx.crosswalk(job)
+    except JobError:
+        return None
+    walk = read_images(Path(file.path) for file in crosswalk.files)
+    found = seen_in(walk, ctx, deliver_to=crosswalk.deliver_to)
+    return next((seen for seen in found if seen.key == job.series_key), None)
+
+
+def judged(
+    walk: Walk, demands: Demands, is_same: Same = same_images
+) -> Iterator[tuple[list[Slice], Verdict]]:
+    """Yield the files of each series that are its scan, and what to do with it.
+
+    What cannot be read beside a series may be of it, and so may what lies in a folder that cannot
+    be listed.
+    """
+    for series in walk.by_series().values():
+        files = sorted(series, key=lambda one: one.path)
+        slices = without_copies(scan_slices(files) or files, is_same)
+        verdict = assess(slices, demands)
+        unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})
+        if verdict.readiness is Readiness.READY and unread:
+            text = f"{unread} files beside the series cannot be read, are empty, or end too early"
+            verdict = waiting("unreadable-files", text)
+        elif verdict.readiness is Readiness.READY and walk.passed_over[_UNLISTABLE]:
+            verdict = waiting(_UNLISTABLE, "a folder that may hold more of it cannot be listed")
+        yield slices, verdict
+
+
+def _demands(wanted: Scan) -> Demands:
+    """Return what a site asks of any series; a person may show one of any age."""
+    return replace(demands_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
+
+
+def _known_under(uid: str, ctx: Context) -> StandIns:
+    """Return the stand-ins under which a series has jobs, or those of the key of today."""
+    has_jobs = (one for one in ctx.retired if ctx.ledger.of_series(one.series_key(uid)))
+    return next(has_jobs, ctx.stand_ins)

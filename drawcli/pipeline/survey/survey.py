@@ -1,0 +1,133 @@
+"""The datastore of a site, surveyed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from drawcli.adapters.datastore.patterns import Globs
+from drawcli.adapters.scan_index import ScanIndex, opened_index
+from drawcli.config.sections import Scan
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.errors import OutOfReach
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.survey.folder_settings import Wishes
+from drawcli.pipeline.survey.judge import Judge, Seen
+from drawcli.pipeline.survey.unread_folders import SeenFolder, unread_folders
+from drawcli.pipeline.survey.update import HOUR_NS, Options, Update
+from drawcli.pipeline.survey.watchdog import watched
+from drawcli.system.limits import SHARE_ANSWERS
+
+_SETTINGS: Final = "settings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a scan sees."""
+
+    series: Iterator[Seen]
+    unread: list[SeenFolder]  # folders in which something cannot be read
+    passed_over: Counter[str]  # files, and folders that could not be listed, by reason
+    made_anew: str  # why the scan index was made anew; "" where it was not
+    folders_missing: list[str]  # of the settings, that are in no datastore
+    lost: list[OutOfReach]  # folders of the datastore that are not there, or do not answer
+
+
+def _silent(_files: int) -> None:
+    """Tell nobody how many files were read."""
+
+
+@contextmanager
+def surveyed(
+    ctx: Context, *, throwaway: bool = False, tell: Callable[[int], None] = _silent
+) -> Iterator[Survey]:
+    """Bring the scan index up to date with the datastore; give every series.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    throwaway
+        Whether nothing is written: for a dry run.
+    tell
+        Called with the number of files that were read so far.
+
+    Raises
+    ------
+    AnotherRun
+        Where another process reads the datastore.
+    IndexBroken
+        Where the index is damaged; it is removed, and the next try makes it anew.
+    """
+    wanted = ctx.settings.scan
+    key = ctx.stand_ins.subkey("scan-index")
+    with opened_index(
+        ctx.settings.state_dir, key, ctx.stand_ins.key_id, throwaway=throwaway
+    ) as index:
+        began = _nanoseconds(ctx.now())
+        _note_settings(index, wanted, ctx)
+        with watched(SHARE_ANSWERS * wanted.answer_seconds) as heard:
+            update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
+            update.run(ctx.settings.datastore)
+            wishes = Wishes(wanted, ctx.settings.datastore)
+            judge = Judge(index=index, wishes=wishes, known_under=_Known(ctx).stand_ins)
+            index.begin()
+            index.mend_times(_nanoseconds(ctx.now()))
+            index.commit()
+            heard()
+            judge.judge_stale(heard)  # copies are read to the end
+        yield Survey(
+            series=judge.seen(began, update.unlistable),
+            unread=list(unread_folders(index, judge, update.unlisted, began)),
+            passed_over=index.passed_over() + update.passed_over,
+            made_anew=index.made_anew,
+            folders_missing=wishes.missing,
+            lost=update.lost,
+        )
+
+
+class _Known:
+    """Tells under which key a series has jobs, or will have."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._keys = {job.series_key for job in ctx.ledger.jobs()} if ctx.retired else set()
+
+    def stand_ins(self, uid: str) -> StandIns:
+        """Return the stand-ins under which a series has jobs, or those of the key of today.
+
+        A series that was sent under a retired key must not be sent again under another.
+        """
+        for one in self._ctx.retired:
+            key = one.series_key(uid)
+            if key in self._keys or self._ctx.ledger.archive.of_series(key):
+                return one
+        return self._ctx.stand_ins
+
+
+def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
+    """Judge everything anew, by the listings of today, where the site has changed its mind."""
+    words = ctx.stand_ins.digest("scan-settings", wanted.model_dump_json())
+    if index.fact(_SETTINGS) != words:
+        index.begin()
+        index.forget_listings()
+        index.judge_all()
+        index.set_fact(_SETTINGS, words)
+        index.commit()
+
+
+def _options(wanted: Scan) -> Options:
+    quiet = max(one.quiet_minutes for one in (wanted, *map(wanted.in_folder, wanted.folders)))
+    return Options(
+        globs=Globs(tuple(wanted.include), tuple(wanted.exclude)),
+        full_walk_ns=wanted.full_walk_hours * HOUR_NS,
+        calm_ns=max(HOUR_NS, 2 * quiet * 60 * 10**9),
+        workers=wanted.workers,
+        answer_seconds=wanted.answer_seconds,
+    )
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1e6) * 1000

@@ -1,0 +1,303 @@
+"""The scan index brought up to date with the folders: what came, went or changed since."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from drawcli.adapters.datastore.patterns import Globs
+from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_there, walked
+from drawcli.adapters.scan_index import Entry, FileRow, ScanIndex
+from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
+from drawcli.errors import OutOfReach
+from drawcli.pipeline.survey.readers import Reading, Results, read_chunks
+from drawcli.system.platforms import below
+
+SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read once more after this
+HOUR_NS: Final = 3600 * 10**9
+EXCLUDED: Final = "excluded"
+_CHUNK: Final = 200  # files that are read, stored and committed together
+_LAST_FULL: Final = "last-full-walk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the datastore is walked."""
+
+    globs: Globs = field(default_factory=Globs)
+    full_walk_ns: float = 0  # between two walks that list every folder
+    calm_ns: float = HOUR_NS  # a folder unchanged for so long need not be listed each time
+    workers: int = 0
+    answer_seconds: float | None = (
+        None  # patience with a folder of the datastore; None: without end
+    )
+
+
+class Item(NamedTuple):
+    """A file that is to be read."""
+
+    folder: int
+    path: str
+    file: File
+    since: int  # when it was first seen as it is now; 0: now
+    was: int | None  # the series it was of
+    odd: str  # why it is not read at all; "" where it is
+
+
+class Close(NamedTuple):
+    """A folder whose files have all been read."""
+
+    folder: int
+    digest: bytes
+    stamp: str
+
+
+class Unlisted(NamedTuple):
+    """A folder that should have been listed, and could not be."""
+
+    reason: str
+    series: set[int]  # with files in it or below, as they were known
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is read and stored together."""
+
+    items: list[Item] = field(default_factory=list)
+    closes: list[Close] = field(default_factory=list)
+
+    @property
+    def readings(self) -> list[Reading]:
+        """What is to be opened."""
+        return [(item.path, item.file) for item in self.items if not item.odd]
+
+
+class Update:
+    """One walk.
+
+    Parameters
+    ----------
+    index
+        What is known; brought up to date by `run`.
+    options
+        How the datastore is walked.
+    now_ns
+        Our clock.
+    tell
+        Called with the number of files that were read so far.
+    heard
+        Called whenever the datastore has answered.
+    """
+
+    def __init__(
+        self,
+        index: ScanIndex,
+        options: Options,
+        now_ns: Callable[[], int],
+        tell: Callable[[int], None],
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.index = index
+        self.passed_over: Counter[str] = Counter()  # folders that could not be listed, by reason
+        self.unlistable: set[int] = set()  # series with files in such folders
+        self.unlisted: dict[str, Unlisted] = {}  # folders that should have been listed
+        self.lost: list[OutOfReach] = []  # of whole folders of the datastore
+        self._options = options
+        self._now = now_ns
+        self._tell = tell
+        self._heard = heard
+        self._visited: set[int] = set()
+        self._unsettled: set[int] = set()  # folders with files that are read once more
+        self._troubled: list[str] = []
+        self._read = 0
+        self._began = now_ns()
+        self._full = True
+        self._root = ""
+
+    def run(self, roots: Iterable[Path]) -> None:
+        """Walk the folders, read what is new, and forget what is gone.
+
+        One that is not there, or does not answer, keeps what is known of it and is noted in `lost`.
+        """
+        self._full = self._is_full()
+        if self._full:
+            self.index.begin()
+            self.index.retry(NOT_GIVEN)
+            self.index.commit()
+        with closing(self._batches(roots)) as batches:
+            for batch, results in read_chunks(batches, self._options.workers):
+                self._store(batch, results)
+        self.index.begin()
+        self._forget()
+        if self._full and not self.lost:
+            self.index.set_fact(_LAST_FULL, str(self._began))
+        self.index.commit()
+
+    def _is_full(self) -> bool:
+        """Tell whether every folder is listed this time, also those that look unchanged."""
+        last = int(self.index.fact(_LAST_FULL) or -1)
+        return last < 0 or not last <= self._began < last + self._options.full_walk_ns
+
+    def _batches(self, roots: Iterable[Path]) -> Generator[Batch, None, None]:
+        """Yield what is to be read, in portions."""
+        batch = Batch()
+        for part in self._work(roots):
+            if isinstance(part, Close):
+                batch.closes.append(part)
+            else:
+                batch.items.append(part)
+            if len(batch.items) >= _CHUNK or len(batch.closes) >= _CHUNK:
+                yield batch
+                batch = Batch()
+        yield batch
+
+    def _work(self, roots: Iterable[Path]) -> Iterator[Item | Close]:
+        for root in roots:
+            try:
+                yield from self._of_root(root)
+            except OutOfReach as err:  # the others are scanned all the same
+                self.lost.append(err)
+                self._troubled.append(str(root))
+                self.passed_over[err.code] += 1
+
+    def _of_root(self, root: Path) -> Iterator[Item | Close]:
+        check_there(root, self._options.answer_seconds)
+        self._root = str(root)
+        for folder in walked(root, self._is_known, self._enters):
+            self._heard()
+            if folder.trouble:
+                self._troubled.append(folder.path)
+                self.passed_over[folder.trouble] += 1
+                if folder.trouble in UNLISTABLE:
+                    self.unlisted[folder.path] = Unlisted(folder.trouble, set())
+            elif folder.rows is not None:
+                yield from self._of_folder(folder)
+
+    def _enters(self, path: str) -> bool:
+        return not self._options.globs or self._options.globs.enters(self._within(path))
+
+    def _within(self, path: str) -> str:
+        """Return a path below the datastore, with "/" in it."""
+        return path[len(self._root) :].replace(os.sep, "/").strip("/")
+
+    def _is_known(self, path: str, stamp: Stamp) -> bool:
+        """Tell whether a folder need not be listed: nothing can have come or gone."""
+        if self._full:
+            return False
+        row = self.index.folder(path)
+        if row is None or row.digest is None or row.stamp != _as_text(stamp):
+            return False
+        calm = self._began - row.calm >= self._options.calm_ns
+        if not calm or self.index.is_waited_for(row.id):
+            return False
+        self._visited.add(row.id)
+        return True
+
+    def _of_folder(self, folder: Folder) -> Iterator[Item | Close]:
+        """Yield what is to be read of a folder; forget what is gone from it."""
+        row = self.index.folder(folder.path)
+        if folder.path == self._root:
+            self._check_mounted(folder, known=row is not None)
+        digest = folder.digest
+        if row is not None:
+            self._visited.add(row.id)
+            if row.digest == digest:
+                self._note_stamp(row.id, row.stamp, folder)
+                return
+        self.index.begin()
+        number = self.index.add_folder(folder.path) if row is None else row.id
+        self.index.set_folder(number, None, "", 0)  # not known again before all of it is read
+        self._visited.add(number)
+        known = self.index.files(number) if row is not None else {}
+        unread = any(was.reason in UNREAD for was in known.values())
+        for file in folder.files:
+            was = known.pop(self.index.name_key(file.name), None)
+            item = self._item(number, folder, file, was)
+            if item is not None:
+                yield item
+        if known:
+            self.index.drop(number, known, self._now())
+        if unread:
+            self.index.touch(number)
+        yield Close(number, digest, _as_text(folder.stamp) if not folder.has_folders else "")
+
+    def _item(self, number: int, folder: Folder, file: File, was: FileRow | None) -> Item | None:
+        """Return a file as it is to be read, or None where it is known."""
+        path = os.path.join(folder.path, file.name)  # noqa: PTH118 - one call per file
+        odd = folder.odd.get(file.name, "")
+        if self._options.globs and not self._options.globs.takes(self._within(path)):
+            odd = EXCLUDED
+        same = was is not None and (was.size, was.mtime_ns, was.ctime_ns) == file[1:]
+        as_before = was is not None and (was.reason == EXCLUDED) == (odd == EXCLUDED)
+        if was is not None and same and was.final and as_before:
+            return None
+        since = was.since if was is not None and same else 0
+        return Item(number, path, file, since, None if was is None else was.series, odd)
+
+    def _note_stamp(self, number: int, stamp: str, folder: Folder) -> None:
+        """Write down since when a folder without folders has looked as it does."""
+        now = "" if folder.has_folders else _as_text(folder.stamp)
+        if now != stamp:
+            self.index.begin()
+            self.index.set_folder(number, folder.digest, now, self._began)
+
+    def _check_mounted(self, folder: Folder, *, known: bool) -> None:
+        """Refuse an empty folder where there was a datastore on another disk: it is not mounted."""
+        device, fact = str(folder.stamp[0]), f"device {self.index.name_key(folder.path).hex()}"
+        was = self.index.fact(fact)
+        if known and was not in ("", device) and not folder.rows and not folder.has_folders:
+            raise OutOfReach(
+                f"the datastore {folder.path} is empty, and on another disk than it was",
+                code="datastore-not-mounted",
+                hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+            )
+        if was != device:
+            self.index.begin()
+            self.index.set_fact(fact, device)
+
+    def _store(self, batch: Batch, results: Results) -> None:
+        """Store what was read, and make it last."""
+        now, read = self._now(), iter(results)
+        self.index.begin()
+        for number, items in groupby(batch.items, key=lambda item: item.folder):
+            entries, were, unread = [], set(), False
+            for item in items:
+                found = item.odd or next(read)
+                since = item.since or now
+                final = found not in UNREAD or now - since >= SETTLE_NS
+                unread = unread or found in UNREAD
+                entries.append(Entry(*item.file, since, final, found))
+                if item.was is not None:
+                    were.add(item.was)
+                if not final:
+                    self._unsettled.add(number)
+            self.index.put(number, entries, were, now)
+            if unread:
+                self.index.touch(number)
+        for number, digest, stamp in batch.closes:
+            known = None if number in self._unsettled else digest
+            self.index.set_folder(number, known, stamp, self._began)
+        self.index.commit()
+        self._read += len(results)
+        self._heard()
+        self._tell(self._read)
+
+    def _forget(self) -> None:
+        """Forget folders that are not there; those that could not be listed stay as they were."""
+        for number, path in self.index.folders_but(self._visited).items():
+            above = [one for one in self._troubled if path == one or path.startswith(below(one))]
+            series = self.index.series_in(number) if above else set()
+            self.unlistable |= series
+            for one in above:
+                if one in self.unlisted:
+                    self.unlisted[one].series.update(series)
+            if not above:
+                self.index.drop_folder(number, self._now())
+
+
+def _as_text(stamp: Stamp) -> str:
+    return " ".join(map(str, stamp))

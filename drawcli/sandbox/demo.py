@@ -1,0 +1,244 @@
+"""The whole cycle on this machine: phantom scans, a sandbox server, and run-once as cron runs it.
+
+Nothing here is a shortcut. The site is made by `drawcli init`, every run is a process of its own
+with an almost empty environment, and what is shown is read from the files that are left behind.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from drawcli.errors import DrawcliError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MOST_RUNS: Final = 30
+_PAUSE_SECONDS: Final = 1.0
+_SHOWN: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAddress",
+    "StudyDate",
+    "StudyDescription",
+    "SeriesDescription",
+    "ReferringPhysicianName",
+    "InstitutionName",
+    "StationName",
+    "AccessionNumber",
+    "SOPInstanceUID",
+    "Manufacturer",
+    "ImagePositionPatient",
+    "KVP",
+)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A structure set that came home."""
+
+    path: Path
+    patient: str
+    structures: tuple[str, ...]
+    references: int  # UIDs of the series that it names
+    dangling: int  # of those, how many no source file has
+
+
+@dataclass(slots=True)
+class Demo:
+    """What the demo leaves to be shown."""
+
+    folder: Path
+    runs: int = 0
+    seconds: float = 0.0
+    before_after: list[tuple[str, str, str]] = field(default_factory=list)
+    delivered: list[Delivered] = field(default_factory=list)
+    last_run_silent: bool = False
+
+
+def run_demo(keep: Path | None, tell: Tell, *, slices: int = 120, size: int = 512) -> Demo:
+    """Run the whole cycle for three invented patients.
+
+    Parameters
+    ----------
+    keep
+        Where to leave the site; None throws it away at the end.
+    tell
+        Is given one line after another as things happen.
+    slices, size
+        Of each scan: how many, and of how many rows and columns.
+    """
+    from drawcli.sandbox.server import running
+
+    begun = time.monotonic()
+    with _workplace(keep) as folder:
+        demo = Demo(folder)
+        tell("1. Three invented patients are scanned; their files say who they are.")
+        sources = scan_patients(folder / "store", slices, size, tell)
+        with running(folder / "sandbox") as server:
+            tell(f"\n2. A DRAW sandbox answers at {server.url}. It is for demonstration only.")
+            tell("\n3. 'drawcli init' makes the files of a site.")
+            config = _make_site(folder, server.url, server.token_file)
+            tell(f"   {config}")
+            tell("\n4. 'drawcli run-once', as cron starts it, until every structure set is home.")
+            _run_until_done(config, demo, tell)
+        demo.before_after = _before_and_after(sources, folder)
+        demo.delivered = [_read_home(path, sources) for path in _delivered(folder / "store")]
+        demo.seconds = time.monotonic() - begun
+    return demo
+
+
+@contextmanager
+def _workplace(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with TemporaryDirectory(prefix="drawcli-demo-") as name:
+            yield Path(name)
+        return
+    if keep.exists() and any(keep.iterdir()):
+        raise DrawcliError(f"{keep} is not empty", code="usage", hint="Name a new folder.")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep.absolute()
+
+
+def scan_patients(store: Path, slices: int, size: int, tell: Tell) -> list[Path]:
+    """Write a visit of each invented patient; return the images of the planning scans."""
+    from drawcli.sandbox.patients import PEOPLE
+    from drawcli.sandbox.phantom import write_visit
+
+    written: list[Path] = []
+    for seed, person in enumerate(PEOPLE, 1):
+        folder = store / person.file_name
+        visit = write_visit(folder, person, slices=slices, size=size, seed=seed)
+        written += visit.planning
+        beside = f" and {len(visit.beside)} file that is no scan" if visit.beside else ""
+        tell(f"   {person.name}: {len(visit.planning)} slices of {person.protocol}{beside}")
+    return written
+
+
+def _make_site(folder: Path, url: str, token_file: Path) -> Path:
+    site = folder / "site"
+    _drawcli("init", str(site), "--datastore", str(folder / "store"), "--url", url)
+    token = site / "token.json"
+    token.touch(mode=0o600)
+    token.write_bytes(token_file.read_bytes())
+    config = site / "drawcli.yaml"
+    with config.open("a", encoding="utf-8") as stream:
+        stream.write("\nscan:\n  quiet_minutes: 0  # the phantoms do not grow any more\n")
+    return config
+
+
+def _run_until_done(config: Path, demo: Demo, tell: Tell) -> None:
+    """Run the cycle again and again; tell which job came to which state; then once more."""
+    known: dict[str, str] = {}
+    while demo.runs < MOST_RUNS:
+        demo.runs += 1
+        _drawcli("run-once", "--config", str(config))
+        jobs = json.loads(_drawcli("status", "--json", "--config", str(config)))["data"]["jobs"]
+        for line in _moves(jobs, known):
+            tell(f"   run {demo.runs}: {line}")
+        if jobs and all(job["state"] == "done" for job in jobs):
+            demo.last_run_silent = not _drawcli("run-once", "--config", str(config))
+            return
+        time.sleep(_PAUSE_SECONDS)
+    raise DrawcliError("the demo did not come to its end", hint="Look with 'drawcli demo --keep'.")
+
+
+def _moves(jobs: list[dict[str, Any]], known: dict[str, str]) -> Iterator[str]:
+    for job in jobs:
+        if known.get(job["id"]) != job["state"]:
+            known[job["id"]] = job["state"]
+            reason = f" ({job['reason']})" if job["reason"] else ""
+            yield f"{job['id']}  {job['state']:<10} {job['template'] or ''}{reason}"
+
+
+def _drawcli(*words: str) -> str:
+    """Run drawcli as a process of its own; return what it prints.
+
+    Raises
+    ------
+    DrawcliError
+        Where it leaves with anything but 0, with its own words.
+    """
+    done = subprocess.run(  # noqa: S603 - this very program
+        [sys.executable, "-m", "drawcli", *words],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=_cron_environment(),
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise DrawcliError(f"'drawcli {words[0]}' left with {done.returncode}: {said}")
+    return done.stdout + done.stderr
+
+
+def _cron_environment() -> Mapping[str, str]:
+    """Return as little environment as cron gives, and what Windows cannot do without."""
+    wanted = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMP", "PYTHONPATH")
+    return {name: os.environ[name] for name in wanted if name in os.environ}
+
+
+def _before_and_after(sources: list[Path], folder: Path) -> list[tuple[str, str, str]]:
+    """Return some elements of one slice as they were, and as they were sent."""
+    from pydicom import dcmread
+
+    before = dcmread(sources[0], stop_before_pixels=True)
+    position = before.ImagePositionPatient
+    for package in sorted((folder / "site" / "state" / "work").glob("*/package.zip")):
+        with zipfile.ZipFile(package) as archive:
+            for name in archive.namelist():
+                if not name.endswith(".dcm"):
+                    continue
+                after = dcmread(BytesIO(archive.read(name)), stop_before_pixels=True)
+                same_scan = after.get("PatientSex") == before.PatientSex
+                if same_scan and after.ImagePositionPatient == position:
+                    return [(key, _shown(before, key), _shown(after, key)) for key in _SHOWN]
+    return []
+
+
+def _shown(dataset: "Dataset", keyword: str) -> str:
+    if keyword not in dataset:
+        return "(not there)"
+    return str(dataset[keyword].value) or "(empty)"
+
+
+def _delivered(store: Path) -> list[Path]:
+    return sorted(store.rglob("RS.*.dcm"))
+
+
+def _read_home(path: Path, sources: list[Path]) -> Delivered:
+    """Read a delivered structure set with pydicom alone, and look for what it refers to."""
+    from pydicom import dcmread
+
+    home = dcmread(path)
+    beside = [source for source in sources if source.parent == path.parent]
+    images = [dcmread(source, specific_tags=["SOPInstanceUID"]) for source in beside]
+    there = {str(image.SOPInstanceUID) for image in images}
+    named = [
+        str(image.ReferencedSOPInstanceUID)
+        for roi in home.ROIContourSequence
+        for contour in roi.get("ContourSequence", [])
+        for image in contour.ContourImageSequence
+    ]
+    return Delivered(
+        path=path,
+        patient=str(home.PatientName),
+        structures=tuple(roi.ROIName for roi in home.StructureSetROISequence),
+        references=len(named),
+        dangling=sum(uid not in there for uid in named),
+    )

@@ -1,0 +1,1 @@
+"""The machine: files, platforms, threads, limits, YAML."""

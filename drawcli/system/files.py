@@ -1,0 +1,98 @@
+"""Writing files so that a crash leaves the old one or the new one, and locks between processes."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from drawcli.errors import DiskFull
+from drawcli.system.platforms import fsync_folder, take_place
+
+PRIVATE: Final = 0o600
+PRIVATE_FOLDER: Final = 0o700
+CHUNK: Final = 1 << 20
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of `path` when the block ends well.
+
+    The content is durable before the rename, and the rename before this returns. If the block
+    fails, the temporary file is removed and `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_full_named(path.parent):
+        try:
+            temporary.unlink(missing_ok=True)  # of a dead process that had our number
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+            with open(descriptor, "w+b") as stream:  # noqa: PTH123 - the mode is set at creation
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            take_place(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        fsync_folder(path.parent)
+
+
+def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
+    """Write a whole file; a crash leaves the old one or the new one."""
+    with fresh_file(path, mode=mode) as stream:
+        stream.write(data)
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a finished, durable file its name; durable when this returns."""
+    take_place(part, path)
+    fsync_folder(path.parent)
+
+
+def name_if_free(temporary: Path, path: Path) -> None:
+    """Give a finished file its name in the same folder, unless something has that name.
+
+    Not durable yet; the temporary name may still be there.
+    """
+    try:
+        path.hardlink_to(temporary)
+    except OSError:  # something has the name, or the file system knows no hard links
+        if not os.path.lexists(path):
+            temporary.rename(path)
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that only its owner can enter, if it is not there; return it.
+
+    Its name is durable when this returns: what is written into it would be lost with it.
+    """
+    if not folder.is_dir():
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        fsync_folder(folder.parent)
+    return folder
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def disk_full_named(where: object) -> Iterator[None]:
+    """Turn "no space left" into an error that says where and what to do.
+
+    `where` is a folder of the site's own, or words for one that may name a patient.
+    """
+    try:
+        yield
+    except OSError as err:
+        if err.errno not in NO_SPACE:
+            raise
+        raise DiskFull(
+            f"no space left in {where}",
+            hint="Free some space and run the command again; nothing was lost.",
+        ) from err

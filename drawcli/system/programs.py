@@ -1,0 +1,96 @@
+"""Programs of the system and of the site, each within a limit of time and of output.
+
+A program runs in a session of its own. When it has ended, or its time is over, or it has printed
+too much, what is left of that session is ended, so that nothing it started stays behind. A program
+that even the system cannot end (it waits for a disk) is not waited for.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+from typing import IO, Any, Final, cast
+
+from drawcli.system.limits import Limit, bytes_in_words
+from drawcli.system.platforms import end_session
+from drawcli.system.threads import errand
+
+_PIECE: Final = 64 << 10
+_GRACE_SECONDS: Final = 1.0  # for the last bytes of a program that has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended."""
+
+    code: int | None = None  # None: it could not be started, or was ended
+    output: bytes = b""
+    why: str = ""  # what kept it from its end, as "did not end within 30 s"
+
+
+def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended:
+    """Run a program without a shell; return how it ended and what it printed.
+
+    Parameters
+    ----------
+    words
+        The program and its arguments.
+    limit
+        How long it may run, and how many bytes it may print.
+    given
+        What it gets on its standard input. Its standard error goes nowhere.
+    """
+    try:
+        process = subprocess.Popen(  # noqa: S603 - words of the settings, or our own
+            list(words),
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as err:
+        what = err.strerror if isinstance(err, OSError) else None
+        return Ended(why=f"cannot be started ({what or type(err).__name__})")
+    try:
+        return _followed(process, limit, given)
+    finally:
+        end_session(process)
+
+
+def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> Ended:
+    """Wait for a program within its limit; what it started may hold its output open."""
+    deadline, printed = monotonic() + limit.seconds, bytearray()
+    too_much = Ended(why=f"printed more than {bytes_in_words(limit.largest)}")
+    if process.stdin is not None:
+        errand(partial(_feed, process.stdin, given))
+    reading = errand(partial(_read, cast("IO[bytes]", process.stdout), printed, limit.largest))
+    ending = errand(process.wait)
+    both: list[Future[Any]] = [reading, ending]
+    wait(both, limit.seconds, FIRST_COMPLETED)
+    if len(printed) > limit.largest:
+        return too_much
+    wait([ending], max(deadline - monotonic(), 0.0))
+    if not ending.done():
+        return Ended(why=f"did not end within {limit.seconds:g} s")
+    end_session(process)
+    wait([reading], _GRACE_SECONDS)
+    return too_much if len(printed) > limit.largest else Ended(ending.result(), bytes(printed))
+
+
+def _feed(stream: IO[bytes], given: bytes) -> None:
+    """Write what a program is given; one that does not read it is ended at its deadline."""
+    with suppress(OSError), stream:
+        left = memoryview(given)
+        while left:
+            left = left[stream.write(left) :]
+
+
+def _read(stream: IO[bytes], printed: bytearray, most: int) -> None:
+    """Read what a program prints, until it is more than it may."""
+    with suppress(OSError), stream:
+        while len(printed) <= most and (piece := stream.read(_PIECE)):
+            printed += piece

@@ -1,0 +1,172 @@
+"""Adding to YAML files that people write: every other byte of the file stays as it is.
+
+A new entry goes in as text, at the end of its section, indented as the section is. What the file
+then says is read again and compared with what it should say, before anything is written.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from drawcli.errors import ConfigError
+from drawcli.system.files import write_durably
+from drawcli.system.printable import plain
+from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
+
+_STEP: Final = "  "  # the indentation of a section that has no entries yet
+_WIDEST: Final = 1 << 20  # columns: a value is never broken over lines
+_MARK: Final = "\ufeff".encode()  # some editors of Windows begin a file with it
+_BY_HAND: Final = "Write it by hand; --dry-run shows what it would be."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What goes into a section: its lines as they will stand, without indentation."""
+
+    section: str
+    lines: tuple[str, ...]
+    before: str = ""  # the section above which this one is made, where the file lacks it
+
+    @property
+    def text(self) -> str:
+        """The entry as a text to look at."""
+        return "\n".join(self.lines) + "\n"
+
+
+def flow(value: Any) -> str:
+    """Return a value on one line, in quotes only where YAML needs them.
+
+    >>> flow({"contains": "RT pelvis"}), flow("yes"), flow(("CT", "3"))
+    ('{contains: RT pelvis}', "'yes'", "[CT, '3']")
+    """
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(
+        plain, default_flow_style=True, allow_unicode=True, width=_WIDEST, sort_keys=False
+    )
+    return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
+
+
+def with_entries(document: Document, *entries: Entry) -> Document:
+    """Return what a file is with entries added, one after the other; nothing is written.
+
+    Raises
+    ------
+    ConfigError
+        Where the file is laid out so that nothing can be added without touching the rest.
+    """
+    text, path = document.source.decode("utf-8-sig"), document.path
+    wanted = document.data
+    for entry in entries:
+        text, wanted = _added(text, entry, path), _joined(wanted, entry)
+    after = parse_yaml(path, (_MARK if document.source.startswith(_MARK) else b"") + text.encode())
+    if after.data != wanted:
+        raise ConfigError(f"{path}: nothing can be added by a command here", hint=_BY_HAND)
+    return after
+
+
+def with_comment(document: Document, lines: Iterable[str]) -> Document:
+    """Return what a file is with lines of comment at its end; nothing is written."""
+    newline = "\r\n" if b"\r\n" in document.source else "\n"
+    comment = newline.join(["", *(f"# {plain(' '.join(line.splitlines()))}" for line in lines), ""])
+    ended = document.source.rstrip(b"\r\n") + newline.encode()
+    return parse_yaml(document.path, ended + comment.encode())
+
+
+def replace_file(before: Document, after: Document) -> None:
+    """Put a file in the place of what was read, unless somebody changed it meanwhile.
+
+    A link stays a link, and the file keeps its mode.
+
+    Raises
+    ------
+    ConfigError
+        Where the file is no longer what was read.
+    """
+    path = before.path.resolve()
+    if read_yaml(path).source != before.source:
+        raise ConfigError(f"{before.path}: changed meanwhile", hint="Run the command again.")
+    write_durably(path, after.source, mode=path.stat().st_mode & 0o777)
+
+
+def _added(text: str, entry: Entry, path: Path) -> str:
+    """Return a text with an entry at the end of its section."""
+    key, value = _section(text, entry.section)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if key is None:
+        above = _section(text, entry.before)[0]
+        at = len(text) if above is None else _above_comments(text, above.start_mark.index)
+        spare = [""] if above is not None else []
+        lines = [f"{entry.section}:", *_indented(entry.lines, _STEP), *spare]
+        return _inserted(text, at, lines, newline)
+    blank: tuple[str, ...] = ()
+    if isinstance(value, yaml.ScalarNode) and not value.value:
+        at, indent = key.end_mark.index, _STEP
+    elif isinstance(value, yaml.CollectionNode) and value.value and not value.flow_style:
+        at, indent = _last_index(value, text), " " * value.start_mark.column
+        blank = ("",) if _stand_apart(value, text) else ()
+    else:
+        where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
+        raise ConfigError(
+            f"{where}: '{entry.section}' is written in brackets; nothing can be added to it",
+            hint=f"Write its entries on lines of their own. {_BY_HAND}",
+        )
+    line_end = text.find("\n", at)
+    at = len(text) if line_end < 0 else line_end + 1
+    return _inserted(text, at, _indented((*blank, *entry.lines), indent), newline)
+
+
+def _section(text: str, name: str) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """Return key and value of a top-level section."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else ()
+    return next(((key, value) for key, value in pairs if key.value == name), (None, None))
+
+
+def _last_index(node: yaml.Node, text: str) -> int:
+    """Return where the last character of a value stands; a block's own end is behind comments."""
+    while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return len(text[: node.end_mark.index].rstrip()) - 1
+
+
+def _stand_apart(node: yaml.CollectionNode, text: str) -> bool:
+    """Tell whether the entries of a section have blank lines between them."""
+    if len(node.value) < 2:  # noqa: PLR2004 - nothing stands between
+        return False
+    last = node.value[-1]
+    start = (last[0] if isinstance(last, tuple) else last).start_mark.index
+    return text[: _above_comments(text, start)].endswith(("\n\n", "\r\n\r\n"))
+
+
+def _above_comments(text: str, at: int) -> int:
+    """Return where the comment begins that stands directly above a line."""
+    at = text.rfind("\n", 0, at) + 1
+    while at:
+        above = text.rfind("\n", 0, at - 1) + 1
+        if not text[above:at].lstrip().startswith("#"):
+            return at
+        at = above
+    return at
+
+
+def _indented(lines: tuple[str, ...], indent: str) -> list[str]:
+    return [f"{indent}{line}" if line else "" for line in lines]
+
+
+def _inserted(text: str, at: int, lines: list[str], newline: str) -> str:
+    before = text[:at] + ("" if at == 0 or text[at - 1] == "\n" else newline)
+    return before + newline.join(lines) + newline + text[at:]
+
+
+def _joined(data: Any, entry: Entry) -> Any:
+    """Return what a file should say with an entry added."""
+    new = yaml.safe_load(entry.text)
+    plain: dict[str, Any] = dict(data or {})
+    now = plain.get(entry.section)
+    if isinstance(new, Mapping):
+        return plain | {entry.section: {**(now or {}), **new}}
+    return plain | {entry.section: [*(now or ()), *new]}

@@ -1,0 +1,152 @@
+import hashlib
+import json
+from collections.abc import Callable
+
+import pytest
+
+from drawcli.adapters.state.hash_chain import (
+    BEFORE_ALL,
+    Break,
+    breaks,
+    is_beginning,
+    linked,
+    mend,
+    read_line,
+)
+
+Lines = list[bytes]
+
+
+def chain(length: int = 5) -> Lines:
+    lines: Lines = []
+    link = BEFORE_ALL
+    for number in range(1, length + 1):
+        lines.append(linked(link, {"what": "attempt", "job": f"{number:012x}-1"}))
+        line = read_line(lines[-1])
+        assert line is not None
+        link = line.link
+    return lines
+
+
+def found(lines: Lines) -> list[Break]:
+    return [*breaks((str(number), raw) for number, raw in enumerate(lines, 1))]
+
+
+def test_a_chain_that_nobody_touched_holds() -> None:
+    assert found(chain(20)) == []
+    assert found([]) == []
+
+
+def test_the_digests_can_be_followed_with_ordinary_tools() -> None:
+    before = "0" * 64
+    for raw in chain():
+        body, _, _ = raw.rpartition(b",")
+        plain = json.loads(raw)
+        assert plain["after"] == before
+        before = plain["sha256"]
+        assert before == hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_no_byte_of_a_line_can_be_changed_unseen(at: int) -> None:
+    whole = chain()
+    for place in range(len(whole[at])):
+        raw = bytearray(whole[at])
+        raw[place] ^= 0x01
+        assert found([*whole[:at], bytes(raw), *whole[at + 1 :]]), place
+
+
+def forged(lines: Lines) -> Lines:
+    """Change a line and give it a digest that fits."""
+    second = read_line(lines[1])
+    first = read_line(lines[0])
+    assert second is not None
+    assert first is not None
+    return [lines[0], linked(first.link, {**second.facts, "job": "another-1"}), *lines[2:]]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "told"),
+    [
+        (lambda lines: lines[1:], ("1", "lines 1 to 1 are missing before it")),
+        (lambda lines: [*lines[:2], *lines[4:]], ("3", "lines 3 to 4 are missing before it")),
+        (lambda lines: [*lines[:3], lines[2], *lines[3:]], ("4", "says it is number 3, where 4")),
+        (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], ("2", "lines 2 to 2 are miss")),
+        (forged, ("3", "does not follow the line before it")),
+        (lambda lines: [*lines[:2], b"", *lines[2:]], ("3", "is no line of the log")),
+        (lambda lines: [*lines[:2], lines[2][:40], *lines[3:]], ("3", "is no line of the log")),
+        (lambda lines: [*lines[:4], lines[4][:40]], ("5", "is cut short")),
+        (lambda lines: [*lines[:4], b"[" * 9000], ("5", "is cut short")),
+    ],
+)
+def test_what_was_done_to_a_chain_is_told_with_its_place(
+    tamper: Callable[[Lines], Lines], told: tuple[str, str]
+) -> None:
+    first = found(tamper(chain()))[0]
+
+    assert first.where == told[0]
+    assert first.what.startswith(told[1])
+
+
+def test_a_line_that_a_crash_cut_short_is_told_by_the_next_and_nothing_else_is() -> None:
+    lines = chain(2)
+    torn = lines[1][:50]
+    first = read_line(lines[0])
+    assert first is not None
+
+    healed = [lines[0], torn, linked(first.link, mend(torn))]
+    other = [lines[0], lines[1][:51], linked(first.link, mend(torn))]
+    without = [lines[0], linked(first.link, mend(torn))]
+
+    assert found(healed) == []
+    assert [one.what for one in found(other)] == ["is no line of the log, and nothing says why"]
+    assert "which is not there" in found(without)[0].what
+
+
+RICH = linked(
+    BEFORE_ALL,
+    {"who": {"user": "jürgen", "attended": False}, "code": None, "zip_bytes": 5, "one": "a\\b"},
+)
+
+
+def test_every_beginning_of_a_line_may_be_left_by_a_crash() -> None:
+    assert [n for n in range(1, len(RICH)) if not is_beginning(RICH[:n], BEFORE_ALL)] == []
+    assert is_beginning(RICH[:90] + b"\0" * 30, BEFORE_ALL)  # as a file system may leave it
+    assert not is_beginning(b"", BEFORE_ALL)
+
+
+@pytest.mark.parametrize("shift", range(8))
+def test_no_line_with_a_changed_byte_may_be_left_by_a_crash(shift: int) -> None:
+    changed = bytearray(RICH)
+    for place, right in enumerate(RICH):
+        for byte in range(max(shift, 1), 256, 8):  # a last byte of zero is one that is not there
+            changed[place] = byte
+            assert byte == right or not is_beginning(bytes(changed), BEFORE_ALL), (place, byte)
+        changed[place] = right
+
+
+def test_pieces_of_several_crashes_are_told_together_and_none_may_be_left_out() -> None:
+    lines = chain(2)
+    first = read_line(lines[0])
+    assert first is not None
+    pieces = [lines[1][:50], linked(first.link, mend(lines[1][:50]))[:70], lines[1][:9]]
+
+    def healed(told: Lines, there: Lines) -> list[str]:
+        last = linked(first.link, mend(b"\n".join(told)))
+        return [one.what for one in found([lines[0], *there, last])]
+
+    assert healed(pieces, pieces) == []
+    assert healed(pieces[:2], pieces) != []
+    assert healed(pieces, pieces[:2]) != []
+    assert healed(pieces, [pieces[1], pieces[0], pieces[2]]) != []
+
+
+def test_a_changed_line_does_not_pass_for_a_torn_one_whatever_is_said_of_it() -> None:
+    *lines, last = chain(3)
+    before = read_line(lines[-1])
+    assert before is not None
+    changed = last[:-1] + b"]"
+
+    told = found([*lines, changed, linked(before.link, mend(changed))])
+
+    assert [(one.where, "was changed" in one.what) for one in told] == [("3", True)]

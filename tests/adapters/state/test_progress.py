@@ -1,0 +1,162 @@
+"""How far a step is: told to watchers, and to other processes by a file that never stops a run."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from drawcli.adapters.state import progress as module
+from drawcli.adapters.state.progress import FILE_NAME, Progress, ProgressFile, Standing
+
+
+class Listener:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.shares: list[float | None] = []
+
+    def moved(self, standing: Standing) -> None:
+        self.heard.append(str(standing))
+        self.shares.append(standing.share)
+
+    def ended(self) -> None:
+        self.heard.append("ended")
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the file be written every time it may be."""
+    monkeypatch.setattr(module, "_OFTEN_SECONDS", 0.0)
+
+
+def test_a_step_tells_its_jobs_and_what_is_done_within_them(listener: Listener) -> None:
+    progress = Progress(listener)
+
+    with progress.step("deidentify"):
+        progress.expect(2)
+        with progress.job("0123456789ab-1"):
+            files = list(progress.counted(["a", "b"], "files packed"))
+
+    assert files == ["a", "b"]
+    assert listener.heard == [
+        "deidentify",
+        "deidentify: job 1 of 2",
+        "deidentify: job 1 of 2",
+        "deidentify: job 1 of 2, 0 of 2 files packed",
+        "deidentify: job 1 of 2, 1 of 2 files packed",
+        "deidentify: job 1 of 2, 2 of 2 files packed",
+        "deidentify: job 2 of 2",
+        "ended",
+    ]
+    assert listener.shares == [None, 0.0, 0.0, 0.0, 0.25, 0.5, 0.5]
+
+
+def test_uploads_at_the_same_time_add_up(listener: Listener) -> None:
+    progress = Progress(listener)
+
+    with progress.step("upload"):
+        first, second = progress.meter("bytes sent"), progress.meter("bytes sent")
+        first(1_000_000, 4_000_000)
+        second(500_000, 6_000_000)
+        first(4_000_000, 4_000_000)
+        second(600_000, 6_000_000)
+
+    assert listener.heard[1:-1] == [
+        "upload: 1.0 of 4.0 MB sent",
+        "upload: 1.5 of 10.0 MB sent",
+        "upload: 4.5 of 10.0 MB sent",
+        "upload: 0.6 of 6.0 MB sent",
+    ]
+
+
+def test_many_threads_lose_no_job(listener: Listener) -> None:
+    progress = Progress(listener)
+
+    def work(number: int) -> None:
+        for turn in range(50):
+            with progress.job(f"{number:012x}-{turn}"):
+                progress.meter("bytes sent")(turn, None)
+
+    with progress.step("upload"):
+        progress.expect(200)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert listener.shares[-1] == 1.0
+
+
+def test_who_tells_after_the_end_is_not_heard(listener: Listener) -> None:
+    progress = Progress(listener)
+    with progress.step("upload"):
+        late = progress.meter("bytes sent")
+
+    late(5, 10)
+
+    assert listener.heard == ["upload", "ended"]
+
+
+def test_a_step_that_fails_ends(listener: Listener) -> None:
+    with pytest.raises(OSError, match="broken"), Progress(listener).step("scan"):
+        raise OSError("broken")
+
+    assert listener.heard == ["scan", "ended"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_another_process_reads_how_far_it_is(tmp_path: Path) -> None:
+    progress = Progress(ProgressFile.of(tmp_path))
+
+    with progress.step("deidentify"):
+        progress.expect(3)
+        read = ProgressFile.of(tmp_path).read()
+        left = sorted(path.name for path in tmp_path.iterdir())
+
+    assert read is not None
+    assert (str(read), read.pid) == ("deidentify: job 1 of 3", os.getpid())
+    assert left == [FILE_NAME]
+    assert ProgressFile.of(tmp_path).read() is None
+
+
+def test_a_step_of_less_than_a_second_writes_nothing(tmp_path: Path) -> None:
+    progress = Progress(ProgressFile.of(tmp_path))
+
+    with progress.step("match"):
+        progress.expect(3)
+        there = list(tmp_path.iterdir())
+
+    assert there == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    nowhere = tmp_path / "gone"
+    progress = Progress(ProgressFile.of(nowhere))
+
+    with progress.step("scan"), progress.part("files read") as part:
+        part.advance()
+
+    assert not nowhere.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", '{"step": ', '{"done": 1}', '{"other": 1}'])
+def test_a_file_that_says_nothing_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE_NAME).write_text(text)
+
+    assert ProgressFile.of(tmp_path).read() is None
+
+
+def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"step": "scan", "mood": "good"}))
+
+    assert ProgressFile.of(tmp_path).read() == Standing(step="scan")

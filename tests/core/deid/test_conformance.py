@@ -1,0 +1,52 @@
+import re
+
+from drawcli.core.deid.conformance import statement
+from drawcli.core.deid.profile import IMAGE_CLASSES, Choices, every_row, policy_for
+
+
+def lines_of(text: str) -> list[list[str]]:
+    """Return the cells of every line of the tables."""
+    rows = re.findall(r"^\| (.+) \|$", text, re.MULTILINE)
+    return [row.split(" | ") for row in rows if not row.startswith("attribute")]
+
+
+def test_every_attribute_that_leaves_is_named() -> None:
+    text = statement(Choices())
+
+    named = {cells[0].lstrip("> ") for cells in lines_of(text)}
+    assert named == {row.keyword for one in IMAGE_CLASSES for row in every_row(policy_for(one))}
+    assert all(re.fullmatch(r"PS3\.(3|15) [A-Z]\.\d.*", cells[4]) for cells in lines_of(text))
+    for sop_class in IMAGE_CLASSES:
+        assert f"({sop_class})" in text
+
+
+def test_what_is_claimed_follows_the_choices() -> None:
+    claimed = re.compile(r"^- (1131?\d+|113100) ", re.MULTILINE)
+    least = Choices(fixed_dates=True, characteristics=False)
+
+    assert claimed.findall(statement(Choices()).partition("Not claimed")[0]) == [
+        "113100",
+        "113108",
+        "113107",
+    ]
+    assert claimed.findall(statement(least).partition("Not claimed")[0]) == ["113100"]
+    assert "PatientAge" not in statement(least).partition("## The tables")[2]
+    assert "2000-01-01" in statement(least)
+
+
+def test_what_a_site_does_otherwise_is_said_with_its_reason() -> None:
+    assert "this site" not in statement(Choices())
+
+    own = Choices(
+        remove=frozenset({"ManufacturerModelName"}),
+        retain=(("StationName", "tells the scanners apart"),),
+        descriptors=frozenset({"SeriesDescription"}),
+    )
+    text = statement(own)
+
+    assert "removed besides: ManufacturerModelName" in text
+    assert "StationName, because: tells the scanners apart" in text
+    assert "cleaned word by word: SeriesDescription" in text
+    tables = {cells[0]: cells[3:] for cells in lines_of(text)}
+    assert "ManufacturerModelName" not in tables
+    assert tables["StationName"] == ["kept", "the site: tells the scanners apart"]

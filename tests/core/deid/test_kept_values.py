@@ -1,0 +1,504 @@
+"""What of kept values leaves: numbers of persons, free words, UIDs; and what has to stay."""
+
+import re
+import struct
+
+import pytest
+from pydicom import Dataset
+from pydicom.config import disable_value_validation
+from pydicom.datadict import tag_for_keyword
+
+from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.kept_values import NEEDED, allowed
+from drawcli.core.deid.persons import Persons
+from drawcli.core.deid.profile import (
+    IMAGE_CLASSES,
+    PT_IMAGE,
+    USUAL,
+    Action,
+    Choices,
+    every_row,
+    policy_for,
+    table_of,
+)
+from drawcli.core.deid.pseudonyms import StandIns
+from drawcli.core.dicom.header import read_header
+from tests.core.files import ROOT, ct_slice, header_of, item, parsed
+
+KEY = StandIns(b"site key of the tests, 32 bytes.")
+PIXELS = bytes(8)
+RETAINED = Choices(retain=(("AcquisitionProtocolDescription", "asked for by the study"),))
+NOBODY = Persons()
+
+
+def sent(choices: Choices = USUAL, /, **values: object) -> Dataset:
+    """Return the slice that leaves, of one with these elements."""
+    with disable_value_validation():  # scanners write what they like
+        header = header_of(ct_slice(**values))
+    return parsed(deidentified(header, Replacements.of(header, KEY, choices)) + PIXELS)
+
+
+def persons(**values: object) -> Persons:
+    return Persons.of(header_of(ct_slice(**values)))
+
+
+# --- UIDs -----------------------------------------------------------------------------------------
+
+OWN_UNDER_DICOM_ROOT = "1.2.840.10008.2026.3.14.10.15.30.4711.815"
+OF_INSTANCES = """
+    FrameOfReferenceUID SeriesInstanceUID StudyInstanceUID SOPInstanceUID
+    SynchronizationFrameOfReferenceUID
+""".split()
+
+
+@pytest.mark.parametrize("keyword", OF_INSTANCES)
+@pytest.mark.parametrize(
+    "uid",
+    [
+        OWN_UNDER_DICOM_ROOT,
+        "1.2.840.10008.5.1.4.1.1.2",  # a class is no instance
+        "1.2.840.10008.1.4.1.1",  # nor is an atlas the frame of this patient
+        "1.2.840.10008.1.2.1",
+    ],
+)
+def test_no_uid_under_the_dicom_root_stays_where_it_has_no_business(keyword: str, uid: str) -> None:
+    header = header_of(ct_slice(**{keyword: uid}))
+    known = Replacements.of(header, KEY)
+
+    home = parsed(deidentified(header, known) + PIXELS)
+
+    assert home[keyword].value == KEY.uid(uid)
+    assert known.uids[KEY.uid(uid)] == uid  # or the structure set could not come back
+
+
+def test_references_name_registered_classes_and_nothing_else() -> None:
+    classes = [OWN_UNDER_DICOM_ROOT, "1.2.840.10008.1.2.1", "1.2.840.10008.5.1.4.1.1.2"]
+    references = [
+        item(ReferencedSOPClassUID=one, ReferencedSOPInstanceUID=f"{ROOT}.9") for one in classes
+    ]
+
+    home = sent(SourceImageSequence=references)
+
+    left = [str(one.ReferencedSOPClassUID) for one in home.SourceImageSequence]
+    assert left == [KEY.uid(classes[0]), KEY.uid(classes[1]), classes[2]]
+
+
+def test_the_registered_frame_of_synchronized_clocks_stays() -> None:
+    utc = "1.2.840.10008.15.1.1"
+
+    assert sent(SynchronizationFrameOfReferenceUID=utc).SynchronizationFrameOfReferenceUID == utc
+
+
+def test_the_dates_of_a_patient_move_as_they_always_did() -> None:
+    header = header_of(ct_slice(IssuerOfPatientID="KH-2"))
+
+    home = parsed(deidentified(header, Replacements.of(header, StandIns(bytes(32)))) + PIXELS)
+
+    assert home.StudyDate == "20160910"  # 496 weeks
+    assert home.PatientID == "DEID-JDY22XZGC7BORXZE"
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+BORN = "19610405"
+NUMBERS = [
+    ("SeriesNumber", "4711815"),
+    ("SeriesNumber", "4711"),
+    ("SeriesNumber", "417"),
+    ("AcquisitionNumber", "0417"),
+    ("AcquisitionNumber", "4711815"),
+    ("InstanceNumber", "4711"),
+    ("InstanceNumber", "19610405"),
+    ("SliceLocation", "5041961"),
+    ("SliceLocation", "-5041961.00"),
+    ("SliceLocation", "504.1961"),
+    ("SliceLocation", "50461"),
+    ("SliceLocation", "5.0461e4"),
+    ("WindowCenter", "610405"),
+    ("WindowCenter", ["40", "040561"]),
+    ("WindowWidth", "471.1815"),
+    ("WindowCenter", ["471", "1815"]),
+    ("TableHeight", "4711"),
+    ("KVP", "610405"),
+    ("Exposure", "50461"),
+    ("XRayTubeCurrent", "610405"),
+    ("GantryDetectorTilt", "19610504"),
+    ("LargestImagePixelValue", 4711),
+    ("SmallestImagePixelValue", 50461),
+    ("PatientWeight", "4711"),
+    ("ReconstructionDiameter", "260314"),  # the day of the study, which is moved elsewhere
+]
+
+
+@pytest.mark.parametrize(("keyword", "value"), NUMBERS)
+def test_a_number_of_the_patient_leaves_in_no_number(keyword: str, value: object) -> None:
+    ids = [item(PatientID="417")]
+    said = {"PatientID": "MRN 4711", "AccessionNumber": "47-11-815", "PatientBirthDate": BORN}
+
+    home = sent(**said, OtherPatientIDsSequence=ids, **{keyword: value})
+
+    assert home[keyword].value in (None, "")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("SliceLocation", "999999"),
+        ("SeriesNumber", "123456"),
+        ("InstanceNumber", "-654321"),
+        ("WindowCenter", "1234567"),
+        ("KVP", "1e7"),
+    ],
+)
+def test_what_nobody_measures_does_not_leave_either(keyword: str, value: str) -> None:
+    assert sent(**{keyword: value})[keyword].value is None
+
+
+STAY = {
+    "PatientID": "200",
+    "SeriesNumber": "12",
+    "InstanceNumber": "200",
+    "SliceLocation": "-200.5",
+    "WindowCenter": ["40", "200"],
+    "WindowWidth": "400",
+    "KVP": "200",
+    "ExposureTime": "58558",
+    "LargestImagePixelValue": 200,
+    "TableHeight": "200.0",
+}
+
+
+def test_a_short_record_number_takes_no_measured_number_out() -> None:
+    home = sent(**STAY)
+
+    for keyword, value in STAY.items():
+        if keyword != "PatientID":
+            left = home[keyword].value
+            wanted = value if isinstance(value, list) else [value]
+            many = left if isinstance(value, list) else [left]
+            assert [str(one) for one in many] == [str(one) for one in wanted], keyword
+
+
+@pytest.mark.parametrize("number", ["512", "1024", "2000", "16"])
+def test_what_an_image_needs_stays_whatever_the_record_number_is(number: str) -> None:
+    home = sent(PatientID=number, RescaleIntercept=f"-{number}", SliceThickness=number)
+
+    assert (home.Rows, home.RescaleIntercept, home.SliceThickness) == (2, -int(number), int(number))
+    assert home.ImagePositionPatient == [-250, -250, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("610405", ""),  # no time of day
+        ("246000", ""),
+        ("050161", ""),
+        ("110405", "1104"),  # a time, and the birth date: the minute is enough
+        ("11:04:05.25", "1104"),
+        ("110404", "110404"),
+        ("093000.110405", "093000"),
+        ("093000.25", "093000.25"),
+        ("0930", "0930"),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["AcquisitionTime", "StudyTime", "SeriesTime", "ContentTime"])
+def test_a_time_of_day_is_one_and_not_the_birth_date(keyword: str, said: str, left: str) -> None:
+    assert (sent(PatientBirthDate="20110405", **{keyword: said})[keyword].value or "") == left
+
+
+@pytest.mark.parametrize(
+    ("clock", "left"), [("110405", "1104"), ("610405", ""), ("093000.5", "093000.5"), ("", "")]
+)
+def test_the_clock_of_a_date_and_time_is_no_other_number(clock: str, left: str) -> None:
+    home = sent(PatientBirthDate="20110405", AcquisitionDateTime=f"20260314{clock}")
+
+    assert home.AcquisitionDateTime == f"{home.StudyDate}{left}"
+
+
+def test_binary_numbers_are_looked_at_as_written_ones() -> None:
+    born = persons(PatientBirthDate=BORN, PatientID="4711815")
+
+    def is_left(keyword: str, vr: str, raw: bytes) -> bool:
+        return allowed(keyword, vr, raw, born) == raw
+
+    assert not is_left("TablePosition", "FD", struct.pack("<d", 4711815))
+    assert not is_left("TablePosition", "FD", struct.pack("<2d", 1.5, 610405))
+    assert not is_left("CTDIvol", "FD", struct.pack("<d", 504.1961))
+    assert not is_left("CalciumScoringMassFactorPatient", "FL", struct.pack("<f", 610405))
+    assert not is_left("EchoTrainLength", "IS", b"50461 ")
+    assert not is_left("AcquisitionMatrix", "US", struct.pack("<4H", 0, 256, 256, 50461))
+    assert is_left("TablePosition", "FD", struct.pack("<d", -471.25))
+    assert is_left("LargestImagePixelValue", "xs", struct.pack("<H", 4095))
+
+
+def test_every_number_that_is_kept_is_needed_or_emptied() -> None:
+    """A number that the gate holds against an element the engine leaves would block the series."""
+    rows = [row for one in IMAGE_CLASSES for row in every_row(table_of(one))]
+    written = {
+        row.keyword
+        for row in rows
+        if row.action is Action.KEEP and row.vr in ("DS", "IS") and row.keyword not in NEEDED
+    }
+    born = persons(PatientID="4711")
+
+    assert len(written) > 30
+    assert {one for one in written if allowed(one, "DS", b"4711", born)} == set()
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+LEFT_OF_KERNELS = [
+    ("B30f Wu", "Wu^Li", "B30f"),
+    ("B30f WU", "Wu^Li", "B30f"),
+    ("B30f wu", "wu^li", "B30f"),
+    ("Wu30f", "Wu^Li", ""),
+    ("B30f Lee", "Lee^Ann", "B30f"),
+    ("B30f Nobody", "Wu^Li", "B30f"),
+    ("B30f W u L", "Wu^Li", "B30f"),
+    ("Br40f 4711", "Wu^Li", "Br40f"),
+    ("A1B2 C3", "Wu^Li", ""),
+    ("B30f Mueller", "Müller^Jo", "B30f"),
+    ("Mu40f", "Mu^Jo", ""),
+    ("Li40", "Wu^Li=吴^丽=Wú^Lí", ""),
+    ("STANDARD", "Standard^Ann", "STANDARD"),
+    ("Chest Ann", "Chest^Ann", ""),
+]
+
+
+@pytest.mark.parametrize(("kernel", "name", "left"), LEFT_OF_KERNELS)
+def test_of_a_kernel_its_name_leaves(kernel: str, name: str, left: str) -> None:
+    home = sent(
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName=name,
+        PatientID="A1B2C3",
+        AccessionNumber="4711",
+        ConvolutionKernel=kernel,
+    )
+
+    assert (home.ConvolutionKernel or "") == left
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        *"STANDARD SOFT LUNG BONE DETAIL EDGE CHST B C YA UB".split(),
+        *"B30f I30f Br38f Qr40s Hr64 FC21 FL03 FC08-H".split(),
+    ],
+)
+def test_real_kernels_leave_as_they_are(kernel: str) -> None:
+    assert sent(ConvolutionKernel=kernel).ConvolutionKernel == kernel
+
+
+@pytest.mark.parametrize(
+    ("maker", "model"),
+    [
+        ("SIEMENS", "SOMATOM Definition AS+"),
+        ("Siemens Healthineers", "SOMATOM go.Open Pro"),
+        ("GE MEDICAL SYSTEMS", "Optima CT580 RT"),
+        ("GE MEDICAL SYSTEMS", "LightSpeed16"),
+        ("Philips Medical Systems, Inc.", "Brilliance Big Bore"),
+        ("Philips", "Ingenuity CT"),
+        ("TOSHIBA_MEC", "Aquilion/LB"),
+        ("Canon Medical Systems", "Aquilion ONE"),
+        ("UIH", "uCT 780"),
+        ("Hitachi Medical Corporation", "Supria"),
+        ("CMS, Inc.", "XiO"),
+        ("Varian Medical Systems", "TrueBeam"),
+        ("Elekta", "Unity"),
+    ],
+)
+def test_makers_and_models_leave_as_they_are(maker: str, model: str) -> None:
+    home = sent(Manufacturer=maker, ManufacturerModelName=model)
+
+    assert (home.Manufacturer, home.ManufacturerModelName) == (maker, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "left"),
+    [
+        ("SOMATOM Apollo Mehta", "SOMATOM"),
+        ("Scanner of Lee", "Scanner"),
+        ("Sensation 64 (Wu)", "Sensation 64"),
+        ("Sensation 4711815", ""),
+        ("Wu", ""),
+        ("Rosenhof 3", "3"),
+    ],
+)
+def test_of_a_model_the_words_of_scanners_leave(model: str, left: str) -> None:
+    home = sent(PatientName="Wu^Lee", ManufacturerModelName=model)
+
+    assert (home.ManufacturerModelName or "") == left
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (["ORIGINAL", "PRIMARY", "AXIAL", "CT_SOM5 SPI"], "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM5 SPI"),
+        (["ORIGINAL", "PRIMARY", "AXIAL", "MR WU"], "ORIGINAL\\PRIMARY\\AXIAL\\MR"),
+        (["ORIGINAL", "PRIMARY", "LEE", "HELICAL"], "ORIGINAL\\PRIMARY\\\\HELICAL"),
+        (["DERIVED", "SECONDARY", "MPR", "CSA MPR"], "DERIVED\\SECONDARY\\MPR\\CSA MPR"),
+        (["ORIGINAL", "PRIMARY", "M", "ND", "DIS2D"], "ORIGINAL\\PRIMARY\\M\\ND\\DIS2D"),
+        (["ORIGINAL", "PRIMARY", "AXIAL", "LI", "ND"], "ORIGINAL\\PRIMARY\\AXIAL\\\\ND"),
+    ],
+)
+def test_of_an_image_type_the_words_of_scanners_leave(said: list[str], left: str) -> None:
+    home = sent(PatientName="Wu^Lee", ImageType=said)
+
+    assert "\\".join(home.ImageType) == left
+
+
+def test_a_defined_term_stays_whoever_is_called_so() -> None:
+    said = {"RescaleType": "HU", "RotationDirection": "CW", "PatientPosition": "HFS"}
+
+    home = sent(PatientName="Hu^Cw", OperatorsName="Hfs^Original", **said)
+
+    assert {keyword: home[keyword].value for keyword in said} == said
+    assert home.ImageType[0] == "ORIGINAL"
+
+
+@pytest.mark.parametrize("keyword", ["RotationDirection", "RescaleType", "LossyImageCompression"])
+def test_a_word_that_is_no_defined_term_does_not_leave(keyword: str) -> None:
+    assert not sent(**{keyword: "MEHTA"})[keyword].value
+
+
+INSTITUTIONS = [
+    ("Pancreas Centre", "BodyPartExamined", "PANCREAS"),
+    ("Siemens Chest Clinic", "Manufacturer", "SIEMENS"),
+    ("Helical CT Centre", "ImageType", ["ORIGINAL", "PRIMARY", "HELICAL"]),
+    ("Standard Hospital", "ConvolutionKernel", "STANDARD"),
+    ("Philips Medical Systems", "Manufacturer", "Philips Medical Systems"),
+]
+
+
+@pytest.mark.parametrize(("institution", "keyword", "value"), INSTITUTIONS)
+def test_a_word_of_headers_stays_though_the_hospital_is_called_so(
+    institution: str, keyword: str, value: object
+) -> None:
+    for place in ("InstitutionName", "InstitutionalDepartmentName"):
+        assert sent(**{place: institution, keyword: value})[keyword].value == value
+
+
+# Of each the engine knows names or numbers; written by hand.
+NAMING = {
+    **dict.fromkeys(
+        """
+        PatientName OtherPatientNames PatientBirthName PatientMotherBirthName OperatorsName
+        ReferringPhysicianName PerformingPhysicianName NameOfPhysiciansReadingStudy
+        PhysiciansOfRecord RequestingPhysician ResponsiblePerson ConsultingPhysicianName
+        HumanPerformerName ScheduledPerformingPhysicianName VerifyingObserverName
+        """.split(),
+        "Zo^Qa",
+    ),
+    **dict.fromkeys(
+        """
+        PatientID AccessionNumber StudyID OtherPatientIDs IssuerOfPatientID AdmissionID
+        MedicalRecordLocator PatientAddress PatientTelephoneNumbers
+        """.split(),
+        "Zo 4711",
+    ),
+}
+
+
+@pytest.mark.parametrize("keyword", NAMING)
+def test_every_element_of_persons_and_cases_is_looked_for_in_kept_texts(keyword: str) -> None:
+    said = {keyword: NAMING[keyword]}
+    number = 4711 if "4711" in NAMING[keyword] else 0
+    others = {"PatientID": "P", "AccessionNumber": "", "StudyID": ""}
+
+    known = persons(**(others | said))
+
+    assert known.names(b"zo")
+    assert known.names(b"4711") == bool(number)
+    assert not sent(**(others | said), ConvolutionKernel="Zo40f").ConvolutionKernel
+
+
+@pytest.mark.parametrize("text", ["for Lee", "WU'S", "lindq\\vist", "Lindqvist's", "see 4711"])
+def test_a_text_that_a_site_lets_out_names_nobody(text: str) -> None:
+    said = {"PatientName": "Wu^Lee^Lindqvíst", "PatientID": "4711"}
+
+    home = sent(RETAINED, **said, AcquisitionProtocolDescription=text)
+
+    assert "AcquisitionProtocolDescription" in home
+    assert not home.AcquisitionProtocolDescription
+
+
+def test_a_text_that_a_site_lets_out_leaves_where_it_names_nobody() -> None:
+    home = sent(RETAINED, AcquisitionProtocolDescription="4D gated, slow pitch")
+
+    assert home.AcquisitionProtocolDescription == "4D gated, slow pitch"
+
+
+def test_names_are_read_at_every_depth_and_in_every_spelling() -> None:
+    known = persons(
+        SpecificCharacterSet="ISO_IR 192",
+        RequestAttributesSequence=[item(RequestingPhysician="Øster^Åsa=大^山")],
+        OperatorsName="O'Brien^Jürgen",
+    )
+
+    for word in "oster oester asa aasa obrien brien jurgen juergen".split():
+        assert known.names(word.encode()), word
+
+
+def test_a_name_in_bytes_that_are_not_of_the_character_set_is_read_as_usual_ones() -> None:
+    raw = ct_slice(PatientName="Lind^Bj?rk")
+    header = header_of(raw)
+    data = header.data.replace(b"Bj?rk", b"Bj\xf6rk").replace(b"ISO_IR 100", b"ISO_IR 192")
+
+    assert Persons.of(read_header(data, complete=True)).names(b"bjork")
+
+
+def test_every_row_of_a_kept_text_is_looked_at() -> None:
+    """No kept text leaves with any word: each has its shape, its words, or none."""
+    texts = {
+        row.keyword: row
+        for one in IMAGE_CLASSES
+        for row in every_row(policy_for(one))
+        if row.action is Action.KEEP and row.vr in ("CS", "LO", "SH", "ST", "LT")
+    }
+
+    assert len(texts) > 100
+    for keyword, row in texts.items():
+        assert not allowed(keyword, row.vr, b"QUOMODO", NOBODY), keyword
+        assert tag_for_keyword(keyword) == row.tag
+
+
+def test_what_a_pet_needs_for_its_counts_is_kept() -> None:
+    home = sent(
+        SOPClassUID=PT_IMAGE,
+        Modality="PT",
+        Units="BQML",
+        DecayFactor="1.01268",
+        FrameReferenceTime="1048857.9232493",
+        ActualFrameDuration="180000",
+        DoseCalibrationFactor="33763100",
+        ScatterCorrectionMethod="Convolution subtraction",
+        RadiopharmaceuticalInformationSequence=[
+            item(RadionuclideTotalDose="433344096", RadionuclideHalfLife="6586.2")
+        ],
+    )
+
+    (drug,) = home.RadiopharmaceuticalInformationSequence
+    assert (drug.RadionuclideTotalDose, drug.RadionuclideHalfLife) == (433344096, 6586.2)
+    assert (home.FrameReferenceTime, home.ActualFrameDuration) == (1048857.9232493, 180000)
+    assert home.ScatterCorrectionMethod == "Convolution subtraction"
+    assert re.fullmatch("33763100", str(home.DoseCalibrationFactor))
+
+
+@pytest.mark.parametrize(
+    "named",
+    """
+    ContentQualification=PRODUCT ContentQualification=SERVICE EchoPulseSequence=SPIN
+    TimeOfFlightInformationUsed=FALSE AcquisitionType=SEQUENCED KSpaceFiltering=TUKEY
+    RespiratoryCyclePosition=UNDETERMINED VolumetricProperties=SAMPLED Spoiling=RF_AND_GRADIENT
+    AcquisitionContrast=FLUID_ATTENUATED MagnetizationTransfer=OFF_RESONANCE MRAcquisitionType=1D
+    """.split(),
+)
+def test_a_value_of_the_standard_stays(named: str) -> None:
+    keyword, value = named.split("=")
+
+    assert allowed(keyword, "CS", value.encode(), Persons()) == value.encode()
+
+
+def test_a_filter_that_is_called_after_a_person_stays_in_its_attribute_alone() -> None:
+    assert allowed("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
+    assert allowed("RotationDirection", "CS", b"FERMI", Persons()) == b""

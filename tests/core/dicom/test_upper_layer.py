@@ -1,0 +1,128 @@
+"""PDUs that come from a node; pynetdicom's encoders are the oracle."""
+
+import random
+from typing import Any
+
+import pytest
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, P_DATA_TF
+from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA, MaximumLengthNotification
+from pynetdicom.presentation import PresentationContext
+
+from drawcli.core.dicom.upper_layer import (
+    Acceptance,
+    Fragment,
+    NodeTrouble,
+    Offer,
+    accepted,
+    data_pdu,
+    fragments,
+    rejected,
+)
+
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+OFFERS = {1: Offer(1, SOP_CLASS, EXPLICIT), 3: Offer(3, SOP_CLASS, IMPLICIT)}
+
+
+def acceptance() -> bytes:
+    """Return what pynetdicom would accept with: context 3 is taken, context 1 is not."""
+    contexts = []
+    for number, result in ((1, 4), (3, 0)):
+        context = PresentationContext()
+        context.context_id, context.result = number, result
+        context.add_transfer_syntax(OFFERS[number].transfer_syntax)
+        contexts.append(context)
+    said = A_ASSOCIATE()
+    said.application_context_name = "1.2.840.10008.3.1.1.1"
+    said.calling_ae_title, said.called_ae_title = "WARD7", "TPS"
+    said.result, said.result_source = 0, 1
+    said.presentation_context_definition_results_list = contexts
+    longest = MaximumLengthNotification()
+    longest.maximum_length_received = 32_768
+    said.user_information = [longest]
+    return A_ASSOCIATE_AC(said).encode()
+
+
+def test_an_acceptance_is_read_as_its_encoder_means_it() -> None:
+    read = accepted(acceptance()[6:], OFFERS)
+
+    assert read == Acceptance({1: 4, 3: 0}, 32_768)
+    assert [read.takes(offer) for offer in OFFERS.values()] == [False, True]
+
+
+def test_no_acceptance_that_is_damaged_takes_what_was_not_offered() -> None:
+    whole, dice = acceptance()[6:], random.Random(20)  # noqa: S311 - damage, no secret
+    for _ in range(3000):
+        damaged = bytearray(whole)
+        for _ in range(dice.randint(1, 4)):
+            place = dice.randrange(len(damaged))
+            match dice.randrange(3):
+                case 0:
+                    damaged[place] = dice.randrange(256)
+                case 1:
+                    del damaged[place : place + dice.randint(1, 9)]
+                case _:
+                    damaged[place:place] = dice.randbytes(dice.randint(1, 9))
+        try:
+            read = accepted(bytes(damaged), OFFERS)
+        except NodeTrouble:
+            continue
+        assert read.results.keys() <= OFFERS.keys()
+
+
+def test_an_acceptance_that_is_cut_off_anywhere_is_none() -> None:
+    whole = acceptance()[6:]
+    for end in range(len(whole)):
+        try:
+            read = accepted(whole[:end], OFFERS)
+        except NodeTrouble:
+            continue
+        assert whole[end] in (0x10, 0x21, 0x50)  # between two items
+        assert not read.longest_pdu
+
+
+@pytest.mark.parametrize("source", [1, 2, 3])
+@pytest.mark.parametrize("reason", range(1, 11))
+@pytest.mark.parametrize("result", [1, 2])
+def test_a_rejection_is_said_in_the_words_of_the_standard(
+    source: int, reason: int, result: int
+) -> None:
+    pdu = A_ASSOCIATE_RJ()
+    pdu.result, pdu.source, pdu.reason_diagnostic = result, source, reason
+    try:
+        words = pdu.reason_str.lower()
+    except (ValueError, KeyError):
+        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+    if "reserved" in words:
+        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+
+    said = rejected(bytes((0, result, source, reason)))
+
+    assert words in said.lower()
+    assert ("for now" in said) == (result == 2)
+
+
+def test_a_rejection_of_another_length_is_one() -> None:
+    assert "rejects the association" in rejected(b"")
+
+
+def test_fragments_are_those_that_the_encoder_wrote() -> None:
+    said = P_DATA()
+    values: list[Any] = [[1, b"\x01abcd"], [3, b"\x03"], [255, b"\x02xy"]]
+    said.presentation_data_value_list = values
+    pdu = P_DATA_TF()
+    pdu.from_primitive(said)
+
+    assert list(fragments(pdu.encode()[6:])) == [
+        Fragment(1, of_command=True, is_last=False, content=b"abcd"),
+        Fragment(3, of_command=True, is_last=True, content=b""),
+        Fragment(255, of_command=False, is_last=True, content=b"xy"),
+    ]
+
+
+def test_a_fragment_is_written_as_the_library_reads_it() -> None:
+    pdu = P_DATA_TF()
+    pdu.decode(data_pdu(5, memoryview(b"abcd"), of_command=False, last=True))
+
+    (one,) = pdu.presentation_data_value_items
+    assert (one.presentation_context_id, one.presentation_data_value) == (5, b"\x02abcd")

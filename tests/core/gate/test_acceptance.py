@@ -1,0 +1,231 @@
+"""Each finding of the gate, with the smallest structure set that has it."""
+
+from dataclasses import replace
+
+import pytest
+
+from drawcli.core.gate.acceptance import Roi, Severity, StructureSet, belonging, inspect
+from drawcli.core.rtstruct.inspection import sent_by_server, to_deliver
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile
+
+WANTED = ("Bladder", "Rectum")
+CROSSWALK = Crosswalk(
+    series_uid="1.1",
+    study_uid="1.2",
+    patient_id="PID-0815",
+    patient_name="Muster^Maria",
+    files=(SourceFile("/a", 1, 1, "1.5.1"), SourceFile("/b", 1, 1, "1.5.2", frames=40)),
+    frame_uid="1.3",
+    pseudonym="DEID-AAAA",
+    study_id="PACKAGE-1",
+    sop_class="1.2.840.10008.5.1.4.1.1.2",
+    uids={
+        "2.25.1": "1.1",
+        "2.25.2": "1.2",
+        "2.25.3": "1.3",  # the frame of reference
+        "2.25.51": "1.5.1",
+        "2.25.52": "1.5.2",
+        "2.25.6": "1.6",  # an instance that the slices refer to, no slice itself
+    },
+)
+SENT = sent_by_server(CROSSWALK, WANTED)
+GOOD = StructureSet(
+    sop_class="1.2.840.10008.5.1.4.1.1.481.3",
+    sop_uid="9.1",
+    series_uid="9.2",
+    study_uid="2.25.2",
+    patient_id="DEID-AAAA",
+    patient_name="DEID^AAAA",
+    study_id="PACKAGE-1",
+    rois=(
+        Roi(number=1, name="Bladder", contours=2),
+        Roi(number=2, name="Rectum", contours=1),
+    ),
+    contoured=(1, 2),
+    studies=frozenset({"2.25.2"}),
+    referenced_series=frozenset({"2.25.1"}),
+    frames=frozenset({"2.25.3"}),
+    images=frozenset({("2.25.51", 1), ("2.25.52", 1)}),
+    contour_images=frozenset({("2.25.51", 1), ("2.25.52", 40)}),
+)
+BLADDER, RECTUM = GOOD.rois
+
+
+def rois(*wanted: Roi) -> dict[str, object]:
+    return {"rois": wanted, "contoured": tuple(roi.number for roi in wanted)}
+
+
+def findings(**facts: object) -> list[tuple[str, str]]:
+    found = inspect(replace(GOOD, **facts), SENT)  # type: ignore[arg-type] # any fact
+    return [(str(one.severity), one.code) for one in found]
+
+
+def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
+    assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"sop_class": "1.2.840.10008.5.1.4.1.1.2"}, [("block", "no-structure-set")]),
+        ({"sop_class": ""}, [("block", "no-structure-set")]),
+        ({"contour_images": frozenset({("", 1)})}, [("block", "foreign-reference")]),
+        ({"has_pixels": True}, [("block", "no-structure-set")]),
+        ({"patient_id": "DEID-BBBB"}, [("block", "foreign-patient")]),
+        ({"patient_id": ""}, [("block", "foreign-patient")]),
+        ({"patient_name": "MUSTER^MARIA"}, [("block", "foreign-patient")]),
+        ({"patient_name": ""}, []),
+        ({"persons": frozenset({"4711"})}, [("block", "foreign-patient")]),
+        ({"persons": frozenset({"DEID-AAAA", "DEID^AAAA"})}, []),
+        ({"study_uid": "2.25.1"}, [("block", "foreign-study")]),
+        ({"study_uid": ""}, [("block", "foreign-study")]),
+        ({"study_uid": "1.2"}, [("block", "foreign-study")]),
+        ({"studies": frozenset({"2.25.1"})}, [("block", "foreign-study")]),
+        ({"studies": frozenset()}, []),
+        ({"study_id": "PACKAGE-2"}, [("block", "foreign-package")]),
+        ({"study_id": ""}, [("block", "package-unknown")]),
+        ({"frames": frozenset({"2.25.3", "2.25.2"})}, [("block", "foreign-frame")]),
+        ({"frames": frozenset({"2.25.1"})}, [("block", "foreign-frame")]),
+        ({"frames": frozenset({"1.2.840.10008.1.4.1.1"})}, [("block", "foreign-frame")]),
+        ({"referenced_series": frozenset({"2.25.2"})}, [("block", "foreign-series")]),
+        ({"referenced_series": frozenset({"2.25.1", "2.25.3"})}, [("block", "foreign-series")]),
+        ({"referenced_series": frozenset()}, []),  # the contours name its slices
+        (
+            {"referenced_series": frozenset(), "contour_images": frozenset()},
+            [("block", "no-reference")],
+        ),
+        ({"series_uid": "2.25.1"}, [("block", "own-uid")]),
+        ({"sop_uid": "2.25.51"}, [("block", "own-uid")]),
+        ({"sop_uid": "1.2.840.10008.1.2"}, []),  # the delivered file gets another one
+        ({"observed": (1, 2)}, []),
+        ({"observed": (2,)}, []),
+        ({"observed": (1, 3)}, [("block", "roi-numbers")]),
+        ({"contour_images": frozenset({("2.25.51", 1)})}, []),
+        ({"contour_images": frozenset()}, []),
+        ({"contour_images": frozenset({("2.25.6", 1)})}, [("block", "foreign-image")]),
+        ({"contour_images": frozenset({("2.25.3", 1)})}, [("block", "foreign-image")]),
+        ({"images": frozenset({("2.25.6", 1)})}, [("block", "foreign-image")]),
+        ({"contour_images": frozenset({("8.8", 1)})}, [("block", "foreign-reference")]),
+        ({"contour_images": frozenset({("1.5.1", 1)})}, [("block", "foreign-reference")]),
+        ({"images": frozenset({("1.2.840.10008.1.2", 1)})}, [("block", "foreign-reference")]),
+        ({"contour_images": frozenset({("2.25.51", 2)})}, [("block", "foreign-frame-number")]),
+        ({"contour_images": frozenset({("2.25.52", 0)})}, [("block", "foreign-frame-number")]),
+        ({"contour_images": frozenset({("2.25.52", 41)})}, [("block", "foreign-frame-number")]),
+        ({"unlisted": frozenset({"ROIObservationLabel"})}, [("warn", "elements-removed")]),
+        ({"moving": frozenset({"ContourOffsetVector"})}, [("block", "contours-moved")]),
+        ({"invalid_colors": frozenset({1})}, [("warn", "color-invalid")]),
+        ({"too_long": frozenset({"StudyID"})}, [("warn", "value-too-long")]),
+        (rois(BLADDER), [("again", "structures-missing")]),
+        (rois(), [("again", "structures-missing")]),
+        (
+            rois(BLADDER, RECTUM, Roi(number=3, name="GTV", contours=1)),
+            [("block", "structures-extra")],
+        ),
+        (
+            rois(replace(BLADDER, name="bladder"), RECTUM),
+            [("again", "structures-missing"), ("block", "structures-extra")],
+        ),
+        (rois(BLADDER, RECTUM, replace(RECTUM, number=3)), [("block", "structures-twice")]),
+        (rois(BLADDER, replace(RECTUM, number=1)), [("block", "roi-numbers")]),
+        ({"contoured": (1, 2, 2)}, [("block", "roi-numbers")]),
+        ({"contoured": (1, 2, 3)}, [("block", "roi-numbers")]),
+        ({"contoured": (1, -1)}, [("block", "roi-numbers")]),
+        (rois(BLADDER, replace(RECTUM, contours=0)), [("warn", "structures-empty")]),
+        (
+            rois(replace(BLADDER, contours=0), replace(RECTUM, contours=0)),
+            [("block", "all-empty")],
+        ),
+    ],
+)
+def test_each_fault_is_found_and_no_other(
+    facts: dict[str, object], expected: list[tuple[str, str]]
+) -> None:
+    assert findings(**facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"sop_class": ""}, "SOPClassUID is missing"),
+        ({"patient_id": ""}, "PatientID is missing"),
+        ({"study_uid": ""}, "StudyInstanceUID is missing"),
+        ({"contour_images": frozenset({("", 1)})}, "has no ReferencedSOPInstanceUID"),
+        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not asked for: Bladder\x01"),
+        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not asked for: Bladder\u200b"),
+        (rois(replace(BLADDER, name=""), RECTUM), "not asked for: (no name)"),
+    ],
+)
+def test_the_reason_is_true(facts: dict[str, object], said: str) -> None:
+    found = inspect(replace(GOOD, **facts), SENT)  # type: ignore[arg-type] # any fact
+
+    assert said in "; ".join(one.text for one in found)
+
+
+def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
+    other = replace(CROSSWALK, pseudonym="DEID-ZZZZ", uids={"2.25.91": "7.1", "2.25.92": "7.2"})
+
+    codes = {one.code for one in inspect(GOOD, sent_by_server(other, WANTED))}
+
+    assert {
+        *("foreign-patient", "foreign-study", "foreign-series", "foreign-frame"),
+        "foreign-reference",
+    } <= codes
+
+
+def test_packages_of_earlier_versions_are_not_asked_for_their_name() -> None:
+    earlier = sent_by_server(replace(CROSSWALK, study_id=""), WANTED)
+
+    assert inspect(replace(GOOD, study_id="ANYTHING"), earlier) == []
+
+
+def test_a_finished_file_has_the_originals_and_its_own_uids() -> None:
+    expected = to_deliver(CROSSWALK, frozenset({"2.25.1001", "2.25.1002"}), WANTED)
+    finished = replace(
+        GOOD,
+        sop_uid="2.25.1001",
+        series_uid="2.25.1002",
+        study_uid="1.2",
+        studies=frozenset({"1.2"}),
+        referenced_series=frozenset({"1.1"}),
+        frames=frozenset({"1.3"}),
+        images=frozenset({("1.5.1", 1), ("1.5.2", 1)}),
+        contour_images=frozenset({("1.5.1", 1), ("1.5.2", 40)}),
+        image_classes=frozenset({"1.2.840.10008.5.1.4.1.1.2"}),
+    )
+
+    assert inspect(finished, expected) == []
+    for other, code in (
+        ({"sop_uid": "2.25.51"}, "own-uid"),
+        ({"series_uid": "1.2.840.10008.5.1.4.1.1.2"}, "own-uid"),
+        ({"referenced_series": frozenset({"1.2"})}, "foreign-series"),
+        ({"contour_images": frozenset({("2.25.51", 1)})}, "foreign-reference"),
+        ({"image_classes": frozenset({"1.2.840.10008.5.1.4.1.1.4"})}, "foreign-class"),
+    ):
+        found = belonging(replace(finished, **other), expected)
+        assert [one.code for one in found] == [code]
+
+
+def test_a_finding_names_structures_and_no_value_of_the_patient() -> None:
+    hostile = Roi(number=7, name="GEHEIM\x1b[2J" + "x" * 100, contours=1)
+
+    found = inspect(
+        replace(GOOD, rois=(BLADDER, hostile), patient_id="GEHEIM-1", study_uid="GEHEIM-2"),
+        SENT,
+    )
+
+    texts = {one.code: one.text for one in found}
+    assert texts["structures-missing"] == "missing: Rectum"
+    assert texts["structures-extra"].isprintable()
+    assert len(texts["structures-extra"]) < 60
+    assert "GEHEIM" not in texts["foreign-patient"] + texts["foreign-study"]
+
+
+def test_a_report_is_plain_data() -> None:
+    (finding,) = inspect(replace(GOOD, patient_id="x"), SENT)
+
+    assert finding.severity is Severity.BLOCK
+    assert finding.as_plain() == {
+        "severity": "block",
+        "code": "foreign-patient",
+        "text": "PatientID is not the one that was sent",
+    }

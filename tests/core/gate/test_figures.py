@@ -1,0 +1,82 @@
+"""The numbers of a patient, as the gate looks for them among the numbers of a scan."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drawcli.core.gate.figures import Figures, figures_of, spelt
+
+IDS = [*figures_of("MRN 0047-11815"), *figures_of("4711"), *figures_of("417"), *figures_of("12")]
+FIGURES = Figures.of(IDS, ["19610405"])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "found"),
+    [
+        ("SliceLocation", "5041961", True),
+        ("SliceLocation", "-05041961.000", True),
+        ("SliceLocation", "5.041961E6", True),
+        ("SliceLocation", "504.1961", True),
+        ("SliceLocation", "50461", True),
+        ("SliceLocation", "61.0405", False),  # six digits by chance
+        ("SliceLocation", "4711", True),
+        ("SliceLocation", "47.11", False),
+        ("SliceLocation", "417", False),
+        ("SliceLocation", "12", False),
+        ("SliceLocation", "14711", False),
+        ("SeriesNumber", "417", True),
+        ("SeriesNumber", "4711815", True),
+        ("SeriesNumber", "12", False),
+        ("Rows", "4711", False),  # what an image needs may have so many rows
+        ("ImagePositionPatient", "-4711", False),
+        ("ImagePositionPatient", "471.1815", False),
+        ("ImagePositionPatient", "4711815", True),
+        ("RescaleSlope", "19610405", True),
+        ("SliceLocation", "", False),
+        ("SliceLocation", "nan", False),
+        ("SliceLocation", "inf", False),
+        ("SliceLocation", "1e400", False),
+        ("SliceLocation", "soon", False),
+    ],
+)
+def test_a_number_counts_where_it_is_the_whole_number(
+    keyword: str, text: str, *, found: bool
+) -> None:
+    assert FIGURES.in_number(keyword, text) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("610405", True),
+        ("050461", True),
+        ("05:04:61", True),
+        ("093000.610405", True),
+        ("10.11815", False),
+        ("093000.5", False),
+        ("0504", False),
+        ("", False),
+    ],
+)
+def test_a_time_counts_where_it_or_its_fraction_is_written_so(text: str, *, found: bool) -> None:
+    assert FIGURES.in_clock(text) is found
+
+
+def test_values_may_make_up_a_number_together() -> None:
+    assert FIGURES.in_parts("WindowCenter", ["471", "1815"])
+    assert FIGURES.in_parts("WindowCenter", ["5", "04", "1961"])
+    assert not FIGURES.in_parts("WindowCenter", ["40", "400"])
+    assert not FIGURES.in_parts("PixelSpacing", ["471", "1815"])
+
+
+@given(st.dates(date(1910, 1, 1), date(2029, 12, 31)))
+def test_any_day_is_found_as_it_is_usually_written(day: date) -> None:
+    figures = Figures.of([], [f"{day:%Y%m%d}"])
+
+    for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y"):
+        assert figures.in_number("SliceLocation", f"{day:{form}}")
+    for form in ("%y%m%d", "%d%m%y", "%m%d%y"):
+        assert figures.in_clock(f"{day:{form}}")
+        assert f"{day:{form}}" in spelt(f"{day:%Y%m%d}")

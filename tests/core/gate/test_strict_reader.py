@@ -1,0 +1,267 @@
+"""The gate's reader beside pydicom and dcmtk: the same values, or a refusal."""
+
+import io
+import json
+import random
+import shutil
+import struct
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset, Sequence, config, dcmread
+from pydicom.datadict import dictionary_VR
+
+from drawcli.core.gate.strict_reader import DataSet, Elements, Malformed
+from tests.core.gate.test_structure_set import Trip, bytes_changed, digits_changed, explicit
+from tests.core.real_data import needs_real, real_files
+from tests.structure_sets import RT_STRUCTURE_SET, structure_set
+
+MUTATIONS = 400  # of each kind, in each form
+CHARACTER_SET = 0x00080005
+FOR_DCMTK = 25  # of these: each starts a process
+NAMES = ["Bladder", "Rectum"]
+STRUCTURES = frozenset({0x30060010, 0x30060012, 0x30060014, 0x30060016})
+STRUCTURES |= {0x30060020, 0x30060039, 0x30060040, 0x30060080}
+Values = list[tuple[tuple[int, ...], bytes]]
+
+needs_dcmtk = pytest.mark.skipif(
+    shutil.which("dcm2json") is None, reason="needs dcm2json (Debian package dcmtk)"
+)
+
+
+def by_us(file: DataSet, elements: Elements, above: tuple[int, ...] = ()) -> Iterator[Any]:
+    """Yield path and bytes of every value, in the lists of structures at every depth."""
+    for tag in elements:
+        if tag in STRUCTURES:
+            for number, item in enumerate(file.items(elements, tag)):
+                yield from by_us(file, item, (*above, tag, number))
+        elif not is_sequence(tag) and tag != CHARACTER_SET:
+            yield (*above, tag), (file.raw(elements, tag) or b"").rstrip(b" \0")
+
+
+def by_pydicom(dataset: Dataset, above: tuple[int, ...] = ()) -> Iterator[Any]:
+    for tag in sorted(dataset.keys()):
+        if tag in STRUCTURES:
+            value = dataset[tag].value
+            if not isinstance(value, Sequence):
+                raise TypeError
+            for number, item in enumerate(value):
+                yield from by_pydicom(item, (*above, int(tag), number))
+        elif not is_sequence(tag) and tag != CHARACTER_SET:  # decoded when the file is opened
+            raw = dataset.get_item(tag).value or b""
+            yield (*above, int(tag)), raw.rstrip(b" \0") if isinstance(raw, bytes) else b"sequence"
+
+
+def is_sequence(tag: int) -> bool:
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return False
+
+
+def read_by_us(data: bytes) -> Values | None:
+    try:
+        file = DataSet(data)
+        return list(by_us(file, file.elements))
+    except Malformed:
+        return None
+
+
+def read_by_pydicom(data: bytes) -> Values | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(by_pydicom(dcmread(io.BytesIO(data), force=True)))
+    except Exception:  # noqa: BLE001 - whatever pydicom raises is a refusal
+        return None
+
+
+@pytest.fixture(autouse=True)
+def tolerant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+
+
+@pytest.fixture(scope="module")
+def good() -> bytes:
+    return structure_set(Trip().sent, NAMES)
+
+
+FORMS = pytest.mark.parametrize("form", [bytes, explicit], ids=["implicit", "explicit"])
+
+
+@FORMS
+@pytest.mark.parametrize("mutated", [bytes_changed, digits_changed])
+def test_a_damaged_structure_set_is_read_as_pydicom_reads_it_or_refused(
+    good: bytes, form: Callable[[bytes], bytes], mutated: Callable[..., bytes]
+) -> None:
+    dice, data = random.Random(20260314), form(good)  # noqa: S311 - to be the same each time
+    read = 0
+
+    for _ in range(MUTATIONS):
+        damaged = mutated(bytearray(data), dice)
+        ours, theirs = read_by_us(damaged), read_by_pydicom(damaged)
+        if ours is None or theirs is None:
+            continue
+        read += 1
+        assert ours == theirs
+
+    assert read > MUTATIONS / 8
+
+
+def read_by_dcmtk(data: bytes, folder: Path) -> dict[tuple[int, ...], list[str]] | None:
+    """Return the text values of a file as dcmtk has them."""
+    path = folder / "damaged.dcm"
+    path.write_bytes(data)
+    done = subprocess.run(["dcm2json", path], capture_output=True, check=False)
+    if done.returncode:
+        return None
+    return dict(_of_json(json.loads(done.stdout.decode("utf-8", "replace"))))
+
+
+def _of_json(item: dict[str, Any], above: tuple[int, ...] = ()) -> Iterator[Any]:
+    for name, element in item.items():
+        tag, values = int(name, 16), element.get("Value", [])
+        if element["vr"] == "SQ":
+            for number, inside in enumerate(values):
+                yield from _of_json(inside, (*above, tag, number))
+        elif element["vr"] in ("UI", "CS", "IS", "SH"):
+            yield (*above, tag), [str(one).strip(" \0") for one in values]
+
+
+@needs_dcmtk
+@FORMS
+def test_a_damaged_structure_set_is_read_as_dcmtk_reads_it_or_refused(
+    good: bytes, form: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    dice, data = random.Random(7), form(good)  # noqa: S311 - to be the same each time
+    read = 0
+
+    while read < FOR_DCMTK:
+        damaged = digits_changed(bytearray(data), dice)
+        ours = read_by_us(damaged)
+        theirs = read_by_dcmtk(damaged, tmp_path)
+        if ours is None or theirs is None:
+            continue
+        read += 1
+        known = dict(ours)
+        for path, values in theirs.items():
+            if values and path in known:
+                text = known[path].decode("latin-1")
+                told = [part.strip(" \0") for part in text.split("\\")]
+                assert told == values or list(map(_number, told)) == list(map(_number, values))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+@needs_real
+def test_structure_sets_of_every_vendor_are_read_as_pydicom_reads_them() -> None:
+    read = 0
+    for path in real_files():
+        data = path.read_bytes()
+        if RT_STRUCTURE_SET.encode() not in data[:4096]:
+            continue
+        ours = read_by_us(data)
+        if ours is not None:
+            read += 1
+            assert ours == read_by_pydicom(data)
+
+    assert read > 12
+
+
+def element(tag: int, value: bytes, length: int | None = None) -> bytes:
+    """Return an element of implicit VR, perhaps with a wrong length."""
+    size = len(value) if length is None else length
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, size) + value
+
+
+def item_of(content: bytes, length: int | None = None) -> bytes:
+    return element(0xFFFEE000, content, length)
+
+
+CLASS = element(0x00080016, b"1.2.3\0")
+NUMBER = element(0x30060022, b"1 ")
+AMBIGUOUS = {
+    "an element twice": CLASS + CLASS,
+    "an element twice with other bytes": CLASS + element(0x00080016, b"1.2.4\0"),
+    "elements out of order": element(0x00080060, b"CT") + CLASS,
+    "an odd length": element(0x00080016, b"1.2", 3),
+    "a length beyond the end": element(0x00080016, b"1.2.3\0", 600),
+    "a delimiter at the top": CLASS + element(0xFFFEE00D, b""),
+    "a sequence without an end": CLASS + element(0x30060020, item_of(NUMBER), 0xFFFFFFFF),
+    "a sequence of no items": CLASS + element(0x30060020, NUMBER, 0xFFFFFFFF),
+    "bytes behind the end": CLASS + b"\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+def test_what_two_readers_could_read_differently_is_refused(fault: str) -> None:
+    with pytest.raises(Malformed):
+        DataSet(AMBIGUOUS[fault])
+
+
+def delimited(*items: bytes) -> bytes:
+    """Return items, and behind the first of them the delimiter that ends a sequence."""
+    return items[0] + element(0xFFFEE0DD, b"") + b"".join(items[1:])
+
+
+IN_ITEMS = {
+    "a sequence that ends before its length": delimited(item_of(NUMBER), item_of(NUMBER)),
+    "an element twice": item_of(NUMBER + NUMBER),
+    "elements out of order": item_of(element(0x30060026, b"A ") + NUMBER),
+    "an item longer than its sequence": item_of(NUMBER, 20),
+    "an element longer than its item": item_of(element(0x30060022, b"1 ", 4)),
+    "something else than an item": NUMBER,
+    "an item that ends early": item_of(NUMBER, 9),
+}
+
+
+@pytest.mark.parametrize("fault", IN_ITEMS)
+def test_an_item_that_is_ambiguous_is_refused(fault: str) -> None:
+    file = DataSet(CLASS + element(0x30060020, IN_ITEMS[fault]))
+
+    with pytest.raises(Malformed):
+        list(file.items(file.elements, 0x30060020))
+
+
+def test_sequences_nested_without_end_are_refused() -> None:
+    inside = b""
+    for _ in range(40):
+        inside = element(0x30060020, item_of(inside, 0xFFFFFFFF), 0xFFFFFFFF)
+
+    with pytest.raises(Malformed, match="too deep"):
+        DataSet(CLASS + inside)
+
+
+def test_undefined_lengths_are_read_like_defined_ones() -> None:
+    end_of_item, end = element(0xFFFEE00D, b""), element(0xFFFEE0DD, b"")
+    whole = element(0x30060020, item_of(NUMBER) + item_of(NUMBER))
+    open_ended = element(
+        0x30060020, 2 * (item_of(NUMBER, 0xFFFFFFFF) + end_of_item) + end, 0xFFFFFFFF
+    )
+
+    for sequence in (whole, open_ended):
+        file = DataSet(CLASS + sequence)
+        items = list(file.items(file.elements, 0x30060020))
+        assert [file.text(one, 0x30060022) for one in items] == ["1", "1"]
+
+
+def test_a_flood_of_elements_fills_no_memory() -> None:
+    flood = b"".join(struct.pack("<HH2sH", 0x3101, 0x10 + n, b"LO", 0) for n in range(50_000))
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(flood)) + flood
+    sequence = struct.pack("<HH2sHI", 0x3006, 0x0020, b"SQ", 0, len(item)) + item
+    head = struct.pack("<HH2sH", 8, 0x60, b"CS", 8) + b"RTSTRUCT"
+
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        DataSet(head + flood)
+    file = DataSet(head + sequence)
+    with pytest.raises(Malformed, match="more elements than any structure set"):
+        list(file.items(file.elements, 0x30060020))

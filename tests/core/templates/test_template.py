@@ -1,0 +1,179 @@
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from drawcli.core.templates.template import Template, server_file, structures_of
+
+# As PROTOCOL.md of the server asks for it: these keys and no others.
+WANTED = {
+    "name": "Prostate_OAR",
+    "protocol": "DRAW",
+    "models": {
+        720: {
+            "name": "TSPrime",
+            "config": "3d_fullres",
+            "map": {1: "Bladder", 2: "Anorectum", 6: "PenileBulb"},
+            "trainer_name": "nnUNetTrainerNoMirroring",
+            "postprocess": None,
+        },
+        721: {
+            "name": "TSBones",
+            "config": "2d",
+            "map": {4: "Femur_Head_L"},
+            "trainer_name": "nnUNetTrainer",
+            "postprocess": "largest",
+        },
+    },
+}
+
+
+def template(**changes: Any) -> Template:
+    """Return the template above, with changes to its first model."""
+    models = {number: dict(model) for number, model in WANTED["models"].items()}  # type: ignore[attr-defined] # plain data
+    models[720] |= changes
+    return Template.model_validate({"description": "for people", "models": models})
+
+
+def test_the_server_gets_exactly_the_keys_it_wants() -> None:
+    assert yaml.safe_load(server_file("Prostate_OAR", template())) == WANTED
+
+
+def test_the_same_template_gives_the_same_bytes() -> None:
+    assert server_file("P", template()) == server_file("P", template())
+
+
+def test_numbers_stay_numbers_and_words_that_look_like_others_stay_words() -> None:
+    odd = template(name="null", config="3e5", map={1: "on", 2: "720", 3: "2026-03-14"})
+
+    (model, _) = yaml.safe_load(server_file("0123", odd))["models"].values()
+
+    assert (model["name"], model["config"]) == ("null", "3e5")
+    assert model["map"] == {1: "on", 2: "720", 3: "2026-03-14"}
+    assert yaml.safe_load(server_file("0123", odd))["name"] == "0123"
+
+
+def test_structures_come_in_the_order_of_the_file_also_from_what_was_sent() -> None:
+    order = ("Bladder", "Anorectum", "PenileBulb", "Femur_Head_L")
+
+    assert template().drawn == order
+    assert structures_of(server_file("P", template())) == order
+
+
+def test_a_structure_that_two_models_draw_is_told() -> None:
+    assert template(map={1: "Femur_Head_L", 2: "Bladder"}).twice == ("Femur_Head_L",)
+    assert template().twice == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"map": {1: "Bladder", 2: "Bladder"}}, "more than once: Bladder"),
+        ({"map": {}}, "at least 1"),
+        ({"map": {0: "Bladder"}}, "greater than 0"),
+        ({"map": {"1": "Bladder"}}, "valid integer"),
+        ({"map": {1.0: "Bladder"}}, "valid integer"),
+        ({"map": {True: "Bladder"}}, "valid integer"),
+        ({"map": {1: ""}}, "at least 1"),
+        ({"map": {1: 5}}, "valid string"),
+        ({"map": {1: "Bladder "}}, "blank"),
+        ({"map": {1: "Bladder\\Wall"}}, "backslash"),
+        ({"map": {1: "Bladder\n"}}, "blank"),
+        ({"map": {1: "Blad\x07der"}}, "structure name"),
+        ({"map": {1: "B" * 65}}, "64"),
+        ({"name": ""}, "at least 1"),
+        ({"name": 3}, "valid string"),
+        ({"config": None}, "valid string"),
+        ({"postprocess": "null"}, "without quotes"),
+        ({"postprocess": " None "}, "without quotes"),
+        ({"postprocess": ""}, "without quotes"),
+        ({"postprocess": 0}, "valid string"),
+        ({"extra": 1}, "not permitted"),
+    ],
+)
+def test_what_the_server_would_die_of_is_refused_before(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        template(**changes)
+
+
+@pytest.mark.parametrize("number", [10, 0, -720, "720", 720.0, True])
+def test_a_model_id_is_an_integer_above_ten(number: object) -> None:
+    with pytest.raises(ValidationError):
+        Template.model_validate({"models": {number: WANTED["models"][720]}})  # type: ignore[index] # plain data
+
+
+def test_a_key_must_not_be_missing_nor_the_models() -> None:
+    lacking = {key: value for key, value in WANTED["models"][720].items() if key != "postprocess"}  # type: ignore[index] # plain data
+
+    incomplete: list[dict[str, Any]] = [{"models": {}}, {}, {"models": {720: lacking}}]
+    for plain in incomplete:
+        with pytest.raises(ValidationError):
+            Template.model_validate(plain)
+
+
+def test_what_is_for_people_does_not_go_to_the_server() -> None:
+    said = {"volume_cm3": [20, 1500.5], "color": [255, 255, 0], "type": "ORGAN", "label": "Blase"}
+    plain = template().model_dump() | {
+        "structures": {"Bladder": said},
+        "derived": {"Bladder_03": {"margin": "Bladder", "mm": 3}},
+    }
+
+    read = Template.model_validate(plain)
+
+    assert read.structures["Bladder"].volume_cm3 == (20, 1500.5)
+    assert read.derived["Bladder_03"].sentence == "drawcli: margin of Bladder, 3 mm"
+    assert yaml.safe_load(server_file("Prostate_OAR", read)) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("structures", "why"),
+    [
+        ({"Bladder": {"volume_cm3": [20, 10]}}, "least volume comes first"),
+        ({"Bladder": {"volume_cm3": [-1, 10]}}, "greater than or equal to 0"),
+        ({"Bladder": {"volume_cm3": [1, float("inf")]}}, "finite"),
+        ({"Bladder": {"volume_cm3": [1]}}, "required"),
+        ({"Bladder": {"color": [0, 0, 256]}}, "255"),
+        ({"Bladder": {"color": [0, 0]}}, "required"),
+        ({"Bladder": {"type": "organ"}}, "ORGAN"),
+        ({"Bladder": {"label": "Bl\\ase"}}, "backslash"),
+        ({"Bladder": {"label": "Vess\u00ede"}}, "ASCII"),
+        ({"Bladder": {"label": "anorectum"}}, "Anorectum and Bladder would both be called"),
+        ({"Bladder": {"labels": "B"}}, "not permitted"),
+        ({"Spleen": {}}, "no model draws: Spleen"),
+    ],
+)
+def test_structures_that_cannot_be_meant_are_refused(structures: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Template.model_validate(template().model_dump() | {"structures": structures})
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({}, "one of union, intersection"),
+        ({"union": ["Bladder"], "margin": "Rectum"}, "one of union, intersection"),
+        ({"union": ["Bladder", "Spleen"]}, "made of Spleen, which is not above it"),
+        ({"margin": "New", "mm": 5}, "made of New, which is not above it"),
+        ({"margin": "Bladder"}, "margin needs mm"),
+        ({"margin": "Bladder", "mm": 500}, "100"),
+        ({"margin": "Bladder", "mm": 5, "cm3": 1}, "margin has no use for cm3"),
+        ({"smooth": "Bladder", "mm": -5}, "above 0"),
+        ({"crop": "Bladder", "mm": 5}, "either inside or outside"),
+        ({"crop": "Bladder", "inside": "Rectum", "outside": "Rectum"}, "either inside or outside"),
+        ({"remove_small": "Bladder"}, "remove_small needs cm3"),
+    ],
+)
+def test_rules_of_structures_that_cannot_be_meant_are_refused(
+    rule: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Template.model_validate(template().model_dump() | {"derived": {"New": rule}})
+
+
+def test_a_made_structure_is_no_second_one_of_a_name() -> None:
+    rule = {"union": ["Bladder", "Rectum"]}
+
+    for name in ("Bladder", "BLADDER"):
+        with pytest.raises(ValidationError, match=r"already|but for capitals"):
+            Template.model_validate(template().model_dump() | {"derived": {name: rule}})

@@ -1,0 +1,420 @@
+"""Each check of doctor, of a site that is well and of one that is really broken."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drawcli.adapters.state.run_log import Run, RunBook
+from drawcli.adapters.state.workdir import WorkDir
+from drawcli.core.jobs.job import Job, State
+from drawcli.errors import LedgerError, NeedsPerson
+from drawcli.operations.doctor import local
+from drawcli.operations.doctor import outcome as outcomes
+from drawcli.operations.doctor.outcome import Check, Grade, Seen, of_share
+from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from tests.conftest import NOON, Site
+
+Make = Callable[..., Job]
+CHECKS = dict(local.LOCAL)
+NOWHERE_TO_WRITE = Path("/proc/sys")  # also for root
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+@pytest.fixture
+def looked(site: Site, ctx: Context) -> Looked:
+    """Return the site as doctor looks at it, at noon."""
+    site.state.chmod(0o700)
+    return Looked(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
+
+
+def seen(name: str, looked: Looked, **changed: object) -> tuple[Grade, str, str]:
+    """Return what one check says, made as doctor makes it; WARN and FAIL name what mends it."""
+    one = replace(looked, **changed)  # type: ignore[arg-type] # fields of a site
+    (found,) = outcomes.looked([(name, CHECKS[name])], one)
+    assert bool(found.seen.remedy) == (found.seen.grade is not Grade.PASS), found
+    return found.seen.grade, found.seen.text, found.seen.remedy
+
+
+def set_to(site: Site, looked: Looked, line: str) -> Looked:
+    site.add_line(line)
+    return replace(looked, settings=site.settings())
+
+
+def a_run(ended: datetime, exit_code: int = 0) -> Run:
+    return Run(id="0badcafe", began=ended - timedelta(minutes=1), ended=ended, exit_code=exit_code)
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKS if name not in ("last run", "datastore")])
+def test_a_new_site_is_well(looked: Looked, site: Site, name: str) -> None:
+    grade, text, _ = seen(name, looked)
+
+    assert (grade, bool(text)) == (Grade.PASS, True)
+    assert not list(site.folder.rglob(".drawcli-*"))
+
+
+@pytest.mark.parametrize("file", ["drawcli.yaml", "rules.yaml", "templates.yaml"])
+def test_whoever_may_change_the_rules_may_change_what_is_drawn(
+    looked: Looked, site: Site, file: str
+) -> None:
+    (site.folder / file).chmod(0o666)
+
+    grade, text, remedy = seen("settings", looked)
+
+    assert (grade, file in text) == (Grade.WARN, True)
+    assert os.system(remedy) == 0  # noqa: S605 - the line that mends it does
+    assert seen("settings", looked)[0] is Grade.PASS
+
+
+def test_a_state_folder_that_others_read(looked: Looked, site: Site) -> None:
+    site.state.chmod(0o755)
+
+    grade, _, remedy = seen("state folder", looked)
+
+    assert (grade, remedy) == (Grade.WARN, f"chmod 700 {site.state}")
+
+
+@on_linux
+def test_a_state_folder_that_cannot_be_written(looked: Looked) -> None:
+    elsewhere = looked.settings.model_copy(update={"state_dir": NOWHERE_TO_WRITE})
+
+    assert seen("state folder", looked, settings=elsewhere)[0] is Grade.FAIL
+
+
+@pytest.mark.parametrize("name", ["state folder", "token"])
+def test_what_may_not_be_tried_is_asked_of_the_system(
+    looked: Looked, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(
+        "drawcli.operations.doctor.local.check_writable", lambda _: pytest.fail("tried")
+    )
+
+    well = seen(name, looked, probes=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    closed = seen(name, looked, probes=False)
+
+    assert (well[0], closed[0]) == (Grade.PASS, Grade.FAIL)
+    assert "may not be written by the user who runs drawcli" in closed[1]
+
+
+def test_a_state_folder_on_a_share(looked: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "remote_disk", lambda _folder: "nfs4")
+
+    grade, text, _ = seen("state folder", looked)
+
+    assert (grade, "network share (nfs4)" in text) == (Grade.FAIL, True)
+
+
+def test_a_site_key_that_is_gone(looked: Looked, site: Site) -> None:
+    (site.state / "site.key").unlink()
+
+    grade, text, _ = seen("site key", looked)
+
+    assert (grade, "there is no site key" in text) == (Grade.FAIL, True)
+
+
+def test_a_site_key_that_git_would_take(looked: Looked, site: Site) -> None:
+    (site.folder / ".git").mkdir()
+    (site.state / ".gitignore").unlink(missing_ok=True)
+
+    grade, _, remedy = seen("site key", looked)
+
+    assert (grade, ".gitignore" in remedy) == (Grade.FAIL, True)
+
+
+@pytest.mark.parametrize(("free_gib", "grade"), [(0.5, Grade.FAIL), (1.5, Grade.WARN)])
+def test_a_disk_that_runs_full(
+    looked: Looked, monkeypatch: pytest.MonkeyPatch, free_gib: float, grade: Grade
+) -> None:
+    monkeypatch.setattr(WorkDir, "free_bytes", lambda _: int(free_gib * 2**30))
+
+    assert seen("free space", looked)[:2] == (
+        grade,
+        f"{free_gib} GiB free for state_dir"
+        + ("" if grade is Grade.FAIL else "; deliver.keep_free_gib asks for 2"),
+    )
+
+
+def test_a_datastore_that_is_there_and_one_that_is_not(
+    looked: Looked, site: Site, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    well = seen("datastore", looked)
+    shutil.rmtree(site.store)
+    gone = seen("datastore", looked)
+    site.store.mkdir()
+    empty = seen("datastore", looked)
+
+    assert [one[0] for one in (well, gone, empty)] == [Grade.PASS, Grade.FAIL, Grade.WARN]
+    assert "is the share mounted?" in gone[1]
+    assert "is the share mounted?" in empty[1]
+
+
+def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+
+    def hangs(_: Looked) -> Seen:
+        return Seen.well(fifo.read_text())  # nobody ever writes
+
+    found = of_share(hangs, patience_seconds=0.05)(looked)
+    fifo.open("w").close()
+
+    assert (found.grade, found.text) == (Grade.FAIL, "does not answer")
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [(str(NOWHERE_TO_WRITE), "it "), ("missing/{patient_id}", "is the share mounted?")],
+)
+def test_a_folder_for_structure_sets_that_takes_none(
+    looked: Looked, site: Site, folder: str, said: str
+) -> None:
+    elsewhere = set_to(site, looked, f"deliver: {{folder: '{folder}'}}")
+
+    grade, text, _ = seen("delivery", elsewhere)
+
+    assert (grade, said in text) == (Grade.FAIL, True)
+
+
+def test_the_probe_leaves_nothing_and_no_scan_would_take_it(
+    looked: Looked, site: Site, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it were killed in the middle
+    assert seen("delivery", looked)[0] is Grade.PASS
+    monkeypatch.undo()
+    left = list(site.store.iterdir())
+
+    run_step("scan", ctx, Selection())
+
+    assert len(left) == 1
+    assert ctx.ledger.jobs() == []
+    assert seen("delivery", looked)[0] is Grade.PASS
+    assert list(site.store.iterdir()) == []  # the next probe of this process takes its place
+
+
+def test_beside_a_series_is_tried_where_the_newest_series_lies(
+    looked: Looked, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_step("scan", ctx, Selection())
+    folder, tried = pelvis[0].parent, []
+
+    def closed(place: Path) -> None:
+        tried.append(place)
+        if place == folder:
+            raise PermissionError(13, "denied", str(place))
+
+    monkeypatch.setattr(local, "check_writable", closed)
+    grade, text, _ = seen("delivery", looked)
+
+    assert tried == [folder]
+    assert (grade, "folder of the newest may not be written" in text) == (Grade.FAIL, True)
+    assert folder.name not in text.replace(str(looked.settings.datastore[0]), "")
+
+
+def test_a_datastore_whose_top_alone_is_closed(
+    looked: Looked, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pelvis
+
+    def closed(place: Path) -> None:
+        if place == looked.settings.datastore[0]:
+            raise PermissionError(13, "denied", str(place))
+
+    monkeypatch.setattr(local, "check_writable", closed)
+    before = seen("delivery", looked)[0]
+    run_step("scan", ctx, Selection())
+
+    assert (before, seen("delivery", looked)[0]) == (Grade.WARN, Grade.PASS)
+
+
+@on_linux
+def test_a_run_at_work_is_told_and_one_that_takes_too_long(looked: Looked, ctx: Context) -> None:
+    with ctx.work.run_lock(NOON):
+        now = seen("run lock", looked, now=NOON + timedelta(minutes=5))
+        late = seen("run lock", looked, now=NOON + timedelta(hours=7))
+        RunBook(ctx.settings.state_dir).add(a_run(NOON - timedelta(hours=2)))
+        last = seen("last run", looked)
+
+    assert now[:2] == (Grade.PASS, f"a run is at work: process {os.getpid()} for 5 min")
+    assert late[0] is Grade.FAIL
+    assert last[:2] == (
+        Grade.PASS,
+        "the last ended 2 h ago with exit code 0; one is at work now",
+    )
+
+
+def test_a_ledger_that_speaks_of_what_is_not_there(looked: Looked, in_state: Make) -> None:
+    in_state(State.UPLOADED)
+
+    grade, _, remedy = seen("ledger", looked)
+
+    assert (grade, remedy) == (Grade.WARN, "drawcli ledger check")
+
+
+def test_a_ledger_that_cannot_be_opened_says_why_and_counts_nothing(looked: Looked) -> None:
+    err = LedgerError("ledger.json is no ledger", hint="Put a copy back.")
+
+    told = seen("ledger", looked, ctx=None, closed=err)
+
+    assert told == (Grade.FAIL, "ledger.json is no ledger", "Put a copy back.")
+    assert seen("held jobs", looked, ctx=None, closed=err)[0] is Grade.WARN
+
+
+def test_jobs_that_wait_for_a_person(looked: Looked, ctx: Context, in_state: Make) -> None:
+    job = in_state(State.FOUND)
+    ctx.ledger.commit(job.held_for(NeedsPerson("odd", code="odd"), at=NOON))
+
+    assert seen("held jobs", looked)[:2] == (Grade.WARN, "1 wait for a person")
+
+
+def test_rules_that_cannot_be_read_and_rules_that_are_hardly_meant(
+    looked: Looked, site: Site
+) -> None:
+    path = site.folder / "rules.yaml"
+    whole = path.read_text()
+    path.write_text(whole + "  - name: never\n    template: Thorax_OAR\n    when: {Modality: []}\n")
+    broken = seen("rules", looked)
+    rule = "    template: Thorax_OAR\n    when: {Modality: CT}\n"
+    path.write_text(whole + "".join(f"  - name: {name}\n{rule}" for name in ("one", "two")))
+    odd = seen("rules", looked)
+
+    assert (broken[0], "rules.yaml:" in broken[1]) == (Grade.FAIL, True)
+    assert (odd[0], "perhaps not meant" in odd[1]) == (Grade.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "grade", "said"),
+    [
+        ('{"access_token": "a", "expires_at": "2026-11-14T11:00:00Z"}', Grade.FAIL, "expired 1 h"),
+        ('{"access_token": "a", "expires_at": "2026-11-15T13:00:00Z"}', Grade.WARN, "lasts 1 d"),
+        ('{"access_token": "a", "expires_at": "2026-12-14T12:00:00Z"}', Grade.PASS, "lasts 30 d"),
+        ('{"access_token": "a"}', Grade.WARN, "nobody knows"),
+        ('{"access_token": "a", "refresh_token": "b"}', Grade.PASS, "renews itself"),
+        ('{"access_token": ""}', Grade.FAIL, "empty"),
+        ("{", Grade.FAIL, "is not JSON"),
+        ("[]", Grade.FAIL, "holds no access_token"),
+    ],
+)
+def test_a_token(looked: Looked, site: Site, written: str, grade: Grade, said: str) -> None:
+    (site.folder / "token.json").write_text(written)
+
+    found = seen("token", looked)
+
+    assert (found[0], said in found[1]) == (grade, True), found
+
+
+def test_a_token_that_others_read_or_that_is_gone(looked: Looked, site: Site) -> None:
+    path = site.folder / "token.json"
+    path.chmod(0o640)
+    exposed = seen("token", looked)
+    path.unlink()
+    gone = seen("token", looked)
+
+    assert (exposed[0], gone[0]) == (Grade.FAIL, Grade.FAIL)
+    assert "chmod 600" in exposed[2]
+    assert "drawcli token set" in gone[2]
+
+
+def test_a_token_that_cannot_be_kept_when_it_is_renewed(
+    looked: Looked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(place: Path) -> None:
+        raise OSError(30, "read-only", str(place))
+
+    monkeypatch.setattr(local, "check_writable", closed)
+    grade, text, _ = seen("token", looked)
+
+    assert (grade, "cannot be renewed" in text, "is read-only" in text) == (Grade.FAIL, True, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "exit_code", "grade"),
+    [
+        (timedelta(minutes=5), 0, Grade.PASS),
+        (timedelta(minutes=5), 6, Grade.PASS),  # a job is held: the run came to its end
+        (timedelta(minutes=5), 7, Grade.WARN),
+        (timedelta(hours=2), 0, Grade.WARN),
+        (timedelta(hours=25), 0, Grade.FAIL),
+    ],
+)
+def test_the_last_run(
+    looked: Looked, site: Site, before: timedelta, exit_code: int, grade: Grade
+) -> None:
+    assert seen("last run", looked)[0] is Grade.WARN  # none yet
+    RunBook(site.state).add(a_run(NOON - before, exit_code))
+
+    assert seen("last run", looked)[0] is grade
+
+
+def test_versions_are_told_of_each_package_also_of_one_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["typer>=0.1", "nowhere-at-all"])
+
+    found = local.versions()
+
+    assert "nowhere-at-all (not there)" in found.text
+    assert found.text.startswith("drawcli ")
+
+
+def broken(site: Site, way: str) -> None:
+    """Break everything that doctor reads, in one way."""
+    for path in [*site.folder.rglob("*")]:
+        if not path.is_file():
+            continue
+        if way == "gone":
+            path.unlink()
+        elif way == "folders":
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes({"empty": b"", "noise": b"\xff\xfe\x00[[[{", "list": b"[1, 2]"}[way])
+
+
+@pytest.mark.parametrize("way", ["gone", "folders", "empty", "noise", "list"])
+def test_no_check_raises_whatever_lies_there(
+    looked: Looked, site: Site, ctx: Context, pelvis: list[Path], way: str
+) -> None:
+    assert pelvis
+    run_step("scan", ctx, Selection())
+    RunBook(site.state).add(a_run(NOON))
+    broken(site, way)
+
+    found = [seen(name, looked) for name in CHECKS]
+
+    assert len(found) == len(CHECKS)
+    assert not any(ctx.crosswalk.__name__ in text for _, text, _ in found)
+    assert {Grade.FAIL} <= {grade for grade, _, _ in found}
+
+
+@pytest.mark.parametrize(
+    "err",
+    [
+        *(ValueError("Kowalski"), KeyError("Kowalski"), AttributeError("Kowalski")),
+        *(OverflowError("Kowalski"), RecursionError("Kowalski"), ImportError("Kowalski")),
+        *(OSError(5, "Input/output error", "/store/Kowalski"), UnicodeError("Kowalski")),
+    ],
+)
+def test_a_check_that_cannot_be_made_says_so_and_quotes_nothing(
+    looked: Looked, err: Exception
+) -> None:
+    def breaks(_: Looked) -> Seen:
+        raise err
+
+    check: Check = breaks
+    (found,) = outcomes.looked([("odd", check)], looked)
+
+    plain: dict[str, Any] = found.as_plain()
+    assert plain["grade"] == "FAIL"
+    assert "could not be looked at" in plain["text"]
+    assert "Kowalski" not in str(plain)

@@ -1,0 +1,139 @@
+"""The checks of doctor on what a site tells others: the audit log, the places of alarms."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from drawcli.adapters.notifications import Place
+from drawcli.adapters.state.audit_log import ATTEMPT
+from drawcli.core.jobs.job import Job, State
+from drawcli.operations.alarm_conditions import Told
+from drawcli.operations.alarm_memory import Memory
+from drawcli.operations.doctor.outcome import Grade, looked
+from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.operations.doctor.outward import OUTWARD, dicom_node
+from drawcli.pipeline.context import Context
+from tests.conftest import NOON, Site
+from tests.dicom_peer import Peer, listening
+
+apprise_loads = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # it asks for it
+
+
+def seen(name: str, site: Site, ctx: Context) -> tuple[Grade, str]:
+    one = Looked(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
+    (found,) = looked([(name, dict(OUTWARD)[name])], one)
+    assert bool(found.seen.remedy) == (found.seen.grade is not Grade.PASS)
+    return found.seen.grade, found.seen.text
+
+
+def test_an_audit_log_that_holds_and_one_that_was_changed(site: Site, ctx: Context) -> None:
+    assert seen("audit log", site, ctx) == (Grade.PASS, "nothing has left yet")
+    ctx.audit.add(ATTEMPT, NOON, "0badcafe", {"job": "0123456789ab-1"})
+    assert seen("audit log", site, ctx) == (Grade.PASS, "1 lines, the chain is whole")
+
+    (path,) = ctx.audit.folder.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"attempt", b"nothing"))
+
+    grade, text = seen("audit log", site, ctx)
+    assert (grade, "was changed" in text) == (Grade.FAIL, True)
+
+
+def test_an_audit_log_that_is_gone_is_told_by_what_the_ledger_counts(
+    site: Site, ctx: Context, in_state: Callable[..., Job]
+) -> None:
+    in_state(State.PACKAGED, posts=2, attested=2)
+
+    grade, text = seen("audit log", site, ctx)
+
+    told = "uploads of job 0123456789ab-1: 2 by the ledger, 0 by the audit log"
+    assert (grade, text) == (Grade.FAIL, told)
+
+
+@pytest.fixture
+def places(site: Site) -> Path:
+    path = site.folder / "notify.urls"
+    path.write_text("ntfy://canary-topic\n")
+    path.chmod(0o600)
+    site.add_line("notify: {urls_file: notify.urls}")
+    return path
+
+
+@apprise_loads
+def test_places_of_alarms_are_told_by_their_service(site: Site, ctx: Context, places: Path) -> None:
+    assert seen("notify", site, ctx) == (Grade.PASS, "place 1 (ntfy)")
+
+    places.write_text("ntfy://canary-topic\nfoo://canary\n")
+    grade, text = seen("notify", site, ctx)
+
+    assert (grade, "place 2 of notify" in text, "canary" in text) == (Grade.FAIL, True, False)
+
+
+@apprise_loads
+def test_a_place_that_takes_nothing_is_told_with_how_long(
+    site: Site, ctx: Context, places: Path
+) -> None:
+    memory = Memory.read(site.state)
+    told = Told.nothing(NOON, NOON, None)
+    key = Place(1, places.read_text().strip()).key(memory.salt)
+    memory.places[key] = replace(told, failing_since=NOON - timedelta(hours=3))
+    memory.write()
+
+    grade, text = seen("notify", site, ctx)
+
+    assert (grade, text) == (Grade.WARN, "place 1 (ntfy) has taken nothing for 3 h")
+
+
+def test_where_nothing_is_set_up_all_is_well(site: Site, ctx: Context) -> None:
+    assert seen("notify", site, ctx)[0] is Grade.PASS
+    assert seen("metrics", site, ctx) == (Grade.PASS, "none are asked for")
+
+
+@pytest.mark.parametrize(
+    ("line", "grade", "told"),
+    [
+        ("{textfile: drawcli.prom}", Grade.PASS, "drawcli.prom"),
+        ("{textfile: nowhere/drawcli.prom}", Grade.WARN, "cannot be written"),
+        ("{heartbeat_url: 'https://monitor.example/canary'}", Grade.PASS, "heartbeat"),
+        ("{heartbeat_url: 'http://monitor.example/canary'}", Grade.WARN, "plain http"),
+    ],
+)
+def test_figures_that_cannot_be_written_or_sent(
+    site: Site, ctx: Context, line: str, grade: Grade, told: str
+) -> None:
+    site.add_line(f"metrics: {line}")
+
+    found, text = seen("metrics", site, ctx)
+
+    assert (found, told in text, "canary" in text) == (grade, True, False)
+
+
+def node_seen(site: Site) -> tuple[Grade, str, str]:
+    one = Looked(settings=site.settings(), config=site.config, now=NOON)
+    (found,) = looked([("DICOM node", dicom_node)], one)
+    return found.seen.grade, found.seen.text, found.seen.remedy
+
+
+def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
+    with listening(Peer()) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+
+        grade, text, _ = node_seen(site)
+
+    assert grade is Grade.PASS
+    assert text == f"TPS@127.0.0.1:{peer.port} answers DRAWCLI, and takes structure sets"
+    assert peer.callers == ["DRAWCLI"]
+    assert peer.received == []
+
+
+def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:
+    with listening(Peer(), require_calling_aet=["SOMEBODY"]) as peer:
+        site.add_line(f"deliver: {{node: 'TPS@127.0.0.1:{peer.port}'}}")
+
+        grade, text, remedy = node_seen(site)
+
+    assert grade is Grade.FAIL
+    assert "calling AE title not recognised" in text
+    assert "It has to know DRAWCLI" in remedy

@@ -1,0 +1,106 @@
+"""What the step alone does: beside the engine, the package and the gate, tested on their own."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+
+from drawcli.adapters import gate
+from drawcli.adapters.state.workdir import PACKAGE
+from drawcli.core.deid.profile import CT_IMAGE, fingerprint
+from drawcli.core.jobs.job import State
+from drawcli.pipeline.context import Context
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.steps import deidentify as packing
+from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.system.files import sha256_of
+from tests.conftest import PELVIS, SLICES, Clock, made_site, opened
+from tests.fake_draw import FakeDraw
+
+WARNING = "warning: a corner of the pixels looks like writing"
+
+
+def packaged(ctx: Context) -> list[str]:
+    """Bring the one series to its package; return what happened to it."""
+    for step in ("scan", "match", "deidentify"):
+        run_step(step, ctx, Selection())
+    (job,) = ctx.ledger.jobs()
+    assert job.state is State.PACKAGED
+    return [event.what for event in job.events]
+
+
+def write_into_a_corner(path: Path) -> None:
+    dataset = dcmread(path)
+    pixels = dataset.pixel_array.copy()
+    pixels[:6, :9:2] = pixels.max() + 100
+    dataset.PixelData = pixels.tobytes()
+    dataset.save_as(path)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_writing_in_the_pixels_is_a_warning_and_no_obstacle(
+    ctx: Context, pelvis: list[Path], which: int
+) -> None:
+    write_into_a_corner(sorted(pelvis)[which])
+
+    assert packaged(ctx) == ["found", "matched", "packaged", WARNING]
+
+
+def test_a_scan_without_writing_goes_without_a_warning(ctx: Context, pelvis: list[Path]) -> None:
+    assert pelvis
+
+    assert packaged(ctx) == ["found", "matched", "packaged"]
+
+
+def test_the_vault_says_by_which_policy_a_series_left(ctx: Context, pelvis: list[Path]) -> None:
+    assert pelvis
+    packaged(ctx)
+
+    (job,) = ctx.ledger.jobs()
+
+    assert ctx.crosswalk(job).policy == fingerprint(CT_IMAGE)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(min_size=1, max_size=4), st.integers(0, 100_000), st.sampled_from(["", "late"]))
+def test_the_bytes_that_leave_are_the_bytes_that_the_gate_approved(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, late: str
+) -> None:
+    """Whatever lies in the sources, and whatever happens to the package on the disk."""
+    site = made_site(tmp_path_factory.mktemp("site") / "site")
+    paths = write_planning_ct(site.store / "a", PELVIS, slices=SLICES, size=16, seed=1)
+    draw, approved = FakeDraw(), list[str]()
+    read = gate.findings
+
+    def noted(package: Path, *others: Any, **more: Any) -> Any:
+        found = read(package, *others, **more)
+        if not found:
+            approved.append(sha256_of(package))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, opened(site, draw, Clock()) as ctx:
+        patch.setattr(packing, "findings", noted)
+        if not late:
+            spoil(paths[0], noise, place)
+        for step in ("scan", "match", "deidentify"):
+            run_step(step, ctx, Selection())
+        for job in ctx.ledger.jobs():
+            package = ctx.work.file(job.id, PACKAGE)
+            if package.exists() and late:
+                spoil(package, noise, place)
+        for step in ("upload", "deidentify", "upload"):
+            run_step(step, ctx, Selection())
+
+    left = {hashlib.sha256(one).hexdigest() for one in draw.uploads.values()}
+    assert left <= set(approved)
+    assert not late or left  # what was spoilt on the disk is built again
+
+
+def spoil(path: Path, noise: bytes, place: int) -> None:
+    data = path.read_bytes()
+    at = place % len(data)
+    path.write_bytes(data[:at] + noise + data[at + len(noise) :])
