@@ -31,8 +31,9 @@ settings.load_profile("any machine")
 # Sweeps: they do again, thousands of times, what other tests do once. Measuring which lines that
 # reaches takes as long again and tells nothing new.
 SWEEPS = (
-    *"torture deidentification documents survey/test_fuzz test_bench test_round_trip".split(),
-    *"test_server_faults test_explaining cli/test_real_data core/test_screen".split(),
+    *"torture deidentification documents pipeline/survey/test_fuzz test_bench test_round_trip".split(),
+    *"test_server_faults pipeline/test_explain cli/test_real_data".split(),
+    "core/rules/test_prefilter",
 )
 MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 

@@ -73,7 +73,7 @@ def pages() -> dict[str, str]:
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
-        "drawcli/site/reasons.md": reasons  # what `drawcli reasons` reads, without internet
+        "drawcli/data/reasons.md": reasons  # what `drawcli reasons` reads, without internet
     }
 
 

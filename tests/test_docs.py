@@ -97,10 +97,10 @@ def constants(nodes: list[ast.expr]) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["rules.yaml", "templates.yaml"])
 def test_the_files_at_the_top_are_those_that_init_writes(name: str) -> None:
-    assert (ROOT / name).read_bytes() == (PACKAGE / "site" / name).read_bytes()
+    assert (ROOT / name).read_bytes() == (PACKAGE / "data" / name).read_bytes()
 
 
-@pytest.mark.parametrize("folder", [PACKAGE / "site", ROOT / "examples" / "department"])
+@pytest.mark.parametrize("folder", [PACKAGE / "data", ROOT / "examples" / "department"])
 def test_the_example_sites_can_be_used(folder: Path) -> None:
     settings = load_settings(folder / "drawcli.yaml", {})
     rulebook = read_rulebook(settings.rules, settings.templates)

@@ -1,6 +1,7 @@
 """Every exchange with the outside, with a peer that drips, one that floods, and one that lies.
 
-The rows are those of the table in `drawcli.system.limits`, from which the documentation is written; a row
+The rows are those of the table in `drawcli.system.limits`, from which the documentation is
+written; a row
 without its three tests, or the reason why one has no meaning there, is an error.
 """
 

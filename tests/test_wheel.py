@@ -31,7 +31,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
 
     inside = {name for name in wheel.namelist() if name.startswith("drawcli/")}
 
-    assert {"drawcli/site/drawcli.yaml", "drawcli/site/schedule/drawcli.service"} <= inside
+    assert {"drawcli/data/drawcli.yaml", "drawcli/data/schedule/drawcli.service"} <= inside
     assert inside == ours
 
 

@@ -57,7 +57,7 @@ def commands_page() -> str:
 
 def settings_page() -> str:
     """Return drawcli.yaml(5): the commented file that `drawcli init` writes."""
-    text = (resources.files("drawcli") / "site" / "drawcli.yaml").read_text(encoding="utf-8")
+    text = (resources.files("drawcli") / "data" / "drawcli.yaml").read_text(encoding="utf-8")
     where = (
         "Found by --config, $DRAWCLI_CONFIG, in the current folder, or in the user's folder of "
         "configuration. Variables DRAWCLI_* win over it."

@@ -48,7 +48,7 @@ def _meanings() -> dict[str, str]:
     """Return every code with its meaning."""
     from importlib import resources
 
-    text = (resources.files("drawcli") / "site" / "reasons.md").read_text(encoding="utf-8")
+    text = (resources.files("drawcli") / "data" / "reasons.md").read_text(encoding="utf-8")
     found: dict[str, str] = {}
     for line in text.splitlines():
         if row := _ROW.fullmatch(line):

@@ -156,7 +156,7 @@ def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
 def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
     from importlib import resources
 
-    text = (resources.files("drawcli") / "site" / name).read_text(encoding="utf-8")
+    text = (resources.files("drawcli") / "data" / name).read_text(encoding="utf-8")
     if name != SITE_FILES[0]:
         schema = name.replace(".yaml", ".schema.json")
         text = f"# yaml-language-server: $schema={schema}\n{text}"

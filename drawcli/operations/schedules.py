@@ -110,7 +110,7 @@ def text_of(name: str, facts: Mapping[str, str]) -> str:
     from importlib import resources
     from string import Template
 
-    raw = (resources.files("drawcli") / "site" / "schedule" / name).read_text(encoding="utf-8")
+    raw = (resources.files("drawcli") / "data" / "schedule" / name).read_text(encoding="utf-8")
     return Template(raw).substitute(facts)
 
 

@@ -151,7 +151,7 @@ def _masks(site: Site) -> Masks:
         str(settings.server.token_file): "<token_file>",
         str(settings.rules): "<rules>",
         str(settings.templates): "<templates>",
-        str(Path(__file__).parent): "<drawcli>",
+        str(Path(__file__).parents[1]): "<drawcli>",
     }
     names |= {str(store): f"<datastore {n}>" for n, store in enumerate(settings.datastore, 1)}
     if isinstance(settings.deliver.folder, Path):

@@ -144,7 +144,7 @@ def own_words() -> frozenset[str]:
     count, nor the sandbox with its invented patients.
     """
     found: set[str] = set()
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     for path in package.rglob("*.py"):
         if "sandbox" in path.parts:
             continue

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from drawcli.core.rules.json_schema import SCHEMAS, rules_schema, templates_schema
 from tests.cli.conftest import Run
 
-SITE = Path(__file__).parents[2] / "drawcli" / "site"
+SITE = Path(__file__).parents[2] / "drawcli" / "data"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -358,7 +358,7 @@ def test_a_state_folder_in_the_datastore_by_a_variable_is_told_with_its_name(
 
 
 def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: Path) -> None:
-    text = (resources.files("drawcli") / "site/drawcli.yaml").read_text(encoding="utf-8")
+    text = (resources.files("drawcli") / "data/drawcli.yaml").read_text(encoding="utf-8")
     shown = re.sub(r"(?m)^( *)# (?= *[a-z_]+:)", r"\1", text)
 
     by_default = load(tmp_path, "datastore: /mnt/dicom\nstate_dir: state\n")

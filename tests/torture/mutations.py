@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-FILES, LEDGER, KILLS = "tests/system/test_files.py", "tests/ledger", "tests/torture/test_kills.py"
+FILES, LEDGER, KILLS = (
+    "tests/system/test_files.py",
+    "tests/adapters/ledger",
+    "tests/torture/test_kills.py",
+)
 PIPELINE, DELIVERY = "tests/pipeline/test_runner.py", "tests/adapters/delivery/test_folder.py"
 WORKDIR, PROCESSES = "tests/adapters/state/test_workdir.py", "tests/torture/test_processes.py"
 UPKEEP = "tests/operations/test_ledger_check.py"

@@ -20,7 +20,7 @@ _TARGET: Final = re.compile(r"(GTV|CTV|ITV|IGTV|ICTV|PTV)[A-Za-z0-9!_+~^-]*")
 @cache
 def primary_names() -> tuple[str, ...]:
     """Return the primary names, in alphabetical order."""
-    text = (resources.files("drawcli") / "site" / "tg263.txt").read_text(encoding="utf-8")
+    text = (resources.files("drawcli") / "data" / "tg263.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if not line.startswith("#"))
 
 

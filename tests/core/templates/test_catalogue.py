@@ -7,7 +7,7 @@ import yaml
 from drawcli.core.templates.catalogue import asked_in_vain, offers_of
 from drawcli.core.templates.template import Template
 
-SITE = Path(__file__).parents[3] / "drawcli" / "site" / "templates.yaml"
+SITE = Path(__file__).parents[3] / "drawcli" / "data" / "templates.yaml"
 ENTRY = {
     "model_id": 720,
     "model_name": "TSPrime",
