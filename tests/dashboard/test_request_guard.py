@@ -34,7 +34,7 @@ def test_a_bug_is_answered_in_the_same_shell_and_tells_no_value(
     answer = client.get("/")
 
     assert answer.status_code == 500
-    assert "bug: ValueError at test_guard.py" in answer.text
+    assert "bug: ValueError at test_request_guard.py" in answer.text
     assert "KOWALSKI" not in answer.text
     assert HEADERS.items() <= dict(answer.headers).items()
 

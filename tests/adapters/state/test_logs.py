@@ -32,7 +32,7 @@ def test_a_move_of_a_job_is_logged_with_time_and_place(tmp_path: Path) -> None:
     logging.getLogger("drawcli.pipeline.runner").info("job=%s step=%s", "0123456789ab-1", "upload")
 
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO drawcli\.pipeline "
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO drawcli\.pipeline\.runner "
         r"run=0badcafe job=0123456789ab-1 step=upload\n",
         log_of(tmp_path),
     )
