@@ -803,7 +803,7 @@ _SERVER = (
     "test_a_server_that_floods_is_given_up_before_it_fills_anything",
     "test_a_server_that_lies_is_not_believed",
 )
-_ATTEMPTS = "see `dashboard/test_attempts.py`"
+_ATTEMPTS = "see `dashboard/test_rate_limit.py`"
 _BROWSERS = "see `dashboard/test_hostile_browsers.py`"
 TESTS: dict[str, tuple[str, str, str]] = {
     **dict.fromkeys(CALLS, _SERVER),
@@ -849,7 +849,7 @@ TESTS: dict[str, tuple[str, str, str]] = {
     "page-login": (
         f"{_ATTEMPTS}: test_the_right_one_of_a_network_has_its_turn",
         f"{_ATTEMPTS}: test_more_than_can_have_their_turn_cost_nothing",
-        "see `dashboard/test_entry.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
+        "see `dashboard/test_auth.py`: test_a_browser_that_says_so_falsely_is_counted_as_anybody",
     ),
     "page-live": (
         f"{_BROWSERS}: test_a_stream_gives_its_place_back",
