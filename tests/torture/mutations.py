@@ -155,7 +155,7 @@ FAULTS: Final = (
     Fault(
         "a new token pair is on disk only when the request has returned",
         "adapters/server/login.py",
-        "        self._keep(answer, self._old)\n",
+        "        self._keep(self.answer, self._old)\n",
         "",
         (TOKENS,),
     ),
@@ -176,8 +176,8 @@ FAULTS: Final = (
     Fault(
         "two processes exchange the tokens at once",
         "adapters/server/login.py",
-        "with self._one_at_a_time, self._store.locked():",
-        "with self._one_at_a_time:",
+        "            with self._store.locked():\n                self._renew(refused)\n",
+        "            self._renew(refused)\n",
         (TOKENS,),
     ),
     Fault(
@@ -310,9 +310,9 @@ FAULTS: Final = (
     Fault(
         "two work on one job",
         "adapters/state/workdir.py",
-        '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
+        '        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n'
         "            lock.acquire(blocking=False)\n",
-        '        lock = FileLock(self._work / f"{job_id}.lock", mode=0o600)\n        try:\n'
+        '        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n'
         "            pass\n",
         (WORKDIR, PROCESSES),
     ),

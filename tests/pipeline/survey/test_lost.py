@@ -21,9 +21,9 @@ from tests.conftest import PELVIS, SLICES, THORAX, Site
 
 HANG = """
 import sys, time
-from drawcli.adapters import tree
+from drawcli.adapters.datastore import walk
 if sys.argv.pop(1) == "hang":
-    tree._listed = lambda path, stamp: time.sleep(3600)
+    walk._listed = lambda path, stamp: time.sleep(3600)
 from drawcli.cli import main
 main()
 """
