@@ -781,8 +781,10 @@ def test_every_step_that_reads_images_is_watched(
 
     open_slice = images.open_slice
     monkeypatch.setattr("drawcli.pipeline.runner.reading", reading)
-    for reader in ("steps.deidentify", "steps.reidentify", "pixels", "adapters.datastore"):
-        monkeypatch.setattr(f"drawcli.{reader}.open_slice", look)
+    for step in ("deidentify", "reidentify"):
+        monkeypatch.setattr(f"drawcli.pipeline.steps.{step}.open_slice", look)
+    monkeypatch.setattr("drawcli.pipeline.preview_pixels.open_slice", look)
+    monkeypatch.setattr("drawcli.adapters.datastore.images.open_slice", look)
     always = replace(ctx, settings=ctx.settings.model_copy(update={"preview": "always"}))
     for _ in range(2):
         list(run_once(always, ALL))
