@@ -310,9 +310,9 @@ FAULTS: Final = (
     Fault(
         "two work on one job",
         "adapters/state/workdir.py",
-        '        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n'
+        "        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n"
         "            lock.acquire(blocking=False)\n",
-        '        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n'
+        "        lock = FileLock(self.job_lock_file(job_id), mode=0o600)\n        try:\n"
         "            pass\n",
         (WORKDIR, PROCESSES),
     ),
