@@ -1,6 +1,7 @@
 """A small site on disk, a stopped clock, and a DRAW server in memory."""
 
 import logging
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ SWEEPS = (
     *"test_round_trip test_server_faults pipeline/test_explain cli/test_real_data".split(),
     "core/rules/test_prefilter",
 )
+SWEEPING = re.compile("mutat|damaged|flood|the_bytes_(that|on)_|no_planted_token|random")  # tests
 MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 # Who starts the tests in the background may have them ignore Ctrl-C; their processes must not.
@@ -94,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     sweeps = tuple(str(here / name) for name in SWEEPS)
     for item in items:
-        if str(item.path).startswith(sweeps):
+        if str(item.path).startswith(sweeps) or SWEEPING.search(item.name):
             item.add_marker(pytest.mark.no_cover)
 
 
