@@ -2,7 +2,7 @@
 
 state_dir/alarms.json    without it all that is so now is told anew
 
-Where the disk is full it is kept `elsewhere`, so that a night of it is one message.
+Where the disk is full it is kept by `spare_file`, so that a night of it is one message.
 """
 
 import json
@@ -59,7 +59,7 @@ class Memory:
         self.places = {key: told for key, told in self.places.items() if key in keys}
 
     def write(self) -> None:
-        """Write it down, durably, where it is new; `elsewhere` where the disk refuses."""
+        """Write it down, durably, where it is new; in `spare_file` where the disk refuses."""
         last = self.last_delivered
         plain = {
             "salt": self.salt,

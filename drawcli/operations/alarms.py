@@ -1,7 +1,7 @@
 """Alarms and the daily digest: gathered from what is there, told to each place once.
 
 A message that a place does not take is sent again by the next run. No run fails for it. Where the
-disk is full, what was told is kept `elsewhere`, so that a night of it is one message.
+disk is full, what was told is kept by `spare_file`, so that a night of it is one message.
 
 All places are told at the same time, each within its limit: one that is slow delays no other. No
 lock of a run is held meanwhile; `alarms.lock` keeps two processes from telling the same.

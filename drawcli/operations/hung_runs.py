@@ -5,7 +5,7 @@ Also a run that broke off: it was killed, and left its name with the lock that t
 state_dir/hung.json    by lock: which process was met, since when at least, whether it was reported
 
 Nothing is done to the process, and no lock is taken from it: it may only be slow. Where the disk is
-full, what was reported is kept `elsewhere`.
+full, what was reported is kept by `spare_file`.
 """
 
 import json

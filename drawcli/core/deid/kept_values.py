@@ -1,9 +1,9 @@
 """What of the value of a kept element may stay: all of it, a part, or nothing.
 
-Its form is looked at first (`shapes.py`), then what the value can mean: words are those of scanners
-(`vocabulary.py`), numbers are as large as what is measured, and neither is a name, number or day of
-the persons in the header (`persons.py`). What an image cannot be used without is not changed here;
-the privacy gate looks at it as well.
+Its form is looked at first (`value_shapes.py`), then what the value can mean: words are those of
+scanners (`vocabulary.py`), numbers are as large as what is measured, and neither is a name, number
+or day of the persons in the header (`persons.py`). What an image cannot be used without is not
+changed here; the privacy gate looks at it as well.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """What becomes of each element of a planning image before it leaves: the de-identification policy.
 
-The tables of `policy_tables.py`, read, and with the choices of a site applied to them. The engine
-in `deidentify.py` does what the rows say and knows no element itself.
+The tables of `table_single_frame.py`, read, and with the choices of a site applied to them. The
+engine in `engine.py` does what the rows say and knows no element itself.
 
 References
 ----------

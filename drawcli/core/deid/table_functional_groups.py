@@ -1,6 +1,6 @@
 """The parts of the tables for multi-frame images that belong to one modality.
 
-Written as those of `policy_enhanced.py`, which puts them together.
+Written as those of `table_multiframe.py`, which puts them together.
 """
 
 from typing import Final

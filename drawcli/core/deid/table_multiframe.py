@@ -1,10 +1,10 @@
 """The tables of the policy for multi-frame images: Enhanced CT, MR, PET, and converted ones.
 
-Written as those of `policy_tables.py`. What single slices say at their top level, these say in
+Written as those of `table_single_frame.py`. What single slices say at their top level, these say in
 functional groups, once for all frames or for each frame; the same groups may stand in both. Groups
 and attributes that no line names are removed: physiology, references to other images, comments.
 
-code     of known schemes (see `codes.py`), each with the meaning that the scheme gives it
+code     of known schemes (see `coded_entries.py`), each with the meaning that the scheme gives it
 dummy    has a value, which says nothing
 """
 

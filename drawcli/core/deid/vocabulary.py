@@ -188,7 +188,7 @@ _KINDS: Final = {
 }
 # Of these a value that is a word of the vocabulary stays, whoever is called so.
 _WHOLE: Final = {"image": "terms", "kernel": "kernel", "terms": "terms", "filter": "filter"}
-# Values whose shape says all that they may be (see `shapes.py`).
+# Values whose shape says all that they may be (see `value_shapes.py`).
 SHAPED: Final = frozenset(
     """
     AttenuationCorrectionMethod BodyPartExamined PatientSex SpecificCharacterSet StackID

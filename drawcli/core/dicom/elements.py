@@ -9,19 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from drawcli.core.dicom.header import DEEPEST, Element, Header, ascii_text, items
+from drawcli.core.dicom.header import DEEPEST, Element, Header, items
 from drawcli.errors import BadStructureSet
 
 ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
-NAME_NO_INSTANCE: Final = frozenset(  # UIDs of software and of code lists, whatever they are
-    {
-        0x00080014,  # InstanceCreatorUID
-        0x0008010C,  # CodingSchemeUID
-        0x0008010D,  # ContextGroupExtensionCreatorUID
-        0x00080117,  # ContextUID
-        0x00080118,  # MappingResourceUID
-    }
-)
 _KATAKANA: Final = b"ISO_IR 13"  # other characters at two places of ASCII
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
@@ -88,11 +79,6 @@ def dictionary_vr(tag: int) -> str:
         return dictionary_VR(tag)[:2]  # "US or SS" is encoded alike
     except KeyError:
         return "UN"
-
-
-def uids_in(raw: bytes) -> list[str]:
-    """Return the values of an element of VR UI, without their padding."""
-    return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
 
 
 def recoded(raw: bytes, character_set: bytes) -> bytes:

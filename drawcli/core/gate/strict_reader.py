@@ -1,9 +1,9 @@
 """A data set read strictly, item by item, for the acceptance gate.
 
 The gate must not share a reader with the code that writes the delivered file, so nothing here is
-imported from `dicom.py`. The reader accepts little endian data sets with explicit or implicit VR
-and refuses what two readers could understand differently: an element that occurs twice in an item,
-elements out of order, odd lengths, lengths that reach beyond their item, unknown VRs.
+imported from `dicom/header.py`. The reader accepts little endian data sets with explicit or
+implicit VR and refuses what two readers could understand differently: an element that occurs twice
+in an item, elements out of order, odd lengths, lengths that reach beyond their item, unknown VRs.
 
 References
 ----------

@@ -118,17 +118,6 @@ def not_straight(slices: Sequence[Plane]) -> Verdict | None:
     return None
 
 
-def not_stack(
-    slices: Sequence[Plane], largest_step: float = LARGEST_STEP, *, numbered: bool = False
-) -> Verdict | None:
-    """Return why parallel planes are no gapless stack, or None; see `not_gapless`."""
-    return (
-        not_together(slices)
-        or not_gapless(slices, largest_step, numbered=numbered)
-        or not_straight(slices)
-    )
-
-
 def _offsets(slices: Sequence[Plane]) -> list[float]:
     first = slices[0].orientation or ()
     return offsets_mm((one.position for one in slices if one.position), first)

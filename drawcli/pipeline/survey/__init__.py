@@ -1,9 +1,10 @@
 """The datastore as the scan sees it: only what has changed is read, only what it touches is judged.
 
 A walk lists the folders (`update`); files that came, went or changed go through the scan index; the
-series they are of are judged anew (`judging`). All others are known as they were judged last.
-What lies outside the datastore is judged at once, and kept in no index (`apart`).
-Folders in which something cannot be read are told by jobs of their own (`unread`, `folders`).
+series they are of are judged anew (`judge`). All others are known as they were judged last.
+What lies outside the datastore is judged at once, and kept in no index (`outside`).
+Folders in which something cannot be read are reported by jobs of their own
+(`unread_folders`, `unread_jobs`).
 """
 
 from drawcli.pipeline.survey.judge import Seen

@@ -7,9 +7,19 @@ from itertools import accumulate
 import pytest
 
 from drawcli.core.dicom.multiframe import Plane
-from drawcli.core.series.stacking import not_stack
+from drawcli.core.series.stacking import LARGEST_STEP, not_gapless, not_straight, not_together
+from drawcli.core.series.verdict import Verdict
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def not_stack(slices: Sequence[Plane], *, numbered: bool = False) -> Verdict | None:
+    """Return the first that speaks against a stack, in the order of a scan."""
+    return (
+        not_together(slices)
+        or not_gapless(slices, LARGEST_STEP, numbered=numbered)
+        or not_straight(slices)
+    )
 
 
 def planes(*millimetres: float) -> list[Plane]:
