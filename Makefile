@@ -26,7 +26,7 @@ test: $(VENV)/.ready-test
 # The long form of the crash tests and of the proof of de-identification: more than 2,000 kills, every
 # effect of a cycle failing, 20,000 damaged files; then faults are planted, and the tests must see them.
 torture: $(VENV)/.ready-test
-	TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/deidentification tests/test_server_faults.py
+	RANDOM=1 TORTURE=40 $(BIN)/pytest -q -s tests/torture tests/adapters/ledger tests/deidentification tests/test_server_faults.py
 	$(BIN)/python -m tests.torture.mutations
 	DOCS=long $(BIN)/pytest -q tests/documents
 
