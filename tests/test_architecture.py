@@ -239,7 +239,7 @@ def ends_by_raising(handler: ast.ExceptHandler) -> bool:
 
 
 @each_module
-def test_who_catches_everything_raises_it_again(path: Path) -> None:
+def test_base_exception_is_caught_only_where_it_is_raised_again(path: Path) -> None:
     for node in nodes_of(path):
         if isinstance(node, ast.ExceptHandler):
             caught = "BaseException" if node.type is None else ast.unparse(node.type)
@@ -247,7 +247,7 @@ def test_who_catches_everything_raises_it_again(path: Path) -> None:
 
 
 @each_module
-def test_an_error_is_not_changed_after_it_was_made(path: Path) -> None:
+def test_an_error_is_not_changed_once_it_was_raised(path: Path) -> None:
     caught = {node.name for node in nodes_of(path) if isinstance(node, ast.ExceptHandler)}
     changed = [
         ast.unparse(node)
