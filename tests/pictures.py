@@ -45,11 +45,11 @@ def main(folder: Path) -> None:
         )
         job = drawcli(site, "status", "--all", "--csv", "--state", "done").splitlines()[1]
         drawcli(site, "preview", job.partition(",")[0], "--to", "sheet.png")
-        write_png(site / "sheet.png", folder / "sheet.png", (1000, 1000))
+        write_png(site / "sheet.png", folder / "sheet.png")
         if chromium := shutil.which("chromium") or shutil.which("google-chrome"):
             with served(site, "dashboard", ready=f"http://127.0.0.1:{PORT}/"):
                 photograph(chromium, f"http://127.0.0.1:{PORT}/", site / "page.png")
-            write_png(site / "page.png", folder / "page.png", (1000, 1000))
+            write_png(site / "page.png", folder / "page.png")
 
 
 def run_site(site: Path) -> None:
@@ -133,11 +133,13 @@ def write_svg(path: Path, text: str) -> None:
     path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
-def write_png(source: Path, path: Path, size: tuple[int, int]) -> None:
-    """Write a picture no larger than `size`, in pixels, with 64 colours."""
+def write_png(source: Path, path: Path) -> None:
+    """Write a small copy of a picture, with a palette that keeps the colours of lines."""
+    octree = Image.Quantize.FASTOCTREE
     with Image.open(source) as picture:
-        picture.thumbnail(size)
-        picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.thumbnail((1000, 1000))
+        small = picture.convert("RGB").quantize(96, method=octree, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
 
 
 def photograph(chromium: str, url: str, path: Path) -> None:
