@@ -24,6 +24,7 @@ from rich.text import Text
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
 NAMES: Final = ("demo.svg", "status.svg", "sheet.png", "page.png")
+STATUS: Final = ("status", "status --all")
 COLUMNS: Final = 112
 LONGEST: Final = 60  # seconds until a server answers, or a job is finished
 PORT: Final = 8043
@@ -40,9 +41,8 @@ def main(folder: Path) -> None:
         write_svg(folder / "demo.svg", f"$ drawcli demo\n{demo}")
         with served(site, "sandbox", ready="http://127.0.0.1:8042/api/health"):
             run_site(site)
-        write_svg(
-            folder / "status.svg", f"$ drawcli status --all\n{drawcli(site, 'status', '--all')}"
-        )
+        shown = [f"$ drawcli {line}\n{drawcli(site, *line.split())}" for line in STATUS]
+        write_svg(folder / "status.svg", "\n".join(shown))
         job = drawcli(site, "status", "--all", "--csv", "--state", "done").splitlines()[1]
         drawcli(site, "preview", job.partition(",")[0], "--to", "sheet.png")
         write_png(site / "sheet.png", folder / "sheet.png")
@@ -72,18 +72,12 @@ def run_site(site: Path) -> None:
 
 
 def drawcli(site: Path, *words: str) -> str:
-    """Return what a command prints, in colour; with --csv only the table."""
+    """Return what a command prints to a pipe, in colour."""
     done = subprocess.run(
-        command(*words),
-        cwd=site,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if "--csv" in words else subprocess.STDOUT,
-        text=True,
-        check=False,
+        command(*words), cwd=site, env=environment(), capture_output=True, text=True, check=False
     )
     if done.returncode not in (0, 6):
-        raise RuntimeError(f"drawcli {' '.join(words)}: {done.stdout}")
+        raise RuntimeError(f"drawcli {' '.join(words)}: {done.stderr}")
     return done.stdout.replace(f"{site}/", "")
 
 
@@ -95,8 +89,7 @@ def command(*words: str) -> list[str]:
 def environment() -> dict[str, str]:
     """Return the environment of a terminal of one width, for scans that have arrived."""
     terminal = {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
-    others = {"DRAWCLI_SCAN__QUIET_MINUTES": "0", "PYTHONUNBUFFERED": "1"}
-    return os.environ | terminal | others
+    return os.environ | terminal | {"DRAWCLI_SCAN__QUIET_MINUTES": "0"}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Write the reference pages from the code; run after a change: python -m tests.reference
+"""Write the generated pages from the code; run after a change: python -m tests.reference
 
-A test holds what stands in docs/reference against what this would write.
+A test compares the pages with what this would write.
 """
 
 import re
@@ -15,6 +15,8 @@ from drawcli import errors
 from drawcli.cli import app
 from drawcli.cli.door import common_parameters
 from drawcli.config.load import Settings
+from drawcli.core.deid.conformance import statement
+from drawcli.core.deid.profile import Choices
 from drawcli.core.gate.rtstruct_table import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.jobs.job import NEXT, State
 from drawcli.core.rules.conditions import OPTIONS
@@ -89,7 +91,8 @@ def pages() -> dict[str, str]:
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
-        "drawcli/data/reasons.md": reasons  # what `drawcli reasons` reads, without internet
+        "docs/deidentification.md": statement(Choices()),
+        "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
     }
 
 

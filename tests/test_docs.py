@@ -18,8 +18,7 @@ from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli import app
 from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
-from drawcli.core.deid.conformance import statement
-from drawcli.core.deid.profile import EDITION, Choices
+from drawcli.core.deid.profile import EDITION
 from drawcli.core.protocol import task_status
 from tests import reference
 from tests.pictures import NAMES as DRAWN
@@ -31,8 +30,7 @@ RUN_CODES = {"config", "no-token", "endpoint", "usage", "site-key"}  # end a run
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 
 
-def test_the_document_for_the_data_protection_officer_is_the_statement_of_the_code() -> None:
-    assert (ROOT / "docs/deidentification.md").read_text(encoding="utf-8") == statement(Choices())
+def test_what_leaves_names_the_edition_of_the_policy() -> None:
     assert f"edition {EDITION}" in (ROOT / "docs/what-leaves.md").read_text(encoding="utf-8")
 
 
@@ -111,6 +109,15 @@ def constants(nodes: list[ast.expr]) -> Iterator[str]:
         value = node.value if isinstance(node, ast.Constant) else None
         if isinstance(value, str) and value and value not in RUN_CODES:
             yield value
+
+
+def test_every_issue_template_warns_of_patient_data() -> None:
+    forms = list((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
+
+    assert len(forms) == 3
+    for form in forms:
+        assert "**No patient data here.**" in form.read_text(encoding="utf-8"), form
+        assert "drawcli doctor --bundle" in form.read_text(encoding="utf-8") or form.stem != "bug"
 
 
 @pytest.mark.parametrize("name", ["rules.yaml", "templates.yaml"])
