@@ -11,6 +11,7 @@ from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.adapters.state.workdir import Runner
 from drawcli.config.load import Settings
 from drawcli.operations import alarms, heartbeat, metrics
+from drawcli.operations.alarm_conditions import early_end
 from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline.context import Context
@@ -76,19 +77,15 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         _tried("metrics", lambda: metrics.write_textfile(ctx, textfile))
-    if (
-        not _tried("notify", lambda: alarms.send_alarms(ctx, [hang.alarm for hang in hung]))
-        and error
-    ):
-        _tried(
-            "notify", lambda: alarms.send_alarm(ctx.settings, alarms.failing_run(error), ctx.now())
-        )
+    news = [hang.alarm for hang in hung]
+    if not _tried("notify", lambda: alarms.send_alarms(ctx, news)) and error:
+        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
     _tried("notify", lambda: alarms.send_digest(ctx))
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:
     """Report that a run could not start, because the ledger or a key cannot be used."""
-    _tried("notify", lambda: alarms.send_alarm(settings, alarms.failing_run(code), now))
+    _tried("notify", lambda: _send_early_end(settings, code, now))
     _tried("heartbeat", lambda: heartbeat.ping(settings.metrics, "/fail"))
 
 
@@ -101,6 +98,10 @@ def report_hung(settings: Settings, now: datetime) -> Hang | None:
     if hung is not None:
         _tried("notify", lambda: alarms.send_alarm(settings, hung.alarm, now))
     return hung
+
+
+def _send_early_end(settings: Settings, code: str, now: datetime) -> None:
+    alarms.send_alarm(settings, early_end(code), now)
 
 
 def _tried(what: str, call: Callable[[], object]) -> bool:

@@ -88,7 +88,7 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     """Yield the alarms that apply now, for a recipient that was added at `since`."""
     yield from facts.hung
     if facts.failing:
-        yield failing(facts.failing)
+        yield early_end(facts.failing)
     yield from (_held(job) for job in facts.jobs if job.held)
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
@@ -116,7 +116,7 @@ def is_asked_for(alarm: Alarm, events: Collection[str]) -> bool:
     return alarm.kind in events or (alarm.kind is AlarmKind.HUNG and AlarmKind.FAILED in events)
 
 
-def failing(code: str) -> Alarm:
+def early_end(code: str) -> Alarm:
     """Return the alarm for a run that ended early with a code."""
     text = f"the last run ended early: {code}; 'drawcli doctor' says how to fix it"
     return Alarm(AlarmKind.FAILED, code, text)

@@ -258,7 +258,7 @@ def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
     monkeypatch.setattr(Recipient, "send", send)
     break_off(site, pid=pid)
 
-    begun(ctx, WorkDir(site.state).runner())()
+    begin_run(ctx, WorkDir(site.state).runner())()
 
     assert "Nothing is lost" in said[0]
     assert ("It was at deidentify: job 2 of 3." in said[0]) is (pid == DEAD)  # else of another run
@@ -276,7 +276,7 @@ def test_a_run_that_ends_by_itself_has_not_broken_off(drawcli: Run, site: Site) 
 def test_a_broken_off_run_of_a_clock_that_was_wrong_is_no_run_of_the_future(
     ctx: Context, site: Site
 ) -> None:
-    begun(ctx, Runner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
+    begin_run(ctx, Runner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
 
     last = RunBook(site.state).last()
     assert last is not None
