@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
     from drawcli.operations.hung_runs import Hang
     from drawcli.pipeline.context import Context
-    from drawcli.pipeline.runner import Selection, StepReport
+    from drawcli.pipeline.runner import Selection
+    from drawcli.pipeline.step_report import StepReport
     from drawcli.pipeline.steps.scan import Scanned
 
 IDLE: Final = 9
@@ -204,7 +205,7 @@ def _selection(
 
 def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
-    from drawcli.pipeline.runner import out_of_reach
+    from drawcli.pipeline.step_report import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
     errors += [_late_error(job) for report in reports for job in _late(report)]
@@ -297,16 +298,17 @@ def _nothing_new(scanned: "Scanned") -> str:
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do now; nothing is written and no connection opened."""
-    from drawcli.pipeline.runner import COMMANDS, due
+    from drawcli.pipeline.runner import due
+    from drawcli.pipeline.steps import COMMANDS, step_from
 
     rows: list[tuple[str, str, str]] = []
     for name in commands:
         if name == "scan":
             rows += _planned_scan(ctx, chosen)
             continue
-        for state, step in COMMANDS[name].items():
+        for state in COMMANDS[name]:
             for job in due(state, ctx, chosen):
-                rows.append((name, job.id, _intent(job, step.__name__, ctx)))
+                rows.append((name, job.id, _intent(job, step_from(state).__name__, ctx)))
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
     data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
 

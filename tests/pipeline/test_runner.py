@@ -24,15 +24,8 @@ from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.operations.after_run import note_run
 from drawcli.pipeline.actions import retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import (
-    Selection,
-    StepReport,
-    due,
-    out_of_reach,
-    run_once,
-    run_step,
-    tidy,
-)
+from drawcli.pipeline.runner import Selection, due, run_once, run_step, tidy
+from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
 from drawcli.sandbox.phantom import write_planning_ct
