@@ -5,6 +5,7 @@ A test holds what stands in docs/reference against what this would write.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
 from drawcli.cli import app
-from drawcli.cli.door import common_parameters
+from drawcli.cli.door import Common
 from drawcli.config.load import Settings
 from drawcli.core.gate.rtstruct_table import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.jobs.job import NEXT, State
@@ -29,7 +30,7 @@ from drawcli.system.limits import (
     seconds_in_words,
 )
 
-_COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
+_COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
 RENEW: Final = "python -m tests.reference"
 _NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
