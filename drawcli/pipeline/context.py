@@ -73,10 +73,9 @@ class Context:
     @cached_property
     def rulebook(self) -> "Rulebook":
         """The rules and templates, read and checked."""
-        from drawcli.adapters.rulebook.rulebook import read_rulebook
+        from drawcli.adapters.rulebook.rulebook import site_rulebook
 
-        settings = self.settings
-        return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+        return site_rulebook(self.settings)
 
     @cached_property
     def node(self) -> "DicomNode | None":

@@ -11,7 +11,7 @@ from typing import Final
 
 from drawcli import __version__
 from drawcli.adapters.delivery.folder import check_writable, made_below
-from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunBook
 from drawcli.adapters.state.site_key import read_site_key, site_key_path
@@ -228,8 +228,7 @@ def held_jobs(site: Site) -> Seen:
 
 def rules(site: Site) -> Seen:
     """Read rules and templates; count what is hardly meant."""
-    settings = site.settings
-    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
     if odd := [*lints(book)]:
         return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check")

@@ -5,7 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.catalogue_cache import kept_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import Glance, glance
@@ -125,6 +125,5 @@ def _templates_by_kept(site: Site) -> Seen:
 
 
 def _in_vain(site: Site, offers: Sequence[Offer]) -> list[str]:
-    settings = site.settings
-    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    book = site_rulebook(site.settings)
     return list(asked_in_vain(book.templates, offers))
