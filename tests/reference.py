@@ -19,7 +19,7 @@ from drawcli.config.load import Settings
 from drawcli.core.gate.rtstruct_table import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.jobs.job import NEXT, State
 from drawcli.core.rules.conditions import OPTIONS
-from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, Kind, checker_of
+from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, ValueKind, checker_of
 from drawcli.system.limits import (
     EXCHANGES,
     RUN_HOURS,
@@ -34,15 +34,15 @@ _COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
 RENEW: Final = "python -m tests.reference"
 _NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
-_SAMPLES: Final[dict[Kind, Any]] = {
-    Kind.NUMBER: 3,
-    Kind.DATE: "2026-01-31",
-    Kind.TIME: "08:30",
-    Kind.AGE: "064Y",
-    Kind.NAME: "Doe^Jane",
-    Kind.TEXT: "pelvis",
-    Kind.FLAG: True,
-    Kind.ANY: "pelvis",
+_SAMPLES: Final[dict[ValueKind, Any]] = {
+    ValueKind.NUMBER: 3,
+    ValueKind.DATE: "2026-01-31",
+    ValueKind.TIME: "08:30",
+    ValueKind.AGE: "064Y",
+    ValueKind.NAME: "Doe^Jane",
+    ValueKind.TEXT: "pelvis",
+    ValueKind.FLAG: True,
+    ValueKind.ANY: "pelvis",
 }
 _STATES: Final[dict[State, str]] = {
     State.WAITING: "files of the series are still arriving, or it is not whole",
@@ -170,8 +170,8 @@ def exit_codes() -> str:
 
 def operators() -> str:
     """Return the page of what a rule may ask of which kind of value, found by asking the code."""
-    kinds = [kind for kind in Kind if kind is not Kind.ANY]
-    names: dict[Kind, str] = {kind: kind.name.lower() for kind in kinds}
+    kinds = [kind for kind in ValueKind if kind is not ValueKind.ANY]
+    names: dict[ValueKind, str] = {kind: kind.name.lower() for kind in kinds}
     rows = [
         f"| `{one}` | " + " | ".join("yes" if _takes(one, kind) else "" for kind in kinds) + " |"
         for one in OPERATORS
@@ -289,7 +289,7 @@ def _sums() -> Iterator[str]:
     )
 
 
-def _takes(operator: str, kind: Kind) -> bool:
+def _takes(operator: str, kind: ValueKind) -> bool:
     if operator in PRESENCE:
         return True
     sample: Any = _SAMPLES[kind]

@@ -16,20 +16,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from drawcli.core.gate.identifiers import Known
+from drawcli.core.gate.identifiers import KnownIdentifiers
 from drawcli.core.gate.pydicom_elements import (
     end_of_pixels,
     pixel_digest,
     source_of,
     what_pydicom_raises,
 )
-from drawcli.core.gate.search import Finding, Search
+from drawcli.core.gate.search import Leak, Search
 from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Finding", "findings", "made_from"]
+__all__ = ["Leak", "findings", "made_from"]
 
 _TEMPLATE: Final = "template.yml"
 _PREAMBLE: Final = 128  # bytes
@@ -44,7 +44,7 @@ def findings(
     form: str = "",
     retained: Iterable[str] = (),
     others: Sequence[str] = (_TEMPLATE,),
-) -> list[Finding]:
+) -> list[Leak]:
     """Look for the patient in a finished zip.
 
     Parameters
@@ -74,7 +74,7 @@ def findings(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
-        known = Known.letting(retained)
+        known = KnownIdentifiers.letting(retained)
         for path, source in _ahead(_source, sources):
             with _comparing():
                 known.learn(path, source)
@@ -82,7 +82,7 @@ def findings(
             with zipfile.ZipFile(package) as archive:
                 search = _searched(archive, package.stat().st_size, known, others)
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError):
-            return [Finding("unreadable", "zip")]
+            return [Leak("unreadable", "zip")]
     search.site_text(form, "form")
     search.compare()
     return sorted(search.found)
@@ -114,7 +114,9 @@ def made_from(package: Path, series: Iterable[Sequence[str]]) -> list[str]:
     return []
 
 
-def _searched(archive: zipfile.ZipFile, size: int, known: Known, wanted: Sequence[str]) -> Search:
+def _searched(
+    archive: zipfile.ZipFile, size: int, known: KnownIdentifiers, wanted: Sequence[str]
+) -> Search:
     """Return what a search finds in every part of the zip."""
     names = archive.namelist()
     slices = [name for name in names if name.endswith(".dcm")]

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from drawcli.core.rules.conditions import LISTS, Compare, Series, Truth
-from drawcli.core.rules.operators import OPERATORS, PRESENCE, Kind, canonical, kind_of, known_paths
+from drawcli.core.rules.operators import (
+    OPERATORS,
+    PRESENCE,
+    ValueKind,
+    canonical,
+    kind_of,
+    known_paths,
+)
 from drawcli.core.rules.privacy import patient_of, says_who, shareable
 from drawcli.errors import UsageError
 from drawcli.system.yaml_edit import flow
@@ -132,9 +139,9 @@ def _bare(text: str) -> str:
 def typed(text: str, path: str) -> Any:
     """Return a text as the file should hold it: a number or true and false where that is meant."""
     kind = kind_of(path)
-    if kind is Kind.FLAG and text in ("true", "false"):
+    if kind is ValueKind.FLAG and text in ("true", "false"):
         return text == "true"
-    if kind is not Kind.NUMBER:
+    if kind is not ValueKind.NUMBER:
         return text
     try:
         number = float(text)

@@ -139,13 +139,13 @@ def export(
 
 def clean(door: Door, dry_run: DryRunOption = False) -> Result:
     """Remove old work folders of finished jobs, as each run does at its end."""
-    from drawcli.pipeline.runner import spent, tidy
+    from drawcli.pipeline.runner import expired, tidy
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _cleaned({job.id: ctx.work.size_of(job.id) for job in spent(ctx)}, "would be")
+            return _cleaned({job.id: ctx.work.size_of(job.id) for job in expired(ctx)}, "would be")
         with ctx.work.run_lock(ctx.now()):
-            sizes = {job.id: ctx.work.size_of(job.id) for job in spent(ctx)}
+            sizes = {job.id: ctx.work.size_of(job.id) for job in expired(ctx)}
             tidy(ctx)
     return _cleaned(sizes, "were")
 

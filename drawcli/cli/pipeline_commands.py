@@ -66,7 +66,7 @@ def step_command(name: str) -> Callable[..., Result]:
                 return _planned((name,), ctx, chosen)
             with shown(door, ctx.progress):
                 reports = [run_step(name, ctx, chosen)]
-            return told_of(reports, fail_if_idle=run.fail_if_idle, always=True)
+            return result_of(reports, fail_if_idle=run.fail_if_idle, always=True)
 
     return step
 
@@ -134,10 +134,10 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                     with shown(door, ctx.progress):
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
-                    told = told_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
+                    told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
                     ended = ended_by(err)
-                    told = told_of(reports, fail_if_idle=False, always=door.to_person)
+                    told = result_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code
                 busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
@@ -168,7 +168,7 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
     return Selection(job_id=job_id, limit=run.limit, until=until)
 
 
-def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
+def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
     from drawcli.pipeline.step_report import out_of_reach
 

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class JobFilter:
     """Which jobs a person asked for."""
 
     state: str | None = None
@@ -90,7 +90,7 @@ def status(
     if state is not None and state not in {*State, "held"}:
         raise UsageError(f"there is no state '{state}'", hint=f"States: held, {', '.join(State)}.")
     with door.context(dry_run=True) as ctx:
-        choice = Choice(
+        choice = JobFilter(
             state=state,
             since=None if since is None else moment(since, ctx.now()),
             patient=patient,
@@ -137,12 +137,14 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
         )
 
 
-def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Context") -> "Picture":
+def _picture(
+    jobs: "list[Job]", who: dict[str, str], choice: JobFilter, ctx: "Context"
+) -> "Picture":
     from drawcli.cli.status_view import Picture
-    from drawcli.operations.overview import Pulse, newest_delivery
+    from drawcli.operations.overview import RunHealth, newest_delivery
 
     return Picture(
-        pulse=Pulse.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
+        pulse=RunHealth.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -153,7 +155,7 @@ def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Conte
     )
 
 
-def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
+def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs that a person asked for, and whose they are, if asked."""
     from drawcli.core.gate.text_traces import folded
 
@@ -171,7 +173,7 @@ def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, s
     return sorted(jobs, key=lambda job: (job.since, job.id)), who
 
 
-def _wanted(job: "Job", choice: Choice, now: datetime) -> bool:
+def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
     from drawcli.cli.status_view import LATELY
     from drawcli.operations.overview import last_touched
 
@@ -199,7 +201,7 @@ def _row(job: "Job", now: datetime) -> dict[str, Any]:
     return render.job_facts(job, now) | said
 
 
-def _watched(door: Door, choice: Choice, ctx: "Context") -> Result:
+def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
     """Show it again and again; the ledger is read where it changed. Ctrl-C is the way out."""
     import time
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.operations.overview import Overview, Pulse, delivered_at, waits_for, way_out
+from drawcli.operations.overview import Overview, RunHealth, delivered_at, waits_for, way_out
 from drawcli.system.durations import ago
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "
 class Picture:
     """What `status` shows at one moment."""
 
-    pulse: Pulse
+    pulse: RunHealth
     jobs: Sequence[Job]
     now: datetime
     archived: int

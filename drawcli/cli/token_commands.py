@@ -15,7 +15,7 @@ from drawcli.system.durations import ago
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
-    from drawcli.config.sections import Server as Site
+    from drawcli.config.sections import ServerSettings as Site
     from drawcli.core.protocol.tokens import Tokens
 
 

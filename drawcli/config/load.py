@@ -25,15 +25,15 @@ from drawcli.config.sections import (
     FilePath,
     Match,
     Scan,
-    Section,
-    Server,
+    ServerSettings,
+    SettingsSection,
 )
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.errors import ConfigError
 from drawcli.system.platforms import lies_within
 from drawcli.system.yaml_read import Document, meant, problem_text, raise_all, read_yaml
 
-SectionT = TypeVar("SectionT", bound=Section)
+SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     state_dir: FilePath
     rules: FilePath = Path("rules.yaml")
     templates: FilePath = Path("templates.yaml")
-    server: Server = Server()
+    server: ServerSettings = ServerSettings()
     scan: Scan = Scan()
     match: Match = Match()
     deidentify: Deidentify = Deidentify()
@@ -149,7 +149,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
 def _empty_section(key: object, value: object) -> bool:
     """Tell whether a section has nothing below it, as where all of it is commented out."""
     known = Settings.model_fields.get(str(key))
-    return value is None and known is not None and isinstance(known.default, Section)
+    return value is None and known is not None and isinstance(known.default, SettingsSection)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.auth import SEE_OTHER, own_form
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
 from drawcli.pipeline import actions
@@ -67,7 +67,7 @@ async def act(request: Request) -> Response:
     return RedirectResponse(f"/jobs/{done.id}?done={action}", SEE_OTHER)
 
 
-def _done(name: str, action: str, form: FormData, site: Site) -> Job:
+def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
     """Act on a job, with the site opened anew: what it reads is what is on disk."""
     with site.again() as ctx:
         job = actions.find_job(name, ctx)

@@ -11,11 +11,11 @@ from starlette.responses import HTMLResponse
 
 from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
-from drawcli.dashboard.auth import Entry, form_token
+from drawcli.dashboard.auth import Authenticator, form_token
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.operations.overview import delivered_at, waits_for, way_out
 from drawcli.system.durations import ago, long
 
@@ -34,19 +34,19 @@ GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "le
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class PageParts:
     """What every page is made with; `request.app.state.parts`."""
 
-    site: Site
-    options: Options
-    entry: Entry
+    site: SiteReader
+    options: DashboardOptions
+    entry: Authenticator
     live: Live
     previews: Previews
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: Request) -> PageParts:
     """Return what every page is made with."""
-    parts: Parts = request.app.state.parts
+    parts: PageParts = request.app.state.parts
     return parts
 
 

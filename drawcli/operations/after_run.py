@@ -16,7 +16,7 @@ from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_r
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import AT_ONCE
 from drawcli.pipeline.step_report import StepReport
-from drawcli.system.threads import Errand, as_ended, errand
+from drawcli.system.threads import BackgroundCall, as_ended, run_in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
     what is returned to wait until they are.
     """
     forget_run(ctx.settings.state_dir)
-    sending: list[Errand[bool]] = []
+    sending: list[BackgroundCall[bool]] = []
     if before is not None:
         run, alarm = broken_off(ctx.settings.state_dir, before, ctx.now())
         with suppress(OSError):
@@ -59,7 +59,7 @@ def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
         _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
         tell = partial(alarms.tell_alone, ctx.settings, alarm, ctx.now())
         with suppress(MemoryError):  # no room for a thread: no message, and the run goes on
-            sending.append(errand(partial(_tried, "notify", tell)))
+            sending.append(run_in_thread(partial(_tried, "notify", tell)))
 
     def wait() -> None:
         for _ in as_ended(sending):

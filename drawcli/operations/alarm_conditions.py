@@ -20,7 +20,7 @@ MOST_LINES: Final = 20  # of one message
 _BLOCKED: Final = "privacy-gate"
 
 
-class Kind(StrEnum):
+class AlarmKind(StrEnum):
     """What an alarm is about; the value is what `notify.events` calls it."""
 
     HELD = "held"
@@ -35,15 +35,15 @@ class Kind(StrEnum):
 
 
 _IN_TITLE: Final = {
-    Kind.HUNG: "a run hangs",
-    Kind.FAILED: "runs end early",
-    Kind.BLOCKED: "{n} blocked by the privacy gate",
-    Kind.HELD: "{n} held",
-    Kind.SERVER: "the server is away",
-    Kind.NODE: "structure sets wait for the DICOM node",
-    Kind.TOKEN: "the token expires",
-    Kind.IDLE: "nothing delivered",
-    Kind.DELIVERED: "{n} delivered",
+    AlarmKind.HUNG: "a run hangs",
+    AlarmKind.FAILED: "runs end early",
+    AlarmKind.BLOCKED: "{n} blocked by the privacy gate",
+    AlarmKind.HELD: "{n} held",
+    AlarmKind.SERVER: "the server is away",
+    AlarmKind.NODE: "structure sets wait for the DICOM node",
+    AlarmKind.TOKEN: "the token expires",
+    AlarmKind.IDLE: "nothing delivered",
+    AlarmKind.DELIVERED: "{n} delivered",
 }
 
 
@@ -51,7 +51,7 @@ _IN_TITLE: Final = {
 class Alarm:
     """Something that is so now, and of which a person may want to hear."""
 
-    kind: Kind
+    kind: AlarmKind
     key: str  # what tells it from others of its kind
     text: str
 
@@ -93,38 +93,40 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
         text = f"the server has not answered for {ago(now - away)}; nothing is lost, the jobs wait"
-        yield Alarm(Kind.SERVER, "", text)
+        yield Alarm(AlarmKind.SERVER, "", text)
     yield from _waiting_for_node(facts.jobs, limits.node, now)
     end = None if facts.tokens is None else facts.tokens.last_moment
     if end is not None and end - now <= _early(facts.tokens, limits.token):
         when = f"expires in {ago(end - now)}" if end > now else f"expired {ago(now - end)} ago"
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
-        yield Alarm(Kind.TOKEN, end.isoformat(), text)
+        yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
         text = f"nothing was delivered for {ago(now - last)}; 'drawcli status' tells what waits"
-        yield Alarm(Kind.IDLE, last.isoformat(), text)
+        yield Alarm(AlarmKind.IDLE, last.isoformat(), text)
     for job_id, at in facts.delivered.items():
         if at >= since:
-            yield Alarm(Kind.DELIVERED, f"{job_id}@{at.isoformat()}", f"job {job_id} is delivered")
+            yield Alarm(
+                AlarmKind.DELIVERED, f"{job_id}@{at.isoformat()}", f"job {job_id} is delivered"
+            )
 
 
 def is_asked_for(alarm: Alarm, events: Collection[str]) -> bool:
     """Tell whether a site wants to know; who asks for runs that fail is told of one that hangs."""
-    return alarm.kind in events or (alarm.kind is Kind.HUNG and Kind.FAILED in events)
+    return alarm.kind in events or (alarm.kind is AlarmKind.HUNG and AlarmKind.FAILED in events)
 
 
 def failing(code: str) -> Alarm:
     """Return that runs do not come to their end."""
     text = f"the last run ended early: {code}; 'drawcli doctor' tells what to mend"
-    return Alarm(Kind.FAILED, code, text)
+    return Alarm(AlarmKind.FAILED, code, text)
 
 
 def _held(job: Job) -> Alarm:
     """Return that a job waits for a person; one held once more later is another alarm."""
     times = (event.at for event in reversed(job.events) if event.what.startswith("held"))
     at = next(times, job.since)
-    kind = Kind.BLOCKED if job.reason_code == _BLOCKED else Kind.HELD
+    kind = AlarmKind.BLOCKED if job.reason_code == _BLOCKED else AlarmKind.HELD
     text = f"job {job.id} is held at {job.state}: {job.reason_code}; 'drawcli show {job.id}'"
     return Alarm(kind, f"{job.id}@{at.isoformat()}", text)
 
@@ -136,7 +138,7 @@ def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> I
     if now - oldest >= limit:
         what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"
         text = f"the DICOM node has not taken {what}; the oldest came {ago(now - oldest)} ago; "
-        yield Alarm(Kind.NODE, "", f"{text}'drawcli doctor' asks the node")
+        yield Alarm(AlarmKind.NODE, "", f"{text}'drawcli doctor' asks the node")
 
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
@@ -146,7 +148,7 @@ def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RecipientState:
     """What one place was told."""
 
     since: datetime  # when it was first seen, UTC
@@ -166,7 +168,7 @@ class Told:
         """Return the alarms that are to be told."""
         return [one for one in alarms if one.name not in self.names]
 
-    def cleared(self, alarms: Iterable[Alarm], looked_at: Collection[Kind]) -> Self:
+    def cleared(self, alarms: Iterable[Alarm], looked_at: Collection[AlarmKind]) -> Self:
         """Return this without the alarms that have cleared; only where somebody has looked."""
         now = {one.name for one in alarms}
         kept = {n for n in self.names if n in now or n.partition(":")[0] not in looked_at}
@@ -191,7 +193,8 @@ class Told:
 def title_of(alarms: Iterable[Alarm]) -> str:
     """Return alarms in one line, the worst first.
 
-    >>> title_of([Alarm(Kind.HELD, "a", ""), Alarm(Kind.FAILED, "", ""), Alarm(Kind.HELD, "b", "")])
+    >>> held = [Alarm(AlarmKind.HELD, name, "") for name in "ab"]
+    >>> title_of([*held, Alarm(AlarmKind.FAILED, "", "")])
     'runs end early, 2 held'
     """
     counts = Counter(one.kind for one in alarms)

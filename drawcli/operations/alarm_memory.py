@@ -14,9 +14,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from drawcli.adapters.notifications import Place
+from drawcli.adapters.notifications import Recipient
 from drawcli.errors import DiskFull
-from drawcli.operations.alarm_conditions import Told
+from drawcli.operations.alarm_conditions import RecipientState
 from drawcli.system import spare_file
 from drawcli.system.files import write_durably
 
@@ -25,13 +25,13 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Memory:
+class NotificationStore:
     """What was told, kept from run to run."""
 
     path: Path
     salt: str
     last_delivered: datetime | None = None
-    places: dict[str, Told] = field(default_factory=dict)
+    places: dict[str, RecipientState] = field(default_factory=dict)
     _written: bytes = b""
 
     @classmethod
@@ -53,7 +53,7 @@ class Memory:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(path, secrets.token_hex(8))
 
-    def keep_only(self, places: Iterable[Place]) -> None:
+    def keep_only(self, places: Iterable[Recipient]) -> None:
         """Forget the places that are there no more."""
         keys = {place.key(self.salt) for place in places}
         self.places = {key: told for key, told in self.places.items() if key in keys}
@@ -79,9 +79,9 @@ class Memory:
             self._written = text
 
 
-def _told(plain: dict[str, Any]) -> Told:
+def _told(plain: dict[str, Any]) -> RecipientState:
     failing = plain["failing_since"]
-    return Told(
+    return RecipientState(
         since=datetime.fromisoformat(plain["since"]),
         digest_day=date.fromisoformat(plain["digest_day"]),
         digest_until=datetime.fromisoformat(plain["digest_until"]),
@@ -90,7 +90,7 @@ def _told(plain: dict[str, Any]) -> Told:
     )
 
 
-def _plain(told: Told) -> dict[str, Any]:
+def _plain(told: RecipientState) -> dict[str, Any]:
     failing = told.failing_since
     return {
         "since": told.since.isoformat(),

@@ -18,7 +18,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.adapters.notifications import Message, Place, Weight, places_of
+from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST, Notify
@@ -26,27 +26,27 @@ from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import (
     Alarm,
+    AlarmKind,
     Facts,
-    Kind,
     Limits,
-    Told,
+    RecipientState,
     alarms_of,
     body_of,
     is_asked_for,
     title_of,
 )
 from drawcli.operations.alarm_conditions import failing as failing_run
-from drawcli.operations.alarm_memory import Memory
+from drawcli.operations.alarm_memory import NotificationStore
 from drawcli.operations.audit_check import unattested
-from drawcli.operations.overview import Overview, Pulse, delivered_at
+from drawcli.operations.overview import Overview, RunHealth, delivered_at
 from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import as_ended, errand
+from drawcli.system.threads import as_ended, run_in_thread
 
 _LOCK: Final = "alarms.lock"
-_GRAVE: Final = frozenset({Kind.FAILED, Kind.BLOCKED, Kind.HUNG})
+_GRAVE: Final = frozenset({AlarmKind.FAILED, AlarmKind.BLOCKED, AlarmKind.HUNG})
 _TROUBLE: Final = (DrawcliError, OSError, ValueError, RuntimeError)  # of what sends
 _MB: Final = 1_000_000
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def tell(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
         since = {place: desk.told(place).since for place in places}
         limits = limits_of(settings)
         alarms = {one: [*alarms_of(facts, limits, desk.now, since[one])] for one in places}
-        desk.send(desk.alarm(place, alarms[place], frozenset(Kind)) for place in places)
+        desk.send(desk.alarm(place, alarms[place], frozenset(AlarmKind)) for place in places)
 
 
 def tell_digest(ctx: Context) -> None:
@@ -124,7 +124,7 @@ def tell_alone(settings: Settings, alarm: Alarm, now: datetime) -> None:
 
 
 @contextmanager
-def _desk(settings: Settings, now: datetime) -> "Iterator[Desk]":
+def _desk(settings: Settings, now: datetime) -> "Iterator[Notifier]":
     """Let one process at a time send messages; save at the end what was sent.
 
     A process that holds the lock for longer than sending can take hangs, and is not waited for: a
@@ -136,7 +136,7 @@ def _desk(settings: Settings, now: datetime) -> "Iterator[Desk]":
     except (Timeout, OSError) as err:
         _log.warning("step=notify lock=%s", type(err).__name__)
     try:
-        desk = Desk(settings, Memory.read(settings.state_dir), now)
+        desk = Notifier(settings, NotificationStore.read(settings.state_dir), now)
         yield desk
         desk.memory.write()
     finally:
@@ -192,17 +192,17 @@ def _tokens(ctx: Context) -> Tokens | None:
 class Letter:
     """A message to a place, and how to note it once the place has taken it."""
 
-    place: Place
+    place: Recipient
     message: Message
-    noted: Callable[[Told], Told]
+    noted: Callable[[RecipientState], RecipientState]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Notifier:
     """Sends messages at one moment, and writes down what was taken."""
 
     settings: Settings
-    memory: Memory
+    memory: NotificationStore
     now: datetime
 
     @property
@@ -210,13 +210,13 @@ class Desk:
         """The moment by the clock on the wall."""
         return self.now.astimezone()
 
-    def told(self, place: Place) -> Told:
+    def told(self, place: Recipient) -> RecipientState:
         """Return what a place was told."""
         known = self.memory.places.get(place.key(self.memory.salt))
-        return known or Told.nothing(self.now, self.here, self.settings.notify.digest_at)
+        return known or RecipientState.nothing(self.now, self.here, self.settings.notify.digest_at)
 
     def alarm(
-        self, place: Place, alarms: Iterable[Alarm], looked_at: Collection[Kind]
+        self, place: Recipient, alarms: Iterable[Alarm], looked_at: Collection[AlarmKind]
     ) -> Letter | None:
         """Return what a place does not know yet of what it wants to know."""
         wanted = [one for one in alarms if is_asked_for(one, self.settings.notify.events)]
@@ -226,14 +226,14 @@ class Desk:
         if not news:
             return None
         grave = any(one.kind in _GRAVE for one in news)
-        quiet = all(one.kind is Kind.DELIVERED for one in news)
+        quiet = all(one.kind is AlarmKind.DELIVERED for one in news)
         weight = Weight.FAILURE if grave else Weight.INFO if quiet else Weight.WARNING
         message = Message(
             titled(self.settings, title_of(news)), body_of([one.text for one in news]), weight
         )
         return Letter(place, message, lambda told: told.with_told(news))
 
-    def digest(self, place: Place, ctx: Context) -> Letter | None:
+    def digest(self, place: Recipient, ctx: Context) -> Letter | None:
         """Return what was since the last digest of a place, once a day."""
         told, at = self.told(place), self.settings.notify.digest_at
         if at is None or not told.wants_digest(self.here, at):
@@ -247,7 +247,7 @@ class Desk:
     def send(self, letters: Iterable[Letter | None]) -> None:
         """Send messages, all at the same time; write down what was taken as soon as it is."""
         under_way = {
-            errand(partial(letter.place.send, letter.message)): letter
+            run_in_thread(partial(letter.place.send, letter.message)): letter
             for letter in letters
             if letter is not None
         }
@@ -257,7 +257,7 @@ class Desk:
                 self._keep(letter.place, letter.noted(self.told(letter.place)))
                 self.memory.write()
 
-    def _is_taken(self, place: Place, ended: Future[bool]) -> bool:
+    def _is_taken(self, place: Recipient, ended: Future[bool]) -> bool:
         """Tell whether a place took a message; note since when it takes nothing, for `doctor`."""
         try:
             taken = ended.result()
@@ -271,7 +271,7 @@ class Desk:
         _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)
         return taken
 
-    def _keep(self, place: Place, told: Told) -> None:
+    def _keep(self, place: Recipient, told: RecipientState) -> None:
         self.memory.places[place.key(self.memory.salt)] = told
 
 
@@ -296,7 +296,7 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     held = [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]
     if held:
         yield body_of(held)
-    for about, sentence in Pulse.of(ctx.settings.state_dir).sentences(now):
+    for about, sentence in RunHealth.of(ctx.settings.state_dir).sentences(now):
         if about != "step":
             yield f"{about.capitalize()}: {sentence}"
     verdict = ctx.audit.verify()

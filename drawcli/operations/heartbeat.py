@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from drawcli import __version__
 from drawcli.adapters.state.run_log import EARLY
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.errors import DrawcliError
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import as_ended, errand, in_time
+from drawcli.system.threads import as_ended, in_time, run_in_thread
 
 if TYPE_CHECKING:
     from drawcli.config.sections_monitoring import Metrics
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Beat:
+class Heartbeat:
     """How the run ended; None where it broke off."""
 
     exit_code: int | None = None
@@ -41,15 +41,15 @@ class Beat:
 
 
 @contextmanager
-def beating(settings: "Metrics") -> Iterator[Beat]:
+def beating(settings: "Metrics") -> Iterator[Heartbeat]:
     """Ping at the beginning and at the end of a block; its end is told by the Beat."""
-    beat = Beat()
+    beat = Heartbeat()
     if not settings.heartbeat_url:
         yield beat
         return
     under_way = []
     with suppress(MemoryError):  # no room for a thread: no ping, and the run goes on
-        under_way.append(errand(partial(ping, settings, "/start")))
+        under_way.append(run_in_thread(partial(ping, settings, "/start")))
     try:
         yield beat
     finally:
@@ -90,7 +90,7 @@ def _asked(settings: "Metrics", ending: str) -> int:
         settings.heartbeat_url + ending,
         headers={"user-agent": f"drawcli/{__version__}"},
         timeout=EXCHANGES["heartbeat"].seconds,
-        verify=not plain and tls_of(Server()),  # plain http has no certificates
+        verify=not plain and tls_of(ServerSettings()),  # plain http has no certificates
         trust_env=not plain or settings.heartbeat_is_plain,  # no proxy on the way to ourselves
         follow_redirects=False,
     ) as answer:

@@ -23,8 +23,8 @@ from drawcli.adapters.state.run_log import BROKE_OFF, KILLED, Run, new_run_id
 from drawcli.adapters.state.workdir import Runner, WorkDir
 from drawcli.config.load import Settings
 from drawcli.errors import AnotherRun, DiskFull, DrawcliError, NeedsPerson
-from drawcli.operations.alarm_conditions import Alarm, Kind
-from drawcli.operations.overview import Pulse
+from drawcli.operations.alarm_conditions import Alarm, AlarmKind
+from drawcli.operations.overview import RunHealth
 from drawcli.system import spare_file
 from drawcli.system.durations import ago
 from drawcli.system.files import write_durably
@@ -93,7 +93,7 @@ def hanging_run(settings: Settings, now: datetime) -> Hang | None:
         code="run-hangs",
         hint=f"If it hangs, run 'kill -9 {pid or 'PID'}' on {host}. {_END_IT}",
     )
-    return Hang(error, Alarm(Kind.HUNG, met.who, f"{error}. {error.hint}"), not met.reported)
+    return Hang(error, Alarm(AlarmKind.HUNG, met.who, f"{error}. {error.hint}"), not met.reported)
 
 
 def hanging_jobs(settings: Settings, busy: Iterable[str], now: datetime) -> list[Hang]:
@@ -150,7 +150,7 @@ def broken_off(state_dir: Path, runner: Runner, now: datetime) -> tuple[Run, Ala
         f"answering.{at} Nothing is lost, and the next run goes on; 'drawcli logs' and the log of "
         "the system say more"
     )
-    return run, Alarm(Kind.FAILED, BROKE_OFF, text)
+    return run, Alarm(AlarmKind.FAILED, BROKE_OFF, text)
 
 
 def _held_up(
@@ -163,7 +163,7 @@ def _held_up(
         code="job-lock-held",
         hint=f"If it hangs, run 'kill -9 {holder.pid if holder else 'PID'}'. {_END_IT}",
     )
-    alarm = Alarm(Kind.HUNG, f"{job_id} {since.isoformat()}", f"{error}. {error.hint}")
+    alarm = Alarm(AlarmKind.HUNG, f"{job_id} {since.isoformat()}", f"{error}. {error.hint}")
     return Hang(error, alarm, is_new)
 
 
@@ -183,7 +183,7 @@ def _met(before: _Met | None, who: str, since: datetime, now: datetime) -> _Met:
 
 def _progress(settings: Settings, pid: int | None, now: datetime) -> str:
     """Return the last progress that the run has written down, as part of a sentence."""
-    standing = Pulse.of(settings.state_dir).standing
+    standing = RunHealth.of(settings.state_dir).standing
     if standing is None or standing.pid != pid:
         return ""
     still = ago(timedelta(seconds=max(now.timestamp() - standing.at, 0.0)))

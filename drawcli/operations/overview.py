@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.ledger.archive import Archive
-from drawcli.adapters.state.progress import ProgressFile, Standing
+from drawcli.adapters.state.progress import ProgressFile, ProgressState
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
 from drawcli.adapters.state.workdir import Runner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
@@ -63,19 +63,19 @@ _ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class RunHealth:
     """Whether drawcli runs, and how its last runs ended."""
 
     runner: Runner | None  # a run that is at work now
     longest: timedelta = timedelta(hours=RUN_HOURS)  # that a run may take: notify.run_hours
-    standing: Standing | None  # how far the step is that runs now, if it has run for a second
+    standing: ProgressState | None  # how far the step is that runs now, if it has run for a second
     last: Run | None
     success: Run | None  # the newest that came to its end
     server: Run | None  # the newest that asked the server anything
     answered: Run | None  # the newest that got an answer
 
     @classmethod
-    def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "Pulse":
+    def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
         """Look at a site, whose runs take no longer than some hours."""
         runs = _newest(RunBook(state_dir).newest_first())
         return cls(
@@ -263,7 +263,7 @@ def _runner(work: WorkDir) -> Runner | None:
     return runner
 
 
-def _standing(state_dir: Path) -> Standing | None:
+def _standing(state_dir: Path) -> ProgressState | None:
     standing = ProgressFile.of(state_dir).read()
     return standing if standing is not None and is_alive(standing.pid) else None
 

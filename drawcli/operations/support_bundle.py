@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from drawcli.adapters.state.run_log import FILE_NAME as RUNS
 from drawcli.config.load import Settings
-from drawcli.config.sections import Section
+from drawcli.config.sections import SettingsSection
 from drawcli.core.gate.identifiers import COMMON
 from drawcli.core.jobs.job import Job
 from drawcli.errors import ConfigError, JobError, UsageError
-from drawcli.operations.doctor.outcome import Outcome, Site
-from drawcli.operations.support_bundle_search import Haystack, Wanted, own_words, without
+from drawcli.operations.doctor.outcome import CheckContext, Outcome
+from drawcli.operations.support_bundle_search import Haystack, PatientTerms, own_words, without
 from drawcli.pipeline.context import Context
 from drawcli.system.files import fresh_file
 
@@ -47,7 +47,7 @@ Where a text held a number of three to five digits that is also one of a patient
 _NUMBER: Final = "<number>"
 
 
-def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[str]:
+def write_bundle(target: Path, site: CheckContext, outcomes: Iterable[Outcome]) -> list[str]:
     """Write the archive; return the names of its members.
 
     Raises
@@ -73,7 +73,9 @@ def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[
     return list(members)
 
 
-def _members(site: Site, ctx: Context, outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str]]:
+def _members(
+    site: CheckContext, ctx: Context, outcomes: Iterable[Outcome]
+) -> Iterator[tuple[str, str]]:
     yield "doctor.json", _json([one.as_plain() for one in outcomes])
     yield "settings.json", _json(masked(site.settings))
     yield "jobs.json", _json([_facts(job) for job in ctx.ledger.jobs()])
@@ -81,7 +83,7 @@ def _members(site: Site, ctx: Context, outcomes: Iterable[Outcome]) -> Iterator[
     yield "log.txt", "\n".join(_log(ctx.settings.state_dir / "logs" / "drawcli.log"))
 
 
-def masked(section: Settings | Section) -> dict[str, Any]:
+def masked(section: Settings | SettingsSection) -> dict[str, Any]:
     """Return settings without what a person may have written into them.
 
     Numbers, switches and words that drawcli knows stay; of paths, patterns and reasons it is told
@@ -90,7 +92,7 @@ def masked(section: Settings | Section) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, Section):
+        if isinstance(value, SettingsSection):
             shown[name] = masked(value)
         elif isinstance(value, bool | int | float) or value is None or name in _KNOWN_WORDS:
             shown[name] = value
@@ -142,7 +144,7 @@ class Masks:
         return text
 
 
-def _masks(site: Site) -> Masks:
+def _masks(site: CheckContext) -> Masks:
     settings = site.settings
     names = {
         str(Path.home()): "<home>",
@@ -172,7 +174,9 @@ def _search(members: Mapping[str, str], ctx: Context) -> tuple[int, set[str]]:
     ready = {name: Haystack.of(_texts(name, text)) for name, text in members.items()}
     for job_id in ctx.work.job_ids():
         try:
-            wanted = Wanted.of(job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores)
+            wanted = PatientTerms.of(
+                job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores
+            )
         except JobError:
             continue  # without its vault nobody knows; the archive says how many these are
         searched += 1

@@ -29,7 +29,7 @@ _PERSONAL: Final = "PatientName PatientID AccessionNumber ReferringPhysicianName
 
 
 @dataclass(slots=True)
-class Wanted:
+class PatientTerms:
     """What identifies the patient of one job, to be looked for."""
 
     job_id: str
@@ -39,7 +39,7 @@ class Wanted:
     born: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, job_id: str, crosswalk: Crosswalk, stores: Sequence[Path]) -> "Wanted":
+    def of(cls, job_id: str, crosswalk: Crosswalk, stores: Sequence[Path]) -> "PatientTerms":
         """Return what the vault of a job knows; its paths also as they are below a datastore."""
         wanted, told = cls(job_id), crosswalk.readable()
         for text in (crosswalk.patient_name, crosswalk.patient_id):

@@ -169,14 +169,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LedgerSeries:
     """The series of the ledger as rules see them: by the newest job of each."""
 
     headers: tuple[tuple[str, Series], ...]  # job, header
     gone: int  # series whose images are not there any more
 
 
-def known_series(ctx: Context) -> Known:
+def known_series(ctx: Context) -> LedgerSeries:
     """Read the series of every job, of the ledger and of its archive, once."""
     today, gone, found = ctx.now().date(), 0, []
     first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
@@ -185,17 +185,17 @@ def known_series(ctx: Context) -> Known:
             found.append((job.id, header_of(ctx.crosswalk(job), today)))
         except (OSError, DrawcliError):
             gone += 1
-    return Known(tuple(found), gone)
+    return LedgerSeries(tuple(found), gone)
 
 
-def shares(header: Header, known: Known) -> dict[str, int]:
+def shares(header: Header, known: LedgerSeries) -> dict[str, int]:
     """Return of how many series of the ledger each element of a header has the same values."""
     every = [one for _, one in known.headers]
     return {path: sum(one.get(path) == values for one in every) for path, values in header.items()}
 
 
 def changes(
-    old: Rulebook, new: Rulebook, known: Known, *, on_many: str, today: date
+    old: Rulebook, new: Rulebook, known: LedgerSeries, *, on_many: str, today: date
 ) -> list[Change]:
     """Return of which series of the ledger, and of which tests, two rule books say other things."""
     asked = [(f"job {job}", header) for job, header in known.headers]

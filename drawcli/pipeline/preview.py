@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Plane",
     "Preview",
-    "Shown",
+    "StructureRow",
     "has_structure_set",
     "keep",
     "picture",
@@ -55,7 +55,7 @@ _WIDEST: Final = 4096  # pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class StructureRow:
     """One structure of a preview."""
 
     number: int  # ROINumber (3006,0022)
@@ -71,7 +71,7 @@ class Preview:
 
     scene: "Scene"
     caption: "Caption"
-    structures: tuple[Shown, ...]
+    structures: tuple[StructureRow, ...]
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -241,9 +241,9 @@ def _outlined(header: Header, frame: "Frame") -> "list[Outlined]":
     return [Outlined(number, look, points[number], frame) for number, look in looks.items()]
 
 
-def _shown(structure: "Outlined", scene: "Scene") -> Shown:
+def _shown(structure: "Outlined", scene: "Scene") -> StructureRow:
     red, green, blue = structure.color
-    return Shown(
+    return StructureRow(
         number=structure.number,
         name=structure.name,
         color=f"#{red:02x}{green:02x}{blue:02x}",

@@ -77,7 +77,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
             if command == "upload":
                 _put_off_unless_welcome(jobs, ctx, report)
             waiting = _one_by_one(jobs, ctx, chosen, report)
-            take = partial(_take_on, step=step_from(state), ctx=ctx, report=report)
+            take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
             ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
     return report
 
@@ -110,7 +110,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
         return job.postponed(ctx.now() + wait, code=refused.code, reason=reason)
 
     for job in jobs:
-        _take_on(job, upload, ctx, report)
+        _advance(job, upload, ctx, report)
     report.unreachable = str(refused)
 
 
@@ -146,12 +146,12 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
 
 def tidy(ctx: Context) -> None:
     """Remove old work folders of finished jobs, and put such jobs into the archive."""
-    for job in spent(ctx):
+    for job in expired(ctx):
         ctx.work.remove(job.id)
     ctx.ledger.archive_finished(ctx.now())
 
 
-def spent(ctx: Context) -> list[Job]:
+def expired(ctx: Context) -> list[Job]:
     """Return the jobs whose work folders are not needed any more.
 
     Those finished for `deliver.keep_days`; where less than `deliver.keep_free_gib` are free, also
@@ -191,7 +191,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     return report
 
 
-def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
+def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     """Take one job one step on under its lock; write down what became of it."""
     try:
         with ctx.progress.job(job.id), ctx.work.job_lock(job.id):

@@ -26,7 +26,7 @@ from drawcli.authoring.migrate import (
 )
 from drawcli.cli import app
 from drawcli.core.rules.conditions import Condition, Series, Truth
-from drawcli.core.rules.former_client import Asked, UntranslatableError, said
+from drawcli.core.rules.former_client import FormerTest, UntranslatableError, translate
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.yaml_read import parse_yaml
 
@@ -102,7 +102,7 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
     known = {keyword: list(headers(keyword)) for keyword in NAMES}
     for keyword, operator, wanted in itertools.product(NAMES, [*ORDER, *TEXT], WANTED):
         try:
-            ours = said(Asked(keyword, "", operator, wanted))
+            ours = translate(FormerTest(keyword, "", operator, wanted))
         except UntranslatableError:
             refused += 1
             continue
@@ -140,7 +140,7 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
 )
 def test_what_cannot_be_said_is_refused_with_a_reason(asked: tuple[str, ...], why: str) -> None:
     with pytest.raises(UntranslatableError, match=why):
-        said(Asked(*asked))
+        translate(FormerTest(*asked))
 
 
 OF_A_PATIENT = [
@@ -190,12 +190,12 @@ def test_what_names_a_patient_is_neither_translated_nor_told(
 def test_where_a_value_may_tell_a_patient_a_person_is_asked_to_look(
     name: str, operator: str, wanted: str
 ) -> None:
-    assert "may tell a patient" in said(Asked(name, "", operator, wanted)).remark
+    assert "may tell a patient" in translate(FormerTest(name, "", operator, wanted)).remark
 
 
 @pytest.mark.parametrize("name", ["Study Date", "Patient's Weight", "Patient's Size"])
 def test_a_bound_tells_nobody(name: str) -> None:
-    assert not said(Asked(name, "", "GREATER_THAN", "20240101")).remark
+    assert not translate(FormerTest(name, "", "GREATER_THAN", "20240101")).remark
 
 
 def record(model: str, pk: object, **fields: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.progress import Progress, ProgressFile
 from drawcli.adapters.state.run_log import RunBook
 from drawcli.adapters.state.workdir import Runner, WorkDir
@@ -34,7 +34,7 @@ class Post:
     taken: list[tuple[str, str]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
-    def send(self, place: Place, message: Message) -> bool:
+    def send(self, place: Recipient, message: Message) -> bool:
         if place.url not in self.broken:
             self.taken.append((place.url, message.title))
         return place.url not in self.broken
@@ -44,10 +44,10 @@ class Post:
 def post(site: Site, monkeypatch: pytest.MonkeyPatch) -> Post:
     made = Post()
 
-    def send(place: Place, message: Message) -> bool:
+    def send(place: Recipient, message: Message) -> bool:
         return made.send(place, message)
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     urls = site.folder / "notify.urls"
     urls.write_text("ntfy://a\nntfy://b\n")
     urls.chmod(0o600)
@@ -251,11 +251,11 @@ def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
 ) -> None:
     said: list[str] = []
 
-    def send(_place: Place, message: Message) -> bool:
+    def send(_place: Recipient, message: Message) -> bool:
         said.append(message.body)
         return True
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     break_off(site, pid=pid)
 
     begun(ctx, WorkDir(site.state).runner())()

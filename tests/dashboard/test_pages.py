@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 from drawcli.core.jobs.job import Event, Job, State
 from drawcli.dashboard.app import Files
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
-from drawcli.operations.doctor.outcome import Seen
+from drawcli.operations.doctor.outcome import CheckResult
 from drawcli.operations.overview import way_out
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
@@ -276,10 +276,10 @@ def test_the_check_up_reads_the_ledger_in_turn_with_other_pages(
             lock.release()
         return taken
 
-    def look(_seen: object) -> Seen:
+    def look(_seen: object) -> CheckResult:
         with ThreadPoolExecutor(1) as another_page:
             free.append(another_page.submit(is_free).result())
-        return Seen.well("looked")
+        return CheckResult.well("looked")
 
     monkeypatch.setattr("drawcli.dashboard.snapshot.RLock", lambda: lock)
     names = ("ledger", "held jobs", "datastore")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
 from drawcli.core.jobs.job import Event, Job, State
@@ -43,7 +43,7 @@ class Post:
     taken: list[tuple[datetime, str, Message]] = field(default_factory=list)  # when, where, what
     refused: int = 0
 
-    def send(self, place: Place, message: Message) -> bool:
+    def send(self, place: Recipient, message: Message) -> bool:
         if self.closed:
             self.refused += 1
             return False
@@ -58,10 +58,10 @@ class Post:
 def post(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Post:
     made = Post(clock)
 
-    def send(place: Place, message: Message) -> bool:
+    def send(place: Recipient, message: Message) -> bool:
         return made.send(place, message)
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     return made
 
 
@@ -264,11 +264,11 @@ def test_each_place_is_told_once_also_where_another_takes_nothing(
     set_up(site, "ntfy://a", "ntfy://b", more=", events: [held]")
     ctx, taken, broken = open_site(), list[str](), {"ntfy://a"}
 
-    def send(place: Place, _message: Message) -> bool:
+    def send(place: Recipient, _message: Message) -> bool:
         taken.extend([place.url] if place.url not in broken else [])
         return place.url not in broken
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     hold(ctx, "aaaaaaaaaaaa-1")
     for _ in range(3):
         a_run(ctx)
@@ -286,16 +286,16 @@ def test_places_are_told_at_the_same_time(
     set_up(site, "ntfy://a", "ntfy://b", "ntfy://c", more=", events: [held]")
     ctx, together = open_site(), threading.Barrier(3)
 
-    def send(_place: Place, _message: Message) -> bool:
+    def send(_place: Recipient, _message: Message) -> bool:
         together.wait(60)  # broken where one is told after the other
         return True
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
     assert not together.broken
-    told = alarm_memory.Memory.read(ctx.settings.state_dir).places.values()
+    told = alarm_memory.NotificationStore.read(ctx.settings.state_dir).places.values()
     assert [len(one.names) for one in told] == [1, 1, 1]
 
 
@@ -382,11 +382,11 @@ def test_no_run_fails_for_its_alarms(
         raise trouble
 
     hold(ctx, "aaaaaaaaaaaa-1")
-    monkeypatch.setattr(Place, "send", fail)
+    monkeypatch.setattr(Recipient, "send", fail)
 
     a_run(ctx)
 
-    assert alarm_memory.Memory.read(ctx.settings.state_dir).places
+    assert alarm_memory.NotificationStore.read(ctx.settings.state_dir).places
 
 
 def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> None:
@@ -504,14 +504,14 @@ def test_a_place_that_breaks_keeps_nothing_from_the_next(
 ) -> None:
     taken = []
 
-    def send(place: Place, _message: Message) -> bool:
+    def send(place: Recipient, _message: Message) -> bool:
         if place.number == 1:
             raise OSError("a plugin broke")
         taken.append(place.url)
         return True
 
     set_up(site, "ntfy://a", "ntfy://b", more=", events: [failed]")
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
 
     a_run(open_site(), exit_code=12, error="disk-full")
 

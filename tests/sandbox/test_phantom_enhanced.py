@@ -11,8 +11,8 @@ from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.sandbox.rtstruct import Structure, structure_set
-from drawcli.sandbox.segmenter import Contour
+from drawcli.sandbox.rtstruct import DrawnStructure, structure_set
+from drawcli.sandbox.segmenter import DrawnContour
 from drawcli.sandbox.volume import volume
 from tests.conftest import NOON
 from tests.validator import errors_of, needs_validator
@@ -45,7 +45,7 @@ def test_the_frames_are_the_slices(tmp_path: Path, kind: str) -> None:
 
 def test_a_contour_names_its_frame_and_the_series_its_image(tmp_path: Path) -> None:
     frames = volume([dcmread(written(tmp_path, "CT")[0])])
-    drawn = Structure("Bladder", [Contour(2, np.zeros((3, 3)))])
+    drawn = DrawnStructure("Bladder", [DrawnContour(2, np.zeros((3, 3)))])
 
     made = structure_set(frames, [drawn], at=NOON)
 

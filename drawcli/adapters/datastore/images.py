@@ -9,7 +9,7 @@ from typing import IO
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
 from drawcli.core.dicom.streaming import behind_fragments, check_behind, header_or_mended
-from drawcli.core.series.burned_in import Raster
+from drawcli.core.series.burned_in import PixelLayout
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.system.files import CHUNK
 
@@ -103,7 +103,7 @@ def reader_at(stream: IO[bytes], offset: int) -> Callable[[int], bytes]:
     return read
 
 
-def first_frame(path: str) -> tuple[bytes, Raster] | None:
+def first_frame(path: str) -> tuple[bytes, PixelLayout] | None:
     """Return the first frame of an image and how its pixels lie in it; None where compressed."""
     stream, header = open_slice(path)
     with closed(stream):
@@ -113,7 +113,7 @@ def first_frame(path: str) -> tuple[bytes, Raster] | None:
             return None
         stream.seek(header.pixels.value)
         signed = header.number(tags.PixelRepresentation) == 1
-        return stream.read(rows * columns * bits // 8), Raster(rows, columns, bits, signed)
+        return stream.read(rows * columns * bits // 8), PixelLayout(rows, columns, bits, signed)
 
 
 def _behind_fragments(stream: IO[bytes], offset: int) -> int:

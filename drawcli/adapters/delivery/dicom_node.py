@@ -25,7 +25,7 @@ from drawcli.core.dicom.header import (
     read_header,
 )
 from drawcli.core.dicom.implicit_vr import in_implicit_vr
-from drawcli.core.dicom.upper_layer import NodeTrouble, Offer
+from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node, node_of
 from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
 from drawcli.system.files import write_durably
@@ -153,9 +153,9 @@ class DicomNode:
         TryLater
             Where it is not there, or does not take them.
         """
-        explicit = Offer(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
-        default = Offer(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
-        verification = Offer(5, _VERIFICATION, IMPLICIT_LITTLE)
+        explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
+        default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
+        verification = ProposedContext(5, _VERIFICATION, IMPLICIT_LITTLE)
         association = self._associated([explicit, default, verification])
         try:
             with association:
@@ -172,7 +172,7 @@ class DicomNode:
             return ""
         return _EXPLICIT_ONLY
 
-    def _associated(self, offers: Sequence[Offer]) -> Association:
+    def _associated(self, offers: Sequence[ProposedContext]) -> Association:
         try:
             return Association(self.node, self.calling, offers, self.deadlines)
         except NodeTrouble as err:
@@ -182,7 +182,7 @@ class DicomNode:
         self,
         association: Association,
         header: Header,
-        offers: Sequence[Offer],
+        offers: Sequence[ProposedContext],
         before_last: Callable[[], None],
     ) -> int:
         """Send a file in the first transfer syntax that the node takes; return the status."""
@@ -277,8 +277,8 @@ def _header(data: bytes) -> Header:
     return header
 
 
-def _offers_for(header: Header) -> list[Offer]:
+def _offers_for(header: Header) -> list[ProposedContext]:
     """Return what is offered for a file: as it is coded, and the default of DICOM (PS3.5 10.1)."""
     syntaxes = dict.fromkeys((header.transfer_syntax, IMPLICIT_LITTLE))
     sop_class = header.text(tags.SOPClassUID)
-    return [Offer(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]
+    return [ProposedContext(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from drawcli.adapters.scan_index.keys import Keys
-from drawcli.adapters.scan_index.rows import Entry, FileRow, FolderRow, SeriesRow, UnreadRow
+from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.dicom.instance_json import unpacked
 from drawcli.core.series.verdict import Readiness, Verdict
@@ -120,7 +120,7 @@ class ScanIndex:
         """Return the keyed hash of a file name."""
         return self._keys.name(name)
 
-    def put(self, folder: int, entries: Iterable[Entry], was: Iterable[int], now: int) -> None:
+    def put(self, folder: int, entries: Iterable[FileEntry], was: Iterable[int], now: int) -> None:
         """Store files of a folder; the series they are of, and were of, are judged anew."""
         touched = set(was)
         rows: list[tuple[Any, ...]] = []

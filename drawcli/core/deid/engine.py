@@ -25,7 +25,7 @@ from drawcli.core.deid.profile import (
     USUAL,
     Action,
     Choices,
-    Row,
+    PolicyRow,
     Rows,
     policy_for,
 )
@@ -172,7 +172,7 @@ def _remembered(header: Header, rows: Rows, replacements: Replacements) -> Encod
 
 
 def _rewritten(
-    row: Row, element: Element, header: Header, replacements: Replacements, *, explicit: bool
+    row: PolicyRow, element: Element, header: Header, replacements: Replacements, *, explicit: bool
 ) -> bytes:
     """Return what one element becomes; `explicit` tells how it lies in the source."""
     if row.action is Action.ITEMS:
@@ -192,7 +192,7 @@ def _rewritten(
 
 
 def _rebuilt(
-    row: Row, element: Element, header: Header, replacements: Replacements, *, explicit: bool
+    row: PolicyRow, element: Element, header: Header, replacements: Replacements, *, explicit: bool
 ) -> bytes:
     """Return a sequence with defined lengths, of what its items may hold."""
     inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
@@ -207,7 +207,7 @@ def _rebuilt(
     return encoded(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
 
 
-def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) -> bytes:
+def _replaced(row: PolicyRow, raw: bytes, header: Header, replacements: Replacements) -> bytes:
     """Return an element with the value that stands in for its own."""
     match row.action:
         case Action.UID | Action.REGISTERED | Action.DATE:
@@ -229,7 +229,7 @@ def _replaced(row: Row, raw: bytes, header: Header, replacements: Replacements) 
     return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
 
 
-def _stand_in(row: Row, value: str, replacements: Replacements) -> str:
+def _stand_in(row: PolicyRow, value: str, replacements: Replacements) -> str:
     """Return what stands in for one UID or date."""
     if row.action is Action.DATE:
         return replacements.date(value, row.vr)
@@ -240,7 +240,7 @@ def _stand_in(row: Row, value: str, replacements: Replacements) -> str:
     return replacements.uid(value) if value else ""
 
 
-def _recoded(row: Row, raw: bytes, header: Header) -> bytes:
+def _recoded(row: PolicyRow, raw: bytes, header: Header) -> bytes:
     """Return a kept element under the VR of the dictionary, where the source had another."""
     vr = row.vr.encode()
     if row.vr == "xs":

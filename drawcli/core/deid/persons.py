@@ -13,7 +13,7 @@ from typing import Final
 
 from drawcli.core.deid.vocabulary import TERMS
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import Found, every_element, text_of
+from drawcli.core.dicom.elements import NestedElement, every_element, text_of
 from drawcli.core.dicom.header import Header, NotDicom
 from drawcli.errors import BadStructureSet
 
@@ -150,7 +150,7 @@ def _is_long(number: str, spelt: str) -> bool:
     return len(number) >= (_SHORTEST_DAY if len(spelt) == 6 else _SHORTEST_NUMBER)  # noqa: PLR2004 - yymmdd
 
 
-def _elements(header: Header) -> Iterator[Found]:
+def _elements(header: Header) -> Iterator[NestedElement]:
     """Yield every element as far as the header can be read; the gate reads it, too."""
     try:
         yield from every_element(header)

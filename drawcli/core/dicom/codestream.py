@@ -43,7 +43,7 @@ _MOST_SEGMENTS: Final = 15
 _NO_OUTPUT: Final = 0x80  # a control byte of RLE that says nothing
 
 
-class Raster(NamedTuple):
+class FrameLayout(NamedTuple):
     """What the header says of the frames."""
 
     rows: int
@@ -52,7 +52,9 @@ class Raster(NamedTuple):
     frames: int
 
 
-def cleaned(read: Callable[[int], bytes], transfer_syntax: str, raster: Raster) -> Iterator[bytes]:
+def cleaned(
+    read: Callable[[int], bytes], transfer_syntax: str, raster: FrameLayout
+) -> Iterator[bytes]:
     """Yield encapsulated pixel data, from the offset table to the delimiter, without margins.
 
     Parameters
@@ -137,7 +139,7 @@ def _frames(
         yield fragments
 
 
-def _clean(frame: bytearray, transfer_syntax: str, raster: Raster) -> None:
+def _clean(frame: bytearray, transfer_syntax: str, raster: FrameLayout) -> None:
     """Overwrite the margins of a frame."""
     kind = transfer_syntax.removeprefix(JPEG)
     try:
@@ -224,7 +226,7 @@ def _behind_scan(frame: bytearray, at: int, kind: str) -> int:
             return at
 
 
-def _clean_rle(frame: bytearray, raster: Raster) -> None:
+def _clean_rle(frame: bytearray, raster: FrameLayout) -> None:
     """Overwrite what lies between and behind the segments of an RLE frame."""
     count, *offsets = _RLE_HEADER.unpack_from(frame)
     if count != raster.bytes_allocated or count > _MOST_SEGMENTS:

@@ -18,7 +18,7 @@ _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NestedElement:
     """One element with the tags of the sequences it lies in."""
 
     above: tuple[int, ...]
@@ -28,18 +28,18 @@ class Found:
     raw: bytes
 
 
-def every_element(header: Header) -> Iterator[Found]:
+def every_element(header: Header) -> Iterator[NestedElement]:
     """Yield every element at every depth; numbers of items start at 1."""
     counter = [0]
 
     def below(
         elements: Sequence[Element], above: tuple[int, ...], item: int, *, explicit: bool
-    ) -> Iterator[Found]:
+    ) -> Iterator[NestedElement]:
         for element in elements:
             vr = vr_of(element)
             if vr != "SQ":
                 raw = header.data[element.value : element.end]
-                yield Found(above, item, element.tag, vr, raw)
+                yield NestedElement(above, item, element.tag, vr, raw)
                 continue
             check_depth(len(above))
             inner = explicit and element.vr != b"UN"

@@ -9,14 +9,14 @@ from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.multiframe import (
     SLICE_THICKNESS,
     Frames,
-    Plane,
+    ImagePlane,
     Triple,
     frames_of,
     number_of_frames,
     numbers_in,
     upright,
 )
-from drawcli.core.dicom.streaming import Stream, only_zeros
+from drawcli.core.dicom.streaming import ElementStream, only_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
@@ -73,11 +73,11 @@ class Slice:
     frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
 
     @property
-    def planes(self) -> tuple[Plane, ...]:
+    def planes(self) -> tuple[ImagePlane, ...]:
         """Where each slice in the file lies: one, or one for each frame."""
         if self.frames is not None:
             return self.frames.planes
-        return (Plane(self.position, self.orientation, self.spacing, self.thickness),)
+        return (ImagePlane(self.position, self.orientation, self.spacing, self.thickness),)
 
     @property
     def count(self) -> int:
@@ -164,7 +164,7 @@ def pixels_extra(header: Header) -> int:
     return max(pixels.end - pixels.value - expected - expected % 2, 0)
 
 
-def is_padded(stream: Stream, header: Header, extra: int) -> bool:
+def is_padded(stream: ElementStream, header: Header, extra: int) -> bool:
     """Tell whether the bytes behind the image are zero padding, which need not leave with it.
 
     References

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.multiframe import Frames, Plane
+from drawcli.core.dicom.multiframe import Frames, ImagePlane
 
 _PLACE: Final = frozenset({"path", "size", "mtime_ns"})  # known from the listing of the folder
 _OWN: Final = ("sop_uid", "position", "pixels_missing", "number", "frames")
@@ -71,7 +71,7 @@ def _frames(plain: list[Any]) -> Frames:
     )
 
 
-def _plane(*plain: Any) -> Plane:
+def _plane(*plain: Any) -> ImagePlane:
     *where, thickness = plain
     position, orientation, spacing = (None if one is None else tuple(one) for one in where)
-    return Plane(position, orientation, spacing, thickness)
+    return ImagePlane(position, orientation, spacing, thickness)

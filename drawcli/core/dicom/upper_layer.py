@@ -59,7 +59,7 @@ class Pdu(IntEnum):
     ABORT = 7
 
 
-class Offer(NamedTuple):
+class ProposedContext(NamedTuple):
     """One presentation context as it is offered: one transfer syntax each."""
 
     context: int  # odd
@@ -74,7 +74,7 @@ class Acceptance:
     results: Mapping[int, int] = field(default_factory=dict)  # by presentation context
     longest_pdu: int = 0  # bytes that it takes in one P-DATA-TF; 0: any number
 
-    def takes(self, offer: Offer) -> bool:
+    def takes(self, offer: ProposedContext) -> bool:
         """Tell whether a presentation context was accepted."""
         return self.results.get(offer.context) == _ACCEPTED
 
@@ -88,7 +88,7 @@ class Fragment(NamedTuple):
     content: bytes
 
 
-def accepted(body: bytes, offers: Mapping[int, Offer]) -> Acceptance:
+def accepted(body: bytes, offers: Mapping[int, ProposedContext]) -> Acceptance:
     """Read an A-ASSOCIATE-AC (PS3.8 9.3.3) against what was offered.
 
     Parameters
@@ -162,7 +162,7 @@ def data_pdu(context: int, content: bytes | memoryview, *, of_command: bool, las
     return b"".join((PDU_HEAD.pack(Pdu.DATA, len(head) + len(content)), head, content))
 
 
-def _answered(content: bytes, offers: Mapping[int, Offer]) -> tuple[int, int]:
+def _answered(content: bytes, offers: Mapping[int, ProposedContext]) -> tuple[int, int]:
     """Return the id of a presentation context and its result, 0 for accepted."""
     if len(content) < _CONTEXT_HEAD:
         raise NodeTrouble("answers with an A-ASSOCIATE-AC that cannot be read")

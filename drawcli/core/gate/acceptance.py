@@ -50,7 +50,7 @@ class Roi:
 
 
 @dataclass(frozen=True, slots=True)
-class Contour:
+class FileContour:
     """One contour as the file has it (PS3.3 C.8.8.6)."""
 
     roi: int  # ReferencedROINumber

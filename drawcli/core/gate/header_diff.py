@@ -18,7 +18,7 @@ _SAYING: Final = {"UI": "stand-in", "DA": "moved", "DT": "moved"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ElementDiff:
     """One element, before and after."""
 
     depth: int  # how many sequences it stands in
@@ -30,7 +30,7 @@ class Line:
     after: str | None  # None where there is none
 
 
-def compared(before: bytes, after: bytes) -> list[Line]:
+def compared(before: bytes, after: bytes) -> list[ElementDiff]:
     """Return what became of each element of a header, its file meta first.
 
     Parameters
@@ -57,7 +57,7 @@ def compared(before: bytes, after: bytes) -> list[Line]:
             raise ValueError(f"pydicom cannot read it: {type(err).__name__}") from None
 
 
-def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[Line]:
+def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[ElementDiff]:
     """Yield every element of two headers in the order of tags; items are compared one by one."""
     from pydicom import Dataset
     from pydicom.datadict import keyword_for_tag
@@ -67,7 +67,7 @@ def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[
         old, new = _text(before, tag), _text(after, tag)
         vr = _vr(before, tag) or _vr(after, tag)
         what = _what(vr, old, new)
-        yield Line(depth, tag, keyword_for_tag(tag), vr, what, old, new)
+        yield ElementDiff(depth, tag, keyword_for_tag(tag), vr, what, old, new)
         if vr == "SQ":
             olds, news = _items(before, tag), _items(after, tag)
             for number in range(max(len(olds), len(news))):

@@ -86,7 +86,7 @@ COMMON: Final = frozenset(
 
 
 @dataclass(slots=True)
-class Known:
+class KnownIdentifiers:
     """What identifies the patient of a series, taken from its sources."""
 
     open: frozenset[str] = _OPEN  # keywords of elements whose own words may go out
@@ -107,7 +107,7 @@ class Known:
     seen: set[Any] = field(default_factory=set)
 
     @classmethod
-    def letting(cls, retained: Iterable[str]) -> "Known":
+    def letting(cls, retained: Iterable[str]) -> "KnownIdentifiers":
         """Return what is known of a patient before the first source, at a site that retains more.
 
         The patient is looked for in what is retained as in everything else.

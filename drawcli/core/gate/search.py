@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.gate.figures import Figures
-from drawcli.core.gate.identifiers import COMMON, DATES, Known, needed_in
+from drawcli.core.gate.identifiers import COMMON, DATES, KnownIdentifiers, needed_in
 from drawcli.core.gate.identifiers_multiframe import is_coded, is_numbered
 from drawcli.core.gate.known_terms import ordinary_words
 from drawcli.core.gate.pydicom_elements import (
@@ -81,7 +81,7 @@ _DESCRIPTORS: Final = frozenset({"SeriesDescription", "StudyDescription", "Proto
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Leak:
     """One thing that must not leave: which check, and where. Never the value."""
 
     check: str
@@ -99,10 +99,10 @@ def _registered_as(uid: str) -> str:
 class Search:
     """Looks for what is known in the parts of a package."""
 
-    known: Known
+    known: KnownIdentifiers
     words: set[str]
     days: set[str]
-    found: set[Finding] = field(default_factory=set)
+    found: set[Leak] = field(default_factory=set)
     pixels: Counter[bytes] = field(default_factory=Counter)
     needed: Counter[str] = field(default_factory=Counter)
     uids: dict[str, set[str]] = field(default_factory=dict)  # of instances, series and studies
@@ -115,7 +115,7 @@ class Search:
 
     def tell(self, check: str, where: str) -> None:
         """Note a finding."""
-        self.found.add(Finding(check, where))
+        self.found.add(Leak(check, where))
 
     def slice(self, dataset: "Dataset") -> None:
         """Look at every element of one slice, and at what has to be there."""

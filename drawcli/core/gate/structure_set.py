@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from drawcli.core.gate.acceptance import Contour, Roi, StructureSet
+from drawcli.core.gate.acceptance import FileContour, Roi, StructureSet
 from drawcli.core.gate.rtstruct_table import (
     LEFT_OUT,
     Table,
@@ -82,7 +82,7 @@ def facts_of(file: DataSet) -> StructureSet:
     return _Reading(file).facts()
 
 
-def contours_of(file: DataSet) -> Iterator[Contour]:
+def contours_of(file: DataSet) -> Iterator[FileContour]:
     """Yield every contour, ROI by ROI in the order of the file.
 
     Raises
@@ -98,7 +98,7 @@ def contours_of(file: DataSet) -> Iterator[Contour]:
                 for image in file.items(item, _IMAGES)
                 for frame in _frames_of(file, image)
             )
-            yield Contour(
+            yield FileContour(
                 roi=number,
                 kind=file.text(item, _TYPE),
                 count=file.text(item, _COUNT),

@@ -15,7 +15,7 @@ from drawcli.core.pictures.outlines import Outlined
 from drawcli.core.pictures.painting import View, painted
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Scene
-from drawcli.core.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, Row, rows
+from drawcli.core.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, SheetRow, rows
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -109,7 +109,7 @@ def _names(scene: Scene) -> str:
     )
 
 
-def _section(scene: Scene, row: Row) -> str:
+def _section(scene: Scene, row: SheetRow) -> str:
     structure = row.structure
     large = "".join(_picture(scene, view) for view in row.views)
     if structure is None:

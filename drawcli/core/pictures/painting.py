@@ -10,7 +10,7 @@ import numpy as np
 from drawcli.core.pictures.outlines import Line, Outlined
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
-from drawcli.core.pictures.stack import Section
+from drawcli.core.pictures.stack import PlaneCut
 from drawcli.core.rtstruct.displayed import Color
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def painted(scene: Scene, view: View) -> "Image.Image":
     return image
 
 
-def _grey(scene: Scene, section: Section, view: View) -> "Image.Image":
+def _grey(scene: Scene, section: PlaneCut, view: View) -> "Image.Image":
     """Return the images in a region, larger than the picture; black where there are none."""
     from PIL import Image
 
@@ -85,7 +85,7 @@ def _grey(scene: Scene, section: Section, view: View) -> "Image.Image":
 
 
 def _overlap(
-    section: Section, view: View, axis: int, pixels: int
+    section: PlaneCut, view: View, axis: int, pixels: int
 ) -> tuple[int, int, float, float] | None:
     """Return where a section covers the drawing along an axis, and with which part of its own.
 

@@ -45,14 +45,14 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SheetRow:
     """Three pictures that belong together."""
 
     structure: Outlined | None  # None: all of them
     views: tuple[View, ...]
 
 
-def rows(scene: Scene, width: int) -> Iterator[Row]:
+def rows(scene: Scene, width: int) -> Iterator[SheetRow]:
     """Yield what is worth a picture: the whole, then each structure where most of it is seen."""
     yield _row(scene, None, {plane: scene.whole(plane).squared() for plane in Plane}, width)
     for structure in scene.structures:
@@ -60,7 +60,9 @@ def rows(scene: Scene, width: int) -> Iterator[Row]:
             yield _row(scene, structure, dict(scene.around(structure)), width)
 
 
-def _row(scene: Scene, structure: Outlined | None, regions: dict[Plane, Region], width: int) -> Row:
+def _row(
+    scene: Scene, structure: Outlined | None, regions: dict[Plane, Region], width: int
+) -> SheetRow:
     indices = {plane: scene.middle(plane, structure) for plane in Plane}
     places = {
         plane.normal: float(scene.stack.positions(plane)[index]) for plane, index in indices.items()
@@ -76,7 +78,7 @@ def _row(scene: Scene, structure: Outlined | None, regions: dict[Plane, Region],
         )
         for plane, region in regions.items()
     )
-    return Row(structure, views)
+    return SheetRow(structure, views)
 
 
 def contact_sheet(scene: Scene, caption: Caption) -> "Image.Image":

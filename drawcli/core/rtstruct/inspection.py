@@ -36,7 +36,7 @@ Severities = Mapping[str, Severity | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class StructureCriteria:
     """What a site wants of the structures, by the name that they have in the file."""
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # cm3
@@ -106,7 +106,7 @@ def to_deliver(
 
 
 def inspect_received(
-    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: Wanted
+    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
 ) -> tuple[list[Finding], list[Measured]]:
     """Return everything that speaks against a file as the server sent it, and its volumes."""
     try:
@@ -123,7 +123,7 @@ def inspect_received(
 
 
 def inspect_finished(
-    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: Wanted
+    data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
 ) -> list[Finding]:
     """Return everything that speaks against delivering a finished file."""
     try:
@@ -196,7 +196,7 @@ def _contours(
     facts: StructureSet,
     crosswalk: Crosswalk,
     originals: Mapping[str, str],
-    wanted: Wanted,
+    wanted: StructureCriteria,
 ) -> tuple[list[Finding], list[Measured]]:
     grid = Grid.of(crosswalk)
     if grid is None:

@@ -28,7 +28,7 @@ Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
 
 
 @dataclass(slots=True)
-class Structure:
+class StructureItem:
     """One structure, as it is written into the three lists."""
 
     number: int
@@ -46,7 +46,7 @@ def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) ->
     return item_of(named | values)
 
 
-def listed(one: Structure, frame: bytes) -> bytes:
+def listed(one: StructureItem, frame: bytes) -> bytes:
     """Return the item of a structure in StructureSetROISequence."""
     return item_of(
         {
@@ -59,7 +59,7 @@ def listed(one: Structure, frame: bytes) -> bytes:
     )
 
 
-def contoured(one: Structure) -> bytes:
+def contoured(one: StructureItem) -> bytes:
     """Return the item of a structure in ROIContourSequence."""
     return item_of(
         {
@@ -70,7 +70,7 @@ def contoured(one: Structure) -> bytes:
     )
 
 
-def observed(one: Structure) -> bytes:
+def observed(one: StructureItem) -> bytes:
     """Return the item of a structure in RTROIObservationsSequence."""
     number = b"%d" % one.number
     return item_of(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from drawcli.core.gate.text_traces import Traces
-from drawcli.core.rules.operators import PRESENCE, Checker, Kind, checker_of, kind_of
+from drawcli.core.rules.operators import PRESENCE, Checker, ValueKind, checker_of, kind_of
 from drawcli.core.rules.withheld import emptied, masked, names
 
 Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
@@ -118,7 +118,7 @@ class Compare:
     def __post_init__(self) -> None:
         """Check what is wanted; raise ValueError where an element of this kind cannot have it."""
         if self.operator not in PRESENCE:
-            kind = Kind.NUMBER if self.values == "count" else kind_of(self.keyword)
+            kind = ValueKind.NUMBER if self.values == "count" else kind_of(self.keyword)
             checker = checker_of(self.operator, self.wanted, kind, case=self.case)
             object.__setattr__(self, "_checker", checker)
         text = self._in_full()

@@ -12,7 +12,7 @@ from drawcli.core.dicom.header import NO_DICOM, PREAMBLE_LENGTH, Header, Incompl
 from drawcli.core.dicom.instance import Slice, is_padded, slice_of
 from drawcli.core.dicom.streaming import (
     FIRST_READ,
-    Stream,
+    ElementStream,
     behind_fragments,
     check_behind,
     header_or_mended,
@@ -39,7 +39,7 @@ class File(NamedTuple):
     ctime_ns: int  # of the last change of anything, where the system tells it
 
 
-def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
+def read_stream(stream: ElementStream, path: str, listed: File) -> Slice | str:
     """Read the header of an open file that is not empty: a slice, or why it is none."""
     try:
         header, whole = header_or_mended(stream)
@@ -77,7 +77,7 @@ def _not_dicom(begin: bytes, path: str, what: str) -> str:
     return "unfinished-copy" if path.lower().endswith(_UNFINISHED) else "not-dicom"
 
 
-def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
+def _fragments_missing(stream: ElementStream, header: Header, size: int) -> int:
     """Return how many bytes compressed pixels lack at least."""
     try:
         end = behind_fragments(stream, header.pixels.value if header.pixels else 0)

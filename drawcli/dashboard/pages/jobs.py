@@ -11,9 +11,9 @@ from drawcli.core.jobs.timeline import moments
 from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.actions import done_to, offered
 from drawcli.dashboard.explanations import stored_node
-from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, Listing, Wish
+from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError, JobError
 from drawcli.operations.overview import way_out
@@ -25,7 +25,7 @@ def jobs(request: Request) -> Response:
     """List the jobs that were asked for."""
     parts = parts_of(request)
     site = parts.site
-    wish = Wish.of(request.query_params)
+    wish = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
     among = snapshot.jobs if wish.when == NOW else site.month(wish.when)
     listing = Listing.made(wish, among)
@@ -87,7 +87,7 @@ def _facts(job: Job) -> list[tuple[str, object]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _private(job: Job, site: Site) -> list[tuple[str, str]]:
+def _private(job: Job, site: SiteReader) -> list[tuple[str, str]]:
     """Return who it is; only for one who may know."""
     try:
         crosswalk = site.ctx.crosswalk(job)
@@ -106,13 +106,13 @@ def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted(made, key=lambda one: one[1].outcome != Truth.TRUE)
 
 
-def _siblings(job: Job, site: Site) -> list[Job]:
+def _siblings(job: Job, site: SiteReader) -> list[Job]:
     """Return the other sendings of the same series that are open or lately finished."""
     every = site.snapshot().jobs
     return [one for one in every if one.series_key == job.series_key and one.id != job.id]
 
 
-def _templates(site: Site) -> list[str]:
+def _templates(site: SiteReader) -> list[str]:
     try:
         return sorted(site.book().templates)
     except DrawcliError:

@@ -28,7 +28,7 @@ from drawcli.core.deid.engine import Replacements, deidentified
 from drawcli.core.deid.profile import Choices, fingerprint
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.codestream import Raster, cleaned
+from drawcli.core.dicom.codestream import FrameLayout, cleaned
 from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
 from drawcli.core.dicom.multiframe import number_of_frames
@@ -235,7 +235,7 @@ def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[byte
     if is_native:
         yield from pieces_of(stream, start, end - pixels_extra(header))
         return
-    raster = Raster(
+    raster = FrameLayout(
         rows=header.number(tags.Rows) or 0,
         columns=header.number(tags.Columns) or 0,
         bytes_allocated=(header.number(tags.BitsAllocated) or 0) // 8,

@@ -49,7 +49,7 @@ def upload(job: Job, ctx: Context) -> Job:
         raise _too_many(job)
     ctx.check_uploads_welcome()
     ctx.work.file(job.id, RECEIVED).unlink(missing_ok=True)  # it belonged to an earlier task
-    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
+    ctx.audit_write(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave
     begun = {name: getattr(job, name) + 1 for name in ("posts", "unanswered", "attested")}
     recorded = ctx.ledger.commit(replace(job, **begun))
     name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
@@ -59,13 +59,13 @@ def upload(job: Job, ctx: Context) -> Job:
             task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
     except DrawcliError as err:
         what = _outcome(err)
-        ctx.attest_outcome(what, job, code=err.code)
+        ctx.audit_write_outcome(what, job, code=err.code)
         if what != UNANSWERED:
             ctx.ledger.commit(_not_taken(recorded, job, err, ctx.now()))
         elif isinstance(err, TryLater):  # every one costs one of few tries
             err.wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
         raise
-    ctx.attest_outcome(ANSWERED, job, task=task_id)
+    ctx.audit_write_outcome(ANSWERED, job, task=task_id)
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
     sent = recorded.to(State.UPLOADED, at=ctx.now(), **facts)
     if job.pet_counts:

@@ -13,7 +13,7 @@ from drawcli.core.deid.profile import (
     PT_IMAGE,
     Action,
     Choices,
-    Row,
+    PolicyRow,
     check_removable,
     check_retainable,
     every_row,
@@ -76,7 +76,7 @@ NEVER_KEPT = """
 
 
 @by_keyword
-def test_vr_and_keyword_are_the_dictionarys(row: Row) -> None:
+def test_vr_and_keyword_are_the_dictionarys(row: PolicyRow) -> None:
     vr = dictionary_VR(row.tag)
 
     assert row.keyword == dictionary_keyword(row.tag)
@@ -103,7 +103,7 @@ def test_what_one_modality_needs_does_not_leave_with_another() -> None:
 
 
 @by_keyword
-def test_the_row_names_its_place_in_the_standard(row: Row) -> None:
+def test_the_row_names_its_place_in_the_standard(row: PolicyRow) -> None:
     assert re.match(r"PS3\.3 C\.\d", row.source)
 
 
@@ -131,7 +131,7 @@ def test_nothing_private_no_overlay_and_no_curve_is_named() -> None:
 
 
 @by_keyword
-def test_a_sequence_is_built_anew_emptied_or_ours(row: Row) -> None:
+def test_a_sequence_is_built_anew_emptied_or_ours(row: PolicyRow) -> None:
     assert (row.action is Action.ITEMS) == bool(row.items)
     assert row.vr != "SQ" or row.action in (Action.ITEMS, Action.CODE, Action.EMPTY, Action.SET)
 
@@ -158,7 +158,7 @@ def standard() -> dict[str, dict[str, object]]:
 COLUMNS = {"113108": "retain_patient_characteristics", "113107": "retain_modified_dates"}
 
 
-def allows(row: Row, basic: str, options: dict[str, str]) -> bool:
+def allows(row: PolicyRow, basic: str, options: dict[str, str]) -> bool:
     """Tell whether table E.1-1, with the option that the row names, lets the engine do this."""
     if row.option:
         return options.get(COLUMNS[row.option]) in ("K", "C")
@@ -188,7 +188,7 @@ def test_nothing_stays_that_the_standard_removes(sop_class: str) -> None:
 
 
 @by_keyword
-def test_an_option_is_named_where_the_standard_asks_for_one(row: Row) -> None:
+def test_an_option_is_named_where_the_standard_asks_for_one(row: PolicyRow) -> None:
     line = standard().get(f"{row.tag:08X}")
     stays = row.action in (Action.KEEP, Action.DATE, Action.TIME)
 
@@ -398,7 +398,7 @@ def test_values_that_are_not_what_their_vr_says_do_not_fit(keyword: str, raw: by
 
 
 @by_keyword
-def test_every_kept_row_has_a_shape(row: Row) -> None:
+def test_every_kept_row_has_a_shape(row: PolicyRow) -> None:
     if row.action in (Action.KEEP, Action.TIME):
         assert row.fits(b"")
         assert not row.fits(b"\x01\x02\x03" * 5)
@@ -406,7 +406,7 @@ def test_every_kept_row_has_a_shape(row: Row) -> None:
 
 @pytest.mark.parametrize("filler", [b" ", b"1", b"1\\", b"\0", b".", b"e1"])
 @by_keyword
-def test_a_long_value_is_looked_at_in_one_pass(row: Row, filler: bytes) -> None:
+def test_a_long_value_is_looked_at_in_one_pass(row: PolicyRow, filler: bytes) -> None:
     if row.action in (Action.KEEP, Action.TIME):
         assert not row.fits(filler * 30_000 + b"~")
 

@@ -19,12 +19,12 @@ from drawcli.core.deid.pseudonyms import StandIns, shifted_datetime
 from drawcli.core.dicom.header import NotDicom, read_header
 from drawcli.core.dicom.instance import slice_of
 from drawcli.core.dicom.multiframe import frames_of
-from drawcli.core.series.readiness import Demands, assess
+from drawcli.core.series.readiness import Criteria, assess
 from tests.core.files import ROOT, as_bytes, ct_slice, item
 from tests.core.real_data import REAL, needs_real
 from tests.validator import errors_of, needs_validator
 
-DEMANDS = Demands(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_seconds=0)
+DEMANDS = Criteria(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_seconds=0)
 NAMES = ("Muster", "Maria", "Geheim")  # of the patient, and of somebody no other element names
 Change = Callable[[Dataset], None]
 

@@ -12,7 +12,7 @@ from drawcli.core.dicom.upper_layer import (
     Acceptance,
     Fragment,
     NodeTrouble,
-    Offer,
+    ProposedContext,
     accepted,
     data_pdu,
     fragments,
@@ -21,7 +21,7 @@ from drawcli.core.dicom.upper_layer import (
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
-OFFERS = {1: Offer(1, SOP_CLASS, EXPLICIT), 3: Offer(3, SOP_CLASS, IMPLICIT)}
+OFFERS = {1: ProposedContext(1, SOP_CLASS, EXPLICIT), 3: ProposedContext(3, SOP_CLASS, IMPLICIT)}
 
 
 def acceptance() -> bytes:

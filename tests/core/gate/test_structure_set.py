@@ -16,18 +16,18 @@ from pydicom.uid import ExplicitVRLittleEndian
 from drawcli.core.deid.engine import Replacements, deidentified
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
-from drawcli.core.gate.acceptance import Contour, Finding, Severity, inspect
+from drawcli.core.gate.acceptance import FileContour, Finding, Severity, inspect
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import contours_of, facts_of
-from drawcli.core.rtstruct.derived import Made
+from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.inspection import (
-    Wanted,
+    StructureCriteria,
     inspect_finished,
     inspect_received,
     sent_by_server,
     to_deliver,
 )
-from drawcli.core.rtstruct.presentation import Dressing
+from drawcli.core.rtstruct.presentation import Presentation
 from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, identity_of
 from drawcli.core.templates.appearance import Derived
@@ -89,12 +89,12 @@ class Trip:
     def found(self, data: bytes) -> list[Finding]:
         """Return what the gate finds in a file from the server."""
         expected = sent_by_server(self.crosswalk, NAMES)
-        return inspect_received(data, expected, self.crosswalk, Wanted())[0]
+        return inspect_received(data, expected, self.crosswalk, StructureCriteria())[0]
 
     def found_finished(self, data: bytes) -> list[Finding]:
         """Return what the gate finds in a finished file."""
         expected = to_deliver(self.crosswalk, frozenset(OWN), NAMES)
-        return inspect_finished(data, expected, self.crosswalk, Wanted())
+        return inspect_finished(data, expected, self.crosswalk, StructureCriteria())
 
 
 @pytest.fixture
@@ -718,8 +718,8 @@ def test_a_reference_under_a_wrong_vr_is_not_delivered(trip: Trip) -> None:
 def test_the_finished_file_is_compared_with_the_one_that_was_accepted(trip: Trip) -> None:
     received = trip.received()
     expected = sent_by_server(trip.crosswalk, NAMES)
-    _, measured = inspect_received(received.data, expected, trip.crosswalk, Wanted())
-    accepted = Wanted(measured={one.name: one.as_plain() for one in measured})
+    _, measured = inspect_received(received.data, expected, trip.crosswalk, StructureCriteria())
+    accepted = StructureCriteria(measured={one.name: one.as_plain() for one in measured})
     finished_as = to_deliver(trip.crosswalk, frozenset(OWN), NAMES)
     finished = trip.home(received)
     moved = finished.replace(b"-240\\-240\\", b"-200\\-240\\", 1)
@@ -815,9 +815,9 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
     trip = Trip()
     identity = trip.crosswalk.identity | {0x00100010: b"MUSTER^MARIA"}  # type: ignore[operator] # a dict
     trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
-    made = Made(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
+    made = DerivedStructure(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
 
-    finished = reidentified(trip.received(), trip.crosswalk, OWN, Dressing(made=(made,)))
+    finished = reidentified(trip.received(), trip.crosswalk, OWN, Presentation(made=(made,)))
 
     whole = parsed(finished)
     assert whole.SpecificCharacterSet == "ISO_IR 192"
@@ -1072,7 +1072,7 @@ def test_a_flood_of_items_fills_no_memory(flood: str, monkeypatch: pytest.Monkey
 
 def test_a_contour_of_a_million_points_is_none() -> None:
     few, many = (
-        Contour(1, "CLOSED_PLANAR", str(points), (), b"\\".join([b"1"] * 3 * points))
+        FileContour(1, "CLOSED_PLANAR", str(points), (), b"\\".join([b"1"] * 3 * points))
         for points in (100_000, 1_000_000)
     )
 

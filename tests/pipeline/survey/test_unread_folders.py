@@ -11,7 +11,7 @@ from drawcli.adapters.datastore import walk
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import UsageError
-from drawcli.operations.alarm_conditions import Facts, Kind, Limits, alarms_of
+from drawcli.operations.alarm_conditions import AlarmKind, Facts, Limits, alarms_of
 from drawcli.operations.doctor.local import datastore
 from drawcli.operations.overview import way_out
 from drawcli.pipeline.actions import assign, cancel, release, retry
@@ -85,7 +85,7 @@ def test_a_held_folder_is_an_alarm(held: Job, clock: Clock) -> None:
 
     told = list(alarms_of(Facts(jobs=(held,)), limits, clock.at, clock.at))
 
-    assert [(one.kind, held.id in one.text) for one in told] == [(Kind.HELD, True)]
+    assert [(one.kind, held.id in one.text) for one in told] == [(AlarmKind.HELD, True)]
 
 
 @pytest.mark.usefixtures("held")
@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_listed_is_told(
 
 @pytest.mark.usefixtures("held")
 def test_doctor_tells_of_held_folders(ctx: Context) -> None:
-    from drawcli.operations.doctor.outcome import Site as Looked
+    from drawcli.operations.doctor.outcome import CheckContext as Looked
 
     seen = datastore(
         Looked(config=Path("drawcli.yaml"), settings=ctx.settings, ctx=ctx, now=ctx.now())
