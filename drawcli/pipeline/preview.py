@@ -27,7 +27,7 @@ from drawcli.pipeline.context import Context
 if TYPE_CHECKING:
     from PIL import Image
 
-    from drawcli.core.dicom.multiframe import Triple
+    from drawcli.core.dicom.geometry import Triple
     from drawcli.core.pictures.frame import Frame
     from drawcli.core.pictures.outlines import Outlined
     from drawcli.core.pictures.scene import Scene

@@ -1,9 +1,9 @@
 """Structure sets after their delivery: written once more, and looked at once more."""
 
+import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from drawcli.adapters.delivery.folder import deliver
 from drawcli.adapters.state.workdir import RECEIVED
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.gate.header_diff import ElementDiff, compared
@@ -12,12 +12,11 @@ from drawcli.core.rtstruct.inspection import inspect_delivered, to_deliver
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.delivery import deliver, destination
 from drawcli.pipeline.steps.reidentify import (
     check_sources,
-    destination,
     own_uids,
     restored,
-    sent_on,
 )
 from drawcli.system.files import sha256_of
 
@@ -55,17 +54,12 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is no folder", hint="Make it first.")
     check_sources(crosswalk)
-    place = destination(job, crosswalk, ctx)
-    if to is not None:
-        place = place._replace(folder=to, below=None)
-    if to is None and _is_there(place.folder / place.name, job):
-        sha256 = str(job.delivered_sha256)  # by a version that may have written it otherwise
-        data = (place.folder / place.name).read_bytes()
+    if to is None and _is_there(place_of(job, ctx), job):
+        data = place_of(job, ctx).read_bytes()  # by a version that may have written it otherwise
     else:
         data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
-        seconds = ctx.settings.scan.answer_seconds
-        sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
-    return Redelivered(sha256, sent_on(job, data, crosswalk, ctx) if to is None else [])
+    told = deliver(job, data, crosswalk, ctx, to)
+    return Redelivered(hashlib.sha256(data).hexdigest(), told)
 
 
 def _is_there(path: Path, job: Job) -> bool:

@@ -659,7 +659,7 @@ def test_a_received_file_that_is_gone_is_fetched_again(
 def test_another_file_of_the_same_name_is_not_touched(
     ctx: Context, draw: FakeDraw, pelvis: list[Path]
 ) -> None:
-    from drawcli.pipeline.steps.reidentify import destination
+    from drawcli.pipeline.delivery import destination
 
     job = only_job(ctx)
     folder, name, _ = destination(job, ctx.crosswalk(job), ctx)

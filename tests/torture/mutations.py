@@ -49,9 +49,9 @@ class Fault:
 FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
-        "pipeline/steps/reidentify.py",
-        "        *sent_on(job, data, crosswalk, ctx),\n",
-        "",
+        "pipeline/delivery.py",
+        "        told = [target.send(delivery) for target in targets]\n",
+        "        told = [target.send(delivery) for target in targets[:1]]\n",
         (DELIVERED,),
     ),
     Fault(

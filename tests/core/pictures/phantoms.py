@@ -14,7 +14,7 @@ import numpy.typing as npt
 from contourpy import contour_generator
 from PIL import Image
 
-from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.pictures.outlines import Outlined
 from drawcli.core.pictures.painting import View, painted
 from drawcli.core.pictures.plane import Plane

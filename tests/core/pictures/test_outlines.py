@@ -6,7 +6,7 @@ from math import pi
 import numpy as np
 import pytest
 
-from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.pictures.frame import Frame
 from drawcli.core.pictures.outlines import Outlined
 from drawcli.core.pictures.plane import Plane
