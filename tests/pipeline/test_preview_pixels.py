@@ -15,8 +15,8 @@ from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnset
 from drawcli.pipeline import preview_pixels
 from drawcli.pipeline.preview_pixels import read_images_of
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.sandbox.phantom_enhanced import write_enhanced
 from tests.conftest import PELVIS
+from tests.phantoms.enhanced import write_enhanced
 
 SLICES = 4
 
