@@ -10,10 +10,10 @@ import pytest
 from drawcli.adapters.datastore import walk
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.errors import UsageError
 from drawcli.operations.alarm_conditions import AlarmKind, Facts, Limits, alarms_of
 from drawcli.operations.doctor.local import datastore
-from drawcli.operations.overview import way_out
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.identity import patient_of
