@@ -174,7 +174,10 @@ def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path)
 @on_linux
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [(str(NOWHERE_TO_WRITE), str(NOWHERE_TO_WRITE)), ("missing/{patient_id}", "is the share mounted?")],
+    [
+        (str(NOWHERE_TO_WRITE), str(NOWHERE_TO_WRITE)),
+        ("missing/{patient_id}", "is the share mounted?"),
+    ],
 )
 def test_a_folder_for_structure_sets_that_takes_none(
     looked: Looked, site: Site, folder: str, said: str
