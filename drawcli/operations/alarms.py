@@ -38,7 +38,7 @@ from drawcli.operations.alarm_conditions import (
 )
 from drawcli.operations.alarm_conditions import failing as failing_run
 from drawcli.operations.alarm_memory import NotificationStore
-from drawcli.operations.audit_check import unattested
+from drawcli.operations.ledger_check import unattested
 from drawcli.operations.overview import Overview, RunHealth
 from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context

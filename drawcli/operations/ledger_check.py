@@ -4,11 +4,13 @@ Every check has a code, a sentence and, where there is one, a repair that loses 
 back to the step that makes what is missing, or is held for a person.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, Busy
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError, NeedsPerson
@@ -201,3 +203,31 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
             "it is made anew from them",
             lambda ctx: ctx.ledger.rebuild_archive_index(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A job of which more uploads were begun than the audit log tells."""
+
+    job: str
+    begun: int  # since there is an audit log
+    told: int
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        return (
+            f"uploads of job {self.job}: {self.begun} by the ledger, {self.told} by the audit log"
+        )
+
+
+def unattested(ctx: Context) -> list[Lacking]:
+    """Return the jobs of which the audit log tells less than the ledger counts.
+
+    The ledger counts an upload once its line is on disk, and never takes one back: so it takes a
+    lost end of the log, or the loss of all of it, to have one. What was sent before there was an
+    audit log is not counted. The ledger is read first, for a run may be at work.
+    """
+    counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
+    lines = (line.facts for line in ctx.audit.lines())
+    told = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
+    return [Lacking(one, begun, told[one]) for one, begun in counted.items() if told[one] < begun]

@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # where its docs say it is
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.series.crosswalk import SourceFile
 from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnsettled
 from drawcli.pipeline import preview_pixels

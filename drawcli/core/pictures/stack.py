@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawcli.core.dicom.geometry import Triple, halves, usual_step
-from drawcli.core.pictures.frame import Floats, Frame
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Floats, Frame, Plane
 
 Grey = npt.NDArray[np.float32]
 

@@ -15,9 +15,9 @@ from contourpy import contour_generator
 from PIL import Image
 
 from drawcli.core.dicom.geometry import Triple
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import Outlined
 from drawcli.core.pictures.painting import View, painted
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 from drawcli.core.pictures.stack import Stack
 from drawcli.core.pictures.windows import Window
