@@ -68,3 +68,12 @@ ReferencedROINumber: Final = 0x30060084
 RTROIInterpretedType: Final = 0x300600A4
 ROIInterpreter: Final = 0x300600A6
 ApprovalStatus: Final = 0x300E0002
+
+
+def tag_text(tag: int) -> str:
+    """Return a tag as people write it.
+
+    >>> tag_text(0x00100020)
+    '(0010,0020)'
+    """
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.dicom.header import encoded, encoded_item
+from drawcli.core.dicom.encoding import encoded, encoded_item
 from drawcli.core.rtstruct.presentation import Contribution
 
 Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
