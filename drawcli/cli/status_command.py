@@ -154,7 +154,7 @@ def _picture(
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs that a person asked for, and whose they are, if asked."""
-    from drawcli.core.gate.text_traces import folded
+    from drawcli.core.gate.text_traces import fold
 
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
@@ -165,8 +165,8 @@ def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str
     jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]
     who = {job.id: patient_of(job, ctx) for job in jobs} if choice.identify else {}
     if choice.patient is not None:
-        wanted = folded(choice.patient)
-        jobs = [job for job in jobs if wanted in folded(who[job.id])]
+        wanted = fold(choice.patient)
+        jobs = [job for job in jobs if wanted in fold(who[job.id])]
     return sorted(jobs, key=lambda job: (job.since, job.id)), who
 
 

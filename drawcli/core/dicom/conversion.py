@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from drawcli.core.dicom.encoding import encoded, encoded_item, file_beginning
+from drawcli.core.dicom.encoding import encode, encode_item, file_beginning
 from drawcli.core.dicom.header import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -40,12 +40,12 @@ _WHOLE_WORDS: Final = (8, 16)  # bits of a pixel that big endian words hold in o
 _LETTERS: Final = re.compile(rb"[A-Z]{2}")
 
 
-def begins_oddly(data: bytes) -> bool:
+def may_be_convertible(data: bytes) -> bool:
     """Tell whether bytes that are no usual DICOM file may still be one: worth to be read whole."""
     return data[:4] == b"DICM" or (data[:2] == b"\0\x08" and bool(_LETTERS.match(data[4:6])))
 
 
-def mended(data: bytes) -> bytes:
+def convert_file(data: bytes) -> bytes:
     """Return a whole file, laid out as usual.
 
     Raises
@@ -68,7 +68,7 @@ def mended(data: bytes) -> bytes:
     parts, pixels, layout = _read(data_set, explicit=explicit, big=big)
     syntax = IMPLICIT_LITTLE if not explicit else EXPLICIT_LITTLE if named in _PLAIN else named
     body = _written(ordered(parts, -1), explicit=explicit)
-    meta = encoded(TRANSFER_SYNTAX, b"UI", syntax.encode("ascii", "surrogateescape"), explicit=True)
+    meta = encode(TRANSFER_SYNTAX, b"UI", syntax.encode("ascii", "surrogateescape"), explicit=True)
     return file_beginning(meta) + body + _pixels(data_set, pixels, parts, layout)
 
 
@@ -134,8 +134,8 @@ def _written(parts: Iterable[Part], *, explicit: bool) -> bytes:
     for tag, vr, value in parts:
         whole = value if isinstance(value, bytes) else b""
         for item in () if isinstance(value, bytes) else value:
-            whole += encoded_item(_written(item, explicit=explicit))
-        written += encoded(tag, vr, whole, explicit=explicit)
+            whole += encode_item(_written(item, explicit=explicit))
+        written += encode(tag, vr, whole, explicit=explicit)
     return bytes(written)
 
 
@@ -155,5 +155,5 @@ def _pixels(data: bytes, at: int, parts: Iterable[Part], layout: Layout) -> byte
         raise NotDicom("an element behind the pixels")
     there = data[start : start + length]
     whole = len(there) - len(there) % 2
-    head = encoded(PIXEL_DATA, vr, b"", explicit=True)[:8] + length.to_bytes(4, "little")
+    head = encode(PIXEL_DATA, vr, b"", explicit=True)[:8] + length.to_bytes(4, "little")
     return head + turned(there[:whole], vr) + there[whole:]

@@ -11,7 +11,7 @@ _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
 
 
-def encoded(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
+def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     """Return one element as bytes; a value of odd length is padded as its VR asks (PS3.5 6.2)."""
     if len(value) % 2:
         value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
@@ -25,12 +25,12 @@ def encoded(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     return head + vr + _U16.pack(len(value)) + value
 
 
-def encoded_item(content: bytes) -> bytes:
+def encode_item(content: bytes) -> bytes:
     """Return an item of defined length."""
     return _TAG.pack(ITEM >> 16, ITEM & 0xFFFF) + _U32.pack(len(content)) + content
 
 
 def file_beginning(meta: bytes) -> bytes:
     """Return a zeroed preamble, the prefix, and the elements of the file meta with their length."""
-    length = encoded(0x00020000, b"UL", _U32.pack(len(meta)), explicit=True)
+    length = encode(0x00020000, b"UL", _U32.pack(len(meta)), explicit=True)
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + meta

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import item_value, parts, text_of
+from drawcli.core.dicom.elements import decode_text, item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.errors import BadStructureSet
 
@@ -60,7 +60,9 @@ def displayed(header: Header) -> dict[int, Displayed]:
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for item in _items(header, tags.StructureSetROISequence):
-        name = text_of(item_value(header, item, tags.ROIName) or b"", character_set).strip(" \0")
+        name = decode_text(item_value(header, item, tags.ROIName) or b"", character_set).strip(
+            " \0"
+        )
         line = "".join(char if char.isprintable() else " " for char in name)
         yield int(ascii_text(item_value(header, item, tags.ROINumber) or b"-1")), line
 

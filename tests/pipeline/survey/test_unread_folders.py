@@ -259,11 +259,11 @@ def test_what_may_be_a_slice_beside_a_series_lets_it_wait(
 def test_a_reader_that_refuses_names_no_value() -> None:
     import io
 
-    from drawcli.core.dicom.streaming import header_or_mended
+    from drawcli.core.dicom.streaming import read_or_convert
 
     data = as_bytes(stack(1)[0]).replace(MODALITY, MODALITY + OTHER)
 
     with pytest.raises(NotDicom) as refused:
-        header_or_mended(io.BytesIO(data))
+        read_or_convert(io.BytesIO(data))
 
     assert str(refused.value) == "(0008,0060) is there twice, with two values"
