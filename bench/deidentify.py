@@ -42,7 +42,7 @@ from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
@@ -108,8 +108,8 @@ class Bench:
 
     def pack(self, workers: int = 1) -> None:
         """De-identify into the zip that is sent."""
-        replacements, _ = replacements_of(self.crosswalk, KEY, USUAL)
-        members = chain(slices_of(self.crosswalk, replacements, {}), [TEMPLATE])
+        replacements, _ = read_replacements(self.crosswalk, KEY, USUAL)
+        members = chain(deidentify_slices(self.crosswalk, replacements, {}), [TEMPLATE])
         write_package(self.package, members, workers=workers)
 
     def gate(self) -> None:
@@ -172,7 +172,7 @@ class Bench:
             yield dcmread(path, stop_before_pixels=True)
 
     def _replacements(self) -> Replacements:
-        return replacements_of(self.crosswalk, KEY, USUAL)[0]
+        return read_replacements(self.crosswalk, KEY, USUAL)[0]
 
 
 MEMORY = """

@@ -13,8 +13,8 @@ from typing import Any, Final, get_args
 import yaml
 
 from drawcli.adapters.rulebook.rulebook import read_rulebook
-from drawcli.authoring.former_export import Dump, FormerRule, Record, oddity
-from drawcli.authoring.new_template import Plan, imported, plain_name
+from drawcli.authoring.former_export import FormerExport, FormerRule, Record, find_oddity
+from drawcli.authoring.new_template import Plan, import_template, plain_name
 from drawcli.core.rules.former_client import UntranslatableError, When
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME, RoiType
 from drawcli.errors import ConfigError, UsageError
@@ -40,7 +40,7 @@ _MANY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class MigratedItem:
     """A rule or template of the former client, and what became of it."""
 
     kind: str  # rule or template
@@ -66,7 +66,7 @@ class Migration:
     templates: Document
     longest_name: int = LONGEST_ROI_NAME  # of a structure, in characters
     is_new: bool = False  # the files are not there yet
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[MigratedItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _before: tuple[Document, Document] = field(init=False)
     _names: dict[str, str] = field(default_factory=dict)  # of templates: former -> ours
@@ -84,10 +84,10 @@ class Migration:
 
     def take(self, paths: Sequence[Path]) -> None:
         """Take over files: exports (JSON) and templates (YAML); templates first."""
-        dumps = [Dump(path) for path in paths if path.suffix.casefold() == ".json"]
+        dumps = [FormerExport(path) for path in paths if path.suffix.casefold() == ".json"]
         for path in paths:
             if path.suffix.casefold() != ".json":
-                self._take_template(imported(path, None))
+                self._take_template(import_template(path, None))
         for dump in dumps:
             for plan in _plans(dump):
                 self._take_template(*plan)
@@ -108,7 +108,7 @@ class Migration:
                 replace_file(before, after)
 
     def _tell(self, kind: str, name: str, outcome: str, *why: str) -> None:
-        self.taken.append(Taken(kind, name, outcome, why))
+        self.taken.append(MigratedItem(kind, name, outcome, why))
 
     def _take_template(self, plan: Plan, former: str = "", flaw: str = "") -> None:
         """Take over a template; of one from a file of its own, remarks tell no loss."""
@@ -189,7 +189,7 @@ def _why(err: Exception) -> list[str]:
     return str(err).splitlines()
 
 
-def into_folder(folder: Path) -> Migration:
+def migrate_to_folder(folder: Path) -> Migration:
     """Return a migration into a folder that has no rules yet.
 
     Raises
@@ -205,7 +205,7 @@ def into_folder(folder: Path) -> Migration:
     return Migration(rules, templates, is_new=True)
 
 
-def into_site(rules: Path, templates: Path, longest_name: int) -> Migration:
+def migrate_to_site(rules: Path, templates: Path, longest_name: int) -> Migration:
     """Return a migration into the files of a site; raise ConfigError where they have mistakes."""
     return Migration(read_yaml(rules), read_yaml(templates), longest_name)
 
@@ -221,14 +221,14 @@ def _rule_lines(name: str, template: str, when: When, remarks: list[str]) -> Ite
             yield from (f"      - {flow(part)}" for part in when[key])
 
 
-def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
+def _plans(dump: FormerExport) -> Iterator[tuple[Plan, str, str]]:
     """Yield the templates of an export with their former names, and what is wrong with each."""
     taken: set[str] = set()
     for key, record in dump.all("autosegmentationtemplate").items():
         former = " ".join(str(record.get("template_name") or "").split())
         name = plain_name(former)
         plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
-        flaw = oddity(record) or ("" if name else "has no name")
+        flaw = find_oddity(record) or ("" if name else "has no name")
         if name in taken:
             flaw = "a second template of the export has this name"
         taken.add(name)
@@ -243,9 +243,9 @@ def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
         yield plan, former, flaw or ("" if plan.models else "has no models")
 
 
-def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
+def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
     """Add a model with its structures to a template; return what is wrong, or ""."""
-    if odd := oddity(model):
+    if odd := find_oddity(model):
         return odd
     number = model.get("model_id")
     if not isinstance(number, int) or number in plan.models:
@@ -260,13 +260,13 @@ def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
     }
     for pk, one in dump.of("autosegmentationstructure", "autosegmentation_model", key):
         place, name = one.get("map_id"), str(one.get("name") or "")
-        if odd := oddity(one):
+        if odd := find_oddity(one):
             return odd
         if place is None or not name or place in plan.models[number]["map"]:
             return f"model {number} has a structure without number or name, or two of one number"
         plan.models[number]["map"][place] = name
         for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
-            if odd := oddity(look):
+            if odd := find_oddity(look):
                 return odd
             _add_look(plan, name, look)
     return ""
@@ -306,7 +306,7 @@ def _color(text: str) -> list[int] | None:
     return values if values and max(values) < 256 else None  # noqa: PLR2004 - a byte
 
 
-def _notes(dump: Dump) -> Iterator[str]:
+def _notes(dump: FormerExport) -> Iterator[str]:
     """Yield what a person should know of an export."""
     for record in dump.all("systemconfiguration").values():
         yield "Settings are not taken over; drawcli.yaml asks for those of the former client:"

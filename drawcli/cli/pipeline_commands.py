@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.runner import Selection
     from drawcli.pipeline.step_report import StepReport
-    from drawcli.pipeline.steps.scan import Scanned
+    from drawcli.pipeline.steps.scan import ScanResult
 
 IDLE: Final = 9
 _HELP: Final = {
@@ -254,7 +254,7 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
     return show
 
 
-def _nothing_new(scanned: "Scanned") -> str:
+def _nothing_new(scanned: "ScanResult") -> str:
     """Return what a scan saw that took up nothing: a new user asks why."""
     seen = {**scanned.ignored, **scanned.passed_over}
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))
@@ -263,7 +263,7 @@ def _nothing_new(scanned: "Scanned") -> str:
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do now; nothing is written and no connection opened."""
-    from drawcli.pipeline.runner import due
+    from drawcli.pipeline.runner import due_jobs
     from drawcli.pipeline.steps import COMMANDS, step_from
 
     rows: list[tuple[str, str, str]] = []
@@ -272,7 +272,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
             rows += _planned_scan(ctx, chosen)
             continue
         for state in COMMANDS[name]:
-            for job in due(state, ctx, chosen):
+            for job in due_jobs(state, ctx, chosen):
                 rows.append((name, job.id, _intent(job, step_from(state).__name__, ctx)))
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
     data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
@@ -287,7 +287,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
 
 
 def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, str]]:
-    from drawcli.pipeline.steps.scan import preview
+    from drawcli.pipeline.steps.scan import preview_scan
 
     if chosen.job_id is not None:
         raise UsageError("'scan --dry-run' looks at the whole datastore; leave --job out")
@@ -298,7 +298,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
             f"{seen.modality} of {seen.files} files: "
             + ", ".join(filter(None, (seen.verdict.readiness, seen.verdict.text))),
         )
-        for seen in preview(ctx)
+        for seen in preview_scan(ctx)
     ]
 
 

@@ -71,7 +71,7 @@ def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
     """Act on a job, with the site opened anew: what it reads is what is on disk."""
     with site.again() as ctx:
         job = actions.find_job(name, ctx)
-        after = actions.locked(job, ctx, lambda now: _acted(now, action, form, ctx))
+        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
 

@@ -177,7 +177,7 @@ def _taken_up_by_scan(job: Job) -> Job:
     return job.postponed(None, code="assigned", reason="the next scan takes the series up")
 
 
-def locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
+def act_locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
     """Act on a job under its lock.
 
     Raises
@@ -195,11 +195,11 @@ def locked(job: Job, ctx: Context, act: Callable[[Job], _Made]) -> _Made:
         ) from None
 
 
-def changed(job: Job, action: Callable[[Job, Context], Job], ctx: Context) -> Job:
+def apply_action(job: Job, action: Callable[[Job, Context], Job], ctx: Context) -> Job:
     """Release, retry or cancel a job, under its lock; return it as the ledger has it then."""
-    return locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
+    return act_locked(job, ctx, lambda now: ctx.ledger.commit(action(now, ctx)))
 
 
-def assigned(job: Job, template: str, ctx: Context) -> Job:
+def assign_template(job: Job, template: str, ctx: Context) -> Job:
     """Give a series a template, under the lock of its job; see `assign`."""
-    return locked(job, ctx, lambda now: assign(now, template, ctx))
+    return act_locked(job, ctx, lambda now: assign(now, template, ctx))

@@ -28,8 +28,8 @@ from drawcli.core.series.members import scan_slices
 from drawcli.core.series.readiness import Criteria
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
-from drawcli.pipeline.survey import judged
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
+from drawcli.pipeline.survey import judge_series
 from drawcli.system.platforms import fsync_folder, lies_within
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
@@ -52,7 +52,7 @@ class FolderContents:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedSeries:
     """What became of one series: its folder, or why there is none."""
 
     modality: str
@@ -62,7 +62,7 @@ class Exported:
     refused: SeriesRefused | GateBlocked | None = None
 
 
-def look(folder: Path) -> FolderContents:
+def read_folder(folder: Path) -> FolderContents:
     """Read every header below a folder, or of one file.
 
     Raises
@@ -75,7 +75,7 @@ def look(folder: Path) -> FolderContents:
     walk = read_images([folder]) if folder.is_file() else read_datastore([folder])
     found = FolderContents(passed_over=walk.passed_over)
     demands = Criteria(modalities=_MODALITIES, min_slices=1)
-    for slices, verdict in judged(walk, demands):
+    for slices, verdict in judge_series(walk, demands):
         found.series.append(FolderSeries(slices, verdict))
     return found
 
@@ -91,12 +91,12 @@ def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
 
 def export(
     series: Iterable[FolderSeries], target: Path, stand_ins: StandIns, choices: Choices
-) -> Iterator[Exported]:
+) -> Iterator[ExportedSeries]:
     """De-identify the series that may leave, one folder each, named by their stand-ins.
 
     Yields
     ------
-    Exported
+    ExportedSeries
         For each series what became of it. Nothing of a refused or blocked one is left.
     """
     target.mkdir(parents=True, exist_ok=True)
@@ -104,29 +104,29 @@ def export(
         facts = one.slices[0].modality, len(one.slices), min(s.path for s in one.slices)
         if one.verdict.readiness is not Readiness.READY:
             refused = SeriesRefused(one.verdict.text, code=one.verdict.code)
-            yield Exported(*facts, refused=refused)
+            yield ExportedSeries(*facts, refused=refused)
             continue
         try:
             folder = _exported(Crosswalk.of(one.slices), target, stand_ins, choices)
         except (SeriesRefused, GateBlocked) as err:
-            yield Exported(*facts, refused=err)
+            yield ExportedSeries(*facts, refused=err)
         except TryLater as err:
-            yield Exported(*facts, refused=SeriesRefused(str(err), code=err.code))
+            yield ExportedSeries(*facts, refused=SeriesRefused(str(err), code=err.code))
         else:
-            yield Exported(*facts, folder=folder)
+            yield ExportedSeries(*facts, folder=folder)
 
 
 def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: Choices) -> Path:
     """De-identify one series as for the server, let the gate read it, then unpack it."""
-    replacements, _ = replacements_of(crosswalk, stand_ins, choices)
+    replacements, _ = read_replacements(crosswalk, stand_ins, choices)
     folder = target / replacements.uid(crosswalk.series_uid)
     package = target / f".{folder.name}.zip"
     unpacked = target / f".{folder.name}"
     try:
-        write_package(package, slices_of(crosswalk, replacements, {}), workers=0)
+        write_package(package, deidentify_slices(crosswalk, replacements, {}), workers=0)
         retained = [keyword for keyword, _ in choices.retain]
         paths = [file.path for file in crosswalk.files]
-        raise_for(findings(package, paths, retained=retained, others=()), "the series")
+        check_leaks(findings(package, paths, retained=retained, others=()), "the series")
         with zipfile.ZipFile(package) as archive:
             archive.extractall(unpacked)
         unpacked.rename(folder)
@@ -140,7 +140,7 @@ def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: 
     return folder
 
 
-def both_headers(
+def compare_image(
     file: Path, stand_ins: StandIns, choices: Choices
 ) -> tuple[list[ElementDiff], str]:
     """Return what becomes of the header of an image, and why it would not be sent, or "".
@@ -181,7 +181,7 @@ def check_package(package: Path, against: Path, retained: Iterable[str]) -> list
     return findings(package, sources, retained=retained)
 
 
-def raise_for(found: Iterable[Leak], what: str) -> None:
+def check_leaks(found: Iterable[Leak], what: str) -> None:
     """Raise GateBlocked where the gate has found anything; the values are not told."""
     if told := [(one.check, one.where) for one in found]:
         raise GateBlocked(

@@ -45,14 +45,14 @@ class Explanation:
     decision: Decision
 
 
-def of_job(job: Job, ctx: Context) -> Explanation:
+def explain_job(job: Job, ctx: Context) -> Explanation:
     """Explain what the rules of now say of a job's series."""
     header = header_of(ctx.crosswalk(job), ctx.now().date())
     decision = decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
     return Explanation(job.id, header, decision)
 
 
-def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
+def explain_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
     """Yield what the rules say of each series in a folder, or of the series of a file.
 
     Raises
@@ -80,7 +80,9 @@ def series_at(path: Path, today: date) -> Iterator[tuple[str, RuleHeader]]:
         raise UsageError(f"{path} holds no CT, MR or PT series")
 
 
-def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dict[str, Any]:
+def read_explanation(
+    job: Job, work: WorkDir, book: Callable[[], Rulebook] | None
+) -> dict[str, Any]:
     """Return the explanation that was kept beside a job, as it may be shown; {} without one.
 
     What its conditions ask of a patient is not kept: for one who may see patients it is read again
@@ -128,13 +130,13 @@ class Trial:
     passed: bool
 
 
-def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+def try_cases(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
     """Yield what the rules say in each test of their file; see `tried`."""
     for case in book.cases:
-        yield from tried(case, book, on_many=on_many, today=today)
+        yield from try_case(case, book, on_many=on_many, today=today)
 
 
-def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+def try_case(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
     """Yield what the rules say of each series of a test.
 
     Raises
@@ -173,7 +175,7 @@ class LedgerSeries:
     gone: int  # series whose images are not there any more
 
 
-def known_series(ctx: Context) -> LedgerSeries:
+def read_ledger_series(ctx: Context) -> LedgerSeries:
     """Read the series of every job, of the ledger and of its archive, once."""
     today, gone, found = ctx.now().date(), 0, []
     first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
@@ -185,13 +187,13 @@ def known_series(ctx: Context) -> LedgerSeries:
     return LedgerSeries(tuple(found), gone)
 
 
-def shares(elements: Mapping[str, tuple[str, ...]], known: LedgerSeries) -> dict[str, int]:
+def count_equal(elements: Mapping[str, tuple[str, ...]], known: LedgerSeries) -> dict[str, int]:
     """Return of how many series of the ledger each of some elements has the same values."""
     every = [one.values for _, one in known.headers]
     return {path: sum(one.get(path) == text for one in every) for path, text in elements.items()}
 
 
-def changes(
+def compare_rulebooks(
     old: Rulebook, new: Rulebook, known: LedgerSeries, *, on_many: str, today: date
 ) -> list[Change]:
     """Return of which series of the ledger, and of which tests, two rule books say other things."""
@@ -210,7 +212,7 @@ def _said(decision: Decision) -> str:
     return chosen if decision.choice is Choice.MATCHED else str(decision.choice)
 
 
-def template_lints(book: Rulebook) -> Iterator[str]:
+def lint_templates(book: Rulebook) -> Iterator[str]:
     """Yield what is unusual in the names that the templates give: one sentence each."""
     for name, template in book.templates.items():
         yield from (f"template {name}: {words}" for words in name_warnings(template.shown))
@@ -221,7 +223,7 @@ def template_lints(book: Rulebook) -> Iterator[str]:
             )
 
 
-def lints(book: Rulebook) -> Iterator[str]:
+def lint_rules(book: Rulebook) -> Iterator[str]:
     """Yield what is allowed in a rules file and hardly meant: one sentence each."""
     used = {template for rule in book.rules for template in rule.templates}
     for template in sorted(book.templates.keys() - used):

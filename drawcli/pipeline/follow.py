@@ -37,7 +37,7 @@ class ScanTick:
         return self.report.scanned is not None and bool(self.report.scanned.lost)
 
 
-def listening(datastore: Sequence[Path]) -> Changes:
+def watch_datastore(datastore: Sequence[Path]) -> Changes:
     """Begin to listen for changes in the datastore.
 
     Raises
@@ -69,7 +69,7 @@ def follow(
         again_in = _SOON
         with suppress(AnotherRun):  # the other process sees what we would
             with opened() as ctx:
-                look = look_once(ctx, blind=bool(changes.blind))
+                look = scan_once(ctx, blind=bool(changes.blind))
             again_in = look.again_in
             yield look.report
             if look.is_partial:
@@ -80,7 +80,7 @@ def follow(
             return
 
 
-def look_once(ctx: Context, *, blind: bool) -> ScanTick:
+def scan_once(ctx: Context, *, blind: bool) -> ScanTick:
     """Scan; tell when time alone may bring something new."""
     report = run_step("scan", ctx, Selection())
     codes = {job.reason_code for job in ctx.ledger.jobs([State.WAITING])}

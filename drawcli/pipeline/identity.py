@@ -24,7 +24,7 @@ def patient_of(job: "Job", ctx: "Context") -> str:
 
 def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     """Return titles and texts that name the patient, for a person who asked."""
-    from drawcli.pipeline.results import place_of
+    from drawcli.pipeline.results import delivery_path
 
     try:
         crosswalk = ctx.crosswalk(job)
@@ -40,7 +40,7 @@ def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     ]
     if job.delivered_sha256:
         with suppress(JobError):  # the settings have changed since it was delivered
-            facts.append(("delivered to", place_of(job, ctx)))
+            facts.append(("delivered to", delivery_path(job, ctx)))
     elif crosswalk.deliver_to:
         facts.append(("to be delivered to", crosswalk.deliver_to))
     return facts

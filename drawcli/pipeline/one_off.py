@@ -17,11 +17,11 @@ from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.series.crosswalk import SourceFile
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
-from drawcli.pipeline.actions import locked
+from drawcli.pipeline.actions import act_locked
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
-from drawcli.pipeline.survey import SeriesSnapshot, seen_in
+from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
 from drawcli.system.platforms import lies_within
 
 _OVER: Final = FINISHED | {State.DELIVERED}
@@ -50,7 +50,7 @@ class OneOffResult:
     passed_over: Counter[str] = field(default_factory=Counter)  # files
 
 
-def check(request: OneOffRequest, ctx: Context) -> None:
+def check_request(request: OneOffRequest, ctx: Context) -> None:
     """Refuse a request that makes no sense.
 
     Raises
@@ -95,7 +95,7 @@ def _check_target(request: OneOffRequest, ctx: Context) -> None:
             )
 
 
-def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneOffResult:
+def scan_paths(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneOffResult:
     """Take up the series that a person shows; in a dry run, write nothing.
 
     Raises
@@ -110,10 +110,10 @@ def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneO
         Where the images of a zip do not fit.
     """
     with ExitStack() as opened:
-        check(request, ctx)
+        check_request(request, ctx)
         sources = Sources(request.paths, ctx, opened)
         shown = OneOffResult(passed_over=sources.walk.passed_over)
-        for seen in seen_in(
+        for seen in snapshot_series(
             sources.walk, ctx, is_same=sources.is_same, deliver_to=request.deliver_to
         ):
             _look_at(seen, sources, ctx, shown, dry_run=dry_run)
@@ -181,7 +181,7 @@ def _take_up(
             ctx.seal(now.id, sources.bring(now.id, ctx)(seen.crosswalk))
             return ctx.ledger.commit(now.to(State.FOUND, at=ctx.now(), **facts))
 
-        job = locked(waiting, ctx, found)
+        job = act_locked(waiting, ctx, found)
         is_taken = job.state is State.FOUND
     if is_taken:
         _log.info("job=%s step=scan outcome=found one-off", job.id)
@@ -221,7 +221,7 @@ def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) 
         ctx.ledger.commit(freed.noted(ctx.now(), "shown again"))
         return "goes on with what is shown now"
 
-    return locked(job, ctx, change)
+    return act_locked(job, ctx, change)
 
 
 def _is_there(file: SourceFile) -> bool:

@@ -9,15 +9,15 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.gate.header_diff import ElementDiff, compare_headers
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rtstruct.inspection import inspect_delivered, to_deliver
+from drawcli.core.rtstruct.inspection import expect_finished, inspect_delivered
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.errors import DrawcliError, JobError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.delivery import deliver, destination
 from drawcli.pipeline.steps.reidentify import (
     check_sources,
+    finish_structure_set,
     own_uids,
-    restored,
 )
 from drawcli.system.files import sha256_of
 
@@ -58,10 +58,12 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is no folder", hint="Make it first.")
     check_sources(crosswalk)
-    if to is None and _is_there(place_of(job, ctx), job):
-        data = place_of(job, ctx).read_bytes()  # by a version that may have written it otherwise
+    if to is None and _is_there(delivery_path(job, ctx), job):
+        data = delivery_path(
+            job, ctx
+        ).read_bytes()  # by a version that may have written it otherwise
     else:
-        data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+        data, _, _ = finish_structure_set(job, received.read_bytes(), crosswalk, ctx)
     told = deliver(job, data, crosswalk, ctx, to)
     return Redelivered(hashlib.sha256(data).hexdigest(), told)
 
@@ -70,7 +72,7 @@ def _is_there(path: Path, job: Job) -> bool:
     return path.is_file() and sha256_of(path) == job.delivered_sha256
 
 
-def preview(job: Job, ctx: Context) -> list[ElementDiff]:
+def compare_finished(job: Job, ctx: Context) -> list[ElementDiff]:
     """Return what re-identification makes of each element of what came; nothing is written.
 
     Raises
@@ -88,17 +90,17 @@ def preview(job: Job, ctx: Context) -> list[ElementDiff]:
         )
     data, crosswalk = received.read_bytes(), ctx.crosswalk(job)
     check_sources(crosswalk)
-    whole, _, _ = restored(job, data, crosswalk, ctx)
+    whole, _, _ = finish_structure_set(job, data, crosswalk, ctx)
     return compare_headers(data, whole)
 
 
-def place_of(job: Job, ctx: Context) -> Path:
+def delivery_path(job: Job, ctx: Context) -> Path:
     """Return where the structure set of a job is delivered to; the path may name the patient."""
     place = destination(job, ctx.crosswalk(job), ctx)
     return place.folder / place.name
 
 
-def to_verify(ctx: Context) -> list[Job]:
+def verifiable_jobs(ctx: Context) -> list[Job]:
     """Return the jobs whose structure sets can be looked at again."""
     return [job for job in ctx.kept_jobs() if _is_kept(job, ctx)]
 
@@ -112,10 +114,10 @@ def verify(job: Job, ctx: Context) -> list[Finding]:
         Where the job has not come so far, or its work folder is gone.
     """
     crosswalk = _of_delivered(job, ctx)
-    return [*look_at_file(place_of(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
+    return [*check_file(delivery_path(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
 
 
-def look_at_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
+def check_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
     """Return what is wrong with the file that was delivered, its images aside."""
     try:
         data = path.read_bytes()
@@ -128,7 +130,7 @@ def look_at_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> li
     if sha256_of(path) != job.delivered_sha256:
         text = "the file is not the one that was delivered any more"
         found.append(Finding(Severity.BLOCK, "changed", text))
-    expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)))
+    expected = expect_finished(crosswalk, frozenset(own_uids(job, ctx)))
     return [*found, *inspect_delivered(data, expected, crosswalk)]
 
 
@@ -173,7 +175,7 @@ def structure_set_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Head
     if not received.is_file():
         return _came(_refused(received)), _AS_CAME
     try:
-        data, _, _ = restored(job, received.read_bytes(), crosswalk, ctx)
+        data, _, _ = finish_structure_set(job, received.read_bytes(), crosswalk, ctx)
     except JobError:  # what is wrong with it is told among the findings
         return _came(received), _AS_CAME
     return read_header(data, complete=True), _TO_DELIVER
@@ -183,7 +185,7 @@ def _delivered(job: Job, ctx: Context) -> Header | None:
     if job.state not in CAME_HOME or not job.delivered_sha256:
         return None
     try:
-        return read_header(place_of(job, ctx).read_bytes(), complete=True)
+        return read_header(delivery_path(job, ctx).read_bytes(), complete=True)
     except (OSError, NotDicom, Incomplete):  # told among the findings
         return None
 
@@ -216,5 +218,5 @@ def findings_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
     ]
     found += [one for one in said if not any(one.text in other.text for other in found)]
     if job.state in CAME_HOME and job.delivered_sha256:
-        found += look_at_file(place_of(job, ctx), job, crosswalk, ctx)
+        found += check_file(delivery_path(job, ctx), job, crosswalk, ctx)
     return found

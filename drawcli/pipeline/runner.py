@@ -31,8 +31,8 @@ from drawcli.errors import (
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
-from drawcli.pipeline.steps.scan import Scanned, scan
-from drawcli.pipeline.survey.watchdog import READ_IMAGES, reading
+from drawcli.pipeline.steps.scan import ScanResult, scan
+from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
@@ -64,13 +64,13 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "scan":
             return _run_scan(ctx, chosen)
         if command in READ_IMAGES:
-            open_.enter_context(reading(ctx, command))
+            open_.enter_context(watch_step(ctx, command))
         if command == "match":
             _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
         report = StepReport(command)
         lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
         for state in COMMANDS[command]:
-            jobs = list(due(state, ctx, chosen))
+            jobs = list(due_jobs(state, ctx, chosen))
             if not jobs:
                 continue
             ctx.progress.expect(len(jobs))
@@ -124,11 +124,11 @@ def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
             yield run_step(command, ctx, chosen)
         except AnotherRun as err:  # of the scan index: what is known of the datastore goes on
             lost = OutOfReach(str(err), code=err.code, hint=err.hint)
-            yield StepReport(command, scanned=Scanned(lost=[lost]))
+            yield StepReport(command, scanned=ScanResult(lost=[lost]))
     tidy(ctx)
 
 
-def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
+def due_jobs(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
     """Yield the jobs in a state whose time has come: the urgent first, then the longest there."""
     now = ctx.now()
     for job in sorted(ctx.ledger.jobs([state]), key=lambda job: -job.priority):
@@ -146,12 +146,12 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
 
 def tidy(ctx: Context) -> None:
     """Remove old work folders of finished jobs, and put such jobs into the archive."""
-    for job in expired(ctx):
+    for job in expired_jobs(ctx):
         ctx.work.remove(job.id)
     ctx.ledger.archive_finished(ctx.now())
 
 
-def expired(ctx: Context) -> list[Job]:
+def expired_jobs(ctx: Context) -> list[Job]:
     """Return the jobs whose work folders are not needed any more.
 
     Those finished for `deliver.keep_days`; where less than `deliver.keep_free_gib` are free, also
@@ -202,10 +202,12 @@ def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
             if after != fresh:
                 after = ctx.ledger.commit(after)
             if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
-                from drawcli.pipeline.preview import picture
+                from drawcli.pipeline.preview import draw_preview
 
-                with reading(ctx, "preview"):
-                    picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
+                with watch_step(ctx, "preview"):
+                    draw_preview(
+                        after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview"))
+                    )
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return

@@ -8,7 +8,7 @@ from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
 
 if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
-    from drawcli.pipeline.steps.scan import Scanned
+    from drawcli.pipeline.steps.scan import ScanResult
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class StepReport:
     undelivered: TryLater | None = None  # why their place, or the images, are out of reach
     stopped: bool = False  # what the step waits for does not answer: no further job is begun
     no_memory: bool = False  # the step failed for lack of it
-    scanned: "Scanned | None" = None
+    scanned: "ScanResult | None" = None
 
     @property
     def counts(self) -> Counter[str]:

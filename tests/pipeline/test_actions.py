@@ -7,7 +7,7 @@ import pytest
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson, UsageError
-from drawcli.pipeline.actions import assign, cancel, find_job, locked, release, retry
+from drawcli.pipeline.actions import act_locked, assign, cancel, find_job, release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock
@@ -176,4 +176,4 @@ def test_a_person_waits_for_a_step_at_work(ctx: Context, in_state: Make) -> None
     job = in_state(State.FOUND)
 
     with ctx.work.job_lock(job.id), pytest.raises(UsageError, match="at this moment"):
-        locked(job, ctx, lambda now: now)
+        act_locked(job, ctx, lambda now: now)

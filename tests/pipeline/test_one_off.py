@@ -18,12 +18,12 @@ from drawcli.core.jobs.backoff import GIVE_UP_AFTER
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import DiskFull, NeedsPerson, OutOfReach, SeriesRefused, UsageError
 from drawcli.operations import keys
-from drawcli.pipeline.actions import assign, cancel, locked, retry
+from drawcli.pipeline.actions import act_locked, assign, cancel, retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, show
+from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, scan_paths
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_once, run_step
-from drawcli.pipeline.steps.scan import preview, scan
+from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -66,7 +66,7 @@ def images(folder: Path) -> list[Path]:
 def shown(
     ctx: Context, *paths: Path, to: Path | None = None, dry_run: bool = False
 ) -> OneOffResult:
-    return show(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
+    return scan_paths(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
 
 
 def only_job(ctx: Context) -> Job:
@@ -474,7 +474,7 @@ def test_the_datastore_does_not_disturb_a_one_off_job_nor_send_its_series_again(
             for path in copies:
                 shutil.copy(path, site.store / "same")
         done = scan(ctx)
-        assert (done.jobs, preview(ctx)) == ([], [])
+        assert (done.jobs, preview_scan(ctx)) == ([], [])
         run_step(step, ctx, Selection())
         jobs.append(only_job(ctx))
     scan(ctx)
@@ -511,7 +511,7 @@ def test_assign_sends_a_one_off_once_more_from_images_of_its_own(
     shown(ctx, packed, to=back)
     first = carried_on(ctx)
 
-    second = locked(first, ctx, lambda now: assign(now, "Thorax_OAR", ctx))
+    second = act_locked(first, ctx, lambda now: assign(now, "Thorax_OAR", ctx))
     ctx.work.remove(first.id)
     run_step("scan", ctx, Selection())
     for step in ONWARD:
@@ -549,7 +549,7 @@ def test_a_cancelled_one_off_is_taken_up_again_from_where_it_lay(
     job = ctx.ledger.commit(cancel(only_job(ctx), ctx))
     waiting = ctx.ledger.commit(retry(job, ctx))
     shutil.copytree(usb, site.store / "same")
-    planned = preview(ctx)
+    planned = preview_scan(ctx)
 
     scan(ctx)
 

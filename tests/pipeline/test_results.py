@@ -10,8 +10,8 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import OneOffRequest, show
-from drawcli.pipeline.results import redeliver, to_verify, verify
+from drawcli.pipeline.one_off import OneOffRequest, scan_paths
+from drawcli.pipeline.results import redeliver, verifiable_jobs, verify
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.system.files import sha256_of
@@ -49,7 +49,7 @@ def codes(job: Job, ctx: Context) -> list[str]:
 
 
 def test_a_delivered_structure_set_is_as_it_was(ctx: Context, job: Job) -> None:
-    assert [one.id for one in to_verify(ctx)] == [job.id]
+    assert [one.id for one in verifiable_jobs(ctx)] == [job.id]
     assert codes(job, ctx) == []
 
 
@@ -191,7 +191,7 @@ def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: 
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
 
-    assert to_verify(ctx) == []
+    assert verifiable_jobs(ctx) == []
     for look in (verify, redeliver):
         with pytest.raises(UsageError, match="nothing was delivered yet"):
             look(job, ctx)
@@ -200,7 +200,7 @@ def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: 
 def test_a_job_whose_work_folder_is_gone_is_told_as_such(ctx: Context, job: Job) -> None:
     ctx.work.remove(job.id)
 
-    assert to_verify(ctx) == []
+    assert verifiable_jobs(ctx) == []
     with pytest.raises(UsageError, match="is gone"):
         verify(job, ctx)
 
@@ -410,7 +410,7 @@ def test_a_one_off_that_a_person_wants_in_a_folder_goes_nowhere_else(
     back = site.folder / "back"
     back.mkdir()
     with opened(site, draw, clock) as ctx:
-        show(OneOffRequest((usb,), str(back)), ctx)
+        scan_paths(OneOffRequest((usb,), str(back)), ctx)
         for step in STEPS[1:]:
             run_step(step, ctx, Selection())
         (job,) = ctx.ledger.jobs()

@@ -24,7 +24,7 @@ from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.operations.after_run import note_run
 from drawcli.pipeline.actions import retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, due, run_once, run_step, tidy
+from drawcli.pipeline.runner import Selection, due_jobs, run_once, run_step, tidy
 from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
@@ -927,7 +927,7 @@ def test_contours_come_home_before_new_series_go_out(ctx: Context) -> None:
 def test_a_held_job_is_not_due(ctx: Context, in_state: Callable[..., Job]) -> None:
     in_state(State.MATCHED, held=True)
 
-    assert list(due(State.MATCHED, ctx, ALL)) == []
+    assert list(due_jobs(State.MATCHED, ctx, ALL)) == []
 
 
 def test_work_folders_go_when_they_are_old_and_finished(

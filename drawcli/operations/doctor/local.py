@@ -22,7 +22,7 @@ from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, 
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RunHealth
 from drawcli.pipeline.context import token_store
-from drawcli.pipeline.explain import lints, template_lints
+from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import ago
 from drawcli.system.mounts_and_locks import holder_of, remote_disk, tells_locks
 from drawcli.system.platforms import open_to_others, others_may_write
@@ -168,11 +168,11 @@ def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count what is hardly meant."""
     book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
-    if odd := [*lints(book)]:
+    if odd := [*lint_rules(book)]:
         return CheckResult.warned(
             f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check"
         )
-    if named := [*template_lints(book)]:  # a site's own choice, which no one need be told for ever
+    if named := [*lint_templates(book)]:  # a site's own choice, which no one need be told for ever
         return CheckResult.well(
             f"{text}; {len(named)} names are not of TG-263 (drawcli templates check)"
         )

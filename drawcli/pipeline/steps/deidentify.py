@@ -52,7 +52,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     server_template = server_file(job.template or "", template)
     stand_ins = ctx.stand_ins_of(job)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
-    replacements, header = replacements_of(
+    replacements, header = read_replacements(
         crosswalk,
         stand_ins,
         ctx.settings.deidentify.choices,
@@ -61,7 +61,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
     files: dict[str, SourceFile] = {}
-    slices = slices_of(crosswalk, replacements, files)
+    slices = deidentify_slices(crosswalk, replacements, files)
     packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
@@ -73,7 +73,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
         raise
     ctx.work.write(job.id, TEMPLATE, server_template)
     ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
-    ctx.seal(job.id, as_sent(crosswalk, replacements, header, files))
+    ctx.seal(job.id, complete_crosswalk(crosswalk, replacements, header, files))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
     job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
@@ -126,7 +126,7 @@ def package_id(
     return stand_ins.package_id(job_id, template, *images)
 
 
-def replacements_of(
+def read_replacements(
     crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices, study_id: str = ""
 ) -> tuple[Replacements, Header]:
     """Read the first slice: whose series it is, and what stands in for that patient.
@@ -143,7 +143,7 @@ def replacements_of(
     return replace(Replacements.of(header, stand_ins, choices), study_id=study_id), header
 
 
-def as_sent(
+def complete_crosswalk(
     crosswalk: Crosswalk,
     replacements: Replacements,
     header: Header,
@@ -175,7 +175,7 @@ def as_sent(
     )
 
 
-def slices_of(
+def deidentify_slices(
     crosswalk: Crosswalk, replacements: Replacements, files: dict[str, SourceFile]
 ) -> Iterator[Member]:
     """Yield the de-identified slices of a series in the order of their stand-ins.
@@ -213,7 +213,7 @@ def _slice(
         end = pixel_end(stream, header)
         try:
             yield deidentify_header(header, replacements)
-            yield from pixels_as_sent(stream, header, end)
+            yield from read_pixels(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
         files[file.path] = replace(
@@ -226,7 +226,7 @@ def _slice(
             raise _unsettled()
 
 
-def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
+def read_pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
     """Yield the pixels: native ones as they lie on the disk, compressed ones without margins."""
     assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
     start, is_native = header.pixels.value, header.transfer_syntax in NATIVE

@@ -12,12 +12,12 @@ from typing import Final
 from drawcli.adapters.state.workdir import RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rtstruct.contour_checks import Measured
+from drawcli.core.rtstruct.contour_checks import MeasuredStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
+    accept_hint,
+    expect_received,
     inspect_received,
-    sent_by_server,
-    to_accept,
 )
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
@@ -54,11 +54,13 @@ def _download(job: Job, received: Path, ctx: Context) -> None:
         _lost(job)
 
 
-def _inspected(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list[Measured]]:
+def _inspected(
+    data: bytes, job: Job, ctx: Context
+) -> tuple[list[Finding], list[MeasuredStructure]]:
     """Return what the gate finds, and what the structures measure if they belong here."""
     crosswalk, said = ctx.crosswalk(job), _structures(job, ctx)
     required = {name: one.required for name, one in said.items() if one.required is not None}
-    expected = sent_by_server(crosswalk, ctx.structures_sent(job), required)
+    expected = expect_received(crosswalk, ctx.structures_sent(job), required)
     wanted = StructureCriteria(
         bounds={name: one.volume_cm3 for name, one in said.items() if one.volume_cm3},
         severities=ctx.settings.accept.severities,
@@ -103,7 +105,7 @@ def _judge(found: list[Finding], received: Path, job: Job) -> None:
 def _way_forward(blocking: list[Finding], job: Job) -> str:
     """Return what to do with a structure set that was refused."""
     again = f"'drawcli retry {job.id}' sends the series again."
-    return to_accept(blocking, job.id) or again
+    return accept_hint(blocking, job.id) or again
 
 
 def _lost(job: Job) -> None:

@@ -39,7 +39,7 @@ def poll(job: Job, ctx: Context) -> Job:
             return _waiting(job, status, ctx)
 
 
-def next_look(uploaded_at: datetime, now: datetime) -> datetime:
+def next_poll(uploaded_at: datetime, now: datetime) -> datetime:
     """Return when to ask again: soon at first, then after a quarter of the time waited so far.
 
     >>> start = datetime(2026, 3, 14, 12)
@@ -91,4 +91,4 @@ def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
         code, reason = "status-unknown", f"{reason}, which drawcli does not know"
         told = any(event.code == reason for event in job.events)
         job = job if told else job.noted(now, reason)
-    return job.postponed(next_look(since, now), code=code, reason=reason)
+    return job.postponed(next_poll(since, now), code=code, reason=reason)

@@ -18,15 +18,15 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.contours import contours_of
-from drawcli.core.rtstruct.derived import DerivedStructure, made_of
+from drawcli.core.rtstruct.derived import DerivedStructure, derive_structures
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
+    accept_hint,
+    expect_finished,
     inspect_finished,
-    to_accept,
-    to_deliver,
 )
-from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, looks_of
-from drawcli.core.rtstruct.reidentify import OwnUids, names_of, reidentified
+from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, presentation_of
+from drawcli.core.rtstruct.reidentify import OwnUids, names_of, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.template import Template
@@ -53,7 +53,7 @@ def reidentify(job: Job, ctx: Context) -> Job:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
     check_sources(crosswalk, ctx.progress.counted)
-    data, empty, found = restored(job, sent, crosswalk, ctx)
+    data, empty, found = finish_structure_set(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
     told = deliver(job, data, crosswalk, ctx)
     if empty:
@@ -101,7 +101,7 @@ def _changed(file: SourceFile) -> str:
         ) from err
 
 
-def restored(
+def finish_structure_set(
     job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context
 ) -> tuple[bytes, tuple[str, ...], list[Finding]]:
     """Return the finished file, which derived structures are empty, and what the gate reports.
@@ -117,7 +117,7 @@ def restored(
     )
     template = _as_sent(job, ctx)
     dressing = _dressing(job, header, template, crosswalk, ctx)
-    whole = reidentified(header, crosswalk, own, dressing)
+    whole = reidentify_file(header, crosswalk, own, dressing)
     found = _finished(whole, job, template, crosswalk, ctx)
     return whole, tuple(one.name for one in dressing.made if not one.outlines), found
 
@@ -136,7 +136,7 @@ def _finished(
         labels = {name: one.label for name, one in template.structures.items() if one.label}
         derived = frozenset(one.label or name for name, one in template.derived.items())
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
-    expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
+    expected = expect_finished(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
     report = ctx.work.read_json(job.id, REPORT) or {}
     wanted = StructureCriteria(
         severities=ctx.settings.accept.severities,
@@ -151,7 +151,7 @@ def _finished(
         raise BadStructureSet(
             "; ".join(one.text for one in blocking),
             code=blocking[0].code,
-            hint=to_accept(blocking, job.id) or None,
+            hint=accept_hint(blocking, job.id) or None,
         )
     return found
 
@@ -177,12 +177,12 @@ def _dressing(
 ) -> Presentation:
     """Return what template and settings add, by the template as it was sent."""
     names = names_of(header)
-    looks = PLAIN if template is None else looks_of(template, names)
+    looks = PLAIN if template is None else presentation_of(template, names)
     made: tuple[DerivedStructure, ...] = ()
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)
-        made = tuple(made_of(template.derived, names, contours, grid, crosswalk.uids))
+        made = tuple(derive_structures(template.derived, names, contours, grid, crosswalk.uids))
     return replace(
         looks,
         made=made,

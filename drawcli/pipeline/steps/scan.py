@@ -18,15 +18,20 @@ from drawcli.core.rules.conditions import Late
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey import SeriesSnapshot, seen_again, surveyed, take_unread
-from drawcli.pipeline.survey.incomplete import as_it_was, as_released, is_same, unready
+from drawcli.pipeline.survey import SeriesSnapshot, open_survey, snapshot_one_off, take_unread
+from drawcli.pipeline.survey.incomplete import (
+    has_same_reason,
+    is_unchanged,
+    postpone_or_hold,
+    released_verdict,
+)
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 _NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
 
 
 @dataclass(slots=True)
-class Scanned:
+class ScanResult:
     """What a scan did: the jobs it made or moved, and what it passed over, by reason."""
 
     jobs: list[Job] = field(default_factory=list)
@@ -45,7 +50,7 @@ def scan(
     only: str | None = None,
     limit: int | None = None,
     tell: Callable[[int], None] = lambda _files: None,
-) -> Scanned:
+) -> ScanResult:
     """Read the datastore and bring the ledger up to date with it.
 
     Parameters
@@ -68,9 +73,9 @@ def scan(
 
 def _scan(
     ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
-) -> Scanned:
-    with surveyed(ctx, tell=tell) as survey:
-        done = Scanned(
+) -> ScanResult:
+    with open_survey(ctx, tell=tell) as survey:
+        done = ScanResult(
             passed_over=survey.passed_over,
             made_anew=survey.made_anew,
             folders_missing=survey.folders_missing,
@@ -87,7 +92,7 @@ def _take(
     only: str | None,
     limit: int | None,
     ctx: Context,
-    done: Scanned,
+    done: ScanResult,
 ) -> None:
     """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
@@ -103,7 +108,7 @@ def _take(
         _note_unseen(job, ctx, done)
 
 
-def preview(ctx: Context) -> list[SeriesSnapshot]:
+def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
     """Return each series that a scan would look at as new; write nothing.
 
     Raises
@@ -112,7 +117,7 @@ def preview(ctx: Context) -> list[SeriesSnapshot]:
         Where a folder of the datastore is not there, or does not answer.
     """
     known = _jobs_by_series(ctx)
-    with surveyed(ctx, throwaway=True) as survey:
+    with open_survey(ctx, throwaway=True) as survey:
         if survey.lost:
             raise survey.lost[0]
         return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
@@ -131,7 +136,7 @@ def _was_other(one: Archived, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
 
 
 def _look_back(
-    archived: list[Archived], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: Scanned
+    archived: list[Archived], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: ScanResult
 ) -> None:
     """See whether a series has changed since its contours came home and its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]
@@ -148,7 +153,7 @@ def _look_back(
         _make_successor(archived[-1].id, seen, ctx, done)
 
 
-def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: Scanned) -> None:
+def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: ScanResult) -> None:
     """Bring the jobs of one series up to date."""
     if not jobs and seen.verdict.readiness is Readiness.IGNORED:
         done.ignored[seen.verdict.code] += 1
@@ -161,7 +166,7 @@ def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: Scanned)
             _look_at_job(job, seen, ctx, done)
 
 
-def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     if job.state is State.WAITING:
         _look_again(job, seen, ctx, done)
     elif job.state in BEFORE_UPLOAD:
@@ -171,22 +176,22 @@ def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) ->
         _look_behind(job, seen, ctx, done)
 
 
-def _take_up(seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _take_up(seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     """Make a job of a series: found, or waiting for what it lacks."""
     ready = seen.verdict.readiness is Readiness.READY
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
-    job = job if ready else unready(job, seen.verdict, seen, ctx)
+    job = job if ready else postpone_or_hold(job, seen.verdict, seen, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
 
-def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     """See whether a waiting series has become whole."""
-    verdict = as_released(job, seen)
+    verdict = released_verdict(job, seen)
     changed = job.source_digest != seen.digest
-    if not changed and as_it_was(job, verdict, seen, ctx):
+    if not changed and is_unchanged(job, verdict, seen, ctx):
         return
 
     def look() -> Job:
@@ -196,15 +201,15 @@ def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> 
         if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return unready(replace(job.freed(), **seen.facts), verdict, seen, ctx)
+        return postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
 
-    if job.held and not changed and is_same(job, verdict, seen):
+    if job.held and not changed and has_same_reason(job, verdict, seen):
         _ask_rules_again(job, look, ctx, done)
     else:
         _change(job, look, ctx, done)
 
 
-def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
+def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: ScanResult) -> None:
     """Free a held series that the rules would not send; one they would is not told once more."""
     after = look()
     if after.held:
@@ -234,7 +239,7 @@ def late_choice(rule: str | None, seen: SeriesSnapshot, ctx: Context) -> Late:
     return choices.get(rule or "") or seen.wanted.late
 
 
-def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     """See what became of the images of a series that was sent: changed, or only moved."""
     if job.source_digest == seen.digest:
         if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
@@ -260,7 +265,7 @@ def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) ->
         _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
-def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     """Make a new job of a series that changed after it was sent, and set the old one aside.
 
     The new one first: after a crash between the two the old one finds that it has a successor.
@@ -275,7 +280,7 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> 
         _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
 
 
-def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> bool:
+def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> bool:
     """Make the next job of a series that changed after it was sent; it names the one before."""
     key, _, number = old_id.partition("-")
     job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
@@ -293,24 +298,24 @@ def _followed(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
     return replace(freed, source_stamp=seen.stamp)
 
 
-def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
+def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
     """Say of a waiting job that its series is not there any more; look where a one-off one was."""
     if job.state is not State.WAITING or job.held or job.of_folder:
         return
-    apart = seen_again(job, ctx) if job.one_off else None
+    apart = snapshot_one_off(job, ctx) if job.one_off else None
     if apart is not None:
         _look_again(job, apart, ctx, done)
         return
     what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
     gone = Verdict(Readiness.WAITING, "not-seen", what)
-    _change(job, lambda: unready(job, gone, None, ctx), ctx, done)
+    _change(job, lambda: postpone_or_hold(job, gone, None, ctx), ctx, done)
 
 
 def _change(
     job: Job,
     make: Callable[[], Job],
     ctx: Context,
-    done: Scanned,
+    done: ScanResult,
     into: list[Job] | None = None,
 ) -> None:
     """Change a job under its lock, unless another process is at it or was quicker."""

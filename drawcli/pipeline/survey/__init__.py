@@ -8,8 +8,16 @@ Folders in which something cannot be read are reported by jobs of their own
 """
 
 from drawcli.pipeline.survey.judge import SeriesSnapshot
-from drawcli.pipeline.survey.outside import judged, seen_again, seen_in
-from drawcli.pipeline.survey.survey import Survey, surveyed
+from drawcli.pipeline.survey.outside import judge_series, snapshot_one_off, snapshot_series
+from drawcli.pipeline.survey.survey import Survey, open_survey
 from drawcli.pipeline.survey.unread_jobs import take_unread
 
-__all__ = ["SeriesSnapshot", "Survey", "judged", "seen_again", "seen_in", "surveyed", "take_unread"]
+__all__ = [
+    "SeriesSnapshot",
+    "Survey",
+    "judge_series",
+    "open_survey",
+    "snapshot_one_off",
+    "snapshot_series",
+    "take_unread",
+]

@@ -53,10 +53,10 @@ class FolderSettings:
 
     @cached_property
     def _demands(self) -> list[Criteria]:
-        return list(map(demands_of, self._wanted))
+        return list(map(criteria_of, self._wanted))
 
 
-def demands_of(wanted: SeriesCriteria) -> Criteria:
+def criteria_of(wanted: SeriesCriteria) -> Criteria:
     """Return what settings ask of a series."""
     after = wanted.studied_after
     return Criteria(

@@ -21,15 +21,15 @@ from drawcli.pipeline.survey.judge import SeriesSnapshot
 _LEFT_ANYWAY: Final = "; nobody is asked, for the rules would not send it: "
 
 
-def as_released(job: Job, seen: SeriesSnapshot) -> Verdict:
+def released_verdict(job: Job, seen: SeriesSnapshot) -> Verdict:
     """Return the verdict on a series, letting pass what a person has released of these files."""
     released = released_codes(job, seen.digest, seen.stamp)
     return seen.judge(released) if seen.verdict.code in released else seen.verdict
 
 
-def as_it_was(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
+def is_unchanged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
     """Tell whether a waiting job waits for the same, and rules and a person were asked in time."""
-    if not is_same(job, verdict, seen):
+    if not has_same_reason(job, verdict, seen):
         return False
     if job.held:
         return not _rules_changed(job, ctx)
@@ -38,14 +38,14 @@ def as_it_was(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) ->
     return verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
-def is_same(job: Job, verdict: Verdict, seen: SeriesSnapshot) -> bool:
+def has_same_reason(job: Job, verdict: Verdict, seen: SeriesSnapshot) -> bool:
     """Tell whether a waiting job was told the same already."""
     why = (job.reason or "").partition(_LEFT_ANYWAY)[0]
     told = (job.reason_code, why, job.source_stamp)
     return told == (verdict.code, verdict.text, seen.stamp)
 
 
-def unready(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Context) -> Job:
+def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready.
 
     A person is asked only of what would be sent: the rules are asked first.

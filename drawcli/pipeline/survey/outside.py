@@ -19,14 +19,14 @@ from drawcli.core.series.readiness import Criteria, assess
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey.folder_settings import demands_of
+from drawcli.pipeline.survey.folder_settings import criteria_of
 from drawcli.pipeline.survey.judge import SeriesSnapshot, same_images
 
 Same = Callable[[str, str], bool]
 _UNLISTABLE: Final = "unreadable-folder"
 
 
-def seen_in(
+def snapshot_series(
     walk: Walk, ctx: Context, *, is_same: Same = same_images, deliver_to: str = ""
 ) -> Iterator[SeriesSnapshot]:
     """Yield each series that a walk over files outside the datastore has found.
@@ -44,7 +44,7 @@ def seen_in(
     """
     demands = _demands(ctx.settings.scan)
     files = walk.by_series()
-    for slices, verdict in judged(walk, demands, is_same):
+    for slices, verdict in judge_series(walk, demands, is_same):
         stand_ins = _known_under(slices[0].series_uid, ctx)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
@@ -64,18 +64,18 @@ def seen_in(
         )
 
 
-def seen_again(job: Job, ctx: Context) -> SeriesSnapshot | None:
+def snapshot_one_off(job: Job, ctx: Context) -> SeriesSnapshot | None:
     """Return the series of a one-off job as it is now; None where its images are not there."""
     try:
         crosswalk = ctx.crosswalk(job)
     except JobError:
         return None
     walk = read_images(Path(file.path) for file in crosswalk.files)
-    found = seen_in(walk, ctx, deliver_to=crosswalk.deliver_to)
+    found = snapshot_series(walk, ctx, deliver_to=crosswalk.deliver_to)
     return next((seen for seen in found if seen.key == job.series_key), None)
 
 
-def judged(
+def judge_series(
     walk: Walk, demands: Criteria, is_same: Same = same_images
 ) -> Iterator[tuple[list[Slice], Verdict]]:
     """Yield the files of each series that are its scan, and what to do with it.
@@ -98,7 +98,7 @@ def judged(
 
 def _demands(wanted: Scan) -> Criteria:
     """Return what a site asks of any series; a person may show one of any age."""
-    return replace(demands_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
+    return replace(criteria_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
 
 
 def _known_under(uid: str, ctx: Context) -> StandIns:

@@ -15,9 +15,9 @@ from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.folder_settings import FolderSettings
 from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
-from drawcli.pipeline.survey.unread_folders import SeenFolder, unread_folders
+from drawcli.pipeline.survey.unread_folders import FolderSnapshot, unread_folders
 from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
-from drawcli.pipeline.survey.watchdog import watched
+from drawcli.pipeline.survey.watchdog import end_when_silent
 from drawcli.system.limits import SHARE_ANSWERS
 
 _SETTINGS: Final = "settings"
@@ -28,7 +28,7 @@ class Survey:
     """What a scan sees."""
 
     series: Iterator[SeriesSnapshot]
-    unread: list[SeenFolder]  # folders in which something cannot be read
+    unread: list[FolderSnapshot]  # folders in which something cannot be read
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
     made_anew: str  # why the scan index was made anew; "" where it was not
     folders_missing: list[str]  # of the settings, that are in no datastore
@@ -40,7 +40,7 @@ def _silent(_files: int) -> None:
 
 
 @contextmanager
-def surveyed(
+def open_survey(
     ctx: Context, *, throwaway: bool = False, tell: Callable[[int], None] = _silent
 ) -> Iterator[Survey]:
     """Bring the scan index up to date with the datastore; give every series.
@@ -68,7 +68,7 @@ def surveyed(
     ) as index:
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
-        with watched(SHARE_ANSWERS * wanted.answer_seconds) as heard:
+        with end_when_silent(SHARE_ANSWERS * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
             wishes = FolderSettings(wanted, ctx.settings.datastore)

@@ -22,7 +22,7 @@ _MINUTE_NS: Final = 60 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenFolder(SeriesSnapshot):
+class FolderSnapshot(SeriesSnapshot):
     """A folder in which something cannot be read, as this scan sees it."""
 
     path: str
@@ -44,7 +44,7 @@ class SeenFolder(SeriesSnapshot):
 
 def unread_folders(
     index: ScanIndex, judge: Judge, unlisted: Mapping[str, Unlisted], now_ns: int
-) -> Iterator[SeenFolder]:
+) -> Iterator[FolderSnapshot]:
     """Yield each folder with files that have been unreadable for as long as a series must be quiet.
 
     Parameters
@@ -71,7 +71,7 @@ def unread_folders(
         trouble, series = unlisted.get(path, ("", set[int]()))
         words = [f"{count} {reason}" for reason, count in sorted(counts.items())]
         verdict = waiting(CODE, _sentence(len(settled), words, trouble))
-        yield SeenFolder(
+        yield FolderSnapshot(
             key=stand_ins.series_key(f"folder {path}"),
             key_id=stand_ins.key_id,
             modality="",

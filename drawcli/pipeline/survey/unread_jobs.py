@@ -15,7 +15,7 @@ from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.survey import Survey
-from drawcli.pipeline.survey.unread_folders import SeenFolder
+from drawcli.pipeline.survey.unread_folders import FolderSnapshot
 
 Change = Callable[[Job, Callable[[], Job]], None]
 _TOLD_BY_SERIES: Final = "unreadable-files"
@@ -48,7 +48,7 @@ def take_unread(survey: Survey, ctx: Context, change: Change, *, only: str | Non
     return made
 
 
-def _of_folder(latest: Job | None, seen: SeenFolder, ctx: Context, change: Change) -> list[Job]:
+def _of_folder(latest: Job | None, seen: FolderSnapshot, ctx: Context, change: Change) -> list[Job]:
     """Bring the job of one folder up to date; return the one that was made."""
     if latest is not None and latest.state is State.WAITING:
         _look_again(latest, seen, ctx, change)
@@ -72,7 +72,7 @@ def _readable(job: Job, ctx: Context) -> Job:
     return aside.postponed(None, code="readable-again", reason=reason)
 
 
-def _begun(latest: Job | None, seen: SeenFolder, ctx: Context) -> list[Job]:
+def _begun(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> list[Job]:
     archived = ctx.ledger.archive.of_series(seen.key)
     numbers = [int(one.id.partition("-")[2]) for one in archived]
     number = max([*numbers, latest.number if latest else 0]) + 1
@@ -82,7 +82,7 @@ def _begun(latest: Job | None, seen: SeenFolder, ctx: Context) -> list[Job]:
     return [job] if ctx.begin(job, seen.crosswalk) else []
 
 
-def _set_aside(latest: Job | None, seen: SeenFolder, ctx: Context) -> bool:
+def _set_aside(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> bool:
     """Tell whether a person has said of these very files that they need not be read."""
     if latest is not None:
         return latest.state is State.CANCELLED and latest.source_digest == seen.digest
@@ -90,7 +90,7 @@ def _set_aside(latest: Job | None, seen: SeenFolder, ctx: Context) -> bool:
     return bool(archived) and archived[-1].source_digest == seen.digest
 
 
-def _told_by_series(seen: SeenFolder, ctx: Context) -> bool:
+def _told_by_series(seen: FolderSnapshot, ctx: Context) -> bool:
     """Tell whether a series beside the files has a job that says the same, or did so lately."""
     since = datetime.fromtimestamp(seen.since_ns / 1e9, UTC)
     return any(
@@ -104,7 +104,7 @@ def _told_by_series(seen: SeenFolder, ctx: Context) -> bool:
     )
 
 
-def _look_again(job: Job, seen: SeenFolder, ctx: Context, change: Change) -> None:
+def _look_again(job: Job, seen: FolderSnapshot, ctx: Context, change: Change) -> None:
     as_it_was = (job.source_digest, job.reason) == (seen.digest, seen.verdict.text)
     if job.held and not as_it_was:  # once told is enough; what is told is kept up to date
         change(job, lambda: replace(job, reason=seen.verdict.text, **seen.facts))
@@ -114,7 +114,7 @@ def _look_again(job: Job, seen: SeenFolder, ctx: Context, change: Change) -> Non
             change(job, lambda: after)
 
 
-def _waiting(job: Job, seen: SeenFolder, ctx: Context) -> Job:
+def _waiting(job: Job, seen: FolderSnapshot, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it has waited for too long."""
     verdict = seen.verdict
     if ctx.now() - job.since <= timedelta(hours=seen.wanted.incomplete_hours):

@@ -51,7 +51,7 @@ class _Listener:
 
 
 @contextmanager
-def reading(ctx: Context, step: str) -> Iterator[None]:
+def watch_step(ctx: Context, step: str) -> Iterator[None]:
     """End the process where a step that reads images makes no progress, within the block.
 
     What it waits for while it has given up its turn is no file server, and has its own limits.
@@ -59,14 +59,14 @@ def reading(ctx: Context, step: str) -> Iterator[None]:
     seconds = SHARE_ANSWERS * ctx.settings.scan.answer_seconds
     quiet = ctx.turns.quiet_seconds
     with (
-        watched(seconds, step, quiet=quiet) as heard,
+        end_when_silent(seconds, step, quiet=quiet) as heard,
         ctx.progress.watched_by(_Listener(heard)),
     ):
         yield
 
 
 @contextmanager
-def watched(
+def end_when_silent(
     seconds: float,
     step: str = "scan",
     end: Callable[[str], None] | None = None,
