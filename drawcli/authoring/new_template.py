@@ -100,7 +100,7 @@ class NewTemplates:
         replace_file(self.before, self.after)
 
 
-def compose_templates(plans: Sequence[Plan], ctx: Context) -> NewTemplates:
+def compose(plans: Sequence[Plan], ctx: Context) -> NewTemplates:
     """Check new templates beside those that there are.
 
     Raises
@@ -135,7 +135,7 @@ def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
     """
     found = _NUMBERED.fullmatch(word.strip())
     model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
-    every = list(offered_structures(catalogue.offers, model))
+    every = list(structures_in(catalogue.offers, model))
     fits = [one for one in every if wanted.casefold() in (one.name.casefold(), str(one.number))]
     if model is None:
         fits = [one for one in fits if one.name.casefold() == wanted.casefold()]
@@ -149,7 +149,7 @@ def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
     return fits[0]
 
 
-def offered_structures(
+def structures_in(
     offers: Iterable[CatalogueModel], model: int | None = None
 ) -> Iterator[ChosenStructure]:
     """Yield every structure that is offered, of one model or of all.
@@ -221,7 +221,7 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
             hint="Run 'drawcli templates pull' first: structures are looked up in its catalogue.",
         )
     plan = Plan(_name(template.name, path), f"from the Eclipse template {template.name}".strip())
-    every, missing = list(offered_structures(catalogue.offers)), []
+    every, missing = list(structures_in(catalogue.offers)), []
     for one in template.structures:
         fits = [offered for offered in every if _is_same(one.name, offered.name)]
         fits.sort(

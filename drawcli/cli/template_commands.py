@@ -151,18 +151,11 @@ def new_template(
 ) -> Result:
     """Make a template of what the server offers; a picker at a terminal."""
     from drawcli.adapters.server.catalogue_cache import needed_catalogue
-    from drawcli.authoring.new_template import (
-        Plan,
-        compose_templates,
-        find_structure,
-        offered_structures,
-    )
+    from drawcli.authoring.new_template import Plan, compose, find_structure, structures_in
 
     with door.context(dry_run=True) as ctx:
         catalogue = needed_catalogue(ctx.settings.state_dir)
-        wanted = [
-            one for number in model or () for one in offered_structures(catalogue.offers, number)
-        ]
+        wanted = [one for number in model or () for one in structures_in(catalogue.offers, number)]
         wanted += [find_structure(word, catalogue) for word in structure or ()]
         asks = door.can_ask and not wanted
         if asks:
@@ -176,7 +169,7 @@ def new_template(
         plan = Plan(name or asked("what it is called"), description)
         for one in wanted:
             plan.add(one)
-        made = compose_templates([plan], ctx)
+        made = compose([plan], ctx)
         if asks:
             render.say(plan.entry.text)
         written = not dry_run and (not asks or agreed(f"Write it to {made.before.path.name}?"))
@@ -195,23 +188,21 @@ def import_templates(
 ) -> Result:
     """Take over template files of a DRAW client, or structure templates of Eclipse."""
     from drawcli.adapters.server.catalogue_cache import kept_catalogue
-    from drawcli.authoring.new_template import compose_templates, import_template
+    from drawcli.authoring.new_template import compose, import_template
 
     with door.context(dry_run=True) as ctx:
         catalogue = kept_catalogue(ctx.settings.state_dir)
-        made = compose_templates(
-            [import_template(path.absolute(), catalogue) for path in files], ctx
-        )
+        made = compose([import_template(path.absolute(), catalogue) for path in files], ctx)
         if not dry_run:
             made.write()
     return _composed(made, written=not dry_run)
 
 
 def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[ChosenStructure]":
-    from drawcli.authoring.new_template import find_structure, offered_structures
+    from drawcli.authoring.new_template import find_structure, structures_in
     from drawcli.cli.prompts import row_of, search_and_choose
 
-    every = list(offered_structures(catalogue.offers))
+    every = list(structures_in(catalogue.offers))
     rows = [
         (
             one.name,

@@ -145,7 +145,7 @@ def test_a_template_that_does_not_exist_is_not_assigned(ctx: Context, in_state: 
 
 
 def test_a_series_that_is_not_whole_gets_no_template(ctx: Context, in_state: Make) -> None:
-    with pytest.raises(UsageError, match="not whole"):
+    with pytest.raises(UsageError, match="not complete"):
         assign(in_state(State.WAITING), "Prostate_OAR", ctx)
 
 
@@ -168,12 +168,12 @@ def test_a_series_on_its_way_is_not_sent_twice_with_one_template(
 ) -> None:
     job = in_state(State.UPLOADED, template="Thorax_OAR")
 
-    with pytest.raises(UsageError, match="already on its way"):
+    with pytest.raises(UsageError, match="already being processed"):
         assign(job, "Thorax_OAR", ctx)
 
 
 def test_a_person_waits_for_a_step_at_work(ctx: Context, in_state: Make) -> None:
     job = in_state(State.FOUND)
 
-    with ctx.work.job_lock(job.id), pytest.raises(UsageError, match="at this moment"):
+    with ctx.work.job_lock(job.id), pytest.raises(UsageError, match="is being processed"):
         act_locked(job, ctx, lambda now: now)

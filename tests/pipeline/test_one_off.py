@@ -632,7 +632,7 @@ def test_a_medium_that_is_gone_is_waited_for_with_a_reason_and_then_held(
         False,
         "source-changed",
     )
-    assert (held.held, "Plug the medium in" in str(held.hint)) == (True, True)
+    assert (held.held, "Reconnect the medium" in str(held.hint)) == (True, True)
     assert only_job(ctx).state is State.PACKAGED
 
 
@@ -652,7 +652,7 @@ def test_nothing_is_delivered_while_the_medium_with_the_images_is_gone(
     run_step("reidentify", ctx, Selection())
 
     assert (waiting.state, waiting.reason_code) == (State.FETCHED, "source-moved")
-    assert "Plug the medium in" in str(waiting.hint)
+    assert "Reconnect the medium" in str(waiting.hint)
     assert delivered(back).is_file()
 
 
