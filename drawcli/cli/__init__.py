@@ -122,9 +122,8 @@ def drawcli(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # each thread reserves memory; none is needed
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it looks for them in every package
     render.survive_any_text()
     with _shortage_unsaid():
         _run_app()

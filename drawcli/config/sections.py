@@ -87,7 +87,9 @@ Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 class Section(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Server(Section):
