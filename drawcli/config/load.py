@@ -103,7 +103,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1:1: expected keys with values, such as 'datastore: /dicom'")
     problems = _unknown_variables(env)
-    given = dict.fromkeys(_SECTIONS, {}) | {
+    given = {key: {} for key in _SECTIONS} | {
         str(key): {} if value is None and key in _SECTIONS else value for key, value in data.items()
     }
     try:
