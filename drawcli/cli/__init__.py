@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
+from typer.main import get_command
 
 from drawcli import __version__
 from drawcli.cli import (
@@ -44,7 +45,7 @@ from drawcli.cli.door import (
     QuietOption,
     VerboseOption,
 )
-from drawcli.cli.lazy_options import only_asked
+from drawcli.cli.lazy_options import only_asked, with_values_as_typed
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -146,9 +147,9 @@ def _shortage_unsaid() -> Iterator[None]:
 
 
 def _run_app() -> None:
-    completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
-    words = {*sys.argv, *" ".join(completing).split()}
+    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
+    quick = only_asked(app, {*sys.argv, *typed.split()})
     try:
-        only_asked(app, words)()
+        with_values_as_typed(get_command(quick))() if typed else quick()
     except KeyboardInterrupt:  # before a command had begun
         sys.exit(130)
