@@ -147,8 +147,8 @@ def _shortage_unsaid() -> Iterator[None]:
 
 
 def _run_app() -> None:
-    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
-    quick = only_asked(app, {*sys.argv, *typed.split()})
+    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE).split()
+    quick = only_asked(app, {*sys.argv, *typed})
     try:
         with_values_as_typed(get_command(quick))() if typed else quick()
     except KeyboardInterrupt:  # before a command had begun
