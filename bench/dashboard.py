@@ -28,9 +28,9 @@ from status import a_job
 from drawcli.adapters.state.site_key import make_site_key
 from drawcli.config.load import load_settings
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.pipeline.context import open_context
 
 MOST_SECONDS = 1.0
@@ -74,8 +74,8 @@ def main() -> int:
         settings = load_settings(root / "drawcli.yaml", os.environ)
         with open_context(settings) as ctx:
             ctx.ledger.add(*map(a_job, range(1, given.jobs + 1)))
-            site = Site(ctx, lambda: open_context(settings), root / "drawcli.yaml")
-            page = application(site, Options(), Secret(root / "state"))
+            site = SiteReader(ctx, lambda: open_context(settings), root / "drawcli.yaml")
+            page = application(site, DashboardOptions(), Secret(root / "state"))
             bare = Starlette(routes=[Route("/", nothing)])
             with served(page) as ours, served(bare) as theirs, httpx.Client() as client:
                 first = (asked(client, f"{ours}/jobs"), asked(client, theirs))

@@ -23,7 +23,7 @@ from measure import Row, below, compared, options, tell, unmeasured
 
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 
 SLOWEST = 0.8  # of the throughput of the bare POST
 MOST_MB = 30.0
@@ -76,7 +76,7 @@ def token_in(folder: Path) -> TokenFile:
 
 def sent(url: str, package: Path, tokens: TokenFile) -> None:
     """Send a package as drawcli does."""
-    with DrawServer.opened(Server(url=url), tokens, lambda: datetime.now(UTC)) as server:
+    with DrawServer.opened(ServerSettings(url=url), tokens, lambda: datetime.now(UTC)) as server:
         server.upload(package, name="package.zip", sha256="0" * 64)
 
 

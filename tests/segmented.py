@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
+from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
 from drawcli.sandbox.segmenter import Segmenter
 from drawcli.sandbox.upload_reader import read_upload
 from drawcli.sandbox.volume import volume
@@ -18,5 +18,5 @@ def segmented(package: bytes) -> bytes:
         upload = read_upload(path)
     slices = volume(upload.slices)
     segmenter = Segmenter(slices)
-    drawn = [Structure(name, segmenter.contours(name)) for name in upload.template.structures]
+    drawn = [DrawnStructure(name, segmenter.contours(name)) for name in upload.template.structures]
     return file_bytes(structure_set(slices, drawn, at=NOON))

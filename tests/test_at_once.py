@@ -22,7 +22,7 @@ from drawcli.errors import ServerRefused
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, due, run_step
 from drawcli.sandbox.faults import read_faults
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
@@ -205,7 +205,7 @@ def test_one_patients_bug_in_a_thread_does_not_stop_the_others(ward: Ward) -> No
 def test_ctrl_c_ends_uploads_that_would_never_end_and_the_next_run_says_so(
     ward: Ward, tmp_path: Path
 ) -> None:
-    options = Options(faults=read_faults("upload:stall*2"))
+    options = SandboxOptions(faults=read_faults("upload:stall*2"))
     with running(tmp_path / "sandbox", options=options) as server:
         at_sandbox(ward.site, server.url, server.token_file)
         process = started(ward.site, "upload")

@@ -23,13 +23,13 @@ import pytest
 
 from drawcli.adapters.datastore import walk
 from drawcli.adapters.delivery import folder as delivery
-from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import glance
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.config.sections_monitoring import Metrics
 from drawcli.errors import (
     BadStructureSet,
@@ -142,7 +142,7 @@ class Asked:
 
 def asked(call: str, peer: hostile.Peer, tokens: TokenFile, timeout_seconds: float = LONG) -> Asked:
     """Ask the server for something; return how that ended."""
-    site, begun = Server(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
+    site, begun = ServerSettings(url=peer.url, timeout_seconds=timeout_seconds), time.monotonic()
     error, answer = None, None
     with DrawServer.opened(site, tokens, Clock().now) as server:
         server.pause = lambda _seconds: None
@@ -298,7 +298,7 @@ def test_a_cookie_breaks_no_later_request(tokens: TokenFile) -> None:
     manner = hostile.saying(b'{"status": "PENDING"}', "200 OK", cookie)
     with (
         hostile.listening(manner) as peer,
-        DrawServer.opened(Server(url=peer.url), tokens, Clock().now) as server,
+        DrawServer.opened(ServerSettings(url=peer.url), tokens, Clock().now) as server,
     ):
         server.status("task-1")
         server.status("task-1")
@@ -389,7 +389,7 @@ def test_a_proxy_that_drips_is_given_up(tokens: TokenFile, monkeypatch: pytest.M
     with hostile.listening(hostile.drips_in_head) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        site = Server(url="https://draw.invalid", timeout_seconds=SHORT)
+        site = ServerSettings(url="https://draw.invalid", timeout_seconds=SHORT)
         with (
             DrawServer.opened(site, tokens, Clock().now) as server,
             pytest.raises(ServerSilent),
@@ -404,7 +404,7 @@ def test_a_name_that_is_never_resolved_is_given_up(
 ) -> None:
     found = threading.Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_more: found.wait() and [])
-    site = Server(url="http://draw.invalid", allow_http=True, timeout_seconds=SHORT)
+    site = ServerSettings(url="http://draw.invalid", allow_http=True, timeout_seconds=SHORT)
     with (
         DrawServer.opened(site, tokens, Clock().now) as server,
         pytest.raises(ServerSilent),
@@ -457,7 +457,7 @@ def test_a_refresh_without_an_answer_is_not_repeated_by_those_who_waited_for_it(
 ) -> None:
     refused: list[DrawcliError] = []
     with hostile.listening(hostile.says_nothing) as peer:
-        site = Server(url=peer.url, timeout_seconds=2.0)
+        site = ServerSettings(url=peer.url, timeout_seconds=2.0)
         with DrawServer.opened(site, tokens, Clock().now) as server:
 
             def renew() -> None:
@@ -481,7 +481,7 @@ def test_a_refresh_without_an_answer_is_not_repeated_by_those_who_waited_for_it(
 
 def looked(peer: hostile.Peer) -> DrawcliError | None:
     try:
-        glance(Server(url=peer.url, timeout_seconds=SHORT))
+        glance(ServerSettings(url=peer.url, timeout_seconds=SHORT))
     except DrawcliError as err:
         return err
     return None
@@ -535,7 +535,7 @@ def test_a_recipient_of_alarms_that_drips_floods_or_lies_has_not_taken_the_messa
 ) -> None:
     hurry("message", 4.0)  # a process has to be started
     with hostile.listening(manner) as peer:
-        taken = Place(1, f"json://127.0.0.1:{peer.port}/").send(Message("title", "body"))
+        taken = Recipient(1, f"json://127.0.0.1:{peer.port}/").send(Message("title", "body"))
 
     assert not taken
 

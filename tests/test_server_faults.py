@@ -18,7 +18,7 @@ from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import open_context
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
@@ -129,7 +129,7 @@ def wait_for(server: Running) -> None:
 @pytest.fixture
 def wrong(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
     """Serve a sandbox with the faults that a test is parametrized with."""
-    options = Options(faults=read_faults(request.param), ranges="length*" in request.param)
+    options = SandboxOptions(faults=read_faults(request.param), ranges="length*" in request.param)
     with running(tmp_path / "sandbox", options=options) as server:
         yield server
 

@@ -54,7 +54,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Recipient:
     """Where messages go."""
 
     number: int  # of its line, from 1
@@ -87,7 +87,7 @@ class Place:
         return ended.code == _TAKEN
 
 
-def places_of(settings: "Notify", env: Mapping[str, str] | None = None) -> list[Place]:
+def places_of(settings: "Notify", env: Mapping[str, str] | None = None) -> list[Recipient]:
     """Return where messages go; none where nothing is set up.
 
     Raises
@@ -99,7 +99,7 @@ def places_of(settings: "Notify", env: Mapping[str, str] | None = None) -> list[
 
     given = (os.environ if env is None else env).get(URLS_VARIABLE, "").split()
     given += [] if settings.urls_file is None else _lines(settings.urls_file)
-    return [Place(number, url) for number, url in enumerate(dict.fromkeys(given), 1)]
+    return [Recipient(number, url) for number, url in enumerate(dict.fromkeys(given), 1)]
 
 
 def _lines(path: Path) -> Sequence[str]:
@@ -120,7 +120,7 @@ def _lines(path: Path) -> Sequence[str]:
     return [word for word in words if word and not word.startswith("#")]
 
 
-def _plugin(place: Place) -> Any:
+def _plugin(place: Recipient) -> Any:
     """Return what sends to a place."""
     try:
         from apprise import Apprise, AppriseAsset
@@ -141,7 +141,7 @@ def _no_apprise() -> ConfigError:
     )
 
 
-def _no_place(place: Place) -> ConfigError:
+def _no_place(place: Recipient) -> ConfigError:
     return ConfigError(
         f"place {place.number} of notify: apprise knows no such address",
         code="no-place",
@@ -154,7 +154,7 @@ def send_given() -> int:
     limit_memory(SENDER_BYTES)
     letter = json.load(sys.stdin)
     try:
-        plugin = _plugin(Place(letter["number"], letter["url"]))
+        plugin = _plugin(Recipient(letter["number"], letter["url"]))
     except ConfigError:
         return _NO_PLACE
     from apprise import Apprise, NotifyFormat

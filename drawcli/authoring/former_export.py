@@ -13,7 +13,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.rules.former_client import Asked, UntranslatableError, When, joined, said
+from drawcli.core.rules.former_client import (
+    FormerTest,
+    UntranslatableError,
+    When,
+    joined,
+    translate,
+)
 from drawcli.errors import ConfigError
 from drawcli.system.printable import plain, plain_lines
 
@@ -31,12 +37,14 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class FormerRule:
     """One or more tests that lead to a template, as the former client had them."""
 
     name: str
     template: str  # the former name; "" where it had none
-    sets: tuple[tuple[tuple[Asked, str], ...], ...]  # each test, and how the next is joined to it
+    sets: tuple[
+        tuple[tuple[FormerTest, str], ...], ...
+    ]  # each test, and how the next is joined to it
     joiners: tuple[str, ...]  # behind each set
     flaw: str = ""  # why it never fitted
 
@@ -89,7 +97,7 @@ class Dump:
         wanted = str(owner)
         return [(pk, one) for pk, one in self.all(kind).items() if str(one.get(key)) == wanted]
 
-    def rules(self) -> Iterator[Rules]:
+    def rules(self) -> Iterator[FormerRule]:
         """Yield what led to a template."""
         for key, group in self.all("rulegroup").items():
             sets = self.of("ruleset", "rulegroup", key)
@@ -100,9 +108,9 @@ class Dump:
                 yield self._made(name, one, [(key, one)])
             elif str(one["rulegroup"]) not in self.all("rulegroup"):
                 flaw = "belongs to no rule group of the export, and was never asked"
-                yield Rules(name, "", (self._tests(key, one),), (), flaw)
+                yield FormerRule(name, "", (self._tests(key, one),), (), flaw)
 
-    def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> Rules:
+    def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> FormerRule:
         ordered, flaw = _in_order(sets, "rulset_order", "ruleset_combination_type")
         flaw = oddity(owner, *(one for _, one in ordered)) or flaw
         tests = []
@@ -115,7 +123,7 @@ class Dump:
         elif not all(tests):
             flaw = "has a set without rules, which never fitted"
         joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
-        return Rules(name, self._template_of(owner), tuple(tests), joiners, flaw)
+        return FormerRule(name, self._template_of(owner), tuple(tests), joiners, flaw)
 
     def _whole(self, rule: tuple[str, Record]) -> Record:
         """Return a rule with the element that it asks for."""
@@ -127,7 +135,7 @@ class Dump:
 
     def _tests(
         self, key: str, owner: Record, rules: list[tuple[str, Record]] | None = None
-    ) -> tuple[tuple[Asked, str], ...]:
+    ) -> tuple[tuple[FormerTest, str], ...]:
         of_the_set = str(owner.get("rule_combination_type", "AND"))
         mine = self._rules_of(key) if rules is None else rules
         return tuple(
@@ -135,9 +143,9 @@ class Dump:
             for _, rule in mine
         )
 
-    def _asked(self, rule: Record) -> Asked:
+    def _asked(self, rule: Record) -> FormerTest:
         tag = self._tag_of(rule)
-        return Asked(
+        return FormerTest(
             name=_text(tag.get("tag_name")),
             tag=_text(tag.get("tag_id")),
             operator=_text(rule.get("operator_type", "EQUALS")),
@@ -184,11 +192,11 @@ def _scalar(value: Any) -> Any:
     return value if is_number or value is None else plain(str(value))
 
 
-def _set_of(tests: tuple[tuple[Asked, str], ...], remarks: dict[str, None]) -> When:
+def _set_of(tests: tuple[tuple[FormerTest, str], ...], remarks: dict[str, None]) -> When:
     parts = []
     for asked, _ in tests:
         try:
-            one = said(asked)
+            one = translate(asked)
         except UntranslatableError as err:
             name = " ".join(asked.name.split()) or "an element that the export does not name"
             raise UntranslatableError(f"{name} {err}") from None

@@ -13,13 +13,13 @@ from typing import Any, Final, get_args
 import yaml
 
 from drawcli.adapters.rulebook.rulebook import rulebook_of
-from drawcli.authoring.former_export import Dump, Record, Rules, oddity
+from drawcli.authoring.former_export import Dump, FormerRule, Record, oddity
 from drawcli.authoring.new_template import Plan, imported, plain_name
 from drawcli.core.rules.former_client import UntranslatableError, When
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME, RoiType
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import write_durably
-from drawcli.system.yaml_edit import Entry, flow, replace_file, with_comment, with_entries
+from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_comment, with_entries
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
 TRANSLATED: Final = "translated"
@@ -139,12 +139,12 @@ class Migration:
         """Return the templates of the file as they are now."""
         return (self.templates.data or {}).get("templates") or {}
 
-    def _take_rule(self, former: Rules) -> None:
+    def _take_rule(self, former: FormerRule) -> None:
         before = self.rules
         try:
             when, remarks = former.when()
             lines = tuple(_rule_lines(former.name, self._template(former), when, remarks))
-            self.rules = self._with_rule(Entry("rules", lines))
+            self.rules = self._with_rule(YamlEntry("rules", lines))
         except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
             self._comment(former, "; ".join(_why(err)[:1]))
             return self._tell("rule", former.name, LEFT, *_why(err))
@@ -152,7 +152,7 @@ class Migration:
         outcome = THERE if self.rules is before else changed
         return self._tell("rule", former.name, outcome, *remarks)
 
-    def _with_rule(self, entry: Entry) -> Document:
+    def _with_rule(self, entry: YamlEntry) -> Document:
         (wanted,) = yaml.safe_load(entry.text)
         rules = (self.rules.data or {}).get("rules") or ()
         there = [one for one in rules if one.get("name") == wanted["name"]]
@@ -164,7 +164,7 @@ class Migration:
             raise UntranslatableError("another rule has this name")
         return self.rules
 
-    def _template(self, former: Rules) -> str:
+    def _template(self, former: FormerRule) -> str:
         """Return our name of the template of a rule."""
         if not former.template:
             raise UntranslatableError("has no template: nothing was sent for it")
@@ -173,7 +173,7 @@ class Migration:
             raise UntranslatableError(f"its template '{former.template}' was not taken over")
         return ours
 
-    def _comment(self, former: Rules, why: str) -> None:
+    def _comment(self, former: FormerRule, why: str) -> None:
         """Leave a rule that cannot be translated in the file, for a person to write."""
         template = former.template or "no template"
         head = f"not translated: rule '{former.name}' for {template}: {why.splitlines()[0]}"

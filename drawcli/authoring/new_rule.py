@@ -8,19 +8,19 @@ from pathlib import Path
 from drawcli.adapters.rulebook.rulebook import Rulebook, rulebook_of
 from drawcli.authoring.picks import Pick, typed
 from drawcli.core.deid.profile import IMAGE_CLASSES
-from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.privacy import paths_in, shareable
 from drawcli.core.rules.withheld import tells_a_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import Change, Known, changes, series_at
-from drawcli.system.yaml_edit import Entry, flow, replace_file, with_entries
+from drawcli.pipeline.explain import Change, LedgerSeries, changes, series_at
+from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
 from drawcli.system.yaml_read import Document, read_yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RuleRequest:
     """What a new rule should be."""
 
     name: str = ""  # "" makes one of the template's
@@ -35,7 +35,7 @@ class Draft:
     """A new rule with its test, and what the rules would say with it; nothing is written yet."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[YamlEntry, ...]
     without_test: str  # why there is no test with it; "" where there is one
     changes: list[Change]
     before: Document
@@ -46,7 +46,7 @@ class Draft:
         replace_file(self.before, self.after)
 
 
-def source_at(path: Path, ctx: Context, number: int | None) -> Series:
+def source_at(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     """Return the header of a series in a folder, or of the series of a file.
 
     Raises
@@ -55,7 +55,7 @@ def source_at(path: Path, ctx: Context, number: int | None) -> Series:
         Where there are several, and no number says which; `explain` numbers them the same way.
     """
     found = list(series_at(path, ctx.now().date()))
-    images = [one for one in found if {*one[1].get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
+    images = [one for one in found if {*one[1].values.get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
     if number is None and len(images) == 1:
         return images[0][1]
     if number is None or not 0 < number <= len(found):
@@ -67,7 +67,7 @@ def source_at(path: Path, ctx: Context, number: int | None) -> Series:
     return found[number - 1][1]
 
 
-def drafted(wish: Wish, header: Series, ctx: Context, known: Known) -> Draft:
+def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSeries) -> Draft:
     """Return a new rule, tried on its own series and on those of the ledger.
 
     Raises
@@ -81,7 +81,7 @@ def drafted(wish: Wish, header: Series, ctx: Context, known: Known) -> Draft:
     if any(rule.name == name for rule in ctx.rulebook.rules):
         raise UsageError(f"a rule is called '{name}' already", hint="Give another --name.")
     before = read_yaml(ctx.settings.rules)
-    rule = Entry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
+    rule = YamlEntry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
     case, without = _case(name, header, with_entries(before, rule), ctx)
     entries = (rule,) if case is None else (case, rule)
     after = with_entries(before, *entries)
@@ -115,7 +115,7 @@ def _check_decides(name: str, decision: Decision) -> None:
     raise UsageError(f"the rule would not decide for this series: {decision.sentence}", hint=hint)
 
 
-def _rule_lines(wish: Wish, known: Known) -> Iterator[str]:
+def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
     """Yield the rule as it stands in the file, each condition with how common it is."""
     yield f"- name: {flow(wish.name)}"
     yield "  exclude: true" if wish.template is None else f"  template: {flow(wish.template)}"
@@ -132,7 +132,9 @@ def _rule_lines(wish: Wish, known: Known) -> Iterator[str]:
         yield f"      - {pick.line}{remark}"
 
 
-def _case(name: str, header: Series, rules: Document, ctx: Context) -> tuple[Entry | None, str]:
+def _case(
+    name: str, header: RuleHeader, rules: Document, ctx: Context
+) -> tuple[YamlEntry | None, str]:
     """Return a test of what the rules say of the series, or why there can be none.
 
     Raises
@@ -145,14 +147,12 @@ def _case(name: str, header: Series, rules: Document, ctx: Context) -> tuple[Ent
     _check_decides(name, decision)
     asked = {path for rule in book.rules if rule.enabled for path in paths_in(rule.when)}
     shared = {path: values for path, values in shareable(header).items() if path in asked}
-    small = Series(shared)
-    small.today = header.today
-    again = decide(small, book.rules, on_many=on_many)
+    again = decide(RuleHeader(shared, today=header.today), book.rules, on_many=on_many)
     if (again.choice, again.templates) != (decision.choice, decision.templates):
         private = sorted(path for path in asked - shared.keys() if tells_a_patient(path))
         what = ", ".join(private) or "elements that differ between slices"
         return None, f"without {what} the rules say something else of the series"
-    return Entry("tests", tuple(_case_lines(name, shared, again)), before="rules"), ""
+    return YamlEntry("tests", tuple(_case_lines(name, shared, again)), before="rules"), ""
 
 
 def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decision) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _case_name(name: str) -> str:
     return f"{name}: the series it was written from"
 
 
-def _free_name(wish: Wish, book: Rulebook) -> str:
+def _free_name(wish: RuleRequest, book: Rulebook) -> str:
     taken = {rule.name for rule in book.rules}
     stem = "never" if wish.template is None else wish.template.replace("_", "-").lower()
     names = (stem if n == 1 else f"{stem}-{n}" for n in count(1))

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from drawcli.adapters.rulebook.rulebook import rulebook_of
 from drawcli.adapters.server.catalogue_cache import Catalogue
-from drawcli.core.templates.catalogue import Offer, Offered
+from drawcli.core.templates.catalogue import CatalogueModel, Offered
 from drawcli.core.templates.eclipse import EclipseStructure, read_eclipse
 from drawcli.core.templates.template import NAME_PATTERN
 from drawcli.core.templates.tg263 import nearest
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
-from drawcli.system.yaml_edit import Entry, flow, replace_file, with_entries
+from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
 from drawcli.system.yaml_read import Document, meant, read_yaml
 
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
@@ -26,7 +26,7 @@ _LARGEST: Final = 10_000_001  # bytes; core.eclipse refuses one less
 class Chosen:
     """A structure of a model."""
 
-    offer: Offer
+    offer: CatalogueModel
     number: int
 
     @property
@@ -66,9 +66,9 @@ class Plan:
         model["map"][chosen.number] = chosen.name
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> YamlEntry:
         """The template as it stands in the file."""
-        return Entry("templates", tuple(self._lines()))
+        return YamlEntry("templates", tuple(self._lines()))
 
     def _lines(self) -> Iterator[str]:
         yield f"{flow(self.name)}:"
@@ -150,7 +150,7 @@ def chosen(word: str, catalogue: Catalogue) -> Chosen:
     return fits[0]
 
 
-def structures(offers: Iterable[Offer], model: int | None = None) -> Iterator[Chosen]:
+def structures(offers: Iterable[CatalogueModel], model: int | None = None) -> Iterator[Chosen]:
     """Yield every structure that is offered, of one model or of all.
 
     Raises

@@ -14,7 +14,7 @@ from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
-    from drawcli.adapters.state.audit_log import Verdict
+    from drawcli.adapters.state.audit_log import ChainReport
     from drawcli.adapters.state.hash_chain import Link
     from drawcli.pipeline.context import Context
 
@@ -141,7 +141,7 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
     )
 
 
-def _told(verdict: "Verdict", lacking: int) -> list[tuple[str, object]]:
+def _told(verdict: "ChainReport", lacking: int) -> list[tuple[str, object]]:
     chain = "BROKEN" if verdict.breaks else "whole"
     unended = ", ".join(verdict.unended)
     return [

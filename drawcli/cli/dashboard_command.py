@@ -14,7 +14,7 @@ from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from drawcli.dashboard.options import Options
+    from drawcli.dashboard.options import DashboardOptions
     from drawcli.dashboard.password import Secret
 
 _MISSING: Final = "Install them: pip install 'drawcli[web]'"
@@ -64,7 +64,7 @@ def dashboard(
 ) -> Result | None:
     """Serve a page that shows how the site stands, to browsers on this machine."""
     try:
-        from drawcli.dashboard.options import Options
+        from drawcli.dashboard.options import DashboardOptions
         from drawcli.dashboard.password import Secret
     except ImportError as err:
         raise ConfigError(
@@ -74,7 +74,7 @@ def dashboard(
     secret = Secret(site.state_dir)
     if set_password or make_token:
         return _stored(door, secret, by_chance=make_token)
-    options = Options(
+    options = DashboardOptions(
         host=host,
         port=port,
         names=tuple(name or ()),
@@ -91,7 +91,7 @@ def dashboard(
     return None
 
 
-def _serve(door: Door, options: "Options", secret: "Secret") -> None:
+def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
     from drawcli.pipeline.context import open_context
 
     try:
@@ -100,7 +100,7 @@ def _serve(door: Door, options: "Options", secret: "Secret") -> None:
         raise ConfigError(
             f"the dashboard needs {err.name}, which is missing", hint=_MISSING
         ) from None
-    from drawcli.dashboard.snapshot import Site
+    from drawcli.dashboard.snapshot import SiteReader
 
     def tell(url: str) -> None:
         facts = [
@@ -113,7 +113,7 @@ def _serve(door: Door, options: "Options", secret: "Secret") -> None:
         render.present("dashboard", Result(data={"url": url}, show=render.lines(facts)), door.style)
 
     with door.context() as ctx:
-        site = Site(ctx, lambda: open_context(ctx.settings), door.settings_file().absolute())
+        site = SiteReader(ctx, lambda: open_context(ctx.settings), door.settings_file().absolute())
         with suppress(KeyboardInterrupt):  # how it is meant to end
             serve(site, options, secret, tell)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from drawcli.config.load import Settings
     from drawcli.core.deid.profile import Choices
     from drawcli.core.deid.pseudonyms import StandIns
-    from drawcli.core.gate.header_diff import Line
-    from drawcli.pipeline.deidentify_folder import Exported, Found, Series
+    from drawcli.core.gate.header_diff import ElementDiff
+    from drawcli.pipeline.deidentify_folder import Exported, FolderContents, FolderSeries
 
 
 _LONGEST_PATH: Final = 400  # characters
@@ -155,7 +155,7 @@ def _shown(
     return show
 
 
-def _planned(series: "list[Series]") -> Result:
+def _planned(series: "list[FolderSeries]") -> Result:
     rows = [
         (one.slices[0].modality, len(one.slices), one.verdict.readiness, one.verdict.text)
         for one in series
@@ -210,7 +210,7 @@ def diff_header(
     return Result(data=data, show=show)
 
 
-def _element(row: "Line") -> dict[str, Any]:
+def _element(row: "ElementDiff") -> dict[str, Any]:
     return {
         "tag": f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})",
         "keyword": row.keyword or None,
@@ -221,7 +221,7 @@ def _element(row: "Line") -> dict[str, Any]:
     }
 
 
-def _cells(row: "Line", *, identify: bool) -> tuple[str, ...]:
+def _cells(row: "ElementDiff", *, identify: bool) -> tuple[str, ...]:
     from drawcli.cli.render import shortened
 
     name = row.keyword or f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})"
@@ -284,7 +284,7 @@ def _key(settings: "Settings | None") -> "StandIns":
     return StandIns(read_site_key(settings.state_dir))
 
 
-def _told(found: "Found") -> str:
+def _told(found: "FolderContents") -> str:
     seen = [f"{count} files: {why}" for why, count in sorted(found.passed_over.items())]
     seen += sorted({one.verdict.text for one in found.series if one.verdict.text})
     return f" ({'; '.join(seen)})" if seen else ""

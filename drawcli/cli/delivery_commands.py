@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.core.gate.acceptance import Finding
-    from drawcli.core.gate.header_diff import Line
+    from drawcli.core.gate.header_diff import ElementDiff
     from drawcli.core.jobs.job import Job
 
 JobArgument = Annotated[
@@ -64,7 +64,7 @@ def reidentify(
     return _changes(lines, place, identify=identify)
 
 
-def _changes(lines: "list[Line]", place: Path | None, *, identify: bool) -> Result:
+def _changes(lines: "list[ElementDiff]", place: Path | None, *, identify: bool) -> Result:
     """Return what would change: the top of the file by element, and below it in numbers."""
     changed = [line for line in lines if line.what != "kept"]
     top = [line for line in changed if line.depth == 0 and line.vr != "SQ"]

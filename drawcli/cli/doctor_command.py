@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.operations.doctor.outcome import Outcome, Site
+    from drawcli.operations.doctor.outcome import CheckContext, Outcome
     from drawcli.pipeline.context import Context
 
 _COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
@@ -74,11 +74,11 @@ def doctor(
     )
 
 
-def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | None":
+def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckContext | None":
     """Open the site as far as it can be opened; what cannot is an outcome."""
     from drawcli.adapters.state import logs
     from drawcli.operations.doctor.local import versions
-    from drawcli.operations.doctor.outcome import Outcome, Seen, Site
+    from drawcli.operations.doctor.outcome import CheckContext, CheckResult, Outcome
     from drawcli.pipeline.context import open_context
 
     logs.keep_off_stderr()
@@ -86,7 +86,10 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
         config = door.settings_file()
         settings = door.settings(config)
     except (DrawcliError, OSError) as err:
-        outcomes += [Outcome("settings", Seen.of_error(err)), Outcome("versions", versions())]
+        outcomes += [
+            Outcome("settings", CheckResult.of_error(err)),
+            Outcome("versions", versions()),
+        ]
         return None
     ctx: Context | None = None
     closed: Exception | None = None
@@ -95,10 +98,12 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "Site | N
     except (DrawcliError, OSError) as err:
         closed = err
     now = datetime.now(UTC)
-    return Site(settings=settings, config=config.absolute(), now=now, ctx=ctx, closed=closed)
+    return CheckContext(
+        settings=settings, config=config.absolute(), now=now, ctx=ctx, closed=closed
+    )
 
 
-def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
+def _looked(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     from drawcli.operations.doctor import local, outward, server
     from drawcli.operations.doctor.outcome import looked
 
@@ -108,7 +113,7 @@ def _looked(site: "Site", *, offline: bool) -> "Iterator[Outcome]":
     yield from (server.offline(site) if offline else server.online(site))
 
 
-def _bundle(target: Path | None, site: "Site | None", outcomes: "list[Outcome]") -> Any:
+def _bundle(target: Path | None, site: "CheckContext | None", outcomes: "list[Outcome]") -> Any:
     if target is None:
         return None
     from drawcli.operations.support_bundle import write_bundle

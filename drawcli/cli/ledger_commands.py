@@ -122,30 +122,32 @@ def export(
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")] = False,
 ) -> Result:
     """Print every job there ever was, one line each; nothing of a patient is among them."""
+    from drawcli.core.jobs.columns import TABLE
     from drawcli.operations import ledger_copies
 
     with door.context(dry_run=True) as ctx:
-        rows = list(ledger_copies.exported(ctx.ledger.every()))
+        jobs, now = list(ctx.ledger.every()), ctx.now()
+    rows = list(ledger_copies.exported(jobs))
     if as_csv:
         text = ledger_copies.as_csv(rows, ledger_copies.COLUMNS)
         return Result(data={"csv": text}, show=render.verbatim(text))
 
     def show(out: "Console") -> None:
-        columns = ("id", "state", "since", "modality", "slices", "template", "rule", "posts")
-        render.columns(columns, ([str(row[name] or "") for name in columns] for row in rows))(out)
+        cells = ([column.shown(job, now) for column in TABLE] for job in jobs)
+        render.columns([column.title for column in TABLE], cells)(out)
 
     return Result(data={"jobs": rows}, show=show)
 
 
 def clean(door: Door, dry_run: DryRunOption = False) -> Result:
     """Remove old work folders of finished jobs, as each run does at its end."""
-    from drawcli.pipeline.runner import spent, tidy
+    from drawcli.pipeline.runner import expired, tidy
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _cleaned({job.id: ctx.work.size_of(job.id) for job in spent(ctx)}, "would be")
+            return _cleaned({job.id: ctx.work.size_of(job.id) for job in expired(ctx)}, "would be")
         with ctx.work.run_lock(ctx.now()):
-            sizes = {job.id: ctx.work.size_of(job.id) for job in spent(ctx)}
+            sizes = {job.id: ctx.work.size_of(job.id) for job in expired(ctx)}
             tidy(ctx)
     return _cleaned(sizes, "were")
 

@@ -11,7 +11,7 @@ from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach
 
 if TYPE_CHECKING:
-    from drawcli.adapters.notifications import Place
+    from drawcli.adapters.notifications import Recipient
     from drawcli.config.load import Settings
 
 _DAY: Final = timedelta(days=1)
@@ -60,7 +60,7 @@ def preview(door: Door) -> Result:
     return Result(data={"digest": text}, show=render.verbatim(text))
 
 
-def _sent(place: "Place", settings: "Settings") -> str:
+def _sent(place: "Recipient", settings: "Settings") -> str:
     from drawcli.adapters.notifications import Message
     from drawcli.operations.alarms import titled
 

@@ -84,7 +84,7 @@ def step_command(name: str) -> Callable[..., Result]:
                 return _planned((name,), ctx, chosen)
             with shown(door, ctx.progress):
                 reports = [run_step(name, ctx, chosen)]
-            return told_of(reports, fail_if_idle=fail_if_idle, always=True)
+            return result_of(reports, fail_if_idle=fail_if_idle, always=True)
 
     return step
 
@@ -148,7 +148,7 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.operations.after_run import begun, note_run, report_out
+    from drawcli.operations.after_run import begin_run, note_run, report_out
     from drawcli.operations.heartbeat import beating
     from drawcli.operations.hung_runs import hanging_jobs
     from drawcli.pipeline.runner import HOMEWARD, OUTWARD, run_once
@@ -160,17 +160,17 @@ def _whole_run(
         reports: list[StepReport] = []
         began = ctx.now()
         with ExitStack() as lock:
-            broken_is_told = begun(ctx, lock.enter_context(ctx.work.run_lock(began)))
+            reported = begin_run(ctx, lock.enter_context(ctx.work.run_lock(began)))
             with beating(ctx.settings.metrics) as beat:
                 error = ""
                 try:
                     with shown(door, ctx.progress):
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
-                    told = told_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+                    told = result_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
                     ended = ended_by(err)
-                    told = told_of(reports, fail_if_idle=False, always=door.to_person)
+                    told = result_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code
                 busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
@@ -179,7 +179,7 @@ def _whole_run(
                 note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
                 beat.exit_code = told.exit_code
                 lock.close()  # what follows is for others, and no run shall wait for it
-                broken_is_told()
+                reported()
                 report_out(ctx, error, hung)
             return told
 
@@ -202,7 +202,7 @@ def _selection(
     return Selection(job_id=job_id, limit=limit, until=until)
 
 
-def told_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
+def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
     from drawcli.pipeline.runner import out_of_reach
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Drawn
     from rich.progress import TaskID
 
-    from drawcli.adapters.state.progress import Progress, Standing
+    from drawcli.adapters.state.progress import Progress, ProgressState
 
 _WHOLE: Final = 1000.0  # of a bar
 _SETTLE_SECONDS: Final = 1.0  # before it, a rate says little
@@ -34,7 +34,7 @@ class Bar:
         self._row: TaskID | None = None
         self._pace = Pace()
 
-    def moved(self, standing: "Standing") -> None:
+    def moved(self, standing: "ProgressState") -> None:
         """Draw it; several times a second at most, whatever is told."""
         if self._drawn is None or self._row is None:
             self._drawn = _new()
@@ -61,12 +61,12 @@ class Pace:
     def __init__(self) -> None:
         self._begun = ("", 0.0, 0)  # unit, when, and how many of it there were then
 
-    def told(self, standing: "Standing", now: float) -> str:
+    def told(self, standing: "ProgressState", now: float) -> str:
         """Return what is added to a standing at a time, s; nothing for what is not bytes.
 
         >>> from functools import partial
-        >>> from drawcli.adapters.state.progress import Standing
-        >>> sent = partial(Standing, step="upload", unit="bytes sent", parts=90_000_000)
+        >>> from drawcli.adapters.state.progress import ProgressState
+        >>> sent = partial(ProgressState, step="upload", unit="bytes sent", parts=90_000_000)
         >>> pace = Pace()
         >>> [pace.told(sent(part=mega * 1_000_000), at) for mega, at in ((0, 5.0), (8, 9.0))]
         ['', ', 2.0 MB/s, 41 s left']

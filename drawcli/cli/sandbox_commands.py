@@ -54,7 +54,7 @@ def sandbox(
     """Run a DRAW server here, for training only."""
     try:
         from drawcli.sandbox.faults import read_faults
-        from drawcli.sandbox.options import Options
+        from drawcli.sandbox.options import SandboxOptions
         from drawcli.sandbox.server import serve
     except ImportError as err:
         raise ConfigError(
@@ -64,7 +64,7 @@ def sandbox(
     if fault == "list":
         return _faults()
     faults = read_faults(fault)
-    options = Options(
+    options = SandboxOptions(
         work_seconds=delay, long_coordinates=not short_coordinates, ranges=ranges, faults=faults
     )
 

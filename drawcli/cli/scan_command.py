@@ -18,8 +18,8 @@ from drawcli.cli.pipeline_commands import (
     JobOption,
     LimitOption,
     MinutesOption,
+    result_of,
     step_command,
-    told_of,
 )
 from drawcli.cli.render import Result
 from drawcli.errors import JobError, UsageError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.core.jobs.job import Job
-    from drawcli.pipeline.one_off import Shown
+    from drawcli.pipeline.one_off import OneOffResult
 
 _STANDARD_INPUT: Final = "-"
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
@@ -91,7 +91,7 @@ def _follow(door: Door, max_minutes: float | None) -> Result | None:
         render.say(f"{changes.blind}: looking from time to time, too")
     told: list[str] = []
     for report in follow(door.context, changes, lambda: until is None or time.monotonic() < until):
-        result = told_of([report], fail_if_idle=False, always=bool(report.outcomes))
+        result = result_of([report], fail_if_idle=False, always=bool(report.outcomes))
         trouble = [str(err) for err in result.errors]
         if trouble == told:
             result.errors = []
@@ -119,9 +119,9 @@ def _whole(path: Path) -> Path:
 def _one_off(
     door: Door, paths: Sequence[Path], to: Path | None, *, fail_if_idle: bool, dry_run: bool
 ) -> Result:
-    from drawcli.pipeline.one_off import Request, show
+    from drawcli.pipeline.one_off import OneOffRequest, show
 
-    request = Request(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
+    request = OneOffRequest(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
     spinner = render.spinner("scan") if door.to_person else nullcontext()
     with door.context(dry_run=dry_run) as ctx, spinner:
         shown = show(request, ctx, dry_run=dry_run)
@@ -131,7 +131,7 @@ def _one_off(
     return Result(data=_facts(shown), show=_shown(shown), errors=[*shown.refused], exit_code=code)
 
 
-def _facts(shown: "Shown") -> dict[str, Any]:
+def _facts(shown: "OneOffResult") -> dict[str, Any]:
     found = [{"job": job.id, "step": "scan", "outcome": str(job.state)} for job in shown.found]
     return {
         "steps": {"scan": {"found": len(found)} if found else {}},
@@ -149,7 +149,7 @@ def _facts(shown: "Shown") -> dict[str, Any]:
     }
 
 
-def _shown(shown: "Shown") -> "Callable[[Console], None]":
+def _shown(shown: "OneOffResult") -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         for job in shown.found:
             out.print(f"{job.id}  found: {job.modality} of {job.slices} files", soft_wrap=True)

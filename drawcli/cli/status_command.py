@@ -41,10 +41,6 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every job, one line each
 WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Go on showing it, live; Ctrl-C ends it.")
 ]
-_COLUMNS: Final = (
-    *"id state since seconds_in_state template rule modality slices attempts due_at".split(),
-    *"held reason_code reason hint waits_for way_out".split(),
-)
 CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")]
 
 
@@ -55,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class JobFilter:
     """Which jobs a person asked for."""
 
     state: str | None = None
@@ -90,7 +86,7 @@ def status(
     if state is not None and state not in {*State, "held"}:
         raise UsageError(f"there is no state '{state}'", hint=f"States: held, {', '.join(State)}.")
     with door.context(dry_run=True) as ctx:
-        choice = Choice(
+        choice = JobFilter(
             state=state,
             since=None if since is None else moment(since, ctx.now()),
             patient=patient,
@@ -102,9 +98,10 @@ def status(
             return _watched(door, choice, ctx)
         picture = _picture(*chosen_jobs(choice, ctx), choice, ctx)
     if as_csv:
+        from drawcli.core.jobs.columns import STATUS
         from drawcli.operations.ledger_copies import as_csv as table
 
-        text = table([_row(job, picture.now) for job in picture.jobs], _COLUMNS)
+        text = table(_rows(picture), [column.name for column in STATUS])
         return Result(data={"csv": text}, show=render.verbatim(text))
     return Result(data=_facts(picture), show=picture)
 
@@ -137,12 +134,14 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
         )
 
 
-def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Context") -> "Picture":
+def _picture(
+    jobs: "list[Job]", who: dict[str, str], choice: JobFilter, ctx: "Context"
+) -> "Picture":
     from drawcli.cli.status_view import Picture
-    from drawcli.operations.overview import Pulse, newest_delivery
+    from drawcli.operations.overview import RunHealth, newest_delivery
 
     return Picture(
-        pulse=Pulse.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
+        pulse=RunHealth.of(ctx.settings.state_dir, ctx.settings.notify.run_hours),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -153,9 +152,9 @@ def _picture(jobs: "list[Job]", who: dict[str, str], choice: Choice, ctx: "Conte
     )
 
 
-def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
+def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs that a person asked for, and whose they are, if asked."""
-    from drawcli.core.gate.text_traces import folded
+    from drawcli.core.gate.text_traces import fold
 
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
@@ -166,14 +165,14 @@ def chosen_jobs(choice: Choice, ctx: "Context") -> "tuple[list[Job], dict[str, s
     jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]
     who = {job.id: patient_of(job, ctx) for job in jobs} if choice.identify else {}
     if choice.patient is not None:
-        wanted = folded(choice.patient)
-        jobs = [job for job in jobs if wanted in folded(who[job.id])]
+        wanted = fold(choice.patient)
+        jobs = [job for job in jobs if wanted in fold(who[job.id])]
     return sorted(jobs, key=lambda job: (job.since, job.id)), who
 
 
-def _wanted(job: "Job", choice: Choice, now: datetime) -> bool:
+def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
     from drawcli.cli.status_view import LATELY
-    from drawcli.operations.overview import last_touched
+    from drawcli.core.jobs.waiting import last_touched
 
     if choice.state not in (None, job.state, "held" if job.held else None):
         return False
@@ -188,18 +187,17 @@ def _facts(picture: "Picture") -> dict[str, Any]:
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
         **picture.pulse.as_plain(picture.now),
-        "jobs": [_row(job, picture.now) for job in picture.jobs],
+        "jobs": _rows(picture),
     }
 
 
-def _row(job: "Job", now: datetime) -> dict[str, Any]:
-    from drawcli.operations.overview import waits_for, way_out
+def _rows(picture: "Picture") -> list[dict[str, Any]]:
+    from drawcli.core.jobs.columns import STATUS, as_plain
 
-    said = {"waits_for": waits_for(job, now), "way_out": way_out(job) or None}
-    return render.job_facts(job, now) | said
+    return [as_plain(job, picture.now, STATUS) for job in picture.jobs]
 
 
-def _watched(door: Door, choice: Choice, ctx: "Context") -> Result:
+def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
     """Show it again and again; the ledger is read where it changed. Ctrl-C is the way out."""
     import time
 

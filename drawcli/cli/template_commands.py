@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.catalogue_cache import Catalogue
     from drawcli.authoring.new_template import Chosen, Composed
-    from drawcli.core.templates.catalogue import Offer
+    from drawcli.core.templates.catalogue import CatalogueModel
 
 _HOW: Final = "Pick by numbers, such as 1 4 7, or by name. /word searches structure, model, region."
 
@@ -241,7 +241,7 @@ def _composed(made: "Composed", *, written: bool) -> Result:
     return Result(data={"templates": templates, "written": written}, show=show)
 
 
-def _pulled(door: Door) -> "list[Offer]":
+def _pulled(door: Door) -> "list[CatalogueModel]":
     """Ask for the catalogue; keep it beside the ledger."""
     from drawcli.adapters.server.catalogue_cache import keep_catalogue
     from drawcli.core.templates.catalogue import offers_of

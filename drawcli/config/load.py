@@ -19,8 +19,8 @@ from drawcli.config.sections import (
     FilePath,
     Match,
     Scan,
-    Section,
-    Server,
+    ServerSettings,
+    SettingsSection,
 )
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.core.protocol.bandwidth import Bandwidth
@@ -28,9 +28,9 @@ from drawcli.errors import ConfigError
 from drawcli.system.platforms import lies_within
 from drawcli.system.yaml_read import Document, meant, problem_text, raise_all, read_yaml
 
-SectionT = TypeVar("SectionT", bound=Section)
+SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
-_JSON: Final = (list, dict, Section, Bandwidth)  # what a variable may write as JSON
+_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # what a variable may write as JSON
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
 
@@ -38,14 +38,14 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
-class Settings(Section):
+class Settings(SettingsSection):
     """What a site sets once."""
 
     datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
     state_dir: FilePath
     rules: FilePath = Path("rules.yaml")
     templates: FilePath = Path("templates.yaml")
-    server: Server = Field(default_factory=Server)
+    server: ServerSettings = Field(default_factory=ServerSettings)
     scan: Scan = Field(default_factory=Scan)
     match: Match = Field(default_factory=Match)
     deidentify: Deidentify = Field(default_factory=Deidentify)

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
 from drawcli.core.jobs.late_changes import Late
-from drawcli.core.protocol.bandwidth import Bandwidth, bandwidth_of
-from drawcli.core.protocol.dicom_address import checked_title, node_of
+from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
+from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
 from drawcli.core.series.zones import LARGEST_STEP
 from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
 
@@ -85,13 +85,13 @@ Command = Annotated[list[str], BeforeValidator(as_words)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
-class Server(Section):
+class ServerSettings(SettingsSection):
     """The DRAW server and how to talk to it."""
 
     url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
@@ -106,7 +106,7 @@ class Server(Section):
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
     deadline_hours: Hours = 4.0  # then a job without a result is held
     parallel: int = Field(2, ge=1, le=16)  # requests at once
-    bwlimit: Annotated[Bandwidth, BeforeValidator(bandwidth_of)] = Bandwidth()  # of uploads
+    bwlimit: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()  # of uploads
     allow_http: bool = False  # plain http to another machine: the token goes in the clear
     endpoints: Annotated[
         dict[
@@ -142,7 +142,7 @@ def _globs(patterns: list[str]) -> list[str]:
     return [one.strip("/") for one in patterns]
 
 
-class Wanted(Section):
+class SeriesCriteria(SettingsSection):
     """Which series are taken, and when they are whole; a folder may ask for other than the rest."""
 
     quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
@@ -161,30 +161,32 @@ class Wanted(Section):
     late: Late = "flag"  # images that change after the upload
 
 
-def _folders(wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
     for name in wanted:
         if not name.strip("/") or ".." in name.split("/"):
             raise ValueError("should name folders: below the datastore, or by their whole path")
     return {name.rstrip("/"): one for name, one in wanted.items()}
 
 
-class Scan(Wanted):
+class Scan(SeriesCriteria):
     """Where to look, how often, and what is taken."""
 
     include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
     exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    folders: Annotated[dict[str, Wanted], AfterValidator(_folders)] = {}  # what differs there
+    folders: Annotated[
+        dict[str, SeriesCriteria], AfterValidator(_folders)
+    ] = {}  # what differs there
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
     workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
     answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
 
-    def in_folder(self, name: str) -> Wanted:
+    def in_folder(self, name: str) -> SeriesCriteria:
         """Return what is asked for in a folder of `folders`; else the same as anywhere."""
         own = self.folders[name]
         return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
 
-class Match(Section):
+class Match(SettingsSection):
     """What to do with a series that several templates fit."""
 
     on_many: Literal["hold", "first", "all"] = "hold"
@@ -206,7 +208,7 @@ def _retainable(reasons: dict[str, str]) -> dict[str, str]:
     return reasons
 
 
-class Deidentify(Section):
+class Deidentify(SettingsSection):
     """Choices that the policy leaves to a site; none of them switches the privacy gate off."""
 
     dates: Literal["shift", "fixed"] = "shift"
@@ -269,7 +271,7 @@ def _folder(value: object) -> object:
 
 
 def _node(text: str) -> str:
-    return str(node_of(text)) if text else ""
+    return str(parse_node(text)) if text else ""
 
 
 def _root(uid: str) -> str:
@@ -278,12 +280,12 @@ def _root(uid: str) -> str:
     return uid
 
 
-class Deliver(Section):
+class Deliver(SettingsSection):
     """Where structure sets go, and what they are called there."""
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
     node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
-    ae_title: Annotated[str, AfterValidator(checked_title)] = "DRAWCLI"  # ours, to that node
+    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # ours, to that node
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
@@ -310,7 +312,7 @@ def _known_checks(choices: dict[str, str]) -> dict[str, str]:
     return choices
 
 
-class Accept(Section):
+class Accept(SettingsSection):
     """How severe the checks of the contours are; those of patient and images cannot be weighed."""
 
     checks: Annotated[

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from drawcli.config.sections import FilePath, Hours, Section
-from drawcli.core.protocol.bandwidth import time_of_day
+from drawcli.config.sections import FilePath, Hours, SettingsSection
+from drawcli.core.protocol.bandwidth import parse_time_of_day
 from drawcli.system.addresses import stays_here, web_address
 from drawcli.system.limits import RUN_HOURS
 
@@ -18,10 +18,10 @@ DIGEST: Final = "digest"
 
 def _digest_time(value: object) -> object:
     """Return a time of day; None and `off`, which YAML reads as false, for no digest."""
-    return None if value is None or value is False or value == "off" else time_of_day(value)
+    return None if value is None or value is False or value == "off" else parse_time_of_day(value)
 
 
-class Notify(Section):
+class Notify(SettingsSection):
     """Of what persons are told, and from when on; where, is a secret of its own."""
 
     urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
@@ -56,7 +56,7 @@ def _ping_url(url: str) -> str:
     return url.rstrip("/")
 
 
-class Metrics(Section):
+class Metrics(SettingsSection):
     """Figures for monitoring."""
 
     textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
@@ -85,14 +85,14 @@ def _networks(value: object) -> object:
 Networks = Annotated[list[str], BeforeValidator(_networks)]
 
 
-class Dashboard(Section):
+class Dashboard(SettingsSection):
     """The web page behind a proxy of the site."""
 
     tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
     proxies: Networks = Field([])  # whose X-Forwarded-For is believed
 
 
-class Logs(Section):
+class Logs(SettingsSection):
     """The log of the site, in state_dir/logs."""
 
     format: Literal["text", "json"] = "text"

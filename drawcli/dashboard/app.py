@@ -16,9 +16,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.dashboard.actions import act
-from drawcli.dashboard.auth import FIGURES, HOURS, Doorkeeper, Entry
+from drawcli.dashboard.auth import FIGURES, HOURS, Authenticator, Doorkeeper
 from drawcli.dashboard.events import Live
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import enter, leave, login, refused
 from drawcli.dashboard.pages.overview import overview
@@ -28,8 +28,8 @@ from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.request_guard import Guard
-from drawcli.dashboard.snapshot import Site
-from drawcli.dashboard.view import Parts, parts_of
+from drawcli.dashboard.snapshot import SiteReader
+from drawcli.dashboard.view import PageParts, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.metrics import metrics_text
 from drawcli.system.limits import PAGE_STREAMS
@@ -73,8 +73,8 @@ def routes() -> list[BaseRoute]:
 
 
 def application(
-    site: Site,
-    options: Options,
+    site: SiteReader,
+    options: DashboardOptions,
     secret: Secret,
     stopping: Callable[[], bool] = lambda: False,
     most_streams: int = PAGE_STREAMS,
@@ -94,7 +94,7 @@ def application(
     most_streams
         How many open pages may follow the ledger.
     """
-    entry = Entry(secret)
+    entry = Authenticator(secret)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
@@ -108,7 +108,7 @@ def application(
         middleware=[sessions, Middleware(Doorkeeper, entry=entry)],
         exception_handlers={DrawcliError: refused, HTTPException: refused, Exception: refused},
     )
-    app.state.parts = Parts(
+    app.state.parts = PageParts(
         site=site,
         options=options,
         entry=entry,

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from drawcli.dashboard.addresses import client_of
 from drawcli.dashboard.devices import Devices
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import Attempts, Counted, by_device, by_network
+from drawcli.dashboard.rate_limit import Attempts, LoginCounter, by_device, by_network
 from drawcli.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Refusal:
         return {"retry-after": str(ceil(self.wait_seconds))} if self.wait_seconds else {}
 
 
-class Entry:
+class Authenticator:
     """What lets a person in, and who is in.
 
     Parameters
@@ -85,7 +85,9 @@ class Entry:
             return False
         return bool(session["until"] > time())
 
-    async def tried(self, words: str, counted: Sequence[Counted], address: str) -> Refusal | None:
+    async def tried(
+        self, words: str, counted: Sequence[LoginCounter], address: str
+    ) -> Refusal | None:
         """Look at a password when it has its turn; None where it is right.
 
         Raises
@@ -127,7 +129,7 @@ class Entry:
 class Doorkeeper:
     """Sends whoever is not in to the login; stands behind the middleware of sessions."""
 
-    def __init__(self, app: ASGIApp, entry: Entry) -> None:
+    def __init__(self, app: ASGIApp, entry: Authenticator) -> None:
         self._app = app
         self._entry = entry
 
@@ -183,7 +185,7 @@ async def own_form(request: Request) -> FormData:
     return form
 
 
-async def tried(request: Request, entry: Entry) -> Refusal | None:
+async def tried(request: Request, entry: Authenticator) -> Refusal | None:
     """Look at the password of a form, and let its sender in; None where it is right."""
     form = await own_form(request)
     address = address_of(request)

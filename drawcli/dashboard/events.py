@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from drawcli.adapters.state.progress import ProgressFile
-from drawcli.dashboard.snapshot import Site, Stamp
+from drawcli.dashboard.snapshot import SiteReader, Stamp
 from drawcli.system.limits import EXCHANGES, PAGE_STREAMS
 
 _EVERY_SECONDS: Final = 1.0
@@ -43,15 +43,17 @@ class Live:
         How many streams there may be at once.
     """
 
-    def __init__(self, site: Site, stopping: Callable[[], bool], most: int = PAGE_STREAMS) -> None:
+    def __init__(
+        self, site: SiteReader, stopping: Callable[[], bool], most: int = PAGE_STREAMS
+    ) -> None:
         self._site = site
         self._stopping = stopping
         self._most = most
         self._open = 0
 
-    def response(self, drawn: str = "") -> "Stream":
+    def response(self, drawn: str = "") -> "EventStream":
         """Return the stream for one page; `drawn` is the stamp that it was drawn with."""
-        return Stream(self, self.events(drawn))
+        return EventStream(self, self.events(drawn))
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -97,7 +99,7 @@ class Live:
         return (self._site.ctx.ledger.stamp, standing and (standing.pid, str(standing)))
 
 
-class Stream(StreamingResponse):
+class EventStream(StreamingResponse):
     """The stream of one page: it has a place among the streams from its first byte to its last."""
 
     def __init__(self, live: Live, events: AsyncIterator[str]) -> None:

@@ -8,35 +8,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.core.rules.conditions import Explained, Series
+from drawcli.core.rules.conditions import Explained, RuleHeader
 from drawcli.system.printable import plain
 
 _SIGNS: Final = {"pass": "✓", "fail": "✗", "skipped": "·"}
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ExplanationNode:
     """One condition."""
 
     text: str
     outcome: str
     sign: str
     value: str  # of the series; "" where it is not to be shown
-    parts: tuple["Node", ...]
+    parts: tuple["ExplanationNode", ...]
 
 
-def node_of(tree: Explained, header: Series | None, *, identify: bool) -> Node:
+def node_of(tree: Explained, header: RuleHeader | None, *, identify: bool) -> ExplanationNode:
     """Return an explanation; values of the series only where they may be seen."""
     value = ""
     if identify and header is not None and tree.path:
-        value = plain("\\".join(header.get(tree.path, ()))[:120])
+        value = plain("\\".join(header.values.get(tree.path, ()))[:120])
     parts = tuple(node_of(part, header, identify=identify) for part in tree.parts)
     text = tree.in_full if identify else tree.text
-    return Node(text, tree.outcome, _SIGNS.get(tree.outcome, "?"), value, parts)
+    return ExplanationNode(text, tree.outcome, _SIGNS.get(tree.outcome, "?"), value, parts)
 
 
-def stored_node(kept: Mapping[str, Any]) -> Node:
+def stored_node(kept: Mapping[str, Any]) -> ExplanationNode:
     """Return an explanation as it was kept beside a job, and is shown to whoever asks."""
     parts = tuple(stored_node(part) for part in kept.get("parts", ()))
     outcome = str(kept["outcome"])
-    return Node(kept["condition"], outcome, _SIGNS.get(outcome, "?"), "", parts)
+    return ExplanationNode(kept["condition"], outcome, _SIGNS.get(outcome, "?"), "", parts)

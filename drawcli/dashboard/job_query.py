@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.operations.overview import last_touched
+from drawcli.core.jobs.waiting import last_touched
 
 ROWS: Final = (50, 200, 1000, 10_000)
 HELD: Final = "held"
@@ -30,7 +30,7 @@ SORTS: Final[dict[str, tuple[str, Callable[[Job], Any]]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class JobQuery:
     """What a person asked for; all of it stands in the address, and none of it names a patient."""
 
     words: str = ""
@@ -83,13 +83,13 @@ class Wish:
 class Listing:
     """One page of the jobs that were asked for."""
 
-    wish: Wish
+    wish: JobQuery
     jobs: Sequence[Job]
     found: int
     of: int
 
     @classmethod
-    def made(cls, wish: Wish, jobs: Sequence[Job]) -> Self:
+    def made(cls, wish: JobQuery, jobs: Sequence[Job]) -> Self:
         """Choose, sort and cut."""
         found = [job for job in jobs if wish.wants(job)] if _chooses(wish) else list(jobs)
         found.sort(key=SORTS[wish.sort][1])
@@ -115,7 +115,7 @@ class Listing:
         return self.first + len(self.jobs) - 1 if self.jobs else 0
 
 
-def _chooses(wish: Wish) -> bool:
+def _chooses(wish: JobQuery) -> bool:
     return bool(wish.words or wish.state or wish.template)
 
 

@@ -13,7 +13,7 @@ PORT: Final = 8043
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class DashboardOptions:
     """What a person asked for when starting the page."""
 
     host: str = "127.0.0.1"

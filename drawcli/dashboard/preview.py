@@ -6,7 +6,7 @@ from typing import Final
 
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.plane import Plane
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import UsageError
 from drawcli.pipeline.preview import Preview, has_structure_set, preview_of
 
@@ -17,7 +17,7 @@ _KEPT: Final = 2  # jobs whose images are in memory
 class Previews:
     """The pictures of the jobs that were looked at last."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: SiteReader) -> None:
         self._site = site
         self._lock = Lock()  # images of one job at a time are read
         self._kept: OrderedDict[tuple[str, int], Preview] = OrderedDict()

@@ -26,7 +26,7 @@ _MOST_WAITING: Final = 48  # tries that wait for their turn
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class LoginCounter:
     """Whose wrong ones are counted together, how many are free, and the longest pause, s."""
 
     name: str
@@ -41,17 +41,17 @@ class _Record:
     free_at: float  # when the next one may be looked at
 
 
-def by_device(device: str) -> tuple[Counted, ...]:
+def by_device(device: str) -> tuple[LoginCounter, ...]:
     """Return how a browser is counted that has logged in before."""
-    return (Counted(f"device {device}"),)
+    return (LoginCounter(f"device {device}"),)
 
 
-def by_network(address: str, what: str = "") -> tuple[Counted, ...]:
+def by_network(address: str, what: str = "") -> tuple[LoginCounter, ...]:
     """Return how a try is counted that may be anybody's; programs (`what`) apart from persons."""
     return (
-        Counted(f"{what}{network_of(address)}"),
-        Counted(f"{what}around {around(address)}", 4 * FREE, 2.0),
-        Counted(f"{what}all", 20 * FREE, 1.0),
+        LoginCounter(f"{what}{network_of(address)}"),
+        LoginCounter(f"{what}around {around(address)}", 4 * FREE, 2.0),
+        LoginCounter(f"{what}all", 20 * FREE, 1.0),
     )
 
 
@@ -63,12 +63,12 @@ class Attempts:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._turns: list[float] = []
 
-    def wait_seconds(self, counted: Sequence[Counted]) -> float:
+    def wait_seconds(self, counted: Sequence[LoginCounter]) -> float:
         """Return how long the next try would wait for its turn; 0: not at all."""
         now = self._clock()
         return max(0.0, *(self._record(one, now).free_at - now for one in counted))
 
-    def turn(self, counted: Sequence[Counted]) -> float:
+    def turn(self, counted: Sequence[LoginCounter]) -> float:
         """Count a try as wrong, and return how long it has to wait, s; inf: it is not taken."""
         now = self._clock()
         self._turns = [turn for turn in self._turns if turn > now]
@@ -92,7 +92,7 @@ class Attempts:
             self._turns.append(now + wait)
         return wait
 
-    def was_right(self, counted: Sequence[Counted]) -> None:
+    def was_right(self, counted: Sequence[LoginCounter]) -> None:
         """Count a try no more: it was right. The wrong ones before it stay: others share them."""
         now = self._clock()
         for one in counted:
@@ -101,7 +101,7 @@ class Attempts:
             if record.wrong < one.free:
                 record.free_at = now
 
-    def _record(self, counted: Counted, now: float) -> _Record:
+    def _record(self, counted: LoginCounter, now: float) -> _Record:
         """Return what is known, as far as it is not forgotten."""
         record = self._records.get(counted.name)
         if record is None:

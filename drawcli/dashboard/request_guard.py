@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drawcli.dashboard.devices import COOKIE
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.system.limits import PAGE_FORM_BYTES
 
 POLICY: Final = "; ".join(
@@ -45,7 +45,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 class Guard:
     """Stands before the whole application, its error pages included."""
 
-    def __init__(self, app: ASGIApp, options: Options) -> None:
+    def __init__(self, app: ASGIApp, options: DashboardOptions) -> None:
         self._app = app
         self._hosts = options.hosts
         self._headers = HEADERS | (_OVER_TLS if options.over_tls else {})

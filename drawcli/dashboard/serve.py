@@ -12,10 +12,10 @@ import uvicorn
 
 from drawcli.dashboard.app import application
 from drawcli.dashboard.connections import Connections, Listener, at_a_time, room, streams
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.protocol import Bounded
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import UsageError
 from drawcli.system.limits import PAGE_HEAD_BYTES
 
@@ -23,7 +23,10 @@ _GRACE_SECONDS: Final = 2
 
 
 def serve(
-    site: Site, options: Options, secret: Secret, ready: Callable[[str], None] | None = None
+    site: SiteReader,
+    options: DashboardOptions,
+    secret: Secret,
+    ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page of a site.
 
@@ -50,14 +53,16 @@ def serve(
         server.run(sockets=[listener])
 
 
-def url_of(options: Options) -> str:
+def url_of(options: DashboardOptions) -> str:
     """Return where a browser finds the page."""
     host = options.names[0] if options.names else options.host
     shown = f"[{host}]" if ":" in host else host
     return f"{options.scheme}://{shown}:{options.port}/"
 
 
-def server_of(site: Site, options: Options, secret: Secret, listener: Listener) -> uvicorn.Server:
+def server_of(
+    site: SiteReader, options: DashboardOptions, secret: Secret, listener: Listener
+) -> uvicorn.Server:
     """Return what serves the page of a site on a socket."""
     most = room()
     connections = Connections(most, options.proxies)
@@ -84,7 +89,7 @@ def server_of(site: Site, options: Options, secret: Secret, listener: Listener) 
 
 
 @contextmanager
-def listening(options: Options) -> Iterator[Listener]:
+def listening(options: DashboardOptions) -> Iterator[Listener]:
     """Open the socket; UsageError where it cannot be."""
     host = options.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -13,7 +13,7 @@ from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job
 from drawcli.core.rules.decision import decide
 from drawcli.errors import ConfigError, DrawcliError, OutOfReach, UsageError
-from drawcli.operations.overview import Overview, Pulse, newest_delivery
+from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.operations.report import Report, report_of
 from drawcli.pipeline.actions import find_job
 from drawcli.pipeline.context import Context
@@ -39,7 +39,7 @@ class Snapshot:
     months: tuple[str, ...]  # of the archive, the newest first
 
 
-class Site:
+class SiteReader:
     """What the pages ask of a site; any number of threads may ask.
 
     Parameters
@@ -71,10 +71,10 @@ class Site:
         return self.ctx.now()
 
     @property
-    def pulse(self) -> Pulse:
+    def pulse(self) -> RunHealth:
         """Whether drawcli runs."""
         settings = self.ctx.settings
-        return Pulse.of(settings.state_dir, settings.notify.run_hours)
+        return RunHealth.of(settings.state_dir, settings.notify.run_hours)
 
     def snapshot(self) -> Snapshot:
         """Return the ledger as it is."""

@@ -17,7 +17,7 @@ from typing import Final
 from drawcli import __version__
 from drawcli.adapters.state.run_log import ANSWERED
 from drawcli.core.jobs.job import FINISHED, Job, State
-from drawcli.operations.overview import Overview, Pulse, newest_delivery
+from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.operations.report import Report, report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import write_durably
@@ -57,7 +57,7 @@ def metrics_text(ctx: Context) -> str:
         Gauge("info", "Version of drawcli.", "version", {__version__: 1}),
         *_of_jobs(jobs, len(ctx.ledger.archive), now),
         *_of_last_day(report_of(jobs, now - _LATELY, now)),
-        *_of_runs(Pulse.of(ctx.settings.state_dir), now),
+        *_of_runs(RunHealth.of(ctx.settings.state_dir), now),
         *([_at("last_delivered_timestamp_seconds", "The newest delivery.", home)] if home else []),
         _one("free_bytes", "Free on the disk of state_dir.", ctx.work.free_bytes()),
         _one("disclosures", "Lines of the audit log.", ctx.audit.head().number),
@@ -107,7 +107,7 @@ def _of_last_day(report: Report) -> Iterator[Gauge]:
     yield Gauge("step_p90_seconds", "Nine of ten took no longer, within 24 h.", "step", nineties)
 
 
-def _of_runs(pulse: Pulse, now: datetime) -> Iterator[Gauge]:
+def _of_runs(pulse: RunHealth, now: datetime) -> Iterator[Gauge]:
     last, well, answered = pulse.last, pulse.success, pulse.answered
     at_work = 0.0 if pulse.runner is None else (now - pulse.runner.since).total_seconds()
     what = "How long the run has been at work that is at work now; 0 where none is."

@@ -38,7 +38,7 @@ class Scheduler(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ScheduledSite:
     """What a schedule needs to know of a site."""
 
     program: tuple[str, ...]  # the words that start drawcli
@@ -69,7 +69,7 @@ def program() -> tuple[str, ...]:
     return (found,) if found else (sys.executable, "-m", "drawcli")
 
 
-def place_of(config: Path, settings: "Settings") -> Place:
+def place_of(config: Path, settings: "Settings") -> ScheduledSite:
     """Return what a schedule needs to know of a site."""
     from drawcli.adapters.delivery.folder import made_below
 
@@ -78,7 +78,7 @@ def place_of(config: Path, settings: "Settings") -> Place:
     figures = settings.metrics.textfile
     kept = [settings.server.token_file.parent, *([figures.parent] if figures else [])]
     user, group = _owner(settings.state_dir)
-    return Place(
+    return ScheduledSite(
         program=program(),
         config=config,
         state_dir=settings.state_dir,
@@ -100,7 +100,7 @@ def cron_line(words: tuple[str, ...]) -> str:
     return "*/10 * * * * " + shlex.join(words).replace("%", r"\%")
 
 
-def schedule(scheduler: Scheduler, place: Place) -> Schedule:
+def schedule(scheduler: Scheduler, place: ScheduledSite) -> Schedule:
     """Return what makes a scheduler run a site."""
     return _MAKERS[scheduler](place)
 
@@ -202,11 +202,11 @@ def _owner(folder: Path) -> tuple[str, str]:
         return "drawcli", "drawcli"
 
 
-def _for_crontab(place: Place) -> Schedule:
+def _for_crontab(place: ScheduledSite) -> Schedule:
     return Schedule(by_hand=cron_line(place.words))
 
 
-def _for_systemd(place: Place) -> Schedule:
+def _for_systemd(place: ScheduledSite) -> Schedule:
     has_own = place.state_dir.parent == _VAR_LIB
     state = f"StateDirectory={_unit_word(place.state_dir.name)}\nStateDirectoryMode=0700"
     writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
@@ -226,7 +226,7 @@ def _for_systemd(place: Place) -> Schedule:
     )
 
 
-def _for_launchd(place: Place) -> Schedule:
+def _for_launchd(place: ScheduledSite) -> Schedule:
     path = Path("~/Library/LaunchAgents/drawcli.plist").expanduser()
     facts = {
         "words": "\n".join(f"    <string>{_xml(word)}</string>" for word in place.words),
@@ -238,7 +238,7 @@ def _for_launchd(place: Place) -> Schedule:
     )
 
 
-def _for_windows(place: Place) -> Schedule:
+def _for_windows(place: ScheduledSite) -> Schedule:
     folder = place.config.parent
     facts = {
         "command": _xml(place.words[0]),
@@ -255,7 +255,7 @@ def _for_windows(place: Place) -> Schedule:
     )
 
 
-def _for_logrotate(place: Place) -> Schedule:
+def _for_logrotate(place: ScheduledSite) -> Schedule:
     facts = {
         "logs": f'"{place.state_dir / "logs" / "*.log"}"',
         "user": place.user,

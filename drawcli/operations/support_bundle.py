@@ -11,26 +11,24 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.state.run_log import FILE_NAME as RUNS
 from drawcli.config.load import Settings
-from drawcli.config.sections import Section
+from drawcli.config.sections import SettingsSection
 from drawcli.core.gate.identifiers import COMMON
+from drawcli.core.jobs.columns import BUNDLE, as_plain
 from drawcli.core.jobs.job import Job
 from drawcli.errors import ConfigError, JobError, UsageError
-from drawcli.operations.doctor.outcome import Outcome, Site
-from drawcli.operations.support_bundle_search import Haystack, Wanted, own_words, without
+from drawcli.operations.doctor.outcome import CheckContext, Outcome
+from drawcli.operations.support_bundle_search import Haystack, PatientTerms, own_words, without
 from drawcli.pipeline.context import Context
 from drawcli.system.files import fresh_file
 
 _LINES: Final = 500  # of the log
 _RUNS: Final = 300
-_FACTS: Final = (
-    *"id state since modality slices template rule posts attempts due_at held".split(),
-    *"reason_code reason hint uploaded_at follows zip_bytes revision".split(),
-)
 _SOURCES: Final = {
     "doctor.json": "at what 'drawcli doctor' says",
     "settings.json": "into drawcli.yaml",
@@ -47,7 +45,7 @@ Where a text held a number of three to five digits that is also one of a patient
 _NUMBER: Final = "<number>"
 
 
-def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[str]:
+def write_bundle(target: Path, site: CheckContext, outcomes: Iterable[Outcome]) -> list[str]:
     """Write the archive; return the names of its members.
 
     Raises
@@ -73,15 +71,17 @@ def write_bundle(target: Path, site: Site, outcomes: Iterable[Outcome]) -> list[
     return list(members)
 
 
-def _members(site: Site, ctx: Context, outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str]]:
+def _members(
+    site: CheckContext, ctx: Context, outcomes: Iterable[Outcome]
+) -> Iterator[tuple[str, str]]:
     yield "doctor.json", _json([one.as_plain() for one in outcomes])
     yield "settings.json", _json(masked(site.settings))
-    yield "jobs.json", _json([_facts(job) for job in ctx.ledger.jobs()])
+    yield "jobs.json", _json([_facts(job, ctx.now()) for job in ctx.ledger.jobs()])
     yield RUNS, "\n".join(_tail(ctx.settings.state_dir / RUNS, _RUNS))
     yield "log.txt", "\n".join(_log(ctx.settings.state_dir / "logs" / "drawcli.log"))
 
 
-def masked(section: Settings | Section) -> dict[str, Any]:
+def masked(section: Settings | SettingsSection) -> dict[str, Any]:
     """Return settings without what a person may have written into them.
 
     Numbers, switches and words that drawcli knows stay; of paths, patterns and reasons it is told
@@ -90,7 +90,7 @@ def masked(section: Settings | Section) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, Section):
+        if isinstance(value, SettingsSection):
             shown[name] = masked(value)
         elif isinstance(value, bool | int | float) or value is None or name in _KNOWN_WORDS:
             shown[name] = value
@@ -107,10 +107,9 @@ _KNOWN_WORDS: Final = frozenset(
 )
 
 
-def _facts(job: Job) -> dict[str, Any]:
-    plain = {name: getattr(job, name) for name in _FACTS}
+def _facts(job: Job, now: datetime) -> dict[str, Any]:
     events = [[event.at, event.what, event.why] for event in job.events]
-    return plain | {"events": events}
+    return as_plain(job, now, BUNDLE) | {"events": events}
 
 
 def _json(plain: Any) -> str:
@@ -142,7 +141,7 @@ class Masks:
         return text
 
 
-def _masks(site: Site) -> Masks:
+def _masks(site: CheckContext) -> Masks:
     settings = site.settings
     names = {
         str(Path.home()): "<home>",
@@ -172,7 +171,9 @@ def _search(members: Mapping[str, str], ctx: Context) -> tuple[int, set[str]]:
     ready = {name: Haystack.of(_texts(name, text)) for name, text in members.items()}
     for job_id in ctx.work.job_ids():
         try:
-            wanted = Wanted.of(job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores)
+            wanted = PatientTerms.of(
+                job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores
+            )
         except JobError:
             continue  # without its vault nobody knows; the archive says how many these are
         searched += 1

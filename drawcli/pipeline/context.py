@@ -27,7 +27,7 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.system.mounts_and_locks import remote_disk
-from drawcli.system.threads import Turns
+from drawcli.system.threads import TurnLock
 
 if TYPE_CHECKING:
     from drawcli.adapters.delivery.dicom_node import DicomNode
@@ -60,7 +60,9 @@ class Context:
     retired: tuple[StandIns, ...] = ()  # of keys that were in use before
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the step that runs
-    turns: Turns = field(default_factory=Turns)  # given up by a step while it waits for the server
+    turns: TurnLock = field(
+        default_factory=TurnLock
+    )  # given up by a step while it waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run book and the audit log
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # datastores of this run
 
@@ -98,18 +100,18 @@ class Context:
 
         return AuditLog(self.settings.state_dir)
 
-    def attest(self, what: str, job: Job, **facts: Any) -> None:
+    def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write into the audit log what is about to happen to a job; durable when this returns."""
         self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
 
-    def attest_outcome(self, what: str, job: Job, **facts: Any) -> None:
+    def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
         """Write into the audit log what became of an attempt.
 
         What has happened stays so where this cannot be written; the attempt stands there, then,
         without an outcome.
         """
         with suppress(OSError, TryLater, DiskFull):
-            self.attest(what, job, **facts)
+            self.audit_write(what, job, **facts)
 
     def stand_ins_of(self, job: Job) -> StandIns:
         """Return the stand-ins of the key that a job was made with.

@@ -13,18 +13,18 @@ from typing import Final
 
 from drawcli.adapters.datastore.images import open_slice
 from drawcli.adapters.datastore.walk import read_datastore, read_images
-from drawcli.adapters.gate import Finding, findings, made_from
+from drawcli.adapters.gate import Leak, findings, made_from
 from drawcli.adapters.package import write_package
-from drawcli.core.deid.block_hints import summary, way_forward
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.block_hints import advise, summarize_findings
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.dicom.instance import Slice, slice_of
-from drawcli.core.gate.header_diff import Line, compared
+from drawcli.core.gate.header_diff import ElementDiff, compare_headers
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.readiness import Demands, scan_slices
+from drawcli.core.series.readiness import Criteria, scan_slices
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
@@ -35,7 +35,7 @@ _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
 
 
 @dataclass(slots=True)
-class Series:
+class FolderSeries:
     """A series of the folder, and what may be done with it."""
 
     slices: list[Slice]
@@ -43,10 +43,10 @@ class Series:
 
 
 @dataclass(slots=True)
-class Found:
+class FolderContents:
     """What lies in a folder: the series, and what is none, by reason."""
 
-    series: list[Series] = field(default_factory=list)
+    series: list[FolderSeries] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # files
 
 
@@ -61,7 +61,7 @@ class Exported:
     refused: SeriesRefused | GateBlocked | None = None
 
 
-def look(folder: Path) -> Found:
+def look(folder: Path) -> FolderContents:
     """Read every header below a folder, or of one file.
 
     Raises
@@ -72,10 +72,10 @@ def look(folder: Path) -> Found:
     if not folder.exists():
         raise UsageError(f"{folder}: there is no such file or folder")
     walk = read_images([folder]) if folder.is_file() else read_datastore([folder])
-    found = Found(passed_over=walk.passed_over)
-    demands = Demands(modalities=_MODALITIES, min_slices=1)
+    found = FolderContents(passed_over=walk.passed_over)
+    demands = Criteria(modalities=_MODALITIES, min_slices=1)
     for slices, verdict in judged(walk, demands):
-        found.series.append(Series(slices, verdict))
+        found.series.append(FolderSeries(slices, verdict))
     return found
 
 
@@ -89,7 +89,7 @@ def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
 
 
 def export(
-    series: Iterable[Series], target: Path, stand_ins: StandIns, choices: Choices
+    series: Iterable[FolderSeries], target: Path, stand_ins: StandIns, choices: Choices
 ) -> Iterator[Exported]:
     """De-identify the series that may leave, one folder each, named by their stand-ins.
 
@@ -139,7 +139,9 @@ def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: 
     return folder
 
 
-def both_headers(file: Path, stand_ins: StandIns, choices: Choices) -> tuple[list[Line], str]:
+def both_headers(
+    file: Path, stand_ins: StandIns, choices: Choices
+) -> tuple[list[ElementDiff], str]:
     """Return what becomes of the header of an image, and why it would not be sent, or "".
 
     Raises
@@ -153,13 +155,13 @@ def both_headers(file: Path, stand_ins: StandIns, choices: Choices) -> tuple[lis
     refused = "" if kind.readiness is Readiness.READY else kind.text
     end = len(header.data) if header.pixels is None else header.pixels.start
     try:
-        after = deidentified(header, Replacements.of(header, stand_ins, choices))
-        return compared(header.data[:end], after), refused
+        after = deidentify_header(header, Replacements.of(header, stand_ins, choices))
+        return compare_headers(header.data[:end], after), refused
     except (NotDicom, ValueError) as err:
         raise SeriesRefused(f"{file}: {refused or err}", hint="It would not be sent.") from None
 
 
-def check_package(package: Path, against: Path, retained: Iterable[str]) -> list[Finding]:
+def check_package(package: Path, against: Path, retained: Iterable[str]) -> list[Leak]:
     """Let the gate read a package, against the series of a folder that it was made from.
 
     Raises
@@ -178,10 +180,10 @@ def check_package(package: Path, against: Path, retained: Iterable[str]) -> list
     return findings(package, sources, retained=retained)
 
 
-def raise_for(found: Iterable[Finding], what: str) -> None:
+def raise_for(found: Iterable[Leak], what: str) -> None:
     """Raise GateBlocked where the gate has found anything; the values are not told."""
     if told := [(one.check, one.where) for one in found]:
         raise GateBlocked(
-            f"{what} still says something of the patient: {summary(told)}",
-            hint=f"Let nothing of it leave. {way_forward(told, 'run the command again')}",
+            f"{what} still says something of the patient: {summarize_findings(told)}",
+            hint=f"Let nothing of it leave. {advise(told, 'run the command again')}",
         )

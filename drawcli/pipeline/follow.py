@@ -24,7 +24,7 @@ _ARRIVING: Final = frozenset({"arriving", "too-young"})
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ScanTick:
     """One scan, and when to look again even if nothing changes, seconds."""
 
     report: StepReport
@@ -79,14 +79,14 @@ def follow(
             return
 
 
-def look_once(ctx: Context, *, blind: bool) -> Look:
+def look_once(ctx: Context, *, blind: bool) -> ScanTick:
     """Scan; tell when time alone may bring something new."""
     report = run_step("scan", ctx, Selection())
     codes = {job.reason_code for job in ctx.ledger.jobs([State.WAITING])}
     arriving = not _ARRIVING.isdisjoint(codes)
     wait = pause(ctx.settings.scan, arriving=arriving, blind=blind)
-    look = Look(report, wait)
-    return Look(report, min(wait, _SOON)) if look.is_partial else look
+    look = ScanTick(report, wait)
+    return ScanTick(report, min(wait, _SOON)) if look.is_partial else look
 
 
 def pause(wanted: Scan, *, arriving: bool, blind: bool) -> float:

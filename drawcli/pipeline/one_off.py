@@ -21,7 +21,7 @@ from drawcli.pipeline.actions import locked
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
-from drawcli.pipeline.survey import Seen, seen_in
+from drawcli.pipeline.survey import SeriesSnapshot, seen_in
 from drawcli.system.platforms import lies_within
 
 _OVER: Final = FINISHED | {State.DELIVERED}
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OneOffRequest:
     """What a person asks for."""
 
     paths: tuple[Path, ...]  # folders, images and zips; absolute
@@ -39,18 +39,18 @@ class Request:
 
 
 @dataclass(slots=True)
-class Shown:
+class OneOffResult:
     """What was shown: the series that are sent, and what became of each of the others."""
 
     found: list[Job] = field(default_factory=list)
     known: list[tuple[Job, str]] = field(default_factory=list)  # and what was done with it
     refused: list[SeriesRefused] = field(default_factory=list)
-    ready: list[Seen] = field(default_factory=list)  # of a dry run
+    ready: list[SeriesSnapshot] = field(default_factory=list)  # of a dry run
     ignored: Counter[str] = field(default_factory=Counter)  # series
     passed_over: Counter[str] = field(default_factory=Counter)  # files
 
 
-def check(request: Request, ctx: Context) -> None:
+def check(request: OneOffRequest, ctx: Context) -> None:
     """Refuse a request that makes no sense.
 
     Raises
@@ -73,7 +73,7 @@ def check(request: Request, ctx: Context) -> None:
     _check_target(request, ctx)
 
 
-def _check_target(request: Request, ctx: Context) -> None:
+def _check_target(request: OneOffRequest, ctx: Context) -> None:
     """Raise UsageError where the structure sets would have no place."""
     if isinstance(ctx.settings.deliver.folder, Path) and not request.deliver_to:
         return
@@ -95,7 +95,7 @@ def _check_target(request: Request, ctx: Context) -> None:
             )
 
 
-def show(request: Request, ctx: Context, *, dry_run: bool = False) -> Shown:
+def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneOffResult:
     """Take up the series that a person shows; in a dry run, write nothing.
 
     Raises
@@ -112,7 +112,7 @@ def show(request: Request, ctx: Context, *, dry_run: bool = False) -> Shown:
     with ExitStack() as opened:
         check(request, ctx)
         sources = Sources(request.paths, ctx, opened)
-        shown = Shown(passed_over=sources.walk.passed_over)
+        shown = OneOffResult(passed_over=sources.walk.passed_over)
         for seen in seen_in(
             sources.walk, ctx, is_same=sources.is_same, deliver_to=request.deliver_to
         ):
@@ -127,7 +127,9 @@ def show(request: Request, ctx: Context, *, dry_run: bool = False) -> Shown:
     return shown
 
 
-def _look_at(seen: Seen, sources: Sources, ctx: Context, shown: Shown, *, dry_run: bool) -> None:
+def _look_at(
+    seen: SeriesSnapshot, sources: Sources, ctx: Context, shown: OneOffResult, *, dry_run: bool
+) -> None:
     """Take a series up, or say why not."""
     jobs = ctx.ledger.of_series(seen.key)
     latest = jobs[-1] if jobs else None
@@ -153,7 +155,7 @@ def _wants_images(job: Job) -> bool:
     return is_waiting and (job.one_off or job.reason_code in _WANTS_IMAGES)
 
 
-def _refused(seen: Seen) -> SeriesRefused:
+def _refused(seen: SeriesSnapshot) -> SeriesRefused:
     _log.info("series=%s step=scan outcome=refused code=%s", seen.key, seen.verdict.code)
     return SeriesRefused(
         f"{seen.modality} series of {seen.files} files is not taken: {seen.verdict.text}",
@@ -162,7 +164,9 @@ def _refused(seen: Seen) -> SeriesRefused:
     )
 
 
-def _take_up(waiting: Job | None, seen: Seen, sources: Sources, ctx: Context, shown: Shown) -> None:
+def _take_up(
+    waiting: Job | None, seen: SeriesSnapshot, sources: Sources, ctx: Context, shown: OneOffResult
+) -> None:
     """Make a job of a series, or give the one that waits for its images what it waits for."""
     facts = {**seen.facts, "one_off": True}
     if waiting is None:
@@ -186,7 +190,7 @@ def _take_up(waiting: Job | None, seen: Seen, sources: Sources, ctx: Context, sh
         shown.known.append((job, ""))
 
 
-def _show_again(job: Job, seen: Seen, sources: Sources, ctx: Context) -> str:
+def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) -> str:
     """Give a one-off job on its way its images back, or its structure set another folder.
 
     Returns

@@ -128,7 +128,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
             if command == "upload" and jobs:
                 _put_off_unless_welcome(jobs, ctx, report)
             waiting = _one_by_one(jobs, ctx, chosen, report)
-            take = partial(_take_on, step=step, ctx=ctx, report=report)
+            take = partial(_advance, step=step, ctx=ctx, report=report)
             ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
     return report
 
@@ -161,7 +161,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
         return job.postponed(ctx.now() + wait, code=refused.code, reason=reason)
 
     for job in jobs:
-        _take_on(job, upload, ctx, report)
+        _advance(job, upload, ctx, report)
     report.unreachable = str(refused)
 
 
@@ -197,12 +197,12 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
 
 def tidy(ctx: Context) -> None:
     """Remove old work folders of finished jobs, and put such jobs into the archive."""
-    for job in spent(ctx):
+    for job in expired(ctx):
         ctx.work.remove(job.id)
     ctx.ledger.archive_finished(ctx.now())
 
 
-def spent(ctx: Context) -> list[Job]:
+def expired(ctx: Context) -> list[Job]:
     """Return the jobs whose work folders are not needed any more.
 
     Those finished for `deliver.keep_days`; where less than `deliver.keep_free_gib` are free, also
@@ -242,7 +242,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     return report
 
 
-def _take_on(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
+def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     """Take one job one step on under its lock; write down what became of it."""
     try:
         with ctx.progress.job(job.id), ctx.work.job_lock(job.id):
@@ -300,12 +300,12 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
 
 def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
     """Return an error that says how the images of a one-off job come back: no scan finds them."""
-    if job.one_off and err.code in IMAGES_GONE:
-        err.hint = (
-            "Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
-            f"then 'drawcli retry {job.id}'."
-        )
-    return err
+    if not job.one_off or err.code not in IMAGES_GONE:
+        return err
+    return err.replaced(
+        hint="Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
+        f"then 'drawcli retry {job.id}'."
+    )
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:

@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BodyPart:
     """An ellipsoid of one density."""
 
     name: str
@@ -55,7 +55,7 @@ class Body:
     levels: tuple[float, ...]
     half_width: tuple[float, ...]
     half_depth: tuple[float, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[BodyPart, ...]
 
     def half_axes_mm(self, z: float) -> tuple[float, float]:
         """Return the semi-axes of the outline at a level, in mm."""
@@ -72,31 +72,31 @@ class Body:
 
 def _pair(
     name: str, centre: tuple[float, float, float], semi: tuple[float, float, float], hu: float
-) -> tuple[Part, Part]:
+) -> tuple[BodyPart, BodyPart]:
     """Return a part of the left side, and its mirror image."""
     x, y, z = centre
-    return Part(f"{name}_L", centre, semi, hu), Part(f"{name}_R", (-x, y, z), semi, hu)
+    return BodyPart(f"{name}_L", centre, semi, hu), BodyPart(f"{name}_R", (-x, y, z), semi, hu)
 
 
-def _spine(y: float, width: float) -> tuple[Part, ...]:
+def _spine(y: float, width: float) -> tuple[BodyPart, ...]:
     """Return a vertebral column with its canal; every level looks the same."""
     return (
-        Part("Vertebrae", (0, y, 0), (width, width * 0.8, _ENDLESS), 320),
-        Part("Marrow", (0, y, 0), (width - 4, width * 0.8 - 4, _ENDLESS), 180),
-        Part("Lamina", (0, y + width * 0.8 + 10, 0), (width * 0.9, 12, _ENDLESS), 350),
-        Part("SpinalCanal", (0, y + width * 0.8 + 8, 0), (9, 8, _ENDLESS), 25),
+        BodyPart("Vertebrae", (0, y, 0), (width, width * 0.8, _ENDLESS), 320),
+        BodyPart("Marrow", (0, y, 0), (width - 4, width * 0.8 - 4, _ENDLESS), 180),
+        BodyPart("Lamina", (0, y + width * 0.8 + 10, 0), (width * 0.9, 12, _ENDLESS), 350),
+        BodyPart("SpinalCanal", (0, y + width * 0.8 + 8, 0), (9, 8, _ENDLESS), 25),
     )
 
 
-def _ribs() -> tuple[Part, ...]:
+def _ribs() -> tuple[BodyPart, ...]:
     """Return bows of bone around the lungs, as shells: a rib, and what it encloses."""
     return tuple(
         part
         for number in range(12)
         for side in (-1, 1)
         for part in (
-            Part("Rib", (side * 78, 8, -128 + 22 * number), (64, 82, 6), 380),
-            Part("Pleura", (side * 78, 8, -128 + 22 * number), (59, 77, 7), 45),
+            BodyPart("Rib", (side * 78, 8, -128 + 22 * number), (64, 82, 6), 380),
+            BodyPart("Pleura", (side * 78, 8, -128 + 22 * number), (59, 77, 7), 45),
         )
     )
 
@@ -109,21 +109,21 @@ BODIES: Final[dict[Site, Body]] = {
         parts=(
             *_pair("Iliac", (92, 20, 70), (38, 34, 62), 420),
             *_pair("IliacMarrow", (92, 20, 70), (33, 29, 57), 170),
-            Part("Sacrum", (0, 78, 45), (46, 16, 55), 330),
-            Part("SacralMarrow", (0, 78, 45), (40, 11, 49), 190),
-            Part("Vertebrae", (0, 40, 130), (26, 21, 42), 330),
+            BodyPart("Sacrum", (0, 78, 45), (46, 16, 55), 330),
+            BodyPart("SacralMarrow", (0, 78, 45), (40, 11, 49), 190),
+            BodyPart("Vertebrae", (0, 40, 130), (26, 21, 42), 330),
             *_pair("Acetabulum", (88, 4, -22), (36, 36, 36), 480),
             *_pair("JointSpace", (90, 2, -25), (27, 27, 27), 60),
             *_pair("FemoralHead", (90, 2, -25), (24, 24, 24), 380),
             *_pair("Femur", (112, 10, -125), (17, 17, 78), 900),
             *_pair("FemurMarrow", (112, 10, -125), (10, 10, 70), 40),
             *_pair("Pubis", (24, -48, -62), (24, 10, 14), 450),
-            Part("Bowel", (0, -40, 85), (95, 40, 55), 15),
+            BodyPart("Bowel", (0, -40, 85), (95, 40, 55), 15),
             *_pair("BowelGas", (38, -58, 92), (20, 14, 16), -850),
-            Part("Bladder", (0, -28, 0), (38, 32, 34), 4),
-            Part("Prostate", (0, 2, -42), (24, 19, 20), 42),
-            Part("Rectum", (0, 44, -18), (19, 19, 62), 28),
-            Part("RectalGas", (0, 42, 8), (9, 9, 12), -800),
+            BodyPart("Bladder", (0, -28, 0), (38, 32, 34), 4),
+            BodyPart("Prostate", (0, 2, -42), (24, 19, 20), 42),
+            BodyPart("Rectum", (0, 44, -18), (19, 19, 62), 28),
+            BodyPart("RectalGas", (0, 42, 8), (9, 9, 12), -800),
         ),
     ),
     "head-neck": Body(
@@ -132,17 +132,17 @@ BODIES: Final[dict[Site, Body]] = {
         half_depth=(100, 84, 64, 70, 86, 96, 98, 80, 52),
         parts=(
             *_spine(22, 15),
-            Part("Skull", (0, 0, 62), (72, 92, 86), 850),
-            Part("Brain", (0, 0, 62), (65, 85, 79), 36),
+            BodyPart("Skull", (0, 0, 62), (72, 92, 86), 850),
+            BodyPart("Brain", (0, 0, 62), (65, 85, 79), 36),
             *_pair("Ventricle", (10, -2, 70), (6, 26, 12), 8),
             *_pair("Orbit", (31, -66, 30), (15, 14, 14), 12),
-            Part("Sinus", (0, -58, 14), (18, 18, 14), -920),
+            BodyPart("Sinus", (0, -58, 14), (18, 18, 14), -920),
             *_pair("Mandible", (40, -26, -38), (8, 34, 12), 800),
-            Part("Chin", (0, -58, -42), (36, 7, 11), 800),
-            Part("Tongue", (0, -22, -32), (28, 28, 20), 55),
+            BodyPart("Chin", (0, -58, -42), (36, 7, 11), 800),
+            BodyPart("Tongue", (0, -22, -32), (28, 28, 20), 55),
             *_pair("Parotid", (50, 6, -22), (12, 17, 22), -5),
-            Part("Pharynx", (0, -4, -48), (10, 7, 38), -940),
-            Part("Trachea", (0, -18, -125), (9, 10, 48), -950),
+            BodyPart("Pharynx", (0, -4, -48), (10, 7, 38), -940),
+            BodyPart("Trachea", (0, -18, -125), (9, 10, 48), -950),
             *_pair("Clavicle", (75, -38, -128), (62, 8, 8), 500),
             *_pair("LungTop", (70, 12, -160), (38, 38, 34), -790),
         ),
@@ -154,13 +154,13 @@ BODIES: Final[dict[Site, Body]] = {
         parts=(
             *_ribs(),
             *_spine(52, 20),
-            Part("Sternum", (0, -92, 20), (18, 7, 85), 300),
+            BodyPart("Sternum", (0, -92, 20), (18, 7, 85), 300),
             *_pair("Lung", (77, 4, 12), (55, 73, 128), -790),
-            Part("Mediastinum", (0, -6, 20), (42, 62, 140), 48),
-            Part("Liver", (-62, -6, -128), (82, 78, 50), 95),
-            Part("Heart", (26, -30, -42), (56, 46, 52), 46),
-            Part("Aorta", (18, 30, 0), (13, 13, _ENDLESS), 50),
-            Part("Trachea", (0, 4, 105), (9, 9, 62), -950),
+            BodyPart("Mediastinum", (0, -6, 20), (42, 62, 140), 48),
+            BodyPart("Liver", (-62, -6, -128), (82, 78, 50), 95),
+            BodyPart("Heart", (26, -30, -42), (56, 46, 52), 46),
+            BodyPart("Aorta", (18, 30, 0), (13, 13, _ENDLESS), 50),
+            BodyPart("Trachea", (0, 4, 105), (9, 9, 62), -950),
         ),
     ),
 }

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from drawcli.sandbox import NOTICE
 from drawcli.sandbox.accounts import Accounts, TokenPair
 from drawcli.sandbox.catalogue import as_json
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.page import page
 from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks, WrongChecksum
 from drawcli.sandbox.worker import Worker
@@ -29,13 +29,13 @@ _ONLY_THIS_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ApiParts:
     """What the endpoints work with."""
 
     accounts: Accounts
     tasks: Tasks
     worker: Worker
-    options: Options
+    options: SandboxOptions
 
 
 async def home(request: Request) -> Response:
@@ -189,8 +189,8 @@ async def refusal(_: Request, error: Exception) -> Response:
     return _json({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
-def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
+def _parts(request: Request) -> ApiParts:
+    parts: ApiParts = request.app.state.parts
     return parts
 
 
@@ -244,7 +244,7 @@ def _tokens(pair: TokenPair) -> dict[str, Any]:
     }
 
 
-def _accepted(task: Task, options: Options) -> Response:
+def _accepted(task: Task, options: SandboxOptions) -> Response:
     word = "transaction_token" if options.answer_with_transaction_token else "task_id"
     return _json({word: task.task_id, "status": task.status.value}, status_code=HTTPStatus.ACCEPTED)
 

@@ -9,7 +9,7 @@ _TRAINER: Final = "nnUNetTrainerNoMirroring"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class SandboxModel:
     """A model: what a template has to say to get it, and what it draws."""
 
     model_id: int
@@ -20,8 +20,8 @@ class Model:
     structures: dict[int, str]  # mapid: TG-263 primary name
 
 
-CATALOGUE: Final[tuple[Model, ...]] = (
-    Model(
+CATALOGUE: Final[tuple[SandboxModel, ...]] = (
+    SandboxModel(
         model_id=720,
         name="TSPrime",
         config="3d_fullres",
@@ -41,7 +41,7 @@ CATALOGUE: Final[tuple[Model, ...]] = (
             11: "Anorectum",
         },
     ),
-    Model(
+    SandboxModel(
         model_id=730,
         name="TSHeadNeck",
         config="3d_fullres",
@@ -63,7 +63,7 @@ CATALOGUE: Final[tuple[Model, ...]] = (
             13: "Body",
         },
     ),
-    Model(
+    SandboxModel(
         model_id=740,
         name="TSThorax",
         config="3d_fullres",
@@ -86,7 +86,7 @@ CATALOGUE: Final[tuple[Model, ...]] = (
 )
 
 
-def find(model_id: int) -> Model | None:
+def find(model_id: int) -> SandboxModel | None:
     """Return a model of the catalogue, or None."""
     return next((model for model in CATALOGUE if model.model_id == model_id), None)
 
@@ -96,7 +96,7 @@ def as_json() -> list[dict[str, Any]]:
     return [_model(model) for model in CATALOGUE]
 
 
-def _model(model: Model) -> dict[str, Any]:
+def _model(model: SandboxModel) -> dict[str, Any]:
     return {
         "model_id": model.model_id,
         "model_name": model.name,

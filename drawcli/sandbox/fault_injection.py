@@ -23,7 +23,7 @@ _PAGE: Final = "<html><body>Your session has expired. Please log in.</body></htm
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class FaultlessServer:
     """The faultless server, and what can be done to its memory."""
 
     app: ASGIApp
@@ -31,7 +31,7 @@ class Server:
 
 
 async def play(
-    faults: list[Fault], server: Server, scope: Scope, receive: Receive, send: Send
+    faults: list[Fault], server: FaultlessServer, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Answer a request with what goes wrong."""
     for slow in (fault for fault in faults if fault.what == SLOW):

@@ -11,7 +11,7 @@ from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
 from drawcli.sandbox import NOTICE
-from drawcli.sandbox.fault_injection import Server, play, wrapped
+from drawcli.sandbox.fault_injection import FaultlessServer, play, wrapped
 from drawcli.sandbox.faults import Panel
 
 
@@ -19,7 +19,12 @@ class Doorway:
     """An ASGI application around the whole of another; it knows the names of the endpoints."""
 
     def __init__(
-        self, server: Server, panel: Panel, *, endpoints: Sequence[Route], requests: Counter[str]
+        self,
+        server: FaultlessServer,
+        panel: Panel,
+        *,
+        endpoints: Sequence[Route],
+        requests: Counter[str],
     ) -> None:
         self._server = server
         self._panel = panel

@@ -8,7 +8,7 @@ from drawcli.sandbox.faults import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class SandboxOptions:
     """The choices of whoever starts a sandbox; the defaults are those of today's server."""
 
     queue_seconds: float = 0.0  # how long a task is PENDING

@@ -25,7 +25,7 @@ _KINDS: Final[dict[str, Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OrganPlace:
     """An ellipsoid in a body.
 
     Fractions of half the body's width (to the patient's left), of half its depth (to the back) and
@@ -35,48 +35,48 @@ class Place:
     centre: tuple[float, float, float]
     semi: tuple[float, float, float]
 
-    def mirrored(self) -> "Place":
+    def mirrored(self) -> "OrganPlace":
         """Return the same place on the other side of the body."""
         x, y, z = self.centre
         return replace(self, centre=(-x, y, z))
 
 
 # Organs on one side are given on the left, the patient's.
-_PLACES: Final[dict[str, Place]] = {
-    "bladder": Place((0, -0.24, 0.0), (0.2, 0.25, 0.2)),
-    "rectum": Place((0, 0.37, -0.12), (0.1, 0.15, 0.4)),
-    "anorectum": Place((0, 0.37, -0.2), (0.1, 0.15, 0.45)),
-    "prostate": Place((0, 0.02, -0.28), (0.13, 0.16, 0.13)),
-    "seminalves": Place((0, 0.18, -0.1), (0.15, 0.06, 0.06)),
-    "penilebulb": Place((0, 0.12, -0.55), (0.06, 0.09, 0.07)),
-    "femoralhead": Place((0.5, 0.02, -0.167), (0.13, 0.2, 0.16)),
-    "femur": Place((0.61, 0.09, -0.83), (0.09, 0.15, 0.45)),
-    "bowel": Place((0, -0.34, 0.57), (0.5, 0.34, 0.34)),
-    "uterus": Place((0, 0.05, 0.12), (0.2, 0.2, 0.2)),
-    "brain": Place((0, 0, 0.42), (0.86, 0.88, 0.52)),
-    "brainstem": Place((0, 0.25, 0.05), (0.18, 0.16, 0.16)),
-    "eye": Place((0.4, -0.7, 0.2), (0.17, 0.13, 0.09)),
-    "lens": Place((0.4, -0.82, 0.2), (0.06, 0.03, 0.03)),
-    "opticnrv": Place((0.22, -0.5, 0.2), (0.12, 0.16, 0.03)),
-    "opticchiasm": Place((0, -0.3, 0.22), (0.1, 0.05, 0.03)),
-    "parotid": Place((0.76, 0.08, -0.14), (0.17, 0.22, 0.14)),
-    "glndsubmand": Place((0.4, -0.35, -0.3), (0.14, 0.14, 0.1)),
-    "mandible": Place((0, -0.68, -0.27), (0.6, 0.16, 0.09)),
-    "cavityoral": Place((0, -0.31, -0.21), (0.4, 0.38, 0.13)),
-    "larynx": Place((0, -0.3, -0.5), (0.25, 0.25, 0.12)),
-    "pharynx": Place((0, -0.05, -0.32), (0.16, 0.12, 0.25)),
-    "thyroid": Place((0.25, -0.25, -0.6), (0.12, 0.15, 0.1)),
-    "spinalcord": Place((0, 0.6, 0), (0.06, 0.08, 3.0)),
-    "spinalcanal": Place((0, 0.6, 0), (0.09, 0.11, 3.0)),
-    "esophagus": Place((0, 0.25, 0.2), (0.06, 0.08, 1.5)),
-    "trachea": Place((0, 0.03, 0.7), (0.06, 0.09, 0.4)),
-    "heart": Place((0.15, -0.25, -0.28), (0.31, 0.38, 0.34)),
-    "aorta": Place((0.1, 0.25, 0), (0.07, 0.11, 2.0)),
-    "breast": Place((0.5, -0.75, 0.1), (0.3, 0.18, 0.35)),
-    "liver": Place((-0.36, -0.05, -0.85), (0.45, 0.65, 0.33)),
-    "stomach": Place((0.35, -0.2, -0.9), (0.25, 0.35, 0.22)),
-    "spleen": Place((0.6, 0.35, -0.9), (0.18, 0.25, 0.2)),
-    "kidney": Place((0.4, 0.45, -0.6), (0.15, 0.22, 0.35)),
+_PLACES: Final[dict[str, OrganPlace]] = {
+    "bladder": OrganPlace((0, -0.24, 0.0), (0.2, 0.25, 0.2)),
+    "rectum": OrganPlace((0, 0.37, -0.12), (0.1, 0.15, 0.4)),
+    "anorectum": OrganPlace((0, 0.37, -0.2), (0.1, 0.15, 0.45)),
+    "prostate": OrganPlace((0, 0.02, -0.28), (0.13, 0.16, 0.13)),
+    "seminalves": OrganPlace((0, 0.18, -0.1), (0.15, 0.06, 0.06)),
+    "penilebulb": OrganPlace((0, 0.12, -0.55), (0.06, 0.09, 0.07)),
+    "femoralhead": OrganPlace((0.5, 0.02, -0.167), (0.13, 0.2, 0.16)),
+    "femur": OrganPlace((0.61, 0.09, -0.83), (0.09, 0.15, 0.45)),
+    "bowel": OrganPlace((0, -0.34, 0.57), (0.5, 0.34, 0.34)),
+    "uterus": OrganPlace((0, 0.05, 0.12), (0.2, 0.2, 0.2)),
+    "brain": OrganPlace((0, 0, 0.42), (0.86, 0.88, 0.52)),
+    "brainstem": OrganPlace((0, 0.25, 0.05), (0.18, 0.16, 0.16)),
+    "eye": OrganPlace((0.4, -0.7, 0.2), (0.17, 0.13, 0.09)),
+    "lens": OrganPlace((0.4, -0.82, 0.2), (0.06, 0.03, 0.03)),
+    "opticnrv": OrganPlace((0.22, -0.5, 0.2), (0.12, 0.16, 0.03)),
+    "opticchiasm": OrganPlace((0, -0.3, 0.22), (0.1, 0.05, 0.03)),
+    "parotid": OrganPlace((0.76, 0.08, -0.14), (0.17, 0.22, 0.14)),
+    "glndsubmand": OrganPlace((0.4, -0.35, -0.3), (0.14, 0.14, 0.1)),
+    "mandible": OrganPlace((0, -0.68, -0.27), (0.6, 0.16, 0.09)),
+    "cavityoral": OrganPlace((0, -0.31, -0.21), (0.4, 0.38, 0.13)),
+    "larynx": OrganPlace((0, -0.3, -0.5), (0.25, 0.25, 0.12)),
+    "pharynx": OrganPlace((0, -0.05, -0.32), (0.16, 0.12, 0.25)),
+    "thyroid": OrganPlace((0.25, -0.25, -0.6), (0.12, 0.15, 0.1)),
+    "spinalcord": OrganPlace((0, 0.6, 0), (0.06, 0.08, 3.0)),
+    "spinalcanal": OrganPlace((0, 0.6, 0), (0.09, 0.11, 3.0)),
+    "esophagus": OrganPlace((0, 0.25, 0.2), (0.06, 0.08, 1.5)),
+    "trachea": OrganPlace((0, 0.03, 0.7), (0.06, 0.09, 0.4)),
+    "heart": OrganPlace((0.15, -0.25, -0.28), (0.31, 0.38, 0.34)),
+    "aorta": OrganPlace((0.1, 0.25, 0), (0.07, 0.11, 2.0)),
+    "breast": OrganPlace((0.5, -0.75, 0.1), (0.3, 0.18, 0.35)),
+    "liver": OrganPlace((-0.36, -0.05, -0.85), (0.45, 0.65, 0.33)),
+    "stomach": OrganPlace((0.35, -0.2, -0.9), (0.25, 0.35, 0.22)),
+    "spleen": OrganPlace((0.6, 0.35, -0.9), (0.18, 0.25, 0.2)),
+    "kidney": OrganPlace((0.4, 0.45, -0.6), (0.15, 0.22, 0.35)),
 }
 _OTHER_NAMES: Final = {
     "femurhead": "femoralhead",
@@ -110,7 +110,7 @@ def side_of(name: str) -> Side:
     return "right" if {"r", "right", "rt"} & set(words) else "both"
 
 
-def place_of(name: str) -> Place:
+def place_of(name: str) -> OrganPlace:
     """Return where a structure is put: by the table, or at a spot drawn from its name.
 
     >>> place_of("Parotid_R").centre
@@ -123,12 +123,12 @@ def place_of(name: str) -> Place:
     return place.mirrored() if side_of(name) == "right" else place
 
 
-def _spot(stem: str, *, sided: bool) -> Place:
+def _spot(stem: str, *, sided: bool) -> OrganPlace:
     """Return a small ellipsoid well inside the body, the same for one name at every call."""
     a, b, c, d = (byte / 255 for byte in hashlib.sha256(stem.encode()).digest()[:4])
     x = 0.15 + 0.35 * a if sided else 0.8 * a - 0.4
     size = 0.08 + 0.08 * d
-    return Place((x, 0.8 * b - 0.4, 1.2 * c - 0.6), (size, size * 1.3, size))
+    return OrganPlace((x, 0.8 * b - 0.4, 1.2 * c - 0.6), (size, size * 1.3, size))
 
 
 def _words(name: str) -> list[str]:

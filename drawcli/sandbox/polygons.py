@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from contourpy import LineType, contour_generator
 
-from drawcli.sandbox.volume import Floats, Slice
+from drawcli.sandbox.volume import Floats, PhantomSlice
 
 _SAMPLES: Final = 16  # points of a line that are asked for where they lie
 
@@ -19,7 +19,7 @@ class Polygon:
     area_mm2: float  # negative: a hole, what it encloses is lower than what lies around
 
 
-def cut(each: Slice, centre: Floats, semi: Floats) -> list[Polygon]:
+def cut(each: PhantomSlice, centre: Floats, semi: Floats) -> list[Polygon]:
     """Return the outline of an ellipsoid (mm) in a slice, looking only at the pixels around it."""
     steps = np.array([each.along_row, each.along_column])
     spacing = np.linalg.norm(steps, axis=1)
@@ -40,7 +40,7 @@ def cut(each: Slice, centre: Floats, semi: Floats) -> list[Polygon]:
     return [Polygon(line.points + first, line.area_mm2) for line in found]
 
 
-def polygons(values: Floats, level: float, each: Slice) -> list[Polygon]:
+def polygons(values: Floats, level: float, each: PhantomSlice) -> list[Polygon]:
     """Return every closed line at which the values pass a level.
 
     A frame of low values closes what runs out of the picture.

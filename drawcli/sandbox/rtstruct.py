@@ -19,8 +19,8 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from drawcli import __version__
 from drawcli.sandbox import NOTICE
-from drawcli.sandbox.segmenter import Contour
-from drawcli.sandbox.volume import Floats, Slice
+from drawcli.sandbox.segmenter import DrawnContour
+from drawcli.sandbox.volume import Floats, PhantomSlice
 
 _DETACHED_STUDY: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management SOP Class, retired
 _OBSERVATION: Final = (
@@ -44,16 +44,16 @@ _COPIED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
+class DrawnStructure:
     """A name and where it was drawn; no contour if nothing was found."""
 
     name: str
-    contours: Several[Contour]
+    contours: Several[DrawnContour]
 
 
 def structure_set(
-    slices: Several[Slice],
-    structures: Several[Structure],
+    slices: Several[PhantomSlice],
+    structures: Several[DrawnStructure],
     *,
     at: datetime,
     long_coordinates: bool = True,
@@ -65,7 +65,7 @@ def structure_set(
     slices
         The series, in order; patient and study are copied from the first.
     structures
-        What was drawn; `Contour.slice_index` counts in `slices`.
+        What was drawn; `DrawnContour.slice_index` counts in `slices`.
     at
         When it was made.
     long_coordinates
@@ -138,7 +138,7 @@ def _as_latin_1(header: Dataset, keyword: str) -> bytes:
     return _even(text.encode("latin-1", "replace"))
 
 
-def _referenced_frame(slices: Several[Slice]) -> Dataset:
+def _referenced_frame(slices: Several[PhantomSlice]) -> Dataset:
     """Return frame, study, series and every slice, nested as PS3.3 C.8.8.5 has them."""
     header = slices[0].header
     series = Dataset()
@@ -164,7 +164,7 @@ def _reference(header: Dataset, frame: int | None = None) -> Dataset:
     return item
 
 
-def _roi(number: int, structure: Structure, frame: str) -> Dataset:
+def _roi(number: int, structure: DrawnStructure, frame: str) -> Dataset:
     item = Dataset()
     item.ROINumber = number
     item.ReferencedFrameOfReferenceUID = frame
@@ -176,7 +176,7 @@ def _roi(number: int, structure: Structure, frame: str) -> Dataset:
 
 
 def _roi_contour(
-    number: int, structure: Structure, slices: Several[Slice], *, long_coordinates: bool
+    number: int, structure: DrawnStructure, slices: Several[PhantomSlice], *, long_coordinates: bool
 ) -> Dataset:
     item = Dataset()
     item.ROIDisplayColor = _colour(number)
@@ -188,7 +188,7 @@ def _roi_contour(
     return item
 
 
-def _contour(contour: Contour, on: Slice, *, long_coordinates: bool) -> Dataset:
+def _contour(contour: DrawnContour, on: PhantomSlice, *, long_coordinates: bool) -> Dataset:
     item = Dataset()
     item.ContourImageSequence = Sequence([_reference(on.header, on.frame)])
     item.ContourGeometricType = "CLOSED_PLANAR"

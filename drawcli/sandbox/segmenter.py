@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.sandbox.organ_places import Place, kind_of, place_of, side_of
+from drawcli.sandbox.organ_places import OrganPlace, kind_of, place_of, side_of
 from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
-from drawcli.sandbox.volume import Floats, Slice
+from drawcli.sandbox.volume import Floats, PhantomSlice
 
 _BODY_HU: Final = -300.0
 _BONE_HU: Final = 220.0
@@ -24,7 +24,7 @@ _SECOND_BODY: Final = 0.3  # of the largest outline: a second leg, but not the c
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contour:
+class DrawnContour:
     """A closed polygon on one slice; the last point is joined to the first."""
 
     slice_index: int
@@ -34,14 +34,14 @@ class Contour:
 class Segmenter:
     """Draws structures into one volume; what does not depend on the name is worked out once."""
 
-    def __init__(self, slices: list[Slice]) -> None:
+    def __init__(self, slices: list[PhantomSlice]) -> None:
         self._slices = slices
         body, self._bone_level = _levels(slices)
         self._lines = [polygons(each.values(), body, each) for each in slices]
         self._bodies = [_outlines(lines) for lines in self._lines]
         self._skin = _points_mm(slices, self._bodies)
 
-    def contours(self, name: str) -> list[Contour]:
+    def contours(self, name: str) -> list[DrawnContour]:
         """Return the contours of a structure, slice by slice; none if the scan does not show it."""
         kind = kind_of(name)
         if kind == "body":
@@ -53,7 +53,7 @@ class Segmenter:
         else:
             found = self._placed(place_of(name))
         return [
-            Contour(index, each.to_mm(thinned(line.points)))
+            DrawnContour(index, each.to_mm(thinned(line.points)))
             for index, (each, lines) in enumerate(zip(self._slices, found, strict=True))
             for line in lines
         ]
@@ -89,7 +89,7 @@ class Segmenter:
             if abs(line.area_mm2) > _MIN_BONE_MM2 and any(within(line, body) for body in bodies)
         ]
 
-    def _placed(self, place: Place) -> list[list[Polygon]]:
+    def _placed(self, place: OrganPlace) -> list[list[Polygon]]:
         """Return the cuts of the slices through an ellipsoid in the body."""
         found: list[list[Polygon]] = [[] for _ in self._slices]
         ellipsoid = self._ellipsoid_mm(place)
@@ -101,7 +101,7 @@ class Segmenter:
                 found[index] = [line for line in largest if within(line, bodies[0])]
         return found
 
-    def _ellipsoid_mm(self, place: Place) -> tuple[Floats, Floats] | None:
+    def _ellipsoid_mm(self, place: OrganPlace) -> tuple[Floats, Floats] | None:
         """Return middle and semi-axes of a place in this volume, mm; None without a body."""
         if not len(self._skin):
             return None
@@ -116,7 +116,7 @@ class Segmenter:
         return centre, np.maximum(np.array(place.semi) * half, _MIN_SEMI_MM)
 
 
-def _points_mm(slices: list[Slice], bodies: list[list[Polygon]]) -> Floats:
+def _points_mm(slices: list[PhantomSlice], bodies: list[list[Polygon]]) -> Floats:
     """Return points of all outlines of the body (n x 3), mm."""
     found = [
         each.to_mm(thinned(line.points))
@@ -131,7 +131,7 @@ def _middle_mm(points: Floats) -> Floats:
     return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
 
 
-def _levels(slices: list[Slice]) -> tuple[float, float]:
+def _levels(slices: list[PhantomSlice]) -> tuple[float, float]:
     """Return the values that part body from air, and bone from flesh."""
     if slices[0].header.get("Modality") == "CT":
         return _BODY_HU, _BONE_HU

@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect
 
 from drawcli.errors import UsageError
 from drawcli.sandbox.accounts import Accounts, TokenPair
-from drawcli.sandbox.api import Parts, refusal, routes
-from drawcli.sandbox.fault_injection import Server
+from drawcli.sandbox.api import ApiParts, refusal, routes
+from drawcli.sandbox.fault_injection import FaultlessServer
 from drawcli.sandbox.faults import Panel
 from drawcli.sandbox.middleware import Doorway
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.tasks import Tasks
 from drawcli.sandbox.whole_files import prepare
 from drawcli.sandbox.worker import Worker
@@ -36,9 +36,9 @@ class Sandbox:
     done.
     """
 
-    def __init__(self, folder: Path, options: Options | None = None) -> None:
+    def __init__(self, folder: Path, options: SandboxOptions | None = None) -> None:
         self.folder = folder
-        self.options = options or Options()
+        self.options = options or SandboxOptions()
         self.requests: Counter[str] = Counter()  # by endpoint, see `doorway`
         prepare(folder)
         accounts_file = folder / "accounts.json"
@@ -67,13 +67,13 @@ class Sandbox:
             exception_handlers={HTTPException: refusal, ClientDisconnect: refusal},
         )
         app.router.redirect_slashes = False
-        app.state.parts = Parts(self.accounts, self.tasks, self.worker, self.options)
+        app.state.parts = ApiParts(self.accounts, self.tasks, self.worker, self.options)
         acts = {
             "expire": self.accounts.expire,
             "lockout": self.accounts.close_all,
             "forget": self.tasks.forget,
         }
-        server = Server(app, acts)
+        server = FaultlessServer(app, acts)
         return Doorway(server, self.panel, endpoints=endpoints, requests=self.requests)
 
 
@@ -93,7 +93,7 @@ def serve(
     *,
     port: int = 0,
     host: str = "127.0.0.1",
-    options: Options | None = None,
+    options: SandboxOptions | None = None,
     ready: Callable[[Running], None] | None = None,
 ) -> None:
     """Serve a sandbox until the process is interrupted.
@@ -121,7 +121,9 @@ def serve(
 
 
 @contextmanager
-def running(folder: Path, *, port: int = 0, options: Options | None = None) -> Iterator[Running]:
+def running(
+    folder: Path, *, port: int = 0, options: SandboxOptions | None = None
+) -> Iterator[Running]:
     """Serve a sandbox in a thread for the length of a `with`."""
     with (
         _listening("127.0.0.1", port) as (listener, url),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from drawcli.sandbox.catalogue import Model, find
+from drawcli.sandbox.catalogue import SandboxModel, find
 
 _KEYS: Final = {"name", "protocol", "models"}
 _MODEL_KEYS: Final = {"name", "config", "map", "trainer_name", "postprocess"}
@@ -19,14 +19,14 @@ class BadTemplate(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class RequestedTemplate:
     """What was asked for: the names in the order in which they were written."""
 
     name: str
     structures: tuple[str, ...]
 
 
-def read_template(text: bytes) -> Template:
+def read_template(text: bytes) -> RequestedTemplate:
     """Return the template, or raise `BadTemplate`.
 
     One name asked for twice gives two structures of one name, here as at the real server.
@@ -44,7 +44,7 @@ def read_template(text: bytes) -> Template:
     if not (isinstance(models, dict) and models):
         raise BadTemplate("models: not a mapping with at least one model")
     names = [name for model_id, model in models.items() for name in _structures(model_id, model)]
-    return Template(raw["name"], tuple(names))
+    return RequestedTemplate(raw["name"], tuple(names))
 
 
 def _structures(model_id: Any, raw: Any) -> list[str]:
@@ -69,7 +69,7 @@ def _structures(model_id: Any, raw: Any) -> list[str]:
     return list(raw["map"].values())
 
 
-def _need_match(raw: dict[str, Any], model: Model, where: str) -> None:
+def _need_match(raw: dict[str, Any], model: SandboxModel, where: str) -> None:
     """Check that name, configuration and trainer are those of the model: they name its folder."""
     expected = {"name": model.name, "config": model.config, "trainer_name": model.trainer}
     for key, value in expected.items():

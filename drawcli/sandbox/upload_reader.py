@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
-from drawcli.sandbox.template import Template, read_template
+from drawcli.sandbox.template import RequestedTemplate, read_template
 
 MOST_BYTES: Final = 4 << 30  # of all members together, unpacked
 MOST_MEMBERS: Final = 5000
@@ -37,7 +37,7 @@ class BadUpload(Exception):
 class Upload:
     """The two things in a zip."""
 
-    template: Template
+    template: RequestedTemplate
     slices: list[Dataset]
 
 

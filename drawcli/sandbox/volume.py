@@ -25,7 +25,7 @@ class BadSeries(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Slice:
+class PhantomSlice:
     """One slice: who it is, where its pixels lie in the patient, and what they measure."""
 
     header: Dataset  # without the pixels
@@ -51,7 +51,7 @@ class Slice:
         return float(np.linalg.norm(np.cross(self.along_row, self.along_column)))
 
 
-def volume(datasets: Iterable[Dataset]) -> list[Slice]:
+def volume(datasets: Iterable[Dataset]) -> list[PhantomSlice]:
     """Return the slices in order along their normal.
 
     Raises
@@ -76,7 +76,7 @@ def volume(datasets: Iterable[Dataset]) -> list[Slice]:
     return sorted(slices, key=lambda each: float(each.origin @ normal))
 
 
-def _slices(dataset: Dataset) -> list[Slice]:
+def _slices(dataset: Dataset) -> list[PhantomSlice]:
     """Return the slice in a file, or those in its frames."""
     try:
         stored = dataset.pixel_array
@@ -104,12 +104,12 @@ def framed(dataset: Dataset) -> Iterator[Dataset]:
 
 def _slice(
     dataset: Dataset, values: Dataset, stored: npt.NDArray[np.generic], frame: int | None = None
-) -> Slice:
+) -> PhantomSlice:
     directions = np.array(values.ImageOrientationPatient, float).reshape(2, 3)
     between_rows, between_columns = map(float, values.PixelSpacing)
     if stored.ndim != 2:  # noqa: PLR2004 - rows and columns
         raise BadSeries("a file with more than one frame, or in colour")
-    return Slice(
+    return PhantomSlice(
         header=dataset,
         origin=np.array(values.ImagePositionPatient, float).reshape(3),
         along_row=directions[0] * between_columns,

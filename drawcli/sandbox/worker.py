@@ -9,8 +9,8 @@ from threading import Event
 from typing import Final
 
 from drawcli.sandbox.accounts import utc_now
-from drawcli.sandbox.options import Options
-from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
+from drawcli.sandbox.options import SandboxOptions
+from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
 from drawcli.sandbox.segmenter import Segmenter
 from drawcli.sandbox.tasks import Status, Task, Tasks
 from drawcli.sandbox.template import BadTemplate
@@ -24,7 +24,7 @@ class Worker:
     """Draws what tasks ask for. A task that was under way when it stopped is begun again."""
 
     def __init__(
-        self, tasks: Tasks, options: Options, *, now: Callable[[], datetime] = utc_now
+        self, tasks: Tasks, options: SandboxOptions, *, now: Callable[[], datetime] = utc_now
     ) -> None:
         self._tasks = tasks
         self._options = options
@@ -66,7 +66,7 @@ class Worker:
         slices = volume(upload.slices)
         segmenter = Segmenter(slices)
         structures = [
-            Structure(name, segmenter.contours(name)) for name in upload.template.structures
+            DrawnStructure(name, segmenter.contours(name)) for name in upload.template.structures
         ]
         return file_bytes(
             structure_set(

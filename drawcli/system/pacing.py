@@ -10,7 +10,7 @@ from typing import IO, Any, Final, Self, TypeVar
 
 from drawcli.errors import ServerSilent
 from drawcli.system.limits import REQUEST_TIMEOUTS, SLOWEST_BYTES_PER_SECOND
-from drawcli.system.threads import LISTEN_SECONDS, errand
+from drawcli.system.threads import LISTEN_SECONDS, run_in_thread
 
 _LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
 _SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
@@ -18,11 +18,11 @@ _T = TypeVar("_T")
 Tell = Callable[[int, int | None], None]  # so many bytes, of so many (None: nobody knows)
 
 
-def untold(_done: int, _total: int | None) -> None:
+def ignore_progress(_done: int, _total: int | None) -> None:
     """Tell nobody how far a transfer is."""
 
 
-class Patience:
+class Deadline:
     """How long a whole request may take: some seconds, and more for each byte.
 
     The timeouts of a connection are those of single operations: a server that sends a byte a minute
@@ -62,13 +62,15 @@ class Patience:
             raise ServerSilent(f"not done after {self._clock() - self._begun:.0f} seconds")
 
 
-def within(patience: Patience, call: Callable[[], _T], discard: Callable[[_T], object]) -> _T:
+def with_deadline(
+    patience: Deadline, call: Callable[[], _T], discard: Callable[[_T], object]
+) -> _T:
     """Return what a call returns, or raise ServerSilent when the patience is over.
 
     The call goes on in its thread until the connection ends; what it returns then is discarded.
     Do not close its connection before that: see `once_all_have_ended`.
     """
-    future = errand(call)
+    future = run_in_thread(call)
     try:
         while not future.done():
             patience.check()
@@ -99,10 +101,10 @@ def once_all_have_ended(act: Callable[[], object]) -> None:
 
 
 def timed(
-    pieces: Iterator[bytes], patience: Patience, discard: Callable[[], object]
+    pieces: Iterator[bytes], patience: Deadline, discard: Callable[[], object]
 ) -> Iterator[bytes]:
     """Yield pieces as they come, until the time is over; each piece extends it."""
-    while piece := within(patience, partial(next, pieces, b""), lambda _late: discard()):
+    while piece := with_deadline(patience, partial(next, pieces, b""), lambda _late: discard()):
         patience.grow(len(piece))
         patience.check()
         yield piece
@@ -114,7 +116,7 @@ def _thrown_away(late: "Future[_T]", discard: Callable[[_T], object]) -> None:
         discard(late.result())
 
 
-class Bucket:
+class TokenBucket:
     """Lets bytes through at a rate, for all transfers together; the rate may change meanwhile."""
 
     def __init__(
@@ -131,7 +133,7 @@ class Bucket:
         self._filled = clock()
         self._bytes = 0.0  # that may go now; negative: more has gone than may
 
-    def take(self, size: int, patience: Patience) -> None:
+    def take(self, size: int, patience: Deadline) -> None:
         """Wait until so many bytes may go; what is waited here counts against nobody's patience."""
         while nap := self._nap(size):
             patience.check()
@@ -160,7 +162,7 @@ class Outgoing(io.RawIOBase):
     """
 
     def __init__(
-        self, stream: IO[bytes], size: int, bucket: Bucket, patience: Patience, tell: Tell
+        self, stream: IO[bytes], size: int, bucket: TokenBucket, patience: Deadline, tell: Tell
     ) -> None:
         self._stream = stream
         self._size = size

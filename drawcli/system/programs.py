@@ -16,7 +16,7 @@ from typing import IO, Any, Final, cast
 
 from drawcli.system.limits import Limit, bytes_in_words
 from drawcli.system.platforms import end_session
-from drawcli.system.threads import errand
+from drawcli.system.threads import run_in_thread
 
 _PIECE: Final = 64 << 10
 _GRACE_SECONDS: Final = 1.0  # for the last bytes of a program that has ended
@@ -66,9 +66,11 @@ def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) ->
     deadline, printed = monotonic() + limit.seconds, bytearray()
     too_much = Ended(why=f"printed more than {bytes_in_words(limit.largest)}")
     if process.stdin is not None:
-        errand(partial(_feed, process.stdin, given))
-    reading = errand(partial(_read, cast("IO[bytes]", process.stdout), printed, limit.largest))
-    ending = errand(process.wait)
+        run_in_thread(partial(_feed, process.stdin, given))
+    reading = run_in_thread(
+        partial(_read, cast("IO[bytes]", process.stdout), printed, limit.largest)
+    )
+    ending = run_in_thread(process.wait)
     both: list[Future[Any]] = [reading, ending]
     wait(both, limit.seconds, FIRST_COMPLETED)
     if len(printed) > limit.largest:

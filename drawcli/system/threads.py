@@ -25,7 +25,7 @@ class Abandoned(BaseException):  # not an Exception: no job is to be blamed for 
     """The run has ended while a thread was waiting for the network; it must not touch anything."""
 
 
-class Turns:
+class TurnLock:
     """Who may work now."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Turns:
         if lanes <= 1:
             lane()
             return
-        running = [errand(lane) for _ in range(lanes)]
+        running = [run_in_thread(lane) for _ in range(lanes)]
         try:
             for _ in as_ended(running):
                 pass
@@ -121,7 +121,7 @@ class Turns:
             self._changed.notify_all()
 
 
-class Errand(Future[_T]):
+class BackgroundCall(Future[_T]):
     """A call in a thread of its own."""
 
     thread: Thread
@@ -133,7 +133,7 @@ class Errand(Future[_T]):
                 self.set_exception(MemoryError("a thread died without a result"))
 
 
-def as_ended(calls: Iterable[Errand[_T]]) -> Iterator[Errand[_T]]:
+def as_ended(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:
     """Yield calls as they end."""
     left = set(calls)
     while left:
@@ -145,7 +145,7 @@ def as_ended(calls: Iterable[Errand[_T]]) -> Iterator[Errand[_T]]:
         left -= done
 
 
-def errand(call: Callable[[], _T]) -> Errand[_T]:
+def run_in_thread(call: Callable[[], _T]) -> BackgroundCall[_T]:
     """Begin a call in a thread of its own, which ends with the program at the latest.
 
     Raises
@@ -153,7 +153,7 @@ def errand(call: Callable[[], _T]) -> Errand[_T]:
     MemoryError
         Where the system has no room for a thread.
     """
-    future = Errand[_T]()
+    future = BackgroundCall[_T]()
     future.thread = Thread(target=_run, args=(call, future), daemon=True)
     try:
         future.thread.start()
@@ -172,7 +172,7 @@ def in_time(call: Callable[[], _T], seconds: float) -> _T:
     TimeoutError
         Where it has not returned after so many seconds.
     """
-    future = errand(call)
+    future = run_in_thread(call)
     deadline = monotonic() + seconds
     while not future.done() and (left := deadline - monotonic()) > 0:
         wait([future], min(left, LISTEN_SECONDS))

@@ -23,7 +23,7 @@ _BY_HAND: Final = "Write it by hand; --dry-run shows what it would be."
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlEntry:
     """What goes into a section: its lines as they will stand, without indentation."""
 
     section: str
@@ -49,7 +49,7 @@ def flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 
-def with_entries(document: Document, *entries: Entry) -> Document:
+def with_entries(document: Document, *entries: YamlEntry) -> Document:
     """Return what a file is with entries added, one after the other; nothing is written.
 
     Raises
@@ -91,7 +91,7 @@ def replace_file(before: Document, after: Document) -> None:
     write_durably(path, after.source, mode=path.stat().st_mode & 0o777)
 
 
-def _added(text: str, entry: Entry, path: Path) -> str:
+def _added(text: str, entry: YamlEntry, path: Path) -> str:
     """Return a text with an entry at the end of its section."""
     key, value = _section(text, entry.section)
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -162,7 +162,7 @@ def _inserted(text: str, at: int, lines: list[str], newline: str) -> str:
     return before + newline.join(lines) + newline + text[at:]
 
 
-def _joined(data: Any, entry: Entry) -> Any:
+def _joined(data: Any, entry: YamlEntry) -> Any:
     """Return what a file should say with an entry added."""
     new = yaml.safe_load(entry.text)
     plain: dict[str, Any] = dict(data or {})

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.uid import generate_uid
 
-from drawcli.adapters.gate import Finding, findings
+from drawcli.adapters.gate import Leak, findings
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.sandbox.patients import Person, identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
@@ -842,7 +842,7 @@ def test_no_finding_says_what_it_found(tmp_path: Path, slices: list[Path], packa
     said = repr(found)
     assert len(found) >= 4
     assert not [value for value in identifying_values(PELVIS) if value in said]
-    assert all(isinstance(one, Finding) for one in found)
+    assert all(isinstance(one, Leak) for one in found)
 
 
 def test_the_gate_warns_nobody_of_values(

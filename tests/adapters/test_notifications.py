@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.notifications import Message, Place, Weight, places_of
+from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Notify
 from drawcli.errors import ConfigError
 from tests.webhook import listening
@@ -23,7 +23,7 @@ def written(tmp_path: Path, text: str) -> Notify:
 
 def test_a_message_arrives() -> None:
     with listening() as hook:
-        place = Place(1, f"json://127.0.0.1:{hook.port}/hook/{SECRET}")
+        place = Recipient(1, f"json://127.0.0.1:{hook.port}/hook/{SECRET}")
 
         taken = place.send(Message("drawcli: 1 held", "job a\njob b", Weight.WARNING))
 
@@ -38,25 +38,25 @@ def test_a_message_arrives() -> None:
 def test_a_message_that_is_not_taken(status: int) -> None:
     with listening() as hook:
         hook.status = status
-        place = Place(1, f"json://127.0.0.1:{hook.port}/")
+        place = Recipient(1, f"json://127.0.0.1:{hook.port}/")
 
         assert not place.send(Message("title", "body"))
 
 
 def test_nobody_there_is_no_error() -> None:
-    assert not Place(1, "json://127.0.0.1:9/").send(Message("title", "body"))
+    assert not Recipient(1, "json://127.0.0.1:9/").send(Message("title", "body"))
 
 
 @pytest.mark.parametrize("url", [f"nonsense-{SECRET}", f"foo://{SECRET}", "mailtos://"])
 def test_an_address_that_apprise_does_not_know_is_told_by_its_number(url: str) -> None:
     with pytest.raises(ConfigError, match="place 3 of notify") as caught:
-        _ = Place(3, url).name
+        _ = Recipient(3, url).name
 
     assert SECRET not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_place_is_called_by_number_and_service_and_shows_nothing_of_its_address() -> None:
-    place = Place(2, f"ntfys://user:{SECRET}@ntfy.example/{SECRET}")
+    place = Recipient(2, f"ntfys://user:{SECRET}@ntfy.example/{SECRET}")
 
     assert place.name == "place 2 (ntfy)"
     assert SECRET not in f"{place!r} {place} {place.key('salt')}"
@@ -98,6 +98,6 @@ def test_without_apprise_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "apprise", None)
 
     with pytest.raises(ConfigError, match="not installed") as caught:
-        Place(1, "ntfy://a").send(Message("title", "body"))
+        Recipient(1, "ntfy://a").send(Message("title", "body"))
 
     assert "pip install drawcli[notify]" in caught.value.hint

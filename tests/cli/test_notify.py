@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from drawcli.adapters.notifications import Place
+from drawcli.adapters.notifications import Recipient
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.cli import app
 from drawcli.operations import heartbeat, metrics
@@ -98,7 +98,7 @@ def test_no_run_waits_for_what_another_one_tells(
             free.append(what)
         return True
 
-    monkeypatch.setattr(Place, "send", lambda _place, _message: look("message"))
+    monkeypatch.setattr(Recipient, "send", lambda _place, _message: look("message"))
     monkeypatch.setattr(heartbeat, "ping", lambda _to, ending="": ending or look("ping"))
     monkeypatch.setattr(metrics, "write_textfile", lambda _ctx, _path: look("figures"))
     with listening() as hook:

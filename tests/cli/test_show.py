@@ -11,7 +11,7 @@ from pydicom import dcmread
 from drawcli.adapters.ledger import Ledger
 from drawcli.core.jobs.job import Job, State
 from drawcli.sandbox.faults import read_faults
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal
@@ -23,7 +23,7 @@ def test_show_tells_times_tries_sizes_and_files(
 ) -> None:
     assert pelvis
     faults = read_faults("upload:500*2")
-    with running(tmp_path / "sandbox", options=Options(faults=faults)) as server:
+    with running(tmp_path / "sandbox", options=SandboxOptions(faults=faults)) as server:
         at_sandbox(site, server.url, server.token_file)
         drawcli("run-once")
         drawcli("retry", "--all")

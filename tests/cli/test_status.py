@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.cli.status_command import Choice, chosen_jobs
+from drawcli.cli.status_command import JobFilter, chosen_jobs
 from drawcli.cli.status_view import Picture
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.errors import NeedsPerson
-from drawcli.operations.overview import Pulse, newest_delivery
+from drawcli.operations.overview import RunHealth, newest_delivery
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.cli.conftest import Run, at_terminal
@@ -27,12 +27,12 @@ from tests.conftest import NOON, PELVIS, Site
 Make = Callable[..., Job]
 
 
-def drawn(ctx: Context, choice: Choice | None = None) -> str:
+def drawn(ctx: Context, choice: JobFilter | None = None) -> str:
     """Return what status shows, on paper of 160 columns."""
-    choice = choice or Choice()
+    choice = choice or JobFilter()
     jobs, who = chosen_jobs(choice, ctx)
     picture = Picture(
-        pulse=Pulse.of(ctx.settings.state_dir),
+        pulse=RunHealth.of(ctx.settings.state_dir),
         jobs=jobs,
         now=ctx.now(),
         archived=len(ctx.ledger.archive),
@@ -45,7 +45,7 @@ def drawn(ctx: Context, choice: Choice | None = None) -> str:
     return out.getvalue()
 
 
-def ids(choice: Choice, ctx: Context) -> list[str]:
+def ids(choice: JobFilter, ctx: Context) -> list[str]:
     return [job.id for job in chosen_jobs(choice, ctx)[0]]
 
 
@@ -83,7 +83,7 @@ def test_what_is_done_is_a_line_and_not_a_list(ctx: Context, in_state: Make) -> 
     assert "39 done" in said
     assert "last delivered 0 s ago" in said
     assert not any(job_id in said for job_id in done)
-    assert all(job_id in drawn(ctx, Choice(everything=True)) for job_id in done)
+    assert all(job_id in drawn(ctx, JobFilter(everything=True)) for job_id in done)
 
 
 def test_a_long_list_is_cut_and_says_where_the_rest_is(ctx: Context, in_state: Make) -> None:
@@ -98,10 +98,10 @@ def test_many_rows_and_few_rows_say_the_same(
 ) -> None:
     in_state(State.UPLOADED, template="Prostate_OAR", reason="the server says PENDING")
     in_state(State.MATCHED, "1" * 12 + "-1")
-    few = drawn(ctx, Choice(everything=True))
+    few = drawn(ctx, JobFilter(everything=True))
     monkeypatch.setattr("drawcli.cli.status_view._MOST_IN_TABLE", 1)
 
-    many = drawn(ctx, Choice(everything=True))
+    many = drawn(ctx, JobFilter(everything=True))
 
     assert many.split() == few.split()
 
@@ -115,19 +115,19 @@ def test_filters_choose_by_state_by_time_and_by_the_rules(ctx: Context, in_state
     held(stuck, ctx)
     first, second, third = (digit * 12 + "-1" for digit in ages)
 
-    assert ids(Choice(state="held"), ctx) == [stuck.id]
-    assert ids(Choice(state="unmatched"), ctx) == [third, second, first]
-    assert ids(Choice(unmatched=True), ctx) == [second, first]
-    assert ids(Choice(since=NOON - timedelta(days=1)), ctx) == [first, stuck.id]
+    assert ids(JobFilter(state="held"), ctx) == [stuck.id]
+    assert ids(JobFilter(state="unmatched"), ctx) == [third, second, first]
+    assert ids(JobFilter(unmatched=True), ctx) == [second, first]
+    assert ids(JobFilter(since=NOON - timedelta(days=1)), ctx) == [first, stuck.id]
 
 
 def test_since_reaches_into_the_archive(ctx: Context, in_state: Make) -> None:
     in_state(State.DONE)
     ctx.ledger.archive_finished(NOON + timedelta(days=2))
 
-    assert ids(Choice(), ctx) == []
-    assert ids(Choice(since=NOON - timedelta(hours=1)), ctx) == ["0123456789ab-1"]
-    assert ids(Choice(since=NOON + timedelta(hours=1)), ctx) == []
+    assert ids(JobFilter(), ctx) == []
+    assert ids(JobFilter(since=NOON - timedelta(hours=1)), ctx) == ["0123456789ab-1"]
+    assert ids(JobFilter(since=NOON + timedelta(hours=1)), ctx) == []
 
 
 @pytest.mark.parametrize("words", ["kulkarnee", "KULKARNEE^ash", "7734021", "कुलकर्णी"])
@@ -138,11 +138,11 @@ def test_a_patient_is_found_by_a_part_of_name_or_id(
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
 
-    asked = Choice(patient=words, identify=True)
+    asked = JobFilter(patient=words, identify=True)
 
     assert ids(asked, ctx) == [job.id]
     assert PELVIS.patient_id in drawn(ctx, asked)
-    assert ids(Choice(patient="Somebody Else", identify=True), ctx) == []
+    assert ids(JobFilter(patient="Somebody Else", identify=True), ctx) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -268,7 +268,9 @@ def read_until(leader: int, text: str) -> str:
 
 def many(count: int) -> list[Job]:
     """Return jobs of the usual size in states that stay in the ledger."""
-    events = tuple(Event(NOON, word) for word in ("found", "unmatched", "found", "matched"))
+    events = tuple(
+        Event(NOON, EventKind.REACHED, word) for word in ("found", "unmatched", "found", "matched")
+    )
     return [
         Job(
             id=f"{number:012x}-1",

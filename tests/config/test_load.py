@@ -9,7 +9,7 @@ import yaml
 
 from drawcli.config.load import Settings, load_settings
 from drawcli.config.locate import find_settings
-from drawcli.config.sections import DEFAULT_ENDPOINTS, Server, _folder
+from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings, _folder
 from drawcli.core.gate.acceptance import Severity
 from drawcli.errors import ConfigError
 
@@ -213,7 +213,7 @@ def test_an_empty_file_lacks_what_has_no_default(tmp_path: Path) -> None:
 def test_a_section_whose_keys_are_all_comments_keeps_its_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, ENOUGH + "server:\n  # client_id: x\nscan:\n")
 
-    assert settings.server.url == Server().url
+    assert settings.server.url == ServerSettings().url
     assert settings.scan.min_slices == 3
 
 
@@ -407,7 +407,7 @@ def test_what_is_no_check_of_contours_cannot_be_weighed(
 
 
 def test_an_endpoint_is_the_sites_own_or_the_usual_one() -> None:
-    server = Server(endpoints={"refresh": "/auth/refresh"})
+    server = ServerSettings(endpoints={"refresh": "/auth/refresh"})
 
     assert server.path_of("refresh") == "/auth/refresh"
     assert server.path_of("upload") == DEFAULT_ENDPOINTS["upload"] == "/api/upload/"

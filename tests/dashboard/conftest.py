@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
@@ -36,7 +36,7 @@ def serve(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Serve:
         if password:
             secret.store(password)
         shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        app = application(shown, Options(**options), secret)  # type: ignore[arg-type] # any
+        app = application(shown, DashboardOptions(**options), secret)  # type: ignore[arg-type] # any
         return TestClient(
             app,
             base_url=HERE,

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.dashboard.app import application
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
@@ -75,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with opened(site, draw, clock) as ctx:
         home = brought_home(ctx, draw)
         shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
-        app = application(shown, Options(allow_actions=True), secret, lambda: bool(ending))
+        app = application(shown, DashboardOptions(allow_actions=True), secret, lambda: bool(ending))
         with serving(app, ending) as url:
             yield Served(url, ctx, home)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from drawcli.dashboard import connections
-from drawcli.dashboard.options import Options
+from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.serve import listening, server_of
-from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
 from tests.conftest import Clock, Site, opened
@@ -90,14 +90,14 @@ def serving(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Iterator[
                 secret.store(password)
             shown = Shown(ctx, lambda: opened(site, draw, clock), site.config)
             return ends.enter_context(
-                served(shown, Options(port=0, **options), secret)  # type: ignore[arg-type] # any
+                served(shown, DashboardOptions(port=0, **options), secret)  # type: ignore[arg-type] # any
             )
 
         yield serve
 
 
 @contextmanager
-def served(shown: Shown, options: Options, secret: Secret) -> Iterator[Page]:
+def served(shown: Shown, options: DashboardOptions, secret: Secret) -> Iterator[Page]:
     with listening(options) as listener:
         port = listener.getsockname()[1]
         server = server_of(shown, replace(options, port=port), secret, listener)

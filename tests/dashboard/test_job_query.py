@@ -6,7 +6,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.dashboard.job_query import SORTS, Listing, Wish
+from drawcli.dashboard.job_query import SORTS, JobQuery, Listing
 from tests.conftest import NOON
 
 JOBS = tuple(
@@ -24,7 +24,7 @@ JOBS = tuple(
 
 
 def listed(query: str) -> Listing:
-    return Listing.made(Wish.of(QueryParams(query)), JOBS)
+    return Listing.made(JobQuery.of(QueryParams(query)), JOBS)
 
 
 def test_without_a_wish_the_held_come_first_and_the_rest_is_paged() -> None:
@@ -64,9 +64,9 @@ def test_every_order_keeps_every_job(sort: str) -> None:
 
 
 def test_the_address_says_the_wish_again() -> None:
-    wish = Wish.of(QueryParams("q=a+b&state=done&sort=job&page=2&rows=200"))
+    wish = JobQuery.of(QueryParams("q=a+b&state=done&sort=job&page=2&rows=200"))
 
-    again = Wish.of(QueryParams(wish.address(page=2).partition("?")[2]))
+    again = JobQuery.of(QueryParams(wish.address(page=2).partition("?")[2]))
 
     assert again == wish
     assert wish.address(words="", state="", sort="held", rows=50) == "/jobs"

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.app import Files
 from drawcli.dashboard.events import Live, stamp_of
-from drawcli.dashboard.snapshot import Site as Shown
+from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
-from drawcli.operations.doctor.outcome import Seen
-from drawcli.operations.overview import way_out
+from drawcli.operations.doctor.outcome import CheckResult
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
 from tests.dashboard.conftest import Serve
@@ -53,7 +53,8 @@ def test_the_overview_of_an_empty_site_says_that_all_is_well(client: TestClient)
 
 def test_the_throughput_counts_the_days(client: TestClient, in_state: Make) -> None:
     came = NOON - timedelta(days=2)
-    in_state(State.DONE, events=(Event(came, "found"), Event(came, "delivered")))
+    states = (State.FOUND, State.DELIVERED)
+    in_state(State.DONE, events=tuple(Event(came, EventKind.REACHED, one) for one in states))
 
     page = client.get("/").text
 
@@ -276,10 +277,10 @@ def test_the_check_up_reads_the_ledger_in_turn_with_other_pages(
             lock.release()
         return taken
 
-    def look(_seen: object) -> Seen:
+    def look(_seen: object) -> CheckResult:
         with ThreadPoolExecutor(1) as another_page:
             free.append(another_page.submit(is_free).result())
-        return Seen.well("looked")
+        return CheckResult.well("looked")
 
     monkeypatch.setattr("drawcli.dashboard.snapshot.RLock", lambda: lock)
     names = ("ledger", "held jobs", "datastore")

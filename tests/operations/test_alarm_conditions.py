@@ -12,10 +12,10 @@ from drawcli.errors import NeedsPerson
 from drawcli.operations.alarm_conditions import (
     MOST_LINES,
     Alarm,
+    AlarmKind,
     Facts,
-    Kind,
     Limits,
-    Told,
+    RecipientState,
     alarms_of,
     body_of,
     title_of,
@@ -32,7 +32,7 @@ def jwt(**claims: float) -> str:
     return f"e30.{body}.x"
 
 
-def kinds(since: datetime = NOON, **facts: object) -> list[Kind]:
+def kinds(since: datetime = NOON, **facts: object) -> list[AlarmKind]:
     found = alarms_of(Facts(**facts), LIMITS, NOON, since)  # type: ignore[arg-type] # fields of it
     return [one.kind for one in found]
 
@@ -49,9 +49,9 @@ def test_where_all_is_well_there_is_no_alarm() -> None:
 
 
 def test_from_their_limits_on_things_are_alarms() -> None:
-    assert kinds(server_away_since=ago(hours=2)) == [Kind.SERVER]
-    assert kinds(last_delivered=ago(hours=72), since=ago(days=30)) == [Kind.IDLE]
-    assert kinds(failing="config") == [Kind.FAILED]
+    assert kinds(server_away_since=ago(hours=2)) == [AlarmKind.SERVER]
+    assert kinds(last_delivered=ago(hours=72), since=ago(days=30)) == [AlarmKind.IDLE]
+    assert kinds(failing="config") == [AlarmKind.FAILED]
 
 
 def waiting(number: int, since: datetime, code: str = "dicom-node") -> Job:
@@ -65,37 +65,40 @@ def test_structure_sets_that_a_dicom_node_does_not_take_are_one_alarm_while_they
 
     assert alarm.name == "node:"  # the same alarm however many wait
     assert alarm.text.startswith(
-        "the DICOM node has not taken 2 structure sets; the oldest came 21"
+        "the DICOM node has not accepted 2 structure sets; the oldest waits for 21"
     )
-    assert kinds(jobs=[waiting(1, ago(hours=2))]) == [Kind.NODE]
+    assert kinds(jobs=[waiting(1, ago(hours=2))]) == [AlarmKind.NODE]
     assert kinds(jobs=[waiting(1, ago(hours=1.9))]) == []
     assert kinds(jobs=[replace(waiting(1, ago(days=9)), held=True)]) == [
-        Kind.HELD
+        AlarmKind.HELD
     ]  # an alarm of its own
 
 
 def test_nothing_is_missed_in_the_time_before_a_place_was_there() -> None:
     assert kinds(last_delivered=ago(days=30), since=ago(hours=71)) == []
     assert kinds(delivered={"a-1": ago(hours=2)}, since=ago(hours=1)) == []
-    assert kinds(delivered={"a-1": ago(hours=2)}, since=ago(hours=2)) == [Kind.DELIVERED]
+    assert kinds(delivered={"a-1": ago(hours=2)}, since=ago(hours=2)) == [AlarmKind.DELIVERED]
 
 
 @pytest.mark.parametrize(
     ("tokens", "told"),
     [
         (Tokens("a", "", ago(days=-8)), []),
-        (Tokens("a", "", ago(days=-7)), [Kind.TOKEN]),
-        (Tokens("a", "", ago(days=1)), [Kind.TOKEN]),
+        (Tokens("a", "", ago(days=-7)), [AlarmKind.TOKEN]),
+        (Tokens("a", "", ago(days=1)), [AlarmKind.TOKEN]),
         (Tokens("a", "", None), []),
         (Tokens("a", "renews-itself", ago(hours=1)), []),
-        (Tokens("a", jwt(exp=ago(days=-6).timestamp())), [Kind.TOKEN]),
+        (Tokens("a", jwt(exp=ago(days=-6).timestamp())), [AlarmKind.TOKEN]),
         (Tokens("a", jwt(exp=ago(days=-8).timestamp())), []),
         # made for a week: told when half of it is over, else it would be told each week anew
         (Tokens("a", jwt(exp=ago(days=-4).timestamp(), iat=ago(days=3).timestamp())), []),
-        (Tokens("a", jwt(exp=ago(days=-3).timestamp(), iat=ago(days=4).timestamp())), [Kind.TOKEN]),
+        (
+            Tokens("a", jwt(exp=ago(days=-3).timestamp(), iat=ago(days=4).timestamp())),
+            [AlarmKind.TOKEN],
+        ),
     ],
 )
-def test_tokens_are_an_alarm_where_they_end_for_good(tokens: Tokens, told: list[Kind]) -> None:
+def test_tokens_are_an_alarm_where_they_end_for_good(tokens: Tokens, told: list[AlarmKind]) -> None:
     assert kinds(tokens=tokens) == told
 
 
@@ -117,25 +120,25 @@ def test_what_the_privacy_gate_blocked_is_told_as_such() -> None:
     job = Job(id="0123456789ab-1", state=State.MATCHED, since=NOON)
 
     assert kinds(jobs=[job.held_for(NeedsPerson("w", code="privacy-gate"), at=NOON)]) == [
-        Kind.BLOCKED
+        AlarmKind.BLOCKED
     ]
 
 
-def told_at(here: datetime) -> Told:
-    return Told.nothing(here.astimezone(UTC), here, SEVEN)
+def state_at(here: datetime) -> RecipientState:
+    return RecipientState.new(here.astimezone(UTC), here, SEVEN)
 
 
-def test_an_alarm_is_told_once_and_again_when_it_has_cleared_and_come_back() -> None:
-    alarm, every = Alarm(Kind.SERVER, "", "x"), frozenset(Kind)
-    told = told_at(NOON)
-    assert told.news([alarm]) == [alarm]
+def test_an_alarm_is_sent_once_and_again_after_it_cleared_and_came_back() -> None:
+    alarm, every = Alarm(AlarmKind.SERVER, "", "x"), frozenset(AlarmKind)
+    state = state_at(NOON)
+    assert state.news([alarm]) == [alarm]
 
-    told = told.with_told([alarm])
+    state = state.with_sent([alarm])
 
-    assert told.news([alarm]) == []
-    assert told.cleared([alarm], every).news([alarm]) == []
-    assert told.cleared([], {Kind.FAILED}).news([alarm]) == []  # nobody looked
-    assert told.cleared([], every).news([alarm]) == [alarm]
+    assert state.news([alarm]) == []
+    assert state.without_cleared([alarm], every).news([alarm]) == []
+    assert state.without_cleared([], {AlarmKind.FAILED}).news([alarm]) == []  # nobody looked
+    assert state.without_cleared([], every).news([alarm]) == [alarm]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +147,11 @@ def test_an_alarm_is_told_once_and_again_when_it_has_cleared_and_come_back() -> 
 )
 def test_the_first_digest_is_that_of_the_next_hour(first_seen: time, due: date) -> None:
     here = datetime.combine(date(2026, 10, 24), first_seen, BERLIN)
-    told = told_at(here)
+    state = state_at(here)
 
     days = [here + timedelta(minutes=10 * n) for n in range(300)]
 
-    assert next(one for one in days if told.wants_digest(one, SEVEN)).date() == due
+    assert next(day for day in days if state.wants_digest(day, SEVEN)).date() == due
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 28), date(2026, 10, 24), date(2026, 6, 1)])
@@ -157,12 +160,12 @@ def test_there_is_one_digest_a_day_also_where_an_hour_is_missing_or_comes_twice(
     day: date, at: time
 ) -> None:
     now = datetime.combine(day, time(0, 1), BERLIN).astimezone(UTC)
-    told = Told.nothing(now, now.astimezone(BERLIN), at)
+    state = RecipientState.new(now, now.astimezone(BERLIN), at)
     days = []
     for _ in range(4 * 144):
         here = now.astimezone(BERLIN)
-        if told.wants_digest(here, at):
-            told = told.with_digest(now, here)
+        if state.wants_digest(here, at):
+            state = state.with_digest(now, here)
             days.append(here.date())
         now += timedelta(minutes=10)
 
@@ -172,15 +175,15 @@ def test_there_is_one_digest_a_day_also_where_an_hour_is_missing_or_comes_twice(
 
 
 def test_a_clock_that_was_wrong_does_not_end_the_digests() -> None:
-    told = replace(told_at(NOON), digest_day=date(2036, 1, 1))
+    state = replace(state_at(NOON), digest_day=date(2036, 1, 1))
 
-    assert told.wants_digest(NOON, SEVEN)
+    assert state.wants_digest(NOON, SEVEN)
 
 
 def test_many_alarms_are_one_message_that_a_person_reads() -> None:
-    many = [Alarm(Kind.HELD, str(n), f"job {n}") for n in range(50)]
+    many = [Alarm(AlarmKind.HELD, str(n), f"job {n}") for n in range(50)]
 
-    assert title_of([*many, Alarm(Kind.BLOCKED, "", "")]) == (
+    assert title_of([*many, Alarm(AlarmKind.BLOCKED, "", "")]) == (
         "1 blocked by the privacy gate, 50 held"
     )
     lines = body_of([one.text for one in many]).splitlines()

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from drawcli.adapters.notifications import Message, Place
+from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
-from drawcli.operations import after_run, alarm_memory, alarms
+from drawcli.operations import after_run, alarms, notification_store
 from drawcli.pipeline.context import Context
 from drawcli.system import spare_file
 from drawcli.system.files import write_durably
@@ -43,7 +43,7 @@ class Post:
     taken: list[tuple[datetime, str, Message]] = field(default_factory=list)  # when, where, what
     refused: int = 0
 
-    def send(self, place: Place, message: Message) -> bool:
+    def send(self, place: Recipient, message: Message) -> bool:
         if self.closed:
             self.refused += 1
             return False
@@ -58,10 +58,10 @@ class Post:
 def post(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Post:
     made = Post(clock)
 
-    def send(place: Place, message: Message) -> bool:
+    def send(place: Recipient, message: Message) -> bool:
         return made.send(place, message)
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     return made
 
 
@@ -120,7 +120,8 @@ def free(ctx: Context, job_id: str) -> None:
 def deliver(ctx: Context, number: int) -> None:
     now = ctx.now()
     job_id = f"{number:012x}-1"
-    events = (Event(now, "found"), Event(now, "uploaded"), Event(now, "delivered"))
+    states = (State.FOUND, State.UPLOADED, State.DELIVERED)
+    events = tuple(Event(now, EventKind.REACHED, state) for state in states)
     ctx.ledger.add(Job(id=job_id, state=State.DONE, since=now, events=events, zip_bytes=1_000_000))
 
 
@@ -192,12 +193,12 @@ def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_shoul
         ("Tue 15:00", "1 held"),
         ("Wed 07:00", "daily digest"),
         ("Wed 09:00", "1 blocked by the privacy gate"),
-        ("Wed 22:00", "the server is away"),
+        ("Wed 22:00", "the server does not answer"),
         ("Thu 06:00", "runs end early"),
         ("Thu 07:00", "daily digest"),
         ("Fri 07:00", "daily digest"),
         ("Fri 08:00", "the token expires"),
-        ("Fri 20:00", "the server is away"),
+        ("Fri 20:00", "the server does not answer"),
         ("Sat 07:00", "daily digest"),
         ("Sat 12:00", "1 held"),
         ("Sun 07:00", "daily digest"),  # an hour later by the sun: summer time has ended
@@ -264,11 +265,11 @@ def test_each_place_is_told_once_also_where_another_takes_nothing(
     set_up(site, "ntfy://a", "ntfy://b", more=", events: [held]")
     ctx, taken, broken = open_site(), list[str](), {"ntfy://a"}
 
-    def send(place: Place, _message: Message) -> bool:
+    def send(place: Recipient, _message: Message) -> bool:
         taken.extend([place.url] if place.url not in broken else [])
         return place.url not in broken
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     hold(ctx, "aaaaaaaaaaaa-1")
     for _ in range(3):
         a_run(ctx)
@@ -286,16 +287,16 @@ def test_places_are_told_at_the_same_time(
     set_up(site, "ntfy://a", "ntfy://b", "ntfy://c", more=", events: [held]")
     ctx, together = open_site(), threading.Barrier(3)
 
-    def send(_place: Place, _message: Message) -> bool:
+    def send(_place: Recipient, _message: Message) -> bool:
         together.wait(60)  # broken where one is told after the other
         return True
 
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
     assert not together.broken
-    told = alarm_memory.Memory.read(ctx.settings.state_dir).places.values()
+    told = notification_store.NotificationStore.read(ctx.settings.state_dir).places.values()
     assert [len(one.names) for one in told] == [1, 1, 1]
 
 
@@ -315,7 +316,7 @@ def test_what_is_remembered_holds_no_address(ctx: Context, site: Site) -> None:
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
-    path = site.state / alarm_memory.FILE_NAME
+    path = site.state / notification_store.FILE_NAME
     assert "ntfy" not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     assert len(json.loads(path.read_text())["places"]) == 1
@@ -329,7 +330,7 @@ def test_a_damaged_memory_tells_anew_what_is_so_and_nothing_that_was(
     deliver(ctx, 1)
     a_run(ctx)
     clock.advance(minutes=MINUTES)
-    (site.state / alarm_memory.FILE_NAME).write_text(damage)
+    (site.state / notification_store.FILE_NAME).write_text(damage)
 
     for _ in range(2):
         a_run(ctx)
@@ -382,11 +383,11 @@ def test_no_run_fails_for_its_alarms(
         raise trouble
 
     hold(ctx, "aaaaaaaaaaaa-1")
-    monkeypatch.setattr(Place, "send", fail)
+    monkeypatch.setattr(Recipient, "send", fail)
 
     a_run(ctx)
 
-    assert alarm_memory.Memory.read(ctx.settings.state_dir).places
+    assert notification_store.NotificationStore.read(ctx.settings.state_dir).places
 
 
 def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> None:
@@ -400,7 +401,7 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
 
     text = "\n".join(alarms.digest(ctx, start - timedelta(hours=1), clock.now()))
 
-    assert "3 found, 3 sent, 3 delivered, 1 held; 0 tries failed; 3.0 MB sent" in text
+    assert "3 found, 3 sent, 3 delivered, 1 held; 0 attempts failed; 3.0 MB sent" in text
     assert "1 HELD · 1 fetched · 3 in the archive" in text
     assert "  aaaaaaaaaaaa-1 at fetched: no-grid" in text
     assert f"Audit log: 1 lines, head {ctx.audit.head()}" in text
@@ -413,7 +414,7 @@ def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: 
 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
-    assert "IT IS NOT AS IT WAS WRITTEN" in text
+    assert "ALTERED OR INCOMPLETE" in text
 
 
 def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Clock) -> None:
@@ -421,7 +422,7 @@ def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Cloc
 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
-    assert "IT IS NOT AS IT WAS WRITTEN" in text
+    assert "ALTERED OR INCOMPLETE" in text
 
 
 @dataclass
@@ -442,7 +443,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "no space left") if len(data) % 2 else DiskFull("no space")
         write_durably(path, data)
 
-    monkeypatch.setattr(alarm_memory, "write_durably", write)
+    monkeypatch.setattr(notification_store, "write_durably", write)
     monkeypatch.setattr(spare_file, "_MEMORY", made.second)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     return made
@@ -504,14 +505,14 @@ def test_a_place_that_breaks_keeps_nothing_from_the_next(
 ) -> None:
     taken = []
 
-    def send(place: Place, _message: Message) -> bool:
+    def send(place: Recipient, _message: Message) -> bool:
         if place.number == 1:
             raise OSError("a plugin broke")
         taken.append(place.url)
         return True
 
     set_up(site, "ntfy://a", "ntfy://b", more=", events: [failed]")
-    monkeypatch.setattr(Place, "send", send)
+    monkeypatch.setattr(Recipient, "send", send)
 
     a_run(open_site(), exit_code=12, error="disk-full")
 

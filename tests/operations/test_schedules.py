@@ -13,8 +13,8 @@ import pytest
 from drawcli.errors import ConfigError, UsageError
 from drawcli.operations import schedules
 from drawcli.operations.schedules import (
-    Place,
     Schedule,
+    ScheduledSite,
     Scheduler,
     cron_line,
     install,
@@ -26,13 +26,13 @@ from drawcli.operations.schedules import (
 from tests.conftest import Site
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = Place(
+EXAMPLE = ScheduledSite(
     program=("/usr/local/bin/drawcli",),
     config=Path("/etc/drawcli/drawcli.yaml"),
     state_dir=Path("/var/lib/drawcli"),
     writable=(Path("/etc/drawcli"), Path("/mnt/dicom")),
 )
-ODD = Place(
+ODD = ScheduledSite(
     program=("/opt/draw cli/bin/drawcli",),
     config=Path("/srv/50%/R&D <1>/draw$cli.yaml"),
     state_dir=Path("/srv/50%/state of it"),
@@ -86,11 +86,13 @@ def test_launchd_and_the_task_scheduler_get_the_same_words() -> None:
 @unix
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd")
 @pytest.mark.parametrize("place", [EXAMPLE, ODD], ids=["usual", "odd"])
-def test_systemd_finds_nothing_to_say_and_little_exposed(place: Place, tmp_path: Path) -> None:
+def test_systemd_finds_nothing_to_say_and_little_exposed(
+    place: ScheduledSite, tmp_path: Path
+) -> None:
     program = tmp_path / "draw cli"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    place = Place(program=(str(program),), config=place.config, state_dir=place.state_dir)
+    place = ScheduledSite(program=(str(program),), config=place.config, state_dir=place.state_dir)
     for path, text in schedule(Scheduler.SYSTEMD, place).files.items():
         (tmp_path / path.name).write_text(text)
     units = [str(tmp_path / name) for name in ("drawcli.service", "drawcli.timer")]

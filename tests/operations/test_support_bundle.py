@@ -13,14 +13,14 @@ import pytest
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError, UsageError
 from drawcli.operations import support_bundle_search
-from drawcli.operations.doctor.outcome import Outcome, Seen
-from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.operations.doctor.outcome import CheckContext as Looked
+from drawcli.operations.doctor.outcome import CheckResult, Outcome
 from drawcli.operations.support_bundle import write_bundle
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, PELVIS, Site
 
-WELL = [Outcome("settings", Seen.well("all well"))]
+WELL = [Outcome("settings", CheckResult.well("all well"))]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_no_path_and_no_secret_of_the_site_is_in_it(
     looked: Looked, site: Site, tmp_path: Path
 ) -> None:
     path = str(site.folder)
-    told = [Outcome("datastore", Seen.failed(f"{site.store} is away", f"ls '{path}'"))]
+    told = [Outcome("datastore", CheckResult.failed(f"{site.store} is away", f"ls '{path}'"))]
     log_line(site, f'File "{site.state}/x.py", line 7, in scan')
     (site.folder / "token.json").write_text('{"access_token": "s3cret", "refresh_token": "t0p"}')
 
@@ -101,7 +101,7 @@ def test_no_path_and_no_secret_of_the_site_is_in_it(
 def test_a_path_with_what_json_escapes_is_masked(looked: Looked, tmp_path: Path) -> None:
     odd = Path('/mnt/ward "7"\\ct')
     settings = looked.settings.model_copy(update={"datastore": [odd]})
-    told = [Outcome("datastore", Seen.failed(f"{odd} is away", "ls"))]
+    told = [Outcome("datastore", CheckResult.failed(f"{odd} is away", "ls"))]
 
     write_bundle(tmp_path / "b.zip", replace(looked, settings=settings), told)
 
@@ -149,7 +149,9 @@ def test_so_does_a_word_of_doctor_or_of_the_server(
     looked: Looked, ctx: Context, tmp_path: Path, kind: str
 ) -> None:
     said = canary(kind, looked)
-    by_doctor = refused(looked, tmp_path / "b.zip", [Outcome("server", Seen.failed(said, "look"))])
+    by_doctor = refused(
+        looked, tmp_path / "b.zip", [Outcome("server", CheckResult.failed(said, "look"))]
+    )
     job = ctx.ledger.jobs()[0]
     ctx.ledger.commit(replace(job, reason=f"the server says {said}", reason_code="server"))
     by_server = refused(looked, tmp_path / "b.zip")
@@ -255,7 +257,9 @@ def test_a_patient_whose_id_is_a_common_number_keeps_no_site_from_it(
     run = {"words": f"saw {number}", "counts": {"found": 200}}
     (site.state / "runs.jsonl").write_text(json.dumps(run) + "\n")
 
-    write_bundle(tmp_path / "b.zip", looked, [Outcome("server", Seen.failed(f"{number} s", "x"))])
+    write_bundle(
+        tmp_path / "b.zip", looked, [Outcome("server", CheckResult.failed(f"{number} s", "x"))]
+    )
 
     whole = members(tmp_path / "b.zip")
     (job_told,), (seen,) = json.loads(whole["jobs.json"]), json.loads(whole["doctor.json"])

@@ -20,7 +20,7 @@ from drawcli.errors import DiskFull, NeedsPerson, OutOfReach, SeriesRefused, Usa
 from drawcli.operations import keys
 from drawcli.pipeline.actions import assign, cancel, locked, retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import Request, Shown, show
+from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, show
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_once, run_step
 from drawcli.pipeline.steps.scan import preview, scan
@@ -63,8 +63,10 @@ def images(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.dcm"))
 
 
-def shown(ctx: Context, *paths: Path, to: Path | None = None, dry_run: bool = False) -> Shown:
-    return show(Request(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
+def shown(
+    ctx: Context, *paths: Path, to: Path | None = None, dry_run: bool = False
+) -> OneOffResult:
+    return show(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
 
 
 def only_job(ctx: Context) -> Job:

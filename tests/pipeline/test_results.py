@@ -10,7 +10,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import Request, show
+from drawcli.pipeline.one_off import OneOffRequest, show
 from drawcli.pipeline.results import redeliver, to_verify, verify
 from drawcli.pipeline.runner import Selection, out_of_reach, run_step
 from drawcli.system.files import sha256_of
@@ -409,7 +409,7 @@ def test_a_one_off_that_a_person_wants_in_a_folder_goes_nowhere_else(
     back = site.folder / "back"
     back.mkdir()
     with opened(site, draw, clock) as ctx:
-        show(Request((usb,), str(back)), ctx)
+        show(OneOffRequest((usb,), str(back)), ctx)
         for step in STEPS[1:]:
             run_step(step, ctx, Selection())
         (job,) = ctx.ledger.jobs()

@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
 from drawcli.sandbox.server import Running, running
-from drawcli.sandbox.volume import Slice, volume
+from drawcli.sandbox.volume import PhantomSlice, volume
 
 TEMPLATE = """\
 name: Prostate_OAR
@@ -45,7 +45,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 
 
 @pytest.fixture(scope="session")
-def volumes(scans: dict[str, list[Path]]) -> dict[str, list[Slice]]:
+def volumes(scans: dict[str, list[Path]]) -> dict[str, list[PhantomSlice]]:
     return {site: volume(dcmread(path) for path in paths) for site, paths in scans.items()}
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from drawcli.sandbox.anatomy import BODIES, FIELD_MM, Body, Part, grid_mm, slice_hu
+from drawcli.sandbox.anatomy import BODIES, FIELD_MM, Body, BodyPart, grid_mm, slice_hu
 from drawcli.sandbox.patients import Site
 
-BALL = Body((-50, 50), (100, 100), (80, 80), (Part("Ball", (30, 0, 10), (20, 20, 20), 500),))
+BALL = Body((-50, 50), (100, 100), (80, 80), (BodyPart("Ball", (30, 0, 10), (20, 20, 20), 500),))
 
 
 @pytest.mark.parametrize("site", BODIES)

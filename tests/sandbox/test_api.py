@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import Running, running
 
 Connect = Callable[..., AbstractContextManager[httpx.Client]]
@@ -135,7 +135,7 @@ def test_a_download_goes_on_from_a_place_where_the_sandbox_is_told_to_allow_it(
     tmp_path: Path, connect: Connect, upload: Upload, ended: Ended
 ) -> None:
     with (
-        running(tmp_path / "sandbox", options=Options(ranges=True)) as sandbox,
+        running(tmp_path / "sandbox", options=SandboxOptions(ranges=True)) as sandbox,
         connect(sandbox) as client,
     ):
         task_id = upload(client).json()["task_id"]
@@ -258,7 +258,7 @@ def test_older_clients_refresh_in_their_own_way(served: Running) -> None:
 
 
 def test_an_access_token_that_is_too_old_is_refused(tmp_path: Path, connect: Connect) -> None:
-    options = Options(token_lifetime=timedelta(seconds=0))
+    options = SandboxOptions(token_lifetime=timedelta(seconds=0))
 
     with running(tmp_path, options=options) as sandbox, connect(sandbox) as client:
         assert client.get("/api/models/").status_code == 401
@@ -285,7 +285,7 @@ def test_the_same_zip_twice_is_two_tasks_unless_keys_are_honoured(
 ) -> None:
     today = {upload(client).json()["task_id"] for _ in range(2)}
     with (
-        running(tmp_path / "later", options=Options(honour_idempotency_key=True)) as sandbox,
+        running(tmp_path / "later", options=SandboxOptions(honour_idempotency_key=True)) as sandbox,
         connect(sandbox) as other,
     ):
         later = {upload(other).json()["task_id"] for _ in range(2)}
@@ -294,7 +294,7 @@ def test_the_same_zip_twice_is_two_tasks_unless_keys_are_honoured(
 
 
 def test_an_older_server_can_be_played(tmp_path: Path, connect: Connect, upload: Upload) -> None:
-    options = Options(models_need_token=False, answer_with_transaction_token=True)
+    options = SandboxOptions(models_need_token=False, answer_with_transaction_token=True)
 
     with running(tmp_path, options=options) as sandbox, connect(sandbox) as client:
         models = httpx.get(f"{sandbox.url}/api/models/", trust_env=False)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.sandbox.rtstruct import Structure, structure_set
-from drawcli.sandbox.segmenter import Contour
+from drawcli.sandbox.rtstruct import DrawnStructure, structure_set
+from drawcli.sandbox.segmenter import DrawnContour
 from drawcli.sandbox.volume import volume
 from tests.conftest import NOON
 from tests.validator import errors_of, needs_validator
@@ -45,7 +45,7 @@ def test_the_frames_are_the_slices(tmp_path: Path, kind: str) -> None:
 
 def test_a_contour_names_its_frame_and_the_series_its_image(tmp_path: Path) -> None:
     frames = volume([dcmread(written(tmp_path, "CT")[0])])
-    drawn = Structure("Bladder", [Contour(2, np.zeros((3, 3)))])
+    drawn = DrawnStructure("Bladder", [DrawnContour(2, np.zeros((3, 3)))])
 
     made = structure_set(frames, [drawn], at=NOON)
 
@@ -82,7 +82,7 @@ def test_it_has_no_new_errors_once_de_identified(tmp_path: Path, kind: str) -> N
     assert header.pixels is not None
     after = tmp_path / "after.dcm"
 
-    raw = deidentified(header, Replacements.of(header, StandIns(b"k" * 32)))
+    raw = deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
     after.write_bytes(raw + data[header.pixels.value :])
 
     assert errors_of(after) - errors_of(path) == set()

@@ -5,9 +5,9 @@ import pytest
 from pydicom import Dataset
 
 from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
-from drawcli.sandbox.volume import Floats, Slice
+from drawcli.sandbox.volume import Floats, PhantomSlice
 
-PLANE = Slice(
+PLANE = PhantomSlice(
     header=Dataset(),
     origin=np.array([-40.0, -40.0, 5.0]),
     along_row=np.array([0.8, 0.0, 0.0]),

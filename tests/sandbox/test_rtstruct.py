@@ -11,9 +11,9 @@ from pydicom import DataElement, Dataset, config, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
-from drawcli.sandbox.rtstruct import Structure, file_bytes, structure_set
+from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
 from drawcli.sandbox.segmenter import Segmenter
-from drawcli.sandbox.volume import Slice, volume
+from drawcli.sandbox.volume import PhantomSlice, volume
 
 AT = datetime(2026, 11, 22, 8, 30, 1, tzinfo=UTC)
 NAMES = ("Body", "Bladder", "FemoralHead_L", "Lung_L")  # no lung in a pelvis
@@ -28,14 +28,14 @@ KNOWN_ERRORS = (
 )
 
 
-def drawn(slices: list[Slice], *, long_coordinates: bool = True) -> bytes:
+def drawn(slices: list[PhantomSlice], *, long_coordinates: bool = True) -> bytes:
     segmenter = Segmenter(slices)
-    structures = [Structure(name, segmenter.contours(name)) for name in NAMES]
+    structures = [DrawnStructure(name, segmenter.contours(name)) for name in NAMES]
     return file_bytes(structure_set(slices, structures, at=AT, long_coordinates=long_coordinates))
 
 
 @pytest.fixture(scope="module")
-def result(volumes: dict[str, list[Slice]]) -> Dataset:
+def result(volumes: dict[str, list[PhantomSlice]]) -> Dataset:
     return dcmread(BytesIO(drawn(volumes["pelvis"])))
 
 
@@ -69,7 +69,7 @@ def test_the_head_is_that_of_the_real_server(result: Dataset) -> None:
 
 
 def test_patient_and_study_are_those_of_the_first_slice(
-    result: Dataset, volumes: dict[str, list[Slice]]
+    result: Dataset, volumes: dict[str, list[PhantomSlice]]
 ) -> None:
     first = volumes["pelvis"][0].header
 
@@ -79,7 +79,7 @@ def test_patient_and_study_are_those_of_the_first_slice(
 
 
 def test_a_second_file_of_the_same_series_has_fresh_uids(
-    result: Dataset, volumes: dict[str, list[Slice]]
+    result: Dataset, volumes: dict[str, list[PhantomSlice]]
 ) -> None:
     again = structure_set(volumes["pelvis"], [], at=AT)
 
@@ -88,7 +88,7 @@ def test_a_second_file_of_the_same_series_has_fresh_uids(
 
 
 def test_every_slice_is_referenced_once_with_its_class(
-    result: Dataset, volumes: dict[str, list[Slice]]
+    result: Dataset, volumes: dict[str, list[PhantomSlice]]
 ) -> None:
     (frame,) = result.ReferencedFrameOfReferenceSequence
     (study,) = frame.RTReferencedStudySequence
@@ -122,7 +122,7 @@ def test_a_structure_that_was_not_found_is_a_roi_without_contours(result: Datase
 
 
 def test_each_contour_references_the_slice_it_lies_on(
-    result: Dataset, volumes: dict[str, list[Slice]]
+    result: Dataset, volumes: dict[str, list[PhantomSlice]]
 ) -> None:
     levels = {each.header.SOPInstanceUID: each.origin[2] for each in volumes["pelvis"]}
 
@@ -136,7 +136,7 @@ def test_each_contour_references_the_slice_it_lies_on(
 
 
 def test_coordinates_are_longer_than_a_ds_may_be_unless_told_otherwise(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     long = lengths(drawn(volumes["pelvis"]))
     short = lengths(drawn(volumes["pelvis"], long_coordinates=False))
@@ -159,7 +159,7 @@ def test_a_name_that_latin_1_cannot_write_is_written_with_question_marks(result:
 
 
 def test_values_no_validator_lets_pass_are_copied_as_they_are(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     head = volumes["thorax"][0].header.copy()
     head["PatientAge"] = DataElement("PatientAge", "AS", "0Y", validation_mode=config.IGNORE)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from drawcli.sandbox.anatomy import BODIES, Part, grid_mm
-from drawcli.sandbox.catalogue import CATALOGUE, Model
+from drawcli.sandbox.anatomy import BODIES, BodyPart, grid_mm
+from drawcli.sandbox.catalogue import CATALOGUE, SandboxModel
 from drawcli.sandbox.patients import PEOPLE, Person, Site
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.sandbox.segmenter import Contour, Segmenter
-from drawcli.sandbox.volume import Floats, Slice, volume
+from drawcli.sandbox.segmenter import DrawnContour, Segmenter
+from drawcli.sandbox.volume import Floats, PhantomSlice, volume
 
 SITES: list[Site] = ["pelvis", "head-neck", "thorax"]
 
@@ -33,7 +33,7 @@ def test_the_outline_of_the_body_has_the_area_of_the_phantom(
         assert _area_mm2(contour) == pytest.approx(BODIES[person.site].area_mm2(z), rel=0.01)
 
 
-def test_every_point_lies_on_its_slice(volumes: dict[str, list[Slice]]) -> None:
+def test_every_point_lies_on_its_slice(volumes: dict[str, list[PhantomSlice]]) -> None:
     segmenter = Segmenter(volumes["thorax"])
 
     for name in ("Body", "Lung_L", "Heart", "Bones"):
@@ -45,7 +45,7 @@ def test_every_point_lies_on_its_slice(volumes: dict[str, list[Slice]]) -> None:
 
 
 def test_the_left_lung_is_on_the_left_and_as_large_as_the_air_in_it(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     slices = volumes["thorax"]
     segmenter = Segmenter(slices)
@@ -62,7 +62,7 @@ def test_the_left_lung_is_on_the_left_and_as_large_as_the_air_in_it(
     assert _area_mm2(middle) == pytest.approx(air.sum() * slices[15].pixel_mm2, rel=0.05)
 
 
-def test_lungs_are_the_left_and_the_right_together(volumes: dict[str, list[Slice]]) -> None:
+def test_lungs_are_the_left_and_the_right_together(volumes: dict[str, list[PhantomSlice]]) -> None:
     segmenter = Segmenter(volumes["thorax"])
 
     both = len(segmenter.contours("Lungs"))
@@ -71,12 +71,12 @@ def test_lungs_are_the_left_and_the_right_together(volumes: dict[str, list[Slice
 
 
 def test_a_pelvis_has_no_lung_for_all_the_gas_in_its_bowel(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     assert Segmenter(volumes["pelvis"]).contours("Lungs") == []
 
 
-def test_the_air_in_a_head_is_no_lung(volumes: dict[str, list[Slice]]) -> None:
+def test_the_air_in_a_head_is_no_lung(volumes: dict[str, list[PhantomSlice]]) -> None:
     contours = Segmenter(volumes["head-neck"]).contours("Lungs")
 
     assert contours
@@ -84,7 +84,7 @@ def test_the_air_in_a_head_is_no_lung(volumes: dict[str, list[Slice]]) -> None:
 
 
 def test_in_sagittal_slices_left_and_right_are_told_apart_too(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     """The scan is cut anew: slices follow x, rows run to the back, columns to the head."""
     slices = volumes["thorax"]
@@ -110,7 +110,7 @@ def test_in_sagittal_slices_left_and_right_are_told_apart_too(
 
 
 def test_bone_ends_between_a_dense_pixel_and_one_that_is_not(
-    volumes: dict[str, list[Slice]],
+    volumes: dict[str, list[PhantomSlice]],
 ) -> None:
     slices = volumes["pelvis"]
 
@@ -131,7 +131,7 @@ def test_bone_ends_between_a_dense_pixel_and_one_that_is_not(
     "name", ["Bladder", "Prostate", "Rectum", "FemoralHead_L", "FemoralHead_R"]
 )
 def test_a_placed_organ_of_the_pelvis_is_where_the_phantom_has_it(
-    volumes: dict[str, list[Slice]], name: str
+    volumes: dict[str, list[PhantomSlice]], name: str
 ) -> None:
     part = _part("pelvis", name)
 
@@ -143,7 +143,7 @@ def test_a_placed_organ_of_the_pelvis_is_where_the_phantom_has_it(
 
 @pytest.mark.parametrize("model", CATALOGUE, ids=lambda model: model.name)
 def test_every_structure_of_the_catalogue_lies_in_the_body_it_is_meant_for(
-    volumes: dict[str, list[Slice]], model: Model
+    volumes: dict[str, list[PhantomSlice]], model: SandboxModel
 ) -> None:
     site = SITES[CATALOGUE.index(model)]
     segmenter = Segmenter(volumes[site])
@@ -158,14 +158,16 @@ def test_every_structure_of_the_catalogue_lies_in_the_body_it_is_meant_for(
             assert reach.max() < 1.05, name
 
 
-def test_one_name_gives_the_same_contours_again(volumes: dict[str, list[Slice]]) -> None:
+def test_one_name_gives_the_same_contours_again(volumes: dict[str, list[PhantomSlice]]) -> None:
     once, again = (Segmenter(volumes["pelvis"]).contours("Flumph") for _ in range(2))
 
     assert len(once) > 0
     assert all(np.array_equal(a.points, b.points) for a, b in zip(once, again, strict=True))
 
 
-def test_left_stays_left_when_the_patient_lies_prone(volumes: dict[str, list[Slice]]) -> None:
+def test_left_stays_left_when_the_patient_lies_prone(
+    volumes: dict[str, list[PhantomSlice]],
+) -> None:
     """Turned by 180 degrees, rows run to the right and columns to the front of the patient."""
     prone = [
         replace(
@@ -196,26 +198,26 @@ def test_mr_and_pt_have_an_outline_too(tmp_path: Path, write: Callable[..., list
         assert _area_mm2(contour) == pytest.approx(BODIES["pelvis"].area_mm2(z), rel=0.05)
 
 
-def test_nothing_but_air_gives_no_contour(volumes: dict[str, list[Slice]]) -> None:
+def test_nothing_but_air_gives_no_contour(volumes: dict[str, list[PhantomSlice]]) -> None:
     air = [replace(each, stored=np.zeros_like(each.stored)) for each in volumes["pelvis"][:3]]
     segmenter = Segmenter(air)
 
     assert [segmenter.contours(name) for name in ("Body", "Bones", "Lungs", "Bladder")] == [[]] * 4
 
 
-def _part(site: Site, name: str) -> Part:
+def _part(site: Site, name: str) -> BodyPart:
     return next(part for part in BODIES[site].parts if part.name == name)
 
 
-def _area_mm2(contour: Contour) -> float:
+def _area_mm2(contour: DrawnContour) -> float:
     x, y, _ = np.vstack([contour.points, contour.points[:1]]).T
     return abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1])) / 2
 
 
-def _box_mm(contours: list[Contour]) -> Floats:
+def _box_mm(contours: list[DrawnContour]) -> Floats:
     points = np.vstack([contour.points for contour in contours])
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _middle(contour: Contour) -> Floats:
+def _middle(contour: DrawnContour) -> Floats:
     return np.asarray((contour.points.min(axis=0) + contour.points.max(axis=0)) / 2)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from drawcli.errors import UsageError
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import running, serve
 
 Connect = Callable[..., AbstractContextManager[httpx.Client]]
@@ -40,7 +40,10 @@ def test_tasks_and_tokens_outlive_a_restart(
     upload: Callable[..., httpx.Response],
     ended: Callable[[httpx.Client, str], dict[str, str]],
 ) -> None:
-    with running(tmp_path, options=Options(work_seconds=60)) as sandbox, connect(sandbox) as client:
+    with (
+        running(tmp_path, options=SandboxOptions(work_seconds=60)) as sandbox,
+        connect(sandbox) as client,
+    ):
         task_id = upload(client).json()["task_id"]
         headers = client.headers
     token_file = sandbox.token_file.read_bytes()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.sandbox.volume import BadSeries, Slice, volume
+from drawcli.sandbox.volume import BadSeries, PhantomSlice, volume
 
 
 def test_slices_come_in_order_of_their_place_not_of_their_name(slices: list[Path]) -> None:
@@ -24,7 +24,7 @@ def test_values_are_in_hu(slices: list[Path]) -> None:
 
 
 def test_points_become_mm_by_position_direction_and_spacing() -> None:
-    plane = Slice(
+    plane = PhantomSlice(
         header=Dataset(),
         origin=np.array([10.0, 20.0, 30.0]),
         along_row=np.array([0.0, 2.0, 0.0]),

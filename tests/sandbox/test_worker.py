@@ -8,7 +8,7 @@ from time import monotonic, sleep
 import pytest
 from pydicom import dcmread
 
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.segmenter import Segmenter
 from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks
 from drawcli.sandbox.worker import Worker
@@ -44,7 +44,7 @@ def until(tasks: Tasks, task: Task, *wanted: Status) -> Task:
 def test_a_task_is_drawn(tasks: Tasks, zipped: Zipped) -> None:
     task = arrived(tasks, zipped())
 
-    with closing(Worker(tasks, Options())) as worker:
+    with closing(Worker(tasks, SandboxOptions())) as worker:
         assert worker is not None
         done = until(tasks, task, Status.COMPLETED, Status.FAILED)
 
@@ -57,7 +57,7 @@ def test_a_task_is_drawn(tasks: Tasks, zipped: Zipped) -> None:
 def test_a_bad_upload_fails_with_a_reason_and_the_next_one_is_drawn(
     tasks: Tasks, zipped: Zipped
 ) -> None:
-    with closing(Worker(tasks, Options())) as worker:
+    with closing(Worker(tasks, SandboxOptions())) as worker:
         bad = arrived(tasks, zipped(template="name: x"))
         worker.take(bad)
         good = arrived(tasks, zipped())
@@ -69,7 +69,7 @@ def test_a_bad_upload_fails_with_a_reason_and_the_next_one_is_drawn(
 
 
 def test_the_words_come_in_their_order(tasks: Tasks, zipped: Zipped) -> None:
-    with closing(Worker(tasks, Options(queue_seconds=0.1, work_seconds=0.1))) as worker:
+    with closing(Worker(tasks, SandboxOptions(queue_seconds=0.1, work_seconds=0.1))) as worker:
         task = arrived(tasks, zipped())
         worker.take(task)
         assert until(tasks, task, *Status).status is Status.PENDING
@@ -80,18 +80,18 @@ def test_the_words_come_in_their_order(tasks: Tasks, zipped: Zipped) -> None:
 def test_a_task_that_was_under_way_is_begun_again_after_a_restart(
     tasks: Tasks, zipped: Zipped, tmp_path: Path
 ) -> None:
-    with closing(Worker(tasks, Options(work_seconds=60))) as worker:
+    with closing(Worker(tasks, SandboxOptions(work_seconds=60))) as worker:
         task = arrived(tasks, zipped())
         worker.take(task)
         until(tasks, task, Status.PROCESSING)
 
     again = Tasks(tmp_path / "tasks")
-    with closing(Worker(again, Options())):
+    with closing(Worker(again, SandboxOptions())):
         until(again, task, Status.COMPLETED)
 
 
 def test_stopping_does_not_wait_for_the_queue(tasks: Tasks, zipped: Zipped) -> None:
-    worker = Worker(tasks, Options(queue_seconds=60))
+    worker = Worker(tasks, SandboxOptions(queue_seconds=60))
     for _ in range(3):
         worker.take(arrived(tasks, zipped()))
 
@@ -111,7 +111,7 @@ def test_a_bug_fails_the_task_rather_than_leaving_the_client_to_wait(
     monkeypatch.setattr(Segmenter, "contours", broken)
     task = arrived(tasks, zipped())
 
-    with closing(Worker(tasks, Options())):
+    with closing(Worker(tasks, SandboxOptions())):
         failed = until(tasks, task, Status.FAILED)
 
     assert failed.error == "bug in the sandbox: KeyError"

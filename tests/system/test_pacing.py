@@ -11,13 +11,13 @@ import pytest
 from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.pacing import (
-    Bucket,
+    Deadline,
     Outgoing,
-    Patience,
+    TokenBucket,
+    ignore_progress,
     once_all_have_ended,
     timed,
-    untold,
-    within,
+    with_deadline,
 )
 
 PIECE = 64 << 10
@@ -45,12 +45,12 @@ def watch() -> Watch:
     return Watch()
 
 
-def bucket(watch: Watch, rate: Callable[[], float | None]) -> Bucket:
-    return Bucket(rate, clock=watch.now, pause=watch.sleep)
+def bucket(watch: Watch, rate: Callable[[], float | None]) -> TokenBucket:
+    return TokenBucket(rate, clock=watch.now, pause=watch.sleep)
 
 
-def patience(watch: Watch, seconds: float = LONG) -> Patience:
-    return Patience(seconds, clock=watch.now)
+def patience(watch: Watch, seconds: float = LONG) -> Deadline:
+    return Deadline(seconds, clock=watch.now)
 
 
 def test_without_a_limit_nobody_waits(watch: Watch) -> None:
@@ -106,11 +106,11 @@ def test_two_transfers_share_one_rate() -> None:
         with lock:
             watch.sleep(seconds)
 
-    shared = Bucket(lambda: 1e6, clock=watch.now, pause=nap)
+    shared = TokenBucket(lambda: 1e6, clock=watch.now, pause=nap)
 
     def transfer() -> None:
         for _ in range(50):
-            shared.take(PIECE, Patience(1e9, clock=watch.now))
+            shared.take(PIECE, Deadline(1e9, clock=watch.now))
 
     both = [threading.Thread(target=transfer) for _ in range(2)]
     for one in both:
@@ -153,12 +153,12 @@ def test_patience_grows_with_the_size(watch: Watch) -> None:
 
 
 def test_a_call_that_ends_in_time_returns_what_it_returns() -> None:
-    assert within(Patience(LONG), lambda: 7, print) == 7
+    assert with_deadline(Deadline(LONG), lambda: 7, print) == 7
 
 
 def test_a_call_that_fails_raises_what_it_raises() -> None:
     with pytest.raises(ZeroDivisionError):
-        within(Patience(LONG), lambda: 1 / 0, print)
+        with_deadline(Deadline(LONG), lambda: 1 / 0, print)
 
 
 def test_a_call_without_an_end_is_not_waited_for_and_its_late_result_is_thrown_away() -> None:
@@ -173,9 +173,9 @@ def test_a_call_without_an_end_is_not_waited_for_and_its_late_result_is_thrown_a
         late.append(result)
         thrown.set()
 
-    shown = Patience(0.02)
+    shown = Deadline(0.02)
     with pytest.raises(ServerUnavailable) as caught:
-        within(shown, call, discard)
+        with_deadline(shown, call, discard)
     may_end.set()
 
     assert thrown.wait(LONG)
@@ -209,7 +209,7 @@ def test_a_file_on_its_way_can_be_sent_from_the_beginning_again(
     path.write_bytes(b"0123456789")
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 10, bucket(watch, lambda: None), patience(watch), untold)
+        going = Outgoing(stream, 10, bucket(watch, lambda: None), patience(watch), ignore_progress)
         going.read(4)
         going.seek(0)
 
@@ -226,7 +226,7 @@ def test_a_peer_that_takes_no_more_is_given_up_long_before_the_whole_file_could_
     shown = patience(watch, 120.0)
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 200_000_000, bucket(watch, lambda: None), shown, untold)
+        going = Outgoing(stream, 200_000_000, bucket(watch, lambda: None), shown, ignore_progress)
         for _ in range(1000):
             going.read(PIECE)
             watch.at += PIECE / 60_000  # seconds: a slow line, quicker than the slowest
@@ -255,7 +255,7 @@ def test_a_connection_is_not_closed_under_a_call_that_is_left_alone() -> None:
     may_end, closed = threading.Event(), threading.Event()
 
     with pytest.raises(ServerSilent):
-        within(Patience(0.02), lambda: may_end.wait(LONG), lambda _late: None)
+        with_deadline(Deadline(0.02), lambda: may_end.wait(LONG), lambda _late: None)
     once_all_have_ended(closed.set)
     before = closed.is_set()
     may_end.set()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from drawcli.system.threads import Turns, errand, in_time
+from drawcli.system.threads import TurnLock, in_time, run_in_thread
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 
@@ -17,7 +17,7 @@ def numbers(count: int) -> Generator[int, None, None]:
 
 def test_every_item_is_taken_once() -> None:
     taken: list[int] = []
-    turns = Turns()
+    turns = TurnLock()
 
     def take(number: int) -> None:
         with turns.given_up():
@@ -30,7 +30,7 @@ def test_every_item_is_taken_once() -> None:
 
 
 def test_so_many_wait_for_the_network_at_once_and_no_more() -> None:
-    turns, met, most = Turns(), threading.Barrier(3), 0
+    turns, met, most = TurnLock(), threading.Barrier(3), 0
     away: set[int] = set()
 
     def take(number: int) -> None:
@@ -47,7 +47,7 @@ def test_so_many_wait_for_the_network_at_once_and_no_more() -> None:
 
 
 def test_only_one_works_at_a_time() -> None:
-    turns, at_work, seen = Turns(), 0, []
+    turns, at_work, seen = TurnLock(), 0, []
 
     def take(_number: int) -> None:
         nonlocal at_work
@@ -67,7 +67,7 @@ def test_only_one_works_at_a_time() -> None:
 def test_one_lane_works_in_the_thread_that_asks() -> None:
     threads: list[int] = []
 
-    Turns().share(numbers(2), lambda _number: threads.append(threading.get_ident()), lanes=1)
+    TurnLock().share(numbers(2), lambda _number: threads.append(threading.get_ident()), lanes=1)
 
     assert threads == [threading.get_ident()] * 2
 
@@ -76,7 +76,7 @@ def test_one_lane_works_in_the_thread_that_asks() -> None:
 def test_what_fails_is_raised_and_nothing_more_is_begun_but_what_was_begun_ends(
     lanes: int,
 ) -> None:
-    turns, begun, ended = Turns(), [], []
+    turns, begun, ended = TurnLock(), [], []
 
     def take(number: int) -> None:
         begun.append(number)
@@ -96,7 +96,7 @@ def test_what_fails_is_raised_and_nothing_more_is_begun_but_what_was_begun_ends(
 def test_an_interrupt_does_not_wait_and_who_was_away_touches_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    turns, back, touched = Turns(), threading.Event(), []
+    turns, back, touched = TurnLock(), threading.Event(), []
     threads: list[threading.Thread] = []
 
     def take(_number: int) -> None:
@@ -123,7 +123,7 @@ def test_an_interrupt_does_not_wait_and_who_was_away_touches_nothing_more(
 
 
 def test_a_step_that_is_called_alone_has_no_turn_to_give_up() -> None:
-    turns = Turns()
+    turns = TurnLock()
 
     with turns.given_up(), turns.taken():
         pass
@@ -134,7 +134,7 @@ def test_a_step_that_is_called_alone_has_no_turn_to_give_up() -> None:
 
 @pytest.mark.parametrize("call", [lambda: 7, lambda: 1 / 0])
 def test_an_errand_ends_as_its_call_does(call: Callable[[], object]) -> None:
-    future = errand(call)
+    future = run_in_thread(call)
 
     if future.exception(PATIENCE) is None:
         assert future.result() == 7
@@ -146,7 +146,7 @@ def test_an_errand_ends_as_its_call_does(call: Callable[[], object]) -> None:
 def test_who_works_when_the_run_is_interrupted_sends_and_begins_nothing_more(
     monkeypatch: pytest.MonkeyPatch, *, to_send: bool
 ) -> None:
-    turns, begun, sent = Turns(), [], []
+    turns, begun, sent = TurnLock(), [], []
     at_work, go_on = threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
 
@@ -196,12 +196,12 @@ def test_where_no_thread_can_be_started_there_is_no_memory(
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
     with pytest.raises(MemoryError):
-        errand(lambda: 7)
+        run_in_thread(lambda: 7)
 
 
 def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drawcli.system.threads._run", lambda _call, _future: None)
-    turns = Turns()
+    turns = TurnLock()
 
     with pytest.raises(MemoryError):
         in_time(lambda: 7, PATIENCE)

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from drawcli.errors import ConfigError
-from drawcli.system.yaml_edit import Entry, flow, replace_file, with_entries
+from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
-RULE = Entry("rules", ("- b: 2",))
-TEST = Entry("tests", ("- name: t",), before="rules")
+RULE = YamlEntry("rules", ("- b: 2",))
+TEST = YamlEntry("tests", ("- name: t",), before="rules")
 SITE = Path(__file__).parents[2]
 
 
@@ -21,7 +21,7 @@ def parsed(text: str) -> Document:
     return parse_yaml(Path("rules.yaml"), text.encode())
 
 
-def added(text: str, *entries: Entry) -> str:
+def added(text: str, *entries: YamlEntry) -> str:
     return with_entries(parsed(text), *(entries or (RULE,))).source.decode()
 
 
@@ -60,7 +60,7 @@ def test_a_section_that_is_missing_is_made_above_another_and_its_remark() -> Non
 def test_an_entry_of_a_mapping_goes_in_by_its_name() -> None:
     text = "templates:\n  One: {x: 1} # kept\n\n# end\n"
 
-    after = added(text, Entry("templates", ("Two:", "  x: 2")))
+    after = added(text, YamlEntry("templates", ("Two:", "  x: 2")))
 
     assert after == "templates:\n  One: {x: 1} # kept\n  Two:\n    x: 2\n\n# end\n"
 
@@ -121,7 +121,10 @@ def random_file(dice: random.Random) -> str:
 
 
 def test_the_files_of_a_new_site_take_entries() -> None:
-    for name, entry in (("rules.yaml", RULE), ("templates.yaml", Entry("templates", ("T: {}",)))):
+    for name, entry in (
+        ("rules.yaml", RULE),
+        ("templates.yaml", YamlEntry("templates", ("T: {}",))),
+    ):
         before = read_yaml(SITE / name)
         after = with_entries(before, entry)
 

@@ -22,7 +22,7 @@ from pydicom import dcmread
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.state.audit_log import ATTEMPT, AuditLog
 from drawcli.adapters.state.workdir import UNPACKED
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.core.jobs.job import State
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
@@ -32,7 +32,7 @@ from tests.fake_draw import FakeDraw
 PEOPLE: Final = (PELVIS, HEAD_NECK)
 KILLED: Final = -signal.SIGKILL
 MOST_RUNS: Final = 12  # until everything is home, once nothing goes wrong any more
-AT_ONCE: Final = Server().parallel  # uploads that a kill can take the answers of
+AT_ONCE: Final = ServerSettings().parallel  # uploads that a kill can take the answers of
 SHORTEST: Final = 5  # characters: shorter values stand in every file by chance
 LONGEST_RUN: Final = 60.0  # seconds
 

@@ -120,7 +120,7 @@ FAULTS: Final = (
     Fault(
         "a package goes out before that is written down",
         "pipeline/steps/upload.py",
-        "    ctx.attest(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave\n",
+        "    ctx.audit_write(ATTEMPT, job, **_disclosed(job, ctx, package))  # else nothing may leave\n",
         "",
         (AUDIT, KILLS),
     ),

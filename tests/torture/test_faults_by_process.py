@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.sandbox.faults import read_faults
-from drawcli.sandbox.options import Options
+from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox
 from tests.cli.conftest import process as process  # noqa: PLC0414 - the fixture
@@ -29,7 +29,7 @@ def test_a_process_with_one_fault_at_the_server_loses_nothing(
 ) -> None:
     assert pelvis
     codes = []
-    with running(tmp_path / "sandbox", options=Options(faults=read_faults(spec))) as server:
+    with running(tmp_path / "sandbox", options=SandboxOptions(faults=read_faults(spec))) as server:
         at_sandbox(site, server.url, server.token_file)
         site.config.write_text(
             site.config.read_text().replace("server: {", "server: {timeout_seconds: 2, ")

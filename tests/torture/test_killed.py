@@ -17,7 +17,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.core.jobs.job import State
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
@@ -98,7 +98,7 @@ def test_killed_again_and_again_every_structure_set_comes_home_once(
     by_folder = {home.parent.name: str(dcmread(home).PatientID) for home in homes}
     assert by_folder == {person.file_name: person.patient_id for person in PEOPLE}
     assert len(homes) == len(PEOPLE)
-    assert uploads <= len(PEOPLE) + Server().parallel * killed
+    assert uploads <= len(PEOPLE) + ServerSettings().parallel * killed
     assert {path: digest(path) for path in before} == before
     assert not [path for path in site.store.rglob(".*") if path.is_file()]
     assert not list(site.state.glob(".*.tmp"))

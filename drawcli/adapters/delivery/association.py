@@ -24,7 +24,7 @@ from typing import Final, Self
 
 from drawcli.adapters.delivery.dicom_connection import HELD_BACK, Phase, connected
 from drawcli.adapters.delivery.dicom_requests import association_request, command_set
-from drawcli.core.dicom.dimse import ECHO, STORE, Request, is_success, status_of
+from drawcli.core.dicom.dimse import ECHO, STORE, DimseRequest, is_success, status_of
 from drawcli.core.dicom.upper_layer import (
     ABORT,
     PDU_HEAD,
@@ -32,12 +32,12 @@ from drawcli.core.dicom.upper_layer import (
     RELEASE,
     Acceptance,
     NodeTrouble,
-    Offer,
     Pdu,
-    accepted,
+    ProposedContext,
     data_pdu,
-    fragments,
-    rejected,
+    parse_acceptance,
+    parse_fragments,
+    rejection_reason,
 )
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.system.limits import (
@@ -92,7 +92,7 @@ class Association:
     """An association with a node; released where the block ends well, else aborted."""
 
     def __init__(
-        self, node: Node, calling: str, offers: Sequence[Offer], deadlines: Deadlines
+        self, node: Node, calling: str, offers: Sequence[ProposedContext], deadlines: Deadlines
     ) -> None:
         """Ask a node for an association.
 
@@ -124,11 +124,11 @@ class Association:
         else:
             self._release()
 
-    def takes(self, offer: Offer) -> bool:
+    def accepts(self, offer: ProposedContext) -> bool:
         """Tell whether the node has accepted a presentation context."""
-        return self._acceptance.takes(offer)
+        return self._acceptance.accepts(offer)
 
-    def echo(self, offer: Offer) -> int:
+    def echo(self, offer: ProposedContext) -> int:
         """Send a C-ECHO; return the status of its answer.
 
         Raises
@@ -136,13 +136,17 @@ class Association:
         NodeTrouble
             Where there is none.
         """
-        request = Request(ECHO, offer.sop_class)
+        request = DimseRequest(ECHO, offer.sop_class)
         sending = Phase("did not take the C-ECHO", self._deadlines.send)
         send = partial(self._sent, offer, command_set(request), sending, of_command=True)
         return self._status(offer, request, send, self._deadlines.echo)
 
     def store(
-        self, offer: Offer, instance: str, data: bytes | memoryview, before_last: Callable[[], None]
+        self,
+        offer: ProposedContext,
+        instance: str,
+        data: bytes | memoryview,
+        before_last: Callable[[], None],
     ) -> int:
         """Send a data set by C-STORE; return the status of its answer.
 
@@ -162,7 +166,7 @@ class Association:
         NodeTrouble
             Where there is no answer, or none to this request.
         """
-        request = Request(STORE, offer.sop_class, instance)
+        request = DimseRequest(STORE, offer.sop_class, instance)
         sending = Phase("did not take the structure set", self._deadlines.sending(len(data)))
 
         def send() -> bool:
@@ -173,19 +177,23 @@ class Association:
 
         return self._status(offer, request, send, self._deadlines.answering(len(data)))
 
-    def _accepted(self, request: bytes, offers: Sequence[Offer]) -> Acceptance:
+    def _accepted(self, request: bytes, offers: Sequence[ProposedContext]) -> Acceptance:
         """Send an A-ASSOCIATE-RQ; return what the node accepts."""
         phase = Phase("did not answer the association request", self._deadlines.associate)
         whole = self._wire.write(request, phase, self._deadlines.stall)
         kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
         if kind is Pdu.REJECT:
-            raise NodeTrouble(rejected(body))
+            raise NodeTrouble(rejection_reason(body))
         if kind is not Pdu.ACCEPT or not whole:
             raise _unexpected(kind)
-        return accepted(body, {offer.context: offer for offer in offers})
+        return parse_acceptance(body, {offer.context: offer for offer in offers})
 
     def _status(
-        self, offer: Offer, request: Request, send: Callable[[], bool], seconds: float
+        self,
+        offer: ProposedContext,
+        request: DimseRequest,
+        send: Callable[[], bool],
+        seconds: float,
     ) -> int:
         """Send a request; return the status of its answer."""
         self._unfinished = True
@@ -199,7 +207,7 @@ class Association:
 
     def _sent(
         self,
-        offer: Offer,
+        offer: ProposedContext,
         content: bytes | memoryview,
         phase: Phase,
         *,
@@ -220,7 +228,7 @@ class Association:
                 return False
         return True
 
-    def _command(self, offer: Offer, begins: Phase) -> bytes:
+    def _command(self, offer: ProposedContext, begins: Phase) -> bytes:
         """Return the command set of an answer, which may come in any number of fragments."""
         if not self._wire.has_come(begins.left()):
             raise begins.late()
@@ -231,7 +239,7 @@ class Association:
             if kind is not Pdu.DATA:
                 raise _unexpected(kind)
             left -= PDU_HEAD.size + len(body)
-            for fragment in fragments(body):
+            for fragment in parse_fragments(body):
                 if ended:
                     raise NodeTrouble("sends more than one answer")
                 if fragment.context != offer.context:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from drawcli.core.dicom.upper_layer import PDU_HEAD, NodeTrouble, Pdu
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import ServerSilent
-from drawcli.system.pacing import Patience, within
+from drawcli.system.pacing import Deadline, with_deadline
 from drawcli.system.threads import LISTEN_SECONDS
 
 SEND_BUFFER: Final = 131_072  # bytes; Linux doubles it
@@ -176,7 +176,7 @@ def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
         try:
             return look(flags=socket.AI_NUMERICHOST)
         except socket.gaierror:  # a name
-            return within(Patience(phase.left()), look, len)
+            return with_deadline(Deadline(phase.left()), look, len)
     except ServerSilent:
         raise NodeTrouble("cannot be reached: the name service did not answer in time") from None
     except UnicodeError:

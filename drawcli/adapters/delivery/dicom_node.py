@@ -24,9 +24,9 @@ from drawcli.core.dicom.header import (
     NotDicom,
     read_header,
 )
-from drawcli.core.dicom.implicit_vr import in_implicit_vr
-from drawcli.core.dicom.upper_layer import NodeTrouble, Offer
-from drawcli.core.protocol.dicom_address import Node, node_of
+from drawcli.core.dicom.implicit_vr import encode_implicit_vr
+from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
+from drawcli.core.protocol.dicom_address import Node, parse_node
 from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
 from drawcli.system.files import write_durably
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
@@ -153,26 +153,26 @@ class DicomNode:
         TryLater
             Where it is not there, or does not take them.
         """
-        explicit = Offer(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
-        default = Offer(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
-        verification = Offer(5, _VERIFICATION, IMPLICIT_LITTLE)
+        explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
+        default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
+        verification = ProposedContext(5, _VERIFICATION, IMPLICIT_LITTLE)
         association = self._associated([explicit, default, verification])
         try:
             with association:
-                if not (association.takes(explicit) or association.takes(default)):
+                if not (association.accepts(explicit) or association.accepts(default)):
                     raise self._later("does not take structure sets")
-                if not association.takes(verification):
+                if not association.accepts(verification):
                     raise self._later("does not take C-ECHO")
                 status = association.echo(verification)
         except NodeTrouble as err:
             raise self._gone(err) from None
         if status != _SUCCESS:
             raise self._later(f"answers a C-ECHO with status {status:04X}")
-        if association.takes(default):
+        if association.accepts(default):
             return ""
         return _EXPLICIT_ONLY
 
-    def _associated(self, offers: Sequence[Offer]) -> Association:
+    def _associated(self, offers: Sequence[ProposedContext]) -> Association:
         try:
             return Association(self.node, self.calling, offers, self.deadlines)
         except NodeTrouble as err:
@@ -182,11 +182,11 @@ class DicomNode:
         self,
         association: Association,
         header: Header,
-        offers: Sequence[Offer],
+        offers: Sequence[ProposedContext],
         before_last: Callable[[], None],
     ) -> int:
         """Send a file in the first transfer syntax that the node takes; return the status."""
-        offer = next(filter(association.takes, offers), None)
+        offer = next(filter(association.accepts, offers), None)
         if offer is None:
             raise self._later(
                 "does not take structure sets as they are coded, nor in Implicit VR Little Endian"
@@ -200,7 +200,7 @@ class DicomNode:
 
     def _converted(self, header: Header) -> bytes:
         try:
-            return in_implicit_vr(header)
+            return encode_implicit_vr(header)
         except NotDicom as err:
             why = (
                 f"takes Implicit VR Little Endian only, to which a file cannot be converted: {err}"
@@ -264,7 +264,7 @@ def opened(deliver: "Deliver") -> DicomNode:
             hint="Run \"pip install 'drawcli[dicom-net]'\", or take deliver.node away.",
         ) from err
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may quote what it sends
-    return DicomNode(node_of(deliver.node), deliver.ae_title)
+    return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
 def _header(data: bytes) -> Header:
@@ -277,8 +277,8 @@ def _header(data: bytes) -> Header:
     return header
 
 
-def _offers_for(header: Header) -> list[Offer]:
+def _offers_for(header: Header) -> list[ProposedContext]:
     """Return what is offered for a file: as it is coded, and the default of DICOM (PS3.5 10.1)."""
     syntaxes = dict.fromkeys((header.transfer_syntax, IMPLICIT_LITTLE))
     sop_class = header.text(tags.SOPClassUID)
-    return [Offer(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]
+    return [ProposedContext(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]

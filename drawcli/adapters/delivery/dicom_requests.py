@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.core.dicom.dimse import ECHO, MESSAGE_ID, Request
-from drawcli.core.dicom.upper_layer import Offer
+from drawcli.core.dicom.dimse import ECHO, MESSAGE_ID, DimseRequest
+from drawcli.core.dicom.upper_layer import ProposedContext
 from drawcli.core.protocol.dicom_address import Node
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ LONGEST_PDU: Final = 16_384  # bytes that we take in one P-DATA-TF
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 
 
-def association_request(node: Node, calling: str, offers: Sequence[Offer]) -> bytes:
+def association_request(node: Node, calling: str, offers: Sequence[ProposedContext]) -> bytes:
     """Return an A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
     from pynetdicom import (
         PYNETDICOM_IMPLEMENTATION_UID,
@@ -46,7 +46,7 @@ def association_request(node: Node, calling: str, offers: Sequence[Offer]) -> by
     return A_ASSOCIATE_RQ(asked).encode()
 
 
-def command_set(request: Request) -> bytes:
+def command_set(request: DimseRequest) -> bytes:
     """Return the command set of a C-ECHO-RQ or C-STORE-RQ (PS3.7 9.3.1, 9.3.5)."""
     from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ
     from pynetdicom.dimse_primitives import C_ECHO, C_STORE
@@ -61,7 +61,7 @@ def command_set(request: Request) -> bytes:
     return _encoded(C_STORE_RQ(), asked, request)
 
 
-def _encoded(message: "DIMSEMessage", asked: Any, request: Request) -> bytes:
+def _encoded(message: "DIMSEMessage", asked: Any, request: DimseRequest) -> bytes:
     from pynetdicom.dsutils import encode
 
     asked.MessageID, asked.AffectedSOPClassUID = MESSAGE_ID, request.sop_class

@@ -11,11 +11,11 @@ One process has it at a time. What is committed survives `kill -9`.
 
 from drawcli.adapters.scan_index.index import ScanIndex
 from drawcli.adapters.scan_index.opening import FILE_NAME, IndexBroken, opened_index, remove_index
-from drawcli.adapters.scan_index.rows import Entry, FileRow, FolderRow, SeriesRow, UnreadRow
+from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
 
 __all__ = [
     "FILE_NAME",
-    "Entry",
+    "FileEntry",
     "FileRow",
     "FolderRow",
     "IndexBroken",

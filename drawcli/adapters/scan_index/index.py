@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from drawcli.adapters.scan_index.keys import Keys
-from drawcli.adapters.scan_index.rows import Entry, FileRow, FolderRow, SeriesRow, UnreadRow
+from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.instance_json import unpacked
+from drawcli.core.dicom.instance_json import unpack_slice
 from drawcli.core.series.verdict import Readiness, Verdict
 
 _KNOWN_FACTS: Final = 4096  # shared facts whose row is remembered
@@ -120,7 +120,7 @@ class ScanIndex:
         """Return the keyed hash of a file name."""
         return self._keys.name(name)
 
-    def put(self, folder: int, entries: Iterable[Entry], was: Iterable[int], now: int) -> None:
+    def put(self, folder: int, entries: Iterable[FileEntry], was: Iterable[int], now: int) -> None:
         """Store files of a folder; the series they are of, and were of, are judged anew."""
         touched = set(was)
         rows: list[tuple[Any, ...]] = []
@@ -295,7 +295,7 @@ class ScanIndex:
         own_name, own = json.loads(self._keys.open(sealed, bound))
         place = os.path.join(os.fsdecode(opened[folder_key]), own_name)  # noqa: PTH118 - as scandir does
         shared = opened[facts_key].decode("ascii")
-        return unpacked(shared, own, path=place, size=size, mtime_ns=mtime)
+        return unpack_slice(shared, own, path=place, size=size, mtime_ns=mtime)
 
     def _series_id(self, uid: str, now: int) -> int:
         key = self._keys.text(uid)

@@ -36,7 +36,7 @@ class UnreadRow(NamedTuple):
     reason: str
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """A file that was read now, and what came of it."""
 
     name: str

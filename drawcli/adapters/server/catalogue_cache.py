@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.templates.catalogue import Offer, offers_of
+from drawcli.core.templates.catalogue import CatalogueModel, offers_of
 from drawcli.errors import UsageError
 from drawcli.system.files import write_durably
 
@@ -21,7 +21,7 @@ class Catalogue:
     """What the server offered, and when."""
 
     at: datetime
-    offers: tuple[Offer, ...]
+    offers: tuple[CatalogueModel, ...]
 
 
 def keep_catalogue(state_dir: Path, models: list[Any], at: datetime) -> None:

@@ -24,9 +24,9 @@ from drawcli.adapters.server.login import Login
 from drawcli.adapters.server.responses import (
     ENDPOINT_HINT,
     TooLong,
+    checked_response,
     json_list,
     json_object,
-    judged,
     transport_named,
 )
 from drawcli.adapters.server.tls import connected
@@ -44,11 +44,11 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Patience, Tell, untold
+from drawcli.system.pacing import Deadline, Tell, ignore_progress
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
-    from drawcli.config.sections import Server as Site
+    from drawcli.config.sections import ServerSettings as Site
 
 _SHORT_TRIES: Final = 3  # within one run, for requests that are safe to repeat
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class DrawServer:
         found: list[Any] = self._asked("GET", "models", read=json_list)
         return found
 
-    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = untold) -> str:
+    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = ignore_progress) -> str:
         """Send a package from disk; return the server's task id.
 
         Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
@@ -127,10 +127,9 @@ class DrawServer:
             answer = self._with_token(send)
             if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise _too_large(package)
-            judged(answer, "upload")
+            checked_response(answer, "upload")
         except DrawcliError as err:
-            err.answered = bool(answers)
-            raise
+            raise err.replaced(answered=bool(answers)) from err
         task_id = task_id_of(json_object(answer, "upload"))
         if not task_id:
             raise ServerUnavailable("the answer to the upload names no task")
@@ -147,7 +146,7 @@ class DrawServer:
         target: Path,
         *,
         room: Callable[[int], None] = lambda _size: None,
-        tell: Tell = untold,
+        tell: Tell = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
@@ -222,7 +221,7 @@ class DrawServer:
                 answer = self._with_token(send, patience)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return None
-                return read(judged(answer, endpoint), endpoint)
+                return read(checked_response(answer, endpoint), endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
     def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
@@ -242,7 +241,7 @@ class DrawServer:
         return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(
-        self, send: Callable[[Tokens], httpx.Response], patience: Patience | None = None
+        self, send: Callable[[Tokens], httpx.Response], patience: Deadline | None = None
     ) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat.
 
@@ -285,7 +284,7 @@ def _worth_a_short_wait(err: BaseException) -> bool:
 
 
 @contextmanager
-def _late_named(patience: Patience, seconds: float) -> Iterator[None]:
+def _late_named(patience: Deadline, seconds: float) -> Iterator[None]:
     """Treat a useless answer as none if less than so many seconds are left."""
     try:
         yield

@@ -16,11 +16,11 @@ from typing import IO, Final
 
 import httpx
 
-from drawcli.adapters.server.responses import TooLong, judged, pieces_of
+from drawcli.adapters.server.responses import TooLong, checked_response, pieces_of
 from drawcli.errors import BadStructureSet, ServerUnavailable
 from drawcli.system.files import CHUNK, PRIVATE, disk_full_named, put_in_place
 from drawcli.system.limits import EXCHANGES, bytes_in_words
-from drawcli.system.pacing import Patience, Tell, timed
+from drawcli.system.pacing import Deadline, Tell, timed
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -51,7 +51,7 @@ class Incoming:
         same = {"if-range": self._etag} if self._etag.startswith('"') else {}
         return plain | same | {"range": f"bytes={self.size}-"}
 
-    def take(self, answer: httpx.Response, patience: Patience) -> str:
+    def take(self, answer: httpx.Response, patience: Deadline) -> str:
         """Take what an answer holds; return the SHA-256 of the whole, which has its name then.
 
         "" where the answer does not go on from where we are: ask once more, from the beginning.
@@ -67,7 +67,7 @@ class Incoming:
         if before is None:
             self.drop()
             return ""
-        judged(answer, "rtstruct")
+        checked_response(answer, "rtstruct")
         if "text/html" in answer.headers.get("content-type", ""):
             raise ServerUnavailable("rtstruct: an answer in HTML; is a proxy in the way?")
         part = self._part(answer, before)
@@ -121,7 +121,7 @@ class Incoming:
         _check_size(before + coming)
         self._room(coming)
 
-    def _written(self, answer: httpx.Response, part: Path, before: int, patience: Patience) -> str:
+    def _written(self, answer: httpx.Response, part: Path, before: int, patience: Deadline) -> str:
         """Write a body as it comes; return the SHA-256 of the whole file, durable now.
 
         "" where it is empty, or has not the length that the server said.
@@ -143,7 +143,7 @@ class Incoming:
             os.fsync(stream.fileno())
         return digest.hexdigest() if size and size - begun == (length or size - begun) else ""
 
-    def _pieces(self, answer: httpx.Response, most: int, patience: Patience) -> Iterator[bytes]:
+    def _pieces(self, answer: httpx.Response, most: int, patience: Deadline) -> Iterator[bytes]:
         try:
             yield from timed(pieces_of(answer, most), patience, answer.close)
         except TooLong:

@@ -13,7 +13,7 @@ from drawcli.adapters.server.responses import (
     NO_SUCH_ENDPOINT,
     PROXY_ASKS,
     TRY_LATER,
-    judged,
+    checked_response,
     oddities_named,
     plain_json,
     transport_named,
@@ -23,10 +23,10 @@ from drawcli.adapters.server.transfer import headed, whole
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import RENEWAL, ConfigError, ServerRefused, ServerUnavailable
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Patience, within
+from drawcli.system.pacing import Deadline, with_deadline
 
 if TYPE_CHECKING:
-    from drawcli.config.sections import Server as Site
+    from drawcli.config.sections import ServerSettings as Site
 
 _OLD_REFRESH: Final = "/auth/refresh"
 _SAYS_NOTHING: Final = NO_SUCH_ENDPOINT | TRY_LATER | {PROXY_ASKS}  # of the refresh token
@@ -51,7 +51,7 @@ class Login:
     def keep_fresh(self) -> None:
         """Renew the pair where the clock says that it is time."""
         tokens = self.tokens
-        if tokens.refresh and self._store.can_renew and tokens.stale(self._now()):
+        if tokens.refresh and self._store.can_renew and tokens.is_stale(self._now()):
             self.renew(tokens)
 
     def renew(self, refused: Tokens) -> None:
@@ -104,7 +104,7 @@ class Login:
             self._store.exchanging.end()
         if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)
-        new = _pair_in(_plain(judged(answer, "refresh")), old, self._now())
+        new = _pair_in(_plain(checked_response(answer, "refresh")), old, self._now())
         if new is None:
             raise ServerUnavailable("the answer to a token refresh holds no token")
         return new
@@ -126,8 +126,8 @@ class Login:
                 self._client.send(request, auth=kept, stream=True)
             return kept.answer
 
-        patience = Patience.of(self._site.timeout_seconds)
-        return within(patience, ask, httpx.Response.close)
+        patience = Deadline.of(self._site.timeout_seconds)
+        return with_deadline(patience, ask, httpx.Response.close)
 
     def _keep(self, answer: httpx.Response, old: Tokens) -> None:
         """Put the new pair on disk if an answer holds one; any other is judged later.
@@ -199,7 +199,7 @@ def _pair_in(plain: Any, old: Tokens, now: datetime) -> Tokens | None:
         return None
     if plain.get("refresh_token") and not _is_word(plain["refresh_token"]):
         return None
-    return old.renewed(plain, now)
+    return old.after_refresh(plain, now)
 
 
 def _is_word(token: object) -> bool:

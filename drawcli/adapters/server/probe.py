@@ -15,14 +15,14 @@ import httpx
 
 from drawcli.adapters.server.responses import oddities_named, transport_named
 from drawcli.adapters.server.tls import connected
-from drawcli.system.pacing import Patience, within
+from drawcli.system.pacing import Deadline, with_deadline
 
 if TYPE_CHECKING:
-    from drawcli.config.sections import Server as Site
+    from drawcli.config.sections import ServerSettings as Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class ServerProbe:
     """What the server showed."""
 
     status: int  # of HTTP
@@ -47,7 +47,7 @@ class Glance:
         return max(least, 0.0) + min(most, 0.0)
 
 
-def glance(site: "Site") -> Glance:
+def glance(site: "Site") -> ServerProbe:
     """Ask the server's health endpoint.
 
     Raises
@@ -60,22 +60,22 @@ def glance(site: "Site") -> Glance:
     """
     url = site.url.rstrip("/") + site.path_of("health")
     with connected(site) as client, transport_named("health"):
-        patience = Patience.of(site.timeout_seconds)
+        patience = Deadline.of(site.timeout_seconds)
         found = _asked(client, url, patience)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
         return _asked(client, url + "/", patience) if missing else found
 
 
-def _asked(client: httpx.Client, url: str, patience: Patience) -> Glance:
+def _asked(client: httpx.Client, url: str, patience: Deadline) -> ServerProbe:
     """Look at the head of the answer; its body is not read."""
-    return within(patience, lambda: _looked(client, url), lambda _late: None)
+    return with_deadline(patience, lambda: _looked(client, url), lambda _late: None)
 
 
-def _looked(client: httpx.Client, url: str) -> Glance:
+def _looked(client: httpx.Client, url: str) -> ServerProbe:
     begun, asked_at = time.monotonic(), datetime.now(UTC)
     with oddities_named(), client.stream("GET", url) as answer:
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
-        return Glance(
+        return ServerProbe(
             status=answer.status_code,
             seconds=time.monotonic() - begun,
             asked_at=asked_at,

@@ -44,7 +44,7 @@ _LONGEST_WORDS: Final = 200
 _LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
 
 
-def judged(answer: httpx.Response, endpoint: str) -> httpx.Response:
+def checked_response(answer: httpx.Response, endpoint: str) -> httpx.Response:
     """Return a good answer; turn any other into one of our errors."""
     code = answer.status_code
     what = f"{endpoint}: {code}"

@@ -24,7 +24,7 @@ from drawcli.system.pacing import once_all_have_ended
 from drawcli.system.platforms import open_to_others
 
 if TYPE_CHECKING:
-    from drawcli.config.sections import Server as Site
+    from drawcli.config.sections import ServerSettings as Site
 
 CONNECT_SECONDS: Final = 10.0
 _CA_HINT: Final = (

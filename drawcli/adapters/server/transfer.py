@@ -13,7 +13,7 @@ from drawcli.adapters.server.responses import oddities_named, pieces_of
 from drawcli.adapters.server.tls import CONNECT_SECONDS
 from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import REFUSAL_BYTES, SLOWEST_BYTES_PER_SECOND
-from drawcli.system.pacing import Bucket, Outgoing, Patience, Tell, within
+from drawcli.system.pacing import Deadline, Outgoing, Tell, TokenBucket, with_deadline
 
 _MOST_ANSWERS: Final = 8  # that one download may be put together of, in one run
 _BETWEEN_PARTS_SECONDS: Final = 0.5
@@ -48,10 +48,10 @@ def whole(
     return _with_body(answer, bytes(got))
 
 
-def refusal(answer: httpx.Response, patience: Patience) -> httpx.Response:
+def refusal(answer: httpx.Response, patience: Deadline) -> httpx.Response:
     """Return an error answer with the beginning of its body, as far as it comes in time."""
     got = bytearray()
-    short = Patience(min(max(patience.left(), 0.0), _REFUSAL_SECONDS))
+    short = Deadline(min(max(patience.left(), 0.0), _REFUSAL_SECONDS))
 
     def read() -> None:
         with closing(answer):
@@ -60,7 +60,7 @@ def refusal(answer: httpx.Response, patience: Patience) -> httpx.Response:
                 got.extend(piece)
 
     with suppress(ServerUnavailable, httpx.TransportError):
-        within(short, read, lambda _late: None)
+        with_deadline(short, read, lambda _late: None)
     return _with_body(answer, bytes(got))
 
 
@@ -89,11 +89,11 @@ class Exchange:
     ) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
-        self._bucket = Bucket(bandwidth)
+        self._bucket = TokenBucket(bandwidth)
         self._pause = pause
 
     def ask(
-        self, method: str, url: str, *, most: int, patience: Patience, **content: Any
+        self, method: str, url: str, *, most: int, patience: Deadline, **content: Any
     ) -> httpx.Response:
         """Send a small request; return its answer, of so many bytes at most."""
         return self._answered(self._client.build_request(method, url, **content), most, patience)
@@ -136,12 +136,12 @@ class Exchange:
                 return digest
         raise ServerUnavailable("the connection breaks again and again", code="server-lost")
 
-    def patience(self) -> Patience:
+    def patience(self) -> Deadline:
         """Return how long a request may take in all; it grows with what moves."""
-        return Patience.of(self._timeout_seconds)
+        return Deadline.of(self._timeout_seconds)
 
     def _next_part(
-        self, url: str, incoming: Incoming, headers: Mapping[str, str], patience: Patience
+        self, url: str, incoming: Incoming, headers: Mapping[str, str], patience: Deadline
     ) -> str | None:
         """Ask for what is missing of a file; None where the server does not know it."""
         wanted = {**headers, **incoming.asked()}
@@ -157,18 +157,20 @@ class Exchange:
             if not patience.over:  # else the thread that still reads it closes it
                 answer.close()
 
-    def _answered(self, request: httpx.Request, most: int, patience: Patience) -> httpx.Response:
+    def _answered(self, request: httpx.Request, most: int, patience: Deadline) -> httpx.Response:
         """Send a request; return its whole answer, or of an error the first words."""
         answer = self._begun(request, patience)
         if not answer.is_success:
             return refusal(answer, patience)
-        return within(patience, lambda: whole(answer, most, patience.check), httpx.Response.close)
+        return with_deadline(
+            patience, lambda: whole(answer, most, patience.check), httpx.Response.close
+        )
 
-    def _begun(self, request: httpx.Request, patience: Patience) -> httpx.Response:
+    def _begun(self, request: httpx.Request, patience: Deadline) -> httpx.Response:
         """Send a request; return its answer as soon as the head of it is here."""
 
         def send() -> httpx.Response:
             with oddities_named():
                 return self._client.send(request, stream=True)
 
-        return within(patience, send, httpx.Response.close)
+        return with_deadline(patience, send, httpx.Response.close)

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from drawcli.adapters.state.hash_chain import (
     BEFORE_ALL,
     Break,
-    Line,
+    ChainLine,
     Link,
     breaks,
     linked,
@@ -69,7 +69,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainReport:
     """What `audit verify` found."""
 
     files: int
@@ -106,7 +106,7 @@ class AuditLog:
                 end = self._added(end, note)
             return self._added(end, plain).link
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[ChainLine]:
         """Yield what the log says, the first line first; what is no line is passed over."""
         for _, raw in self._raw():
             line = read_line(raw)
@@ -117,7 +117,7 @@ class AuditLog:
         """Return the newest line; kept elsewhere, it proves all that came before it."""
         return self._end().link
 
-    def verify(self, kept: Link | None = None) -> Verdict:
+    def verify(self, kept: Link | None = None) -> ChainReport:
         """Follow the whole chain.
 
         Parameters
@@ -142,7 +142,7 @@ class AuditLog:
         if not kept_is_there and kept is not None:
             where = f"line {kept.number}"
             found.append(Break(where, "is not the one whose digest was kept, or is missing"))
-        return Verdict(len(self._files()), count, head, mended, found, sorted(begun | unended))
+        return ChainReport(len(self._files()), count, head, mended, found, sorted(begun | unended))
 
     def _raw(self) -> Iterator[tuple[str, bytes]]:
         for path in self._files():

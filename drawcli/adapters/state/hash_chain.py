@@ -45,7 +45,7 @@ BEFORE_ALL: Final = Link(0, START)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChainLine:
     """One line that was read: what it says, and whether it is as it was written."""
 
     link: Link
@@ -69,7 +69,7 @@ def linked(before: Link, facts: Mapping[str, Any]) -> bytes:
     return body + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode("ascii") + b'"}'
 
 
-def read_line(raw: bytes) -> Line | None:
+def read_line(raw: bytes) -> ChainLine | None:
     """Return a line; None where it is none, as where a crash cut it short."""
     end = _END.search(raw, max(len(raw) - 78, 0))
     if end is None or end.end() != len(raw):
@@ -81,7 +81,9 @@ def read_line(raw: bytes) -> Line | None:
         after = str(plain["after"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return Line(link, after, facts, hashlib.sha256(raw[: end.start()]).hexdigest() == link.digest)
+    return ChainLine(
+        link, after, facts, hashlib.sha256(raw[: end.start()]).hexdigest() == link.digest
+    )
 
 
 def mend(torn: bytes) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def breaks(lines: Iterable[tuple[str, bytes]]) -> Iterator[Break]:
 
 
 def _breaks_of_torn(
-    torn: Sequence[tuple[str, bytes]], line: Line, where: str, before: Link
+    torn: Sequence[tuple[str, bytes]], line: ChainLine, where: str, before: Link
 ) -> Iterator[Break]:
     """Yield what is wrong with the pieces, if any, that lie before a line."""
     if line.facts.get("what") != MENDED:
@@ -150,7 +152,7 @@ def _ends_too_early(raw: bytes) -> bool:
     return False
 
 
-def _breaks_at(where: str, line: Line, before: Link) -> Iterator[Break]:
+def _breaks_at(where: str, line: ChainLine, before: Link) -> Iterator[Break]:
     if not line.is_whole:
         yield Break(where, "was changed: its digest does not fit")
     number = before.number + 1
@@ -162,7 +164,7 @@ def _breaks_at(where: str, line: Line, before: Link) -> Iterator[Break]:
         yield Break(where, "does not follow the line before it: one of them is another")
 
 
-def _tells_of(line: Line, torn: bytes) -> bool:
+def _tells_of(line: ChainLine, torn: bytes) -> bool:
     return line.facts == {**line.facts, **mend(torn)}
 
 

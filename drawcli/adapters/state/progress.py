@@ -36,7 +36,7 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ProgressState:
     """How far a step is; all of it may be printed and mailed."""
 
     step: str
@@ -59,7 +59,7 @@ class Standing:
     def share(self) -> float | None:
         """How much of the step is done, 0 to 1; None where nobody knows.
 
-        >>> Standing(step="upload", done=1, of=2, part=5, parts=10).share
+        >>> ProgressState(step="upload", done=1, of=2, part=5, parts=10).share
         0.75
         """
         within = min(self.part / self.parts, 1.0) if self.parts else 0.0
@@ -70,7 +70,8 @@ class Standing:
     def __str__(self) -> str:
         """Return it as people say it.
 
-        >>> str(Standing(step="deidentify", done=1, of=3, unit="files packed", part=88, parts=143))
+        >>> jobs = ProgressState(step="deidentify", done=1, of=3)
+        >>> str(replace(jobs, unit="files packed", part=88, parts=143))
         'deidentify: job 2 of 3, 88 of 143 files packed'
         """
         said = [f"job {min(self.done + 1, self.of)} of {self.of}"] if self.of else []
@@ -92,7 +93,7 @@ def _counted(counts: Iterable[int], unit: str) -> str:
     return f"{' of '.join(f'{count:,}' for count in counts)} {unit}"
 
 
-class Counted(Protocol):
+class CountedItems(Protocol):
     """Yields items and counts those that are dealt with, as `Progress.counted` does."""
 
     def __call__(self, items: Iterable[_Item], unit: str, /) -> Iterator[_Item]:
@@ -107,7 +108,7 @@ def uncounted(items: Iterable[_Item], _unit: str, /) -> Iterator[_Item]:
 class Watcher(Protocol):
     """Who is told."""
 
-    def moved(self, standing: Standing) -> None:
+    def moved(self, standing: ProgressState) -> None:
         """Take note of how far a step is; called for every file and piece, so be quick."""
 
     def ended(self) -> None:
@@ -120,9 +121,9 @@ class Progress:
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = list(watchers)
         self._lock = RLock()
-        self._now = Standing(step="")
+        self._now = ProgressState(step="")
         self._jobs: list[str] = []  # begun and not ended
-        self._parts: list[Part] = []  # likewise
+        self._parts: list[ProgressPart] = []  # likewise
 
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
@@ -140,13 +141,13 @@ class Progress:
         """Begin a step; it ends with the block, however that ends."""
         with self._lock:
             self._jobs, self._parts = [], []
-            self._now = Standing(step=name, since=time.time(), pid=os.getpid())
+            self._now = ProgressState(step=name, since=time.time(), pid=os.getpid())
             self._tell()
         try:
             yield
         finally:
             with self._lock:
-                self._now = Standing(step="")
+                self._now = ProgressState(step="")
                 for watcher in self._watchers:
                     watcher.ended()
 
@@ -172,9 +173,9 @@ class Progress:
                 self._tell(job=last, done=self._now.done + 1, unit="", part=0, parts=None)
 
     @contextmanager
-    def part(self, unit: str, of: int | None = None) -> "Iterator[Part]":
+    def part(self, unit: str, of: int | None = None) -> "Iterator[ProgressPart]":
         """Begin something within a job that is counted, such as "bytes sent"."""
-        part = Part(self, unit, of)
+        part = ProgressPart(self, unit, of)
         part.to(0)
         try:
             yield part
@@ -193,7 +194,7 @@ class Progress:
 
     def meter(self, unit: str) -> Callable[[int, int | None], None]:
         """Return what to call with how much is done, and of how much (None: nobody knows)."""
-        part = Part(self, unit)
+        part = ProgressPart(self, unit)
 
         def tell(done: int, total: int | None) -> None:
             part.of = total
@@ -203,7 +204,7 @@ class Progress:
 
         return tell
 
-    def moved(self, part: "Part") -> None:
+    def moved(self, part: "ProgressPart") -> None:
         """Take note of how far a part is; those of the same unit add up."""
         with self._lock:
             if part not in self._parts:
@@ -213,20 +214,20 @@ class Progress:
             whole = sum(sizes) if len(sizes) == len(alike) else None
             self._tell(unit=part.unit, part=sum(one.done for one in alike), parts=whole)
 
-    def _close(self, part: "Part") -> None:
+    def _close(self, part: "ProgressPart") -> None:
         with self._lock:
             if part in self._parts:
                 self._parts.remove(part)
 
     def _tell(self, **changes: int | str | None) -> None:
         if self._now.step:  # else whoever tells is late: the step has ended
-            self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of Standing
+            self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of ProgressState
             for watcher in self._watchers:
                 watcher.moved(self._now)
 
 
 @dataclass(slots=True, eq=False)
-class Part:
+class ProgressPart:
     """Counts within a job."""
 
     progress: Progress
@@ -257,7 +258,7 @@ class ProgressFile:
     _next: float = field(default=0.0)  # by the monotonic clock
     _step: str = ""
     _written: bool = False
-    _latest: Standing = field(default=Standing(step=""))
+    _latest: ProgressState = field(default=ProgressState(step=""))
     _moved: float = 0.0  # when, s since 1970
     _first: Timer | None = None  # writes what the step has not moved to write
     _lock: RLock = field(default_factory=RLock)
@@ -267,7 +268,7 @@ class ProgressFile:
         """Return the file of a site."""
         return cls(state_dir / FILE_NAME)
 
-    def moved(self, standing: Standing) -> None:
+    def moved(self, standing: ProgressState) -> None:
         """Write it, if the last time is long enough ago."""
         now = time.monotonic()
         with self._lock:
@@ -306,7 +307,7 @@ class ProgressFile:
             if self._step == step and not self._written:
                 self._write(replace(self._latest, at=self._moved))
 
-    def _write(self, standing: Standing) -> None:
+    def _write(self, standing: ProgressState) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(os.open(temporary, flags, PRIVATE), "wb") as stream:  # noqa: PTH123 - the mode
@@ -314,14 +315,14 @@ class ProgressFile:
         temporary.replace(self.path)
         self._written = True
 
-    def read(self) -> Standing | None:
+    def read(self) -> ProgressState | None:
         """Return what another process wrote last; None where no step runs, or it cannot be read.
 
         A process that was killed leaves its last words: who reads looks whether it is still there.
         """
-        names = {one.name for one in fields(Standing)}
+        names = {one.name for one in fields(ProgressState)}
         try:
             plain = json.loads(self.path.read_bytes())
-            return Standing(**{name: plain[name] for name in names & plain.keys()})
+            return ProgressState(**{name: plain[name] for name in names & plain.keys()})
         except (OSError, ValueError, TypeError, AttributeError):
             return None

@@ -18,7 +18,7 @@ from drawcli.core.deid.profile import (
     IMAGE_CLASSES,
     Action,
     Choices,
-    Row,
+    PolicyRow,
     Rows,
     fingerprint,
     policy_for,
@@ -181,14 +181,14 @@ def _policy(choices: Choices) -> Iterator[str]:
         "The items of a sequence are told once: *as above* says that they are the same again.",
         "",
     )
-    told: dict[str, Row] = {}
+    told: dict[str, PolicyRow] = {}
     yield from _table("All images", shared, told)
     for one, rows in zip(IMAGE_CLASSES, every, strict=True):
         own = {tag: row for tag, row in rows.items() if tag not in shared}
         yield from _table(f"{_name(one)} besides", own, told)
 
 
-def _alike(row: Row, other: Row | None) -> bool:
+def _alike(row: PolicyRow, other: PolicyRow | None) -> bool:
     """Tell whether another class does the same with an element."""
     if other is None:
         return False
@@ -196,20 +196,20 @@ def _alike(row: Row, other: Row | None) -> bool:
     return same and row.items.keys() == other.items.keys()
 
 
-def _same(row: Row, other: Row | None) -> bool:
+def _same(row: PolicyRow, other: PolicyRow | None) -> bool:
     """Tell whether two rows do the same, at every depth."""
     if other is None or not _alike(row, other):
         return False
     return all(_same(inner, other.items[tag]) for tag, inner in row.items.items())
 
 
-def _table(title: str, rows: Rows, told: dict[str, Row]) -> Iterator[str]:
+def _table(title: str, rows: Rows, told: dict[str, PolicyRow]) -> Iterator[str]:
     yield from (f"### {title}", "", _COLUMNS, "|---|---|---|---|---|")
     yield from _lines(rows, "", told)
     yield ""
 
 
-def _lines(rows: Rows, above: str, told: dict[str, Row]) -> Iterator[str]:
+def _lines(rows: Rows, above: str, told: dict[str, PolicyRow]) -> Iterator[str]:
     for tag, row in sorted(rows.items()):
         option = f" ({row.option})" if row.option and row.action is not Action.EMPTY else ""
         known = bool(row.items) and _same(row, told.get(row.keyword))

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drawcli.core.deid import table_functional_groups, table_single_frame, value_shapes
-from drawcli.core.deid.table_multiframe import converted, enhanced
+from drawcli.core.deid.table_multiframe import converted_table, enhanced_table
 from drawcli.core.dicom import tags
 
 CT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
@@ -75,14 +75,14 @@ _TABLES: Final = {
     CT_IMAGE: _SINGLE + table_single_frame.CT,
     MR_IMAGE: _SINGLE + table_single_frame.MR,
     PT_IMAGE: _SINGLE + table_single_frame.PT,
-    ENHANCED_CT: enhanced("", table_functional_groups.CT_GROUPS),
-    ENHANCED_MR: enhanced(table_functional_groups.MR, table_functional_groups.MR_GROUPS),
-    ENHANCED_PT: enhanced(table_functional_groups.PT, table_functional_groups.PT_GROUPS),
-    CONVERTED_CT: converted("", table_functional_groups.CT_GROUPS, table_single_frame.CT),
-    CONVERTED_MR: converted(
+    ENHANCED_CT: enhanced_table("", table_functional_groups.CT_GROUPS),
+    ENHANCED_MR: enhanced_table(table_functional_groups.MR, table_functional_groups.MR_GROUPS),
+    ENHANCED_PT: enhanced_table(table_functional_groups.PT, table_functional_groups.PT_GROUPS),
+    CONVERTED_CT: converted_table("", table_functional_groups.CT_GROUPS, table_single_frame.CT),
+    CONVERTED_MR: converted_table(
         table_functional_groups.MR, table_functional_groups.MR_GROUPS, table_single_frame.MR
     ),
-    CONVERTED_PT: converted(
+    CONVERTED_PT: converted_table(
         table_functional_groups.PT, table_functional_groups.PT_GROUPS, table_single_frame.PT
     ),
 }
@@ -108,7 +108,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class PolicyRow:
     """One line of the policy."""
 
     tag: int
@@ -118,14 +118,10 @@ class Row:
     source: str  # where the standard defines the attribute
     type: int  # 1: must have a value; 2: must be there; 3: may be left out (PS3.5 7.4)
     option: str = ""  # the code of the option under which it stays
-    items: "Mapping[int, Row]" = field(default_factory=lambda: MappingProxyType({}))
-
-    def fits(self, raw: bytes) -> bool:
-        """Tell whether a value looks as its attribute's values do, and so may stay."""
-        return value_shapes.fits(self.keyword, self.vr, raw)
+    items: "Mapping[int, PolicyRow]" = field(default_factory=lambda: MappingProxyType({}))
 
 
-Rows = Mapping[int, Row]
+Rows = Mapping[int, PolicyRow]
 _PSEUDONYMS: Final = frozenset({Action.NAME, Action.PATIENT, Action.STUDY})
 
 
@@ -179,7 +175,7 @@ def fingerprint(sop_class: str, choices: Choices = USUAL) -> str:
     return digest.hexdigest()[:16]
 
 
-def every_row(rows: Rows) -> Iterator[Row]:
+def every_row(rows: Rows) -> Iterator[PolicyRow]:
     """Yield rows and, behind each sequence, those of its items, at every depth."""
     for row in rows.values():
         yield row
@@ -214,7 +210,7 @@ def check_retainable(keyword: str, reason: str) -> None:
         raise ValueError(f"say in a few words why {keyword} leaves; the statement quotes it")
 
 
-def _rows_of(keyword: str, classes: Iterable[str]) -> list[Row]:
+def _rows_of(keyword: str, classes: Iterable[str]) -> list[PolicyRow]:
     return [row for one in classes for row in every_row(table_of(one)) if row.keyword == keyword]
 
 
@@ -223,7 +219,7 @@ def _chosen(rows: Rows, choices: Choices) -> Rows:
     return MappingProxyType({row.tag: row for row in after if row is not None})
 
 
-def _choice(row: Row, choices: Choices) -> Row | None:
+def _choice(row: PolicyRow, choices: Choices) -> PolicyRow | None:
     """Return a row as a site has chosen it; None where the element does not leave."""
     unwanted = row.keyword in choices.remove or (
         row.option == CHARACTERISTICS and not choices.characteristics
@@ -237,18 +233,18 @@ def _choice(row: Row, choices: Choices) -> Row | None:
     return replace(row, items=_chosen(row.items, choices)) if row.items else row
 
 
-def _retained(keyword: str, reason: str) -> Row:
+def _retained(keyword: str, reason: str) -> PolicyRow:
     from drawcli.core.dicom.dictionary import dictionary_VR, tag_for_keyword
 
     tag = tag_for_keyword(keyword)
     assert tag is not None  # noqa: S101 - check_retainable has looked
-    return Row(tag, dictionary_VR(tag), keyword, Action.KEEP, f"the site: {reason}", 3)
+    return PolicyRow(tag, dictionary_VR(tag), keyword, Action.KEEP, f"the site: {reason}", 3)
 
 
-def _parsed(table: str) -> list[Row]:
+def _parsed(table: str) -> list[PolicyRow]:
     """Return the rows of a table."""
     source = ""
-    rows: list[Row] = []
+    rows: list[PolicyRow] = []
     inside: list[str] = []
     for line in (*table.splitlines(), "end"):
         if line.startswith("  "):
@@ -265,6 +261,6 @@ def _parsed(table: str) -> list[Row]:
     return rows
 
 
-def _row(line: str, source: str) -> Row:
+def _row(line: str, source: str) -> PolicyRow:
     tag, vr, keyword, action, kind, *option = line.split()
-    return Row(int(tag, 16), vr, keyword, Action(action), source, int(kind), "".join(option))
+    return PolicyRow(int(tag, 16), vr, keyword, Action(action), source, int(kind), "".join(option))

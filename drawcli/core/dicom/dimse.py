@@ -29,7 +29,7 @@ _NAMES: Final = {0x8001: "C-STORE", 0x8010: "C-GET", 0x8020: "C-FIND", 0x8021: "
 }
 
 
-class Request(NamedTuple):
+class DimseRequest(NamedTuple):
     """What was asked for; each association carries one."""
 
     command: int  # command field (0000,0100)
@@ -42,7 +42,7 @@ class Request(NamedTuple):
         return _NAMES[self.command | _RESPONSE]
 
 
-def status_of(answer: bytes, request: Request) -> int:
+def status_of(answer: bytes, request: DimseRequest) -> int:
     """Return the status (0000,0900) of the answer to a request.
 
     Parameters

@@ -18,7 +18,7 @@ _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NestedElement:
     """One element with the tags of the sequences it lies in."""
 
     above: tuple[int, ...]
@@ -28,18 +28,18 @@ class Found:
     raw: bytes
 
 
-def every_element(header: Header) -> Iterator[Found]:
+def every_element(header: Header) -> Iterator[NestedElement]:
     """Yield every element at every depth; numbers of items start at 1."""
     counter = [0]
 
     def below(
         elements: Sequence[Element], above: tuple[int, ...], item: int, *, explicit: bool
-    ) -> Iterator[Found]:
+    ) -> Iterator[NestedElement]:
         for element in elements:
             vr = vr_of(element)
             if vr != "SQ":
                 raw = header.data[element.value : element.end]
-                yield Found(above, item, element.tag, vr, raw)
+                yield NestedElement(above, item, element.tag, vr, raw)
                 continue
             check_depth(len(above))
             inner = explicit and element.vr != b"UN"
@@ -81,12 +81,12 @@ def dictionary_vr(tag: int) -> str:
         return "UN"
 
 
-def recoded(raw: bytes, character_set: bytes) -> bytes:
+def recode_as_utf8(raw: bytes, character_set: bytes) -> bytes:
     """Return text in UTF-8 that was written in another character set."""
-    return text_of(raw, character_set).encode("utf-8")
+    return decode_text(raw, character_set).encode("utf-8")
 
 
-def text_of(raw: bytes, character_set: bytes) -> str:
+def decode_text(raw: bytes, character_set: bytes) -> str:
     """Return text that was written in a character set of PS3.3 C.12.1.1.2.
 
     Raises
@@ -107,7 +107,7 @@ def text_of(raw: bytes, character_set: bytes) -> str:
         raise BadStructureSet("text that is not in the character set it names") from None
 
 
-def can_be_written(name: str, character_set: bytes) -> bool:
+def is_encodable(name: str, character_set: bytes) -> bool:
     """Tell whether a name can be written in a character set without escapes."""
     from pydicom.charset import python_encoding
 

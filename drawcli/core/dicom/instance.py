@@ -9,14 +9,14 @@ from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.multiframe import (
     SLICE_THICKNESS,
     Frames,
-    Plane,
+    ImagePlane,
     Triple,
     frames_of,
+    is_orthonormal,
     number_of_frames,
     numbers_in,
-    upright,
 )
-from drawcli.core.dicom.streaming import Stream, only_zeros
+from drawcli.core.dicom.streaming import ElementStream, is_all_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
@@ -73,11 +73,11 @@ class Slice:
     frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
 
     @property
-    def planes(self) -> tuple[Plane, ...]:
+    def planes(self) -> tuple[ImagePlane, ...]:
         """Where each slice in the file lies: one, or one for each frame."""
         if self.frames is not None:
             return self.frames.planes
-        return (Plane(self.position, self.orientation, self.spacing, self.thickness),)
+        return (ImagePlane(self.position, self.orientation, self.spacing, self.thickness),)
 
     @property
     def count(self) -> int:
@@ -108,7 +108,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
         shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
         position=None if position is None else (position[0], position[1], position[2]),
-        orientation=orientation if orientation and upright(orientation) else None,
+        orientation=orientation if orientation and is_orthonormal(orientation) else None,
         spacing=_numbers(header, tags.PixelSpacing, 2),
         samples=header.number(tags.SamplesPerPixel) or 1,
         person=tuple(header.text(tag) for tag in _PERSON),
@@ -164,7 +164,7 @@ def pixels_extra(header: Header) -> int:
     return max(pixels.end - pixels.value - expected - expected % 2, 0)
 
 
-def is_padded(stream: Stream, header: Header, extra: int) -> bool:
+def is_padded(stream: ElementStream, header: Header, extra: int) -> bool:
     """Tell whether the bytes behind the image are zero padding, which need not leave with it.
 
     References
@@ -173,7 +173,7 @@ def is_padded(stream: Stream, header: Header, extra: int) -> bool:
     """
     assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
     stream.seek(header.pixels.end - extra)
-    return only_zeros(stream, extra)
+    return is_all_zeros(stream, extra)
 
 
 def _is_hidden_overlay(header: Header, tag: int) -> bool:

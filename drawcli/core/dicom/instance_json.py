@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.multiframe import Frames, Plane
+from drawcli.core.dicom.multiframe import Frames, ImagePlane
 
 _PLACE: Final = frozenset({"path", "size", "mtime_ns"})  # known from the listing of the folder
 _OWN: Final = ("sop_uid", "position", "pixels_missing", "number", "frames")
@@ -27,7 +27,7 @@ class Packed(NamedTuple):
     own: str  # JSON
 
 
-def packed(one: Slice) -> Packed:
+def pack_slice(one: Slice) -> Packed:
     """Return what is known of a file, but for its place, size and time."""
     shared = [getattr(one, name) for name in _SHARED]
     plain = _plain_frames(one.frames)
@@ -35,7 +35,7 @@ def packed(one: Slice) -> Packed:
     return Packed(one.series_uid, json.dumps(shared), json.dumps(own))
 
 
-def unpacked(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:
+def unpack_slice(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:
     """Return the slice that was packed."""
     facts: dict[str, Any] = dict(zip(_SHARED, json.loads(shared), strict=True))
     facts |= {name: tuple(facts[name]) for name in _TUPLES if facts[name] is not None}
@@ -71,7 +71,7 @@ def _frames(plain: list[Any]) -> Frames:
     )
 
 
-def _plane(*plain: Any) -> Plane:
+def _plane(*plain: Any) -> ImagePlane:
     *where, thickness = plain
     position, orientation, spacing = (None if one is None else tuple(one) for one in where)
-    return Plane(position, orientation, spacing, thickness)
+    return ImagePlane(position, orientation, spacing, thickness)

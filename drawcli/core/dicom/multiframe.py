@@ -36,7 +36,7 @@ Groups = dict[int, Element]  # of one frame, by tag
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
+class ImagePlane:
     """Where one slice or frame lies in the patient; None where it does not say."""
 
     position: Triple | None  # ImagePositionPatient, mm, LPS
@@ -50,7 +50,7 @@ class Frames:
     """What the scan needs to know of the frames of one file."""
 
     count: int  # NumberOfFrames (0028,0008)
-    planes: tuple[Plane, ...]  # in the order of the frames; empty where the groups are damaged
+    planes: tuple[ImagePlane, ...]  # in the order of the frames; empty where the groups are damaged
     kinds: frozenset[str]  # the words of FrameType (0008,9007), of all frames
     coloured: bool  # PixelPresentation (0008,9205): shown through a palette
     concatenated: bool  # the file is a part of a larger image
@@ -93,16 +93,16 @@ class _Reader:
         self._shared = shared[0] if shared else {}
         self.frames = self._items_of(_PER_FRAME)
 
-    def plane(self, groups: Groups) -> Plane:
+    def plane(self, groups: Groups) -> ImagePlane:
         """Return where a frame lies, and note of what kind it is."""
         for tag in _FRAME_TYPES:
             self.kinds |= _words(self._value(groups, tag, _FRAME_TYPE))
         position = self._numbers(groups, _PLANE_POSITION, tags.ImagePositionPatient, 3)
         orientation = self._numbers(groups, _PLANE_ORIENTATION, tags.ImageOrientationPatient, 6)
         thickness = self._numbers(groups, _PIXEL_MEASURES, SLICE_THICKNESS, 1)
-        return Plane(
+        return ImagePlane(
             position=None if position is None else (position[0], position[1], position[2]),
-            orientation=orientation if orientation and upright(orientation) else None,
+            orientation=orientation if orientation and is_orthonormal(orientation) else None,
             spacing=self._numbers(groups, _PIXEL_MEASURES, tags.PixelSpacing, 2),
             thickness=None if thickness is None else thickness[0],
         )
@@ -142,7 +142,7 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
 
 
-def upright(orientation: Sequence[float]) -> bool:
+def is_orthonormal(orientation: Sequence[float]) -> bool:
     """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
     row, column = orientation[:3], orientation[3:]
     pairs = ((row, row, 1), (column, column, 1), (row, column, 0))

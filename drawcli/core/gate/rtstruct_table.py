@@ -153,7 +153,7 @@ _FORMS: Final = {
 _LONGEST: Final = {"DS": 16, "IS": 12, "UI": 64}  # bytes of one value
 
 
-class Entry(NamedTuple):
+class TableRow(NamedTuple):
     """One line of the table."""
 
     tag: int
@@ -165,7 +165,7 @@ class Entry(NamedTuple):
     items: "Table"
 
 
-Table = Mapping[int, Entry]
+Table = Mapping[int, TableRow]
 
 
 def form_fits(vr: str, raw: bytes) -> bool:
@@ -212,7 +212,7 @@ def structure_set_table() -> Table:
 
 def _parsed(lines: list[str], source: str) -> Table:
     """Return the entries of some lines; deeper indented ones belong to the line above them."""
-    found: dict[int, Entry] = {}
+    found: dict[int, TableRow] = {}
     while lines:
         line = lines.pop(0)
         if line.startswith("#"):
@@ -224,7 +224,7 @@ def _parsed(lines: list[str], source: str) -> Table:
         tag, *rest = line.split()
         vr, keyword, kind, origin = rest
         items = _parsed(inside, source)
-        found[int(tag, 16)] = Entry(int(tag, 16), vr, keyword, kind, origin, source, items)
+        found[int(tag, 16)] = TableRow(int(tag, 16), vr, keyword, kind, origin, source, items)
     return MappingProxyType(found)
 
 
@@ -261,7 +261,7 @@ def _of_item(file: DataSet, elements: Elements, table: Table) -> Iterator[str]:
             yield f"{name_of(tag)} {fault}"
 
 
-def _fault(entry: Entry, raw: bytes | None) -> str:
+def _fault(entry: TableRow, raw: bytes | None) -> str:
     """Return what is wrong with a value, "" if nothing is."""
     if raw is None:
         return "is missing" if entry.type in ("1", "2") else ""

@@ -19,7 +19,7 @@ _FINEST_MM: Final = 0.2  # of a reformatted plane: finer is made by enlarging
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Section:
+class PlaneCut:
     """A plane cut out of a stack, as it is shown: rows grow down, columns to the right."""
 
     values: Grey
@@ -139,7 +139,7 @@ class Stack:
         above = (levels[index + 1] - here) / 2 if index + 1 < len(levels) else self.gap / 2
         return float(here - below), float(here + above)
 
-    def section(self, plane: Plane, position: float) -> Section:
+    def section(self, plane: Plane, position: float) -> PlaneCut:
         """Return what the images show in a plane."""
         if plane.normal == self.across:
             values, axes, starts, steps = self._slice(self.nearest(plane, position))
@@ -151,7 +151,7 @@ class Stack:
         if plane.down[1] < 0:
             values = values[::-1]
             down = -(down + steps[0] * (len(values) - 1))
-        return Section(np.ascontiguousarray(values), (right, down), (steps[1], steps[0]))
+        return PlaneCut(np.ascontiguousarray(values), (right, down), (steps[1], steps[0]))
 
     def _slice(
         self, index: int

@@ -13,7 +13,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from drawcli.core.gate.acceptance import Contour, Finding, Point, Severity
+from drawcli.core.gate.acceptance import FileContour, Finding, Point, Severity
 from drawcli.core.rtstruct.laterality import other_side
 from drawcli.core.series.slice_grid import Grid
 
@@ -117,7 +117,7 @@ class Measured:
 
 
 def inspect_contours(
-    contours: Iterable[Contour],
+    contours: Iterable[FileContour],
     names: Mapping[int, str],
     grid: Grid,
     originals: Mapping[str, str],
@@ -172,7 +172,7 @@ def weighed(
 
 
 def slice_of(
-    contour: Contour, point: Point, grid: Grid, originals: Mapping[str, str]
+    contour: FileContour, point: Point, grid: Grid, originals: Mapping[str, str]
 ) -> tuple[int, Point]:
     """Return the slice of a contour and the position of its first pixel.
 
@@ -196,7 +196,7 @@ class _Checked:
     contours: int = 0
     points: int = 0
 
-    def add(self, contour: Contour) -> None:
+    def add(self, contour: FileContour) -> None:
         """Check one contour; add its outline to its structure."""
         structure = self.structures.setdefault(contour.roi, Measured(f"ROI {contour.roi}"))
         structure.contours += 1
@@ -204,7 +204,7 @@ class _Checked:
         for check in self._check(contour, structure):
             self.found[check][structure.name] += 1
 
-    def _check(self, contour: Contour, structure: Measured) -> Iterator[str]:
+    def _check(self, contour: FileContour, structure: Measured) -> Iterator[str]:
         points = contour.points()
         if contour.kind not in _KINDS or (points is None and contour.numbers() is None):
             yield "contour-values"
@@ -231,7 +231,7 @@ class _Checked:
             if outline.area < self.grid.pixel:
                 yield "contour-specks"
 
-    def _position(self, contour: Contour, index: int, beside: Sequence[float]) -> Iterator[str]:
+    def _position(self, contour: FileContour, index: int, beside: Sequence[float]) -> Iterator[str]:
         """Yield whether a contour lies beside its slice, or in no plane."""
         lowest, highest = min(beside), max(beside)
         offset = (lowest + highest) / 2
@@ -245,7 +245,7 @@ class _Checked:
         elif abs(offset) > ROUNDING_MM:
             yield "contour-shifted"
 
-    def _names_others(self, contour: Contour, index: int) -> bool:
+    def _names_others(self, contour: FileContour, index: int) -> bool:
         """Tell whether a contour also names an image at another place than its slice."""
         others = ((self.originals.get(uid, ""), frame) for uid, frame in contour.images[1:])
         places = filter(None, map(self.grid.places.get, others))

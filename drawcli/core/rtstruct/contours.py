@@ -5,7 +5,7 @@ from typing import Final
 
 from drawcli.core.dicom.elements import item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
-from drawcli.core.gate.acceptance import Contour
+from drawcli.core.gate.acceptance import FileContour
 from drawcli.errors import BadStructureSet
 
 _ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
@@ -19,7 +19,7 @@ _REFERENCED_SOP: Final = 0x00081155
 _REFERENCED_FRAME: Final = 0x00081160
 
 
-def contours_of(header: Header) -> Iterator[Contour]:
+def contours_of(header: Header) -> Iterator[FileContour]:
     """Yield every contour of an RTSTRUCT, ROI by ROI in the order of the file.
 
     Raises
@@ -36,8 +36,8 @@ def contours_of(header: Header) -> Iterator[Contour]:
         raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
 
 
-def _contour(header: Header, item: Sequence[Element], number: int) -> Contour:
-    return Contour(
+def _contour(header: Header, item: Sequence[Element], number: int) -> FileContour:
+    return FileContour(
         roi=number,
         kind=_text(header, item, _TYPE),
         count=_text(header, item, _COUNT),

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Final
 
 from drawcli.core.dicom.multiframe import Triple
-from drawcli.core.gate.acceptance import Contour
+from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.rtstruct.contour_checks import FEWEST_POINTS, slice_of
 from drawcli.core.series.slice_grid import Grid, Key
 from drawcli.core.templates.appearance import Derived
@@ -19,7 +19,7 @@ Planes = dict[int, float]  # number of the slice -> how far the contours lie bes
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class DerivedStructure:
     """A structure that was derived from others."""
 
     number: int  # ROINumber
@@ -31,10 +31,10 @@ class Made:
 def made_of(
     rules: Mapping[str, Derived],
     names: Mapping[int, str],
-    contours: Iterable[Contour],
+    contours: Iterable[FileContour],
     grid: Grid,
     originals: Mapping[str, str],
-) -> Iterator[Made]:
+) -> Iterator[DerivedStructure]:
     """Yield the structures that rules derive from others, in their order.
 
     A rule may use the structures of the rules before it. Contours lie in the planes of the first
@@ -77,7 +77,7 @@ def made_of(
                 )
                 for index, outline in outlines_of(solids[name])
             )
-            yield Made(number, name, rule, outlines)
+            yield DerivedStructure(number, name, rule, outlines)
     except TooComplex:
         text = "contours are so entangled that no structure can be derived from them"
         raise BadStructureSet(text, code="contour-tangled") from None
@@ -104,7 +104,7 @@ def _plane(index: int, parents: Sequence[Planes]) -> float:
 
 def _flat(
     names: Mapping[int, str],
-    contours: Iterable[Contour],
+    contours: Iterable[FileContour],
     grid: Grid,
     originals: Mapping[str, str],
 ) -> tuple[dict[str, list[Flat]], dict[str, Planes]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.dicom.header import encoded, encoded_item
+from drawcli.core.dicom.header import encode, encode_item
 from drawcli.core.rtstruct.presentation import Contribution
 
 _ROI_NUMBER: Final = 0x30060022
@@ -28,7 +28,7 @@ Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
 
 
 @dataclass(slots=True)
-class Structure:
+class StructureItem:
     """One structure, as it is written into the three lists."""
 
     number: int
@@ -46,7 +46,7 @@ def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) ->
     return item_of(named | values)
 
 
-def listed(one: Structure, frame: bytes) -> bytes:
+def listed(one: StructureItem, frame: bytes) -> bytes:
     """Return the item of a structure in StructureSetROISequence."""
     return item_of(
         {
@@ -59,7 +59,7 @@ def listed(one: Structure, frame: bytes) -> bytes:
     )
 
 
-def contoured(one: Structure) -> bytes:
+def contoured(one: StructureItem) -> bytes:
     """Return the item of a structure in ROIContourSequence."""
     return item_of(
         {
@@ -70,7 +70,7 @@ def contoured(one: Structure) -> bytes:
     )
 
 
-def observed(one: Structure) -> bytes:
+def observed(one: StructureItem) -> bytes:
     """Return the item of a structure in RTROIObservationsSequence."""
     number = b"%d" % one.number
     return item_of(
@@ -98,12 +98,12 @@ def contributor(one: Contribution) -> bytes:
 
 def item_of(values: Values) -> bytes:
     """Return an item of defined length."""
-    return encoded_item(joined(values))
+    return encode_item(joined(values))
 
 
 def joined(values: Values) -> bytes:
     """Return elements in Implicit VR Little Endian, in ascending order."""
     return b"".join(
-        encoded(tag, dictionary_vr(tag).encode("ascii"), values[tag], explicit=False)
+        encode(tag, dictionary_vr(tag).encode("ascii"), values[tag], explicit=False)
         for tag in sorted(values)
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom import tags
-from drawcli.core.rtstruct.derived import Made
+from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.templates.appearance import Look
 from drawcli.core.templates.template import Template
 
@@ -43,22 +43,22 @@ class Contribution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dressing:
+class Presentation:
     """What is added to the structures that came."""
 
     looks: Mapping[int, Texts] = field(default_factory=dict)  # ROI number -> elements it gets
     usual: Mapping[int, str] = field(default_factory=dict)  # ROI number -> usual description
     ranks: Mapping[int, int] = field(default_factory=dict)  # ROI number -> place in the lists
-    made: tuple[Made, ...] = ()
+    made: tuple[DerivedStructure, ...] = ()
     equipment: tuple[Contribution, ...] = ()
     labels: Texts = field(default_factory=dict)  # by the tags of LABELS
     utf_8: bool = False  # whether text is converted to ISO_IR 192
 
 
-PLAIN: Final = Dressing()
+PLAIN: Final = Presentation()
 
 
-def looks_of(template: Template, names: Mapping[int, str]) -> Dressing:
+def looks_of(template: Template, names: Mapping[int, str]) -> Presentation:
     """Return how the structures that came look, as the template says.
 
     Parameters
@@ -74,7 +74,7 @@ def looks_of(template: Template, names: Mapping[int, str]) -> Dressing:
         for name in model.map.values()
     }
     order = [*template.structures, *template.drawn, *names.values()]
-    return Dressing(
+    return Presentation(
         looks={n: looks_as(template.structures.get(name, Look())) for n, name in names.items()},
         usual={n: _plain(models.get(name, "DRAW")) for n, name in names.items()},
         ranks={number: order.index(name) for number, name in names.items()},

@@ -18,15 +18,15 @@ from typing import Final, NamedTuple
 from drawcli.core.deid.engine import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.decimal_strings import mended
-from drawcli.core.dicom.elements import can_be_written, item_value, parts, recoded, text_of
+from drawcli.core.dicom.decimal_strings import shorten_decimals
+from drawcli.core.dicom.elements import decode_text, is_encodable, item_value, parts, recode_as_utf8
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
-from drawcli.core.gate.acceptance import STRUCTURE_SET, Contour
+from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
 from drawcli.core.rtstruct.contours import contours_of
-from drawcli.core.rtstruct.derived import Made
+from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.displayed import usual_color
 from drawcli.core.rtstruct.items import (
-    Structure,
+    StructureItem,
     contour_item,
     contoured,
     contributor,
@@ -35,7 +35,7 @@ from drawcli.core.rtstruct.items import (
     listed,
     observed,
 )
-from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Dressing, looks_as
+from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Presentation, looks_as
 from drawcli.core.rtstruct.server_values import server_values
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.errors import BadStructureSet
@@ -90,7 +90,7 @@ def names_of(header: Header) -> dict[int, str]:
 
 
 def reidentified(
-    header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing = PLAIN
+    header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation = PLAIN
 ) -> bytes:
     """Return the structure set with the patient's identity, as a whole file.
 
@@ -123,7 +123,7 @@ def _unreadable(err: Exception) -> BadStructureSet:
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for roi in _items(header, _ROI_LIST):
-        name = text_of(item_value(header, roi, _NAME) or b"", character_set)
+        name = decode_text(item_value(header, roi, _NAME) or b"", character_set)
         yield int(ascii_text(item_value(header, roi, _ROI_NUMBER) or b"")), name.strip(" \0")
 
 
@@ -131,7 +131,7 @@ class _Writer:
     """Builds one file."""
 
     def __init__(
-        self, header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Dressing
+        self, header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation
     ) -> None:
         self._header = header
         self._crosswalk = crosswalk
@@ -161,7 +161,7 @@ class _Writer:
         server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
         if server != self._character_set and not "".join(self._names.values()).isascii():
             return True
-        return not all(can_be_written(name, self._character_set) for name in names)
+        return not all(is_encodable(name, self._character_set) for name in names)
 
     def _identity(self) -> Values:
         """Return patient and study values as the images have them, and the character set."""
@@ -172,7 +172,7 @@ class _Writer:
                 continue
             value = value or b""  # what the images lack is empty if it must be present
             if self._utf_8 and vr in _TEXT:
-                value = recoded(value, self._crosswalk.character_set)
+                value = recode_as_utf8(value, self._crosswalk.character_set)
             values[tag] = value
         character_set = _UTF_8 if self._utf_8 else self._character_set
         return values | ({tags.SpecificCharacterSet: character_set} if character_set else {})
@@ -244,7 +244,7 @@ class _Writer:
             values[_REFERENCED_FRAME] = b"%d" % frame
         return item_of(values)
 
-    def _of_server(self) -> Iterator[Structure]:
+    def _of_server(self) -> Iterator[StructureItem]:
         """Yield the structures that the server drew, in the order of the template."""
         contours = defaultdict[int, list[bytes]](list)
         for contour in contours_of(self._header):
@@ -253,7 +253,7 @@ class _Writer:
         order = sorted(self._names, key=lambda number: dressing.ranks.get(number, 0))
         for number in order:
             looks = dressing.looks.get(number, {})
-            yield Structure(
+            yield StructureItem(
                 number=number,
                 name=self._text(looks.get(_NAME, self._names[number])),
                 description=looks.get(_DESCRIPTION) or dressing.usual.get(number, "DRAW"),
@@ -276,7 +276,7 @@ class _Writer:
                     color if _is_color(color) else "\\".join(map(str, usual_color(number))),
                 )
 
-    def _contour(self, contour: Contour) -> bytes:
+    def _contour(self, contour: FileContour) -> bytes:
         """Return an item of ContourSequence with the coordinates as they came."""
         images = []
         for stand_in, frame in contour.images:
@@ -284,12 +284,12 @@ class _Writer:
             if uid not in self._frames:
                 raise BadStructureSet("a reference is not of this job", code="foreign-reference")
             images.append(self._image(uid, frame))
-        data = mended(contour.data)
+        data = shorten_decimals(contour.data)
         points = (data.count(b"\\") + 1) // 3
         count = contour.count if contour.count.isdecimal() else str(points)
         return contour_item(images, contour.kind, count, data)
 
-    def _derived(self, made: Made) -> Structure:
+    def _derived(self, made: DerivedStructure) -> StructureItem:
         """Return a structure that drawcli made of others."""
         looks = looks_as(made.rule)
         contours = []
@@ -299,7 +299,7 @@ class _Writer:
             contours.append(
                 contour_item([image], "CLOSED_PLANAR", str(len(points)), data.encode("ascii"))
             )
-        return Structure(
+        return StructureItem(
             number=made.number,
             name=self._text(made.rule.label or made.name),
             description=looks.get(_DESCRIPTION) or made.rule.sentence,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.rules.conditions import Compare
-from drawcli.core.rules.operators import Kind, canonical, holds_one_value, kind_of
+from drawcli.core.rules.operators import ValueKind, canonical, holds_one_value, kind_of
 from drawcli.core.rules.privacy import names_a_patient
 from drawcli.core.rules.withheld import is_withheld, tells_a_patient
 
@@ -52,7 +52,7 @@ class UntranslatableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FormerTest:
     """One test of a former client: an element, by name and tag, and what it is compared with."""
 
     name: str
@@ -70,14 +70,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TranslatedTest:
     """A test in our language, and in what it differs; "" where in nothing."""
 
     when: When
     remark: str = ""
 
 
-def said(asked: Asked) -> Said:
+def translate(asked: FormerTest) -> TranslatedTest:
     """Return a test in our language.
 
     Raises
@@ -87,28 +87,31 @@ def said(asked: Asked) -> Said:
 
     Examples
     --------
-    >>> said(Asked("Modality", "(0008,0060)", "CASE_INSENSITIVE_STRING_EXACT_MATCH", "ct")).when
+    >>> equal = "CASE_INSENSITIVE_STRING_EXACT_MATCH"
+    >>> translate(FormerTest("Modality", "(0008,0060)", equal, "ct")).when
     {'Modality': 'ct'}
-    >>> said(Asked("Slice Thickness", "", "LESS_THAN", "3.5")).when
+    >>> translate(FormerTest("Slice Thickness", "", "LESS_THAN", "3.5")).when
     {'SliceThickness': {'below': 3.5}}
     """
     path = _path(asked)
     if asked.operator in _ORDER:
         when = _checked(path, _ORDER[asked.operator], _ordered(path, asked.wanted))
-        return Said(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
+        return TranslatedTest(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
     if asked.operator not in _TEXT:
         raise UntranslatableError(f"has an operator that nobody knows: {asked.operator}")
     operator, case, turned = _TEXT[asked.operator]
     if asked.wanted != asked.wanted.strip() or not asked.wanted:
         raise UntranslatableError("is compared with a text that begins or ends with a blank")
-    one_value = operator == "equals" and tells_a_patient(path) and kind_of(path) is not Kind.DATE
+    one_value = (
+        operator == "equals" and tells_a_patient(path) and kind_of(path) is not ValueKind.DATE
+    )
     if one_value or names_a_patient(path):
         raise UntranslatableError(
             "is asked for what names one patient or study; rules lie under git"
         )
     if operator == "contains":
         when = _turned(path, _contains(path, asked.wanted, case=case), turned=turned)
-        return Said(when, _UNDER_GIT.format(path) if tells_a_patient(path) else "")
+        return TranslatedTest(when, _UNDER_GIT.format(path) if tells_a_patient(path) else "")
     return _equals(path, asked.wanted, case=case, turned=turned)
 
 
@@ -139,7 +142,7 @@ def joined(parts: Sequence[When], joiners: Sequence[str]) -> When:
     return whole
 
 
-def _path(asked: Asked) -> str:
+def _path(asked: FormerTest) -> str:
     """Return the canonical path of the element that is asked for."""
     named = _canonical(asked.name)
     tagged = _tagged(asked.tag)
@@ -148,7 +151,7 @@ def _path(asked: Asked) -> str:
         raise UntranslatableError("is no element of the DICOM standard")
     if named and tagged and named != tagged:
         raise UntranslatableError(f"and its tag, that of {tagged}, are two elements")
-    if kind_of(path) is Kind.ANY:
+    if kind_of(path) is ValueKind.ANY:
         raise UntranslatableError("has no value that is a text or a number")
     if path in _OF_EACH_SLICE:
         raise UntranslatableError("differs from slice to slice; only the first was looked at")
@@ -180,11 +183,11 @@ def _keywords() -> dict[str, str]:
 def _ordered(path: str, wanted: str) -> float | str:
     """Return what an element is above or below; float() of the whole text was compared."""
     kind = kind_of(path)
-    is_day = kind is Kind.DATE and _vr(path) == "DA"
+    is_day = kind is ValueKind.DATE and _vr(path) == "DA"
     if is_day and _DAY.fullmatch(wanted.strip()):
         day = wanted.strip()
         return f"{day[:4]}-{day[4:6]}-{day[6:]}"
-    if kind is not Kind.NUMBER:
+    if kind is not ValueKind.NUMBER:
         raise UntranslatableError(f"is compared as a number, and holds {kind}")
     if not holds_one_value(path):
         raise UntranslatableError("may have several values, which were never above or below")
@@ -207,12 +210,12 @@ def _contains(path: str, wanted: str, *, case: bool) -> When:
     return _checked(path, "contains", wanted, **({"case": True} if case else {}))
 
 
-def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> Said:
+def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> TranslatedTest:
     kind = kind_of(path)
     remark = _UNDER_GIT.format(path) if tells_a_patient(path) else ""
     if not holds_one_value(path) and wanted.startswith("["):
         raise UntranslatableError("is compared with the signs between several values")
-    if kind is Kind.TEXT:
+    if kind is ValueKind.TEXT:
         when = _same_text(path, wanted, case=case)
     else:
         if _vr(path) == "DT":  # ours would take the whole day
@@ -220,11 +223,11 @@ def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> Said:
                 "holds a date with a time, of which only the date is compared"
             )
         when = _checked(path, "equals", _as_file(wanted, kind))
-        if kind is not Kind.DATE:
+        if kind is not ValueKind.DATE:
             remark = f"{path} is compared by its value ({kind}), no longer by its spelling"
     if not holds_one_value(path):
         when = {"all": [{path: {"equals": 1, "values": "count"}}, when]}
-    return Said(_turned(path, when, turned=turned), remark)
+    return TranslatedTest(_turned(path, when, turned=turned), remark)
 
 
 def _same_text(path: str, wanted: str, *, case: bool) -> When:
@@ -235,8 +238,8 @@ def _same_text(path: str, wanted: str, *, case: bool) -> When:
     return _checked(path, "matches", f"^{re.escape(wanted)}$", **options)
 
 
-def _as_file(wanted: str, kind: Kind) -> float | str:
-    if kind is Kind.NUMBER and _is_number(wanted):
+def _as_file(wanted: str, kind: ValueKind) -> float | str:
+    if kind is ValueKind.NUMBER and _is_number(wanted):
         return int(wanted) if re.fullmatch(r"-?[0-9]+", wanted) else float(wanted)
     return wanted
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from drawcli.core.dicom.elements import dictionary_vr
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What the values of an element are, in the words of a message."""
 
     NUMBER = "a number"
@@ -28,22 +28,28 @@ class Kind(StrEnum):
     ANY = "a text or a number"  # of what PS3.6 does not know
 
 
-DERIVED: Final[Mapping[str, Kind]] = {  # facts of the series beside its elements
-    "slices": Kind.NUMBER,
-    "spacing_mm": Kind.NUMBER,
-    "extent_mm": Kind.NUMBER,
-    "oblique": Kind.FLAG,
-    "contrast": Kind.FLAG,
-    "station": Kind.TEXT,
-    "folder": Kind.TEXT,
-    "age_years": Kind.NUMBER,
-    "study_age_days": Kind.NUMBER,
+DERIVED: Final[Mapping[str, ValueKind]] = {  # facts of the series beside its elements
+    "slices": ValueKind.NUMBER,
+    "spacing_mm": ValueKind.NUMBER,
+    "extent_mm": ValueKind.NUMBER,
+    "oblique": ValueKind.FLAG,
+    "contrast": ValueKind.FLAG,
+    "station": ValueKind.TEXT,
+    "folder": ValueKind.TEXT,
+    "age_years": ValueKind.NUMBER,
+    "study_age_days": ValueKind.NUMBER,
 }
 PRESENCE: Final = frozenset({"exists", "missing", "empty"})
 _BY_VR: Final = (
-    dict.fromkeys(("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), Kind.NUMBER)
-    | {"DA": Kind.DATE, "DT": Kind.DATE, "TM": Kind.TIME, "AS": Kind.AGE, "PN": Kind.NAME}
-    | dict.fromkeys(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT"), Kind.TEXT)
+    dict.fromkeys(("DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"), ValueKind.NUMBER)
+    | {
+        "DA": ValueKind.DATE,
+        "DT": ValueKind.DATE,
+        "TM": ValueKind.TIME,
+        "AS": ValueKind.AGE,
+        "PN": ValueKind.NAME,
+    }
+    | dict.fromkeys(("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UI", "UR", "UT"), ValueKind.TEXT)
 )
 _TAG: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _PRIVATE: Final = re.compile(r"\(([0-9A-Fa-f]{3}[13579BDFbdf]),(.{1,64}),([0-9A-Fa-f]{2})\)")
@@ -93,7 +99,7 @@ def known_paths() -> list[str]:
     return [*keyword_dict, *DERIVED]
 
 
-def kind_of(path: str) -> Kind:
+def kind_of(path: str) -> ValueKind:
     """Return the kind of the values at a canonical path."""
     from drawcli.core.dicom.dictionary import keyword_dict
 
@@ -101,8 +107,8 @@ def kind_of(path: str) -> Kind:
         return DERIVED[path]
     keyword = path.rpartition(".")[2]
     if keyword not in keyword_dict:
-        return Kind.ANY
-    return _BY_VR.get(dictionary_vr(keyword_dict[keyword]), Kind.ANY)
+        return ValueKind.ANY
+    return _BY_VR.get(dictionary_vr(keyword_dict[keyword]), ValueKind.ANY)
 
 
 def holds_one_value(path: str) -> bool:
@@ -114,7 +120,7 @@ def holds_one_value(path: str) -> bool:
     return path in keyword_dict and dictionary_VM(keyword_dict[path]) == "1"
 
 
-def checker_of(operator: str, wanted: Any, kind: Kind, *, case: bool = False) -> Checker:
+def checker_of(operator: str, wanted: Any, kind: ValueKind, *, case: bool = False) -> Checker:
     """Return the test of one value; the value is text, as headers are read.
 
     Raises
@@ -134,7 +140,7 @@ def checker_of(operator: str, wanted: Any, kind: Kind, *, case: bool = False) ->
         wants = [_wanted(wanted, kind, read)]
     if operator not in _EQUALITY and kind not in _ORDERED:
         raise ValueError(f"holds {kind}, which is neither more nor less")
-    if operator in ("before", "after") and kind not in (Kind.DATE, Kind.TIME):
+    if operator in ("before", "after") and kind not in (ValueKind.DATE, ValueKind.TIME):
         raise ValueError(f"holds {kind}: use below and above")
     compare = _COMPARE[operator]
 
@@ -147,8 +153,8 @@ def checker_of(operator: str, wanted: Any, kind: Kind, *, case: bool = False) ->
     return test
 
 
-def _text_test(operator: str, wanted: Any, kind: Kind, *, case: bool) -> Checker:
-    if kind not in (Kind.TEXT, Kind.NAME, Kind.ANY):
+def _text_test(operator: str, wanted: Any, kind: ValueKind, *, case: bool) -> Checker:
+    if kind not in (ValueKind.TEXT, ValueKind.NAME, ValueKind.ANY):
         raise ValueError(f"holds {kind}: '{operator}' is for texts")
     if not isinstance(wanted, str | int | float) or isinstance(wanted, bool):
         raise ValueError("is compared with a text; put it in quotes")  # noqa: TRY004 - of the file
@@ -181,20 +187,20 @@ def _said(err: Exception) -> str:
     return what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
 
 
-def _reader(kind: Kind, *, case: bool) -> Callable[[str], Value | None]:
-    readers: dict[Kind, Callable[[str], Value | None]] = {
-        Kind.NUMBER: _number,
-        Kind.DATE: _date,
-        Kind.TIME: _seconds,
-        Kind.AGE: _age,
-        Kind.NAME: lambda text: _groups(text if case else text.casefold()),
+def _reader(kind: ValueKind, *, case: bool) -> Callable[[str], Value | None]:
+    readers: dict[ValueKind, Callable[[str], Value | None]] = {
+        ValueKind.NUMBER: _number,
+        ValueKind.DATE: _date,
+        ValueKind.TIME: _seconds,
+        ValueKind.AGE: _age,
+        ValueKind.NAME: lambda text: _groups(text if case else text.casefold()),
     }
     return readers.get(kind, str if case else str.casefold)
 
 
-def _wanted(wanted: Any, kind: Kind, read: Callable[[str], Value | None]) -> Value:
+def _wanted(wanted: Any, kind: ValueKind, read: Callable[[str], Value | None]) -> Value:
     """Return a value of the file as it is compared."""
-    if kind is Kind.FLAG:
+    if kind is ValueKind.FLAG:
         if not isinstance(wanted, bool):
             raise ValueError("is true or false")
         return str(wanted).casefold()
@@ -204,9 +210,9 @@ def _wanted(wanted: Any, kind: Kind, read: Callable[[str], Value | None]) -> Val
     text = str(wanted)
     if not text.strip():
         raise ValueError("is compared with an empty text")
-    if kind is Kind.AGE and _number(text) is not None:
+    if kind is ValueKind.AGE and _number(text) is not None:
         return float(text) * _DAYS["Y"]
-    if kind is Kind.DATE and (found := _RELATIVE.fullmatch(text)):
+    if kind is ValueKind.DATE and (found := _RELATIVE.fullmatch(text)):
         return timedelta(days=int(found[1]))
     value = read(text)
     if value is None:
@@ -275,7 +281,7 @@ def _is_any(value: Value, wants: list[Value]) -> bool:
     return any(_equal(value, one) for one in wants)
 
 
-_ORDERED: Final = frozenset({Kind.NUMBER, Kind.DATE, Kind.TIME, Kind.AGE})
+_ORDERED: Final = frozenset({ValueKind.NUMBER, ValueKind.DATE, ValueKind.TIME, ValueKind.AGE})
 _EQUALITY: Final = frozenset({"equals", "not_equals", "in", "not_in"})
 _ON_TEXT: Final[dict[str, Callable[[str, str], bool]]] = {
     "contains": lambda text, needle: needle in text,

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.gate.text_traces import Traces, days, folded, has_long_number, has_mail
-from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, Kind, kind_of
+from drawcli.core.gate.text_traces import Traces, days, fold, has_long_number, has_mail
+from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, ValueKind, kind_of
 
 INSTEAD: Final = "(not told)"
 _OF_ONE_PATIENT: Final = frozenset({"PN", "DA", "DT", "TM", "UI", "LT", "ST", "UT", "UR"})
@@ -110,7 +110,7 @@ def _tells(path: str, condition: str) -> bool:
 
 
 def _is_text(path: str) -> bool:
-    return kind_of(path) in (Kind.TEXT, Kind.NAME, Kind.ANY)
+    return kind_of(path) in (ValueKind.TEXT, ValueKind.NAME, ValueKind.ANY)
 
 
 def emptied(condition: str) -> str:
@@ -121,4 +121,4 @@ def emptied(condition: str) -> str:
 
 def _asked_for(condition: str) -> str:
     found = _CONDITION.fullmatch(condition)
-    return folded(condition[found.end("operator") :].strip()) if found else ""
+    return fold(condition[found.end("operator") :].strip()) if found else ""

@@ -20,7 +20,7 @@ _BRIGHT: Final = 0.5  # of the range of the slice: writing is drawn to be seen
 _EVERY: Final = 7  # pixel, to learn that range
 
 
-class Raster(NamedTuple):
+class PixelLayout(NamedTuple):
     """How the pixels of a native, little endian, monochrome frame lie in its bytes."""
 
     rows: int
@@ -29,7 +29,7 @@ class Raster(NamedTuple):
     is_signed: bool
 
 
-def shows_writing(pixels: bytes, raster: Raster) -> bool:
+def shows_writing(pixels: bytes, raster: PixelLayout) -> bool:
     """Tell whether a corner of a slice holds strokes of one brightness, as writing does.
 
     Noise has no two neighbours of the same brightness, bone and metal have no gaps every few

@@ -12,10 +12,10 @@ from drawcli.core.dicom.header import NO_DICOM, PREAMBLE_LENGTH, Header, Incompl
 from drawcli.core.dicom.instance import Slice, is_padded, slice_of
 from drawcli.core.dicom.streaming import (
     FIRST_READ,
-    Stream,
-    behind_fragments,
-    check_behind,
-    header_or_mended,
+    ElementStream,
+    check_trailing_elements,
+    end_of_fragments,
+    read_or_convert,
 )
 
 # Why a file may still be, or become, a slice of the series that lies beside it.
@@ -39,14 +39,14 @@ class File(NamedTuple):
     ctime_ns: int  # of the last change of anything, where the system tells it
 
 
-def read_stream(stream: Stream, path: str, listed: File) -> Slice | str:
+def read_stream(stream: ElementStream, path: str, listed: File) -> Slice | str:
     """Read the header of an open file that is not empty: a slice, or why it is none."""
     try:
-        header, whole = header_or_mended(stream)
+        header, whole = read_or_convert(stream)
         size = listed.size if whole is None else len(whole)
         if header.pixels is not None and not header.pixels.undefined and header.pixels.end < size:
             source = stream if whole is None else BytesIO(whole)
-            check_behind(source, header, header.pixels.end, size)
+            check_trailing_elements(source, header, header.pixels.end, size)
     except NotDicom as err:
         stream.seek(0)
         return _not_dicom(stream.read(FIRST_READ) or b"", path, str(err))
@@ -77,10 +77,10 @@ def _not_dicom(begin: bytes, path: str, what: str) -> str:
     return "unfinished-copy" if path.lower().endswith(_UNFINISHED) else "not-dicom"
 
 
-def _fragments_missing(stream: Stream, header: Header, size: int) -> int:
+def _fragments_missing(stream: ElementStream, header: Header, size: int) -> int:
     """Return how many bytes compressed pixels lack at least."""
     try:
-        end = behind_fragments(stream, header.pixels.value if header.pixels else 0)
+        end = end_of_fragments(stream, header.pixels.value if header.pixels else 0)
     except (Incomplete, NotDicom):
         return 1
     return max(end - size, 0)

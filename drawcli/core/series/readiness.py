@@ -46,7 +46,7 @@ _SEVERAL_TEXT: Final = "more than one multi-frame image in the series: one canno
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Demands:
+class Criteria:
     """What a site asks of a series."""
 
     modalities: frozenset[str]
@@ -69,7 +69,7 @@ class Calm:
 
 
 def assess(
-    slices: Sequence[Slice], demands: Demands, released: frozenset[str] = frozenset()
+    slices: Sequence[Slice], demands: Criteria, released: frozenset[str] = frozenset()
 ) -> Verdict:
     """Tell what to do with a series once it is settled, given every file of it that was read.
 
@@ -103,7 +103,7 @@ def _most_common(kinds: Iterable[Verdict]) -> Verdict:
     return min(counts, key=lambda kind: (-counts[kind], kind.code, kind.text))
 
 
-def _against(scans: Sequence[Slice], demands: Demands) -> Iterator[Verdict | None]:
+def _against(scans: Sequence[Slice], demands: Criteria) -> Iterator[Verdict | None]:
     """Yield what may speak against slices of a kind that is sent, one after the other."""
     yield _mixed(scans)
     yield _frames(scans)
@@ -117,7 +117,7 @@ def _against(scans: Sequence[Slice], demands: Demands) -> Iterator[Verdict | Non
     yield _image_types(scans)
 
 
-def settled(verdict: Verdict, demands: Demands, calm: Calm, now_ns: int) -> Verdict:
+def settled(verdict: Verdict, demands: Criteria, calm: Calm, now_ns: int) -> Verdict:
     """Return the verdict, or that the series may still be arriving.
 
     The clock of the datastore may differ from ours, and copies may keep old times: so our own
@@ -136,7 +136,7 @@ def settled(verdict: Verdict, demands: Demands, calm: Calm, now_ns: int) -> Verd
     return verdict
 
 
-def _unwanted(scans: Sequence[Slice], demands: Demands, *, refused_too: bool) -> Verdict | None:
+def _unwanted(scans: Sequence[Slice], demands: Criteria, *, refused_too: bool) -> Verdict | None:
     """Return why a site does not want a series, none of its files, or None."""
     count, newest = sum(one.count for one in scans), max(one.study_date for one in scans)
     classes = demands.sop_classes

@@ -8,15 +8,20 @@ from typing import Final
 
 from drawcli.core.dicom.header import NATIVE, Element, Header, Incomplete, NotDicom, items
 from drawcli.core.dicom.instance import image_bytes
-from drawcli.core.dicom.streaming import Stream, behind_fragments, header_from, only_zeros
+from drawcli.core.dicom.streaming import (
+    ElementStream,
+    end_of_fragments,
+    header_of_stream,
+    is_all_zeros,
+)
 
 _CHUNK: Final = 1 << 20
 
 
-def is_same_image(one: Stream, other: Stream) -> bool:
+def is_same_image(one: ElementStream, other: ElementStream) -> bool:
     """Tell whether two files hold the same data set; they do not where one cannot be read."""
     try:
-        first, second = header_from(one), header_from(other)
+        first, second = header_of_stream(one), header_of_stream(other)
         return _same_headers(first, second) and _same_pixels(first, one, second, other)
     except (NotDicom, Incomplete):
         return False
@@ -53,7 +58,7 @@ def _same_values(first: Element, one: Header, second: Element, other: Header) ->
     )
 
 
-def _same_pixels(first: Header, one: Stream, second: Header, other: Stream) -> bool:
+def _same_pixels(first: Header, one: ElementStream, second: Header, other: ElementStream) -> bool:
     if first.pixels is None or second.pixels is None:
         return first.pixels is second.pixels
     if first.pixels.undefined != second.pixels.undefined:
@@ -71,13 +76,13 @@ def _same_pixels(first: Header, one: Stream, second: Header, other: Stream) -> b
         return lengths[0] == lengths[1]
     longer = one if lengths[0] > lengths[1] else other
     whole = min(lengths) >= image_bytes(first)
-    return whole and only_zeros(longer, max(lengths) - min(lengths))
+    return whole and is_all_zeros(longer, max(lengths) - min(lengths))
 
 
-def _length(header: Header, stream: Stream) -> int:
+def _length(header: Header, stream: ElementStream) -> int:
     """Return how many bytes of pixel data there are."""
     assert header.pixels is not None  # noqa: S101 - asked for by the caller
     start = header.pixels.value
     return (
-        behind_fragments(stream, start) if header.pixels.undefined else header.pixels.end
+        end_of_fragments(stream, start) if header.pixels.undefined else header.pixels.end
     ) - start

@@ -6,7 +6,7 @@ from math import dist
 from statistics import median, median_low
 from typing import Final
 
-from drawcli.core.dicom.multiframe import Plane, Triple
+from drawcli.core.dicom.multiframe import ImagePlane, Triple
 from drawcli.core.series.verdict import Verdict, waiting
 from drawcli.core.series.zones import LARGEST_STEP, as_multiple, local_steps
 
@@ -18,7 +18,7 @@ STRAIGHT_MM: Final = 0.5  # less than a pixel; rounding of positions stays far b
 ALIGNED: Final = 1e-3  # how far two direction cosines, or pixel spacings in mm, may differ
 
 
-def not_planes(slices: Sequence[Plane]) -> Verdict | None:
+def not_planes(slices: Sequence[ImagePlane]) -> Verdict | None:
     """Return why the slices are no parallel planes with the same grid, or None."""
     lacking = sum(None in (one.position, one.orientation, one.spacing) for one in slices)
     if lacking:
@@ -31,13 +31,13 @@ def not_planes(slices: Sequence[Plane]) -> Verdict | None:
     return None
 
 
-def one_orientation(slices: Sequence[Plane]) -> bool:
+def one_orientation(slices: Sequence[ImagePlane]) -> bool:
     """Tell whether all slices that say how they lie, lie alike."""
     told = [one.orientation for one in slices if one.orientation is not None]
     return not told or _all_near(told)
 
 
-def not_together(slices: Sequence[Plane]) -> Verdict | None:
+def not_together(slices: Sequence[ImagePlane]) -> Verdict | None:
     """Return why parallel planes are more than one image at a place, or None."""
     offsets = sorted(_offsets(slices))
     steps = [upper - lower for lower, upper in pairwise(offsets)]
@@ -58,7 +58,7 @@ def not_together(slices: Sequence[Plane]) -> Verdict | None:
 
 
 def not_gapless(
-    slices: Sequence[Plane], largest_step: float = LARGEST_STEP, *, numbered: bool = False
+    slices: Sequence[ImagePlane], largest_step: float = LARGEST_STEP, *, numbered: bool = False
 ) -> Verdict | None:
     """Return where slices are missing among parallel planes, or lie unevenly; or None.
 
@@ -109,7 +109,7 @@ def not_gapless(
     return waiting("uneven-spacing", text)
 
 
-def not_straight(slices: Sequence[Plane]) -> Verdict | None:
+def not_straight(slices: Sequence[ImagePlane]) -> Verdict | None:
     """Return that parallel planes do not lie one straight behind the other, or None."""
     drift = _largest_drift_mm(slices, slices[0].orientation or ()) if len(slices) > 1 else 0
     if drift > STRAIGHT_MM:
@@ -117,7 +117,7 @@ def not_straight(slices: Sequence[Plane]) -> Verdict | None:
     return None
 
 
-def _offsets(slices: Sequence[Plane]) -> list[float]:
+def _offsets(slices: Sequence[ImagePlane]) -> list[float]:
     first = slices[0].orientation or ()
     return offsets_mm((one.position for one in slices if one.position), first)
 
@@ -155,7 +155,7 @@ def _same_place(steps: Sequence[float]) -> float:
     return _CLOSE_MM if apart else SAME_PLACE_MM
 
 
-def _largest_drift_mm(slices: Sequence[Plane], orientation: Sequence[float]) -> float:
+def _largest_drift_mm(slices: Sequence[ImagePlane], orientation: Sequence[float]) -> float:
     """Return how far a slice lies beside the straight line from the first slice to the last, mm.
 
     The line need not be along the normal: the slices of a tilted gantry are sheared.

@@ -23,7 +23,7 @@ _BETWEEN: Final = 1.1  # times the larger spacing: the distance between two part
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Zone:
     """Distances in a row that are alike."""
 
     start: int  # number of the first
@@ -94,7 +94,7 @@ def _around(step: float, small: float, large: float, largest_step: float) -> flo
     return large if step > largest_step * large else small
 
 
-def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator[Part]:
+def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator[Zone]:
     """Yield distances in a row that are alike."""
     start = 0
     for number in range(1, len(steps) + 1):
@@ -102,11 +102,11 @@ def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator
         if number < len(steps) and abs(steps[number] - first) <= max(_ALIKE * first, _ROUNDED_MM):
             continue
         inner = [one for one in thickness[start + 1 : number] if one]  # of no other part
-        yield Part(start, number, median(steps[start:number]), median(inner) if inner else None)
+        yield Zone(start, number, median(steps[start:number]), median(inner) if inner else None)
         start = number
 
 
-def _are_parts(one: Part, other: Part, *, numbered: bool) -> bool:
+def _are_parts(one: Zone, other: Zone, *, numbered: bool) -> bool:
     """Tell whether two neighbouring parts may be of one whole scan."""
     small, large = sorted((one, other), key=lambda part: part.step)
     times = large.step / small.step

@@ -24,7 +24,7 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class CatalogueModel:
     """One model: what a template has to say to get it, and what it draws."""
 
     model_id: int
@@ -53,7 +53,7 @@ class Offer:
                 yield number, one
 
 
-def offers_of(plain: Sequence[Any]) -> list[Offer]:
+def offers_of(plain: Sequence[Any]) -> list[CatalogueModel]:
     """Return the models of the server's answer; what cannot be used of it is left out.
 
     Unknown keys are passed over. The server may write the word "null" for no postprocessing.
@@ -64,7 +64,7 @@ def offers_of(plain: Sequence[Any]) -> list[Offer]:
             continue
         post = entry.get("model_postprocess")
         offers.append(
-            Offer(
+            CatalogueModel(
                 model_id=entry["model_id"],
                 name=_word(entry, "model_name"),
                 config=_word(entry, "model_config"),
@@ -76,7 +76,9 @@ def offers_of(plain: Sequence[Any]) -> list[Offer]:
     return offers
 
 
-def asked_in_vain(templates: Mapping[str, Template], offers: Sequence[Offer]) -> Iterator[str]:
+def asked_in_vain(
+    templates: Mapping[str, Template], offers: Sequence[CatalogueModel]
+) -> Iterator[str]:
     """Yield what templates ask for that the server does not offer: one sentence each."""
     known = {offer.model_id: offer for offer in offers}
     for title, template in templates.items():
@@ -89,7 +91,7 @@ def asked_in_vain(templates: Mapping[str, Template], offers: Sequence[Offer]) ->
             yield from (f"template {title}: {words}" for words in differences)
 
 
-def _differences(number: int, model: Model, offer: Offer) -> Iterator[str]:
+def _differences(number: int, model: Model, offer: CatalogueModel) -> Iterator[str]:
     for key in ("name", "config", "trainer_name", "postprocess"):
         mine, theirs = getattr(model, key), getattr(offer, key)
         if mine != theirs:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from drawcli.core.pictures.plane import Plane
 from drawcli.dashboard.preview import WIDTHS, plane_named
-from drawcli.dashboard.view import Parts, page, parts_of
+from drawcli.dashboard.view import PageParts, page, parts_of
 
 if TYPE_CHECKING:
     from drawcli.pipeline.preview import Preview
@@ -60,7 +60,7 @@ def picture(request: Request) -> Response:
     )
 
 
-def _check_seen(parts: Parts) -> None:
+def _check_seen(parts: PageParts) -> None:
     """Refuse pixels to whoever is on this machine: a face is in them, and what was burned in."""
     if not parts.entry.asks:
         raise HTTPException(
@@ -74,7 +74,7 @@ def _slider(preview: "Preview", plane: str, structure: int | None, at: int | Non
     named = plane_named(plane)
     count = preview.count(named)
     if at is None:
-        at = preview.middle(named, structure)
+        at = preview.best_picture(named, structure)
     return Slider(plane=plane, count=count, at=min(max(at, 0), count - 1))
 
 

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rules.conditions import Rule, Series, Truth
+from drawcli.core.rules.conditions import Rule, RuleHeader, Truth
 from drawcli.core.templates.template import server_file
-from drawcli.dashboard.explanations import Node, node_of
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.explanations import ExplanationNode, node_of
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError, DrawcliError
 from drawcli.pipeline.explain import Trial, lints, template_lints, tried
@@ -23,14 +23,14 @@ _MOST_NEAR: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RuleRow:
     """A rule as it stands in the file."""
 
     name: str
     says: str
     priority: int
     enabled: bool
-    when: Node
+    when: ExplanationNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Tried:
     job: Job
     choice: str
     sentence: str
-    rules: list[tuple[str, Node]]  # those that fit first
+    rules: list[tuple[str, ExplanationNode]]  # those that fit first
     near: list[tuple[str, int]]  # rules that nearly fit: by how many conditions they fail
 
 
@@ -84,7 +84,7 @@ def unmatched(request: Request) -> Response:
     return page(request, "unmatched.html", groups=groups, most=_MOST_LISTED)
 
 
-def _book(site: Site) -> tuple[Rulebook | None, list[str]]:
+def _book(site: SiteReader) -> tuple[Rulebook | None, list[str]]:
     """Return the rules, or what is wrong with them, one line each."""
     try:
         return site.book(), []
@@ -92,19 +92,19 @@ def _book(site: Site) -> tuple[Rulebook | None, list[str]]:
         return None, [*str(err).splitlines(), *([err.hint] if err.hint else [])]
 
 
-def _shown(rule: Rule, *, identify: bool) -> Shown:
+def _shown(rule: Rule, *, identify: bool) -> RuleRow:
     says = "never send" if rule.exclude else ", ".join(rule.templates)
-    when = node_of(rule.when.explain(Series({})), None, identify=identify)
-    return Shown(rule.name, says, rule.priority, rule.enabled, when)
+    when = node_of(rule.when.explain(RuleHeader()), None, identify=identify)
+    return RuleRow(rule.name, says, rule.priority, rule.enabled, when)
 
 
-def _trials(book: Rulebook, site: Site) -> list[Trial]:
+def _trials(book: Rulebook, site: SiteReader) -> list[Trial]:
     """Return what the tests in the rules file say: those by a header; images are not read here."""
     ask = partial(tried, book=book, on_many=site.ctx.settings.match.on_many, today=site.now.date())
     return [trial for case in book.cases if case.file is None for trial in ask(case)]
 
 
-def _tried(name: str, site: Site, *, identify: bool) -> Tried | DrawcliError:
+def _tried(name: str, site: SiteReader, *, identify: bool) -> Tried | DrawcliError:
     try:
         job = site.job(name)
         found = site.explained(job)

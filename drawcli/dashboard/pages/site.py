@@ -14,13 +14,12 @@ from drawcli.adapters.state.run_log import RunBook
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.core.protocol.tokens import claims_of
-from drawcli.dashboard.snapshot import Site
+from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
-from drawcli.operations.doctor.outcome import Check, Grade, Seen, looked
-from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, looked
 from drawcli.pipeline.context import token_store
 from drawcli.system.durations import ago
 
@@ -54,7 +53,7 @@ def server(request: Request) -> Response:
 def checkup(request: Request) -> Response:
     """Look at what a run needs, as `doctor --offline` does where that writes and starts nothing."""
     site = parts_of(request).site
-    seen = Looked(
+    seen = CheckContext(
         settings=site.ctx.settings, config=site.config, now=site.now, ctx=site.ctx, probes=False
     )
     unseen = _unseen(site)
@@ -74,18 +73,18 @@ def checkup(request: Request) -> Response:
     )
 
 
-def _unseen(site: Site) -> list[str]:
+def _unseen(site: SiteReader) -> list[str]:
     """Return the checks that write a file or start a command, which no mere look may do."""
     in_file = isinstance(token_store(site.ctx.settings), TokenFile)
     return ["delivery"] if in_file else ["delivery", "token"]
 
 
-def _in_turn(name: str, check: Check, site: Site) -> Check:
+def _in_turn(name: str, check: Check, site: SiteReader) -> Check:
     """Return a check so that no other page reads the ledger while it does."""
     if name not in _OF_LEDGER:
         return check
 
-    def look(seen: Looked) -> Seen:
+    def look(seen: CheckContext) -> CheckResult:
         with site.lock:
             return check(seen)
 
@@ -100,7 +99,7 @@ def settings(request: Request) -> Response:
     )
 
 
-def _tokens(site: Site) -> list[tuple[str, str]]:
+def _tokens(site: SiteReader) -> list[tuple[str, str]]:
     """Return what may be said of the tokens."""
     store = site.ctx.tokens
     if not isinstance(store, TokenFile):
@@ -123,7 +122,7 @@ def _ends(at: datetime | None, now: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC ({words})"
 
 
-def _own(site: Site) -> frozenset[str]:
+def _own(site: SiteReader) -> frozenset[str]:
     """Return the settings that differ from the defaults, as "section.key"."""
     found = set[str]()
     for name in type(site.ctx.settings).model_fields:
@@ -136,7 +135,7 @@ def _own(site: Site) -> frozenset[str]:
     return frozenset(found)
 
 
-def _sections(site: Site) -> list[tuple[str, list[tuple[str, str]]]]:
+def _sections(site: SiteReader) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return every setting in force, by section; the first holds the keys of no section."""
     plain: list[tuple[str, str]] = []
     sections: list[tuple[str, list[tuple[str, str]]]] = [("the site", plain)]

@@ -18,9 +18,9 @@ from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
 from drawcli.errors import DrawcliError
-from drawcli.operations.doctor.outcome import Check, Grade, Seen, Site, of_share
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
-from drawcli.operations.overview import Pulse
+from drawcli.operations.overview import RunHealth
 from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lints, template_lints
 from drawcli.system.durations import ago
@@ -44,37 +44,37 @@ _CLOSED: Final = {
 }
 
 
-def settings_file(site: Site) -> Seen:
+def settings_file(site: CheckContext) -> CheckResult:
     """Look at who may change the files that a person writes."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
     loose = [path for path in files if path.is_file() and others_may_write(path)]
     if loose:
         names = " ".join(map(str, loose))
-        return Seen.warned(
+        return CheckResult.warned(
             f"everybody may change {names}", f"chmod o-w {shlex.join(map(str, loose))}"
         )
-    return Seen.well(str(site.config))
+    return CheckResult.well(str(site.config))
 
 
-def state_folder(site: Site) -> Seen:
+def state_folder(site: CheckContext) -> CheckResult:
     """Look at the folder of ledger, keys and work folders: private, local, writable."""
     folder = site.settings.state_dir
     if kind := remote_disk(folder):
-        return Seen.failed(
+        return CheckResult.failed(
             f"{folder} lies on a network share ({kind})",
             "Locks do not hold there: choose a state_dir on a local disk.",
         )
     try:
         _check_open(folder, site)
     except OSError as err:
-        return Seen.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
+        return CheckResult.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
     if open_to_others(folder):
-        return Seen.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
-    return Seen.well(f"{folder}: private, on a local disk, writable")
+        return CheckResult.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
+    return CheckResult.well(f"{folder}: private, on a local disk, writable")
 
 
-def _check_open(folder: Path, site: Site) -> None:
+def _check_open(folder: Path, site: CheckContext) -> None:
     """Raise OSError where a folder cannot be written: tried, or by what the system says of it."""
     if site.probes:
         check_writable(folder)
@@ -82,14 +82,16 @@ def _check_open(folder: Path, site: Site) -> None:
         raise PermissionError(errno.EACCES, "may not be written")
 
 
-def site_key(site: Site) -> Seen:
+def site_key(site: CheckContext) -> CheckResult:
     """Look at the site key, without which nothing comes home."""
     folder = site.settings.state_dir
     read_site_key(folder)  # also that nobody else can read it, and that git cannot take it up
-    return Seen.well(f"{site_key_path(folder)}; have you a backup of it? (drawcli key backup)")
+    return CheckResult.well(
+        f"{site_key_path(folder)}; have you a backup of it? (drawcli key backup)"
+    )
 
 
-def free_space(site: Site) -> Seen:
+def free_space(site: CheckContext) -> CheckResult:
     """Look at the room for packages."""
     free, wanted = (
         WorkDir(site.settings.state_dir).free_bytes(),
@@ -97,16 +99,16 @@ def free_space(site: Site) -> Seen:
     )
     text = f"{free / _GIB:,.1f} GiB free for state_dir"
     if free < _LEAST_FREE:
-        return Seen.failed(text, "Free some space, or run 'drawcli clean'.")
+        return CheckResult.failed(text, "Free some space, or run 'drawcli clean'.")
     if free < wanted * _GIB:
-        return Seen.warned(
+        return CheckResult.warned(
             f"{text}; deliver.keep_free_gib asks for {wanted:g}",
             "Free some space: work folders of finished jobs go early.",
         )
-    return Seen.well(text)
+    return CheckResult.well(text)
 
 
-def datastore(site: Site) -> Seen:
+def datastore(site: CheckContext) -> CheckResult:
     """Look at each datastore: there, readable, not empty."""
     for folder in site.settings.datastore:
         try:
@@ -114,16 +116,22 @@ def datastore(site: Site) -> Seen:
                 is_empty = next(entries, None) is None
         except OSError as err:
             what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
-            return Seen.failed(f"{folder} {what}", f"Mount it, or mend datastore in {site.config}.")
+            return CheckResult.failed(
+                f"{folder} {what}", f"Mount it, or mend datastore in {site.config}."
+            )
         if is_empty:
-            return Seen.warned(f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}")
+            return CheckResult.warned(
+                f"{folder} is empty: is the share mounted?", f"ls {_quoted(folder)}"
+            )
     jobs = () if site.ctx is None else site.ctx.ledger.jobs([State.WAITING])
     if unread := sum(job.of_folder and job.held for job in jobs):
-        return Seen.warned(f"{unread} folders hold files that cannot be read", "drawcli quarantine")
-    return Seen.well(", ".join(map(str, site.settings.datastore)))
+        return CheckResult.warned(
+            f"{unread} folders hold files that cannot be read", "drawcli quarantine"
+        )
+    return CheckResult.well(", ".join(map(str, site.settings.datastore)))
 
 
-def delivery(site: Site) -> Seen:
+def delivery(site: CheckContext) -> CheckResult:
     """Write a hidden file where structure sets go, and take it away again."""
     folder = site.settings.deliver.folder
     if isinstance(folder, Path):
@@ -132,7 +140,7 @@ def delivery(site: Site) -> Seen:
             check_writable(place)
         except OSError as err:
             return _no_delivery(f"into {place}: it {_closed(err)}")
-        return Seen.well(f"structure sets can be put into {place}")
+        return CheckResult.well(f"structure sets can be put into {place}")
     untried = []
     for store in site.settings.datastore:
         tried = _tried_beside(store, site)
@@ -143,16 +151,18 @@ def delivery(site: Site) -> Seen:
     stores = ", ".join(map(str, site.settings.datastore))
     if untried:
         text = f"{', '.join(untried)} may not be written, and no series of it is known to try"
-        return Seen.warned(text, "Right if its folders may be: look again after the first run.")
-    return Seen.well(f"structure sets can be put beside their series, in {stores}")
+        return CheckResult.warned(
+            text, "Right if its folders may be: look again after the first run."
+        )
+    return CheckResult.well(f"structure sets can be put beside their series, in {stores}")
 
 
-def _no_delivery(what: str) -> Seen:
+def _no_delivery(what: str) -> CheckResult:
     remedy = "Mount it with the right to write, or name another deliver.folder."
-    return Seen.failed(f"structure sets cannot be put {what}", remedy)
+    return CheckResult.failed(f"structure sets cannot be put {what}", remedy)
 
 
-def _tried_beside(store: Path, site: Site) -> str | None:
+def _tried_beside(store: Path, site: CheckContext) -> str | None:
     """Return why nothing can be put beside the newest series of a datastore; "" where it can.
 
     Where no folder of a series is known, its top is tried; None where that cannot be written, which
@@ -168,7 +178,7 @@ def _tried_beside(store: Path, site: Site) -> str | None:
     return ""
 
 
-def _newest_folder(store: Path, site: Site) -> Path | None:
+def _newest_folder(store: Path, site: CheckContext) -> Path | None:
     """Return the folder of the newest series of a datastore that is still there."""
     if site.ctx is None:
         return None
@@ -186,59 +196,65 @@ def _newest_folder(store: Path, site: Site) -> Path | None:
     return None
 
 
-def run_lock(site: Site) -> Seen:
+def run_lock(site: CheckContext) -> CheckResult:
     """Look at who holds the lock of a run, and for how long."""
     work = WorkDir(site.settings.state_dir)
     holder, runner = holder_of(work.run_lock_file), work.runner()
     if holder is None:
         untold = "this system does not tell whether a run is at work"
-        return Seen.well("no run at this moment" if tells_locks() else untold)
+        return CheckResult.well("no run at this moment" if tells_locks() else untold)
     since = "" if runner is None else f" for {ago(site.now - runner.since)}"
     text = f"a run is at work: process {holder.pid}{since}"
-    pulse = Pulse.of(site.settings.state_dir, site.settings.notify.run_hours)
+    pulse = RunHealth.of(site.settings.state_dir, site.settings.notify.run_hours)
     if not pulse.is_overdue(site.now):
-        return Seen.well(text)
+        return CheckResult.well(text)
     moved = datetime.fromtimestamp(pulse.standing.at, UTC) if pulse.standing else None
     if moved is not None and site.now - moved < _NO_PROGRESS:
-        return Seen.warned(f"{text}; it is at {pulse.standing}", "drawcli status --watch")
+        return CheckResult.warned(f"{text}; it is at {pulse.standing}", "drawcli status --watch")
     where = f" at {pulse.standing}" if pulse.standing else ""
-    return Seen.failed(f"{text}{where}; it may hang, no other can begin", f"kill -9 {holder.pid}")
+    return CheckResult.failed(
+        f"{text}{where}; it may hang, no other can begin", f"kill -9 {holder.pid}"
+    )
 
 
-def ledger(site: Site) -> Seen:
+def ledger(site: CheckContext) -> CheckResult:
     """Hold the ledger against work folders, vaults and archive."""
     if site.ctx is None:
-        return Seen.of_error(site.closed or LookupError())
+        return CheckResult.of_error(site.closed or LookupError())
     found = ledger_troubles(site.ctx)
     jobs, archived = site.ctx.ledger.jobs(), len(site.ctx.ledger.archive)
     if found:
-        return Seen.warned(f"{len(found)} things are not as it says", "drawcli ledger check")
-    return Seen.well(f"{len(jobs):,} jobs, {archived:,} in the archive: all as it says")
+        return CheckResult.warned(f"{len(found)} things are not as it says", "drawcli ledger check")
+    return CheckResult.well(f"{len(jobs):,} jobs, {archived:,} in the archive: all as it says")
 
 
-def held_jobs(site: Site) -> Seen:
+def held_jobs(site: CheckContext) -> CheckResult:
     """Count the jobs that wait for a person."""
     if site.ctx is None:
-        return Seen.warned("not counted: the ledger cannot be opened", "Mend that first.")
+        return CheckResult.warned("not counted: the ledger cannot be opened", "Mend that first.")
     held = [job for job in site.ctx.ledger.jobs() if job.held]
     if held:
-        return Seen.warned(f"{len(held):,} wait for a person", "drawcli quarantine")
-    return Seen.well("none waits for a person")
+        return CheckResult.warned(f"{len(held):,} wait for a person", "drawcli quarantine")
+    return CheckResult.well("none waits for a person")
 
 
-def rules(site: Site) -> Seen:
+def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count what is hardly meant."""
     settings = site.settings
     book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
     if odd := [*lints(book)]:
-        return Seen.warned(f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check")
+        return CheckResult.warned(
+            f"{text}; {len(odd)} things perhaps not meant", "drawcli rules check"
+        )
     if named := [*template_lints(book)]:  # a site's own choice, which no one need be told for ever
-        return Seen.well(f"{text}; {len(named)} names are not of TG-263 (drawcli templates check)")
-    return Seen.well(text)
+        return CheckResult.well(
+            f"{text}; {len(named)} names are not of TG-263 (drawcli templates check)"
+        )
+    return CheckResult.well(text)
 
 
-def token(site: Site) -> Seen:
+def token(site: CheckContext) -> CheckResult:
     """Look at the token pair: readable by us alone, and for how long it lasts."""
     store = token_store(site.settings)
     tokens = store.read()
@@ -246,19 +262,21 @@ def token(site: Site) -> Seen:
     if tokens.refresh and store.can_renew:
         folder = store.path.parent if isinstance(store, TokenFile) else None
         if folder and (trouble := _kept_from_renewing(folder, site)):
-            return Seen.failed(trouble, "Let the user who runs drawcli write into that folder.")
+            return CheckResult.failed(
+                trouble, "Let the user who runs drawcli write into that folder."
+            )
         lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
-        return Seen.well(f"renews itself{lasts if left and left > timedelta() else ''}")
+        return CheckResult.well(f"renews itself{lasts if left and left > timedelta() else ''}")
     remedy = "Ask the DRAW administrator for a new token pair."
     if left is None:
-        return Seen.warned("no refresh token, and nobody knows how long it lasts", remedy)
+        return CheckResult.warned("no refresh token, and nobody knows how long it lasts", remedy)
     if left <= timedelta():
-        return Seen.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
+        return CheckResult.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
     text = f"lasts {ago(left)} more, without a refresh token"
-    return Seen.warned(text, remedy) if left < _TOKEN_SOON else Seen.well(text)
+    return CheckResult.warned(text, remedy) if left < _TOKEN_SOON else CheckResult.well(text)
 
 
-def _kept_from_renewing(folder: Path, site: Site) -> str:
+def _kept_from_renewing(folder: Path, site: CheckContext) -> str:
     """Return why a renewed pair could not be kept: the server takes the old one only once."""
     try:
         _check_open(folder, site)
@@ -267,39 +285,39 @@ def _kept_from_renewing(folder: Path, site: Site) -> str:
     return ""
 
 
-def last_run(site: Site) -> Seen:
+def last_run(site: CheckContext) -> CheckResult:
     """Look at when cron last called; the end of the last 'run-once' decides."""
     book = RunBook(site.settings.state_dir)
     last, well = book.last(), book.last_success()
     cron = "crontab -l shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."
     if last is None:
-        return Seen.warned("there was none yet", cron)
+        return CheckResult.warned("there was none yet", cron)
     since = site.now - last.ended
     text = f"the last ended {ago(since)} ago with exit code {last.exit_code}"
     if holder_of(WorkDir(site.settings.state_dir).run_lock_file) is not None:
-        return Seen.well(f"{text}; one is at work now")
+        return CheckResult.well(f"{text}; one is at work now")
     if since > RUNS_LATE:
         grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
         late = (
             f"{text}; later than {ago(RUNS_LATE)} is a warning, than {ago(RUNS_STOPPED)} a failure"
         )
-        return Seen(grade, late, cron)
+        return CheckResult(grade, late, cron)
     if not last.went_well:
         before = "never one" if well is None else f"the last {ago(site.now - well.ended)} ago"
-        return Seen.warned(f"{text}; that went well: {before}", "drawcli run-once -v")
-    return Seen.well(text)
+        return CheckResult.warned(f"{text}; that went well: {before}", "drawcli run-once -v")
+    return CheckResult.well(text)
 
 
-def versions(_: Site | None = None) -> Seen:
+def versions(_: CheckContext | None = None) -> CheckResult:
     """Say what runs here."""
     python = f"Python {platform.python_version()} on {platform.system()} {platform.release()}"
     ours = f"drawcli {__version__}, {python}"
     try:
         wanted = metadata.requires("drawcli") or ()
     except metadata.PackageNotFoundError:
-        return Seen.warned(f"{ours}; not installed as a package", "pip install drawcli")
+        return CheckResult.warned(f"{ours}; not installed as a package", "pip install drawcli")
     names = sorted({_name_of(one) for one in wanted if ";" not in one})
-    return Seen.well(f"{ours}; {', '.join(map(_with_version, names))}")
+    return CheckResult.well(f"{ours}; {', '.join(map(_with_version, names))}")
 
 
 def _with_version(package: str) -> str:

@@ -29,7 +29,7 @@ class Grade(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CheckResult:
     """What one check saw."""
 
     grade: Grade
@@ -37,22 +37,22 @@ class Seen:
     remedy: str = ""  # the line that mends it
 
     @classmethod
-    def well(cls, text: str) -> "Seen":
+    def well(cls, text: str) -> "CheckResult":
         """Return that all is well."""
         return cls(Grade.PASS, text)
 
     @classmethod
-    def warned(cls, text: str, remedy: str) -> "Seen":
+    def warned(cls, text: str, remedy: str) -> "CheckResult":
         """Return what a person should look at; runs go on."""
         return cls(Grade.WARN, text, remedy)
 
     @classmethod
-    def failed(cls, text: str, remedy: str) -> "Seen":
+    def failed(cls, text: str, remedy: str) -> "CheckResult":
         """Return what keeps runs from their work."""
         return cls(Grade.FAIL, text, remedy)
 
     @classmethod
-    def of_error(cls, err: Exception) -> "Seen":
+    def of_error(cls, err: Exception) -> "CheckResult":
         """Return an error as what was seen; a stranger's words may quote a value."""
         if isinstance(err, DrawcliError):
             return cls.failed(str(err), err.hint or _LOOK)
@@ -66,7 +66,7 @@ class Outcome:
     """One check by name, and what it saw."""
 
     check: str
-    seen: Seen
+    seen: CheckResult
 
     def as_plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -80,7 +80,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class CheckContext:
     """What the checks look at."""
 
     settings: Settings
@@ -91,7 +91,7 @@ class Site:
     probes: bool = True  # whether a file may be written to see that it can be
 
 
-Check = Callable[[Site], Seen]
+Check = Callable[[CheckContext], CheckResult]
 EXPECTED: Final = (  # of what is looked at or told beside the work
     *(DrawcliError, OSError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, ImportError, RuntimeError),
@@ -99,13 +99,13 @@ EXPECTED: Final = (  # of what is looked at or told beside the work
 _PATIENCE_SECONDS: Final = 30.0  # with a share; a person waits
 
 
-def looked(checks: Iterable[tuple[str, Check]], site: Site) -> Iterator[Outcome]:
+def looked(checks: Iterable[tuple[str, Check]], site: CheckContext) -> Iterator[Outcome]:
     """Yield what each check saw; what one could not do is what it saw."""
     for name, check in checks:
         try:
             yield Outcome(name, check(site))
         except EXPECTED as err:
-            yield Outcome(name, Seen.of_error(err))
+            yield Outcome(name, CheckResult.of_error(err))
 
 
 def of_share(check: Check, patience_seconds: float = _PATIENCE_SECONDS) -> Check:
@@ -115,13 +115,13 @@ def of_share(check: Check, patience_seconds: float = _PATIENCE_SECONDS) -> Check
     is left alone.
     """
 
-    def look(site: Site) -> Seen:
+    def look(site: CheckContext) -> CheckResult:
         found: list[Outcome] = []
         looking = Thread(target=lambda: found.extend(looked([("", check)], site)), daemon=True)
         looking.start()
         looking.join(min(patience_seconds, site.settings.scan.answer_seconds))
         if found:
             return found[0].seen
-        return Seen.failed("does not answer", "Look at the file server and at the mount.")
+        return CheckResult.failed("does not answer", "Look at the file server and at the mount.")
 
     return look

@@ -8,69 +8,73 @@ from drawcli.adapters.delivery.folder import check_writable
 from drawcli.adapters.notifications import places_of
 from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.errors import TryLater
-from drawcli.operations.alarm_memory import Memory
 from drawcli.operations.audit_check import unattested
-from drawcli.operations.doctor.outcome import Check, Seen, Site
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
+from drawcli.operations.notification_store import NotificationStore
 from drawcli.system.durations import ago
 
 
-def audit_log(site: Site) -> Seen:
+def audit_log(site: CheckContext) -> CheckResult:
     """Follow the chain of the log of disclosures, and hold it against the ledger."""
     verdict = AuditLog(site.settings.state_dir).verify()
     if verdict.breaks:
         first = verdict.breaks[0]
-        return Seen.failed(f"{first.where} {first.what}", "drawcli audit verify")
+        return CheckResult.failed(f"{first.where} {first.what}", "drawcli audit verify")
     lacking = unattested(site.ctx) if site.ctx is not None else []
     if lacking:
-        return Seen.failed(str(lacking[0]), "drawcli audit verify")
+        return CheckResult.failed(str(lacking[0]), "drawcli audit verify")
     if not verdict.lines:
-        return Seen.well("nothing has left yet")
-    return Seen.well(f"{verdict.lines:,} lines, the chain is whole")
+        return CheckResult.well("nothing has left yet")
+    return CheckResult.well(f"{verdict.lines:,} lines, the chain is whole")
 
 
-def notify(site: Site) -> Seen:
+def notify(site: CheckContext) -> CheckResult:
     """Look at each place of alarms: known to apprise, and taking messages."""
     places = places_of(site.settings.notify)
     if not places:
-        return Seen.well("no place is set up; cron mails what goes wrong")
+        return CheckResult.well("no place is set up; cron mails what goes wrong")
     names = [place.name for place in places]  # also that apprise knows each
-    memory = Memory.read(site.settings.state_dir)
+    memory = NotificationStore.read(site.settings.state_dir)
     for place in places:
         told = memory.places.get(place.key(memory.salt))
         if told is not None and told.failing_since is not None:
             span = ago(site.now - told.failing_since)
-            return Seen.warned(f"{place.name} has taken nothing for {span}", "drawcli notify test")
-    return Seen.well(", ".join(names))
+            return CheckResult.warned(
+                f"{place.name} has taken nothing for {span}", "drawcli notify test"
+            )
+    return CheckResult.well(", ".join(names))
 
 
-def metrics(site: Site) -> Seen:
+def metrics(site: CheckContext) -> CheckResult:
     """Look at the folder of the text file, and at who could read the heartbeat."""
     wanted = site.settings.metrics
     if wanted.heartbeat_is_plain and not wanted.allow_http:
         text = "metrics.heartbeat_url is plain http to another machine: nothing is sent"
-        return Seen.warned(text, "Use https, or set metrics.allow_http: true.")
+        return CheckResult.warned(text, "Use https, or set metrics.allow_http: true.")
     if wanted.textfile is None:
-        return Seen.well("heartbeat" if wanted.heartbeat_url else "none are asked for")
+        return CheckResult.well("heartbeat" if wanted.heartbeat_url else "none are asked for")
     folder = wanted.textfile.parent
     try:
         check_writable(folder)
     except OSError as err:
         text = f"{folder} cannot be written: {err.strerror}"
-        return Seen.warned(text, f"ls -ld {shlex.quote(str(folder))}")
-    return Seen.well(str(wanted.textfile))
+        return CheckResult.warned(text, f"ls -ld {shlex.quote(str(folder))}")
+    return CheckResult.well(str(wanted.textfile))
 
 
-def dicom_node(site: Site) -> Seen:
+def dicom_node(site: CheckContext) -> CheckResult:
     """Ask the DICOM node of the site whether it is there, and takes structure sets."""
     node = opened(site.settings.deliver)
     try:
         but = node.echo()
     except TryLater as err:
         who = f"It has to know {node.calling}, and this machine"
-        return Seen.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
+        return CheckResult.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
     if but:
-        return Seen.warned(f"{node.node} {but}", "Let it take Implicit VR Little Endian, too.")
-    return Seen.well(f"{node.node} answers {node.calling}, and takes structure sets")
+        return CheckResult.warned(
+            f"{node.node} {but}", "Let it take Implicit VR Little Endian, too."
+        )
+    return CheckResult.well(f"{node.node} answers {node.calling}, and takes structure sets")
 
 
 OUTWARD: Final[tuple[tuple[str, Check], ...]] = (

@@ -8,11 +8,11 @@ from typing import Final
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.server.catalogue_cache import kept_catalogue
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import Glance, glance
+from drawcli.adapters.server.probe import ServerProbe, glance
 from drawcli.adapters.server.responses import ENDPOINT_HINT
-from drawcli.core.templates.catalogue import Offer, asked_in_vain, offers_of
+from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offers_of
 from drawcli.errors import ConfigError, ServerUnavailable
-from drawcli.operations.doctor.outcome import Check, Outcome, Seen, Site, looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, looked
 from drawcli.pipeline.context import token_store, utc_now
 from drawcli.system.addresses import stays_here
 from drawcli.system.durations import ago
@@ -25,14 +25,14 @@ _SLOW_SECONDS: Final = 5.0
 _WELL: Final = frozenset({HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED})
 
 
-def offline(site: Site) -> Iterator[Outcome]:
+def offline(site: CheckContext) -> Iterator[Outcome]:
     """Yield what can be said of the server without asking it."""
     yield from looked([("templates", _templates_by_kept)], site)
 
 
-def online(site: Site) -> Iterator[Outcome]:
+def online(site: CheckContext) -> Iterator[Outcome]:
     """Yield what the server shows; where it does not answer, that, and nothing after it."""
-    seen: list[Glance] = []
+    seen: list[ServerProbe] = []
     yield from looked([("server", lambda site: _reached(site, seen))], site)
     if not seen:
         yield from offline(site)
@@ -46,7 +46,7 @@ def online(site: Site) -> Iterator[Outcome]:
     yield from looked(checks, site)
 
 
-def _reached(site: Site, seen: list[Glance]) -> Seen:
+def _reached(site: CheckContext, seen: list[ServerProbe]) -> CheckResult:
     url = site.settings.server.url
     try:
         found = glance(site.settings.server)
@@ -54,77 +54,83 @@ def _reached(site: Site, seen: list[Glance]) -> Seen:
         remedy = (
             f"curl -sSI {url} shows whether this machine gets there; else ask your network's IT."
         )
-        return Seen.failed(f"{url} cannot be reached ({err})", remedy)
+        return CheckResult.failed(f"{url} cannot be reached ({err})", remedy)
     seen.append(found)
     text = f"{url} answers {found.status} in {found.seconds:.2f} s"
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Seen.warned(text, "It takes no uploads now; the jobs wait. Ask if it lasts.")
+        return CheckResult.warned(text, "It takes no uploads now; the jobs wait. Ask if it lasts.")
     if found.status not in _WELL:
-        return Seen.warned(text, ENDPOINT_HINT)
+        return CheckResult.warned(text, ENDPOINT_HINT)
     if found.seconds > _SLOW_SECONDS:
-        return Seen.warned(text, "Uploads will be slow. Is a proxy in the way?")
-    return Seen.well(text)
+        return CheckResult.warned(text, "Uploads will be slow. Is a proxy in the way?")
+    return CheckResult.well(text)
 
 
-def _clock(found: Glance) -> Seen:
+def _clock(found: ServerProbe) -> CheckResult:
     skew = found.skew_seconds
     if skew is None:
-        return Seen.warned("the server names no time", "timedatectl shows whether ours is right")
+        return CheckResult.warned(
+            "the server names no time", "timedatectl shows whether ours is right"
+        )
     if abs(skew) < _SAME:
-        return Seen.well("ours and the server's agree")
+        return CheckResult.well("ours and the server's agree")
     text = f"ours is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
     remedy = "Let NTP set this machine's clock: timedatectl set-ntp true"
     if abs(skew) > _SKEW_TOO_LARGE:
-        return Seen.failed(text, remedy)
-    return Seen.warned(text, remedy) if abs(skew) > _SKEW_NOTED else Seen.well(text)
+        return CheckResult.failed(text, remedy)
+    return CheckResult.warned(text, remedy) if abs(skew) > _SKEW_NOTED else CheckResult.well(text)
 
 
-def tls(found: Glance, site: Site) -> Seen:
+def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
     """Look at who can read along, and how long the server's certificate is good."""
     if not found.tls:
         if stays_here(site.settings.server.url):
-            return Seen.well("plain http, to this machine only")
+            return CheckResult.well("plain http, to this machine only")
         text = "plain http: whoever is on the way reads the token"
-        return Seen.warned(text, "Let server.url begin with https:// if the server speaks it.")
+        return CheckResult.warned(
+            text, "Let server.url begin with https:// if the server speaks it."
+        )
     if found.certificate_until is None:
-        return Seen.well(found.tls)
+        return CheckResult.well(found.tls)
     left = found.certificate_until - site.now
     text = f"{found.tls}; the certificate is good for {ago(left)}"
     if left < _CERTIFICATE_SOON:
-        return Seen.warned(text, "Tell the DRAW administrator before it ends.")
-    return Seen.well(text)
+        return CheckResult.warned(text, "Tell the DRAW administrator before it ends.")
+    return CheckResult.well(text)
 
 
-def _templates(site: Site) -> Seen:
+def _templates(site: CheckContext) -> CheckResult:
     """Ask with our token what the server offers; so the token is tried, too."""
     tokens = token_store(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = offers_of(server.models())
         except ServerUnavailable as err:
-            return Seen.warned(f"not compared: {err}", "Runs wait for it. Ask if it lasts.")
+            return CheckResult.warned(f"not compared: {err}", "Runs wait for it. Ask if it lasts.")
         except ConfigError as err:
             if err.code != "endpoint":
                 raise
-            return Seen.warned(f"not compared: {err}", err.hint)
+            return CheckResult.warned(f"not compared: {err}", err.hint)
     vain = _in_vain(site, offers)
     if vain:
         text = f"{len(vain)} things are asked for that the server does not offer"
-        return Seen.failed(text, "drawcli templates check --server")
-    return Seen.well(f"the token is taken; all is offered, of {len(offers)} models")
+        return CheckResult.failed(text, "drawcli templates check --server")
+    return CheckResult.well(f"the token is taken; all is offered, of {len(offers)} models")
 
 
-def _templates_by_kept(site: Site) -> Seen:
+def _templates_by_kept(site: CheckContext) -> CheckResult:
     kept = kept_catalogue(site.settings.state_dir)
     if kept is None:
-        return Seen.well("not compared: nothing is known of what the server offers")
+        return CheckResult.well("not compared: nothing is known of what the server offers")
     vain, by = _in_vain(site, kept.offers), f"by the catalogue of {kept.at:%Y-%m-%d}"
     if vain:
-        return Seen.warned(f"{len(vain)} things are not offered, {by}", "drawcli templates check")
-    return Seen.well(f"all is offered, {by}")
+        return CheckResult.warned(
+            f"{len(vain)} things are not offered, {by}", "drawcli templates check"
+        )
+    return CheckResult.well(f"all is offered, {by}")
 
 
-def _in_vain(site: Site, offers: Sequence[Offer]) -> list[str]:
+def _in_vain(site: CheckContext, offers: Sequence[CatalogueModel]) -> list[str]:
     settings = site.settings
     book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
     return list(asked_in_vain(book.templates, offers))

@@ -13,5 +13,5 @@ def confirm(job: Job, ctx: Context) -> Job:
     server, now = ctx.server, ctx.now()
     with ctx.turns.given_up():
         server.confirm(job.task_id or "", at=now)
-    ctx.attest_outcome(CONFIRMED, job, task=job.task_id)
+    ctx.audit_write_outcome(CONFIRMED, job, task=job.task_id)
     return job.to(State.DONE, at=ctx.now())

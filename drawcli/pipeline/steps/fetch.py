@@ -13,7 +13,12 @@ from drawcli.adapters.state.workdir import RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.contour_checks import Measured
-from drawcli.core.rtstruct.inspection import Wanted, inspect_received, sent_by_server, to_accept
+from drawcli.core.rtstruct.inspection import (
+    StructureCriteria,
+    inspect_received,
+    sent_by_server,
+    to_accept,
+)
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
@@ -54,7 +59,7 @@ def _inspected(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list
     crosswalk, said = ctx.crosswalk(job), _structures(job, ctx)
     required = {name: one.required for name, one in said.items() if one.required is not None}
     expected = sent_by_server(crosswalk, ctx.structures_sent(job), required)
-    wanted = Wanted(
+    wanted = StructureCriteria(
         bounds={name: one.volume_cm3 for name, one in said.items() if one.volume_cm3},
         severities=ctx.settings.accept.severities,
     )

@@ -13,16 +13,21 @@ from typing import Final, NamedTuple
 from drawcli import __version__
 from drawcli.adapters.datastore.images import closed, open_slice, pixel_check
 from drawcli.adapters.delivery.folder import deliver, filled, made_below
-from drawcli.adapters.state.progress import Counted, uncounted
+from drawcli.adapters.state.progress import CountedItems, uncounted
 from drawcli.adapters.state.workdir import AS_SENT, AT_NODE, RECEIVED, REPORT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.contours import contours_of
-from drawcli.core.rtstruct.derived import Made, made_of
-from drawcli.core.rtstruct.inspection import Wanted, inspect_finished, to_accept, to_deliver
-from drawcli.core.rtstruct.presentation import PLAIN, Dressing, contributors, looks_of
+from drawcli.core.rtstruct.derived import DerivedStructure, made_of
+from drawcli.core.rtstruct.inspection import (
+    StructureCriteria,
+    inspect_finished,
+    to_accept,
+    to_deliver,
+)
+from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, looks_of
 from drawcli.core.rtstruct.reidentify import OwnUids, names_of, reidentified
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
@@ -78,7 +83,7 @@ def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[s
     return [f"sent to the DICOM node {ctx.node.node}"]
 
 
-def check_sources(crosswalk: Crosswalk, counted: Counted = uncounted) -> None:
+def check_sources(crosswalk: Crosswalk, counted: CountedItems = uncounted) -> None:
     """Raise if an image that the contours were drawn on is gone, or is not the one that was sent.
 
     The header of every image is read. Its pixels are read only if the file was changed, moved or
@@ -114,7 +119,7 @@ def _changed(file: SourceFile) -> str:
         ) from err
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """Where a structure set belongs; both names may be those of the patient."""
 
     folder: Path
@@ -122,7 +127,7 @@ class Place(NamedTuple):
     below: Path | None = None  # the part of the folder that must be there; None: all of it
 
 
-def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
+def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
     """Return where the structure set of a job is delivered to: the same each time.
 
     Raises
@@ -134,10 +139,10 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
     facts = {**_facts(job), "patient_id": crosswalk.patient_id, "job": job.id}
     name = filled(deliver.name, facts)
     if crosswalk.deliver_to:
-        return Place(Path(crosswalk.deliver_to), name)
+        return Destination(Path(crosswalk.deliver_to), name)
     if isinstance(deliver.folder, Path):
         folder = Path(filled(str(deliver.folder), facts))
-        return Place(folder, name, made_below(deliver.folder))
+        return Destination(folder, name, made_below(deliver.folder))
     beside = Path(crosswalk.files[0].path).parent
     if ctx.work.holds(beside):
         raise NeedsPerson(
@@ -145,7 +150,7 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Place:
             code="no-place",
             hint="Set deliver.folder to a folder and release the job.",
         )
-    return Place(beside, name)
+    return Destination(beside, name)
 
 
 def restored(
@@ -185,7 +190,7 @@ def _finished(
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
     expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
     report = ctx.work.read_json(job.id, REPORT) or {}
-    wanted = Wanted(
+    wanted = StructureCriteria(
         severities=ctx.settings.accept.severities,
         derived=derived,
         measured={
@@ -221,11 +226,11 @@ def _class(crosswalk: Crosswalk) -> str:
 
 def _dressing(
     job: Job, header: Header, template: Template | None, crosswalk: Crosswalk, ctx: Context
-) -> Dressing:
+) -> Presentation:
     """Return what template and settings add, by the template as it was sent."""
     names = names_of(header)
     looks = PLAIN if template is None else looks_of(template, names)
-    made: tuple[Made, ...] = ()
+    made: tuple[DerivedStructure, ...] = ()
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)

@@ -17,7 +17,7 @@ from drawcli.core.jobs.late_changes import Late, held_late, noted_late, replaced
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey import Seen, seen_again, surveyed, take_unread
+from drawcli.pipeline.survey import SeriesSnapshot, seen_again, surveyed, take_unread
 from drawcli.pipeline.survey.incomplete import as_it_was, as_released, is_same, unready
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
@@ -82,7 +82,11 @@ def _scan(
 
 
 def _take(
-    series: Iterable[Seen], only: str | None, limit: int | None, ctx: Context, done: Scanned
+    series: Iterable[SeriesSnapshot],
+    only: str | None,
+    limit: int | None,
+    ctx: Context,
+    done: Scanned,
 ) -> None:
     """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
@@ -98,7 +102,7 @@ def _take(
         _note_unseen(job, ctx, done)
 
 
-def preview(ctx: Context) -> list[Seen]:
+def preview(ctx: Context) -> list[SeriesSnapshot]:
     """Return each series that a scan would look at as new; write nothing.
 
     Raises
@@ -113,20 +117,20 @@ def preview(ctx: Context) -> list[Seen]:
         return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
 
 
-def _is_new(seen: Seen, jobs: list[Job], ctx: Context) -> bool:
+def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
     if jobs:
         return jobs[-1].state is State.WAITING and not jobs[-1].one_off
     return not ctx.ledger.archive.of_series(seen.key)
 
 
-def _was_other(one: Archived, seen: Seen, jobs: list[Job]) -> bool:
+def _was_other(one: Archived, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
     """Tell whether a series has changed since its contours came home."""
     is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
 
 
 def _look_back(
-    archived: list[Archived], jobs: list[Job], seen: Seen, ctx: Context, done: Scanned
+    archived: list[Archived], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: Scanned
 ) -> None:
     """See whether a series has changed since its contours came home and its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]
@@ -143,7 +147,7 @@ def _look_back(
         _make_successor(archived[-1].id, seen, ctx, done)
 
 
-def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
+def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: Scanned) -> None:
     """Bring the jobs of one series up to date."""
     if not jobs and seen.verdict.readiness is Readiness.IGNORED:
         done.ignored[seen.verdict.code] += 1
@@ -156,7 +160,7 @@ def _look_at(seen: Seen, jobs: list[Job], ctx: Context, done: Scanned) -> None:
             _look_at_job(job, seen, ctx, done)
 
 
-def _look_at_job(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
     if job.state is State.WAITING:
         _look_again(job, seen, ctx, done)
     elif job.state in BEFORE_UPLOAD:
@@ -166,7 +170,7 @@ def _look_at_job(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         _look_behind(job, seen, ctx, done)
 
 
-def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
+def _take_up(seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
     """Make a job of a series: found, or waiting for what it lacks."""
     ready = seen.verdict.readiness is Readiness.READY
     state = State.FOUND if ready else State.WAITING
@@ -177,7 +181,7 @@ def _take_up(seen: Seen, ctx: Context, done: Scanned) -> None:
         done.jobs.append(job)
 
 
-def _look_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
     """See whether a waiting series has become whole."""
     verdict = as_released(job, seen)
     changed = job.source_digest != seen.digest
@@ -209,7 +213,7 @@ def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scan
         _change(job, lambda: after, ctx, done)
 
 
-def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
+def _sent_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
     """Return a job waiting again whose series changed before it was sent."""
     ctx.seal(job.id, seen.crosswalk)
     after = job.to(State.WAITING, at=ctx.now(), **seen.facts)
@@ -217,7 +221,7 @@ def _sent_back(job: Job, seen: Seen, ctx: Context) -> Job:
     return after.postponed(None, code="series-changed", reason=reason)
 
 
-def late_choice(rule: str | None, seen: Seen, ctx: Context) -> Late:
+def late_choice(rule: str | None, seen: SeriesSnapshot, ctx: Context) -> Late:
     """Return what to do where images come, go or change after they were sent.
 
     The rule that chose the template decides, else the settings; broken rules decide nothing.
@@ -229,7 +233,7 @@ def late_choice(rule: str | None, seen: Seen, ctx: Context) -> Late:
     return choices.get(rule or "") or seen.wanted.late
 
 
-def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
     """See what became of the images of a series that was sent: changed, or only moved."""
     if job.source_digest == seen.digest:
         if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
@@ -255,7 +259,7 @@ def _look_behind(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
-def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
+def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
     """Make a new job of a series that changed after it was sent, and set the old one aside.
 
     The new one first: after a crash between the two the old one finds that it has a successor.
@@ -270,7 +274,7 @@ def _send_again(job: Job, seen: Seen, ctx: Context, done: Scanned) -> None:
         _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
 
 
-def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> bool:
+def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> bool:
     """Make the next job of a series that changed after it was sent; it names the one before."""
     key, _, number = old_id.partition("-")
     job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
@@ -281,7 +285,7 @@ def _make_successor(old_id: str, seen: Seen, ctx: Context, done: Scanned) -> boo
     return made
 
 
-def _followed(job: Job, seen: Seen, ctx: Context) -> Job:
+def _followed(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
     """Return the job with its images found where they lie now."""
     ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
     freed = job if job.held else replace(job, due_at=None)

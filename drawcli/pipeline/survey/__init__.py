@@ -7,9 +7,9 @@ Folders in which something cannot be read are reported by jobs of their own
 (`unread_folders`, `unread_jobs`).
 """
 
-from drawcli.pipeline.survey.judge import Seen
+from drawcli.pipeline.survey.judge import SeriesSnapshot
 from drawcli.pipeline.survey.outside import judged, seen_again, seen_in
 from drawcli.pipeline.survey.survey import Survey, surveyed
 from drawcli.pipeline.survey.unread_jobs import take_unread
 
-__all__ = ["Seen", "Survey", "judged", "seen_again", "seen_in", "surveyed", "take_unread"]
+__all__ = ["SeriesSnapshot", "Survey", "judged", "seen_again", "seen_in", "surveyed", "take_unread"]

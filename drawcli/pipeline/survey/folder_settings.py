@@ -5,15 +5,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from drawcli.config.sections import Scan, Wanted
-from drawcli.core.series.readiness import Demands
+from drawcli.config.sections import Scan, SeriesCriteria
+from drawcli.core.series.readiness import Criteria
 from drawcli.system.platforms import as_compared, below
 
 ELSEWHERE: Final = 0  # the number of the settings for what lies in no folder of its own
 _GIB: Final = 1 << 30
 
 
-class Wishes:
+class FolderSettings:
     """The settings of the scan and, by number, those of folders that differ.
 
     Parameters
@@ -27,7 +27,7 @@ class Wishes:
 
     def __init__(self, scan: Scan, roots: Iterable[Path]) -> None:
         names = sorted(scan.folders)
-        self._wanted: list[Wanted] = [scan, *map(scan.in_folder, names)]
+        self._wanted: list[SeriesCriteria] = [scan, *map(scan.in_folder, names)]
         self._places = {
             as_compared(below(str(root / name))): number
             for number, name in enumerate(names, start=1)
@@ -43,23 +43,23 @@ class Wishes:
         inside = [place for place in self._places if here.startswith(place)]
         return self._places[max(inside, key=len)] if inside else ELSEWHERE
 
-    def of(self, number: int) -> Wanted:
+    def of(self, number: int) -> SeriesCriteria:
         """Return settings by their number."""
         return self._wanted[number]
 
-    def demands(self, number: int) -> Demands:
+    def demands(self, number: int) -> Criteria:
         """Return what they ask of a series."""
         return self._demands[number]
 
     @cached_property
-    def _demands(self) -> list[Demands]:
+    def _demands(self) -> list[Criteria]:
         return list(map(demands_of, self._wanted))
 
 
-def demands_of(wanted: Wanted) -> Demands:
+def demands_of(wanted: SeriesCriteria) -> Criteria:
     """Return what settings ask of a series."""
     after = wanted.studied_after
-    return Demands(
+    return Criteria(
         modalities=frozenset(wanted.modalities),
         min_slices=wanted.min_slices,
         quiet_seconds=wanted.quiet_minutes * 60,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from drawcli.config.sections import Wanted
+from drawcli.config.sections import SeriesCriteria
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import hint_for, released_codes
@@ -16,18 +16,18 @@ from drawcli.core.series.readiness import SETTLING
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, SeriesRefused
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey.judge import Seen
+from drawcli.pipeline.survey.judge import SeriesSnapshot
 
 _LEFT_ANYWAY: Final = "; nobody is asked, for the rules would not send it: "
 
 
-def as_released(job: Job, seen: Seen) -> Verdict:
+def as_released(job: Job, seen: SeriesSnapshot) -> Verdict:
     """Return the verdict on a series, letting pass what a person has released of these files."""
     released = released_codes(job, seen.digest, seen.stamp)
     return seen.judge(released) if seen.verdict.code in released else seen.verdict
 
 
-def as_it_was(job: Job, verdict: Verdict, seen: Seen, ctx: Context) -> bool:
+def as_it_was(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
     """Tell whether a waiting job waits for the same, and rules and a person were asked in time."""
     if not is_same(job, verdict, seen):
         return False
@@ -38,14 +38,14 @@ def as_it_was(job: Job, verdict: Verdict, seen: Seen, ctx: Context) -> bool:
     return verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
-def is_same(job: Job, verdict: Verdict, seen: Seen) -> bool:
+def is_same(job: Job, verdict: Verdict, seen: SeriesSnapshot) -> bool:
     """Tell whether a waiting job was told the same already."""
     why = (job.reason or "").partition(_LEFT_ANYWAY)[0]
     told = (job.reason_code, why, job.source_stamp)
     return told == (verdict.code, verdict.text, seen.stamp)
 
 
-def unready(job: Job, verdict: Verdict, seen: Seen | None, ctx: Context) -> Job:
+def unready(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready.
 
     A person is asked only of what would be sent: the rules are asked first.
@@ -99,5 +99,5 @@ def _is_anyhow_sent(job: Job) -> bool:
     return job.one_off or (job.template is not None and job.rule is None)
 
 
-def _too_long(job: Job, wanted: Wanted, ctx: Context) -> bool:
+def _too_long(job: Job, wanted: SeriesCriteria, ctx: Context) -> bool:
     return ctx.now() - job.since > timedelta(hours=wanted.incomplete_hours)

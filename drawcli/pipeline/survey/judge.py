@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.scan_index import ScanIndex, SeriesRow
-from drawcli.config.sections import Wanted
+from drawcli.config.sections import SeriesCriteria
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk
@@ -26,14 +26,14 @@ from drawcli.core.series.readiness import (
 )
 from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
-from drawcli.pipeline.survey.folder_settings import Wishes
+from drawcli.pipeline.survey.folder_settings import FolderSettings
 
 _HOUR_NS: Final = 3600 * 10**9
 _UNLISTABLE_TEXT: Final = "a folder that holds files of the series cannot be listed"
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeriesSnapshot:
     """A series as this scan sees it."""
 
     key: str
@@ -43,7 +43,7 @@ class Seen:
     verdict: Verdict
     digest: str  # keyed, over which files there are and how large
     stamp: str  # keyed, over where they lie and when they were changed
-    wanted: Wanted  # what the site asks of series where it lies
+    wanted: SeriesCriteria  # what the site asks of series where it lies
     load: Callable[[], list[Slice]]
     load_aside: Callable[[], Counter[str]]  # files that are no slices, by reason
     judge: Callable[[frozenset[str]], Verdict]  # once more, letting pass what a person has released
@@ -77,7 +77,7 @@ class Judge:
     """Judges series by what the index knows of their files."""
 
     index: ScanIndex
-    wishes: Wishes
+    wishes: FolderSettings
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
     def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
@@ -88,7 +88,7 @@ class Judge:
             self._judge(number)
         self.index.commit()
 
-    def seen(self, began_ns: int, unlistable: set[int]) -> Iterator[Seen]:
+    def seen(self, began_ns: int, unlistable: set[int]) -> Iterator[SeriesSnapshot]:
         """Yield every series.
 
         Parameters
@@ -104,7 +104,7 @@ class Judge:
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             files = cache(partial(self._files, row.id))
-            yield Seen(
+            yield SeriesSnapshot(
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
                 wanted=self.wishes.of(row.wishes),
                 load=lambda files=files: _scan_of(files()),  # type: ignore[misc] # bound now

@@ -15,7 +15,7 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.readiness import (
-    Demands,
+    Criteria,
     assess,
     modality_of,
     scan_slices,
@@ -26,7 +26,7 @@ from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.folder_settings import demands_of
-from drawcli.pipeline.survey.judge import Seen, same_images
+from drawcli.pipeline.survey.judge import SeriesSnapshot, same_images
 
 Same = Callable[[str, str], bool]
 _UNLISTABLE: Final = "unreadable-folder"
@@ -34,7 +34,7 @@ _UNLISTABLE: Final = "unreadable-folder"
 
 def seen_in(
     walk: Walk, ctx: Context, *, is_same: Same = same_images, deliver_to: str = ""
-) -> Iterator[Seen]:
+) -> Iterator[SeriesSnapshot]:
     """Yield each series that a walk over files outside the datastore has found.
 
     Parameters
@@ -54,7 +54,7 @@ def seen_in(
         stand_ins = _known_under(slices[0].series_uid, ctx)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
-        yield Seen(
+        yield SeriesSnapshot(
             key=stand_ins.series_key(slices[0].series_uid),
             key_id=stand_ins.key_id,
             modality=modality_of(slices),
@@ -70,7 +70,7 @@ def seen_in(
         )
 
 
-def seen_again(job: Job, ctx: Context) -> Seen | None:
+def seen_again(job: Job, ctx: Context) -> SeriesSnapshot | None:
     """Return the series of a one-off job as it is now; None where its images are not there."""
     try:
         crosswalk = ctx.crosswalk(job)
@@ -82,7 +82,7 @@ def seen_again(job: Job, ctx: Context) -> Seen | None:
 
 
 def judged(
-    walk: Walk, demands: Demands, is_same: Same = same_images
+    walk: Walk, demands: Criteria, is_same: Same = same_images
 ) -> Iterator[tuple[list[Slice], Verdict]]:
     """Yield the files of each series that are its scan, and what to do with it.
 
@@ -102,7 +102,7 @@ def judged(
         yield slices, verdict
 
 
-def _demands(wanted: Scan) -> Demands:
+def _demands(wanted: Scan) -> Criteria:
     """Return what a site asks of any series; a person may show one of any age."""
     return replace(demands_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
 

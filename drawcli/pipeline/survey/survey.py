@@ -13,10 +13,10 @@ from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey.folder_settings import Wishes
-from drawcli.pipeline.survey.judge import Judge, Seen
+from drawcli.pipeline.survey.folder_settings import FolderSettings
+from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
 from drawcli.pipeline.survey.unread_folders import SeenFolder, unread_folders
-from drawcli.pipeline.survey.update import HOUR_NS, Options, Update
+from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
 from drawcli.pipeline.survey.watchdog import watched
 from drawcli.system.limits import SHARE_ANSWERS
 
@@ -27,7 +27,7 @@ _SETTINGS: Final = "settings"
 class Survey:
     """What a scan sees."""
 
-    series: Iterator[Seen]
+    series: Iterator[SeriesSnapshot]
     unread: list[SeenFolder]  # folders in which something cannot be read
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
     made_anew: str  # why the scan index was made anew; "" where it was not
@@ -71,7 +71,7 @@ def surveyed(
         with watched(SHARE_ANSWERS * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
-            wishes = Wishes(wanted, ctx.settings.datastore)
+            wishes = FolderSettings(wanted, ctx.settings.datastore)
             judge = Judge(index=index, wishes=wishes, known_under=_Known(ctx).stand_ins)
             index.begin()
             index.mend_times(_nanoseconds(ctx.now()))
@@ -118,9 +118,9 @@ def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
         index.commit()
 
 
-def _options(wanted: Scan) -> Options:
+def _options(wanted: Scan) -> WalkOptions:
     quiet = max(one.quiet_minutes for one in (wanted, *map(wanted.in_folder, wanted.folders)))
-    return Options(
+    return WalkOptions(
         globs=Globs(tuple(wanted.include), tuple(wanted.exclude)),
         full_walk_ns=wanted.full_walk_hours * HOUR_NS,
         calm_ns=max(HOUR_NS, 2 * quiet * 60 * 10**9),

@@ -14,7 +14,7 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.image_file import UNREAD
 from drawcli.core.series.verdict import Verdict, waiting
-from drawcli.pipeline.survey.judge import Judge, Seen
+from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
 from drawcli.pipeline.survey.update import Unlisted
 
 CODE: Final = "unread-folder"
@@ -22,7 +22,7 @@ _MINUTE_NS: Final = 60 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenFolder(Seen):
+class SeenFolder(SeriesSnapshot):
     """A folder in which something cannot be read, as this scan sees it."""
 
     path: str

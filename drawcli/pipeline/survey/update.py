@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from drawcli.adapters.datastore.patterns import Globs
 from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_there, walked
-from drawcli.adapters.scan_index import Entry, FileRow, ScanIndex
+from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.survey.readers import Reading, Results, read_chunks
@@ -25,7 +25,7 @@ _LAST_FULL: Final = "last-full-walk"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class WalkOptions:
     """How the datastore is walked."""
 
     globs: Globs = field(default_factory=Globs)
@@ -96,7 +96,7 @@ class Update:
     def __init__(
         self,
         index: ScanIndex,
-        options: Options,
+        options: WalkOptions,
         now_ns: Callable[[], int],
         tell: Callable[[int], None],
         heard: Callable[[], None] = lambda: None,
@@ -270,7 +270,7 @@ class Update:
                 since = item.since or now
                 final = found not in UNREAD or now - since >= SETTLE_NS
                 unread = unread or found in UNREAD
-                entries.append(Entry(*item.file, since, final, found))
+                entries.append(FileEntry(*item.file, since, final, found))
                 if item.was is not None:
                     were.add(item.was)
                 if not final:

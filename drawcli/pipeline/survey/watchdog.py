@@ -15,7 +15,7 @@ from math import inf
 from threading import Event, Thread
 from typing import Final
 
-from drawcli.adapters.state.progress import Standing
+from drawcli.adapters.state.progress import ProgressState
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import SHARE_ANSWERS
@@ -41,7 +41,7 @@ class _Listener:
 
     heard: Callable[[], None]
 
-    def moved(self, _standing: Standing) -> None:
+    def moved(self, _standing: ProgressState) -> None:
         """Take note of how far a step is."""
         self.heard()
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from drawcli.adapters.delivery.association import Association, Deadlines
-from drawcli.core.dicom.upper_layer import NodeTrouble, Offer
+from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.system.limits import EXCHANGES, NODE_ANSWER_BYTES
 from tests.scripted_peer import (
@@ -35,8 +35,8 @@ from tests.scripted_peer import (
 )
 
 Script = Callable[[Talk], None]
-OFFER = Offer(1, "1.2.840.10008.5.1.4.1.1.481.3", IMPLICIT)
-VERIFICATION = Offer(3, "1.2.840.10008.1.1", IMPLICIT)
+OFFER = ProposedContext(1, "1.2.840.10008.5.1.4.1.1.481.3", IMPLICIT)
+VERIFICATION = ProposedContext(3, "1.2.840.10008.1.1", IMPLICIT)
 INSTANCE = "1.2.826.0.1.3680043.8.498.77"
 SMALL = bytes(range(256)) * 400  # seven fragments
 LARGE = bytes(16 << 20)  # more than the system takes from us while the node reads nothing
@@ -194,7 +194,7 @@ def test_each_address_of_a_node_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setattr(socket, "getaddrinfo", two)
             node, deadlines = Node("TPS", "tps", 1), Deadlines(release=SHORT)
             with Association(node, "WARD7", [OFFER], deadlines) as association:
-                assert association.takes(OFFER)
+                assert association.accepts(OFFER)
 
 
 # Associate.

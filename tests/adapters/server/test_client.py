@@ -23,7 +23,7 @@ import pytest
 
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.core.protocol.task_status import TaskState
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import (
@@ -35,7 +35,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import errand
+from drawcli.system.threads import run_in_thread
 from tests.conftest import NOON, Clock
 from tests.fake_draw import FakeDraw
 from tests.tls import serving
@@ -106,7 +106,7 @@ def opened(
     clock: Clock,
     **settings: object,
 ) -> Iterator[DrawServer]:
-    site = Server.model_validate({"url": f"{BASE}/", "client_id": "ward-7", **settings})
+    site = ServerSettings.model_validate({"url": f"{BASE}/", "client_id": "ward-7", **settings})
     with httpx.Client(transport=httpx.MockTransport(draw)) as client:
         made = DrawServer(client, site, tokens, clock.now)
         made.pause = lambda _seconds: None
@@ -596,7 +596,7 @@ def test_a_refusal_that_comes_late_does_not_cost_the_pair_of_the_other_thread(
         return ok({"status": "PENDING"})
 
     with opened(draw, tokens, clock) as server:
-        asking = [errand(lambda: server.status("t")) for _ in range(2)]
+        asking = [run_in_thread(lambda: server.status("t")) for _ in range(2)]
         words = [one.result(20).word for one in asking]
 
     assert words == ["PENDING", "PENDING"]
@@ -835,11 +835,11 @@ from pathlib import Path
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.system.limits import EXCHANGES
-from drawcli.config.sections import Server
-from drawcli.system.threads import errand
+from drawcli.config.sections import ServerSettings
+from drawcli.system.threads import run_in_thread
 
 with DrawServer.opened(
-    Server(url=sys.argv[1]), TokenFile(Path(sys.argv[2])), lambda: datetime.now(UTC)
+    ServerSettings(url=sys.argv[1]), TokenFile(Path(sys.argv[2])), lambda: datetime.now(UTC)
 ) as server:
     print("ready", flush=True)
     sys.stdin.readline()
@@ -934,10 +934,10 @@ def test_plain_http_to_another_machine_is_refused_unless_allowed(
 ) -> None:
     with (
         pytest.raises(ConfigError, match="in the clear"),
-        DrawServer.opened(Server(url=url), tokens, clock.now),
+        DrawServer.opened(ServerSettings(url=url), tokens, clock.now),
     ):
         pass
-    with DrawServer.opened(Server(url=url, allow_http=True), tokens, clock.now):
+    with DrawServer.opened(ServerSettings(url=url, allow_http=True), tokens, clock.now):
         pass
 
 
@@ -945,7 +945,7 @@ def test_plain_http_to_another_machine_is_refused_unless_allowed(
     "url", ["http://localhost:8000/", "http://127.0.0.1/", "http://[::1]:9", "https://draw.test"]
 )
 def test_loopback_and_https_need_no_permission(tokens: TokenFile, clock: Clock, url: str) -> None:
-    with DrawServer.opened(Server(url=url), tokens, clock.now) as server:
+    with DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server:
         assert isinstance(server, DrawServer)
 
 
@@ -956,7 +956,7 @@ def test_a_site_without_tokens_is_told_before_anything_is_sent(
 
     with (
         pytest.raises(ConfigError, match="there is no token"),
-        DrawServer.opened(Server(), missing, clock.now),
+        DrawServer.opened(ServerSettings(), missing, clock.now),
     ):
         pass
 
@@ -969,7 +969,7 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
 
     with (
         pytest.raises(ConfigError, match="proxy") as caught,
-        DrawServer.opened(Server(), tokens, clock.now),
+        DrawServer.opened(ServerSettings(), tokens, clock.now),
     ):
         pass
 
@@ -1012,7 +1012,7 @@ def test_certificates_that_are_not_there_are_told(
 
     with (
         pytest.raises(ConfigError, match="certificates of authorities"),
-        DrawServer.opened(Server(), tokens, clock.now),
+        DrawServer.opened(ServerSettings(), tokens, clock.now),
     ):
         pass
 
@@ -1062,7 +1062,7 @@ def test_the_whole_way_on_a_real_connection(
 
     with (
         served(draw) as url,
-        DrawServer.opened(Server(url=url), tokens, clock.now) as server,
+        DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server,
     ):
         server.check_ready()
         sha256 = hashlib.sha256(package.read_bytes()).hexdigest()
@@ -1090,7 +1090,7 @@ def test_a_download_that_is_cut_short_is_not_kept(
 ) -> None:
     with (
         answering(head + RESULT[:9000]) as url,
-        DrawServer.opened(Server(url=url), tokens, clock.now) as server,
+        DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server,
         pytest.raises(ServerUnavailable) as caught,
     ):
         server.download("task-1", tmp_path / "received.dcm")
@@ -1103,7 +1103,9 @@ def test_a_server_that_is_not_there_is_down(tokens: TokenFile, clock: Clock) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-    with DrawServer.opened(Server(url=f"http://127.0.0.1:{port}"), tokens, clock.now) as server:
+    with DrawServer.opened(
+        ServerSettings(url=f"http://127.0.0.1:{port}"), tokens, clock.now
+    ) as server:
         server.pause = lambda _seconds: None
         with pytest.raises(ServerUnavailable) as caught:
             server.check_ready()
@@ -1114,7 +1116,7 @@ def test_a_server_that_is_not_there_is_down(tokens: TokenFile, clock: Clock) -> 
 def test_a_server_that_does_not_speak_http_is_lost(tokens: TokenFile, clock: Clock) -> None:
     with (
         answering(b"220 mail.example.org ESMTP\r\n") as url,
-        DrawServer.opened(Server(url=url), tokens, clock.now) as server,
+        DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server,
         pytest.raises(ServerUnavailable) as caught,
     ):
         server.download("task-1", tokens.path.with_name("received.dcm"))
@@ -1136,7 +1138,7 @@ def test_a_redirect_is_not_followed_with_the_token(tokens: TokenFile, clock: Clo
 
         with (
             served(draw) as url,
-            DrawServer.opened(Server(url=url), tokens, clock.now) as server,
+            DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server,
             pytest.raises(ConfigError),
         ):
             server.check_ready()
@@ -1172,7 +1174,7 @@ def test_an_upload_streams_from_disk(tokens: TokenFile, clock: Clock, tmp_path: 
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         tracemalloc.start()
-        with DrawServer.opened(Server(url=url), tokens, clock.now) as server:
+        with DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server:
             server.upload(large, name="large.zip", sha256="0" * 64)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

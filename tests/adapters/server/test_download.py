@@ -12,7 +12,7 @@ import pytest
 
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.errors import ServerUnavailable
 from tests.conftest import Clock
 
@@ -88,7 +88,7 @@ def target(tmp_path: Path) -> Path:
 def run(draw: Ranged, tokens: TokenFile) -> Iterator[DrawServer]:
     """Open the server anew, as each run does."""
     with httpx.Client(transport=httpx.MockTransport(draw)) as client:
-        server = DrawServer(client, Server(url="https://draw.test"), tokens, Clock().now)
+        server = DrawServer(client, ServerSettings(url="https://draw.test"), tokens, Clock().now)
         server.pause = lambda _seconds: None
         yield server
 
@@ -235,7 +235,7 @@ def test_a_part_that_is_longer_than_the_whole_is_forgotten(tokens: TokenFile, ta
         return httpx.Response(416, headers={"content-range": "bytes */1"}) if past else answer
 
     with httpx.Client(transport=httpx.MockTransport(strict)) as client:
-        server = DrawServer(client, Server(url="https://draw.test"), tokens, Clock().now)
+        server = DrawServer(client, ServerSettings(url="https://draw.test"), tokens, Clock().now)
         server.download("t", target)
 
     assert asked == [416, 200]

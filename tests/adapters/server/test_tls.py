@@ -16,7 +16,7 @@ from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import glance
 from drawcli.adapters.server.tls import tls_of
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.config.sections import Server
+from drawcli.config.sections import ServerSettings
 from drawcli.errors import ConfigError, DrawcliError, ServerUnavailable
 from tests.conftest import Clock
 from tests.tls import Authority, context, ready, serving, serving_http_2
@@ -46,7 +46,7 @@ def tokens(tmp_path: Path) -> TokenFile:
 
 @contextmanager
 def opened(tokens: TokenFile, url: str, **settings: object) -> Iterator[DrawServer]:
-    site = Server.model_validate({"url": url, "timeout_seconds": 5, **settings})
+    site = ServerSettings.model_validate({"url": url, "timeout_seconds": 5, **settings})
     with DrawServer.opened(site, tokens, Clock().now) as server:
         server.pause = lambda _seconds: None
         yield server
@@ -164,7 +164,7 @@ def test_a_private_key_that_others_can_read_is_refused(authority: Authority) -> 
     key.chmod(0o640)
 
     with pytest.raises(ConfigError, match="others can read this private key") as caught:
-        tls_of(Server(client_cert=cert, client_key=key))
+        tls_of(ServerSettings(client_cert=cert, client_key=key))
 
     assert caught.value.hint == f"Run 'chmod 600 {key}'."
 
@@ -176,7 +176,7 @@ def test_a_certificate_that_cannot_be_used_is_told_and_no_password_is_asked_for(
     _, foreign = authority.certificate()
     for key in (locked, foreign, tmp_path / "none"):
         with pytest.raises(ConfigError, match="client certificate") as caught:
-            tls_of(Server(client_cert=cert, client_key=key))
+            tls_of(ServerSettings(client_cert=cert, client_key=key))
         assert caught.value.code == "certificates"
         assert "without a password" in caught.value.hint
 
@@ -188,7 +188,7 @@ def test_an_authority_that_cannot_be_read_is_told(tmp_path: Path, content: bytes
         path.write_bytes(content)
 
     with pytest.raises(ConfigError, match="cannot be read as certificates of authorities"):
-        tls_of(Server(ca_file=path))
+        tls_of(ServerSettings(ca_file=path))
 
 
 def test_tls_before_1_2_is_refused(tokens: TokenFile, authority: Authority) -> None:
@@ -204,7 +204,7 @@ def test_tls_before_1_2_is_refused(tokens: TokenFile, authority: Authority) -> N
 def test_the_default_is_the_systems_trust_and_tls_1_2() -> None:
     import truststore
 
-    tls = tls_of(Server())
+    tls = tls_of(ServerSettings())
 
     assert isinstance(tls, truststore.SSLContext)
     assert tls.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -334,7 +334,7 @@ def test_nonsense_in_http_2_is_no_bug(
 def test_the_look_of_doctor_survives_a_status_that_is_no_number(authority: Authority) -> None:
     tls = context(authority.certificate("localhost"))
     with serving_http_2(tls, "abc") as (port, asked):
-        site = Server(url=f"https://localhost:{port}", ca_file=authority.file)
+        site = ServerSettings(url=f"https://localhost:{port}", ca_file=authority.file)
         with pytest.raises(ServerUnavailable, match="RemoteProtocolError"):
             glance(site)
 

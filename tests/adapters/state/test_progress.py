@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.state import progress as module
-from drawcli.adapters.state.progress import FILE_NAME, Progress, ProgressFile, Standing
+from drawcli.adapters.state.progress import FILE_NAME, Progress, ProgressFile, ProgressState
 
 
 class Listener:
@@ -18,7 +18,7 @@ class Listener:
         self.heard: list[str] = []
         self.shares: list[float | None] = []
 
-    def moved(self, standing: Standing) -> None:
+    def moved(self, standing: ProgressState) -> None:
         self.heard.append(str(standing))
         self.shares.append(standing.share)
 
@@ -159,4 +159,4 @@ def test_a_file_that_says_nothing_is_none(tmp_path: Path, text: str) -> None:
 def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps({"step": "scan", "mood": "good"}))
 
-    assert ProgressFile.of(tmp_path).read() == Standing(step="scan")
+    assert ProgressFile.of(tmp_path).read() == ProgressState(step="scan")

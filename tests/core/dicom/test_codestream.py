@@ -21,15 +21,15 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from drawcli.core.deid.table_single_frame import SYNTAXES
-from drawcli.core.dicom.codestream import RLE, Raster, cleaned
+from drawcli.core.dicom.codestream import RLE, FrameLayout, clean_pixel_data
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.gate.compressed import picture_and_rest, says_something
+from drawcli.core.gate.compressed import has_content, split_picture
 from tests.core.real_data import REAL, needs_real
 
 BASE = "1.2.840.10008.1.2.4."
 NAME = b"Muster^Maria"
 END = bytes.fromhex("FEFFDDE000000000")
-ONE = Raster(4, 4, 1, 1)
+ONE = FrameLayout(4, 4, 1, 1)
 JPEG = [f"{BASE}{number}" for number in (50, 51, 57, 70)]
 JPEG_LS = [f"{BASE}80", f"{BASE}81"]
 JPEG_2000 = [f"{BASE}{number}" for number in (90, 91, 201, 202, 203)]
@@ -101,14 +101,14 @@ def wrapped(*fragments: bytes, table: bytes = b"") -> bytes:
     return b"".join(map(item, (table, *fragments))) + END
 
 
-def clean(value: bytes, syntax: str, raster: Raster = ONE) -> bytes:
-    return b"".join(cleaned(BytesIO(value).read, syntax, raster))
+def clean(value: bytes, syntax: str, raster: FrameLayout = ONE) -> bytes:
+    return b"".join(clean_pixel_data(BytesIO(value).read, syntax, raster))
 
 
-def margins(value: bytes, syntax: str, raster: Raster = ONE) -> tuple[bytes, bool]:
+def margins(value: bytes, syntax: str, raster: FrameLayout = ONE) -> tuple[bytes, bool]:
     """Return what the gate takes for the picture, and whether something is said beside it."""
-    picture, rest = picture_and_rest(value.removesuffix(END), syntax, raster.rows * raster.columns)
-    return b"".join(picture), says_something(rest, syntax)
+    picture, rest = split_picture(value.removesuffix(END), syntax, raster.rows * raster.columns)
+    return b"".join(picture), has_content(rest, syntax)
 
 
 ALL = [RLE, *JPEG, *JPEG_LS, *JPEG_2000]
@@ -292,7 +292,7 @@ def test_what_pydicom_encodes_as_rle_is_left_as_it_is(
     frame = bytes(_encode_frame(raw, _runner(rows, columns, bits)))
     value = wrapped(frame)
 
-    after = clean(value, RLE, Raster(rows, columns, bits // 8, 1))
+    after = clean(value, RLE, FrameLayout(rows, columns, bits // 8, 1))
 
     assert after == value
 
@@ -349,9 +349,9 @@ def decoded(dataset: Dataset) -> bytes | None:
             return None
 
 
-def raster_of(dataset: Dataset) -> Raster:
+def raster_of(dataset: Dataset) -> FrameLayout:
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
-    return Raster(dataset.Rows, dataset.Columns, dataset.BitsAllocated // 8, frames)
+    return FrameLayout(dataset.Rows, dataset.Columns, dataset.BitsAllocated // 8, frames)
 
 
 def compressed_files() -> Iterator[Path]:
@@ -401,7 +401,7 @@ def test_frames_one_after_the_other_take_the_memory_of_one() -> None:
         asked += count
         return source.read(count)
 
-    pieces = cleaned(counted, RLE, ONE._replace(frames=50))
+    pieces = clean_pixel_data(counted, RLE, ONE._replace(frames=50))
     first = b"".join(next(pieces) for _ in range(6))
 
     assert len(first) == 8 + 8 + len(frame)

@@ -5,10 +5,10 @@ from pynetdicom.dimse_messages import C_STORE_RSP
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
-from drawcli.core.dicom.dimse import STORE, Request, is_success, status_of
+from drawcli.core.dicom.dimse import STORE, DimseRequest, is_success, status_of
 from drawcli.core.dicom.upper_layer import NodeTrouble
 
-REQUEST = Request(STORE, "1.2.840.10008.5.1.4.1.1.481.3", "1.2.826.0.1.3680043.8.498.77")
+REQUEST = DimseRequest(STORE, "1.2.840.10008.5.1.4.1.1.481.3", "1.2.826.0.1.3680043.8.498.77")
 
 
 def answer(status: int = 0) -> bytes:

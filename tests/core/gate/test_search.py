@@ -20,18 +20,18 @@ from drawcli.core.deid.profile import (
     policy_for,
     table_of,
 )
-from drawcli.core.gate.identifiers import COMMON, Known, needed_in
+from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_keywords
 from drawcli.core.gate.known_terms import KERNELS, MAKERS, TERMS
-from drawcli.core.gate.search import Finding, Search
+from drawcli.core.gate.search import Leak, Search
 from tests.core.files import ROOT, as_bytes, ct_slice, item, parsed
 from tests.deidentification.test_compressed_pixels import jpeg, segment
 
 STUDY = date(2026, 3, 14)
 
 
-def known(**values: object) -> Known:
+def known(**values: object) -> KnownIdentifiers:
     """Return what one source file says."""
-    made = Known()
+    made = KnownIdentifiers()
     made.learn("/store/ward/Muster_Maria/1.dcm", parsed(as_bytes(ct_slice(**values))))
     return made
 
@@ -106,8 +106,8 @@ def test_every_text_that_the_policy_keeps_may_say_what_it_said_in_the_source() -
             continue  # the one has a form of its own, the other must be a real one
         said = known(**{row.keyword: texts[row.vr], "StationName": "ELSEWHERE"})
         search = Search(said, said.words_to_find(), set())
-        search.slice(parsed(as_bytes(ct_slice(**{row.keyword: texts[row.vr]}))))
-        assert Finding("source-text", row.keyword) not in search.found, row.keyword
+        search.search_slice(parsed(as_bytes(ct_slice(**{row.keyword: texts[row.vr]}))))
+        assert Leak("source-text", row.keyword) not in search.found, row.keyword
 
 
 def test_descriptions_are_those_of_the_policy() -> None:
@@ -119,9 +119,9 @@ def test_descriptions_are_those_of_the_policy() -> None:
     for row in descriptions:
         said = known(**{row.keyword: "Rosenhof"})
         search = Search(said, said.words_to_find(), set())
-        search.slice(parsed(as_bytes(ct_slice(**{row.keyword: "Rosenhof Muster"}))))
-        assert Finding("source-text", row.keyword) not in search.found
-        assert Finding("personal", row.keyword) in search.found
+        search.search_slice(parsed(as_bytes(ct_slice(**{row.keyword: "Rosenhof Muster"}))))
+        assert Leak("source-text", row.keyword) not in search.found
+        assert Leak("personal", row.keyword) in search.found
 
 
 def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
@@ -129,9 +129,9 @@ def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
 
     said = known(**place)
     search = Search(said, said.words_to_find(), set())
-    search.slice(parsed(as_bytes(ct_slice(ImageType=place["ImageType"]))))
+    search.search_slice(parsed(as_bytes(ct_slice(ImageType=place["ImageType"]))))
 
-    assert Finding("institution", "ImageType") in search.found
+    assert Leak("institution", "ImageType") in search.found
 
 
 @pytest.mark.parametrize(
@@ -150,16 +150,16 @@ def test_a_text_of_the_site_is_looked_at(text: str, checks: list[str]) -> None:
     said = known()
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
 
-    search.site_text(text, "form")
+    search.search_site_text(text, "form")
 
-    assert sorted(search.found) == [Finding(check, "form") for check in checks]
+    assert sorted(search.found) == [Leak(check, "form") for check in checks]
 
 
 def test_an_id_that_stands_by_chance_in_the_digits_of_a_stand_in_is_no_finding() -> None:
     said = known(PatientID="456789")
     search = Search(said, set(), set())
 
-    search.site_text("ward-7_2.25.123456789012.zip", "form")
+    search.search_site_text("ward-7_2.25.123456789012.zip", "form")
 
     assert not search.found
 
@@ -167,11 +167,11 @@ def test_an_id_that_stands_by_chance_in_the_digits_of_a_stand_in_is_no_finding()
 # --- what leaves with a slice, as the gate alone sees it ------------------------------------------
 
 
-def found_in(said: Known, **sent: object) -> set[Finding]:
+def found_in(said: KnownIdentifiers, **sent: object) -> set[Leak]:
     """Return what the gate finds in a slice, but for what is told of a slice as a whole."""
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
     with disable_value_validation():  # nobody keeps a careless engine from writing anything
-        search.slice(parsed(as_bytes(ct_slice(**(CLEAN | sent)))))
+        search.search_slice(parsed(as_bytes(ct_slice(**(CLEAN | sent)))))
     return {one for one in search.found if one.where.partition("/")[0] in sent}
 
 
@@ -196,7 +196,7 @@ CLEAN = {  # as the engine writes them
 def test_a_uid_that_is_no_stand_in_is_found(keyword: str, uid: str) -> None:
     said = known(ConcatenationUID="2.25.99")
 
-    assert Finding("uid", keyword) in found_in(said, **{keyword: uid})
+    assert Leak("uid", keyword) in found_in(said, **{keyword: uid})
 
 
 def test_what_ps3_6_registers_for_an_element_may_stand_in_it() -> None:
@@ -215,7 +215,7 @@ def test_a_reference_to_a_class_that_nobody_registers_is_found() -> None:
 
     found = found_in(known(), SourceImageSequence=[reference])
 
-    assert found == {Finding("uid", "SourceImageSequence/ReferencedSOPClassUID")}
+    assert found == {Leak("uid", "SourceImageSequence/ReferencedSOPClassUID")}
 
 
 def test_a_uid_under_the_dicom_root_is_found_in_a_text() -> None:
@@ -223,7 +223,7 @@ def test_a_uid_under_the_dicom_root_is_found_in_a_text() -> None:
 
     found = found_in(known(FrameOfReferenceUID=own), ImageType=["ORIGINAL", "PRIMARY", own])
 
-    assert Finding("uid", "ImageType") in found
+    assert Leak("uid", "ImageType") in found
 
 
 SHORT = [
@@ -256,7 +256,7 @@ def test_a_name_or_a_number_is_found_in_every_kept_text(keyword: str, value: obj
         OperatorsName="Öhrn^A",
     )
 
-    assert Finding("personal", keyword) in found_in(said, **{keyword: value})
+    assert Leak("personal", keyword) in found_in(said, **{keyword: value})
 
 
 FIGURES = [
@@ -289,7 +289,7 @@ def test_a_number_of_the_patient_is_found_among_numbers(keyword: str, value: obj
         OtherPatientIDsSequence=ids,
     )
 
-    assert Finding("personal", keyword) in found_in(said, **{keyword: value})
+    assert Leak("personal", keyword) in found_in(said, **{keyword: value})
 
 
 @pytest.mark.parametrize("number", ["1", "12", "200", "512", "1024", "2000"])
@@ -307,7 +307,7 @@ def test_a_short_record_number_is_no_finding_among_the_numbers_of_a_scan(number:
     search = Search(said := known(PatientID=number), said.words_to_find(), set())
 
     for keyword, value in scan.items():
-        search.slice(parsed(as_bytes(ct_slice(**(CLEAN | {keyword: value})))))
+        search.search_slice(parsed(as_bytes(ct_slice(**(CLEAN | {keyword: value})))))
 
     assert {one for one in search.found if one.check == "personal"} == set()
 
@@ -348,7 +348,7 @@ def test_a_word_of_headers_may_stay_though_the_hospital_is_called_so(
 def test_other_words_of_the_hospital_are_found(keyword: str, value: str) -> None:
     said = known(InstitutionName="Standard Hospital Rosenhof", **{keyword: value})
 
-    assert Finding("institution", keyword) in found_in(said, **{keyword: value})
+    assert Leak("institution", keyword) in found_in(said, **{keyword: value})
 
 
 @pytest.mark.parametrize("name", ["Hu^Cw", "Head^Axial", "Original^Primary", "Sk^Sp", "No^Yes"])
@@ -408,26 +408,24 @@ def test_what_a_text_of_the_source_says_is_looked_for(keyword: str, value: str |
 
     found = found_in(said, ReasonForVisit=text)
 
-    assert found == {Finding("uid" if value is None else "source-text", "ReasonForVisit")}
+    assert found == {Leak("uid" if value is None else "source-text", "ReasonForVisit")}
 
 
 def test_what_cannot_be_decoded_in_the_source_is_looked_for() -> None:
     raw = as_bytes(ct_slice())
     at = raw.index(b"\x28\0\x04\0")  # PhotometricInterpretation
     number = b"\x28\0\x03\0US\x0b\0Grosseltern"  # SamplesPerPixelUsed, which is two bytes
-    made = Known()
+    made = KnownIdentifiers()
     made.learn("/store/1.dcm", parsed(raw[:at] + number + raw[at:]))
 
-    assert found_in(made, ReasonForVisit="grosseltern") == {
-        Finding("source-text", "ReasonForVisit")
-    }
+    assert found_in(made, ReasonForVisit="grosseltern") == {Leak("source-text", "ReasonForVisit")}
 
 
 def test_what_the_file_meta_of_the_source_says_is_looked_for() -> None:
     source = parsed(as_bytes(ct_slice()))
     source.file_meta.SourceApplicationEntityTitle = "ROSENHOFCT"
     source.file_meta.ImplementationVersionName = "GROSSELTERN_1"
-    made = Known()
+    made = KnownIdentifiers()
     made.learn("/store/1.dcm", source)
 
     for said in ("rosenhofct", "grosseltern_1 here"):
@@ -472,30 +470,30 @@ def test_what_an_image_needs_is_missed(modality: str, keyword: str) -> None:
     if keyword != "Modality":
         delattr(without, keyword)
 
-    missing = set(needed_in(whole)) - set(needed_in(without))
+    missing = set(needed_keywords(whole)) - set(needed_keywords(without))
 
-    assert keyword in needed_in(whole)
+    assert keyword in needed_keywords(whole)
     assert missing == ({keyword} - {"Modality"})
 
 
 def test_a_slice_that_lost_what_it_needs_is_told() -> None:
     source = ct_slice(**(MADE_OF | {"Modality": "PT"}))
-    said = Known()
+    said = KnownIdentifiers()
     said.learn("/store/1.dcm", parsed(as_bytes(source)))
     search = Search(said, set(), set())
     left = ct_slice(**(MADE_OF | CLEAN | {"Modality": "PT"}))
     del left.Units
-    search.slice(parsed(as_bytes(left)))
+    search.search_slice(parsed(as_bytes(left)))
 
-    search.compare()
+    search.check_whole()
 
-    assert Finding("missing", "Units") in search.found
-    assert Finding("missing", "DecayFactor") not in search.found
+    assert Leak("missing", "Units") in search.found
+    assert Leak("missing", "DecayFactor") not in search.found
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 def test_slices_of_two_studies_or_series_in_a_package_are_told(keyword: str) -> None:
-    said = Known()
+    said = KnownIdentifiers()
     uids = {"SOPInstanceUID": ["2.25.1", "2.25.2"]}
     others = {"StudyInstanceUID": ["2.25.3", "2.25.3"], "SeriesInstanceUID": ["2.25.4", "2.25.4"]}
     good = uids | others
@@ -511,11 +509,11 @@ def test_slices_of_two_studies_or_series_in_a_package_are_told(keyword: str) -> 
         search = Search(said, set(), set())
         for number in range(2):
             one = {key: both[number] for key, both in values.items()}
-            search.slice(parsed(as_bytes(ct_slice(PixelData=bytes([number] * 8), **one))))
-        search.compare()
+            search.search_slice(parsed(as_bytes(ct_slice(PixelData=bytes([number] * 8), **one))))
+        search.check_whole()
         told[name] = {found for found in search.found if found.check == "uids"}
 
-    assert told == {"good": set(), "wrong": {Finding("uids", keyword)}}
+    assert told == {"good": set(), "wrong": {Leak("uids", keyword)}}
 
 
 @pytest.mark.parametrize("said", [b"", b"Grosseltern Wu"], ids=["nothing", "a comment"])
@@ -533,6 +531,6 @@ def test_what_is_said_beside_compressed_pixels_is_told(kind: str, said: bytes) -
     one.save_as(out, enforce_file_format=True)
     search = Search(known(), set(), set())
 
-    search.slice(parsed(out.getvalue()))
+    search.search_slice(parsed(out.getvalue()))
 
-    assert (Finding("beside-pixels", "(7FE0,0010)") in search.found) is bool(said)
+    assert (Leak("beside-pixels", "(7FE0,0010)") in search.found) is bool(said)

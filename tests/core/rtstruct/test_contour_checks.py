@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.datastore.walk import read_datastore
-from drawcli.core.gate.acceptance import Contour, Severity
+from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
-from drawcli.core.gate.structure_set import contours_of, facts_of
+from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import (
     CHECKS,
     Measured,
@@ -58,12 +58,12 @@ def crosswalk(orientation: Sequence[float] = AXIAL, slices: int = SLICES) -> Cro
     )
 
 
-def drawn(points: Iterable[Point], on: int | None, roi: int = 1, **change: object) -> Contour:
+def drawn(points: Iterable[Point], on: int | None, roi: int = 1, **change: object) -> FileContour:
     """Return a contour on a slice, or one that names none."""
     points = list(points)
     text = "\\".join(f"{value:.6f}" for point in points for value in point)
     images = () if on is None else ((f"2.25.{on}", 1),)
-    whole = Contour(roi, "CLOSED_PLANAR", str(len(points)), images, text.encode())
+    whole = FileContour(roi, "CLOSED_PLANAR", str(len(points)), images, text.encode())
     return replace(whole, **change)  # type: ignore[arg-type] # any fact of it
 
 
@@ -72,12 +72,12 @@ def rectangle(z: float, left: float = -10, width: float = 20, height: float = 30
     return [(left, low, z), (right, low, z), (right, high, z), (left, high, z)]
 
 
-def box(slices: Iterable[int], roi: int = 1, left: float = -10) -> list[Contour]:
+def box(slices: Iterable[int], roi: int = 1, left: float = -10) -> list[FileContour]:
     return [drawn(rectangle(50 + STEP * n, left), n, roi) for n in slices]
 
 
 def inspected(
-    contours: Iterable[Contour],
+    contours: Iterable[FileContour],
     series: Crosswalk | None = None,
     bounds: dict[str, tuple[float, float]] | None = None,
 ) -> tuple[dict[str, str], dict[str, Measured]]:
@@ -560,13 +560,13 @@ def test_what_vendors_drew_on_their_images_is_not_held(
         root = tmp_path
     series = read_datastore([root]).by_series()
     (file,) = [file for path in root.rglob("*") if (file := structure_set_in(path))]
-    facts = facts_of(file)
+    facts = read_structure_set(file)
     (uid,) = facts.referenced_series
     grid = Grid.of(Crosswalk.of(series[uid]))
     assert grid is not None
     originals = {one.sop_uid: one.sop_uid for one in series[uid]}
     names = {roi.number: roi.name for roi in facts.rois}
-    found, measured = inspect_contours(contours_of(file), names, grid, originals)
+    found, measured = inspect_contours(read_contours(file), names, grid, originals)
 
     assert [one for one in weighed(found, {}) if one.severity is not Severity.WARN] == []
     assert sum(one.contours for one in measured) == contours

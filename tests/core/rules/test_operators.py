@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.rules.operators import OPERATORS, PRESENCE, Kind, canonical, checker_of, kind_of
+from drawcli.core.rules.operators import (
+    OPERATORS,
+    PRESENCE,
+    ValueKind,
+    canonical,
+    checker_of,
+    kind_of,
+)
 
 TODAY = date(2026, 11, 24)
 # keyword, operator, wanted, value in the header, outcome; None: no value of its kind
@@ -137,7 +144,7 @@ def test_what_can_never_be_is_a_mistake(keyword: str, operator: str, wanted: Any
 
 def test_no_pattern_runs_away() -> None:
     """This one takes a backtracking engine longer than the universe."""
-    check = checker_of("matches", "^(a+)+$", Kind.TEXT)
+    check = checker_of("matches", "^(a+)+$", ValueKind.TEXT)
     begun = time.monotonic()
 
     assert check("a" * 5000 + "b", TODAY) is False
@@ -175,7 +182,7 @@ def test_a_path_is_known_or_not(path: str, found: str | None) -> None:
 def test_no_text_of_a_file_and_no_value_of_a_header_gives_a_traceback(
     text: str, operator: str
 ) -> None:
-    for kind in Kind:
+    for kind in ValueKind:
         wanted: Any = [text, text] if operator == "between" else text
         try:
             check = checker_of(operator, wanted, kind)

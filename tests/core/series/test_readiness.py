@@ -14,7 +14,7 @@ from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.readiness import (
     Calm,
-    Demands,
+    Criteria,
     assess,
     home_of,
     modality_of,
@@ -29,7 +29,7 @@ from drawcli.core.series.verdict import Readiness, Verdict
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
 
-DEMANDS = Demands(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_seconds=600)
+DEMANDS = Criteria(modalities=frozenset({"CT", "MR", "PT"}), min_slices=3, quiet_seconds=600)
 HOUR = 3600 * 10**9
 NOW = 1_000_000 * HOUR
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -96,7 +96,7 @@ def three_planes(each: int = 1) -> list[Slice]:
     ]
 
 
-def verdict(slices: list[Slice], demands: Demands = DEMANDS) -> tuple[str, str]:
+def verdict(slices: list[Slice], demands: Criteria = DEMANDS) -> tuple[str, str]:
     found = assess(slices, demands)
     return str(found.readiness), found.code
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import pytest
 
-from drawcli.core.dicom.multiframe import Plane
+from drawcli.core.dicom.multiframe import ImagePlane
 from drawcli.core.series.stacking import not_gapless, not_straight, not_together
 from drawcli.core.series.verdict import Verdict
 from drawcli.core.series.zones import LARGEST_STEP
@@ -14,7 +14,7 @@ from drawcli.core.series.zones import LARGEST_STEP
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
-def not_stack(slices: Sequence[Plane], *, numbered: bool = False) -> Verdict | None:
+def not_stack(slices: Sequence[ImagePlane], *, numbered: bool = False) -> Verdict | None:
     """Return the first that speaks against a stack, in the order of a scan."""
     return (
         not_together(slices)
@@ -23,8 +23,8 @@ def not_stack(slices: Sequence[Plane], *, numbered: bool = False) -> Verdict | N
     )
 
 
-def planes(*millimetres: float) -> list[Plane]:
-    return [Plane((0.0, 0.0, z), AXIAL, (1.0, 1.0)) for z in millimetres]
+def planes(*millimetres: float) -> list[ImagePlane]:
+    return [ImagePlane((0.0, 0.0, z), AXIAL, (1.0, 1.0)) for z in millimetres]
 
 
 def code_of(*millimetres: float) -> str | None:
@@ -76,7 +76,7 @@ def in_parts(
     places = [0.0, *accumulate(step for part in steps for step in part)]
     thickness = [one for part, one in zip(steps, thick, strict=True) for _ in part] if thick else []
     made = [
-        Plane((0.0, 0.0, z), AXIAL, (1.0, 1.0), one)
+        ImagePlane((0.0, 0.0, z), AXIAL, (1.0, 1.0), one)
         for z, one in zip(places, thickness[:1] + thickness or [None] * len(places), strict=True)
     ]
     verdict = not_stack(made, numbered=numbered)

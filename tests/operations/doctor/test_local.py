@@ -17,8 +17,8 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError, NeedsPerson
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import outcome as outcomes
-from drawcli.operations.doctor.outcome import Check, Grade, Seen, of_share
-from drawcli.operations.doctor.outcome import Site as Looked
+from drawcli.operations.doctor.outcome import Check, CheckResult, Grade, of_share
+from drawcli.operations.doctor.outcome import CheckContext as Looked
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, Site
@@ -162,8 +162,8 @@ def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
-    def hangs(_: Looked) -> Seen:
-        return Seen.well(fifo.read_text())  # nobody ever writes
+    def hangs(_: Looked) -> CheckResult:
+        return CheckResult.well(fifo.read_text())  # nobody ever writes
 
     found = of_share(hangs, patience_seconds=0.05)(looked)
     fifo.open("w").close()
@@ -408,7 +408,7 @@ def test_no_check_raises_whatever_lies_there(
 def test_a_check_that_cannot_be_made_says_so_and_quotes_nothing(
     looked: Looked, err: Exception
 ) -> None:
-    def breaks(_: Looked) -> Seen:
+    def breaks(_: Looked) -> CheckResult:
         raise err
 
     check: Check = breaks

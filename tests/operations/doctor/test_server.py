@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from drawcli.adapters.server.catalogue_cache import keep_catalogue
-from drawcli.adapters.server.probe import Glance, glance
+from drawcli.adapters.server.probe import ServerProbe, glance
 from drawcli.errors import ConfigError
 from drawcli.operations.doctor import server as checks
+from drawcli.operations.doctor.outcome import CheckContext as Looked
 from drawcli.operations.doctor.outcome import Grade, Outcome
-from drawcli.operations.doctor.outcome import Site as Looked
 from drawcli.sandbox.catalogue import as_json
 from tests.conftest import Site
 
@@ -186,7 +186,7 @@ def test_a_server_that_names_no_time(site: Site, date: str) -> None:
 def test_a_slow_answer_is_no_skew(seconds: float) -> None:
     asked = datetime(2026, 11, 14, 12, 0, 0, 900_000, tzinfo=UTC)
     clock = (asked + timedelta(seconds=seconds / 2)).replace(microsecond=0)
-    look = Glance(
+    look = ServerProbe(
         status=200,
         seconds=seconds,
         clock=clock,
@@ -248,7 +248,7 @@ def test_a_server_that_is_away(site: Site) -> None:
 
 
 def test_plain_http_to_another_machine(site: Site) -> None:
-    look = Glance(
+    look = ServerProbe(
         status=200,
         seconds=0.1,
         clock=None,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.core.jobs.job import State
-from drawcli.core.series.readiness import Calm, Demands, settled
+from drawcli.core.series.readiness import Calm, Criteria, settled
 from drawcli.core.series.verdict import Verdict
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
@@ -138,7 +138,7 @@ def old_times_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As clients do that look at the times of files alone."""
     judged = settled
 
-    def trusting(verdict: Verdict, demands: Demands, calm: Calm, now_ns: int) -> Verdict:
+    def trusting(verdict: Verdict, demands: Criteria, calm: Calm, now_ns: int) -> Verdict:
         return judged(verdict, demands, replace(calm, since_ns=0), now_ns)
 
     monkeypatch.setattr("drawcli.pipeline.survey.judge.settled", trusting)

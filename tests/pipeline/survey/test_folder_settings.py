@@ -13,7 +13,7 @@ from drawcli.config.sections import Scan
 from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
-from drawcli.pipeline.survey.folder_settings import ELSEWHERE, Wishes
+from drawcli.pipeline.survey.folder_settings import ELSEWHERE, FolderSettings
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system import platforms
 from drawcli.system.platforms import below
@@ -31,7 +31,7 @@ def wishing(ctx: Context, **folders: dict[str, Any]) -> Context:
 
 def test_the_nearest_folder_above_a_series_decides() -> None:
     folders = {"ward": {"min_slices": 4}, "ward/ct2/": {"min_slices": 9}, "/dicom/b": {}}
-    wishes = Wishes(Scan.model_validate({"min_slices": 5, "folders": folders}), [ROOT])
+    wishes = FolderSettings(Scan.model_validate({"min_slices": 5, "folders": folders}), [ROOT])
 
     asked = {
         place: wishes.demands(wishes.number_of(f"/dicom/{place}/")).min_slices
@@ -126,13 +126,15 @@ def test_settings_count_in_a_folder_of_windows_however_it_is_written(
     monkeypatch.setattr(os, "sep", "\\")
     scan = Scan.model_validate({"folders": {name: {"min_slices": 9}}})
 
-    wishes = Wishes(scan, [Share(r"\\srv\dicom")])  # type: ignore[list-item] # a stand-in
+    wishes = FolderSettings(scan, [Share(r"\\srv\dicom")])  # type: ignore[list-item] # a stand-in
 
     assert wishes.number_of(below(folder)) == number
 
 
 def test_elsewhere_names_that_differ_by_case_are_two_folders() -> None:
-    wishes = Wishes(Scan.model_validate({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")])
+    wishes = FolderSettings(
+        Scan.model_validate({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")]
+    )
 
     assert wishes.number_of(below(str(Path("/store/ward")))) == 1
     if sys.platform not in ("win32", "darwin"):
