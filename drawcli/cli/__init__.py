@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
+from typer.main import get_command
 
 from drawcli import __version__
 from drawcli.cli import (
@@ -35,16 +36,8 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
-from drawcli.cli.door import (
-    Common,
-    ConfigOption,
-    DebugOption,
-    JsonOption,
-    NoColorOption,
-    QuietOption,
-    VerboseOption,
-)
-from drawcli.cli.lazy_options import only_asked
+from drawcli.cli.door import Common, with_options
+from drawcli.cli.lazy_options import only_asked, with_values_as_typed
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -91,26 +84,15 @@ sandbox_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)
+@with_options
 def drawcli(
     ctx: typer.Context,
+    common: Common,
     *,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = 0,
-    no_color: NoColorOption = False,
-    debug: DebugOption = False,
     version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
 ) -> None:
     """Send planning scans to the DRAW server, de-identified, and bring the structure sets home."""
-    ctx.obj = Common(
-        config=config,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
-        no_color=no_color,
-        debug=debug,
-    )
+    ctx.obj = common
     if version:
         typer.echo(f"drawcli {__version__}")
         raise typer.Exit
@@ -122,9 +104,8 @@ def drawcli(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # each thread reserves memory; none is needed
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it looks for them in every package
     render.survive_any_text()
     with _shortage_unsaid():
         _run_app()
@@ -147,9 +128,9 @@ def _shortage_unsaid() -> Iterator[None]:
 
 
 def _run_app() -> None:
-    completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
-    words = {*sys.argv, *" ".join(completing).split()}
+    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE).split()
+    quick = only_asked(app, {*sys.argv, *typed})
     try:
-        only_asked(app, words)()
+        with_values_as_typed(get_command(quick))() if typed else quick()
     except KeyboardInterrupt:  # before a command had begun
         sys.exit(130)

@@ -8,17 +8,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-from drawcli.core.dicom.header import (
-    DEEPEST,
-    UNDEFINED,
-    Element,
-    Header,
-    NotDicom,
-    encode,
-    encode_item,
-    items,
-    tag_text,
-)
+from drawcli.core.dicom.encoding import encode, encode_item
+from drawcli.core.dicom.header import DEEPEST, UNDEFINED, Element, Header, NotDicom, items
+from drawcli.core.dicom.tags import tag_text
 
 _TEXT: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 _UNKNOWN: Final = b"UN"
@@ -68,7 +60,7 @@ def _check_vr(element: Element) -> None:
 @cache
 def _dictionary(tag: int) -> tuple[str, ...]:
     """Return the VRs that PS3.6 allows for a tag; none where it does not know it."""
-    from pydicom.datadict import dictionary_VR
+    from drawcli.core.dicom.dictionary import dictionary_VR
 
     try:
         return tuple(dictionary_VR(tag).split(" or "))
