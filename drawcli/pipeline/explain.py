@@ -131,7 +131,7 @@ class Trial:
 
 
 def try_cases(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
-    """Yield what the rules say in each test of their file; see `tried`."""
+    """Yield what the rules say in each test of their file; see `try_case`."""
     for case in book.cases:
         yield from try_case(case, book, on_many=on_many, today=today)
 
