@@ -52,7 +52,7 @@ def test_a_beginning_of_two_series_is_refused(ctx: Context, in_state: Make) -> N
     in_state(State.FOUND, "0123456789ab-1")
     in_state(State.FOUND, "0123ffffffff-1")
 
-    with pytest.raises(UsageError, match="fits 2 jobs"):
+    with pytest.raises(UsageError, match="matches 2 jobs"):
         find_job("0123", ctx)
 
 

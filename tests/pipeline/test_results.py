@@ -182,7 +182,7 @@ def test_what_the_server_sent_must_be_there_and_unchanged(ctx: Context, job: Job
     with ctx.work.file(job.id, "received.dcm").open("ab") as received:
         received.write(b"x")
 
-    with pytest.raises(UsageError, match="not in its work folder"):
+    with pytest.raises(UsageError, match="missing from its work folder"):
         redeliver(job, ctx)
 
 
@@ -206,7 +206,7 @@ def test_a_job_whose_work_folder_is_gone_is_told_as_such(ctx: Context, job: Job)
 
 
 def test_a_folder_that_is_not_there_is_not_made(ctx: Context, job: Job, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         redeliver(job, ctx, tmp_path / "nowhere")
 
 
