@@ -573,7 +573,7 @@ def test_a_job_that_waits_for_images_that_are_gone_gets_them_when_they_are_shown
 
     assert not ctx.work.has_folder(first.id)
     assert (waiting.reason_code, waiting.hint) == ("not-seen", None)
-    assert "'scan PATH' shows them" in str(waiting.reason)
+    assert "'drawcli scan PATH' finds them" in str(waiting.reason)
     assert (found.id, found.state, found.template) == (second.id, State.FOUND, "Thorax_OAR")
 
 

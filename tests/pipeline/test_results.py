@@ -165,7 +165,7 @@ def test_images_that_changed_are_told_and_nothing_is_written(
     file.unlink()
 
     assert codes(job, ctx) == ["not-there", "source-moved"]
-    with pytest.raises(NeedsPerson, match="not the one that was sent"):
+    with pytest.raises(NeedsPerson, match="has changed since it was sent"):
         redeliver(job, ctx)
     assert not file.exists()
 

@@ -342,8 +342,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the file is delivered",
         "pipeline/steps/reidentify.py",
-        "    told = deliver(",
-        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    told = deliver(',
+        "    reports = deliver(",
+        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    reports = deliver(',
         (PIPELINE, KILLS),
     ),
     Fault(

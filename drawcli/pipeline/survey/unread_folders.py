@@ -1,6 +1,6 @@
-"""Folders that hold files which cannot be read, or cannot be listed: each told once, by a job.
+"""Folders that cannot be listed, or contain unreadable files: each is reported once by a job.
 
-Nobody knows what such files are. They may be a whole scan, so they must not vanish in a count.
+Such files may be a whole series, so a count is not enough.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _MINUTE_NS: Final = 60 * 10**9
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSnapshot(SeriesSnapshot):
-    """A folder in which something cannot be read, as this scan sees it."""
+    """A folder with unreadable files, or that cannot be listed."""
 
     path: str
     since_ns: int  # when the newest of its unread files was first seen as it is; 0: not known
@@ -31,13 +31,13 @@ class FolderSnapshot(SeriesSnapshot):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a job remembers of it."""
+        """The values that a job stores."""
         found = {"slices": self.files, "source_digest": self.digest, "source_stamp": self.stamp}
         return found | {"of_folder": True}
 
     @property
     def crosswalk(self) -> Crosswalk:
-        """Where it is; whose files lie in it nobody knows."""
+        """The path of the folder; its patients are unknown."""
         place = (SourceFile(self.path, 0, 0, ""),)
         return Crosswalk(series_uid="", study_uid="", patient_id="", patient_name="", files=place)
 
@@ -50,9 +50,9 @@ def unread_folders(
     Parameters
     ----------
     index, judge
-        What is known of the files, and what is asked where they lie.
+        The files, and the settings of their folders.
     unlisted
-        Folders that could not be listed this time, by path.
+        Folders that this scan could not list, by path.
     now_ns
         Our clock.
     """

@@ -1,8 +1,7 @@
-"""(datastore) -> WAITING: a job for each folder in which something cannot be read.
+"""(datastore) -> WAITING: a job for each folder with unreadable files.
 
-It is held once it has waited as long as a series may be incomplete, goes away by itself when
-nothing is unreadable any more, and is set aside by a person who releases or cancels it: then it
-comes back only if other files of the folder cannot be read.
+It is held once it has waited as long as a series may be incomplete, and cancelled when everything
+is readable. After a release or cancellation it comes back only for other unreadable files.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ def take_unread(survey: Survey, ctx: Context, change: Change, *, only: str | Non
     change
         Changes a job under its lock.
     only
-        A job: look at that one alone.
+        A job: update that one alone.
     """
     made, known = list[Job](), _jobs_by_folder(ctx)
     for seen in survey.unread:
@@ -41,7 +40,7 @@ def take_unread(survey: Survey, ctx: Context, change: Change, *, only: str | Non
         if only is not None and all(job.id != only for job in jobs):
             continue
         made += _of_folder(jobs[-1] if jobs else None, seen, ctx, change)
-    left = () if survey.lost else known.values()  # where a datastore is away, nobody has looked
+    left = () if survey.lost else known.values()  # a missing datastore was not scanned
     for job in (job for jobs in left for job in jobs if only in (None, job.id)):
         if job.state is State.WAITING:
             change(job, partial(_readable, job, ctx))
@@ -66,10 +65,10 @@ def _jobs_by_folder(ctx: Context) -> dict[str, list[Job]]:
 
 
 def _readable(job: Job, ctx: Context) -> Job:
-    """Return the job of a folder set aside: nothing in it is unreadable any more."""
-    reason = "nothing in the folder is unreadable any more"
-    aside = job.to(State.CANCELLED, at=ctx.now(), source_digest=None)
-    return aside.postponed(None, code="readable-again", reason=reason)
+    """Return the cancelled job of a folder whose files are all readable now."""
+    reason = "everything in the folder is readable now"
+    cancelled = job.to(State.CANCELLED, at=ctx.now(), source_digest=None)
+    return cancelled.postponed(None, code="readable-again", reason=reason)
 
 
 def _begun(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> list[Job]:
@@ -83,7 +82,7 @@ def _begun(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> list[Job]:
 
 
 def _set_aside(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> bool:
-    """Tell whether a person has said of these very files that they need not be read."""
+    """Return whether a user has released or cancelled the job of these files."""
     if latest is not None:
         return latest.state is State.CANCELLED and latest.source_digest == seen.digest
     archived = ctx.ledger.archive.of_series(seen.key)
@@ -91,7 +90,7 @@ def _set_aside(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> bool:
 
 
 def _told_by_series(seen: FolderSnapshot, ctx: Context) -> bool:
-    """Tell whether a series beside the files has a job that says the same, or did so lately."""
+    """Return whether the job of a series beside the files reports them, or did so lately."""
     since = datetime.fromtimestamp(seen.since_ns / 1e9, UTC)
     return any(
         (job.state is State.WAITING and job.reason_code == _TOLD_BY_SERIES)
@@ -106,7 +105,7 @@ def _told_by_series(seen: FolderSnapshot, ctx: Context) -> bool:
 
 def _look_again(job: Job, seen: FolderSnapshot, ctx: Context, change: Change) -> None:
     as_it_was = (job.source_digest, job.reason) == (seen.digest, seen.verdict.text)
-    if job.held and not as_it_was:  # once told is enough; what is told is kept up to date
+    if job.held and not as_it_was:  # reported once; the reason is kept up to date
         change(job, lambda: replace(job, reason=seen.verdict.text, **seen.facts))
     elif not job.held:
         after = _waiting(replace(job, **seen.facts), seen, ctx)
@@ -115,12 +114,12 @@ def _look_again(job: Job, seen: FolderSnapshot, ctx: Context, change: Change) ->
 
 
 def _waiting(job: Job, seen: FolderSnapshot, ctx: Context) -> Job:
-    """Return the job waiting with its reason; held if it has waited for too long."""
+    """Return the job waiting with its reason; held if it has waited too long."""
     verdict = seen.verdict
     if ctx.now() - job.since <= timedelta(hours=seen.wanted.incomplete_hours):
         return job.postponed(None, code=verdict.code, reason=verdict.text)
     hint = (
-        f"'drawcli show {job.id} --identify' names the folder. Mend its files or take them away: "
-        "the next scan sees it. 'drawcli release JOB' leaves them unread."
+        f"'drawcli show {job.id} --identify' names the folder. Repair or remove its files: the "
+        "next scan finds the change. 'drawcli release JOB' leaves them unread."
     )
     return job.held_for(NeedsPerson(verdict.text, code=verdict.code, hint=hint), at=ctx.now())
