@@ -133,7 +133,7 @@ def is_memory_shortage(err: BaseException) -> bool:
     return False
 
 
-def ended_by(err: Exception) -> DrawcliError:
+def as_run_error(err: Exception) -> DrawcliError:
     """Return what has ended a run: one of our errors, or a shortage of memory.
 
     Raises
@@ -207,7 +207,7 @@ RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to
 SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
 
 
-def trouble_of_machine(err: Exception, step: str) -> TryLater | None:
+def as_machine_error(err: Exception, step: str) -> TryLater | None:
     """Return what a disk, or a shortage of memory, means for a job; None for any other error."""
     if is_memory_shortage(err):
         return TryLater("there was not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)

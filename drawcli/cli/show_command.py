@@ -127,14 +127,14 @@ def _more_facts(job: "Job") -> dict[str, Any]:
 def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
     from drawcli.core.jobs.job import PET_COUNTS
-    from drawcli.system.durations import ago
+    from drawcli.system.durations import duration
 
     size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
     package = f"{_size(job.zip_bytes)}, sha256 {job.zip_sha256}" if job.zip_sha256 else ""
     return [
         ("job", job.id),
         ("state", f"{job.state}, held" if job.held else job.state),
-        ("for", ago(now - job.since)),
+        ("for", duration(now - job.since)),
         ("reason", f"{job.reason} ({job.reason_code})" if job.reason else ""),
         ("waits for", "" if job.held or job.reason else more["waits_for"]),
         ("do", more["way_out"]),
@@ -181,12 +181,12 @@ def _orphans(job: "Job") -> str:
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:
-    from drawcli.system.durations import long
+    from drawcli.system.durations import long_duration
 
     rows = [
         (
             f"{one.at:%Y-%m-%d %H:%M:%S}",
-            "" if one.after is None else f"+ {long(one.after)}",
+            "" if one.after is None else f"+ {long_duration(one.after)}",
             one.what,
             str(one.attempt or ""),
             one.why,
@@ -194,7 +194,7 @@ def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: 
         for one in history
     ]
     last = history[-1].at if history else job.since
-    rows.append(("now", f"+ {long(now - last)}", f"({job.state})", "", ""))
+    rows.append(("now", f"+ {long_duration(now - last)}", f"({job.state})", "", ""))
     out.print()
     render.columns(("history (UTC)", "after", "what", "try", "why"), rows)(out)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.overview import Overview, RunHealth, delivered_at, waits_for, way_out
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -74,7 +74,7 @@ class Picture:
             what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
-            since = ago(self.now - job.events[-1].at if job.events else self.now - job.since)
+            since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
             command = way_out(job)
             yield Text(f"    why  {job.reason}")
@@ -115,11 +115,11 @@ class Picture:
 
     def _cells(self, job: Job) -> tuple[str, ...]:
         came = delivered_at(job)
-        home = f"nothing: delivered {ago(self.now - came)} ago" if came else None
+        home = f"nothing: delivered {duration(self.now - came)} ago" if came else None
         return (
             job.id,
             str(job.state),
-            ago(self.now - job.since),
+            duration(self.now - job.since),
             job.template or "",
             job.modality or "",
             str(job.slices or ""),
@@ -135,7 +135,9 @@ class Picture:
                 f"{unmatched:,} unmatched: 'drawcli status --unmatched' has the nearest rules"
             )
         if came := self.last_delivered:
-            lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
+            lines.append(
+                f"last delivered {duration(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)"
+            )
         yield from (["", *lines] if lines else [])
 
 

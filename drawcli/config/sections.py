@@ -16,7 +16,12 @@ from drawcli.core.protocol.dicom_address import checked_title, node_of
 from drawcli.core.rtstruct.contour_checks import CHECKS
 from drawcli.core.rules.conditions import Late
 from drawcli.core.series.stacking import LARGEST_STEP
-from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
+from drawcli.system.addresses import (
+    check_certificate,
+    check_token_source,
+    parse_web_address,
+    split_command,
+)
 
 DEFAULT_ENDPOINTS: Final = {
     "health": "/api/health",
@@ -58,7 +63,7 @@ def _as_day(value: object) -> object:
 
 def _base_url(value: str) -> str:
     """Return the address of a server, to which the paths of the endpoints are added."""
-    parts = web_address(value)
+    parts = parse_web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
         raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
     return value
@@ -80,7 +85,7 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
-Command = Annotated[list[str], BeforeValidator(as_words)]
+Command = Annotated[list[str], BeforeValidator(split_command)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
@@ -116,7 +121,7 @@ class ServerSettings(SettingsSection):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
-        check_source(self.token_command, self.token_store_command, self.token_keyring)
+        check_token_source(self.token_command, self.token_store_command, self.token_keyring)
         check_certificate(self.client_cert, self.client_key)
         return self
 

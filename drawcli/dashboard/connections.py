@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from drawcli.dashboard.addresses import Network, is_among, network_of
 from drawcli.system.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
-from drawcli.system.platforms import most_files
+from drawcli.system.platforms import max_open_files
 
 _log = logging.getLogger(__name__)
 _TOLD_SECONDS: Final = 60.0
@@ -35,7 +35,7 @@ _SENDING_BYTES: Final = 1 << 17  # of one connection, that the system keeps unti
 
 def room() -> int:
     """Return how many connections the page takes: at most half of the files it may have open."""
-    return max(min(PAGE_CONNECTIONS, most_files() // 2), _LEAST)
+    return max(min(PAGE_CONNECTIONS, max_open_files() // 2), _LEAST)
 
 
 def streams(connections: int) -> int:

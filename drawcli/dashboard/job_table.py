@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from drawcli.core.jobs.job import Job
 from drawcli.dashboard.view import row
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 _CELL: Final = '<td role="cell" class="roomy'
 
@@ -44,7 +44,7 @@ def _line(job: Job, now: datetime, whose: str) -> str:
         f'</code></a></th><td role="cell" class="fares"><span class="badge {tone}">'
         f'<span aria-hidden="true">{said["glyph"]}</span> {escape(said["state"])}</span></td>'
         f'<td role="cell" class="nowrap age"><time datetime="{since.isoformat()}" '
-        f'title="{since.isoformat(" ", "minutes")}">{ago(now - since)}</time></td>'
+        f'title="{since.isoformat(" ", "minutes")}">{duration(now - since)}</time></td>'
         f'{_CELL}">{escape(job.template or "")}</td>{_CELL}">{escape(job.modality or "")}</td>'
         f'{_CELL} number">{job.slices or ""}</td>{_CELL} number">{job.attempts or ""}</td>{whose}'
         f'<td role="cell" class="why">{escape(said["waits_for"])}</td></tr>\n'

@@ -10,7 +10,7 @@ from argon2.exceptions import Argon2Error
 
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import make_private, write_durably
-from drawcli.system.platforms import open_to_others
+from drawcli.system.platforms import is_readable_by_others
 
 FILE_NAME: Final = "dashboard-password"
 SHORTEST: Final = 12  # characters
@@ -85,7 +85,7 @@ class Secret:
             return False
 
     def _hash(self) -> str:
-        if open_to_others(self.path):
+        if is_readable_by_others(self.path):
             raise ConfigError(
                 f"{self.path}: others may read it", hint=f"Run: chmod 600 '{self.path}'"
             )

@@ -17,7 +17,7 @@ from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.operations.overview import delivered_at, waits_for, way_out
-from drawcli.system.durations import ago, long
+from drawcli.system.durations import duration, long_duration
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MIB: Final = 1 << 20
@@ -99,7 +99,7 @@ def row(job: Job, now: datetime) -> dict[str, Any]:
 
 def _waits(job: Job, now: datetime) -> str:
     came = delivered_at(job) if job.state is State.DONE else None
-    return waits_for(job, now) if came is None else f"nothing: delivered {ago(now - came)} ago"
+    return waits_for(job, now) if came is None else f"nothing: delivered {duration(now - came)} ago"
 
 
 def tone_of(job: Job) -> str:
@@ -124,7 +124,7 @@ def size(count: int | None) -> str:
 
 
 def _ago(at: datetime, now: datetime) -> str:
-    return ago(now - at)
+    return duration(now - at)
 
 
 def _utc(at: datetime) -> str:
@@ -132,7 +132,7 @@ def _utc(at: datetime) -> str:
 
 
 def _span(value: timedelta) -> str:
-    return long(value)
+    return long_duration(value)
 
 
 def _environment() -> Environment:

@@ -15,7 +15,7 @@ from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import AT_ONCE, StepReport
-from drawcli.system.threads import BackgroundCall, as_ended, run_in_thread
+from drawcli.system.threads import BackgroundCall, as_completed, run_in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
             sending.append(run_in_thread(partial(_tried, "notify", tell)))
 
     def wait() -> None:
-        for _ in as_ended(sending):
+        for _ in as_completed(sending):
             pass
 
     return wait

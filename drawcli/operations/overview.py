@@ -19,9 +19,9 @@ from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
 from drawcli.adapters.state.workdir import Runner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
-from drawcli.system.mounts_and_locks import holder_of, tells_locks
+from drawcli.system.mounts_and_locks import has_lock_table, holder_of
 from drawcli.system.platforms import is_alive
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes
@@ -112,7 +112,7 @@ class RunHealth:
         """Yield what it is about and one sentence, a few times."""
         yield "run", self._run(now)
         if self.standing is not None:
-            yield "step", f"{self.standing}; for {ago(now - self.standing.began)}"
+            yield "step", f"{self.standing}; for {duration(now - self.standing.began)}"
         if self.last is not None and not self.last.went_well:
             since = "never" if self.success is None else _when(self.success.ended, now)
             yield "success", f"{since}: the last run that came to its end"
@@ -124,9 +124,11 @@ class RunHealth:
             how = _ENDED.get(self.last.exit_code, f"left with {self.last.exit_code}")
             before = f"the last one ended {_when(self.last.ended, now)} and {how}"
         if self.runner is not None:
-            said = f"running for {ago(now - self.runner.since)} (process {self.runner.pid})"
+            said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
             if self.is_overdue(now):
-                said += f", longer than {ago(self.longest)}: it may hang, 'drawcli doctor' looks"
+                said += (
+                    f", longer than {duration(self.longest)}: it may hang, 'drawcli doctor' looks"
+                )
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
@@ -184,9 +186,9 @@ def waits_for(job: Job, now: datetime) -> str:
         return f"a person: {job.reason}"
     what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
     if job.due_at is not None and job.due_at > now:
-        what = f"another try in {ago(job.due_at - now)}"
+        what = f"another try in {duration(job.due_at - now)}"
         if job.state is State.UPLOADED:
-            what = f"the server's contours, asked again in {ago(job.due_at - now)}"
+            what = f"the server's contours, asked again in {duration(job.due_at - now)}"
     return f"{what}: {job.reason}" if job.reason else what
 
 
@@ -236,7 +238,7 @@ def last_touched(job: Job) -> datetime:
 
 def _when(at: datetime, now: datetime) -> str:
     form = "%H:%M" if now - at < timedelta(hours=20) else "%Y-%m-%d %H:%M"
-    return f"{ago(now - at)} ago ({at:{form}} UTC)"
+    return f"{duration(now - at)} ago ({at:{form}} UTC)"
 
 
 def _newest(runs: Iterable[Run]) -> dict[str, Run]:
@@ -258,7 +260,7 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
 def _runner(work: WorkDir) -> Runner | None:
     """Return who is at work: a run that was killed has left its name and not its lock."""
     runner, holder = work.runner(), holder_of(work.run_lock_file)
-    if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
+    if runner is not None and has_lock_table() and (holder is None or holder.pid != runner.pid):
         return None
     return runner
 

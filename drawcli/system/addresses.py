@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def as_words(value: object) -> object:
+def split_command(value: object) -> object:
     """Return a command as its words; a text is split as a shell would, and run without one."""
     if not isinstance(value, str):
         return value
@@ -18,7 +18,7 @@ def as_words(value: object) -> object:
         raise ValueError("a quotation mark is not closed") from None
 
 
-def web_address(text: str) -> SplitResult:
+def parse_web_address(text: str) -> SplitResult:
     """Return the parts of an http or https address; its refusal does not quote it."""
     try:
         parts = urlsplit(text)
@@ -30,12 +30,12 @@ def web_address(text: str) -> SplitResult:
     return parts
 
 
-def stays_here(url: str) -> bool:
+def is_loopback(url: str) -> bool:
     """Tell whether an address is of this machine: then nothing of it is on a network."""
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def check_source(command: list[str], store_command: list[str], keyring: str) -> None:
+def check_token_source(command: list[str], store_command: list[str], keyring: str) -> None:
     """Refuse two sources of tokens at once."""
     if command and keyring:
         raise ValueError("token_command and token_keyring are two sources; choose one")

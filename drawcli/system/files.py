@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from drawcli.errors import DiskFull
-from drawcli.system.platforms import fsync_folder, take_place
+from drawcli.system.platforms import fsync_folder, replace_path
 
 PRIVATE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -25,7 +25,7 @@ def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
     fails, the temporary file is removed and `path` is as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_full_named(path.parent):
+    with report_disk_full(path.parent):
         try:
             temporary.unlink(missing_ok=True)  # of a dead process that had our number
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
@@ -33,7 +33,7 @@ def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            take_place(temporary, path)
+            replace_path(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -48,11 +48,11 @@ def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
 
 def put_in_place(part: Path, path: Path) -> None:
     """Give a finished, durable file its name; durable when this returns."""
-    take_place(part, path)
+    replace_path(part, path)
     fsync_folder(path.parent)
 
 
-def name_if_free(temporary: Path, path: Path) -> None:
+def rename_if_free(temporary: Path, path: Path) -> None:
     """Give a finished file its name in the same folder, unless something has that name.
 
     Not durable yet; the temporary name may still be there.
@@ -82,7 +82,7 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def disk_full_named(where: object) -> Iterator[None]:
+def report_disk_full(where: object) -> Iterator[None]:
     """Turn "no space left" into an error that says where and what to do.
 
     `where` is a folder of the site's own, or words for one that may name a patient.

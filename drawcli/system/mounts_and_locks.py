@@ -56,7 +56,7 @@ def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:
     return None
 
 
-def tells_locks(locks: Path = _LOCKS) -> bool:
+def has_lock_table(locks: Path = _LOCKS) -> bool:
     """Tell whether the system says who holds a lock: else nobody can be told from no answer."""
     return locks.exists()
 

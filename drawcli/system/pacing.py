@@ -15,7 +15,9 @@ from drawcli.system.threads import LISTEN_SECONDS, run_in_thread
 _LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
 _SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
 _T = TypeVar("_T")
-Tell = Callable[[int, int | None], None]  # so many bytes, of so many (None: nobody knows)
+ProgressCallback = Callable[
+    [int, int | None], None
+]  # so many bytes, of so many (None: nobody knows)
 
 
 def ignore_progress(_done: int, _total: int | None) -> None:
@@ -68,7 +70,7 @@ def with_deadline(
     """Return what a call returns, or raise ServerSilent when the patience is over.
 
     The call goes on in its thread until the connection ends; what it returns then is discarded.
-    Do not close its connection before that: see `once_all_have_ended`.
+    Do not close its connection before that: see `after_abandoned_calls`.
     """
     future = run_in_thread(call)
     try:
@@ -87,7 +89,7 @@ def with_deadline(
 _left_alone: Final[set["Future[Any]"]] = set()  # abandoned calls that are still running
 
 
-def once_all_have_ended(act: Callable[[], object]) -> None:
+def after_abandoned_calls(act: Callable[[], object]) -> None:
     """Do something once no abandoned call is running any more; at once where there is none.
 
     For closing connections: a thread that uses a descriptor which another thread has closed may
@@ -97,10 +99,10 @@ def once_all_have_ended(act: Callable[[], object]) -> None:
     if under_way is None:
         act()
     else:
-        under_way.add_done_callback(lambda _: once_all_have_ended(act))
+        under_way.add_done_callback(lambda _: after_abandoned_calls(act))
 
 
-def timed(
+def read_with_deadline(
     pieces: Iterator[bytes], patience: Deadline, discard: Callable[[], object]
 ) -> Iterator[bytes]:
     """Yield pieces as they come, until the time is over; each piece extends it."""
@@ -155,14 +157,19 @@ class TokenBucket:
             return min(max(-self._bytes / rate, _SHORTEST_NAP), _LONGEST_NAP)
 
 
-class Outgoing(io.RawIOBase):
+class PacedFile(io.RawIOBase):
     """A file on its way out: read at the pace that is allowed, while there is patience.
 
     Each piece extends the time by what it may take on the slowest line that is accepted.
     """
 
     def __init__(
-        self, stream: IO[bytes], size: int, bucket: TokenBucket, patience: Deadline, tell: Tell
+        self,
+        stream: IO[bytes],
+        size: int,
+        bucket: TokenBucket,
+        patience: Deadline,
+        tell: ProgressCallback,
     ) -> None:
         self._stream = stream
         self._size = size

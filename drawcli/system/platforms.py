@@ -43,12 +43,12 @@ def system() -> System:
     return _NAMES.get(sys.platform, "other")
 
 
-def open_to_others(path: Path) -> bool:
+def is_readable_by_others(path: Path) -> bool:
     """Tell whether others than the owner may read a file; False where there are no modes."""
     return _has_mode(path, _GROUP_AND_OTHERS)
 
 
-def others_may_write(path: Path) -> bool:
+def is_writable_by_others(path: Path) -> bool:
     """Tell whether everybody may change a file; False where there are no modes."""
     return _has_mode(path, _OTHERS_WRITE)
 
@@ -71,7 +71,7 @@ def fsync_folder(folder: Path) -> None:
             raise
 
 
-def take_place(source: Path, target: Path) -> None:
+def replace_path(source: Path, target: Path) -> None:
     """Give a file the name of another, which is gone then.
 
     On Windows it waits for readers and virus scanners: as long as one has either file open, the
@@ -87,7 +87,7 @@ def take_place(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def lies_within(path: Path, folder: Path) -> bool:
+def is_within(path: Path, folder: Path) -> bool:
     """Tell whether a path is a folder or lies in it, however either is written.
 
     Where names do not distinguish case (Windows, macOS, many shares), or a share is mounted twice,
@@ -98,18 +98,18 @@ def lies_within(path: Path, folder: Path) -> bool:
     return home in above or any(_are_one(one, home) for one in above)
 
 
-def below(folder: str) -> str:
+def path_prefix(folder: str) -> str:
     """Return what the path of everything in a folder begins with.
 
     The root of a share, or of all, ends with the separator already.
 
-    >>> [below(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
+    >>> [path_prefix(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
     ['/mnt/', '/']
     """
     return folder if folder.endswith(os.sep) else folder + os.sep
 
 
-def as_compared(path: str) -> str:
+def comparable_path(path: str) -> str:
     """Return a path without what does not distinguish it from others: case, on some systems."""
     return path if system() == "other" else path.casefold()
 
@@ -185,12 +185,12 @@ def limit_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def allowed_everywhere(name: str) -> str:
+def portable_name(name: str) -> str:
     """Return the name of a file or folder, changed where Windows gives it another meaning.
 
     It is the same on every system: folders for structure sets are often shares of Windows.
 
-    >>> allowed_everywhere("12345"), allowed_everywhere("aux"), allowed_everywhere("COM1.x")
+    >>> portable_name("12345"), portable_name("aux"), portable_name("COM1.x")
     ('12345', 'aux_', 'COM1_.x')
     """
     stem, dot, ending = name.partition(".")
@@ -209,7 +209,7 @@ def _has_mode(path: Path, bits: int) -> bool:
     return system() != "windows" and bool(path.stat().st_mode & bits)
 
 
-def most_files() -> int:
+def max_open_files() -> int:
     """Return how many files and sockets this process may have open."""
     if sys.platform == "win32":
         return _SOCKETS_ON_WINDOWS

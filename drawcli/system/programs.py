@@ -23,7 +23,7 @@ _GRACE_SECONDS: Final = 1.0  # for the last bytes of a program that has ended
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProgramResult:
     """How a program ended."""
 
     code: int | None = None  # None: it could not be started, or was ended
@@ -31,7 +31,7 @@ class Ended:
     why: str = ""  # what kept it from its end, as "did not end within 30 s"
 
 
-def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended:
+def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> ProgramResult:
     """Run a program without a shell; return how it ended and what it printed.
 
     Parameters
@@ -54,17 +54,17 @@ def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended
         )
     except (OSError, ValueError) as err:
         what = err.strerror if isinstance(err, OSError) else None
-        return Ended(why=f"cannot be started ({what or type(err).__name__})")
+        return ProgramResult(why=f"cannot be started ({what or type(err).__name__})")
     try:
         return _followed(process, limit, given)
     finally:
         end_session(process)
 
 
-def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> Ended:
+def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> ProgramResult:
     """Wait for a program within its limit; what it started may hold its output open."""
     deadline, printed = monotonic() + limit.seconds, bytearray()
-    too_much = Ended(why=f"printed more than {bytes_in_words(limit.largest)}")
+    too_much = ProgramResult(why=f"printed more than {bytes_in_words(limit.largest)}")
     if process.stdin is not None:
         run_in_thread(partial(_feed, process.stdin, given))
     reading = run_in_thread(
@@ -77,10 +77,12 @@ def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) ->
         return too_much
     wait([ending], max(deadline - monotonic(), 0.0))
     if not ending.done():
-        return Ended(why=f"did not end within {limit.seconds:g} s")
+        return ProgramResult(why=f"did not end within {limit.seconds:g} s")
     end_session(process)
     wait([reading], _GRACE_SECONDS)
-    return too_much if len(printed) > limit.largest else Ended(ending.result(), bytes(printed))
+    return (
+        too_much if len(printed) > limit.largest else ProgramResult(ending.result(), bytes(printed))
+    )
 
 
 def _feed(stream: IO[bytes], given: bytes) -> None:

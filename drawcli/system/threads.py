@@ -79,7 +79,7 @@ class TurnLock:
             return
         running = [run_in_thread(lane) for _ in range(lanes)]
         try:
-            for _ in as_ended(running):
+            for _ in as_completed(running):
                 pass
         except BaseException:
             self._close()
@@ -133,7 +133,7 @@ class BackgroundCall(Future[_T]):
                 self.set_exception(MemoryError("a thread died without a result"))
 
 
-def as_ended(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:
+def as_completed(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:
     """Yield calls as they end."""
     left = set(calls)
     while left:
@@ -162,7 +162,7 @@ def run_in_thread(call: Callable[[], _T]) -> BackgroundCall[_T]:
     return future
 
 
-def in_time(call: Callable[[], _T], seconds: float) -> _T:
+def call_with_timeout(call: Callable[[], _T], seconds: float) -> _T:
     """Return what a call returns; abandon it where that takes too long.
 
     For calls that nothing can interrupt: of a file server, or of a library without timeouts.

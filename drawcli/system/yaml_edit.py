@@ -36,10 +36,10 @@ class YamlEntry:
         return "\n".join(self.lines) + "\n"
 
 
-def flow(value: Any) -> str:
+def flow_style(value: Any) -> str:
     """Return a value on one line, in quotes only where YAML needs them.
 
-    >>> flow({"contains": "RT pelvis"}), flow("yes"), flow(("CT", "3"))
+    >>> flow_style({"contains": "RT pelvis"}), flow_style("yes"), flow_style(("CT", "3"))
     ('{contains: RT pelvis}', "'yes'", "[CT, '3']")
     """
     plain = list(value) if isinstance(value, tuple) else value
@@ -49,7 +49,7 @@ def flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 
-def with_entries(document: Document, *entries: YamlEntry) -> Document:
+def add_entries(document: Document, *entries: YamlEntry) -> Document:
     """Return what a file is with entries added, one after the other; nothing is written.
 
     Raises
@@ -67,7 +67,7 @@ def with_entries(document: Document, *entries: YamlEntry) -> Document:
     return after
 
 
-def with_comment(document: Document, lines: Iterable[str]) -> Document:
+def add_comment(document: Document, lines: Iterable[str]) -> Document:
     """Return what a file is with lines of comment at its end; nothing is written."""
     newline = "\r\n" if b"\r\n" in document.source else "\n"
     comment = newline.join(["", *(f"# {plain(' '.join(line.splitlines()))}" for line in lines), ""])

@@ -121,17 +121,17 @@ def parse_yaml(path: Path, source: bytes) -> Document:
         raise ConfigError(f"{path}: nested too deep") from None
 
 
-def raise_all(problems: Iterable[str], *, hint: str = "") -> None:
+def raise_problems(problems: Iterable[str], *, hint: str = "") -> None:
     """Raise one ConfigError that names every problem, if there is any."""
     told = list(dict.fromkeys(problems))
     if told:
         raise ConfigError("\n".join(told), hint=hint)
 
 
-def meant(name: object, known: Iterable[object]) -> str:
+def suggest(name: object, known: Iterable[object]) -> str:
     """Return a suggestion for a mistyped name, or nothing.
 
-    >>> meant("qiet_minutes", ["quiet_minutes", "min_slices"])
+    >>> suggest("qiet_minutes", ["quiet_minutes", "min_slices"])
     "; did you mean 'quiet_minutes'?"
     """
     names = {str(other).casefold(): str(other) for other in known if str(other)}
@@ -139,7 +139,7 @@ def meant(name: object, known: Iterable[object]) -> str:
     return f"; did you mean '{names[near[0]]}'?" if near else ""
 
 
-def problems_of(
+def model_problems(
     err: "ValidationError", model: "type[BaseModel]", document: Document, *, top: Location = ()
 ) -> list[str]:
     """Return one line for each thing that a pydantic model finds wrong with a document."""
@@ -155,9 +155,9 @@ def problem_text(error: "ErrorDetails", model: "type[BaseModel]") -> str:
     name = ".".join(str(part) for part in location)
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{name}'{meant(location[-1], _keys(model, location[:-1]))}"
+        return f"unknown key '{name}'{suggest(location[-1], _keys(model, location[:-1]))}"
     if error["type"] == "literal_error" and "[key]" in error["loc"]:
-        return f"unknown key '{name}'{meant(location[-1], _QUOTED.findall(context['expected']))}"
+        return f"unknown key '{name}'{suggest(location[-1], _QUOTED.findall(context['expected']))}"
     words = _WORDS.get(error["type"])
     message = error["msg"].removeprefix("Value error, ") if words is None else ""
     what = f"{message[:1].lower()}{message[1:]}" if words is None else words.format(**context)
@@ -211,7 +211,7 @@ def _document(path: Path, source: bytes, text: str) -> Document:
         reader = _PlaceReader(loader, path)
         if reader.read(node, ()) > _MOST_VALUES:
             reader.problems.append(f"{path}: aliases make it larger than {_MOST_VALUES} values")
-        raise_all(reader.problems)
+        raise_problems(reader.problems)
         return Document(path, loader.construct_document(node), source, reader.places)
     finally:
         loader.dispose()

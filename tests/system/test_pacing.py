@@ -12,11 +12,11 @@ from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.pacing import (
     Deadline,
-    Outgoing,
+    PacedFile,
     TokenBucket,
+    after_abandoned_calls,
     ignore_progress,
-    once_all_have_ended,
-    timed,
+    read_with_deadline,
     with_deadline,
 )
 
@@ -191,7 +191,7 @@ def test_a_file_on_its_way_stops_when_nobody_waits_any_more(watch: Watch, tmp_pa
     told: list[tuple[int, int | None]] = []
 
     with path.open("rb") as stream:
-        going = Outgoing(
+        going = PacedFile(
             stream, 3 * PIECE, bucket(watch, lambda: None), shown, lambda *how: told.append(how)
         )
         assert len(going.read(PIECE)) == PIECE
@@ -209,7 +209,7 @@ def test_a_file_on_its_way_can_be_sent_from_the_beginning_again(
     path.write_bytes(b"0123456789")
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 10, bucket(watch, lambda: None), patience(watch), ignore_progress)
+        going = PacedFile(stream, 10, bucket(watch, lambda: None), patience(watch), ignore_progress)
         going.read(4)
         going.seek(0)
 
@@ -226,7 +226,7 @@ def test_a_peer_that_takes_no_more_is_given_up_long_before_the_whole_file_could_
     shown = patience(watch, 120.0)
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 200_000_000, bucket(watch, lambda: None), shown, ignore_progress)
+        going = PacedFile(stream, 200_000_000, bucket(watch, lambda: None), shown, ignore_progress)
         for _ in range(1000):
             going.read(PIECE)
             watch.at += PIECE / 60_000  # seconds: a slow line, quicker than the slowest
@@ -245,7 +245,7 @@ def test_what_comes_slowly_is_waited_for_as_long_as_it_comes(watch: Watch) -> No
         watch.at += 300
         yield b"too late"
 
-    came = timed(coming(), shown, lambda: None)
+    came = read_with_deadline(coming(), shown, lambda: None)
     assert sum(len(piece) for piece in islice(came, 400)) == 400 * PIECE
     with pytest.raises(ServerSilent):
         next(came)
@@ -256,7 +256,7 @@ def test_a_connection_is_not_closed_under_a_call_that_is_left_alone() -> None:
 
     with pytest.raises(ServerSilent):
         with_deadline(Deadline(0.02), lambda: may_end.wait(LONG), lambda _late: None)
-    once_all_have_ended(closed.set)
+    after_abandoned_calls(closed.set)
     before = closed.is_set()
     may_end.set()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from drawcli.system.threads import TurnLock, in_time, run_in_thread
+from drawcli.system.threads import TurnLock, call_with_timeout, run_in_thread
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 
@@ -179,12 +179,12 @@ def test_a_call_that_nothing_can_interrupt_is_left_to_itself() -> None:
     over = threading.Event()
 
     with pytest.raises(TimeoutError):
-        in_time(over.wait, 0.02)
+        call_with_timeout(over.wait, 0.02)
     over.set()
 
-    assert in_time(lambda: 7, PATIENCE) == 7
+    assert call_with_timeout(lambda: 7, PATIENCE) == 7
     with pytest.raises(ZeroDivisionError):
-        in_time(lambda: 1 / 0, PATIENCE)
+        call_with_timeout(lambda: 1 / 0, PATIENCE)
 
 
 def test_where_no_thread_can_be_started_there_is_no_memory(
@@ -204,6 +204,6 @@ def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.Mon
     turns = TurnLock()
 
     with pytest.raises(MemoryError):
-        in_time(lambda: 7, PATIENCE)
+        call_with_timeout(lambda: 7, PATIENCE)
     with pytest.raises(MemoryError):
         turns.share(numbers(5), lambda _number: None, lanes=2)

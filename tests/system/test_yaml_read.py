@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.errors import ConfigError
-from drawcli.system.yaml_read import Document, meant, parse_yaml, raise_all, read_yaml
+from drawcli.system.yaml_read import Document, parse_yaml, raise_problems, read_yaml, suggest
 
 
 def read(tmp_path: Path, text: str | bytes) -> Document:
@@ -164,18 +164,18 @@ def test_indentation_comes_with_advice(tmp_path: Path) -> None:
 
 def test_a_problem_is_told_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        raise_all(["b", "a", "b"], hint="do")
+        raise_problems(["b", "a", "b"], hint="do")
 
     assert (str(caught.value), caught.value.hint) == ("b\na", "do")
-    raise_all([])
+    raise_problems([])
 
 
 def test_a_suggestion_needs_something_like_it() -> None:
     known = ["Modality", "PatientID", ""]
 
-    assert meant("modalty", known) == "; did you mean 'Modality'?"
-    assert meant("qqqq", known) == ""
-    assert meant("", known) == ""
+    assert suggest("modalty", known) == "; did you mean 'Modality'?"
+    assert suggest("qqqq", known) == ""
+    assert suggest("", known) == ""
 
 
 @given(st.binary(max_size=200))

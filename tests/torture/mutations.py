@@ -246,7 +246,7 @@ FAULTS: Final = (
     Fault(
         "a delivered file replaces another",
         "adapters/delivery/folder.py",
-        "name_if_free(temporary, target)",
+        "rename_if_free(temporary, target)",
         "temporary.replace(target)",
         (DELIVERY,),
     ),

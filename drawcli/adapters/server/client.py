@@ -44,7 +44,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Deadline, Tell, ignore_progress
+from drawcli.system.pacing import Deadline, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
@@ -104,7 +104,9 @@ class DrawServer:
         found: list[Any] = self._asked("GET", "models", read=json_list)
         return found
 
-    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = ignore_progress) -> str:
+    def upload(
+        self, package: Path, *, name: str, sha256: str, tell: ProgressCallback = ignore_progress
+    ) -> str:
         """Send a package from disk; return the server's task id.
 
         Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
@@ -147,7 +149,7 @@ class DrawServer:
         target: Path,
         *,
         room: Callable[[int], None] = lambda _size: None,
-        tell: Tell = ignore_progress,
+        tell: ProgressCallback = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 

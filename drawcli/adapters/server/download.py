@@ -18,9 +18,9 @@ import httpx
 
 from drawcli.adapters.server.responses import TooLong, checked_response, pieces_of
 from drawcli.errors import BadStructureSet, ServerUnavailable
-from drawcli.system.files import CHUNK, PRIVATE, disk_full_named, put_in_place
+from drawcli.system.files import CHUNK, PRIVATE, put_in_place, report_disk_full
 from drawcli.system.limits import EXCHANGES, bytes_in_words
-from drawcli.system.pacing import Deadline, Tell, timed
+from drawcli.system.pacing import Deadline, ProgressCallback, read_with_deadline
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -31,7 +31,7 @@ _LOOK_BYTES: Final = 16 << 20  # between two looks for space on the disk
 class Incoming:
     """A file that comes in one answer, or in several."""
 
-    def __init__(self, target: Path, room: Callable[[int], None], tell: Tell) -> None:
+    def __init__(self, target: Path, room: Callable[[int], None], tell: ProgressCallback) -> None:
         self._target = target
         self._room = room  # raises where the disk has no space for so many bytes
         self._tell = tell
@@ -73,7 +73,7 @@ class Incoming:
         part = self._part(answer, before)
         try:
             self._announced(answer, before)
-            with disk_full_named(part.parent):
+            with report_disk_full(part.parent):
                 digest = self._written(answer, part, before, patience)
             self._check(answer, digest)
             put_in_place(part, self._target)
@@ -145,7 +145,7 @@ class Incoming:
 
     def _pieces(self, answer: httpx.Response, most: int, patience: Deadline) -> Iterator[bytes]:
         try:
-            yield from timed(pieces_of(answer, most), patience, answer.close)
+            yield from read_with_deadline(pieces_of(answer, most), patience, answer.close)
         except TooLong:
             raise _too_large() from None
 

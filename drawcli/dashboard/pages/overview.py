@@ -13,7 +13,7 @@ from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
 from drawcli.operations.report_plots import stacked_bars
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 _LINE: Final = (
     (State.FOUND, "the series is whole"),
@@ -96,8 +96,8 @@ def _tiles(report: Report, overview: Overview) -> list[tuple[str, str, str]]:
     """Return the figures that are read from afar: name, value, and what is said beside it."""
     whole = report.time_of(WHOLE)
     today = report.bins[-1]
-    home = "none yet" if whole is None else ago(timedelta(seconds=whole.median))
-    ninetieth = "" if whole is None else ago(timedelta(seconds=whole.ninetieth))
+    home = "none yet" if whole is None else duration(timedelta(seconds=whole.median))
+    ninetieth = "" if whole is None else duration(timedelta(seconds=whole.ninetieth))
     return [
         ("On their way", f"{len(overview.open):,}", f"{today.found:,} found today"),
         ("Left by the rules", f"{len(overview.left):,}", _left(overview)),

@@ -21,7 +21,7 @@ from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, looked
 from drawcli.pipeline.context import token_store
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
@@ -118,7 +118,9 @@ def _ends(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "unknown: it is used until the server refuses it"
     left = at - now
-    words = f"in {ago(left)}" if left.total_seconds() > 0 else f"{ago(-left)} ago: it is over"
+    words = (
+        f"in {duration(left)}" if left.total_seconds() > 0 else f"{duration(-left)} ago: it is over"
+    )
     return f"{at:%Y-%m-%d %H:%M} UTC ({words})"
 
 

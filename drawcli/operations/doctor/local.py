@@ -23,9 +23,9 @@ from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RunHealth
 from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lints, template_lints
-from drawcli.system.durations import ago
-from drawcli.system.mounts_and_locks import holder_of, remote_disk, tells_locks
-from drawcli.system.platforms import open_to_others, others_may_write
+from drawcli.system.durations import duration
+from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
+from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes: then somebody should look
 RUNS_STOPPED: Final = timedelta(hours=24)
@@ -48,7 +48,7 @@ def settings_file(site: CheckContext) -> CheckResult:
     """Look at who may change the files that a person writes."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
-    loose = [path for path in files if path.is_file() and others_may_write(path)]
+    loose = [path for path in files if path.is_file() and is_writable_by_others(path)]
     if loose:
         names = " ".join(map(str, loose))
         return CheckResult.warned(
@@ -69,7 +69,7 @@ def state_folder(site: CheckContext) -> CheckResult:
         _check_open(folder, site)
     except OSError as err:
         return CheckResult.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
-    if open_to_others(folder):
+    if is_readable_by_others(folder):
         return CheckResult.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return CheckResult.well(f"{folder}: private, on a local disk, writable")
 
@@ -202,8 +202,8 @@ def run_lock(site: CheckContext) -> CheckResult:
     holder, runner = holder_of(work.run_lock_file), work.runner()
     if holder is None:
         untold = "this system does not tell whether a run is at work"
-        return CheckResult.well("no run at this moment" if tells_locks() else untold)
-    since = "" if runner is None else f" for {ago(site.now - runner.since)}"
+        return CheckResult.well("no run at this moment" if has_lock_table() else untold)
+    since = "" if runner is None else f" for {duration(site.now - runner.since)}"
     text = f"a run is at work: process {holder.pid}{since}"
     pulse = RunHealth.of(site.settings.state_dir, site.settings.notify.run_hours)
     if not pulse.is_overdue(site.now):
@@ -265,14 +265,14 @@ def token(site: CheckContext) -> CheckResult:
             return CheckResult.failed(
                 trouble, "Let the user who runs drawcli write into that folder."
             )
-        lasts = "" if left is None else f"; the access token lasts {ago(left)} more"
+        lasts = "" if left is None else f"; the access token lasts {duration(left)} more"
         return CheckResult.well(f"renews itself{lasts if left and left > timedelta() else ''}")
     remedy = "Ask the DRAW administrator for a new token pair."
     if left is None:
         return CheckResult.warned("no refresh token, and nobody knows how long it lasts", remedy)
     if left <= timedelta():
-        return CheckResult.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
-    text = f"lasts {ago(left)} more, without a refresh token"
+        return CheckResult.failed(f"expired {duration(-left)} ago, without a refresh token", remedy)
+    text = f"lasts {duration(left)} more, without a refresh token"
     return CheckResult.warned(text, remedy) if left < _TOKEN_SOON else CheckResult.well(text)
 
 
@@ -293,17 +293,15 @@ def last_run(site: CheckContext) -> CheckResult:
     if last is None:
         return CheckResult.warned("there was none yet", cron)
     since = site.now - last.ended
-    text = f"the last ended {ago(since)} ago with exit code {last.exit_code}"
+    text = f"the last ended {duration(since)} ago with exit code {last.exit_code}"
     if holder_of(WorkDir(site.settings.state_dir).run_lock_file) is not None:
         return CheckResult.well(f"{text}; one is at work now")
     if since > RUNS_LATE:
         grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
-        late = (
-            f"{text}; later than {ago(RUNS_LATE)} is a warning, than {ago(RUNS_STOPPED)} a failure"
-        )
-        return CheckResult(grade, late, cron)
+        limits = f"later than {duration(RUNS_LATE)} is a warning, than {duration(RUNS_STOPPED)} a failure"
+        return CheckResult(grade, f"{text}; {limits}", cron)
     if not last.went_well:
-        before = "never one" if well is None else f"the last {ago(site.now - well.ended)} ago"
+        before = "never one" if well is None else f"the last {duration(site.now - well.ended)} ago"
         return CheckResult.warned(f"{text}; that went well: {before}", "drawcli run-once -v")
     return CheckResult.well(text)
 

@@ -11,7 +11,7 @@ from drawcli.errors import TryLater
 from drawcli.operations.alarm_memory import NotificationStore
 from drawcli.operations.audit_check import unattested
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 
 def audit_log(site: CheckContext) -> CheckResult:
@@ -38,7 +38,7 @@ def notify(site: CheckContext) -> CheckResult:
     for place in places:
         told = memory.places.get(place.key(memory.salt))
         if told is not None and told.failing_since is not None:
-            span = ago(site.now - told.failing_since)
+            span = duration(site.now - told.failing_since)
             return CheckResult.warned(
                 f"{place.name} has taken nothing for {span}", "drawcli notify test"
             )

@@ -14,8 +14,8 @@ from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offe
 from drawcli.errors import ConfigError, ServerUnavailable
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, looked
 from drawcli.pipeline.context import token_store, utc_now
-from drawcli.system.addresses import stays_here
-from drawcli.system.durations import ago
+from drawcli.system.addresses import is_loopback
+from drawcli.system.durations import duration
 
 _SAME: Final = 3.0  # s: the header is cut to seconds, and takes its way
 _SKEW_NOTED: Final = 60.0  # s: tokens are renewed five minutes early
@@ -84,7 +84,7 @@ def _clock(found: ServerProbe) -> CheckResult:
 def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
     """Look at who can read along, and how long the server's certificate is good."""
     if not found.tls:
-        if stays_here(site.settings.server.url):
+        if is_loopback(site.settings.server.url):
             return CheckResult.well("plain http, to this machine only")
         text = "plain http: whoever is on the way reads the token"
         return CheckResult.warned(
@@ -93,7 +93,7 @@ def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
     if found.certificate_until is None:
         return CheckResult.well(found.tls)
     left = found.certificate_until - site.now
-    text = f"{found.tls}; the certificate is good for {ago(left)}"
+    text = f"{found.tls}; the certificate is good for {duration(left)}"
     if left < _CERTIFICATE_SOON:
         return CheckResult.warned(text, "Tell the DRAW administrator before it ends.")
     return CheckResult.well(text)
