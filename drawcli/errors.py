@@ -25,8 +25,9 @@ A message may be mailed by cron or pasted into an issue. It names jobs, files th
 itself, DICOM keywords and counts; never a value read from a dataset, nor a path in the datastore.
 """
 
+from copy import copy
 from errno import ENOMEM
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 
 class DrawcliError(Exception):
@@ -47,6 +48,12 @@ class DrawcliError(Exception):
             self.code = code
         if hint is not None:
             self.hint = hint
+
+    def replaced(self, **facts: Any) -> Self:
+        """Return a copy of the error with other attributes; the error itself stays as it is."""
+        other = copy(self)
+        vars(other).update(facts)
+        return other
 
 
 class UsageError(DrawcliError):

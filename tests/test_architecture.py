@@ -79,6 +79,7 @@ IMPURE = {
 }
 # What the engine and its gate may have in common; else one mistake would blind both.
 OF_BOTH_SIDES = {"drawcli.errors"}
+OF_ERRORS = {"hint", "wait_seconds", "answered"}  # attributes that errors alone have
 LONGEST_MODULE = 350  # lines
 LONGEST_FUNCTION = 45  # lines without its docstring
 
@@ -229,6 +230,35 @@ def test_two_places_catch_everything() -> None:
     client = [path for path in broad if not path.startswith("sandbox/")]
 
     assert client == ["cli/door.py", "pipeline/runner.py"]
+
+
+def ends_by_raising(handler: ast.ExceptHandler) -> bool:
+    """Tell whether an error leaves its handler, or is handed to the thread that waits for it."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) or "set_exception" in ast.unparse(last)
+
+
+@each_module
+def test_base_exception_is_caught_only_where_it_is_raised_again(path: Path) -> None:
+    for node in nodes_of(path):
+        if isinstance(node, ast.ExceptHandler):
+            caught = "BaseException" if node.type is None else ast.unparse(node.type)
+            assert "BaseException" not in caught or ends_by_raising(node), node.lineno
+
+
+@each_module
+def test_an_error_is_not_changed_once_it_was_raised(path: Path) -> None:
+    caught = {node.name for node in nodes_of(path) if isinstance(node, ast.ExceptHandler)}
+    changed = [
+        ast.unparse(node)
+        for node in nodes_of(path)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id in caught or (node.attr in OF_ERRORS and node.value.id != "self"))
+    ]
+
+    assert changed == []
 
 
 @each_module

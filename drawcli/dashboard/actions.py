@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.dashboard.auth import SEE_OTHER, own_form
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
@@ -33,8 +33,8 @@ WHAT: Final = {
     ASSIGN: "Give the series a template, whatever the rules say",
 }
 _TRACES: Final[dict[str, set[str]]] = {  # the last that happened to a job to which it was done
-    "release": {"released"},
-    "retry": {"released", State.WAITING, State.PACKAGED},
+    "release": {EventKind.RELEASED},
+    "retry": {EventKind.RELEASED, State.WAITING, State.PACKAGED},
     "cancel": {State.CANCELLED},
     ASSIGN: {State.MATCHED, State.WAITING},
 }
@@ -50,8 +50,8 @@ def offered(job: Job, ctx: Context) -> dict[str, str]:
 
 def done_to(job: Job, asked: str) -> str:
     """Return the action that an address says was done, where the job bears it out; else ""."""
-    last = job.events[-1].what if job.events else ""
-    return asked if last in _TRACES.get(asked, set()) else ""
+    done = job.events and job.events[-1].what in _TRACES.get(asked, ())
+    return asked if done else ""
 
 
 async def act(request: Request) -> Response:

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
-from drawcli.core.jobs.job import Job
+from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import NODE
 from drawcli.system.durations import duration
@@ -130,7 +130,7 @@ def failing(code: str) -> Alarm:
 
 def _held(job: Job) -> Alarm:
     """Return that a job waits for a person; one held once more later is another alarm."""
-    times = (event.at for event in reversed(job.events) if event.what.startswith("held"))
+    times = (event.at for event in reversed(job.events) if event.kind is EventKind.HELD)
     at = next(times, job.since)
     kind = AlarmKind.BLOCKED if job.reason_code == _BLOCKED else AlarmKind.HELD
     text = f"job {job.id} is held at {job.state}: {job.reason_code}; 'drawcli show {job.id}'"

@@ -215,7 +215,7 @@ def _command(job: Job) -> str:
 
 def delivered_at(job: Job) -> datetime | None:
     """Return when the structure set of a job was put where it belongs, the last time."""
-    came = (event.at for event in reversed(job.events) if event.what == State.DELIVERED)
+    came = (event.at for event in reversed(job.events) if event.code == State.DELIVERED)
     return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
 
 

@@ -11,12 +11,10 @@ from datetime import date, datetime, timedelta
 from statistics import median, quantiles
 from typing import Any, Final
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.timeline import stays
 
 WHOLE: Final = "found to delivered"
-_FAILED: Final = "failed: "
-_HELD: Final = "held: "
 _MOST_DAYS: Final = 62  # more are counted by the week
 # The ways from state to state that take time, under the step that is at work or waited for.
 _WAYS: Final = {
@@ -30,7 +28,6 @@ _WAYS: Final = {
     (State.DELIVERED, State.DONE): "confirm",
 }
 STEPS: Final = (*_WAYS.values(), WHOLE)
-_COUNTED: Final = {"found": "found", "uploaded": "sent", "delivered": "delivered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +167,21 @@ def report_of(jobs: Iterable[Job], since: datetime, until: datetime) -> Report:
 
 
 def _count(event: Event, job: Job, report: Report, span: Bin) -> None:
-    if counted := _COUNTED.get(event.what):
-        setattr(span, counted, getattr(span, counted) + 1)
-    if event.what == State.UPLOADED:
-        span.bytes_sent += job.zip_bytes or 0
-    if event.what == State.DELIVERED and job.template:
-        report.templates[job.template] += 1
-    if event.what.startswith(_FAILED):
-        span.failed += 1
-        report.failures[event.what.removeprefix(_FAILED)] += 1
-    if event.what.startswith(_HELD):
-        span.held += 1
-        report.holds[event.what.removeprefix(_HELD)] += 1
+    match event.kind, event.code:
+        case EventKind.REACHED, State.FOUND:
+            span.found += 1
+        case EventKind.REACHED, State.UPLOADED:
+            span.sent += 1
+            span.bytes_sent += job.zip_bytes or 0
+        case EventKind.REACHED, State.DELIVERED:
+            span.delivered += 1
+            report.templates.update(filter(None, [job.template]))
+        case EventKind.FAILED, code:
+            span.failed += 1
+            report.failures[code] += 1
+        case EventKind.HELD, code:
+            span.held += 1
+            report.holds[code] += 1
 
 
 def _times(job: Job) -> Iterator[tuple[str, float, datetime]]:

@@ -300,12 +300,12 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
 
 def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
     """Return an error that says how the images of a one-off job come back: no scan finds them."""
-    if job.one_off and err.code in IMAGES_GONE:
-        err.hint = (
-            "Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
-            f"then 'drawcli retry {job.id}'."
-        )
-    return err
+    if not job.one_off or err.code not in IMAGES_GONE:
+        return err
+    return err.replaced(
+        hint="Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
+        f"then 'drawcli retry {job.id}'."
+    )
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:

@@ -16,7 +16,7 @@ from rich.console import Console
 from drawcli.adapters.ledger import Ledger
 from drawcli.cli.status_command import JobFilter, chosen_jobs
 from drawcli.cli.status_view import Picture
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.errors import NeedsPerson
 from drawcli.operations.overview import RunHealth, newest_delivery
 from drawcli.pipeline.context import Context
@@ -268,7 +268,9 @@ def read_until(leader: int, text: str) -> str:
 
 def many(count: int) -> list[Job]:
     """Return jobs of the usual size in states that stay in the ledger."""
-    events = tuple(Event(NOON, word) for word in ("found", "unmatched", "found", "matched"))
+    events = tuple(
+        Event(NOON, EventKind.REACHED, word) for word in ("found", "unmatched", "found", "matched")
+    )
     return [
         Job(
             id=f"{number:012x}-1",

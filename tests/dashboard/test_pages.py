@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.dashboard.app import Files
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.snapshot import SiteReader as Shown
@@ -53,7 +53,8 @@ def test_the_overview_of_an_empty_site_says_that_all_is_well(client: TestClient)
 
 def test_the_throughput_counts_the_days(client: TestClient, in_state: Make) -> None:
     came = NOON - timedelta(days=2)
-    in_state(State.DONE, events=(Event(came, "found"), Event(came, "delivered")))
+    states = (State.FOUND, State.DELIVERED)
+    in_state(State.DONE, events=tuple(Event(came, EventKind.REACHED, one) for one in states))
 
     page = client.get("/").text
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON
 from tests.dashboard.conftest import HERE
@@ -37,7 +37,7 @@ def test_a_page_of_ten_thousand_jobs_is_quick(client: TestClient, ctx: Context) 
                 state=states[number % 3],
                 since=NOON,
                 template="Prostate_OAR",
-                events=(Event(NOON, "found"),),
+                events=(Event(NOON, EventKind.REACHED, "found"),),
             )
             for number in range(MANY)
         )

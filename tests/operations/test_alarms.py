@@ -19,7 +19,7 @@ from filelock import FileLock
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
 from drawcli.operations import after_run, alarm_memory, alarms
@@ -120,7 +120,8 @@ def free(ctx: Context, job_id: str) -> None:
 def deliver(ctx: Context, number: int) -> None:
     now = ctx.now()
     job_id = f"{number:012x}-1"
-    events = (Event(now, "found"), Event(now, "uploaded"), Event(now, "delivered"))
+    states = (State.FOUND, State.UPLOADED, State.DELIVERED)
+    events = tuple(Event(now, EventKind.REACHED, state) for state in states)
     ctx.ledger.add(Job(id=job_id, state=State.DONE, since=now, events=events, zip_bytes=1_000_000))
 
 

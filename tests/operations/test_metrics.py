@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
 from drawcli.operations import metrics
 from drawcli.operations.metrics import metrics_text, write_textfile
@@ -68,7 +68,9 @@ def test_jobs_are_counted_by_state_and_by_reason_with_the_age_of_the_oldest(
 
 def test_a_day_is_told_in_counts_bytes_durations_and_failures(ctx: Context, clock: Clock) -> None:
     moments = {"found": 0, "matched": 1, "packaged": 2, "uploaded": 4, "delivered": 34, "done": 35}
-    events = tuple(Event(NOON + timedelta(minutes=m), what) for what, m in moments.items())
+    events = tuple(
+        Event(NOON + timedelta(minutes=m), EventKind.REACHED, state) for state, m in moments.items()
+    )
     done = Job(
         id="aaaaaaaaaaaa-1", state=State.DONE, since=NOON, zip_bytes=12_345_678, events=events
     )

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.operations.ledger_copies import as_csv
 from drawcli.operations.report import COLUMNS, WHOLE, Report, report_of
 from drawcli.operations.report_page import page
@@ -25,7 +25,7 @@ def a_job(number: int, begun: datetime, server_seconds: float = 60.0, **facts: o
     """Return a job that came home; each step but the server's took a second."""
     events, at = [], begun
     for word in HOME:
-        events.append(Event(at, word))
+        events.append(Event(at, EventKind.REACHED, word))
         at += timedelta(seconds=server_seconds if word == "uploaded" else 1.0)
     job = Job(
         id=f"{number:012x}-1",
@@ -75,8 +75,9 @@ def test_only_what_happened_within_the_span_counts() -> None:
 
 def test_failures_and_holds_are_told_by_reason() -> None:
     at = NOW - timedelta(hours=1)
-    events = [Event(at, "failed: server-down", "no answer")] * 3 + [Event(at, "held: privacy-gate")]
-    job = Job(id="0" * 12 + "-1", state=State.MATCHED, since=at, held=True, events=tuple(events))
+    failed = Event(at, EventKind.FAILED, "server-down", "no answer")
+    events = (failed, failed, failed, Event(at, EventKind.HELD, "privacy-gate"))
+    job = Job(id="0" * 12 + "-1", state=State.MATCHED, since=at, held=True, events=events)
 
     report = reported([job])
 

@@ -209,9 +209,8 @@ class Archive:
         self._read_from = None
 
     def _no_index(self, what: str) -> LedgerError:
-        err = damaged(self._index_file, what)
-        err.hint = "'drawcli ledger repair' makes it anew from the months beside it."
-        return err
+        hint = "'drawcli ledger repair' makes it anew from the months beside it."
+        return damaged(self._index_file, what).replaced(hint=hint)
 
 
 def _head(lines: bytes) -> bytes:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from functools import lru_cache
 from types import NoneType
 from typing import Any, Final
 
 from tinydb.table import Document
 
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 _LONGEST_SHOWN: Final = 40  # characters of an id in a message
 _TIMES: Final = frozenset({"since", "due_at", "uploaded_at"})
@@ -24,6 +25,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "events": (list,),
 }
 _STATES: Final = {state.value: state for state in State}
+_WITH_CODE: Final = {kind.value: kind for kind in (EventKind.FAILED, EventKind.HELD)}
 _GOOD: Final[set[tuple[Any, ...]]] = set()  # shapes of rows: their keys, the types of the values
 _MOST: Final = 1 << 53  # what JSON of other programs can count to
 _MOST_SENDINGS: Final = (1 << 16) - 1
@@ -180,4 +182,15 @@ def _moment(text: str) -> datetime:
 def _event(at: str, what: str, why: str = "") -> Event:
     if type(what) is not str or type(why) is not str:
         raise BadRowError("", None, "an event of it is of another kind")
-    return Event(_moment(at), what, why)
+    return Event(_moment(at), *_kind_and_code(what), why)
+
+
+@lru_cache(1024)
+def _kind_and_code(what: str) -> tuple[EventKind, str]:
+    """Return an event's kind and code from the text of a row; the opposite of `Event.what`."""
+    if what in _STATES:
+        return EventKind.REACHED, what
+    if what == EventKind.RELEASED:
+        return EventKind.RELEASED, ""
+    word, _, code = what.partition(": ")
+    return (_WITH_CODE[word], code) if code and word in _WITH_CODE else (EventKind.NOTED, what)

@@ -131,8 +131,7 @@ class DrawServer:
                 raise _too_large(package)
             checked_response(answer, "upload")
         except DrawcliError as err:
-            err.answered = bool(answers)
-            raise
+            raise err.replaced(answered=bool(answers)) from err
         task_id = task_id_of(json_object(answer, "upload"))
         if not task_id:
             raise ServerUnavailable("the answer to the upload names no task")

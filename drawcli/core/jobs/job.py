@@ -76,13 +76,31 @@ _LONGEST_HISTORY: Final = 60
 FARTHEST_WAIT: Final = timedelta(hours=12)
 
 
+class EventKind(StrEnum):
+    """What kind of event it was; it says what the event's code is."""
+
+    REACHED = "reached"  # the state
+    FAILED = "failed"  # the reason code of the error
+    HELD = "held"  # the reason code
+    RELEASED = "released"  # none
+    NOTED = "noted"  # what was noted, in words
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job: a state reached, or `held`, `failed`, `released`."""
+    """Something that happened to a job."""
 
     at: datetime
-    what: str
+    kind: EventKind
+    code: str
     why: str = ""  # one sentence, where something failed or a person is asked
+
+    @property
+    def what(self) -> str:
+        """Kind and code as the ledger and every list show them: `found`, `held: gate`."""
+        if self.kind in (EventKind.REACHED, EventKind.NOTED):
+            return str(self.code)
+        return f"{self.kind}: {self.code}" if self.code else str(self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,14 +152,14 @@ class Job:
 
     def begun(self, *, at: datetime) -> Self:
         """Return a new job with its first event."""
-        return self.noted(at, str(self.state))
+        return self.noted(at, self.state, kind=EventKind.REACHED)
 
     def to(self, state: State, *, at: datetime, **facts: Any) -> Self:
         """Return the job moved to `state`, with the facts learnt on the way."""
         if state not in NEXT[self.state]:
             raise DrawcliError(f"job {self.id}: no way from {self.state} to {state}")
         moved = replace(self.freed(), state=state, since=at, **facts)
-        return moved.noted(at, str(state))
+        return moved.noted(at, state, kind=EventKind.REACHED)
 
     def postponed(self, until: datetime | None, *, code: str, reason: str) -> Self:
         """Return the job with nothing to do before `until`; no step has failed."""
@@ -151,17 +169,17 @@ class Job:
         """Return the job with one more failed try, to be tried again at `until`."""
         tries = self.tries(err.code) + 1
         after = replace(self._with_reason(err), attempts=tries, due_at=until)
-        return after.noted(at, f"failed: {err.code}", str(err))
+        return after.noted(at, err.code, str(err), EventKind.FAILED)
 
     def held_for(self, err: DrawcliError, *, at: datetime) -> Self:
         """Return the job held, in its state, until a person releases it."""
         after = replace(self._with_reason(err), held=True, due_at=None)
-        return after.noted(at, f"held: {err.code}", str(err))
+        return after.noted(at, err.code, str(err), EventKind.HELD)
 
     def released(self, *, at: datetime) -> Self:
         """Return the job free to go on at once, its failures forgotten, its patience renewed."""
         since = at if self.state is State.WAITING else self.since
-        return replace(self.freed(), since=since).noted(at, "released")
+        return replace(self.freed(), since=since).noted(at, "", kind=EventKind.RELEASED)
 
     def freed(self) -> Self:
         """Return the job with nothing in its way."""
@@ -195,7 +213,9 @@ class Job:
     def _with_reason(self, err: DrawcliError) -> Self:
         return replace(self, reason_code=err.code, reason=str(err), hint=err.hint or None)
 
-    def noted(self, at: datetime, what: str, why: str = "") -> Self:
+    def noted(
+        self, at: datetime, code: str, why: str = "", kind: EventKind = EventKind.NOTED
+    ) -> Self:
         """Return the job with one more event in its history."""
-        events = (*self.events, Event(at, what, why))
+        events = (*self.events, Event(at, kind, code, why))
         return replace(self, events=events[-_LONGEST_HISTORY:])

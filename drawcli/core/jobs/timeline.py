@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
-from drawcli.core.jobs.job import Event, Job, State
-
-_STATES: Final = frozenset(map(str, State))
-_FAILED: Final = "failed: "
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ def moments(job: Job) -> Iterator[Moment]:
     before: Event | None = None
     failures = 0
     for event in job.events:
-        failures = failures + 1 if event.what.startswith(_FAILED) else 0
+        failures = failures + 1 if event.kind is EventKind.FAILED else 0
         yield Moment(
             at=event.at,
             what=event.what,
@@ -66,6 +63,7 @@ def moments(job: Job) -> Iterator[Moment]:
 
 def stays(job: Job) -> Iterator[Stay]:
     """Yield how long a job stood in each state that it has left."""
-    reached = [(State(event.what), event.at) for event in job.events if event.what in _STATES]
+    events = [event for event in job.events if event.kind is EventKind.REACHED]
+    reached = [(State(event.code), event.at) for event in events]
     for (state, begun), (following, ended) in pairwise(reached):
         yield Stay(state, following, begun, ended)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from drawcli.adapters.server.responses import ENDPOINT_HINT
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.core.protocol.task_status import TaskState, TaskStatus
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
@@ -61,14 +61,14 @@ def _lost(job: Job, now: datetime) -> Job:
             hint=f"{ENDPOINT_HINT} 'drawcli release {job.id}' asks again, 'drawcli retry {job.id}' "
             "sends the series again.",
         )
-    lost = job.noted(now, "failed: task-unknown", _AGAIN)
+    lost = job.noted(now, "task-unknown", _AGAIN, EventKind.FAILED)
     return lost.to(State.PACKAGED, at=now, task_id=None, uploaded_at=None)
 
 
 def _was_sent_again(job: Job) -> bool:
     """Tell whether a lost task was sent again since a person last looked at the job."""
     for event in reversed(job.events):
-        if event.what.startswith("held: "):
+        if event.kind is EventKind.HELD:
             return False
         if event.why == _AGAIN:
             return True
@@ -89,6 +89,6 @@ def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
     code, reason = "processing", f"the server says {word or 'nothing'}"
     if not status.is_known:
         code, reason = "status-unknown", f"{reason}, which drawcli does not know"
-        told = any(event.what == reason for event in job.events)
+        told = any(event.code == reason for event in job.events)
         job = job if told else job.noted(now, reason)
     return job.postponed(next_look(since, now), code=code, reason=reason)

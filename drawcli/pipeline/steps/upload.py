@@ -20,7 +20,7 @@ from drawcli import __version__
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
-from drawcli.core.jobs.job import PET_COUNTS, Event, Job, State
+from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
 from drawcli.errors import (
     RENEWAL,
     SERVER_TOOK_NOTHING,
@@ -34,9 +34,8 @@ from drawcli.system.files import sha256_of
 
 MOST_POSTS: Final = 5
 BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that is ill for an hour holds no job
-_NO_PLACE: Final = "failed: endpoint"
-_COUNTED: Final = frozenset({_NO_PLACE, "failed: server-lost", "failed: server-unavailable"})
-_ANEW: Final = frozenset({State.PACKAGED, "released"})
+_NO_PLACE: Final = "endpoint"
+_COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 
 
 def upload(job: Job, ctx: Context) -> Job:
@@ -63,7 +62,8 @@ def upload(job: Job, ctx: Context) -> Job:
         if what != UNANSWERED:
             ctx.ledger.commit(_not_taken(recorded, job, err, ctx.now()))
         elif isinstance(err, TryLater):  # every one costs one of few tries
-            err.wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
+            wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
+            raise err.replaced(wait_seconds=wait_seconds) from err
         raise
     ctx.audit_write_outcome(ANSWERED, job, task=task_id)
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
@@ -104,7 +104,7 @@ def _not_taken(recorded: Job, before: Job, err: DrawcliError, now: datetime) -> 
 
     But where the server has no place for uploads: that ends the run, and would do so for ever.
     """
-    if err.code == "endpoint":
+    if err.code == _NO_PLACE:
         answered = replace(recorded, unanswered=before.unanswered)
         return answered.failed(err, at=now, until=now + BETWEEN_POSTS)
     return replace(recorded, posts=before.posts, unanswered=before.unanswered)
@@ -117,9 +117,9 @@ def _too_many(job: Job) -> NeedsPerson:
     if job.posts > len(ends):
         told.append(f"{job.posts - len(ends)} x no word")
     text = f"{job.posts} uploads were begun and came to nothing: {', '.join(told)}"
-    if {one.what for one in ends} == {_NO_PLACE}:
+    if {one.code for one in ends} == {_NO_PLACE}:
         hint = f"{ENDPOINT_HINT} 'drawcli retry {job.id}' sends it again."
-        return NeedsPerson(text, code="endpoint", hint=hint)
+        return NeedsPerson(text, code=_NO_PLACE, hint=hint)
     hint = "Ask the server's administrator what arrived; 'drawcli retry' sends it again."
     return NeedsPerson(text, code="uploads-unanswered", hint=hint)
 
@@ -127,7 +127,7 @@ def _too_many(job: Job) -> NeedsPerson:
 def _ends(job: Job) -> Iterator[Event]:
     """Yield how the uploads of a package ended that count, the last first."""
     for event in reversed(job.events):
-        if event.what in _ANEW:
+        if event.kind is EventKind.RELEASED or event.code == State.PACKAGED:
             return
-        if event.what in _COUNTED:
+        if event.kind is EventKind.FAILED and event.code in _COUNTED:
             yield event

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.survey import Survey
@@ -95,7 +95,10 @@ def _told_by_series(seen: SeenFolder, ctx: Context) -> bool:
     since = datetime.fromtimestamp(seen.since_ns / 1e9, UTC)
     return any(
         (job.state is State.WAITING and job.reason_code == _TOLD_BY_SERIES)
-        or any(one.what == f"held: {_TOLD_BY_SERIES}" and one.at >= since for one in job.events)
+        or any(
+            (one.kind, one.code) == (EventKind.HELD, _TOLD_BY_SERIES) and one.at >= since
+            for one in job.events
+        )
         for key in seen.beside
         for job in ctx.ledger.of_series(key)
     )

@@ -21,8 +21,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from tinydb import Query, TinyDB
 
 from drawcli.adapters.ledger import Ledger
+from drawcli.adapters.ledger.rows import as_job, as_row
 from drawcli.adapters.ledger.storage import FORMAT
-from drawcli.core.jobs.job import FINISHED, Event, Job, State
+from drawcli.core.jobs.job import FINISHED, Event, EventKind, Job, State
 from drawcli.errors import DiskFull, LedgerError
 from drawcli.system.files import write_durably
 
@@ -105,7 +106,13 @@ def full_job() -> Job:
         reason_code="later",
         reason="a sentence with ä and 漢",
         hint="do this",
-        events=(Event(NOON, "found"), Event(NOON, "failed: later")),
+        events=(
+            Event(NOON, EventKind.REACHED, "found"),
+            Event(NOON, EventKind.FAILED, "later", "no answer"),
+            Event(NOON, EventKind.HELD, "gate"),
+            Event(NOON, EventKind.RELEASED, ""),
+            Event(NOON, EventKind.NOTED, "failed: "),
+        ),
         revision=7,
     )
 
@@ -132,6 +139,19 @@ def test_a_job_comes_back_as_it_was_field_by_field(path: Path, ledger: Ledger) -
 
     with Ledger(path) as another:
         assert another.get(job.id) == job
+
+
+WRITTEN = ["found", "failed: later", "held: a: b", "released", "repaired", "warning: 2 x"]
+STRANGE = ["", "failed: ", "held", "released: x", "noted: x", "reached: x"]
+
+
+@pytest.mark.parametrize("what", WRITTEN + STRANGE)
+def test_an_event_is_the_same_text_in_the_row_that_it_was_read_from(what: str) -> None:
+    row = as_row(full_job())
+    row["events"] = [[NOON.isoformat(), what]]
+
+    assert as_row(as_job(row)) == row
+    assert as_job(row).events[0].what == what
 
 
 def test_every_field_of_that_job_is_set_so_the_test_above_says_something() -> None:
