@@ -723,7 +723,7 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
     with ctx.turns.taken(), watchdog.reading(ctx, "reidentify"):
-        with ctx.turns.given_up():  # a node with a slow line, or a server that drips
+        with ctx.turns.released():  # a node with a slow line, or a server that drips
             time.sleep(5 * SHORT)
         assert ctx.turns.quiet_seconds() < LONG
         before = list(ended)

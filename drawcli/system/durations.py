@@ -1,4 +1,4 @@
-"""Spans of time as people say and write them."""
+"""Durations and moments as text."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ _TENTHS_BELOW: Final = 10  # s
 
 
 def duration(span: timedelta) -> str:
-    """Return a span of time as people say it.
+    """Return a time span in its largest unit.
 
     >>> [duration(timedelta(seconds=s)) for s in (5, 90, 7300, 200000)]
     ['5 s', '1 min', '2 h', '2 d']
@@ -25,7 +25,7 @@ def duration(span: timedelta) -> str:
 
 
 def long_duration(span: timedelta) -> str:
-    """Return a span of time with its two largest units, for what is compared.
+    """Return a time span in its two largest units.
 
     >>> [long_duration(timedelta(seconds=s)) for s in (0.42, 15, 90, 7300, 200000)]
     ['0.4 s', '15 s', '1 min 30 s', '2 h 1 min', '2 d 7 h']
@@ -44,12 +44,7 @@ def long_duration(span: timedelta) -> str:
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the moment that a person means by "7d", "12h", "30min" or a day, UTC.
-
-    Raises
-    ------
-    ValueError
-        Where it is none of these.
+    """Return the UTC time of "7d", "12h", "30min" (before now) or a date; else raise ValueError.
 
     >>> str(parse_moment("12h", datetime(2026, 3, 14, 13, tzinfo=UTC)))
     '2026-03-14 01:00:00+00:00'
@@ -62,5 +57,5 @@ def parse_moment(text: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
-        raise ValueError(f"'{text}' is neither a span such as 7d nor a day") from None
+        raise ValueError(f"'{text}' is neither a span such as 7d nor a date") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -79,7 +79,7 @@ def test_a_section_in_brackets_is_left_alone(text: str) -> None:
     ],
 )
 def test_what_cannot_be_added_without_harm_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="nothing can be added by a command here"):
+    with pytest.raises(ConfigError, match="a command cannot add to this file"):
         added(text)
 
 

@@ -51,7 +51,7 @@ class Incoming:
         same = {"if-range": self._etag} if self._etag.startswith('"') else {}
         return plain | same | {"range": f"bytes={self.size}-"}
 
-    def take(self, answer: httpx.Response, patience: Deadline) -> str:
+    def take(self, answer: httpx.Response, deadline: Deadline) -> str:
         """Take what an answer holds; return the SHA-256 of the whole, which has its name then.
 
         "" where the answer does not go on from where we are: ask once more, from the beginning.
@@ -74,7 +74,7 @@ class Incoming:
         try:
             self._announced(answer, before)
             with report_disk_full(part.parent):
-                digest = self._written(answer, part, before, patience)
+                digest = self._written(answer, part, before, deadline)
             self._check(answer, digest)
             put_in_place(part, self._target)
         except BaseException as err:
@@ -121,7 +121,7 @@ class Incoming:
         _check_size(before + coming)
         self._room(coming)
 
-    def _written(self, answer: httpx.Response, part: Path, before: int, patience: Deadline) -> str:
+    def _written(self, answer: httpx.Response, part: Path, before: int, deadline: Deadline) -> str:
         """Write a body as it comes; return the SHA-256 of the whole file, durable now.
 
         "" where it is empty, or has not the length that the server said.
@@ -131,7 +131,7 @@ class Incoming:
         with _opened(part, before) as stream:
             size = looked = begun = _read_before(stream, digest)
             total = None if length is None else size + length
-            for piece in self._pieces(answer, EXCHANGES["rtstruct"].largest - size, patience):
+            for piece in self._pieces(answer, EXCHANGES["rtstruct"].largest - size, deadline):
                 digest.update(piece)
                 size += len(piece)
                 stream.write(piece)
@@ -143,9 +143,9 @@ class Incoming:
             os.fsync(stream.fileno())
         return digest.hexdigest() if size and size - begun == (length or size - begun) else ""
 
-    def _pieces(self, answer: httpx.Response, most: int, patience: Deadline) -> Iterator[bytes]:
+    def _pieces(self, answer: httpx.Response, most: int, deadline: Deadline) -> Iterator[bytes]:
         try:
-            yield from read_with_deadline(pieces_of(answer, most), patience, answer.close)
+            yield from read_with_deadline(pieces_of(answer, most), deadline, answer.close)
         except TooLong:
             raise _too_large() from None
 

@@ -298,7 +298,7 @@ def last_run(site: CheckContext) -> CheckResult:
         return CheckResult.well(f"{text}; one is at work now")
     if since > RUNS_LATE:
         grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
-        limits = f"later than {duration(RUNS_LATE)} is a warning, than {duration(RUNS_STOPPED)} a failure"
+        limits = f"warning after {duration(RUNS_LATE)}, failure after {duration(RUNS_STOPPED)}"
         return CheckResult(grade, f"{text}; {limits}", cron)
     if not last.went_well:
         before = "never one" if well is None else f"the last {duration(site.now - well.ended)} ago"

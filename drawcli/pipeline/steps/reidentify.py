@@ -76,7 +76,7 @@ def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[s
     """
     if ctx.node is None or crosswalk.deliver_to:
         return []
-    with ctx.turns.given_up():  # no file server is waited for, however slow the line is
+    with ctx.turns.released():  # no file server is waited for, however slow the line is
         said = ctx.node.store(data, ctx.work.file(job.id, AT_NODE))
     if said:
         return [f"warning: the DICOM node {ctx.node.node} {said}"]
