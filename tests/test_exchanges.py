@@ -238,7 +238,7 @@ def test_an_answer_that_is_nested_without_end_is_no_bug(depth: int, tokens: Toke
     "model", [{"model_id": value, "model_name": value, "modelmap": value} for value in TYPES]
 )
 def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFile) -> None:
-    from drawcli.core.templates.catalogue import offers_of
+    from drawcli.core.templates.catalogue import parse_catalogue
 
     entry = model | {
         "model_id": 720,
@@ -249,7 +249,7 @@ def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFil
     with hostile.listening(hostile.saying(body)) as peer:
         ended = asked("models", peer, tokens)
 
-    (offer,) = [one for one in offers_of(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
+    (offer,) = [one for one in parse_catalogue(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
     assert json.dumps(offer.as_plain()).isprintable()
     assert offer.structures[2].name == "B·"
     assert offer.structures[2].dice is None

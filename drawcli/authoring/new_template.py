@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from drawcli.adapters.rulebook.rulebook import rulebook_of
 from drawcli.adapters.server.catalogue_cache import Catalogue
-from drawcli.core.templates.catalogue import CatalogueModel, Offered
+from drawcli.core.templates.catalogue import CatalogueModel, OfferedStructure
 from drawcli.core.templates.eclipse import EclipseStructure, read_eclipse
 from drawcli.core.templates.template import NAME_PATTERN
-from drawcli.core.templates.tg263 import nearest
+from drawcli.core.templates.tg263 import nearest_name
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
@@ -35,7 +35,7 @@ class Chosen:
         return self.structure.name
 
     @property
-    def structure(self) -> Offered:
+    def structure(self) -> OfferedStructure:
         """What the server says of it."""
         return self.offer.structures[self.number]
 
@@ -245,7 +245,7 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
 def _is_same(name: str, offered: str) -> bool:
     """Tell whether two names mean one structure, as TG-263 has it."""
     return name.casefold() == offered.casefold() or (
-        nearest(name) is not None and nearest(name) == nearest(offered)
+        nearest_name(name) is not None and nearest_name(name) == nearest_name(offered)
     )
 
 

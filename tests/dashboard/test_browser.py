@@ -165,7 +165,7 @@ def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
     )
     page.get_by_role("link", name="00000000000a-1").wait_for(timeout=5000)
     page.get_by_label("Words").press_sequentially("thorax")
-    page.get_by_text("1 to 1 of 1 found among").wait_for(timeout=5000)
+    page.get_by_text("1 to 1 of 1 matching jobs").wait_for(timeout=5000)
 
     assert page.get_by_role("link", name=served.home.id).count() == 0
     assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")

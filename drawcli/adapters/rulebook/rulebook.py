@@ -154,8 +154,8 @@ def _templates(
         except ValidationError as err:
             problems += model_problems(err, Template, document, top=where)
             continue
-        if template.twice:
-            names = ", ".join(template.twice)
+        if template.duplicate_names:
+            names = ", ".join(template.duplicate_names)
             problems.append(f"{document.place(where)}: two models draw the same structure: {names}")
         too_long = [shown for shown in template.shown if len(shown) > longest_name]
         if too_long:

@@ -1,4 +1,4 @@
-"""All jobs: found by words, state and template, sorted, one part at a time; and one job in full."""
+"""The list of jobs with filter, order and paging; and a job in full."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from drawcli.adapters.state.workdir import REPORT
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
 from drawcli.core.rules.conditions import Truth
-from drawcli.dashboard.actions import done_to, offered
+from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows
@@ -22,13 +22,13 @@ from drawcli.pipeline.identity import readable
 
 
 def jobs(request: Request) -> Response:
-    """List the jobs that were asked for."""
+    """List the jobs that match the query."""
     parts = parts_of(request)
     site = parts.site
-    wish = JobQuery.of(request.query_params)
+    query = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
-    among = snapshot.jobs if wish.when == NOW else site.month(wish.when)
-    listing = Listing.made(wish, among)
+    among = snapshot.jobs if query.when == NOW else site.month(query.when)
+    listing = Listing.select(query, among)
     return page(
         request,
         "jobs.html",
@@ -37,18 +37,18 @@ def jobs(request: Request) -> Response:
         states=[HELD, *State],
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,
-        sorts=[(name, what) for name, (what, _) in SORTS.items()],
+        sorts=[(name, label) for name, (label, _) in SORTS.items()],
         rows=ROWS,
     )
 
 
 def job(request: Request) -> Response:
-    """Show everything about one job."""
+    """Show everything about a job."""
     parts = parts_of(request)
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
-    explanation = kept_of(found, work, site.book if identify else None)
+    explanation = kept_of(found, work, site.rulebook if identify else None)
     return page(
         request,
         "job.html",
@@ -62,20 +62,20 @@ def job(request: Request) -> Response:
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
-        actions=offered(found, site.ctx) if parts.options.allow_actions else {},
+        actions=available_actions(found, site.ctx) if parts.options.allow_actions else {},
         templates=_templates(site) if parts.options.allow_actions else [],
-        done=done_to(found, request.query_params.get("done", "")),
+        done=completed_action(found, request.query_params.get("done", "")),
         has_pictures=parts.previews.can_show(found),
     )
 
 
 def _facts(job: Job) -> list[tuple[str, object]]:
-    """Return what is known of a job and no table of its own, with the terms of `show`."""
+    """Return the facts about a job, named as in `show`."""
     facts = [
         ("series", "" if job.of_folder else f"{job.modality or '?'} of {job.slices or '?'} files"),
-        ("one-off", "yes: shown from outside the datastore" if job.one_off else ""),
+        ("one-off", "yes: from outside the datastore" if job.one_off else ""),
         ("template", job.template),
-        ("rule", job.rule or ("assigned by a person" if job.template else "")),
+        ("rule", job.rule or ("assigned by hand" if job.template else "")),
         ("rules commit", job.rules_commit),
         ("uploads begun", job.posts or ""),
         ("unanswered uploads", job.unanswered or ""),
@@ -88,7 +88,7 @@ def _facts(job: Job) -> list[tuple[str, object]]:
 
 
 def _private(job: Job, site: SiteReader) -> list[tuple[str, str]]:
-    """Return who it is; only for one who may know."""
+    """Return the identity of a job; only with --identify."""
     try:
         crosswalk = site.ctx.crosswalk(job)
     except JobError as err:
@@ -101,19 +101,19 @@ def _private(job: Job, site: SiteReader) -> list[tuple[str, str]]:
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the rules that were asked, the ones that fit first."""
-    made = [(name, stored_node(tree)) for name, tree in explanation.get("rules", {}).items()]
-    return sorted(made, key=lambda one: one[1].outcome != Truth.TRUE)
+    """Return the explanation of each rule, matching rules first."""
+    trees = [(name, stored_node(tree)) for name, tree in explanation.get("rules", {}).items()]
+    return sorted(trees, key=lambda tree: tree[1].outcome != Truth.TRUE)
 
 
 def _siblings(job: Job, site: SiteReader) -> list[Job]:
-    """Return the other sendings of the same series that are open or lately finished."""
+    """Return the other jobs of the same series that are open or recently finished."""
     every = site.snapshot().jobs
-    return [one for one in every if one.series_key == job.series_key and one.id != job.id]
+    return [other for other in every if other.series_key == job.series_key and other.id != job.id]
 
 
 def _templates(site: SiteReader) -> list[str]:
     try:
-        return sorted(site.book().templates)
+        return sorted(site.rulebook().templates)
     except DrawcliError:
         return []

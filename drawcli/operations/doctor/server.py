@@ -10,7 +10,7 @@ from drawcli.adapters.server.catalogue_cache import kept_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, glance
 from drawcli.adapters.server.responses import ENDPOINT_HINT
-from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offers_of
+from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue, unmet_requests
 from drawcli.errors import ConfigError, ServerUnavailable
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, looked
 from drawcli.pipeline.context import token_store, utc_now
@@ -104,7 +104,7 @@ def _templates(site: CheckContext) -> CheckResult:
     tokens = token_store(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
-            offers = offers_of(server.models())
+            offers = parse_catalogue(server.models())
         except ServerUnavailable as err:
             return CheckResult.warned(f"not compared: {err}", "Runs wait for it. Ask if it lasts.")
         except ConfigError as err:
@@ -133,4 +133,4 @@ def _templates_by_kept(site: CheckContext) -> CheckResult:
 def _in_vain(site: CheckContext, offers: Sequence[CatalogueModel]) -> list[str]:
     settings = site.settings
     book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
-    return list(asked_in_vain(book.templates, offers))
+    return list(unmet_requests(book.templates, offers))
