@@ -7,15 +7,15 @@ numbers and constants is escaped.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
+from drawcli.core.jobs.columns import TABLE, Column
 from drawcli.core.jobs.job import Job
+from drawcli.dashboard.job_query import SORTS
 from drawcli.dashboard.view import row
 from drawcli.system.durations import duration
-
-_CELL: Final = '<td role="cell" class="roomy'
 
 
 def job_rows(
@@ -36,20 +36,56 @@ def job_rows(
     return Markup("".join(lines))  # noqa: S704 - every value in it is escaped
 
 
+def titles() -> list[tuple[str, str, str]]:
+    """Return title, class and sort order of each column; the order is "" if it has none."""
+    orders = {column.name: column.title for column in TABLE} | {"since": "newest"}
+    return [
+        (column.title, _class(column), order if (order := orders[column.name]) in SORTS else "")
+        for column in TABLE
+    ]
+
+
 def _line(job: Job, now: datetime, patient: str) -> str:
-    values, name = row(job, now), escape(job.id)
-    since, tone = values["since"], values["tone"]
+    values = row(job)
+    cells = [
+        _DRAWN[column.name](job, now, values)
+        if column.name in _DRAWN
+        else f'<td role="cell" class="{_CLASSES[column]}">{escape(column.shown(job, now))}</td>'
+        for column in TABLE
+    ]
+    return f'<tr role="row">{"".join(cells[:-1])}{patient}{cells[-1]}</tr>\n'
+
+
+def _class(column: Column) -> str:
+    """Return the CSS class of a column; "roomy" ones are hidden on a narrow screen."""
+    if column is TABLE[-1]:
+        return "why"
+    return "roomy number" if column.is_number else "roomy"
+
+
+def _link(job: Job, _now: datetime, _values: dict[str, Any]) -> str:
+    name = escape(job.id)
+    return f'<th scope="row" role="rowheader"><a href="/jobs/{name}"><code>{name}</code></a></th>'
+
+
+def _badge(_job: Job, _now: datetime, values: dict[str, Any]) -> str:
     return (
-        f'<tr role="row"><th scope="row" role="rowheader"><a href="/jobs/{name}"><code>{name}'
-        f'</code></a></th><td role="cell" class="status"><span class="badge {tone}">'
+        f'<td role="cell" class="status"><span class="badge {values["tone"]}">'
         f'<span aria-hidden="true">{values["glyph"]}</span> {escape(values["state"])}</span></td>'
+    )
+
+
+def _age(_job: Job, now: datetime, values: dict[str, Any]) -> str:
+    since = values["since"]
+    return (
         f'<td role="cell" class="nowrap age"><time datetime="{since.isoformat()}" '
         f'title="{since.isoformat(" ", "minutes")}">{duration(now - since)}</time></td>'
-        f'{_CELL}">{escape(job.template or "")}</td>{_CELL}">{escape(job.modality or "")}</td>'
-        f'{_CELL} number">{job.slices or ""}</td>{_CELL} number">{job.attempts or ""}</td>{patient}'
-        f'<td role="cell" class="why">{escape(values["waits_for"])}</td></tr>\n'
     )
 
 
 def _cell(text: str) -> str:
     return f'<td role="cell">{escape(text)}</td>'
+
+
+_CLASSES: Final = {column: _class(column) for column in TABLE}
+_DRAWN: Final = {"id": _link, "state": _badge, "since": _age}  # columns with markup

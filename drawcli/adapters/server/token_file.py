@@ -4,7 +4,7 @@ from glob import escape
 from pathlib import Path
 
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.core.protocol.tokens import FORM, Tokens, pair_of
+from drawcli.core.protocol.tokens import FORM, Tokens, parse_pair
 from drawcli.errors import ConfigError
 from drawcli.system.files import write_durably
 from drawcli.system.platforms import is_readable_by_others
@@ -29,7 +29,7 @@ class TokenFile(TokenStore):
         try:
             exposed = is_readable_by_others(self.path)
             raw = self.path.read_bytes()
-            tokens = pair_of(raw)
+            tokens = parse_pair(raw)
         except FileNotFoundError:
             raise ConfigError(
                 f"{self.path}: there is no token",
@@ -62,6 +62,6 @@ class TokenFile(TokenStore):
             Where the file cannot be written; it is as it was.
         """
         with self._may_write():
-            write_durably(self.path, tokens.as_text().encode("utf-8") + b"\n")
+            write_durably(self.path, tokens.as_json().encode("utf-8") + b"\n")
             for left in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
                 left.unlink(missing_ok=True)  # of a process that died; the lock is ours

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.core.protocol.tokens import Tokens, pair_or_word
+from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, bytes_in_words
 from drawcli.system.programs import run_program
@@ -46,7 +46,7 @@ class TokenCommand(TokenStore):
             Where it fails, takes too long, or prints no token.
         """
         try:
-            return pair_or_word(_run(_READ, self._read).decode("utf-8"))
+            return parse_pair_or_token(_run(_READ, self._read).decode("utf-8"))
         except ValueError as err:
             what = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
             raise ConfigError(
@@ -61,7 +61,7 @@ class TokenCommand(TokenStore):
                 f"tokens come from {_READ}, and nothing says how to store new ones",
                 hint=f"Store them where {_READ} reads them, or set {_STORE}.",
             )
-        _run(_STORE, self._store, tokens.as_text().encode("utf-8") + b"\n")
+        _run(_STORE, self._store, tokens.as_json().encode("utf-8") + b"\n")
 
 
 class TokenKeyring(TokenStore):
@@ -89,14 +89,14 @@ class TokenKeyring(TokenStore):
                 hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
             )
         try:
-            return pair_or_word(text)
+            return parse_pair_or_token(text)
         except ValueError as err:
             hint = "Run 'drawcli token set' to write it anew."
             raise ConfigError(f"{self.place}: {err}", hint=hint) from None
 
     def store(self, tokens: Tokens) -> None:
         """Replace the entry."""
-        keyring, pair = _keyring(), tokens.as_text()
+        keyring, pair = _keyring(), tokens.as_json()
         _asked(keyring, lambda: keyring.set_password(self._service, self._user, pair))
 
 

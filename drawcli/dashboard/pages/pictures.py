@@ -74,7 +74,7 @@ def _slider(preview: "Preview", plane: str, structure: int | None, at: int | Non
     parsed = parse_plane(plane)
     count = preview.count(parsed)
     if at is None:
-        at = preview.middle(parsed, structure)
+        at = preview.best_picture(parsed, structure)
     return Slider(plane=plane, count=count, at=min(max(at, 0), count - 1))
 
 
