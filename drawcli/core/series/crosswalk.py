@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.multiframe import Triple
 
 # Elements of patient and study (PS3.3 C.7.1.1, C.7.2.1) that are restored from the images, with
 # their VR (PS3.6). UIDs are restored by `Crosswalk.uids`.

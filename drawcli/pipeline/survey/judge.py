@@ -13,10 +13,7 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.image_file import UNREAD
-from drawcli.core.series.readiness import (
-    SettlingTimes,
-    assess,
-    check_settled,
+from drawcli.core.series.members import (
     count_non_slices,
     counts_text,
     drop_copies,
@@ -24,6 +21,7 @@ from drawcli.core.series.readiness import (
     main_modality,
     scan_slices,
 )
+from drawcli.core.series.readiness import SettlingTimes, assess, check_settled
 from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.pipeline.survey.folder_settings import FolderSettings

@@ -14,14 +14,8 @@ from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job
-from drawcli.core.series.readiness import (
-    Criteria,
-    assess,
-    count_non_slices,
-    drop_copies,
-    main_modality,
-    scan_slices,
-)
+from drawcli.core.series.members import count_non_slices, drop_copies, main_modality, scan_slices
+from drawcli.core.series.readiness import Criteria, assess
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.pipeline.context import Context

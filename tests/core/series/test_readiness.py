@@ -9,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from drawcli.core.dicom.geometry import offsets_mm
 from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.readiness import (
-    Criteria,
-    SettlingTimes,
-    assess,
-    check_settled,
+from drawcli.core.series.members import (
     count_non_slices,
     counts_text,
     drop_copies,
@@ -24,7 +21,7 @@ from drawcli.core.series.readiness import (
     main_modality,
     scan_slices,
 )
-from drawcli.core.series.stacking import offsets_mm
+from drawcli.core.series.readiness import Criteria, SettlingTimes, assess, check_settled
 from drawcli.core.series.verdict import Readiness, Verdict
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
