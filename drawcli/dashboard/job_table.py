@@ -38,20 +38,17 @@ def job_rows(
 
 def titles() -> list[tuple[str, str, str]]:
     """Return title, class and sort order of each column; the order is "" if it has none."""
-    orders = {column.name: column.title for column in TABLE} | {"since": "newest"}
-    return [
-        (column.title, _class(column), order if (order := orders[column.name]) in SORTS else "")
-        for column in TABLE
-    ]
+    orders = {name: name for name in SORTS} | {"for": "newest"}
+    return [(c.title, _class(c), orders.get(c.title, "")) for c in TABLE]
 
 
 def _line(job: Job, now: datetime, patient: str) -> str:
     values = row(job)
     cells = [
-        _DRAWN[column.name](job, now, values)
-        if column.name in _DRAWN
-        else f'<td role="cell" class="{_CLASSES[column]}">{escape(column.shown(job, now))}</td>'
-        for column in TABLE
+        f'<td role="cell" class="{css_class}">{escape(column.shown(job, now))}</td>'
+        if draw is None
+        else draw(job, now, values)
+        for column, css_class, draw in _CELLS
     ]
     return f'<tr role="row">{"".join(cells[:-1])}{patient}{cells[-1]}</tr>\n'
 
@@ -87,5 +84,5 @@ def _cell(text: str) -> str:
     return f'<td role="cell">{escape(text)}</td>'
 
 
-_CLASSES: Final = {column: _class(column) for column in TABLE}
 _DRAWN: Final = {"id": _link, "state": _badge, "since": _age}  # columns with markup
+_CELLS: Final = [(column, _class(column), _DRAWN.get(column.name)) for column in TABLE]
