@@ -19,7 +19,7 @@ from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
-from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
 from drawcli.pipeline.context import token_store
 from drawcli.system.durations import duration
 
@@ -59,15 +59,15 @@ def checkup(request: Request) -> Response:
     unseen = _unseen(site)
     checks = [(name, _in_turn(name, check, site)) for name, check in local.LOCAL]
     outcomes = [
-        *looked((check for check in checks if check[0] not in unseen), seen),
+        *run_checks((check for check in checks if check[0] not in unseen), seen),
         *asked_of.offline(seen),
     ]
-    grades = [outcome.seen.grade for outcome in outcomes]
+    grades = [outcome.result.grade for outcome in outcomes]
     order = [Grade.FAIL, Grade.WARN, Grade.PASS]
     return page(
         request,
         "checkup.html",
-        outcomes=sorted(outcomes, key=lambda outcome: order.index(outcome.seen.grade)),
+        outcomes=sorted(outcomes, key=lambda outcome: order.index(outcome.result.grade)),
         counts={grade: grades.count(grade) for grade in order},
         unseen=unseen,
     )
