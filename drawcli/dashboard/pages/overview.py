@@ -33,7 +33,6 @@ _OTHER_STATES: Final = (
     (State.CANCELLED, "cancelled by hand"),
 )
 _MOST_HELD: Final = 12
-_ALARMS: Final = ("did not answer", "refused", "could not", "blocked", "full", "a bug", "Does cron")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,6 @@ class StateCount:
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class StatusLine:
-    """A line about the health of the site; an alarm is marked by more than its colour."""
-
-    about: str
-    text: str
-    is_alarm: bool
-
-
 def overview(request: Request) -> Response:
     """Show the state of the site."""
     site = parts_of(request).site
@@ -63,10 +53,7 @@ def overview(request: Request) -> Response:
     return page(
         request,
         "overview.html",
-        sentences=[
-            StatusLine(about, text, any(alarm in text for alarm in _ALARMS))
-            for about, text in site.health.sentences(site.now)
-        ],
+        sentences=list(site.health.sentences(site.now)),
         flow=_counts(snapshot.overview, _FLOW),
         others=_counts(snapshot.overview, _OTHER_STATES),
         held_first=_longest_held(snapshot.overview),
