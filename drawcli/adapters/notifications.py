@@ -137,7 +137,7 @@ def _no_apprise() -> ConfigError:
     return ConfigError(
         "messages are to be sent, and the package apprise is not installed",
         code="no-apprise",
-        hint="Run 'pip install drawcli[notify]'.",
+        hint="Install drawcli with its extra 'notify': see docs/installing.md.",
     )
 
 

@@ -109,7 +109,7 @@ def _keyring() -> "ModuleType":
         raise ConfigError(
             "server.token_keyring is set, and the package keyring is not installed",
             code="no-keyring",
-            hint="Run 'pip install drawcli[keyring]', or use server.token_file.",
+            hint="Install its extra 'keyring' (docs/installing.md), or use server.token_file.",
         ) from None
     return keyring
 

@@ -238,7 +238,9 @@ def versions(_: CheckContext | None = None) -> CheckResult:
     try:
         wanted = metadata.requires("drawcli") or ()
     except metadata.PackageNotFoundError:
-        return CheckResult.warned(f"{ours}; not installed as a package", "pip install drawcli")
+        return CheckResult.warned(
+            f"{ours}; not installed as a package", "Install it: see docs/installing.md."
+        )
     names = sorted({_name_of(one) for one in wanted if ";" not in one})
     return CheckResult.well(f"{ours}; {', '.join(map(_with_version, names))}")
 
