@@ -14,6 +14,7 @@ from drawcli.errors import ConfigError
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
+from drawcli.system.yaml_problems import _INDENT_HINT, yaml_problem
 
 Location = tuple[Any, ...]  # keys and indices from the top of a document to a value
 _LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistake
@@ -26,31 +27,7 @@ _NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _QUOTED: Final = re.compile(r"'([^']+)'")
-_INDENT_HINT: Final = (
-    "Look at the line above too: indent with blanks, two for each level, never with tabs."
-)
 
-# The beginnings of PyYAML's messages, and what they mean to somebody who writes rules.
-_YAML_WORDS: Final = (
-    ("mapping values are not", "a second ':' in a line, or too deep; quote a text with ': ' in it"),
-    ("expected <block end>", "this line is not indented as the lines it belongs to"),
-    ("could not find expected ':'", "a key without ':' behind it"),
-    ("found character '\\t'", "a tab; indent with blanks"),
-    ("found character", "a text cannot begin with this character; put it in quotes"),
-    ("found unexpected end of", "a quote opens here and is never closed"),
-    ("expected ',' or", "a bracket opens here and is never closed, or lacks a comma"),
-    ("expected the node content", "a bracket closes, or a value is missing, where none can be"),
-    ("found unknown escape", "a backslash in double quotes; use single quotes"),
-    ("found undefined alias", "a text that begins with '*'; put it in quotes"),
-    ("could not determine a constr", "a text that begins with '!'; put it in quotes"),
-    ("but found another document", "a second document behind '---'; keep one in a file"),
-    ("special characters", "a control character; is the file damaged?"),
-)
-_AT_THE_OPENING: Final = (
-    "found unexpected end of",
-    "expected ',' or",
-    "could not find expected ':'",
-)
 
 # What pydantic finds, in the words of somebody who writes settings; {} takes from its context.
 _WORDS: Final = {
@@ -116,7 +93,7 @@ def parse_yaml(path: Path, source: bytes) -> Document:
     try:
         return _document(path, source, text)
     except yaml.YAMLError as err:
-        raise ConfigError(_yaml_problem(path, text, err), hint=_INDENT_HINT) from None
+        raise ConfigError(yaml_problem(path, text, err), hint=_INDENT_HINT) from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deep") from None
 
@@ -215,18 +192,6 @@ def _document(path: Path, source: bytes, text: str) -> Document:
         return Document(path, loader.construct_document(node), source, reader.places)
     finally:
         loader.dispose()
-
-
-def _yaml_problem(path: Path, text: str, err: yaml.YAMLError) -> str:
-    problem = str(getattr(err, "problem", None) or getattr(err, "reason", None) or "not YAML")
-    mark = getattr(err, "problem_mark", None)
-    if problem.startswith(_AT_THE_OPENING):
-        mark = getattr(err, "context_mark", None) or mark
-    what = next((words for begin, words in _YAML_WORDS if problem.startswith(begin)), problem)
-    if mark is not None:
-        return f"{path}:{mark.line + 1}:{mark.column + 1}: {what}"
-    before = text[: getattr(err, "position", 0)]
-    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}: {what}"
 
 
 @dataclass(slots=True)

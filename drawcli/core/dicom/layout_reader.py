@@ -19,8 +19,6 @@ from drawcli.core.dicom.header import (
 from drawcli.core.dicom.tags import tag_text
 
 _DELIMITERS: Final = 0xFFFE
-
-
 _WIDTHS: Final = {  # bytes of one number, which big endian has the other way round
     **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
     **dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), 4),
