@@ -13,7 +13,7 @@ from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
 from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
-from drawcli.core.rtstruct.contour_checks import CHECKS
+from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.rules.conditions import Late
 from drawcli.core.series.stacking import LARGEST_STEP
 from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
