@@ -346,7 +346,7 @@ def test_outlines_within_outlines_deeper_than_any_drawing_are_refused() -> None:
 
 
 def test_more_contours_than_any_drawing_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawcli.core.rtstruct.contour_table.MOST_CONTOURS", 2_000)
+    monkeypatch.setattr("drawcli.core.rtstruct.contour_checks.MOST_CONTOURS", 2_000)
 
     found, measured = inspected(repeat(drawn(rectangle(56), 2), 2_001))
 
