@@ -10,13 +10,14 @@ import typer
 from drawcli.cli.door import Door, RunOptions, command
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
+from drawcli.cli.run_result import result_of
 from drawcli.errors import (
     SHORTAGES,
     AnotherRun,
     DrawcliError,
     JobError,
     UsageError,
-    ended_by,
+    as_run_error,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.runner import Selection
     from drawcli.pipeline.step_report import StepReport
-from drawcli.cli.run_result import result_of
 
 _HELP: Final = {
     "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
@@ -132,7 +132,7 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                             reports.append(report)  # noqa: PERF402 - what was done stays known
                     told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
-                    ended = ended_by(err)
+                    ended = as_run_error(err)
                     told = result_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code
