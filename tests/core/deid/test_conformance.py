@@ -44,7 +44,7 @@ def test_what_a_site_does_otherwise_is_said_with_its_reason() -> None:
     )
     text = statement(own)
 
-    assert "removed besides: ManufacturerModelName" in text
+    assert "also removed: ManufacturerModelName" in text
     assert "StationName, because: tells the scanners apart" in text
     assert "cleaned word by word: SeriesDescription" in text
     tables = {cells[0]: cells[3:] for cells in lines_of(text)}

@@ -267,8 +267,8 @@ def test_a_site_may_remove_more() -> None:
         ("PatientID", "is needed"),
         ("StudyID", "is needed"),
         ("PatientIdentityRemoved", "is needed"),
-        ("InstitutionName", "does not leave anyway"),
-        ("Manufakturer", "is no DICOM keyword"),
+        ("InstitutionName", "is never sent"),
+        ("Manufakturer", "is not a DICOM keyword"),
     ],
 )
 def test_what_an_image_needs_is_not_removed(keyword: str, text: str) -> None:
@@ -307,7 +307,7 @@ def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> 
         ("InstanceCreationDate", "for the physics group", "never leaves"),
         ("RequestAttributesSequence", "for the physics group", "never leaves"),
         ("DeviceUID", "for the physics group", "never leaves"),
-        ("KVP", "for the physics group", "a matter of the policy"),
+        ("KVP", "for the physics group", "already in the policy"),
         ("Statoin", "for the physics group", "no DICOM keyword"),
     ],
 )
