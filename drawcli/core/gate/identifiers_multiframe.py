@@ -1,13 +1,13 @@
-"""What may stand in the functional groups of multi-frame images: the privacy gate's own list.
+"""The permitted contents of functional groups of multi-frame images: the privacy gate's own list.
 
-Written down apart from the policy, with which the gate shares no code.
+Independent of the policy, with which the gate shares no code.
 """
 
 import re
 from functools import cache
 from typing import Final
 
-# Elements whose own words may go out: what a scanner is and does.
+# Elements whose words may be sent: they describe the scanner.
 OPEN: Final = frozenset(
     """
     AcquisitionContrast AcquisitionStartCondition AcquisitionTerminationCondition AcquisitionType
@@ -48,7 +48,7 @@ _CODED: Final = re.compile(
 
 
 def is_coded(where: str) -> bool:
-    """Tell whether an element is a part of a coded entry that may go out.
+    """Return whether an element is part of a coded entry that may be sent.
 
     >>> is_coded("FrameAnatomySequence/AnatomicRegionSequence/CodeMeaning")
     True
@@ -59,7 +59,7 @@ def is_coded(where: str) -> bool:
 
 
 def is_numbered(where: str, text: str) -> bool:
-    """Tell whether a text is a number of SNOMED CT that PS3.16 uses, where a code may stand."""
+    """Return whether a text is a SNOMED CT number of PS3.16 in a code value."""
     return where.endswith("/CodeValue") and is_coded(where) and text in _numbers()
 
 

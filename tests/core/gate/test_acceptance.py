@@ -150,9 +150,9 @@ def test_each_fault_is_found_and_no_other(
         ({"patient_id": ""}, "PatientID is missing"),
         ({"study_uid": ""}, "StudyInstanceUID is missing"),
         ({"contour_images": frozenset({("", 1)})}, "has no ReferencedSOPInstanceUID"),
-        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not asked for: Bladder\x01"),
-        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not asked for: Bladder\u200b"),
-        (rois(replace(BLADDER, name=""), RECTUM), "not asked for: (no name)"),
+        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not requested: Bladder\x01"),
+        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not requested: Bladder\u200b"),
+        (rois(replace(BLADDER, name=""), RECTUM), "not requested: (no name)"),
     ],
 )
 def test_the_reason_is_true(facts: dict[str, object], said: str) -> None:
