@@ -261,6 +261,16 @@ def test_an_error_is_not_changed_once_it_was_raised(path: Path) -> None:
     assert changed == []
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
 @each_module
 def test_one_module_asks_which_system_this_is(path: Path) -> None:
     tree = nodes_of(path)

@@ -148,7 +148,7 @@ def _whole_run(
     fail_if_idle: bool,
     dry_run: bool,
 ) -> Result:
-    from drawcli.operations.after_run import begun, note_run, report_out
+    from drawcli.operations.after_run import begin_run, note_run, report_out
     from drawcli.operations.heartbeat import beating
     from drawcli.operations.hung_runs import hanging_jobs
     from drawcli.pipeline.runner import HOMEWARD, OUTWARD, run_once
@@ -160,7 +160,7 @@ def _whole_run(
         reports: list[StepReport] = []
         began = ctx.now()
         with ExitStack() as lock:
-            broken_is_told = begun(ctx, lock.enter_context(ctx.work.run_lock(began)))
+            reported = begin_run(ctx, lock.enter_context(ctx.work.run_lock(began)))
             with beating(ctx.settings.metrics) as beat:
                 error = ""
                 try:
@@ -179,7 +179,7 @@ def _whole_run(
                 note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
                 beat.exit_code = told.exit_code
                 lock.close()  # what follows is for others, and no run shall wait for it
-                broken_is_told()
+                reported()
                 report_out(ctx, error, hung)
             return told
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
-    from drawcli.core.rules.conditions import Explained, Series
+    from drawcli.core.rules.conditions import Explained, RuleHeader
     from drawcli.pipeline.explain import Explanation
 
 _MOST_NEAR: int = 5
@@ -107,11 +107,11 @@ def _tell(out: "Console", one: "Explanation", asked: set[str], *, identify: bool
     out.print()
 
 
-def _tree(out: "Console", tree: "Explained", header: "Series | None", depth: int) -> None:
+def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth: int) -> None:
     text = tree.text if header is None else tree.in_full
     line = f"{'  ' * depth}{tree.outcome:<8}{plain(text)}"
     if header is not None and tree.path:
-        values = "\\".join(header.get(tree.path, ()))
+        values = "\\".join(header.values.get(tree.path, ()))
         line += f"   [{render.shortened(values)}]" if values else ""
     out.print(line, soft_wrap=True, markup=False)
     for part in tree.parts:

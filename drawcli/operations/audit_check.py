@@ -1,4 +1,4 @@
-"""The audit log held against the ledger: what one says has left, the other must know."""
+"""Compare the audit log with the ledger: both must know the same uploads."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,27 +9,25 @@ from drawcli.pipeline.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A job of which more uploads were begun than the audit log tells."""
+    """A job with more uploads in the ledger than in the audit log."""
 
     job: str
-    begun: int  # since there is an audit log
-    told: int
+    begun: int  # uploads by the ledger, since the audit log exists
+    logged: int  # uploads by the audit log
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
-        return (
-            f"uploads of job {self.job}: {self.begun} by the ledger, {self.told} by the audit log"
-        )
+        """Return it as a sentence."""
+        return f"uploads of job {self.job}: {self.begun} in ledger, {self.logged} in audit log"
 
 
 def unattested(ctx: Context) -> list[Lacking]:
-    """Return the jobs of which the audit log tells less than the ledger counts.
+    """Return the jobs with fewer uploads in the audit log than in the ledger.
 
-    The ledger counts an upload once its line is on disk, and never takes one back: so it takes a
-    lost end of the log, or the loss of all of it, to have one. What was sent before there was an
-    audit log is not counted. The ledger is read first, for a run may be at work.
+    The ledger counts an upload only after its line in the log is on disk, so a difference means
+    that lines were lost. Uploads from before the audit log existed are not counted. The ledger is
+    read first because a run may be active.
     """
     counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
     lines = (line.facts for line in ctx.audit.lines())
-    told = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
-    return [Lacking(one, begun, told[one]) for one, begun in counted.items() if told[one] < begun]
+    logged = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
+    return [Lacking(job, n, logged[job]) for job, n in counted.items() if logged[job] < n]

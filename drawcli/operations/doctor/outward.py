@@ -8,9 +8,9 @@ from drawcli.adapters.delivery.folder import check_writable
 from drawcli.adapters.notifications import places_of
 from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.errors import TryLater
-from drawcli.operations.alarm_memory import NotificationStore
 from drawcli.operations.audit_check import unattested
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
+from drawcli.operations.notification_store import NotificationStore
 from drawcli.system.durations import ago
 
 

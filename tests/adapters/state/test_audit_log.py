@@ -389,7 +389,7 @@ def test_the_whole_story_names_no_patient(ctx: Context, clock: Clock, site: Site
 
 
 def lacking(ctx: Context) -> list[tuple[int, int]]:
-    return [(one.begun, one.told) for one in unattested(ctx)]
+    return [(one.begun, one.logged) for one in unattested(ctx)]
 
 
 @pytest.fixture
