@@ -1,4 +1,4 @@
-"""The tags that drawcli names in its own code, by their keywords of PS3.6."""
+"""The tags used in several modules, by their keywords of PS3.6."""
 
 from typing import Final
 

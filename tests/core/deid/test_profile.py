@@ -308,7 +308,7 @@ def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> 
         ("RequestAttributesSequence", "for the physics group", "never leaves"),
         ("DeviceUID", "for the physics group", "never leaves"),
         ("KVP", "for the physics group", "already in the policy"),
-        ("Statoin", "for the physics group", "no DICOM keyword"),
+        ("Statoin", "for the physics group", "not a DICOM keyword"),
     ],
 )
 def test_what_names_persons_is_never_retained(keyword: str, reason: str, text: str) -> None:

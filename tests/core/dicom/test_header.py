@@ -112,14 +112,14 @@ def test_real_files_are_refused_by_name() -> None:
     refused = {path.name: why for path in real_files() if (why := refusal(path.read_bytes()))}
 
     assert {
-        "html_error_page.dcm": "no DICOM file",
-        "zero_byte.dcm": "no DICOM file",
+        "html_error_page.dcm": "not a DICOM file",
+        "zero_byte.dcm": "not a DICOM file",
         "preamble_only.dcm": "incomplete",
         "truncated_in_header.dcm": "incomplete",
         "MR_small_bigendian.dcm": "big endian",
         "image_dfl.dcm": "deflated",
         "CT_small_deflated.dcm": "deflated",
-        "SC_rgb_jpeg.dcm": "the data set is not in the transfer syntax it names",
+        "SC_rgb_jpeg.dcm": "the data set is not in the named transfer syntax",
     }.items() <= refused.items()
     assert len(refused) < 40
 
@@ -264,9 +264,9 @@ def broken(name: str) -> bytes:
         ("twice", "elements out of order"),
         ("stray end", "elements out of order"),
         ("stray item", "elements out of order"),
-        ("no item", "a sequence with something else than items"),
-        ("item not closed", "an item with something else than elements"),
-        ("named otherwise", "the data set is not in the transfer syntax it names"),
+        ("no item", "a sequence with something other than items"),
+        ("item not closed", "an item with something other than elements"),
+        ("named otherwise", "the data set is not in the named transfer syntax"),
         ("meta without end", "file meta of undefined length"),
         ("too deep", "sequences nested too deep"),
     ],

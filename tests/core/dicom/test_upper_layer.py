@@ -92,9 +92,9 @@ def test_a_rejection_is_said_in_the_words_of_the_standard(
     try:
         words = pdu.reason_str.lower()
     except (ValueError, KeyError):
-        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+        words = f"an unknown reason (source {source}, reason {reason})"
     if "reserved" in words:
-        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+        words = f"an unknown reason (source {source}, reason {reason})"
 
     said = rejection_reason(bytes((0, result, source, reason)))
 
