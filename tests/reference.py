@@ -5,6 +5,7 @@ A test compares the pages with what this would write.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
 from drawcli.cli import app
-from drawcli.cli.door import common_parameters
+from drawcli.cli.door import Common
 from drawcli.config.load import Settings
 from drawcli.core.deid.conformance import statement
 from drawcli.core.deid.profile import Choices
@@ -31,7 +32,7 @@ from drawcli.system.limits import (
     seconds_in_words,
 )
 
-_COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
+_COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
 SETTINGS: Final = "docs/reference/settings.md"
 RENEW: Final = "python -m tests.reference"

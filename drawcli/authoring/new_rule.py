@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from drawcli.adapters.rulebook.rulebook import Rulebook, rulebook_of
+from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
 from drawcli.authoring.picks import Pick, typed
 from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.rules.conditions import RuleHeader
@@ -86,7 +86,8 @@ def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSe
     entries = (rule,) if case is None else (case, rule)
     after = with_entries(before, *entries)
     on_many, today = ctx.settings.match.on_many, ctx.now().date()
-    found = changes(ctx.rulebook, _book(after, ctx), known, on_many=on_many, today=today)
+    book = site_rulebook(ctx.settings, rules=after)
+    found = changes(ctx.rulebook, book, known, on_many=on_many, today=today)
     mine = f"test {_case_name(name)}"
     return Draft(
         name=name,
@@ -96,12 +97,6 @@ def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSe
         before=before,
         after=after,
     )
-
-
-def _book(rules: Document, ctx: Context) -> Rulebook:
-    """Return the rules as a file would make them, beside the templates of the site."""
-    settings = ctx.settings
-    return rulebook_of(rules, read_yaml(settings.templates), settings.deliver.longest_name)
 
 
 def _check_decides(name: str, decision: Decision) -> None:
@@ -142,7 +137,7 @@ def _case(
     UsageError
         Where the new rule does not decide for it.
     """
-    book, on_many = _book(rules, ctx), ctx.settings.match.on_many
+    book, on_many = site_rulebook(ctx.settings, rules=rules), ctx.settings.match.on_many
     decision = decide(header, book.rules, on_many=on_many)
     _check_decides(name, decision)
     asked = {path for rule in book.rules if rule.enabled for path in paths_in(rule.when)}

@@ -171,11 +171,9 @@ def diff(
     from drawcli.pipeline.explain import changes, known_series
 
     with door.context(dry_run=True) as ctx:
-        settings = ctx.settings
-        longest = settings.deliver.longest_name
-        before = earlier_rulebook(old, settings.rules, settings.templates, longest)
+        before = earlier_rulebook(old, ctx.settings)
         known, today = known_series(ctx), ctx.now().date()
-        on_many = settings.match.on_many
+        on_many = ctx.settings.match.on_many
         found = changes(before, ctx.rulebook, known, on_many=on_many, today=today)
     asked, gone = len(known.headers), known.gone
     data = {
@@ -195,7 +193,6 @@ def diff(
 
 
 def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook.rulebook import read_rulebook
+    from drawcli.adapters.rulebook.rulebook import site_rulebook
 
-    settings = door.settings()
-    return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    return site_rulebook(door.settings())

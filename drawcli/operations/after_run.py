@@ -15,7 +15,8 @@ from drawcli.operations.alarm_conditions import early_end
 from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import AT_ONCE, StepReport
+from drawcli.pipeline.runner import AT_ONCE
+from drawcli.pipeline.step_report import StepReport
 from drawcli.system.threads import BackgroundCall, as_ended, run_in_thread
 
 _log = logging.getLogger(__name__)

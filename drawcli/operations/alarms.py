@@ -34,7 +34,7 @@ from drawcli.operations.alarm_conditions import (
     is_asked_for,
     title_of,
 )
-from drawcli.operations.audit_check import unattested
+from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.operations.overview import Overview, RunHealth
 from drawcli.operations.report import report_of

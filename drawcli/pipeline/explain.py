@@ -30,7 +30,7 @@ from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import names_patient
 from drawcli.core.rules.withheld import emptied, is_withheld, masked
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.readiness import modality_of, scan_slices, set_aside, told
+from drawcli.core.series.members import modality_of, scan_slices, set_aside, told
 from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context

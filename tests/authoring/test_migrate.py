@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from typer.testing import CliRunner
 
-from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.rulebook.rules_file import RuleReader
 from drawcli.authoring.migrate import (
     DIFFERENT,
@@ -280,7 +280,7 @@ def test_and_and_or_are_read_from_left_to_right_as_before(tmp_path: Path, seed: 
     migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *group(joiners, between, iter(values))])
 
     assert outcomes(migration) == [("Breast L", TRANSLATED), ("g", TRANSLATED)]
-    (rule,) = rulebook_of(migration.rules, migration.templates).rules
+    (rule,) = read_rulebook(migration.rules, migration.templates).rules
     for modality, sex in itertools.product(["CT", "MR"], ["F", "M"]):
         left = iter(values)
         found = {"A": modality, "B": sex}

@@ -1,11 +1,12 @@
-"""The way from mm of the patient to the planes of pictures.
+"""The transformation from patient coordinates to the planes of pictures.
 
-A frame is the patient's coordinates turned by the least angle that makes the slices straight: for
-usual slices not at all. Its axes point to the left, the back and the head, or nearly so.
+A frame is the patient's coordinate system rotated by the smallest angle that aligns it with the
+slices. Its axes point approximately to the left, the back and the head.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import permutations
 from typing import Final, Self
 
@@ -14,24 +15,24 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_SAID: Final = 0.3  # of a direction: what is less is not worth a letter
+_LEAST_SHARE: Final = 0.3  # smaller components of a direction get no letter
 _STRAIGHT: Final = 0.9999  # cosine of an angle below one degree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """The turned coordinates of a series.
+    """The coordinate system of a series.
 
     Image axes are 0 along a row of pixels, 1 along a column, 2 across the slices.
     """
 
     axes: Floats  # 3 x 3: unit vectors to the left, the back and the head, in LPS
-    images: tuple[int, int, int]  # the image axis that each of them is
-    signs: tuple[int, int, int]  # whether it grows in the same direction
+    images: tuple[int, int, int]  # the image axis of each
+    signs: tuple[int, int, int]  # 1 if both have the same direction, else -1
 
     @classmethod
     def of(cls, orientation: Sequence[float]) -> Self:
-        """Return the frame of slices by *Image Orientation (Patient)* (0020,0037).
+        """Return the frame for *Image Orientation (Patient)* (0020,0037).
 
         >>> Frame.of((1, 0, 0, 0, 0, -1)).images  # coronal slices: rows to the left, then down
         (0, 2, 1)
@@ -51,23 +52,46 @@ class Frame:
 
     @property
     def is_straight(self) -> bool:
-        """Whether coordinates of the frame are those of the patient."""
+        """Whether the frame equals the patient coordinates within one degree."""
         return bool(np.trace(self.axes) > 3 * _STRAIGHT)
 
     def inside(self, points: npt.ArrayLike) -> Floats:
-        """Return points of the patient (n x 3, mm, LPS) in the frame."""
+        """Return patient points (n x 3, mm, LPS) in the frame."""
         return np.asarray(points, float) @ self.axes.T
 
     def outside(self, points: npt.ArrayLike) -> Floats:
-        """Return points of the frame as mm of the patient."""
+        """Return points of the frame in patient coordinates (mm, LPS)."""
         return np.asarray(points, float) @ self.axes
 
     def letters(self, axis: int, sign: int) -> str:
-        """Return where a direction points: one letter, more where it is oblique.
+        """Return the letters of a direction, several if it is oblique, the largest component first.
 
-        L and R, P and A, H and F (PS3.3 C.7.6.1.1.1), the nearest first.
+        L and R, P and A, H and F (PS3.3 C.7.6.1.1.1).
         """
         direction = self.axes[axis] * sign
         order = np.argsort(-np.abs(direction))
-        said = [index for index in order if abs(direction[index]) > _SAID]
-        return "".join(("LPH" if direction[index] > 0 else "RAF")[index] for index in said)
+        large = [index for index in order if abs(direction[index]) > _LEAST_SHARE]
+        return "".join(("LPH" if direction[index] > 0 else "RAF")[index] for index in large)
+
+
+class Plane(StrEnum):
+    """The plane of a picture."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+    @property
+    def normal(self) -> int:
+        """The axis of the frame normal to the plane: 0 to the left, 1 back, 2 head."""
+        return {Plane.SAGITTAL: 0, Plane.CORONAL: 1, Plane.AXIAL: 2}[self]
+
+    @property
+    def right(self) -> tuple[int, int]:
+        """The axis to the right of the picture, and its sign."""
+        return (1, 1) if self is Plane.SAGITTAL else (0, 1)
+
+    @property
+    def down(self) -> tuple[int, int]:
+        """The axis to the bottom of the picture, and its sign."""
+        return (1, 1) if self is Plane.AXIAL else (2, -1)

@@ -11,9 +11,10 @@ from drawcli.adapters.notifications import Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.alarm_conditions import RecipientState
+from drawcli.operations.doctor.delivery import dicom_node
 from drawcli.operations.doctor.outcome import CheckContext as Looked
 from drawcli.operations.doctor.outcome import Grade, looked
-from drawcli.operations.doctor.outward import OUTWARD, dicom_node
+from drawcli.operations.doctor.outward import OUTWARD
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
@@ -123,7 +124,7 @@ def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
         grade, text, _ = node_seen(site)
 
     assert grade is Grade.PASS
-    assert text == f"TPS@127.0.0.1:{peer.port} answers DRAWCLI, and takes structure sets"
+    assert text == f"the DICOM node TPS@127.0.0.1:{peer.port} takes structure sets"
     assert peer.callers == ["DRAWCLI"]
     assert peer.received == []
 
