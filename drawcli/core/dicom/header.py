@@ -211,10 +211,7 @@ def _file_meta(data: bytes) -> tuple[str, int]:
         if element.end > len(data):
             raise Incomplete
         if element.tag == TRANSFER_SYNTAX:
-            first, transfer_syntax = (
-                transfer_syntax,
-                ascii_text(data[element.value : element.end]),
-            )
+            first, transfer_syntax = transfer_syntax, ascii_text(data[element.value : element.end])
             if first not in ("", transfer_syntax):
                 raise NotDicom("two transfer syntaxes")
         offset = element.end

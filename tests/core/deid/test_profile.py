@@ -97,7 +97,7 @@ def test_each_class_has_a_table_of_its_own(sop_class: str) -> None:
     assert all(tag == row.tag for tag, row in rows.items())
 
 
-def test_what_one_modality_needs_does_not_leave_with_another() -> None:
+def test_elements_of_one_modality_are_not_sent_with_another() -> None:
     keywords = {
         one: {row.keyword for row in every_row(table_of(one))}
         for one in (CT_IMAGE, MR_IMAGE, PT_IMAGE)
@@ -109,7 +109,7 @@ def test_what_one_modality_needs_does_not_leave_with_another() -> None:
 
 
 @by_keyword
-def test_the_row_names_its_place_in_the_standard(row: PolicyRow) -> None:
+def test_every_row_names_its_source_in_the_standard(row: PolicyRow) -> None:
     assert re.match(r"PS3\.3 C\.\d", row.source)
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_lost_that_an_image_must_have(sop_class: str) -> None:
 
 
 @pytest.mark.parametrize("keyword", NEVER_KEPT)
-def test_what_may_identify_is_never_copied(keyword: str) -> None:
+def test_identifying_elements_are_never_copied(keyword: str) -> None:
     row = BY_KEYWORD.get(keyword)
 
     assert row is None or row.action not in (Action.KEEP, Action.TIME, Action.DATE)
@@ -137,7 +137,7 @@ def test_nothing_private_no_overlay_and_no_curve_is_named() -> None:
 
 
 @by_keyword
-def test_a_sequence_is_built_anew_emptied_or_ours(row: PolicyRow) -> None:
+def test_a_sequence_is_rebuilt_emptied_or_written_by_drawcli(row: PolicyRow) -> None:
     assert (row.action is Action.ITEMS) == bool(row.items)
     assert row.vr != "SQ" or row.action in (Action.ITEMS, Action.CODE, Action.EMPTY, Action.SET)
 
@@ -165,7 +165,7 @@ COLUMNS = {"113108": "retain_patient_characteristics", "113107": "retain_modifie
 
 
 def allows(row: PolicyRow, basic: str, options: dict[str, str]) -> bool:
-    """Tell whether table E.1-1, with the option that the row names, lets the engine do this."""
+    """Return whether table E.1-1, with the option of the row, permits the action."""
     if row.option:
         return options.get(COLUMNS[row.option]) in ("K", "C")
     match row.action:
@@ -213,7 +213,7 @@ def test_without_the_options_nothing_stays_that_the_standard_removes(sop_class: 
             assert basic != "X", row.keyword
 
 
-def test_every_date_and_time_that_stays_is_known_to_the_standards_table() -> None:
+def test_every_kept_date_and_time_is_in_table_e_1_1() -> None:
     table = standard()
     times = [row for row in ROWS if row.vr in ("DA", "DT", "TM")]
 
@@ -271,7 +271,7 @@ def test_a_site_may_remove_more() -> None:
         ("Manufakturer", "is not a DICOM keyword"),
     ],
 )
-def test_what_an_image_needs_is_not_removed(keyword: str, text: str) -> None:
+def test_needed_elements_cannot_be_removed(keyword: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_removable(keyword)
 
@@ -285,7 +285,7 @@ def test_a_site_may_retain_an_attribute_with_a_reason() -> None:
     assert (row.action, row.source) == (Action.KEEP, "the site: tells the scanners apart")
 
 
-def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> None:
+def test_attributes_needed_only_by_multi_frame_images_can_be_retained_or_removed() -> None:
     retained = (("SoftwareVersions", "tells reconstructions apart"),)
 
     check_retainable(*retained[0])
@@ -311,7 +311,7 @@ def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> 
         ("Statoin", "for the physics group", "not a DICOM keyword"),
     ],
 )
-def test_what_names_persons_is_never_retained(keyword: str, reason: str, text: str) -> None:
+def test_elements_of_persons_cannot_be_retained(keyword: str, reason: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_retainable(keyword, reason)
 
@@ -412,12 +412,12 @@ def test_every_kept_row_has_a_shape(row: PolicyRow) -> None:
 
 @pytest.mark.parametrize("filler", [b" ", b"1", b"1\\", b"\0", b".", b"e1"])
 @by_keyword
-def test_a_long_value_is_looked_at_in_one_pass(row: PolicyRow, filler: bytes) -> None:
+def test_a_long_value_is_checked_in_one_pass(row: PolicyRow, filler: bytes) -> None:
     if row.action in (Action.KEEP, Action.TIME):
         assert not fits_row(row, filler * 30_000 + b"~")
 
 
-def test_a_policy_has_another_number_as_soon_as_anything_in_it_changes() -> None:
+def test_a_changed_policy_has_another_fingerprint() -> None:
     choices = (
         Choices(),
         Choices(fixed_dates=True),

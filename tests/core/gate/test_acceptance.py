@@ -60,7 +60,7 @@ def findings(**facts: object) -> list[tuple[str, str]]:
     return [(str(one.severity), one.code) for one in found]
 
 
-def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
+def test_the_requested_structure_set_has_no_findings() -> None:
     assert findings() == []
 
 
@@ -155,7 +155,7 @@ def test_each_fault_is_found_and_no_other(
         (rois(replace(BLADDER, name=""), RECTUM), "not requested: (no name)"),
     ],
 )
-def test_the_reason_is_true(facts: dict[str, object], said: str) -> None:
+def test_a_refused_series_has_the_right_reason(facts: dict[str, object], said: str) -> None:
     found = inspect(replace(GOOD, **facts), SENT)  # type: ignore[arg-type] # any fact
 
     assert said in "; ".join(one.text for one in found)
@@ -172,7 +172,7 @@ def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
     } <= codes
 
 
-def test_packages_of_earlier_versions_are_not_asked_for_their_name() -> None:
+def test_packages_of_earlier_versions_need_no_study_id() -> None:
     earlier = sent_by_server(replace(CROSSWALK, study_id=""), WANTED)
 
     assert inspect(replace(GOOD, study_id="ANYTHING"), earlier) == []

@@ -7,7 +7,7 @@ from tests.core.pictures.phantoms import ORIENTATIONS
 
 
 @pytest.mark.parametrize("how", [one for one in ORIENTATIONS if "tilted" not in one])
-def test_straight_slices_leave_the_patient_as_he_is(how: str) -> None:
+def test_the_frame_of_axial_slices_is_the_patient_coordinate_system(how: str) -> None:
     frame = Frame.of(ORIENTATIONS[how])
 
     assert frame.is_straight
@@ -15,13 +15,13 @@ def test_straight_slices_leave_the_patient_as_he_is(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ORIENTATIONS)
-def test_there_and_back_again(how: str) -> None:
+def test_decoding_the_implicit_encoding_gives_the_same_data_set(how: str) -> None:
     frame = Frame.of(ORIENTATIONS[how])
 
     assert frame.outside(frame.inside([(1.0, 2.0, 3.0)]))[0] == pytest.approx([1.0, 2.0, 3.0])
 
 
-def test_letters_say_where_pictures_point() -> None:
+def test_direction_letters_follow_the_orientation() -> None:
     frame = Frame.of(ORIENTATIONS["feet first, supine"])
 
     said = {
