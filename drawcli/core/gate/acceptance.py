@@ -185,13 +185,12 @@ def _of_package(found: StructureSet, expected: Expected) -> Iterator[Finding]:
         return
     if found.study_id:
         text = (
-            "StudyID is not the one that was sent: it was made from another package, "
-            "for another template or before the images changed"
+            "StudyID is not the one that was sent: the structure set was made from another "
+            "package, for another template or before the images changed"
         )
         yield _block("foreign-package", text)
     else:
-        text = "StudyID, which identifies the package, is missing"
-        yield _block("package-unknown", text)
+        yield _block("package-unknown", "StudyID, which identifies the package, is missing")
 
 
 def _of_series(found: StructureSet, expected: Expected) -> Iterator[Finding]:
@@ -212,8 +211,7 @@ def _images(found: StructureSet, expected: Expected) -> Iterator[Finding]:
         yield _block("foreign-reference", f"{len(foreign)} references are outside this job")
     elsewhere = named - expected.images.keys() - foreign - {""}
     if elsewhere:
-        text = f"{len(elsewhere)} references name images outside the series"
-        yield _block("foreign-image", text)
+        yield _block("foreign-image", f"{len(elsewhere)} references name images outside the series")
     counts = ((expected.images.get(uid), number) for uid, number in found.contour_images)
     beyond = sum(count is not None and not 1 <= number <= count for count, number in counts)
     if beyond:
@@ -275,12 +273,10 @@ def _contents(found: StructureSet) -> Iterator[Finding]:
         yield Finding(Severity.WARN, "value-too-long", text)
 
 
-def _by_severity(
-    names: Sequence[str], needed: Sequence[str]
-) -> Iterator[tuple[Severity, list[str]]]:
+def _by_severity(names: list[str], needed: list[str]) -> Iterator[tuple[Severity, list[str]]]:
     """Yield the needed names, which are fetched again, and the others, which are reported."""
     if needed:
-        yield Severity.AGAIN, [*needed]
+        yield Severity.AGAIN, needed
     if others := [name for name in names if name not in needed]:
         yield Severity.WARN, others
 
@@ -295,11 +291,8 @@ def _listed(numbers: Sequence[int]) -> str:
 
 def _listed_names(names: Sequence[str]) -> str:
     r"""Return at most eight names from the server, shortened, unprintable characters escaped."""
-    return ", ".join(_printable(name)[:_LONGEST_NAME] or "(no name)" for name in names[:8])
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    printable = ("".join(c if c.isprintable() else ascii(c)[1:-1] for c in n) for n in names[:8])
+    return ", ".join(name[:_LONGEST_NAME] or "(no name)" for name in printable)
 
 
 def _block(code: str, text: str) -> Finding:

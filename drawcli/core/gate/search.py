@@ -254,10 +254,7 @@ class Search:
         return named or piece.vr == "CS" or is_coded(piece.where)
 
     def _open_text(self, plain: str, piece: Piece) -> None:
-        """Check words of a scanner, in which a short name counts only as a whole word.
-
-        Words of the standard or of a manufacturer are allowed even if they are also a name.
-        """
+        """Check words of a scanner: short names count only as whole words, allowed words never."""
         personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
         named = personal.in_words(plain, ordinary) or personal.in_longer_words(plain, ordinary)
         if not is_coded(piece.where):  # its words are the scheme's

@@ -16,11 +16,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _LEAST_SHARE: Final = 0.3  # smaller components of a direction get no letter
-_STRAIGHT: Final = 0.9999  # cosine of an angle below one degree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class CoordinateFrame:
     """The coordinate system of a series.
 
     Image axes are 0 along a row of pixels, 1 along a column, 2 across the slices.
@@ -34,7 +33,7 @@ class Frame:
     def of(cls, orientation: Sequence[float]) -> Self:
         """Return the frame for *Image Orientation (Patient)* (0020,0037).
 
-        >>> Frame.of((1, 0, 0, 0, 0, -1)).images  # coronal slices: rows to the left, then down
+        >>> CoordinateFrame.of((1, 0, 0, 0, 0, -1)).images  # coronal slices
         (0, 2, 1)
         """
         row, column = np.array(orientation, float).reshape(2, 3)
@@ -50,18 +49,9 @@ class Frame:
         axes = np.stack([directions[best[axis]] * signs[axis] for axis in range(3)])
         return cls(axes, (best[0], best[1], best[2]), (signs[0], signs[1], signs[2]))
 
-    @property
-    def is_straight(self) -> bool:
-        """Whether the frame equals the patient coordinates within one degree."""
-        return bool(np.trace(self.axes) > 3 * _STRAIGHT)
-
-    def inside(self, points: npt.ArrayLike) -> Floats:
+    def from_patient(self, points: npt.ArrayLike) -> Floats:
         """Return patient points (n x 3, mm, LPS) in the frame."""
         return np.asarray(points, float) @ self.axes.T
-
-    def outside(self, points: npt.ArrayLike) -> Floats:
-        """Return points of the frame in patient coordinates (mm, LPS)."""
-        return np.asarray(points, float) @ self.axes
 
     def letters(self, axis: int, sign: int) -> str:
         """Return the letters of a direction, several if it is oblique, the largest component first.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawcli.core.dicom.geometry import Triple
-from drawcli.core.pictures.frame import Floats, Frame, Plane
+from drawcli.core.pictures.frame import CoordinateFrame, Floats, Plane
 from drawcli.core.rtstruct.displayed import Displayed
 from drawcli.core.rtstruct.enclosed_area import area_mm2
 
@@ -41,7 +41,11 @@ class Outlines:
     """
 
     def __init__(
-        self, number: int, look: Displayed, contours: Iterable[Sequence[Triple]], frame: Frame
+        self,
+        number: int,
+        look: Displayed,
+        contours: Iterable[Sequence[Triple]],
+        frame: CoordinateFrame,
     ) -> None:
         """Transform contours (mm, LPS) to the frame of the images."""
         self.number = number
@@ -49,7 +53,7 @@ class Outlines:
         self.color = look.color
         self._across = frame.images.index(2)
         self.polygons = [
-            frame.inside(points) for points in contours if len(points) >= _FEWEST_POINTS
+            frame.from_patient(points) for points in contours if len(points) >= _FEWEST_POINTS
         ]
 
     @cached_property

@@ -113,7 +113,7 @@ def scene(stack: Stack, contours: list[list[Triple]]) -> Scene:
 
 def looked_at(shown: Scene, plane: Plane) -> Image.Image:
     """Return the picture of a plane through the ellipsoid's middle: 120 mm wide, 480 pixels."""
-    index = shown.stack.nearest(plane, float(shown.stack.frame.inside(CENTRE)[plane.normal]))
+    index = shown.stack.nearest(plane, float(shown.stack.frame.from_patient(CENTRE)[plane.normal]))
     x, y = middle(shown, plane)
     region = Region(x - 60, y - 60, x + 60, y + 60)
     return paint_view(shown, View(plane=plane, index=index, region=region, width=480))
@@ -121,7 +121,7 @@ def looked_at(shown: Scene, plane: Plane) -> Image.Image:
 
 def middle(shown: Scene, plane: Plane) -> tuple[float, float]:
     """Return the ellipsoid's centre in a plane, mm to the right and down."""
-    inside = shown.stack.frame.inside(CENTRE)
+    inside = shown.stack.frame.from_patient(CENTRE)
     (right, one), (down, other) = plane.right, plane.down
     return float(inside[right]) * one, float(inside[down]) * other
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from drawcli.core.dicom.geometry import Triple
-from drawcli.core.pictures.frame import Frame, Plane
+from drawcli.core.pictures.frame import CoordinateFrame, Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.rtstruct.displayed import Displayed
 from tests.core.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
@@ -21,7 +21,7 @@ def circle(radius: float, z: float, x: float = 0.0, points: int = 90) -> list[Tr
 
 
 def outlined(contours: list[list[Triple]]) -> Outlines:
-    return Outlines(1, LOOK, contours, Frame.of(AXIAL))
+    return Outlines(1, LOOK, contours, CoordinateFrame.of(AXIAL))
 
 
 def spans(one: Outlines, plane: Plane, position: float, gap: float = 2.0) -> list[list[float]]:
