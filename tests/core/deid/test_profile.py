@@ -301,12 +301,12 @@ def test_attributes_needed_only_by_multi_frame_images_can_be_retained_or_removed
 @pytest.mark.parametrize(
     ("keyword", "reason", "text"),
     [
-        ("StationName", "because", "in a few words why"),
-        ("PatientComments", "for the physics group", "never leaves"),
-        ("OperatorsName", "for the physics group", "never leaves"),
-        ("InstanceCreationDate", "for the physics group", "never leaves"),
-        ("RequestAttributesSequence", "for the physics group", "never leaves"),
-        ("DeviceUID", "for the physics group", "never leaves"),
+        ("StationName", "because", "give a reason"),
+        ("PatientComments", "for the physics group", "never sent"),
+        ("OperatorsName", "for the physics group", "never sent"),
+        ("InstanceCreationDate", "for the physics group", "never sent"),
+        ("RequestAttributesSequence", "for the physics group", "never sent"),
+        ("DeviceUID", "for the physics group", "never sent"),
         ("KVP", "for the physics group", "already in the policy"),
         ("Statoin", "for the physics group", "not a DICOM keyword"),
     ],
