@@ -215,7 +215,7 @@ def _check_packages() -> None:
         raise ConfigError(
             f"pictures need packages that are not installed ({err.name})",
             code="preview-packages",
-            hint="Install them: pip install 'drawcli[preview]'",
+            hint="Install drawcli with its extra 'preview': see docs/installing.md.",
         ) from None
 
 

@@ -108,7 +108,7 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
             "drawcli.yaml:1:1: 'datastore' should not be empty",
             "drawcli.yaml:1:1: 'state_dir' is missing",
             "drawcli.yaml:2:1: unknown key 'servr'; did you mean 'server'?",
-            "drawcli.yaml:4:3: 'server.url' is no http or https address",
+            "drawcli.yaml:4:3: 'server.url' is not an http or https address",
             "drawcli.yaml:5:3: 'server.client_id' may hold letters, digits and _ . - only",
             "drawcli.yaml:6:3: 'server.timeout_seconds' should be a number",
             "drawcli.yaml:7:3: 'server.allow_http' should be true or false",
@@ -144,8 +144,8 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
         ("scan: {studied_after: 12}", "3:8: 'scan.studied_after' should be a date such as"),
         ("scan: {modalities: []}", "3:8: 'scan.modalities' should not be empty"),
         ("deliver: {keep_days: 1.0e+9}", "3:11: 'deliver.keep_days' should be at most 36500"),
-        ("server: {url: 'https://draw:x'}", "3:10: 'server.url' is no http or https address"),
-        ("server: {url: 'https://[::1'}", "3:10: 'server.url' is no http or https address"),
+        ("server: {url: 'https://draw:x'}", "3:10: 'server.url' is not an http or https address"),
+        ("server: {url: 'https://[::1'}", "3:10: 'server.url' is not an http or https address"),
         ("server: {url: 'https://u:p@draw'}", "3:10: 'server.url' should be an address alone"),
         ("server: {url: 'https://draw/?a=b'}", "3:10: 'server.url' should be an address alone"),
         (
@@ -163,7 +163,10 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
         ("dashboard: {proxies: [nginx]}", "3:13: 'dashboard.proxies' 'nginx' is no address or"),
         ("dashboard: {proxies: 10.1.2.3/8}", "3:13: 'dashboard.proxies' '10.1.2.3/8' is no"),
         ("dashboard: {tls_proxy: maybe}", "3:13: 'dashboard.tls_proxy' should be"),
-        ("metrics: {heartbeat_url: 'ftp://canary'}", "3:11: 'metrics.heartbeat_url' is no http or"),
+        (
+            "metrics: {heartbeat_url: 'ftp://canary'}",
+            "3:11: 'metrics.heartbeat_url' is not an http or",
+        ),
         ("metrics: {heartbeat_url: 'https://a b'}", "3:11: 'metrics.heartbeat_url' should be an"),
         (
             "notify: {digest_at: noon}",
@@ -171,9 +174,9 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
         ),
         ("notify: {events: [hold]}", "3:19: 'notify.events.0' should be 'held', 'blocked'"),
         ("scan: {quiet_minutes: 0x10}", "3:23: YAML reads 0x10 as 16; put a text in quotes"),
-        ("server: {url: x}\nserver: {url: y}", "4:1: 'server' stands here a second time"),
-        ("scan: {min_slices:\t3}", "3:19: a tab; indent with blanks"),
-        ("\tscan: 3", "3:1: a tab; indent with blanks"),
+        ("server: {url: x}\nserver: {url: y}", "4:1: duplicate key 'server'"),
+        ("scan: {min_slices:\t3}", "3:19: a tab; indent with spaces"),
+        ("\tscan: 3", "3:1: a tab; indent with spaces"),
     ],
 )
 def test_each_kind_of_mistake_is_told_in_plain_words(tmp_path: Path, line: str, told: str) -> None:

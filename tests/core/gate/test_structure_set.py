@@ -29,7 +29,7 @@ from drawcli.core.rtstruct.inspection import (
 )
 from drawcli.core.rtstruct.presentation import Presentation
 from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
-from drawcli.core.series.crosswalk import Crosswalk, SourceFile, identity_of
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile, read_identity
 from drawcli.core.templates.appearance import Derived
 from drawcli.errors import BadStructureSet
 from tests.core.files import CT, ROOT, as_bytes, ct_slice, item, parsed
@@ -74,7 +74,7 @@ class Trip:
             pseudonym=f"DEID-{known.pseudonym}",
             uids=known.uids,
             dates=known.dates,
-            identity=identity_of(headers[0]),
+            identity=read_identity(headers[0]),
             character_set=headers[0].raw(0x00080005) or b"",
             sop_class=CT,
         )
@@ -827,7 +827,7 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
 def test_bytes_without_a_declared_character_set_are_delivered_unchanged() -> None:
     trip = Trip()
     raw = as_bytes(trip.sources[0]).replace(b"Muster^Maria", b"M\xfcster^Maria")
-    identity = identity_of(read_header(raw, complete=True))
+    identity = read_identity(read_header(raw, complete=True))
     trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=b"")
 
     home = trip.home(trip.received())
@@ -878,7 +878,7 @@ def check_delivery(path: Path) -> None:
         patient_name="",
         files=tuple(SourceFile("x", 1, 1, uids[uid]) for uid in images),
         frame_uid=uids[frame],
-        identity=identity_of(header),
+        identity=read_identity(header),
         character_set=header.raw(0x00080005) or b"",
         uids=uids,
         sop_class=CT,
