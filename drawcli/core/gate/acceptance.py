@@ -1,6 +1,6 @@
 """The facts that the acceptance gate judges, and its findings, which are stored and shown.
 
-A structure set with a finding that blocks is never delivered.
+A structure set with a blocking finding is never delivered.
 """
 
 from collections.abc import Mapping
@@ -19,27 +19,27 @@ _FARTHEST: Final = 1e6  # mm
 class Severity(StrEnum):
     """What a finding does to the job."""
 
-    BLOCK = "block"  # held; a person looks
-    AGAIN = "again"  # the server may still be writing: fetched again later, then held
+    BLOCK = "block"  # the job is held for review
+    AGAIN = "again"  # the server may still be writing: fetched again, then held
     WARN = "warn"  # reported, and delivered
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that the gate found: a stable code and a sentence without patient values."""
+    """One finding: a stable code and a sentence without patient values."""
 
     severity: Severity
     code: str
     text: str
 
     def as_plain(self) -> dict[str, Any]:
-        """Return the finding as JSON can hold it."""
+        """Return the finding as a JSON object."""
         return {"severity": str(self.severity), "code": self.code, "text": self.text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roi:
-    """One structure as the file has it."""
+    """One structure of the file."""
 
     number: int  # ROINumber (3006,0022)
     name: str  # ROIName (3006,0026)
@@ -48,24 +48,21 @@ class Roi:
 
 @dataclass(frozen=True, slots=True)
 class FileContour:
-    """One contour as the file has it (PS3.3 C.8.8.6)."""
+    """One contour of the file (PS3.3 C.8.8.6)."""
 
     roi: int  # ReferencedROINumber
     kind: str  # ContourGeometricType
     count: str  # NumberOfContourPoints, as written
-    images: tuple[tuple[str, int], ...]  # SOP instances that it names, each with a frame from 1
+    images: tuple[tuple[str, int], ...]  # referenced SOP instances, each with a frame from 1
     data: bytes  # ContourData
 
     @property
     def image(self) -> tuple[str, int] | None:
-        """The first image that it names, or None."""
+        """The first referenced image, or None."""
         return self.images[0] if self.images else None
 
     def numbers(self) -> list[float] | None:
-        """Return the coordinates, mm; None if there are none, or other values than coordinates.
-
-        Nor where they are more than any contour has: each takes the memory of fifty bytes of text.
-        """
+        """Return the coordinates, mm; None if they are missing, not numbers, or too many."""
         text = self.data.rstrip(b" \0")
         if text.translate(None, _IN_NUMBERS) or text.count(b"\\") >= 3 * _MOST_POINTS:
             return None
@@ -76,7 +73,7 @@ class FileContour:
         return numbers if -_FARTHEST < min(numbers) <= max(numbers) < _FARTHEST else None
 
     def points(self) -> list[Point] | None:
-        """Return the points, mm; None if they are not as many triples of numbers as stated."""
+        """Return the points, mm; None if they are not the stated number of triples."""
         numbers = self.numbers()
         if numbers is None:
             return None
@@ -92,7 +89,7 @@ class FileContour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureSet:
-    """What the gate needs to know of an RTSTRUCT."""
+    """The facts of an RTSTRUCT that the gate checks."""
 
     sop_class: str
     sop_uid: str
@@ -107,12 +104,12 @@ class StructureSet:
     observed: tuple[int, ...] = ()  # ReferencedROINumber of each item of RTROIObservationsSequence
     studies: frozenset[str] = frozenset()  # in RTReferencedStudySequence (3006,0012)
     referenced_series: frozenset[str] = frozenset()  # in RTReferencedSeriesSequence (3006,0014)
-    frames: frozenset[str] = frozenset()  # every frame of reference that it names
+    frames: frozenset[str] = frozenset()  # every referenced frame of reference
     images: frozenset[tuple[str, int]] = frozenset()  # of the series: SOP instance, frame from 1
     contour_images: frozenset[tuple[str, int]] = frozenset()  # of the contours, likewise
     image_classes: frozenset[str] = frozenset()  # SOP classes of all these
     invalid_colors: frozenset[int] = frozenset()  # ROI numbers
-    unlisted: frozenset[str] = frozenset()  # elements that a delivered structure set does not have
+    unlisted: frozenset[str] = frozenset()  # elements that are not delivered
     moving: frozenset[str] = frozenset()  # elements that change what the coordinates mean
     persons: frozenset[str] = frozenset()  # values of patient elements in items
     too_long: frozenset[str] = frozenset()  # keywords of values longer than their VR allows
@@ -120,17 +117,17 @@ class StructureSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a structure set of a job must say: before, or after, its patient was put back."""
+    """The expected facts of a structure set of a job, before or after re-identification."""
 
     patient_id: str | None  # None: compared elsewhere, byte for byte
     patient_name: str | None
     study_uid: str
     series_uid: str
     frame_uid: str
-    study_id: str = ""  # names the package; "": packages of earlier versions are not named
-    images: Mapping[str, int]  # SOP instances of the series -> how many frames each has
-    image_class: str = ""  # SOP class of these; "": not known
+    study_id: str = ""  # identifies the package; "" for packages of earlier versions
+    images: Mapping[str, int]  # SOP instances of the series -> number of frames
+    image_class: str = ""  # SOP class of these; "": unknown
     known: frozenset[str] = frozenset()  # all UIDs of the job
     own: frozenset[str] = frozenset()  # SOP and series instance UID that drawcli gives the file
-    structures: tuple[str, ...] = ()  # names that were asked for
+    structures: tuple[str, ...] = ()  # requested names
     required: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
