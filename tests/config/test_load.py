@@ -168,7 +168,10 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
             "3:11: 'metrics.heartbeat_url' is not an http or",
         ),
         ("metrics: {heartbeat_url: 'https://a b'}", "3:11: 'metrics.heartbeat_url' should be an"),
-        ("notify: {digest_at: noon}", "3:10: 'notify.digest_at' 'noon' is no time of day such as"),
+        (
+            "notify: {digest_at: noon}",
+            "3:10: 'notify.digest_at' 'noon' is not a time of day such as",
+        ),
         ("notify: {events: [hold]}", "3:19: 'notify.events.0' should be 'held', 'blocked'"),
         ("scan: {quiet_minutes: 0x10}", "3:23: YAML reads 0x10 as 16; put a text in quotes"),
         ("server: {url: x}\nserver: {url: y}", "4:1: duplicate key 'server'"),
@@ -467,8 +470,8 @@ def test_places_for_figures_and_addresses_are_relative_to_the_file(tmp_path: Pat
     [
         ("node: tps.example:104", "should be AE_TITLE@host:port"),
         ("node: ECLIPSE@tps.example", "should be AE_TITLE@host:port"),
-        ("node: ECLIPSE@tps.example:http", "should end with the number of a port"),
-        ("node: ECLIPSE@tps.example:65536", "should end with the number of a port"),
+        ("node: ECLIPSE@tps.example:http", "should end with a port number"),
+        ("node: ECLIPSE@tps.example:65536", "should end with a port number"),
         ("node: ECLIPSE@tps..example:104", "should name a host"),
         (f"node: ECLIPSE@{'a' * 64}.example:104", "should name a host"),
         ("node: ECLIPSE@tps example:104", "should name a host"),
