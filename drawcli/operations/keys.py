@@ -37,7 +37,7 @@ from drawcli.pipeline.steps.deidentify import (
     read_replacements,
 )
 from drawcli.system.files import write_durably
-from drawcli.system.platforms import lies_within
+from drawcli.system.platforms import is_within
 
 _HEAD: Final = "# Site keys of drawcli. Whoever has them can tell which patient is which.\n"
 _WORDS: Final = 3  # of a line of a backup
@@ -119,7 +119,7 @@ def back_up(
     if not place.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     for folder in forbidden:
-        if lies_within(place, folder):
+        if is_within(place, folder):
             raise UsageError(
                 f"{target} lies in {folder}",
                 hint="Choose a place apart from state and images, such as a safe's USB stick.",

@@ -30,7 +30,7 @@ from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
 from drawcli.pipeline.survey import judge_series
-from drawcli.system.platforms import fsync_folder, lies_within
+from drawcli.system.platforms import fsync_folder, is_within
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
 
@@ -83,7 +83,7 @@ def read_folder(folder: Path) -> FolderContents:
 def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
     """Raise UsageError if images must not be written into the target."""
     for folder in (source, *datastore):
-        if lies_within(target, folder):
+        if is_within(target, folder):
             raise UsageError(f"{target} is in {folder}, which is only read; choose another")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not an empty folder; choose another")

@@ -21,7 +21,7 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
-from drawcli.system.platforms import lies_within
+from drawcli.system.platforms import is_within
 
 _OVER: Final = FINISHED | {State.DELIVERED}
 # Reason codes of waiting jobs that lack their images.
@@ -59,7 +59,7 @@ def check_request(request: OneOffRequest, ctx: Context) -> None:
         if not path.is_dir() and not path.is_file():
             raise UsageError(f"PATH {number} of {len(request.paths)}: no such file or folder")
         for folder in (settings.state_dir, *settings.datastore):
-            if lies_within(path, folder) or lies_within(folder, path):
+            if is_within(path, folder) or is_within(folder, path):
                 raise UsageError(
                     f"PATH {number} of {len(request.paths)} is in {folder}, or contains it",
                     hint="'drawcli scan' without PATH scans the datastore.",
@@ -79,7 +79,7 @@ def _check_target(request: OneOffRequest, ctx: Context) -> None:
     target = Path(request.deliver_to)
     if request.deliver_to and not target.is_dir():
         raise UsageError("--deliver-to: no such folder", hint="Create it first.")
-    if request.deliver_to and lies_within(target, ctx.settings.state_dir):
+    if request.deliver_to and is_within(target, ctx.settings.state_dir):
         raise UsageError(f"--deliver-to is in {ctx.settings.state_dir}; choose another folder")
     for folder in [target] if request.deliver_to else request.paths:
         if not os.access(folder, os.W_OK):

@@ -198,7 +198,7 @@ def _came(path: Path) -> Header:
         return read_header(path.read_bytes(), complete=True)
     except (NotDicom, Incomplete):
         raise UsageError(
-            "the structure set cannot be drawn: it is not a DICOM file, or is truncated"
+            "the structure set cannot be drawn: it is not a DICOM file, or is cut off"
         ) from None
 
 

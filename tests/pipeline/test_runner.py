@@ -272,9 +272,7 @@ def test_what_the_uploads_ended_with_is_told_and_an_hour_of_illness_holds_nothin
     assert draw.posts() == MOST_POSTS
     assert held_after[0] > timedelta(hours=1)
     assert job.reason_code == "uploads-unanswered"
-    assert job.reason == (
-        "5 uploads failed: 2 x server: ReadError, 3 x upload: 502"
-    )
+    assert job.reason == ("5 uploads failed: 2 x server: ReadError, 3 x upload: 502")
 
 
 @pytest.mark.usefixtures("packaged", "thorax")

@@ -14,11 +14,11 @@ from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import (
-    CHECKS,
     MeasuredStructure,
     apply_severities,
     inspect_contours,
 )
+from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
 from drawcli.core.rtstruct.laterality import other_side, unclear_pairs
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
