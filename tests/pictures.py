@@ -36,7 +36,7 @@ def main(folder: Path, slices: int = 60, size: int = 192) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="drawcli-") as name:
         site = Path(name).resolve()
-        demo = drawcli(site, "demo", "--slices", "24", "--size", "96")
+        demo = drawcli(site, "demo", "--slices", str(min(24, slices)), "--size", str(min(96, size)))
         demo = re.sub(r"/\S*/drawcli-demo-\w+", "/tmp/drawcli-demo", demo)  # noqa: S108 - a text
         write_svg(folder / "demo.svg", f"$ drawcli demo\n{demo}")
         with served(site, "sandbox", ready="/api/health") as server:
