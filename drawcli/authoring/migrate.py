@@ -19,7 +19,7 @@ from drawcli.core.rules.former_client import UntranslatableError, When
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME, RoiType
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import write_durably
-from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_comment, with_entries
+from drawcli.system.yaml_edit import YamlEntry, add_comment, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
 TRANSLATED: Final = "translated"
@@ -128,7 +128,7 @@ class Migration:
         if flaw:
             raise UntranslatableError(flaw)
         if plan.name not in there:
-            after = with_entries(self.templates, plan.entry)
+            after = add_entries(self.templates, plan.entry)
             read_rulebook(self.rules, after, self.longest_name)
             return after
         if there[plan.name] != yaml.safe_load(plan.entry.text)[plan.name]:
@@ -157,7 +157,7 @@ class Migration:
         rules = (self.rules.data or {}).get("rules") or ()
         there = [one for one in rules if one.get("name") == wanted["name"]]
         if not there:
-            after = with_entries(self.rules, entry)
+            after = add_entries(self.rules, entry)
             read_rulebook(after, self.templates, self.longest_name)
             return after
         if wanted not in there:
@@ -179,7 +179,7 @@ class Migration:
         head = f"not translated: rule '{former.name}' for {template}: {why.splitlines()[0]}"
         lines = [head, *(f"  {line}" for line in former.lines())]
         if f"# {head}".encode() not in self.rules.source:
-            self.rules = with_comment(self.rules, lines)
+            self.rules = add_comment(self.rules, lines)
 
 
 def _why(err: Exception) -> list[str]:
@@ -211,14 +211,14 @@ def into_site(rules: Path, templates: Path, longest_name: int) -> Migration:
 
 
 def _rule_lines(name: str, template: str, when: When, remarks: list[str]) -> Iterator[str]:
-    yield f"- name: {flow(name)}"
+    yield f"- name: {flow_style(name)}"
     yield from (f"  # differs from the former client: {remark}" for remark in remarks)
-    yield f"  template: {flow(template)}"
-    yield f"  when: {flow(when)}" if not {"all", "any"} & {*when} else "  when:"
+    yield f"  template: {flow_style(template)}"
+    yield f"  when: {flow_style(when)}" if not {"all", "any"} & {*when} else "  when:"
     for key in ("all", "any"):
         if key in when:
             yield f"    {key}:"
-            yield from (f"      - {flow(part)}" for part in when[key])
+            yield from (f"      - {flow_style(part)}" for part in when[key])
 
 
 def _plans(dump: Dump) -> Iterator[tuple[Plan, str, str]]:

@@ -19,7 +19,7 @@ from drawcli.errors import (
     JobError,
     NeedsPerson,
     UsageError,
-    ended_by,
+    as_run_error,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                             reports.append(report)  # noqa: PERF402 - what was done stays known
                     told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
-                    ended = ended_by(err)
+                    ended = as_run_error(err)
                     told = result_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code

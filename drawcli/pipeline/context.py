@@ -211,7 +211,7 @@ class Context:
     def _with_own_images(self, job_id: str, crosswalk: "Crosswalk") -> "Crosswalk":
         """Return a crosswalk with no image in the work folder of another job."""
         own = self.work.own_images(job_id, (file.path for file in crosswalk.files))
-        return crosswalk.placed(own) if own else crosswalk
+        return crosswalk.with_paths(own) if own else crosswalk
 
     def structures_sent(self, job: Job) -> tuple[str, ...]:
         """Return the names of the structures in the template that was sent.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from drawcli.core.dicom.geometry import Triple
-    from drawcli.core.pictures.frame import Frame
+    from drawcli.core.pictures.frame import CoordinateFrame
     from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.sheet import Caption
@@ -232,7 +232,7 @@ def _check_came(job: Job, ctx: Context) -> None:
         )
 
 
-def _outlined(header: Header, frame: "Frame") -> "list[Outlines]":
+def _outlined(header: Header, frame: "CoordinateFrame") -> "list[Outlines]":
     from drawcli.core.pictures.outlines import Outlines
 
     looks = displayed(header)

@@ -44,7 +44,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Deadline, Tell, ignore_progress
+from drawcli.system.pacing import Deadline, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
@@ -104,7 +104,9 @@ class DrawServer:
         found: list[Any] = self._asked("GET", "models", read=json_list)
         return found
 
-    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = ignore_progress) -> str:
+    def upload(
+        self, package: Path, *, name: str, sha256: str, tell: ProgressCallback = ignore_progress
+    ) -> str:
         """Send a package from disk; return the server's task id.
 
         Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
@@ -146,7 +148,7 @@ class DrawServer:
         target: Path,
         *,
         room: Callable[[int], None] = lambda _size: None,
-        tell: Tell = ignore_progress,
+        tell: ProgressCallback = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
@@ -195,8 +197,8 @@ class DrawServer:
         A useless answer that has taken half of the time is as good as none: the next request would
         cost as much.
         """
-        url, patience = self._url(endpoint, task_id), self._exchange.patience()
-        content |= {"most": EXCHANGES[endpoint].largest, "patience": patience}
+        url, deadline = self._url(endpoint, task_id), self._exchange.deadline()
+        content |= {"most": EXCHANGES[endpoint].largest, "deadline": deadline}
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = _bearer(tokens.access)
@@ -207,7 +209,7 @@ class DrawServer:
             return answer
 
         def pause(seconds: float) -> None:
-            patience.extend(seconds)
+            deadline.extend(seconds)
             self.pause(seconds)
 
         for attempt in Retrying(
@@ -217,8 +219,8 @@ class DrawServer:
             sleep=pause,
             reraise=True,
         ):
-            with attempt, _late_named(patience, self._site.timeout_seconds):
-                answer = self._with_token(send, patience)
+            with attempt, _late_named(deadline, self._site.timeout_seconds):
+                answer = self._with_token(send, deadline)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return None
                 return read(checked_response(answer, endpoint), endpoint)
@@ -241,7 +243,7 @@ class DrawServer:
         return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(
-        self, send: Callable[[Tokens], httpx.Response], patience: Deadline | None = None
+        self, send: Callable[[Tokens], httpx.Response], deadline: Deadline | None = None
     ) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat.
 
@@ -253,8 +255,8 @@ class DrawServer:
             answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self._login.renew(shown)
-                if patience is not None:
-                    patience.restart()
+                if deadline is not None:
+                    deadline.restart()
                 answer = send(self._tokens)
         return answer
 
@@ -284,13 +286,13 @@ def _worth_a_short_wait(err: BaseException) -> bool:
 
 
 @contextmanager
-def _late_named(patience: Deadline, seconds: float) -> Iterator[None]:
+def _late_named(deadline: Deadline, seconds: float) -> Iterator[None]:
     """Treat a useless answer as none if less than so many seconds are left."""
     try:
         yield
     except ServerUnavailable as err:
         says_more = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
-        if says_more or patience.left() >= seconds:
+        if says_more or deadline.left() >= seconds:
             raise
         raise ServerSilent(str(err)) from None
 

@@ -15,7 +15,7 @@ from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.survey.readers import Reading, Results, read_chunks
-from drawcli.system.platforms import below
+from drawcli.system.platforms import path_prefix
 
 SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read once more after this
 HOUR_NS: Final = 3600 * 10**9
@@ -289,7 +289,9 @@ class Update:
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
         for number, path in self.index.folders_but(self._visited).items():
-            above = [one for one in self._troubled if path == one or path.startswith(below(one))]
+            above = [
+                one for one in self._troubled if path == one or path.startswith(path_prefix(one))
+            ]
             series = self.index.series_in(number) if above else set()
             self.unlistable |= series
             for one in above:
