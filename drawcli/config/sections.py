@@ -309,7 +309,7 @@ def _as_words_of_yaml(choices: object) -> object:
 
 
 def _known_checks(choices: dict[str, str]) -> dict[str, str]:
-    from drawcli.core.rtstruct.contour_checks import CHECKS
+    from drawcli.core.rtstruct.contour_table import CHECKS
 
     unknown = sorted(choices.keys() - CHECKS.keys())
     if unknown:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from drawcli.adapters.state.progress import ProgressFile
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.dashboard.snapshot import SiteReader, Stamp
 from drawcli.system.limits import EXCHANGES, PAGE_STREAMS
 

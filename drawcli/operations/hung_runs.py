@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from drawcli.adapters.state.progress import ProgressFile
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import BROKE_OFF, KILLED, Run, new_run_id
 from drawcli.adapters.state.workdir import Runner, WorkDir
 from drawcli.config.load import Settings

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.ledger.archive import Archive
-from drawcli.adapters.state.progress import ProgressFile, ProgressState
+from drawcli.adapters.state.progress import ProgressState
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
 from drawcli.adapters.state.workdir import Runner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.adapters.state.progress import Progress, ProgressFile
+from drawcli.adapters.state.progress import Progress
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunBook, new_run_id
 from drawcli.adapters.state.site_key import read_site_key, retired_keys
 from drawcli.adapters.state.workdir import TEMPLATE, VAULT, Busy, WorkDir

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import yaml
 
 from drawcli.errors import ConfigError
+from drawcli.system.yaml_problems import INDENT_HINT, yaml_problem
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -26,29 +27,7 @@ _NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _QUOTED: Final = re.compile(r"'([^']+)'")
-_INDENT_HINT: Final = "Check the line above too. Indent with two spaces for each level, not tabs."
 
-# The beginnings of PyYAML's messages, and messages for authors of rules.
-_YAML_MESSAGES: Final = (
-    ("mapping values are not", "a second ':', or wrong indentation; quote a text with ': ' in it"),
-    ("expected <block end>", "this line is not indented like its block"),
-    ("could not find expected ':'", "a key without a ':' after it"),
-    ("found character '\\t'", "a tab; indent with spaces"),
-    ("found character", "a text cannot begin with this character; put it in quotes"),
-    ("found unexpected end of", "a quote opens here and is not closed"),
-    ("expected ',' or", "a bracket opens here and is not closed, or lacks a comma"),
-    ("expected the node content", "an unexpected closing bracket, or a missing value"),
-    ("found unknown escape", "a backslash in double quotes; use single quotes"),
-    ("found undefined alias", "a text that begins with '*'; put it in quotes"),
-    ("could not determine a constr", "a text that begins with '!'; put it in quotes"),
-    ("but found another document", "a second document after '---'; a file may have only one"),
-    ("special characters", "a control character; is the file damaged?"),
-)
-_AT_THE_OPENING: Final = (
-    "found unexpected end of",
-    "expected ',' or",
-    "could not find expected ':'",
-)
 
 # Messages for pydantic's error types; {} is filled in from the context of the error.
 _MESSAGES: Final = {
@@ -114,7 +93,7 @@ def parse_yaml(path: Path, source: bytes) -> Document:
     try:
         return _document(path, source, text)
     except yaml.YAMLError as err:
-        raise ConfigError(_yaml_problem(path, text, err), hint=_INDENT_HINT) from None
+        raise ConfigError(yaml_problem(path, text, err), hint=INDENT_HINT) from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deep") from None
 
@@ -212,20 +191,6 @@ def _document(path: Path, source: bytes, text: str) -> Document:
         return Document(path, loader.construct_document(node), source, reader.places)
     finally:
         loader.dispose()
-
-
-def _yaml_problem(path: Path, text: str, err: yaml.YAMLError) -> str:
-    problem = str(getattr(err, "problem", None) or getattr(err, "reason", None) or "not YAML")
-    mark = getattr(err, "problem_mark", None)
-    if problem.startswith(_AT_THE_OPENING):
-        mark = getattr(err, "context_mark", None) or mark
-    problem = next(
-        (message for begin, message in _YAML_MESSAGES if problem.startswith(begin)), problem
-    )
-    if mark is not None:
-        return f"{path}:{mark.line + 1}:{mark.column + 1}: {problem}"
-    before = text[: getattr(err, "position", 0)]
-    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}: {problem}"
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ from drawcli.adapters.server.login import Login
 from drawcli.adapters.server.responses import (
     ENDPOINT_HINT,
     TooLong,
+    bearer,
+    check_empty_or_object,
     checked_response,
     json_list,
     json_object,
@@ -118,7 +120,7 @@ class DrawServer:
         answers: list[httpx.Response] = []
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access) | {"idempotency-key": sha256}
+            headers = bearer(tokens.access) | {"idempotency-key": sha256}
             form: dict[str, Any] = {"headers": headers, "data": fields}
             form["most"] = EXCHANGES["upload"].largest
             url = self._url("upload")
@@ -173,7 +175,7 @@ class DrawServer:
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
         what: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
-        self._asked("POST", "confirm", read=_nothing_or_object, **what)
+        self._asked("POST", "confirm", read=check_empty_or_object, **what)
 
     def renew_tokens(self) -> None:
         """Exchange the token pair for a new one, whatever the clock says."""
@@ -201,7 +203,7 @@ class DrawServer:
         content |= {"most": EXCHANGES[endpoint].largest, "deadline": deadline}
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access)
+            headers = bearer(tokens.access)
             answer = self._exchange.ask(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
@@ -228,7 +230,7 @@ class DrawServer:
 
     def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
         """Bring a file home; None where the server does not know the task."""
-        headers = _bearer(tokens.access)
+        headers = bearer(tokens.access)
         digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
@@ -269,11 +271,6 @@ class DrawServer:
         return self._site.url.rstrip("/") + path
 
 
-def _nothing_or_object(answer: httpx.Response, endpoint: str) -> None:
-    if answer.content:
-        json_object(answer, endpoint)
-
-
 def _worth_a_short_wait(err: BaseException) -> bool:
     """Tell whether a request may fare better in a moment.
 
@@ -304,7 +301,3 @@ def _too_large(package: Path) -> RequestRefused:
         hint="Ask the administrator to allow larger uploads (nginx: client_max_body_size), then "
         "'drawcli release' sends it again.",
     )
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from drawcli.core.gate.acceptance import Roi, Severity, StructureSet, check_origin, inspect
+from drawcli.core.gate.acceptance import Roi, Severity, StructureSet
+from drawcli.core.gate.structure_set_checks import check_origin, inspect
 from drawcli.core.rtstruct.inspection import sent_by_server, to_deliver
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 

@@ -16,9 +16,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
-from drawcli.core.gate.acceptance import FileContour, Finding, Severity, inspect
+from drawcli.core.gate.acceptance import FileContour, Finding, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
+from drawcli.core.gate.structure_set_checks import inspect
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
