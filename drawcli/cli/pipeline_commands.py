@@ -34,16 +34,15 @@ if TYPE_CHECKING:
 
 IDLE: Final = 9
 _HELP: Final = {
-    "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
-    "elsewhere, once.",
+    "scan": "Find complete planning scans in the datastore or PATH.",
     "match": "Choose the template of each series by the rules.",
-    "deidentify": "Build the package of each matched series; or, with PATH and --to, de-identify "
-    "a folder into another to look at it.",
+    "deidentify": "Build the package of each matched series. With PATH and --to, de-identify a "
+    "folder for inspection.",
     "upload": "Send packages to the DRAW server.",
-    "poll": "Ask the server how the uploaded series fare.",
-    "fetch": "Bring finished structure sets home and check them.",
-    "reidentify": "Give structure sets their patient back and deliver them; with --dry-run and "
-    "--job, show what would change in the file.",
+    "poll": "Ask the server for the status of uploaded series.",
+    "fetch": "Download finished structure sets and check them.",
+    "reidentify": "Re-identify structure sets, check and deliver them. With --dry-run and --job, "
+    "show the changes to the file.",
 }
 
 
@@ -205,7 +204,7 @@ def _held_error(job: "Job") -> DrawcliError:
     return NeedsPerson(
         f"job {job.id} is held at {job.state}: {job.reason}",
         code=job.reason_code,
-        hint=job.hint or f"'drawcli show {job.id}' tells more.",
+        hint=job.hint or f"'drawcli show {job.id}' shows more.",
     )
 
 
@@ -217,8 +216,8 @@ def _late_error(job: "Job") -> DrawcliError:
     return NeedsPerson(
         f"job {job.id}: the series changed after its contours were delivered: {job.events[-1].why}",
         code="changed-after-delivery",
-        hint=f"Look whether they still fit; 'drawcli assign {job.id} TEMPLATE' sends the series as "
-        "it is now. This is told once for each change.",
+        hint=f"Check that the contours still match; 'drawcli assign {job.id} TEMPLATE' sends the "
+        "series as it is now. This is reported once for each change.",
     )
 
 
@@ -290,7 +289,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
     from drawcli.pipeline.steps.scan import preview
 
     if chosen.job_id is not None:
-        raise UsageError("'scan --dry-run' looks at the whole datastore; leave --job out")
+        raise UsageError("'scan --dry-run' covers the whole datastore: omit --job")
     return [
         (
             "scan",
