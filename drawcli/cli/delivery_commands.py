@@ -8,9 +8,7 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, RunOptions, command
-from drawcli.cli.pipeline_commands import (
-    step_command,
-)
+from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.errors import DrawcliError, NeedsPerson, UsageError
 
@@ -86,7 +84,7 @@ def redeliver(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Deliver the structure set of a job again, from the server's file."""
+    """Deliver the structure set of a job again. Starts from the server's file."""
     from drawcli.pipeline import results
     from drawcli.pipeline.actions import find_job, locked
 
