@@ -17,12 +17,12 @@ from drawcli.core.jobs.late_changes import Late, held_late, noted_late, replaced
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey import SeriesSnapshot, open_survey, snapshot_one_off, take_unread
-from drawcli.pipeline.survey.incomplete import (
-    has_same_reason,
-    is_unchanged,
-    postpone_or_hold,
-    released_verdict,
+from drawcli.pipeline.survey import (
+    SeriesSnapshot,
+    incomplete,
+    open_survey,
+    snapshot_one_off,
+    take_unread,
 )
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
@@ -181,16 +181,16 @@ def _take_up(seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
-    job = job if ready else postpone_or_hold(job, seen.verdict, seen, ctx)
+    job = job if ready else incomplete.postpone_or_hold(job, seen.verdict, seen, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
 
 def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     """Check whether a waiting series is complete now."""
-    verdict = released_verdict(job, seen)
+    verdict = incomplete.released_verdict(job, seen)
     changed = job.source_digest != seen.digest
-    if not changed and is_unchanged(job, verdict, seen, ctx):
+    if not changed and incomplete.is_unchanged(job, verdict, seen, ctx):
         return
 
     def look() -> Job:
@@ -200,9 +200,9 @@ def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
         if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
+        return incomplete.postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
 
-    if job.held and not changed and has_same_reason(job, verdict, seen):
+    if job.held and not changed and incomplete.has_same_reason(job, verdict, seen):
         _ask_rules_again(job, look, ctx, done)
     else:
         _change(job, look, ctx, done)
@@ -307,7 +307,7 @@ def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
         return
     what = _NOT_SHOWN if job.one_off else "the last scan found no file of the series"
     gone = Verdict(Readiness.WAITING, "not-seen", what)
-    _change(job, lambda: postpone_or_hold(job, gone, None, ctx), ctx, done)
+    _change(job, lambda: incomplete.postpone_or_hold(job, gone, None, ctx), ctx, done)
 
 
 def _change(
