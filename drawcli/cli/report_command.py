@@ -1,4 +1,4 @@
-"""report: how long it took, how much it was, what failed, what no rule took."""
+"""report: turnaround, volume, failures and unmatched series."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -31,22 +31,22 @@ def report(
     door: Door,
     since: Annotated[
         str,
-        typer.Option("--since", help="From when on: 12h, 7d or 2026-01-31 (UTC).", metavar="WHEN"),
+        typer.Option("--since", help="Since when: 12h, 7d or 2026-01-31 (UTC).", metavar="WHEN"),
     ] = "7d",
     as_csv: CsvOption = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="Write a page with plots, too.", metavar="FILE"),
+        typer.Option("--html", help="Also write an HTML page with plots.", metavar="FILE"),
     ] = None,
 ) -> Result:
-    """Tell how long each step took, how much was sent, what failed, what no rule took."""
+    """Show turnaround, volume, failures, unmatched series."""
     from drawcli.operations.report import COLUMNS, report_of
 
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
         first = moment(since, now)
         if first >= now:
-            raise UsageError("--since lies in the future")
+            raise UsageError("--since is in the future")
         made = report_of(ctx.ledger.every(f"{first:%Y-%m}"), first, now)
     if html is not None:
         _write_page(html, made)
@@ -69,7 +69,7 @@ def _write_page(path: Path, made: "Report") -> None:
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:
-    from drawcli.system.durations import long
+    from drawcli.system.durations import long_duration
 
     volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
     render.lines(
@@ -84,7 +84,11 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
     )(out)
     if made.took:
         spans = [
-            (one.step, f"{len(one.seconds):,}", *(long(timedelta(seconds=s)) for s in times))
+            (
+                one.step,
+                f"{len(one.seconds):,}",
+                *(long_duration(timedelta(seconds=s)) for s in times),
+            )
             for one in made.took
             for times in [(one.median, one.ninetieth)]
         ]

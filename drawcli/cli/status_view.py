@@ -9,7 +9,7 @@ from drawcli.core.jobs.columns import TABLE
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.operations.overview import Overview, RunHealth
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -69,14 +69,14 @@ class Picture:
         from rich.text import Text
 
         if held and not self.chosen:
-            yield Text(f"\nHELD: {len(held)} wait for a person", style="bold red")
+            yield Text(f"\nHELD: {len(held)}", style="bold red")
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"
             what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
-            since = ago(self.now - job.events[-1].at if job.events else self.now - job.since)
+            since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
             command = way_out(job)
             yield Text(f"    why  {job.reason}")
@@ -132,7 +132,9 @@ class Picture:
                 f"{unmatched:,} unmatched: 'drawcli status --unmatched' has the nearest rules"
             )
         if came := self.last_delivered:
-            lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
+            lines.append(
+                f"last delivered {duration(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)"
+            )
         yield from (["", *lines] if lines else [])
 
 

@@ -105,7 +105,7 @@ def _watch(folders: Sequence[Path]) -> _Batches:
     except ImportError:
         raise ConfigError(
             "--follow needs the package watchfiles",
-            hint="Install it: pip install 'drawcli[follow]'. Or leave it to cron.",
+            hint="Install drawcli with its extra 'follow' (docs/installing.md), or use cron.",
         ) from None
     if not folders:
         return (set[Any]() for _ in ())

@@ -24,6 +24,8 @@ from drawcli.adapters.server.login import Login
 from drawcli.adapters.server.responses import (
     ENDPOINT_HINT,
     TooLong,
+    bearer,
+    check_empty_or_object,
     checked_response,
     json_list,
     json_object,
@@ -44,7 +46,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Deadline, Tell, ignore_progress
+from drawcli.system.pacing import Deadline, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
@@ -104,7 +106,9 @@ class DrawServer:
         found: list[Any] = self._asked("GET", "models", read=json_list)
         return found
 
-    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = ignore_progress) -> str:
+    def upload(
+        self, package: Path, *, name: str, sha256: str, tell: ProgressCallback = ignore_progress
+    ) -> str:
         """Send a package from disk; return the server's task id.
 
         Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
@@ -116,7 +120,7 @@ class DrawServer:
         answers: list[httpx.Response] = []
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access) | {"idempotency-key": sha256}
+            headers = bearer(tokens.access) | {"idempotency-key": sha256}
             form: dict[str, Any] = {"headers": headers, "data": fields}
             form["most"] = EXCHANGES["upload"].largest
             url = self._url("upload")
@@ -146,7 +150,7 @@ class DrawServer:
         target: Path,
         *,
         room: Callable[[int], None] = lambda _size: None,
-        tell: Tell = ignore_progress,
+        tell: ProgressCallback = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
@@ -171,7 +175,7 @@ class DrawServer:
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
         what: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
-        self._asked("POST", "confirm", read=_nothing_or_object, **what)
+        self._asked("POST", "confirm", read=check_empty_or_object, **what)
 
     def renew_tokens(self) -> None:
         """Exchange the token pair for a new one, whatever the clock says."""
@@ -195,11 +199,11 @@ class DrawServer:
         A useless answer that has taken half of the time is as good as none: the next request would
         cost as much.
         """
-        url, patience = self._url(endpoint, task_id), self._exchange.patience()
-        content |= {"most": EXCHANGES[endpoint].largest, "patience": patience}
+        url, deadline = self._url(endpoint, task_id), self._exchange.deadline()
+        content |= {"most": EXCHANGES[endpoint].largest, "deadline": deadline}
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access)
+            headers = bearer(tokens.access)
             answer = self._exchange.ask(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
@@ -207,7 +211,7 @@ class DrawServer:
             return answer
 
         def pause(seconds: float) -> None:
-            patience.extend(seconds)
+            deadline.extend(seconds)
             self.pause(seconds)
 
         for attempt in Retrying(
@@ -217,8 +221,8 @@ class DrawServer:
             sleep=pause,
             reraise=True,
         ):
-            with attempt, _late_named(patience, self._site.timeout_seconds):
-                answer = self._with_token(send, patience)
+            with attempt, _late_named(deadline, self._site.timeout_seconds):
+                answer = self._with_token(send, deadline)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return None
                 return read(checked_response(answer, endpoint), endpoint)
@@ -226,7 +230,7 @@ class DrawServer:
 
     def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
         """Bring a file home; None where the server does not know the task."""
-        headers = _bearer(tokens.access)
+        headers = bearer(tokens.access)
         digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
@@ -241,7 +245,7 @@ class DrawServer:
         return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(
-        self, send: Callable[[Tokens], httpx.Response], patience: Deadline | None = None
+        self, send: Callable[[Tokens], httpx.Response], deadline: Deadline | None = None
     ) -> httpx.Response:
         """Send with a token that is fresh by the clock; on a 401 refresh once and repeat.
 
@@ -253,8 +257,8 @@ class DrawServer:
             answer = send(shown)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self._login.renew(shown)
-                if patience is not None:
-                    patience.restart()
+                if deadline is not None:
+                    deadline.restart()
                 answer = send(self._tokens)
         return answer
 
@@ -265,11 +269,6 @@ class DrawServer:
     def _url(self, endpoint: str, task_id: str = "") -> str:
         path = self._site.path_of(endpoint).replace("{task_id}", quote(task_id, safe=""))
         return self._site.url.rstrip("/") + path
-
-
-def _nothing_or_object(answer: httpx.Response, endpoint: str) -> None:
-    if answer.content:
-        json_object(answer, endpoint)
 
 
 def _worth_a_short_wait(err: BaseException) -> bool:
@@ -284,13 +283,13 @@ def _worth_a_short_wait(err: BaseException) -> bool:
 
 
 @contextmanager
-def _late_named(patience: Deadline, seconds: float) -> Iterator[None]:
+def _late_named(deadline: Deadline, seconds: float) -> Iterator[None]:
     """Treat a useless answer as none if less than so many seconds are left."""
     try:
         yield
     except ServerUnavailable as err:
         says_more = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
-        if says_more or patience.left() >= seconds:
+        if says_more or deadline.left() >= seconds:
             raise
         raise ServerSilent(str(err)) from None
 
@@ -302,7 +301,3 @@ def _too_large(package: Path) -> RequestRefused:
         hint="Ask the administrator to allow larger uploads (nginx: client_max_body_size), then "
         "'drawcli release' sends it again.",
     )
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}

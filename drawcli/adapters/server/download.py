@@ -18,9 +18,9 @@ import httpx
 
 from drawcli.adapters.server.responses import TooLong, checked_response, pieces_of
 from drawcli.errors import BadStructureSet, ServerUnavailable
-from drawcli.system.files import CHUNK, PRIVATE, disk_full_named, put_in_place
+from drawcli.system.files import CHUNK, PRIVATE, put_in_place, report_disk_full
 from drawcli.system.limits import EXCHANGES, bytes_in_words
-from drawcli.system.pacing import Deadline, Tell, timed
+from drawcli.system.pacing import Deadline, ProgressCallback, read_with_deadline
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -31,7 +31,7 @@ _LOOK_BYTES: Final = 16 << 20  # between two looks for space on the disk
 class Incoming:
     """A file that comes in one answer, or in several."""
 
-    def __init__(self, target: Path, room: Callable[[int], None], tell: Tell) -> None:
+    def __init__(self, target: Path, room: Callable[[int], None], tell: ProgressCallback) -> None:
         self._target = target
         self._room = room  # raises where the disk has no space for so many bytes
         self._tell = tell
@@ -51,7 +51,7 @@ class Incoming:
         same = {"if-range": self._etag} if self._etag.startswith('"') else {}
         return plain | same | {"range": f"bytes={self.size}-"}
 
-    def take(self, answer: httpx.Response, patience: Deadline) -> str:
+    def take(self, answer: httpx.Response, deadline: Deadline) -> str:
         """Take what an answer holds; return the SHA-256 of the whole, which has its name then.
 
         "" where the answer does not go on from where we are: ask once more, from the beginning.
@@ -73,8 +73,8 @@ class Incoming:
         part = self._part(answer, before)
         try:
             self._announced(answer, before)
-            with disk_full_named(part.parent):
-                digest = self._written(answer, part, before, patience)
+            with report_disk_full(part.parent):
+                digest = self._written(answer, part, before, deadline)
             self._check(answer, digest)
             put_in_place(part, self._target)
         except BaseException as err:
@@ -121,7 +121,7 @@ class Incoming:
         _check_size(before + coming)
         self._room(coming)
 
-    def _written(self, answer: httpx.Response, part: Path, before: int, patience: Deadline) -> str:
+    def _written(self, answer: httpx.Response, part: Path, before: int, deadline: Deadline) -> str:
         """Write a body as it comes; return the SHA-256 of the whole file, durable now.
 
         "" where it is empty, or has not the length that the server said.
@@ -131,7 +131,7 @@ class Incoming:
         with _opened(part, before) as stream:
             size = looked = begun = _read_before(stream, digest)
             total = None if length is None else size + length
-            for piece in self._pieces(answer, EXCHANGES["rtstruct"].largest - size, patience):
+            for piece in self._pieces(answer, EXCHANGES["rtstruct"].largest - size, deadline):
                 digest.update(piece)
                 size += len(piece)
                 stream.write(piece)
@@ -143,9 +143,9 @@ class Incoming:
             os.fsync(stream.fileno())
         return digest.hexdigest() if size and size - begun == (length or size - begun) else ""
 
-    def _pieces(self, answer: httpx.Response, most: int, patience: Deadline) -> Iterator[bytes]:
+    def _pieces(self, answer: httpx.Response, most: int, deadline: Deadline) -> Iterator[bytes]:
         try:
-            yield from timed(pieces_of(answer, most), patience, answer.close)
+            yield from read_with_deadline(pieces_of(answer, most), deadline, answer.close)
         except TooLong:
             raise _too_large() from None
 

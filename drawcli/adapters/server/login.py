@@ -126,8 +126,8 @@ class Login:
                 self._client.send(request, auth=kept, stream=True)
             return kept.answer
 
-        patience = Deadline.of(self._site.timeout_seconds)
-        return with_deadline(patience, ask, httpx.Response.close)
+        deadline = Deadline.of(self._site.timeout_seconds)
+        return with_deadline(deadline, ask, httpx.Response.close)
 
     def _keep(self, answer: httpx.Response, old: Tokens) -> None:
         """Put the new pair on disk if an answer holds one; any other is judged later.

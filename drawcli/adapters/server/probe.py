@@ -60,15 +60,15 @@ def glance(site: "Site") -> ServerProbe:
     """
     url = site.url.rstrip("/") + site.path_of("health")
     with connected(site) as client, transport_named("health"):
-        patience = Deadline.of(site.timeout_seconds)
-        found = _asked(client, url, patience)
+        deadline = Deadline.of(site.timeout_seconds)
+        found = _asked(client, url, deadline)
         missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
-        return _asked(client, url + "/", patience) if missing else found
+        return _asked(client, url + "/", deadline) if missing else found
 
 
-def _asked(client: httpx.Client, url: str, patience: Deadline) -> ServerProbe:
+def _asked(client: httpx.Client, url: str, deadline: Deadline) -> ServerProbe:
     """Look at the head of the answer; its body is not read."""
-    return with_deadline(patience, lambda: _looked(client, url), lambda _late: None)
+    return with_deadline(deadline, lambda: _looked(client, url), lambda _late: None)
 
 
 def _looked(client: httpx.Client, url: str) -> ServerProbe:

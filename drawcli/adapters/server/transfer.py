@@ -13,7 +13,7 @@ from drawcli.adapters.server.responses import oddities_named, pieces_of
 from drawcli.adapters.server.tls import CONNECT_SECONDS
 from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import REFUSAL_BYTES, SLOWEST_BYTES_PER_SECOND
-from drawcli.system.pacing import Deadline, Outgoing, Tell, TokenBucket, with_deadline
+from drawcli.system.pacing import Deadline, PacedFile, ProgressCallback, TokenBucket, with_deadline
 
 _MOST_ANSWERS: Final = 8  # that one download may be put together of, in one run
 _BETWEEN_PARTS_SECONDS: Final = 0.5
@@ -48,10 +48,10 @@ def whole(
     return _with_body(answer, bytes(got))
 
 
-def refusal(answer: httpx.Response, patience: Deadline) -> httpx.Response:
+def refusal(answer: httpx.Response, deadline: Deadline) -> httpx.Response:
     """Return an error answer with the beginning of its body, as far as it comes in time."""
     got = bytearray()
-    short = Deadline(min(max(patience.left(), 0.0), _REFUSAL_SECONDS))
+    short = Deadline(min(max(deadline.left(), 0.0), _REFUSAL_SECONDS))
 
     def read() -> None:
         with closing(answer):
@@ -93,38 +93,38 @@ class Exchange:
         self._pause = pause
 
     def ask(
-        self, method: str, url: str, *, most: int, patience: Deadline, **content: Any
+        self, method: str, url: str, *, most: int, deadline: Deadline, **content: Any
     ) -> httpx.Response:
         """Send a small request; return its answer, of so many bytes at most."""
-        return self._answered(self._client.build_request(method, url, **content), most, patience)
+        return self._answered(self._client.build_request(method, url, **content), most, deadline)
 
     def post_file(
-        self, url: str, path: Path, name: str, tell: Tell, *, most: int, **form: Any
+        self, url: str, path: Path, name: str, tell: ProgressCallback, *, most: int, **form: Any
     ) -> httpx.Response:
         """Send a form with a zip in it, from disk; return the answer, of so many bytes at most."""
         size = path.stat().st_size
-        patience = self.patience()
+        deadline = self.deadline()
         timeout = httpx.Timeout(
             self._timeout_seconds,
-            read=patience.left() + size / SLOWEST_BYTES_PER_SECOND,
+            read=deadline.left() + size / SLOWEST_BYTES_PER_SECOND,
             connect=min(CONNECT_SECONDS, self._timeout_seconds),
         )
         with path.open("rb") as stream:
-            paced = Outgoing(stream, size, self._bucket, patience, tell)
+            paced = PacedFile(stream, size, self._bucket, deadline, tell)
             files = {"file": (name, cast("IO[bytes]", paced), "application/zip")}
             request = self._client.build_request("POST", url, files=files, timeout=timeout, **form)
-            return self._answered(request, most, patience)
+            return self._answered(request, most, deadline)
 
     def receive(self, url: str, incoming: Incoming, headers: Mapping[str, str]) -> str | None:
         """Put a file together of as many answers as it takes, while each brings some of it.
 
         Returns its SHA-256, or None where the server has no such file.
         """
-        patience = self.patience()
+        deadline = self.deadline()
         for _ in range(_MOST_ANSWERS):
             before = incoming.size
             try:
-                digest = self._next_part(url, incoming, headers, patience)
+                digest = self._next_part(url, incoming, headers, deadline)
             except ServerSilent:
                 raise
             except (httpx.TransportError, ServerUnavailable):
@@ -136,41 +136,41 @@ class Exchange:
                 return digest
         raise ServerUnavailable("the connection breaks again and again", code="server-lost")
 
-    def patience(self) -> Deadline:
+    def deadline(self) -> Deadline:
         """Return how long a request may take in all; it grows with what moves."""
         return Deadline.of(self._timeout_seconds)
 
     def _next_part(
-        self, url: str, incoming: Incoming, headers: Mapping[str, str], patience: Deadline
+        self, url: str, incoming: Incoming, headers: Mapping[str, str], deadline: Deadline
     ) -> str | None:
         """Ask for what is missing of a file; None where the server does not know it."""
         wanted = {**headers, **incoming.asked()}
         request = self._client.build_request("GET", url, headers=wanted)
-        answer = self._begun(request, patience)
+        answer = self._begun(request, deadline)
         if answer.is_error:
-            said = refusal(answer, patience)
+            said = refusal(answer, deadline)
             is_unknown = said.status_code == HTTPStatus.NOT_FOUND
-            return None if is_unknown else incoming.take(said, patience)
+            return None if is_unknown else incoming.take(said, deadline)
         try:
-            return incoming.take(answer, patience)
+            return incoming.take(answer, deadline)
         finally:
-            if not patience.over:  # else the thread that still reads it closes it
+            if not deadline.over:  # else the thread that still reads it closes it
                 answer.close()
 
-    def _answered(self, request: httpx.Request, most: int, patience: Deadline) -> httpx.Response:
+    def _answered(self, request: httpx.Request, most: int, deadline: Deadline) -> httpx.Response:
         """Send a request; return its whole answer, or of an error the first words."""
-        answer = self._begun(request, patience)
+        answer = self._begun(request, deadline)
         if not answer.is_success:
-            return refusal(answer, patience)
+            return refusal(answer, deadline)
         return with_deadline(
-            patience, lambda: whole(answer, most, patience.check), httpx.Response.close
+            deadline, lambda: whole(answer, most, deadline.check), httpx.Response.close
         )
 
-    def _begun(self, request: httpx.Request, patience: Deadline) -> httpx.Response:
+    def _begun(self, request: httpx.Request, deadline: Deadline) -> httpx.Response:
         """Send a request; return its answer as soon as the head of it is here."""
 
         def send() -> httpx.Response:
             with oddities_named():
                 return self._client.send(request, stream=True)
 
-        return with_deadline(patience, send, httpx.Response.close)
+        return with_deadline(deadline, send, httpx.Response.close)
