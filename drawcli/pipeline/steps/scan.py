@@ -108,13 +108,7 @@ def _take(
 
 
 def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
-    """Return each series that a scan would treat as new; write nothing.
-
-    Raises
-    ------
-    OutOfReach
-        If a folder of the datastore is missing or does not answer.
-    """
+    """Return each series that a scan would treat as new; raise OutOfReach if a folder is lost."""
     known = _jobs_by_series(ctx)
     with open_survey(ctx, throwaway=True) as survey:
         if survey.lost:
