@@ -185,7 +185,7 @@ from drawcli.adapters.package import write_package
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
 import pydicom, cryptography, concurrent.futures
 
 def peak():
@@ -198,8 +198,8 @@ before = peak()
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
 (series,) = read_datastore([source]).by_series().values()
 crosswalk = Crosswalk.of(series)
-replacements, _ = replacements_of(crosswalk, StandIns(bytes(range(32))), USUAL)
-members = chain(slices_of(crosswalk, replacements, {}), [("template.yml", (b"name: x",))])
+replacements, _ = read_replacements(crosswalk, StandIns(bytes(range(32))), USUAL)
+members = chain(deidentify_slices(crosswalk, replacements, {}), [("template.yml", (b"name: x",))])
 write_package(target, members, workers=0)
 assert not findings(target, [file.path for file in crosswalk.files])
 print((peak() - before) / 1024)

@@ -697,7 +697,7 @@ def test_a_medium_with_other_images_is_not_followed(ctx: Context, usb: Path) -> 
 
     ((_, did),) = shown(ctx, moved).known
 
-    assert "others" in did
+    assert "other images" in did
     assert ctx.crosswalk(only_job(ctx)) == before
 
 

@@ -771,7 +771,7 @@ def test_every_step_that_reads_images_is_watched(
         return open_slice(path)
 
     open_slice = images.open_slice
-    monkeypatch.setattr("drawcli.pipeline.runner.reading", reading)
+    monkeypatch.setattr("drawcli.pipeline.runner.watch_step", reading)
     for step in ("deidentify", "reidentify"):
         monkeypatch.setattr(f"drawcli.pipeline.steps.{step}.open_slice", look)
     monkeypatch.setattr("drawcli.pipeline.preview_pixels.open_slice", look)

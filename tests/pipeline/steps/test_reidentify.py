@@ -105,7 +105,7 @@ def test_a_finished_file_that_the_gate_blocks_is_not_written(
     def faulty(*args: object) -> bytes:
         return write(*args).replace(PELVIS.patient_id.encode(), b"X" * len(PELVIS.patient_id))  # type: ignore[arg-type] # as it was called
 
-    monkeypatch.setattr(step, "reidentified", faulty)
+    monkeypatch.setattr(step, "reidentify_file", faulty)
     (job,) = run(ctx, *STEPS)
 
     assert (job.state, job.held, job.reason_code) == (State.FETCHED, True, "not-conformant")
