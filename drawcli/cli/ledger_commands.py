@@ -62,13 +62,13 @@ def repair(door: Door, dry_run: DryRunOption = False) -> Result:
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _told(ledger_check.check(ctx, deep=True), "there is nothing to mend")
+            return _told(ledger_check.check(ctx, deep=True), "there is nothing to repair")
         with ctx.work.run_lock(ctx.now()):
             ctx.ledger.keep_copy()
             found = ledger_check.check(ctx, deep=True)
             mended = ledger_check.repair(found, ctx)
     left = [one for one in found if one not in mended]
-    result = _told(mended, "there was nothing to mend")
+    result = _told(mended, "there was nothing to repair")
     if left:
         result.errors = [
             LedgerError(

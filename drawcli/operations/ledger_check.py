@@ -1,7 +1,7 @@
-"""Is everything there that the ledger speaks of, and nothing else? What can be mended is mended.
+"""Check and repair the ledger against work folders, vaults, audit log and archive.
 
-Every check has a code, a sentence and, where there is one, a repair that loses nothing: a job goes
-back to the step that makes what is missing, or is held for a person.
+Every check has a code, a sentence and, if possible, a repair that loses nothing: the job goes back
+to the step that makes the missing file again, or is held.
 """
 
 from collections import Counter
@@ -31,28 +31,28 @@ Mend = Callable[[Context], None]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that is not as the ledger says."""
+    """An inconsistency between the ledger and the files of a site."""
 
     code: str
     where: str  # a job's id, or a file of the site's own
     text: str
-    repair: str = ""  # what `ledger repair` does about it; "" where a person must
+    repair: str = ""  # what `ledger repair` does about it; "" if it cannot
     mend: Mend | None = None
 
     def as_plain(self) -> dict[str, str]:
-        """Return it as JSON can hold it."""
+        """Return it as plain values for JSON."""
         return {"code": self.code, "where": self.where, "text": self.text, "repair": self.repair}
 
 
 def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
-    """Hold the ledger against the work folders, the vaults and the archive.
+    """Compare the ledger with the work folders, the vaults and the archive.
 
     Parameters
     ----------
     ctx
         The site.
     deep
-        Whether files are read and their digests compared; else their presence and size is enough.
+        Whether to read files and compare their digests, rather than presence and size only.
     """
     found: list[Trouble] = []
     for job in ctx.ledger.jobs():
@@ -61,7 +61,7 @@ def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
 
 
 def repair(troubles: Iterable[Trouble], ctx: Context) -> list[Trouble]:
-    """Mend what can be mended; return what was. The run lock is held by the caller."""
+    """Repair what can be repaired and return it. The caller holds the run lock."""
     mended = []
     for one in troubles:
         if one.mend is not None:
@@ -73,7 +73,7 @@ def repair(troubles: Iterable[Trouble], ctx: Context) -> list[Trouble]:
 
 def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
     if job.held and not (job.reason_code and job.reason):
-        yield Trouble("no-reason", job.id, "is held, and nothing says why")
+        yield Trouble("no-reason", job.id, "is held without a reason")
     if job.state in _WITH_TEMPLATE and not job.template:
         yield _held_for(job, "no-template", "has no template")
     if job.state in _WITH_VAULT:
@@ -88,7 +88,7 @@ def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
 
 def _at_server(job: Job, ctx: Context) -> Iterator[Trouble]:
     if not job.task_id:
-        yield _held_for(job, "no-task", "was uploaded, and the server's name for it is missing")
+        yield _held_for(job, "no-task", "was uploaded, but its task id is missing")
     if not ctx.work.file(job.id, TEMPLATE).is_file():
         yield _held_for(job, "template-missing", "the template that was sent is missing")
 
@@ -98,7 +98,7 @@ def _package(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
     whole = path.is_file() and path.stat().st_size == job.zip_bytes
     if not whole or (deep and sha256_of(path) != job.zip_sha256):
         mend = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
-        text = "its package is missing, or another"
+        text = "its package is missing or altered"
         yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", mend)
 
 
@@ -108,11 +108,11 @@ def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
         return
     if job.state is State.FETCHED:
         mend = _fetched_again(job)
-        text = "the structure set that came is missing, or another"
-        repaired = "goes back to segmented: it is fetched again"
+        text = "the downloaded structure set is missing or altered"
+        repaired = "goes back to segmented: it is downloaded again"
         yield Trouble("no-result", job.id, text, repaired, mend)
     else:
-        text = "the structure set that came is missing; the delivered one is not touched"
+        text = "the downloaded structure set is missing; the delivered file is not affected"
         yield Trouble("no-result", job.id, text)
 
 
@@ -120,7 +120,7 @@ def _vault(job: Job, ctx: Context) -> Iterator[Trouble]:
     try:
         ctx.crosswalk(job)
     except NeedsPerson as err:
-        hint = f"'drawcli vault rebuild {job.id}' may make it again"
+        hint = f"try 'drawcli vault rebuild {job.id}'"
         yield Trouble(err.code, job.id, f"{err}; {hint}")
 
 
@@ -149,7 +149,7 @@ def _fetched_again(job: Job) -> Mend:
 
 
 def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
-    """Change a job under its lock, unless it is another by now."""
+    """Change a job under its lock, unless it has changed meanwhile."""
     with ctx.work.job_lock(job.id):
         now = ctx.ledger.get(job.id)
         if now is not None and now.revision == job.revision:
@@ -158,15 +158,15 @@ def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
 
 
 def _orphans(ctx: Context) -> Iterator[Trouble]:
-    """Yield work folders of jobs that the ledger does not know."""
+    """Yield work folders of jobs that are not in the ledger."""
     known = {job.id for job in ctx.ledger.jobs()}
     try:
         known |= {one.id for one in ctx.ledger.archive.listed()}
     except LedgerError:
-        return  # nobody can tell now; the index is told of
+        return  # unknown now; the damaged index is reported
     for job_id in ctx.work.job_ids():
         if job_id not in known:
-            text = "has a work folder, and the ledger does not know it"
+            text = "has a work folder but is not in the ledger"
             repaired = f"the folder is moved to {_ORPHANS}/"
             yield Trouble("orphan", job_id, text, repaired, _set_aside(job_id))
 
@@ -199,8 +199,8 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
         yield Trouble(
             "archive-index",
             "archive/index",
-            f"does not say what the months say, of {len(wrong)} jobs",
-            "it is made anew from them",
+            f"differs from the monthly files in {len(wrong)} jobs",
+            "is rebuilt from them",
             lambda ctx: ctx.ledger.rebuild_archive_index(),
         )
 
