@@ -26,7 +26,7 @@ from drawcli.adapters.delivery import folder as delivery
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import glance
+from drawcli.adapters.server.probe import probe_server
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
 from drawcli.config.sections import ServerSettings
@@ -481,7 +481,7 @@ def test_a_refresh_without_an_answer_is_not_repeated_by_those_who_waited_for_it(
 
 def looked(peer: hostile.Peer) -> DrawcliError | None:
     try:
-        glance(ServerSettings(url=peer.url, timeout_seconds=SHORT))
+        probe_server(ServerSettings(url=peer.url, timeout_seconds=SHORT))
     except DrawcliError as err:
         return err
     return None
@@ -552,7 +552,7 @@ PROGRAMS = {
     "floods": ("while True: print('a' * 65536, flush=True)", "printed more than 128 KiB"),
     "lies": ("sys.stdout.buffer.write(bytes(range(256)))", "its output is not text"),
     "waits": ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)", "did not end"),
-    "fails": ("sys.exit(3)", "left with 3"),
+    "fails": ("sys.exit(3)", "exited with 3"),
 }
 _LEAVES = """
 import pathlib, signal, subprocess, sys, time

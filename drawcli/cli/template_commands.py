@@ -86,7 +86,7 @@ def check_templates(
     ] = False,
 ) -> Result:
     """Read the templates, and say what is wrong, or not as TG-263 names structures."""
-    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.adapters.server.catalogue_cache import load_catalogue
     from drawcli.core.templates.catalogue import asked_in_vain
     from drawcli.core.templates.tg263 import EDITION
     from drawcli.pipeline.explain import template_lints
@@ -94,7 +94,7 @@ def check_templates(
     book = _book(door)
     found = list(template_lints(book))
     vain = list(asked_in_vain(book.templates, _pulled(door))) if server else []
-    kept = None if server else kept_catalogue(door.settings().state_dir)
+    kept = None if server else load_catalogue(door.settings().state_dir)
     if kept is not None:
         by = f"by the catalogue of {kept.at:%Y-%m-%d}"
         found += [f"{one} ({by})" for one in asked_in_vain(book.templates, kept.offers)]
@@ -150,11 +150,11 @@ def new_template(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Make a template of what the server offers; a picker at a terminal."""
-    from drawcli.adapters.server.catalogue_cache import needed_catalogue
+    from drawcli.adapters.server.catalogue_cache import require_catalogue
     from drawcli.authoring.new_template import Plan, chosen, composed, structures
 
     with door.context(dry_run=True) as ctx:
-        catalogue = needed_catalogue(ctx.settings.state_dir)
+        catalogue = require_catalogue(ctx.settings.state_dir)
         wanted = [one for number in model or () for one in structures(catalogue.offers, number)]
         wanted += [chosen(word, catalogue) for word in structure or ()]
         asks = door.can_ask and not wanted
@@ -187,11 +187,11 @@ def import_templates(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Take over template files of a DRAW client, or structure templates of Eclipse."""
-    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.adapters.server.catalogue_cache import load_catalogue
     from drawcli.authoring.new_template import composed, imported
 
     with door.context(dry_run=True) as ctx:
-        catalogue = kept_catalogue(ctx.settings.state_dir)
+        catalogue = load_catalogue(ctx.settings.state_dir)
         made = composed([imported(path.absolute(), catalogue) for path in files], ctx)
         if not dry_run:
             made.write()
@@ -243,7 +243,7 @@ def _composed(made: "Composed", *, written: bool) -> Result:
 
 def _pulled(door: Door) -> "list[CatalogueModel]":
     """Ask for the catalogue; keep it beside the ledger."""
-    from drawcli.adapters.server.catalogue_cache import keep_catalogue
+    from drawcli.adapters.server.catalogue_cache import save_catalogue
     from drawcli.core.templates.catalogue import offers_of
 
     with door.context() as ctx:
@@ -251,7 +251,7 @@ def _pulled(door: Door) -> "list[CatalogueModel]":
             models = ctx.server.models()
         except ServerUnavailable as err:
             raise OutOfReach(str(err), code=err.code) from None
-        keep_catalogue(ctx.settings.state_dir, models, ctx.now())
+        save_catalogue(ctx.settings.state_dir, models, ctx.now())
     return offers_of(models)
 
 

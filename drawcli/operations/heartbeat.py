@@ -68,7 +68,7 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
     import httpx
 
     try:
-        answer = in_time(partial(_asked, settings, ending), EXCHANGES["heartbeat"].seconds)
+        answer = in_time(partial(_request, settings, ending), EXCHANGES["heartbeat"].seconds)
     except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
         _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
         return False
@@ -78,11 +78,11 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
     return is_taken
 
 
-def _asked(settings: "Metrics", ending: str) -> int:
+def _request(settings: "Metrics", ending: str) -> int:
     """Ask; return the status of HTTP. The body is not read: it may have no end."""
     import httpx
 
-    from drawcli.adapters.server.tls import tls_of
+    from drawcli.adapters.server.tls import tls_context
 
     plain = urlsplit(settings.heartbeat_url).scheme == "http"
     with httpx.stream(
@@ -90,7 +90,7 @@ def _asked(settings: "Metrics", ending: str) -> int:
         settings.heartbeat_url + ending,
         headers={"user-agent": f"drawcli/{__version__}"},
         timeout=EXCHANGES["heartbeat"].seconds,
-        verify=not plain and tls_of(ServerSettings()),  # plain http has no certificates
+        verify=not plain and tls_context(ServerSettings()),  # plain http has no certificates
         trust_env=not plain or settings.heartbeat_is_plain,  # no proxy on the way to ourselves
         follow_redirects=False,
     ) as answer:

@@ -162,7 +162,7 @@ FAULTS: Final = (
     Fault(
         "a new token pair that a crash left on its way is not looked for",
         "adapters/server/token_store.py",
-        "return self.exchanging.kept(stored) or stored",
+        "return self.pending.kept(stored) or stored",
         "return stored",
         (TOKENS,),
     ),
@@ -183,8 +183,8 @@ FAULTS: Final = (
     Fault(
         "it is not noted that an exchange of tokens was begun",
         "adapters/server/token_store.py",
-        "            self.exchanging.begin(old, now)\n",
-        "            self.exchanging.path.write_text('{}')\n",
+        "            self.pending.begin(old, now)\n",
+        "            self.pending.path.write_text('{}')\n",
         (TOKENS,),
     ),
     Fault(

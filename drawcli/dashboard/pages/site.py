@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.server.catalogue_cache import kept_catalogue
+from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunBook
 from drawcli.core.jobs.job import State
@@ -44,7 +44,7 @@ def server(request: Request) -> Response:
         settings=settings,
         pulse=dict(site.pulse.sentences(site.now)),
         tokens=_tokens(site),
-        catalogue=kept_catalogue(site.ctx.settings.state_dir),
+        catalogue=load_catalogue(site.ctx.settings.state_dir),
         runs=list(islice(newest, _RUNS)),
         there=sum(job.state in _AT_SERVER for job in site.snapshot().jobs),
     )

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Final
 
 from drawcli.adapters.rulebook.rulebook import read_rulebook
-from drawcli.adapters.server.catalogue_cache import kept_catalogue
+from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import ServerProbe, glance
+from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offers_of
 from drawcli.errors import ConfigError, ServerUnavailable
@@ -49,7 +49,7 @@ def online(site: CheckContext) -> Iterator[Outcome]:
 def _reached(site: CheckContext, seen: list[ServerProbe]) -> CheckResult:
     url = site.settings.server.url
     try:
-        found = glance(site.settings.server)
+        found = probe_server(site.settings.server)
     except ServerUnavailable as err:
         remedy = (
             f"curl -sSI {url} shows whether this machine gets there; else ask your network's IT."
@@ -119,7 +119,7 @@ def _templates(site: CheckContext) -> CheckResult:
 
 
 def _templates_by_kept(site: CheckContext) -> CheckResult:
-    kept = kept_catalogue(site.settings.state_dir)
+    kept = load_catalogue(site.settings.state_dir)
     if kept is None:
         return CheckResult.well("not compared: nothing is known of what the server offers")
     vain, by = _in_vain(site, kept.offers), f"by the catalogue of {kept.at:%Y-%m-%d}"
