@@ -738,7 +738,7 @@ def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
 
     with ctx.progress.step("match"), watchdog.reading(ctx, "match"):
-        for _ in ctx.progress.counted(range(20), "files read"):
+        for _ in ctx.progress.count_items(range(20), "files read"):
             time.sleep(0.1)
 
     assert ended == []

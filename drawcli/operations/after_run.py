@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 
 from drawcli.adapters.state import logs
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
-from drawcli.adapters.state.workdir import Runner
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
+from drawcli.adapters.state.workdir import RunOwner
 from drawcli.config.load import Settings
 from drawcli.operations import alarms, heartbeat, metrics
 from drawcli.operations.doctor.outcome import EXPECTED
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 def note_run(
     ctx: Context, began: datetime, reports: Sequence[StepReport], *, exit_code: int, error: str = ""
 ) -> None:
-    """Write a run into the run book; one that cannot be written changes nothing."""
+    """Write a run into the run log; one that cannot be written changes nothing."""
     counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
     lost = error == "server-down" or any(report.unreachable for report in reports)
     asked = AT_ONCE & counts.keys()
@@ -37,15 +37,15 @@ def note_run(
         counts=counts,
     )
     with suppress(OSError):
-        RunBook(ctx.settings.state_dir).add(run)
+        RunLog(ctx.settings.state_dir).add(run)
     seconds = (run.ended - began).total_seconds()
     _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
 
-def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
+def begun(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
     """Note that a run has the lock; report the one before it, if that broke off.
 
-    That is done at once: in the run book, in the log, and to the places of alarms in a thread
+    That is done at once: in the run log, in the log, and to the places of alarms in a thread
     beside the run. Where each run is killed, none comes to the end at which alarms are sent. Call
     what is returned to wait until they are.
     """
@@ -54,7 +54,7 @@ def begun(ctx: Context, before: Runner | None) -> Callable[[], None]:
     if before is not None:
         run, alarm = broken_off(ctx.settings.state_dir, before, ctx.now())
         with suppress(OSError):
-            RunBook(ctx.settings.state_dir).add(run)
+            RunLog(ctx.settings.state_dir).add(run)
         _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
         tell = partial(alarms.tell_alone, ctx.settings, alarm, ctx.now())
         with suppress(MemoryError):  # no room for a thread: no message, and the run goes on

@@ -19,7 +19,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST, Notify
 from drawcli.core.protocol.tokens import Tokens
@@ -158,8 +158,8 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
     jobs = ctx.ledger.jobs()
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
     known = [*delivered.values(), *filter(None, [last_delivered])]
-    runs = [*_since_answer(RunBook(ctx.settings.state_dir).newest_first())]
-    last = RunBook(ctx.settings.state_dir).last()
+    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
+    last = RunLog(ctx.settings.state_dir).last()
     return Facts(
         jobs=jobs,
         delivered=delivered,

@@ -140,7 +140,7 @@ def _moved(job: Job, state: State, **facts: Any) -> Mend:
 
 def _fetched_again(job: Job) -> Mend:
     def mend(ctx: Context) -> None:
-        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         _moved(job, State.SEGMENTED, received_sha256=None)(ctx)
 
     return mend
@@ -173,7 +173,7 @@ def _set_aside(job_id: str) -> Mend:
     def mend(ctx: Context) -> None:
         with ctx.work.job_lock(job_id):
             if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
-                ctx.work.set_aside(job_id, _ORPHANS)
+                ctx.work.move_away(job_id, _ORPHANS)
 
     return mend
 

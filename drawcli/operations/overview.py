@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.state.progress import ProgressFile, ProgressState
-from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
-from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
+from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError
 from drawcli.system.durations import ago
@@ -66,7 +66,7 @@ _ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
 class RunHealth:
     """Whether drawcli runs, and how its last runs ended."""
 
-    runner: Runner | None  # a run that is at work now
+    runner: RunOwner | None  # a run that is at work now
     longest: timedelta = timedelta(hours=RUN_HOURS)  # that a run may take: notify.run_hours
     standing: ProgressState | None  # how far the step is that runs now, if it has run for a second
     last: Run | None
@@ -77,7 +77,7 @@ class RunHealth:
     @classmethod
     def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
         """Look at a site, whose runs take no longer than some hours."""
-        runs = _newest(RunBook(state_dir).newest_first())
+        runs = _newest(RunLog(state_dir).newest_first())
         return cls(
             longest=timedelta(hours=run_hours),
             runner=_runner(WorkDir(state_dir)),
@@ -255,9 +255,9 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
     return found
 
 
-def _runner(work: WorkDir) -> Runner | None:
+def _runner(work: WorkDir) -> RunOwner | None:
     """Return who is at work: a run that was killed has left its name and not its lock."""
-    runner, holder = work.runner(), holder_of(work.run_lock_file)
+    runner, holder = work.run_owner(), holder_of(work.run_lock_file)
     if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
         return None
     return runner

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.datastore.images import closed, open_slice
-from drawcli.adapters.state.progress import CountedItems, uncounted
+from drawcli.adapters.state.progress import ItemCounter, no_counting
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import NATIVE, Header
 from drawcli.core.dicom.instance import Slice, slice_of
@@ -41,7 +41,7 @@ class Images:
     changed: int  # files that are not those that were sent
 
 
-def read_images_of(files: Sequence[SourceFile], counted: CountedItems = uncounted) -> Images:
+def read_images_of(files: Sequence[SourceFile], counted: ItemCounter = no_counting) -> Images:
     """Read the images of a series: each file once, pixels as they are stored.
 
     Raises

@@ -148,7 +148,7 @@ FAULTS: Final = (
     Fault(
         "a line of the audit log that was changed passes for one that a crash cut short",
         "adapters/state/hash_chain.py",
-        "            if not is_beginning(raw, before):",
+        "            if not is_torn_line(raw, before):",
         "            if False:",
         (AUDIT,),
     ),
@@ -366,7 +366,7 @@ FAULTS: Final = (
     Fault(
         "a changed copy of a result is delivered",
         "pipeline/steps/reidentify.py",
-        "        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came\n",
+        "        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came\n",
         "",
         (PIPELINE, UPKEEP),
     ),

@@ -1,20 +1,18 @@
-"""How far a running step is: told to whoever watches, and to other processes by a small file.
+"""Progress of a running step, shown by watchers, and to other processes in a small file.
 
-    with progress.step("deidentify"):                  what runs
-        progress.expect(3)                             jobs of it
-        with progress.job(job.id):                     one of them is begun, and counted at its end
-            for one in progress.counted(files, "files packed"):  what it does meanwhile
+    with progress.step("deidentify"):
+        progress.expect(3)                              jobs of the step
+        with progress.job(job.id):                      counted when the block ends
+            for path in progress.count_items(files, "files packed"):
                 ...
 
-    with progress.part("bytes sent", of=size) as part:  the same, where nothing is iterated over
+    with progress.part("bytes sent", of=size) as part:  the same without an iterable
         part.advance(len(piece))
-    tell = progress.meter("bytes sent")                 or where somebody wants to call back
+    tell = progress.meter("bytes sent")                 the same as a callback
     tell(done, total)
 
-Jobs that are worked on at the same time, in several threads, are told as one: their parts add up.
-
-Nothing here may stop a run: a file that cannot be written is not written. Names of files, paths and
-patients have no place in it; job ids and counts do.
+The parts of jobs that run in several threads at once are added up. An error here never stops a run.
+The file contains job ids and counts, no names of files or patients.
 """
 
 import json
@@ -31,23 +29,23 @@ from typing import Final, Protocol, Self, TypeVar
 from drawcli.system.files import PRIVATE
 
 FILE_NAME: Final = "progress.json"
-_OFTEN_SECONDS: Final = 1.0  # the file is not written more often
+_INTERVAL_SECONDS: Final = 1.0  # shortest time between two writes of the file
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressState:
-    """How far a step is; all of it may be printed and mailed."""
+    """Progress of a step; contains nothing confidential."""
 
     step: str
     done: int = 0  # jobs of the step
     of: int = 0  # jobs that are due; 0: not known yet
-    job: str = ""  # the one it is at
-    unit: str = ""  # what is counted within the job, such as "files packed"
-    part: int = 0  # so many of it
-    parts: int | None = None  # of so many; None: nobody knows
-    since: float = 0.0  # when the step began, s since 1970
-    at: float = 0.0  # when this was written, s since 1970
+    job: str = ""  # current job
+    unit: str = ""  # counted within the job, such as "files packed"
+    part: int = 0  # count
+    parts: int | None = None  # total; None: unknown
+    since: float = 0.0  # begin of the step, s since 1970
+    at: float = 0.0  # time of writing, s since 1970
     pid: int = 0  # of the process
 
     @property
@@ -57,7 +55,7 @@ class ProgressState:
 
     @property
     def share(self) -> float | None:
-        """How much of the step is done, 0 to 1; None where nobody knows.
+        """Share of the step that is done, 0 to 1; None if unknown.
 
         >>> ProgressState(step="upload", done=1, of=2, part=5, parts=10).share
         0.75
@@ -68,23 +66,23 @@ class ProgressState:
         return within if self.parts else None
 
     def __str__(self) -> str:
-        """Return it as people say it.
+        """Return the progress as text.
 
         >>> jobs = ProgressState(step="deidentify", done=1, of=3)
         >>> str(replace(jobs, unit="files packed", part=88, parts=143))
         'deidentify: job 2 of 3, 88 of 143 files packed'
         """
-        said = [f"job {min(self.done + 1, self.of)} of {self.of}"] if self.of else []
+        texts = [f"job {min(self.done + 1, self.of)} of {self.of}"] if self.of else []
         if self.unit:
             counts = [self.part] if self.parts is None else [self.part, self.parts]
-            said.append(_counted(counts, self.unit))
-        return f"{self.step}: {', '.join(said)}" if said else self.step
+            texts.append(_format_counts(counts, self.unit))
+        return f"{self.step}: {', '.join(texts)}" if texts else self.step
 
 
-def _counted(counts: Iterable[int], unit: str) -> str:
-    """Return counts as people read them.
+def _format_counts(counts: Iterable[int], unit: str) -> str:
+    """Return counts as text.
 
-    >>> _counted([1_500_000, 88_000_000], "bytes sent"), _counted([7], "files read")
+    >>> _format_counts([1_500_000, 88_000_000], "bytes sent"), _format_counts([7], "files read")
     ('1.5 of 88.0 MB sent', '7 files read')
     """
     if unit.startswith("bytes"):
@@ -93,88 +91,88 @@ def _counted(counts: Iterable[int], unit: str) -> str:
     return f"{' of '.join(f'{count:,}' for count in counts)} {unit}"
 
 
-class CountedItems(Protocol):
-    """Yields items and counts those that are dealt with, as `Progress.counted` does."""
+class ItemCounter(Protocol):
+    """Yields items and counts them, as `Progress.count_items` does."""
 
     def __call__(self, items: Iterable[_Item], unit: str, /) -> Iterator[_Item]:
         """Yield the items."""
 
 
-def uncounted(items: Iterable[_Item], _unit: str, /) -> Iterator[_Item]:
-    """Yield items; nobody counts them."""
+def no_counting(items: Iterable[_Item], _unit: str, /) -> Iterator[_Item]:
+    """Return the items without counting them."""
     return iter(items)
 
 
 class Watcher(Protocol):
-    """Who is told."""
+    """Receives the progress of a step."""
 
-    def moved(self, standing: ProgressState) -> None:
-        """Take note of how far a step is; called for every file and piece, so be quick."""
+    def update(self, state: ProgressState) -> None:
+        """Receive the progress; called for each file and piece, so it must be fast."""
 
-    def ended(self) -> None:
-        """Take note that the step has come to its end."""
+    def finish(self) -> None:
+        """Receive the end of the step."""
 
 
 class Progress:
-    """How far the step that runs is; silent while nobody watches. Any thread may tell it."""
+    """Progress of the running step. Thread-safe."""
 
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = list(watchers)
         self._lock = RLock()
         self._now = ProgressState(step="")
-        self._jobs: list[str] = []  # begun and not ended
-        self._parts: list[ProgressPart] = []  # likewise
+        self._jobs: list[str] = []  # running
+        self._parts: list[ProgressPart] = []  # running
 
     @contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
-        """Tell one more watcher, until the block ends."""
+        """Add a watcher until the block ends."""
         with self._lock:
             self._watchers = [*self._watchers, watcher]
         try:
             yield
         finally:
             with self._lock:
-                self._watchers = [one for one in self._watchers if one is not watcher]
+                self._watchers = [other for other in self._watchers if other is not watcher]
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Begin a step; it ends with the block, however that ends."""
+        """Begin a step; it ends with the block."""
         with self._lock:
             self._jobs, self._parts = [], []
             self._now = ProgressState(step=name, since=time.time(), pid=os.getpid())
-            self._tell()
+            self._notify()
         try:
             yield
         finally:
             with self._lock:
                 self._now = ProgressState(step="")
                 for watcher in self._watchers:
-                    watcher.ended()
+                    watcher.finish()
 
     def expect(self, jobs: int) -> None:
-        """Say of how many more jobs the step consists."""
+        """Add to the number of jobs of the step."""
         with self._lock:
-            self._tell(of=self._now.of + jobs)
+            self._notify(of=self._now.of + jobs)
 
     @contextmanager
     def job(self, job_id: str) -> Iterator[None]:
         """Begin a job of the step; it counts as done when the block ends."""
         with self._lock:
             self._jobs.append(job_id)
-            self._tell(job=job_id)
+            self._notify(job=job_id)
         try:
             yield
         finally:
             with self._lock:
                 self._jobs.remove(job_id)
                 if not self._jobs:
-                    self._parts = []  # what broke off has not ended by itself
+                    self._parts = []  # parts that failed
                 last = self._jobs[-1] if self._jobs else ""
-                self._tell(job=last, done=self._now.done + 1, unit="", part=0, parts=None)
+                self._notify(job=last, done=self._now.done + 1, unit="", part=0, parts=None)
 
     @contextmanager
     def part(self, unit: str, of: int | None = None) -> "Iterator[ProgressPart]":
-        """Begin something within a job that is counted, such as "bytes sent"."""
+        """Begin to count within a job, such as "bytes sent"."""
         part = ProgressPart(self, unit, of)
         part.to(0)
         try:
@@ -182,18 +180,18 @@ class Progress:
         finally:
             self._close(part)
 
-    def counted(
+    def count_items(
         self, items: Iterable[_Item], unit: str, of: int | None = None
     ) -> "Iterator[_Item]":
-        """Yield items, and count those that are dealt with."""
-        known = len(items) if of is None and isinstance(items, Sized) else of
-        with self.part(unit, known) as part:
+        """Yield items; count each when the next one is requested."""
+        total = len(items) if of is None and isinstance(items, Sized) else of
+        with self.part(unit, total) as part:
             for item in items:
                 yield item
                 part.advance()
 
     def meter(self, unit: str) -> Callable[[int, int | None], None]:
-        """Return what to call with how much is done, and of how much (None: nobody knows)."""
+        """Return a callback for the amount done and the total (None: unknown)."""
         part = ProgressPart(self, unit)
 
         def tell(done: int, total: int | None) -> None:
@@ -204,26 +202,26 @@ class Progress:
 
         return tell
 
-    def moved(self, part: "ProgressPart") -> None:
-        """Take note of how far a part is; those of the same unit add up."""
+    def update(self, part: "ProgressPart") -> None:
+        """Report the progress of a part; parts of the same unit are added up."""
         with self._lock:
             if part not in self._parts:
                 self._parts.append(part)
-            alike = [one for one in self._parts if one.unit == part.unit]
-            sizes = [one.of for one in alike if one.of is not None]
-            whole = sum(sizes) if len(sizes) == len(alike) else None
-            self._tell(unit=part.unit, part=sum(one.done for one in alike), parts=whole)
+            same_unit = [other for other in self._parts if other.unit == part.unit]
+            sizes = [other.of for other in same_unit if other.of is not None]
+            total = sum(sizes) if len(sizes) == len(same_unit) else None
+            self._notify(unit=part.unit, part=sum(p.done for p in same_unit), parts=total)
 
     def _close(self, part: "ProgressPart") -> None:
         with self._lock:
             if part in self._parts:
                 self._parts.remove(part)
 
-    def _tell(self, **changes: int | str | None) -> None:
-        if self._now.step:  # else whoever tells is late: the step has ended
+    def _notify(self, **changes: int | str | None) -> None:
+        if self._now.step:  # else a late thread: the step has ended
             self._now = replace(self._now, **changes)  # type: ignore[arg-type] # fields of ProgressState
             for watcher in self._watchers:
-                watcher.moved(self._now)
+                watcher.update(self._now)
 
 
 @dataclass(slots=True, eq=False)
@@ -236,22 +234,22 @@ class ProgressPart:
     done: int = 0
 
     def advance(self, more: int = 1) -> None:
-        """Count so many more."""
+        """Add to the count."""
         self.to(self.done + more)
 
     def to(self, done: int) -> None:
-        """Count so many in all."""
+        """Set the count."""
         self.done = done
-        self.progress.moved(self)
+        self.progress.update(self)
 
 
 @dataclass(slots=True)
 class ProgressFile:
-    """Writes how far a step is into a file that `status --watch` reads.
+    """Watcher that writes the progress to a file, which `status --watch` reads.
 
-    A step without a job writes nothing in its first second: a run with nothing to do leaves the
-    disk in peace. One that hangs before it has moved at all is written down after that second. The
-    file is replaced as a whole, and not made durable: after a crash it says nothing anyway.
+    A step without a job writes nothing in its first second, so that a run with nothing to do does
+    not use the disk; after that second it is written even if it hangs. The file is replaced as a
+    whole, not durably: after a crash it has no use.
     """
 
     path: Path
@@ -259,8 +257,8 @@ class ProgressFile:
     _step: str = ""
     _written: bool = False
     _latest: ProgressState = field(default=ProgressState(step=""))
-    _moved: float = 0.0  # when, s since 1970
-    _first: Timer | None = None  # writes what the step has not moved to write
+    _updated: float = 0.0  # s since 1970
+    _first: Timer | None = None  # writes the file if the step does not
     _lock: RLock = field(default_factory=RLock)
 
     @classmethod
@@ -268,22 +266,22 @@ class ProgressFile:
         """Return the file of a site."""
         return cls(state_dir / FILE_NAME)
 
-    def moved(self, standing: ProgressState) -> None:
-        """Write it, if the last time is long enough ago."""
+    def update(self, state: ProgressState) -> None:
+        """Write the file, unless it was written in the last second."""
         now = time.monotonic()
         with self._lock:
-            self._latest, self._moved = standing, time.time()
-            if standing.step != self._step:
-                self._step, self._next = standing.step, now + _OFTEN_SECONDS
-                self._begin_to_wait()
-            if now < self._next and (self._written or not standing.job):
+            self._latest, self._updated = state, time.time()
+            if state.step != self._step:
+                self._step, self._next = state.step, now + _INTERVAL_SECONDS
+                self._start_timer()
+            if now < self._next and (self._written or not state.job):
                 return
-            self._next = now + _OFTEN_SECONDS
+            self._next = now + _INTERVAL_SECONDS
             with suppress(OSError):
-                self._write(replace(standing, at=self._moved))
+                self._write(replace(state, at=self._updated))
 
-    def ended(self) -> None:
-        """Remove it."""
+    def finish(self) -> None:
+        """Remove the file."""
         with self._lock:
             self._step = ""
             if self._first is not None:
@@ -293,34 +291,34 @@ class ProgressFile:
                 with suppress(OSError):
                     self.path.unlink(missing_ok=True)
 
-    def _begin_to_wait(self) -> None:
+    def _start_timer(self) -> None:
         if self._first is not None:
             self._first.cancel()
         step = self._step
-        self._first = Timer(_OFTEN_SECONDS, lambda: self._write_first(step))
+        self._first = Timer(_INTERVAL_SECONDS, lambda: self._write_first(step))
         self._first.daemon = True
-        with suppress(RuntimeError):  # no room for a thread: then it is not written
+        with suppress(RuntimeError):  # no memory for a thread: then it is not written
             self._first.start()
 
     def _write_first(self, step: str) -> None:
         with self._lock, suppress(OSError):
             if self._step == step and not self._written:
-                self._write(replace(self._latest, at=self._moved))
+                self._write(replace(self._latest, at=self._updated))
 
-    def _write(self, standing: ProgressState) -> None:
+    def _write(self, state: ProgressState) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(os.open(temporary, flags, PRIVATE), "wb") as stream:  # noqa: PTH123 - the mode
-            stream.write(json.dumps(asdict(standing)).encode("ascii"))
+            stream.write(json.dumps(asdict(state)).encode("ascii"))
         temporary.replace(self.path)
         self._written = True
 
     def read(self) -> ProgressState | None:
-        """Return what another process wrote last; None where no step runs, or it cannot be read.
+        """Return the progress that another process wrote; None if there is none.
 
-        A process that was killed leaves its last words: who reads looks whether it is still there.
+        A killed process leaves its file: the caller checks whether the process still exists.
         """
-        names = {one.name for one in fields(ProgressState)}
+        names = {item.name for item in fields(ProgressState)}
         try:
             plain = json.loads(self.path.read_bytes())
             return ProgressState(**{name: plain[name] for name in names & plain.keys()})

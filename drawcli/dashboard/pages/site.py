@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.core.protocol.tokens import claims_of
@@ -37,7 +37,7 @@ def server(request: Request) -> Response:
     """Show who the server is, how it answered, and how long the tokens last; never the tokens."""
     site = parts_of(request).site
     settings = site.ctx.settings.server
-    newest = RunBook(site.ctx.settings.state_dir).newest_first()
+    newest = RunLog(site.ctx.settings.state_dir).newest_first()
     return page(
         request,
         "server.html",

@@ -13,7 +13,7 @@ from drawcli import __version__
 from drawcli.adapters.delivery.folder import check_writable, made_below
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
@@ -199,7 +199,7 @@ def _newest_folder(store: Path, site: CheckContext) -> Path | None:
 def run_lock(site: CheckContext) -> CheckResult:
     """Look at who holds the lock of a run, and for how long."""
     work = WorkDir(site.settings.state_dir)
-    holder, runner = holder_of(work.run_lock_file), work.runner()
+    holder, runner = holder_of(work.run_lock_file), work.run_owner()
     if holder is None:
         untold = "this system does not tell whether a run is at work"
         return CheckResult.well("no run at this moment" if tells_locks() else untold)
@@ -287,7 +287,7 @@ def _kept_from_renewing(folder: Path, site: CheckContext) -> str:
 
 def last_run(site: CheckContext) -> CheckResult:
     """Look at when cron last called; the end of the last 'run-once' decides."""
-    book = RunBook(site.settings.state_dir)
+    book = RunLog(site.settings.state_dir)
     last, well = book.last(), book.last_success()
     cron = "crontab -l shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."
     if last is None:

@@ -62,7 +62,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     candidate = folder / CANDIDATE
     files: dict[str, SourceFile] = {}
     slices = slices_of(crosswalk, replacements, files)
-    packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
+    packed = ctx.progress.count_items(slices, "files packed", len(crosswalk.files))
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
@@ -83,7 +83,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
 def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
     """Raise GateBlocked where anything of the patient is in the package."""
     paths = [file.path for file in crosswalk.files]
-    sources = ctx.progress.counted(paths, "files compared by the gate")
+    sources = ctx.progress.count_items(paths, "files compared by the gate")
     retained = ctx.settings.deidentify.retain
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from drawcli import __version__
 from drawcli.adapters.datastore.images import closed, open_slice, pixel_check
 from drawcli.adapters.delivery.folder import deliver, filled, made_below
-from drawcli.adapters.state.progress import CountedItems, uncounted
+from drawcli.adapters.state.progress import ItemCounter, no_counting
 from drawcli.adapters.state.workdir import AS_SENT, AT_NODE, RECEIVED, REPORT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
@@ -50,10 +50,10 @@ def reidentify(job: Job, ctx: Context) -> Job:
     received = ctx.work.file(job.id, RECEIVED)
     sent = received.read_bytes() if received.exists() else b""
     if hashlib.sha256(sent).hexdigest() != job.received_sha256:
-        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
-    check_sources(crosswalk, ctx.progress.counted)
+    check_sources(crosswalk, ctx.progress.count_items)
     data, empty, found = restored(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
     place = destination(job, crosswalk, ctx)
@@ -83,7 +83,7 @@ def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[s
     return [f"sent to the DICOM node {ctx.node.node}"]
 
 
-def check_sources(crosswalk: Crosswalk, counted: CountedItems = uncounted) -> None:
+def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> None:
     """Raise if an image that the contours were drawn on is gone, or is not the one that was sent.
 
     The header of every image is read. Its pixels are read only if the file was changed, moved or
