@@ -38,7 +38,7 @@ from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import LEVEL, write_package
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.series.crosswalk import Crosswalk
@@ -80,7 +80,7 @@ class Bench:
             stream, header = open_slice(path)
             with closed(stream), (target / f"{number}.dcm").open("wb", buffering=0) as out:
                 end = pixel_end(stream, header)
-                out.write(deidentified(header, replacements))
+                out.write(deidentify_header(header, replacements))
                 assert header.pixels is not None  # noqa: S101 - a phantom has pixels
                 offset = header.pixels.value
                 while offset < end:
@@ -92,7 +92,7 @@ class Bench:
         for path in self.paths:
             stream, header = open_slice(path)
             stream.close()
-            deidentified(header, replacements)
+            deidentify_header(header, replacements)
 
     def floor(self) -> None:
         """Read, deflate, hash and write; nothing else."""

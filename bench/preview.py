@@ -16,7 +16,7 @@ from pydicom import dcmread
 from reidentify import drawn, series
 
 from drawcli.core.dicom.header import read_header
-from drawcli.core.pictures.page import page
+from drawcli.core.pictures.page import render_page
 from drawcli.core.pictures.sheet import Caption, contact_sheet
 from drawcli.core.series.crosswalk import SourceFile
 from drawcli.pipeline.preview import scene_of
@@ -36,7 +36,7 @@ def sheet(structures: bytes, files: list[SourceFile]) -> None:
 
 def whole_page(structures: bytes, files: list[SourceFile]) -> None:
     """Read images and structures, make the page."""
-    page(scene_of(read_header(structures, complete=True), read_images_of(files)), CAPTION)
+    render_page(scene_of(read_header(structures, complete=True), read_images_of(files)), CAPTION)
 
 
 def decoded(files: list[SourceFile]) -> None:

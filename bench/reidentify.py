@@ -18,7 +18,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
 from drawcli.core.gate.strict_reader import DataSet
-from drawcli.core.gate.structure_set import contours_of, facts_of
+from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import inspect_contours
 from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
@@ -115,8 +115,8 @@ def home(data: bytes, crosswalk: Crosswalk) -> None:
 def inspect(data: bytes, crosswalk: Crosswalk) -> None:
     """Let the acceptance gate look at every contour."""
     file, grid = DataSet(data), Grid.of(crosswalk)
-    names = {roi.number: roi.name for roi in facts_of(file).rois}
-    if grid is None or inspect_contours(contours_of(file), names, grid, crosswalk.uids)[0]:
+    names = {roi.number: roi.name for roi in read_structure_set(file).rois}
+    if grid is None or inspect_contours(read_contours(file), names, grid, crosswalk.uids)[0]:
         raise AssertionError("the gate should find nothing")
 
 

@@ -20,8 +20,8 @@ from drawcli.core.gate.identifiers import KnownIdentifiers
 from drawcli.core.gate.pydicom_elements import (
     end_of_pixels,
     pixel_digest,
-    source_of,
-    what_pydicom_raises,
+    pydicom_errors,
+    read_source,
 )
 from drawcli.core.gate.search import Leak, Search
 from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
@@ -74,7 +74,7 @@ def findings(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
-        known = KnownIdentifiers.letting(retained)
+        known = KnownIdentifiers.for_site(retained)
         for path, source in _ahead(_source, sources):
             with _comparing():
                 known.learn(path, source)
@@ -83,8 +83,8 @@ def findings(
                 search = _searched(archive, package.stat().st_size, known, others)
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError):
             return [Leak("unreadable", "zip")]
-    search.site_text(form, "form")
-    search.compare()
+    search.search_site_text(form, "form")
+    search.check_whole()
     return sorted(search.found)
 
 
@@ -125,12 +125,12 @@ def _searched(
     sent_date = "" if first is None else _study_date(first)
     search = Search(known, known.words_to_find(), known.days_to_find(sent_date))
     if not known.is_moved(sent_date):
-        search.tell("date", "StudyDate")
+        search.add("date", "StudyDate")
     if others != [*wanted] or not _nothing_between(archive, size):
-        search.tell("members", "zip")
+        search.add("members", "zip")
     for name in others:
-        search.site_text(name, "zip")
-        search.site_text(archive.read(name).decode("utf-8"), "template")
+        search.search_site_text(name, "zip")
+        search.search_site_text(archive.read(name).decode("utf-8"), "template")
     for name, raw in _ahead(archive.read, slices):
         _slice(name, raw, search)
     return search
@@ -140,24 +140,24 @@ def _slice(name: str, raw: bytes, search: Search) -> None:
     """Look at one slice: its name, what surrounds the data set, and the data set."""
     dataset = _dataset(raw)
     if dataset is None:
-        search.tell("unreadable", "slice")
+        search.add("unreadable", "slice")
         return
     end = end_of_pixels(dataset)
     try:
-        search.slice(dataset)
+        search.search_slice(dataset)
         sop_uid = str(dataset.get("SOPInstanceUID", ""))
         stated = str(dataset.file_meta.get("MediaStorageSOPInstanceUID", ""))
-    except what_pydicom_raises():
-        search.tell("unreadable", "slice")
+    except pydicom_errors():
+        search.add("unreadable", "slice")
         return
     if name != f"{sop_uid}.dcm":
-        search.tell("member-name", "zip")
+        search.add("member-name", "zip")
     if any(raw[:_PREAMBLE]):
-        search.tell("preamble", "preamble")
+        search.add("preamble", "preamble")
     if stated != sop_uid:
-        search.tell("file-meta", "file meta/MediaStorageSOPInstanceUID")
+        search.add("file-meta", "file meta/MediaStorageSOPInstanceUID")
     if end != len(raw):
-        search.tell("behind-pixels", "(7FE0,0010)")
+        search.add("behind-pixels", "(7FE0,0010)")
 
 
 def _nothing_between(archive: zipfile.ZipFile, size: int) -> bool:
@@ -188,7 +188,7 @@ def _source(path: str) -> "Dataset":
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     with _comparing():
-        return source_of(raw)
+        return read_source(raw)
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def _comparing() -> Iterator[None]:
     """Refuse the series where a source cannot be decoded; the error's own words quote values."""
     try:
         yield
-    except what_pydicom_raises() as err:
+    except pydicom_errors() as err:
         kind = type(err).__name__
         raise SeriesRefused(f"a file of the series cannot be compared ({kind})") from None
 
@@ -209,7 +209,7 @@ def _digest(source: "Dataset") -> bytes:
 def _study_date(dataset: "Dataset") -> str:
     try:
         return str(dataset.get("StudyDate", ""))
-    except what_pydicom_raises():
+    except pydicom_errors():
         return ""  # the search will find that it cannot be read
 
 
@@ -218,5 +218,5 @@ def _dataset(raw: bytes) -> "Dataset | None":
 
     try:
         return dcmread(BytesIO(raw))
-    except what_pydicom_raises():
+    except pydicom_errors():
         return None

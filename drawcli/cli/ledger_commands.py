@@ -122,17 +122,19 @@ def export(
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")] = False,
 ) -> Result:
     """Print every job there ever was, one line each; nothing of a patient is among them."""
+    from drawcli.core.jobs.columns import TABLE
     from drawcli.operations import ledger_copies
 
     with door.context(dry_run=True) as ctx:
-        rows = list(ledger_copies.exported(ctx.ledger.every()))
+        jobs, now = list(ctx.ledger.every()), ctx.now()
+    rows = list(ledger_copies.exported(jobs))
     if as_csv:
         text = ledger_copies.as_csv(rows, ledger_copies.COLUMNS)
         return Result(data={"csv": text}, show=render.verbatim(text))
 
     def show(out: "Console") -> None:
-        columns = ("id", "state", "since", "modality", "slices", "template", "rule", "posts")
-        render.columns(columns, ([str(row[name] or "") for name in columns] for row in rows))(out)
+        cells = ([column.shown(job, now) for column in TABLE] for job in jobs)
+        render.columns([column.title for column in TABLE], cells)(out)
 
     return Result(data={"jobs": rows}, show=show)
 

@@ -96,11 +96,11 @@ def _write(targets: dict[str, Path], made: "Preview") -> None:
 
 def _for_terminal(made: "Preview", wanted: str, door: Door) -> str:
     """Return what shows the sheet in the terminal; "" where it cannot, or shall not."""
-    from drawcli.core.pictures.terminal import Protocol, protocol_of
+    from drawcli.core.pictures.terminal import Protocol, detect_protocol
 
     if wanted == "never" or door.common.as_json or (wanted == "auto" and not door.to_person):
         return ""
-    protocol = protocol_of(os.environ) if wanted == "auto" else Protocol(wanted)
+    protocol = detect_protocol(os.environ) if wanted == "auto" else Protocol(wanted)
     if protocol is None:
         return ""
     return made.for_terminal(protocol, render.console(door.style).width)

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,6 @@ from drawcli.system.printable import plain, plain_json, plain_lines
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from drawcli.core.jobs.job import Job
 
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
@@ -99,26 +97,6 @@ def survive_any_text() -> None:
 def spinner(what: str) -> AbstractContextManager[Any]:
     """Return a sign on standard error that something is going on."""
     return plain_console(stderr=True).status(plain(f"{what} ..."))
-
-
-def job_facts(job: "Job", now: datetime) -> dict[str, Any]:
-    """Return a job as one row of `data.jobs`."""
-    return {
-        "id": job.id,
-        "state": str(job.state),
-        "since": job.since.isoformat(),
-        "seconds_in_state": int((now - job.since).total_seconds()),
-        "template": job.template,
-        "rule": job.rule,
-        "modality": job.modality,
-        "slices": job.slices,
-        "attempts": job.attempts,
-        "due_at": job.due_at.isoformat() if job.due_at else None,
-        "held": job.held,
-        "reason_code": job.reason_code,
-        "reason": job.reason,
-        "hint": job.hint,
-    }
 
 
 def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":

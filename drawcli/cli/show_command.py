@@ -1,6 +1,6 @@
 """show: everything about one job, from its first sighting to its last file."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,7 +10,7 @@ from drawcli.cli.job_commands import JobArgument
 from drawcli.cli.render import Result
 from drawcli.errors import JobError
 from drawcli.pipeline.identity import patient_of, readable
-from drawcli.system.printable import plain
+from drawcli.system.printable import plain, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.timeline import Moment
     from drawcli.pipeline.context import Context
 
-_MIB: Final = 1 << 20
 _Facts = list[tuple[str, object]]
 
 
@@ -38,8 +37,8 @@ def show(
 ) -> Result:
     """Tell everything about one job."""
     from drawcli.adapters.state.workdir import REPORT
+    from drawcli.core.jobs.columns import DETAILS, STATUS, as_plain
     from drawcli.core.jobs.timeline import moments
-    from drawcli.operations.overview import waits_for, way_out
     from drawcli.pipeline.actions import find_job
     from drawcli.pipeline.explain import kept_of
 
@@ -49,20 +48,17 @@ def show(
         explanation = kept_of(found, ctx.work, (lambda: ctx.rulebook) if identify else None)
         report = ctx.work.read_json(found.id, REPORT)
         history = list(moments(found))
-        more = {
-            "waits_for": waits_for(found, now),
-            "way_out": way_out(found) or None,
-            "source_bytes": _source_bytes(found, ctx),
-        }
+        plain_job = as_plain(found, now, (*STATUS, *DETAILS))
+        plain_job["source_bytes"] = _source_bytes(found, ctx)
         files = dict(ctx.work.files_of(found.id))
         data = {
-            "job": render.job_facts(found, now) | _more_facts(found) | more,
+            "job": plain_job,
             "events": [one.as_plain() for one in history],
             "explanation": explanation or None,
             "acceptance": report,
             "files": files,
         }
-        facts = _facts(found, more, now) + (_private_facts(found, ctx) if identify else [])
+        facts = _facts(found, plain_job, now) + (_private_facts(found, ctx) if identify else [])
 
         def tell(out: "Console") -> None:
             render.lines(facts)(out)
@@ -103,81 +99,32 @@ def _private_facts(job: "Job", ctx: "Context") -> _Facts:
     return facts
 
 
-def _more_facts(job: "Job") -> dict[str, Any]:
-    return {
-        "one_off": job.one_off,
-        "set_aside": job.aside,
-        "pet_counts": job.pet_counts,
-        "let_pass": _let_pass(job),
-        "of_folder": job.of_folder,
-        "rules_commit": job.rules_commit,
-        "rules_digest": job.rules_digest,
-        "key_id": job.key_id,
-        "zip_sha256": job.zip_sha256,
-        "zip_bytes": job.zip_bytes,
-        "uploads_begun": job.posts,
-        "uploads_unanswered": job.unanswered,
-        "task_id": job.task_id,
-        "uploaded_at": job.uploaded_at.isoformat() if job.uploaded_at else None,
-        "received_sha256": job.received_sha256,
-        "delivered_sha256": job.delivered_sha256,
-    }
-
-
-def _facts(job: "Job", more: dict[str, Any], now: "datetime") -> _Facts:
+def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
-    from drawcli.core.jobs.job import PET_COUNTS
+    from drawcli.core.jobs.columns import facts
     from drawcli.system.durations import ago
 
-    size = f", {_size(more['source_bytes'])}" if more["source_bytes"] else ""
-    package = f"{_size(job.zip_bytes)}, sha256 {job.zip_sha256}" if job.zip_sha256 else ""
     return [
         ("job", job.id),
         ("state", f"{job.state}, held" if job.held else job.state),
         ("for", ago(now - job.since)),
         ("reason", f"{job.reason} ({job.reason_code})" if job.reason else ""),
-        ("waits for", "" if job.held or job.reason else more["waits_for"]),
-        ("do", more["way_out"]),
+        ("waits for", "" if job.held or job.reason else plain_job["waits_for"]),
+        ("do", plain_job["way_out"]),
         ("what to do", job.hint),
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
-        *_of_what(job, size),
-        ("set aside", f"{job.aside}: no slices, never sent" if job.aside else ""),
-        ("let pass", _let_pass(job)),
-        ("note", PET_COUNTS if job.pet_counts else ""),
-        ("template", job.template),
-        ("rule", job.rule or ("assigned by a person" if job.template else "")),
-        ("rules commit", job.rules_commit),
-        ("package", package),
-        ("uploads begun", job.posts or ""),
-        ("unanswered", _orphans(job)),
-        ("task", job.task_id),
-        ("received", f"sha256 {job.received_sha256}" if job.received_sha256 else ""),
-        ("delivered", f"sha256 {job.delivered_sha256}" if job.delivered_sha256 else ""),
+        *_of_what(job, plain_job["source_bytes"]),
+        *facts(job, now),
     ]
 
 
-def _let_pass(job: "Job") -> str | None:
-    """Return what a person let pass of the series as it is now."""
-    from drawcli.core.series.overrides import released_codes
-
-    codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
-    return ", ".join(sorted(codes)) or None
-
-
-def _of_what(job: "Job", size: str) -> _Facts:
+def _of_what(job: "Job", source_bytes: int | None) -> _Facts:
     if job.of_folder:
         return [("folder", f"{job.slices} files that cannot be read")]
+    of_size = f", {size(source_bytes)}" if source_bytes else ""
     one_off = ", one-off" if job.one_off else ""
-    return [("series", f"{job.modality}, {job.slices} files{size}{one_off}")]
-
-
-def _orphans(job: "Job") -> str:
-    """Return what is left at the server by uploads whose answers were lost."""
-    if not job.unanswered:
-        return ""
-    uploads = "upload was" if job.unanswered == 1 else "uploads were"
-    return f"{job.unanswered} {uploads} begun and not answered; the server may hold as many orphans"
+    return [("series", f"{job.modality}, {job.slices} files{of_size}{one_off}")]
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:
@@ -228,15 +175,5 @@ def _tell_files(out: "Console", files: dict[str, int]) -> None:
         return
     out.print("\nfiles in the work folder")
     width = max(map(len, files))
-    for name, size in files.items():
-        out.print(f"  {name:<{width}}  {_size(size):>12}")
-
-
-def _size(size: int | None) -> str:
-    """Return a size as people read it.
-
-    >>> _size(2_345), _size(64_000_000)
-    ('2,345 bytes', '61.0 MiB')
-    """
-    size = size or 0
-    return f"{size:,} bytes" if size < _MIB else f"{size / _MIB:,.1f} MiB"
+    for name, count in files.items():
+        out.print(f"  {name:<{width}}  {size(count):>12}")

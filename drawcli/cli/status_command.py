@@ -41,10 +41,6 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every job, one line each
 WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Go on showing it, live; Ctrl-C ends it.")
 ]
-_COLUMNS: Final = (
-    *"id state since seconds_in_state template rule modality slices attempts due_at".split(),
-    *"held reason_code reason hint waits_for way_out".split(),
-)
 CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")]
 
 
@@ -102,9 +98,10 @@ def status(
             return _watched(door, choice, ctx)
         picture = _picture(*chosen_jobs(choice, ctx), choice, ctx)
     if as_csv:
+        from drawcli.core.jobs.columns import STATUS
         from drawcli.operations.ledger_copies import as_csv as table
 
-        text = table([_row(job, picture.now) for job in picture.jobs], _COLUMNS)
+        text = table(_rows(picture), [column.name for column in STATUS])
         return Result(data={"csv": text}, show=render.verbatim(text))
     return Result(data=_facts(picture), show=picture)
 
@@ -157,7 +154,7 @@ def _picture(
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs that a person asked for, and whose they are, if asked."""
-    from drawcli.core.gate.text_traces import folded
+    from drawcli.core.gate.text_traces import fold
 
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
@@ -168,14 +165,14 @@ def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str
     jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]
     who = {job.id: patient_of(job, ctx) for job in jobs} if choice.identify else {}
     if choice.patient is not None:
-        wanted = folded(choice.patient)
-        jobs = [job for job in jobs if wanted in folded(who[job.id])]
+        wanted = fold(choice.patient)
+        jobs = [job for job in jobs if wanted in fold(who[job.id])]
     return sorted(jobs, key=lambda job: (job.since, job.id)), who
 
 
 def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
     from drawcli.cli.status_view import LATELY
-    from drawcli.operations.overview import last_touched
+    from drawcli.core.jobs.waiting import last_touched
 
     if choice.state not in (None, job.state, "held" if job.held else None):
         return False
@@ -190,15 +187,14 @@ def _facts(picture: "Picture") -> dict[str, Any]:
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
         **picture.pulse.as_plain(picture.now),
-        "jobs": [_row(job, picture.now) for job in picture.jobs],
+        "jobs": _rows(picture),
     }
 
 
-def _row(job: "Job", now: datetime) -> dict[str, Any]:
-    from drawcli.operations.overview import waits_for, way_out
+def _rows(picture: "Picture") -> list[dict[str, Any]]:
+    from drawcli.core.jobs.columns import STATUS, as_plain
 
-    said = {"waits_for": waits_for(job, now), "way_out": way_out(job) or None}
-    return render.job_facts(job, now) | said
+    return [as_plain(job, picture.now, STATUS) for job in picture.jobs]
 
 
 def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:

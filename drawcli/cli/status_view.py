@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from drawcli.core.jobs.columns import TABLE
 from drawcli.core.jobs.job import Job, State
-from drawcli.operations.overview import Overview, RunHealth, delivered_at, waits_for, way_out
+from drawcli.core.jobs.waiting import way_out
+from drawcli.operations.overview import Overview, RunHealth
 from drawcli.system.durations import ago
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ _MOST: Final = 30  # rows of each kind, where nobody asked for all
 _MOST_IN_TABLE: Final = (
     300  # a table that fits its columns takes time; more are written as they are
 )
-_TITLES: Final = ("job", "state", "for", "template", "modality", "slices", "tries")
 _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "green"}
 
 
@@ -94,7 +95,7 @@ class Picture:
     def _table(self, jobs: Sequence[Job]) -> "Iterator[RenderableType]":
         if not jobs:
             return
-        titles = (*_TITLES, *(["patient"] if self.who else []), "waits for")
+        titles = self._with_patient([column.title for column in TABLE], "patient")
         if not self.chosen:
             yield ""
         if len(jobs) > _MOST_IN_TABLE:
@@ -103,30 +104,25 @@ class Picture:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold")
+        fixed = {column.title: column.is_number for column in TABLE[:-1]}
         for title in titles:
-            right = title in ("slices", "tries")
-            fixed = title in _TITLES
+            right = fixed.get(title, False)
             table.add_column(
-                title, justify="right" if right else "left", no_wrap=fixed, overflow="fold"
+                title,
+                justify="right" if right else "left",
+                no_wrap=title in fixed,
+                overflow="fold",
             )
         for job in jobs:
             table.add_row(*self._cells(job), style=_COLOURS.get(job.state, ""))
         yield table
 
-    def _cells(self, job: Job) -> tuple[str, ...]:
-        came = delivered_at(job)
-        home = f"nothing: delivered {ago(self.now - came)} ago" if came else None
-        return (
-            job.id,
-            str(job.state),
-            ago(self.now - job.since),
-            job.template or "",
-            job.modality or "",
-            str(job.slices or ""),
-            str(job.attempts or ""),
-            *([self.who.get(job.id, "")] if self.who else []),
-            (home if job.state is State.DONE else None) or waits_for(job, self.now),
-        )
+    def _cells(self, job: Job) -> list[str]:
+        cells = [column.shown(job, self.now) for column in TABLE]
+        return self._with_patient(cells, self.who.get(job.id, ""))
+
+    def _with_patient(self, cells: list[str], patient: str) -> list[str]:
+        return [*cells[:-1], patient, cells[-1]] if self.who else cells
 
     def _foot(self, overview: Overview, more: int) -> "Iterator[str]":
         lines = [f"and {more} more: drawcli status --all"] if more > 0 else []

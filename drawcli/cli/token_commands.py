@@ -58,7 +58,7 @@ def status(door: Door) -> Result:
     tokens = store.read()
     begun = store.pending.begun(tokens)
     data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
-    over = tokens.expired(_now()) and not data["refresh"]
+    over = tokens.is_expired(_now()) and not data["refresh"]
     gone = ServerRefused("the access token is over, and cannot be renewed", hint=store.no_other)
     errors = [gone] if over else []
     return Result(
@@ -125,10 +125,10 @@ def _given(door: Door, file: str | None) -> str:
 
 
 def _parsed(text: str, file: str | None) -> "Tokens":
-    from drawcli.core.protocol.tokens import FORM, pair_or_word
+    from drawcli.core.protocol.tokens import FORM, parse_pair_or_token
 
     try:
-        return pair_or_word(text, _now())
+        return parse_pair_or_token(text, _now())
     except ValueError as err:
         where = "standard input" if file in (None, "-") else str(file)
         hint = f"It should hold {FORM}, or one access token."
@@ -142,7 +142,7 @@ def _facts(tokens: "Tokens", store: "TokenStore") -> dict[str, object]:
     return {
         "source": store.place,
         "expires_at": ends.isoformat() if ends else None,
-        "expired": tokens.expired(_now()),
+        "expired": tokens.is_expired(_now()),
         "refresh": bool(tokens.refresh) and store.can_renew,
         "claims": claims_of(tokens.access),
     }

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from drawcli.core.deid.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
 from drawcli.core.gate.acceptance import Severity
-from drawcli.core.protocol.bandwidth import Bandwidth, bandwidth_of
-from drawcli.core.protocol.dicom_address import checked_title, node_of
+from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
+from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
 from drawcli.core.rtstruct.contour_checks import CHECKS
 from drawcli.core.rules.conditions import Late
 from drawcli.core.series.stacking import LARGEST_STEP
@@ -105,7 +105,7 @@ class ServerSettings(SettingsSection):
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
     deadline_hours: Hours = 4.0  # then a job without a result is held
     parallel: int = Field(2, ge=1, le=16)  # requests at once
-    bwlimit: Annotated[Bandwidth, BeforeValidator(bandwidth_of)] = Bandwidth()  # of uploads
+    bwlimit: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()  # of uploads
     allow_http: bool = False  # plain http to another machine: the token goes in the clear
     endpoints: Annotated[
         dict[
@@ -262,7 +262,7 @@ def _folder(value: object) -> object:
 
 
 def _node(text: str) -> str:
-    return str(node_of(text)) if text else ""
+    return str(parse_node(text)) if text else ""
 
 
 def _root(uid: str) -> str:
@@ -276,7 +276,7 @@ class Deliver(SettingsSection):
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
     node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
-    ae_title: Annotated[str, AfterValidator(checked_title)] = "DRAWCLI"  # ours, to that node
+    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # ours, to that node
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from drawcli.config.sections import FilePath, Hours, SettingsSection
-from drawcli.core.protocol.bandwidth import time_of_day
+from drawcli.core.protocol.bandwidth import parse_time_of_day
 from drawcli.system.addresses import stays_here, web_address
 from drawcli.system.limits import RUN_HOURS
 
@@ -18,7 +18,7 @@ DIGEST: Final = "digest"
 
 def _digest_time(value: object) -> object:
     """Return a time of day; None and `off`, which YAML reads as false, for no digest."""
-    return None if value is None or value is False or value == "off" else time_of_day(value)
+    return None if value is None or value is False or value == "off" else parse_time_of_day(value)
 
 
 class Notify(SettingsSection):

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.operations.overview import last_touched
+from drawcli.core.jobs.waiting import last_touched
 
 ROWS: Final = (50, 200, 1000, 10_000)
 HELD: Final = "held"

@@ -7,15 +7,15 @@ same lines take in a template. Everything that is not a number or one of our own
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
+from drawcli.core.jobs.columns import TABLE, Column
 from drawcli.core.jobs.job import Job
+from drawcli.dashboard.job_query import SORTS
 from drawcli.dashboard.view import row
 from drawcli.system.durations import ago
-
-_CELL: Final = '<td role="cell" class="roomy'
 
 
 def job_rows(
@@ -36,20 +36,56 @@ def job_rows(
     return Markup("".join(lines))  # noqa: S704 - every value in it is escaped
 
 
+def titles() -> list[tuple[str, str, str]]:
+    """Return title, class and order of each column; the order "" where it sorts nothing."""
+    orders = {column.name: column.title for column in TABLE} | {"since": "newest"}
+    return [
+        (column.title, _class(column), order if (order := orders[column.name]) in SORTS else "")
+        for column in TABLE
+    ]
+
+
 def _line(job: Job, now: datetime, whose: str) -> str:
-    said, name = row(job, now), escape(job.id)
-    since, tone = said["since"], said["tone"]
+    said = row(job)
+    cells = [
+        _DRAWN[column.name](job, now, said)
+        if column.name in _DRAWN
+        else f'<td role="cell" class="{_CLASSES[column]}">{escape(column.shown(job, now))}</td>'
+        for column in TABLE
+    ]
+    return f'<tr role="row">{"".join(cells[:-1])}{whose}{cells[-1]}</tr>\n'
+
+
+def _class(column: Column) -> str:
+    """Return how a cell is laid out: what is "roomy" is left out on a narrow screen."""
+    if column is TABLE[-1]:
+        return "why"
+    return "roomy number" if column.is_number else "roomy"
+
+
+def _link(job: Job, _now: datetime, _said: dict[str, Any]) -> str:
+    name = escape(job.id)
+    return f'<th scope="row" role="rowheader"><a href="/jobs/{name}"><code>{name}</code></a></th>'
+
+
+def _badge(_job: Job, _now: datetime, said: dict[str, Any]) -> str:
     return (
-        f'<tr role="row"><th scope="row" role="rowheader"><a href="/jobs/{name}"><code>{name}'
-        f'</code></a></th><td role="cell" class="fares"><span class="badge {tone}">'
+        f'<td role="cell" class="fares"><span class="badge {said["tone"]}">'
         f'<span aria-hidden="true">{said["glyph"]}</span> {escape(said["state"])}</span></td>'
+    )
+
+
+def _age(_job: Job, now: datetime, said: dict[str, Any]) -> str:
+    since = said["since"]
+    return (
         f'<td role="cell" class="nowrap age"><time datetime="{since.isoformat()}" '
         f'title="{since.isoformat(" ", "minutes")}">{ago(now - since)}</time></td>'
-        f'{_CELL}">{escape(job.template or "")}</td>{_CELL}">{escape(job.modality or "")}</td>'
-        f'{_CELL} number">{job.slices or ""}</td>{_CELL} number">{job.attempts or ""}</td>{whose}'
-        f'<td role="cell" class="why">{escape(said["waits_for"])}</td></tr>\n'
     )
 
 
 def _whose(words: str) -> str:
     return f'<td role="cell">{escape(words)}</td>'
+
+
+_CLASSES: Final = {column: _class(column) for column in TABLE}
+_DRAWN: Final = {"id": _link, "state": _badge, "since": _age}  # columns that are more than text

@@ -11,16 +11,16 @@ from starlette.responses import HTMLResponse
 
 from drawcli import __version__
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.auth import Authenticator, form_token
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.snapshot import SiteReader
-from drawcli.operations.overview import delivered_at, waits_for, way_out
 from drawcli.system.durations import ago, long
+from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_MIB: Final = 1 << 20
 PAGES: Final = (
     ("/", "Overview"),
     ("/jobs", "Jobs"),
@@ -65,7 +65,7 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "csrf": form_token(request) if parts.entry.asks else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
-        "as_row": lambda job: row(job, now),
+        "as_row": row,
         "patient": parts.site.patient if parts.options.identify else None,
     }
     return bare(request, file, status=status, **around, **facts)
@@ -84,22 +84,16 @@ def bare(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
     return HTMLResponse(text, status_code=status)
 
 
-def row(job: Job, now: datetime) -> dict[str, Any]:
+def row(job: Job) -> dict[str, Any]:
     """Return what is said of a job wherever it is listed."""
     tone = tone_of(job)
     return {
         "tone": tone,
         "glyph": GLYPHS[tone],
         "state": f"held at {job.state}" if job.held else str(job.state),
-        "waits_for": _waits(job, now),
         "way_out": way_out(job),
         "since": job.events[-1].at if job.held and job.events else job.since,
     }
-
-
-def _waits(job: Job, now: datetime) -> str:
-    came = delivered_at(job) if job.state is State.DONE else None
-    return waits_for(job, now) if came is None else f"nothing: delivered {ago(now - came)} ago"
 
 
 def tone_of(job: Job) -> str:
@@ -111,16 +105,6 @@ def tone_of(job: Job) -> str:
     if job.state in RULES_DECIDE | FINISHED:
         return "left"
     return "waits" if job.state is State.WAITING or job.reason else "moves"
-
-
-def size(count: int | None) -> str:
-    """Return a size as people read it.
-
-    >>> size(2_345), size(64_000_000), size(None)
-    ('2,345 bytes', '61.0 MiB', '0 bytes')
-    """
-    count = count or 0
-    return f"{count:,} bytes" if count < _MIB else f"{count / _MIB:,.1f} MiB"
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -95,7 +95,7 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
         text = f"the server has not answered for {ago(now - away)}; nothing is lost, the jobs wait"
         yield Alarm(AlarmKind.SERVER, "", text)
     yield from _waiting_for_node(facts.jobs, limits.node, now)
-    end = None if facts.tokens is None else facts.tokens.last_moment
+    end = None if facts.tokens is None else facts.tokens.usable_until
     if end is not None and end - now <= _early(facts.tokens, limits.token):
         when = f"expires in {ago(end - now)}" if end > now else f"expired {ago(now - end)} ago"
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
@@ -143,7 +143,7 @@ def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> I
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
     """Return how long before its end to tell; not in the first half of a token's life."""
-    life = None if tokens is None else tokens.refresh_life
+    life = None if tokens is None else tokens.refresh_lifetime
     return limit if life is None else min(limit, life / 2)
 
 

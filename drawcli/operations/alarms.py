@@ -22,6 +22,7 @@ from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST, Notify
+from drawcli.core.jobs.waiting import delivered_at
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import (
@@ -38,7 +39,7 @@ from drawcli.operations.alarm_conditions import (
 from drawcli.operations.alarm_conditions import failing as failing_run
 from drawcli.operations.alarm_memory import NotificationStore
 from drawcli.operations.audit_check import unattested
-from drawcli.operations.overview import Overview, RunHealth, delivered_at
+from drawcli.operations.overview import Overview, RunHealth
 from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE

@@ -4,7 +4,6 @@ Sentences and groups of jobs, for whoever shows them: `status`, `doctor`, a page
 a patient.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from drawcli.adapters.state.progress import ProgressFile, ProgressState
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
+from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
 from drawcli.system.durations import ago
 from drawcli.system.limits import RUN_HOURS
@@ -38,28 +38,7 @@ _ENDED: Final = {
     12: "ended because the disk is full",
     137: "broke off: it was killed",
 }
-_WAITS_FOR: Final = {
-    State.WAITING: "the series to be whole",
-    State.FOUND: "the next run: match",
-    State.UNMATCHED: "a rule that takes it",
-    State.AMBIGUOUS: "rules that agree on a template",
-    State.EXCLUDED: "nothing: a rule leaves it out",
-    State.MATCHED: "the next run: deidentify",
-    State.PACKAGED: "the next run: upload",
-    State.UPLOADED: "the server's contours",
-    State.SEGMENTED: "the next run: fetch",
-    State.FETCHED: "the next run: reidentify",
-    State.DELIVERED: "the server to be told",
-    State.DONE: "nothing",
-    State.CANCELLED: "nothing: it was set aside",
-}
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
-_TAKEN_UP: Final = {
-    State.WAITING: "cancel JOB",  # what is mended, the next scan takes up by itself
-    State.UPLOADED: "retry JOB",  # released it would meet the same answer
-    State.SEGMENTED: "retry JOB",
-}
-_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,45 +157,6 @@ class Overview:
         return " · ".join(parts) or "none"
 
 
-def waits_for(job: Job, now: datetime) -> str:
-    """Return what a job waits for, with the reason where there is one."""
-    if job.held:
-        return f"a person: {job.reason}"
-    what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
-    if job.due_at is not None and job.due_at > now:
-        what = f"another try in {ago(job.due_at - now)}"
-        if job.state is State.UPLOADED:
-            what = f"the server's contours, asked again in {ago(job.due_at - now)}"
-    return f"{what}: {job.reason}" if job.reason else what
-
-
-def way_out(job: Job) -> str:
-    """Return the command that takes a job up that waits for a person; "" where none is needed."""
-    words = _command(job)
-    return f"drawcli {words.replace('JOB', job.id)}" if words else ""
-
-
-def _command(job: Job) -> str:
-    if (job.reason_code or "").startswith("vault-"):
-        return "vault rebuild JOB"
-    if job.state in (State.UNMATCHED, State.AMBIGUOUS):
-        return "assign JOB TEMPLATE"
-    if not job.held:
-        return ""
-    if job.of_folder:
-        return "show JOB --identify"
-    if job.reason_code in _ASKS_TO_CHOOSE:
-        return "show JOB"
-    named = re.search(rf"'drawcli ([a-z ]+ {job.id}[^']*)'", job.hint or "")
-    return named[1] if named is not None else _TAKEN_UP.get(job.state, "release JOB")
-
-
-def delivered_at(job: Job) -> datetime | None:
-    """Return when the structure set of a job was put where it belongs, the last time."""
-    came = (event.at for event in reversed(job.events) if event.code == State.DELIVERED)
-    return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
-
-
 def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
     """Return when a structure set was put where it belongs, the last time.
 
@@ -227,11 +167,6 @@ def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
         with suppress(LedgerError):  # 'ledger check' tells what is damaged
             found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
     return max(filter(None, map(delivered_at, found)), default=None)
-
-
-def last_touched(job: Job) -> datetime:
-    """Return when something last happened to a job."""
-    return max([job.since, *(event.at for event in job.events[-1:])])
 
 
 def _when(at: datetime, now: datetime) -> str:

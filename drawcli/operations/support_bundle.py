@@ -11,6 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from drawcli.adapters.state.run_log import FILE_NAME as RUNS
 from drawcli.config.load import Settings
 from drawcli.config.sections import SettingsSection
 from drawcli.core.gate.identifiers import COMMON
+from drawcli.core.jobs.columns import BUNDLE, as_plain
 from drawcli.core.jobs.job import Job
 from drawcli.errors import ConfigError, JobError, UsageError
 from drawcli.operations.doctor.outcome import CheckContext, Outcome
@@ -27,10 +29,6 @@ from drawcli.system.files import fresh_file
 
 _LINES: Final = 500  # of the log
 _RUNS: Final = 300
-_FACTS: Final = (
-    *"id state since modality slices template rule posts attempts due_at held".split(),
-    *"reason_code reason hint uploaded_at follows zip_bytes revision".split(),
-)
 _SOURCES: Final = {
     "doctor.json": "at what 'drawcli doctor' says",
     "settings.json": "into drawcli.yaml",
@@ -78,7 +76,7 @@ def _members(
 ) -> Iterator[tuple[str, str]]:
     yield "doctor.json", _json([one.as_plain() for one in outcomes])
     yield "settings.json", _json(masked(site.settings))
-    yield "jobs.json", _json([_facts(job) for job in ctx.ledger.jobs()])
+    yield "jobs.json", _json([_facts(job, ctx.now()) for job in ctx.ledger.jobs()])
     yield RUNS, "\n".join(_tail(ctx.settings.state_dir / RUNS, _RUNS))
     yield "log.txt", "\n".join(_log(ctx.settings.state_dir / "logs" / "drawcli.log"))
 
@@ -109,10 +107,9 @@ _KNOWN_WORDS: Final = frozenset(
 )
 
 
-def _facts(job: Job) -> dict[str, Any]:
-    plain = {name: getattr(job, name) for name in _FACTS}
+def _facts(job: Job, now: datetime) -> dict[str, Any]:
     events = [[event.at, event.what, event.why] for event in job.events]
-    return plain | {"events": events}
+    return as_plain(job, now, BUNDLE) | {"events": events}
 
 
 def _json(plain: Any) -> str:

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from drawcli.core.gate.text_traces import Traces, days, folded, joined
+from drawcli.core.gate.text_traces import Traces, days, fold, join_alnum
 from drawcli.core.gate.text_traces import words as words_of
 from drawcli.core.series.crosswalk import Crosswalk
 
@@ -92,14 +92,14 @@ class Haystack:
     def of(cls, texts: Iterable[str]) -> "Haystack":
         """Return what texts say, in the forms in which a patient may show."""
         known = list(dict.fromkeys(texts))
-        plain = [folded(_OURS.sub(" ", text)) for text in known]
+        plain = [fold(_OURS.sub(" ", text)) for text in known]
         whole = "\n".join(known)
         return cls(
             text=whole.replace("\\", "/"),
             dotted="\n".join(_DOTTED.findall(whole)),
             words=frozenset(word for text in plain for word in words_of(text, 1)),
-            joined="\n".join(joined(one) for text in plain for one in _candidates(text)),
-            days=frozenset(days(folded(whole))),  # of our own moments, too: few are birth days
+            joined="\n".join(join_alnum(one) for text in plain for one in _candidates(text)),
+            days=frozenset(days(fold(whole))),  # of our own moments, too: few are birth days
         )
 
 
@@ -118,7 +118,7 @@ def without(text: str, words: AbstractSet[str], instead: str) -> str:
     """
 
     def put(found: re.Match[str]) -> str:
-        return instead if folded(found[0]) in words else found[0]
+        return instead if fold(found[0]) in words else found[0]
 
     made, at = [], 0
     for ours in _OURS.finditer(text):
@@ -157,9 +157,9 @@ def own_words() -> frozenset[str]:
                 and isinstance(node.value, str)
                 and id(node) not in told
             ):
-                found |= words_of(folded(node.value), 1)
+                found |= words_of(fold(node.value), 1)
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                found |= words_of(folded(node.name), 1) | {folded(node.name)}
+                found |= words_of(fold(node.name), 1) | {fold(node.name)}
     return frozenset(found)
 
 

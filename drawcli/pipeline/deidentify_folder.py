@@ -15,13 +15,13 @@ from drawcli.adapters.datastore.images import open_slice
 from drawcli.adapters.datastore.walk import read_datastore, read_images
 from drawcli.adapters.gate import Leak, findings, made_from
 from drawcli.adapters.package import write_package
-from drawcli.core.deid.block_hints import summary, way_forward
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.block_hints import advise, summarize_findings
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.dicom.instance import Slice, slice_of
-from drawcli.core.gate.header_diff import ElementDiff, compared
+from drawcli.core.gate.header_diff import ElementDiff, compare_headers
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.readiness import Criteria, scan_slices
@@ -155,8 +155,8 @@ def both_headers(
     refused = "" if kind.readiness is Readiness.READY else kind.text
     end = len(header.data) if header.pixels is None else header.pixels.start
     try:
-        after = deidentified(header, Replacements.of(header, stand_ins, choices))
-        return compared(header.data[:end], after), refused
+        after = deidentify_header(header, Replacements.of(header, stand_ins, choices))
+        return compare_headers(header.data[:end], after), refused
     except (NotDicom, ValueError) as err:
         raise SeriesRefused(f"{file}: {refused or err}", hint="It would not be sent.") from None
 
@@ -184,6 +184,6 @@ def raise_for(found: Iterable[Leak], what: str) -> None:
     """Raise GateBlocked where the gate has found anything; the values are not told."""
     if told := [(one.check, one.where) for one in found]:
         raise GateBlocked(
-            f"{what} still says something of the patient: {summary(told)}",
-            hint=f"Let nothing of it leave. {way_forward(told, 'run the command again')}",
+            f"{what} still says something of the patient: {summarize_findings(told)}",
+            hint=f"Let nothing of it leave. {advise(told, 'run the command again')}",
         )

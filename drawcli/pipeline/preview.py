@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from drawcli.core.dicom.multiframe import Triple
     from drawcli.core.pictures.frame import Frame
-    from drawcli.core.pictures.outlines import Outlined
+    from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.sheet import Caption
     from drawcli.core.pictures.terminal import Protocol
@@ -82,13 +82,13 @@ class Preview:
         """Return how many pictures there are in a plane."""
         return len(self.scene.stack.positions(plane))
 
-    def middle(self, plane: Plane, structure: int | None = None) -> int:
+    def best_picture(self, plane: Plane, structure: int | None = None) -> int:
         """Return the picture of a plane that shows most of a structure, by its number.
 
         Of no structure, or of one without contours: the middle of the images.
         """
         found = next((one for one in self.scene.structures if one.number == structure), None)
-        return self.scene.middle(plane, found)
+        return self.scene.best_picture(plane, found)
 
     def picture(self, plane: Plane, index: int, *, width: int) -> bytes:
         """Return one picture of a plane with all outlines in it: a PNG so many pixels wide.
@@ -98,12 +98,14 @@ class Preview:
         UsageError
             Where there is no such picture.
         """
-        from drawcli.core.pictures.painting import View, painted
+        from drawcli.core.pictures.painting import View, paint_view
 
         if not 0 <= index < self.count(plane) or not 1 <= width <= _WIDEST:
             raise UsageError(f"there is no {plane} picture {index} that is {width} pixels wide")
-        region = self.scene.whole(plane)
-        return _png(painted(self.scene, View(plane=plane, index=index, region=region, width=width)))
+        region = self.scene.whole_region(plane)
+        return _png(
+            paint_view(self.scene, View(plane=plane, index=index, region=region, width=width))
+        )
 
     @cached_property
     def _sheet(self) -> "Image.Image":
@@ -117,15 +119,15 @@ class Preview:
 
     def for_terminal(self, protocol: "Protocol", columns: int) -> str:
         """Return what shows the contact sheet in a terminal of so many columns."""
-        from drawcli.core.pictures.terminal import written
+        from drawcli.core.pictures.terminal import encode_picture
 
-        return written(self._sheet, protocol, columns)
+        return encode_picture(self._sheet, protocol, columns)
 
     def page(self) -> bytes:
         """Return everything as one HTML file."""
-        from drawcli.core.pictures.page import page
+        from drawcli.core.pictures.page import render_page
 
-        return page(self.scene, self.caption).encode("utf-8")
+        return render_page(self.scene, self.caption).encode("utf-8")
 
 
 def preview_of(job: Job, ctx: Context) -> Preview:
@@ -164,7 +166,7 @@ def scene_of(header: Header, images: "Images") -> "Scene":
     stack, modality = images.stack, images.modality
     window = Window.of(stack, modality)
     structures = _outlined(header, stack.frame)
-    return Scene(stack, structures, modality, window.turned() if images.inverse else window)
+    return Scene(stack, structures, modality, window.inverted() if images.inverse else window)
 
 
 def picture(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
@@ -230,18 +232,18 @@ def _check_came(job: Job, ctx: Context) -> None:
         )
 
 
-def _outlined(header: Header, frame: "Frame") -> "list[Outlined]":
-    from drawcli.core.pictures.outlines import Outlined
+def _outlined(header: Header, frame: "Frame") -> "list[Outlines]":
+    from drawcli.core.pictures.outlines import Outlines
 
     looks = displayed(header)
     points: dict[int, list[list[Triple]]] = {number: [] for number in looks}
     for contour in contours_of(header):
         if contour.roi in points:
             points[contour.roi].append(contour.points() or [])
-    return [Outlined(number, look, points[number], frame) for number, look in looks.items()]
+    return [Outlines(number, look, points[number], frame) for number, look in looks.items()]
 
 
-def _shown(structure: "Outlined", scene: "Scene") -> StructureRow:
+def _shown(structure: "Outlines", scene: "Scene") -> StructureRow:
     red, green, blue = structure.color
     return StructureRow(
         number=structure.number,

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from drawcli.adapters.delivery.folder import deliver
 from drawcli.adapters.state.workdir import RECEIVED
 from drawcli.core.gate.acceptance import Finding, Severity
-from drawcli.core.gate.header_diff import ElementDiff, compared
+from drawcli.core.gate.header_diff import ElementDiff, compare_headers
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.inspection import inspect_delivered, to_deliver
 from drawcli.core.series.crosswalk import Crosswalk
@@ -91,7 +91,7 @@ def preview(job: Job, ctx: Context) -> list[ElementDiff]:
     data, crosswalk = received.read_bytes(), ctx.crosswalk(job)
     check_sources(crosswalk)
     whole, _, _ = restored(job, data, crosswalk, ctx)
-    return compared(data, whole)
+    return compare_headers(data, whole)
 
 
 def place_of(job: Job, ctx: Context) -> Path:

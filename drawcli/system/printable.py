@@ -11,6 +11,17 @@ from typing import Final
 
 INSTEAD: Final = "·"
 _LAID_OUT: Final = frozenset("\n\t")  # what our own texts are laid out with
+_MIB: Final = 1 << 20
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes as people read it.
+
+    >>> size(2_345), size(64_000_000), size(None)
+    ('2,345 bytes', '61.0 MiB', '0 bytes')
+    """
+    count = count or 0
+    return f"{count:,} bytes" if count < _MIB else f"{count / _MIB:,.1f} MiB"
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread
 
 from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
 from drawcli.adapters.package import write_package
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 
@@ -44,7 +44,7 @@ def packaged(
 def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
     stream, header = open_slice(path)
     with closed(stream):
-        head = deidentified(header, replacements)
+        head = deidentify_header(header, replacements)
         assert header.pixels is not None
         end = pixel_end(stream, header)
         stream.seek(header.pixels.value)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import DataElement, Dataset, dcmread
 
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
@@ -80,7 +80,7 @@ def there(sources: Sequence[bytes], key: bytes) -> tuple[list[Dataset], Crosswal
     """Return what is sent of a series, and the way back."""
     stand_ins, headers = StandIns(key), [read_header(data, complete=True) for data in sources]
     known = Replacements.of(headers[0], stand_ins, Choices())
-    sent = [deidentified(header, known) + bytes(8) for header in headers]
+    sent = [deidentify_header(header, known) + bytes(8) for header in headers]
     files = [slice_of(header, path=f"/{n}", size=1, mtime_ns=1) for n, header in enumerate(headers)]
     crosswalk = Crosswalk.of(files)
     crosswalk = as_sent(crosswalk, known, headers[0], {one.path: one for one in crosswalk.files})

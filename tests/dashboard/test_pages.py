@@ -15,12 +15,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Event, EventKind, Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.app import Files
 from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.errors import NeedsPerson, ServerUnavailable
 from drawcli.operations.doctor.outcome import CheckResult
-from drawcli.operations.overview import way_out
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
 from tests.dashboard.conftest import Serve

@@ -9,7 +9,7 @@ from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import write_package
 from drawcli.adapters.state.workdir import PACKAGE
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Incomplete, NotDicom
@@ -101,7 +101,9 @@ def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
         if kind.readiness is not Readiness.READY:
             raise SeriesRefused(kind.text, code=kind.code)
         end = pixel_end(stream, header)
-        raw = deidentified(header, replacements) + b"".join(pixels_as_sent(stream, header, end))
+        raw = deidentify_header(header, replacements) + b"".join(
+            pixels_as_sent(stream, header, end)
+        )
     return f"{replacements.uid(seen.sop_uid)}.dcm", raw
 
 

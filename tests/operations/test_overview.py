@@ -14,8 +14,9 @@ from drawcli.adapters.state.progress import FILE_NAME
 from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import waits_for, way_out
 from drawcli.errors import NeedsPerson
-from drawcli.operations.overview import Overview, RunHealth, newest_delivery, waits_for, way_out
+from drawcli.operations.overview import Overview, RunHealth, newest_delivery
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Clock, Site

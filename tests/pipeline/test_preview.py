@@ -80,10 +80,10 @@ def pixels(png: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int_]]:
 
 def red_mm(preview: Preview, plane: Plane) -> tuple[float, float, float, float]:
     """Return the box of the red outlines in a picture, mm from its edges at left and top."""
-    index = preview.middle(plane, 1)
+    index = preview.best_picture(plane, 1)
     seen = pixels(preview.picture(plane, index, width=500))
     down, right = np.nonzero((seen[..., 0] > 180) & (seen[..., 1] < 60))
-    mm = preview.scene.whole(plane).size[0] / 500
+    mm = preview.scene.whole_region(plane).size[0] / 500
     return (
         float(right.min()) * mm,
         float(down.min()) * mm,
@@ -128,8 +128,8 @@ def test_pictures_are_counted_by_plane_and_found_by_structure(well: Preview) -> 
         Plane.CORONAL: 32,
         Plane.SAGITTAL: 32,
     }
-    assert preview.middle(Plane.SAGITTAL, 1) in (1, 2)
-    assert preview.middle(Plane.SAGITTAL, 999) == preview.middle(Plane.SAGITTAL)
+    assert preview.best_picture(Plane.SAGITTAL, 1) in (1, 2)
+    assert preview.best_picture(Plane.SAGITTAL, 999) == preview.best_picture(Plane.SAGITTAL)
     for plane, index, width in ((Plane.AXIAL, SLICES, 100), (Plane.AXIAL, 0, 0)):
         with pytest.raises(UsageError):
             preview.picture(plane, index, width=width)

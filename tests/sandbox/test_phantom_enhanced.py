@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
 from drawcli.sandbox.patients import identifying_values
@@ -82,7 +82,7 @@ def test_it_has_no_new_errors_once_de_identified(tmp_path: Path, kind: str) -> N
     assert header.pixels is not None
     after = tmp_path / "after.dcm"
 
-    raw = deidentified(header, Replacements.of(header, StandIns(b"k" * 32)))
+    raw = deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
     after.write_bytes(raw + data[header.pixels.value :])
 
     assert errors_of(after) - errors_of(path) == set()

@@ -8,7 +8,7 @@ from typing import IO
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
-from drawcli.core.dicom.streaming import behind_fragments, check_behind, header_or_mended
+from drawcli.core.dicom.streaming import check_trailing_elements, end_of_fragments, read_or_convert
 from drawcli.core.series.burned_in import PixelLayout
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.system.files import CHUNK
@@ -48,7 +48,7 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     try:
-        header, whole = header_or_mended(stream)
+        header, whole = read_or_convert(stream)
     except (NotDicom, Incomplete) as err:
         stream.close()
         what = str(err) or "the file ends inside its header"
@@ -78,7 +78,7 @@ def pixel_end(stream: IO[bytes], header: Header) -> int:
     if end > size:
         raise SeriesRefused("a file of the series ends before its pixels do", code="truncated")
     try:
-        check_behind(stream, header, end, size)
+        check_trailing_elements(stream, header, end, size)
     except NotDicom as err:
         raise SeriesRefused(f"a file of the series cannot be de-identified: {err}") from None
     return end
@@ -119,7 +119,7 @@ def first_frame(path: str) -> tuple[bytes, PixelLayout] | None:
 def _behind_fragments(stream: IO[bytes], offset: int) -> int:
     """Return the offset behind encapsulated pixel data."""
     try:
-        return behind_fragments(stream, offset)
+        return end_of_fragments(stream, offset)
     except Incomplete:
         text = "a file of the series ends before its pixels do"
         raise SeriesRefused(text, code="truncated") from None

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.core.dicom.header import Incomplete, NotDicom
-from drawcli.core.dicom.streaming import header_or_mended
-from drawcli.core.gate.pydicom_elements import what_pydicom_raises
+from drawcli.core.dicom.streaming import read_or_convert
+from drawcli.core.gate.pydicom_elements import pydicom_errors
 from drawcli.core.rules.conditions import Series
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.facts import series_facts
@@ -64,7 +64,7 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
 
     try:
         with Path(path).open("rb") as stream:
-            whole = header_or_mended(stream)[1]
+            whole = read_or_convert(stream)[1]
             stream.seek(0)
             usual = stream if whole is None else BytesIO(whole)
             return _decoded(dcmread(usual, stop_before_pixels=True, force=True))
@@ -72,13 +72,13 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     except (Incomplete, NotDicom):
         raise SeriesRefused("the header of a file cannot be read") from None
-    except what_pydicom_raises() as err:
+    except pydicom_errors() as err:
         kind = type(err).__name__  # its words quote values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
 
 
 def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
-    errors = what_pydicom_raises()
+    errors = pydicom_errors()
     found: dict[str, tuple[str, ...]] = {}
     for tag in list(dataset.keys()):
         try:

@@ -34,10 +34,10 @@ from drawcli.core.dicom.upper_layer import (
     NodeTrouble,
     Pdu,
     ProposedContext,
-    accepted,
     data_pdu,
-    fragments,
-    rejected,
+    parse_acceptance,
+    parse_fragments,
+    rejection_reason,
 )
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.system.limits import (
@@ -124,9 +124,9 @@ class Association:
         else:
             self._release()
 
-    def takes(self, offer: ProposedContext) -> bool:
+    def accepts(self, offer: ProposedContext) -> bool:
         """Tell whether the node has accepted a presentation context."""
-        return self._acceptance.takes(offer)
+        return self._acceptance.accepts(offer)
 
     def echo(self, offer: ProposedContext) -> int:
         """Send a C-ECHO; return the status of its answer.
@@ -183,10 +183,10 @@ class Association:
         whole = self._wire.write(request, phase, self._deadlines.stall)
         kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
         if kind is Pdu.REJECT:
-            raise NodeTrouble(rejected(body))
+            raise NodeTrouble(rejection_reason(body))
         if kind is not Pdu.ACCEPT or not whole:
             raise _unexpected(kind)
-        return accepted(body, {offer.context: offer for offer in offers})
+        return parse_acceptance(body, {offer.context: offer for offer in offers})
 
     def _status(
         self,
@@ -239,7 +239,7 @@ class Association:
             if kind is not Pdu.DATA:
                 raise _unexpected(kind)
             left -= PDU_HEAD.size + len(body)
-            for fragment in fragments(body):
+            for fragment in parse_fragments(body):
                 if ended:
                     raise NodeTrouble("sends more than one answer")
                 if fragment.context != offer.context:

@@ -24,9 +24,9 @@ from drawcli.core.dicom.header import (
     NotDicom,
     read_header,
 )
-from drawcli.core.dicom.implicit_vr import in_implicit_vr
+from drawcli.core.dicom.implicit_vr import encode_implicit_vr
 from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
-from drawcli.core.protocol.dicom_address import Node, node_of
+from drawcli.core.protocol.dicom_address import Node, parse_node
 from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
 from drawcli.system.files import write_durably
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
@@ -159,16 +159,16 @@ class DicomNode:
         association = self._associated([explicit, default, verification])
         try:
             with association:
-                if not (association.takes(explicit) or association.takes(default)):
+                if not (association.accepts(explicit) or association.accepts(default)):
                     raise self._later("does not take structure sets")
-                if not association.takes(verification):
+                if not association.accepts(verification):
                     raise self._later("does not take C-ECHO")
                 status = association.echo(verification)
         except NodeTrouble as err:
             raise self._gone(err) from None
         if status != _SUCCESS:
             raise self._later(f"answers a C-ECHO with status {status:04X}")
-        if association.takes(default):
+        if association.accepts(default):
             return ""
         return _EXPLICIT_ONLY
 
@@ -186,7 +186,7 @@ class DicomNode:
         before_last: Callable[[], None],
     ) -> int:
         """Send a file in the first transfer syntax that the node takes; return the status."""
-        offer = next(filter(association.takes, offers), None)
+        offer = next(filter(association.accepts, offers), None)
         if offer is None:
             raise self._later(
                 "does not take structure sets as they are coded, nor in Implicit VR Little Endian"
@@ -200,7 +200,7 @@ class DicomNode:
 
     def _converted(self, header: Header) -> bytes:
         try:
-            return in_implicit_vr(header)
+            return encode_implicit_vr(header)
         except NotDicom as err:
             why = (
                 f"takes Implicit VR Little Endian only, to which a file cannot be converted: {err}"
@@ -264,7 +264,7 @@ def opened(deliver: "Deliver") -> DicomNode:
             hint="Run \"pip install 'drawcli[dicom-net]'\", or take deliver.node away.",
         ) from err
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may quote what it sends
-    return DicomNode(node_of(deliver.node), deliver.ae_title)
+    return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
 def _header(data: bytes) -> Header:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from drawcli.adapters.scan_index.keys import Keys
 from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.instance_json import unpacked
+from drawcli.core.dicom.instance_json import unpack_slice
 from drawcli.core.series.verdict import Readiness, Verdict
 
 _KNOWN_FACTS: Final = 4096  # shared facts whose row is remembered
@@ -295,7 +295,7 @@ class ScanIndex:
         own_name, own = json.loads(self._keys.open(sealed, bound))
         place = os.path.join(os.fsdecode(opened[folder_key]), own_name)  # noqa: PTH118 - as scandir does
         shared = opened[facts_key].decode("ascii")
-        return unpacked(shared, own, path=place, size=size, mtime_ns=mtime)
+        return unpack_slice(shared, own, path=place, size=size, mtime_ns=mtime)
 
     def _series_id(self, uid: str, now: int) -> int:
         key = self._keys.text(uid)

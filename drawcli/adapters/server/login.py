@@ -51,7 +51,7 @@ class Login:
     def keep_fresh(self) -> None:
         """Renew the pair if the access token has expired."""
         tokens = self.tokens
-        if tokens.refresh and self._store.can_renew and tokens.stale(self._now()):
+        if tokens.refresh and self._store.can_renew and tokens.is_stale(self._now()):
             self.renew(tokens)
 
     def renew(self, refused: Tokens) -> None:
@@ -199,7 +199,7 @@ def _pair_in(plain: Any, old: Tokens, now: datetime) -> Tokens | None:
         return None
     if plain.get("refresh_token") and not _is_token(plain["refresh_token"]):
         return None
-    return old.renewed(plain, now)
+    return old.after_refresh(plain, now)
 
 
 def _is_token(token: object) -> bool:

@@ -4,7 +4,7 @@ from glob import escape
 from pathlib import Path
 
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.core.protocol.tokens import FORM, Tokens, pair_of
+from drawcli.core.protocol.tokens import FORM, Tokens, parse_pair
 from drawcli.errors import ConfigError
 from drawcli.system.files import write_durably
 from drawcli.system.platforms import open_to_others
@@ -29,7 +29,7 @@ class TokenFile(TokenStore):
         try:
             exposed = open_to_others(self.path)
             raw = self.path.read_bytes()
-            tokens = pair_of(raw)
+            tokens = parse_pair(raw)
         except FileNotFoundError:
             raise ConfigError(
                 f"{self.path}: there is no token",
@@ -62,6 +62,6 @@ class TokenFile(TokenStore):
             If the file cannot be written; it is unchanged.
         """
         with self._convert_os_errors():
-            write_durably(self.path, tokens.as_text().encode("utf-8") + b"\n")
+            write_durably(self.path, tokens.as_json().encode("utf-8") + b"\n")
             for left in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
                 left.unlink(missing_ok=True)  # left by a dead process; we hold the lock

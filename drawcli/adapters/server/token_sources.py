@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.core.protocol.tokens import Tokens, pair_or_word
+from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, bytes_in_words
 from drawcli.system.programs import run_program
@@ -46,7 +46,7 @@ class TokenCommand(TokenStore):
             If it fails, takes too long, or prints no token.
         """
         try:
-            return pair_or_word(_run(_READ, self._read).decode("utf-8"))
+            return parse_pair_or_token(_run(_READ, self._read).decode("utf-8"))
         except ValueError as err:
             text = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
             raise ConfigError(
@@ -61,7 +61,7 @@ class TokenCommand(TokenStore):
                 f"tokens come from {_READ}, and {_STORE} is not set to store new ones",
                 hint=f"Store them where {_READ} reads them, or set {_STORE}.",
             )
-        _run(_STORE, self._store, tokens.as_text().encode("utf-8") + b"\n")
+        _run(_STORE, self._store, tokens.as_json().encode("utf-8") + b"\n")
 
 
 class TokenKeyring(TokenStore):
@@ -81,7 +81,7 @@ class TokenKeyring(TokenStore):
             If there is no keyring, no such entry, or no token in it.
         """
         keyring = _keyring()
-        text = _request(keyring, lambda: keyring.get_password(self._service, self._user))
+        text = _ask(keyring, lambda: keyring.get_password(self._service, self._user))
         if not text:
             raise ConfigError(
                 f"{self.place}: there is no token",
@@ -89,15 +89,15 @@ class TokenKeyring(TokenStore):
                 hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
             )
         try:
-            return pair_or_word(text)
+            return parse_pair_or_token(text)
         except ValueError as err:
             hint = "Run 'drawcli token set' to write it again."
             raise ConfigError(f"{self.place}: {err}", hint=hint) from None
 
     def store(self, tokens: Tokens) -> None:
         """Replace the entry."""
-        keyring, pair = _keyring(), tokens.as_text()
-        _request(keyring, lambda: keyring.set_password(self._service, self._user, pair))
+        keyring, pair = _keyring(), tokens.as_json()
+        _ask(keyring, lambda: keyring.set_password(self._service, self._user, pair))
 
 
 def _keyring() -> "ModuleType":
@@ -114,7 +114,7 @@ def _keyring() -> "ModuleType":
     return keyring
 
 
-def _request(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
+def _ask(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
     """Return the keyring's answer, within a limit: a locked keyring may wait for a password."""
     limit = EXCHANGES["keyring"]
     try:

@@ -23,7 +23,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.core.protocol.tokens import Tokens, pair_of, parsed_moment
+from drawcli.core.protocol.tokens import Tokens, parse_moment, parse_pair
 from drawcli.errors import ConfigError, TryLater
 from drawcli.system.files import write_durably
 
@@ -44,7 +44,7 @@ class PendingExchange:
 
     def keep(self, new: Tokens) -> None:
         """Append the new pair in one write; durable when this returns."""
-        line = json.dumps(json.loads(new.as_text())).encode("utf-8")
+        line = json.dumps(json.loads(new.as_json())).encode("utf-8")
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(descriptor, b"\n" + line + b"\n")
@@ -61,7 +61,7 @@ class PendingExchange:
         try:
             note, *_ = self.path.read_text(encoding="utf-8").splitlines()
             plain = json.loads(note)
-            return parsed_moment(plain["begun"]) if plain["pair"] == _digest(old) else None
+            return parse_moment(plain["begun"]) if plain["pair"] == _digest(old) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -71,7 +71,7 @@ class PendingExchange:
             return None
         for line in reversed(self.path.read_text(encoding="utf-8").splitlines()[1:]):
             try:
-                return pair_of(line)
+                return parse_pair(line)
             except ValueError:
                 continue
         return None

@@ -21,10 +21,10 @@ _KINDS: Final = {
 _OFFICER: Final = "Have the data protection officer look before anything leaves."
 
 
-def summary(found: Iterable[tuple[str, str]]) -> str:
+def summarize_findings(found: Iterable[tuple[str, str]]) -> str:
     """Return the checks and the elements of findings; not more than fit a line.
 
-    >>> summary([("personal", "ConvolutionKernel"), ("uid", "ImageType")])
+    >>> summarize_findings([("personal", "ConvolutionKernel"), ("uid", "ImageType")])
     'personal in ConvolutionKernel, uid in ImageType'
     """
     named = sorted({f"{check} in {where}" for check, where in found})
@@ -32,7 +32,7 @@ def summary(found: Iterable[tuple[str, str]]) -> str:
     return ", ".join(named[:_MOST_NAMED]) + more
 
 
-def way_forward(found: Iterable[tuple[str, str]], again: str) -> str:
+def advise(found: Iterable[tuple[str, str]], again: str) -> str:
     """Return what each kind of finding means, and the setting and command that lead on.
 
     Parameters
@@ -44,7 +44,7 @@ def way_forward(found: Iterable[tuple[str, str]], again: str) -> str:
 
     Examples
     --------
-    >>> way_forward([("institution", "ConvolutionKernel")], "drawcli retry JOB")[:57]
+    >>> advise([("institution", "ConvolutionKernel")], "drawcli retry JOB")[:57]
     "ConvolutionKernel holds a word of the institution. Add 'r"
     """
     found = sorted(set(found))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.dicom.header import Element, Header, ascii_text, encoded, encoded_item, items
+from drawcli.core.dicom.header import Element, Header, ascii_text, encode, encode_item, items
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
@@ -30,7 +30,7 @@ _OLD_SNOMED: Final = frozenset({"SRT", "SNM3", "99SDM"})  # as PS3.16 section 8 
 _MOST_REMEMBERED: Final = 1024
 
 
-def recoded_entries(tag: int, element: Element, header: Header, *, explicit: bool) -> bytes:
+def clean_coded_entries(tag: int, element: Element, header: Header, *, explicit: bool) -> bytes:
     """Return a sequence of coded entries with those that may leave.
 
     Raises
@@ -40,11 +40,11 @@ def recoded_entries(tag: int, element: Element, header: Header, *, explicit: boo
     """
     inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
     content = [
-        encoded_item(b"".join(_entry(value, scheme, meaning, explicit=header.explicit)))
+        encode_item(b"".join(_entry(value, scheme, meaning, explicit=header.explicit)))
         for value, scheme in _entries(element, header, explicit=inner)
         if (meaning := meaning_of(value, scheme))
     ]
-    return encoded(tag, b"SQ", b"".join(content), explicit=header.explicit)
+    return encode(tag, b"SQ", b"".join(content), explicit=header.explicit)
 
 
 @lru_cache(maxsize=_MOST_REMEMBERED)
@@ -80,4 +80,4 @@ def _entries(element: Element, header: Header, *, explicit: bool) -> Iterator[tu
 
 def _entry(value: str, scheme: str, meaning: str, *, explicit: bool) -> Iterator[bytes]:
     for tag, vr, text in ((_VALUE, b"SH", value), (_SCHEME, b"SH", scheme), (_MEANING, b"LO", "")):
-        yield encoded(tag, vr, (text or meaning).encode("ascii"), explicit=explicit)
+        yield encode(tag, vr, (text or meaning).encode("ascii"), explicit=explicit)

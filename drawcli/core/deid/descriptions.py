@@ -16,12 +16,12 @@ _UNIT: Final = "mm"
 _LONGEST_NUMBER: Final = 2  # digits, as in "3 mm"
 
 
-def cleaned(description: str) -> str:
+def clean_description(description: str) -> str:
     """Return the words of a description that say nothing about a person.
 
     A number stays only where it is a length: "14 03 64" may be a birthday.
 
-    >>> cleaned("CT Pelvis planning for John Smith 3 mm, 19640312")
+    >>> clean_description("CT Pelvis planning for John Smith 3 mm, 19640312")
     'CT Pelvis planning 3 mm'
     """
     words = [word.strip(",;:()[]") for word in description.replace("_", " ").split()]

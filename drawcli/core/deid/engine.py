@@ -12,9 +12,9 @@ from functools import cache
 from typing import Final
 
 from drawcli import __version__
-from drawcli.core.deid.coded_entries import recoded_entries
-from drawcli.core.deid.descriptions import cleaned
-from drawcli.core.deid.kept_values import allowed, clock_left
+from drawcli.core.deid.coded_entries import clean_coded_entries
+from drawcli.core.deid.descriptions import clean_description
+from drawcli.core.deid.kept_values import clean_time_of_day, clean_value
 from drawcli.core.deid.persons import Persons
 from drawcli.core.deid.profile import (
     ALWAYS_PRESENT,
@@ -29,7 +29,7 @@ from drawcli.core.deid.profile import (
     Rows,
     policy_for,
 )
-from drawcli.core.deid.pseudonyms import StandIns, registered_as, shifted_date, shifted_datetime
+from drawcli.core.deid.pseudonyms import StandIns, registered_as, shift_date, shift_datetime
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import (
     PREAMBLE_LENGTH,
@@ -37,8 +37,8 @@ from drawcli.core.dicom.header import (
     Header,
     NotDicom,
     ascii_text,
-    encoded,
-    encoded_item,
+    encode,
+    encode_item,
     items,
 )
 from drawcli.core.dicom.instance import pixels_extra
@@ -104,7 +104,7 @@ class Replacements:
         self.uids[stand_in] = original
         return stand_in
 
-    def unnamed(self, description: str) -> str:
+    def without_names(self, description: str) -> str:
         """Return the words of a description that name nobody."""
         words = description.split(" ")
         return " ".join(word for word in words if not self.persons.is_name(word))
@@ -112,16 +112,16 @@ class Replacements:
     def date(self, value: str, vr: str) -> str:
         """Return a DA or DT value moved by the patient's offset, or "" where it is no date."""
         if self.shift is None:
-            moved = FIXED_DATE if shifted_date(value[:8], timedelta()) else ""
+            moved = FIXED_DATE if shift_date(value[:8], timedelta()) else ""
         else:
-            moved = (shifted_date if vr == "DA" else shifted_datetime)(value, self.shift)
-            moved = moved[:8] + clock_left(moved[8:], self.persons)
+            moved = (shift_date if vr == "DA" else shift_datetime)(value, self.shift)
+            moved = moved[:8] + clean_time_of_day(moved[8:], self.persons)
             if moved:
                 self.dates[moved] = value
         return moved
 
 
-def deidentified(header: Header, replacements: Replacements) -> bytes:
+def deidentify_header(header: Header, replacements: Replacements) -> bytes:
     """Return preamble, file meta and data set of a slice, up to the value of its pixel data.
 
     Raises
@@ -178,11 +178,11 @@ def _rewritten(
     if row.action is Action.ITEMS:
         return _rebuilt(row, element, header, replacements, explicit=explicit)
     if row.action is Action.CODE:
-        return recoded_entries(row.tag, element, header, explicit=explicit)
+        return clean_coded_entries(row.tag, element, header, explicit=explicit)
     raw = b"" if element.undefined else header.data[element.value : element.end]
     if row.action is not Action.KEEP:
         return _replaced(row, raw, header, replacements)
-    kept = allowed(row.keyword, row.vr, raw, replacements.persons)
+    kept = clean_value(row.keyword, row.vr, raw, replacements.persons)
     if kept != raw:
         return _recoded(row, kept, header)
     same = _SAME.get(row.vr) or (row.vr.encode(), b"")
@@ -203,8 +203,8 @@ def _rebuilt(
             for one in inside
             if one.tag in row.items
         }
-        content.append(encoded_item(b"".join([kept[tag] for tag in sorted(kept)])))
-    return encoded(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
+        content.append(encode_item(b"".join([kept[tag] for tag in sorted(kept)])))
+    return encode(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
 
 
 def _replaced(row: PolicyRow, raw: bytes, header: Header, replacements: Replacements) -> bytes:
@@ -219,14 +219,14 @@ def _replaced(row: PolicyRow, raw: bytes, header: Header, replacements: Replacem
         case Action.PATIENT:
             value = f"DEID-{replacements.pseudonym}"
         case Action.CLEAN:
-            value = replacements.unnamed(cleaned(ascii_text(raw)))
+            value = replacements.without_names(clean_description(ascii_text(raw)))
         case Action.STUDY:
             value = replacements.study_id or replacements.stand_ins.study_id(
                 header.text(tags.StudyInstanceUID)
             )
         case _:
             value = DUMMY_TEXT if row.action is Action.DUMMY else ""
-    return encoded(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
+    return encode(row.tag, row.vr.encode(), value.encode("ascii"), explicit=header.explicit)
 
 
 def _stand_in(row: PolicyRow, value: str, replacements: Replacements) -> str:
@@ -245,7 +245,7 @@ def _recoded(row: PolicyRow, raw: bytes, header: Header) -> bytes:
     vr = row.vr.encode()
     if row.vr == "xs":
         vr = b"SS" if header.number(tags.PixelRepresentation) else b"US"
-    return encoded(row.tag, vr, raw, explicit=header.explicit)
+    return encode(row.tag, vr, raw, explicit=header.explicit)
 
 
 def _values(raw: bytes) -> list[str]:
@@ -268,12 +268,12 @@ def _own(choices: Choices, *, explicit: bool) -> Encoded:
         explicit=explicit,
     )
     return {
-        tag: encoded(tag, vr, value, explicit=explicit)
+        tag: encode(tag, vr, value, explicit=explicit)
         for tag, vr, value in (
             (tags.PatientIdentityRemoved, b"CS", b"YES"),
             (tags.DeidentificationMethod, b"LO", _METHOD.encode("ascii")),
             (tags.DeidentificationMethodCodeSequence, b"SQ", codes),
-            (tags.ContributingEquipmentSequence, b"SQ", encoded_item(equipment)),
+            (tags.ContributingEquipmentSequence, b"SQ", encode_item(equipment)),
             (tags.LongitudinalTemporalInformationModified, b"CS", shifted),
         )
     }
@@ -286,11 +286,11 @@ def _code(value: str, *, explicit: bool) -> bytes:
         (0x00080102, b"SH", b"DCM"),
         (0x00080104, b"LO", MEANINGS[value].encode("ascii")),
     )
-    return encoded_item(_elements(entry, explicit=explicit))
+    return encode_item(_elements(entry, explicit=explicit))
 
 
 def _elements(parts: Iterable[tuple[int, bytes, bytes]], *, explicit: bool) -> bytes:
-    return b"".join(encoded(tag, vr, value, explicit=explicit) for tag, vr, value in parts)
+    return b"".join(encode(tag, vr, value, explicit=explicit) for tag, vr, value in parts)
 
 
 def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
@@ -306,5 +306,5 @@ def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
         ),
         explicit=True,
     )
-    length = encoded(0x00020000, b"UL", len(body).to_bytes(4, "little"), explicit=True)
+    length = encode(0x00020000, b"UL", len(body).to_bytes(4, "little"), explicit=True)
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + body

@@ -12,7 +12,7 @@ from typing import Final
 
 from drawcli.core.deid import value_shapes
 from drawcli.core.deid.persons import Persons
-from drawcli.core.deid.vocabulary import SHAPED, kind_of, known_part
+from drawcli.core.deid.vocabulary import SHAPED, keep_known_words, kind_of
 
 # Numbers that an image cannot be used without: the pixels, where they lie, what they mean.
 NEEDED: Final = frozenset(
@@ -47,7 +47,7 @@ _SPLIT_NUMBER: Final = 7  # of one that several values make up
 _TEXTS: Final = frozenset({"CS", "LO", "LT", "SH", "ST"})
 
 
-def allowed(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
+def clean_value(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
     """Return what of a value may stay.
 
     Parameters
@@ -72,7 +72,7 @@ def allowed(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
     return b"" if split or any(_says(keyword, one, persons) for one in texts) else raw
 
 
-def clock_left(digits: str, persons: Persons) -> str:
+def clean_time_of_day(digits: str, persons: Persons) -> str:
     """Return a time of day; where it is a number of a person or a day, no more than the minute.
 
     A time is of use without its seconds, and every minute of a day is a time.
@@ -85,7 +85,7 @@ def clock_left(digits: str, persons: Persons) -> str:
 
 def _words(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
     if kind := kind_of(keyword, vr):
-        known = known_part(kind, raw, persons.names)
+        known = keep_known_words(kind, raw, persons.names_someone)
         return known if kind == "terms" or not persons.in_ids(known) else b""
     return raw if keyword in SHAPED or not persons.in_text(raw) else b""
 
@@ -113,7 +113,7 @@ def _numbers(vr: str, raw: bytes) -> Iterator[str]:
 def _time(raw: bytes, persons: Persons) -> bytes:
     """Return a time; one that is a number of a person or a day, without fraction or seconds."""
     text = raw.decode("ascii").strip(" \0")
-    left = clock_left(text, persons)
+    left = clean_time_of_day(text, persons)
     return raw if left == text else left.encode("ascii")
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from drawcli.core.deid.vocabulary import TERMS
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import NestedElement, every_element, text_of
+from drawcli.core.dicom.elements import NestedElement, decode_text, every_element
 from drawcli.core.dicom.header import Header, NotDicom
 from drawcli.errors import BadStructureSet
 
@@ -82,7 +82,7 @@ class Persons:
             frozenset(one for one in digits if len(one) >= 6),  # noqa: PLR2004 - hhmmss
         )
 
-    def names(self, word: bytes) -> bool:
+    def names_someone(self, word: bytes) -> bool:
         """Tell whether a word of a text, in lower case, names a person or a place."""
         if word.isdigit():
             return word.lstrip(b"0").decode("ascii") in self.numbers
@@ -91,7 +91,7 @@ class Persons:
     def is_name(self, word: str) -> bool:
         """Tell whether a word is of the name or the number of a person."""
         plain = word.lower().encode("ascii", "replace")
-        return plain in self.words or (plain.isdigit() and self.names(plain))
+        return plain in self.words or (plain.isdigit() and self.names_someone(plain))
 
     def in_text(self, raw: bytes) -> bool:
         """Tell whether a text of any words names a person or a place."""
@@ -100,7 +100,7 @@ class Persons:
         vocabulary = {term.lower().encode("ascii") for term in TERMS}
         return (
             self.in_ids(raw)
-            or any(self.names(word) for word in _PLAIN.findall(plain))
+            or any(self.names_someone(word) for word in _PLAIN.findall(plain))
             or any(
                 word in whole
                 for word in self.words | self.places - vocabulary
@@ -164,7 +164,7 @@ def _texts(raw: bytes, charset: bytes) -> Iterator[str]:
         yield raw.decode("ascii")
         return
     try:
-        yield text_of(raw, charset)
+        yield decode_text(raw, charset)
     except (BadStructureSet, UnicodeDecodeError):
         yield raw.decode("latin-1")
     try:

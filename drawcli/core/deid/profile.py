@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drawcli.core.deid import table_functional_groups, table_single_frame, value_shapes
-from drawcli.core.deid.table_multiframe import converted, enhanced
+from drawcli.core.deid.table_multiframe import converted_table, enhanced_table
 from drawcli.core.dicom import tags
 
 CT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
@@ -75,14 +75,14 @@ _TABLES: Final = {
     CT_IMAGE: _SINGLE + table_single_frame.CT,
     MR_IMAGE: _SINGLE + table_single_frame.MR,
     PT_IMAGE: _SINGLE + table_single_frame.PT,
-    ENHANCED_CT: enhanced("", table_functional_groups.CT_GROUPS),
-    ENHANCED_MR: enhanced(table_functional_groups.MR, table_functional_groups.MR_GROUPS),
-    ENHANCED_PT: enhanced(table_functional_groups.PT, table_functional_groups.PT_GROUPS),
-    CONVERTED_CT: converted("", table_functional_groups.CT_GROUPS, table_single_frame.CT),
-    CONVERTED_MR: converted(
+    ENHANCED_CT: enhanced_table("", table_functional_groups.CT_GROUPS),
+    ENHANCED_MR: enhanced_table(table_functional_groups.MR, table_functional_groups.MR_GROUPS),
+    ENHANCED_PT: enhanced_table(table_functional_groups.PT, table_functional_groups.PT_GROUPS),
+    CONVERTED_CT: converted_table("", table_functional_groups.CT_GROUPS, table_single_frame.CT),
+    CONVERTED_MR: converted_table(
         table_functional_groups.MR, table_functional_groups.MR_GROUPS, table_single_frame.MR
     ),
-    CONVERTED_PT: converted(
+    CONVERTED_PT: converted_table(
         table_functional_groups.PT, table_functional_groups.PT_GROUPS, table_single_frame.PT
     ),
 }
@@ -119,10 +119,6 @@ class PolicyRow:
     type: int  # 1: must have a value; 2: must be there; 3: may be left out (PS3.5 7.4)
     option: str = ""  # the code of the option under which it stays
     items: "Mapping[int, PolicyRow]" = field(default_factory=lambda: MappingProxyType({}))
-
-    def fits(self, raw: bytes) -> bool:
-        """Tell whether a value looks as its attribute's values do, and so may stay."""
-        return value_shapes.fits(self.keyword, self.vr, raw)
 
 
 Rows = Mapping[int, PolicyRow]

@@ -143,12 +143,12 @@ def _registry() -> dict[str, str]:
     return {uid: entry[1] for uid, entry in UID_dictionary.items()}
 
 
-def shifted_date(value: str, shift: timedelta) -> str:
+def shift_date(value: str, shift: timedelta) -> str:
     """Return a DA value moved back, or "" where it is no date.
 
-    >>> shifted_date("20260314", timedelta(weeks=52))
+    >>> shift_date("20260314", timedelta(weeks=52))
     '20250315'
-    >>> shifted_date("2026.03.14", timedelta(weeks=52)), shifted_date("soon", timedelta())
+    >>> shift_date("2026.03.14", timedelta(weeks=52)), shift_date("soon", timedelta())
     ('20250315', '')
     """
     digits = value.strip().replace(".", "")  # PS3.5 6.2: yyyy.mm.dd is the form of ACR-NEMA
@@ -161,17 +161,17 @@ def shifted_date(value: str, shift: timedelta) -> str:
     return f"{moved:%Y%m%d}" if moved.year >= 1000 else ""  # noqa: PLR2004 - DA has four digits
 
 
-def shifted_datetime(value: str, shift: timedelta) -> str:
+def shift_datetime(value: str, shift: timedelta) -> str:
     """Return a DT value with its date moved back, its time kept and its offset removed.
 
-    >>> shifted_datetime("20260314083000.5+0530", timedelta(weeks=52))
+    >>> shift_datetime("20260314083000.5+0530", timedelta(weeks=52))
     '20250315083000.5'
-    >>> shifted_datetime("202603", timedelta(weeks=52))
+    >>> shift_datetime("202603", timedelta(weeks=52))
     ''
-    >>> shifted_datetime("20260314 half past eight", timedelta(weeks=52))
+    >>> shift_datetime("20260314 half past eight", timedelta(weeks=52))
     '20250315'
     """
     text = value.strip()
-    day = shifted_date(text[:8], shift)
+    day = shift_date(text[:8], shift)
     clock = text[8:].partition("+")[0].partition("-")[0]
     return day + clock if day and _CLOCK.fullmatch(clock) else day

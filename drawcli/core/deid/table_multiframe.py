@@ -114,7 +114,7 @@ _UNASSIGNED: Final = (
 )
 
 
-def enhanced(top: str, groups: str) -> str:
+def enhanced_table(top: str, groups: str) -> str:
     """Return the table of an enhanced image: its own attributes, and its functional groups."""
     inside = _indented(GROUPS + groups)
     source = "# PS3.3 C.7.6.16 Multi-frame Functional Groups"
@@ -122,7 +122,7 @@ def enhanced(top: str, groups: str) -> str:
     return table_single_frame.COMMON + IMAGE + top + both
 
 
-def converted(top: str, groups: str, single_slice: str) -> str:
+def converted_table(top: str, groups: str, single_slice: str) -> str:
     """Return the table of a legacy converted enhanced image.
 
     What a converter finds no place for it leaves in two unassigned sequences: of these, that may
@@ -130,7 +130,7 @@ def converted(top: str, groups: str, single_slice: str) -> str:
     """
     inside = _indented(table_single_frame.SINGLE_SLICE + single_slice)
     unassigned = "\n".join(f"{line}\n{inside}" for line in _UNASSIGNED)
-    return enhanced(top, f"{groups}{CONVERTED}{unassigned}\n")
+    return enhanced_table(top, f"{groups}{CONVERTED}{unassigned}\n")
 
 
 def _indented(table: str) -> str:

@@ -204,12 +204,12 @@ def kind_of(keyword: str, vr: str) -> str:
     return _KINDS.get(keyword) or ("terms" if vr == "CS" else "")
 
 
-def known_part(kind: str, raw: bytes, named: Named) -> bytes:
+def keep_known_words(kind: str, raw: bytes, named: Named) -> bytes:
     r"""Return what a scanner may have written of a text; the bytes as they are where that is all.
 
-    >>> known_part("kernel", b"B30f Wu", lambda word: False)
+    >>> keep_known_words("kernel", b"B30f Wu", lambda word: False)
     b'B30f'
-    >>> known_part("image", rb"ORIGINAL\PRIMARY\AXIAL\MR SMITH", lambda word: False)
+    >>> keep_known_words("image", rb"ORIGINAL\PRIMARY\AXIAL\MR SMITH", lambda word: False)
     b'ORIGINAL\\PRIMARY\\AXIAL\\MR'
     """
     before = raw.split(b"\\")

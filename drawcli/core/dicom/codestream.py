@@ -16,8 +16,8 @@ from struct import error as out_of_bytes
 from typing import Final, NamedTuple
 
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.dicom.jpeg_2000 import clean_2000
-from drawcli.core.dicom.jpeg_segments import body_of, marker_at, zero
+from drawcli.core.dicom.jpeg_2000 import clean_jpeg_2000
+from drawcli.core.dicom.jpeg_segments import body_of, marker_at, overwrite
 
 RLE: Final = "1.2.840.10008.1.2.5"
 JPEG: Final = "1.2.840.10008.1.2.4."
@@ -52,7 +52,7 @@ class FrameLayout(NamedTuple):
     frames: int
 
 
-def cleaned(
+def clean_pixel_data(
     read: Callable[[int], bytes], transfer_syntax: str, raster: FrameLayout
 ) -> Iterator[bytes]:
     """Yield encapsulated pixel data, from the offset table to the delimiter, without margins.
@@ -148,7 +148,7 @@ def _clean(frame: bytearray, transfer_syntax: str, raster: FrameLayout) -> None:
         elif kind in _FRAME_STARTS:
             _clean_jpeg(frame, kind)
         else:
-            clean_2000(frame)
+            clean_jpeg_2000(frame)
     except (IndexError, ValueError, out_of_bytes):
         raise NotDicom("a compressed frame ends too early") from None
 
@@ -161,12 +161,12 @@ def _clean_jpeg(frame: bytearray, kind: str) -> None:
     while True:
         at, marker = marker_at(frame, at)
         if marker == _EOI:
-            zero(frame, at, len(frame))
+            overwrite(frame, at, len(frame))
             break
         end = at + _U16.unpack_from(frame, at)[0]
         body = body_of(frame, at + _U16.size, end)
         if marker in _APPLICATION or marker == _COM:
-            zero(frame, at + _U16.size, end)
+            overwrite(frame, at + _U16.size, end)
         else:
             _check_segment(marker, body, kind)
         seen.append(marker)
@@ -231,7 +231,7 @@ def _clean_rle(frame: bytearray, raster: FrameLayout) -> None:
     count, *offsets = _RLE_HEADER.unpack_from(frame)
     if count != raster.bytes_allocated or count > _MOST_SEGMENTS:
         raise NotDicom("an RLE frame has not one segment for each byte of a pixel")
-    zero(frame, 4 + 4 * count, _RLE_HEADER.size)
+    overwrite(frame, 4 + 4 * count, _RLE_HEADER.size)
     bounds = [*offsets[:count], len(frame)]
     if bounds[0] != _RLE_HEADER.size or bounds != sorted(set(bounds)):
         raise NotDicom("the segments of an RLE frame are not in order")

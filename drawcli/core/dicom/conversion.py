@@ -34,8 +34,8 @@ from drawcli.core.dicom.header import (
     Incomplete,
     NotDicom,
     ascii_text,
-    encoded,
-    encoded_item,
+    encode,
+    encode_item,
     tag_text,
 )
 
@@ -73,12 +73,12 @@ class _Layout(NamedTuple):
         return ">" if self.big else "<"
 
 
-def begins_oddly(data: bytes) -> bool:
+def may_be_convertible(data: bytes) -> bool:
     """Tell whether bytes that are no usual DICOM file may still be one: worth to be read whole."""
     return data[:4] == b"DICM" or (data[:2] == b"\0\x08" and bool(_LETTERS.match(data[4:6])))
 
 
-def mended(data: bytes) -> bytes:
+def convert_file(data: bytes) -> bytes:
     """Return a whole file, laid out as usual.
 
     Raises
@@ -106,8 +106,8 @@ def mended(data: bytes) -> bytes:
 
 def _beginning(syntax: str) -> bytes:
     """Return preamble, prefix and file meta that names the transfer syntax."""
-    meta = encoded(TRANSFER_SYNTAX, b"UI", syntax.encode("ascii", "surrogateescape"), explicit=True)
-    length = encoded(0x00020000, b"UL", len(meta).to_bytes(4, "little"), explicit=True)
+    meta = encode(TRANSFER_SYNTAX, b"UI", syntax.encode("ascii", "surrogateescape"), explicit=True)
+    length = encode(0x00020000, b"UL", len(meta).to_bytes(4, "little"), explicit=True)
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + meta
 
 
@@ -324,8 +324,8 @@ def _written(parts: Iterable[_Part], *, explicit: bool) -> bytes:
     for tag, vr, value in parts:
         whole = value if isinstance(value, bytes) else b""
         for item in () if isinstance(value, bytes) else value:
-            whole += encoded_item(_written(item, explicit=explicit))
-        written += encoded(tag, vr, whole, explicit=explicit)
+            whole += encode_item(_written(item, explicit=explicit))
+        written += encode(tag, vr, whole, explicit=explicit)
     return bytes(written)
 
 
@@ -345,5 +345,5 @@ def _pixels(data: bytes, at: int, parts: Iterable[_Part], layout: _Layout) -> by
         raise NotDicom("an element behind the pixels")
     there = data[start : start + length]
     whole = len(there) - len(there) % 2
-    head = encoded(PIXEL_DATA, vr, b"", explicit=True)[:8] + length.to_bytes(4, "little")
+    head = encode(PIXEL_DATA, vr, b"", explicit=True)[:8] + length.to_bytes(4, "little")
     return head + _turned(there[:whole], vr) + there[whole:]

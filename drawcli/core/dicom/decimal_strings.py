@@ -9,7 +9,7 @@ _PLAIN: Final = b"0123456789.+-\\ "  # what numbers without an exponent consist 
 _POINT_BEFORE: Final = 9  # bytes: at least seven places behind the point stay
 
 
-def mended(raw: bytes) -> bytes:
+def shorten_decimals(raw: bytes) -> bytes:
     r"""Return a multi-valued DS with every value of at most 16 bytes.
 
     Plain decimals are cut behind the 16th byte; of others ten significant digits are kept (nine
@@ -23,7 +23,7 @@ def mended(raw: bytes) -> bytes:
 
     Examples
     --------
-    >>> mended(rb"-123.45678901234567\12.5")
+    >>> shorten_decimals(rb"-123.45678901234567\12.5")
     b'-123.45678901234\\12.5 '
     """
     if b"\0" in raw:  # padding of other VRs

@@ -81,12 +81,12 @@ def dictionary_vr(tag: int) -> str:
         return "UN"
 
 
-def recoded(raw: bytes, character_set: bytes) -> bytes:
+def recode_as_utf8(raw: bytes, character_set: bytes) -> bytes:
     """Return text in UTF-8 that was written in another character set."""
-    return text_of(raw, character_set).encode("utf-8")
+    return decode_text(raw, character_set).encode("utf-8")
 
 
-def text_of(raw: bytes, character_set: bytes) -> str:
+def decode_text(raw: bytes, character_set: bytes) -> str:
     """Return text that was written in a character set of PS3.3 C.12.1.1.2.
 
     Raises
@@ -107,7 +107,7 @@ def text_of(raw: bytes, character_set: bytes) -> str:
         raise BadStructureSet("text that is not in the character set it names") from None
 
 
-def can_be_written(name: str, character_set: bytes) -> bool:
+def is_encodable(name: str, character_set: bytes) -> bool:
     """Tell whether a name can be written in a character set without escapes."""
     from pydicom.charset import python_encoding
 

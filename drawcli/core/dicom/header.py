@@ -186,7 +186,7 @@ def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[El
         yield inside
 
 
-def encoded(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
+def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     """Return one element as bytes; a value of odd length is padded as its VR asks (PS3.5 6.2)."""
     if len(value) % 2:
         value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
@@ -200,7 +200,7 @@ def encoded(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
     return head + vr + _U16.pack(len(value)) + value
 
 
-def encoded_item(content: bytes) -> bytes:
+def encode_item(content: bytes) -> bytes:
     """Return an item of defined length."""
     return _TAG.pack(ITEM >> 16, ITEM & 0xFFFF) + _U32.pack(len(content)) + content
 

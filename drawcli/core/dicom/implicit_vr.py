@@ -14,8 +14,8 @@ from drawcli.core.dicom.header import (
     Element,
     Header,
     NotDicom,
-    encoded,
-    encoded_item,
+    encode,
+    encode_item,
     items,
     tag_text,
 )
@@ -24,7 +24,7 @@ _TEXT: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".sp
 _UNKNOWN: Final = b"UN"
 
 
-def in_implicit_vr(header: Header) -> bytes:
+def encode_implicit_vr(header: Header) -> bytes:
     """Return the data set of a file in explicit VR without its VRs; file meta is left out.
 
     Raises
@@ -47,14 +47,14 @@ def _converted(data: bytes, elements: Iterable[Element], depth: int) -> bytes:
 def _element(data: bytes, element: Element, depth: int) -> bytes:
     raw = data[element.value : element.end]
     if element.vr == _UNKNOWN and element.undefined:  # holds implicit VR already (PS3.5 6.2.2)
-        head = encoded(element.tag, _UNKNOWN, b"", explicit=False)
+        head = encode(element.tag, _UNKNOWN, b"", explicit=False)
         return head[:4] + UNDEFINED.to_bytes(4, "little") + raw
     _check_vr(element)
     if element.vr != b"SQ":
-        return encoded(element.tag, element.vr, raw, explicit=False)
+        return encode(element.tag, element.vr, raw, explicit=False)
     inside = items(data, element, explicit=True)
-    content = [encoded_item(_converted(data, one, depth + 1)) for one in inside]
-    return encoded(element.tag, b"SQ", b"".join(content), explicit=False)
+    content = [encode_item(_converted(data, one, depth + 1)) for one in inside]
+    return encode(element.tag, b"SQ", b"".join(content), explicit=False)
 
 
 def _check_vr(element: Element) -> None:

@@ -12,11 +12,11 @@ from drawcli.core.dicom.multiframe import (
     ImagePlane,
     Triple,
     frames_of,
+    is_orthonormal,
     number_of_frames,
     numbers_in,
-    upright,
 )
-from drawcli.core.dicom.streaming import ElementStream, only_zeros
+from drawcli.core.dicom.streaming import ElementStream, is_all_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
@@ -108,7 +108,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         burned_in=header.text(tags.BurnedInAnnotation).upper() == "YES",
         shape=(header.number(tags.Rows) or 0, header.number(tags.Columns) or 0),
         position=None if position is None else (position[0], position[1], position[2]),
-        orientation=orientation if orientation and upright(orientation) else None,
+        orientation=orientation if orientation and is_orthonormal(orientation) else None,
         spacing=_numbers(header, tags.PixelSpacing, 2),
         samples=header.number(tags.SamplesPerPixel) or 1,
         person=tuple(header.text(tag) for tag in _PERSON),
@@ -173,7 +173,7 @@ def is_padded(stream: ElementStream, header: Header, extra: int) -> bool:
     """
     assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
     stream.seek(header.pixels.end - extra)
-    return only_zeros(stream, extra)
+    return is_all_zeros(stream, extra)
 
 
 def _is_hidden_overlay(header: Header, tag: int) -> bool:

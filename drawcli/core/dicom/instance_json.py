@@ -27,7 +27,7 @@ class Packed(NamedTuple):
     own: str  # JSON
 
 
-def packed(one: Slice) -> Packed:
+def pack_slice(one: Slice) -> Packed:
     """Return what is known of a file, but for its place, size and time."""
     shared = [getattr(one, name) for name in _SHARED]
     plain = _plain_frames(one.frames)
@@ -35,7 +35,7 @@ def packed(one: Slice) -> Packed:
     return Packed(one.series_uid, json.dumps(shared), json.dumps(own))
 
 
-def unpacked(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:
+def unpack_slice(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:
     """Return the slice that was packed."""
     facts: dict[str, Any] = dict(zip(_SHARED, json.loads(shared), strict=True))
     facts |= {name: tuple(facts[name]) for name in _TUPLES if facts[name] is not None}

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Final
 
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.dicom.jpeg_segments import body_of, marker_at, zero
+from drawcli.core.dicom.jpeg_segments import body_of, marker_at, overwrite
 
 _SOC, _SOT, _SOD, _EOC = 0x4F, 0x90, 0x93, 0xD9
 _CAP, _SIZ, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58
@@ -36,7 +36,7 @@ class _Stream:
     announced: list[int] = field(default_factory=list)  # as TLM tells them
 
 
-def clean_2000(frame: bytearray) -> None:
+def clean_jpeg_2000(frame: bytearray) -> None:
     """Overwrite in a frame what is not needed for its picture; its length stays.
 
     Raises
@@ -60,7 +60,7 @@ def clean_2000(frame: bytearray) -> None:
             at = _behind_tile(frame, at, stream)
         else:
             at = _behind_segment(frame, start, at, stream)
-    zero(frame, at, len(frame))
+    overwrite(frame, at, len(frame))
     if not stream.tiles or (stream.announced and stream.announced != stream.tiles):
         raise NotDicom("a JPEG 2000 frame has no tiles, or others than it announces")
 
@@ -71,7 +71,7 @@ def _behind_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> i
     body = body_of(frame, at + 2, end)
     if marker in _DISPENSABLE:
         frame[at - 1] = _COMMENT
-        zero(frame, at + 2, end)
+        overwrite(frame, at + 2, end)
     elif marker == _SOT:
         _begin_tile(frame, start, body, stream)
     elif marker not in _NEEDED or len(body) != _NEEDED[marker](body, stream):

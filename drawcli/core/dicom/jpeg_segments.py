@@ -24,6 +24,6 @@ def body_of(frame: bytearray, start: int, end: int) -> bytes:
     return bytes(frame[start:end])
 
 
-def zero(frame: bytearray, start: int, end: int) -> None:
+def overwrite(frame: bytearray, start: int, end: int) -> None:
     """Overwrite bytes of a frame in their place."""
     frame[start:end] = bytes(end - start)

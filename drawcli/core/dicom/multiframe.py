@@ -102,7 +102,7 @@ class _Reader:
         thickness = self._numbers(groups, _PIXEL_MEASURES, SLICE_THICKNESS, 1)
         return ImagePlane(
             position=None if position is None else (position[0], position[1], position[2]),
-            orientation=orientation if orientation and upright(orientation) else None,
+            orientation=orientation if orientation and is_orthonormal(orientation) else None,
             spacing=self._numbers(groups, _PIXEL_MEASURES, tags.PixelSpacing, 2),
             thickness=None if thickness is None else thickness[0],
         )
@@ -142,7 +142,7 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
     return numbers if len(numbers) == count and all(map(isfinite, numbers)) else None
 
 
-def upright(orientation: Sequence[float]) -> bool:
+def is_orthonormal(orientation: Sequence[float]) -> bool:
     """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
     row, column = orientation[:3], orientation[3:]
     pairs = ((row, row, 1), (column, column, 1), (row, column, 0))

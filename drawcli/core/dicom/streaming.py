@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
-from drawcli.core.dicom.conversion import LARGEST, begins_oddly, mended
+from drawcli.core.dicom.conversion import LARGEST, convert_file, may_be_convertible
 from drawcli.core.dicom.header import (
     ITEM,
     NO_DICOM,
@@ -40,7 +40,7 @@ class ElementStream(Protocol):
         """Go to an offset."""
 
 
-def header_from(stream: ElementStream) -> Header:
+def header_of_stream(stream: ElementStream) -> Header:
     """Read as much of a file as its header needs.
 
     Raises
@@ -63,7 +63,7 @@ def header_from(stream: ElementStream) -> Header:
         wanted *= 4 if len(data) >= wanted else 1
 
 
-def header_or_mended(stream: ElementStream) -> tuple[Header, bytes | None]:
+def read_or_convert(stream: ElementStream) -> tuple[Header, bytes | None]:
     """Read a header; of a file that lies unusually, that of the bytes into which it is converted.
 
     Returns
@@ -74,15 +74,15 @@ def header_or_mended(stream: ElementStream) -> tuple[Header, bytes | None]:
     Raises
     ------
     Incomplete, NotDicom
-        As `header_from`.
+        As `header_of_stream`.
     """
     try:
-        return header_from(stream), None
+        return header_of_stream(stream), None
     except NotDicom as err:
         stream.seek(0)
-        if str(err) == NO_DICOM and not begins_oddly(stream.read(FIRST_READ) or b""):
+        if str(err) == NO_DICOM and not may_be_convertible(stream.read(FIRST_READ) or b""):
             raise
-    whole = mended(_all_of(stream))
+    whole = convert_file(_all_of(stream))
     return read_header(whole, complete=True), whole
 
 
@@ -96,7 +96,7 @@ def _all_of(stream: ElementStream) -> bytes:
     return bytes(data)
 
 
-def check_behind(stream: ElementStream, header: Header, end: int, size: int) -> None:
+def check_trailing_elements(stream: ElementStream, header: Header, end: int, size: int) -> None:
     """Refuse a file that has an element behind its pixels which belongs before them.
 
     Other readers would believe it. What else lies there is nobody's value: padding, a signature,
@@ -130,7 +130,7 @@ def _walked(data: bytes, *, explicit: bool) -> Iterator[Element]:
         yield element
 
 
-def behind_fragments(stream: ElementStream, offset: int) -> int:
+def end_of_fragments(stream: ElementStream, offset: int) -> int:
     """Return the offset behind encapsulated pixel data that begins at `offset` (PS3.5 A.4).
 
     Raises
@@ -154,7 +154,7 @@ def behind_fragments(stream: ElementStream, offset: int) -> int:
         offset += int.from_bytes(head[4:], "little")
 
 
-def only_zeros(stream: ElementStream, count: int) -> bool:
+def is_all_zeros(stream: ElementStream, count: int) -> bool:
     """Tell whether so many bytes are there from here on, and all of them zero."""
     while count > 0:
         part = stream.read(min(count, _CHUNK))

@@ -74,7 +74,7 @@ class Acceptance:
     results: Mapping[int, int] = field(default_factory=dict)  # by presentation context
     longest_pdu: int = 0  # bytes that it takes in one P-DATA-TF; 0: any number
 
-    def takes(self, offer: ProposedContext) -> bool:
+    def accepts(self, offer: ProposedContext) -> bool:
         """Tell whether a presentation context was accepted."""
         return self.results.get(offer.context) == _ACCEPTED
 
@@ -88,7 +88,7 @@ class Fragment(NamedTuple):
     content: bytes
 
 
-def accepted(body: bytes, offers: Mapping[int, ProposedContext]) -> Acceptance:
+def parse_acceptance(body: bytes, offers: Mapping[int, ProposedContext]) -> Acceptance:
     """Read an A-ASSOCIATE-AC (PS3.8 9.3.3) against what was offered.
 
     Parameters
@@ -118,12 +118,12 @@ def accepted(body: bytes, offers: Mapping[int, ProposedContext]) -> Acceptance:
     return Acceptance(results, longest)
 
 
-def rejected(body: bytes) -> str:
+def rejection_reason(body: bytes) -> str:
     """Return why an association is rejected (PS3.8 9.3.4), as a predicate.
 
-    >>> rejected(bytes((0, 1, 1, 7)))
+    >>> rejection_reason(bytes((0, 1, 1, 7)))
     'rejects the association: called AE title not recognised'
-    >>> rejected(bytes((0, 2, 3, 2)))
+    >>> rejection_reason(bytes((0, 2, 3, 2)))
     'rejects the association for now: local limit exceeded'
     """
     if len(body) != _LENGTH_OF_REJECTION:
@@ -135,7 +135,7 @@ def rejected(body: bytes) -> str:
     return f"rejects the association{now}: {why or unknown}"
 
 
-def fragments(body: bytes) -> Iterator[Fragment]:
+def parse_fragments(body: bytes) -> Iterator[Fragment]:
     """Yield the presentation data values of a P-DATA-TF (PS3.8 9.3.5).
 
     Raises

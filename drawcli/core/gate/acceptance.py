@@ -146,13 +146,13 @@ def inspect(found: StructureSet, expected: Expected) -> list[Finding]:
     if found.sop_class != STRUCTURE_SET or found.has_pixels:
         return [Finding(Severity.BLOCK, "no-structure-set", "the file is not an RT Structure Set")]
     return [
-        *belonging(found, expected),
+        *check_origin(found, expected),
         *_structures(found, expected),
         *_contents(found),
     ]
 
 
-def belonging(found: StructureSet, expected: Expected) -> Iterator[Finding]:
+def check_origin(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     """Yield what says that the file is of another patient, study, series or package."""
     persons = {expected.patient_id, expected.patient_name, ""}
     if expected.patient_id is not None:

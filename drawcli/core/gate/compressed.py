@@ -25,7 +25,7 @@ _SCAN_END_LS: Final = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 Part = tuple[bytes, bool]  # bytes of a frame, and whether they are part of the picture
 
 
-def picture_and_rest(
+def split_picture(
     value: bytes, transfer_syntax: str, pixels: int
 ) -> tuple[list[bytes], list[bytes]]:
     """Return what of encapsulated pixel data is picture, and what is not.
@@ -52,7 +52,7 @@ def picture_and_rest(
     return picture, rest
 
 
-def says_something(rest: list[bytes], transfer_syntax: str) -> bool:
+def has_content(rest: list[bytes], transfer_syntax: str) -> bool:
     """Tell whether bytes beside the picture are more than filling."""
     filling = b"\0\x80" if transfer_syntax == _RLE else b"\0"
     return any(part.strip(filling) for part in rest)

@@ -38,10 +38,10 @@ _CLOCK: Final = 6  # digits: hhmmss
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
-def figures_of(text: str) -> Iterator[str]:
+def digit_runs(text: str) -> Iterator[str]:
     """Yield the digits of an id, a phone number or an address: each run, and of each value all.
 
-    >>> sorted(figures_of("MRN-0047-11"))
+    >>> sorted(digit_runs("MRN-0047-11"))
     ['0047', '004711', '11']
     """
     for value in text.split("\\"):
@@ -49,10 +49,10 @@ def figures_of(text: str) -> Iterator[str]:
         yield from (*runs, "".join(runs))
 
 
-def spelt(day: str) -> set[str]:
+def day_spellings(day: str) -> set[str]:
     """Return the usual ways to write a day, yyyymmdd, with digits alone.
 
-    >>> sorted(spelt("19610405"))
+    >>> sorted(day_spellings("19610405"))
     ['04051961', '040561', '05041961', '050461', '19610405', '19610504', '610405']
     """
     year, month, number = day[:4], day[4:6], day[6:]
@@ -71,7 +71,7 @@ class Figures:
     @classmethod
     def of(cls, texts: Iterable[str], days: Iterable[str]) -> "Figures":
         """Return the numbers of ids as they are written, and of days."""
-        of_days = {form for day in days for form in spelt(day)}
+        of_days = {form for day in days for form in day_spellings(day)}
         ids = {one.lstrip("0") for one in texts}
         stripped = {form.lstrip("0") for form in of_days}
         return cls(

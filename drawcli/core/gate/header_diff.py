@@ -7,7 +7,7 @@ from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.core.gate.pydicom_elements import texts_of, what_pydicom_raises
+from drawcli.core.gate.pydicom_elements import pydicom_errors, texts_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,7 +30,7 @@ class ElementDiff:
     after: str | None  # None where there is none
 
 
-def compared(before: bytes, after: bytes) -> list[ElementDiff]:
+def compare_headers(before: bytes, after: bytes) -> list[ElementDiff]:
     """Return what became of each element of a header, its file meta first.
 
     Parameters
@@ -52,12 +52,12 @@ def compared(before: bytes, after: bytes) -> list[ElementDiff]:
                 dcmread(BytesIO(raw), force=True, stop_before_pixels=True)
                 for raw in (before, after)
             )
-            return [*comparison(old.file_meta, new.file_meta), *comparison(old, new)]
-        except what_pydicom_raises() as err:
+            return [*compare_datasets(old.file_meta, new.file_meta), *compare_datasets(old, new)]
+        except pydicom_errors() as err:
             raise ValueError(f"pydicom cannot read it: {type(err).__name__}") from None
 
 
-def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[ElementDiff]:
+def compare_datasets(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[ElementDiff]:
     """Yield every element of two headers in the order of tags; items are compared one by one."""
     from pydicom import Dataset
     from pydicom.datadict import keyword_for_tag
@@ -73,7 +73,7 @@ def comparison(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[
             for number in range(max(len(olds), len(news))):
                 one = olds[number] if number < len(olds) else Dataset()
                 other = news[number] if number < len(news) else Dataset()
-                yield from comparison(one, other, depth + 1)
+                yield from compare_datasets(one, other, depth + 1)
 
 
 def _what(vr: str, old: str | None, new: str | None) -> str:
@@ -91,14 +91,14 @@ def _what(vr: str, old: str | None, new: str | None) -> str:
 def _vr(dataset: "Dataset", tag: int) -> str:
     try:
         return str(dataset[tag].VR) if tag in dataset else ""
-    except what_pydicom_raises():
+    except pydicom_errors():
         return "UN"
 
 
 def _items(dataset: "Dataset", tag: int) -> list[Any]:
     try:
         return list(dataset[tag].value or ()) if tag in dataset and dataset[tag].VR == "SQ" else []
-    except what_pydicom_raises():
+    except pydicom_errors():
         return []
 
 
@@ -114,5 +114,5 @@ def _text(dataset: "Dataset", tag: int) -> str | None:
         if element.VR in _BINARY and isinstance(element.value, bytes) and element.value:
             return f"{len(element.value)} bytes, {sha256(element.value).hexdigest()[:8]}"
         return "\\".join(texts_of(element.value)) if element.value is not None else ""
-    except what_pydicom_raises():
+    except pydicom_errors():
         return "(cannot be decoded)"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from drawcli.core.gate import identifiers_multiframe
 from drawcli.core.gate.figures import Figures
 from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest
-from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, folded, foreign_parts
+from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, fold, foreign_parts
 from drawcli.core.gate.text_traces import words as words_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class KnownIdentifiers:
     seen: set[Any] = field(default_factory=set)
 
     @classmethod
-    def letting(cls, retained: Iterable[str]) -> "KnownIdentifiers":
+    def for_site(cls, retained: Iterable[str]) -> "KnownIdentifiers":
         """Return what is known of a patient before the first source, at a site that retains more.
 
         The patient is looked for in what is retained as in everything else.
@@ -117,12 +117,12 @@ class KnownIdentifiers:
     def learn(self, path: str, source: "Dataset") -> None:
         """Take in everything that one source file says, its name included."""
         self.pixels[pixel_digest(source)] += 1
-        self.words |= words_of(folded(path))
+        self.words |= words_of(fold(path))
         meta = getattr(source, "file_meta", None)
         for part in (source, *([meta] if meta else [])):
             for piece in pieces(part, self.seen):
                 self._learn_piece(piece)
-        self.needed.update(needed_in(source))
+        self.needed.update(needed_keywords(source))
         self.sop_classes.add(str(source.get("SOPClassUID", "")))
         self.study_date = self.study_date or str(source.get("StudyDate", ""))
 
@@ -131,7 +131,7 @@ class KnownIdentifiers:
         if is_personal:
             self.foreign.update(foreign_parts(piece.raw))
         for text in piece.texts:
-            plain = folded(text)
+            plain = fold(text)
             if is_personal:
                 self.personal.learn(text)
             elif piece.vr == "UI":
@@ -180,7 +180,7 @@ class KnownIdentifiers:
         return self.words - self.open_words - self.places - COMMON - chance
 
 
-def needed_in(dataset: "Dataset") -> list[str]:
+def needed_keywords(dataset: "Dataset") -> list[str]:
     """Return the keywords of what an image needs, as far as it has them."""
     present = set(dataset.keys())  # asking pydicom for each keyword takes far longer
     wanted = _needed_tags(str(dataset.get("Modality", "")))

@@ -12,7 +12,7 @@ from io import BytesIO
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from drawcli.core.gate.compressed import NATIVE, picture_and_rest, says_something
+from drawcli.core.gate.compressed import NATIVE, has_content, split_picture
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     raw: bytes  # b"" where pydicom does not give it
 
 
-def what_pydicom_raises() -> tuple[type[Exception], ...]:
+def pydicom_errors() -> tuple[type[Exception], ...]:
     """Return what reading or decoding a damaged file ends in; found by changing bytes at random."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -60,7 +60,7 @@ def what_pydicom_raises() -> tuple[type[Exception], ...]:
     )
 
 
-def source_of(raw: bytes) -> "Dataset":
+def read_source(raw: bytes) -> "Dataset":
     """Return a source as pydicom reads it; one that names another encoding than its own, by that.
 
     Else nothing of the patient would be known of such a file, and nothing looked for.
@@ -92,7 +92,7 @@ def _by_its_bytes(whole: bytes) -> "Dataset":
         stream.seek(behind)
         try:
             dataset = read_dataset(stream, implicit, little)
-        except what_pydicom_raises():
+        except pydicom_errors():
             continue
         if all(tag in dataset for tag in _OF_IMAGES):
             dataset.set_original_encoding(implicit, little)
@@ -109,7 +109,7 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
     from pydicom import Sequence
     from pydicom.datadict import keyword_for_tag
 
-    charset, errors = undecoded(dataset, _CHARACTER_SET), what_pydicom_raises()
+    charset, errors = undecoded_value(dataset, _CHARACTER_SET), pydicom_errors()
     for tag, held in list(dataset.items()):  # raw elements: nothing is decoded here
         number, value = int(tag), held.value
         if number == PIXEL_DATA and not above:
@@ -133,7 +133,7 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
             yield from pieces(item, seen, f"{where}/")
 
 
-def undecoded(dataset: "Dataset", tag: int) -> bytes | str | None:
+def undecoded_value(dataset: "Dataset", tag: int) -> bytes | str | None:
     """Return the bytes of a value; a text where pydicom has decoded it; None where it is missing.
 
     Decoding costs more than all the rest, and most slices say the same. A sequence, where none
@@ -165,7 +165,7 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
     """
     digest, beside = hashlib.sha256(), False
     for tag in (PIXEL_DATA, _POSITION):
-        value = undecoded(dataset, tag) or b""
+        value = undecoded_value(dataset, tag) or b""
         raw = value if isinstance(value, bytes) else value.encode()
         syntax = _compression(dataset) if tag == PIXEL_DATA else ""
         if not syntax:
@@ -173,20 +173,20 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
             digest.update(_turned(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
             continue
         try:
-            picture, rest = picture_and_rest(raw, syntax, _pixels_in_frame(dataset))
+            picture, rest = split_picture(raw, syntax, _pixels_in_frame(dataset))
         except (ValueError, IndexError):
             digest.update(raw)
             beside = True
             continue
         for part in picture:
             digest.update(part)
-        beside = says_something(rest, syntax)
+        beside = has_content(rest, syntax)
     return digest.digest(), beside
 
 
 def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     """Return native pixels without zeros behind the image, which need not be sent (PS3.5 8.1.1)."""
-    numbers = [undecoded(dataset, tag) for tag in _SIZE]
+    numbers = [undecoded_value(dataset, tag) for tag in _SIZE]
     if not all(isinstance(one, bytes) and one for one in numbers):
         return raw
     is_big = dataset.original_encoding[1] is False
@@ -195,7 +195,7 @@ def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
         for one in numbers
         if isinstance(one, bytes)
     ]
-    frames = undecoded(dataset, _FRAMES)
+    frames = undecoded_value(dataset, _FRAMES)
     text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
     length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
     length += length % 2
@@ -221,7 +221,7 @@ def _compression(dataset: "Dataset") -> str:
 
 def _pixels_in_frame(dataset: "Dataset") -> int:
     """Return Rows x Columns, without keeping what is decoded for it."""
-    rows, columns = (undecoded(dataset, tag) for tag in _SHAPE)
+    rows, columns = (undecoded_value(dataset, tag) for tag in _SHAPE)
     numbers = [one for one in (rows, columns) if isinstance(one, bytes)]
     return prod(int.from_bytes(one, "little") for one in numbers)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.gate.figures import Figures
-from drawcli.core.gate.identifiers import COMMON, DATES, KnownIdentifiers, needed_in
+from drawcli.core.gate.identifiers import COMMON, DATES, KnownIdentifiers, needed_keywords
 from drawcli.core.gate.identifiers_multiframe import is_coded, is_numbered
 from drawcli.core.gate.known_terms import ordinary_words
 from drawcli.core.gate.pydicom_elements import (
@@ -20,9 +20,9 @@ from drawcli.core.gate.pydicom_elements import (
     pieces,
     pixels_of,
     texts_of,
-    undecoded,
+    undecoded_value,
 )
-from drawcli.core.gate.text_traces import days, folded, has_long_number, has_mail
+from drawcli.core.gate.text_traces import days, fold, has_long_number, has_mail
 from drawcli.core.gate.text_traces import words as words_of
 
 if TYPE_CHECKING:
@@ -113,25 +113,25 @@ class Search:
         """Take the patient's numbers together, once all sources are known."""
         self.figures = self.known.figures()
 
-    def tell(self, check: str, where: str) -> None:
+    def add(self, check: str, where: str) -> None:
         """Note a finding."""
         self.found.add(Leak(check, where))
 
-    def slice(self, dataset: "Dataset") -> None:
+    def search_slice(self, dataset: "Dataset") -> None:
         """Look at every element of one slice, and at what has to be there."""
         self._look_at_pixels(dataset)
         for part, above in ((dataset.file_meta, "file meta/"), (dataset, "")):
             for piece in pieces(part, self.seen, above):
                 self._piece(piece)
-        self.needed.update(needed_in(dataset))
+        self.needed.update(needed_keywords(dataset))
         for keyword, pattern in _MUST_BE.items():
             part = dataset.file_meta if "/" in keyword else dataset
             self._must_be(keyword, pattern, part)
         for keyword in _OWN:
             if keyword not in dataset:
-                self.tell("marker", keyword)
+                self.add("marker", keyword)
         if str(dataset.get("SOPClassUID", "")) not in self.known.sop_classes:
-            self.tell("marker", "SOPClassUID")
+            self.add("marker", "SOPClassUID")
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
             self.uids.setdefault(keyword, set()).add(str(dataset.get(keyword, "")))
 
@@ -139,52 +139,52 @@ class Search:
         digest, beside = pixels_of(dataset)
         self.pixels[digest] += 1
         if beside:
-            self.tell("beside-pixels", "(7FE0,0010)")
+            self.add("beside-pixels", "(7FE0,0010)")
 
-    def compare(self) -> None:
+    def check_whole(self) -> None:
         """Look at the package as a whole: each slice once, with all that an image needs."""
         if self.pixels != self.known.pixels:
-            self.tell("pixels", "(7FE0,0010)")
+            self.add("pixels", "(7FE0,0010)")
         else:
             for keyword in self.known.needed - self.needed:
-                self.tell("missing", keyword)
+                self.add("missing", keyword)
         slices = self.known.pixels.total()
         for keyword, uids in self.uids.items():
             if len(uids) != (slices if keyword == "SOPInstanceUID" else 1):
-                self.tell("uids", keyword)
+                self.add("uids", keyword)
 
     def _must_be(self, keyword: str, pattern: str, part: "Dataset") -> None:
         """Look at an element whose form is known."""
         from pydicom.datadict import tag_for_keyword
 
         name = keyword.rpartition("/")[2]
-        mark = (keyword, undecoded(part, tag_for_keyword(name) or 0))
+        mark = (keyword, undecoded_value(part, tag_for_keyword(name) or 0))
         if mark not in self.seen:
             self.seen.add(mark)
             text = "\\".join(texts_of(part.get(name, "missing")))
             if not re.fullmatch(pattern, text, re.ASCII):
-                self.tell("marker", keyword)
+                self.add("marker", keyword)
 
-    def site_text(self, text: str, where: str) -> None:
+    def search_site_text(self, text: str, where: str) -> None:
         """Look at a text of the site's own (template, form), which may speak of organs."""
-        plain = _STAND_IN.sub("", folded(text))  # in so many digits any number may stand by chance
+        plain = _STAND_IN.sub("", fold(text))  # in so many digits any number may stand by chance
         personal = self.known.personal
         if personal.in_words(plain, but=COMMON) or personal.in_ids(plain):
-            self.tell("personal", where)
+            self.add("personal", where)
         self._uids(plain, where)
         if has_mail(plain):
-            self.tell("mail", where)
+            self.add("mail", where)
         self._days(plain, where)
 
     def _piece(self, piece: Piece) -> None:
         """Look at one element: whether it may be there at all, then at what it says."""
         self._presence(piece)
         if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
-            self.tell("personal", piece.where)
+            self.add("personal", piece.where)
         own = _OWN.get(piece.where.partition("/")[0])
         if own is not None:
             if not all(map(own.fullmatch, piece.texts)):
-                self.tell("marker", piece.where)
+                self.add("marker", piece.where)
         elif piece.where not in _MUST_BE or piece.where in _STILL_SEARCHED:
             for text in piece.texts:
                 self._value(piece, text)
@@ -196,39 +196,39 @@ class Search:
         if piece.vr in _NUMBERS:
             told = self.figures.in_parts(piece.keyword, piece.texts)
         else:
-            plain = folded("".join(piece.texts))
+            plain = fold("".join(piece.texts))
             ordinary = ordinary_words(piece.keyword, piece.vr, plain)
-            told = self.known.personal.inside(plain, but=ordinary)
+            told = self.known.personal.in_longer_words(plain, but=ordinary)
         if told:
-            self.tell("personal", piece.where)
+            self.add("personal", piece.where)
 
     def _presence(self, piece: Piece) -> None:
         group, element = piece.tag >> 16, piece.tag & 0xFFFF
         unwanted = group in _NO_GROUPS or group >> 8 in _CURVES_OVERLAYS
         length_of_group = element == 0 and group != _META_GROUP
         if group % 2:
-            self.tell("private", piece.where)
+            self.add("private", piece.where)
         elif unwanted or length_of_group or piece.tag == PIXEL_DATA:  # of an icon, in an item
-            self.tell("group", piece.where)
+            self.add("group", piece.where)
         elif group == _META_GROUP and element not in _FILE_META:
-            self.tell("file-meta", piece.where)
+            self.add("file-meta", piece.where)
         elif piece.tag > PIXEL_DATA:
-            self.tell("behind-pixels", piece.where)
+            self.add("behind-pixels", piece.where)
         if not piece.vr:
-            self.tell("undecodable", piece.where)
+            self.add("undecodable", piece.where)
 
     def _value(self, piece: Piece, text: str) -> None:
         if piece.vr == "UI":
             if not self._may_stand(piece.keyword, text):
-                self.tell("uid", piece.where)
+                self.add("uid", piece.where)
         elif piece.vr in _NUMBERS | DATES and _NO_LETTERS.fullmatch(text):
             if self._is_figure(piece, text):
-                self.tell("personal", piece.where)
+                self.add("personal", piece.where)
             self._days(text, piece.where)
         elif self._is_open(piece):
-            self._open_text(folded(text), piece)
+            self._open_text(fold(text), piece)
         else:
-            self._closed_text(folded(text), piece)
+            self._closed_text(fold(text), piece)
 
     def _may_stand(self, keyword: str, uid: str) -> bool:
         """Tell whether a UID is a stand-in, or what PS3.6 registers for such an element."""
@@ -253,44 +253,44 @@ class Search:
         What the standard or a maker calls so says nothing about whoever is called alike.
         """
         personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
-        named = personal.in_words(plain, ordinary) or personal.inside(plain, ordinary)
+        named = personal.in_words(plain, ordinary) or personal.in_longer_words(plain, ordinary)
         if not is_coded(piece.where):  # its words are the scheme's
             short = piece.keyword in _DESCRIPTORS and personal.in_short(plain)
             named = named or short or personal.in_short(plain, ordinary) or personal.in_ids(plain)
         if named:
-            self.tell("personal", piece.where)
+            self.add("personal", piece.where)
         self._any_text(plain, piece)
         self._places(plain, piece.where, ordinary)
 
     def _closed_text(self, plain: str, piece: Piece) -> None:
         """Look at a text in which nothing of the source has any business."""
         if self.known.personal.in_text(plain):
-            self.tell("personal", piece.where)
+            self.add("personal", piece.where)
         if self.known.labels.in_ids(plain):
-            self.tell("source-text", piece.where)
+            self.add("source-text", piece.where)
         self._any_text(plain, piece)
         self._places(plain, piece.where, COMMON)
 
     def _any_text(self, plain: str, piece: Piece) -> None:
         self._uids(plain, piece.where)
         if piece.where not in _DESCRIPTORS and words_of(plain) & self.words:
-            self.tell("source-text", piece.where)  # descriptions go out cleaned, if at all
+            self.add("source-text", piece.where)  # descriptions go out cleaned, if at all
         if has_mail(plain):
-            self.tell("mail", piece.where)
+            self.add("mail", piece.where)
         if has_long_number(plain) and not is_numbered(piece.where, plain):
-            self.tell("number", piece.where)
+            self.add("number", piece.where)
         self._days(plain, piece.where)
 
     def _places(self, plain: str, where: str, ordinary: frozenset[str]) -> None:
         """Look for words of the hospital that are no words of every header."""
         if words_of(plain) & self.known.places - ordinary:
-            self.tell("institution", where)
+            self.add("institution", where)
 
     def _uids(self, text: str, where: str) -> None:
         long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
         if not all(map(_registered_as, long)):
-            self.tell("uid", where)
+            self.add("uid", where)
 
     def _days(self, text: str, where: str) -> None:
         if not self.days.isdisjoint(days(text)):
-            self.tell("date", where)
+            self.add("date", where)

@@ -71,7 +71,7 @@ _MOST_STRUCTURES: Final = 10_000
 _MOST_IMAGES: Final = 200_000
 
 
-def facts_of(file: DataSet) -> StructureSet:
+def read_structure_set(file: DataSet) -> StructureSet:
     """Return what the acceptance gate needs to know of a structure set.
 
     Raises
@@ -82,7 +82,7 @@ def facts_of(file: DataSet) -> StructureSet:
     return _Reading(file).facts()
 
 
-def contours_of(file: DataSet) -> Iterator[FileContour]:
+def read_contours(file: DataSet) -> Iterator[FileContour]:
     """Yield every contour, ROI by ROI in the order of the file.
 
     Raises
@@ -107,7 +107,7 @@ def contours_of(file: DataSet) -> Iterator[FileContour]:
             )
 
 
-def decoded(raw: bytes, character_set: bytes) -> str:
+def decode_text(raw: bytes, character_set: bytes) -> str:
     """Return a text that was written in a character set (PS3.3 C.12.1.1.2).
 
     Raises
@@ -225,7 +225,7 @@ class _Reading:
         return max(len(value.strip(" \0")) for value in self._decoded(raw).split("\\"))
 
     def _decoded(self, raw: bytes) -> str:
-        return decoded(raw, self.file.raw(self.file.elements, _CHARACTER_SET) or b"")
+        return decode_text(raw, self.file.raw(self.file.elements, _CHARACTER_SET) or b"")
 
     def _read_frame(self, frame: Elements, table: Table) -> None:
         self.frames.add(self.file.text(frame, _FRAME))

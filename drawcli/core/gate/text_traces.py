@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from drawcli.core.gate.figures import figures_of
+from drawcli.core.gate.figures import digit_runs
 
 LONG: Final = 4  # characters of a word that says something wherever it stands
 LONG_NUMBER: Final = 6  # digits; shorter ones stand in every header by chance
@@ -49,10 +49,10 @@ _DAYS: Final = tuple(
 )
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Return a text without case, accents and marks.
 
-    >>> folded("LINDQVÍST"), folded("Strauß")
+    >>> fold("LINDQVÍST"), fold("Strauß")
     ('lindqvist', 'strauss')
     """
     if text.isascii():
@@ -68,9 +68,9 @@ def spellings(text: str) -> set[str]:
     (['oehrstroem', 'ohrstrom', 'øhrstrom'], {'smith'})
     """
     if text.isascii():
-        return {folded(text)}
+        return {fold(text)}
     lower = unicodedata.normalize("NFC", text.casefold())
-    return {folded(lower), *(folded(lower.translate(table)) for table in _IN_ASCII)}
+    return {fold(lower), *(fold(lower.translate(table)) for table in _IN_ASCII)}
 
 
 def words(text: str, shortest: int = LONG) -> set[str]:
@@ -142,7 +142,7 @@ class Traces:
 
     def learn(self, text: str) -> None:
         """Take in a name, an id, a number or an address."""
-        self.figures.update(figures_of(text))
+        self.figures.update(digit_runs(text))
         for plain in spellings(text):
             self._learn(plain)
 
@@ -158,7 +158,7 @@ class Traces:
                 self.names.add(part)
             elif len(part) >= _SHORT_NAME:
                 self.short.add(part)
-        whole = joined(plain)
+        whole = join_alnum(plain)
         if len(whole) >= LONG_NUMBER and any(char.isdigit() for char in whole):
             self.ids.add(whole)
 
@@ -178,7 +178,7 @@ class Traces:
         """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
         return bool((words(text) & self.names) - but)
 
-    def inside(self, text: str, but: frozenset[str] = frozenset()) -> bool:
+    def in_longer_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
         """Tell whether a long name or number stands within longer words of a folded text.
 
         One that is part of an ordinary word, as Philip is of a maker's name, says nothing.
@@ -188,7 +188,7 @@ class Traces:
 
     def in_ids(self, text: str) -> bool:
         """Tell whether a folded text holds one of the patient's ids, however it is separated."""
-        whole = joined(text)
+        whole = join_alnum(text)
         return any(one in whole for one in self.ids)
 
 
@@ -199,10 +199,10 @@ def foreign_parts(raw: bytes) -> Iterator[bytes]:
             yield part
 
 
-def joined(text: str) -> str:
+def join_alnum(text: str) -> str:
     """Return a text without whatever separates its letters and digits.
 
-    >>> joined("943 476-5919")
+    >>> join_alnum("943 476-5919")
     '9434765919'
     """
     return "".join(char for char in text if char.isalnum())

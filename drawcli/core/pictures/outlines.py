@@ -29,13 +29,13 @@ _NEARLY_NOTHING: Final = 1e-9  # mm2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class CutLine:
     """A line in a plane: points (n x 2) to the right and down, mm; the last joined to the first."""
 
     points: Floats
 
 
-class Outlined:
+class Outlines:
     """One structure: polygons at levels along the normal of the slices.
 
     Polygons within polygons are holes (PS3.3 C.8.8.6.3): a plane is inside where a ray to a point
@@ -130,7 +130,7 @@ class Outlined:
         weights = self._areas + _NEARLY_NOTHING  # a speck has a middle, too
         return np.asarray(weights @ means / weights.sum())
 
-    def best(self, plane: Plane) -> float:
+    def best_position(self, plane: Plane) -> float:
         """Return where a plane is worth a picture, mm along its normal.
 
         Through its middle; where that cuts little, as between two lungs, where it cuts most.
@@ -152,7 +152,7 @@ class Outlined:
 
     def lines(
         self, plane: Plane, position: float, slab: tuple[float, float], gap: float
-    ) -> list[Line]:
+    ) -> list[CutLine]:
         """Return what a plane cuts out of it.
 
         Parameters
@@ -189,7 +189,7 @@ class Outlined:
         _, at = self._crossings(normal, position)
         return float((at[1::2] - at[::2]).sum())  # each level has an even number of crossings
 
-    def _reformatted(self, plane: Plane, position: float, gap: float) -> Iterator[Line]:
+    def _reformatted(self, plane: Plane, position: float, gap: float) -> Iterator[CutLine]:
         """Yield the outline in a plane across the slices.
 
         Each level is cut exactly. Between levels the distance to the edge is followed in a straight
@@ -215,9 +215,9 @@ class Outlined:
             yield _shown(whole, plane)
 
 
-def _shown(points: Floats, plane: Plane) -> Line:
+def _shown(points: Floats, plane: Plane) -> CutLine:
     (right, one), (down, other) = plane.right, plane.down
-    return Line(np.stack([points[:, right] * one, points[:, down] * other], axis=1))
+    return CutLine(np.stack([points[:, right] * one, points[:, down] * other], axis=1))
 
 
 def _depth(grid: Floats, at: Floats, first: Indices) -> Floats:

@@ -11,8 +11,8 @@ import numpy as np
 
 from drawcli import __version__
 from drawcli.core.gate.acceptance import Severity
-from drawcli.core.pictures.outlines import Outlined
-from drawcli.core.pictures.painting import View, painted
+from drawcli.core.pictures.outlines import Outlines
+from drawcli.core.pictures.painting import View, paint_view
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, SheetRow, rows
@@ -57,7 +57,7 @@ footer { margin-top: 2rem; font-size: .875rem; }
 """
 
 
-def page(scene: Scene, caption: Caption) -> str:
+def render_page(scene: Scene, caption: Caption) -> str:
     """Return the page as HTML, its pictures inside it."""
     sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
     policy = (
@@ -125,7 +125,7 @@ def _section(scene: Scene, row: SheetRow) -> str:
 <div class="row small">{small}</div></section>"""
 
 
-def _strip(scene: Scene, structure: Outlined, axial: View) -> Iterator[View]:
+def _strip(scene: Scene, structure: Outlines, axial: View) -> Iterator[View]:
     """Yield small views through a structure, from its lowest to its highest."""
     low, high = (float(corner[Plane.AXIAL.normal]) for corner in structure.box)
     first, last = (scene.stack.nearest(Plane.AXIAL, place) for place in (low, high))
@@ -136,7 +136,7 @@ def _strip(scene: Scene, structure: Outlined, axial: View) -> Iterator[View]:
 
 
 def _picture(scene: Scene, view: View) -> str:
-    image = painted(scene, view)
+    image = paint_view(scene, view)
     what = f"{view.plane} picture {view.index + 1}"
     data = base64.b64encode(_encoded(image)).decode("ascii")
     return (
@@ -152,7 +152,7 @@ def _encoded(image: "Image.Image") -> bytes:
     return out.getvalue()
 
 
-def _swatch(structure: Outlined) -> str:
+def _swatch(structure: Outlines) -> str:
     red, green, blue = structure.color
     return (
         '<svg viewBox="0 0 16 16" aria-hidden="true"><rect width="16" height="16" rx="3" '

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from drawcli.core.pictures.outlines import Line, Outlined
+from drawcli.core.pictures.outlines import CutLine, Outlines
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 from drawcli.core.pictures.stack import PlaneCut
@@ -32,7 +32,7 @@ class View:
     index: int  # of the picture in its plane
     region: Region
     width: int  # pixels
-    focus: Outlined | None = None  # drawn with a bold line, in its own window
+    focus: Outlines | None = None  # drawn with a bold line, in its own window
     marks: tuple[float | None, float | None] = (None, None)  # other planes: at right, down, mm
 
     @property
@@ -48,7 +48,7 @@ class View:
         return list(place.ravel().tolist())
 
 
-def painted(scene: Scene, view: View) -> "Image.Image":
+def paint_view(scene: Scene, view: View) -> "Image.Image":
     """Return a picture (RGB)."""
     from PIL import ImageDraw
 
@@ -116,7 +116,7 @@ def _grown(
 
 
 def _stroke(
-    pen: "ImageDraw.ImageDraw", view: View, lines: Sequence[Line], color: Color, *, bold: bool
+    pen: "ImageDraw.ImageDraw", view: View, lines: Sequence[CutLine], color: Color, *, bold: bool
 ) -> None:
     """Draw outlines with a rim of the other brightness: seen on white bone and on black air."""
     red, green, blue = color
@@ -131,7 +131,7 @@ def _stroke(
 def _annotate(pen: "ImageDraw.ImageDraw", scene: Scene, view: View) -> None:
     """Write the directions at the edges, where in the stack it is, a scale, and other planes."""
     size, (wide, high) = max(10, view.width // 24), (view.width, view.height)
-    font, room = lettering(size), _mark_length(view)
+    font, room = load_font(size), _mark_length(view)
     inks = _Inks(font, *((_BLACK, _LIGHT) if scene.window.inverse else (_LIGHT, _BLACK)))
     frame, plane = scene.stack.frame, view.plane
     (right, one), (down, other) = plane.right, plane.down
@@ -193,7 +193,7 @@ def _write(
 
 
 @cache
-def lettering(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+def load_font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
     """Return the font of a size, pixels."""
     from PIL import ImageFont
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from drawcli.core.pictures.outlines import Line, Outlined
+from drawcli.core.pictures.outlines import CutLine, Outlines
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.stack import Stack
 from drawcli.core.pictures.windows import Window
@@ -40,17 +40,17 @@ class Scene:
     """What pictures are made of."""
 
     stack: Stack
-    structures: Sequence[Outlined]
+    structures: Sequence[Outlines]
     modality: str
     window: Window
 
     @cached_property
-    def drawn(self) -> list[Outlined]:
+    def drawn(self) -> list[Outlines]:
         """The structures that have contours, the largest first: the small are drawn over them."""
         some = [one for one in self.structures if one.polygons]
         return sorted(some, key=self.volume_cm3, reverse=True)
 
-    def volume_cm3(self, structure: Outlined) -> float:
+    def volume_cm3(self, structure: Outlines) -> float:
         """Return the volume of a structure: areas, times the part of the patient of each slice."""
         return self._volumes[structure.number]
 
@@ -66,17 +66,17 @@ class Scene:
     def _across(self) -> Plane:
         return next(plane for plane in Plane if plane.normal == self.stack.across)
 
-    def middle(self, plane: Plane, structure: Outlined | None = None) -> int:
+    def best_picture(self, plane: Plane, structure: Outlines | None = None) -> int:
         """Return the picture of a plane that shows a structure well; of None, most of them."""
         stack = self.stack
         if structure is not None and structure.polygons:
-            return stack.nearest(plane, structure.best(plane))
+            return stack.nearest(plane, structure.best_position(plane))
         if structure is None and self.drawn:
             middles = sorted(float(one.middle[plane.normal]) for one in self.drawn)
             return stack.nearest(plane, middles[len(middles) // 2])
         return len(stack.positions(plane)) // 2
 
-    def whole(self, plane: Plane) -> Region:
+    def whole_region(self, plane: Plane) -> Region:
         """Return all that the images show in a plane."""
         edges = [self._along(axis, sign) for axis, sign in (plane.right, plane.down)]
         (left, right), (top, bottom) = edges
@@ -90,11 +90,11 @@ class Scene:
         low, high = low - half, high + half
         return (low, high) if sign > 0 else (-high, -low)
 
-    def around(self, structure: Outlined) -> Iterator[tuple[Plane, Region]]:
+    def regions_around(self, structure: Outlines) -> Iterator[tuple[Plane, Region]]:
         """Yield the planes, and a square around a structure, of one size in each."""
         low, high = structure.box
         size = float((high - low).max()) * _ROOM + _ROOM_MM
-        largest = max(max(self.whole(plane).size) for plane in Plane)
+        largest = max(max(self.whole_region(plane).size) for plane in Plane)
         half = min(max(size, _LEAST_SHOWN_MM), largest) / 2
         middle = (low + high) / 2
         for plane in Plane:
@@ -102,7 +102,7 @@ class Scene:
             x, y = float(middle[right]) * one, float(middle[down]) * other
             yield plane, Region(x - half, y - half, x + half, y + half)
 
-    def outlines(self, plane: Plane, index: int) -> Iterator[tuple[Outlined, list[Line]]]:
+    def outlines(self, plane: Plane, index: int) -> Iterator[tuple[Outlines, list[CutLine]]]:
         """Yield the structures that a picture cuts, and their outlines in it."""
         stack = self.stack
         position = float(stack.positions(plane)[index])

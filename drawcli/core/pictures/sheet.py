@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.gate.acceptance import Finding, Severity
-from drawcli.core.pictures.outlines import Outlined
-from drawcli.core.pictures.painting import View, lettering, painted
+from drawcli.core.pictures.outlines import Outlines
+from drawcli.core.pictures.painting import View, load_font, paint_view
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 
@@ -48,22 +48,22 @@ class Caption:
 class SheetRow:
     """Three pictures that belong together."""
 
-    structure: Outlined | None  # None: all of them
+    structure: Outlines | None  # None: all of them
     views: tuple[View, ...]
 
 
 def rows(scene: Scene, width: int) -> Iterator[SheetRow]:
     """Yield what is worth a picture: the whole, then each structure where most of it is seen."""
-    yield _row(scene, None, {plane: scene.whole(plane).squared() for plane in Plane}, width)
+    yield _row(scene, None, {plane: scene.whole_region(plane).squared() for plane in Plane}, width)
     for structure in scene.structures:
         if structure.polygons:
-            yield _row(scene, structure, dict(scene.around(structure)), width)
+            yield _row(scene, structure, dict(scene.regions_around(structure)), width)
 
 
 def _row(
-    scene: Scene, structure: Outlined | None, regions: dict[Plane, Region], width: int
+    scene: Scene, structure: Outlines | None, regions: dict[Plane, Region], width: int
 ) -> SheetRow:
-    indices = {plane: scene.middle(plane, structure) for plane in Plane}
+    indices = {plane: scene.best_picture(plane, structure) for plane in Plane}
     places = {
         plane.normal: float(scene.stack.positions(plane)[index]) for plane, index in indices.items()
     }
@@ -101,10 +101,10 @@ def contact_sheet(scene: Scene, caption: Caption) -> "Image.Image":
         y = top + number // across * card[1]
         _name(pen, scene, row.structure, (x, y))
         for place, view in enumerate(row.views):
-            image.paste(painted(scene, view), (x + place * (_CELL + _GAP), y + _NAME))
+            image.paste(paint_view(scene, view), (x + place * (_CELL + _GAP), y + _NAME))
     for line, text in enumerate([*empty, NOT_REVIEWED]):
         y = height - _MARGIN - (len(empty) + 1 - line) * _LINE
-        pen.text((_MARGIN, y), text, _SOFT, lettering(14))
+        pen.text((_MARGIN, y), text, _SOFT, load_font(14))
     return image
 
 
@@ -114,12 +114,12 @@ def _head(
     told: Sequence[tuple[str, tuple[tuple[int, int, int], ...]]],
     width: int,
 ) -> None:
-    pen.text((_MARGIN, _MARGIN), caption.title, _INK, lettering(20))
-    pen.text((_MARGIN, _MARGIN + 28), caption.facts, _SOFT, lettering(14))
+    pen.text((_MARGIN, _MARGIN), caption.title, _INK, load_font(20))
+    pen.text((_MARGIN, _MARGIN + 28), caption.facts, _SOFT, load_font(14))
     y = 2 * _MARGIN + 2 * _LINE
     for text, (paper, ink) in told:
         pen.rectangle((_MARGIN, y, width - _MARGIN, y + _LINE - 1), fill=paper)
-        pen.text((_MARGIN + 8, y + 2), text, ink, lettering(14))
+        pen.text((_MARGIN + 8, y + 2), text, ink, load_font(14))
         y += _LINE
 
 
@@ -133,20 +133,20 @@ def _told(caption: Caption, width: int) -> Iterator[tuple[str, tuple[tuple[int, 
 
 
 def _name(
-    pen: "ImageDraw.ImageDraw", scene: Scene, structure: Outlined | None, place: tuple[int, int]
+    pen: "ImageDraw.ImageDraw", scene: Scene, structure: Outlines | None, place: tuple[int, int]
 ) -> None:
     """Write what is seen in a row: colour, name, volume."""
     x, y = place
     if structure is None:
-        pen.text((x, y + 4), "All structures", _INK, lettering(16))
+        pen.text((x, y + 4), "All structures", _INK, load_font(16))
         return
     pen.rectangle((x, y + 6, x + 16, y + 20), fill=structure.color, outline=_SOFT)
-    pen.text((x + 24, y + 4), structure.name, _INK, lettering(16))
-    after = x + 36 + pen.textlength(structure.name, lettering(16))
+    pen.text((x + 24, y + 4), structure.name, _INK, load_font(16))
+    after = x + 36 + pen.textlength(structure.name, load_font(16))
     many = len(structure.levels)
     slices = f"{many} slice{'s' if many != 1 else ''}"
     text = f"{scene.volume_cm3(structure):.1f} cm3, {slices}"
-    pen.text((after, y + 5), text, _SOFT, lettering(14))
+    pen.text((after, y + 5), text, _SOFT, load_font(14))
 
 
 def _without(scene: Scene) -> str:

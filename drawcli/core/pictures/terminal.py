@@ -50,10 +50,10 @@ _OF_TERMS: Final = {  # how TERM begins
 _MULTIPLEXED: Final = ("TMUX", "STY")  # tmux and screen keep pictures to themselves
 
 
-def protocol_of(env: Mapping[str, str]) -> Protocol | None:
+def detect_protocol(env: Mapping[str, str]) -> Protocol | None:
     """Return how a terminal takes pictures, by what it says of itself; None where it says nothing.
 
-    >>> protocol_of({"TERM": "foot-extra"})
+    >>> detect_protocol({"TERM": "foot-extra"})
     <Protocol.SIXEL: 'sixel'>
     """
     if any(env.get(name) for name in _MULTIPLEXED):
@@ -65,7 +65,7 @@ def protocol_of(env: Mapping[str, str]) -> Protocol | None:
     return known or next((one for begin, one in _OF_TERMS.items() if term.startswith(begin)), None)
 
 
-def written(image: "Image.Image", protocol: Protocol, columns: int) -> str:
+def encode_picture(image: "Image.Image", protocol: Protocol, columns: int) -> str:
     """Return what shows a picture (RGB) in a terminal of so many columns."""
     width = min(image.width, columns * _PIXELS_OF_COLUMN)
     image = image.resize((width, max(1, round(image.height * width / image.width))))

@@ -53,7 +53,7 @@ class Window:
             return replace(self, low=-300.0, high=1100.0)
         return self
 
-    def turned(self) -> Self:
+    def inverted(self) -> Self:
         """Return the window for MONOCHROME1 (PS3.3 C.7.6.3.1.2): the least value is white."""
         return replace(self, inverse=not self.inverse)
 

@@ -23,7 +23,7 @@ class Bandwidth:
     def at(self, now: time) -> float | None:
         """Return the limit at a local time of day.
 
-        >>> by_day = bandwidth_of({"07:00": "2M", "19:00": "off"})
+        >>> by_day = parse_bandwidth({"07:00": "2M", "19:00": "off"})
         >>> [by_day.at(time(hour)) for hour in (3, 7, 18, 19)]
         [None, 2000000.0, 2000000.0, None]
         """
@@ -31,7 +31,7 @@ class Bandwidth:
         return (begun or [rate for _, rate in self.since] or [None])[-1]
 
 
-def bandwidth_of(value: object) -> Bandwidth:
+def parse_bandwidth(value: object) -> Bandwidth:
     """Return the limits of a setting: one rate for all day, or rates by the time they begin at.
 
     YAML reads `19:00` without quotes as a number, 19 * 60, and `off` as false; both are taken for
@@ -46,16 +46,16 @@ def bandwidth_of(value: object) -> Bandwidth:
         return Bandwidth()
     if not isinstance(value, Mapping):
         return Bandwidth(((_MIDNIGHT, _rate(value)),))
-    limits = [(time_of_day(start), _rate(rate)) for start, rate in value.items()]
+    limits = [(parse_time_of_day(start), _rate(rate)) for start, rate in value.items()]
     if len(dict(limits)) < len(limits):
         raise ValueError("names one time of day twice")
     return Bandwidth(tuple(sorted(limits, key=lambda limit: limit[0])))
 
 
-def time_of_day(value: object) -> time:
+def parse_time_of_day(value: object) -> time:
     """Return a time of day as a person writes it; also as YAML reads it without quotes.
 
-    >>> time_of_day("7:00"), time_of_day(7 * 60)
+    >>> parse_time_of_day("7:00"), parse_time_of_day(7 * 60)
     (datetime.time(7, 0), datetime.time(7, 0))
     """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_OF_A_DAY:

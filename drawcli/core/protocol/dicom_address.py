@@ -21,12 +21,12 @@ class Node:
         return f"{self.ae_title}@{host}:{self.port}"
 
 
-def node_of(text: str) -> Node:
+def parse_node(text: str) -> Node:
     """Return the node that a text names; raise ValueError where it names none.
 
-    >>> node_of("ECLIPSE@tps.ward.example:104")
+    >>> parse_node("ECLIPSE@tps.ward.example:104")
     Node(ae_title='ECLIPSE', host='tps.ward.example', port=104)
-    >>> node_of("ECLIPSE@[fd00::7]:11112").host
+    >>> parse_node("ECLIPSE@[fd00::7]:11112").host
     'fd00::7'
     """
     title, at, place = text.strip().rpartition("@")
@@ -35,7 +35,7 @@ def node_of(text: str) -> Node:
         raise ValueError("should be AE_TITLE@host:port, such as ECLIPSE@tps.example:104")
     if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
         raise ValueError(f"should end with the number of a port, 1 to {_LARGEST_PORT}")
-    return Node(checked_title(title), _checked_host(host), int(port))
+    return Node(check_ae_title(title), _checked_host(host), int(port))
 
 
 def _checked_host(text: str) -> str:
@@ -51,7 +51,7 @@ def _checked_host(text: str) -> str:
     return host
 
 
-def checked_title(text: str) -> str:
+def check_ae_title(text: str) -> str:
     """Return an application entity title without blanks around it; raise ValueError if it is none.
 
     PS3.5 6.2: at most 16 characters of ASCII, no backslash, no control character, not only blanks.

@@ -32,27 +32,27 @@ class Tokens:
         """Show nothing of the tokens."""
         return f"Tokens(expires_at={self.expires_at})"
 
-    def stale(self, now: datetime) -> bool:
+    def is_stale(self, now: datetime) -> bool:
         """Tell whether it is time to refresh, by the clock."""
         return self.expires_at is not None and self.expires_at - _EARLY <= now
 
-    def expired(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Tell whether the access token is over, by the clock."""
         return self.expires_at is not None and self.expires_at <= now
 
     @property
-    def last_moment(self) -> datetime | None:
+    def usable_until(self) -> datetime | None:
         """When nothing but new tokens helps: the end of the refresh token, where it tells one."""
         return _end_of(self.refresh, {}, None) if self.refresh else self.expires_at
 
     @property
-    def refresh_life(self) -> timedelta | None:
+    def refresh_lifetime(self) -> timedelta | None:
         """How long the refresh token was made for; None where it does not tell."""
-        end, made = self.last_moment, _jwt(self.refresh).get("iat")
+        end, made = self.usable_until, _jwt(self.refresh).get("iat")
         begun = _later(_EPOCH, made)
         return None if end is None or begun is None else end - begun
 
-    def renewed(self, answer: Mapping[str, Any], now: datetime) -> Self:
+    def after_refresh(self, answer: Mapping[str, Any], now: datetime) -> Self:
         """Return the pair after a refresh; without rotation the refresh token stays.
 
         An access token that would have to be renewed at once has no end that is of use: each
@@ -61,9 +61,9 @@ class Tokens:
         refresh = str(answer.get("refresh_token") or self.refresh)
         access = str(answer["access_token"])
         pair = type(self)(access, refresh, _end_of(access, answer, now))
-        return replace(pair, expires_at=None) if pair.stale(now) else pair
+        return replace(pair, expires_at=None) if pair.is_stale(now) else pair
 
-    def as_text(self) -> str:
+    def as_json(self) -> str:
         """Return the pair as one JSON object, the form of a token file."""
         return json.dumps(
             {
@@ -75,7 +75,7 @@ class Tokens:
         )
 
 
-def pair_of(text: str | bytes, now: datetime | None = None) -> Tokens:
+def parse_pair(text: str | bytes, now: datetime | None = None) -> Tokens:
     """Return the tokens that a JSON object holds.
 
     Parameters
@@ -102,7 +102,7 @@ def pair_of(text: str | bytes, now: datetime | None = None) -> Tokens:
     return Tokens(access, refresh, _end_of(access, plain, now))
 
 
-def pair_or_word(text: str, now: datetime | None = None) -> Tokens:
+def parse_pair_or_token(text: str, now: datetime | None = None) -> Tokens:
     """Return the tokens of a JSON object, or of a bare access token.
 
     Raises
@@ -112,7 +112,7 @@ def pair_or_word(text: str, now: datetime | None = None) -> Tokens:
     """
     stripped = text.strip().removeprefix("\ufeff")
     if stripped.startswith("{"):
-        return pair_of(stripped, now)
+        return parse_pair(stripped, now)
     access = _word(stripped.removeprefix("Bearer ").strip())
     if not access:
         raise ValueError("is empty")
@@ -156,7 +156,7 @@ def _word(token: object) -> str:
 def _end_of(access: str, plain: Mapping[str, Any], now: datetime | None) -> datetime | None:
     """Return when an access token ends: as was said beside it, else as it says itself."""
     told = now and _later(now, plain.get("expires_in"))
-    return told or parsed_moment(plain.get("expires_at")) or _later(_EPOCH, _jwt(access).get("exp"))
+    return told or parse_moment(plain.get("expires_at")) or _later(_EPOCH, _jwt(access).get("exp"))
 
 
 def _later(start: datetime, seconds: object) -> datetime | None:
@@ -172,14 +172,14 @@ def _later(start: datetime, seconds: object) -> datetime | None:
         return None
 
 
-def parsed_moment(text: object) -> datetime | None:
+def parse_moment(text: object) -> datetime | None:
     """Return an ISO-8601 moment in UTC, which it is in where it names no zone.
 
     None where it is none, or one that nobody can mean: arithmetic with it would overflow.
 
-    >>> str(parsed_moment("2026-03-14T12:00:00")), str(parsed_moment("2026-03-14T12:00:00+01:00"))
+    >>> str(parse_moment("2026-03-14T12:00:00")), str(parse_moment("2026-03-14T12:00:00+01:00"))
     ('2026-03-14 12:00:00+00:00', '2026-03-14 11:00:00+00:00')
-    >>> parsed_moment("9999-12-31T23:59:59-12:00"), parsed_moment("0001-01-01T00:00:00+14:00")
+    >>> parse_moment("9999-12-31T23:59:59-12:00"), parse_moment("0001-01-01T00:00:00+14:00")
     (None, None)
     """
     if not isinstance(text, str):

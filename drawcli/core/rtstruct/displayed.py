@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import item_value, parts, text_of
+from drawcli.core.dicom.elements import decode_text, item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.errors import BadStructureSet
 
@@ -66,7 +66,7 @@ def displayed(header: Header) -> dict[int, Displayed]:
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for item in _items(header, _ROI_LIST):
-        name = text_of(item_value(header, item, _ROI_NAME) or b"", character_set).strip(" \0")
+        name = decode_text(item_value(header, item, _ROI_NAME) or b"", character_set).strip(" \0")
         line = "".join(char if char.isprintable() else " " for char in name)
         yield int(ascii_text(item_value(header, item, _ROI_NUMBER) or b"-1")), line
 

@@ -13,12 +13,12 @@ from drawcli.core.gate.acceptance import (
     Finding,
     Severity,
     StructureSet,
-    belonging,
+    check_origin,
     inspect,
 )
 from drawcli.core.gate.rtstruct_table import differences
 from drawcli.core.gate.strict_reader import DataSet, Malformed, name_of
-from drawcli.core.gate.structure_set import contours_of, decoded, facts_of
+from drawcli.core.gate.structure_set import decode_text, read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import CHECKS, Measured, inspect_contours, weighed
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
@@ -111,7 +111,7 @@ def inspect_received(
     """Return everything that speaks against a file as the server sent it, and its volumes."""
     try:
         file = DataSet(data)
-        facts = facts_of(file)
+        facts = read_structure_set(file)
     except Malformed as err:
         text = f"the file from the server cannot be read unambiguously: {err}"
         return [Finding(Severity.BLOCK, "not-dicom", text)], []
@@ -128,7 +128,7 @@ def inspect_finished(
     """Return everything that speaks against delivering a finished file."""
     try:
         file = DataSet(data)
-        facts = facts_of(file)
+        facts = read_structure_set(file)
         faults = [*differences(file), *_other_identity(file, crosswalk)]
     except Malformed as err:
         text = f"the finished file cannot be read unambiguously: {err}"
@@ -146,12 +146,12 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
     """Return what says that a file at its destination is not of this patient, study and series."""
     try:
         file = DataSet(data)
-        facts = facts_of(file)
+        facts = read_structure_set(file)
         others = [*_other_identity(file, crosswalk)]
     except Malformed as err:
         return [Finding(Severity.BLOCK, "not-dicom", f"the file cannot be read: {err}")]
     found = [Finding(Severity.BLOCK, "foreign-patient", other) for other in others]
-    return [*found, *belonging(facts, expected)]
+    return [*found, *check_origin(facts, expected)]
 
 
 def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
@@ -203,10 +203,10 @@ def _contours(
         return [Finding(Severity.BLOCK, "no-grid", _NO_GRID)], []
     derived = {roi.number: roi.name for roi in facts.rois if roi.name in wanted.derived}
     names = {roi.number: roi.name for roi in facts.rois if roi.number not in derived}
-    sent = (one for one in contours_of(file) if one.roi not in derived)
+    sent = (one for one in read_contours(file) if one.roi not in derived)
     found, measured = inspect_contours(sent, names, grid, originals, wanted.bounds)
     if derived:
-        ours = (one for one in contours_of(file) if one.roi in derived)
+        ours = (one for one in read_contours(file) if one.roi in derived)
         more, _ = inspect_contours(ours, derived, grid, originals)
         found += [(check, text) for check, text in more if check in _OF_DERIVED]
     return weighed(found, wanted.severities), measured
@@ -221,7 +221,8 @@ def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:
         ours = (file.raw(file.elements, tag) or b"").strip(b" \0")
         source = crosswalk.identity.get(tag, b"").strip(b" \0")
         if ours != source and (
-            same_set or decoded(ours, character_set) != decoded(source, crosswalk.character_set)
+            same_set
+            or decode_text(ours, character_set) != decode_text(source, crosswalk.character_set)
         ):
             others.append(f"{name_of(tag)} is not that of the images")
     return others

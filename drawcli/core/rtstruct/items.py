@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.dicom.header import encoded, encoded_item
+from drawcli.core.dicom.header import encode, encode_item
 from drawcli.core.rtstruct.presentation import Contribution
 
 _ROI_NUMBER: Final = 0x30060022
@@ -98,12 +98,12 @@ def contributor(one: Contribution) -> bytes:
 
 def item_of(values: Values) -> bytes:
     """Return an item of defined length."""
-    return encoded_item(joined(values))
+    return encode_item(joined(values))
 
 
 def joined(values: Values) -> bytes:
     """Return elements in Implicit VR Little Endian, in ascending order."""
     return b"".join(
-        encoded(tag, dictionary_vr(tag).encode("ascii"), values[tag], explicit=False)
+        encode(tag, dictionary_vr(tag).encode("ascii"), values[tag], explicit=False)
         for tag in sorted(values)
     )

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from drawcli.core.deid.engine import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.decimal_strings import mended
-from drawcli.core.dicom.elements import can_be_written, item_value, parts, recoded, text_of
+from drawcli.core.dicom.decimal_strings import shorten_decimals
+from drawcli.core.dicom.elements import decode_text, is_encodable, item_value, parts, recode_as_utf8
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
 from drawcli.core.rtstruct.contours import contours_of
@@ -123,7 +123,7 @@ def _unreadable(err: Exception) -> BadStructureSet:
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
     for roi in _items(header, _ROI_LIST):
-        name = text_of(item_value(header, roi, _NAME) or b"", character_set)
+        name = decode_text(item_value(header, roi, _NAME) or b"", character_set)
         yield int(ascii_text(item_value(header, roi, _ROI_NUMBER) or b"")), name.strip(" \0")
 
 
@@ -161,7 +161,7 @@ class _Writer:
         server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
         if server != self._character_set and not "".join(self._names.values()).isascii():
             return True
-        return not all(can_be_written(name, self._character_set) for name in names)
+        return not all(is_encodable(name, self._character_set) for name in names)
 
     def _identity(self) -> Values:
         """Return patient and study values as the images have them, and the character set."""
@@ -172,7 +172,7 @@ class _Writer:
                 continue
             value = value or b""  # what the images lack is empty if it must be present
             if self._utf_8 and vr in _TEXT:
-                value = recoded(value, self._crosswalk.character_set)
+                value = recode_as_utf8(value, self._crosswalk.character_set)
             values[tag] = value
         character_set = _UTF_8 if self._utf_8 else self._character_set
         return values | ({tags.SpecificCharacterSet: character_set} if character_set else {})
@@ -284,7 +284,7 @@ class _Writer:
             if uid not in self._frames:
                 raise BadStructureSet("a reference is not of this job", code="foreign-reference")
             images.append(self._image(uid, frame))
-        data = mended(contour.data)
+        data = shorten_decimals(contour.data)
         points = (data.count(b"\\") + 1) // 3
         count = contour.count if contour.count.isdecimal() else str(points)
         return contour_item(images, contour.kind, count, data)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.gate.text_traces import Traces, days, folded, has_long_number, has_mail
+from drawcli.core.gate.text_traces import Traces, days, fold, has_long_number, has_mail
 from drawcli.core.rules.conditions import Compare, Condition, Header, Negation, Rule
 from drawcli.core.rules.operators import DERIVED, PRESENCE
 from drawcli.core.rules.withheld import is_number_of, tells_a_patient
@@ -64,7 +64,7 @@ def patient_of(header: Header) -> Traces:
 def says_who(wanted: object, patient: Traces) -> bool:
     """Tell whether what a condition asks for names the patient."""
     many = wanted if isinstance(wanted, list | tuple) else [wanted]
-    return any(patient.in_text(folded(str(one))) for one in many)
+    return any(patient.in_text(fold(str(one))) for one in many)
 
 
 def names_patient(rule: Rule) -> Iterator[str]:
@@ -98,7 +98,7 @@ def paths_in(when: Condition) -> Iterator[str]:
 
 
 def _is_clean(value: str, patient: Traces) -> bool:
-    plain = folded(value)
+    plain = fold(value)
     if len(value) > _LONGEST or not value.isprintable():
         return False
     speaks = patient.in_text(plain) or has_mail(plain)

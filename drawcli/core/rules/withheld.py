@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.gate.text_traces import Traces, days, folded, has_long_number, has_mail
+from drawcli.core.gate.text_traces import Traces, days, fold, has_long_number, has_mail
 from drawcli.core.rules.operators import DERIVED, OPERATORS, PRESENCE, ValueKind, kind_of
 
 INSTEAD: Final = "(not told)"
@@ -121,4 +121,4 @@ def emptied(condition: str) -> str:
 
 def _asked_for(condition: str) -> str:
     found = _CONDITION.fullmatch(condition)
-    return folded(condition[found.end("operator") :].strip()) if found else ""
+    return fold(condition[found.end("operator") :].strip()) if found else ""

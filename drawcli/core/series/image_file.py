@@ -13,9 +13,9 @@ from drawcli.core.dicom.instance import Slice, is_padded, slice_of
 from drawcli.core.dicom.streaming import (
     FIRST_READ,
     ElementStream,
-    behind_fragments,
-    check_behind,
-    header_or_mended,
+    check_trailing_elements,
+    end_of_fragments,
+    read_or_convert,
 )
 
 # Why a file may still be, or become, a slice of the series that lies beside it.
@@ -42,11 +42,11 @@ class File(NamedTuple):
 def read_stream(stream: ElementStream, path: str, listed: File) -> Slice | str:
     """Read the header of an open file that is not empty: a slice, or why it is none."""
     try:
-        header, whole = header_or_mended(stream)
+        header, whole = read_or_convert(stream)
         size = listed.size if whole is None else len(whole)
         if header.pixels is not None and not header.pixels.undefined and header.pixels.end < size:
             source = stream if whole is None else BytesIO(whole)
-            check_behind(source, header, header.pixels.end, size)
+            check_trailing_elements(source, header, header.pixels.end, size)
     except NotDicom as err:
         stream.seek(0)
         return _not_dicom(stream.read(FIRST_READ) or b"", path, str(err))
@@ -80,7 +80,7 @@ def _not_dicom(begin: bytes, path: str, what: str) -> str:
 def _fragments_missing(stream: ElementStream, header: Header, size: int) -> int:
     """Return how many bytes compressed pixels lack at least."""
     try:
-        end = behind_fragments(stream, header.pixels.value if header.pixels else 0)
+        end = end_of_fragments(stream, header.pixels.value if header.pixels else 0)
     except (Incomplete, NotDicom):
         return 1
     return max(end - size, 0)

@@ -8,7 +8,12 @@ from typing import Final
 
 from drawcli.core.dicom.header import NATIVE, Element, Header, Incomplete, NotDicom, items
 from drawcli.core.dicom.instance import image_bytes
-from drawcli.core.dicom.streaming import ElementStream, behind_fragments, header_from, only_zeros
+from drawcli.core.dicom.streaming import (
+    ElementStream,
+    end_of_fragments,
+    header_of_stream,
+    is_all_zeros,
+)
 
 _CHUNK: Final = 1 << 20
 
@@ -16,7 +21,7 @@ _CHUNK: Final = 1 << 20
 def is_same_image(one: ElementStream, other: ElementStream) -> bool:
     """Tell whether two files hold the same data set; they do not where one cannot be read."""
     try:
-        first, second = header_from(one), header_from(other)
+        first, second = header_of_stream(one), header_of_stream(other)
         return _same_headers(first, second) and _same_pixels(first, one, second, other)
     except (NotDicom, Incomplete):
         return False
@@ -71,7 +76,7 @@ def _same_pixels(first: Header, one: ElementStream, second: Header, other: Eleme
         return lengths[0] == lengths[1]
     longer = one if lengths[0] > lengths[1] else other
     whole = min(lengths) >= image_bytes(first)
-    return whole and only_zeros(longer, max(lengths) - min(lengths))
+    return whole and is_all_zeros(longer, max(lengths) - min(lengths))
 
 
 def _length(header: Header, stream: ElementStream) -> int:
@@ -79,5 +84,5 @@ def _length(header: Header, stream: ElementStream) -> int:
     assert header.pixels is not None  # noqa: S101 - asked for by the caller
     start = header.pixels.value
     return (
-        behind_fragments(stream, start) if header.pixels.undefined else header.pixels.end
+        end_of_fragments(stream, start) if header.pixels.undefined else header.pixels.end
     ) - start

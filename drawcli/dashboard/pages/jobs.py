@@ -6,17 +6,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.adapters.state.workdir import REPORT
+from drawcli.core.jobs.columns import facts, waits_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
+from drawcli.core.jobs.waiting import way_out
 from drawcli.core.rules.conditions import Truth
 from drawcli.dashboard.actions import done_to, offered
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
-from drawcli.dashboard.job_table import job_rows
+from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError, JobError
-from drawcli.operations.overview import way_out
 from drawcli.pipeline.explain import kept_of
 from drawcli.pipeline.identity import readable
 
@@ -37,6 +38,7 @@ def jobs(request: Request) -> Response:
         states=[HELD, *State],
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,
+        titles=titles(),
         sorts=[(name, what) for name, (what, _) in SORTS.items()],
         rows=ROWS,
     )
@@ -54,8 +56,9 @@ def job(request: Request) -> Response:
         "job.html",
         job=found,
         command=way_out(found),
+        waits_for=waits_text(found, site.now),
         history=list(moments(found)),
-        facts=_facts(found),
+        facts=_of_what(found) + facts(found, site.now),
         private=_private(found, site) if identify else [],
         trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
@@ -69,22 +72,11 @@ def job(request: Request) -> Response:
     )
 
 
-def _facts(job: Job) -> list[tuple[str, object]]:
-    """Return what is known of a job and no table of its own, with the terms of `show`."""
-    facts = [
-        ("series", "" if job.of_folder else f"{job.modality or '?'} of {job.slices or '?'} files"),
-        ("one-off", "yes: shown from outside the datastore" if job.one_off else ""),
-        ("template", job.template),
-        ("rule", job.rule or ("assigned by a person" if job.template else "")),
-        ("rules commit", job.rules_commit),
-        ("uploads begun", job.posts or ""),
-        ("unanswered uploads", job.unanswered or ""),
-        ("task", job.task_id),
-        ("package SHA-256", job.zip_sha256),
-        ("received SHA-256", job.received_sha256),
-        ("delivered SHA-256", job.delivered_sha256),
-    ]
-    return [(name, value) for name, value in facts if value]
+def _of_what(job: Job) -> list[tuple[str, str]]:
+    if job.of_folder:
+        return []
+    one_off = ", shown from outside the datastore" if job.one_off else ""
+    return [("series", f"{job.modality or '?'} of {job.slices or '?'} files{one_off}")]
 
 
 def _private(job: Job, site: SiteReader) -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def _slider(preview: "Preview", plane: str, structure: int | None, at: int | Non
     named = plane_named(plane)
     count = preview.count(named)
     if at is None:
-        at = preview.middle(named, structure)
+        at = preview.best_picture(named, structure)
     return Slider(plane=plane, count=count, at=min(max(at, 0), count - 1))
 
 

@@ -23,12 +23,12 @@ from drawcli.adapters.datastore.images import (
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import Member, pieces_of, write_package
 from drawcli.adapters.state.workdir import AS_SENT, PACKAGE, TEMPLATE
-from drawcli.core.deid.block_hints import summary, way_forward
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.block_hints import advise, summarize_findings
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices, fingerprint
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.codestream import FrameLayout, cleaned
+from drawcli.core.dicom.codestream import FrameLayout, clean_pixel_data
 from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
 from drawcli.core.dicom.multiframe import number_of_frames
@@ -88,9 +88,9 @@ def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
         told = [(one.check, one.where) for one in found]
-        forward = way_forward(told, f"run 'drawcli retry {job.id}'")
+        forward = advise(told, f"run 'drawcli retry {job.id}'")
         raise GateBlocked(
-            f"the package still says something of the patient: {summary(told)}",
+            f"the package still says something of the patient: {summarize_findings(told)}",
             hint=f"Nothing was sent. {forward}",
         )
 
@@ -212,7 +212,7 @@ def _slice(
         _check_unchanged(file, before, stream, header, crosswalk)
         end = pixel_end(stream, header)
         try:
-            yield deidentified(header, replacements)
+            yield deidentify_header(header, replacements)
             yield from pixels_as_sent(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
@@ -241,7 +241,7 @@ def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[byte
         bytes_allocated=(header.number(tags.BitsAllocated) or 0) // 8,
         frames=number_of_frames(header),
     )
-    yield from cleaned(reader_at(stream, start), header.transfer_syntax, raster)
+    yield from clean_pixel_data(reader_at(stream, start), header.transfer_syntax, raster)
 
 
 def _check_unchanged(

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from drawcli.adapters.datastore.walk import read_file
-from drawcli.core.dicom.instance_json import Packed, packed
+from drawcli.core.dicom.instance_json import Packed, pack_slice
 from drawcli.core.series.image_file import File
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_chunks(chunks: Iterator[ChunkT], workers: int = 0) -> Iterator[tuple[Ch
 def read_all(readings: Sequence[Reading]) -> Results:
     """Return what each file holds: a slice, taken apart, or the reason why it is none."""
     return [
-        found if isinstance(found, str) else packed(found)
+        found if isinstance(found, str) else pack_slice(found)
         for found in (read_file(path, file) for path, file in readings)
     ]
 

@@ -194,7 +194,7 @@ def test_each_address_of_a_node_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setattr(socket, "getaddrinfo", two)
             node, deadlines = Node("TPS", "tps", 1), Deadlines(release=SHORT)
             with Association(node, "WARD7", [OFFER], deadlines) as association:
-                assert association.takes(OFFER)
+                assert association.accepts(OFFER)
 
 
 # Associate.

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.deid.descriptions import cleaned
+from drawcli.core.deid.descriptions import clean_description
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ from drawcli.core.deid.descriptions import cleaned
     ],
 )
 def test_a_description_keeps_words_of_the_trade_only(description: str, left: str) -> None:
-    assert cleaned(description) == left
+    assert clean_description(description) == left
 
 
 @given(st.text(max_size=60))
 def test_cleaning_makes_nothing_up_and_twice_is_once(description: str) -> None:
-    once = cleaned(description)
+    once = clean_description(description)
 
     assert once.isascii()
-    assert cleaned(once) == once
+    assert clean_description(once) == once
     assert set(once.split()) <= {
         word.strip(",;:()[]") for word in description.replace("_", " ").split()
     }

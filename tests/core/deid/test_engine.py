@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.sequence import Sequence
 
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import CT_IMAGE, PT_IMAGE, Action, Choices, table_of
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
@@ -41,7 +41,7 @@ def replacements(
 
 def sent(header: Header, **choices: object) -> bytes:
     """Return the file that leaves, with the pixels behind its header."""
-    return deidentified(header, replacements(header, **choices)) + PIXELS  # type: ignore[arg-type] # any choice
+    return deidentify_header(header, replacements(header, **choices)) + PIXELS  # type: ignore[arg-type] # any choice
 
 
 def sent_slice(syntax: str = "explicit", **values: object) -> Dataset:
@@ -173,7 +173,7 @@ def test_uids_are_replaced_alike_at_every_depth(syntax: str) -> None:
     header = header_of(dirty_slice(), syntax)
     known = replacements(header)
 
-    home = parsed(deidentified(header, known) + PIXELS)
+    home = parsed(deidentify_header(header, known) + PIXELS)
 
     (reference,) = home.ReferencedImageSequence
     assert reference.ReferencedSOPInstanceUID == home.SOPInstanceUID == KEY.uid(f"{ROOT}.1.1")
@@ -192,7 +192,7 @@ def test_dates_move_together_by_the_patients_shift_and_times_stay() -> None:
     known = replacements(header)
     assert known.shift is not None
 
-    home = parsed(deidentified(header, known) + PIXELS)
+    home = parsed(deidentify_header(header, known) + PIXELS)
 
     study, content = (f"2026031{n}" for n in (4, 5))
     for keyword, was in (("StudyDate", study), ("SeriesDate", study), ("ContentDate", content)):
@@ -395,7 +395,7 @@ def test_a_second_run_makes_the_same_bytes_and_another_key_none_of_them() -> Non
     again = sent(header_of(dirty_slice()))
 
     assert sent(header) == again
-    mine, theirs = parsed(again), parsed(deidentified(header, other) + PIXELS)
+    mine, theirs = parsed(again), parsed(deidentify_header(header, other) + PIXELS)
     for keyword in "PatientID PatientName StudyID SOPInstanceUID StudyInstanceUID".split():
         assert mine[keyword].value != theirs[keyword].value
 
@@ -539,7 +539,10 @@ def de_identified(path: Path, *, fixed: bool = False) -> bytes:
     header = read_header(data, complete=True)
     assert header.pixels is not None
     end = len(data) if header.pixels.undefined else header.pixels.end
-    return deidentified(header, replacements(header, fixed=fixed)) + data[header.pixels.value : end]
+    return (
+        deidentify_header(header, replacements(header, fixed=fixed))
+        + data[header.pixels.value : end]
+    )
 
 
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.file_name)

@@ -8,8 +8,8 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
 
-from drawcli.core.deid.engine import Replacements, deidentified
-from drawcli.core.deid.kept_values import NEEDED, allowed
+from drawcli.core.deid.engine import Replacements, deidentify_header
+from drawcli.core.deid.kept_values import NEEDED, clean_value
 from drawcli.core.deid.persons import Persons
 from drawcli.core.deid.profile import (
     IMAGE_CLASSES,
@@ -35,7 +35,7 @@ def sent(choices: Choices = USUAL, /, **values: object) -> Dataset:
     """Return the slice that leaves, of one with these elements."""
     with disable_value_validation():  # scanners write what they like
         header = header_of(ct_slice(**values))
-    return parsed(deidentified(header, Replacements.of(header, KEY, choices)) + PIXELS)
+    return parsed(deidentify_header(header, Replacements.of(header, KEY, choices)) + PIXELS)
 
 
 def persons(**values: object) -> Persons:
@@ -65,7 +65,7 @@ def test_no_uid_under_the_dicom_root_stays_where_it_has_no_business(keyword: str
     header = header_of(ct_slice(**{keyword: uid}))
     known = Replacements.of(header, KEY)
 
-    home = parsed(deidentified(header, known) + PIXELS)
+    home = parsed(deidentify_header(header, known) + PIXELS)
 
     assert home[keyword].value == KEY.uid(uid)
     assert known.uids[KEY.uid(uid)] == uid  # or the structure set could not come back
@@ -92,7 +92,7 @@ def test_the_registered_frame_of_synchronized_clocks_stays() -> None:
 def test_the_dates_of_a_patient_move_as_they_always_did() -> None:
     header = header_of(ct_slice(IssuerOfPatientID="KH-2"))
 
-    home = parsed(deidentified(header, Replacements.of(header, StandIns(bytes(32)))) + PIXELS)
+    home = parsed(deidentify_header(header, Replacements.of(header, StandIns(bytes(32)))) + PIXELS)
 
     assert home.StudyDate == "20160910"  # 496 weeks
     assert home.PatientID == "DEID-JDY22XZGC7BORXZE"
@@ -219,7 +219,7 @@ def test_binary_numbers_are_looked_at_as_written_ones() -> None:
     born = persons(PatientBirthDate=BORN, PatientID="4711815")
 
     def is_left(keyword: str, vr: str, raw: bytes) -> bool:
-        return allowed(keyword, vr, raw, born) == raw
+        return clean_value(keyword, vr, raw, born) == raw
 
     assert not is_left("TablePosition", "FD", struct.pack("<d", 4711815))
     assert not is_left("TablePosition", "FD", struct.pack("<2d", 1.5, 610405))
@@ -242,7 +242,7 @@ def test_every_number_that_is_kept_is_needed_or_emptied() -> None:
     born = persons(PatientID="4711")
 
     assert len(written) > 30
-    assert {one for one in written if allowed(one, "DS", b"4711", born)} == set()
+    assert {one for one in written if clean_value(one, "DS", b"4711", born)} == set()
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -407,8 +407,8 @@ def test_every_element_of_persons_and_cases_is_looked_for_in_kept_texts(keyword:
 
     known = persons(**(others | said))
 
-    assert known.names(b"zo")
-    assert known.names(b"4711") == bool(number)
+    assert known.names_someone(b"zo")
+    assert known.names_someone(b"4711") == bool(number)
     assert not sent(**(others | said), ConvolutionKernel="Zo40f").ConvolutionKernel
 
 
@@ -436,7 +436,7 @@ def test_names_are_read_at_every_depth_and_in_every_spelling() -> None:
     )
 
     for word in "oster oester asa aasa obrien brien jurgen juergen".split():
-        assert known.names(word.encode()), word
+        assert known.names_someone(word.encode()), word
 
 
 def test_a_name_in_bytes_that_are_not_of_the_character_set_is_read_as_usual_ones() -> None:
@@ -444,7 +444,7 @@ def test_a_name_in_bytes_that_are_not_of_the_character_set_is_read_as_usual_ones
     header = header_of(raw)
     data = header.data.replace(b"Bj?rk", b"Bj\xf6rk").replace(b"ISO_IR 100", b"ISO_IR 192")
 
-    assert Persons.of(read_header(data, complete=True)).names(b"bjork")
+    assert Persons.of(read_header(data, complete=True)).names_someone(b"bjork")
 
 
 def test_every_row_of_a_kept_text_is_looked_at() -> None:
@@ -458,7 +458,7 @@ def test_every_row_of_a_kept_text_is_looked_at() -> None:
 
     assert len(texts) > 100
     for keyword, row in texts.items():
-        assert not allowed(keyword, row.vr, b"QUOMODO", NOBODY), keyword
+        assert not clean_value(keyword, row.vr, b"QUOMODO", NOBODY), keyword
         assert tag_for_keyword(keyword) == row.tag
 
 
@@ -496,9 +496,9 @@ def test_what_a_pet_needs_for_its_counts_is_kept() -> None:
 def test_a_value_of_the_standard_stays(named: str) -> None:
     keyword, value = named.split("=")
 
-    assert allowed(keyword, "CS", value.encode(), Persons()) == value.encode()
+    assert clean_value(keyword, "CS", value.encode(), Persons()) == value.encode()
 
 
 def test_a_filter_that_is_called_after_a_person_stays_in_its_attribute_alone() -> None:
-    assert allowed("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
-    assert allowed("RotationDirection", "CS", b"FERMI", Persons()) == b""
+    assert clean_value("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
+    assert clean_value("RotationDirection", "CS", b"FERMI", Persons()) == b""

@@ -10,8 +10,8 @@ from drawcli.core.deid.pseudonyms import (
     StandIns,
     is_registered,
     registered_as,
-    shifted_date,
-    shifted_datetime,
+    shift_date,
+    shift_datetime,
 )
 
 KEYS = st.binary(min_size=32, max_size=32)
@@ -146,7 +146,7 @@ def test_keys_are_told_apart_without_showing_them() -> None:
 @given(DAYS, DAYS, SHIFTS)
 def test_weekdays_and_intervals_are_kept(one: date, other: date, shift: timedelta) -> None:
     moved = [
-        datetime.strptime(shifted_date(f"{day:%Y%m%d}", shift), "%Y%m%d").date()  # noqa: DTZ007
+        datetime.strptime(shift_date(f"{day:%Y%m%d}", shift), "%Y%m%d").date()  # noqa: DTZ007
         for day in (one, other)
     ]
 
@@ -159,21 +159,21 @@ def test_weekdays_and_intervals_are_kept(one: date, other: date, shift: timedelt
 def test_a_date_comes_back_by_the_inverse_shift(day: date, shift: timedelta) -> None:
     written = f"{day:%Y%m%d}"
 
-    assert shifted_date(shifted_date(written, shift), -shift) == written
+    assert shift_date(shift_date(written, shift), -shift) == written
 
 
 @given(DAYS, st.times(), SHIFTS)
 def test_a_moment_keeps_its_time_of_day(day: date, time: object, shift: timedelta) -> None:
     clock = f"{time:%H%M%S.%f}"
 
-    moved = shifted_datetime(f"{day:%Y%m%d}{clock}", shift)
+    moved = shift_datetime(f"{day:%Y%m%d}{clock}", shift)
 
     assert moved == f"{day - shift:%Y%m%d}{clock}"
 
 
 @given(st.text(max_size=40), SHIFTS)
 def test_what_is_no_date_leaves_nothing_behind(text: str, shift: timedelta) -> None:
-    day, moment = shifted_date(text, shift), shifted_datetime(text, shift)
+    day, moment = shift_date(text, shift), shift_datetime(text, shift)
 
     assert day == "" or day.isdecimal()
     assert moment == "" or set(moment) <= set("0123456789.")
@@ -195,4 +195,4 @@ def test_what_is_no_date_leaves_nothing_behind(text: str, shift: timedelta) -> N
     ],
 )
 def test_only_a_date_and_a_clock_leave(value: str, moved: str) -> None:
-    assert shifted_datetime(value, timedelta(weeks=52)) == moved
+    assert shift_datetime(value, timedelta(weeks=52)) == moved

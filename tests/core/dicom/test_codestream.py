@@ -21,9 +21,9 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from drawcli.core.deid.table_single_frame import SYNTAXES
-from drawcli.core.dicom.codestream import RLE, FrameLayout, cleaned
+from drawcli.core.dicom.codestream import RLE, FrameLayout, clean_pixel_data
 from drawcli.core.dicom.header import NotDicom
-from drawcli.core.gate.compressed import picture_and_rest, says_something
+from drawcli.core.gate.compressed import has_content, split_picture
 from tests.core.real_data import REAL, needs_real
 
 BASE = "1.2.840.10008.1.2.4."
@@ -102,13 +102,13 @@ def wrapped(*fragments: bytes, table: bytes = b"") -> bytes:
 
 
 def clean(value: bytes, syntax: str, raster: FrameLayout = ONE) -> bytes:
-    return b"".join(cleaned(BytesIO(value).read, syntax, raster))
+    return b"".join(clean_pixel_data(BytesIO(value).read, syntax, raster))
 
 
 def margins(value: bytes, syntax: str, raster: FrameLayout = ONE) -> tuple[bytes, bool]:
     """Return what the gate takes for the picture, and whether something is said beside it."""
-    picture, rest = picture_and_rest(value.removesuffix(END), syntax, raster.rows * raster.columns)
-    return b"".join(picture), says_something(rest, syntax)
+    picture, rest = split_picture(value.removesuffix(END), syntax, raster.rows * raster.columns)
+    return b"".join(picture), has_content(rest, syntax)
 
 
 ALL = [RLE, *JPEG, *JPEG_LS, *JPEG_2000]
@@ -401,7 +401,7 @@ def test_frames_one_after_the_other_take_the_memory_of_one() -> None:
         asked += count
         return source.read(count)
 
-    pieces = cleaned(counted, RLE, ONE._replace(frames=50))
+    pieces = clean_pixel_data(counted, RLE, ONE._replace(frames=50))
     first = b"".join(next(pieces) for _ in range(6))
 
     assert len(first) == 8 + 8 + len(frame)

@@ -18,8 +18,8 @@ from pydicom.uid import UID
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom
-from drawcli.core.dicom.streaming import check_behind, header_or_mended
-from drawcli.core.gate.pydicom_elements import pixel_digest, source_of, what_pydicom_raises
+from drawcli.core.dicom.streaming import check_trailing_elements, read_or_convert
+from drawcli.core.gate.pydicom_elements import pixel_digest, pydicom_errors, read_source
 from tests.core.files import as_bytes, ct_slice, item
 from tests.core.real_data import needs_real, real_files
 
@@ -60,11 +60,11 @@ def usual(**values: object) -> bytes:
 
 def read(data: bytes) -> tuple[Header, bytes]:
     """Return the header of a file and its pixels, as scan and engine see them."""
-    header, whole = header_or_mended(io.BytesIO(data))
+    header, whole = read_or_convert(io.BytesIO(data))
     stream = io.BytesIO(data if whole is None else whole)
     if header.pixels is None:
         return header, b""
-    check_behind(stream, header, header.pixels.end, len(stream.getvalue()))
+    check_trailing_elements(stream, header, header.pixels.end, len(stream.getvalue()))
     return header, stream.getvalue()[header.pixels.value : header.pixels.end]
 
 
@@ -170,7 +170,7 @@ def test_the_gate_reads_the_same_patient_and_pixels_by_itself_or_refuses(kind: s
         assert kind.startswith("unknown VR")  # pydicom knows one form of it only
         return
     assert source.PatientID == "PID-0815"
-    assert pixel_digest(source) == pixel_digest(source_of(usual()))
+    assert pixel_digest(source) == pixel_digest(read_source(usual()))
 
 
 def twice(data: bytes) -> bytes:
@@ -269,8 +269,8 @@ def by_pydicom(data: bytes) -> Dataset | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return source_of(data)
-        except what_pydicom_raises():
+            return read_source(data)
+        except pydicom_errors():
             return None
 
 
@@ -367,7 +367,7 @@ def test_a_damaged_header_is_read_as_dcmtk_reads_it_or_refused(tmp_path: Path) -
 
 def test_a_file_without_meta_names_no_syntax_to_others() -> None:
     """What is converted says of itself only in which encoding it is."""
-    _, whole = header_or_mended(io.BytesIO(big_endian(usual())))
+    _, whole = read_or_convert(io.BytesIO(big_endian(usual())))
 
     assert whole is not None
     meta = dcmread(io.BytesIO(whole)).file_meta

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.dicom.decimal_strings import mended
+from drawcli.core.dicom.decimal_strings import shorten_decimals
 
 COORDINATES = st.floats(-10_000, 10_000)
 WRITTEN = st.one_of(
@@ -14,7 +14,7 @@ WRITTEN = st.one_of(
 
 @given(st.lists(WRITTEN, min_size=1, max_size=60))
 def test_every_value_fits_and_no_point_moves(values: list[str]) -> None:
-    after = mended("\\".join(values).encode()).rstrip(b" ").split(b"\\")
+    after = shorten_decimals("\\".join(values).encode()).rstrip(b" ").split(b"\\")
 
     assert all(len(value) <= 16 for value in after)
     for value, was in zip(after, values, strict=True):
@@ -23,7 +23,7 @@ def test_every_value_fits_and_no_point_moves(values: list[str]) -> None:
 
 @given(st.lists(st.floats(-1e300, 1e300).map(repr), min_size=1))
 def test_numbers_of_any_size_fit(values: list[str]) -> None:
-    after = mended("\\".join(values).encode()).rstrip(b" ").split(b"\\")
+    after = shorten_decimals("\\".join(values).encode()).rstrip(b" ").split(b"\\")
 
     assert all(len(value) <= 16 for value in after)
     assert [float(value) for value in after] == pytest.approx(
@@ -35,16 +35,16 @@ def test_numbers_of_any_size_fit(values: list[str]) -> None:
 def test_values_that_fit_stay_byte_for_byte(values: list[str]) -> None:
     raw = "\\".join(values).encode()
 
-    assert mended(raw) is raw
+    assert shorten_decimals(raw) is raw
 
 
 def test_a_value_that_fits_stays_beside_one_that_does_not() -> None:
-    assert mended(b"1.50\\-123.45678901234567\\+02") == b"1.50\\-123.45678901234\\+02 "
+    assert shorten_decimals(b"1.50\\-123.45678901234567\\+02") == b"1.50\\-123.45678901234\\+02 "
 
 
 def test_the_length_is_even() -> None:
-    assert mended(b"0.12345678901234567\\10") == b"0.12345678901234\\10 "
-    assert mended(b"0.12345678901234567\\1") == b"0.12345678901234\\1"
+    assert shorten_decimals(b"0.12345678901234567\\10") == b"0.12345678901234\\10 "
+    assert shorten_decimals(b"0.12345678901234567\\1") == b"0.12345678901234\\1"
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_the_length_is_even() -> None:
 )
 def test_what_is_no_number_is_not_guessed(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"DS value|could not convert"):
-        mended(raw)
+        shorten_decimals(raw)

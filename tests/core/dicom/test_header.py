@@ -25,8 +25,8 @@ from drawcli.core.dicom.header import (
     Header,
     Incomplete,
     NotDicom,
-    encoded,
-    encoded_item,
+    encode,
+    encode_item,
     items,
     read_header,
     tag_text,
@@ -200,10 +200,10 @@ def test_values_are_given_without_padding_and_missing_ones_as_nothing() -> None:
 
 
 def test_a_value_of_undefined_length_is_no_value() -> None:
-    patient_id = encoded(0x00100020, b"UN", b"", explicit=True)[:-4] + b"\xff" * 4
-    inner = encoded(0x00081155, b"UI", b"1.2", explicit=False)  # what UN hides is implicit
+    patient_id = encode(0x00100020, b"UN", b"", explicit=True)[:-4] + b"\xff" * 4
+    inner = encode(0x00081155, b"UI", b"1.2", explicit=False)  # what UN hides is implicit
     hidden = patient_id + OPEN_ITEM + inner + ITEM_END + SEQUENCE_END
-    first = encoded(0x00080060, b"CS", b"CT", explicit=True)
+    first = encode(0x00080060, b"CS", b"CT", explicit=True)
 
     header = read_header(first + hidden, complete=True)
 
@@ -212,11 +212,11 @@ def test_a_value_of_undefined_length_is_no_value() -> None:
 
 
 def test_a_delimiter_has_no_value_whatever_its_length_says() -> None:
-    inner = encoded(0x00081155, b"UI", b"1.2", explicit=True)
+    inner = encode(0x00081155, b"UI", b"1.2", explicit=True)
     odd_end = ITEM_END[:4] + b"\x08\0\0\0"
     sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
     content = (OPEN_ITEM + inner + odd_end) * 2 + SEQUENCE_END
-    data = encoded(0x00080060, b"CS", b"CT", explicit=True) + sequence + content
+    data = encode(0x00080060, b"CS", b"CT", explicit=True) + sequence + content
 
     found = read_header(data, complete=True).elements[0x00081140]
 
@@ -225,10 +225,10 @@ def test_a_delimiter_has_no_value_whatever_its_length_says() -> None:
 
 
 def test_what_un_hides_is_implicit() -> None:
-    inner = encoded(0x00081155, b"UI", b"1.2.3", explicit=False)
-    content = encoded_item(inner)
-    head = encoded(0x00081140, b"UN", content, explicit=True)
-    header = read_header(encoded(0x00080060, b"CS", b"CT", explicit=True) + head, complete=True)
+    inner = encode(0x00081155, b"UI", b"1.2.3", explicit=False)
+    content = encode_item(inner)
+    head = encode(0x00081140, b"UN", content, explicit=True)
+    header = read_header(encode(0x00080060, b"CS", b"CT", explicit=True) + head, complete=True)
 
     ((element,),) = items(header.data, header.elements[0x00081140], explicit=False)
 
@@ -237,19 +237,19 @@ def test_what_un_hides_is_implicit() -> None:
 
 def broken(name: str) -> bytes:
     """Return a file with one fault."""
-    first = encoded(0x00080060, b"CS", b"CT", explicit=True)
+    first = encode(0x00080060, b"CS", b"CT", explicit=True)
     sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
     meta = bytes(128) + b"DICM"
     return {
         "no vr": first + b"\x10\0\x20\0??\x02\0AB",
-        "out of order": first + encoded(0x00080008, b"CS", b"X", explicit=True),
+        "out of order": first + encode(0x00080008, b"CS", b"X", explicit=True),
         "twice": first + first,
         "stray end": first + SEQUENCE_END + first,
-        "stray item": first + encoded_item(b""),
+        "stray item": first + encode_item(b""),
         "no item": first + sequence + first + SEQUENCE_END,
         "item not closed": first + sequence + OPEN_ITEM + first + SEQUENCE_END,
         "named otherwise": meta
-        + encoded(0x00020010, b"UI", IMPLICIT_LITTLE.encode(), explicit=True)
+        + encode(0x00020010, b"UI", IMPLICIT_LITTLE.encode(), explicit=True)
         + first,
         "meta without end": meta + b"\x02\0\x02\x01OB\0\0\xff\xff\xff\xff",
         "too deep": first + (sequence + OPEN_ITEM) * 40,
@@ -287,7 +287,7 @@ def test_big_endian_is_refused_by_name_with_and_without_file_meta() -> None:
 
 
 def sequence_with(content: bytes) -> tuple[bytes, Element]:
-    data = encoded(0x00081140, b"SQ", content, explicit=True) + encoded(
+    data = encode(0x00081140, b"SQ", content, explicit=True) + encode(
         0x00100020, b"LO", b"behind", explicit=True
     )
     return data, read_header(data, complete=True).elements[0x00081140]
@@ -296,13 +296,13 @@ def sequence_with(content: bytes) -> tuple[bytes, Element]:
 @pytest.mark.parametrize(
     "content",
     [
-        encoded_item(b"")[:-2] + b"\x08\0",  # the item is longer than its sequence
-        encoded_item(encoded(0x00081155, b"UI", b"1.2", explicit=True))[:-2],
-        encoded_item(encoded(0x00081155, b"UI", b"1.2", explicit=True)[:-3] + b"\0"),
-        encoded_item(b"\x08\0"),
-        encoded_item(b"") + b"\0\0",
-        OPEN_ITEM + encoded(0x00081155, b"UI", b"1.2", explicit=True),
-        encoded_item(ITEM_END),
+        encode_item(b"")[:-2] + b"\x08\0",  # the item is longer than its sequence
+        encode_item(encode(0x00081155, b"UI", b"1.2", explicit=True))[:-2],
+        encode_item(encode(0x00081155, b"UI", b"1.2", explicit=True)[:-3] + b"\0"),
+        encode_item(b"\x08\0"),
+        encode_item(b"") + b"\0\0",
+        OPEN_ITEM + encode(0x00081155, b"UI", b"1.2", explicit=True),
+        encode_item(ITEM_END),
     ],
 )
 def test_an_item_never_reaches_beyond_its_sequence(content: bytes) -> None:
@@ -313,14 +313,14 @@ def test_an_item_never_reaches_beyond_its_sequence(content: bytes) -> None:
 
 
 def test_values_are_padded_as_their_vr_asks() -> None:
-    assert encoded(0x00080018, b"UI", b"1.2", explicit=True) == b"\x08\0\x18\0UI\x04\x001.2\0"
-    assert encoded(0x00100020, b"LO", b"odd", explicit=True) == b"\x10\0\x20\0LO\x04\0odd "
-    assert encoded(0x00100020, b"LO", b"odd", explicit=False) == b"\x10\0\x20\0\x04\0\0\0odd "
+    assert encode(0x00080018, b"UI", b"1.2", explicit=True) == b"\x08\0\x18\0UI\x04\x001.2\0"
+    assert encode(0x00100020, b"LO", b"odd", explicit=True) == b"\x10\0\x20\0LO\x04\0odd "
+    assert encode(0x00100020, b"LO", b"odd", explicit=False) == b"\x10\0\x20\0\x04\0\0\0odd "
 
 
 def test_a_value_too_long_for_its_vr_is_refused_by_its_tag() -> None:
     with pytest.raises(NotDicom, match=r"^\(0010,0020\) is too long"):
-        encoded(0x00100020, b"LO", bytes(70_000), explicit=True)
+        encode(0x00100020, b"LO", bytes(70_000), explicit=True)
 
 
 def seeds() -> list[bytes]:

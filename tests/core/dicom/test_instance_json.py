@@ -7,7 +7,7 @@ import pytest
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.dicom.header import read_header
 from drawcli.core.dicom.instance import Slice, slice_of
-from drawcli.core.dicom.instance_json import packed, unpacked
+from drawcli.core.dicom.instance_json import pack_slice, unpack_slice
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.phantom_enhanced import write_enhanced
 from tests.conftest import PELVIS
@@ -15,8 +15,8 @@ from tests.core.files import as_bytes, ct_slice
 
 
 def again(one: Slice) -> Slice:
-    made = packed(one)
-    return unpacked(made.shared, made.own, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+    made = pack_slice(one)
+    return unpack_slice(made.shared, made.own, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_a_multi_frame_image_comes_back_with_its_frames(tmp_path: Path) -> None:
 
 def test_slices_of_a_series_share_most_of_what_is_known() -> None:
     first, second = (
-        packed(slice_of(read_header(as_bytes(ct_slice(**values))), path="x", size=1, mtime_ns=1))
+        pack_slice(
+            slice_of(read_header(as_bytes(ct_slice(**values))), path="x", size=1, mtime_ns=1)
+        )
         for values in ({}, {"SOPInstanceUID": "1.2", "ImagePositionPatient": ["0", "0", "3"]})
     )
 

@@ -13,9 +13,9 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.uid import UID
 
 from drawcli.core.deid.coded_entries import meaning_of
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import ENHANCED_CT, MULTI_FRAME
-from drawcli.core.deid.pseudonyms import StandIns, shifted_datetime
+from drawcli.core.deid.pseudonyms import StandIns, shift_datetime
 from drawcli.core.dicom.header import NotDicom, read_header
 from drawcli.core.dicom.instance import slice_of
 from drawcli.core.dicom.multiframe import frames_of
@@ -82,7 +82,7 @@ def sent(image: Dataset, syntax: str = "explicit") -> tuple[bytes, Dataset, Repl
     header = read_header(data, complete=True)
     replacements = Replacements.of(header, StandIns(b"k" * 32))
     assert header.pixels is not None
-    raw = deidentified(header, replacements) + data[header.pixels.value :]
+    raw = deidentify_header(header, replacements) + data[header.pixels.value :]
     return raw, dcmread(BytesIO(raw)), replacements
 
 
@@ -214,7 +214,7 @@ def test_groups_that_end_within_an_item_are_no_frames() -> None:
     assert found is not None
     assert (found.count, found.planes) == (5, ())
     with pytest.raises(NotDicom):
-        deidentified(cut, Replacements.of(header, StandIns(b"k" * 32)))
+        deidentify_header(cut, Replacements.of(header, StandIns(b"k" * 32)))
 
 
 # --- what leaves ------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_dates_of_frames_move_with_the_study() -> None:
         before = groups(image, number).FrameContentSequence[0]
         content = groups(after, number).FrameContentSequence[0]
         for keyword in ("FrameAcquisitionDateTime", "FrameReferenceDateTime"):
-            moved = shifted_datetime(str(before[keyword].value), replacements.shift)
+            moved = shift_datetime(str(before[keyword].value), replacements.shift)
             assert str(content[keyword].value) == moved
             assert replacements.dates[moved] == str(before[keyword].value)
     assert replacements.dates[after.StudyDate] == image.StudyDate
@@ -353,7 +353,7 @@ def test_a_thousand_frames_take_no_longer_each_than_a_hundred() -> None:
         begun = time.process_time()
         header = read_header(data, complete=True)
         found = slice_of(header, path="x", size=len(data), mtime_ns=0)
-        deidentified(header, Replacements.of(header, StandIns(b"k" * 32)))
+        deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
         seconds[frames] = time.process_time() - begun
         assert len(found.planes) == frames
 
@@ -398,7 +398,7 @@ def test_real_images_have_no_other_errors_than_before(name: str, tmp_path: Path)
     assert header.pixels is not None
     after = tmp_path / "after.dcm"
 
-    raw = deidentified(header, Replacements.of(header, StandIns(b"k" * 32)))
+    raw = deidentify_header(header, Replacements.of(header, StandIns(b"k" * 32)))
     after.write_bytes(raw + data[header.pixels.value :])
 
     assert errors_of(after) - errors_of(REAL / name) == set()

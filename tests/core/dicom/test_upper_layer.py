@@ -13,10 +13,10 @@ from drawcli.core.dicom.upper_layer import (
     Fragment,
     NodeTrouble,
     ProposedContext,
-    accepted,
     data_pdu,
-    fragments,
-    rejected,
+    parse_acceptance,
+    parse_fragments,
+    rejection_reason,
 )
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -44,10 +44,10 @@ def acceptance() -> bytes:
 
 
 def test_an_acceptance_is_read_as_its_encoder_means_it() -> None:
-    read = accepted(acceptance()[6:], OFFERS)
+    read = parse_acceptance(acceptance()[6:], OFFERS)
 
     assert read == Acceptance({1: 4, 3: 0}, 32_768)
-    assert [read.takes(offer) for offer in OFFERS.values()] == [False, True]
+    assert [read.accepts(offer) for offer in OFFERS.values()] == [False, True]
 
 
 def test_no_acceptance_that_is_damaged_takes_what_was_not_offered() -> None:
@@ -64,7 +64,7 @@ def test_no_acceptance_that_is_damaged_takes_what_was_not_offered() -> None:
                 case _:
                     damaged[place:place] = dice.randbytes(dice.randint(1, 9))
         try:
-            read = accepted(bytes(damaged), OFFERS)
+            read = parse_acceptance(bytes(damaged), OFFERS)
         except NodeTrouble:
             continue
         assert read.results.keys() <= OFFERS.keys()
@@ -74,7 +74,7 @@ def test_an_acceptance_that_is_cut_off_anywhere_is_none() -> None:
     whole = acceptance()[6:]
     for end in range(len(whole)):
         try:
-            read = accepted(whole[:end], OFFERS)
+            read = parse_acceptance(whole[:end], OFFERS)
         except NodeTrouble:
             continue
         assert whole[end] in (0x10, 0x21, 0x50)  # between two items
@@ -96,14 +96,14 @@ def test_a_rejection_is_said_in_the_words_of_the_standard(
     if "reserved" in words:
         words = f"a reason that dicom does not know (source {source}, reason {reason})"
 
-    said = rejected(bytes((0, result, source, reason)))
+    said = rejection_reason(bytes((0, result, source, reason)))
 
     assert words in said.lower()
     assert ("for now" in said) == (result == 2)
 
 
 def test_a_rejection_of_another_length_is_one() -> None:
-    assert "rejects the association" in rejected(b"")
+    assert "rejects the association" in rejection_reason(b"")
 
 
 def test_fragments_are_those_that_the_encoder_wrote() -> None:
@@ -113,7 +113,7 @@ def test_fragments_are_those_that_the_encoder_wrote() -> None:
     pdu = P_DATA_TF()
     pdu.from_primitive(said)
 
-    assert list(fragments(pdu.encode()[6:])) == [
+    assert list(parse_fragments(pdu.encode()[6:])) == [
         Fragment(1, of_command=True, is_last=False, content=b"abcd"),
         Fragment(3, of_command=True, is_last=True, content=b""),
         Fragment(255, of_command=False, is_last=True, content=b"xy"),

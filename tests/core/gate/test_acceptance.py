@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from drawcli.core.gate.acceptance import Roi, Severity, StructureSet, belonging, inspect
+from drawcli.core.gate.acceptance import Roi, Severity, StructureSet, check_origin, inspect
 from drawcli.core.rtstruct.inspection import sent_by_server, to_deliver
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 
@@ -201,7 +201,7 @@ def test_a_finished_file_has_the_originals_and_its_own_uids() -> None:
         ({"contour_images": frozenset({("2.25.51", 1)})}, "foreign-reference"),
         ({"image_classes": frozenset({"1.2.840.10008.5.1.4.1.1.4"})}, "foreign-class"),
     ):
-        found = belonging(replace(finished, **other), expected)
+        found = check_origin(replace(finished, **other), expected)
         assert [one.code for one in found] == [code]
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.gate.figures import Figures, figures_of, spelt
+from drawcli.core.gate.figures import Figures, day_spellings, digit_runs
 
-IDS = [*figures_of("MRN 0047-11815"), *figures_of("4711"), *figures_of("417"), *figures_of("12")]
+IDS = [*digit_runs("MRN 0047-11815"), *digit_runs("4711"), *digit_runs("417"), *digit_runs("12")]
 FIGURES = Figures.of(IDS, ["19610405"])
 
 
@@ -79,4 +79,4 @@ def test_any_day_is_found_as_it_is_usually_written(day: date) -> None:
         assert figures.in_number("SliceLocation", f"{day:{form}}")
     for form in ("%y%m%d", "%d%m%y", "%m%d%y"):
         assert figures.in_clock(f"{day:{form}}")
-        assert f"{day:{form}}" in spelt(f"{day:%Y%m%d}")
+        assert f"{day:{form}}" in day_spellings(f"{day:%Y%m%d}")

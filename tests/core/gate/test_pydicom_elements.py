@@ -12,9 +12,9 @@ from drawcli.core.gate.pydicom_elements import (
     end_of_pixels,
     pieces,
     pixel_digest,
+    pydicom_errors,
     texts_of,
-    undecoded,
-    what_pydicom_raises,
+    undecoded_value,
 )
 from tests.core.files import as_bytes, ct_slice, item
 from tests.core.real_data import REAL, needs_real
@@ -158,10 +158,10 @@ def test_a_file_with_encapsulated_pixels_ends_behind_their_delimiter() -> None:
 def test_a_value_is_not_decoded_by_looking_at_it() -> None:
     dataset = read(ct_slice())
 
-    assert undecoded(dataset, 0x00100020) == b"PID-0815"
-    assert undecoded(dataset, 0x00104000) is None
+    assert undecoded_value(dataset, 0x00100020) == b"PID-0815"
+    assert undecoded_value(dataset, 0x00104000) is None
     assert dataset.PatientID == "PID-0815"
-    assert undecoded(dataset, 0x00100020) == "PID-0815"
+    assert undecoded_value(dataset, 0x00100020) == "PID-0815"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_any_value_is_texts(value: object, texts: list[str]) -> None:
 @needs_real
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_nothing_else_is_raised_by_any_real_file() -> None:
-    errors = what_pydicom_raises()
+    errors = pydicom_errors()
     read_well = 0
     for path in sorted(Path(REAL / "odd/pydicom_bundled").rglob("*")):
         if not path.is_file():

@@ -20,7 +20,7 @@ from drawcli.core.deid.profile import (
     policy_for,
     table_of,
 )
-from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_in
+from drawcli.core.gate.identifiers import COMMON, KnownIdentifiers, needed_keywords
 from drawcli.core.gate.known_terms import KERNELS, MAKERS, TERMS
 from drawcli.core.gate.search import Leak, Search
 from tests.core.files import ROOT, as_bytes, ct_slice, item, parsed
@@ -106,7 +106,7 @@ def test_every_text_that_the_policy_keeps_may_say_what_it_said_in_the_source() -
             continue  # the one has a form of its own, the other must be a real one
         said = known(**{row.keyword: texts[row.vr], "StationName": "ELSEWHERE"})
         search = Search(said, said.words_to_find(), set())
-        search.slice(parsed(as_bytes(ct_slice(**{row.keyword: texts[row.vr]}))))
+        search.search_slice(parsed(as_bytes(ct_slice(**{row.keyword: texts[row.vr]}))))
         assert Leak("source-text", row.keyword) not in search.found, row.keyword
 
 
@@ -119,7 +119,7 @@ def test_descriptions_are_those_of_the_policy() -> None:
     for row in descriptions:
         said = known(**{row.keyword: "Rosenhof"})
         search = Search(said, said.words_to_find(), set())
-        search.slice(parsed(as_bytes(ct_slice(**{row.keyword: "Rosenhof Muster"}))))
+        search.search_slice(parsed(as_bytes(ct_slice(**{row.keyword: "Rosenhof Muster"}))))
         assert Leak("source-text", row.keyword) not in search.found
         assert Leak("personal", row.keyword) in search.found
 
@@ -129,7 +129,7 @@ def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
 
     said = known(**place)
     search = Search(said, said.words_to_find(), set())
-    search.slice(parsed(as_bytes(ct_slice(ImageType=place["ImageType"]))))
+    search.search_slice(parsed(as_bytes(ct_slice(ImageType=place["ImageType"]))))
 
     assert Leak("institution", "ImageType") in search.found
 
@@ -150,7 +150,7 @@ def test_a_text_of_the_site_is_looked_at(text: str, checks: list[str]) -> None:
     said = known()
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
 
-    search.site_text(text, "form")
+    search.search_site_text(text, "form")
 
     assert sorted(search.found) == [Leak(check, "form") for check in checks]
 
@@ -159,7 +159,7 @@ def test_an_id_that_stands_by_chance_in_the_digits_of_a_stand_in_is_no_finding()
     said = known(PatientID="456789")
     search = Search(said, set(), set())
 
-    search.site_text("ward-7_2.25.123456789012.zip", "form")
+    search.search_site_text("ward-7_2.25.123456789012.zip", "form")
 
     assert not search.found
 
@@ -171,7 +171,7 @@ def found_in(said: KnownIdentifiers, **sent: object) -> set[Leak]:
     """Return what the gate finds in a slice, but for what is told of a slice as a whole."""
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
     with disable_value_validation():  # nobody keeps a careless engine from writing anything
-        search.slice(parsed(as_bytes(ct_slice(**(CLEAN | sent)))))
+        search.search_slice(parsed(as_bytes(ct_slice(**(CLEAN | sent)))))
     return {one for one in search.found if one.where.partition("/")[0] in sent}
 
 
@@ -307,7 +307,7 @@ def test_a_short_record_number_is_no_finding_among_the_numbers_of_a_scan(number:
     search = Search(said := known(PatientID=number), said.words_to_find(), set())
 
     for keyword, value in scan.items():
-        search.slice(parsed(as_bytes(ct_slice(**(CLEAN | {keyword: value})))))
+        search.search_slice(parsed(as_bytes(ct_slice(**(CLEAN | {keyword: value})))))
 
     assert {one for one in search.found if one.check == "personal"} == set()
 
@@ -470,9 +470,9 @@ def test_what_an_image_needs_is_missed(modality: str, keyword: str) -> None:
     if keyword != "Modality":
         delattr(without, keyword)
 
-    missing = set(needed_in(whole)) - set(needed_in(without))
+    missing = set(needed_keywords(whole)) - set(needed_keywords(without))
 
-    assert keyword in needed_in(whole)
+    assert keyword in needed_keywords(whole)
     assert missing == ({keyword} - {"Modality"})
 
 
@@ -483,9 +483,9 @@ def test_a_slice_that_lost_what_it_needs_is_told() -> None:
     search = Search(said, set(), set())
     left = ct_slice(**(MADE_OF | CLEAN | {"Modality": "PT"}))
     del left.Units
-    search.slice(parsed(as_bytes(left)))
+    search.search_slice(parsed(as_bytes(left)))
 
-    search.compare()
+    search.check_whole()
 
     assert Leak("missing", "Units") in search.found
     assert Leak("missing", "DecayFactor") not in search.found
@@ -509,8 +509,8 @@ def test_slices_of_two_studies_or_series_in_a_package_are_told(keyword: str) -> 
         search = Search(said, set(), set())
         for number in range(2):
             one = {key: both[number] for key, both in values.items()}
-            search.slice(parsed(as_bytes(ct_slice(PixelData=bytes([number] * 8), **one))))
-        search.compare()
+            search.search_slice(parsed(as_bytes(ct_slice(PixelData=bytes([number] * 8), **one))))
+        search.check_whole()
         told[name] = {found for found in search.found if found.check == "uids"}
 
     assert told == {"good": set(), "wrong": {Leak("uids", keyword)}}
@@ -531,6 +531,6 @@ def test_what_is_said_beside_compressed_pixels_is_told(kind: str, said: bytes) -
     one.save_as(out, enforce_file_format=True)
     search = Search(known(), set(), set())
 
-    search.slice(parsed(out.getvalue()))
+    search.search_slice(parsed(out.getvalue()))
 
     assert (Leak("beside-pixels", "(7FE0,0010)") in search.found) is bool(said)

@@ -13,12 +13,12 @@ from pydicom import Dataset, dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian
 
-from drawcli.core.deid.engine import Replacements, deidentified
+from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import FileContour, Finding, Severity, inspect
 from drawcli.core.gate.strict_reader import DataSet, Malformed
-from drawcli.core.gate.structure_set import contours_of, facts_of
+from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
@@ -57,7 +57,7 @@ class Trip:
         raw = [as_bytes(source) for source in self.sources]
         headers = [read_header(data, complete=True) for data in raw]
         known = Replacements.of(headers[0], KEY)
-        self.sent = [parsed(deidentified(header, known) + bytes(8)) for header in headers]
+        self.sent = [parsed(deidentify_header(header, known) + bytes(8)) for header in headers]
         self.crosswalk = Crosswalk(
             series_uid=f"{ROOT}.3",
             study_uid=f"{ROOT}.2",
@@ -118,7 +118,7 @@ def values_of(dataset: Dataset, vr: str) -> list[str]:
 def test_the_facts_are_those_that_pydicom_sees(trip: Trip) -> None:
     data = trip.received().data
 
-    facts = facts_of(DataSet(data))
+    facts = read_structure_set(DataSet(data))
 
     seen = dcmread(io.BytesIO(data))
     images = {(str(one.SOPInstanceUID), 1) for one in trip.sent}
@@ -154,7 +154,7 @@ def test_frames_of_images_are_read_and_delivered(trip: Trip) -> None:
     received = trip.received(framed([1, 3]))
     files = tuple(replace(file, frames=3) for file in trip.crosswalk.files)
 
-    facts = facts_of(DataSet(received.data))
+    facts = read_structure_set(DataSet(received.data))
     codes = [one.code for one in trip.found(received.data)]
     trip.crosswalk = replace(trip.crosswalk, files=files)
     finished = parsed(trip.home(received))
@@ -175,7 +175,7 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
     data = data[:at] + b"x " + data[at + 2 :]
 
     with pytest.raises(Malformed, match=tag):
-        facts_of(DataSet(data))
+        read_structure_set(DataSet(data))
 
 
 def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
@@ -186,7 +186,7 @@ def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
     data = structure_set(trip.sent, NAMES, change=flood)
 
     with pytest.raises(Malformed, match="more values than an image has frames"):
-        facts_of(DataSet(data))
+        read_structure_set(DataSet(data))
 
 
 @pytest.mark.parametrize("number", ["4294967297", "2147483648", "-2147483648", "1\\2", "", "1.0"])
@@ -222,7 +222,7 @@ def test_a_structure_without_contours_has_none(trip: Trip) -> None:
     def empty(dataset: Dataset) -> None:
         del dataset.ROIContourSequence[0].ContourSequence
 
-    facts = facts_of(DataSet(trip.received(empty).data))
+    facts = read_structure_set(DataSet(trip.received(empty).data))
 
     assert [roi.contours for roi in facts.rois] == [0, 3]
 
@@ -231,7 +231,7 @@ def test_a_name_is_read_in_the_character_set_of_the_file(trip: Trip) -> None:
     def rename(dataset: Dataset) -> None:
         dataset.StructureSetROISequence[0].ROIName = "Harnröhre"
 
-    assert facts_of(DataSet(trip.received(rename).data)).rois[0].name == "Harnröhre"
+    assert read_structure_set(DataSet(trip.received(rename).data)).rois[0].name == "Harnröhre"
 
 
 def test_a_name_that_is_not_in_its_character_set_is_not_guessed(trip: Trip) -> None:
@@ -242,7 +242,7 @@ def test_a_name_that_is_not_in_its_character_set_is_not_guessed(trip: Trip) -> N
     data = trip.received(rename).data.replace("Harnröhre".encode(), b"Harnr\xf6hre ")
 
     with pytest.raises(Malformed, match="character set"):
-        facts_of(DataSet(data))
+        read_structure_set(DataSet(data))
 
 
 # --- the way back -----------------------------------------------------------------------------
@@ -822,7 +822,7 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
     whole = parsed(finished)
     assert whole.SpecificCharacterSet == "ISO_IR 192"
     assert [roi.ROIName for roi in whole.StructureSetROISequence] == [*NAMES, "Lèvre_PRV"]
-    assert [one.name for one in facts_of(DataSet(finished)).rois] == [*NAMES, "Lèvre_PRV"]
+    assert [one.name for one in read_structure_set(DataSet(finished)).rois] == [*NAMES, "Lèvre_PRV"]
 
 
 def test_bytes_without_a_declared_character_set_come_home_as_they_were() -> None:
@@ -866,7 +866,7 @@ def structure_set_files() -> Iterator[Path]:
 def check_delivery(path: Path) -> None:
     """Deliver what a vendor's system has drawn, as if a server had sent it."""
     data = path.read_bytes()
-    facts = facts_of(DataSet(data))
+    facts = read_structure_set(DataSet(data))
     images = sorted({uid for uid, _ in facts.images | facts.contour_images})
     (frame,) = facts.frames
     (series, *_) = [*facts.referenced_series, "1.2.3"]
@@ -888,11 +888,11 @@ def check_delivery(path: Path) -> None:
     finished = reidentified(header, crosswalk, OWN)
 
     expected = to_deliver(crosswalk, frozenset(OWN), [roi.name for roi in facts.rois])
-    now = facts_of(DataSet(finished))
+    now = read_structure_set(DataSet(finished))
     assert not [one for one in inspect(now, expected) if one.severity is not Severity.WARN]
     assert now.rois == facts.rois
     assert {uid for uid, _ in now.contour_images} == {uids[u] for u, _ in facts.contour_images}
-    before, after = contours_of(DataSet(data)), contours_of(DataSet(finished))
+    before, after = read_contours(DataSet(data)), read_contours(DataSet(finished))
     for was, is_now in zip(before, after, strict=True):
         assert (was.roi, was.kind, was.count) == (is_now.roi, is_now.kind, is_now.count)
         assert [uids[uid] for uid, _ in was.images] == [uid for uid, _ in is_now.images]
@@ -1067,7 +1067,7 @@ def test_a_flood_of_items_fills_no_memory(flood: str, monkeypatch: pytest.Monkey
     head = numbered(0x00080060, b"CS", "RTSTRUCT")
 
     with pytest.raises(Malformed, match=why):
-        facts_of(DataSet(head + body))
+        read_structure_set(DataSet(head + body))
 
 
 def test_a_contour_of_a_million_points_is_none() -> None:

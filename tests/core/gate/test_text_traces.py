@@ -8,7 +8,7 @@ from drawcli.core.gate.text_traces import (
     Traces,
     day_of,
     days,
-    folded,
+    fold,
     foreign_parts,
     has_long_number,
     has_mail,
@@ -35,7 +35,7 @@ def traces(*texts: str) -> Traces:
     ],
 )
 def test_spellings_of_one_name_are_folded_to_one(one: str, other: str) -> None:
-    assert folded(one) == folded(other)
+    assert fold(one) == fold(other)
 
 
 def test_words_are_letters_and_digits_and_not_too_short() -> None:
@@ -110,7 +110,7 @@ def test_the_day_of_a_value_is_its_beginning() -> None:
 def test_a_name_or_an_id_is_found_in_a_text(text: str) -> None:
     known = traces("Kulkarnee^Ashok=कुलकर्णी^अशोक", "MRN-IN-7734021", "417", "Li^Na", "王^小东")
 
-    assert known.in_text(folded(text))
+    assert known.in_text(fold(text))
 
 
 @pytest.mark.parametrize("text", ["", "pelvis", "lining of the ashlar", "41 7", "1417", "in ct"])
@@ -175,9 +175,9 @@ def test_a_long_name_is_found_within_a_longer_word_unless_that_is_an_ordinary_on
     traces = Traces()
     traces.learn("Kulkarnee^Philip^Li")
 
-    assert traces.inside("ct-kulkarneeashok")
-    assert not traces.inside("philips brilliance", but=frozenset({"philips"}))
-    assert not traces.inside("ct list")
+    assert traces.in_longer_words("ct-kulkarneeashok")
+    assert not traces.in_longer_words("philips brilliance", but=frozenset({"philips"}))
+    assert not traces.in_longer_words("ct list")
 
 
 @pytest.mark.parametrize(

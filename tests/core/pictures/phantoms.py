@@ -15,8 +15,8 @@ from contourpy import contour_generator
 from PIL import Image
 
 from drawcli.core.dicom.multiframe import Triple
-from drawcli.core.pictures.outlines import Outlined
-from drawcli.core.pictures.painting import View, painted
+from drawcli.core.pictures.outlines import Outlines
+from drawcli.core.pictures.painting import View, paint_view
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 from drawcli.core.pictures.stack import Stack
@@ -107,7 +107,7 @@ def moved(contours: Iterable[Iterable[Triple]], by: Triple) -> list[list[Triple]
 
 
 def scene(stack: Stack, contours: list[list[Triple]]) -> Scene:
-    ball = Outlined(1, Displayed("Ball", RED), contours, stack.frame)
+    ball = Outlines(1, Displayed("Ball", RED), contours, stack.frame)
     return Scene(stack, [ball], "CT", Window(0.0, 1000.0))
 
 
@@ -116,7 +116,7 @@ def looked_at(shown: Scene, plane: Plane) -> Image.Image:
     index = shown.stack.nearest(plane, float(shown.stack.frame.inside(CENTRE)[plane.normal]))
     x, y = middle(shown, plane)
     region = Region(x - 60, y - 60, x + 60, y + 60)
-    return painted(shown, View(plane=plane, index=index, region=region, width=480))
+    return paint_view(shown, View(plane=plane, index=index, region=region, width=480))
 
 
 def middle(shown: Scene, plane: Plane) -> tuple[float, float]:

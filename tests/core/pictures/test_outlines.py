@@ -8,7 +8,7 @@ import pytest
 
 from drawcli.core.dicom.multiframe import Triple
 from drawcli.core.pictures.frame import Frame
-from drawcli.core.pictures.outlines import Outlined
+from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.rtstruct.displayed import Displayed
 from tests.core.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
@@ -21,11 +21,11 @@ def circle(radius: float, z: float, x: float = 0.0, points: int = 90) -> list[Tr
     return [(x + radius * float(np.cos(a)), radius * float(np.sin(a)), z) for a in angles]
 
 
-def outlined(contours: list[list[Triple]]) -> Outlined:
-    return Outlined(1, LOOK, contours, Frame.of(AXIAL))
+def outlined(contours: list[list[Triple]]) -> Outlines:
+    return Outlines(1, LOOK, contours, Frame.of(AXIAL))
 
 
-def spans(one: Outlined, plane: Plane, position: float, gap: float = 2.0) -> list[list[float]]:
+def spans(one: Outlines, plane: Plane, position: float, gap: float = 2.0) -> list[list[float]]:
     lines = one.lines(plane, position, (position, position), gap)
     return sorted(
         [*line.points.min(axis=0).tolist(), *line.points.max(axis=0).tolist()] for line in lines
@@ -73,9 +73,9 @@ def test_a_forgotten_slice_is_a_gap_in_the_cut() -> None:
 def test_two_parts_are_pictured_where_most_is_cut_and_not_between_them() -> None:
     lungs = outlined([circle(20, 2.0 * n, x) for n in range(20) for x in (-60.0, 60.0)])
 
-    assert abs(lungs.best(Plane.SAGITTAL)) == pytest.approx(60, abs=6)
-    assert lungs.best(Plane.CORONAL) == pytest.approx(0, abs=2)
-    assert lungs.best(Plane.AXIAL) == pytest.approx(19, abs=GAP)
+    assert abs(lungs.best_position(Plane.SAGITTAL)) == pytest.approx(60, abs=6)
+    assert lungs.best_position(Plane.CORONAL) == pytest.approx(0, abs=2)
+    assert lungs.best_position(Plane.AXIAL) == pytest.approx(19, abs=GAP)
 
 
 def test_points_and_lines_of_two_points_are_no_outlines() -> None:
@@ -92,4 +92,4 @@ def test_an_outline_without_area_is_drawn_all_the_same() -> None:
 
     assert speck.volume_cm3(lambda _: 2.0) == 0.0
     assert len(speck.lines(Plane.AXIAL, 0.0, (-1.0, 1.0), 2.0)) == 1
-    assert speck.best(Plane.AXIAL) == 0.0
+    assert speck.best_position(Plane.AXIAL) == 0.0

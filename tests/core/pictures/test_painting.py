@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawcli.core.pictures.outlines import Outlined
-from drawcli.core.pictures.painting import View, painted
+from drawcli.core.pictures.outlines import Outlines
+from drawcli.core.pictures.painting import View, paint_view
 from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.windows import Window
@@ -47,11 +47,11 @@ def test_outlines_lie_on_the_edges_however_the_patient_lies(how: str, plane: Pla
 def test_a_patient_is_seen_from_the_feet_the_front_and_the_left(plane: Plane) -> None:
     ball = slices("feet first, prone")
     shown = scene(ball.stack(), ball.contours())
-    whole = shown.whole(plane)
+    whole = shown.whole_region(plane)
 
-    image = painted(
+    image = paint_view(
         shown,
-        View(plane=plane, index=shown.middle(plane, shown.drawn[0]), region=whole, width=300),
+        View(plane=plane, index=shown.best_picture(plane, shown.drawn[0]), region=whole, width=300),
     )
 
     pixels = np.asarray(image).astype(int)
@@ -105,10 +105,12 @@ def test_left_and_right_exchanged_is_seen(plane: Plane) -> None:
     ball = slices("head first, supine")
     mirrored = [[(-x, y, z) for x, y, z in one] for one in ball.contours()]
     shown = scene(ball.stack(), mirrored)
-    whole = shown.whole(plane)
-    view = View(plane=plane, index=shown.middle(plane, shown.drawn[0]), region=whole, width=512)
+    whole = shown.whole_region(plane)
+    view = View(
+        plane=plane, index=shown.best_picture(plane, shown.drawn[0]), region=whole, width=512
+    )
 
-    pixels = np.asarray(painted(shown, view)).astype(int)[60:-60, 60:-60]
+    pixels = np.asarray(paint_view(shown, view)).astype(int)[60:-60, 60:-60]
 
     white = np.nonzero((pixels[..., 1] > 200) & (pixels[..., 2] > 200))[1].mean()
     red = np.nonzero((pixels[..., 0] > 150) & (pixels[..., 1] < 90))[1].mean()
@@ -127,7 +129,7 @@ def test_a_wrong_pixel_spacing_is_seen() -> None:
 def test_outlines_have_the_colour_that_was_sent_and_a_rim() -> None:
     ball = slices("head first, supine")
     stack = ball.stack()
-    dark = Outlined(1, Displayed("Ball", (0, 0, 128)), ball.contours(), stack.frame)
+    dark = Outlines(1, Displayed("Ball", (0, 0, 128)), ball.contours(), stack.frame)
     shown = Scene(stack, [dark], "CT", Window(0.0, 1000.0))
 
     image = looked_at(shown, Plane.AXIAL)
@@ -142,7 +144,7 @@ def test_pixels_that_are_not_square_are_drawn_in_millimetres() -> None:
     shown = scene(ball.stack(), ball.contours())
 
     heights = {
-        plane: View(plane=plane, index=0, region=shown.whole(plane), width=256).height
+        plane: View(plane=plane, index=0, region=shown.whole_region(plane), width=256).height
         for plane in Plane
     }
 
@@ -152,10 +154,10 @@ def test_pixels_that_are_not_square_are_drawn_in_millimetres() -> None:
 def test_what_lies_beside_the_images_is_black() -> None:
     ball = slices("head first, supine")
     shown = scene(ball.stack(), [])
-    left, top, right, bottom = shown.whole(Plane.AXIAL)
-    beside = type(shown.whole(Plane.AXIAL))(left + 500, top, right + 500, bottom)
+    left, top, right, bottom = shown.whole_region(Plane.AXIAL)
+    beside = type(shown.whole_region(Plane.AXIAL))(left + 500, top, right + 500, bottom)
 
-    image = painted(shown, View(plane=Plane.AXIAL, index=3, region=beside, width=200))
+    image = paint_view(shown, View(plane=Plane.AXIAL, index=3, region=beside, width=200))
 
     assert image.crop((60, 60, 140, 140)).getextrema() == ((0, 0),) * 3
     assert isinstance(image, Image.Image)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from drawcli.core.pictures.terminal import Protocol, protocol_of, written
+from drawcli.core.pictures.terminal import Protocol, detect_protocol, encode_picture
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ def sixels(stream: str) -> npt.NDArray[np.uint8]:
 
 
 def test_sixels_decode_to_the_picture(picture: Image.Image) -> None:
-    seen = sixels(written(picture, Protocol.SIXEL, 80))
+    seen = sixels(encode_picture(picture, Protocol.SIXEL, 80))
 
     assert seen.shape == (50, 70, 3)
     assert np.abs(seen.astype(int) - np.asarray(picture)).max() <= 3  # colours in per cent
 
 
 def test_the_stream_for_kitty_decodes_to_the_picture(picture: Image.Image) -> None:
-    stream = written(picture.resize((400, 300)), Protocol.KITTY, 80)
+    stream = encode_picture(picture.resize((400, 300)), Protocol.KITTY, 80)
 
     pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", stream)
     whole = base64.b64decode("".join(data for _, data in pieces))
@@ -80,4 +80,4 @@ def test_the_stream_for_kitty_decodes_to_the_picture(picture: Image.Image) -> No
 def test_a_terminal_is_known_by_what_it_says_of_itself(
     env: dict[str, str], protocol: Protocol | None
 ) -> None:
-    assert protocol_of(env) is protocol
+    assert detect_protocol(env) is protocol

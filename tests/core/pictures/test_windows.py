@@ -56,4 +56,4 @@ def test_values_become_grey(values: list[float], grey: list[int]) -> None:
     window = Window(-160, 240)
 
     assert window.grey(np.array(values, np.float32)).tolist() == grey
-    assert window.turned().grey(np.array(values, np.float32)).tolist() == [255 - g for g in grey]
+    assert window.inverted().grey(np.array(values, np.float32)).tolist() == [255 - g for g in grey]

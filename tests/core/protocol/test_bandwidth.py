@@ -2,11 +2,11 @@ from datetime import time
 
 import pytest
 
-from drawcli.core.protocol.bandwidth import bandwidth_of
+from drawcli.core.protocol.bandwidth import parse_bandwidth
 
 
 def test_without_a_limit_there_is_none_at_any_time() -> None:
-    assert bandwidth_of(None).at(time(12)) is None
+    assert parse_bandwidth(None).at(time(12)) is None
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_without_a_limit_there_is_none_at_any_time() -> None:
     ],
 )
 def test_one_rate_counts_all_day(written: object, rate: float | None) -> None:
-    limits = bandwidth_of(written)
+    limits = parse_bandwidth(written)
 
     assert [limits.at(time(hour)) for hour in (0, 12, 23)] == [rate] * 3
 
@@ -43,15 +43,15 @@ def test_one_rate_counts_all_day(written: object, rate: float | None) -> None:
 def test_a_rate_counts_from_its_time_on_and_the_last_past_midnight(
     at: time, rate: float | None
 ) -> None:
-    limits = bandwidth_of({"19:00": "off", "07:00": "2M", "12:00": "500K"})
+    limits = parse_bandwidth({"19:00": "off", "07:00": "2M", "12:00": "500K"})
 
     assert limits.at(at) == rate
 
 
 def test_what_yaml_makes_of_times_and_off_without_quotes_is_understood() -> None:
-    limits = bandwidth_of({420: "2M", 1140: False})
+    limits = parse_bandwidth({420: "2M", 1140: False})
 
-    assert limits == bandwidth_of({"7:00": "2M", "19:00": "off"})
+    assert limits == parse_bandwidth({"7:00": "2M", "19:00": "off"})
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_what_yaml_makes_of_times_and_off_without_quotes_is_understood() -> None
 )
 def test_what_is_no_limit_is_told(written: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        bandwidth_of(written)
+        parse_bandwidth(written)

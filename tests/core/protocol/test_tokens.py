@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drawcli.core.protocol.tokens import Tokens, pair_of, parsed_moment
+from drawcli.core.protocol.tokens import Tokens, parse_moment, parse_pair
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -18,27 +18,31 @@ NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
     ],
 )
 def test_a_token_is_refreshed_five_minutes_early(left: timedelta, *, stale: bool) -> None:
-    assert Tokens("a", expires_at=NOON + left).stale(NOON) is stale
+    assert Tokens("a", expires_at=NOON + left).is_stale(NOON) is stale
 
 
 def test_a_token_of_unknown_age_is_used_until_it_is_refused() -> None:
-    assert not Tokens("a").stale(NOON)
+    assert not Tokens("a").is_stale(NOON)
 
 
 def test_a_rotated_pair_replaces_both() -> None:
     answer = {"access_token": "a2", "refresh_token": "r2", "expires_in": 3600}
 
-    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens("a2", "r2", NOON + timedelta(hours=1))
+    assert Tokens("a1", "r1").after_refresh(answer, NOON) == Tokens(
+        "a2", "r2", NOON + timedelta(hours=1)
+    )
 
 
 def test_without_rotation_the_refresh_token_stays() -> None:
-    assert Tokens("a1", "r1").renewed({"access_token": "a2"}, NOON) == Tokens("a2", "r1", None)
+    assert Tokens("a1", "r1").after_refresh({"access_token": "a2"}, NOON) == Tokens(
+        "a2", "r1", None
+    )
 
 
 def test_the_moment_of_expiry_may_be_given_instead_of_seconds() -> None:
     answer = {"access_token": "a2", "expires_at": "2026-03-14T18:00:00+05:30"}
 
-    assert Tokens("a1", "r1").renewed(answer, NOON).expires_at == NOON + timedelta(minutes=30)
+    assert Tokens("a1", "r1").after_refresh(answer, NOON).expires_at == NOON + timedelta(minutes=30)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ def test_the_moment_of_expiry_may_be_given_instead_of_seconds() -> None:
 def test_a_new_pair_is_not_lost_over_a_nonsensical_age(nonsense: dict[str, object]) -> None:
     answer = {"access_token": "a2", "refresh_token": "r2", **nonsense}
 
-    assert Tokens("a1", "r1").renewed(answer, NOON) == Tokens("a2", "r2", None)
+    assert Tokens("a1", "r1").after_refresh(answer, NOON) == Tokens("a2", "r2", None)
 
 
 def test_tokens_do_not_show_themselves() -> None:
@@ -76,12 +80,12 @@ def test_tokens_do_not_show_themselves() -> None:
     ],
 )
 def test_a_moment_without_a_zone_is_utc(text: object, moment: datetime | None) -> None:
-    assert parsed_moment(text) == moment
+    assert parse_moment(text) == moment
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "99999-01-01"])
 def test_a_moment_that_nobody_can_mean_is_none(moment: str) -> None:
-    pair = pair_of(json.dumps({"access_token": "a", "refresh_token": "r", "expires_at": moment}))
+    pair = parse_pair(json.dumps({"access_token": "a", "refresh_token": "r", "expires_at": moment}))
 
     assert pair.expires_at is None
-    assert not pair.stale(NOON)
+    assert not pair.is_stale(NOON)

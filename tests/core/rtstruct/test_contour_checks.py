@@ -12,7 +12,7 @@ import pytest
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
-from drawcli.core.gate.structure_set import contours_of, facts_of
+from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import (
     CHECKS,
     Measured,
@@ -560,13 +560,13 @@ def test_what_vendors_drew_on_their_images_is_not_held(
         root = tmp_path
     series = read_datastore([root]).by_series()
     (file,) = [file for path in root.rglob("*") if (file := structure_set_in(path))]
-    facts = facts_of(file)
+    facts = read_structure_set(file)
     (uid,) = facts.referenced_series
     grid = Grid.of(Crosswalk.of(series[uid]))
     assert grid is not None
     originals = {one.sop_uid: one.sop_uid for one in series[uid]}
     names = {roi.number: roi.name for roi in facts.rois}
-    found, measured = inspect_contours(contours_of(file), names, grid, originals)
+    found, measured = inspect_contours(read_contours(file), names, grid, originals)
 
     assert [one for one in weighed(found, {}) if one.severity is not Severity.WARN] == []
     assert sum(one.contours for one in measured) == contours

@@ -16,11 +16,11 @@ from pydicom.uid import UID
 from drawcli.adapters.datastore import rule_header
 from drawcli.adapters.state.workdir import PACKAGE
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.core.rules.conditions import Series
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE
 from drawcli.errors import UsageError
-from drawcli.operations.overview import way_out
 from drawcli.pipeline.actions import release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step

@@ -10,10 +10,10 @@ import pytest
 from drawcli.adapters.datastore import walk
 from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.waiting import way_out
 from drawcli.errors import UsageError
 from drawcli.operations.alarm_conditions import AlarmKind, Facts, Limits, alarms_of
 from drawcli.operations.doctor.local import datastore
-from drawcli.operations.overview import way_out
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.identity import patient_of
@@ -259,11 +259,11 @@ def test_what_may_be_a_slice_beside_a_series_lets_it_wait(
 def test_a_reader_that_refuses_names_no_value() -> None:
     import io
 
-    from drawcli.core.dicom.streaming import header_or_mended
+    from drawcli.core.dicom.streaming import read_or_convert
 
     data = as_bytes(stack(1)[0]).replace(MODALITY, MODALITY + OTHER)
 
     with pytest.raises(NotDicom) as refused:
-        header_or_mended(io.BytesIO(data))
+        read_or_convert(io.BytesIO(data))
 
     assert str(refused.value) == "(0008,0060) is there twice, with two values"

@@ -1,0 +1,151 @@
+"""What lists show of a job, one row a fact: tables, CSV and JSON, the web page, the support bundle.
+
+None of it is a value of a patient.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from drawcli.core.jobs.job import PET_COUNTS, Job, State
+from drawcli.core.jobs.waiting import delivered_at, waits_for, way_out
+from drawcli.core.series.overrides import released_codes
+from drawcli.system.durations import ago
+from drawcli.system.printable import size
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One fact of a job: its key in JSON and CSV, its title and text for people.
+
+    `table`: a column of `status` and of the page "Jobs". `fact`: a line of `show` and of a job's
+    page. `bundle`: part of the support bundle; no digest is, as the digits of a patient's number
+    may occur in one by chance.
+    """
+
+    name: str
+    title: str = ""
+    _: KW_ONLY
+    value: Callable[[Job, datetime], Any] | None = None  # None: the job's field of that name
+    text: Callable[[Job, datetime], str] | None = None  # None: the value; "" where there is none
+    table: bool = False
+    fact: bool = False
+    bundle: bool = False
+    is_number: bool = False
+
+    def plain(self, job: Job, now: datetime) -> Any:
+        """Return the value as JSON and CSV can hold it."""
+        value = self._value(job, now)
+        return value.isoformat() if isinstance(value, datetime) else value
+
+    def shown(self, job: Job, now: datetime) -> str:
+        """Return the text for people."""
+        return self.text(job, now) if self.text else str(self._value(job, now) or "")
+
+    def _value(self, job: Job, now: datetime) -> Any:
+        return self.value(job, now) if self.value else getattr(job, self.name)
+
+
+def as_plain(job: Job, now: datetime, columns: Iterable[Column]) -> dict[str, Any]:
+    """Return some columns of a job by name, as JSON and CSV can hold them."""
+    return {column.name: column.plain(job, now) for column in columns}
+
+
+def facts(job: Job, now: datetime) -> list[tuple[str, str]]:
+    """Return titles and texts of what is known of a job."""
+    shown = [(column.title, column.shown(job, now)) for column in FACTS]
+    return [(title, text) for title, text in shown if text]
+
+
+def waits_text(job: Job, now: datetime) -> str:
+    """Return what a job waits for; of a finished one, since when it is delivered."""
+    came = delivered_at(job) if job.state is State.DONE else None
+    return waits_for(job, now) if came is None else f"nothing: delivered {ago(now - came)} ago"
+
+
+def _let_pass(job: Job, _now: datetime) -> str | None:
+    """Return what a person let pass of the series as it is now."""
+    codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
+    return ", ".join(sorted(codes)) or None
+
+
+def _package(job: Job, _now: datetime) -> str:
+    return f"{size(job.zip_bytes)}, sha256 {job.zip_sha256}" if job.zip_sha256 else ""
+
+
+def _orphans(job: Job, _now: datetime) -> str:
+    """Return what is left at the server by uploads whose answers were lost."""
+    if not job.unanswered:
+        return ""
+    uploads = "upload was" if job.unanswered == 1 else "uploads were"
+    return f"{job.unanswered} {uploads} begun and not answered; the server may hold as many orphans"
+
+
+def _aside(job: Job, _now: datetime) -> str:
+    return f"{job.aside}: no slices, never sent" if job.aside else ""
+
+
+def _note(job: Job, _now: datetime) -> str:
+    return PET_COUNTS if job.pet_counts else ""
+
+
+def _age(job: Job, now: datetime) -> str:
+    return ago(now - job.since)
+
+
+def _rule(job: Job, _now: datetime) -> str:
+    return job.rule or ("assigned by a person" if job.template else "")
+
+
+# `status` as JSON and CSV; `show` as JSON.
+STATUS: Final = (
+    Column("id", "job", table=True, bundle=True),
+    Column("state", "state", table=True, bundle=True),
+    Column("since", "for", text=_age, table=True, bundle=True),
+    Column("seconds_in_state", value=lambda job, now: int((now - job.since).total_seconds())),
+    Column("template", "template", table=True, fact=True, bundle=True),
+    Column("rule", "rule", text=_rule, fact=True, bundle=True),
+    Column("modality", "modality", table=True, bundle=True),
+    Column("slices", "slices", table=True, bundle=True, is_number=True),
+    Column("attempts", "tries", table=True, bundle=True, is_number=True),
+    Column("due_at", bundle=True),
+    Column("held", bundle=True),
+    Column("reason_code", bundle=True),
+    Column("reason", bundle=True),
+    Column("hint", bundle=True),
+    Column("waits_for", "waits for", value=waits_for, text=waits_text, table=True),
+    Column("way_out", value=lambda job, _now: way_out(job) or None),
+)
+# `show` as JSON, besides.
+DETAILS: Final = (
+    Column("one_off"),
+    Column("set_aside", "set aside", value=lambda job, _now: job.aside, text=_aside, fact=True),
+    Column("pet_counts", "note", text=_note, fact=True),
+    Column("let_pass", "let pass", value=_let_pass, fact=True),
+    Column("of_folder"),
+    Column("follows", bundle=True),
+    Column("rules_commit", "rules commit", fact=True),
+    Column("rules_digest"),
+    Column("key_id"),
+    Column("zip_sha256", "package", text=_package, fact=True),
+    Column("zip_bytes", bundle=True),
+    Column(
+        "uploads_begun", "uploads begun", value=lambda job, _now: job.posts, fact=True, bundle=True
+    ),
+    Column(
+        "uploads_unanswered",
+        "unanswered",
+        value=lambda job, _now: job.unanswered,
+        text=_orphans,
+        fact=True,
+    ),
+    Column("task_id", "task", fact=True),
+    Column("uploaded_at", bundle=True),
+    Column("received_sha256", "received SHA-256", fact=True),
+    Column("delivered_sha256", "delivered SHA-256", fact=True),
+    Column("revision", bundle=True),
+)
+TABLE: Final = tuple(column for column in STATUS if column.table)
+FACTS: Final = tuple(column for column in (*STATUS, *DETAILS) if column.fact)
+BUNDLE: Final = tuple(column for column in (*STATUS, *DETAILS) if column.bundle)

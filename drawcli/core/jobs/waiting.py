@@ -1,0 +1,74 @@
+"""What a job waits for, and the command that takes it up."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from drawcli.core.jobs.job import Job, State
+from drawcli.system.durations import ago
+
+_WAITS_FOR: Final = {
+    State.WAITING: "the series to be whole",
+    State.FOUND: "the next run: match",
+    State.UNMATCHED: "a rule that takes it",
+    State.AMBIGUOUS: "rules that agree on a template",
+    State.EXCLUDED: "nothing: a rule leaves it out",
+    State.MATCHED: "the next run: deidentify",
+    State.PACKAGED: "the next run: upload",
+    State.UPLOADED: "the server's contours",
+    State.SEGMENTED: "the next run: fetch",
+    State.FETCHED: "the next run: reidentify",
+    State.DELIVERED: "the server to be told",
+    State.DONE: "nothing",
+    State.CANCELLED: "nothing: it was set aside",
+}
+_TAKEN_UP: Final = {
+    State.WAITING: "cancel JOB",  # what is mended, the next scan takes up by itself
+    State.UPLOADED: "retry JOB",  # released it would meet the same answer
+    State.SEGMENTED: "retry JOB",
+}
+_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
+
+
+def waits_for(job: Job, now: datetime) -> str:
+    """Return what a job waits for, with the reason where there is one."""
+    if job.held:
+        return f"a person: {job.reason}"
+    what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
+    if job.due_at is not None and job.due_at > now:
+        what = f"another try in {ago(job.due_at - now)}"
+        if job.state is State.UPLOADED:
+            what = f"the server's contours, asked again in {ago(job.due_at - now)}"
+    return f"{what}: {job.reason}" if job.reason else what
+
+
+def way_out(job: Job) -> str:
+    """Return the command that takes a job up that waits for a person; "" where none is needed."""
+    words = _command(job)
+    return f"drawcli {words.replace('JOB', job.id)}" if words else ""
+
+
+def _command(job: Job) -> str:
+    if (job.reason_code or "").startswith("vault-"):
+        return "vault rebuild JOB"
+    if job.state in (State.UNMATCHED, State.AMBIGUOUS):
+        return "assign JOB TEMPLATE"
+    if not job.held:
+        return ""
+    if job.of_folder:
+        return "show JOB --identify"
+    if job.reason_code in _ASKS_TO_CHOOSE:
+        return "show JOB"
+    named = re.search(rf"'drawcli ([a-z ]+ {job.id}[^']*)'", job.hint or "")
+    return named[1] if named is not None else _TAKEN_UP.get(job.state, "release JOB")
+
+
+def delivered_at(job: Job) -> datetime | None:
+    """Return when the structure set of a job was put where it belongs, the last time."""
+    came = (event.at for event in reversed(job.events) if event.code == State.DELIVERED)
+    return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
+
+
+def last_touched(job: Job) -> datetime:
+    """Return when something last happened to a job."""
+    return max([job.since, *(event.at for event in job.events[-1:])])
