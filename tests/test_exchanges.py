@@ -690,7 +690,7 @@ def test_a_datastore_that_hangs_is_passed_over(
     monkeypatch.setattr(walk, "_ask", never)
 
     with pytest.raises(OutOfReach) as caught:
-        walk.check_there(tmp_path, SHORT)
+        walk.check_folder(tmp_path, SHORT)
 
     assert caught.value.code == "datastore-silent"
 

@@ -7,16 +7,16 @@ zip has its name, and the ledger says so last.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Final
 
 from drawcli.adapters.datastore.images import (
-    closed,
     first_frame,
     open_slice,
-    pixel_check,
+    pixel_crc32,
     pixel_end,
     reader_at,
 )
@@ -207,7 +207,7 @@ def _slice(
 ) -> Iterator[bytes]:
     """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
     stream, header = open_slice(file.path)
-    with closed(stream):
+    with closing(stream):
         before = os.fstat(stream.fileno())
         _check_unchanged(file, before, stream, header, crosswalk)
         end = pixel_end(stream, header)
@@ -219,7 +219,7 @@ def _slice(
         files[file.path] = replace(
             file,
             header_sha256=header_digest(header),
-            pixels_crc32=pixel_check(stream, header),
+            pixels_crc32=pixel_crc32(stream, header),
             ctime_ns=before.st_ctime_ns,
         )
         if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:

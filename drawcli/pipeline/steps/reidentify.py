@@ -6,12 +6,13 @@ Nothing is confirmed to the server before the delivered file is durable.
 
 import hashlib
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from drawcli import __version__
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_check
+from drawcli.adapters.datastore.images import open_slice, pixel_crc32
 from drawcli.adapters.delivery.folder import deliver, filled, made_below
 from drawcli.adapters.state.progress import ItemCounter, no_counting
 from drawcli.adapters.state.workdir import AS_SENT, AT_NODE, RECEIVED, REPORT
@@ -103,13 +104,13 @@ def _changed(file: SourceFile) -> str:
     """Return what has changed of an image since it was sent; "" if nothing has."""
     try:
         stream, header = open_slice(file.path)
-        with closed(stream):
+        with closing(stream):
             if header_digest(header) != file.header_sha256:
                 return "its header has changed"
             status = os.fstat(stream.fileno())
             if file.ctime_ns in (0, status.st_ctime_ns):
                 return ""
-            same = pixel_check(stream, header) == file.pixels_crc32
+            same = pixel_crc32(stream, header) == file.pixels_crc32
             return "" if same else "its pixels have changed"
     except (SourceUnsettled, SeriesRefused) as err:
         raise TryLater(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from drawcli.adapters.datastore.patterns import Globs
-from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_there, walked
+from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_folder, walk_folders
 from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
@@ -165,9 +165,9 @@ class Update:
                 self.passed_over[err.code] += 1
 
     def _of_root(self, root: Path) -> Iterator[Item | Close]:
-        check_there(root, self._options.answer_seconds)
+        check_folder(root, self._options.answer_seconds)
         self._root = str(root)
-        for folder in walked(root, self._is_known, self._enters):
+        for folder in walk_folders(root, self._is_known, self._enters):
             self._heard()
             if folder.trouble:
                 self._troubled.append(folder.path)

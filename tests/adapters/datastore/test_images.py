@@ -46,7 +46,7 @@ def test_an_opened_slice_has_its_header_and_its_pixels(slices: list[Path]) -> No
     assert stream.closed
 
 
-def test_a_slice_that_is_gone_is_waited_for_and_not_named(tmp_path: Path) -> None:
+def test_a_missing_slice_is_retried_and_not_named(tmp_path: Path) -> None:
     with pytest.raises(SourceUnsettled, match="No such file") as caught:
         open_slice(str(tmp_path / "Kulkarnee_Ashok.dcm"))
 
@@ -73,7 +73,7 @@ def test_a_slice_that_has_changed_is_refused_and_not_named(
     assert "KULKARNEE" not in str(caught.value)
 
 
-def test_a_disk_that_breaks_while_a_header_is_read_is_tried_again(
+def test_a_read_error_in_a_header_is_retried(
     slices: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(io.BytesIO):
@@ -111,7 +111,7 @@ def test_pixels_that_end_too_early_are_refused(slices: list[Path]) -> None:
     assert caught.value.code == "truncated"
 
 
-def test_what_follows_the_pixels_is_not_theirs(slices: list[Path]) -> None:
+def test_data_after_the_pixels_is_not_read(slices: list[Path]) -> None:
     whole = slices[0].stat().st_size
     changed(slices[0], lambda raw: raw + b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0abcd")
     stream, header = open_slice(str(slices[0]))
@@ -130,7 +130,7 @@ def fragmented(path: Path, fragments: list[bytes]) -> None:
     one.save_as(path)
 
 
-def test_encapsulated_pixels_end_behind_their_delimiter(slices: list[Path]) -> None:
+def test_encapsulated_pixels_end_with_their_delimiter(slices: list[Path]) -> None:
     fragmented(slices[0], [b"\1" * 70_000, b"\2" * 10, b"\3\3"])
     size = slices[0].stat().st_size
     changed(slices[0], lambda raw: raw + b"behind")
@@ -152,7 +152,7 @@ def test_encapsulated_pixels_that_end_too_early_are_refused(slices: list[Path], 
     assert caught.value.code == "truncated"
 
 
-def test_encapsulated_pixels_with_something_else_than_fragments_are_refused(
+def test_encapsulated_pixels_with_other_items_than_fragments_are_refused(
     slices: list[Path],
 ) -> None:
     fragmented(slices[0], [b"\1" * 1000])
