@@ -287,7 +287,7 @@ def titled(settings: Settings, what: str) -> str:
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     """Yield the lines of a digest: what was since the last one, and what is now."""
-    report = report_of(ctx.ledger.every(f"{since:%Y-%m}"), since, now)
+    report = report_of(ctx.ledger.all_jobs(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
     yield f"Since {since:%Y-%m-%d %H:%M} UTC:"

@@ -29,7 +29,7 @@ def unattested(ctx: Context) -> list[Lacking]:
     lost end of the log, or the loss of all of it, to have one. What was sent before there was an
     audit log is not counted. The ledger is read first, for a run may be at work.
     """
-    counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
+    counted = {job.id: job.attested for job in ctx.ledger.all_jobs() if job.attested}
     lines = (line.facts for line in ctx.audit.lines())
     told = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
     return [Lacking(one, begun, told[one]) for one, begun in counted.items() if told[one] < begun]

@@ -85,7 +85,7 @@ def _folders(ctx: Context) -> list[Path]:
 
 def jobs_by_key(ctx: Context) -> dict[str, int]:
     """Return how many jobs were made with each key of the site, by the keys' ids."""
-    counts = Counter(job.key_id for job in ctx.ledger.every())
+    counts = Counter(job.key_id for job in ctx.ledger.all_jobs())
     return {one.key_id: counts[one.key_id] for one in (ctx.stand_ins, *ctx.retired)}
 
 

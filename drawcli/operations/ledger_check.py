@@ -159,7 +159,7 @@ def _orphans(ctx: Context) -> Iterator[Trouble]:
     """Yield work folders of jobs that the ledger does not know."""
     known = {job.id for job in ctx.ledger.jobs()}
     try:
-        known |= {one.id for one in ctx.ledger.archive.listed()}
+        known |= {one.id for one in ctx.ledger.archive.entries()}
     except LedgerError:
         return  # nobody can tell now; the index is told of
     for job_id in ctx.work.job_ids():

@@ -179,7 +179,8 @@ class LedgerSeries:
 def known_series(ctx: Context) -> LedgerSeries:
     """Read the series of every job, of the ledger and of its archive, once."""
     today, gone, found = ctx.now().date(), 0, []
-    first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
+    jobs = sorted(ctx.ledger.all_jobs(), key=lambda job: -job.number)
+    first = {job.series_key: job for job in jobs}
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
             found.append((job.id, header_of(ctx.crosswalk(job), today)))

@@ -260,7 +260,7 @@ FAULTS: Final = (
     Fault(
         "the ledger changes without its lock",
         "adapters/ledger/jobs.py",
-        "        with _held(self.lock):\n            super()",
+        "        with _lock(self.lock):\n            super()",
         "        if True:\n            super()",
         (LEDGER,),
     ),
@@ -282,7 +282,7 @@ FAULTS: Final = (
     Fault(
         "archived jobs are not in the index",
         "adapters/ledger/archive.py",
-        "        self._write_index((before | now).values())\n",
+        "        self._write_index((before | after).values())\n",
         "",
         (LEDGER,),
     ),

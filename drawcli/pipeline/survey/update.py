@@ -192,7 +192,7 @@ class Update:
         if row is None or row.digest is None or row.stamp != _as_text(stamp):
             return False
         calm = self._began - row.calm >= self._options.calm_ns
-        if not calm or self.index.is_waited_for(row.id):
+        if not calm or self.index.has_waiting_series(row.id):
             return False
         self._visited.add(row.id)
         return True
@@ -288,7 +288,7 @@ class Update:
 
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
-        for number, path in self.index.folders_but(self._visited).items():
+        for number, path in self.index.folders_except(self._visited).items():
             above = [one for one in self._troubled if path == one or path.startswith(below(one))]
             series = self.index.series_in(number) if above else set()
             self.unlistable |= series

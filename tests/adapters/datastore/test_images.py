@@ -1,6 +1,7 @@
 import errno
 import io
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
@@ -36,7 +37,7 @@ def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
 def test_an_opened_slice_has_its_header_and_its_pixels(slices: list[Path]) -> None:
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         end = pixel_end(stream, header)
         assert header.pixels is not None
         stream.seek(header.pixels.value)
@@ -95,7 +96,7 @@ def test_a_slice_without_pixels_is_refused(slices: list[Path]) -> None:
     empty.save_as(slices[0])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "no-pixels"
@@ -105,7 +106,7 @@ def test_pixels_that_end_too_early_are_refused(slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw[:-1])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "truncated"
@@ -116,7 +117,7 @@ def test_data_after_the_pixels_is_not_read(slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw + b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0abcd")
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         assert pixel_end(stream, header) == whole
 
 
@@ -136,7 +137,7 @@ def test_encapsulated_pixels_end_with_their_delimiter(slices: list[Path]) -> Non
     changed(slices[0], lambda raw: raw + b"behind")
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         assert pixel_end(stream, header) == size
 
 
@@ -146,7 +147,7 @@ def test_encapsulated_pixels_that_end_too_early_are_refused(slices: list[Path], 
     changed(slices[0], lambda raw: raw[:-cut])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "truncated"
@@ -159,7 +160,7 @@ def test_encapsulated_pixels_with_other_items_than_fragments_are_refused(
     changed(slices[0], lambda raw: raw[:-8] + b"\x10\0\x10\0\4\0\0\0abcd" + raw[-8:])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused, match=r"\(0010,0010\) where a fragment"):
+    with closing(stream), pytest.raises(SeriesRefused, match=r"\(0010,0010\) where a fragment"):
         pixel_end(stream, header)
 
 
@@ -170,7 +171,7 @@ def test_real_rle_pixels_end_where_pydicom_says() -> None:
         if not path.is_file():
             continue
         stream, header = open_slice(str(path))
-        with closed(stream):
+        with closing(stream):
             end = pixel_end(stream, header)
         assert header.pixels is not None
         raw = path.read_bytes()

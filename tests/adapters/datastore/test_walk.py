@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.datastore import walk as module
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.dicom import streaming
@@ -111,9 +112,7 @@ def test_a_slice_has_the_values_of_the_file(slices: list[Path], store: Path) -> 
     assert one.pixels_missing == 0
 
 
-def test_slices_of_one_series_are_grouped_from_all_folders(
-    store: Path, slices: list[Path]
-) -> None:
+def test_slices_of_one_series_are_grouped_from_all_folders(store: Path, slices: list[Path]) -> None:
     (store / "b").mkdir()
     slices[0].rename(store / "b" / "moved.dcm")
     write_planning_ct(store / "other", HEAD_NECK, slices=2, size=16, seed=1)
@@ -284,9 +283,7 @@ def test_a_file_without_preamble_is_an_image(store: Path, slices: list[Path]) ->
     assert found(store) == ({str(path) for path in slices}, {})
 
 
-def test_a_file_that_ends_in_its_pixels_is_truncated(
-    store: Path, slices: list[Path]
-) -> None:
+def test_a_file_that_ends_in_its_pixels_is_truncated(store: Path, slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw[:-100])
 
     short = {one.path: one.pixels_missing for one in read_datastore([store]).slices}
@@ -351,7 +348,7 @@ def test_nothing_in_the_datastore_is_written_or_moved(store: Path, slices: list[
 
     read_datastore([store])
     stream, header = open_slice(str(slices[0]))
-    with closed(stream):
+    with closing(stream):
         pixel_end(stream, header)
     shared_elements(map(str, slices))
 
