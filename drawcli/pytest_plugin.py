@@ -26,19 +26,18 @@ class RulesFile(pytest.File):
 
     def collect(self) -> "Iterator[RuleItem]":
         """Yield the tests; raise what is wrong with the file as an error of the collection."""
-        from drawcli.adapters.rulebook.rulebook import read_rulebook
+        from drawcli.adapters.rulebook.rulebook import read_rulebook, site_rulebook
         from drawcli.config.load import load_settings
-        from drawcli.core.templates.appearance import LONGEST_ROI_NAME
         from drawcli.errors import DrawcliError
 
-        on_many, longest = "hold", LONGEST_ROI_NAME
-        templates, settings_file = self.path.with_name(_BESIDE), self.path.with_name(_SETTINGS)
+        on_many, settings_file = "hold", self.path.with_name(_SETTINGS)
         try:
             if settings_file.is_file():
                 settings = load_settings(settings_file, os.environ)
-                on_many, longest = settings.match.on_many, settings.deliver.longest_name
-                templates = settings.templates
-            book = read_rulebook(self.path, templates, longest)
+                on_many = settings.match.on_many
+                book = site_rulebook(settings, rules=self.path)
+            else:
+                book = read_rulebook(self.path, self.path.with_name(_BESIDE))
         except DrawcliError as err:
             raise self.CollectError(str(err)) from None
         for case in book.cases:

@@ -1,10 +1,11 @@
-"""Write the reference pages from the code; run after a change: python -m tests.reference
+"""Write the generated pages from the code; run after a change: python -m tests.reference
 
-A test holds what stands in docs/reference against what this would write.
+A test compares the pages with what this would write.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
 from drawcli.cli import app
-from drawcli.cli.door import common_parameters
+from drawcli.cli.door import Common
 from drawcli.config.load import Settings
+from drawcli.core.deid.conformance import statement
+from drawcli.core.deid.profile import Choices
 from drawcli.core.gate.rtstruct_table import FIXED, LEFT_OUT, Table, structure_set_table
 from drawcli.core.jobs.job import NEXT, State
 from drawcli.core.rules.conditions import OPTIONS
@@ -29,8 +32,9 @@ from drawcli.system.limits import (
     seconds_in_words,
 )
 
-_COMMON: Final = frozenset(parameter.name for parameter in common_parameters())
+_COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
+SETTINGS: Final = "docs/reference/settings.md"
 RENEW: Final = "python -m tests.reference"
 _NOTE: Final = f"<!-- written from the code by '{RENEW}'; changes by hand are lost -->"
 _SAMPLES: Final[dict[ValueKind, Any]] = {
@@ -44,19 +48,34 @@ _SAMPLES: Final[dict[ValueKind, Any]] = {
     ValueKind.ANY: "pelvis",
 }
 _STATES: Final[dict[State, str]] = {
-    State.WAITING: "files of the series are still arriving, or it is not whole",
-    State.FOUND: "the series is quiet, whole, and of a kind that is taken",
-    State.UNMATCHED: "no rule takes it; asked again when rules or templates change",
-    State.AMBIGUOUS: "rules with different templates take it; asked again when they change",
-    State.EXCLUDED: "a rule says that it is never sent; asked again when the rules change",
-    State.MATCHED: "it has a template, by a rule or by a person",
-    State.PACKAGED: "the de-identified package is on disk and the privacy gate has passed it",
-    State.UPLOADED: "the server has it and named a task",
-    State.SEGMENTED: "the server says that the structure set is ready",
-    State.FETCHED: "the structure set is here, as received, and has passed the acceptance gate",
+    State.WAITING: "files of the series are still arriving, or it is incomplete",
+    State.FOUND: "the series is complete and of a supported kind",
+    State.UNMATCHED: "no rule matches; tried again when rules or templates change",
+    State.AMBIGUOUS: "rules with different templates match; tried again when they change",
+    State.EXCLUDED: "a rule says that it is never sent; tried again when the rules change",
+    State.MATCHED: "it has a template, by a rule or by `assign`",
+    State.PACKAGED: "the de-identified package is on disk and has passed the privacy gate",
+    State.UPLOADED: "the server has it and has returned a task id",
+    State.SEGMENTED: "the server reports that the structure set is ready",
+    State.FETCHED: "the structure set is downloaded and has passed the acceptance gate",
     State.DELIVERED: "the re-identified structure set is in its place, durably",
-    State.DONE: "the server knows that we have it, and removes its copy",
-    State.CANCELLED: "a person set it aside",
+    State.DONE: "the delivery is confirmed to the server, which deletes its copy",
+    State.CANCELLED: "cancelled by a user",
+}
+_EXIT_CODES: Final[dict[int, str]] = {
+    0: "success, also when there was nothing to do",
+    1: "a bug in drawcli",
+    2: "wrong usage",
+    3: "settings, rules or templates cannot be used",
+    4: "the ledger is unreadable",
+    5: "the server refuses the token",
+    6: "the run finished; at least one job is newly held",
+    7: "server or datastore not reachable: try later",
+    8: "the privacy gate blocked at least one upload",
+    9: "`--fail-if-idle` was given and there was nothing to do",
+    11: "another run is active",
+    12: "not enough disk space or memory",
+    130: "interrupted",
 }
 
 
@@ -73,7 +92,8 @@ def pages() -> dict[str, str]:
     }
     reasons = (ROOT / "docs/reasons.md").read_text(encoding="utf-8")
     return {f"docs/reference/{name}.md": text for name, text in made.items()} | {
-        "drawcli/data/reasons.md": reasons  # what `drawcli reasons` reads, without internet
+        "docs/deidentification.md": statement(Choices()),
+        "drawcli/data/reasons.md": reasons,  # what `drawcli reasons` reads, without internet
     }
 
 
@@ -81,9 +101,20 @@ def commands() -> str:
     """Return the page of all commands with their arguments and options."""
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
-    what = "Every command takes the common options, before its name or behind it."
+    what = (
+        "Every command takes the common options, before its name or after it. With `--json` it "
+        'prints one object: `{"schema": 1, "command", "status": "success|partial|error", "data", '
+        '"errors"}`. Commands that change something take `-n/--dry-run`: nothing is written and no '
+        "connection opened."
+    )
+    summary = [
+        f"| [`{name}`](#drawcli-{name}) | {_first(one)} |" for name, one in root.commands.items()
+    ]
     parts = [
         _head("Commands", what),
+        "| command | what it does |\n|---|---|",
+        *summary,
+        "",
         "| common option | default | |\n|---|---|---|",
         *_rows(root.commands["status"], is_common=True),
         "",
@@ -91,6 +122,11 @@ def commands() -> str:
     for name in root.commands:
         parts += _section(root.commands[name], f"drawcli {name}", 2)
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _first(command: Any) -> str:
+    """Return the first line of the help of a command."""
+    return str(command.help or "").strip().partition("\n")[0]
 
 
 def _section(command: Any, path: str, depth: int) -> Iterator[str]:
@@ -115,15 +151,24 @@ def _rows(command: Any, *, is_common: bool) -> Iterator[str]:
 
 
 def settings() -> str:
-    """Return the page of all settings: keys, defaults, variables; meanings are the README's."""
-    told = _told(r"^\| (`[a-z_]+[^|]*`) \|([^|]*)\| (.*?) ?\|$")
+    """Return the page of all settings: keys, defaults and variables by the code.
+
+    The meanings are written by hand, in the last column of the page itself.
+    """
+    page = (ROOT / SETTINGS).read_text(encoding="utf-8")
+    meanings = dict(re.findall(r"^\| `([a-z_.]+)` \|.*\| (.+) \|$", page, re.MULTILINE))
     rows = []
     for key, default in _keys():
         variable = "DRAWCLI_" + key.upper().replace(".", "__")
-        rows.append(f"| `{key}` | {_value(default)} | `{variable}` | {told.get(key, '')} |")
+        meaning = meanings.get(key, "(write here what it means)")
+        rows.append(f"| `{key}` | {_value(default)} | `{variable}` | {meaning} |")
     what = (
-        "Flag over environment over `drawcli.yaml` over default. Relative paths are relative to "
-        "the file. An unknown key is a mistake, told with what is meant."
+        "`drawcli.yaml` is found by `--config`, `$DRAWCLI_CONFIG`, in the current folder, or in "
+        "your configuration folder. An option of the command line overrides an environment "
+        "variable, which overrides the file, which overrides the default. Relative paths are "
+        "relative to the file. All errors are listed together, with line and column; an unknown "
+        "key is shown with the nearest known one. The meanings are written by hand, the other "
+        "columns by the code."
     )
     return "\n".join(
         [
@@ -142,8 +187,8 @@ def states() -> str:
         for one in State
     ]
     what = (
-        "A state says where a job is. Whether it is held, how often a step failed and when it is "
-        "tried again are told beside it; see [reasons](../reasons.md)."
+        "The state of a job. Whether it is held, how often a step failed and when it is tried "
+        "again are shown beside it: see [reasons](../reasons.md)."
     )
     head = [_head("States", what), "| state | what is true then | may become |\n|---|---|---|"]
     return "\n".join([*head, *rows, ""])
@@ -151,7 +196,6 @@ def states() -> str:
 
 def exit_codes() -> str:
     """Return the page of the exit codes, with the errors that lead to them."""
-    told = _told(r"^\| (\d+) \| (.*) \|$")
     raised: dict[int, list[str]] = {}
     for kind in vars(errors).values():
         is_one = isinstance(kind, type) and issubclass(kind, errors.DrawcliError)
@@ -159,10 +203,10 @@ def exit_codes() -> str:
             what = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
             raised.setdefault(kind.exit_code, []).append(what)
     rows = [
-        f"| {code} | {meaning} | {'; '.join(raised.get(int(code), [])) if int(code) else ''} |"
-        for code, meaning in told.items()
+        f"| {code} | {meaning} | {'; '.join(raised.get(code, []))} |"
+        for code, meaning in _EXIT_CODES.items()
     ]
-    what = "If several apply, a run that could not finish tells that; else 8 before 6 before 7."
+    what = "Precedence: the codes of a run that could not finish, then 8, 6, 7."
     head = [_head("Exit codes", what), "| exit | meaning | what leads to it |\n|---|---|---|"]
     return "\n".join([*head, *rows, ""])
 
@@ -327,17 +371,6 @@ def _value(default: Any) -> str:
     if not isinstance(default, str | int | float | Path):
         return ""
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-
-
-def _told(pattern: str) -> dict[str, str]:
-    """Return what the README's tables say of each key; the last column is the meaning."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
-    for names, *_, last in re.findall(pattern, readme, re.MULTILINE):
-        meaning = last.replace("](docs/", "](../")
-        for name in re.findall(r"`([^`]+)`", names) or [names]:
-            found[name] = meaning
-    return found
 
 
 def _shown_default(one: Any) -> str:

@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
-from drawcli.sandbox.segmenter import Segmenter
+from drawcli.sandbox.segmentation.rtstruct import DrawnStructure, file_bytes, structure_set
+from drawcli.sandbox.segmentation.segmenter import Segmenter
+from drawcli.sandbox.segmentation.volume import volume
 from drawcli.sandbox.upload_reader import read_upload
-from drawcli.sandbox.volume import volume
 from tests.conftest import NOON
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from drawcli.adapters.state import logs
 from drawcli.operations import after_run, heartbeat
-from drawcli.operations.alarm_memory import FILE_NAME
 from drawcli.operations.alarms import digest
 from drawcli.operations.metrics import metrics_text
+from drawcli.operations.notification_store import FILE_NAME
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct

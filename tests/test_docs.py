@@ -16,10 +16,12 @@ import drawcli
 from drawcli import errors
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli import app
-from drawcli.config.load import Settings, load_settings
-from drawcli.core.deid.conformance import statement
-from drawcli.core.deid.profile import EDITION, Choices
+from drawcli.config.load import load_settings
+from drawcli.config.sections import DEFAULT_ENDPOINTS
+from drawcli.core.deid.profile import EDITION
+from drawcli.core.protocol import task_status
 from tests import reference
+from tests.pictures import NAMES as DRAWN
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(drawcli.__file__).parent
@@ -28,40 +30,54 @@ RUN_CODES = {"config", "no-token", "endpoint", "usage", "site-key"}  # end a run
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 
 
-def test_the_document_for_the_data_protection_officer_is_the_statement_of_the_code() -> None:
-    assert (ROOT / "docs/deidentification.md").read_text(encoding="utf-8") == statement(Choices())
-    assert f"edition {EDITION}" in README
+def test_what_leaves_names_the_edition_of_the_policy() -> None:
+    assert f"edition {EDITION}" in (ROOT / "docs/what-leaves.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_every_command_with_its_help() -> None:
-    listed = dict(re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", README, re.MULTILINE))
+def test_the_readme_is_two_screens_and_its_pictures_are_small_and_fetch_nothing() -> None:
+    pictures = re.findall(r"\(docs/(pictures/[a-z]+\.(?:svg|png))\)", README)
 
-    helps = {
-        str(one.name): one.help or (one.callback.__doc__ or "").partition("\n")[0]
-        for one in app.registered_commands
-        if one.callback
-    }
-    assert {name: listed.get(name) for name in helps} == helps
+    assert len(README.splitlines()) <= 120
+    assert len(README.encode()) <= 7_000
+    assert {f"pictures/{name}" for name in DRAWN} == set(pictures)
+    for picture in pictures:
+        content = (ROOT / "docs" / picture).read_bytes()
+        assert 1_000 < len(content) < 150_000, picture
+        assert not re.search(rb"(?:url\(|href=)[^)>]*https?:", content), picture
 
 
-def test_the_readme_lists_every_exit_code() -> None:
-    listed = {int(code) for code in re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)}
-
+def test_every_setting_and_every_exit_code_has_a_meaning() -> None:
+    pages = reference.pages()
     raised = {
         kind.exit_code
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.DrawcliError)
     }
-    assert listed == raised | {0, 9, 130}
+
+    assert "write here what it means" not in pages[reference.SETTINGS]
+    codes = re.findall(r"^\| (\d+) \| \S", pages["docs/reference/exit-codes.md"], re.MULTILINE)
+    assert set(map(int, codes)) == raised | {0, 9, 130}
 
 
-def test_the_readme_lists_every_setting() -> None:
-    listed = set(re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", README))
+def test_no_page_says_that_drawcli_is_in_a_package_index() -> None:
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packaging/*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\binstall (?:-\S+ )*'?drawcli(?!-\d)", text), path
 
-    for name, field in Settings.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", None)
-        for key in [f"{name}.{part}" for part in inner] if inner else [name]:
-            assert key in listed, key
+
+def test_the_page_of_the_protocol_has_every_endpoint_and_word_of_the_code() -> None:
+    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    words = {
+        word
+        for row in re.findall(r"^\| (`[A-Z].*) \|.*\|$", page, re.MULTILINE)
+        for word in re.findall(r"`([A-Z ]+)`", row)
+    }
+
+    for name, path in DEFAULT_ENDPOINTS.items():
+        assert re.search(rf"^\| `{name}` \| `(GET|POST) {re.escape(path)}`", page, re.MULTILINE)
+    assert words == (
+        task_status.READY | task_status.DELIVERED | task_status.FAILED | task_status.RUNNING
+    ) - {""}
 
 
 def test_every_reason_is_explained() -> None:
@@ -95,6 +111,15 @@ def constants(nodes: list[ast.expr]) -> Iterator[str]:
             yield value
 
 
+def test_every_issue_template_warns_of_patient_data() -> None:
+    forms = list((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
+
+    assert len(forms) == 3
+    for form in forms:
+        assert "**No patient data here.**" in form.read_text(encoding="utf-8"), form
+        assert "drawcli doctor --bundle" in form.read_text(encoding="utf-8") or form.stem != "bug"
+
+
 @pytest.mark.parametrize("name", ["rules.yaml", "templates.yaml"])
 def test_the_files_at_the_top_are_those_that_init_writes(name: str) -> None:
     assert (ROOT / name).read_bytes() == (PACKAGE / "data" / name).read_bytes()
@@ -109,14 +134,18 @@ def test_the_example_sites_can_be_used(folder: Path) -> None:
     assert {rule.template for rule in rulebook.rules if not rule.exclude} == set(rulebook.templates)
 
 
-def test_the_rules_in_the_readme_can_be_used(tmp_path: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    for name, block in zip(("rules", "templates"), blocks, strict=True):
-        (tmp_path / f"{name}.yaml").write_text(block)
+def test_the_example_template_of_the_docs_can_be_used(tmp_path: Path) -> None:
+    rules = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
+    templates = (ROOT / "docs/templates.md").read_text(encoding="utf-8")
+    for name, page in (("rules", rules), ("templates", templates)):
+        block = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0]
+        text = block.replace("HeadNeck_OAR", "Prostate_OAR")
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
 
     rulebook = read_rulebook(tmp_path / "rules.yaml", tmp_path / "templates.yaml")
 
-    assert [rule.name for rule in rulebook.rules] == ["pelvis-planning-ct", "never-research"]
+    assert [rule.name for rule in rulebook.rules][:2] == ["pelvis-planning-ct", "never-research"]
+    assert list(rulebook.templates) == ["Prostate_OAR"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="reads a shell script with sh")

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import yaml
 
-from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.authoring.former_export import Dump, FormerRule, Record, oddity
 from drawcli.authoring.new_template import Plan, imported, plain_name
 from drawcli.core.rules.former_client import UntranslatableError, When
@@ -75,7 +75,7 @@ class Migration:
         """Keep what the files were; raise ConfigError where they cannot be used."""
         self._before = (self.rules, self.templates)
         if not self.is_new:
-            rulebook_of(self.rules, self.templates, self.longest_name)
+            read_rulebook(self.rules, self.templates, self.longest_name)
 
     @property
     def has_doubts(self) -> bool:
@@ -129,7 +129,7 @@ class Migration:
             raise UntranslatableError(flaw)
         if plan.name not in there:
             after = with_entries(self.templates, plan.entry)
-            rulebook_of(self.rules, after, self.longest_name)
+            read_rulebook(self.rules, after, self.longest_name)
             return after
         if there[plan.name] != yaml.safe_load(plan.entry.text)[plan.name]:
             raise UntranslatableError("another template has this name")
@@ -158,7 +158,7 @@ class Migration:
         there = [one for one in rules if one.get("name") == wanted["name"]]
         if not there:
             after = with_entries(self.rules, entry)
-            rulebook_of(after, self.templates, self.longest_name)
+            read_rulebook(after, self.templates, self.longest_name)
             return after
         if wanted not in there:
             raise UntranslatableError("another rule has this name")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from drawcli.adapters.rulebook.rulebook import Rulebook, rulebook_of
+from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
 from drawcli.authoring.picks import Pick, typed
 from drawcli.core.deid.profile import IMAGE_CLASSES
-from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.privacy import paths_in, shareable
 from drawcli.core.rules.withheld import tells_a_patient
@@ -46,7 +46,7 @@ class Draft:
         replace_file(self.before, self.after)
 
 
-def source_at(path: Path, ctx: Context, number: int | None) -> Series:
+def source_at(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     """Return the header of a series in a folder, or of the series of a file.
 
     Raises
@@ -55,7 +55,7 @@ def source_at(path: Path, ctx: Context, number: int | None) -> Series:
         Where there are several, and no number says which; `explain` numbers them the same way.
     """
     found = list(series_at(path, ctx.now().date()))
-    images = [one for one in found if {*one[1].get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
+    images = [one for one in found if {*one[1].values.get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
     if number is None and len(images) == 1:
         return images[0][1]
     if number is None or not 0 < number <= len(found):
@@ -67,7 +67,7 @@ def source_at(path: Path, ctx: Context, number: int | None) -> Series:
     return found[number - 1][1]
 
 
-def drafted(wish: RuleRequest, header: Series, ctx: Context, known: LedgerSeries) -> Draft:
+def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSeries) -> Draft:
     """Return a new rule, tried on its own series and on those of the ledger.
 
     Raises
@@ -86,7 +86,8 @@ def drafted(wish: RuleRequest, header: Series, ctx: Context, known: LedgerSeries
     entries = (rule,) if case is None else (case, rule)
     after = with_entries(before, *entries)
     on_many, today = ctx.settings.match.on_many, ctx.now().date()
-    found = changes(ctx.rulebook, _book(after, ctx), known, on_many=on_many, today=today)
+    book = site_rulebook(ctx.settings, rules=after)
+    found = changes(ctx.rulebook, book, known, on_many=on_many, today=today)
     mine = f"test {_case_name(name)}"
     return Draft(
         name=name,
@@ -96,12 +97,6 @@ def drafted(wish: RuleRequest, header: Series, ctx: Context, known: LedgerSeries
         before=before,
         after=after,
     )
-
-
-def _book(rules: Document, ctx: Context) -> Rulebook:
-    """Return the rules as a file would make them, beside the templates of the site."""
-    settings = ctx.settings
-    return rulebook_of(rules, read_yaml(settings.templates), settings.deliver.longest_name)
 
 
 def _check_decides(name: str, decision: Decision) -> None:
@@ -132,7 +127,9 @@ def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
         yield f"      - {pick.line}{remark}"
 
 
-def _case(name: str, header: Series, rules: Document, ctx: Context) -> tuple[YamlEntry | None, str]:
+def _case(
+    name: str, header: RuleHeader, rules: Document, ctx: Context
+) -> tuple[YamlEntry | None, str]:
     """Return a test of what the rules say of the series, or why there can be none.
 
     Raises
@@ -140,14 +137,12 @@ def _case(name: str, header: Series, rules: Document, ctx: Context) -> tuple[Yam
     UsageError
         Where the new rule does not decide for it.
     """
-    book, on_many = _book(rules, ctx), ctx.settings.match.on_many
+    book, on_many = site_rulebook(ctx.settings, rules=rules), ctx.settings.match.on_many
     decision = decide(header, book.rules, on_many=on_many)
     _check_decides(name, decision)
     asked = {path for rule in book.rules if rule.enabled for path in paths_in(rule.when)}
     shared = {path: values for path, values in shareable(header).items() if path in asked}
-    small = Series(shared)
-    small.today = header.today
-    again = decide(small, book.rules, on_many=on_many)
+    again = decide(RuleHeader(shared, today=header.today), book.rules, on_many=on_many)
     if (again.choice, again.templates) != (decision.choice, decision.templates):
         private = sorted(path for path in asked - shared.keys() if tells_a_patient(path))
         what = ", ".join(private) or "elements that differ between slices"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.catalogue_cache import Catalogue
 from drawcli.core.templates.catalogue import CatalogueModel, Offered
 from drawcli.core.templates.eclipse import EclipseStructure, read_eclipse
@@ -114,11 +114,10 @@ def composed(plans: Sequence[Plan], ctx: Context) -> Composed:
     for number, name in enumerate(names):
         if name in ctx.rulebook.templates or name in names[:number]:
             raise UsageError(f"there is a template '{name}' already", hint="Give another name.")
-    settings = ctx.settings
-    before = read_yaml(settings.templates)
+    before = read_yaml(ctx.settings.templates)
     after = with_entries(before, *(plan.entry for plan in plans))
     try:
-        rulebook_of(read_yaml(settings.rules), after, settings.deliver.longest_name)
+        site_rulebook(ctx.settings, templates=after)
     except ConfigError as err:
         raise ConfigError(
             str(err), hint="Nothing was written; lines are as they would be."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.core.rules.conditions import LISTS, Compare, Series, Truth
+from drawcli.core.rules.conditions import LISTS, Compare, RuleHeader, Truth
 from drawcli.core.rules.operators import (
     OPERATORS,
     PRESENCE,
@@ -44,7 +44,7 @@ class Pick:
         whole = self.wanted if self.operator == "equals" else {self.operator: self.wanted}
         return f"{flow(self.path)}: {flow(whole)}"
 
-    def fits(self, header: Series) -> bool:
+    def fits(self, header: RuleHeader) -> bool:
         """Tell whether a series fulfils it."""
         return self.test.explain(header).truth is Truth.TRUE
 
@@ -55,7 +55,7 @@ class Pick:
         return Compare(self.path, self.operator, tuple(self.wanted) if many else self.wanted)
 
 
-def pickable(header: Series) -> dict[str, tuple[str, ...]]:
+def pickable(header: RuleHeader) -> dict[str, tuple[str, ...]]:
     """Return what a rule can be made of, the usual first; elements deep inside are left out."""
     found = {
         path: values
@@ -66,7 +66,7 @@ def pickable(header: Series) -> dict[str, tuple[str, ...]]:
     return {path: found[path] for path in (*usual, *(p for p in found if p not in usual))}
 
 
-def picked(words: str, header: Series) -> Iterator[Pick]:
+def picked(words: str, header: RuleHeader) -> Iterator[Pick]:
     """Yield the conditions that "Keyword", or "Keyword operator value", stands for.
 
     A keyword alone asks for what this series has; of several values, for each.
@@ -90,8 +90,8 @@ def picked(words: str, header: Series) -> Iterator[Pick]:
             f"Pick what all slices fulfil, such as '{path} exists'; or write slices: any by hand."
         )
         raise UsageError(f"{path} differs between the slices of the series", hint=hint)
-    values = shareable(header).get(path) if path in header else None
-    if not any(header.get(path, ())):
+    values = shareable(header).get(path) if path in header.values else None
+    if not any(header.values.get(path, ())):
         raise UsageError(
             f"the series has no {path}", hint=f"Pick '{path} missing' to ask for that."
         )
@@ -150,7 +150,7 @@ def typed(text: str, path: str) -> Any:
     return int(number) if number.is_integer() and "e" not in text.lower() else number
 
 
-def _check(pick: Pick, header: Series) -> None:
+def _check(pick: Pick, header: RuleHeader) -> None:
     try:
         fits = pick.fits(header)
     except ValueError as err:

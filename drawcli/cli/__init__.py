@@ -35,15 +35,7 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
-from drawcli.cli.door import (
-    Common,
-    ConfigOption,
-    DebugOption,
-    JsonOption,
-    NoColorOption,
-    QuietOption,
-    VerboseOption,
-)
+from drawcli.cli.door import Common, with_options
 from drawcli.cli.lazy_options import only_asked
 
 # Where shells put the line that is to be completed.
@@ -91,26 +83,15 @@ sandbox_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)
+@with_options
 def drawcli(
     ctx: typer.Context,
+    common: Common,
     *,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = 0,
-    no_color: NoColorOption = False,
-    debug: DebugOption = False,
     version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
 ) -> None:
     """Send planning scans to the DRAW server, de-identified, and bring the structure sets home."""
-    ctx.obj = Common(
-        config=config,
-        as_json=as_json,
-        quiet=quiet,
-        verbose=verbose,
-        no_color=no_color,
-        debug=debug,
-    )
+    ctx.obj = common
     if version:
         typer.echo(f"drawcli {__version__}")
         raise typer.Exit

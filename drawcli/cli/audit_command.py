@@ -118,7 +118,7 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _verified(ctx: "Context", kept: "Link | None") -> Result:
-    from drawcli.operations.audit_check import unattested
+    from drawcli.operations.ledger_check import unattested
 
     verdict = ctx.audit.verify(kept)
     lacking = unattested(ctx)

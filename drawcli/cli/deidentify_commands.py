@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from drawcli.cli import render
-from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.cli.door import Door, IdentifyOption, RunOptions, command
 from drawcli.cli.pipeline_commands import (
-    IdleOption,
-    JobOption,
-    LimitOption,
-    MinutesOption,
     step_command,
 )
 from drawcli.cli.render import Result
@@ -41,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def deidentify(
     door: Door,
+    run: RunOptions,
     path: Annotated[
         Path | None, typer.Argument(help="Images to de-identify for a look.", show_default=False)
     ] = None,
@@ -50,28 +47,21 @@ def deidentify(
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Print the conformance statement of the site.")
     ] = False,
-    job: JobOption = None,
-    limit: LimitOption = None,
-    max_minutes: MinutesOption = None,
-    fail_if_idle: IdleOption = False,
-    dry_run: DryRunOption = False,
     identify: IdentifyOption = False,
 ) -> Result:
     """Run the step; or de-identify a folder into another, to look at it; or print the statement.
 
     A folder needs no ledger and no server, and goes through the same engine and the same gate.
     """
-    of_the_step = bool(job or limit or max_minutes is not None or fail_if_idle)
     if conformance:
-        if path or to or of_the_step or dry_run:
+        if path or to or run != RunOptions():
             raise UsageError("--conformance prints the statement; give it alone")
         return _statement(door)
     if path is None and to is None:
-        step = step_command("deidentify")
-        return step(door, job, limit, max_minutes, fail_if_idle, dry_run)
+        return step_command("deidentify")(door, run)
     if path is None:
         raise UsageError("--to needs a PATH: which images to de-identify")
-    if of_the_step:
+    if run.chooses or run.fail_if_idle:
         raise UsageError("--job, --limit, --max-minutes and --fail-if-idle belong to the step")
     if to is None:
         raise UsageError(
@@ -79,7 +69,7 @@ def deidentify(
             hint="Without PATH, deidentify takes the matched series of the ledger.",
         )
     door.check_identify(identify=identify)
-    return _export(door, path, to, dry_run=dry_run, identify=identify)
+    return _export(door, path, to, dry_run=run.dry_run, identify=identify)
 
 
 def _statement(door: Door) -> Result:

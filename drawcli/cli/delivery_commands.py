@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drawcli.cli import render
-from drawcli.cli.door import Door, DryRunOption, IdentifyOption, command
+from drawcli.cli.door import Door, DryRunOption, IdentifyOption, RunOptions, command
 from drawcli.cli.pipeline_commands import (
-    IdleOption,
-    JobOption,
-    LimitOption,
-    MinutesOption,
     step_command,
 )
 from drawcli.cli.render import Result
@@ -36,29 +32,21 @@ def register(app: typer.Typer) -> None:
     command(app, "verify")(verify)
 
 
-def reidentify(
-    door: Door,
-    job: JobOption = None,
-    limit: LimitOption = None,
-    max_minutes: MinutesOption = None,
-    fail_if_idle: IdleOption = False,
-    dry_run: DryRunOption = False,
-    identify: IdentifyOption = False,
-) -> Result:
+def reidentify(door: Door, run: RunOptions, identify: IdentifyOption = False) -> Result:
     """Give structure sets their patient back and deliver them.
 
     With --dry-run and --job: show what would change in the file.
     """
-    if not (dry_run and job):
+    if not (run.dry_run and run.job):
         if identify:
             raise UsageError("--identify belongs to --dry-run --job: it shows the values")
-        return step_command("reidentify")(door, job, limit, max_minutes, fail_if_idle, dry_run)
+        return step_command("reidentify")(door, run)
     from drawcli.pipeline import results
     from drawcli.pipeline.actions import find_job
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
-        found = find_job(job, ctx)
+        found = find_job(run.job, ctx)
         lines = results.preview(found, ctx)
         place = results.place_of(found, ctx) if identify else None
     return _changes(lines, place, identify=identify)

@@ -104,12 +104,12 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
 
 
 def _looked(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
-    from drawcli.operations.doctor import local, outward, server
+    from drawcli.operations.doctor import delivery, local, outward, server
     from drawcli.operations.doctor.outcome import looked
 
     yield from looked((*local.LOCAL, *outward.OUTWARD), site)
     if site.settings.deliver.node and not offline:
-        yield from looked([("DICOM node", outward.dicom_node)], site)
+        yield from looked([("DICOM node", delivery.dicom_node)], site)
     yield from (server.offline(site) if offline else server.online(site))
 
 

@@ -4,10 +4,10 @@ import errno
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,51 +24,69 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 _FAILING: Final = frozenset({errno.EIO, errno.EROFS})
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="The settings of the site.", metavar="FILE"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
-VerboseOption = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Log to standard error; twice for more.")
-]
-NoColorOption = Annotated[bool, typer.Option("--no-color", help="No colours (as NO_COLOR does).")]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Tracebacks. They may quote patient data: never mail them.")
-]
+_NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")
+
 DryRunOption = Annotated[
-    bool,
-    typer.Option("--dry-run", "-n", help="Say what would be done; write and send nothing."),
+    bool, typer.Option("--dry-run", "-n", help="Say what would be done; write and send nothing.")
 ]
 IdentifyOption = Annotated[
     bool, typer.Option("--identify", help="Show patient data; on a terminal only.")
 ]
-_COMMON: Final[dict[str, tuple[Any, Any]]] = {
-    "config": (ConfigOption, None),
-    "as_json": (JsonOption, False),
-    "quiet": (QuietOption, False),
-    "verbose": (VerboseOption, 0),
-    "no_color": (NoColorOption, False),
-    "debug": (DebugOption, False),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
     """The options that every command has, given before the command's name or behind it."""
 
-    config: Path | None = None
-    as_json: bool = False
-    quiet: bool = False
-    verbose: int = 0
-    no_color: bool = False
-    debug: bool = False
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The settings of the site.", metavar="FILE"),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = (
+        False
+    )
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="Log to standard error; twice for more."),
+    ] = 0
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours (as NO_COLOR does).")] = (
+        False
+    )
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Tracebacks. They may quote patient data: never mail them."),
+    ] = False
 
     def over(self, earlier: "Common") -> "Common":
         """Return these options, with what was given earlier where these are silent."""
-        silent = {name: getattr(earlier, name) for name in _COMMON if not getattr(self, name)}
-        return replace(self, **silent)
+        names = [field.name for field in fields(self) if not getattr(self, field.name)]
+        return replace(self, **{name: getattr(earlier, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options of a command that takes jobs one step on."""
+
+    job: Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")] = (
+        None
+    )
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Take at most so many jobs.", metavar="N")
+    ] = None
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", min=0, help="Begin no job after so long.", metavar="N"),
+    ] = None
+    fail_if_idle: Annotated[
+        bool, typer.Option("--fail-if-idle", help="Leave with 9 if there was nothing to do.")
+    ] = False
+    dry_run: DryRunOption = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether an option says which jobs to take."""
+        return (self.job, self.limit, self.max_minutes) != (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,26 +157,54 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
 
     def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
         own = list(inspect.signature(function).parameters.values())[1:]
-        for parameter in own:
-            completion.offer(parameter)
-        context = inspect.Parameter(
-            "typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
-        )
 
-        @wraps(function)
-        def enter(typer_context: typer.Context, **given: Any) -> None:
-            common = Common(**{key: given.pop(key) for key in _COMMON})
+        @wraps(function, assigned=_NAMES)
+        def enter(typer_context: typer.Context, common: Common, **given: Any) -> None:
             earlier = typer_context.obj if isinstance(typer_context.obj, Common) else Common()
             _run(function, Door(f"{group} {name}".strip(), common.over(earlier)), given)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        parameters = [context, *parameters, *common_parameters()]
-        enter.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # as functools does
-        enter.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, **settings)(enter)
+        context, common, _ = inspect.signature(enter, follow_wrapped=False).parameters.values()
+        enter.__signature__ = _keywords([context, *own, common])  # type: ignore[attr-defined] # as functools does
+        app.command(name, **settings)(with_options(enter))
         return function
 
     return register
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function for typer that has an option for each field of its dataclasses."""
+    parameters = inspect.signature(function).parameters
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
+    }
+    options = [
+        each
+        for name, parameter in parameters.items()
+        for each in (_options_of(groups[name]) if name in groups else [parameter])
+    ]
+    for option in options:
+        completion.offer(option)
+
+    @wraps(function, assigned=_NAMES)
+    def call(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{p.name: given.pop(p.name) for p in _options_of(kind)})
+        function(**given)
+
+    call.__signature__ = _keywords(options)  # type: ignore[attr-defined] # as functools does
+    call.__annotations__ = {option.name: option.annotation for option in options}
+    return call
+
+
+@cache
+def _options_of(kind: Any) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as parameters of a function."""
+    return list(inspect.signature(kind).parameters.values())
+
+
+def _keywords(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature([one.replace(kind=kind) for one in parameters])
 
 
 def group(
@@ -169,15 +215,6 @@ def group(
     for word, function in commands.items():
         command(inner, word, group=name)(function)
     app.add_typer(inner, name=name, help=what)
-
-
-def common_parameters() -> list[inspect.Parameter]:
-    """Return the common options as parameters of a function."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return [
-        inspect.Parameter(name, kind, default=default, annotation=annotation)
-        for name, (annotation, default) in _COMMON.items()
-    ]
 
 
 def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:
@@ -234,14 +271,11 @@ def _own_file(err: OSError, door: Door) -> Exception:
     from drawcli.system.files import NO_SPACE
 
     place = ""
-    try:
+    ours = [Path.cwd()]
+    with suppress(DrawcliError):
         settings = door.settings()
-    except DrawcliError:
-        settings = None
+        ours = [settings.state_dir, settings.server.token_file]
     if isinstance(err.filename, str):
-        ours = (
-            [Path.cwd()] if settings is None else [settings.state_dir, settings.server.token_file]
-        )
         named = Path(err.filename)
         if any(named == one or one in named.parents for one in ours):
             place = f"{named}: "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from drawcli.authoring.new_rule import Draft, RuleRequest
     from drawcli.authoring.picks import Pick
-    from drawcli.core.rules.conditions import Series
+    from drawcli.core.rules.conditions import RuleHeader
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.explain import LedgerSeries
 
@@ -97,7 +97,7 @@ def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> No
         ctx.rulebook.template_named(template)
 
 
-def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
+def _header_at(what: str, ctx: "Context", series: int | None) -> "RuleHeader":
     from drawcli.adapters.datastore.rule_header import header_of
     from drawcli.authoring.new_rule import source_at
     from drawcli.pipeline.actions import find_job
@@ -107,7 +107,7 @@ def _header_at(what: str, ctx: "Context", series: int | None) -> "Series":
     return header_of(ctx.crosswalk(find_job(what, ctx)), ctx.now().date())
 
 
-def _asked_for_picks(door: Door, header: "Series", known: "LedgerSeries") -> "list[Pick]":
+def _asked_for_picks(door: Door, header: "RuleHeader", known: "LedgerSeries") -> "list[Pick]":
     from drawcli.authoring.picks import pickable
     from drawcli.pipeline.explain import shares
 
@@ -125,7 +125,7 @@ def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
     return None if answer == never else answer
 
 
-def _elements(header: "Series", known: "LedgerSeries") -> Result:
+def _elements(header: "RuleHeader", known: "LedgerSeries") -> Result:
     """Return what can be picked, for a person who has not picked yet."""
     from drawcli.authoring.picks import pickable
     from drawcli.pipeline.explain import shares
@@ -146,7 +146,7 @@ def _elements(header: "Series", known: "LedgerSeries") -> Result:
 
 
 def _drafted(
-    wish: "RuleRequest", header: "Series", ctx: "Context", known: "LedgerSeries", *, asks: bool
+    wish: "RuleRequest", header: "RuleHeader", ctx: "Context", known: "LedgerSeries", *, asks: bool
 ) -> "Draft":
     """Try a rule; where it would not decide, let a person give it another priority."""
     from drawcli.authoring.new_rule import drafted

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from drawcli.cli import render
-from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.door import Door, RunOptions, command
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
 from drawcli.errors import (
@@ -28,22 +28,11 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
     from drawcli.operations.hung_runs import Hang
     from drawcli.pipeline.context import Context
-    from drawcli.pipeline.runner import Selection, StepReport
+    from drawcli.pipeline.runner import Selection
+    from drawcli.pipeline.step_report import StepReport
     from drawcli.pipeline.steps.scan import Scanned
 
 IDLE: Final = 9
-JobOption = Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Take at most so many jobs.", metavar="N")
-]
-MinutesOption = Annotated[
-    float | None,
-    typer.Option("--max-minutes", min=0, help="Begin no job after so long.", metavar="N"),
-]
-IdleOption = Annotated[
-    bool, typer.Option("--fail-if-idle", help="Leave with 9 if there was nothing to do.")
-]
-
 _HELP: Final = {
     "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
     "elsewhere, once.",
@@ -68,41 +57,27 @@ def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) 
 def step_command(name: str) -> Callable[..., Result]:
     """Return a step as a command."""
 
-    def step(
-        door: Door,
-        job: JobOption = None,
-        limit: LimitOption = None,
-        max_minutes: MinutesOption = None,
-        fail_if_idle: IdleOption = False,
-        dry_run: DryRunOption = False,
-    ) -> Result:
+    def step(door: Door, run: RunOptions) -> Result:
         from drawcli.pipeline.runner import run_step
 
-        with door.context(dry_run=dry_run) as ctx:
-            chosen = _selection(ctx, job, limit, max_minutes)
-            if dry_run:
+        with door.context(dry_run=run.dry_run) as ctx:
+            chosen = _selection(ctx, run)
+            if run.dry_run:
                 return _planned((name,), ctx, chosen)
             with shown(door, ctx.progress):
                 reports = [run_step(name, ctx, chosen)]
-            return result_of(reports, fail_if_idle=fail_if_idle, always=True)
+            return result_of(reports, fail_if_idle=run.fail_if_idle, always=True)
 
     return step
 
 
-def _run_once(
-    door: Door,
-    job: JobOption = None,
-    limit: LimitOption = None,
-    max_minutes: MinutesOption = None,
-    fail_if_idle: IdleOption = False,
-    dry_run: DryRunOption = False,
-) -> Result:
+def _run_once(door: Door, run: RunOptions) -> Result:
     try:
-        return _whole_run(door, job, limit, max_minutes, fail_if_idle=fail_if_idle, dry_run=dry_run)
+        return _whole_run(door, run)
     except AnotherRun as err:
         return _beside_another(door, err)
     except DrawcliError as err:
-        if not dry_run:
+        if not run.dry_run:
             _tell_of_no_run(door, err)
         raise
 
@@ -139,35 +114,27 @@ def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
     report_no_run(settings, err.code, utc_now())
 
 
-def _whole_run(
-    door: Door,
-    job: str | None,
-    limit: int | None,
-    max_minutes: float | None,
-    *,
-    fail_if_idle: bool,
-    dry_run: bool,
-) -> Result:
-    from drawcli.operations.after_run import begun, note_run, report_out
+def _whole_run(door: Door, run: RunOptions) -> Result:
+    from drawcli.operations.after_run import begin_run, note_run, report_out
     from drawcli.operations.heartbeat import beating
     from drawcli.operations.hung_runs import hanging_jobs
     from drawcli.pipeline.runner import HOMEWARD, OUTWARD, run_once
 
-    with door.context(dry_run=dry_run) as ctx:
-        chosen = _selection(ctx, job, limit, max_minutes)
-        if dry_run:
+    with door.context(dry_run=run.dry_run) as ctx:
+        chosen = _selection(ctx, run)
+        if run.dry_run:
             return _planned((*HOMEWARD, "scan", *OUTWARD), ctx, chosen)
         reports: list[StepReport] = []
         began = ctx.now()
         with ExitStack() as lock:
-            broken_is_told = begun(ctx, lock.enter_context(ctx.work.run_lock(began)))
+            reported = begin_run(ctx, lock.enter_context(ctx.work.run_lock(began)))
             with beating(ctx.settings.metrics) as beat:
                 error = ""
                 try:
                     with shown(door, ctx.progress):
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
-                    told = result_of(reports, fail_if_idle=fail_if_idle, always=door.to_person)
+                    told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
                     ended = ended_by(err)
                     told = result_of(reports, fail_if_idle=False, always=door.to_person)
@@ -179,7 +146,7 @@ def _whole_run(
                 note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
                 beat.exit_code = told.exit_code
                 lock.close()  # what follows is for others, and no run shall wait for it
-                broken_is_told()
+                reported()
                 report_out(ctx, error, hung)
             return told
 
@@ -191,20 +158,19 @@ def _add_hung(told: Result, hung: "Sequence[Hang]") -> None:
     told.exit_code = told.exit_code or (JobError.exit_code if new else 0)
 
 
-def _selection(
-    ctx: "Context", job: str | None, limit: int | None, max_minutes: float | None
-) -> "Selection":
+def _selection(ctx: "Context", run: RunOptions) -> "Selection":
     from drawcli.pipeline.actions import find_job
     from drawcli.pipeline.runner import Selection
 
-    until = None if max_minutes is None else ctx.now() + timedelta(minutes=max_minutes)
-    job_id = None if job is None else find_job(job, ctx).id
-    return Selection(job_id=job_id, limit=limit, until=until)
+    minutes = run.max_minutes
+    until = None if minutes is None else ctx.now() + timedelta(minutes=minutes)
+    job_id = None if run.job is None else find_job(run.job, ctx).id
+    return Selection(job_id=job_id, limit=run.limit, until=until)
 
 
 def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
     """Return what some steps did: counts for people, everything for programs."""
-    from drawcli.pipeline.runner import out_of_reach
+    from drawcli.pipeline.step_report import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
     errors += [_late_error(job) for report in reports for job in _late(report)]
@@ -297,16 +263,17 @@ def _nothing_new(scanned: "Scanned") -> str:
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do now; nothing is written and no connection opened."""
-    from drawcli.pipeline.runner import COMMANDS, due
+    from drawcli.pipeline.runner import due
+    from drawcli.pipeline.steps import COMMANDS, step_from
 
     rows: list[tuple[str, str, str]] = []
     for name in commands:
         if name == "scan":
             rows += _planned_scan(ctx, chosen)
             continue
-        for state, step in COMMANDS[name].items():
+        for state in COMMANDS[name]:
             for job in due(state, ctx, chosen):
-                rows.append((name, job.id, _intent(job, step.__name__, ctx)))
+                rows.append((name, job.id, _intent(job, step_from(state).__name__, ctx)))
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
     data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.authoring.picks import Pick
-    from drawcli.core.rules.conditions import Series
+    from drawcli.core.rules.conditions import RuleHeader
 
 Chosen = TypeVar("Chosen")
 _AT_FIRST: Final = 20  # rows, so that the usual ones stay on the screen
@@ -89,7 +89,7 @@ def search_and_choose(
 
 
 def picks_of(
-    header: "Series",
+    header: "RuleHeader",
     elements: Mapping[str, tuple[str, ...]],
     rows: Sequence[tuple[str, ...]],
     out: "Console",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
-    from drawcli.core.rules.conditions import Explained, Series
+    from drawcli.core.rules.conditions import Explained, RuleHeader
     from drawcli.pipeline.explain import Explanation
 
 _MOST_NEAR: int = 5
@@ -107,11 +107,11 @@ def _tell(out: "Console", one: "Explanation", asked: set[str], *, identify: bool
     out.print()
 
 
-def _tree(out: "Console", tree: "Explained", header: "Series | None", depth: int) -> None:
+def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth: int) -> None:
     text = tree.text if header is None else tree.in_full
     line = f"{'  ' * depth}{tree.outcome:<8}{plain(text)}"
     if header is not None and tree.path:
-        values = "\\".join(header.get(tree.path, ()))
+        values = "\\".join(header.values.get(tree.path, ()))
         line += f"   [{render.shortened(values)}]" if values else ""
     out.print(line, soft_wrap=True, markup=False)
     for part in tree.parts:
@@ -171,11 +171,9 @@ def diff(
     from drawcli.pipeline.explain import changes, known_series
 
     with door.context(dry_run=True) as ctx:
-        settings = ctx.settings
-        longest = settings.deliver.longest_name
-        before = earlier_rulebook(old, settings.rules, settings.templates, longest)
+        before = earlier_rulebook(old, ctx.settings)
         known, today = known_series(ctx), ctx.now().date()
-        on_many = settings.match.on_many
+        on_many = ctx.settings.match.on_many
         found = changes(before, ctx.rulebook, known, on_many=on_many, today=today)
     asked, gone = len(known.headers), known.gone
     data = {
@@ -195,7 +193,6 @@ def diff(
 
 
 def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook.rulebook import read_rulebook
+    from drawcli.adapters.rulebook.rulebook import site_rulebook
 
-    settings = door.settings()
-    return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    return site_rulebook(door.settings())

@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from drawcli.cli import render
-from drawcli.cli.door import Door, DryRunOption
+from drawcli.cli.door import Door, RunOptions
 from drawcli.cli.pipeline_commands import (
     IDLE,
-    IdleOption,
-    JobOption,
-    LimitOption,
-    MinutesOption,
     result_of,
     step_command,
 )
@@ -36,6 +32,7 @@ _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 
 def scan(
     door: Door,
+    run: RunOptions,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -54,31 +51,26 @@ def scan(
         Path | None,
         typer.Option("--deliver-to", help="Where its structure set goes.", metavar="DIR"),
     ] = None,
-    job: JobOption = None,
-    limit: LimitOption = None,
-    max_minutes: MinutesOption = None,
-    fail_if_idle: IdleOption = False,
     follow: Annotated[
         bool,
         typer.Option("--follow", help="Go on: scan whenever something changes in the datastore."),
     ] = False,
-    dry_run: DryRunOption = False,
 ) -> Result | None:
     """Find complete planning scans in the datastore; or take up what PATH shows, once."""
     if follow:
-        if paths or from_list or deliver_to or job or limit or fail_if_idle or dry_run:
+        if paths or from_list or deliver_to or run != RunOptions(max_minutes=run.max_minutes):
             raise UsageError("--follow goes with --max-minutes alone")
-        return _follow(door, max_minutes)
+        return _follow(door, run.max_minutes)
     shown = [*(paths or []), *(_listed(from_list) if from_list is not None else [])]
     if from_list is None and not paths:
         if deliver_to is not None:
             raise UsageError("--deliver-to needs a PATH: which images are delivered for")
-        return step_command("scan")(door, job, limit, max_minutes, fail_if_idle, dry_run)
+        return step_command("scan")(door, run)
     if not shown:
         raise UsageError("the list names no PATH")
-    if job is not None or limit is not None or max_minutes is not None:
+    if run.chooses:
         raise UsageError("--job, --limit and --max-minutes belong to a scan of the datastore")
-    return _one_off(door, shown, deliver_to, fail_if_idle=fail_if_idle, dry_run=dry_run)
+    return _one_off(door, shown, deliver_to, fail_if_idle=run.fail_if_idle, dry_run=run.dry_run)
 
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:

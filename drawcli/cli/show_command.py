@@ -9,7 +9,7 @@ from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.job_commands import JobArgument
 from drawcli.cli.render import Result
 from drawcli.errors import JobError
-from drawcli.pipeline.identity import patient_of, readable
+from drawcli.pipeline.identity import private_facts
 from drawcli.system.printable import plain, size
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def show(
             "acceptance": report,
             "files": files,
         }
-        facts = _facts(found, plain_job, now) + (_private_facts(found, ctx) if identify else [])
+        facts = _facts(found, plain_job, now) + (private_facts(found, ctx) if identify else [])
 
         def tell(out: "Console") -> None:
             render.lines(facts)(out)
@@ -78,27 +78,6 @@ def _source_bytes(job: "Job", ctx: "Context") -> int | None:
         return None
 
 
-def _private_facts(job: "Job", ctx: "Context") -> _Facts:
-    from drawcli.pipeline.results import place_of
-
-    try:
-        crosswalk = ctx.crosswalk(job)
-    except JobError as err:
-        return [("identity", str(err))]
-    if job.of_folder:
-        return [("folder", readable(crosswalk.files[0].path))]
-    facts: _Facts = [
-        ("patient", patient_of(job, ctx)),
-        ("series UID", crosswalk.series_uid),
-        ("first file", readable(crosswalk.files[0].path)),
-    ]
-    if job.delivered_sha256:
-        facts.append(("delivered to", place_of(job, ctx)))
-    elif crosswalk.deliver_to:
-        facts.append(("to be delivered to", crosswalk.deliver_to))
-    return facts
-
-
 def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
     from drawcli.core.jobs.columns import facts
@@ -114,17 +93,8 @@ def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
         ("what to do", job.hint),
         ("more", f"drawcli reasons {job.reason_code}" if job.reason else ""),
         ("next try", f"{job.due_at:%Y-%m-%d %H:%M:%S} UTC" if job.due_at else ""),
-        *_of_what(job, plain_job["source_bytes"]),
-        *facts(job, now),
+        *facts(job, now, plain_job["source_bytes"]),
     ]
-
-
-def _of_what(job: "Job", source_bytes: int | None) -> _Facts:
-    if job.of_folder:
-        return [("folder", f"{job.slices} files that cannot be read")]
-    of_size = f", {size(source_bytes)}" if source_bytes else ""
-    one_off = ", one-off" if job.one_off else ""
-    return [("series", f"{job.modality}, {job.slices} files{of_size}{one_off}")]
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:

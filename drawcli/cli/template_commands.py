@@ -256,7 +256,6 @@ def _pulled(door: Door) -> "list[CatalogueModel]":
 
 
 def _book(door: Door) -> "Rulebook":
-    from drawcli.adapters.rulebook.rulebook import read_rulebook
+    from drawcli.adapters.rulebook.rulebook import site_rulebook
 
-    settings = door.settings()
-    return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    return site_rulebook(door.settings())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.core.rules.conditions import Explained, Series
+from drawcli.core.rules.conditions import Explained, RuleHeader
 from drawcli.system.printable import plain
 
 _SIGNS: Final = {"pass": "✓", "fail": "✗", "skipped": "·"}
@@ -25,11 +25,11 @@ class ExplanationNode:
     parts: tuple["ExplanationNode", ...]
 
 
-def node_of(tree: Explained, header: Series | None, *, identify: bool) -> ExplanationNode:
+def node_of(tree: Explained, header: RuleHeader | None, *, identify: bool) -> ExplanationNode:
     """Return an explanation; values of the series only where they may be seen."""
     value = ""
     if identify and header is not None and tree.path:
-        value = plain("\\".join(header.get(tree.path, ()))[:120])
+        value = plain("\\".join(header.values.get(tree.path, ()))[:120])
     parts = tuple(node_of(part, header, identify=identify) for part in tree.parts)
     text = tree.in_full if identify else tree.text
     return ExplanationNode(text, tree.outcome, _SIGNS.get(tree.outcome, "?"), value, parts)

@@ -38,20 +38,17 @@ def job_rows(
 
 def titles() -> list[tuple[str, str, str]]:
     """Return title, class and order of each column; the order "" where it sorts nothing."""
-    orders = {column.name: column.title for column in TABLE} | {"since": "newest"}
-    return [
-        (column.title, _class(column), order if (order := orders[column.name]) in SORTS else "")
-        for column in TABLE
-    ]
+    orders = {name: name for name in SORTS} | {"for": "newest"}
+    return [(one.title, _class(one), orders.get(one.title, "")) for one in TABLE]
 
 
 def _line(job: Job, now: datetime, whose: str) -> str:
     said = row(job)
     cells = [
-        _DRAWN[column.name](job, now, said)
-        if column.name in _DRAWN
-        else f'<td role="cell" class="{_CLASSES[column]}">{escape(column.shown(job, now))}</td>'
-        for column in TABLE
+        f'<td role="cell" class="{like}">{escape(column.shown(job, now))}</td>'
+        if draw is None
+        else draw(job, now, said)
+        for column, like, draw in _CELLS
     ]
     return f'<tr role="row">{"".join(cells[:-1])}{whose}{cells[-1]}</tr>\n'
 
@@ -87,5 +84,5 @@ def _whose(words: str) -> str:
     return f'<td role="cell">{escape(words)}</td>'
 
 
-_CLASSES: Final = {column: _class(column) for column in TABLE}
 _DRAWN: Final = {"id": _link, "state": _badge, "since": _age}  # columns that are more than text
+_CELLS: Final = [(column, _class(column), _DRAWN.get(column.name)) for column in TABLE]

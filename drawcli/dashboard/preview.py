@@ -5,7 +5,7 @@ from threading import Lock
 from typing import Final
 
 from drawcli.core.jobs.job import Job
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import UsageError
 from drawcli.pipeline.preview import Preview, has_structure_set, preview_of

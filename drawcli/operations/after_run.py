@@ -1,4 +1,4 @@
-"""What a run tells others: figures, alarms, a heartbeat. Whatever goes wrong there, it goes on."""
+"""Metrics, alarms and the heartbeat at the end of a run. A failure here never fails the run."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,10 +11,12 @@ from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner
 from drawcli.config.load import Settings
 from drawcli.operations import alarms, heartbeat, metrics
+from drawcli.operations.alarm_conditions import early_end
 from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import AT_ONCE, StepReport
+from drawcli.pipeline.runner import AT_ONCE
+from drawcli.pipeline.step_report import StepReport
 from drawcli.system.threads import BackgroundCall, as_ended, run_in_thread
 
 _log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 def note_run(
     ctx: Context, began: datetime, reports: Sequence[StepReport], *, exit_code: int, error: str = ""
 ) -> None:
-    """Write a run into the run log; one that cannot be written changes nothing."""
+    """Add a run to the run log; an entry that cannot be written is dropped."""
     counts = {report.step: dict(report.counts) for report in reports if report.outcomes}
     lost = error == "server-down" or any(report.unreachable for report in reports)
     asked = AT_ONCE & counts.keys()
@@ -42,12 +44,12 @@ def note_run(
     _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
 
-def begun(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
-    """Note that a run has the lock; report the one before it, if that broke off.
+def begin_run(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
+    """Record that this run has the lock, and report the run before it if that one was killed.
 
-    That is done at once: in the run log, in the log, and to the places of alarms in a thread
-    beside the run. Where each run is killed, none comes to the end at which alarms are sent. Call
-    what is returned to wait until they are.
+    The report is written at once to the run log and the log; alarms are sent from a thread, because
+    a site whose every run is killed never reaches the end, where alarms are sent otherwise.
+    Call the returned function to wait until they are sent.
     """
     forget_run(ctx.settings.state_dir)
     sending: list[BackgroundCall[bool]] = []
@@ -56,9 +58,9 @@ def begun(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
         with suppress(OSError):
             RunLog(ctx.settings.state_dir).add(run)
         _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
-        tell = partial(alarms.tell_alone, ctx.settings, alarm, ctx.now())
-        with suppress(MemoryError):  # no room for a thread: no message, and the run goes on
-            sending.append(run_in_thread(partial(_tried, "notify", tell)))
+        send = partial(alarms.send_alarm, ctx.settings, alarm, ctx.now())
+        with suppress(MemoryError):  # without memory for a thread, no message; the run continues
+            sending.append(run_in_thread(partial(_tried, "notify", send)))
 
     def wait() -> None:
         for _ in as_ended(sending):
@@ -68,39 +70,43 @@ def begun(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
 
 
 def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
-    """Write the figures and tell the alarms, where the site asks for them.
+    """Write the metrics and send alarms and digest, as far as the site has configured them.
 
-    The run's lock need not be held: no other run waits for a monitor or a mail relay. Where the run
-    ended early, by an error of some code, it may be that the ledger cannot be read: then that is
-    all that can be told.
+    Call it without the run lock: a slow monitor or mail relay must not delay other runs. If the
+    ledger cannot be read and the run ended with an error code, only that code is reported.
     """
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
         _tried("metrics", lambda: metrics.write_textfile(ctx, textfile))
-    if not _tried("notify", lambda: alarms.tell(ctx, [one.alarm for one in hung])) and error:
-        _tried("notify", lambda: alarms.tell_of_no_run(ctx.settings, error, ctx.now()))
-    _tried("notify", lambda: alarms.tell_digest(ctx))
+    news = [hang.alarm for hang in hung]
+    if not _tried("notify", lambda: alarms.send_alarms(ctx, news)) and error:
+        _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
+    _tried("notify", lambda: alarms.send_digest(ctx))
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:
-    """Tell that a run could not begin: the ledger or a key cannot be used."""
-    _tried("notify", lambda: alarms.tell_of_no_run(settings, code, now))
+    """Report that a run could not start, because the ledger or a key cannot be used."""
+    _tried("notify", lambda: _send_early_end(settings, code, now))
     _tried("heartbeat", lambda: heartbeat.ping(settings.metrics, "/fail"))
 
 
 def report_hung(settings: Settings, now: datetime) -> Hang | None:
-    """Return the run that another one cannot begin for, where it hangs; call for a person.
+    """Return the hanging run that blocks this one, or None, and send an alarm about it.
 
-    Each place of alarms is told once, whatever number of runs meets it.
+    Each recipient gets one alarm, however many runs are blocked.
     """
     hung = hanging_run(settings, now)
     if hung is not None:
-        _tried("notify", lambda: alarms.tell_alone(settings, hung.alarm, now))
+        _tried("notify", lambda: alarms.send_alarm(settings, hung.alarm, now))
     return hung
 
 
+def _send_early_end(settings: Settings, code: str, now: datetime) -> None:
+    alarms.send_alarm(settings, early_end(code), now)
+
+
 def _tried(what: str, call: Callable[[], object]) -> bool:
-    """Do something that no run depends on; tell whether it could be done."""
+    """Call something that no run depends on; return whether it succeeded."""
     try:
         call()
     except (*EXPECTED, MemoryError) as err:

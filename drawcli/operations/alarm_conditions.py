@@ -1,7 +1,7 @@
-"""Which alarms a person is told, and when: each once, and again only if it cleared and came back.
+"""Which alarms a recipient gets: each once, and again only after it cleared and came back.
 
-Pure: given what is so now and what a place (a mailbox, a channel) was told already, it says what is
-to be told. Alarms hold job ids, codes and counts; nothing of a patient.
+Pure: from the present facts and the alarms already sent to a recipient (a mailbox, a channel) it
+computes the alarms to send. Alarms contain job ids, codes and counts, no patient data.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ _BLOCKED: Final = "privacy-gate"
 
 
 class AlarmKind(StrEnum):
-    """What an alarm is about; the value is what `notify.events` calls it."""
+    """The subject of an alarm; the values are those of `notify.events`."""
 
     HELD = "held"
     BLOCKED = "blocked"
@@ -39,7 +39,7 @@ _IN_TITLE: Final = {
     AlarmKind.FAILED: "runs end early",
     AlarmKind.BLOCKED: "{n} blocked by the privacy gate",
     AlarmKind.HELD: "{n} held",
-    AlarmKind.SERVER: "the server is away",
+    AlarmKind.SERVER: "the server does not answer",
     AlarmKind.NODE: "structure sets wait for the DICOM node",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
@@ -49,21 +49,21 @@ _IN_TITLE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that is so now, and of which a person may want to hear."""
+    """A present condition that may be worth a message."""
 
     kind: AlarmKind
-    key: str  # what tells it from others of its kind
+    key: str  # unique among alarms of its kind
     text: str
 
     @property
     def name(self) -> str:
-        """What tells it from every other alarm."""
+        """Kind and key: unique among all alarms."""
         return f"{self.kind}:{self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """From when on a person is told."""
+    """How long a condition lasts, or how far ahead it is, when an alarm is sent."""
 
     token: timedelta
     server: timedelta
@@ -73,10 +73,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is so now. Times are UTC."""
+    """The present state of a site. Times are UTC."""
 
     jobs: Sequence[Job] = ()
-    delivered: Mapping[str, datetime] = field(default_factory=dict)  # of these jobs: when
+    delivered: Mapping[str, datetime] = field(default_factory=dict)  # job id to time of delivery
     last_delivered: datetime | None = None
     server_away_since: datetime | None = None  # the first of the runs that got no answer
     failing: str = ""  # the code of what ended the last run early
@@ -85,10 +85,10 @@ class Facts:
 
 
 def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> Iterator[Alarm]:
-    """Yield what is to be known now, for a place that is there since some moment."""
+    """Yield the alarms that apply now, for a recipient that was added at `since`."""
     yield from facts.hung
     if facts.failing:
-        yield failing(facts.failing)
+        yield early_end(facts.failing)
     yield from (_held(job) for job in facts.jobs if job.held)
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
@@ -102,7 +102,7 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
         yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
-        text = f"nothing was delivered for {ago(now - last)}; 'drawcli status' tells what waits"
+        text = f"nothing was delivered for {ago(now - last)}; 'drawcli status' shows what waits"
         yield Alarm(AlarmKind.IDLE, last.isoformat(), text)
     for job_id, at in facts.delivered.items():
         if at >= since:
@@ -112,18 +112,18 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
 
 
 def is_asked_for(alarm: Alarm, events: Collection[str]) -> bool:
-    """Tell whether a site wants to know; who asks for runs that fail is told of one that hangs."""
+    """Return whether a site has asked for an alarm; "failed" includes runs that hang."""
     return alarm.kind in events or (alarm.kind is AlarmKind.HUNG and AlarmKind.FAILED in events)
 
 
-def failing(code: str) -> Alarm:
-    """Return that runs do not come to their end."""
-    text = f"the last run ended early: {code}; 'drawcli doctor' tells what to mend"
+def early_end(code: str) -> Alarm:
+    """Return the alarm for a run that ended early with a code."""
+    text = f"the last run ended early: {code}; 'drawcli doctor' says how to fix it"
     return Alarm(AlarmKind.FAILED, code, text)
 
 
 def _held(job: Job) -> Alarm:
-    """Return that a job waits for a person; one held once more later is another alarm."""
+    """Return the alarm for a held job; a job that is held again later gets a new one."""
     times = (event.at for event in reversed(job.events) if event.kind is EventKind.HELD)
     at = next(times, job.since)
     kind = AlarmKind.BLOCKED if job.reason_code == _BLOCKED else AlarmKind.HELD
@@ -132,79 +132,79 @@ def _held(job: Job) -> Alarm:
 
 
 def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> Iterator[Alarm]:
-    """Yield an alarm where a structure set has come and has not reached the DICOM node since."""
+    """Yield an alarm if a downloaded structure set has waited too long for the DICOM node."""
     waiting = [job for job in jobs if job.reason_code == NODE and not job.held]
     oldest = min((job.since for job in waiting), default=now)
     if now - oldest >= limit:
         what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"
-        text = f"the DICOM node has not taken {what}; the oldest came {ago(now - oldest)} ago; "
-        yield Alarm(AlarmKind.NODE, "", f"{text}'drawcli doctor' asks the node")
+        text = f"the DICOM node has not accepted {what}; the oldest waits for {ago(now - oldest)}; "
+        yield Alarm(AlarmKind.NODE, "", f"{text}'drawcli doctor' tests the connection")
 
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:
-    """Return how long before its end to tell; not in the first half of a token's life."""
+    """Return how long before a token expires to warn; never in the first half of its life."""
     life = None if tokens is None else tokens.refresh_lifetime
     return limit if life is None else min(limit, life / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientState:
-    """What one place was told."""
+    """The messages that one recipient has received."""
 
-    since: datetime  # when it was first seen, UTC
-    digest_day: date  # local: of this day it has the digest
-    digest_until: datetime  # UTC: up to here the last digest told
-    names: frozenset[str] = frozenset()  # alarms that have not cleared
-    failing_since: datetime | None = None  # it takes no messages since then
+    since: datetime  # when it was added, UTC
+    digest_day: date  # local day of its last digest
+    digest_until: datetime  # end of the period of its last digest, UTC
+    names: frozenset[str] = frozenset()  # alarms sent that have not cleared
+    failing_since: datetime | None = None  # since when it accepts no messages, UTC
 
     @classmethod
-    def nothing(cls, now: datetime, here: datetime, digest_at: time | None) -> Self:
-        """Return that a new place was told nothing; the first digest is that of the next hour."""
+    def new(cls, now: datetime, here: datetime, digest_at: time | None) -> Self:
+        """Return the state of a new recipient; it gets its first digest at the next `digest_at`."""
         passed = digest_at is not None and here.time() >= digest_at
         day = here.date() if passed else here.date() - timedelta(days=1)
         return cls(since=now, digest_day=day, digest_until=now)
 
     def news(self, alarms: Iterable[Alarm]) -> list[Alarm]:
-        """Return the alarms that are to be told."""
-        return [one for one in alarms if one.name not in self.names]
+        """Return the alarms that were not sent yet."""
+        return [alarm for alarm in alarms if alarm.name not in self.names]
 
-    def cleared(self, alarms: Iterable[Alarm], looked_at: Collection[AlarmKind]) -> Self:
-        """Return this without the alarms that have cleared; only where somebody has looked."""
-        now = {one.name for one in alarms}
-        kept = {n for n in self.names if n in now or n.partition(":")[0] not in looked_at}
+    def without_cleared(self, alarms: Iterable[Alarm], checked: Collection[AlarmKind]) -> Self:
+        """Return this without the alarms of the checked kinds that no longer apply."""
+        now = {alarm.name for alarm in alarms}
+        kept = {n for n in self.names if n in now or n.partition(":")[0] not in checked}
         return replace(self, names=frozenset(kept))
 
-    def with_told(self, alarms: Iterable[Alarm]) -> Self:
-        """Return this with some alarms that were told."""
-        return replace(self, names=self.names | {one.name for one in alarms})
+    def with_sent(self, alarms: Iterable[Alarm]) -> Self:
+        """Return this with some alarms added as sent."""
+        return replace(self, names=self.names | {alarm.name for alarm in alarms})
 
     def wants_digest(self, here: datetime, digest_at: time) -> bool:
-        """Tell whether it is time for the digest of a day, by the local time.
+        """Return whether today's digest is due, by local time.
 
-        An hour that summer time leaves out is made up for; one that comes twice counts once.
+        A time that daylight saving skips is made up for; one that it repeats counts once.
         """
         return here.time() >= digest_at and here.date() != self.digest_day
 
     def with_digest(self, now: datetime, here: datetime) -> Self:
-        """Return this with the digest of today."""
+        """Return this with today's digest recorded."""
         return replace(self, digest_day=here.date(), digest_until=now)
 
 
 def title_of(alarms: Iterable[Alarm]) -> str:
-    """Return alarms in one line, the worst first.
+    """Summarise alarms in one line, the most severe first.
 
     >>> held = [Alarm(AlarmKind.HELD, name, "") for name in "ab"]
     >>> title_of([*held, Alarm(AlarmKind.FAILED, "", "")])
     'runs end early, 2 held'
     """
-    counts = Counter(one.kind for one in alarms)
+    counts = Counter(alarm.kind for alarm in alarms)
     return ", ".join(
         text.format(n=counts[kind]) for kind, text in _IN_TITLE.items() if counts[kind]
     )
 
 
 def body_of(lines: Sequence[str]) -> str:
-    """Return the lines of a message, so many as a person reads."""
+    """Return the first lines of a message, and how many were left out."""
     shown = list(lines[:MOST_LINES])
     if len(lines) > MOST_LINES:
         shown.append(f"and {len(lines) - MOST_LINES} more: 'drawcli status' lists all")

@@ -1,10 +1,8 @@
-"""Alarms and the daily digest: gathered from what is there, told to each place once.
+"""Alarms and the daily digest: each recipient gets each message once.
 
-A message that a place does not take is sent again by the next run. No run fails for it. Where the
-disk is full, what was told is kept by `spare_file`, so that a night of it is one message.
-
-All places are told at the same time, each within its limit: one that is slow delays no other. No
-lock of a run is held meanwhile; `alarms.lock` keeps two processes from telling the same.
+A message that a recipient does not accept is sent again by the next run; no run fails for it. All
+recipients are served at the same time, each within its own time limit. The run lock is not held
+meanwhile; `alarms.lock` keeps two processes from sending the same message.
 """
 
 import logging
@@ -36,9 +34,8 @@ from drawcli.operations.alarm_conditions import (
     is_asked_for,
     title_of,
 )
-from drawcli.operations.alarm_conditions import failing as failing_run
-from drawcli.operations.alarm_memory import NotificationStore
-from drawcli.operations.audit_check import unattested
+from drawcli.operations.ledger_check import unattested
+from drawcli.operations.notification_store import NotificationStore
 from drawcli.operations.overview import Overview, RunHealth
 from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context
@@ -48,88 +45,79 @@ from drawcli.system.threads import as_ended, run_in_thread
 
 _LOCK: Final = "alarms.lock"
 _GRAVE: Final = frozenset({AlarmKind.FAILED, AlarmKind.BLOCKED, AlarmKind.HUNG})
-_TROUBLE: Final = (DrawcliError, OSError, ValueError, RuntimeError)  # of what sends
+_TROUBLE: Final = (DrawcliError, OSError, ValueError, RuntimeError)  # raised while sending
 _MB: Final = 1_000_000
 _log = logging.getLogger(__name__)
 
 
-def tell(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
-    """Tell each place what is new to it; at the end of a run.
+def send_alarms(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
+    """Send each recipient the alarms that are new to it; called at the end of a run.
 
     Parameters
     ----------
     ctx
         The site.
     hung
-        Which processes hold jobs for too long.
+        Alarms about processes that hold a lock for too long.
 
     Raises
     ------
     ConfigError, LedgerError
-        Where the addresses, or the ledger, cannot be read; nothing was told.
+        If the addresses or the ledger cannot be read; nothing is sent then.
     """
     settings = ctx.settings.notify
     places = places_of(settings)
     if not places:
         return
-    with _desk(ctx.settings, ctx.now()) as desk:
-        facts = replace(facts_of(ctx, desk.memory.last_delivered), hung=hung)
-        desk.memory.last_delivered = facts.last_delivered
-        desk.memory.keep_only(places)
-        since = {place: desk.told(place).since for place in places}
+    with _notifier(ctx.settings, ctx.now()) as notifier:
+        facts = replace(facts_of(ctx, notifier.store.last_delivered), hung=hung)
+        notifier.store.last_delivered = facts.last_delivered
+        notifier.store.keep_only(places)
         limits = limits_of(settings)
-        alarms = {one: [*alarms_of(facts, limits, desk.now, since[one])] for one in places}
-        desk.send(desk.alarm(place, alarms[place], frozenset(AlarmKind)) for place in places)
+        letters = []
+        for place in places:
+            alarms = alarms_of(facts, limits, notifier.now, notifier.state(place).since)
+            letters.append(notifier.alarm_letter(place, [*alarms], frozenset(AlarmKind)))
+        notifier.send(letters)
 
 
-def tell_digest(ctx: Context) -> None:
-    """Tell each place once a day what was since the last digest.
+def send_digest(ctx: Context) -> None:
+    """Send each recipient, once a day, a summary of the time since its last digest.
 
     Raises
     ------
     ConfigError, LedgerError
-        As `tell`.
+        As `send_alarms`.
     """
     settings = ctx.settings.notify
     if DIGEST not in settings.events or settings.digest_at is None:
         return
     places = places_of(settings)
     if places:
-        with _desk(ctx.settings, ctx.now()) as desk:
-            desk.send(desk.digest(place, ctx) for place in places)
+        with _notifier(ctx.settings, ctx.now()) as notifier:
+            notifier.send(notifier.digest_letter(place, ctx) for place in places)
 
 
-def tell_of_no_run(settings: Settings, code: str, now: datetime) -> None:
-    """Tell that a run could not even begin; of all else nothing is known.
-
-    Raises
-    ------
-    ConfigError
-        As `tell`.
-    """
-    tell_alone(settings, failing_run(code), now)
-
-
-def tell_alone(settings: Settings, alarm: Alarm, now: datetime) -> None:
-    """Tell each place of one thing, where it was not told yet; of all else nothing is known.
+def send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
+    """Send one alarm to each recipient that did not get it yet; other alarms keep their state.
 
     Raises
     ------
     ConfigError
-        As `tell`.
+        As `send_alarms`.
     """
     places = places_of(settings.notify)
     if places:
-        with _desk(settings, now) as desk:
-            desk.send(desk.alarm(place, [alarm], {alarm.kind}) for place in places)
+        with _notifier(settings, now) as notifier:
+            notifier.send(notifier.alarm_letter(place, [alarm], {alarm.kind}) for place in places)
 
 
 @contextmanager
-def _desk(settings: Settings, now: datetime) -> "Iterator[Notifier]":
-    """Let one process at a time send messages; save at the end what was sent.
+def _notifier(settings: Settings, now: datetime) -> "Iterator[Notifier]":
+    """Yield a notifier, in one process at a time; save its state at the end.
 
-    A process that holds the lock for longer than sending can take hangs, and is not waited for: a
-    message that comes twice is better than none.
+    A process that holds the lock for longer than sending can take is hung. It is not waited for: a
+    duplicate message is better than none.
     """
     lock = FileLock(settings.state_dir / _LOCK, mode=PRIVATE)
     try:
@@ -137,15 +125,15 @@ def _desk(settings: Settings, now: datetime) -> "Iterator[Notifier]":
     except (Timeout, OSError) as err:
         _log.warning("step=notify lock=%s", type(err).__name__)
     try:
-        desk = Notifier(settings, NotificationStore.read(settings.state_dir), now)
-        yield desk
-        desk.memory.write()
+        notifier = Notifier(settings, NotificationStore.read(settings.state_dir), now)
+        yield notifier
+        notifier.store.write()
     finally:
         lock.release()
 
 
 def limits_of(settings: Notify) -> Limits:
-    """Return from when on a site wants to be told."""
+    """Return the alarm limits of a site."""
     return Limits(
         token=timedelta(days=settings.token_days),
         server=timedelta(hours=settings.server_hours),
@@ -155,7 +143,10 @@ def limits_of(settings: Notify) -> Limits:
 
 
 def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
-    """Return what is so now; finished jobs go to the archive, so the last delivery is given."""
+    """Return the present state of a site.
+
+    `last_delivered` is the last delivery seen by an earlier run: its job may be archived by now.
+    """
     jobs = ctx.ledger.jobs()
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
     known = [*delivered.values(), *filter(None, [last_delivered])]
@@ -172,7 +163,7 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
 
 
 def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
-    """Yield the runs that asked the server since it answered last, the newest first."""
+    """Yield the runs since the server last answered that found it unreachable, newest first."""
     for run in runs:
         if run.server == ANSWERED:
             return
@@ -181,72 +172,72 @@ def _since_answer(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _tokens(ctx: Context) -> Tokens | None:
-    """Return the tokens that a person has to look after; a command brings new ones by itself."""
+    """Return the tokens that somebody must renew; `token_command` renews its own."""
     try:
         tokens = ctx.tokens.read()
-    except DrawcliError:  # a run without a token ends early, and that is told
+    except DrawcliError:  # a run without a token ends early, which has an alarm of its own
         return None
     return None if ctx.settings.server.token_command and not tokens.refresh else tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to a place, and how to note it once the place has taken it."""
+    """A message to a recipient, and the change of its state once it has accepted the message."""
 
     place: Recipient
     message: Message
-    noted: Callable[[RecipientState], RecipientState]
+    sent: Callable[[RecipientState], RecipientState]
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """Sends messages at one moment, and writes down what was taken."""
+    """Composes and sends messages, and records those that were accepted."""
 
     settings: Settings
-    memory: NotificationStore
+    store: NotificationStore
     now: datetime
 
     @property
     def here(self) -> datetime:
-        """The moment by the clock on the wall."""
+        """The present in local time."""
         return self.now.astimezone()
 
-    def told(self, place: Recipient) -> RecipientState:
-        """Return what a place was told."""
-        known = self.memory.places.get(place.key(self.memory.salt))
-        return known or RecipientState.nothing(self.now, self.here, self.settings.notify.digest_at)
+    def state(self, place: Recipient) -> RecipientState:
+        """Return what a recipient has received so far."""
+        kept = self.store.places.get(place.key(self.store.salt))
+        return kept or RecipientState.new(self.now, self.here, self.settings.notify.digest_at)
 
-    def alarm(
-        self, place: Recipient, alarms: Iterable[Alarm], looked_at: Collection[AlarmKind]
+    def alarm_letter(
+        self, place: Recipient, alarms: Iterable[Alarm], checked: Collection[AlarmKind]
     ) -> Letter | None:
-        """Return what a place does not know yet of what it wants to know."""
-        wanted = [one for one in alarms if is_asked_for(one, self.settings.notify.events)]
-        told = self.told(place).cleared(wanted, looked_at)
-        self._keep(place, told)
-        news = told.news(wanted)
+        """Return a message with the alarms that a recipient has not received; None if all are."""
+        wanted = [alarm for alarm in alarms if is_asked_for(alarm, self.settings.notify.events)]
+        state = self.state(place).without_cleared(wanted, checked)
+        self._keep(place, state)
+        news = state.news(wanted)
         if not news:
             return None
-        grave = any(one.kind in _GRAVE for one in news)
-        quiet = all(one.kind is AlarmKind.DELIVERED for one in news)
+        grave = any(alarm.kind in _GRAVE for alarm in news)
+        quiet = all(alarm.kind is AlarmKind.DELIVERED for alarm in news)
         weight = Weight.FAILURE if grave else Weight.INFO if quiet else Weight.WARNING
         message = Message(
-            titled(self.settings, title_of(news)), body_of([one.text for one in news]), weight
+            titled(self.settings, title_of(news)), body_of([alarm.text for alarm in news]), weight
         )
-        return Letter(place, message, lambda told: told.with_told(news))
+        return Letter(place, message, lambda state: state.with_sent(news))
 
-    def digest(self, place: Recipient, ctx: Context) -> Letter | None:
-        """Return what was since the last digest of a place, once a day."""
-        told, at = self.told(place), self.settings.notify.digest_at
-        if at is None or not told.wants_digest(self.here, at):
+    def digest_letter(self, place: Recipient, ctx: Context) -> Letter | None:
+        """Return the daily digest of a recipient; None if it is not due."""
+        state, at = self.state(place), self.settings.notify.digest_at
+        if at is None or not state.wants_digest(self.here, at):
             return None
         message = Message(
             titled(self.settings, "daily digest"),
-            "\n".join(digest(ctx, told.digest_until, self.now)),
+            "\n".join(digest(ctx, state.digest_until, self.now)),
         )
-        return Letter(place, message, lambda told: told.with_digest(self.now, self.here))
+        return Letter(place, message, lambda state: state.with_digest(self.now, self.here))
 
     def send(self, letters: Iterable[Letter | None]) -> None:
-        """Send messages, all at the same time; write down what was taken as soon as it is."""
+        """Send messages concurrently; record each as soon as it is accepted."""
         under_way = {
             run_in_thread(partial(letter.place.send, letter.message)): letter
             for letter in letters
@@ -254,44 +245,42 @@ class Notifier:
         }
         for ended in as_ended(under_way):
             letter = under_way[ended]
-            if self._is_taken(letter.place, ended):
-                self._keep(letter.place, letter.noted(self.told(letter.place)))
-                self.memory.write()
+            if self._is_accepted(letter.place, ended):
+                self._keep(letter.place, letter.sent(self.state(letter.place)))
+                self.store.write()
 
-    def _is_taken(self, place: Recipient, ended: Future[bool]) -> bool:
-        """Tell whether a place took a message; note since when it takes nothing, for `doctor`."""
+    def _is_accepted(self, place: Recipient, ended: Future[bool]) -> bool:
+        """Return whether a recipient accepted a message; record since when it does not."""
         try:
-            taken = ended.result()
+            accepted = ended.result()
         except _TROUBLE:
-            taken = False
-        told = self.told(place)
-        since = None if taken else told.failing_since or self.now
-        self._keep(place, replace(told, failing_since=since))
-        level = logging.INFO if taken else logging.WARNING
-        outcome = "taken" if taken else "not-taken"
+            accepted = False
+        state = self.state(place)
+        since = None if accepted else state.failing_since or self.now
+        self._keep(place, replace(state, failing_since=since))
+        level = logging.INFO if accepted else logging.WARNING
+        outcome = "taken" if accepted else "not-taken"
         _log.log(level, "step=notify place=%d outcome=%s", place.number, outcome)
-        return taken
+        return accepted
 
-    def _keep(self, place: Recipient, told: RecipientState) -> None:
-        self.memory.places[place.key(self.memory.salt)] = told
+    def _keep(self, place: Recipient, state: RecipientState) -> None:
+        self.store.places[place.key(self.store.salt)] = state
 
 
 def titled(settings: Settings, what: str) -> str:
-    """Return the title of a message: which site, and what.
-
-    It is the name that the server knows the site by.
-    """
+    """Return the title of a message, with the site's client id."""
     client = settings.server.client_id
     return f"drawcli {client}: {what}" if client else f"drawcli: {what}"
 
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
-    """Yield the lines of a digest: what was since the last one, and what is now."""
+    """Yield the lines of a digest: activity since the last one, and the present state."""
     report = report_of(ctx.ledger.all_jobs(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
     yield f"Since {since:%Y-%m-%d %H:%M} UTC:"
-    yield f"  {', '.join(counts)}; {report.total('failed'):,} tries failed; {sent_mb:,.1f} MB sent"
+    failed = report.total("failed")
+    yield f"  {', '.join(counts)}; {failed:,} attempts failed; {sent_mb:,.1f} MB sent"
     overview = Overview.of(ctx.ledger.jobs())
     yield f"Now: {overview.flow(len(ctx.ledger.archive))}"
     held = [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]
@@ -302,5 +291,5 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
             yield f"{about.capitalize()}: {sentence}"
     verdict = ctx.audit.verify()
     if verdict.breaks or unattested(ctx):
-        yield "Audit log: IT IS NOT AS IT WAS WRITTEN; 'drawcli audit verify' tells where"
+        yield "Audit log: ALTERED OR INCOMPLETE; 'drawcli audit verify' shows where"
     yield f"Audit log: {verdict.lines:,} lines, head {verdict.head}"

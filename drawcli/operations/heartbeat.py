@@ -1,9 +1,9 @@
-"""A heartbeat: an address is pinged when a run begins and when it ends, as healthchecks.io is.
+"""A heartbeat: an address is pinged when a run begins and ends, in the way of healthchecks.io.
 
-ADDRESS/start at the beginning, ADDRESS at the end, ADDRESS/fail where the run could not come to it.
-Who watches that address is told when pings stop: of a cron that calls no more, nothing here can
-tell. Nothing goes along but the address itself, and a ping that fails changes nothing. The first
-one is not waited for. Of an answer only the head is read.
+URL/start at the beginning, URL at the end, URL/fail if the run ended early. The monitor alerts when
+pings stop, which is the only way to notice that cron no longer starts runs. A ping sends nothing
+but the address; one that fails changes nothing. The run does not wait for the first one. Only the
+head of an answer is read.
 """
 
 import logging
@@ -30,36 +30,36 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Heartbeat:
-    """How the run ended; None where it broke off."""
+    """How the run ended; None if it was interrupted."""
 
     exit_code: int | None = None
 
     @property
     def ending(self) -> str:
-        """What is added to the address at the end."""
+        """The suffix of the address for the final ping."""
         return "/fail" if self.exit_code is None or self.exit_code in EARLY else ""
 
 
 @contextmanager
 def beating(settings: "Metrics") -> Iterator[Heartbeat]:
-    """Ping at the beginning and at the end of a block; its end is told by the Beat."""
+    """Ping at the beginning and at the end of a block; set `exit_code` before it ends."""
     beat = Heartbeat()
     if not settings.heartbeat_url:
         yield beat
         return
     under_way = []
-    with suppress(MemoryError):  # no room for a thread: no ping, and the run goes on
+    with suppress(MemoryError):  # without memory for a thread, no ping; the run continues
         under_way.append(run_in_thread(partial(ping, settings, "/start")))
     try:
         yield beat
     finally:
-        for _ in as_ended(under_way):  # its time is over soon; the last ping comes after it
+        for _ in as_ended(under_way):  # it has a deadline; the final ping follows it
             pass
         ping(settings, beat.ending)
 
 
 def ping(settings: "Metrics", ending: str = "") -> bool:
-    """Ping; tell whether somebody answered in time that all is well."""
+    """Ping; return whether the answer came in time with a 2xx status."""
     if not settings.heartbeat_url:
         return False
     if settings.heartbeat_is_plain and not settings.allow_http:
@@ -68,7 +68,7 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
     import httpx
 
     try:
-        answer = in_time(partial(_request, settings, ending), EXCHANGES["heartbeat"].seconds)
+        answer = in_time(partial(_status, settings, ending), EXCHANGES["heartbeat"].seconds)
     except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
         _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
         return False
@@ -78,8 +78,8 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
     return is_taken
 
 
-def _request(settings: "Metrics", ending: str) -> int:
-    """Ask; return the status of HTTP. The body is not read: it may have no end."""
+def _status(settings: "Metrics", ending: str) -> int:
+    """Send the request and return the HTTP status. The body is not read: it may never end."""
     import httpx
 
     from drawcli.adapters.server.tls import tls_context

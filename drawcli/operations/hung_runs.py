@@ -1,11 +1,11 @@
 """A process that holds a lock for too long: found by a run that needs the lock, reported once.
 
-Also a run that broke off: it was killed, and left its name with the lock that the next run gets.
+Also a run that was killed: the next run finds its record at the run lock.
 
-state_dir/hung.json    by lock: which process was met, since when at least, whether it was reported
+state_dir/hung.json    by lock: the process, since when at least, whether it was reported
 
-Nothing is done to the process, and no lock is taken from it: it may only be slow. Where the disk is
-full, what was reported is kept by `spare_file`.
+The process keeps its lock and is not ended: it may only be slow. On a full disk the file is kept by
+`spare_file`.
 """
 
 import json
@@ -33,8 +33,8 @@ from drawcli.system.mounts_and_locks import Holder, holder_of
 FILE_NAME: Final = "hung.json"
 _RUN: Final = "run"
 _END_IT: Final = (
-    "Nothing is lost, and the next run goes on. If it does not end, it waits for a disk or a file "
-    "server that does not answer: look there."
+    "Nothing is lost; the next run continues. If the process does not end, it waits for a disk or "
+    "file server that does not answer: check that."
 )
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Hang:
 
     error: DrawcliError
     alarm: Alarm
-    is_new: bool  # it was not reported yet
+    is_new: bool  # not reported before
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class _Met:
     """A process that was found holding a lock."""
 
     who: str
-    since: str  # ISO 8601, UTC: it has held the lock since then at least
+    since: str  # held since then at least, ISO 8601, UTC
     reported: bool = False
 
     @classmethod
     def of(cls, plain: object) -> Self | None:
-        """Return it as it was written down; None where it is damaged."""
+        """Return an entry of the file; None if it is damaged."""
         try:
             return cls(**plain) if isinstance(plain, dict) else None
         except TypeError:
@@ -88,7 +88,7 @@ def hanging_run(settings: Settings, now: datetime) -> Hang | None:
         return None
     who = f"process {pid} on {host}" if pid else f"a process on {host}"
     error = AnotherRun(
-        f"no run can begin: {who} has been at work since {since:%Y-%m-%d %H:%M} UTC, for "
+        f"no run can start: {who} has been running since {since:%Y-%m-%d %H:%M} UTC, for "
         f"{ago(now - since)}{_progress(settings, pid, now)}",
         code="run-hangs",
         hint=f"If it hangs, run 'kill -9 {pid or 'PID'}' on {host}. {_END_IT}",
@@ -125,16 +125,16 @@ def hanging_jobs(settings: Settings, busy: Iterable[str], now: datetime) -> list
 
 
 def forget_run(state_dir: Path) -> None:
-    """Forget the run that held the lock before: this one has it now."""
+    """Forget the previous holder of the run lock: this run has the lock."""
     notes = _read(state_dir)
     if notes.pop(_RUN, None) is not None:
         _write(state_dir, notes)
 
 
 def broken_off(state_dir: Path, runner: RunOwner, now: datetime) -> tuple[Run, Alarm]:
-    """Return a run that broke off, as it is written into the run log, and the alarm of it.
+    """Return the entry in the run log for a killed run, and its alarm.
 
-    Several in a row are one alarm: it clears when a run comes to its end.
+    Several killed runs in a row are one alarm. It clears when a run ends normally.
     """
     standing = ProgressFile.of(state_dir).read()
     began, at = min(runner.since, now), ""
@@ -145,10 +145,10 @@ def broken_off(state_dir: Path, runner: RunOwner, now: datetime) -> tuple[Run, A
             at = f" It was at {standing}."
     run = Run(id=new_run_id(), began=began, ended=ended, exit_code=KILLED, error=BROKE_OFF)
     text = (
-        f"the run of {began:%Y-%m-%d %H:%M} UTC broke off: process {runner.pid} on {runner.host} "
-        f"was ended, for lack of memory, by a restart, by hand, or because the datastore stopped "
-        f"answering.{at} Nothing is lost, and the next run goes on; 'drawcli logs' and the log of "
-        "the system say more"
+        f"the run of {began:%Y-%m-%d %H:%M} UTC was killed: process {runner.pid} on {runner.host} "
+        f"ended for lack of memory, by a restart, by someone, or because the datastore stopped "
+        f"answering.{at} Nothing is lost; the next run continues. See 'drawcli logs' and the "
+        "system's log"
     )
     return run, Alarm(AlarmKind.FAILED, BROKE_OFF, text)
 
@@ -158,7 +158,7 @@ def _held_up(
 ) -> Hang:
     who = f"process {holder.pid} ({holder.command})" if holder else "another process"
     error = NeedsPerson(
-        f"job {job_id} does not go on: {who} has been at work on it since "
+        f"job {job_id} is blocked: {who} has been working on it since "
         f"{since:%Y-%m-%d %H:%M} UTC at least, for {ago(now - since)}",
         code="job-lock-held",
         hint=f"If it hangs, run 'kill -9 {holder.pid if holder else 'PID'}'. {_END_IT}",
@@ -182,7 +182,7 @@ def _met(before: _Met | None, who: str, since: datetime, now: datetime) -> _Met:
 
 
 def _progress(settings: Settings, pid: int | None, now: datetime) -> str:
-    """Return the last progress that the run has written down, as part of a sentence."""
+    """Return the last recorded progress of the run, as part of a sentence."""
     standing = RunHealth.of(settings.state_dir).standing
     if standing is None or standing.pid != pid:
         return ""

@@ -27,7 +27,7 @@ from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT, Busy
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
-from drawcli.core.series.readiness import scan_slices
+from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.pipeline.context import Context, vault_of
 from drawcli.pipeline.steps.deidentify import as_sent, package_id, replacements_of, slices_of

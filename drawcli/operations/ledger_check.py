@@ -4,11 +4,13 @@ Every check has a code, a sentence and, where there is one, a repair that loses 
 back to the step that makes what is missing, or is held for a person.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, Busy
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError, NeedsPerson
@@ -201,3 +203,29 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
             "it is made anew from them",
             lambda ctx: ctx.ledger.rebuild_archive_index(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A job with more uploads in the ledger than in the audit log."""
+
+    job: str
+    begun: int  # uploads by the ledger, since the audit log exists
+    logged: int  # uploads by the audit log
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        return f"uploads of job {self.job}: {self.begun} in ledger, {self.logged} in audit log"
+
+
+def unattested(ctx: Context) -> list[Lacking]:
+    """Return the jobs with fewer uploads in the audit log than in the ledger.
+
+    The ledger counts an upload only after its line in the log is on disk, so a difference means
+    that lines were lost. Uploads from before the audit log existed are not counted. The ledger is
+    read first because a run may be active.
+    """
+    counted = {job.id: job.attested for job in ctx.ledger.all_jobs() if job.attested}
+    lines = (line.facts for line in ctx.audit.lines())
+    logged = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
+    return [Lacking(job, n, logged[job]) for job, n in counted.items() if logged[job] < n]

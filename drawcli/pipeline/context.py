@@ -34,7 +34,7 @@ from drawcli.system.mounts_and_locks import remote_disk
 from drawcli.system.threads import TurnLock
 
 if TYPE_CHECKING:
-    from drawcli.adapters.delivery.dicom_node import DicomNode
+    from drawcli.adapters.delivery.target import DeliveryTarget
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
     from drawcli.config.load import Settings
@@ -75,19 +75,16 @@ class Context:
     @cached_property
     def rulebook(self) -> "Rulebook":
         """The rules and templates, read and checked."""
-        from drawcli.adapters.rulebook.rulebook import read_rulebook
+        from drawcli.adapters.rulebook.rulebook import site_rulebook
 
-        settings = self.settings
-        return read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+        return site_rulebook(self.settings)
 
     @cached_property
-    def node(self) -> "DicomNode | None":
-        """Where structure sets are sent to by DICOM, besides; None where nothing is set."""
-        if not self.settings.deliver.node:
-            return None
-        from drawcli.adapters.delivery.dicom_node import opened
+    def targets(self) -> "list[DeliveryTarget]":
+        """Where structure sets are delivered to, in this order; the first is the folder."""
+        from drawcli.adapters.delivery import targets_of
 
-        return opened(self.settings.deliver)
+        return targets_of(self.settings)
 
     @cached_property
     def vault(self) -> Vault:

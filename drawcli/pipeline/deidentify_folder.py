@@ -24,7 +24,8 @@ from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.gate.header_diff import ElementDiff, compare_headers
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.readiness import Criteria, scan_slices
+from drawcli.core.series.members import scan_slices
+from drawcli.core.series.readiness import Criteria
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.pipeline.steps.deidentify import replacements_of, slices_of

@@ -1,6 +1,6 @@
 """Why the rules say of a series what they say; and what looks wrong in the rules themselves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -21,17 +21,16 @@ from drawcli.core.rules.conditions import (
     Either,
     Every,
     Explained,
-    Header,
     Negation,
     Rule,
-    Series,
+    RuleHeader,
 )
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import names_patient
 from drawcli.core.rules.withheld import emptied, is_withheld, masked
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.readiness import modality_of, scan_slices, set_aside, told
+from drawcli.core.series.members import modality_of, scan_slices, set_aside, told
 from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
@@ -42,7 +41,7 @@ class Explanation:
     """One series, what rules could ask of it, and what they said."""
 
     series: str  # a job's id, or a number; nothing of the patient
-    header: Series
+    header: RuleHeader
     decision: Decision
 
 
@@ -65,7 +64,7 @@ def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterato
         yield Explanation(name, header, decide(header, book.rules, on_many=on_many))
 
 
-def series_at(path: Path, today: date) -> Iterator[tuple[str, Series]]:
+def series_at(path: Path, today: date) -> Iterator[tuple[str, RuleHeader]]:
     """Yield the name and the header of each series in a folder, or of the series of a file."""
     walk = read_datastore([path if path.is_dir() else path.parent])
     found = 0
@@ -95,7 +94,7 @@ def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dic
         return {}
     if book is not None:
         with suppress(DrawcliError):
-            now = {rule.name: rule.when.explain(Series()) for rule in book().rules}
+            now = {rule.name: rule.when.explain(RuleHeader()) for rule in book().rules}
             shown["rules"] |= {n: _in_full(tree, now[n]) for n, tree in rules.items() if n in now}
     return shown
 
@@ -150,13 +149,11 @@ def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[
         yield Trial(case.name, case.wish, found, case.agrees(decision))
 
 
-def _headers(case: Case, today: date) -> Iterator[Series]:
+def _headers(case: Case, today: date) -> Iterator[RuleHeader]:
     if case.file is not None:
         yield from (header for _, header in series_at(case.file, today))
         return
-    header = Series(case.header or {})
-    header.today = today
-    yield header
+    yield RuleHeader(case.header or {}, today=today)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,7 @@ class Change:
 class LedgerSeries:
     """The series of the ledger as rules see them: by the newest job of each."""
 
-    headers: tuple[tuple[str, Series], ...]  # job, header
+    headers: tuple[tuple[str, RuleHeader], ...]  # job, header
     gone: int  # series whose images are not there any more
 
 
@@ -189,10 +186,10 @@ def known_series(ctx: Context) -> LedgerSeries:
     return LedgerSeries(tuple(found), gone)
 
 
-def shares(header: Header, known: LedgerSeries) -> dict[str, int]:
-    """Return of how many series of the ledger each element of a header has the same values."""
-    every = [one for _, one in known.headers]
-    return {path: sum(one.get(path) == values for one in every) for path, values in header.items()}
+def shares(elements: Mapping[str, tuple[str, ...]], known: LedgerSeries) -> dict[str, int]:
+    """Return of how many series of the ledger each of some elements has the same values."""
+    every = [one.values for _, one in known.headers]
+    return {path: sum(one.get(path) == text for one in every) for path, text in elements.items()}
 
 
 def changes(

@@ -15,7 +15,8 @@ from drawcli.config.sections import Scan
 from drawcli.core.jobs.job import State
 from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, StepReport, run_step
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.step_report import StepReport
 from drawcli.system.mounts_and_locks import remote_disk
 
 _SOON: Final = 60.0  # seconds, where a folder of the datastore is away or another process scans

@@ -22,6 +22,30 @@ def patient_of(job: "Job", ctx: "Context") -> str:
     return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
 
 
+def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
+    """Return titles and texts that name the patient, for a person who asked."""
+    from drawcli.pipeline.results import place_of
+
+    try:
+        crosswalk = ctx.crosswalk(job)
+    except JobError as err:
+        return [("identity", str(err))]
+    first = readable(crosswalk.files[0].path)
+    if job.of_folder:
+        return [("folder", first)]
+    facts: list[tuple[str, object]] = [
+        ("patient", patient_of(job, ctx)),
+        ("series UID", crosswalk.series_uid),
+        ("first file", first),
+    ]
+    if job.delivered_sha256:
+        with suppress(JobError):  # the settings have changed since it was delivered
+            facts.append(("delivered to", place_of(job, ctx)))
+    elif crosswalk.deliver_to:
+        facts.append(("to be delivered to", crosswalk.deliver_to))
+    return facts
+
+
 def readable(text: str) -> str:
     """Return a header's text, or a path, for a person: its bytes are most often UTF-8."""
     with suppress(UnicodeEncodeError):  # half a pair of another kind, of a path

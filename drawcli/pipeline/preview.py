@@ -17,17 +17,17 @@ from drawcli.adapters.state.workdir import PREVIEW_PAGE, PREVIEW_SHEET
 from drawcli.core.dicom.header import Header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.rtstruct.contours import contours_of
 from drawcli.core.rtstruct.displayed import displayed
 from drawcli.errors import ConfigError, DrawcliError, UsageError
-from drawcli.pipeline.arrivals import findings_of, has_structure_set, structure_set_of
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.results import findings_of, has_structure_set, structure_set_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from drawcli.core.dicom.multiframe import Triple
+    from drawcli.core.dicom.geometry import Triple
     from drawcli.core.pictures.frame import Frame
     from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene

@@ -1,13 +1,11 @@
-"""The flow as a table, and the one place where a step may fail."""
+"""Takes jobs on, one step each; the one place where a step may fail."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from importlib import import_module
 from typing import Final, TypeVar
 
 from drawcli.adapters.state.workdir import Busy
@@ -17,7 +15,6 @@ from drawcli.errors import (
     AWAY,
     LOCKED,
     SERVER_TOOK_NOTHING,
-    UNDELIVERED,
     AnotherRun,
     DrawcliError,
     FolderSilent,
@@ -32,42 +29,15 @@ from drawcli.errors import (
     trouble_of_machine,
 )
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.step_report import StepReport
+from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.steps.scan import Scanned, scan
 from drawcli.pipeline.survey.watchdog import READ_IMAGES, reading
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
-Step = Callable[[Job, Context], Job]
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
 
 
-def _step(name: str) -> Step:
-    """Return a step that is loaded when it is first taken: a run with nothing to do loads none."""
-
-    def take(job: Job, ctx: Context) -> Job:
-        step: Step = getattr(import_module(f"drawcli.pipeline.steps.{name}"), name)
-        return step(job, ctx)
-
-    take.__name__ = name
-    return take
-
-
-match, deidentify, upload, poll, fetch, reidentify, confirm = map(
-    _step, ("match", "deidentify", "upload", "poll", "fetch", "reidentify", "confirm")
-)
-# The step that takes a job on from each state, under the command that runs it.
-COMMANDS: Final[dict[str, dict[State, Step]]] = {
-    "match": {
-        State.FOUND: match,
-        State.UNMATCHED: match,
-        State.AMBIGUOUS: match,
-        State.EXCLUDED: match,
-    },
-    "deidentify": {State.MATCHED: deidentify},
-    "upload": {State.PACKAGED: upload},
-    "poll": {State.UPLOADED: poll, State.DELIVERED: confirm},
-    "fetch": {State.SEGMENTED: fetch},
-    "reidentify": {State.FETCHED: reidentify, State.DELIVERED: confirm},
-}
 AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # they wait for the server most of the time
 # Contours come home first; then new series go out.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
@@ -88,29 +58,6 @@ class Selection:
     until: datetime | None = None  # no job is begun after this
 
 
-@dataclass(slots=True)
-class StepReport:
-    """What one step did."""
-
-    step: str
-    begun: int = 0
-    outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
-    held: list[Job] = field(default_factory=list)  # newly
-    silent: int = 0  # how many in a row have had no answer in time
-    silences: int = 0  # how many in all
-    blocked: int = 0  # by the privacy gate
-    unreachable: str = ""  # why the server could not be reached
-    undelivered: TryLater | None = None  # why their place, or the images, are out of reach
-    stopped: bool = False  # what the step waits for does not answer: no further job is begun
-    no_memory: bool = False  # the step failed for lack of it
-    scanned: Scanned | None = None
-
-    @property
-    def counts(self) -> Counter[str]:
-        """How many jobs became what."""
-        return Counter(what for _, what in self.outcomes)
-
-
 def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
     """Take every due job that a command is for one step on."""
     with ctx.progress.step(command), ExitStack() as open_:
@@ -122,13 +69,15 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
             _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
         report = StepReport(command)
         lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
-        for state, step in COMMANDS[command].items():
+        for state in COMMANDS[command]:
             jobs = list(due(state, ctx, chosen))
+            if not jobs:
+                continue
             ctx.progress.expect(len(jobs))
-            if command == "upload" and jobs:
+            if command == "upload":
                 _put_off_unless_welcome(jobs, ctx, report)
             waiting = _one_by_one(jobs, ctx, chosen, report)
-            take = partial(_advance, step=step, ctx=ctx, report=report)
+            take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
             ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
     return report
 
@@ -333,18 +282,3 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
 def _as_stored(job: Job, ctx: Context) -> Job:
     """Return the job as the ledger has it: a step may have recorded an attempt before it failed."""
     return ctx.ledger.get(job.id) or job
-
-
-def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
-    """Return what to say where server, datastore or the place for structure sets do not answer."""
-    errors = []
-    for report in reports:
-        errors += report.scanned.lost if report.scanned is not None else []
-        if report.unreachable:
-            hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
-            errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))
-        if err := report.undelivered:
-            kept = "The checked file stays with the job and is tried again. 'drawcli doctor' looks."
-            hint = kept if err.code in UNDELIVERED else err.hint
-            errors.append(OutOfReach(str(err), code=err.code, hint=hint))
-    return errors

@@ -10,12 +10,12 @@ from typing import Final
 
 from drawcli.sandbox.accounts import utc_now
 from drawcli.sandbox.options import SandboxOptions
-from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
-from drawcli.sandbox.segmenter import Segmenter
+from drawcli.sandbox.segmentation.rtstruct import DrawnStructure, file_bytes, structure_set
+from drawcli.sandbox.segmentation.segmenter import Segmenter
+from drawcli.sandbox.segmentation.volume import BadSeries, volume
 from drawcli.sandbox.tasks import Status, Task, Tasks
 from drawcli.sandbox.template import BadTemplate
 from drawcli.sandbox.upload_reader import BadUpload, Upload, read_upload
-from drawcli.sandbox.volume import BadSeries, volume
 
 _UNFINISHED: Final = (Status.PENDING, Status.PROCESSING)
 

@@ -14,7 +14,6 @@ from drawcli.adapters.gate import Leak, findings
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.sandbox.patients import Person, identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from tests.adapters.packages import (
     TEMPLATE,
     as_bytes,
@@ -26,6 +25,7 @@ from tests.adapters.packages import (
 )
 from tests.conftest import HEAD_NECK, PELVIS, THORAX
 from tests.core.real_data import REAL, needs_real, unpacked
+from tests.phantoms.mr_pt import write_mr, write_pt
 
 Plant = Callable[[Dataset], object]
 

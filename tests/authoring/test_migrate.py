@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 from typer.testing import CliRunner
 
-from drawcli.adapters.rulebook.rulebook import rulebook_of
+from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.rulebook.rules_file import RuleReader
 from drawcli.authoring.migrate import (
     DIFFERENT,
@@ -25,7 +25,7 @@ from drawcli.authoring.migrate import (
     into_site,
 )
 from drawcli.cli import app
-from drawcli.core.rules.conditions import Condition, Series, Truth
+from drawcli.core.rules.conditions import Condition, RuleHeader, Truth
 from drawcli.core.rules.former_client import FormerTest, UntranslatableError, translate
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.yaml_read import parse_yaml
@@ -73,15 +73,15 @@ def of_former(header: Dataset, keyword: str, operator: str, wanted: str) -> bool
     return (wanted == text) is not (operator == "NOT_EQUALS")
 
 
-def headers(keyword: str) -> Iterator[tuple[Dataset, Series]]:
+def headers(keyword: str) -> Iterator[tuple[Dataset, RuleHeader]]:
     for value in NAMES[keyword]:
-        dataset, series = Dataset(), Series()
+        dataset, values = Dataset(), dict[str, tuple[str, ...]]()
         if value is not None:
             setattr(dataset, keyword, value)
             inner: Any = dataset[keyword].value
             many = list[Any](inner) if isinstance(inner, MultiValue) else [inner]
-            series[keyword] = tuple("" if one is None else str(one) for one in many)
-        yield dataset, series
+            values[keyword] = tuple("" if one is None else str(one) for one in many)
+        yield dataset, RuleHeader(values)
 
 
 def condition(when: dict[str, Any]) -> Condition:
@@ -93,7 +93,7 @@ def condition(when: dict[str, Any]) -> Condition:
     return rule.when
 
 
-def fires(when: Condition, series: Series) -> bool:
+def fires(when: Condition, series: RuleHeader) -> bool:
     return when.explain(series).truth is Truth.TRUE
 
 
@@ -280,7 +280,7 @@ def test_and_and_or_are_read_from_left_to_right_as_before(tmp_path: Path, seed: 
     migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *group(joiners, between, iter(values))])
 
     assert outcomes(migration) == [("Breast L", TRANSLATED), ("g", TRANSLATED)]
-    (rule,) = rulebook_of(migration.rules, migration.templates).rules
+    (rule,) = read_rulebook(migration.rules, migration.templates).rules
     for modality, sex in itertools.product(["CT", "MR"], ["F", "M"]):
         left = iter(values)
         found = {"A": modality, "B": sex}
@@ -288,7 +288,7 @@ def test_and_and_or_are_read_from_left_to_right_as_before(tmp_path: Path, seed: 
             folded([found["AB"[1 - at % 2]] == next(left) for at in range(len(inner))], inner)
             for inner in joiners
         ]
-        header = Series(Modality=(modality,), PatientSex=(sex,))
+        header = RuleHeader({"Modality": (modality,), "PatientSex": (sex,)})
         assert fires(rule.when, header) == folded(sets, between)
 
 
@@ -359,10 +359,10 @@ def test_the_rule_sets_of_the_other_client_find_the_template_of_its_own_file(
     migration.take([tmp_path / "old.json", tmp_path / "Pelvis.yml"])
 
     assert outcomes(migration) == [("Pelvis", TRANSLATED), ("pelvis", TRANSLATED)]
-    header = Series(Modality=("CT",), ProtocolName=("Pelvis 3mm",))
+    header = RuleHeader({"Modality": ("CT",), "ProtocolName": ("Pelvis 3mm",)})
     when = condition(migration.rules.data["rules"][0]["when"])
     assert fires(when, header)
-    assert not fires(when, Series(Modality=("CT",)))
+    assert not fires(when, RuleHeader({"Modality": ("CT",)}))
 
 
 @pytest.mark.parametrize(

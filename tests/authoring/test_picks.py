@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from drawcli.authoring.picks import Pick, pickable, picked
-from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.errors import UsageError
 
-HEADER = Series(
+HEADER = RuleHeader(
     {
         "SOPClassUID": ("1.2.840.10008.5.1.4.1.1.2",),
         "PatientName": ("Lindqvist^Asa",),
@@ -24,9 +24,9 @@ HEADER = Series(
         "BodyPartExamined": ("",),
         "oblique": ("false",),
         "(0029,ACME LTD,10)": ("planning",),
-    }
+    },
+    {"KVP": [("120",), ("100",)]},
 )
-HEADER.mixed = {"KVP": [("120",), ("100",)]}
 
 
 @pytest.mark.parametrize(

@@ -54,4 +54,4 @@ def test_a_log_that_is_gone_is_told_by_the_ledger(
     told = drawcli("audit", "verify")
 
     assert (told.code, "whole; LINES OF 1 JOBS ARE MISSING" in told.out) == (4, True)
-    assert f"uploads of job {job.id}: 1 by the ledger, 0 by the audit log" in told.err
+    assert f"uploads of job {job.id}: 1 in ledger, 0 in audit log" in told.err

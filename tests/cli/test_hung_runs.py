@@ -17,7 +17,7 @@ from drawcli.adapters.state.progress import Progress, ProgressFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import Job, State
-from drawcli.operations.after_run import begun
+from drawcli.operations.after_run import begin_run
 from drawcli.operations.hung_runs import FILE_NAME
 from drawcli.pipeline.context import Context
 from tests.cli.conftest import Run
@@ -97,8 +97,8 @@ def test_a_run_that_hangs_is_reported_once_with_what_to_do(
 def test_each_hang_is_reported_and_its_alarm_clears(drawcli: Run, site: Site, post: Post) -> None:
     for _ in range(2):
         with at_work(site, days=3):
-            assert "no run can begin" in drawcli("run-once").err
-        assert "no run can begin" not in drawcli("run-once").err
+            assert "no run can start" in drawcli("run-once").err
+        assert "no run can start" not in drawcli("run-once").err
         assert not (site.state / FILE_NAME).exists()
 
     assert len([url for url, title in post.taken if "hangs" in title and url == "ntfy://a"]) == 2
@@ -150,7 +150,7 @@ def test_a_damaged_memory_of_hangs_costs_a_second_report(
     with at_work(site, days=3):
         told = [drawcli("run-once") for _ in range(2)]
 
-    assert ["no run can begin" in one.err for one in told] == [True, False]
+    assert ["no run can start" in one.err for one in told] == [True, False]
 
 
 def test_a_clock_that_was_wrong_does_not_keep_a_hang_secret(drawcli: Run, site: Site) -> None:
@@ -191,7 +191,7 @@ def test_a_job_that_another_process_has_had_for_long_is_reported_once(
     drawcli("run-once")
 
     assert [one.code for one in (first, second, third)] == [0, 6, 0]
-    assert f"job {JOB} does not go on: process {os.getpid()}" in second.err
+    assert f"job {JOB} is blocked: process {os.getpid()}" in second.err
     assert "for 8 h" in second.err
     assert not (site.state / FILE_NAME).exists()
 
@@ -234,11 +234,11 @@ def test_runs_that_all_break_off_are_one_alarm_that_no_end_is_needed_for(
     drawcli("run-once")  # it makes the files of the site
     killed = RunOwner(DEAD, "ward-7", datetime.now(UTC) - timedelta(minutes=5))
     for _ in range(3):
-        begun(ctx, killed)()
+        begin_run(ctx, killed)()
 
     told_of_each = len(post.taken)
     drawcli("run-once")  # this one ends
-    begun(ctx, killed)()
+    begin_run(ctx, killed)()
 
     assert (told_of_each, len(post.taken)) == (2, 4)
     assert [run.exit_code for run in RunLog(site.state).newest_first()] == [137, 0, *[137] * 3, 0]
@@ -258,7 +258,7 @@ def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
     monkeypatch.setattr(Recipient, "send", send)
     break_off(site, pid=pid)
 
-    begun(ctx, WorkDir(site.state).run_owner())()
+    begin_run(ctx, WorkDir(site.state).run_owner())()
 
     assert "Nothing is lost" in said[0]
     assert ("It was at deidentify: job 2 of 3." in said[0]) is (pid == DEAD)  # else of another run
@@ -276,7 +276,7 @@ def test_a_run_that_ends_by_itself_has_not_broken_off(drawcli: Run, site: Site) 
 def test_a_broken_off_run_of_a_clock_that_was_wrong_is_no_run_of_the_future(
     ctx: Context, site: Site
 ) -> None:
-    begun(ctx, RunOwner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
+    begin_run(ctx, RunOwner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
 
     last = RunLog(site.state).last()
     assert last is not None

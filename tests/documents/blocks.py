@@ -19,7 +19,13 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PORT: Final = "127.0.0.1:8042"  # of a sandbox, as the pages have it
-OUTSIDE_DOCS: Final = ("README.md", "SECURITY.md", "cron/README.md", "packaging/README.md")
+OUTSIDE_DOCS: Final = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "cron/README.md",
+    "packaging/README.md",
+)
 IN_FULL: Final = os.environ.get("DOCS") == "long"
 _FENCE: Final = re.compile(
     r"^(?P<mark><!-- (?P<word>not run|exit|long|second terminal)(?:: (?P<why>.+?))? -->\n)?"

@@ -65,7 +65,7 @@ def test_structure_sets_that_a_dicom_node_does_not_take_are_one_alarm_while_they
 
     assert alarm.name == "node:"  # the same alarm however many wait
     assert alarm.text.startswith(
-        "the DICOM node has not taken 2 structure sets; the oldest came 21"
+        "the DICOM node has not accepted 2 structure sets; the oldest waits for 21"
     )
     assert kinds(jobs=[waiting(1, ago(hours=2))]) == [AlarmKind.NODE]
     assert kinds(jobs=[waiting(1, ago(hours=1.9))]) == []
@@ -124,21 +124,21 @@ def test_what_the_privacy_gate_blocked_is_told_as_such() -> None:
     ]
 
 
-def told_at(here: datetime) -> RecipientState:
-    return RecipientState.nothing(here.astimezone(UTC), here, SEVEN)
+def state_at(here: datetime) -> RecipientState:
+    return RecipientState.new(here.astimezone(UTC), here, SEVEN)
 
 
-def test_an_alarm_is_told_once_and_again_when_it_has_cleared_and_come_back() -> None:
+def test_an_alarm_is_sent_once_and_again_after_it_cleared_and_came_back() -> None:
     alarm, every = Alarm(AlarmKind.SERVER, "", "x"), frozenset(AlarmKind)
-    told = told_at(NOON)
-    assert told.news([alarm]) == [alarm]
+    state = state_at(NOON)
+    assert state.news([alarm]) == [alarm]
 
-    told = told.with_told([alarm])
+    state = state.with_sent([alarm])
 
-    assert told.news([alarm]) == []
-    assert told.cleared([alarm], every).news([alarm]) == []
-    assert told.cleared([], {AlarmKind.FAILED}).news([alarm]) == []  # nobody looked
-    assert told.cleared([], every).news([alarm]) == [alarm]
+    assert state.news([alarm]) == []
+    assert state.without_cleared([alarm], every).news([alarm]) == []
+    assert state.without_cleared([], {AlarmKind.FAILED}).news([alarm]) == []  # nobody looked
+    assert state.without_cleared([], every).news([alarm]) == [alarm]
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_an_alarm_is_told_once_and_again_when_it_has_cleared_and_come_back() -> 
 )
 def test_the_first_digest_is_that_of_the_next_hour(first_seen: time, due: date) -> None:
     here = datetime.combine(date(2026, 10, 24), first_seen, BERLIN)
-    told = told_at(here)
+    state = state_at(here)
 
     days = [here + timedelta(minutes=10 * n) for n in range(300)]
 
-    assert next(one for one in days if told.wants_digest(one, SEVEN)).date() == due
+    assert next(day for day in days if state.wants_digest(day, SEVEN)).date() == due
 
 
 @pytest.mark.parametrize("day", [date(2026, 3, 28), date(2026, 10, 24), date(2026, 6, 1)])
@@ -160,12 +160,12 @@ def test_there_is_one_digest_a_day_also_where_an_hour_is_missing_or_comes_twice(
     day: date, at: time
 ) -> None:
     now = datetime.combine(day, time(0, 1), BERLIN).astimezone(UTC)
-    told = RecipientState.nothing(now, now.astimezone(BERLIN), at)
+    state = RecipientState.new(now, now.astimezone(BERLIN), at)
     days = []
     for _ in range(4 * 144):
         here = now.astimezone(BERLIN)
-        if told.wants_digest(here, at):
-            told = told.with_digest(now, here)
+        if state.wants_digest(here, at):
+            state = state.with_digest(now, here)
             days.append(here.date())
         now += timedelta(minutes=10)
 
@@ -175,9 +175,9 @@ def test_there_is_one_digest_a_day_also_where_an_hour_is_missing_or_comes_twice(
 
 
 def test_a_clock_that_was_wrong_does_not_end_the_digests() -> None:
-    told = replace(told_at(NOON), digest_day=date(2036, 1, 1))
+    state = replace(state_at(NOON), digest_day=date(2036, 1, 1))
 
-    assert told.wants_digest(NOON, SEVEN)
+    assert state.wants_digest(NOON, SEVEN)
 
 
 def test_many_alarms_are_one_message_that_a_person_reads() -> None:

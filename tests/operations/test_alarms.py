@@ -22,7 +22,7 @@ from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
-from drawcli.operations import after_run, alarm_memory, alarms
+from drawcli.operations import after_run, alarms, notification_store
 from drawcli.pipeline.context import Context
 from drawcli.system import spare_file
 from drawcli.system.files import write_durably
@@ -193,12 +193,12 @@ def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_shoul
         ("Tue 15:00", "1 held"),
         ("Wed 07:00", "daily digest"),
         ("Wed 09:00", "1 blocked by the privacy gate"),
-        ("Wed 22:00", "the server is away"),
+        ("Wed 22:00", "the server does not answer"),
         ("Thu 06:00", "runs end early"),
         ("Thu 07:00", "daily digest"),
         ("Fri 07:00", "daily digest"),
         ("Fri 08:00", "the token expires"),
-        ("Fri 20:00", "the server is away"),
+        ("Fri 20:00", "the server does not answer"),
         ("Sat 07:00", "daily digest"),
         ("Sat 12:00", "1 held"),
         ("Sun 07:00", "daily digest"),  # an hour later by the sun: summer time has ended
@@ -296,7 +296,7 @@ def test_places_are_told_at_the_same_time(
     a_run(ctx)
 
     assert not together.broken
-    told = alarm_memory.NotificationStore.read(ctx.settings.state_dir).places.values()
+    told = notification_store.NotificationStore.read(ctx.settings.state_dir).places.values()
     assert [len(one.names) for one in told] == [1, 1, 1]
 
 
@@ -316,7 +316,7 @@ def test_what_is_remembered_holds_no_address(ctx: Context, site: Site) -> None:
     hold(ctx, "aaaaaaaaaaaa-1")
     a_run(ctx)
 
-    path = site.state / alarm_memory.FILE_NAME
+    path = site.state / notification_store.FILE_NAME
     assert "ntfy" not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     assert len(json.loads(path.read_text())["places"]) == 1
@@ -330,7 +330,7 @@ def test_a_damaged_memory_tells_anew_what_is_so_and_nothing_that_was(
     deliver(ctx, 1)
     a_run(ctx)
     clock.advance(minutes=MINUTES)
-    (site.state / alarm_memory.FILE_NAME).write_text(damage)
+    (site.state / notification_store.FILE_NAME).write_text(damage)
 
     for _ in range(2):
         a_run(ctx)
@@ -387,7 +387,7 @@ def test_no_run_fails_for_its_alarms(
 
     a_run(ctx)
 
-    assert alarm_memory.NotificationStore.read(ctx.settings.state_dir).places
+    assert notification_store.NotificationStore.read(ctx.settings.state_dir).places
 
 
 def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> None:
@@ -401,7 +401,7 @@ def test_the_digest_tells_what_was_and_what_is(ctx: Context, clock: Clock) -> No
 
     text = "\n".join(alarms.digest(ctx, start - timedelta(hours=1), clock.now()))
 
-    assert "3 found, 3 sent, 3 delivered, 1 held; 0 tries failed; 3.0 MB sent" in text
+    assert "3 found, 3 sent, 3 delivered, 1 held; 0 attempts failed; 3.0 MB sent" in text
     assert "1 HELD · 1 fetched · 3 in the archive" in text
     assert "  aaaaaaaaaaaa-1 at fetched: no-grid" in text
     assert f"Audit log: 1 lines, head {ctx.audit.head()}" in text
@@ -414,7 +414,7 @@ def test_the_digest_tells_of_an_audit_log_that_was_changed(ctx: Context, clock: 
 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
-    assert "IT IS NOT AS IT WAS WRITTEN" in text
+    assert "ALTERED OR INCOMPLETE" in text
 
 
 def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Clock) -> None:
@@ -422,7 +422,7 @@ def test_the_digest_tells_of_an_audit_log_that_is_gone(ctx: Context, clock: Cloc
 
     text = "\n".join(alarms.digest(ctx, clock.now(), clock.now()))
 
-    assert "IT IS NOT AS IT WAS WRITTEN" in text
+    assert "ALTERED OR INCOMPLETE" in text
 
 
 @dataclass
@@ -443,7 +443,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
             raise OSError(errno.ENOSPC, "no space left") if len(data) % 2 else DiskFull("no space")
         write_durably(path, data)
 
-    monkeypatch.setattr(alarm_memory, "write_durably", write)
+    monkeypatch.setattr(notification_store, "write_durably", write)
     monkeypatch.setattr(spare_file, "_MEMORY", made.second)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     return made

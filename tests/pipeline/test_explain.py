@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, read_rulebook
-from drawcli.core.rules.conditions import Compare, Rule, Series, Truth
+from drawcli.core.rules.conditions import Compare, Rule, RuleHeader, Truth
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import ConfigError
 from drawcli.pipeline.context import Context
@@ -36,7 +36,7 @@ def one(when: str, more: str = "") -> str:
     return f"rules:\n  - {{name: a, template: Prostate_OAR, {more}when: {when}}}\n"
 
 
-HEADER = Series(
+HEADER = RuleHeader(
     {
         "Modality": ("CT",),
         "ImageType": ("ORIGINAL", "PRIMARY", "AXIAL"),
@@ -46,9 +46,9 @@ HEADER = Series(
         "RequestAttributesSequence.*.RequestedProcedureDescription": ("RT Pelvis", "Boost"),
         "(0029,ACME 1.1,10)": ("planning",),
         "slices": ("120",),
-    }
+    },
+    {"KVP": [("120",), ("100",)], "ProtocolName": [("RT",), ()]},
 )
-HEADER.mixed = {"KVP": [("120",), ("100",)], "ProtocolName": [("RT",), ()]}
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_explain_says_what_match_does(ctx: Context, pelvis: list[Path], site: Si
             Choice.MATCHED,
             after.template,
         )
-    assert told.header["slices"] == (str(len(pelvis)),)
-    assert told.header["folder"] == ("pelvis",)
-    assert told.header["oblique"] == ("false",)
+    assert told.header.values["slices"] == (str(len(pelvis)),)
+    assert told.header.values["folder"] == ("pelvis",)
+    assert told.header.values["oblique"] == ("false",)
     assert PELVIS.patient_id not in str(told.decision.explanation)
 
 
@@ -267,4 +267,4 @@ def test_no_mutation_of_a_rules_file_gives_a_traceback(read: Read) -> None:
 def test_a_missing_condition_never_fires_through_two_negations() -> None:
     rule = Rule(name="r", template="T", when=Compare("Manufacturer", "equals", "ACME"))
 
-    assert rule.when.explain({}).truth is Truth.UNKNOWN
+    assert rule.when.explain(RuleHeader()).truth is Truth.UNKNOWN

@@ -16,7 +16,7 @@ from pydicom import Dataset, dcmread
 from drawcli.adapters.state.workdir import PREVIEW_PAGE, PREVIEW_SHEET, RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import Preview, keep, preview_of

@@ -9,14 +9,14 @@ from pydicom import dcmread
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # where its docs say it is
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.series.crosswalk import SourceFile
 from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnsettled
 from drawcli.pipeline import preview_pixels
 from drawcli.pipeline.preview_pixels import read_images_of
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.sandbox.phantom_enhanced import write_enhanced
 from tests.conftest import PELVIS
+from tests.phantoms.enhanced import write_enhanced
 
 SLICES = 4
 

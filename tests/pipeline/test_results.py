@@ -12,7 +12,8 @@ from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off import OneOffRequest, show
 from drawcli.pipeline.results import redeliver, to_verify, verify
-from drawcli.pipeline.runner import Selection, out_of_reach, run_step
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.step_report import out_of_reach
 from drawcli.system.files import sha256_of
 from tests.conftest import Clock, Site, opened
 from tests.dicom_peer import Peer, behind_meta, listening

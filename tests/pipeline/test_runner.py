@@ -24,15 +24,8 @@ from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.operations.after_run import note_run
 from drawcli.pipeline.actions import retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import (
-    Selection,
-    StepReport,
-    due,
-    out_of_reach,
-    run_once,
-    run_step,
-    tidy,
-)
+from drawcli.pipeline.runner import Selection, due, run_once, run_step, tidy
+from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
 from drawcli.sandbox.phantom import write_planning_ct
@@ -666,7 +659,7 @@ def test_a_received_file_that_is_gone_is_fetched_again(
 def test_another_file_of_the_same_name_is_not_touched(
     ctx: Context, draw: FakeDraw, pelvis: list[Path]
 ) -> None:
-    from drawcli.pipeline.steps.reidentify import destination
+    from drawcli.pipeline.delivery import destination
 
     job = only_job(ctx)
     folder, name, _ = destination(job, ctx.crosswalk(job), ctx)

@@ -8,8 +8,7 @@ from pydicom import dcmread
 
 from drawcli import __version__
 from drawcli.core.jobs.job import State
-from drawcli.operations.audit_check import unattested
-from drawcli.operations.ledger_check import check
+from drawcli.operations.ledger_check import check, unattested
 from drawcli.pipeline.runner import Selection, run_once
 from tests.conftest import HEAD_NECK, NOON, PELVIS, SLICES, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw, drawn_for

@@ -13,8 +13,8 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
+from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
 from drawcli.sandbox.server import Running, running
-from drawcli.sandbox.volume import PhantomSlice, volume
 
 TEMPLATE = """\
 name: Prostate_OAR

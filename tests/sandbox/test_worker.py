@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.sandbox.options import SandboxOptions
-from drawcli.sandbox.segmenter import Segmenter
+from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks
 from drawcli.sandbox.worker import Worker
 

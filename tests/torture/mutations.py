@@ -49,9 +49,9 @@ class Fault:
 FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
-        "pipeline/steps/reidentify.py",
-        "        *sent_on(job, data, crosswalk, ctx),\n",
-        "",
+        "pipeline/delivery.py",
+        "        told = [target.send(delivery) for target in targets]\n",
+        "        told = [target.send(delivery) for target in targets[:1]]\n",
         (DELIVERED,),
     ),
     Fault(
@@ -91,7 +91,7 @@ FAULTS: Final = (
     ),
     Fault(
         "a node that has an older structure set of the job counts as having the new one",
-        "adapters/delivery/dicom_node.py",
+        "adapters/delivery/sendings.py",
         "return self._digests() == {sha256}",
         "return sha256 in self._digests()",
         (NODE,),
@@ -342,8 +342,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the file is delivered",
         "pipeline/steps/reidentify.py",
-        "    sha256 = deliver(",
-        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    sha256 = deliver(',
+        "    told = deliver(",
+        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    told = deliver(',
         (PIPELINE, KILLS),
     ),
     Fault(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from drawcli.core.dicom.header import Incomplete, NotDicom
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.gate.pydicom_elements import pydicom_errors
-from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
@@ -22,16 +22,15 @@ def header_of(
     crosswalk: Crosswalk,
     today: date,
     counted: Callable[[Iterable[str], str], Iterable[str]] = lambda paths, _unit: paths,
-) -> Series:
+) -> RuleHeader:
     """Return the elements of a series, and the facts computed from it, for rules."""
     paths = [file.path for file in crosswalk.files]
-    header = shared_elements(counted(paths, "files read"))
-    header.update(series_facts(crosswalk, header, today))
-    header.today = today
-    return header
+    shared = shared_elements(counted(paths, "files read"))
+    facts = series_facts(crosswalk, shared.values, today)
+    return RuleHeader({**shared.values, **facts}, shared.mixed, today)
 
 
-def shared_elements(paths: Iterable[str]) -> Series:
+def shared_elements(paths: Iterable[str]) -> RuleHeader:
     """Return the elements that all files of a series share, as text by path.
 
     Elements that differ are in `mixed`. Values are decoded by pydicom with the character set of
@@ -49,14 +48,14 @@ def shared_elements(paths: Iterable[str]) -> Series:
         warnings.simplefilter("ignore")  # warnings of pydicom quote values
         headers = [_text_elements(path) for path in dict.fromkeys(paths)]
     first, *others = headers
-    series = Series(
-        (path, values)
+    shared = {
+        path: values
         for path, values in first.items()
         if all(other.get(path) == values for other in others)
-    )
-    differing = {path for header in headers for path in header} - series.keys()
-    series.mixed = {path: [one.get(path, ()) for one in headers] for path in differing}
-    return series
+    }
+    differing = {path for header in headers for path in header} - shared.keys()
+    mixed = {path: [one.get(path, ()) for one in headers] for path in differing}
+    return RuleHeader(shared, mixed)
 
 
 def _text_elements(path: str) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,6 @@ or a warning): only then is the structure set delivered. Sent twice it is the sa
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drawcli.adapters.delivery.association import Association, Deadlines
+from drawcli.adapters.delivery.sendings import RECORD, Sendings
+from drawcli.adapters.delivery.target import Delivery, Remark
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.dimse import is_success
 from drawcli.core.dicom.header import (
@@ -28,7 +29,6 @@ from drawcli.core.dicom.implicit_vr import encode_implicit_vr
 from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node, parse_node
 from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
-from drawcli.system.files import write_durably
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 if TYPE_CHECKING:
@@ -49,48 +49,6 @@ _EXPLICIT_ONLY: Final = (
 _HINT: Final = "'drawcli doctor' asks the node. The checked file stays with the job."
 
 
-@dataclass(frozen=True, slots=True)
-class Sendings:
-    """The files of one job that the node may have: kept beside the job, as it was sent.
-
-    A node that says 0111 (it has this SOP instance) has the file that is sent now only where no
-    other was ever sent under that UID.
-    """
-
-    path: Path
-    node: Node
-
-    def include(self, sha256: str) -> bool:
-        """Tell whether a file was sent to this node before."""
-        return sha256 in self._digests()
-
-    def are_only(self, sha256: str) -> bool:
-        """Tell whether a file was sent to this node before, and no other of the job."""
-        return self._digests() == {sha256}
-
-    def add(self, sha256: str) -> None:
-        """Note a file before the node can have it; durable when this returns."""
-        digests = self._digests()
-        if sha256 not in digests:
-            self._write(digests | {sha256})
-
-    def settle(self, sha256: str) -> None:
-        """Note that the node has this file, or that somebody is asked whether it does."""
-        if not self.are_only(sha256):
-            self._write({sha256})
-
-    def _digests(self) -> set[str]:
-        try:
-            plain = json.loads(self.path.read_bytes())
-            return set(map(str, plain["sha256"])) if plain["node"] == str(self.node) else set()
-        except (OSError, ValueError, KeyError, TypeError):
-            return set()
-
-    def _write(self, digests: set[str]) -> None:
-        plain = {"node": str(self.node), "sha256": sorted(digests)}
-        write_durably(self.path, json.dumps(plain).encode("ascii"))
-
-
 @dataclass(slots=True)
 class DicomNode:
     """A node that structure sets are sent to; one that is away is not asked again in a run.
@@ -105,6 +63,28 @@ class DicomNode:
     _away: NodeTrouble | None = field(default=None, init=False)
     _silent: int = field(default=0, init=False)  # how many files in a row it has not answered
     _silences: int = field(default=0, init=False)  # how many in all
+
+    def describe(self) -> str:
+        """Return which node it is."""
+        return f"the DICOM node {self.node}"
+
+    def check(self) -> Remark | None:
+        """Ask the node whether it is there and takes structure sets; raise TryLater where not."""
+        try:
+            but = self.echo()
+        except TryLater as err:
+            hint = (
+                f"It has to know {self.calling}, and this machine. Look at deliver.node and "
+                "deliver.ae_title."
+            )
+            raise TryLater(str(err), code=err.code, hint=hint) from None
+        return Remark(but, "Let it take Implicit VR Little Endian, too.") if but else None
+
+    def send(self, delivery: Delivery) -> str:
+        """Send a structure set; return that it was sent, or what the node said besides."""
+        if said := self.store(delivery.data, delivery.work_folder / RECORD):
+            return f"warning: {self.describe()} {said}"
+        return f"sent to {self.describe()}"
 
     def store(self, data: bytes, record: Path) -> str:
         """Send a file; return what the node said besides that it has it, or "".

@@ -1,15 +1,18 @@
 """An RTSTRUCT put where the planning system imports it: whole, once, never over another file."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 from threading import Event
 from typing import Final, TypeVar
 
+from drawcli.adapters.delivery.target import Delivery
 from drawcli.errors import DELIVERY, FolderSilent, NeedsPerson, TryLater
 from drawcli.system.files import disk_full_named, name_if_free, sha256_of
 from drawcli.system.limits import EXCHANGES, SLOWEST_BYTES_PER_SECOND
@@ -24,6 +27,53 @@ _MODE: Final = (
 )
 TEMPORARY: Final = ".drawcli-"
 AnyPath = TypeVar("AnyPath", bound=PurePath)
+
+
+_CLOSED: Final = {
+    errno.EROFS: "is read-only",
+    errno.EACCES: "may not be written by the user who runs drawcli",
+    errno.EPERM: "may not be written by the user who runs drawcli",
+    errno.ENOENT: "is not there: is the share mounted?",
+    errno.ENOTDIR: "is no folder",
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "is full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFolder:
+    """The folder of the settings that structure sets are put into; None: that of their images."""
+
+    folder: Path | None
+    seconds: float  # how long it may take to answer
+
+    def describe(self) -> str:
+        """Return which folder it is; the names of patients below it are left out."""
+        return (
+            f"the folder {made_below(self.folder)}" if self.folder else "the folder of the images"
+        )
+
+    def check(self) -> None:
+        """Write a hidden file, and take it away again; raise TryLater where that fails."""
+        if self.folder is None:
+            return
+        try:
+            check_writable(made_below(self.folder))
+        except OSError as err:
+            raise not_writable(f"{self.describe()} {closed(err)}") from None
+
+    def send(self, delivery: Delivery) -> str:
+        """Put a structure set where it belongs; there is nothing to report of it."""
+        folder, name, below = delivery.destination
+        data, job_id = delivery.data, delivery.job_id
+        deliver(folder, name, data, job_id, below=below, seconds=self.seconds)
+        return ""
+
+
+def not_writable(why: str) -> TryLater:
+    """Return that structure sets cannot be put into a folder."""
+    hint = "Mount it with the right to write, or name another deliver.folder."
+    return TryLater(f"structure sets cannot be delivered: {why}", code=DELIVERY, hint=hint)
 
 
 def filled(pattern: str, facts: Mapping[str, str]) -> str:
@@ -141,6 +191,11 @@ def check_writable(folder: Path) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             temporary.unlink()
+
+
+def closed(err: OSError) -> str:
+    """Return why a folder cannot be written, as a predicate."""
+    return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"
 
 
 def _write(temporary: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from drawcli.errors import ConfigError, UsageError
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.programs import run_program
 from drawcli.system.yaml_read import Document, meant, problems_of, raise_all, read_yaml
+
+if TYPE_CHECKING:
+    from drawcli.config.load import Settings
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
@@ -48,50 +51,44 @@ class Rulebook:
         return self.templates[name]
 
 
-def read_rulebook(
-    rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
+def site_rulebook(
+    settings: "Settings",
+    *,
+    rules: Path | Document | None = None,
+    templates: Path | Document | None = None,
 ) -> Rulebook:
-    """Read and check both files; no structure may come home under a name longer than given.
+    """Read and check the rules and templates of a site; what is given counts in place of its file.
 
     Raises
     ------
     ConfigError
         With one line a problem; nothing is matched with half a file.
     """
-    problems, hints = list[str](), [_HINT]
-    templates_file = _read(templates_path, problems, hints)
-    rules_file = _read(rules_path, problems, hints)
-    return rulebook_of(rules_file, templates_file, longest_name, told=(problems, hints[-1]))
+    longest = settings.deliver.longest_name
+    return read_rulebook(rules or settings.rules, templates or settings.templates, longest)
 
 
-def rulebook_of(
-    rules_file: Document,
-    templates_file: Document,
-    longest_name: int = LONGEST_ROI_NAME,
-    *,
-    told: tuple[list[str], str] | None = None,
+def read_rulebook(
+    rules: Path | Document, templates: Path | Document, longest_name: int = LONGEST_ROI_NAME
 ) -> Rulebook:
-    """Return the rules and templates that two files hold, which need not be on disk.
+    """Read and check rules and templates, from files or from documents that need not be on disk.
 
-    Raises
-    ------
-    ConfigError
-        With one line a problem, those told already among them.
+    No structure may be delivered under a name longer than `longest_name`, in characters.
     """
-    problems, hint = told or ([], _HINT)
-    templates = dict(_templates(templates_file, longest_name, problems))
+    problems, hints = list[str](), [_HINT]
+    templates_file = _read(templates, problems, hints)
+    rules_file = _read(rules, problems, hints)
+    by_name = dict(_templates(templates_file, longest_name, problems))
     names = _names(templates_file)
-    rules = Rules(_rules(rules_file, names, problems))
+    checked = Rules(_rules(rules_file, names, problems))
     cases = tuple(CaseReader(rules_file, names, problems).read_all())
-    raise_all(problems, hint=hint)
+    raise_all(problems, hint=hints[-1])
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
     commit = _git_commit(rules_file.path, templates_file.path)
-    return Rulebook(rules=rules, templates=templates, cases=cases, digest=digest, commit=commit)
+    return Rulebook(rules=checked, templates=by_name, cases=cases, digest=digest, commit=commit)
 
 
-def earlier_rulebook(
-    old: str, rules_path: Path, templates_path: Path, longest_name: int = LONGEST_ROI_NAME
-) -> Rulebook:
+def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
     """Read what the rules were: from another rules file, or as they stand in a git revision.
 
     Beside another file its own templates.yaml counts, where it has one.
@@ -102,13 +99,12 @@ def earlier_rulebook(
         Where `old` is neither a file nor a revision that holds the rules.
     """
     if Path(old).is_file():
-        beside = Path(old).with_name(templates_path.name)
-        return read_rulebook(
-            Path(old), beside if beside.is_file() else templates_path, longest_name
-        )
+        beside = Path(old).with_name(settings.templates.name)
+        templates = beside if beside.is_file() else None
+        return site_rulebook(settings, rules=Path(old), templates=templates)
     with TemporaryDirectory() as folder:
         copies = [Path(folder) / "rules.yaml", Path(folder) / "templates.yaml"]
-        for path, copy in zip((rules_path, templates_path), copies, strict=True):
+        for path, copy in zip((settings.rules, settings.templates), copies, strict=True):
             if (
                 old.startswith("-")
                 or (text := _git(path.parent, "show", f"{old}:./{path.name}")) is None
@@ -118,11 +114,13 @@ def earlier_rulebook(
                     hint="Name another rules.yaml, or a revision such as HEAD or HEAD~3.",
                 )
             copy.write_text(text + "\n", encoding="utf-8")
-        return read_rulebook(copies[0], copies[1], longest_name)
+        return site_rulebook(settings, rules=copies[0], templates=copies[1])
 
 
-def _read(path: Path, problems: list[str], hints: list[str]) -> Document:
+def _read(path: Path | Document, problems: list[str], hints: list[str]) -> Document:
     """Return a file; an empty one with its problems told where it is no YAML."""
+    if isinstance(path, Document):
+        return path
     try:
         return read_yaml(path)
     except ConfigError as err:

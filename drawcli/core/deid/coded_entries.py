@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.dicom.header import Element, Header, ascii_text, encode, encode_item, items
+from drawcli.core.dicom.encoding import encode, encode_item
+from drawcli.core.dicom.header import Element, Header, ascii_text, items
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code

@@ -25,7 +25,7 @@ from drawcli.core.deid.profile import (
 )
 from drawcli.core.deid.pseudonyms import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEEKS
 from drawcli.core.deid.table_single_frame import SYNTAXES
-from drawcli.core.dicom.header import tag_text
+from drawcli.core.dicom.tags import tag_text
 
 _WHAT: Final = {
     Action.KEEP: "kept",

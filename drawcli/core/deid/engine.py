@@ -31,16 +31,8 @@ from drawcli.core.deid.profile import (
 )
 from drawcli.core.deid.pseudonyms import StandIns, registered_as, shift_date, shift_datetime
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.header import (
-    PREAMBLE_LENGTH,
-    Element,
-    Header,
-    NotDicom,
-    ascii_text,
-    encode,
-    encode_item,
-    items,
-)
+from drawcli.core.dicom.encoding import encode, encode_item, file_beginning
+from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
 from drawcli.core.dicom.instance import pixels_extra
 
 FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
@@ -306,5 +298,4 @@ def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
         ),
         explicit=True,
     )
-    length = encode(0x00020000, b"UL", len(body).to_bytes(4, "little"), explicit=True)
-    return bytes(PREAMBLE_LENGTH) + b"DICM" + length + body
+    return file_beginning(body)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from drawcli.core.dicom.tags import tag_text
+
 UNDEFINED: Final = 0xFFFFFFFF
 PIXEL_DATA: Final = 0x7FE00010
 ITEM: Final = 0xFFFEE000
@@ -34,13 +36,12 @@ LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS: Final = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
-_KNOWN_VRS: Final = LONG_VRS | SHORT_VRS
-_IS_LONG: Final = {vr: vr in LONG_VRS for vr in _KNOWN_VRS}  # length of 32 bits, not 16
+_IS_LONG: Final = {vr: vr in LONG_VRS for vr in LONG_VRS | SHORT_VRS}  # length of 32 bits, not 16
 _SMALL_NUMBERS: Final = (b"US", b"SS", b"UN", b"")
 _DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
 _HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
 _MOST_ELEMENTS: Final = 65_536  # at the top level; scanners write some 1,000
-_TAG: Final = struct.Struct("<HH")
+_ITEM_HEAD: Final = struct.Struct("<HHI")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
 
@@ -94,7 +95,7 @@ class Header:
         element, raw = self.elements.get(tag), self.raw(tag)
         if raw is None or len(raw) != _U16.size or (element and element.vr not in _SMALL_NUMBERS):
             return None
-        return int(_U16.unpack(raw)[0])
+        return int.from_bytes(raw, "little")
 
 
 def ascii_text(raw: bytes) -> str:
@@ -120,8 +121,7 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
         Where the bytes are not a header, or one of a kind that is not supported.
     """
     transfer_syntax, explicit, offset = _beginning(data)
-    elements: dict[int, Element] = {}
-    latest = -1
+    elements, latest = dict[int, Element](), -1
     for element in walk(data, offset, len(data), explicit=explicit, stop_at=PIXEL_DATA):
         tag = element.tag
         if tag <= latest or tag >> 16 == _DELIMITERS:
@@ -140,15 +140,10 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
 def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
     data: bytes, offset: int, end: int, *, explicit: bool, stop_at: int = -1, depth: int = 0
 ) -> Iterator[Element]:
-    """Yield the elements between two offsets.
+    """Yield the elements between two offsets; raise Incomplete where one reaches beyond `end`.
 
     The element `stop_at` is yielded without looking at its value, and ends the walk. A delimiter
     of an item or a sequence is yielded too, and ends the walk.
-
-    Raises
-    ------
-    Incomplete
-        Where an element reaches beyond `end`.
     """
     while offset < end:
         element = _element(data, offset, end, explicit)
@@ -186,34 +181,6 @@ def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[El
         yield inside
 
 
-def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
-    """Return one element as bytes; a value of odd length is padded as its VR asks (PS3.5 6.2)."""
-    if len(value) % 2:
-        value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
-    head = _TAG.pack(tag >> 16, tag & 0xFFFF)
-    if not explicit:
-        return head + _U32.pack(len(value)) + value
-    if vr in LONG_VRS:
-        return head + vr + b"\0\0" + _U32.pack(len(value)) + value
-    if len(value) > 0xFFFF:  # noqa: PLR2004 - a short VR has 16 bits for its length
-        raise NotDicom(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) is too long for its VR")
-    return head + vr + _U16.pack(len(value)) + value
-
-
-def encode_item(content: bytes) -> bytes:
-    """Return an item of defined length."""
-    return _TAG.pack(ITEM >> 16, ITEM & 0xFFFF) + _U32.pack(len(content)) + content
-
-
-def tag_text(tag: int) -> str:
-    """Return a tag as people write it.
-
-    >>> tag_text(0x00100020)
-    '(0010,0020)'
-    """
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
 def _beginning(data: bytes) -> tuple[str, bool, int]:
     """Return the transfer syntax, whether VRs are explicit, and where the data set begins."""
     named, offset = _file_meta(data)
@@ -223,7 +190,7 @@ def _beginning(data: bytes) -> tuple[str, bool, int]:
         raise NotDicom("deflated")
     if named == EXPLICIT_BIG or (not data[offset] and data[offset + 1]):
         raise NotDicom("big endian")  # no group of an image is a multiple of 256
-    explicit = data[offset + 4 : offset + 6] in _KNOWN_VRS
+    explicit = data[offset + 4 : offset + 6] in _IS_LONG
     transfer_syntax = named or (EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE)
     if explicit == (transfer_syntax == IMPLICIT_LITTLE):
         raise NotDicom("the data set is not in the transfer syntax it names")
@@ -271,9 +238,8 @@ def _element(data: bytes, offset: int, end: int, explicit: bool) -> Element:  # 
         if value > end:
             raise Incomplete
         length = _U32.unpack_from(data, offset + 8)[0]
-    if length == UNDEFINED:
-        return Element(tag, vr, offset, value, value, undefined=True)
-    return Element(tag, vr, offset, value, value + length, undefined=False)
+    undefined = length == UNDEFINED
+    return Element(tag, vr, offset, value, value + length * (not undefined), undefined=undefined)
 
 
 def _item(
@@ -283,8 +249,7 @@ def _item(
     stop = end if length == UNDEFINED else offset + length
     if stop > end:
         raise Incomplete
-    inside: list[Element] = []
-    seen = set[int]()
+    inside, seen = list[Element](), set[int]()
     for element in walk(data, offset, stop, explicit=explicit):
         if element.tag == ITEM_END and length == UNDEFINED:
             return inside, element.value
@@ -303,11 +268,11 @@ def _item_head(data: bytes, offset: int, end: int) -> tuple[int, int]:
     """Return the tag and the length of the item, or of the end of the sequence, at an offset."""
     if offset + 8 > end:
         raise Incomplete
-    group, number = _TAG.unpack_from(data, offset)
+    group, number, length = _ITEM_HEAD.unpack_from(data, offset)
     tag = group << 16 | number
     if tag not in (ITEM, SEQUENCE_END):
         raise NotDicom("a sequence with something else than items")
-    return tag, _U32.unpack_from(data, offset + 4)[0]
+    return tag, length
 
 
 def _behind_sequence(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:

@@ -8,17 +8,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
-from drawcli.core.dicom.header import (
-    DEEPEST,
-    UNDEFINED,
-    Element,
-    Header,
-    NotDicom,
-    encode,
-    encode_item,
-    items,
-    tag_text,
-)
+from drawcli.core.dicom.encoding import encode, encode_item
+from drawcli.core.dicom.header import DEEPEST, UNDEFINED, Element, Header, NotDicom, items
+from drawcli.core.dicom.tags import tag_text
 
 _TEXT: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 _UNKNOWN: Final = b"UN"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.multiframe import (
     SLICE_THICKNESS,
     Frames,
     ImagePlane,
-    Triple,
     frames_of,
     is_orthonormal,
     number_of_frames,

@@ -15,9 +15,8 @@ from typing import Final
 
 from drawcli.core.deid.profile import MULTI_FRAME
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
-
-Triple = tuple[float, float, float]
 
 UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
 _LONGEST_COUNT: Final = 9  # digits of a number of frames

@@ -18,9 +18,9 @@ from drawcli.core.dicom.header import (
     Incomplete,
     NotDicom,
     read_header,
-    tag_text,
     walk,
 )
+from drawcli.core.dicom.tags import tag_text
 
 FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
 LARGEST_HEADER: Final = 64 << 20

@@ -14,6 +14,9 @@ ReferringPhysicianName: Final = 0x00080090
 StudyDescription: Final = 0x00081030
 SeriesDescription: Final = 0x0008103E
 OperatorsName: Final = 0x00081070
+ReferencedSOPClassUID: Final = 0x00081150
+ReferencedSOPInstanceUID: Final = 0x00081155
+ReferencedFrameNumber: Final = 0x00081160
 PatientName: Final = 0x00100010
 PatientID: Final = 0x00100020
 IssuerOfPatientID: Final = 0x00100021
@@ -43,3 +46,34 @@ LongitudinalTemporalInformationModified: Final = 0x00280303
 StructureSetLabel: Final = 0x30060002
 StructureSetName: Final = 0x30060004
 StructureSetDescription: Final = 0x30060006
+ReferencedFrameOfReferenceSequence: Final = 0x30060010
+RTReferencedStudySequence: Final = 0x30060012
+RTReferencedSeriesSequence: Final = 0x30060014
+ContourImageSequence: Final = 0x30060016
+StructureSetROISequence: Final = 0x30060020
+ROINumber: Final = 0x30060022
+ReferencedFrameOfReferenceUID: Final = 0x30060024
+ROIName: Final = 0x30060026
+ROIDisplayColor: Final = 0x3006002A
+ROIGenerationAlgorithm: Final = 0x30060036
+ROIGenerationDescription: Final = 0x30060038
+ROIContourSequence: Final = 0x30060039
+ContourSequence: Final = 0x30060040
+ContourGeometricType: Final = 0x30060042
+NumberOfContourPoints: Final = 0x30060046
+ContourData: Final = 0x30060050
+RTROIObservationsSequence: Final = 0x30060080
+ObservationNumber: Final = 0x30060082
+ReferencedROINumber: Final = 0x30060084
+RTROIInterpretedType: Final = 0x300600A4
+ROIInterpreter: Final = 0x300600A6
+ApprovalStatus: Final = 0x300E0002
+
+
+def tag_text(tag: int) -> str:
+    """Return a tag as people write it.
+
+    >>> tag_text(0x00100020)
+    '(0010,0020)'
+    """
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -4,6 +4,7 @@ For the privacy gate, which shares no code with the de-identifier: data sets are
 and what identifies is learnt from the sources alone.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from drawcli.core.gate import identifiers_multiframe
 from drawcli.core.gate.figures import Figures
 from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest
 from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, fold, foreign_parts
@@ -28,23 +28,45 @@ _TEXT: Final = frozenset("AE AS CS LO LT PN SH ST UC UR UT".split())
 DATES: Final = frozenset({"DA", "DT"})
 _SHIFTED: Final = frozenset(
     """
-    StudyDate SeriesDate AcquisitionDate ContentDate AcquisitionDateTime
-    RadiopharmaceuticalStartDateTime
+    AcquisitionDate AcquisitionDateTime ContentDate DecayCorrectionDateTime FrameAcquisitionDateTime
+    FrameReferenceDateTime RadiopharmaceuticalStartDateTime RadiopharmaceuticalStopDateTime
+    SeriesDate StudyDate
     """.split()
-).union(identifiers_multiframe.SHIFTED)
+)
 # Elements whose own words may go out: what a scanner is and does. Names and ids of the patient are
 # looked for in them all the same.
 _OPEN: Final = frozenset(
     """
-    AngioFlag AttenuationCorrectionMethod BodyPartExamined CollimatorType ConvolutionKernel
-    CorrectedImage CountsSource DecayCorrection ImageType ImagedNucleus
-    InPlanePhaseEncodingDirection Laterality LossyImageCompression LossyImageCompressionMethod
-    MRAcquisitionType Manufacturer ManufacturerModelName Modality PatientAge PatientPosition
-    PatientSex PhotometricInterpretation RandomsCorrectionMethod RecognizableVisualFeatures
-    RescaleType RotationDirection SUVType ScanningSequence ScatterCorrectionMethod
-    SequenceVariant SeriesType SpecificCharacterSet Units
+    AcquisitionContrast AcquisitionStartCondition AcquisitionTerminationCondition AcquisitionType
+    AngioFlag ApplicableSafetyStandardAgency ArterialSpinLabelingContrast AttenuationCorrected
+    AttenuationCorrectionMethod AttenuationCorrectionSource
+    AttenuationCorrectionTemporalRelationship BloodSignalNulling BodyPartExamined BurnedInAnnotation
+    CardiacCyclePosition CollimatorType ComplexImageComponent ConstantVolumeFlag
+    ContentQualification ConvolutionKernel ConvolutionKernelGroup CorrectedImage
+    CountLossNormalizationCorrected CountsSource CoverageOfKSpace DeadTimeCorrected DecayCorrected
+    DecayCorrection DetectorGeometry DetectorNormalizationCorrection DiffusionDirectionality
+    DimensionOrganizationType EchoPlanarPulseSequence EchoPulseSequence ExposureModulationType
+    FilterMaterial FlowCompensation FlowCompensationDirection FluoroscopyFlag FrameLaterality
+    FrameType GantryMotionCorrected GeometryOfKSpaceTraversal GradientOutputType ImageType
+    ImagedNucleus InPlanePhaseEncodingDirection InversionRecovery IterativeReconstructionMethod
+    KSpaceFiltering Laterality LossyImageCompression LossyImageCompressionMethod MRAcquisitionType
+    MagnetizationTransfer Manufacturer ManufacturerModelName Modality MultiPlanarExcitation
+    MultipleSpinEcho NonUniformRadialSamplingCorrected OperatingMode OperatingModeType
+    OversamplingPhase ParallelAcquisition ParallelAcquisitionTechnique PartialFourier
+    PartialFourierDirection PatientAge PatientMotionCorrected PatientPosition PatientSex
+    PhaseContrast PhotometricInterpretation PixelPresentation PresentationLUTShape
+    QuadratureReceiveCoil RandomsCorrected RandomsCorrectionMethod ReceiveCoilType
+    RecognizableVisualFeatures ReconstructionAlgorithm ReconstructionType
+    RectilinearPhaseEncodeReordering RescaleType ResonantNucleus RespiratoryCyclePosition
+    RotationDirection SUVType SaturationRecovery ScanningSequence ScatterCorrected
+    ScatterCorrectionMethod SegmentedKSpaceTraversal SensitivityCalibrated SequenceVariant
+    SeriesType SliceProgressionDirection SpatialPresaturation SpecificAbsorptionRateDefinition
+    SpecificCharacterSet SpectrallySelectedExcitation SpectrallySelectedSuppression Spoiling StackID
+    SteadyStatePulseSequence T2Preparation TableMotion Tagging TimeOfFlightContrast
+    TimeOfFlightInformationUsed TransmitCoilType TypeOfDetectorMotion Units VOILUTFunction
+    VolumeBasedCalculationTechnique VolumetricProperties
     """.split()
-).union(identifiers_multiframe.OPEN)
+)
 _PERSONAL: Final = frozenset(
     """
     AccessionNumber AdmissionID IssuerOfPatientID MedicalRecordLocator OtherPatientIDs
@@ -71,6 +93,12 @@ _NEEDED: Final = {
         RadiopharmaceuticalInformationSequence Units
     """.split(),
 }
+_FORMER_CODES: Final = frozenset({"51185008", "113345001", "12921003", "416949008"})  # of regions
+_CODED: Final = re.compile(
+    "(?:.*/)?(?:AnatomicRegion|(?:AdministrationRoute|CTDIPhantomType|MeasurementUnits|Radionuclide"
+    "|Radiopharmaceutical|View)Code)Sequence/(?:CodeValue|CodingSchemeDesignator|CodeMeaning)"
+)
+
 # Words of scanners, of bodies and of the server's template. A patient may be called like one of
 # them, or be a phantom; where such words belong they say nothing about anybody.
 COMMON: Final = frozenset(
@@ -140,7 +168,7 @@ class KnownIdentifiers:
                 into = self.shifted_days if piece.keyword in _SHIFTED else self.days
                 into.update(days(plain))
                 self.dates.update(days(plain))
-            elif piece.keyword in self.open or identifiers_multiframe.is_coded(piece.where):
+            elif piece.keyword in self.open or is_coded(piece.where):
                 self.open_words |= words_of(plain)
             elif piece.vr in _TEXT or not piece.vr:
                 self._learn_text(piece, plain)
@@ -198,3 +226,26 @@ def _needed_tags(modality: str) -> dict[int, str]:
 def _days_around(day: date) -> set[str]:
     """Return the days close to one, as yyyymmdd."""
     return {f"{day + timedelta(days=n):%Y%m%d}" for n in range(-_NEAR_DAYS, _NEAR_DAYS + 1)}
+
+
+def is_coded(where: str) -> bool:
+    """Tell whether an element is a part of a coded entry that may go out.
+
+    >>> is_coded("FrameAnatomySequence/AnatomicRegionSequence/CodeMeaning")
+    True
+    >>> is_coded("RequestAttributesSequence/RequestedProcedureCodeSequence/CodeMeaning")
+    False
+    """
+    return _CODED.fullmatch(where) is not None
+
+
+def is_numbered(where: str, text: str) -> bool:
+    """Tell whether a text is a number of SNOMED CT that PS3.16 uses, where a code may stand."""
+    return where.endswith("/CodeValue") and is_coded(where) and text in _numbers()
+
+
+@cache
+def _numbers() -> frozenset[str]:
+    from pydicom.sr.codedict import codes
+
+    return _FORMER_CODES | {getattr(codes.SCT, name).value for name in codes.SCT.dir()}

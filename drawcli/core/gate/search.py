@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.gate.figures import Figures
-from drawcli.core.gate.identifiers import COMMON, DATES, KnownIdentifiers, needed_keywords
-from drawcli.core.gate.identifiers_multiframe import is_coded, is_numbered
+from drawcli.core.gate.identifiers import (
+    COMMON,
+    DATES,
+    KnownIdentifiers,
+    is_coded,
+    is_numbered,
+    needed_keywords,
+)
 from drawcli.core.gate.known_terms import ordinary_words
 from drawcli.core.gate.pydicom_elements import (
     PIXEL_DATA,

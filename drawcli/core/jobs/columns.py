@@ -52,10 +52,18 @@ def as_plain(job: Job, now: datetime, columns: Iterable[Column]) -> dict[str, An
     return {column.name: column.plain(job, now) for column in columns}
 
 
-def facts(job: Job, now: datetime) -> list[tuple[str, str]]:
-    """Return titles and texts of what is known of a job."""
+def facts(job: Job, now: datetime, source_bytes: int | None = None) -> list[tuple[str, str]]:
+    """Return titles and texts of what is known of a job; with the size of its images, if given."""
     shown = [(column.title, column.shown(job, now)) for column in FACTS]
-    return [(title, text) for title, text in shown if text]
+    return [_source(job, source_bytes), *((title, text) for title, text in shown if text)]
+
+
+def _source(job: Job, source_bytes: int | None) -> tuple[str, str]:
+    if job.of_folder:
+        return "folder", f"{job.slices} files that cannot be read"
+    of_size = f", {size(source_bytes)}" if source_bytes else ""
+    one_off = ", one-off" if job.one_off else ""
+    return "series", f"{job.modality or '?'}, {job.slices or '?'} files{of_size}{one_off}"
 
 
 def waits_text(job: Job, now: datetime) -> str:

@@ -6,6 +6,7 @@ usual slices not at all. Its axes point to the left, the back and the head, or n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import permutations
 from typing import Final, Self
 
@@ -71,3 +72,26 @@ class Frame:
         order = np.argsort(-np.abs(direction))
         said = [index for index in order if abs(direction[index]) > _SAID]
         return "".join(("LPH" if direction[index] > 0 else "RAF")[index] for index in said)
+
+
+class Plane(StrEnum):
+    """How a picture cuts through the patient."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+    @property
+    def normal(self) -> int:
+        """The axis of the frame that the plane stands on: 0 to the left, 1 back, 2 head."""
+        return {Plane.SAGITTAL: 0, Plane.CORONAL: 1, Plane.AXIAL: 2}[self]
+
+    @property
+    def right(self) -> tuple[int, int]:
+        """The axis that grows to the right of the picture, and its sign."""
+        return (1, 1) if self is Plane.SAGITTAL else (0, 1)
+
+    @property
+    def down(self) -> tuple[int, int]:
+        """The axis that grows to the bottom of the picture, and its sign."""
+        return (1, 1) if self is Plane.AXIAL else (2, -1)

@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from drawcli.core.dicom.multiframe import Triple
-from drawcli.core.pictures.frame import Floats, Frame
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.dicom.geometry import Triple
+from drawcli.core.pictures.frame import Floats, Frame, Plane
 from drawcli.core.rtstruct.displayed import Displayed
 from drawcli.core.rtstruct.enclosed_area import area_mm2
 

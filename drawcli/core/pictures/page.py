@@ -11,9 +11,9 @@ import numpy as np
 
 from drawcli import __version__
 from drawcli.core.gate.acceptance import Severity
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.painting import View, paint_view
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.sheet import NOT_REVIEWED, NOTHING, Caption, SheetRow, rows
 

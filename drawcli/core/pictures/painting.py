@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import CutLine, Outlines
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 from drawcli.core.pictures.stack import PlaneCut
 from drawcli.core.rtstruct.displayed import Color

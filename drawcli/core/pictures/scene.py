@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import CutLine, Outlines
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.stack import Stack
 from drawcli.core.pictures.windows import Window
 

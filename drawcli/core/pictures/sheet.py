@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from drawcli.core.gate.acceptance import Finding, Severity
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.painting import View, load_font, paint_view
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from drawcli.core.dicom.multiframe import Triple
-from drawcli.core.pictures.frame import Floats, Frame
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.dicom.geometry import Triple, halves, usual_step
+from drawcli.core.pictures.frame import Floats, Frame, Plane
 
 Grey = npt.NDArray[np.float32]
 
@@ -99,7 +98,7 @@ class Stack:
     @cached_property
     def gap(self) -> float:
         """The usual distance of two slices, mm."""
-        return float(np.median(np.diff(self.levels))) if len(self.levels) > 1 else max(self.steps)
+        return float(usual_step(self.levels.tolist())) if len(self.levels) > 1 else max(self.steps)
 
     def extent(self, axis: int) -> tuple[float, float]:
         """Return from where to where the middles of pixels reach along an axis, mm."""
@@ -133,10 +132,7 @@ class Stack:
 
     def slab(self, index: int) -> tuple[float, float]:
         """Return from where to where a slice stands for the patient, mm along the normal."""
-        levels = self.levels
-        here = levels[index]
-        below = (here - levels[index - 1]) / 2 if index else self.gap / 2
-        above = (levels[index + 1] - here) / 2 if index + 1 < len(levels) else self.gap / 2
+        here, (below, above) = self.levels[index], halves(self.levels.tolist(), index, self.gap)
         return float(here - below), float(here + above)
 
     def section(self, plane: Plane, position: float) -> PlaneCut:

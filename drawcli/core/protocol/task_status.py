@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from drawcli.system.printable import plain
 
-_READY: Final = frozenset(
+READY: Final = frozenset(
     {"SEGMENTATION COMPLETED", "SEGMENTATION COMPLETE", "SEGMENTATION RETRIEVED"}
 )
-_DELIVERED: Final = frozenset({"DELIVERED TO CLIENT", "TRANSFER COMPLETED"})
-_FAILED: Final = frozenset({"FAILED", "ERROR"})
-_RUNNING: Final = frozenset(  # and no word at all
+DELIVERED: Final = frozenset({"DELIVERED TO CLIENT", "TRANSFER COMPLETED"})
+FAILED: Final = frozenset({"FAILED", "ERROR"})
+RUNNING: Final = frozenset(  # and no word at all
     """
     PENDING PROCESSING QUEUED RUNNING STARTED RECEIVED UPLOADED WAITING SUBMITTED ACCEPTED
     """.split()
@@ -43,7 +43,7 @@ class TaskStatus:
     @property
     def is_known(self) -> bool:
         """Whether the word is one of the protocol, or plainly of a task under way."""
-        return self.state is not TaskState.RUNNING or self.word in _RUNNING
+        return self.state is not TaskState.RUNNING or self.word in RUNNING
 
 
 def status_of(answer: Mapping[str, Any]) -> TaskStatus:
@@ -57,11 +57,11 @@ def status_of(answer: Mapping[str, Any]) -> TaskStatus:
     <TaskState.RUNNING: 'running'>
     """
     word = _words(_text(answer, "status").replace("_", " ").upper())
-    if word in _READY:
+    if word in READY:
         return TaskStatus(TaskState.READY, word)
-    if word in _DELIVERED:
+    if word in DELIVERED:
         return TaskStatus(TaskState.DELIVERED, word)
-    if word in _FAILED or "FAILED" in word:
+    if word in FAILED or "FAILED" in word:
         return TaskStatus(TaskState.FAILED, word, _words(_text(answer, "error")))
     return TaskStatus(TaskState.RUNNING, word)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.rtstruct.contour_checks import FEWEST_POINTS, slice_of
 from drawcli.core.series.slice_grid import Grid, Key

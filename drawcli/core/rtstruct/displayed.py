@@ -11,12 +11,6 @@ from drawcli.errors import BadStructureSet
 
 Color = tuple[int, int, int]  # red, green, blue: 0 to 255
 
-_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
-_ROI_NUMBER: Final = 0x30060022
-_ROI_NAME: Final = 0x30060026
-_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
-_REFERENCED_ROI: Final = 0x30060084
-_COLOR: Final = 0x3006002A  # ROIDisplayColor
 _MOST: Final = 255
 # Of structures without a colour, in turn: bright, and far from each other on grey.
 _COLORS: Final[tuple[Color, ...]] = (
@@ -65,18 +59,20 @@ def displayed(header: Header) -> dict[int, Displayed]:
 
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
-    for item in _items(header, _ROI_LIST):
-        name = decode_text(item_value(header, item, _ROI_NAME) or b"", character_set).strip(" \0")
+    for item in _items(header, tags.StructureSetROISequence):
+        name = decode_text(item_value(header, item, tags.ROIName) or b"", character_set).strip(
+            " \0"
+        )
         line = "".join(char if char.isprintable() else " " for char in name)
-        yield int(ascii_text(item_value(header, item, _ROI_NUMBER) or b"-1")), line
+        yield int(ascii_text(item_value(header, item, tags.ROINumber) or b"-1")), line
 
 
 def _colors(header: Header) -> Iterator[tuple[int, Color]]:
-    for item in _items(header, _ROI_CONTOURS):
-        raw = ascii_text(item_value(header, item, _COLOR) or b"").split("\\")
+    for item in _items(header, tags.ROIContourSequence):
+        raw = ascii_text(item_value(header, item, tags.ROIDisplayColor) or b"").split("\\")
         color = tuple(min(int(one), _MOST) for one in raw if one.strip().isdigit())
         if len(color) == len(raw) == 3:  # noqa: PLR2004 - red, green, blue
-            number = int(ascii_text(item_value(header, item, _REFERENCED_ROI) or b"-1"))
+            number = int(ascii_text(item_value(header, item, tags.ReferencedROINumber) or b"-1"))
             yield number, (color[0], color[1], color[2])
 
 

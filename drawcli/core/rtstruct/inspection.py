@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from drawcli.core.dicom import tags
 from drawcli.core.gate.acceptance import (
     Expected,
     Finding,
@@ -23,7 +24,6 @@ from drawcli.core.rtstruct.contour_checks import CHECKS, Measured, inspect_conto
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
 
-_CHARACTER_SET: Final = 0x00080005
 # What is checked of derived structures: that they are contours on slices.
 _OF_DERIVED: Final = frozenset(
     {"contour-values", "contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
@@ -214,7 +214,7 @@ def _contours(
 
 def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:
     """Return which patient and study values are not those of the images."""
-    character_set = file.raw(file.elements, _CHARACTER_SET) or b""
+    character_set = file.raw(file.elements, tags.SpecificCharacterSet) or b""
     same_set = character_set.strip(b" \0") == crosswalk.character_set.strip(b" \0")
     others = []
     for tag in RESTORED:

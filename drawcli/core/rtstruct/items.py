@@ -2,27 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.dicom.header import encode, encode_item
+from drawcli.core.dicom.encoding import encode, encode_item
 from drawcli.core.rtstruct.presentation import Contribution
-
-_ROI_NUMBER: Final = 0x30060022
-_FRAME_OF_ROI: Final = 0x30060024  # ReferencedFrameOfReferenceUID
-_NAME: Final = 0x30060026  # ROIName
-_COLOR: Final = 0x3006002A  # ROIDisplayColor
-_ALGORITHM: Final = 0x30060036  # ROIGenerationAlgorithm
-_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
-_CONTOURS: Final = 0x30060040  # ContourSequence
-_TYPE: Final = 0x30060042  # ContourGeometricType
-_COUNT: Final = 0x30060046  # NumberOfContourPoints
-_DATA: Final = 0x30060050  # ContourData
-_OBSERVATION_NUMBER: Final = 0x30060082
-_REFERENCED_ROI: Final = 0x30060084
-_INTERPRETED_TYPE: Final = 0x300600A4  # RTROIInterpretedType
-_INTERPRETER: Final = 0x300600A6  # ROIInterpreter
-_IMAGES: Final = 0x30060016  # ContourImageSequence
 
 Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
 
@@ -41,8 +25,12 @@ class StructureItem:
 
 def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) -> bytes:
     """Return an item of ContourSequence (PS3.3 C.8.8.6)."""
-    named = {_IMAGES: b"".join(images)} if images else {}
-    values = {_TYPE: kind.encode("ascii"), _COUNT: count.encode("ascii"), _DATA: data}
+    named = {tags.ContourImageSequence: b"".join(images)} if images else {}
+    values = {
+        tags.ContourGeometricType: kind.encode("ascii"),
+        tags.NumberOfContourPoints: count.encode("ascii"),
+        tags.ContourData: data,
+    }
     return item_of(named | values)
 
 
@@ -50,11 +38,11 @@ def listed(one: StructureItem, frame: bytes) -> bytes:
     """Return the item of a structure in StructureSetROISequence."""
     return item_of(
         {
-            _ROI_NUMBER: b"%d" % one.number,
-            _FRAME_OF_ROI: frame,
-            _NAME: one.name,
-            _ALGORITHM: b"AUTOMATIC",
-            _DESCRIPTION: one.description.encode("ascii"),
+            tags.ROINumber: b"%d" % one.number,
+            tags.ReferencedFrameOfReferenceUID: frame,
+            tags.ROIName: one.name,
+            tags.ROIGenerationAlgorithm: b"AUTOMATIC",
+            tags.ROIGenerationDescription: one.description.encode("ascii"),
         }
     )
 
@@ -63,9 +51,9 @@ def contoured(one: StructureItem) -> bytes:
     """Return the item of a structure in ROIContourSequence."""
     return item_of(
         {
-            **({_COLOR: one.color.encode("ascii")} if one.color else {}),
-            **({_CONTOURS: b"".join(one.contours)} if one.contours else {}),
-            _REFERENCED_ROI: b"%d" % one.number,
+            **({tags.ROIDisplayColor: one.color.encode("ascii")} if one.color else {}),
+            **({tags.ContourSequence: b"".join(one.contours)} if one.contours else {}),
+            tags.ReferencedROINumber: b"%d" % one.number,
         }
     )
 
@@ -75,10 +63,10 @@ def observed(one: StructureItem) -> bytes:
     number = b"%d" % one.number
     return item_of(
         {
-            _OBSERVATION_NUMBER: number,
-            _REFERENCED_ROI: number,
-            _INTERPRETED_TYPE: one.type.encode("ascii"),
-            _INTERPRETER: b"",
+            tags.ObservationNumber: number,
+            tags.ReferencedROINumber: number,
+            tags.RTROIInterpretedType: one.type.encode("ascii"),
+            tags.ROIInterpreter: b"",
         }
     )
 

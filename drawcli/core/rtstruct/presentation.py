@@ -13,10 +13,6 @@ from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.templates.appearance import Look
 from drawcli.core.templates.template import Template
 
-_NAME: Final = 0x30060026  # ROIName
-_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
-_COLOR: Final = 0x3006002A  # ROIDisplayColor
-_TYPE: Final = 0x300600A4  # RTROIInterpretedType
 LABELS: Final = MappingProxyType(  # what a site may call a structure set: VR, most characters
     {
         tags.SeriesDescription: ("LO", 64),
@@ -84,7 +80,12 @@ def looks_of(template: Template, names: Mapping[int, str]) -> Presentation:
 def looks_as(look: Look) -> Texts:
     """Return the elements that say how a structure looks."""
     color = None if look.color is None else "\\".join(map(str, look.color))
-    wanted = {_NAME: look.label, _DESCRIPTION: look.description, _COLOR: color, _TYPE: look.type}
+    wanted = {
+        tags.ROIName: look.label,
+        tags.ROIGenerationDescription: look.description,
+        tags.ROIDisplayColor: color,
+        tags.RTROIInterpretedType: look.type,
+    }
     return {tag: text for tag, text in wanted.items() if text is not None}
 
 

@@ -47,23 +47,6 @@ _TYPE_2: Final = frozenset(ALWAYS_PRESENT)
 _TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST"})
 _COLOR_FORM: Final = re.compile(r"[0-9]{1,3}(?:\\[0-9]{1,3}){2}")
 _BRIGHTEST: Final = 255
-_ROI_LIST: Final = 0x30060020  # StructureSetROISequence
-_ROI_NUMBER: Final = 0x30060022
-_NAME: Final = 0x30060026  # ROIName
-_COLOR: Final = 0x3006002A  # ROIDisplayColor
-_DESCRIPTION: Final = 0x30060038  # ROIGenerationDescription
-_ROI_CONTOURS: Final = 0x30060039  # ROIContourSequence
-_OBSERVATIONS: Final = 0x30060080  # RTROIObservationsSequence
-_REFERENCED_ROI: Final = 0x30060084
-_INTERPRETED_TYPE: Final = 0x300600A4  # RTROIInterpretedType
-_FRAMES: Final = 0x30060010  # ReferencedFrameOfReferenceSequence
-_STUDIES: Final = 0x30060012  # RTReferencedStudySequence
-_SERIES: Final = 0x30060014  # RTReferencedSeriesSequence
-_IMAGES: Final = 0x30060016  # ContourImageSequence
-_REFERENCED_CLASS: Final = 0x00081150
-_REFERENCED_SOP: Final = 0x00081155
-_REFERENCED_FRAME: Final = 0x00081160  # ReferencedFrameNumber
-_APPROVAL: Final = 0x300E0002  # ApprovalStatus
 
 Values = dict[int, bytes]  # tag -> value, or the items of a sequence
 
@@ -122,9 +105,9 @@ def _unreadable(err: Exception) -> BadStructureSet:
 
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
-    for roi in _items(header, _ROI_LIST):
-        name = decode_text(item_value(header, roi, _NAME) or b"", character_set)
-        yield int(ascii_text(item_value(header, roi, _ROI_NUMBER) or b"")), name.strip(" \0")
+    for roi in _items(header, tags.StructureSetROISequence):
+        name = decode_text(item_value(header, roi, tags.ROIName) or b"", character_set)
+        yield int(ascii_text(item_value(header, roi, tags.ROINumber) or b"")), name.strip(" \0")
 
 
 class _Writer:
@@ -205,7 +188,7 @@ class _Writer:
             tags.StudyInstanceUID: self._crosswalk.study_uid.encode("ascii"),
             tags.Modality: b"RTSTRUCT",
             tags.OperatorsName: b"",
-            _APPROVAL: b"UNAPPROVED",
+            tags.ApprovalStatus: b"UNAPPROVED",
         }
 
     # --- structures ----------------------------------------------------------------------------
@@ -215,33 +198,38 @@ class _Writer:
         structures = [*self._of_server(), *map(self._derived, self._dressing.made)]
         frame = self._crosswalk.frame_uid.encode("ascii")
         return {
-            _FRAMES: self._referenced_frame(),
-            _ROI_LIST: b"".join(listed(one, frame) for one in structures),
-            _ROI_CONTOURS: b"".join(map(contoured, structures)),
-            _OBSERVATIONS: b"".join(map(observed, structures)),
+            tags.ReferencedFrameOfReferenceSequence: self._referenced_frame(),
+            tags.StructureSetROISequence: b"".join(listed(one, frame) for one in structures),
+            tags.ROIContourSequence: b"".join(map(contoured, structures)),
+            tags.RTROIObservationsSequence: b"".join(map(observed, structures)),
         }
 
     def _referenced_frame(self) -> bytes:
         """Return the item of ReferencedFrameOfReferenceSequence: the series with every image."""
         crosswalk = self._crosswalk
         images = b"".join(self._image(file.sop_uid, 0) for file in crosswalk.files)
-        series = {tags.SeriesInstanceUID: crosswalk.series_uid.encode("ascii"), _IMAGES: images}
+        series = {
+            tags.SeriesInstanceUID: crosswalk.series_uid.encode("ascii"),
+            tags.ContourImageSequence: images,
+        }
         study = {
-            _REFERENCED_CLASS: _DETACHED_STUDY.encode("ascii"),
-            _REFERENCED_SOP: crosswalk.study_uid.encode("ascii"),
-            _SERIES: item_of(series),
+            tags.ReferencedSOPClassUID: _DETACHED_STUDY.encode("ascii"),
+            tags.ReferencedSOPInstanceUID: crosswalk.study_uid.encode("ascii"),
+            tags.RTReferencedSeriesSequence: item_of(series),
         }
         frame = crosswalk.frame_uid.encode("ascii")
-        return item_of({tags.FrameOfReferenceUID: frame, _STUDIES: item_of(study)})
+        return item_of(
+            {tags.FrameOfReferenceUID: frame, tags.RTReferencedStudySequence: item_of(study)}
+        )
 
     def _image(self, uid: str, frame: int) -> bytes:
         """Return an item that references an image of the series, or a frame of it."""
         values = {
-            _REFERENCED_CLASS: self._crosswalk.sop_class.encode("ascii"),
-            _REFERENCED_SOP: uid.encode("ascii"),
+            tags.ReferencedSOPClassUID: self._crosswalk.sop_class.encode("ascii"),
+            tags.ReferencedSOPInstanceUID: uid.encode("ascii"),
         }
         if frame and self._frames[uid] > 1:
-            values[_REFERENCED_FRAME] = b"%d" % frame
+            values[tags.ReferencedFrameNumber] = b"%d" % frame
         return item_of(values)
 
     def _of_server(self) -> Iterator[StructureItem]:
@@ -255,10 +243,11 @@ class _Writer:
             looks = dressing.looks.get(number, {})
             yield StructureItem(
                 number=number,
-                name=self._text(looks.get(_NAME, self._names[number])),
-                description=looks.get(_DESCRIPTION) or dressing.usual.get(number, "DRAW"),
-                color=looks.get(_COLOR) or colors.get(number, ""),
-                type=looks.get(_INTERPRETED_TYPE, ""),
+                name=self._text(looks.get(tags.ROIName, self._names[number])),
+                description=looks.get(tags.ROIGenerationDescription)
+                or dressing.usual.get(number, "DRAW"),
+                color=looks.get(tags.ROIDisplayColor) or colors.get(number, ""),
+                type=looks.get(tags.RTROIInterpretedType, ""),
                 contours=contours.pop(number, []),
             )
         if contours:
@@ -266,11 +255,15 @@ class _Writer:
 
     def _colors(self) -> Iterator[tuple[int, str]]:
         """Yield the colours by ROI number; 255.0 is read as 255, an invalid one is replaced."""
-        for roi in _items(self._header, _ROI_CONTOURS):
-            parts = ascii_text(item_value(self._header, roi, _COLOR) or b"").split("\\")
+        for roi in _items(self._header, tags.ROIContourSequence):
+            parts = ascii_text(item_value(self._header, roi, tags.ROIDisplayColor) or b"").split(
+                "\\"
+            )
             color = "\\".join(part.strip().removesuffix(".0") for part in parts)
             if color:
-                number = int(ascii_text(item_value(self._header, roi, _REFERENCED_ROI) or b""))
+                number = int(
+                    ascii_text(item_value(self._header, roi, tags.ReferencedROINumber) or b"")
+                )
                 yield (
                     number,
                     color if _is_color(color) else "\\".join(map(str, usual_color(number))),
@@ -302,9 +295,9 @@ class _Writer:
         return StructureItem(
             number=made.number,
             name=self._text(made.rule.label or made.name),
-            description=looks.get(_DESCRIPTION) or made.rule.sentence,
-            color=looks.get(_COLOR, ""),
-            type=looks.get(_INTERPRETED_TYPE, ""),
+            description=looks.get(tags.ROIGenerationDescription) or made.rule.sentence,
+            color=looks.get(tags.ROIDisplayColor, ""),
+            type=looks.get(tags.RTROIInterpretedType, ""),
             contours=contours,
         )
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
 from drawcli.core.gate.text_traces import Traces
@@ -24,21 +23,18 @@ OPTIONS: Final[dict[str, tuple[Any, ...]]] = {  # of a comparison, and what each
     "if_missing": ("fail", "skip", "match"),
 }
 LISTS: Final = frozenset({"in", "not_in", "between"})  # operators whose value is a list
-Header = Mapping[str, tuple[str, ...]]  # path -> its values as text, the same in every slice
+_NO_DAY: Final = date(9999, 12, 31)
 
 
-_NO_DAY: Final = date(9999, 12, 31)  # where nobody says which it is
+@dataclass(frozen=True, slots=True)
+class RuleHeader:
+    """What rules can ask of a series, and the day on which they ask."""
 
-
-class Series(dict[str, tuple[str, ...]]):
-    """A header with what differs between slices, and the day on which it is looked at."""
-
-    mixed: Mapping[str, Sequence[tuple[str, ...]]] = MappingProxyType({})  # path -> of each slice
-    today: date | None = None
-
-
-def _mixed(header: Header) -> Mapping[str, Sequence[tuple[str, ...]]]:
-    return header.mixed if isinstance(header, Series) else {}
+    values: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # path -> text, of all slices
+    mixed: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)  # path -> of each
+    today: date = _NO_DAY
 
 
 class Truth(StrEnum):
@@ -134,22 +130,21 @@ class Compare:
         words += [f"({self.slices} slice)"] if self.slices else []
         return " ".join(words)
 
-    def explain(self, header: Header) -> Explained:
+    def explain(self, header: RuleHeader) -> Explained:
         """Test a header; say which element was asked for."""
         return replace(self._explained(header), path=self.keyword, whole=self._whole)
 
-    def _explained(self, header: Header) -> Explained:
-        found, mixed = header.get(self.keyword), _mixed(header).get(self.keyword)
+    def _explained(self, header: RuleHeader) -> Explained:
+        found, mixed = header.values.get(self.keyword), header.mixed.get(self.keyword)
         if self.operator in PRESENCE:
             return self._presence(found if mixed is None else mixed[0])
-        today = (isinstance(header, Series) and header.today) or _NO_DAY
         if mixed is not None:
             if not self.slices:
                 return Explained(self.text, Truth.UNKNOWN, note="mixed")
-            outcomes = [self._outcome(many, today) for many in mixed]
+            outcomes = [self._outcome(many, header.today) for many in mixed]
             whole = any(outcomes) if self.slices == "any" else all(one is True for one in outcomes)
             return Explained(self.text, Truth.TRUE if whole else Truth.FALSE)
-        outcome = self._outcome(found or (), today)
+        outcome = self._outcome(found or (), header.today)
         if outcome is None:
             return self._missing()
         return Explained(self.text, Truth.TRUE if outcome else Truth.FALSE)
@@ -185,7 +180,7 @@ class Every:
 
     parts: tuple["Condition", ...]
 
-    def explain(self, header: Header) -> Explained:
+    def explain(self, header: RuleHeader) -> Explained:
         """Test a header against every part."""
         return _combined("all", self.parts, header, decisive=Truth.FALSE)
 
@@ -196,7 +191,7 @@ class Either:
 
     parts: tuple["Condition", ...]
 
-    def explain(self, header: Header) -> Explained:
+    def explain(self, header: RuleHeader) -> Explained:
         """Test a header against every part."""
         return _combined("any", self.parts, header, decisive=Truth.TRUE)
 
@@ -207,7 +202,7 @@ class Negation:
 
     part: "Condition"
 
-    def explain(self, header: Header) -> Explained:
+    def explain(self, header: RuleHeader) -> Explained:
         """Test a header against the part and turn the outcome round."""
         inner = self.part.explain(header)
         if inner.skipped:
@@ -239,7 +234,7 @@ class Rule:
 
 
 def _combined(
-    text: str, parts: Sequence[Condition], header: Header, *, decisive: Truth
+    text: str, parts: Sequence[Condition], header: RuleHeader, *, decisive: Truth
 ) -> Explained:
     if not parts:
         return Explained("always", Truth.TRUE)

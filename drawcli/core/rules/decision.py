@@ -12,10 +12,9 @@ from drawcli.core.rules.conditions import (
     Condition,
     Every,
     Explained,
-    Header,
     Negation,
     Rule,
-    Series,
+    RuleHeader,
     Truth,
 )
 from drawcli.core.rules.prefilter import Rules
@@ -43,7 +42,7 @@ class Decision:
 
     choice: Choice
     fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
-    header: Header = field(repr=False)
+    header: RuleHeader = field(repr=False)
     asked: tuple[Rule, ...] = field(repr=False)
 
     @cached_property
@@ -86,14 +85,14 @@ class Decision:
         return f"; nearest is {name} ({what})"
 
 
-def surely_left(header: Header, rules: Sequence[Rule]) -> Decision | None:
+def surely_left(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
     """Return why a series is not sent, whatever slices may still come; None where it may be.
 
     What counts slices, or differs from slice to slice, may change with every slice.
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
     decided = partial(Decision, header=header, asked=book.enabled)
-    unsure = _UNSURE | (header.mixed.keys() if isinstance(header, Series) else set())
+    unsure = _UNSURE | header.mixed.keys()
     for rule in book.enabled:
         if rule.exclude and unsure.isdisjoint(_asked(rule.when)) and rule in book.that_fit(header):
             return decided(choice=Choice.EXCLUDED, fired=(rule,))
@@ -112,7 +111,9 @@ def _asked(when: Condition) -> Iterator[str]:
             yield from _asked(part)
 
 
-def _may_be(when: Condition, header: Header, unsure: AbstractSet[str], *, wanted: Truth) -> bool:
+def _may_be(
+    when: Condition, header: RuleHeader, unsure: AbstractSet[str], *, wanted: Truth
+) -> bool:
     """Tell whether a condition may come out as wanted once more slices are there."""
     if isinstance(when, Compare):
         now = when.explain(header)
@@ -127,7 +128,7 @@ def _may_be(when: Condition, header: Header, unsure: AbstractSet[str], *, wanted
     return all(outcomes) if needs_all else any(outcomes)
 
 
-def decide(header: Header, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:
+def decide(header: RuleHeader, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:
     """Test every rule; return what they say together.
 
     Parameters

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.rules.conditions import Compare, Condition, Every, Header, Rule, Series, Truth
+from drawcli.core.rules.conditions import Compare, Condition, Every, Rule, RuleHeader, Truth
 
 if TYPE_CHECKING:
     from datetime import date
@@ -31,19 +31,17 @@ class Screen:
                 asked = self._asked.setdefault(one.keyword, {})
                 asked[one] = asked.get(one, 0) | 1 << bit
 
-    def left(self, header: Header) -> int:
+    def left(self, header: RuleHeader) -> int:
         """Return the rules that may fit, as bits in their order. The others do not."""
-        series = header if isinstance(header, Series) else Series()
-        today, mixed = series.today, series.mixed
-        if today != self._today:
-            self._known, self._today = {}, today
+        if header.today != self._today:
+            self._known, self._today = {}, header.today
         left = self._all
         for path, asked in self._asked.items():
-            if path in mixed:
+            if path in header.mixed:
                 left &= self._of(asked, header)
                 continue
             known = self._known.setdefault(path, {})
-            values = header.get(path)
+            values = header.values.get(path)
             found = known.get(values)
             if found is None:
                 if len(known) >= _MOST_VALUES:
@@ -54,7 +52,7 @@ class Screen:
                 break
         return left
 
-    def _of(self, asked: dict[Compare, int], header: Header) -> int:
+    def _of(self, asked: dict[Compare, int], header: RuleHeader) -> int:
         left = self._all
         for one, bits in asked.items():
             told = one.explain(header)
@@ -75,7 +73,7 @@ class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - it keeps its screen
     def _screen(self) -> Screen:
         return Screen(self.enabled)
 
-    def that_fit(self, header: Header) -> list[Rule]:
+    def that_fit(self, header: RuleHeader) -> list[Rule]:
         """Return the enabled rules whose condition is true."""
         left = self._screen.left(header)
         asked = self.enabled

@@ -10,7 +10,7 @@ from typing import Final
 
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.gate.text_traces import Traces, days, fold, has_long_number, has_mail
-from drawcli.core.rules.conditions import Compare, Condition, Header, Negation, Rule
+from drawcli.core.rules.conditions import Compare, Condition, Negation, Rule, RuleHeader
 from drawcli.core.rules.operators import DERIVED, PRESENCE
 from drawcli.core.rules.withheld import is_number_of, tells_a_patient
 
@@ -40,23 +40,23 @@ def names_a_patient(path: str) -> bool:
     return on_patient or vr in ("PN", "UI") or is_number_of(keyword, vr)
 
 
-def shareable(header: Header) -> dict[str, tuple[str, ...]]:
+def shareable(header: RuleHeader) -> dict[str, tuple[str, ...]]:
     """Return the elements of a header that may be copied, in its order; empty ones are left out."""
     patient = patient_of(header)
     return {
         path: values
-        for path, values in header.items()
+        for path, values in header.values.items()
         if any(values)
         and not tells_a_patient(path)
         and all(_is_clean(value, patient) for value in values)
     }
 
 
-def patient_of(header: Header) -> Traces:
+def patient_of(header: RuleHeader) -> Traces:
     """Return what names the patient of a series."""
     traces = Traces()
     for keyword in _WHO:
-        for value in header.get(keyword, ()):
+        for value in header.values.get(keyword, ()):
             traces.learn(value)
     return traces
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.multiframe import Triple
 
 # What a structure set takes over from the images it was drawn on: patient and study (PS3.3 C.7.1.1,
 # C.7.2.1), with the VR of PS3.6 for the way back. UIDs go by the map instead.

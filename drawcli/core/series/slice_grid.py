@@ -4,10 +4,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Self
 
-from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.dicom.geometry import Triple, dot, halves, normal_of, usual_step
 from drawcli.core.series.crosswalk import Crosswalk
 
 Key = tuple[str, int]  # SOPInstanceUID of an image, number of its frame from 1
@@ -34,15 +33,15 @@ class Grid:
             return None
         cosines, (rows, columns) = crosswalk.orientation, crosswalk.shape
         row, column = _triple(cosines[:3]), _triple(cosines[3:])
-        normal = _cross(row, column)
+        normal = normal_of(cosines)
         between_rows, between_columns = crosswalk.spacing
         places = {
             (file.sop_uid, number): place
             for file in crosswalk.files
             for number, place in enumerate(file.positions, start=1)
         }
-        order = tuple(sorted(places.values(), key=lambda place: _dot(place, normal)))
-        offsets = tuple(_dot(place, normal) for place in order)
+        order = tuple(sorted(places.values(), key=lambda place: dot(place, normal)))
+        offsets = tuple(dot(place, normal) for place in order)
         return cls(
             row=row,
             column=column,
@@ -52,12 +51,12 @@ class Grid:
             places=places,
             order=order,
             offsets=offsets,
-            step=median(b - a for a, b in pairwise(offsets)) if len(offsets) > 1 else 0.0,
+            step=usual_step(offsets),
         )
 
     def offset(self, point: Triple) -> float:
         """Return how far along the normal a point lies, mm."""
-        return _dot(point, self.normal)
+        return dot(point, self.normal)
 
     def nearest(self, offset: float) -> int:
         """Return the number of the slice next to an offset along the normal, from 0."""
@@ -67,10 +66,7 @@ class Grid:
 
     def thickness(self, index: int) -> float:
         """Return the part of the patient that a slice stands for, along the normal, mm."""
-        last = len(self.offsets) - 1
-        before = self.offsets[index] - self.offsets[index - 1] if index > 0 else self.step
-        behind = self.offsets[index + 1] - self.offsets[index] if index < last else self.step
-        return (before + behind) / 2
+        return sum(halves(self.offsets, index, self.step))
 
     def reach(self, index: int) -> tuple[float, float]:
         """Return how far along the normal a slice is the nearest one, before and behind it, mm."""
@@ -83,7 +79,7 @@ class Grid:
         return [
             [x * a + y * b + z * c - start for x, y, z in points]
             for (a, b, c) in (self.row, self.column, self.normal)
-            for start in (_dot(origin, (a, b, c)),)
+            for start in (dot(origin, (a, b, c)),)
         ]
 
     def above(self, index: int, mm: float) -> Triple:
@@ -101,12 +97,3 @@ class Grid:
 def _triple(numbers: Iterable[float]) -> Triple:
     x, y, z = numbers
     return x, y, z
-
-
-def _dot(one: Triple, other: Triple) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _cross(one: Triple, other: Triple) -> Triple:
-    (a, b, c), (x, y, z) = one, other
-    return b * z - c * y, c * x - a * z, a * y - b * x

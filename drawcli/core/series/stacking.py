@@ -1,12 +1,13 @@
 """Do planes lie in one gapless stack? The geometry of a series, in mm."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import dist
 from statistics import median, median_low
 from typing import Final
 
-from drawcli.core.dicom.multiframe import ImagePlane, Triple
+from drawcli.core.dicom.geometry import offsets_mm
+from drawcli.core.dicom.multiframe import ImagePlane
 from drawcli.core.series.verdict import Verdict, waiting
 from drawcli.core.series.zones import as_multiple, local_steps
 
@@ -177,29 +178,3 @@ def _all_near(many: Sequence[Sequence[float]]) -> bool:
     """Tell whether direction cosines, or pixel spacings in mm, are the same but for rounding."""
     first = many[0]
     return all(abs(a - b) <= ALIGNED for one in many for a, b in zip(first, one, strict=True))
-
-
-def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> list[float]:
-    """Return how far each slice lies along the normal of the slices, in mm.
-
-    Parameters
-    ----------
-    positions
-        *Image Position (Patient)* (0020,0032) of each slice, mm, LPS.
-    orientation
-        *Image Orientation (Patient)* (0020,0037), six direction cosines.
-
-    References
-    ----------
-    PS3.3 C.7.6.2.1.1 (the normal is row x column). *Slice Thickness* is not used: it is nominal.
-
-    Examples
-    --------
-    >>> offsets_mm([(0, 0, 0), (5, 5, -9)], (1, 0, 0, 0, 1, 0))
-    [0.0, -9.0]
-    """
-    rx, ry, rz, cx, cy, cz = orientation
-    normal = (ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx)
-    return [
-        sum(p * n for p, n in zip(position, normal, strict=True)) * 1.0 for position in positions
-    ]

@@ -17,9 +17,9 @@ from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listin
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
-from drawcli.errors import DrawcliError, JobError
+from drawcli.errors import DrawcliError
 from drawcli.pipeline.explain import kept_of
-from drawcli.pipeline.identity import readable
+from drawcli.pipeline.identity import private_facts
 
 
 def jobs(request: Request) -> Response:
@@ -58,8 +58,8 @@ def job(request: Request) -> Response:
         command=way_out(found),
         waits_for=waits_text(found, site.now),
         history=list(moments(found)),
-        facts=_of_what(found) + facts(found, site.now),
-        private=_private(found, site) if identify else [],
+        facts=facts(found, site.now),
+        private=private_facts(found, site.ctx) if identify else [],
         trees=_trees(explanation),
         sentence=explanation.get("sentence", ""),
         acceptance=work.read_json(found.id, REPORT) or {},
@@ -70,26 +70,6 @@ def job(request: Request) -> Response:
         done=done_to(found, request.query_params.get("done", "")),
         has_pictures=parts.previews.can_show(found),
     )
-
-
-def _of_what(job: Job) -> list[tuple[str, str]]:
-    if job.of_folder:
-        return []
-    one_off = ", shown from outside the datastore" if job.one_off else ""
-    return [("series", f"{job.modality or '?'} of {job.slices or '?'} files{one_off}")]
-
-
-def _private(job: Job, site: SiteReader) -> list[tuple[str, str]]:
-    """Return who it is; only for one who may know."""
-    try:
-        crosswalk = site.ctx.crosswalk(job)
-    except JobError as err:
-        return [("identity", str(err))]
-    return [
-        ("patient", site.patient(job)),
-        ("series UID", crosswalk.series_uid),
-        ("first file", readable(crosswalk.files[0].path)),
-    ]
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Plane
 from drawcli.dashboard.preview import WIDTHS, plane_named
 from drawcli.dashboard.view import PageParts, page, parts_of
 

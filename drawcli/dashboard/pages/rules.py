@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rules.conditions import Rule, Series, Truth
+from drawcli.core.rules.conditions import Rule, RuleHeader, Truth
 from drawcli.core.templates.template import server_file
 from drawcli.dashboard.explanations import ExplanationNode, node_of
 from drawcli.dashboard.snapshot import SiteReader
@@ -94,7 +94,7 @@ def _book(site: SiteReader) -> tuple[Rulebook | None, list[str]]:
 
 def _shown(rule: Rule, *, identify: bool) -> RuleRow:
     says = "never send" if rule.exclude else ", ".join(rule.templates)
-    when = node_of(rule.when.explain(Series({})), None, identify=identify)
+    when = node_of(rule.when.explain(RuleHeader()), None, identify=identify)
     return RuleRow(rule.name, says, rule.priority, rule.enabled, when)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from drawcli import __version__
-from drawcli.adapters.delivery.folder import check_writable, made_below
-from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.delivery.folder import check_writable, closed
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
-from drawcli.errors import DrawcliError
+from drawcli.operations.doctor.delivery import folder_of_delivery
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RunHealth
@@ -33,15 +33,6 @@ _NO_PROGRESS: Final = timedelta(hours=1)  # of a run that takes too long: then i
 _TOKEN_SOON: Final = timedelta(days=7)
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB  # bytes: the next package may not fit
-_CLOSED: Final = {
-    errno.EROFS: "is read-only",
-    errno.EACCES: "may not be written by the user who runs drawcli",
-    errno.EPERM: "may not be written by the user who runs drawcli",
-    errno.ENOENT: "is not there: is the share mounted?",
-    errno.ENOTDIR: "is no folder",
-    errno.ENOSPC: "is full",
-    errno.EDQUOT: "is full",
-}
 
 
 def settings_file(site: CheckContext) -> CheckResult:
@@ -68,7 +59,7 @@ def state_folder(site: CheckContext) -> CheckResult:
     try:
         _check_open(folder, site)
     except OSError as err:
-        return CheckResult.failed(f"{folder} {_closed(err)}", f"ls -ld {_quoted(folder)}")
+        return CheckResult.failed(f"{folder} {closed(err)}", f"ls -ld {_quoted(folder)}")
     if open_to_others(folder):
         return CheckResult.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return CheckResult.well(f"{folder}: private, on a local disk, writable")
@@ -115,7 +106,7 @@ def datastore(site: CheckContext) -> CheckResult:
             with os.scandir(folder) as entries:
                 is_empty = next(entries, None) is None
         except OSError as err:
-            what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else _closed(err)
+            what = "may not be read" if err.errno in (errno.EACCES, errno.EPERM) else closed(err)
             return CheckResult.failed(
                 f"{folder} {what}", f"Mount it, or mend datastore in {site.config}."
             )
@@ -129,71 +120,6 @@ def datastore(site: CheckContext) -> CheckResult:
             f"{unread} folders hold files that cannot be read", "drawcli quarantine"
         )
     return CheckResult.well(", ".join(map(str, site.settings.datastore)))
-
-
-def delivery(site: CheckContext) -> CheckResult:
-    """Write a hidden file where structure sets go, and take it away again."""
-    folder = site.settings.deliver.folder
-    if isinstance(folder, Path):
-        place = made_below(folder)
-        try:
-            check_writable(place)
-        except OSError as err:
-            return _no_delivery(f"into {place}: it {_closed(err)}")
-        return CheckResult.well(f"structure sets can be put into {place}")
-    untried = []
-    for store in site.settings.datastore:
-        tried = _tried_beside(store, site)
-        if tried is None:
-            untried.append(str(store))
-        elif tried:
-            return _no_delivery(f"beside series in {store}: {tried}")
-    stores = ", ".join(map(str, site.settings.datastore))
-    if untried:
-        text = f"{', '.join(untried)} may not be written, and no series of it is known to try"
-        return CheckResult.warned(
-            text, "Right if its folders may be: look again after the first run."
-        )
-    return CheckResult.well(f"structure sets can be put beside their series, in {stores}")
-
-
-def _no_delivery(what: str) -> CheckResult:
-    remedy = "Mount it with the right to write, or name another deliver.folder."
-    return CheckResult.failed(f"structure sets cannot be put {what}", remedy)
-
-
-def _tried_beside(store: Path, site: CheckContext) -> str | None:
-    """Return why nothing can be put beside the newest series of a datastore; "" where it can.
-
-    Where no folder of a series is known, its top is tried; None where that cannot be written, which
-    says nothing of the folders in it. No folder of a series is named: it may name a person.
-    """
-    place = _newest_folder(store, site)
-    try:
-        check_writable(place or store)
-    except OSError as err:
-        if place is not None or isinstance(err, FileNotFoundError):
-            return f"the folder of the newest {_closed(err)}" if place else f"it {_closed(err)}"
-        return None
-    return ""
-
-
-def _newest_folder(store: Path, site: CheckContext) -> Path | None:
-    """Return the folder of the newest series of a datastore that is still there."""
-    if site.ctx is None:
-        return None
-    try:
-        jobs = sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True)
-    except DrawcliError:
-        return None  # what is wrong with the ledger, its own check tells
-    for job in jobs:
-        try:
-            place = Path(site.ctx.crosswalk(job).files[0].path).parent
-        except (DrawcliError, LookupError):
-            continue  # without a vault, its place is not known
-        if (place == store or store in place.parents) and place.is_dir():
-            return place
-    return None
 
 
 def run_lock(site: CheckContext) -> CheckResult:
@@ -240,8 +166,7 @@ def held_jobs(site: CheckContext) -> CheckResult:
 
 def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count what is hardly meant."""
-    settings = site.settings
-    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
     if odd := [*lints(book)]:
         return CheckResult.warned(
@@ -281,7 +206,7 @@ def _kept_from_renewing(folder: Path, site: CheckContext) -> str:
     try:
         _check_open(folder, site)
     except OSError as err:
-        return f"cannot be renewed: {folder} {_closed(err)}"
+        return f"cannot be renewed: {folder} {closed(err)}"
     return ""
 
 
@@ -333,7 +258,7 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("site key", site_key),
     ("free space", free_space),
     ("datastore", of_share(datastore)),
-    ("delivery", of_share(delivery)),
+    ("delivery", of_share(folder_of_delivery)),
     ("run lock", run_lock),
     ("ledger", ledger),
     ("held jobs", held_jobs),
@@ -351,7 +276,3 @@ def _name_of(requirement: str) -> str:
 def _quoted(path: Path) -> str:
     """Return a path as a shell takes it."""
     return shlex.quote(str(path))
-
-
-def _closed(err: OSError) -> str:
-    return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"

@@ -3,14 +3,12 @@
 import shlex
 from typing import Final
 
-from drawcli.adapters.delivery.dicom_node import opened
 from drawcli.adapters.delivery.folder import check_writable
 from drawcli.adapters.notifications import places_of
 from drawcli.adapters.state.audit_log import AuditLog
-from drawcli.errors import TryLater
-from drawcli.operations.alarm_memory import NotificationStore
-from drawcli.operations.audit_check import unattested
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
+from drawcli.operations.ledger_check import unattested
+from drawcli.operations.notification_store import NotificationStore
 from drawcli.system.durations import ago
 
 
@@ -60,21 +58,6 @@ def metrics(site: CheckContext) -> CheckResult:
         text = f"{folder} cannot be written: {err.strerror}"
         return CheckResult.warned(text, f"ls -ld {shlex.quote(str(folder))}")
     return CheckResult.well(str(wanted.textfile))
-
-
-def dicom_node(site: CheckContext) -> CheckResult:
-    """Ask the DICOM node of the site whether it is there, and takes structure sets."""
-    node = opened(site.settings.deliver)
-    try:
-        but = node.echo()
-    except TryLater as err:
-        who = f"It has to know {node.calling}, and this machine"
-        return CheckResult.failed(str(err), f"{who}. Look at deliver.node and deliver.ae_title.")
-    if but:
-        return CheckResult.warned(
-            f"{node.node} {but}", "Let it take Implicit VR Little Endian, too."
-        )
-    return CheckResult.well(f"{node.node} answers {node.calling}, and takes structure sets")
 
 
 OUTWARD: Final[tuple[tuple[str, Check], ...]] = (

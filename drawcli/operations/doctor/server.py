@@ -5,7 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-from drawcli.adapters.rulebook.rulebook import read_rulebook
+from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, probe_server
@@ -131,6 +131,5 @@ def _templates_by_kept(site: CheckContext) -> CheckResult:
 
 
 def _in_vain(site: CheckContext, offers: Sequence[CatalogueModel]) -> list[str]:
-    settings = site.settings
-    book = read_rulebook(settings.rules, settings.templates, settings.deliver.longest_name)
+    book = site_rulebook(site.settings)
     return list(asked_in_vain(book.templates, offers))

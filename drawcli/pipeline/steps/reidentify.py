@@ -8,14 +8,12 @@ import hashlib
 import os
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from drawcli import __version__
 from drawcli.adapters.datastore.images import open_slice, pixel_crc32
-from drawcli.adapters.delivery.folder import deliver, filled, made_below
 from drawcli.adapters.state.progress import ItemCounter, no_counting
-from drawcli.adapters.state.workdir import AS_SENT, AT_NODE, RECEIVED, REPORT
+from drawcli.adapters.state.workdir import AS_SENT, RECEIVED, REPORT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
@@ -41,6 +39,7 @@ from drawcli.errors import (
     TryLater,
 )
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.delivery import deliver, facts_of
 
 _EMPTY: Final = "warning: made of others, and empty"
 _SHORT_COMMIT: Final = 12  # hex digits
@@ -57,31 +56,14 @@ def reidentify(job: Job, ctx: Context) -> Job:
     check_sources(crosswalk, ctx.progress.count_items)
     data, empty, found = restored(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
-    place = destination(job, crosswalk, ctx)
-    seconds = ctx.settings.scan.answer_seconds
-    sha256 = deliver(place.folder, place.name, data, job.id, below=place.below, seconds=seconds)
-    told = [
-        *sent_on(job, data, crosswalk, ctx),
-        *([f"{_EMPTY}: {', '.join(empty)}"] if empty else []),
-    ]
+    told = deliver(job, data, crosswalk, ctx)
+    if empty:
+        told.append(f"{_EMPTY}: {', '.join(empty)}")
+    sha256 = hashlib.sha256(data).hexdigest()
     job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
     for what in told:
         job = job.noted(ctx.now(), what)
     return job
-
-
-def sent_on(job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context) -> list[str]:
-    """Send a delivered file to the site's DICOM node, if it has one; return what to report of it.
-
-    A one-off that a person wants in a folder of their own goes nowhere else.
-    """
-    if ctx.node is None or crosswalk.deliver_to:
-        return []
-    with ctx.turns.given_up():  # no file server is waited for, however slow the line is
-        said = ctx.node.store(data, ctx.work.file(job.id, AT_NODE))
-    if said:
-        return [f"warning: the DICOM node {ctx.node.node} {said}"]
-    return [f"sent to the DICOM node {ctx.node.node}"]
 
 
 def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> None:
@@ -118,40 +100,6 @@ def _changed(file: SourceFile) -> str:
             code="source-moved",
             hint="Put the series back. If it was moved, the next scan notices.",
         ) from err
-
-
-class Destination(NamedTuple):
-    """Where a structure set belongs; both names may be those of the patient."""
-
-    folder: Path
-    name: str
-    below: Path | None = None  # the part of the folder that must be there; None: all of it
-
-
-def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
-    """Return where the structure set of a job is delivered to: the same each time.
-
-    Raises
-    ------
-    NeedsPerson
-        Where that cannot be told.
-    """
-    deliver = ctx.settings.deliver
-    facts = {**_facts(job), "patient_id": crosswalk.patient_id, "job": job.id}
-    name = filled(deliver.name, facts)
-    if crosswalk.deliver_to:
-        return Destination(Path(crosswalk.deliver_to), name)
-    if isinstance(deliver.folder, Path):
-        folder = Path(filled(str(deliver.folder), facts))
-        return Destination(folder, name, made_below(deliver.folder))
-    beside = Path(crosswalk.files[0].path).parent
-    if ctx.work.holds(beside):
-        raise NeedsPerson(
-            "the images came in a zip, and nothing says any more where the structure set belongs",
-            code="no-place",
-            hint="Set deliver.folder to a folder and release the job.",
-        )
-    return Destination(beside, name)
 
 
 def restored(
@@ -251,14 +199,9 @@ def _as_sent(job: Job, ctx: Context) -> Template | None:
     return Template.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
-def _facts(job: Job) -> dict[str, str]:
-    day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
-    return {"template": job.template or "", "date": day, "modality": job.modality or ""}
-
-
 def labels(job: Job, ctx: Context) -> dict[int, str]:
     """Return what the planning system shows of a structure set: the same each time for a job."""
-    deliver, facts = ctx.settings.deliver, _facts(job)
+    deliver, facts = ctx.settings.deliver, facts_of(job)
     name = deliver.description.format(**facts)
     rules = f", rules {job.rules_commit[:_SHORT_COMMIT]}" if job.rules_commit else ""
     return {

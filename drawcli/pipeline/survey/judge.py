@@ -13,17 +13,15 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.image_file import UNREAD
-from drawcli.core.series.readiness import (
-    Calm,
-    assess,
+from drawcli.core.series.members import (
     home_of,
     modality_of,
     scan_slices,
     set_aside,
-    settled,
     told,
     without_copies,
 )
+from drawcli.core.series.readiness import Calm, assess, settled
 from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.pipeline.survey.folder_settings import FolderSettings

@@ -14,14 +14,8 @@ from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job
-from drawcli.core.series.readiness import (
-    Criteria,
-    assess,
-    modality_of,
-    scan_slices,
-    set_aside,
-    without_copies,
-)
+from drawcli.core.series.members import modality_of, scan_slices, set_aside, without_copies
+from drawcli.core.series.readiness import Criteria, assess
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.pipeline.context import Context

@@ -30,18 +30,18 @@ def slices(store: Path) -> list[Path]:
 def test_shared_elements_are_text_by_keyword(slices: list[Path]) -> None:
     shared = shared_elements(map(str, slices))
 
-    assert shared["Modality"] == ("CT",)
-    assert shared["ImageType"] == tuple(dcmread(slices[0]).ImageType)
-    assert shared["ProtocolName"] == (PELVIS.protocol,)
-    assert shared["PatientName"] == (PELVIS.name,)
-    assert shared["Rows"] == ("16",)
-    assert "InstanceNumber" not in shared
-    assert "ImagePositionPatient" not in shared
-    assert "PixelData" not in shared
+    assert shared.values["Modality"] == ("CT",)
+    assert shared.values["ImageType"] == tuple(dcmread(slices[0]).ImageType)
+    assert shared.values["ProtocolName"] == (PELVIS.protocol,)
+    assert shared.values["PatientName"] == (PELVIS.name,)
+    assert shared.values["Rows"] == ("16",)
+    assert "InstanceNumber" not in shared.values
+    assert "ImagePositionPatient" not in shared.values
+    assert "PixelData" not in shared.values
     assert "InstanceNumber" in shared.mixed
     purpose = "PurposeOfReferenceCodeSequence"
-    one = shared[f"ContributingEquipmentSequence.0.{purpose}.0.CodeMeaning"]
-    assert shared[f"ContributingEquipmentSequence.*.{purpose}.*.CodeMeaning"][:1] == one
+    one = shared.values[f"ContributingEquipmentSequence.0.{purpose}.0.CodeMeaning"]
+    assert shared.values[f"ContributingEquipmentSequence.*.{purpose}.*.CodeMeaning"][:1] == one
 
 
 def test_an_element_that_one_slice_lacks_is_not_shared(slices: list[Path]) -> None:
@@ -52,8 +52,8 @@ def test_an_element_that_one_slice_lacks_is_not_shared(slices: list[Path]) -> No
 
     shared = shared_elements(map(str, slices))
 
-    assert "ProtocolName" not in shared
-    assert "BodyPartExamined" not in shared
+    assert "ProtocolName" not in shared.values
+    assert "BodyPartExamined" not in shared.values
     assert shared.mixed["ProtocolName"] == [(PELVIS.protocol,)] * (len(slices) - 1) + [()]
     assert shared.mixed["BodyPartExamined"][-1] == ("HEAD",)
 
@@ -76,8 +76,8 @@ def test_names_are_decoded_with_the_character_set_of_the_file(
 
     shared = shared_elements([str(store / "one.dcm")])
 
-    assert shared["PatientName"] == (name,)
-    assert shared["StudyDescription"] == ("plain",)
+    assert shared.values["PatientName"] == (name,)
+    assert shared.values["StudyDescription"] == ("plain",)
 
 
 def test_a_value_that_its_vr_forbids_matches_no_rule_and_causes_no_warning(
@@ -94,14 +94,14 @@ def test_a_value_that_its_vr_forbids_matches_no_rule_and_causes_no_warning(
         warnings.simplefilter("error")
         shared = shared_elements(map(str, slices))
 
-    assert "BitsStored" not in shared
-    assert shared["SeriesNumber"] == ("xy",)
-    assert shared["Modality"] == ("CT",)
+    assert "BitsStored" not in shared.values
+    assert shared.values["SeriesNumber"] == ("xy",)
+    assert shared.values["Modality"] == ("CT",)
     assert capsys.readouterr().err == ""
 
 
-def test_all_elements_of_a_single_file_are_shared(slices: list[Path]) -> None:
-    assert shared_elements([str(slices[0])])["InstanceNumber"] == ("1",)
+def test_a_series_of_one_file_is_shared_with_itself(slices: list[Path]) -> None:
+    assert shared_elements([str(slices[0])]).values["InstanceNumber"] == ("1",)
 
 
 def test_a_slice_missing_at_matching_is_retried(slices: list[Path]) -> None:

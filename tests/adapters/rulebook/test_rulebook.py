@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, read_rulebook
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, decide
 from drawcli.errors import ConfigError
 
@@ -59,7 +60,7 @@ def test_a_good_book_is_read(tmp_path: Path) -> None:
     assert read.templates["Prostate_OAR"].drawn == ("Bladder", "Rectum")
     (rule,) = read.rules
     assert (rule.name, rule.template, rule.exclude) == ("pelvis", "Prostate_OAR", False)
-    decided = decide({"Modality": ("CT",), "ProtocolName": ("RT Pelvis",)}, read.rules)
+    decided = decide(RuleHeader({"Modality": ("CT",), "ProtocolName": ("RT Pelvis",)}), read.rules)
     assert decided.choice is Choice.MATCHED
 
 
@@ -82,7 +83,9 @@ def test_conditions_nest_and_mean_what_they_say(tmp_path: Path) -> None:
 
     def chosen(**header: str) -> Choice:
         given = {"SeriesDescription": "CT", "SliceThickness": "3.0", "Modality": "PT", **header}
-        return decide({key: (value,) for key, value in given.items()}, read.rules).choice
+        return decide(
+            RuleHeader({key: (value,) for key, value in given.items()}), read.rules
+        ).choice
 
     assert chosen() is Choice.MATCHED
     assert chosen(Modality="MR") is Choice.UNMATCHED

@@ -128,7 +128,10 @@ def test_waiting_for_another_process_has_a_limit(
 ) -> None:
     monkeypatch.setattr(opening, "_LOCK_SECONDS", 0.1)
 
-    with FileLock(site.state / f"{FILE_NAME}.lock"), pytest.raises(AnotherRun, match="has been reading"):
+    with (
+        FileLock(site.state / f"{FILE_NAME}.lock"),
+        pytest.raises(AnotherRun, match="has been reading"),
+    ):
         scan(ctx)
 
 

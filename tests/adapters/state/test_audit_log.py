@@ -21,7 +21,7 @@ from drawcli.adapters.state.workdir import PACKAGE
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DiskFull
-from drawcli.operations.audit_check import unattested
+from drawcli.operations.ledger_check import unattested
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
@@ -387,7 +387,7 @@ def test_the_audit_log_names_no_patient(ctx: Context, clock: Clock, site: Site) 
 
 
 def lacking(ctx: Context) -> list[tuple[int, int]]:
-    return [(one.begun, one.told) for one in unattested(ctx)]
+    return [(one.begun, one.logged) for one in unattested(ctx)]
 
 
 @pytest.fixture

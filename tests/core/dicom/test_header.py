@@ -17,6 +17,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from drawcli.core.dicom.encoding import encode, encode_item
 from drawcli.core.dicom.header import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -25,12 +26,10 @@ from drawcli.core.dicom.header import (
     Header,
     Incomplete,
     NotDicom,
-    encode,
-    encode_item,
     items,
     read_header,
-    tag_text,
 )
+from drawcli.core.dicom.tags import tag_text
 from tests.core.files import as_bytes, ct_slice, item
 from tests.core.real_data import needs_real, real_files, unpacked
 

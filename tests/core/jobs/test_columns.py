@@ -42,7 +42,11 @@ def test_a_table_has_a_cell_and_a_title_for_each_of_its_columns() -> None:
 
 
 def test_what_is_not_known_of_a_job_is_no_fact() -> None:
-    assert facts(JOB, LATER) == [("template", "Pelvis"), ("rule", "assigned by a person")]
+    assert facts(JOB, LATER) == [
+        ("series", "?, 12 files"),
+        ("template", "Pelvis"),
+        ("rule", "assigned by a person"),
+    ]
 
 
 def test_no_digest_is_in_the_bundle() -> None:

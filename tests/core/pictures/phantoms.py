@@ -14,10 +14,10 @@ import numpy.typing as npt
 from contourpy import contour_generator
 from PIL import Image
 
-from drawcli.core.dicom.multiframe import Triple
+from drawcli.core.dicom.geometry import Triple
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.painting import View, paint_view
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Region, Scene
 from drawcli.core.pictures.stack import Stack
 from drawcli.core.pictures.windows import Window

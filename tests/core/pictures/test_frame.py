@@ -2,8 +2,7 @@
 
 import pytest
 
-from drawcli.core.pictures.frame import Frame
-from drawcli.core.pictures.plane import Plane
+from drawcli.core.pictures.frame import Frame, Plane
 from tests.core.pictures.phantoms import ORIENTATIONS
 
 

@@ -6,10 +6,9 @@ from math import pi
 import numpy as np
 import pytest
 
-from drawcli.core.dicom.multiframe import Triple
-from drawcli.core.pictures.frame import Frame
+from drawcli.core.dicom.geometry import Triple
+from drawcli.core.pictures.frame import Frame, Plane
 from drawcli.core.pictures.outlines import Outlines
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.rtstruct.displayed import Displayed
 from tests.core.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawcli.core.pictures.frame import Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.painting import View, paint_view
-from drawcli.core.pictures.plane import Plane
 from drawcli.core.pictures.scene import Scene
 from drawcli.core.pictures.windows import Window
 from drawcli.core.rtstruct.displayed import Displayed

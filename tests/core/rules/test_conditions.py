@@ -12,13 +12,14 @@ from drawcli.core.rules.conditions import (
     Explained,
     Negation,
     Rule,
+    RuleHeader,
     Truth,
 )
 from drawcli.core.rules.decision import Choice, Decision, decide
 
 YES, NO, MISSING = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
 # One condition of each outcome, for a header with A = "yes" and no C.
-HEADER = {"A": ("yes",), "Empty": ("",), "Modality": ("CT",)}
+HEADER = RuleHeader({"A": ("yes",), "Empty": ("",), "Modality": ("CT",)})
 PLAIN = {
     YES: Compare("A", "equals", "yes"),
     NO: Compare("A", "equals", "no"),
@@ -102,7 +103,7 @@ def test_not_all_is_any_not(parts: list[Condition]) -> None:
 
 @given(CONDITIONS)
 def test_what_is_not_known_never_makes_a_rule_fire_or_not_fire(condition: Condition) -> None:
-    nothing_known = condition.explain({})
+    nothing_known = condition.explain(RuleHeader())
 
     assert nothing_known.truth is MISSING
 
@@ -132,7 +133,7 @@ def test_what_is_not_known_never_makes_a_rule_fire_or_not_fire(condition: Condit
 def test_an_element_is_compared_as_people_would(
     operator: str, values: tuple[str, ...], wanted: str, truth: Truth
 ) -> None:
-    assert Compare("K", operator, wanted).explain({"K": values}).truth is truth
+    assert Compare("K", operator, wanted).explain(RuleHeader({"K": values})).truth is truth
 
 
 def rule(name: str, template: str | None, truth: Truth = YES) -> Rule:
@@ -218,7 +219,7 @@ def test_the_nearest_rule_is_the_one_with_the_fewest_failures() -> None:
 
 
 def test_nothing_that_explains_holds_a_value_of_the_series() -> None:
-    header = {"PatientID": ("GEHEIM",), "SeriesDescription": ("for GEHEIM",)}
+    header = RuleHeader({"PatientID": ("GEHEIM",), "SeriesDescription": ("for GEHEIM",)})
     when = Every(
         (
             Compare("PatientID", "equals", "other"),

@@ -11,7 +11,7 @@ from drawcli.core.rules.conditions import (
     Every,
     Negation,
     Rule,
-    Series,
+    RuleHeader,
     Truth,
 )
 from drawcli.core.rules.decision import decide
@@ -56,19 +56,17 @@ def condition(dice: random.Random, depth: int = 2) -> Condition:
     return Every(parts) if kind == "all" else Either(parts or (compared(dice),))
 
 
-def header(dice: random.Random) -> Series:
-    one = Series()
-    one.mixed = {}
+def header(dice: random.Random) -> RuleHeader:
+    shared, mixed = dict[str, tuple[str, ...]](), dict[str, list[tuple[str, ...]]]()
     for path in PATHS:
         values = [str(dice.choice(WORDS[path])) for _ in range(dice.randint(0, 2))]
         if path == "StudyDate":
             values = [f"{dice.choice(DAYS):%Y%m%d}"]
         if dice.random() < 0.2:
-            one.mixed = {**one.mixed, path: [tuple(values), ("other",)]}
+            mixed[path] = [tuple(values), ("other",)]
         elif dice.random() < 0.8:
-            one[path] = tuple(values)
-    one.today = dice.choice([None, *DAYS])
-    return one
+            shared[path] = tuple(values)
+    return RuleHeader(shared, mixed, dice.choice(DAYS))
 
 
 def test_with_and_without_the_screen_the_same_rules_fit() -> None:
@@ -93,14 +91,14 @@ def test_most_rules_are_left_out_by_their_first_words() -> None:
         for n in range(500)
     ]
 
-    assert Screen(rules).left(Series({"ProtocolName": ("p7",)})) == 1 << 7
-    assert decide({"ProtocolName": ("p7",)}, rules).sentence == "rule 7"
+    assert Screen(rules).left(RuleHeader({"ProtocolName": ("p7",)})) == 1 << 7
+    assert decide(RuleHeader({"ProtocolName": ("p7",)}), rules).sentence == "rule 7"
 
 
 def test_what_is_remembered_of_an_element_is_bounded() -> None:
     screen = Screen([Rule(name="a", template="T", when=Compare("StudyID", "equals", "5"))])
 
-    outcomes = [screen.left({"StudyID": (str(number),)}) for number in range(10_000)]
+    outcomes = [screen.left(RuleHeader({"StudyID": (str(number),)})) for number in range(10_000)]
 
     assert [number for number, left in enumerate(outcomes) if left] == [5]
     assert max(map(len, screen._known.values())) <= 4096

@@ -4,7 +4,7 @@ import pytest
 from pydicom.datadict import keyword_dict
 
 from drawcli.core.dicom.elements import dictionary_vr
-from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, Series
+from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, RuleHeader
 from drawcli.core.rules.privacy import (
     names_patient,
     paths_in,
@@ -14,7 +14,7 @@ from drawcli.core.rules.privacy import (
 )
 from drawcli.core.rules.withheld import tells_a_patient
 
-HEADER = Series(
+HEADER = RuleHeader(
     {
         "PatientName": ("Lindqvist^Asa",),
         "PatientID": ("MRN-7734021",),

@@ -6,7 +6,15 @@ import pytest
 from pydicom.datadict import keyword_dict
 
 from drawcli.core.deid.profile import CT_IMAGE, Action, policy_for
-from drawcli.core.rules.conditions import Compare, Either, Every, Explained, Negation, Rule, Series
+from drawcli.core.rules.conditions import (
+    Compare,
+    Either,
+    Every,
+    Explained,
+    Negation,
+    Rule,
+    RuleHeader,
+)
 from drawcli.core.rules.decision import decide
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, kind_of
 from drawcli.core.rules.withheld import INSTEAD, emptied, is_withheld, masked
@@ -62,7 +70,7 @@ OPEN: list[tuple[str, str, Any]] = [
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda one: one[0])
 def test_what_is_asked_of_a_patient_is_withheld(secret: tuple[str, str, Any]) -> None:
     path, operator, _ = secret
-    told = Compare(*secret).explain(Series())
+    told = Compare(*secret).explain(RuleHeader())
 
     assert told.text == f"{path} {operator.replace('_', ' ')} {INSTEAD}"
     assert str(told.as_plain()).casefold().count("canary") == path.casefold().count("canary")
@@ -73,7 +81,7 @@ def test_what_is_asked_of_a_patient_is_withheld(secret: tuple[str, str, Any]) ->
 
 @pytest.mark.parametrize("asked", OPEN, ids=lambda one: one[0])
 def test_what_says_nothing_of_anybody_is_told(asked: tuple[str, str, Any]) -> None:
-    told = Compare(*asked).explain(Series())
+    told = Compare(*asked).explain(RuleHeader())
 
     assert INSTEAD not in told.text
     assert told.in_full == told.text
@@ -108,7 +116,7 @@ def trees(tree: Explained) -> list[Explained]:
 
 
 def test_the_patient_of_the_series_is_told_by_no_condition_at_any_depth() -> None:
-    header = Series({"PatientName": ("Lindqvist^Asa",), "PatientID": ("120",), "KVP": ("120",)})
+    header = RuleHeader({"PatientName": ("Lindqvist^Asa",), "PatientID": ("120",), "KVP": ("120",)})
     named = Compare("SeriesDescription", "contains", "lindqvist")
     when = Every((Negation(Either((named, Compare("Modality", "equals", "CT")))), named))
     kvp = Compare("KVP", "equals", 100)

@@ -9,22 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from drawcli.core.dicom.geometry import offsets_mm
 from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.readiness import (
-    Calm,
-    Criteria,
-    assess,
+from drawcli.core.series.members import (
     home_of,
     modality_of,
     scan_slices,
     set_aside,
-    settled,
     told,
     without_copies,
 )
-from drawcli.core.series.stacking import offsets_mm
+from drawcli.core.series.readiness import Calm, Criteria, assess, settled
 from drawcli.core.series.verdict import Readiness, Verdict
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked

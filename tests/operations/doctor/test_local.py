@@ -15,7 +15,7 @@ from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError, NeedsPerson
-from drawcli.operations.doctor import local
+from drawcli.operations.doctor import delivery, local
 from drawcli.operations.doctor import outcome as outcomes
 from drawcli.operations.doctor.outcome import Check, CheckResult, Grade, of_share
 from drawcli.operations.doctor.outcome import CheckContext as Looked
@@ -174,7 +174,10 @@ def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path)
 @on_linux
 @pytest.mark.parametrize(
     ("folder", "said"),
-    [(str(NOWHERE_TO_WRITE), "it "), ("missing/{patient_id}", "is the share mounted?")],
+    [
+        (str(NOWHERE_TO_WRITE), str(NOWHERE_TO_WRITE)),
+        ("missing/{patient_id}", "is the share mounted?"),
+    ],
 )
 def test_a_folder_for_structure_sets_that_takes_none(
     looked: Looked, site: Site, folder: str, said: str
@@ -213,7 +216,7 @@ def test_beside_a_series_is_tried_where_the_newest_series_lies(
         if place == folder:
             raise PermissionError(13, "denied", str(place))
 
-    monkeypatch.setattr(local, "check_writable", closed)
+    monkeypatch.setattr(delivery, "check_writable", closed)
     grade, text, _ = seen("delivery", looked)
 
     assert tried == [folder]
@@ -230,7 +233,7 @@ def test_a_datastore_whose_top_alone_is_closed(
         if place == looked.settings.datastore[0]:
             raise PermissionError(13, "denied", str(place))
 
-    monkeypatch.setattr(local, "check_writable", closed)
+    monkeypatch.setattr(delivery, "check_writable", closed)
     before = seen("delivery", looked)[0]
     run_step("scan", ctx, Selection())
 

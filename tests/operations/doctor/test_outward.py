@@ -11,10 +11,11 @@ from drawcli.adapters.notifications import Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.alarm_conditions import RecipientState
-from drawcli.operations.alarm_memory import NotificationStore
+from drawcli.operations.doctor.delivery import dicom_node
 from drawcli.operations.doctor.outcome import CheckContext as Looked
 from drawcli.operations.doctor.outcome import Grade, looked
-from drawcli.operations.doctor.outward import OUTWARD, dicom_node
+from drawcli.operations.doctor.outward import OUTWARD
+from drawcli.operations.notification_store import NotificationStore
 from drawcli.pipeline.context import Context
 from tests.conftest import NOON, Site
 from tests.dicom_peer import Peer, listening
@@ -48,7 +49,7 @@ def test_an_audit_log_that_is_gone_is_told_by_what_the_ledger_counts(
 
     grade, text = seen("audit log", site, ctx)
 
-    told = "uploads of job 0123456789ab-1: 2 by the ledger, 0 by the audit log"
+    told = "uploads of job 0123456789ab-1: 2 in ledger, 0 in audit log"
     assert (grade, text) == (Grade.FAIL, told)
 
 
@@ -76,7 +77,7 @@ def test_a_place_that_takes_nothing_is_told_with_how_long(
     site: Site, ctx: Context, places: Path
 ) -> None:
     memory = NotificationStore.read(site.state)
-    told = RecipientState.nothing(NOON, NOON, None)
+    told = RecipientState.new(NOON, NOON, None)
     key = Recipient(1, places.read_text().strip()).key(memory.salt)
     memory.places[key] = replace(told, failing_since=NOON - timedelta(hours=3))
     memory.write()
@@ -123,7 +124,7 @@ def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
         grade, text, _ = node_seen(site)
 
     assert grade is Grade.PASS
-    assert text == f"TPS@127.0.0.1:{peer.port} answers DRAWCLI, and takes structure sets"
+    assert text == f"the DICOM node TPS@127.0.0.1:{peer.port} takes structure sets"
     assert peer.callers == ["DRAWCLI"]
     assert peer.received == []
 

@@ -17,7 +17,7 @@ from drawcli.adapters.datastore import rule_header
 from drawcli.adapters.state.workdir import PACKAGE
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
-from drawcli.core.rules.conditions import Series
+from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE
 from drawcli.errors import UsageError
@@ -301,7 +301,7 @@ def test_the_rules_are_asked_once_and_not_at_each_scan(
     asked: list[object] = []
     header_of = rule_header.header_of
 
-    def counted(crosswalk: Crosswalk, today: date) -> Series:
+    def counted(crosswalk: Crosswalk, today: date) -> RuleHeader:
         asked.append(crosswalk)
         return header_of(crosswalk, today)
 

@@ -14,11 +14,12 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, out_of_reach, run_step
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import preview, scan
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
-from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
+from tests.phantoms.mr_pt import write_mr, write_pt
 
 
 @pytest.fixture

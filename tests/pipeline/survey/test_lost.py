@@ -13,7 +13,8 @@ import pytest
 from drawcli.adapters.datastore import walk
 from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, out_of_reach, run_step
+from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.watchdog import watched
 from drawcli.sandbox.phantom import write_planning_ct

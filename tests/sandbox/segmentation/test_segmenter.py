@@ -10,9 +10,9 @@ from drawcli.sandbox.anatomy import BODIES, BodyPart, grid_mm
 from drawcli.sandbox.catalogue import CATALOGUE, SandboxModel
 from drawcli.sandbox.patients import PEOPLE, Person, Site
 from drawcli.sandbox.phantom import write_planning_ct
-from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
-from drawcli.sandbox.segmenter import DrawnContour, Segmenter
-from drawcli.sandbox.volume import Floats, PhantomSlice, volume
+from drawcli.sandbox.segmentation.segmenter import DrawnContour, Segmenter
+from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice, volume
+from tests.phantoms.mr_pt import write_mr, write_pt
 
 SITES: list[Site] = ["pelvis", "head-neck", "thorax"]
 

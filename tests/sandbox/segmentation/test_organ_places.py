@@ -1,7 +1,7 @@
 import pytest
 
 from drawcli.sandbox.catalogue import CATALOGUE
-from drawcli.sandbox.organ_places import _PLACES, kind_of, place_of, side_of
+from drawcli.sandbox.segmentation.organ_places import _PLACES, kind_of, place_of, side_of
 
 NAMES = sorted({name for model in CATALOGUE for name in model.structures.values()})
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 
-from drawcli.sandbox.volume import BadSeries, PhantomSlice, volume
+from drawcli.sandbox.segmentation.volume import BadSeries, PhantomSlice, volume
 
 
 def test_slices_come_in_order_of_their_place_not_of_their_name(slices: list[Path]) -> None:

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.sandbox.organ_places import OrganPlace, kind_of, place_of, side_of
-from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
-from drawcli.sandbox.volume import Floats, PhantomSlice
+from drawcli.sandbox.segmentation.organ_places import OrganPlace, kind_of, place_of, side_of
+from drawcli.sandbox.segmentation.polygons import Polygon, cut, polygons, thinned, within
+from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
 _BODY_HU: Final = -300.0
 _BONE_HU: Final = 220.0

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from contourpy import LineType, contour_generator
 
-from drawcli.sandbox.volume import Floats, PhantomSlice
+from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
 _SAMPLES: Final = 16  # points of a line that are asked for where they lie
 

@@ -17,7 +17,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from drawcli.sandbox.headers import coded, one_item
 from drawcli.sandbox.patients import Person
-from drawcli.sandbox.phantom_groups import GROUPS, ORIGIN, fill, frame_type, mr_top, pt_top
+from tests.phantoms.groups import GROUPS, ORIGIN, fill, frame_type, mr_top, pt_top
 
 ENHANCED: Final = {
     "CT": UID("1.2.840.10008.5.1.4.1.1.2.1"),

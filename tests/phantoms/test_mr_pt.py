@@ -7,7 +7,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.sandbox.phantom import PEOPLE
-from drawcli.sandbox.phantom_mr_pt import write_mr, write_pt
+from tests.phantoms.mr_pt import write_mr, write_pt
 
 Write = Callable[..., list[Path]]
 both = pytest.mark.parametrize(("write", "modality"), [(write_mr, "MR"), (write_pt, "PT")])

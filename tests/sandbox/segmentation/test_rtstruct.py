@@ -11,9 +11,9 @@ from pydicom import DataElement, Dataset, config, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
 from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
-from drawcli.sandbox.rtstruct import DrawnStructure, file_bytes, structure_set
-from drawcli.sandbox.segmenter import Segmenter
-from drawcli.sandbox.volume import PhantomSlice, volume
+from drawcli.sandbox.segmentation.rtstruct import DrawnStructure, file_bytes, structure_set
+from drawcli.sandbox.segmentation.segmenter import Segmenter
+from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
 
 AT = datetime(2026, 11, 22, 8, 30, 1, tzinfo=UTC)
 NAMES = ("Body", "Bladder", "FemoralHead_L", "Lung_L")  # no lung in a pelvis

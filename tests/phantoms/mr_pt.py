@@ -131,7 +131,7 @@ def _grey(person: Person, modality: str, z: float, thickness: float, size: int) 
     hu = slice_hu(body, z, thickness, size, couch=False)
     if modality == "MR":
         return np.interp(hu, _HU, _T2).astype(np.float32)
-    grey = np.where(hu > -500, np.float32(800), np.float32(60))  # noqa: PLR2004 - HU, tissue or air
+    grey = np.where(hu > -500, np.float32(800), np.float32(60))  # HU: tissue or air
     x = grid_mm(size)
     for part in body.parts:
         if part.name in _HOT:

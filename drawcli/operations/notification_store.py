@@ -1,8 +1,7 @@
-"""What each place was told, kept from run to run.
+"""The alarms that each recipient has received: state_dir/alarms.json.
 
-state_dir/alarms.json    without it all that is so now is told anew
-
-Where the disk is full it is kept by `spare_file`, so that a night of it is one message.
+Without the file every present alarm is sent again. On a full disk the state is kept by
+`spare_file`, so that a full disk overnight causes one message.
 """
 
 import json
@@ -26,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class NotificationStore:
-    """What was told, kept from run to run."""
+    """The state of all recipients, kept from run to run."""
 
     path: Path
     salt: str
@@ -36,7 +35,7 @@ class NotificationStore:
 
     @classmethod
     def read(cls, state_dir: Path) -> Self:
-        """Return what is known; of a file that is damaged or not there, nothing."""
+        """Read the file; a missing or damaged one gives an empty store."""
         path = state_dir / FILE_NAME
         try:
             kept = spare_file.read(path)
@@ -47,24 +46,24 @@ class NotificationStore:
                 path,
                 str(plain["salt"]),
                 None if last is None else datetime.fromisoformat(last),
-                {key: _told(one) for key, one in plain["places"].items()},
+                {key: _state_of(entry) for key, entry in plain["places"].items()},
                 written if kept is None else b"",
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(path, secrets.token_hex(8))
 
     def keep_only(self, places: Iterable[Recipient]) -> None:
-        """Forget the places that are there no more."""
+        """Drop the recipients that are no longer configured."""
         keys = {place.key(self.salt) for place in places}
-        self.places = {key: told for key, told in self.places.items() if key in keys}
+        self.places = {key: state for key, state in self.places.items() if key in keys}
 
     def write(self) -> None:
-        """Write it down, durably, where it is new; in `spare_file` where the disk refuses."""
+        """Write the file durably if it has changed; keep it in `spare_file` if the disk refuses."""
         last = self.last_delivered
         plain = {
             "salt": self.salt,
             "last_delivered": None if last is None else last.isoformat(),
-            "places": {key: _plain(told) for key, told in self.places.items()},
+            "places": {key: _plain(state) for key, state in self.places.items()},
         }
         text = json.dumps(plain, indent=1).encode("ascii")
         if text == self._written:
@@ -79,7 +78,7 @@ class NotificationStore:
             self._written = text
 
 
-def _told(plain: dict[str, Any]) -> RecipientState:
+def _state_of(plain: dict[str, Any]) -> RecipientState:
     failing = plain["failing_since"]
     return RecipientState(
         since=datetime.fromisoformat(plain["since"]),
@@ -90,12 +89,12 @@ def _told(plain: dict[str, Any]) -> RecipientState:
     )
 
 
-def _plain(told: RecipientState) -> dict[str, Any]:
-    failing = told.failing_since
+def _plain(state: RecipientState) -> dict[str, Any]:
+    failing = state.failing_since
     return {
-        "since": told.since.isoformat(),
-        "digest_day": told.digest_day.isoformat(),
-        "digest_until": told.digest_until.isoformat(),
-        "told": sorted(told.names),
+        "since": state.since.isoformat(),
+        "digest_day": state.digest_day.isoformat(),
+        "digest_until": state.digest_until.isoformat(),
+        "told": sorted(state.names),
         "failing_since": None if failing is None else failing.isoformat(),
     }

@@ -19,8 +19,8 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 
 from drawcli import __version__
 from drawcli.sandbox import NOTICE
-from drawcli.sandbox.segmenter import DrawnContour
-from drawcli.sandbox.volume import Floats, PhantomSlice
+from drawcli.sandbox.segmentation.segmenter import DrawnContour
+from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
 _DETACHED_STUDY: Final = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management SOP Class, retired
 _OBSERVATION: Final = (

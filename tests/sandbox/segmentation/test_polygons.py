@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from drawcli.sandbox.polygons import Polygon, cut, polygons, thinned, within
-from drawcli.sandbox.volume import Floats, PhantomSlice
+from drawcli.sandbox.segmentation.polygons import Polygon, cut, polygons, thinned, within
+from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
 PLANE = PhantomSlice(
     header=Dataset(),

@@ -1,0 +1,36 @@
+"""Elements and the beginning of a file as bytes, in little endian (PS3.5 7.1, PS3.10 7.1)."""
+
+import struct
+from typing import Final
+
+from drawcli.core.dicom.header import ITEM, LONG_VRS, PREAMBLE_LENGTH, NotDicom
+from drawcli.core.dicom.tags import tag_text
+
+_TAG: Final = struct.Struct("<HH")
+_U16: Final = struct.Struct("<H")
+_U32: Final = struct.Struct("<I")
+
+
+def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
+    """Return one element as bytes; a value of odd length is padded as its VR asks (PS3.5 6.2)."""
+    if len(value) % 2:
+        value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
+    head = _TAG.pack(tag >> 16, tag & 0xFFFF)
+    if not explicit:
+        return head + _U32.pack(len(value)) + value
+    if vr in LONG_VRS:
+        return head + vr + b"\0\0" + _U32.pack(len(value)) + value
+    if len(value) > 0xFFFF:  # noqa: PLR2004 - a short VR has 16 bits for its length
+        raise NotDicom(f"{tag_text(tag)} is too long for its VR")
+    return head + vr + _U16.pack(len(value)) + value
+
+
+def encode_item(content: bytes) -> bytes:
+    """Return an item of defined length."""
+    return _TAG.pack(ITEM >> 16, ITEM & 0xFFFF) + _U32.pack(len(content)) + content
+
+
+def file_beginning(meta: bytes) -> bytes:
+    """Return a zeroed preamble, the prefix, and the elements of the file meta with their length."""
+    length = encode(0x00020000, b"UL", _U32.pack(len(meta)), explicit=True)
+    return bytes(PREAMBLE_LENGTH) + b"DICM" + length + meta

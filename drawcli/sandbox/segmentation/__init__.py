@@ -1,0 +1,1 @@
+"""Draws the structures of a template into the images that were uploaded."""

@@ -1,0 +1,147 @@
+"""Draw the pictures of README and docs from phantoms: python -m tests.pictures [FOLDER]
+
+Everything is made by drawcli itself, in a temporary folder, with a sandbox server on this machine.
+The web page needs a Chromium on the PATH; without one its picture stays as it is.
+"""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import Final
+
+import httpx
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+FOLDER: Final = Path(__file__).parents[1] / "docs" / "pictures"
+NAMES: Final = ("demo.svg", "status.svg", "sheet.png", "page.png")
+STATUS: Final = ("status", "status --all")
+COLUMNS: Final = 112
+LONGEST: Final = 60  # seconds until a server answers, or a job is finished
+PORT: Final = 8043
+IMPLAUSIBLE: Final = "  Thorax_OAR:\n    structures: {Heart: {volume_cm3: [9000, 9999]}}\n"
+
+
+def main(folder: Path) -> None:
+    """Draw every picture into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="drawcli-") as name:
+        site = Path(name).resolve()
+        demo = drawcli(site, "demo", "--slices", "24", "--size", "96")
+        demo = re.sub(r"/\S*/drawcli-demo-\w+", "/tmp/drawcli-demo", demo)  # noqa: S108 - a text
+        write_svg(folder / "demo.svg", f"$ drawcli demo\n{demo}")
+        with served(site, "sandbox", ready="http://127.0.0.1:8042/api/health"):
+            run_site(site)
+        shown = [f"$ drawcli {line}\n{drawcli(site, *line.split())}" for line in STATUS]
+        write_svg(folder / "status.svg", "\n".join(shown))
+        job = drawcli(site, "status", "--all", "--csv", "--state", "done").splitlines()[1]
+        drawcli(site, "preview", job.partition(",")[0], "--to", "sheet.png")
+        write_png(site / "sheet.png", folder / "sheet.png")
+        if chromium := shutil.which("chromium") or shutil.which("google-chrome"):
+            with served(site, "dashboard", ready=f"http://127.0.0.1:{PORT}/"):
+                photograph(chromium, f"http://127.0.0.1:{PORT}/", site / "page.png")
+            write_png(site / "page.png", folder / "page.png")
+
+
+def run_site(site: Path) -> None:
+    """Make a site with two delivered jobs, and one that is held for an implausible volume."""
+    drawcli(site, "phantoms", "store", "--slices", "60", "--size", "192")
+    drawcli(site, "init", ".", "--datastore", "store", "--url", "http://127.0.0.1:8042")
+    templates = site / "templates.yaml"
+    text = templates.read_text(encoding="utf-8").replace("  Thorax_OAR:\n", IMPLAUSIBLE)
+    templates.write_text(text, encoding="utf-8")
+    drawcli(site, "token", "set", "drawcli-sandbox/token.json")
+    drawcli(site, "run-once")
+    for _ in range(LONGEST):
+        drawcli(site, "retry", "--all")
+        drawcli(site, "run-once")
+        jobs = drawcli(site, "status", "--all", "--csv")
+        if (jobs.count(",done,"), jobs.count(",True,")) == (2, 1):
+            return
+        sleep(1)
+    raise TimeoutError("the sandbox did not finish the three jobs")
+
+
+def drawcli(site: Path, *words: str) -> str:
+    """Return what a command prints to a pipe, in colour."""
+    done = subprocess.run(
+        command(*words), cwd=site, env=environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 6):
+        raise RuntimeError(f"drawcli {' '.join(words)}: {done.stderr}")
+    return done.stdout.replace(f"{site}/", "")
+
+
+def command(*words: str) -> list[str]:
+    """Return the command line of drawcli."""
+    return [sys.executable, "-m", "drawcli", *words]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a terminal of one width, for scans that have arrived."""
+    terminal = {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    return os.environ | terminal | {"DRAWCLI_SCAN__QUIET_MINUTES": "0"}
+
+
+@contextmanager
+def served(site: Path, *words: str, ready: str) -> Iterator[None]:
+    """Let a server of drawcli run until the end of the block."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command(*words), cwd=site, env=environment(), stdout=quiet, stderr=quiet
+    ) as server:
+        try:
+            wait_for(ready)
+            yield
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str) -> None:
+    """Return when a server answers."""
+    for _ in range(LONGEST * 10):
+        try:
+            httpx.get(url, timeout=5)
+        except httpx.TransportError:
+            sleep(0.1)
+        else:
+            return
+    raise TimeoutError(url)
+
+
+def write_svg(path: Path, text: str) -> None:
+    """Write the text of a terminal, without fonts that would be fetched from elsewhere."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(Text.from_ansi(text.rstrip()))
+    svg = console.export_svg(title="drawcli", unique_id=path.stem)
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
+
+
+def write_png(source: Path, path: Path) -> None:
+    """Write a small copy of a picture, with a palette that keeps the colours of lines."""
+    octree = Image.Quantize.FASTOCTREE
+    with Image.open(source) as picture:
+        picture.thumbnail((1000, 1000))
+        small = picture.convert("RGB").quantize(96, method=octree, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+def photograph(chromium: str, url: str, path: Path) -> None:
+    """Write what a browser without a window shows."""
+    words = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1200,800"]
+    subprocess.run(
+        [chromium, *words, f"--screenshot={path}", url], check=True, capture_output=True, timeout=60
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
