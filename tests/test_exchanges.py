@@ -687,7 +687,7 @@ def never() -> Iterator[Callable[..., Any]]:
 def test_a_datastore_that_hangs_is_passed_over(
     tmp_path: Path, never: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_ask", never)
+    monkeypatch.setattr(walk, "_list", never)
 
     with pytest.raises(OutOfReach) as caught:
         walk.check_folder(tmp_path, SHORT)

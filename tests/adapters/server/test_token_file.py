@@ -148,7 +148,7 @@ def test_one_process_refreshes_at_a_time(path: Path, monkeypatch: pytest.MonkeyP
     holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.2)
 
     with pytest.raises(TryLater, match="another process is refreshing"), TokenFile(path).locked():
         pass
