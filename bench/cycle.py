@@ -1,9 +1,9 @@
 """How long a start takes, and a whole cycle, each beside the least that it could take, in turn.
 
-The floor of a start is a bare interpreter; that of a run that sends is a process that imports the
-same outside packages, reads the series once, deflates, hashes and writes it once, and posts it by
-bare httpx; that of a run that brings home is such a process that gets the structure set and
-writes it.
+The floor of a start is a bare interpreter, in CPU time; that of a run that sends is a process that
+imports the same outside packages, reads the series once, deflates, hashes and writes it once, and
+posts it by bare httpx; that of a run that brings home is such a process that gets the structure
+set and writes it.
 
     python bench/cycle.py [--slices 160] [--size 512] [--repeat 5] [--json]
 """
@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
-from measure import Row, beside, options, peak_mib, started, taken, tell
+from measure import Row, beside, compared, options, peak_mib, started, tell
 
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 
-IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydantic_settings, pydicom, tinydb, yaml"
+IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydantic, pydicom, tinydb, yaml"
 SEND = """
 import hashlib, sys, zipfile
 from isal import isal_zlib
@@ -49,6 +49,7 @@ headers = {"authorization": f"Bearer {token}"}
 Path(target).write_bytes(httpx.get(f"{url}/api/rtstruct/{task}/", headers=headers).content)
 """
 PATIENCE_SECONDS = 120
+TAB_MOST, STATUS_MOST, RUN_MOST = 10.0, 10.0, 20.0  # bare starts of Python, in CPU time
 Pair = tuple[float, float]
 
 
@@ -107,20 +108,34 @@ def python(words: list[str], **env: str) -> None:
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **env})
 
 
+def press_tab(words: str) -> None:
+    """Ask what bash is offered behind some words."""
+    typed = f"drawcli {words}"
+    env = {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    ask = "import sys; sys.argv[0] = 'drawcli'; from drawcli.cli import main; main()"
+    python(["-c", ask], **env, COMP_CWORD=str(typed.count(" ")))
+
+
 def starts(cycle: Cycle, repeat: int) -> Iterator[Row]:
     """Compare starts with a bare interpreter."""
-    tab = {"_DRAWCLI_COMPLETE": "complete_bash", "COMP_WORDS": "drawcli sh", "COMP_CWORD": "1"}
-    ask = ["-c", "import sys; sys.argv[0] = 'drawcli'; from drawcli.cli import main; main()"]
-    every: dict[str, Callable[[], None]] = {
-        "--help / a bare start of Python": lambda: drawcli(["--help"]),
-        "TAB / a bare start of Python": lambda: python(ask, **tab),
-        "status / a bare start of Python": lambda: cycle.run("status"),
-        "run-once, nothing to do / a bare start": lambda: cycle.run("run-once"),
+    (job,) = json.loads((cycle.site / "state" / "ledger.json").read_bytes())["jobs"]
+    every: dict[str, tuple[float, Callable[[], None]]] = {
+        "--help": (TAB_MOST, lambda: drawcli(["--help"])),
+        "TAB for a command": (TAB_MOST, lambda: press_tab("sh")),
+        "TAB for an option": (TAB_MOST, lambda: press_tab("status --")),
+        "TAB for a job": (TAB_MOST, lambda: press_tab("show ")),
+        "TAB for a template": (TAB_MOST, lambda: press_tab(f"assign {job} ")),
+        "status": (STATUS_MOST, lambda: cycle.run("status")),
+        "show": (STATUS_MOST, lambda: cycle.run("show", job)),
+        "run-once, nothing to do": (RUN_MOST, lambda: cycle.run("run-once")),
     }
-    for name, what in every.items():
-        what()
-        yield beside(
-            name, [(taken(what), taken(lambda: python(["-c", ""]))) for _ in range(repeat)]
+    for name, (most, what) in every.items():
+        yield compared(
+            f"{name} / a bare start of Python",
+            what,
+            lambda: python(["-I", "-c", "pass"]),
+            repeat=repeat,
+            target=most,
         )
     mine, floor = (peak_mib(words) for words in (cycle.words("run-once"), ["-c", IMPORTS]))
     yield beside("memory of it / of its packages", [(mine, floor)], unit="MiB")

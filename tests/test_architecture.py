@@ -49,7 +49,6 @@ OUTSIDE = {
     "platformdirs": {"config"},
     "pydantic": {"core", "config", "adapters", "dashboard", "system/yaml_read.py"},
     "pydantic_core": {"system/yaml_read.py"},
-    "pydantic_settings": {"config"},
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
     "pynetdicom": {"adapters/delivery"},
     "pytest": {"pytest_plugin.py"},

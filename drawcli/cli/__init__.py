@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
+from typer.main import get_command
 
 from drawcli import __version__
 from drawcli.cli import (
@@ -36,7 +37,7 @@ from drawcli.cli import (
     token_commands,
 )
 from drawcli.cli.door import Common, with_options
-from drawcli.cli.lazy_options import only_asked
+from drawcli.cli.lazy_options import only_asked, with_values_as_typed
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -103,9 +104,8 @@ def drawcli(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # each thread reserves memory; none is needed
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it looks for them in every package
     render.survive_any_text()
     with _shortage_unsaid():
         _run_app()
@@ -128,9 +128,9 @@ def _shortage_unsaid() -> Iterator[None]:
 
 
 def _run_app() -> None:
-    completing = (os.environ.get(name, "") for name in _WORDS_TO_COMPLETE)
-    words = {*sys.argv, *" ".join(completing).split()}
+    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE).split()
+    quick = only_asked(app, {*sys.argv, *typed})
     try:
-        only_asked(app, words)()
+        with_values_as_typed(get_command(quick))() if typed else quick()
     except KeyboardInterrupt:  # before a command had begun
         sys.exit(130)

@@ -50,12 +50,12 @@ def doctor(
         outcomes: list[Outcome] = []
         site = _site(door, opened, outcomes)
         if site is not None:
-            outcomes += _looked(site, offline=offline)
+            outcomes += _run_checks(site, offline=offline)
         try:
             written = _bundle(bundle, site, outcomes)
         except DrawcliError as err:  # what was seen is told all the same
             errors.append(err)
-    grades = [one.seen.grade for one in outcomes]
+    grades = [one.result.grade for one in outcomes]
     failed, warned = grades.count(Grade.FAIL), grades.count(Grade.WARN)
     if failed:
         said = f"{failed} of {len(grades)} checks failed"
@@ -103,13 +103,13 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
     )
 
 
-def _looked(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
+def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     from drawcli.operations.doctor import delivery, local, outward, server
-    from drawcli.operations.doctor.outcome import looked
+    from drawcli.operations.doctor.outcome import run_checks
 
-    yield from looked((*local.LOCAL, *outward.OUTWARD), site)
+    yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
     if site.settings.deliver.node and not offline:
-        yield from looked([("DICOM node", delivery.dicom_node)], site)
+        yield from run_checks([("DICOM node", delivery.dicom_node)], site)
     yield from (server.offline(site) if offline else server.online(site))
 
 
@@ -132,10 +132,10 @@ def _tell(out: "Console", outcomes: "list[Outcome]", written: Any) -> None:
 
     width = max(len(one.check) for one in outcomes)
     for one in outcomes:
-        grade = Text(str(one.seen.grade), style=_COLOURS[one.seen.grade])
-        out.print(grade, Text(f" {one.check:<{width}}  {one.seen.text}"), soft_wrap=True)
-        if one.seen.remedy:
-            out.print(Text(f"      {'':<{width}}  -> {one.seen.remedy}"), soft_wrap=True)
+        grade = Text(str(one.result.grade), style=_COLOURS[one.result.grade])
+        out.print(grade, Text(f" {one.check:<{width}}  {one.result.text}"), soft_wrap=True)
+        if one.result.remedy:
+            out.print(Text(f"      {'':<{width}}  -> {one.result.remedy}"), soft_wrap=True)
     if written is not None:
         out.print(
             f"\nwritten: {written['file']}  ({', '.join(written['members'])})", soft_wrap=True

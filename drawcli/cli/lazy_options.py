@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from copy import copy
+from typing import Any
 
 import typer
 from typer.models import CommandInfo, TyperInfo
@@ -22,6 +23,25 @@ def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:
         group if group.name in words else _listed_group(group) for group in app.registered_groups
     ]
     return quick
+
+
+def with_values_as_typed(command: Any) -> Any:
+    """Return a command as typer builds it, whose values are not converted: TAB shows none.
+
+    To convert a value typer imports pydantic, which takes longer than all else that TAB does.
+    """
+    parameters_of = command.get_params  # with --help, which is made at each call
+
+    def get_params(ctx: typer.Context) -> list[Any]:
+        parameters: list[Any] = parameters_of(ctx)
+        for parameter in parameters:
+            parameter.process_value = lambda _, value: value
+        return parameters
+
+    command.get_params = get_params
+    for inner in getattr(command, "commands", {}).values():
+        with_values_as_typed(inner)
+    return command
 
 
 def _listed(info: CommandInfo) -> CommandInfo:

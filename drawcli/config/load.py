@@ -6,17 +6,11 @@ two underscores: DRAWCLI_SERVER__URL.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from drawcli.config.sections import (
     Accept,
@@ -29,12 +23,14 @@ from drawcli.config.sections import (
     SettingsSection,
 )
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
+from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
 from drawcli.system.platforms import lies_within
 from drawcli.system.yaml_read import Document, meant, problem_text, raise_all, read_yaml
 
 SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
+_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # what a variable may write as JSON
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
 
@@ -42,40 +38,24 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
-class Settings(BaseSettings):
+class Settings(SettingsSection):
     """What a site sets once."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
-    )
 
     datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
     state_dir: FilePath
     rules: FilePath = Path("rules.yaml")
     templates: FilePath = Path("templates.yaml")
-    server: ServerSettings = ServerSettings()
-    scan: Scan = Scan()
-    match: Match = Match()
-    deidentify: Deidentify = Deidentify()
-    accept: Accept = Accept()
-    deliver: Deliver = Deliver()
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    scan: Scan = Field(default_factory=Scan)
+    match: Match = Field(default_factory=Match)
+    deidentify: Deidentify = Field(default_factory=Deidentify)
+    accept: Accept = Field(default_factory=Accept)
+    deliver: Deliver = Field(default_factory=Deliver)
     preview: Literal["always", "on_hold", "never"] = "on_hold"
-    notify: Notify = Notify()
-    metrics: Metrics = Metrics()
-    dashboard: Dashboard = Dashboard()
-    logs: Logs = Logs()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - read by `load_settings`
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_settings` has put together, and nothing else."""
-        return (init_settings,)
+    notify: Notify = Field(default_factory=Notify)
+    metrics: Metrics = Field(default_factory=Metrics)
+    dashboard: Dashboard = Field(default_factory=Dashboard)
+    logs: Logs = Field(default_factory=Logs)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
@@ -97,27 +77,17 @@ class Settings(BaseSettings):
         )
 
 
+_SECTIONS: Final = [
+    name for name, field in Settings.model_fields.items() if field.default_factory is not None
+]
+
+
 def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
     """Return a section with its relative paths made relative to `base`."""
     given = {name: getattr(section, name) for name in names}
     return section.model_copy(
         update={name: base / path for name, path in given.items() if path is not None}
     )
-
-
-class _Environment(EnvSettingsSource):
-    """The DRAWCLI_* variables of a given environment."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        super().__init__(Settings)
-        self.env_vars = {name.lower(): value for name, value in env.items()}
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
-        """Return lists and keys written as JSON, and any other text as it is."""
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
@@ -133,9 +103,11 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1:1: expected keys with values, such as 'datastore: /dicom'")
     problems = _unknown_variables(env)
-    given = {str(key): value for key, value in data.items() if not _empty_section(key, value)}
+    given = {key: {} for key in _SECTIONS} | {
+        str(key): {} if value is None and key in _SECTIONS else value for key, value in data.items()
+    }
     try:
-        settings = Settings(**_over(given, _Environment(env)()))
+        settings = Settings(**_over(given, _environment(env)))
     except ValidationError as err:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
@@ -146,10 +118,36 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     )
 
 
-def _empty_section(key: object, value: object) -> bool:
-    """Tell whether a section has nothing below it, as where all of it is commented out."""
-    known = Settings.model_fields.get(str(key))
-    return value is None and known is not None and isinstance(known.default, SettingsSection)
+def _environment(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the DRAWCLI_* variables set, as if the file said it."""
+    given: dict[str, Any] = {}
+    for name, value in sorted((name.upper(), value) for name, value in env.items()):
+        top, *below = name.removeprefix(_PREFIX).lower().split("__")
+        if name.startswith(_PREFIX) and top in Settings.model_fields:
+            _set(given, Settings, [top, *below], value)
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
+    """Set one value below a section; lists and keys may be written as JSON.
+
+    A section that a variable of its own sets to something else stays as it is: that is reported.
+    """
+    key, *below = path
+    if get_origin(kind) is dict:
+        kind = get_args(kind)[1]
+    else:
+        known = getattr(kind, "model_fields", {})
+        kind = known[key].annotation if key in known else None
+    if not isinstance(given, dict):
+        return
+    if below:
+        _set(given.setdefault(key, {}), kind, below, text)
+        return
+    given[key] = text
+    if any(isinstance(one, type) and issubclass(one, _JSON) for one in (kind, get_origin(kind))):
+        with suppress(ValueError):
+            given[key] = json.loads(text)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,19 +4,20 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from drawcli.core.deid.profile import IMAGE_CLASSES, Choices, check_removable, check_retainable
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
-from drawcli.core.gate.acceptance import Severity
+from drawcli.core.jobs.late_changes import Late
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
 from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
-from drawcli.core.rtstruct.contour_checks import CHECKS
-from drawcli.core.rules.conditions import Late
-from drawcli.core.series.stacking import LARGEST_STEP
+from drawcli.core.series.zones import LARGEST_STEP
 from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
+
+if TYPE_CHECKING:
+    from drawcli.core.deid.profile import Choices
+    from drawcli.core.gate.acceptance import Severity
 
 DEFAULT_ENDPOINTS: Final = {
     "health": "/api/health",
@@ -87,7 +88,7 @@ Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 class SettingsSection(BaseModel):
     """Keys that belong together; an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class ServerSettings(SettingsSection):
@@ -127,6 +128,8 @@ class ServerSettings(SettingsSection):
 
 
 def _image_classes(uids: list[str]) -> list[str]:
+    from drawcli.core.deid.profile import IMAGE_CLASSES
+
     unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
     if unknown:
         raise ValueError(f"'{unknown[0]}' is no SOP class of CT, MR or PET images")
@@ -190,12 +193,16 @@ class Match(SettingsSection):
 
 
 def _removable(keywords: list[str]) -> list[str]:
+    from drawcli.core.deid.profile import check_removable
+
     for keyword in keywords:
         check_removable(keyword)
     return keywords
 
 
 def _retainable(reasons: dict[str, str]) -> dict[str, str]:
+    from drawcli.core.deid.profile import check_retainable
+
     for keyword, reason in reasons.items():
         check_retainable(keyword, reason)
     return reasons
@@ -215,8 +222,10 @@ class Deidentify(SettingsSection):
     ] = []
 
     @property
-    def choices(self) -> Choices:
+    def choices(self) -> "Choices":
         """What they make of the policy."""
+        from drawcli.core.deid.profile import Choices
+
         return Choices(
             fixed_dates=self.dates == "fixed",
             characteristics=self.patient_characteristics == "keep",
@@ -295,6 +304,8 @@ def _as_words_of_yaml(choices: object) -> object:
 
 
 def _known_checks(choices: dict[str, str]) -> dict[str, str]:
+    from drawcli.core.rtstruct.contour_checks import CHECKS
+
     unknown = sorted(choices.keys() - CHECKS.keys())
     if unknown:
         raise ValueError(f"no check '{unknown[0]}'; there are {', '.join(CHECKS)}")
@@ -311,8 +322,10 @@ class Accept(SettingsSection):
     ] = {}
 
     @property
-    def severities(self) -> dict[str, Severity | None]:
+    def severities(self) -> "dict[str, Severity | None]":
         """What each check named does; None where it is off."""
+        from drawcli.core.gate.acceptance import Severity
+
         return {
             check: None if weight == "off" else Severity(weight)
             for check, weight in self.checks.items()

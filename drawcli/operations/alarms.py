@@ -16,7 +16,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
+from drawcli.adapters.notifications import Message, Recipient, Weight, recipients_of
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST, Notify
@@ -66,7 +66,7 @@ def send_alarms(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
         If the addresses or the ledger cannot be read; nothing is sent then.
     """
     settings = ctx.settings.notify
-    places = places_of(settings)
+    places = recipients_of(settings)
     if not places:
         return
     with _notifier(ctx.settings, ctx.now()) as notifier:
@@ -92,7 +92,7 @@ def send_digest(ctx: Context) -> None:
     settings = ctx.settings.notify
     if DIGEST not in settings.events or settings.digest_at is None:
         return
-    places = places_of(settings)
+    places = recipients_of(settings)
     if places:
         with _notifier(ctx.settings, ctx.now()) as notifier:
             notifier.send(notifier.digest_letter(place, ctx) for place in places)
@@ -106,7 +106,7 @@ def send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
     ConfigError
         As `send_alarms`.
     """
-    places = places_of(settings.notify)
+    places = recipients_of(settings.notify)
     if places:
         with _notifier(settings, now) as notifier:
             notifier.send(notifier.alarm_letter(place, [alarm], {alarm.kind}) for place in places)

@@ -1,7 +1,6 @@
-"""What a person wants to know at a glance: is it running, what is stuck and why, what came home.
+"""The state of a site at a glance: whether runs work, which jobs are held, what was delivered.
 
-Sentences and groups of jobs, for whoever shows them: `status`, `doctor`, a page. Nothing here names
-a patient.
+Sentences and groups of jobs for `status`, `doctor` and the web page. None of them names a patient.
 """
 
 from collections import Counter
@@ -24,38 +23,38 @@ from drawcli.system.limits import RUN_HOURS
 from drawcli.system.mounts_and_locks import holder_of, tells_locks
 from drawcli.system.platforms import is_alive
 
-RUNS_LATE: Final = timedelta(hours=1)  # cron calls every few minutes
+RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
 _ENDED: Final = {
-    0: "went well",
-    1: "ended with a bug of drawcli",
-    3: "could not use the settings, rules or templates",
-    4: "could not read the ledger",
-    5: "was refused: the server does not take the token",
-    6: "went well and held jobs",
-    7: "could not reach the server or the datastore",
-    8: "went on, but the privacy gate blocked an upload",
-    9: "had nothing to do",
-    12: "ended because the disk is full",
-    137: "broke off: it was killed",
+    0: "OK",
+    1: "ended by a bug in drawcli",
+    3: "settings, rules or templates cannot be used",
+    4: "the ledger cannot be read",
+    5: "the server refuses the token",
+    6: "OK, jobs are held",
+    7: "the server or the datastore cannot be reached",
+    8: "the privacy gate blocked an upload",
+    9: "OK, nothing to do",
+    12: "the disk is full",
+    137: "killed",
 }
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHealth:
-    """Whether drawcli runs, and how its last runs ended."""
+    """Whether a run is active, and how the last runs ended."""
 
-    runner: RunOwner | None  # a run that is at work now
-    longest: timedelta = timedelta(hours=RUN_HOURS)  # that a run may take: notify.run_hours
-    standing: ProgressState | None  # how far the step is that runs now, if it has run for a second
+    runner: RunOwner | None  # the active run
+    longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
+    standing: ProgressState | None  # progress of the active step, once it has run for a second
     last: Run | None
-    success: Run | None  # the newest that came to its end
+    success: Run | None  # the newest that ended normally
     server: Run | None  # the newest that asked the server anything
-    answered: Run | None  # the newest that got an answer
+    answered: Run | None  # the newest that got an answer from the server
 
     @classmethod
     def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
-        """Look at a site, whose runs take no longer than some hours."""
+        """Read the health of a site's runs; a run longer than `run_hours` is overdue."""
         runs = _newest(RunLog(state_dir).newest_first())
         return cls(
             longest=timedelta(hours=run_hours),
@@ -68,7 +67,7 @@ class RunHealth:
         )
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as plain values for JSON."""
         running = self.runner and asdict(self.runner) | {
             "since": self.runner.since.isoformat(),
             "overdue": self.is_overdue(now),
@@ -84,34 +83,34 @@ class RunHealth:
         }
 
     def is_overdue(self, now: datetime) -> bool:
-        """Tell whether a run has been at work for longer than it should: no other can begin."""
+        """Return whether the active run has taken longer than it should; it blocks all others."""
         return self.runner is not None and now - self.runner.since > self.longest
 
     def sentences(self, now: datetime) -> Iterator[tuple[str, str]]:
-        """Yield what it is about and one sentence, a few times."""
+        """Yield pairs of a subject ("run", "step", "success", "server") and a sentence."""
         yield "run", self._run(now)
         if self.standing is not None:
             yield "step", f"{self.standing}; for {ago(now - self.standing.began)}"
         if self.last is not None and not self.last.went_well:
             since = "never" if self.success is None else _when(self.success.ended, now)
-            yield "success", f"{since}: the last run that came to its end"
+            yield "success", f"{since}: the last run that ended normally"
         yield "server", self._server(now)
 
     def _run(self, now: datetime) -> str:
         before = ""
         if self.last is not None:
-            how = _ENDED.get(self.last.exit_code, f"left with {self.last.exit_code}")
-            before = f"the last one ended {_when(self.last.ended, now)} and {how}"
+            how = _ENDED.get(self.last.exit_code, f"exit code {self.last.exit_code}")
+            before = f"last run {_when(self.last.ended, now)}: {how}"
         if self.runner is not None:
             said = f"running for {ago(now - self.runner.since)} (process {self.runner.pid})"
             if self.is_overdue(now):
-                said += f", longer than {ago(self.longest)}: it may hang, 'drawcli doctor' looks"
+                said += f", longer than {ago(self.longest)}: it may hang, see 'drawcli doctor'"
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
         if self.last is not None and now - self.last.ended > RUNS_LATE:
-            return f"none now; {before}. Does cron still call it? 'drawcli doctor' looks"
-        return f"none now; {before}"
+            return f"{before}. Does cron still call it? See 'drawcli doctor'"
+        return before
 
     def _server(self, now: datetime) -> str:
         if self.server is None:
@@ -124,12 +123,12 @@ class RunHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The jobs of a site, in the order in which a person asks for them."""
+    """The jobs of a site in groups, the most urgent first."""
 
-    held: tuple[Job, ...]  # a person is asked; the longest first
-    open: tuple[Job, ...]  # on their way
-    left: tuple[Job, ...]  # by the rules
-    finished: tuple[Job, ...]  # done or set aside, not archived yet
+    held: tuple[Job, ...]  # the longest held first
+    open: tuple[Job, ...]  # in progress
+    left: tuple[Job, ...]  # unmatched or excluded by the rules
+    finished: tuple[Job, ...]  # done or cancelled, not archived yet
     counts: Counter[State]
 
     @classmethod
@@ -158,13 +157,13 @@ class Overview:
 
 
 def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
-    """Return when a structure set was put where it belongs, the last time.
+    """Return the time of the newest delivery; None without one.
 
-    Finished jobs stay in sight for a day: where there is none, the newest are in the archive.
+    Finished jobs stay in the ledger for a day; without one, the newest archived month is read.
     """
     found = [*jobs]
     if not any(job.state is State.DONE for job in jobs):
-        with suppress(LedgerError):  # 'ledger check' tells what is damaged
+        with suppress(LedgerError):  # 'ledger check' reports the damage
             found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
     return max(filter(None, map(delivered_at, found)), default=None)
 
@@ -175,7 +174,7 @@ def _when(at: datetime, now: datetime) -> str:
 
 
 def _newest(runs: Iterable[Run]) -> dict[str, Run]:
-    """Return the newest run of each kind; the book is read no further than need be."""
+    """Return the newest run of each kind; reading stops once all are found."""
     found: dict[str, Run] = {}
     for run in runs:
         found.setdefault("last", run)
@@ -191,7 +190,7 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
 
 
 def _runner(work: WorkDir) -> RunOwner | None:
-    """Return who is at work: a run that was killed has left its name and not its lock."""
+    """Return the active run; a killed run has left its record but not its lock."""
     runner, holder = work.run_owner(), holder_of(work.run_lock_file)
     if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
         return None

@@ -8,19 +8,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drawcli.adapters.datastore.walk import is_silent
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.adapters.state.progress import Progress, ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
 from drawcli.adapters.state.site_key import read_site_key, retired_keys
-from drawcli.adapters.state.vault import Vault
 from drawcli.adapters.state.workdir import TEMPLATE, VAULT, Busy, WorkDir
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
-from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.errors import (
     SILENT,
     ConfigError,
@@ -37,7 +33,10 @@ if TYPE_CHECKING:
     from drawcli.adapters.delivery.target import DeliveryTarget
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
+    from drawcli.adapters.state.audit_log import AuditLog
+    from drawcli.adapters.state.vault import Vault
     from drawcli.config.load import Settings
+    from drawcli.core.series.crosswalk import Crosswalk
 
 
 def utc_now() -> datetime:
@@ -87,13 +86,15 @@ class Context:
         return targets_of(self.settings)
 
     @cached_property
-    def vault(self) -> Vault:
+    def vault(self) -> "Vault":
         """Where the identity of each job is sealed."""
         return vault_of(self.stand_ins, self.retired)
 
     @cached_property
-    def audit(self) -> AuditLog:
+    def audit(self) -> "AuditLog":
         """What left this building."""
+        from drawcli.adapters.state.audit_log import AuditLog
+
         return AuditLog(self.settings.state_dir)
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
@@ -140,16 +141,16 @@ class Context:
             self.server.check_token()  # else a whole package would go out to hear it again
         return True
 
-    def package_name(self, job: Job, crosswalk: Crosswalk) -> str:
+    def package_name(self, job: Job, crosswalk: "Crosswalk") -> str:
         """Return the name under which a zip is sent: nothing in it comes from a path."""
         client = self.settings.server.client_id or "drawcli"
         return f"{client}_{self.stand_ins_of(job).uid(crosswalk.series_uid)}.zip"
 
-    def crosswalk(self, job: Job) -> Crosswalk:
+    def crosswalk(self, job: Job) -> "Crosswalk":
         """Return the identity of a job."""
         return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
 
-    def images_of(self, job: Job) -> Crosswalk:
+    def images_of(self, job: Job) -> "Crosswalk":
         """Return the identity of a job whose images are about to be read.
 
         Raises
@@ -157,6 +158,8 @@ class Context:
         TryLater
             Where their file server does not answer: it is asked once a run.
         """
+        from drawcli.adapters.datastore.walk import is_silent
+
         crosswalk = self.crosswalk(job)
         lies_in = Path(crosswalk.files[0].path).parent
         stores = (one for one in self.settings.datastore if one in (lies_in, *lies_in.parents))
@@ -181,8 +184,8 @@ class Context:
     def begin(
         self,
         job: Job,
-        crosswalk: Crosswalk | None,
-        bring: Callable[[Crosswalk], Crosswalk] | None = None,
+        crosswalk: "Crosswalk | None",
+        bring: "Callable[[Crosswalk], Crosswalk] | None" = None,
     ) -> bool:
         """Make a new job with its identity; False where another process has made it already.
 
@@ -205,7 +208,7 @@ class Context:
         except Busy:
             return False
 
-    def _with_own_images(self, job_id: str, crosswalk: Crosswalk) -> Crosswalk:
+    def _with_own_images(self, job_id: str, crosswalk: "Crosswalk") -> "Crosswalk":
         """Return a crosswalk with no image in the work folder of another job."""
         own = self.work.copy_foreign_images(job_id, (file.path for file in crosswalk.files))
         return crosswalk.placed(own) if own else crosswalk
@@ -229,7 +232,7 @@ class Context:
                 hint=f"'drawcli retry {job.id}' builds the package anew and sends it again.",
             ) from None
 
-    def seal(self, job_id: str, crosswalk: Crosswalk) -> None:
+    def seal(self, job_id: str, crosswalk: "Crosswalk") -> None:
         """Store the identity of a job; durable when this returns."""
         self.vault.seal(self.work.folder(job_id), job_id, crosswalk)
 
@@ -288,8 +291,10 @@ def token_store(settings: "Settings") -> TokenStore:
     return TokenKeyring(server.token_keyring, server.client_id, beside)
 
 
-def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> Vault:
+def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> "Vault":
     """Return a vault that seals with one key, and opens also what older ones have sealed."""
+    from drawcli.adapters.state.vault import Vault
+
     older = {one.key_id: one.subkey("vault") for one in retired}
     return Vault(stand_ins.subkey("vault"), stand_ins.key_id, older)
 

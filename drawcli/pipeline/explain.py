@@ -146,7 +146,7 @@ def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[
         decision = decide(header, book.rules, on_many=on_many)
         chosen = ", ".join(decision.templates)
         found = chosen if decision.choice is Choice.MATCHED else decision.sentence
-        yield Trial(case.name, case.wish, found, case.agrees(decision))
+        yield Trial(case.name, case.expectation, found, case.agrees(decision))
 
 
 def _headers(case: Case, today: date) -> Iterator[RuleHeader]:

@@ -44,7 +44,7 @@ def test_a_run_that_went_well_needs_no_more_words(tmp_path: Path) -> None:
     RunLog(tmp_path).add(a_run(4))
 
     assert told(tmp_path) == {
-        "run": "none now; the last one ended 4 min ago (11:56 UTC) and went well",
+        "run": "last run 4 min ago (11:56 UTC): OK",
         "server": "answered 4 min ago (11:56 UTC)",
     }
 
@@ -55,8 +55,8 @@ def test_a_server_that_is_away_and_the_last_success_are_told(tmp_path: Path) -> 
 
     said = told(tmp_path)
 
-    assert "could not reach the server" in said["run"]
-    assert said["success"] == "3 h ago (08:40 UTC): the last run that came to its end"
+    assert "the server or the datastore cannot be reached" in said["run"]
+    assert said["success"] == "3 h ago (08:40 UTC): the last run that ended normally"
     assert said["server"].startswith("did not answer 4 min ago")
     assert said["server"].endswith("last answer: 3 h ago (08:40 UTC)")
 

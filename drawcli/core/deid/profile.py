@@ -196,7 +196,7 @@ def check_removable(keyword: str) -> None:
 
 def check_retainable(keyword: str, reason: str) -> None:
     """Raise ValueError where a site cannot let an attribute out, or does not say why."""
-    from pydicom.datadict import dictionary_VR, tag_for_keyword
+    from drawcli.core.dicom.dictionary import dictionary_VR, tag_for_keyword
 
     tag = tag_for_keyword(keyword)
     if tag is None:
@@ -234,7 +234,7 @@ def _choice(row: PolicyRow, choices: Choices) -> PolicyRow | None:
 
 
 def _retained(keyword: str, reason: str) -> PolicyRow:
-    from pydicom.datadict import dictionary_VR, tag_for_keyword
+    from drawcli.core.dicom.dictionary import dictionary_VR, tag_for_keyword
 
     tag = tag_for_keyword(keyword)
     assert tag is not None  # noqa: S101 - check_retainable has looked

@@ -73,7 +73,7 @@ def vr_of(element: Element) -> str:
 @cache
 def dictionary_vr(tag: int) -> str:
     """Return the VR of PS3.6; "UN" for a tag that it does not know."""
-    from pydicom.datadict import dictionary_VR
+    from drawcli.core.dicom.dictionary import dictionary_VR
 
     try:
         return dictionary_VR(tag)[:2]  # "US or SS" is encoded alike

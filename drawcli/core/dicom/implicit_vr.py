@@ -60,7 +60,7 @@ def _check_vr(element: Element) -> None:
 @cache
 def _dictionary(tag: int) -> tuple[str, ...]:
     """Return the VRs that PS3.6 allows for a tag; none where it does not know it."""
-    from pydicom.datadict import dictionary_VR
+    from drawcli.core.dicom.dictionary import dictionary_VR
 
     try:
         return tuple(dictionary_VR(tag).split(" or "))

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson
+
+Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
 
 
 def replaced(job: Job, at: datetime, newest: str) -> Job:

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from drawcli.core.gate.text_traces import Traces
+from drawcli.core.jobs.late_changes import Late
 from drawcli.core.rules.operators import PRESENCE, Checker, ValueKind, checker_of, kind_of
 from drawcli.core.rules.withheld import emptied, masked, names
 
-Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
 LATE: Final[tuple[Late, ...]] = get_args(Late)
 OPTIONS: Final[dict[str, tuple[Any, ...]]] = {  # of a comparison, and what each may be
     "case": (False, True),

@@ -171,7 +171,7 @@ def _canonical(name: str) -> str | None:
 
 @cache
 def _keywords() -> dict[str, str]:
-    from pydicom.datadict import dictionary_description, keyword_dict
+    from drawcli.core.dicom.dictionary import dictionary_description, keyword_dict
 
     names: dict[str, str] = {}
     for keyword, tag in keyword_dict.items():
@@ -199,7 +199,7 @@ def _ordered(path: str, wanted: str) -> float | str:
 
 
 def _vr(path: str) -> str:
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     return dictionary_vr(keyword_dict[path])
 

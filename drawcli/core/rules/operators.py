@@ -72,7 +72,7 @@ def canonical(path: str) -> str | None:
     >>> canonical("Modality.0.Manufacturer") is None
     True
     """
-    from pydicom.datadict import keyword_dict, keyword_for_tag
+    from drawcli.core.dicom.dictionary import keyword_dict, keyword_for_tag
 
     if path in DERIVED:
         return path
@@ -94,14 +94,14 @@ def canonical(path: str) -> str | None:
 
 def known_paths() -> list[str]:
     """Return every keyword of PS3.6, and the facts of a series."""
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     return [*keyword_dict, *DERIVED]
 
 
 def kind_of(path: str) -> ValueKind:
     """Return the kind of the values at a canonical path."""
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     if path in DERIVED:
         return DERIVED[path]
@@ -113,7 +113,7 @@ def kind_of(path: str) -> ValueKind:
 
 def holds_one_value(path: str) -> bool:
     """Tell whether the element at a canonical path has at most one value (PS3.6: VM 1)."""
-    from pydicom.datadict import dictionary_VM, keyword_dict
+    from drawcli.core.dicom.dictionary import dictionary_VM, keyword_dict
 
     if path in DERIVED:
         return True

@@ -30,7 +30,7 @@ def names_a_patient(path: str) -> bool:
     >>> [names_a_patient(path) for path in ("PatientName", "StudyID", "StudyDate", "PatientWeight")]
     [True, True, False, False]
     """
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     keyword = path.rpartition(".")[2]
     if keyword in _HARMLESS or keyword not in keyword_dict:

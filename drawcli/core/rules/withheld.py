@@ -41,7 +41,7 @@ def tells_a_patient(path: str) -> bool:
     >>> [tells_a_patient(path) for path in ("PatientID", "StudyDate", "ProtocolName", "slices")]
     [True, True, False, False]
     """
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     if path in DERIVED:
         return path in ("study_age_days", "folder")
@@ -66,7 +66,7 @@ def is_withheld(path: str) -> bool:
     >>> [is_withheld(path) for path in ("InstitutionName", "folder", "SeriesDescription", "KVP")]
     [True, True, False, False]
     """
-    from pydicom.datadict import keyword_dict
+    from drawcli.core.dicom.dictionary import keyword_dict
 
     if path in DERIVED:
         return path in _DERIVED

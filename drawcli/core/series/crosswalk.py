@@ -123,8 +123,9 @@ class Crosswalk:
     def readable(self) -> dict[str, str]:
         """Return whose series it is, by keyword, decoded as the source says."""
         from pydicom.charset import convert_encodings, decode_bytes
-        from pydicom.datadict import keyword_for_tag
         from pydicom.valuerep import PN_DELIMS
+
+        from drawcli.core.dicom.dictionary import keyword_for_tag
 
         charsets = self.character_set.decode("ascii", "replace").strip(" \0").split("\\")
         with warnings.catch_warnings():

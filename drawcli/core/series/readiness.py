@@ -14,7 +14,6 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.members import scan_slices
 from drawcli.core.series.stacking import (
-    LARGEST_STEP,
     not_gapless,
     not_planes,
     not_straight,
@@ -22,6 +21,7 @@ from drawcli.core.series.stacking import (
     one_orientation,
 )
 from drawcli.core.series.verdict import Readiness, Verdict, ignored, refused, waiting
+from drawcli.core.series.zones import LARGEST_STEP
 
 _MOST_SCOUTS: Final = 3  # slices of a localizer that does not say what it is
 SETTLING: Final = frozenset({"arriving", "too-young"})  # what is over by itself

@@ -9,9 +9,8 @@ from typing import Final
 from drawcli.core.dicom.geometry import offsets_mm
 from drawcli.core.dicom.multiframe import ImagePlane
 from drawcli.core.series.verdict import Verdict, waiting
-from drawcli.core.series.zones import as_multiple, local_steps
+from drawcli.core.series.zones import LARGEST_STEP, as_multiple, local_steps
 
-LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 SAME_PLACE_MM: Final = 0.01
 _CLOSE_MM: Final = 0.1  # slices of phases, beside others that lie far apart
 _APART: Final = 5  # times that: then the others lie far apart

@@ -11,6 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
+LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
 _ALIKE: Final = 0.1  # how far, of the first, the distances of one part may differ
 _ROUNDED_MM: Final = 0.05
 _FEWEST: Final = 3  # distances of a part that nothing but their evenness speaks for

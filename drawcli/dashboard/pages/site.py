@@ -19,7 +19,7 @@ from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
-from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
 from drawcli.pipeline.context import token_store
 from drawcli.system.durations import ago
 
@@ -59,15 +59,15 @@ def checkup(request: Request) -> Response:
     unseen = _unseen(site)
     checks = [(name, _in_turn(name, check, site)) for name, check in local.LOCAL]
     outcomes = [
-        *looked((one for one in checks if one[0] not in unseen), seen),
+        *run_checks((one for one in checks if one[0] not in unseen), seen),
         *asked_of.offline(seen),
     ]
-    grades = [one.seen.grade for one in outcomes]
+    grades = [one.result.grade for one in outcomes]
     order = [Grade.FAIL, Grade.WARN, Grade.PASS]
     return page(
         request,
         "checkup.html",
-        outcomes=sorted(outcomes, key=lambda one: order.index(one.seen.grade)),
+        outcomes=sorted(outcomes, key=lambda one: order.index(one.result.grade)),
         counts={grade: grades.count(grade) for grade in order},
         unseen=unseen,
     )

@@ -1,1 +1,1 @@
-"""Is the site well, and if not, which line mends it: the checks of `doctor`."""
+"""The checks of `doctor`: what a run needs, and how to fix what is wrong."""

@@ -1,4 +1,4 @@
-"""Can structure sets be delivered? Checks of `doctor`."""
+"""Checks of `doctor`: whether structure sets can be delivered."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from drawcli.operations.doctor.outcome import CheckContext, CheckResult
 
 
 def folder_of_delivery(site: CheckContext) -> CheckResult:
-    """Write a hidden file where structure sets go, and take it away again."""
+    """Write a hidden file into the delivery folder and remove it."""
     if site.settings.deliver.folder != "beside":
-        return _asked(folder_of(site.settings))
+        return _check_target(folder_of(site.settings))
     untried = []
     for store in site.settings.datastore:
         tried = _tried_beside(store, site)
@@ -23,31 +23,32 @@ def folder_of_delivery(site: CheckContext) -> CheckResult:
             raise not_writable(f"beside series in {store}: {tried}")
     stores = ", ".join(map(str, site.settings.datastore))
     if untried:
-        text = f"{', '.join(untried)} may not be written, and no series of it is known to try"
+        text = f"{', '.join(untried)} is not writable at the top; no known series to try below it"
         return CheckResult.warned(
-            text, "Right if its folders may be: look again after the first run."
+            text, "Fine if the series' folders are writable: check again after the first run."
         )
-    return CheckResult.well(f"structure sets can be put beside their series, in {stores}")
+    return CheckResult.well(f"structure sets can be written beside their series, in {stores}")
 
 
 def dicom_node(site: CheckContext) -> CheckResult:
-    """Ask the DICOM node of the site whether it is there, and takes structure sets."""
-    return _asked(opened(site.settings.deliver))
+    """Ask the DICOM node whether it answers and accepts structure sets."""
+    return _check_target(opened(site.settings.deliver))
 
 
-def _asked(target: DeliveryTarget) -> CheckResult:
-    """Return what a target says of itself; raise TryLater where it takes no structure sets."""
+def _check_target(target: DeliveryTarget) -> CheckResult:
+    """Return the result of a target's own check; raise TryLater if it accepts nothing."""
     remark = target.check()
     if remark is not None:
         return CheckResult.warned(f"{target.describe()} {remark.text}", remark.hint)
-    return CheckResult.well(f"{target.describe()} takes structure sets")
+    return CheckResult.well(f"{target.describe()} accepts structure sets")
 
 
 def _tried_beside(store: Path, site: CheckContext) -> str | None:
-    """Return why nothing can be put beside the newest series of a datastore; "" where it can.
+    """Return why nothing can be written beside the newest series of a datastore; "" if it can.
 
-    Where no folder of a series is known, its top is tried; None where that cannot be written, which
-    says nothing of the folders in it. No folder of a series is named: it may name a person.
+    If no folder of a series is known, the top folder is tried; None if that is not writable, which
+    says nothing about the folders below. The text names no series folder: its name may identify a
+    patient.
     """
     place = _newest_folder(store, site)
     try:
@@ -60,18 +61,18 @@ def _tried_beside(store: Path, site: CheckContext) -> str | None:
 
 
 def _newest_folder(store: Path, site: CheckContext) -> Path | None:
-    """Return the folder of the newest series of a datastore that is still there."""
+    """Return the folder of the newest series of a datastore that still exists."""
     if site.ctx is None:
         return None
     try:
         jobs = sorted(site.ctx.kept_jobs(), key=lambda job: job.since, reverse=True)
     except DrawcliError:
-        return None  # what is wrong with the ledger, its own check tells
+        return None  # the check of the ledger reports it
     for job in jobs:
         try:
             place = Path(site.ctx.crosswalk(job).files[0].path).parent
         except (DrawcliError, LookupError):
-            continue  # without a vault, its place is not known
+            continue  # without its vault the folder is unknown
         if (place == store or store in place.parents) and place.is_dir():
             return place
     return None

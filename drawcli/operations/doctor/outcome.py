@@ -1,8 +1,8 @@
-"""What a check of `doctor` says, and how checks are made: none of them raises.
+"""Results of the checks of `doctor`, and how checks are run: none of them raises.
 
-A check returns what it saw and, where that is not well, the line that mends it. One that cannot be
-made says so itself: a person who asks what is wrong is never answered with a crash. Nothing told
-here comes from an image; paths are those that the site's settings name.
+A check returns its result and, if something is wrong, the command or sentence that fixes it. A
+check that cannot be made is a failed check, never a crash. No text comes from an image; paths are
+those in the settings.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +17,11 @@ from drawcli.config.load import Settings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
 
-_LOOK: Final = "See that the files of the site are there, and that who runs drawcli may read them."
+_LOOK: Final = "Check that the site's files exist and that the user running drawcli can read them."
 
 
 class Grade(StrEnum):
-    """How well a thing is."""
+    """The grade of a check."""
 
     PASS = "PASS"  # noqa: S105 - no password
     WARN = "WARN"
@@ -30,77 +30,77 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check saw."""
+    """The result of one check."""
 
     grade: Grade
     text: str
-    remedy: str = ""  # the line that mends it
+    remedy: str = ""  # a command or sentence that fixes it
 
     @classmethod
     def well(cls, text: str) -> "CheckResult":
-        """Return that all is well."""
+        """Return a result without problems."""
         return cls(Grade.PASS, text)
 
     @classmethod
     def warned(cls, text: str, remedy: str) -> "CheckResult":
-        """Return what a person should look at; runs go on."""
+        """Return a problem that does not stop runs."""
         return cls(Grade.WARN, text, remedy)
 
     @classmethod
     def failed(cls, text: str, remedy: str) -> "CheckResult":
-        """Return what keeps runs from their work."""
+        """Return a problem that stops runs."""
         return cls(Grade.FAIL, text, remedy)
 
     @classmethod
     def of_error(cls, err: Exception) -> "CheckResult":
-        """Return an error as what was seen; a stranger's words may quote a value."""
+        """Return an error as a result; other errors may quote data: no text."""
         if isinstance(err, DrawcliError):
             return cls.failed(str(err), err.hint or _LOOK)
         what = err.strerror if isinstance(err, OSError) else None
-        text = f"could not be looked at: {what or type(err).__name__}"
+        text = f"could not be checked: {what or type(err).__name__}"
         return cls.failed(text, _LOOK)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One check by name, and what it saw."""
+    """The name of a check and its result."""
 
     check: str
-    seen: CheckResult
+    result: CheckResult
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        one = self.seen
+        """Return it as plain values for JSON."""
+        result = self.result
         return {
             "check": self.check,
-            "grade": str(one.grade),
-            "text": one.text,
-            "remedy": one.remedy or None,
+            "grade": str(result.grade),
+            "text": result.text,
+            "remedy": result.remedy or None,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What the checks look at."""
+    """The input of the checks."""
 
     settings: Settings
     config: Path  # the settings file
     now: datetime
-    ctx: Context | None = None  # None where the site cannot be opened
-    closed: Exception | None = None  # why it cannot: the ledger's check tells
-    probes: bool = True  # whether a file may be written to see that it can be
+    ctx: Context | None = None  # None if the site cannot be opened
+    closed: Exception | None = None  # why not; reported by the check of the ledger
+    probes: bool = True  # whether checks may write a file to test that they can
 
 
 Check = Callable[[CheckContext], CheckResult]
-EXPECTED: Final = (  # of what is looked at or told beside the work
+EXPECTED: Final = (  # errors of checks and messages, which no run depends on
     *(DrawcliError, OSError, ValueError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, ImportError, RuntimeError),
 )
-_PATIENCE_SECONDS: Final = 30.0  # with a share; a person waits
+_SHARE_SECONDS: Final = 30.0  # longest wait for a network share: somebody watches
 
 
-def looked(checks: Iterable[tuple[str, Check]], site: CheckContext) -> Iterator[Outcome]:
-    """Yield what each check saw; what one could not do is what it saw."""
+def run_checks(checks: Iterable[tuple[str, Check]], site: CheckContext) -> Iterator[Outcome]:
+    """Yield the result of each check; a check that raises yields the error as its result."""
     for name, check in checks:
         try:
             yield Outcome(name, check(site))
@@ -108,20 +108,20 @@ def looked(checks: Iterable[tuple[str, Check]], site: CheckContext) -> Iterator[
             yield Outcome(name, CheckResult.of_error(err))
 
 
-def of_share(check: Check, patience_seconds: float = _PATIENCE_SECONDS) -> Check:
-    """Return a check that is given up where a share does not answer.
+def of_share(check: Check, longest_seconds: float = _SHARE_SECONDS) -> Check:
+    """Return a check that gives up if a network share does not answer.
 
-    Who waits for a file server in a system call cannot be told to stop: another thread looks, and
-    is left alone.
+    A thread that waits for a file server in a system call cannot be interrupted, so the check runs
+    in a thread of its own, which is abandoned.
     """
 
     def look(site: CheckContext) -> CheckResult:
         found: list[Outcome] = []
-        looking = Thread(target=lambda: found.extend(looked([("", check)], site)), daemon=True)
+        looking = Thread(target=lambda: found.extend(run_checks([("", check)], site)), daemon=True)
         looking.start()
-        looking.join(min(patience_seconds, site.settings.scan.answer_seconds))
+        looking.join(min(longest_seconds, site.settings.scan.answer_seconds))
         if found:
-            return found[0].seen
-        return CheckResult.failed("does not answer", "Look at the file server and at the mount.")
+            return found[0].result
+        return CheckResult.failed("does not answer", "Check the file server and the mount.")
 
     return look

@@ -1,4 +1,4 @@
-"""Is the server well? The checks of `doctor` that need the network."""
+"""Checks of `doctor` that ask the DRAW server."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -12,12 +12,12 @@ from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offers_of
 from drawcli.errors import ConfigError, ServerUnavailable
-from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, run_checks
 from drawcli.pipeline.context import token_store, utc_now
 from drawcli.system.addresses import stays_here
 from drawcli.system.durations import ago
 
-_SAME: Final = 3.0  # s: the header is cut to seconds, and takes its way
+_SAME: Final = 3.0  # s: the Date header is cut to seconds and takes time to arrive
 _SKEW_NOTED: Final = 60.0  # s: tokens are renewed five minutes early
 _SKEW_TOO_LARGE: Final = 300.0
 _CERTIFICATE_SOON: Final = timedelta(days=21)
@@ -26,14 +26,14 @@ _WELL: Final = frozenset({HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUT
 
 
 def offline(site: CheckContext) -> Iterator[Outcome]:
-    """Yield what can be said of the server without asking it."""
-    yield from looked([("templates", _templates_by_kept)], site)
+    """Yield the checks that need no answer of the server."""
+    yield from run_checks([("templates", _templates_by_kept)], site)
 
 
 def online(site: CheckContext) -> Iterator[Outcome]:
-    """Yield what the server shows; where it does not answer, that, and nothing after it."""
+    """Yield the checks of the server; the first one alone if it does not answer."""
     seen: list[ServerProbe] = []
-    yield from looked([("server", lambda site: _reached(site, seen))], site)
+    yield from run_checks([("server", lambda site: _reached(site, seen))], site)
     if not seen:
         yield from offline(site)
         return
@@ -43,7 +43,7 @@ def online(site: CheckContext) -> Iterator[Outcome]:
         ("TLS", lambda site: tls(found, site)),
         ("templates", _templates),
     ]
-    yield from looked(checks, site)
+    yield from run_checks(checks, site)
 
 
 def _reached(site: CheckContext, seen: list[ServerProbe]) -> CheckResult:
@@ -51,14 +51,15 @@ def _reached(site: CheckContext, seen: list[ServerProbe]) -> CheckResult:
     try:
         found = probe_server(site.settings.server)
     except ServerUnavailable as err:
-        remedy = (
-            f"curl -sSI {url} shows whether this machine gets there; else ask your network's IT."
-        )
+        remedy = f"Try 'curl -sSI {url}'; if that fails too, ask the hospital's IT."
         return CheckResult.failed(f"{url} cannot be reached ({err})", remedy)
     seen.append(found)
     text = f"{url} answers {found.status} in {found.seconds:.2f} s"
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return CheckResult.warned(text, "It takes no uploads now; the jobs wait. Ask if it lasts.")
+        return CheckResult.warned(
+            text,
+            "It accepts no uploads now; the jobs wait. Ask the DRAW administrator if it lasts.",
+        )
     if found.status not in _WELL:
         return CheckResult.warned(text, ENDPOINT_HINT)
     if found.seconds > _SLOW_SECONDS:
@@ -70,11 +71,12 @@ def _clock(found: ServerProbe) -> CheckResult:
     skew = found.skew_seconds
     if skew is None:
         return CheckResult.warned(
-            "the server names no time", "timedatectl shows whether ours is right"
+            "the server sends no usable Date header",
+            "'timedatectl' shows whether this clock is right",
         )
     if abs(skew) < _SAME:
-        return CheckResult.well("ours and the server's agree")
-    text = f"ours is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
+        return CheckResult.well("agrees with the server's")
+    text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
     remedy = "Let NTP set this machine's clock: timedatectl set-ntp true"
     if abs(skew) > _SKEW_TOO_LARGE:
         return CheckResult.failed(text, remedy)
@@ -82,52 +84,54 @@ def _clock(found: ServerProbe) -> CheckResult:
 
 
 def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
-    """Look at who can read along, and how long the server's certificate is good."""
+    """Check that the connection is encrypted and the certificate is valid for a while."""
     if not found.tls:
         if stays_here(site.settings.server.url):
             return CheckResult.well("plain http, to this machine only")
-        text = "plain http: whoever is on the way reads the token"
-        return CheckResult.warned(
-            text, "Let server.url begin with https:// if the server speaks it."
-        )
+        text = "plain http: anyone on the network path can read the token"
+        return CheckResult.warned(text, "Use https:// in server.url if the server supports it.")
     if found.certificate_until is None:
         return CheckResult.well(found.tls)
     left = found.certificate_until - site.now
-    text = f"{found.tls}; the certificate is good for {ago(left)}"
+    text = f"{found.tls}; the certificate is valid for {ago(left)}"
     if left < _CERTIFICATE_SOON:
-        return CheckResult.warned(text, "Tell the DRAW administrator before it ends.")
+        return CheckResult.warned(text, "Remind the DRAW administrator before it expires.")
     return CheckResult.well(text)
 
 
 def _templates(site: CheckContext) -> CheckResult:
-    """Ask with our token what the server offers; so the token is tried, too."""
+    """Compare the templates with the server's catalogue; this tests the token, too."""
     tokens = token_store(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = offers_of(server.models())
         except ServerUnavailable as err:
-            return CheckResult.warned(f"not compared: {err}", "Runs wait for it. Ask if it lasts.")
+            return CheckResult.warned(
+                f"not compared: {err}", "Runs wait for it. Ask the DRAW administrator if it lasts."
+            )
         except ConfigError as err:
             if err.code != "endpoint":
                 raise
             return CheckResult.warned(f"not compared: {err}", err.hint)
     vain = _in_vain(site, offers)
     if vain:
-        text = f"{len(vain)} things are asked for that the server does not offer"
+        text = f"the server does not offer {len(vain)} of the things that templates request"
         return CheckResult.failed(text, "drawcli templates check --server")
-    return CheckResult.well(f"the token is taken; all is offered, of {len(offers)} models")
+    return CheckResult.well(f"token accepted; {len(offers)} models offer all that is requested")
 
 
 def _templates_by_kept(site: CheckContext) -> CheckResult:
     kept = load_catalogue(site.settings.state_dir)
     if kept is None:
-        return CheckResult.well("not compared: nothing is known of what the server offers")
+        return CheckResult.well(
+            "not compared: no catalogue of the server ('drawcli templates pull')"
+        )
     vain, by = _in_vain(site, kept.offers), f"by the catalogue of {kept.at:%Y-%m-%d}"
     if vain:
         return CheckResult.warned(
-            f"{len(vain)} things are not offered, {by}", "drawcli templates check"
+            f"{len(vain)} requested things are not offered, {by}", "drawcli templates check"
         )
-    return CheckResult.well(f"all is offered, {by}")
+    return CheckResult.well(f"all that is requested is offered, {by}")
 
 
 def _in_vain(site: CheckContext, offers: Sequence[CatalogueModel]) -> list[str]:

@@ -21,7 +21,7 @@ from drawcli.adapters.datastore.images import (
     reader_at,
 )
 from drawcli.adapters.gate import findings
-from drawcli.adapters.package import Member, pieces_of, write_package
+from drawcli.adapters.package import Member, read_range, write_package
 from drawcli.adapters.state.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.core.deid.block_hints import advise, summarize_findings
 from drawcli.core.deid.engine import Replacements, deidentify_header
@@ -233,7 +233,7 @@ def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[byte
     if is_native == header.pixels.undefined:
         raise NotDicom("pixels are not stored as the transfer syntax says")
     if is_native:
-        yield from pieces_of(stream, start, end - pixels_extra(header))
+        yield from read_range(stream, start, end - pixels_extra(header))
         return
     raster = FrameLayout(
         rows=header.number(tags.Rows) or 0,

@@ -13,8 +13,7 @@ from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.adapters.scan_index import IndexBroken
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.jobs.late_changes import held_late, noted_late, replaced
-from drawcli.core.rules.conditions import Late
+from drawcli.core.jobs.late_changes import Late, held_late, noted_late, replaced
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context

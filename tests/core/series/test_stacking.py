@@ -7,8 +7,9 @@ from itertools import accumulate
 import pytest
 
 from drawcli.core.dicom.multiframe import ImagePlane
-from drawcli.core.series.stacking import LARGEST_STEP, not_gapless, not_straight, not_together
+from drawcli.core.series.stacking import not_gapless, not_straight, not_together
 from drawcli.core.series.verdict import Verdict
+from drawcli.core.series.zones import LARGEST_STEP
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

@@ -17,8 +17,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError, NeedsPerson
 from drawcli.operations.doctor import delivery, local
 from drawcli.operations.doctor import outcome as outcomes
-from drawcli.operations.doctor.outcome import Check, CheckResult, Grade, of_share
-from drawcli.operations.doctor.outcome import CheckContext as Looked
+from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, Site
@@ -30,21 +29,21 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
 @pytest.fixture
-def looked(site: Site, ctx: Context) -> Looked:
+def looked(site: Site, ctx: Context) -> CheckContext:
     """Return the site as doctor looks at it, at noon."""
     site.state.chmod(0o700)
-    return Looked(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
+    return CheckContext(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
 
 
-def seen(name: str, looked: Looked, **changed: object) -> tuple[Grade, str, str]:
+def seen(name: str, looked: CheckContext, **changed: object) -> tuple[Grade, str, str]:
     """Return what one check says, made as doctor makes it; WARN and FAIL name what mends it."""
     one = replace(looked, **changed)  # type: ignore[arg-type] # fields of a site
-    (found,) = outcomes.looked([(name, CHECKS[name])], one)
-    assert bool(found.seen.remedy) == (found.seen.grade is not Grade.PASS), found
-    return found.seen.grade, found.seen.text, found.seen.remedy
+    (found,) = outcomes.run_checks([(name, CHECKS[name])], one)
+    assert bool(found.result.remedy) == (found.result.grade is not Grade.PASS), found
+    return found.result.grade, found.result.text, found.result.remedy
 
 
-def set_to(site: Site, looked: Looked, line: str) -> Looked:
+def set_to(site: Site, looked: CheckContext, line: str) -> CheckContext:
     site.add_line(line)
     return replace(looked, settings=site.settings())
 
@@ -54,7 +53,7 @@ def a_run(ended: datetime, exit_code: int = 0) -> Run:
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if name not in ("last run", "datastore")])
-def test_a_new_site_is_well(looked: Looked, site: Site, name: str) -> None:
+def test_a_new_site_is_well(looked: CheckContext, site: Site, name: str) -> None:
     grade, text, _ = seen(name, looked)
 
     assert (grade, bool(text)) == (Grade.PASS, True)
@@ -63,7 +62,7 @@ def test_a_new_site_is_well(looked: Looked, site: Site, name: str) -> None:
 
 @pytest.mark.parametrize("file", ["drawcli.yaml", "rules.yaml", "templates.yaml"])
 def test_whoever_may_change_the_rules_may_change_what_is_drawn(
-    looked: Looked, site: Site, file: str
+    looked: CheckContext, site: Site, file: str
 ) -> None:
     (site.folder / file).chmod(0o666)
 
@@ -74,7 +73,7 @@ def test_whoever_may_change_the_rules_may_change_what_is_drawn(
     assert seen("settings", looked)[0] is Grade.PASS
 
 
-def test_a_state_folder_that_others_read(looked: Looked, site: Site) -> None:
+def test_a_state_folder_that_others_read(looked: CheckContext, site: Site) -> None:
     site.state.chmod(0o755)
 
     grade, _, remedy = seen("state folder", looked)
@@ -83,7 +82,7 @@ def test_a_state_folder_that_others_read(looked: Looked, site: Site) -> None:
 
 
 @on_linux
-def test_a_state_folder_that_cannot_be_written(looked: Looked) -> None:
+def test_a_state_folder_that_cannot_be_written(looked: CheckContext) -> None:
     elsewhere = looked.settings.model_copy(update={"state_dir": NOWHERE_TO_WRITE})
 
     assert seen("state folder", looked, settings=elsewhere)[0] is Grade.FAIL
@@ -91,7 +90,7 @@ def test_a_state_folder_that_cannot_be_written(looked: Looked) -> None:
 
 @pytest.mark.parametrize("name", ["state folder", "token"])
 def test_what_may_not_be_tried_is_asked_of_the_system(
-    looked: Looked, monkeypatch: pytest.MonkeyPatch, name: str
+    looked: CheckContext, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(
         "drawcli.operations.doctor.local.check_writable", lambda _: pytest.fail("tried")
@@ -105,7 +104,7 @@ def test_what_may_not_be_tried_is_asked_of_the_system(
     assert "may not be written by the user who runs drawcli" in closed[1]
 
 
-def test_a_state_folder_on_a_share(looked: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_folder_on_a_share(looked: CheckContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "remote_disk", lambda _folder: "nfs4")
 
     grade, text, _ = seen("state folder", looked)
@@ -113,7 +112,7 @@ def test_a_state_folder_on_a_share(looked: Looked, monkeypatch: pytest.MonkeyPat
     assert (grade, "network share (nfs4)" in text) == (Grade.FAIL, True)
 
 
-def test_a_site_key_that_is_gone(looked: Looked, site: Site) -> None:
+def test_a_site_key_that_is_gone(looked: CheckContext, site: Site) -> None:
     (site.state / "site.key").unlink()
 
     grade, text, _ = seen("site key", looked)
@@ -121,7 +120,7 @@ def test_a_site_key_that_is_gone(looked: Looked, site: Site) -> None:
     assert (grade, "there is no site key" in text) == (Grade.FAIL, True)
 
 
-def test_a_site_key_that_git_would_take(looked: Looked, site: Site) -> None:
+def test_a_site_key_that_git_would_take(looked: CheckContext, site: Site) -> None:
     (site.folder / ".git").mkdir()
     (site.state / ".gitignore").unlink(missing_ok=True)
 
@@ -132,7 +131,7 @@ def test_a_site_key_that_git_would_take(looked: Looked, site: Site) -> None:
 
 @pytest.mark.parametrize(("free_gib", "grade"), [(0.5, Grade.FAIL), (1.5, Grade.WARN)])
 def test_a_disk_that_runs_full(
-    looked: Looked, monkeypatch: pytest.MonkeyPatch, free_gib: float, grade: Grade
+    looked: CheckContext, monkeypatch: pytest.MonkeyPatch, free_gib: float, grade: Grade
 ) -> None:
     monkeypatch.setattr(WorkDir, "free_bytes", lambda _: int(free_gib * 2**30))
 
@@ -144,7 +143,7 @@ def test_a_disk_that_runs_full(
 
 
 def test_a_datastore_that_is_there_and_one_that_is_not(
-    looked: Looked, site: Site, pelvis: list[Path]
+    looked: CheckContext, site: Site, pelvis: list[Path]
 ) -> None:
     assert pelvis
     well = seen("datastore", looked)
@@ -158,14 +157,14 @@ def test_a_datastore_that_is_there_and_one_that_is_not(
     assert "is the share mounted?" in empty[1]
 
 
-def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path) -> None:
+def test_a_share_that_hangs_does_not_hang_doctor(looked: CheckContext, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
-    def hangs(_: Looked) -> CheckResult:
+    def hangs(_: CheckContext) -> CheckResult:
         return CheckResult.well(fifo.read_text())  # nobody ever writes
 
-    found = of_share(hangs, patience_seconds=0.05)(looked)
+    found = of_share(hangs, longest_seconds=0.05)(looked)
     fifo.open("w").close()
 
     assert (found.grade, found.text) == (Grade.FAIL, "does not answer")
@@ -180,7 +179,7 @@ def test_a_share_that_hangs_does_not_hang_doctor(looked: Looked, tmp_path: Path)
     ],
 )
 def test_a_folder_for_structure_sets_that_takes_none(
-    looked: Looked, site: Site, folder: str, said: str
+    looked: CheckContext, site: Site, folder: str, said: str
 ) -> None:
     elsewhere = set_to(site, looked, f"deliver: {{folder: '{folder}'}}")
 
@@ -190,7 +189,7 @@ def test_a_folder_for_structure_sets_that_takes_none(
 
 
 def test_the_probe_leaves_nothing_and_no_scan_would_take_it(
-    looked: Looked, site: Site, ctx: Context, monkeypatch: pytest.MonkeyPatch
+    looked: CheckContext, site: Site, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # as if it were killed in the middle
     assert seen("delivery", looked)[0] is Grade.PASS
@@ -206,7 +205,7 @@ def test_the_probe_leaves_nothing_and_no_scan_would_take_it(
 
 
 def test_beside_a_series_is_tried_where_the_newest_series_lies(
-    looked: Looked, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    looked: CheckContext, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_step("scan", ctx, Selection())
     folder, tried = pelvis[0].parent, []
@@ -225,7 +224,7 @@ def test_beside_a_series_is_tried_where_the_newest_series_lies(
 
 
 def test_a_datastore_whose_top_alone_is_closed(
-    looked: Looked, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    looked: CheckContext, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pelvis
 
@@ -241,22 +240,22 @@ def test_a_datastore_whose_top_alone_is_closed(
 
 
 @on_linux
-def test_a_run_at_work_is_told_and_one_that_takes_too_long(looked: Looked, ctx: Context) -> None:
+def test_an_active_run_is_reported_and_an_overdue_one(looked: CheckContext, ctx: Context) -> None:
     with ctx.work.run_lock(NOON):
         now = seen("run lock", looked, now=NOON + timedelta(minutes=5))
         late = seen("run lock", looked, now=NOON + timedelta(hours=7))
         RunLog(ctx.settings.state_dir).add(a_run(NOON - timedelta(hours=2)))
         last = seen("last run", looked)
 
-    assert now[:2] == (Grade.PASS, f"a run is at work: process {os.getpid()} for 5 min")
+    assert now[:2] == (Grade.PASS, f"a run is active: process {os.getpid()} for 5 min")
     assert late[0] is Grade.FAIL
     assert last[:2] == (
         Grade.PASS,
-        "the last ended 2 h ago with exit code 0; one is at work now",
+        "ended 2 h ago with exit code 0; another is active now",
     )
 
 
-def test_a_ledger_that_speaks_of_what_is_not_there(looked: Looked, in_state: Make) -> None:
+def test_a_ledger_that_speaks_of_what_is_not_there(looked: CheckContext, in_state: Make) -> None:
     in_state(State.UPLOADED)
 
     grade, _, remedy = seen("ledger", looked)
@@ -264,7 +263,7 @@ def test_a_ledger_that_speaks_of_what_is_not_there(looked: Looked, in_state: Mak
     assert (grade, remedy) == (Grade.WARN, "drawcli ledger check")
 
 
-def test_a_ledger_that_cannot_be_opened_says_why_and_counts_nothing(looked: Looked) -> None:
+def test_a_ledger_that_cannot_be_opened_says_why_and_counts_nothing(looked: CheckContext) -> None:
     err = LedgerError("ledger.json is no ledger", hint="Put a copy back.")
 
     told = seen("ledger", looked, ctx=None, closed=err)
@@ -273,15 +272,15 @@ def test_a_ledger_that_cannot_be_opened_says_why_and_counts_nothing(looked: Look
     assert seen("held jobs", looked, ctx=None, closed=err)[0] is Grade.WARN
 
 
-def test_jobs_that_wait_for_a_person(looked: Looked, ctx: Context, in_state: Make) -> None:
+def test_jobs_that_wait_for_a_person(looked: CheckContext, ctx: Context, in_state: Make) -> None:
     job = in_state(State.FOUND)
     ctx.ledger.commit(job.held_for(NeedsPerson("odd", code="odd"), at=NOON))
 
-    assert seen("held jobs", looked)[:2] == (Grade.WARN, "1 wait for a person")
+    assert seen("held jobs", looked)[:2] == (Grade.WARN, "1 held")
 
 
 def test_rules_that_cannot_be_read_and_rules_that_are_hardly_meant(
-    looked: Looked, site: Site
+    looked: CheckContext, site: Site
 ) -> None:
     path = site.folder / "rules.yaml"
     whole = path.read_text()
@@ -292,23 +291,31 @@ def test_rules_that_cannot_be_read_and_rules_that_are_hardly_meant(
     odd = seen("rules", looked)
 
     assert (broken[0], "rules.yaml:" in broken[1]) == (Grade.FAIL, True)
-    assert (odd[0], "perhaps not meant" in odd[1]) == (Grade.WARN, True)
+    assert (odd[0], "1 warnings" in odd[1]) == (Grade.WARN, True)
 
 
 @pytest.mark.parametrize(
     ("written", "grade", "said"),
     [
         ('{"access_token": "a", "expires_at": "2026-11-14T11:00:00Z"}', Grade.FAIL, "expired 1 h"),
-        ('{"access_token": "a", "expires_at": "2026-11-15T13:00:00Z"}', Grade.WARN, "lasts 1 d"),
-        ('{"access_token": "a", "expires_at": "2026-12-14T12:00:00Z"}', Grade.PASS, "lasts 30 d"),
-        ('{"access_token": "a"}', Grade.WARN, "nobody knows"),
+        (
+            '{"access_token": "a", "expires_at": "2026-11-15T13:00:00Z"}',
+            Grade.WARN,
+            "valid for 1 d",
+        ),
+        (
+            '{"access_token": "a", "expires_at": "2026-12-14T12:00:00Z"}',
+            Grade.PASS,
+            "valid for 30 d",
+        ),
+        ('{"access_token": "a"}', Grade.WARN, "no expiry date"),
         ('{"access_token": "a", "refresh_token": "b"}', Grade.PASS, "renews itself"),
         ('{"access_token": ""}', Grade.FAIL, "empty"),
         ("{", Grade.FAIL, "is not JSON"),
         ("[]", Grade.FAIL, "holds no access_token"),
     ],
 )
-def test_a_token(looked: Looked, site: Site, written: str, grade: Grade, said: str) -> None:
+def test_a_token(looked: CheckContext, site: Site, written: str, grade: Grade, said: str) -> None:
     (site.folder / "token.json").write_text(written)
 
     found = seen("token", looked)
@@ -316,7 +323,7 @@ def test_a_token(looked: Looked, site: Site, written: str, grade: Grade, said: s
     assert (found[0], said in found[1]) == (grade, True), found
 
 
-def test_a_token_that_others_read_or_that_is_gone(looked: Looked, site: Site) -> None:
+def test_a_token_that_others_read_or_that_is_gone(looked: CheckContext, site: Site) -> None:
     path = site.folder / "token.json"
     path.chmod(0o640)
     exposed = seen("token", looked)
@@ -329,7 +336,7 @@ def test_a_token_that_others_read_or_that_is_gone(looked: Looked, site: Site) ->
 
 
 def test_a_token_that_cannot_be_kept_when_it_is_renewed(
-    looked: Looked, monkeypatch: pytest.MonkeyPatch
+    looked: CheckContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def closed(place: Path) -> None:
         raise OSError(30, "read-only", str(place))
@@ -351,7 +358,7 @@ def test_a_token_that_cannot_be_kept_when_it_is_renewed(
     ],
 )
 def test_the_last_run(
-    looked: Looked, site: Site, before: timedelta, exit_code: int, grade: Grade
+    looked: CheckContext, site: Site, before: timedelta, exit_code: int, grade: Grade
 ) -> None:
     assert seen("last run", looked)[0] is Grade.WARN  # none yet
     RunLog(site.state).add(a_run(NOON - before, exit_code))
@@ -366,7 +373,7 @@ def test_versions_are_told_of_each_package_also_of_one_that_is_not_there(
 
     found = local.versions()
 
-    assert "nowhere-at-all (not there)" in found.text
+    assert "nowhere-at-all (missing)" in found.text
     assert found.text.startswith("drawcli ")
 
 
@@ -386,7 +393,7 @@ def broken(site: Site, way: str) -> None:
 
 @pytest.mark.parametrize("way", ["gone", "folders", "empty", "noise", "list"])
 def test_no_check_raises_whatever_lies_there(
-    looked: Looked, site: Site, ctx: Context, pelvis: list[Path], way: str
+    looked: CheckContext, site: Site, ctx: Context, pelvis: list[Path], way: str
 ) -> None:
     assert pelvis
     run_step("scan", ctx, Selection())
@@ -409,15 +416,15 @@ def test_no_check_raises_whatever_lies_there(
     ],
 )
 def test_a_check_that_cannot_be_made_says_so_and_quotes_nothing(
-    looked: Looked, err: Exception
+    looked: CheckContext, err: Exception
 ) -> None:
-    def breaks(_: Looked) -> CheckResult:
+    def breaks(_: CheckContext) -> CheckResult:
         raise err
 
     check: Check = breaks
-    (found,) = outcomes.looked([("odd", check)], looked)
+    (found,) = outcomes.run_checks([("odd", check)], looked)
 
     plain: dict[str, Any] = found.as_plain()
     assert plain["grade"] == "FAIL"
-    assert "could not be looked at" in plain["text"]
+    assert "could not be checked" in plain["text"]
     assert "Kowalski" not in str(plain)

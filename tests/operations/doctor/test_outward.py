@@ -12,8 +12,7 @@ from drawcli.adapters.state.audit_log import ATTEMPT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.alarm_conditions import RecipientState
 from drawcli.operations.doctor.delivery import dicom_node
-from drawcli.operations.doctor.outcome import CheckContext as Looked
-from drawcli.operations.doctor.outcome import Grade, looked
+from drawcli.operations.doctor.outcome import CheckContext, Grade, run_checks
 from drawcli.operations.doctor.outward import OUTWARD
 from drawcli.operations.notification_store import NotificationStore
 from drawcli.pipeline.context import Context
@@ -24,16 +23,16 @@ apprise_loads = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # i
 
 
 def seen(name: str, site: Site, ctx: Context) -> tuple[Grade, str]:
-    one = Looked(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
-    (found,) = looked([(name, dict(OUTWARD)[name])], one)
-    assert bool(found.seen.remedy) == (found.seen.grade is not Grade.PASS)
-    return found.seen.grade, found.seen.text
+    one = CheckContext(settings=site.settings(), config=site.config, now=NOON, ctx=ctx)
+    (found,) = run_checks([(name, dict(OUTWARD)[name])], one)
+    assert bool(found.result.remedy) == (found.result.grade is not Grade.PASS)
+    return found.result.grade, found.result.text
 
 
 def test_an_audit_log_that_holds_and_one_that_was_changed(site: Site, ctx: Context) -> None:
-    assert seen("audit log", site, ctx) == (Grade.PASS, "nothing has left yet")
+    assert seen("audit log", site, ctx) == (Grade.PASS, "nothing was sent yet")
     ctx.audit.add(ATTEMPT, NOON, "0badcafe", {"job": "0123456789ab-1"})
-    assert seen("audit log", site, ctx) == (Grade.PASS, "1 lines, the chain is whole")
+    assert seen("audit log", site, ctx) == (Grade.PASS, "1 lines, the chain is intact")
 
     (path,) = ctx.audit.folder.glob("*.jsonl")
     path.write_bytes(path.read_bytes().replace(b"attempt", b"nothing"))
@@ -84,12 +83,12 @@ def test_a_place_that_takes_nothing_is_told_with_how_long(
 
     grade, text = seen("notify", site, ctx)
 
-    assert (grade, text) == (Grade.WARN, "place 1 (ntfy) has taken nothing for 3 h")
+    assert (grade, text) == (Grade.WARN, "place 1 (ntfy) has accepted no message for 3 h")
 
 
 def test_where_nothing_is_set_up_all_is_well(site: Site, ctx: Context) -> None:
     assert seen("notify", site, ctx)[0] is Grade.PASS
-    assert seen("metrics", site, ctx) == (Grade.PASS, "none are asked for")
+    assert seen("metrics", site, ctx) == (Grade.PASS, "not set up")
 
 
 @pytest.mark.parametrize(
@@ -112,9 +111,9 @@ def test_figures_that_cannot_be_written_or_sent(
 
 
 def node_seen(site: Site) -> tuple[Grade, str, str]:
-    one = Looked(settings=site.settings(), config=site.config, now=NOON)
-    (found,) = looked([("DICOM node", dicom_node)], one)
-    return found.seen.grade, found.seen.text, found.seen.remedy
+    one = CheckContext(settings=site.settings(), config=site.config, now=NOON)
+    (found,) = run_checks([("DICOM node", dicom_node)], one)
+    return found.result.grade, found.result.text, found.result.remedy
 
 
 def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
@@ -124,7 +123,7 @@ def test_a_dicom_node_that_answers_and_takes_structure_sets(site: Site) -> None:
         grade, text, _ = node_seen(site)
 
     assert grade is Grade.PASS
-    assert text == f"the DICOM node TPS@127.0.0.1:{peer.port} takes structure sets"
+    assert text == f"the DICOM node TPS@127.0.0.1:{peer.port} accepts structure sets"
     assert peer.callers == ["DRAWCLI"]
     assert peer.received == []
 

@@ -23,8 +23,7 @@ from drawcli.adapters.server.catalogue_cache import save_catalogue
 from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.errors import ConfigError
 from drawcli.operations.doctor import server as checks
-from drawcli.operations.doctor.outcome import CheckContext as Looked
-from drawcli.operations.doctor.outcome import Grade, Outcome
+from drawcli.operations.doctor.outcome import CheckContext, Grade, Outcome
 from drawcli.sandbox.catalogue import as_json
 from tests.conftest import Site
 
@@ -119,17 +118,17 @@ def certificate(folder: Path, days: float) -> ssl.SSLContext:
     return tls
 
 
-def looked_at(site: Site, url: str) -> Looked:
+def looked_at(site: Site, url: str) -> CheckContext:
     text = site.config.read_text().replace("http://127.0.0.1:9", url)
     site.config.write_text(text)
-    return Looked(settings=site.settings(), config=site.config, now=datetime.now(UTC))
+    return CheckContext(settings=site.settings(), config=site.config, now=datetime.now(UTC))
 
 
 def by_name(outcomes: Iterator[Outcome]) -> Seen:
     found = list(outcomes)
     for one in found:
-        assert bool(one.seen.remedy) == (one.seen.grade is not Grade.PASS), one
-    return {one.check: (one.seen.grade, one.seen.text) for one in found}
+        assert bool(one.result.remedy) == (one.result.grade is not Grade.PASS), one
+    return {one.check: (one.result.grade, one.result.text) for one in found}
 
 
 def online(site: Site, peer: Peer, tls: ssl.SSLContext | None = None) -> Seen:
@@ -143,9 +142,9 @@ def test_a_server_that_is_well(site: Site) -> None:
     assert {name: grade for name, (grade, _) in seen.items()} == dict.fromkeys(
         ("server", "clock", "TLS", "templates"), Grade.PASS
     ), seen
-    assert seen["clock"][1] == "ours and the server's agree"
+    assert seen["clock"][1] == "agrees with the server's"
     assert seen["TLS"][1] == "plain http, to this machine only"
-    assert "the token is taken" in seen["templates"][1]
+    assert "token accepted" in seen["templates"][1]
 
 
 def test_the_first_look_takes_nothing_of_ours_along(site: Site) -> None:
@@ -179,7 +178,7 @@ def test_a_clock_that_goes_wrong(site: Site, ahead_seconds: float, grade: Grade,
 def test_a_server_that_names_no_time(site: Site, date: str) -> None:
     seen = online(site, Peer(date=date))
 
-    assert seen["clock"] == (Grade.WARN, "the server names no time")
+    assert seen["clock"] == (Grade.WARN, "the server sends no usable Date header")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 4.0, 100.0])
@@ -211,7 +210,7 @@ def test_a_certificate_and_how_long_it_is_good(
 
     seen = online(site, Peer(models=MODELS), tls)
 
-    assert seen["TLS"] == (grade, f"TLSv1.3; the certificate is good for {days - 1} d")
+    assert seen["TLS"] == (grade, f"TLSv1.3; the certificate is valid for {days - 1} d")
     assert seen["templates"][0] is Grade.PASS
 
 
@@ -300,7 +299,7 @@ def test_a_server_without_a_catalogue(site: Site) -> None:
     ("models", "grade", "said"),
     [
         (None, Grade.PASS, "not compared"),
-        (MODELS, Grade.PASS, "all is offered"),
+        (MODELS, Grade.PASS, "offered"),
         ([], Grade.WARN, ""),
     ],
 )

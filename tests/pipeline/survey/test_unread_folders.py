@@ -212,7 +212,7 @@ def test_doctor_tells_of_held_folders(ctx: Context) -> None:
         Looked(config=Path("drawcli.yaml"), settings=ctx.settings, ctx=ctx, now=ctx.now())
     )
 
-    assert "1 folders hold files that cannot be read" in seen.text
+    assert "1 folders contain files that cannot be read" in seen.text
 
 
 @pytest.mark.parametrize(
