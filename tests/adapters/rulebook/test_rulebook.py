@@ -35,7 +35,7 @@ rules:
 """
 MODEL = "{name: x, config: y, trainer_name: z, postprocess: null, map: {1: Bladder}}"
 NEVER = "- {name: a, exclude: true, when: {Modality: CT}}"
-NAMES = "letters, digits, _ and - only, at most 128"
+NAMES = "at most 128 letters, digits, _ and -"
 END = len("  A: {models: {720: ") + 1 + len(MODEL)  # the column behind it
 
 
@@ -229,7 +229,7 @@ def test_each_mistake_in_a_rule_is_told_where_it_is(tmp_path: Path, entry: str, 
         ("12: {models: {720: %s}}", "2:3: '12' is not a template name"),
         (
             "Prostate OAR: {models: {720: %s}}",
-            "2:3: 'Prostate OAR' is not a template name: letters",
+            "2:3: 'Prostate OAR' is not a template name: at",
         ),
         ("../A: {models: {720: %s}}", "2:3: '../A' is not a template name"),
         (f"{'A' * 129}: {{models: {{720: %s}}}}", f"2:3: '{'A' * 129}' is not a template name"),
@@ -301,7 +301,7 @@ def test_each_key_of_a_model_is_asked_for(tmp_path: Path, key: str) -> None:
         ("", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with it"),
         ("# nothing\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
         ("- name: a\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
-        ("rule: []\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; 'rule' stands there"),
+        ("rule: []\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; found 'rule' instead"),
         ("rules: {a: b}\n", TEMPLATES, "rules.yaml:1:1: 'rules' should be a list, each entry"),
         ("rules: []\nextra: 1\n", TEMPLATES, "rules.yaml:2:1: unknown key 'extra'"),
         ("rules: []\nrules: []\n", TEMPLATES, "rules.yaml:2:1: 'rules' stands here a second"),
