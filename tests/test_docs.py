@@ -111,6 +111,19 @@ def constants(nodes: list[ast.expr]) -> Iterator[str]:
             yield value
 
 
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipes = text.partition("## Seven recipes")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:drawcli|tests|docs)/[\w./]+)`", text))
+
+    assert recipes.count("\n**A") == 7
+    assert len(named) > 25
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    for name in re.findall(r"`(_?[A-Z][A-Z_]+|[a-z_]+)`", recipes):
+        sources = [ROOT / path for path in named if path.endswith(".py")]
+        assert any(name in path.read_text(encoding="utf-8") for path in sources), name
+
+
 def test_every_issue_template_warns_of_patient_data() -> None:
     forms = list((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
 

@@ -60,8 +60,9 @@ class Picture:
     def _head(self, overview: Overview) -> "Iterator[Text]":
         from rich.text import Text
 
-        for name, sentence in self.pulse.sentences(self.now):
-            yield Text(f"{name:<8} {sentence}", style=_alarm(sentence), overflow="fold")
+        for line in self.pulse.sentences(self.now):
+            style = "yellow" if line.is_alarm else ""
+            yield Text(f"{line.subject:<8} {line.text}", style=style, overflow="fold")
         yield Text(f"{'jobs':<8} {overview.flow(self.archived)}", overflow="fold")
 
     def _held(self, held: Sequence[Job]) -> "Iterator[Text]":
@@ -133,13 +134,6 @@ class Picture:
         if came := self.last_delivered:
             lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
         yield from (["", *lines] if lines else [])
-
-
-def _alarm(sentence: str) -> str:
-    """Return the colour of a sentence: what went wrong is not read twice."""
-    words = ("did not answer", "refused", "could not", "blocked", "disk is full", "with a bug")
-    more = ("longer than", "Does cron")
-    return "yellow" if any(word in sentence for word in (*words, *more)) else ""
 
 
 def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":

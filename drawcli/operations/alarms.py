@@ -286,9 +286,9 @@ def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     held = [f"  {job.id} at {job.state}: {job.reason_code}" for job in overview.held]
     if held:
         yield body_of(held)
-    for about, sentence in RunHealth.of(ctx.settings.state_dir).sentences(now):
-        if about != "step":
-            yield f"{about.capitalize()}: {sentence}"
+    for line in RunHealth.of(ctx.settings.state_dir).sentences(now):
+        if line.subject != "step":
+            yield f"{line.subject.capitalize()}: {line.text}"
     verdict = ctx.audit.verify()
     if verdict.breaks or unattested(ctx):
         yield "Audit log: ALTERED OR INCOMPLETE; 'drawcli audit verify' shows where"

@@ -40,6 +40,15 @@ _ENDED: Final = {
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
 
 
+@dataclass(frozen=True, slots=True)
+class HealthLine:
+    """One line about the health of a site."""
+
+    subject: str
+    text: str
+    is_alarm: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHealth:
     """Whether a run is active, and how the last runs ended."""
@@ -86,15 +95,21 @@ class RunHealth:
         """Return whether the active run has taken longer than it should; it blocks all others."""
         return self.runner is not None and now - self.runner.since > self.longest
 
-    def sentences(self, now: datetime) -> Iterator[tuple[str, str]]:
-        """Yield pairs of a subject ("run", "step", "success", "server") and a sentence."""
-        yield "run", self._run(now)
+    def sentences(self, now: datetime) -> Iterator[HealthLine]:
+        """Yield the lines "run", "step", "success" and "server", as far as they apply."""
+        failed = self.last is not None and not self.last.went_well
+        trouble = failed or self.is_overdue(now) or self._is_late(now)
+        yield HealthLine("run", self._run(now), is_alarm=trouble)
         if self.standing is not None:
-            yield "step", f"{self.standing}; for {ago(now - self.standing.began)}"
-        if self.last is not None and not self.last.went_well:
+            yield HealthLine("step", f"{self.standing}; for {ago(now - self.standing.began)}")
+        if failed:
             since = "never" if self.success is None else _when(self.success.ended, now)
-            yield "success", f"{since}: the last run that ended normally"
-        yield "server", self._server(now)
+            yield HealthLine("success", f"{since}: the last run that ended normally")
+        silent = self.server is not None and self.server.server != ANSWERED
+        yield HealthLine("server", self._server(now), is_alarm=silent)
+
+    def _is_late(self, now: datetime) -> bool:
+        return self.runner is None and self.last is not None and now - self.last.ended > RUNS_LATE
 
     def _run(self, now: datetime) -> str:
         before = ""
@@ -108,7 +123,7 @@ class RunHealth:
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
-        if self.last is not None and now - self.last.ended > RUNS_LATE:
+        if self._is_late(now):
             return f"{before}. Does cron still call it? See 'drawcli doctor'"
         return before
 

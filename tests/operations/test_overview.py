@@ -30,7 +30,7 @@ def a_run(minutes_ago: float, exit_code: int = 0, server: str = "answered") -> R
 
 
 def told(state_dir: Path) -> dict[str, str]:
-    return dict(RunHealth.of(state_dir).sentences(NOON))
+    return {line.subject: line.text for line in RunHealth.of(state_dir).sentences(NOON)}
 
 
 def test_a_new_site_has_no_run_yet(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ _BESIDE: Final = (
     (State.CANCELLED, "set aside"),
 )
 _MOST_HELD: Final = 12
-_ALARMS: Final = ("did not answer", "refused", "could not", "blocked", "full", "a bug", "Does cron")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,6 @@ class Station:
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One sentence of how it stands; an alarm is not only told by colour."""
-
-    about: str
-    words: str
-    is_alarm: bool
-
-
 def overview(request: Request) -> Response:
     """Show how the site stands."""
     site = parts_of(request).site
@@ -63,10 +53,7 @@ def overview(request: Request) -> Response:
     return page(
         request,
         "overview.html",
-        sentences=[
-            Sentence(about, words, any(alarm in words for alarm in _ALARMS))
-            for about, words in site.pulse.sentences(site.now)
-        ],
+        sentences=list(site.pulse.sentences(site.now)),
         line=_stations(snapshot.overview, _LINE),
         beside=_stations(snapshot.overview, _BESIDE),
         held_first=_longest_held(snapshot.overview),

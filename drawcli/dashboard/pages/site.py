@@ -42,7 +42,7 @@ def server(request: Request) -> Response:
         request,
         "server.html",
         settings=settings,
-        pulse=dict(site.pulse.sentences(site.now)),
+        pulse={line.subject: line.text for line in site.pulse.sentences(site.now)},
         tokens=_tokens(site),
         catalogue=load_catalogue(site.ctx.settings.state_dir),
         runs=list(islice(newest, _RUNS)),
