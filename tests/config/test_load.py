@@ -311,7 +311,7 @@ def test_nothing_of_ours_may_lie_in_the_datastore(tmp_path: Path, state: str) ->
 
     (told,) = problems(tmp_path, f"datastore: [other, {store}]\nstate_dir: {state}\n")
 
-    assert told.startswith("drawcli.yaml:2:1: state_dir lies in the datastore")
+    assert told.startswith("drawcli.yaml:2:1: state_dir is in the datastore")
 
 
 def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
@@ -328,7 +328,7 @@ def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
 
     (told,) = problems(tmp_path, "datastore: store\nstate_dir: STORE/state\n")
 
-    assert "state_dir lies in the datastore" in told
+    assert "state_dir is in the datastore" in told
 
 
 @pytest.mark.parametrize("folder", [r"\\srv\{patient_id}\RS", r"\\srv\x{job}"])
@@ -354,7 +354,7 @@ def test_a_state_folder_in_the_datastore_by_a_variable_is_told_with_its_name(
 ) -> None:
     (told,) = problems(tmp_path, ENOUGH, DRAWCLI_STATE_DIR="store/x")
 
-    assert told.startswith("environment DRAWCLI_STATE_DIR: state_dir lies in the datastore")
+    assert told.startswith("environment DRAWCLI_STATE_DIR: state_dir is in the datastore")
 
 
 def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: Path) -> None:

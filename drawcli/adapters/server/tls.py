@@ -105,8 +105,8 @@ def proxy_auth_error(scheme: str) -> ConfigError:
     return ConfigError(
         f"the proxy{f' {host}' if host else ''} asks for a name and password (407)",
         code="proxy",
-        hint="Put them into HTTPS_PROXY before the host, followed by @; or add the server to NO_PROXY "
-        "if it can be reached without a proxy.",
+        hint="Put them into HTTPS_PROXY before the host, followed by @; or add the server to "
+        "NO_PROXY if it can be reached without a proxy.",
     )
 
 
