@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,15 +32,16 @@ settings.register_profile(
 )
 settings.load_profile("here")
 
-# Sweeps: they do again, thousands of times, what other tests do once. Measuring which lines that
-# reaches takes as long again and tells nothing new.
-SWEEPS = (
-    *"torture deidentification documents pipeline/survey/test_fuzz test_bench".split(),
-    *"test_round_trip test_server_faults pipeline/test_explain cli/test_real_data".split(),
-    "core/rules/test_prefilter",
+# Sweeps do again, thousands of times, what other tests do once: `make sweep` runs them, `make test`
+# does without. They are marked (pytest.mark.sweep), or are all of a folder or file named here.
+SWEEPS = tuple(
+    str(Path(__file__).parent / name)
+    for name in (
+        *"torture deidentification releases documents/test_blocks test_bench test_wheel".split(),
+        *"pipeline/survey/test_fuzz test_round_trip test_server_faults cli/test_real_data".split(),
+        *"core/rules/test_prefilter core/test_identity".split(),
+    )
 )
-SWEEPING = re.compile("mutat|damaged|flood|the_bytes_(that|on)_|no_planted_token|random")  # tests
-MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 # Who starts the tests in the background may have them ignore Ctrl-C; their processes must not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -96,20 +96,22 @@ class Site:
             stream.write(line + "\n")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread that have none of the tests that are wanted."""
+    wanted, swept = config.option.markexpr, str(collection_path).startswith(SWEEPS)
+    if wanted == "not sweep" and swept:
+        return True
+    if wanted == "sweep" and collection_path.name.startswith("test_") and not swept:
+        return "mark.sweep" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    sweeps = tuple(str(here / name) for name in SWEEPS)
     for item in items:
-        if str(item.path).startswith(sweeps) or SWEEPING.search(item.name):
-            item.add_marker(pytest.mark.no_cover)
-
-
-@pytest.fixture(autouse=True)
-def unmeasured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the processes of sweeps run as fast as they are."""
-    if request.node.get_closest_marker("no_cover"):
-        for name in MEASURING:
-            monkeypatch.delenv(name, raising=False)
+        if str(item.path).startswith(SWEEPS):
+            item.add_marker(pytest.mark.sweep)
+    items.sort(key=lambda item: item.path.name != "test_real_cron.py")  # it waits three minutes
 
 
 @pytest.fixture

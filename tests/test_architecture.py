@@ -83,6 +83,10 @@ LONGEST_MODULE = 350  # lines
 LONGEST_FUNCTION = 45  # lines without its docstring
 
 
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
 def layer(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
@@ -116,11 +120,6 @@ def path_of(module: str) -> Path:
     return PACKAGE.parent / Path(*module.split(".")).with_suffix(".py")
 
 
-each_module = pytest.mark.parametrize(
-    "path", MODULES, ids=[path.relative_to(PACKAGE).as_posix() for path in MODULES]
-)
-
-
 def folder_of(path: Path) -> str:
     """Return the folder of a module below the package: "adapters/server", or "drawcli" itself."""
     return path.relative_to(PACKAGE).parent.as_posix().replace(".", "drawcli")
@@ -141,37 +140,48 @@ def may_import(here: str, there: str) -> bool:
     return above < below or (above == below and names.index(there) < names.index(here))
 
 
-@each_module
-def test_imports_point_downwards(path: Path) -> None:
-    here = layer(path)
-    for name in imported(path):
-        top, *rest = name.split(".")
-        if top != "drawcli" or rest == ["__version__"]:
-            continue
-        if path.relative_to(PACKAGE).as_posix() in SANDBOX_IS_IMPORTED_BY and rest[0] == "sandbox":
-            continue
-        assert may_import(here, rest[0]), name
-        if here == "adapters" and rest[0] == "adapters":
-            mine = path.relative_to(PACKAGE).with_suffix("").parts[1]
-            assert rest[1] == mine, f"{name}: adapters do not know each other"
-        if "steps" in path.parts and rest[:2] == ["pipeline", "steps"]:
-            assert path.stem == "__init__", f"{name}: steps do not know each other"
+def points_downwards(path: Path, name: str) -> bool:
+    """Tell whether a module may import a name: of a lower floor, and of no neighbour."""
+    top, *rest = name.split(".")
+    if top != "drawcli" or rest == ["__version__"]:
+        return True
+    if named(path) in SANDBOX_IS_IMPORTED_BY and rest[0] == "sandbox":
+        return True
+    here = path.relative_to(PACKAGE).with_suffix("").parts
+    if here[0] == rest[0] == "adapters":  # adapters do not know each other
+        return rest[1] == here[1]
+    if here[:2] == ("pipeline", "steps") and rest[:2] == ["pipeline", "steps"]:  # nor do steps
+        return path.stem == "__init__"
+    return may_import(here[0], rest[0])
 
 
-@each_module
-def test_an_outside_package_is_imported_where_the_table_says(path: Path) -> None:
-    here = path.relative_to(PACKAGE).as_posix()
-    for name in imported(path):
-        top = name.split(".")[0]
-        if top not in sys.stdlib_module_names | {"drawcli"}:
-            allowed = OUTSIDE.get(top, set())
-            assert any(here == one or here.startswith(f"{one}/") for one in allowed), name
+def test_imports_point_downwards() -> None:
+    imports = [(path, name) for path in MODULES for name in imported(path)]
+
+    assert [(named(path), name) for path, name in imports if not points_downwards(path, name)] == []
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "core" / "gate").glob("*.py")), ids=str)
-def test_the_gate_imports_nothing_else_of_drawcli(path: Path) -> None:
-    own = [name for name in imported(path) if name.startswith("drawcli")]
+def test_an_outside_package_is_imported_where_the_table_says() -> None:
+    own = sys.stdlib_module_names | {"drawcli"}
+    outside = {
+        (named(path), top)
+        for path in MODULES
+        for name in imported(path)
+        if (top := name.split(".")[0]) not in own
+    }
 
+    assert {
+        (here, top)
+        for here, top in outside
+        if not any(here == one or here.startswith(f"{one}/") for one in OUTSIDE.get(top, set()))
+    } == set()
+
+
+def test_the_gate_imports_nothing_else_of_drawcli() -> None:
+    gate = [path for path in MODULES if named(path).startswith("core/gate/")]
+    own = [name for path in gate for name in imported(path) if name.startswith("drawcli")]
+
+    assert own
     assert [name for name in own if not name.startswith("drawcli.core.gate.")] == []
 
 
@@ -181,20 +191,30 @@ def test_no_folder_holds_more_modules_than_a_reader_can_survey() -> None:
     assert {name: n for name, n in counts.items() if n > MOST_MODULES.get(name, 20)} == {}
 
 
-@each_module
-def test_core_is_pure(path: Path) -> None:
-    if layer(path) == "core":
-        assert IMPURE.isdisjoint(name.split(".")[0] for name in imported(path))
+def test_core_is_pure() -> None:
+    core = [path for path in MODULES if layer(path) == "core"]
+
+    assert core
+    assert [
+        (named(path), name)
+        for path in core
+        for name in imported(path)
+        if name.split(".")[0] in IMPURE
+    ] == []
 
 
-@each_module
-def test_modules_and_functions_stay_small(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= LONGEST_MODULE
-    for node in nodes_of(path):
-        if isinstance(node, ast.FunctionDef):
-            doc = len((ast.get_docstring(node) or "").splitlines())
-            assert (node.end_lineno or 0) - node.lineno - doc <= LONGEST_FUNCTION, node.name
+def test_modules_and_functions_stay_small() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    functions = [
+        (named(path), node.name, (node.end_lineno or 0) - node.lineno - doc)
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.FunctionDef)
+        for doc in [len((ast.get_docstring(node) or "").splitlines())]
+    ]
+
+    assert [named(path) for path, lines in lengths.items() if lines > LONGEST_MODULE] == []
+    assert [one for one in functions if one[2] > LONGEST_FUNCTION] == []
 
 
 @pytest.mark.parametrize(
@@ -237,27 +257,36 @@ def ends_by_raising(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) or "set_exception" in ast.unparse(last)
 
 
-@each_module
-def test_base_exception_is_caught_only_where_it_is_raised_again(path: Path) -> None:
-    for node in nodes_of(path):
-        if isinstance(node, ast.ExceptHandler):
-            caught = "BaseException" if node.type is None else ast.unparse(node.type)
-            assert "BaseException" not in caught or ends_by_raising(node), node.lineno
+def test_base_exception_is_caught_only_where_it_is_raised_again() -> None:
+    assert [
+        (named(path), node.lineno)
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or "BaseException" in ast.unparse(node.type))
+        and not ends_by_raising(node)
+    ] == []
 
 
-@each_module
-def test_an_error_is_not_changed_once_it_was_raised(path: Path) -> None:
-    caught = {node.name for node in nodes_of(path) if isinstance(node, ast.ExceptHandler)}
-    changed = [
-        ast.unparse(node)
+def test_an_error_is_not_changed_once_it_was_raised() -> None:
+    caught = {
+        (path, node.name)
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.ExceptHandler)
+    }
+
+    assert [
+        (named(path), ast.unparse(node))
+        for path in MODULES
         for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, ast.Store)
         and isinstance(node.value, ast.Name)
-        and (node.value.id in caught or (node.attr in OF_ERRORS and node.value.id != "self"))
-    ]
-
-    assert changed == []
+        and (
+            (path, node.value.id) in caught or (node.attr in OF_ERRORS and node.value.id != "self")
+        )
+    ] == []
 
 
 def test_no_two_public_classes_share_a_name() -> None:
@@ -270,17 +299,17 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
-@each_module
-def test_one_module_asks_which_system_this_is(path: Path) -> None:
-    tree = nodes_of(path)
-    asked = {
-        f"{node.value.id}.{node.attr}"
-        for node in tree
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-    }
+def test_one_module_asks_which_system_this_is() -> None:
+    asking = {"sys.platform", "os.name", "os.fork", "os.kill", "signal.SIGKILL"}
 
-    if path.name != "platforms.py":
-        assert asked.isdisjoint({"sys.platform", "os.name", "os.fork", "os.kill", "signal.SIGKILL"})
+    assert {
+        path.name
+        for path in MODULES
+        for node in nodes_of(path)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and f"{node.value.id}.{node.attr}" in asking
+    } == {"platforms.py"}
 
 
 def test_only_render_writes_to_standard_output() -> None:

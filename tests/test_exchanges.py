@@ -775,7 +775,7 @@ def test_a_folder_that_gives_back_another_file_is_not_believed(
 ) -> None:
     monkeypatch.setattr(delivery, "sha256_of", lambda _path: "0" * 64)
 
-    with pytest.raises(DrawcliError, match="read back differs from the file written"):
+    with pytest.raises(DrawcliError, match="read back differs from that written"):
         delivery.deliver(tmp_path, "RS.dcm", b"structure set", "0123456789ab-1")
 
     assert list(tmp_path.iterdir()) == []

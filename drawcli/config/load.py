@@ -145,9 +145,8 @@ def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
         _set(given.setdefault(key, {}), kind, below, text)
         return
     given[key] = text
-    if any(
-        isinstance(type_, type) and issubclass(type_, _JSON) for type_ in (kind, get_origin(kind))
-    ):
+    types = (kind, get_origin(kind))
+    if any(isinstance(type_, type) and issubclass(type_, _JSON) for type_ in types):
         with suppress(ValueError):
             given[key] = json.loads(text)
 

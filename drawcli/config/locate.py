@@ -10,7 +10,7 @@ FILE_NAME: Final = "drawcli.yaml"
 
 
 def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: `given`, DRAWCLI_CONFIG, in this folder, or in the user's folder."""
+    """Return the settings file: `given`, DRAWCLI_CONFIG, that of this folder, or of the user."""
     if given is not None:
         return given
     if named := env.get("DRAWCLI_CONFIG"):

@@ -562,6 +562,7 @@ WHOLE: list[dict[str, Any]] = [
 PLACES = [(at, name) for at, record in enumerate(WHOLE) for name in record["fields"]]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("at", "name"), PLACES, ids=str)
 def test_no_text_of_an_export_steers_the_terminal_or_ends_in_a_traceback(
     tmp_path: Path, at: int, name: str

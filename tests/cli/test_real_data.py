@@ -28,10 +28,7 @@ rules:
 """
 LEAST_PACKAGED = 15  # series of these files that are whole, supported and may be sent
 SHORTEST = 4  # characters of a value that is looked for: shorter ones stand everywhere by chance
-pytestmark = [
-    pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the checkout")
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None
             "server: {endpoints: {status: /status}}",
             "3:10: 'server.endpoints' the path of status should hold {task_id}",
         ),
-        ("dashboard: {proxies: [nginx]}", "3:13: 'dashboard.proxies' 'nginx' is no address or"),
+        ("dashboard: {proxies: [nginx]}", "3:13: 'dashboard.proxies' 'nginx' is not an address or"),
         ("dashboard: {proxies: 10.1.2.3/8}", "3:13: 'dashboard.proxies' '10.1.2.3/8' is no"),
         ("dashboard: {tls_proxy: maybe}", "3:13: 'dashboard.tls_proxy' should be"),
         ("metrics: {heartbeat_url: 'ftp://canary'}", "3:11: 'metrics.heartbeat_url' is no http or"),

@@ -127,6 +127,7 @@ def told_by_axe(page: "Page") -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in SERIOUS]
 
 
+@pytest.mark.sweep
 def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: Served) -> None:
     held = put_on_hold(served.ctx, "feedfacecafe-1")
     home = served.home.id
@@ -155,6 +156,7 @@ def test_a_person_finds_a_held_job_and_releases_it(page: "Page", served: Served)
     assert not after.held
 
 
+@pytest.mark.sweep
 def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
     page: "Page", served: Served
 ) -> None:
@@ -171,6 +173,7 @@ def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
     assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")
 
 
+@pytest.mark.sweep
 def test_sliders_move_through_the_contours_and_structures_are_gone_to(
     page: "Page", served: Served
 ) -> None:

@@ -79,6 +79,7 @@ def test_each_reason_has_an_anchor_once() -> None:
     assert made.splitlines()[4] == "| `c` | again `d` |"
 
 
+@pytest.mark.sweep
 @needs_mkdocs
 def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -245,6 +245,7 @@ def test_near_misses_are_ranked(read: Read) -> None:
     assert "nearest is near (slices equals 3: fail)" in decision.sentence
 
 
+@pytest.mark.sweep
 def test_no_mutation_of_a_rules_file_gives_a_traceback(read: Read) -> None:
     """Every change is either a good file or one whose mistakes are told."""
     dice = random.Random(7)  # noqa: S311 - mutations, not secrets

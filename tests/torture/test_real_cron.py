@@ -1,10 +1,9 @@
 """Debian's own cron runs a site: the cycle in silence, then one mail, when something is wrong.
 
-It waits for three whole minutes, so it is asked for: `make cron`. Cron gets a spool, a `sendmail`
-and a /run of its own, in a mount namespace; those of the machine stay untouched.
+It waits for three whole minutes. Cron gets a spool, a `sendmail` and a /run of its own, in a mount
+namespace; those of the machine stay untouched.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,6 @@ from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox
 from tests.conftest import Site
 
-WANTED = "REAL_CRON" in os.environ
-pytestmark = pytest.mark.skipif(not WANTED, reason="make cron")
 APART = """
 mount --bind {folder}/spool /var/spool/cron/crontabs
 mount --bind /usr/sbin {folder}/theirs

@@ -149,9 +149,7 @@ def _put(  # noqa: PLR0913 - likewise
             if not os.path.lexists(target):
                 _write(temporary, data)
                 if sha256_of(temporary) != wanted:
-                    raise TryLater(
-                        "the file read back differs from that written", code=DELIVERY
-                    )
+                    raise TryLater("the file read back differs from that written", code=DELIVERY)
                 if given_up.is_set():  # another try may be under way
                     raise TryLater("the folder has answered too late", code=DELIVERY)
                 name_if_free(temporary, target)

@@ -391,6 +391,7 @@ def test_no_system_call_that_writes_touches_the_datastore(
     assert all("O_RDONLY" in line for line in calls)
 
 
+@pytest.mark.sweep
 def test_bytes_changed_at_random_never_break_the_walk(store: Path, slices: list[Path]) -> None:
     dice = random.Random(11)  # noqa: S311 - the same every time
     whole = slices[0].read_bytes()

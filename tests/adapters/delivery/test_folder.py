@@ -268,7 +268,7 @@ def test_a_disk_that_lies_is_found_out_before_the_file_has_its_name(
 
     monkeypatch.setattr(os, "fsync", lying)
 
-    with pytest.raises(TryLater, match="read back differs from the file written"):
+    with pytest.raises(TryLater, match="read back differs from that written"):
         deliver(folder, NAME, DATA, JOB)
 
     assert names(folder) == []

@@ -389,6 +389,7 @@ def test_the_generation_counts_the_writes(path: Path, ledger: Ledger) -> None:
     assert generations == [2, 3, 4]
 
 
+@pytest.mark.sweep
 def test_every_flipped_bit_and_changed_byte_is_reported_or_harmless(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job(template="A"))

@@ -501,6 +501,7 @@ def poisoned(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return planted(extra, explicit=explicit), tokens
 
 
+@pytest.mark.sweep
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(poisoned())
 def test_no_planted_token_leaves(case: tuple[bytes, list[bytes]]) -> None:

@@ -260,6 +260,7 @@ def test_more_frames_than_announced_are_refused() -> None:
         clean(wrapped(frame, frame, frame), RLE, ONE._replace(frames=2))
 
 
+@pytest.mark.sweep
 @given(st.sampled_from(PLANTED), st.data())
 def test_a_damaged_frame_is_refused_by_name_or_cleaned(
     planted: tuple[str, bytes], data: st.DataObject

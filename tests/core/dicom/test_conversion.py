@@ -319,6 +319,7 @@ def differing(files: list[bytes], dice: random.Random, count: int) -> tuple[int,
     return both, differ
 
 
+@pytest.mark.sweep
 def test_a_damaged_header_is_read_as_pydicom_reads_it_or_refused() -> None:
     both, differ = differing(seeds(), random.Random(19), MUTATIONS)  # noqa: S311 - to be the same each time
 
@@ -326,6 +327,7 @@ def test_a_damaged_header_is_read_as_pydicom_reads_it_or_refused() -> None:
     assert differ == []
 
 
+@pytest.mark.sweep
 @needs_real
 def test_damaged_real_headers_are_read_as_pydicom_reads_them_or_refused() -> None:
     small = [path for path in real_files() if path.stat().st_size < 1 << 19]
@@ -338,6 +340,7 @@ def test_damaged_real_headers_are_read_as_pydicom_reads_them_or_refused() -> Non
     assert differ == []
 
 
+@pytest.mark.sweep
 @needs_dcmtk
 def test_a_damaged_header_is_read_as_dcmtk_reads_it_or_refused(tmp_path: Path) -> None:
     dice, compared = random.Random(21), 0  # noqa: S311 - to be the same each time

@@ -156,6 +156,7 @@ def datasets(draw: st.DrawFn, depth: int = 3) -> Dataset:
     return made
 
 
+@pytest.mark.sweep
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(datasets(), st.sampled_from(["explicit", "implicit"]))
 def test_made_files_read_as_pydicom_reads_them(dataset: Dataset, syntax: str) -> None:
@@ -341,6 +342,7 @@ def descend(header: Header, elements: Many[Element], *, explicit: bool, depth: i
                 descend(header, inside, explicit=explicit, depth=depth + 1)
 
 
+@pytest.mark.sweep
 def test_mutated_files_are_read_or_refused() -> None:
     dice = random.Random(20260314)  # noqa: S311 - to be the same each time
     outcomes = {"read": 0, "refused": 0}

@@ -93,6 +93,7 @@ def good() -> bytes:
 FORMS = pytest.mark.parametrize("form", [bytes, explicit], ids=["implicit", "explicit"])
 
 
+@pytest.mark.sweep
 @FORMS
 @pytest.mark.parametrize("mutated", [bytes_changed, digits_changed])
 def test_a_damaged_structure_set_is_read_as_pydicom_reads_it_or_refused(
@@ -132,6 +133,7 @@ def _of_json(item: dict[str, Any], above: tuple[int, ...] = ()) -> Iterator[Any]
             yield (*above, tag), [str(one).strip(" \0") for one in values]
 
 
+@pytest.mark.sweep
 @needs_dcmtk
 @FORMS
 def test_a_damaged_structure_set_is_read_as_dcmtk_reads_it_or_refused(

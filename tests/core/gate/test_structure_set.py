@@ -178,6 +178,7 @@ def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> N
         read_structure_set(DataSet(data))
 
 
+@pytest.mark.sweep
 def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
     def flood(dataset: Dataset) -> None:
         (image, *_) = dataset.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
@@ -980,6 +981,7 @@ def finished_if_accepted(data: bytes, trip: Trip) -> bytes | None:
     return None if blocked else finished
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mutated", [bytes_changed, digits_changed])
 @pytest.mark.parametrize("form", [bytes, explicit], ids=["implicit", "explicit"])
 def test_mutated_structure_sets_are_held_or_right(
