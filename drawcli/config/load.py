@@ -156,8 +156,10 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)
-        is_nested = isinstance(under, dict) and isinstance(value, dict)
-        both[key] = _over(under, value) if is_nested else value
+        if isinstance(under, dict) and isinstance(value, dict):
+            both[key] = _over(under, value)
+        else:
+            both[key] = value
     return both
 
 
