@@ -118,7 +118,8 @@ def press_tab(words: str) -> None:
 
 def starts(cycle: Cycle, repeat: int) -> Iterator[Row]:
     """Compare starts with a bare interpreter."""
-    (job,) = json.loads((cycle.site / "state" / "ledger.json").read_bytes())["jobs"]
+    (row,) = json.loads((cycle.site / "state" / "ledger.json").read_bytes())["jobs"].values()
+    job = row["id"]
     every: dict[str, tuple[float, Callable[[], None]]] = {
         "--help": (TAB_MOST, lambda: drawcli(["--help"])),
         "TAB for a command": (TAB_MOST, lambda: press_tab("sh")),

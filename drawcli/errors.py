@@ -1,24 +1,24 @@
-"""What can go wrong, in one tree.
+"""The exceptions of drawcli, in one tree.
 
     DrawcliError                  exit 1   anything drawcli raises on purpose
-    ├── UsageError                exit 2   the command line asks for what cannot be
-    ├── ConfigError               exit 3   settings, rules or templates cannot be used
+    ├── UsageError                exit 2   the command line is invalid
+    ├── ConfigError               exit 3   settings, rules or templates are invalid
     ├── LedgerError               exit 4   the ledger is unreadable
     ├── ServerRefused             exit 5   the server refuses our token: no job can go on
-    ├── OutOfReach                exit 7   server or datastore do not answer: try later
+    ├── OutOfReach                exit 7   server or datastore does not answer: try later
     ├── AnotherRun                exit 11  another run holds the lock
     ├── DiskFull                  exit 12  not enough disk space
-    ├── OutOfMemory               exit 12  not enough memory: no job is to blame
-    └── JobError                  exit 6   one job is touched; the run goes on with the next
-        ├── TryLater                       the job keeps its state and waits its turn
+    ├── OutOfMemory               exit 12  not enough memory, whatever the job
+    └── JobError                  exit 6   one job failed; the run goes on with the next
+        ├── TryLater                       the job keeps its state and is tried again
         │   ├── ServerUnavailable
         │   │   └── ServerSilent
         │   ├── FolderSilent
         │   └── SourceUnsettled
-        └── NeedsPerson                    the job is held until someone looks
+        └── NeedsPerson                    the job is held until someone releases it
             ├── RequestRefused
             ├── SeriesRefused
-            ├── GateBlocked       exit 8   an identifying value was found before it could leave
+            ├── GateBlocked       exit 8   the gate found an identifying value; nothing was sent
             └── BadStructureSet
 
 A message may be mailed by cron or pasted into an issue. It names jobs, files that the site wrote
@@ -33,8 +33,8 @@ from typing import Any, ClassVar, Final, Self
 class DrawcliError(Exception):
     """Anything drawcli raises on purpose.
 
-    The hint is one imperative sentence: what the reader should do next. The code is a stable word
-    for scripts and for the documentation.
+    The hint is one imperative sentence: the next thing to do. The code is a stable identifier for
+    scripts and for the documentation.
     """
 
     exit_code: ClassVar[int] = 1
@@ -57,14 +57,14 @@ class DrawcliError(Exception):
 
 
 class UsageError(DrawcliError):
-    """The command line asks for something that cannot be."""
+    """The command line is invalid."""
 
     exit_code = 2
     code = "usage"
 
 
 class ConfigError(DrawcliError):
-    """Settings, rules or templates cannot be used."""
+    """Settings, rules or templates are invalid."""
 
     exit_code = 3
     code = "config"
@@ -86,7 +86,7 @@ class ServerRefused(DrawcliError):
 
 
 class OutOfReach(DrawcliError):
-    """The server or the datastore do not answer; nothing is wrong with any job."""
+    """The server or the datastore does not answer; no job is at fault."""
 
     exit_code = 7
     code = "out-of-reach"
@@ -100,18 +100,18 @@ class AnotherRun(DrawcliError):
 
 
 class DiskFull(DrawcliError):
-    """There is not enough disk space for the next package."""
+    """Not enough disk space for the next package."""
 
     exit_code = 12
     code = "disk-full"
 
 
 class OutOfMemory(DrawcliError):
-    """There is not enough memory for the next step."""
+    """Not enough memory for the next step."""
 
     exit_code = 12
     code = "out-of-memory"
-    hint = "Nothing is lost; the next run goes on. See what else uses the memory of this machine."
+    hint = "Nothing is lost; the next run goes on. Check which programs use the memory."
 
 
 # Errors that a shortage of memory may cause; see `is_memory_shortage`.
@@ -120,10 +120,10 @@ _PROBE_BYTES: Final = 64 << 20
 
 
 def is_memory_shortage(err: BaseException) -> bool:
-    """Tell whether an error was caused by a shortage of memory.
+    """Return whether an error was caused by a shortage of memory.
 
-    Some errors say so: of an object, a file, a thread. Others do not: a library that was loaded in
-    part fails later, in any way. For an unexpected error, try whether memory is available.
+    A library that was only partly loaded can fail later with any error. So after an unexpected
+    error this tries to allocate memory.
     """
     if isinstance(err, MemoryError):
         return True
@@ -140,14 +140,8 @@ def is_memory_shortage(err: BaseException) -> bool:
     return False
 
 
-def ended_by(err: Exception) -> DrawcliError:
-    """Return what has ended a run: one of our errors, or a shortage of memory.
-
-    Raises
-    ------
-    Exception
-        The error itself, where it is neither.
-    """
+def as_run_error(err: Exception) -> DrawcliError:
+    """Return the DrawcliError that ends a run; raise any other error but a memory shortage."""
     if isinstance(err, DrawcliError):
         return err
     if is_memory_shortage(err):
@@ -156,13 +150,13 @@ def ended_by(err: Exception) -> DrawcliError:
 
 
 class JobError(DrawcliError):
-    """One job is touched; the others go on."""
+    """One job failed; the others go on."""
 
     exit_code = 6
 
 
 class TryLater(JobError):
-    """The job keeps its state and waits its turn."""
+    """The job keeps its state and is tried again."""
 
     code = "later"
 
@@ -185,7 +179,7 @@ class ServerUnavailable(TryLater):
 
 
 class ServerSilent(ServerUnavailable):
-    """The server has not answered, or not to the end, in the time that it is given."""
+    """The server has not sent its whole answer in time."""
 
     code = "server-lost"
 
@@ -202,35 +196,35 @@ class SourceUnsettled(TryLater):
     code = "source-changed"
 
 
-DELIVERY: Final = "delivery"  # code of a structure set that could not be put where it belongs
-NODE: Final = "dicom-node"  # code of one that lies there, and that a DICOM node has not taken yet
+DELIVERY: Final = "delivery"  # the structure set could not be written to its folder
+NODE: Final = "dicom-node"  # it is in its folder; the DICOM node has not accepted it yet
 UNDELIVERED: Final = frozenset({DELIVERY, NODE})
-SILENT: Final = "datastore-silent"  # code of images whose file server does not answer
-LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds what each needs
-AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # out of reach besides the server: no job is to blame
-RENEWAL: Final = "token-renewal"  # code of a refresh of the tokens that came to nothing for now
-# Codes of ServerUnavailable that speak of the whole server: not to be reached, not ready now, or
-# without a token for us. Nothing of the request was taken; the next job would fare no better.
+SILENT: Final = "datastore-silent"  # the file server of the images does not answer
+LOCKED: Final = frozenset({"audit-busy", "token-busy"})  # another process holds the lock
+AWAY: Final = UNDELIVERED | LOCKED | {SILENT}  # unreachable, other than the server
+RENEWAL: Final = "token-renewal"  # the tokens could not be refreshed for now
+# Codes of ServerUnavailable for the whole server: unreachable, not ready, or no token. It took
+# nothing of the request, and the next job would fail too.
 SERVER_TOOK_NOTHING: Final = frozenset({"server-down", "server-busy", RENEWAL})
 
 
-def trouble_of_machine(err: Exception, step: str) -> TryLater | None:
-    """Return what a disk, or a shortage of memory, means for a job; None for any other error."""
+def as_machine_error(err: Exception, step: str) -> TryLater | None:
+    """Return the error of a job for a disk error or a memory shortage; None for other errors."""
     if is_memory_shortage(err):
-        return TryLater("there was not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)
+        return TryLater("not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)
     if isinstance(err, OSError):
         return TryLater(f"{step}: {err.strerror or type(err).__name__}", code="io")
     return None
 
 
 class NeedsPerson(JobError):
-    """The job is held until someone looks."""
+    """The job is held until someone releases it."""
 
     code = "held"
 
 
 class RequestRefused(NeedsPerson):
-    """The server understands a request and will not do it."""
+    """The server refuses the request of this job."""
 
     code = "server-refused-job"
 
@@ -242,7 +236,7 @@ class SeriesRefused(NeedsPerson):
 
 
 class GateBlocked(NeedsPerson):
-    """The finished zip still carries an identifying value; it was not sent."""
+    """The finished package still holds an identifying value; it was not sent."""
 
     exit_code = 8
     code = "privacy-gate"

@@ -270,23 +270,23 @@ def _entries(table: Table, depth: int = 0) -> Iterator[str]:
 
 
 def exchanges() -> str:
-    """Return the page of the limits of every exchange with the outside."""
+    """Return the page of the limits of every exchange with other systems."""
     rows = [
-        f"| {one.peer} | {one.what} | {seconds_in_words(one)} | "
-        f"{bytes_in_words(one.largest)} | {one.then} |"
+        f"| {one.peer} | {one.content} | {seconds_in_words(one)} | "
+        f"{bytes_in_words(one.largest)} | {one.consequence} |"
         for one in EXCHANGES.values()
     ]
     what = (
-        "Whatever a run asks, it waits no longer and reads no more. A time is one of the whole "
-        "exchange: name lookup, connecting, handshake, and every try of it in a run; a request "
-        "that is sent again with renewed tokens has the same time once more. Where another limit "
-        "is reached first, as the time of a single read or write (`server.timeout_seconds`), the "
-        "exchange ends then. Browsers ask the [web page](../dashboard.md), which no run waits for."
+        "A run never waits longer and never reads more. A time covers the whole exchange: name "
+        "lookup, connecting, handshake, and every try in a run; a request that is sent again with "
+        "renewed tokens has the same time again. The exchange ends earlier if another limit is "
+        "reached first, such as the time of a single read or write (`server.timeout_seconds`). "
+        "Browsers use the [web page](../dashboard.md), which no run waits for."
     )
-    titles = ("peer", "what", "time in total", "comes in at most", "what happens then")
+    titles = ("peer", "exchange", "time in total", "received at most", "at the limit")
     head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
     sums = [f"- {line}" for line in _sums()]
-    in_all = "\n## What a run waits for in all\n"
+    in_all = "\n## Longest waits of a run\n"
     longest = (
         f"\nA run that takes longer than `notify.run_hours` ({RUN_HOURS:g}) is "
         "[reported](../alarms.md) by the next one, whatever it waits for."
@@ -299,22 +299,22 @@ def _sums() -> Iterator[str]:
     last = 3 * EXCHANGES["message"].seconds + EXCHANGES["heartbeat"].seconds
     store = EXCHANGES["store"]
     yield (
-        f"The DRAW server: a step asks no more after {SILENT_IN_A_ROW} requests in a row, or "
-        f"{SILENT_IN_ALL} in all, that got no answer in time, or a useless one after half of it. "
-        f"So a server that is silent costs a run at most {SILENT_IN_ALL} x {each:g} s for each of "
-        "poll, fetch, reidentify and upload, however many jobs wait. A refresh of the tokens that "
-        "gets no answer ends the step at once, also for the jobs that waited for it."
+        f"The DRAW server: a step stops after {SILENT_IN_A_ROW} requests in a row, or "
+        f"{SILENT_IN_ALL} in all, without an answer in time, or with an invalid one after half of "
+        f"it. So a silent server costs a run at most {SILENT_IN_ALL} x {each:g} s for each of "
+        "poll, fetch, reidentify and upload, however many jobs wait. A refresh of the tokens "
+        "without an answer ends the step at once, also for the jobs that waited for it."
     )
     yield (
-        f"The DICOM node: no more after {SILENT_IN_A_ROW} structure sets in a row, or "
-        f"{SILENT_IN_ALL} in all, that it did not answer, so at most {SILENT_IN_ALL} x "
-        f"{store.seconds:g} s, and a second for each {store.rate / 1000:g} kB. One that cannot be "
-        "reached is asked once."
+        f"The DICOM node: a step stops after {SILENT_IN_A_ROW} structure sets in a row, or "
+        f"{SILENT_IN_ALL} in all, without an answer: at most {SILENT_IN_ALL} x "
+        f"{store.seconds:g} s, and a second for each {store.rate / 1000:g} kB. A node that cannot "
+        "be reached is tried once."
     )
     yield (
-        "What is sent to monitors and people is waited for after the lock of the run is released: "
-        "two messages, one more where the run before broke off, and a heartbeat, "
-        f"{last:g} s at most. The first heartbeat is not waited for."
+        "Alarms and heartbeats are sent after the run has released its lock: two messages, one "
+        "more if the previous run was interrupted, and a heartbeat, "
+        f"{last:g} s at most. A run does not wait for its first heartbeat."
     )
     yield (
         "A file server: `scan.answer_seconds` for each folder of `datastore`, once in a run, and "

@@ -60,9 +60,10 @@ def test_every_setting_and_every_exit_code_has_a_meaning() -> None:
 
 
 def test_no_page_says_that_drawcli_is_in_a_package_index() -> None:
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("packaging/*.md")]:
+    pages = [path for path in ROOT.rglob("*.md") if ".venv" not in path.parts]
+    for path in [*pages, *PACKAGE.rglob("*.py"), *PACKAGE.rglob("data/*.yaml")]:
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"\binstall (?:-\S+ )*'?drawcli(?!-\d)", text), path
+        assert not re.search(r"\binstall (?:-\S+ )*'?drawcli(?!-\d| with)", text), path
 
 
 def test_the_page_of_the_protocol_has_every_endpoint_and_word_of_the_code() -> None:

@@ -238,7 +238,7 @@ def test_an_answer_that_is_nested_without_end_is_no_bug(depth: int, tokens: Toke
     "model", [{"model_id": value, "model_name": value, "modelmap": value} for value in TYPES]
 )
 def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFile) -> None:
-    from drawcli.core.templates.catalogue import offers_of
+    from drawcli.core.templates.catalogue import parse_catalogue
 
     entry = model | {
         "model_id": 720,
@@ -249,7 +249,7 @@ def test_a_catalogue_of_nonsense_is_read(model: dict[str, Any], tokens: TokenFil
     with hostile.listening(hostile.saying(body)) as peer:
         ended = asked("models", peer, tokens)
 
-    (offer,) = [one for one in offers_of(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
+    (offer,) = [one for one in parse_catalogue(ended.answer) if one.model_id == 720]  # type: ignore[arg-type]
     assert json.dumps(offer.as_plain()).isprintable()
     assert offer.structures[2].name == "B·"
     assert offer.structures[2].dice is None
@@ -723,7 +723,7 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
     with ctx.turns.taken(), watchdog.reading(ctx, "reidentify"):
-        with ctx.turns.given_up():  # a node with a slow line, or a server that drips
+        with ctx.turns.released():  # a node with a slow line, or a server that drips
             time.sleep(5 * SHORT)
         assert ctx.turns.quiet_seconds() < LONG
         before = list(ended)

@@ -146,7 +146,7 @@ def test_every_extra_that_the_pages_name_is_there() -> None:
         (ROOT / "docs" / "installing.md").read_text(encoding="utf-8").partition("| extra |")
     )
 
-    named = set(re.findall(r"(?:drawcli|'\.)\[([a-z,-]+)\]", text))
+    named = set(re.findall(r"(?:'\.\[|whl\[|extra [`'])([a-z,-]+)[\]`']", text))
     told = set(re.findall(r"^\| `([a-z-]+)` \|", table.partition("\n\n")[0], re.MULTILINE))
 
     assert len(named) > 5

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, SENDER_BYTES
-from drawcli.system.platforms import limit_memory, open_to_others
+from drawcli.system.platforms import is_readable_by_others, limit_memory
 from drawcli.system.programs import run_program
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def recipients_of(settings: "Notify", env: Mapping[str, str] | None = None) -> l
 
 def _lines(path: Path) -> Sequence[str]:
     try:
-        if open_to_others(path):
+        if is_readable_by_others(path):
             raise ConfigError(
                 f"{path}: others can read it, and it holds passwords",
                 hint=f"Run 'chmod 600 {path}'.",
@@ -136,7 +136,7 @@ def _no_apprise() -> ConfigError:
     return ConfigError(
         "notify is set, and the package apprise is not installed",
         code="no-apprise",
-        hint="Run 'pip install drawcli[notify]'.",
+        hint="Install drawcli with its extra 'notify': see docs/installing.md.",
     )
 
 

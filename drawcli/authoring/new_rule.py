@@ -15,7 +15,7 @@ from drawcli.core.rules.withheld import tells_a_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Change, LedgerSeries, changes, series_at
-from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
+from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, read_yaml
 
 
@@ -82,9 +82,9 @@ def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSe
         raise UsageError(f"a rule is called '{name}' already", hint="Give another --name.")
     before = read_yaml(ctx.settings.rules)
     rule = YamlEntry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
-    case, without = _case(name, header, with_entries(before, rule), ctx)
+    case, without = _case(name, header, add_entries(before, rule), ctx)
     entries = (rule,) if case is None else (case, rule)
-    after = with_entries(before, *entries)
+    after = add_entries(before, *entries)
     on_many, today = ctx.settings.match.on_many, ctx.now().date()
     book = site_rulebook(ctx.settings, rules=after)
     found = changes(ctx.rulebook, book, known, on_many=on_many, today=today)
@@ -112,12 +112,12 @@ def _check_decides(name: str, decision: Decision) -> None:
 
 def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
     """Yield the rule as it stands in the file, each condition with how common it is."""
-    yield f"- name: {flow(wish.name)}"
-    yield "  exclude: true" if wish.template is None else f"  template: {flow(wish.template)}"
+    yield f"- name: {flow_style(wish.name)}"
+    yield "  exclude: true" if wish.template is None else f"  template: {flow_style(wish.template)}"
     if wish.priority:
         yield f"  priority: {wish.priority}"
     if wish.comment:
-        yield f"  comment: {flow(wish.comment)}"
+        yield f"  comment: {flow_style(wish.comment)}"
     yield "  when:"
     yield "    all:"
     total = len(known.headers)
@@ -152,18 +152,18 @@ def _case(
 
 def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decision) -> Iterator[str]:
     """Yield the test as it stands in the file."""
-    yield f"- name: {flow(_case_name(name))}"
+    yield f"- name: {flow_style(_case_name(name))}"
     yield "  header:"
     for path, texts in shared.items():
         values = [typed(text, path) for text in texts]
-        yield f"    {flow(path)}: {flow(values[0] if len(values) == 1 else values)}"
+        yield f"    {flow_style(path)}: {flow_style(values[0] if len(values) == 1 else values)}"
     templates = decision.templates
     if decision.choice is Choice.EXCLUDED:
         yield "  verdict: excluded"
     elif len(templates) == 1:
-        yield f"  template: {flow(templates[0])}"
+        yield f"  template: {flow_style(templates[0])}"
     else:
-        yield f"  templates: {flow(templates)}"
+        yield f"  templates: {flow_style(templates)}"
 
 
 def _case_name(name: str) -> str:

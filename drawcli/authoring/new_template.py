@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.catalogue_cache import Catalogue
-from drawcli.core.templates.catalogue import CatalogueModel, Offered
+from drawcli.core.templates.catalogue import CatalogueModel, OfferedStructure
 from drawcli.core.templates.eclipse import EclipseStructure, read_eclipse
 from drawcli.core.templates.template import NAME_PATTERN
-from drawcli.core.templates.tg263 import nearest
+from drawcli.core.templates.tg263 import nearest_name
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
-from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
-from drawcli.system.yaml_read import Document, meant, read_yaml
+from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
+from drawcli.system.yaml_read import Document, read_yaml, suggest
 
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
 _OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")
@@ -35,7 +35,7 @@ class Chosen:
         return self.structure.name
 
     @property
-    def structure(self) -> Offered:
+    def structure(self) -> OfferedStructure:
         """What the server says of it."""
         return self.offer.structures[self.number]
 
@@ -71,20 +71,24 @@ class Plan:
         return YamlEntry("templates", tuple(self._lines()))
 
     def _lines(self) -> Iterator[str]:
-        yield f"{flow(self.name)}:"
+        yield f"{flow_style(self.name)}:"
         if self.description:
-            yield f"  description: {flow(self.description)}"
+            yield f"  description: {flow_style(self.description)}"
         yield "  models:"
         for number, model in self.models.items():
-            yield f"    {flow(number)}:"
-            yield from (f"      {key}: {flow(one)}" for key, one in model.items() if key != "map")
+            yield f"    {flow_style(number)}:"
+            yield from (
+                f"      {key}: {flow_style(one)}" for key, one in model.items() if key != "map"
+            )
             yield "      map:"
             structures = sorted(model.get("map", {}).items(), key=lambda one: str(one[0]).zfill(9))
-            yield from (f"        {flow(place)}: {flow(name)}" for place, name in structures)
+            yield from (
+                f"        {flow_style(place)}: {flow_style(name)}" for place, name in structures
+            )
         if self.structures:
             yield "  structures:"
         for name, look in self.structures.items():
-            yield f"    {flow(name)}: {flow(look)}"
+            yield f"    {flow_style(name)}: {flow_style(look)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def composed(plans: Sequence[Plan], ctx: Context) -> Composed:
         if name in ctx.rulebook.templates or name in names[:number]:
             raise UsageError(f"there is a template '{name}' already", hint="Give another name.")
     before = read_yaml(ctx.settings.templates)
-    after = with_entries(before, *(plan.entry for plan in plans))
+    after = add_entries(before, *(plan.entry for plan in plans))
     try:
         site_rulebook(ctx.settings, templates=after)
     except ConfigError as err:
@@ -140,7 +144,7 @@ def chosen(word: str, catalogue: Catalogue) -> Chosen:
     if model is None:
         fits = [one for one in fits if one.name.casefold() == wanted.casefold()]
     if not fits:
-        near = meant(wanted, (one.name for one in every))
+        near = suggest(wanted, (one.name for one in every))
         of_it = f" of model {model}" if model is not None else ""
         raise UsageError(f"the server offers no structure '{wanted}'{of_it}{near}")
     if len(fits) > 1:
@@ -240,7 +244,7 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
 def _is_same(name: str, offered: str) -> bool:
     """Tell whether two names mean one structure, as TG-263 has it."""
     return name.casefold() == offered.casefold() or (
-        nearest(name) is not None and nearest(name) == nearest(offered)
+        nearest_name(name) is not None and nearest_name(name) == nearest_name(offered)
     )
 
 

@@ -18,8 +18,8 @@ from drawcli.core.rules.operators import (
 )
 from drawcli.core.rules.privacy import patient_of, says_who, shareable
 from drawcli.errors import UsageError
-from drawcli.system.yaml_edit import flow
-from drawcli.system.yaml_read import meant
+from drawcli.system.yaml_edit import flow_style
+from drawcli.system.yaml_read import suggest
 
 # What sites match by, most used first; a picker shows these above the rest.
 _USUAL: Final = (
@@ -42,7 +42,7 @@ class Pick:
     def line(self) -> str:
         """The condition as it stands in the file."""
         whole = self.wanted if self.operator == "equals" else {self.operator: self.wanted}
-        return f"{flow(self.path)}: {flow(whole)}"
+        return f"{flow_style(self.path)}: {flow_style(whole)}"
 
     def fits(self, header: RuleHeader) -> bool:
         """Tell whether a series fulfils it."""
@@ -79,7 +79,7 @@ def picked(words: str, header: RuleHeader) -> Iterator[Pick]:
     keyword, rest = _split(words)
     path = canonical(keyword)
     if path is None:
-        raise UsageError(f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}")
+        raise UsageError(f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
     pick = _pick(path, rest)
     if pick is not None:
         _check(pick, header)
@@ -115,7 +115,7 @@ def _pick(path: str, rest: str) -> Pick | None:
     if not operator:
         return None
     if operator not in OPERATORS:
-        near = meant(operator, OPERATORS)
+        near = suggest(operator, OPERATORS)
         raise UsageError(
             f"no operator '{operator}'{near}", hint="Such as: ProtocolName contains rt"
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drawcli.dashboard.options import DashboardOptions
     from drawcli.dashboard.password import Secret
 
-_MISSING: Final = "Install them: pip install 'drawcli[web]'"
+_MISSING: Final = "Install drawcli with its extra 'web': see docs/installing.md."
 HostOption = Annotated[
     str,
     typer.Option("--host", help="Where it listens; others than loopback need TLS and a login."),

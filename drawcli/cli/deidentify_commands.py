@@ -8,9 +8,7 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, RunOptions, command
-from drawcli.cli.pipeline_commands import (
-    step_command,
-)
+from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError, GateBlocked, SeriesRefused, UsageError
 

@@ -8,9 +8,7 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, RunOptions, command
-from drawcli.cli.pipeline_commands import (
-    step_command,
-)
+from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.errors import DrawcliError, NeedsPerson, UsageError
 

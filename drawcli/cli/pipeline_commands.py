@@ -3,23 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from drawcli.cli import render
 from drawcli.cli.door import Door, RunOptions, command
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
+from drawcli.cli.run_result import result_of
 from drawcli.errors import (
     SHORTAGES,
     AnotherRun,
     DrawcliError,
-    GateBlocked,
     JobError,
-    NeedsPerson,
     UsageError,
-    ended_by,
+    as_run_error,
 )
 
 if TYPE_CHECKING:
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
     from drawcli.pipeline.runner import Selection
     from drawcli.pipeline.step_report import StepReport
-    from drawcli.pipeline.steps.scan import Scanned
 
-IDLE: Final = 9
 _HELP: Final = {
     "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
     "elsewhere, once.",
@@ -136,7 +132,7 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                             reports.append(report)  # noqa: PERF402 - what was done stays known
                     told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
                 except (DrawcliError, *SHORTAGES) as err:
-                    ended = ended_by(err)
+                    ended = as_run_error(err)
                     told = result_of(reports, fail_if_idle=False, always=door.to_person)
                     told.errors.append(ended)
                     told.exit_code, error = ended.exit_code, ended.code
@@ -166,99 +162,6 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
     until = None if minutes is None else ctx.now() + timedelta(minutes=minutes)
     job_id = None if run.job is None else find_job(run.job, ctx).id
     return Selection(job_id=job_id, limit=run.limit, until=until)
-
-
-def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
-    """Return what some steps did: counts for people, everything for programs."""
-    from drawcli.pipeline.step_report import out_of_reach
-
-    errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
-    errors += [_late_error(job) for report in reports for job in _late(report)]
-    lost = out_of_reach(list(reports))
-    errors += lost
-    outcomes = [
-        {"job": job_id, "step": report.step, "outcome": what}
-        for report in reports
-        for job_id, what in report.outcomes
-    ]
-    data: dict[str, Any] = {
-        "steps": {report.step: dict(report.counts) for report in reports},
-        "jobs": outcomes,
-        **{key: value for report in reports for key, value in _scan_facts(report).items()},
-    }
-    exit_code = _exit_code(reports, unreachable=bool(lost))
-    if fail_if_idle and not outcomes and not exit_code:
-        exit_code = IDLE
-    show = _summary(reports) if always else None
-    return Result(data=data, show=show, errors=errors, exit_code=exit_code)
-
-
-def _exit_code(reports: "Sequence[StepReport]", *, unreachable: bool) -> int:
-    if any(report.blocked for report in reports):
-        return GateBlocked.exit_code
-    if any(report.held or _late(report) for report in reports):
-        return JobError.exit_code
-    return 7 if unreachable else 0
-
-
-def _held_error(job: "Job") -> DrawcliError:
-    return NeedsPerson(
-        f"job {job.id} is held at {job.state}: {job.reason}",
-        code=job.reason_code,
-        hint=job.hint or f"'drawcli show {job.id}' tells more.",
-    )
-
-
-def _late(report: "StepReport") -> "list[Job]":
-    return report.scanned.late if report.scanned is not None else []
-
-
-def _late_error(job: "Job") -> DrawcliError:
-    return NeedsPerson(
-        f"job {job.id}: the series changed after its contours were delivered: {job.events[-1].why}",
-        code="changed-after-delivery",
-        hint=f"Look whether they still fit; 'drawcli assign {job.id} TEMPLATE' sends the series as "
-        "it is now. This is told once for each change.",
-    )
-
-
-def _scan_facts(report: "StepReport") -> dict[str, Any]:
-    if report.scanned is None:
-        return {}
-    return {
-        "files_passed_over": dict(report.scanned.passed_over),
-        "series_ignored": dict(report.scanned.ignored),
-        "series_changed_later": report.scanned.changed_later,
-        "index_made_anew": report.scanned.rebuilt or None,
-        "folders_missing": report.scanned.folders_missing,
-    }
-
-
-def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
-    """Return how to write the counts, one line an outcome."""
-
-    def show(out: "Console") -> None:
-        for report in reports:
-            if report.scanned is not None and report.scanned.rebuilt:
-                render.say(f"the scan index was made anew: {report.scanned.rebuilt}")
-            for name in report.scanned.folders_missing if report.scanned is not None else ():
-                render.say(f"scan.folders: there is no folder '{name}' in the datastore")
-            if report.scanned is not None and not report.outcomes and len(reports) == 1:
-                out.print(_nothing_new(report.scanned), soft_wrap=True)
-            for what, count in sorted(report.counts.items()):
-                step = f"  ({report.step})" if len(reports) > 1 else ""
-                out.print(f"{count:4d} {what}{step}")
-        if len(reports) > 1 and not any(report.outcomes for report in reports):
-            render.say("Nothing to do.")
-
-    return show
-
-
-def _nothing_new(scanned: "Scanned") -> str:
-    """Return what a scan saw that took up nothing: a new user asks why."""
-    seen = {**scanned.ignored, **scanned.passed_over}
-    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))
-    return f"nothing new; left alone: {counts}" if counts else "nothing new"
 
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:

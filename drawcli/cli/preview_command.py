@@ -77,9 +77,9 @@ def _targets(job_id: str, to: Path | None, ctx: "Context") -> dict[str, Path]:
 
 
 def _check_outside(to: Path, ctx: "Context") -> None:
-    from drawcli.system.platforms import lies_within
+    from drawcli.system.platforms import is_within
 
-    if any(lies_within(to, folder) for folder in ctx.settings.datastore):
+    if any(is_within(to, folder) for folder in ctx.settings.datastore):
         raise UsageError("--to lies in the datastore, which is only read; choose another place")
 
 

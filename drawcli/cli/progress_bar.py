@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.cli import render
 from drawcli.cli.door import Door
-from drawcli.system.durations import long
+from drawcli.system.durations import long_duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Drawn
@@ -81,7 +81,7 @@ class Pace:
         if state.parts is None or not rate:
             return f", {rate / 1e6:.1f} MB/s"
         left = timedelta(seconds=round((state.parts - state.part) / rate))
-        return f", {rate / 1e6:.1f} MB/s, {long(left)} left"
+        return f", {rate / 1e6:.1f} MB/s, {long_duration(left)} left"
 
 
 def _new() -> "Drawn":

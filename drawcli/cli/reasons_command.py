@@ -25,13 +25,14 @@ def reasons(
     ] = None,
 ) -> Result:
     """Tell what a reason code means, without the internet; without CODE, list them all."""
-    from drawcli.system.yaml_read import meant
+    from drawcli.system.yaml_read import suggest
 
     del door  # no site is needed
     known = _meanings()
     if code is not None and code not in known:
         raise UsageError(
-            f"there is no reason '{code}'{meant(code, known)}", hint="'drawcli reasons' lists them."
+            f"there is no reason '{code}'{suggest(code, known)}",
+            hint="'drawcli reasons' lists them.",
         )
     chosen = known if code is None else {code: known[code]}
     rows = [(name, meaning, page_of(name)) for name, meaning in chosen.items()]

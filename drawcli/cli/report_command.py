@@ -69,7 +69,7 @@ def _write_page(path: Path, made: "Report") -> None:
 
 
 def _tell(out: "Console", made: "Report", html: Path | None) -> None:
-    from drawcli.system.durations import long
+    from drawcli.system.durations import long_duration
 
     volume = f"{made.total('bytes_sent') / _GB:,.2f} GB"
     render.lines(
@@ -84,7 +84,11 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
     )(out)
     if made.took:
         spans = [
-            (one.step, f"{len(one.seconds):,}", *(long(timedelta(seconds=s)) for s in times))
+            (
+                one.step,
+                f"{len(one.seconds):,}",
+                *(long_duration(timedelta(seconds=s)) for s in times),
+            )
             for one in made.took
             for times in [(one.median, one.ninetieth)]
         ]

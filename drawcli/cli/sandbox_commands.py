@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from drawcli.sandbox.demo import Demo
 
-_MISSING = "Install them: pip install 'drawcli[web]'"
+_MISSING = "Install drawcli with its extra 'web': see docs/installing.md."
 
 
 def register(app: typer.Typer) -> None:

@@ -12,12 +12,9 @@ import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, RunOptions
-from drawcli.cli.pipeline_commands import (
-    IDLE,
-    result_of,
-    step_command,
-)
+from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
+from drawcli.cli.run_result import IDLE, result_of
 from drawcli.errors import JobError, UsageError
 
 if TYPE_CHECKING:

@@ -81,12 +81,12 @@ def _source_bytes(job: "Job", ctx: "Context") -> int | None:
 def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
     """Return what is said of a job at the top: how it stands, then what is known of it."""
     from drawcli.core.jobs.columns import facts
-    from drawcli.system.durations import ago
+    from drawcli.system.durations import duration
 
     return [
         ("job", job.id),
         ("state", f"{job.state}, held" if job.held else job.state),
-        ("for", ago(now - job.since)),
+        ("for", duration(now - job.since)),
         ("reason", f"{job.reason} ({job.reason_code})" if job.reason else ""),
         ("waits for", "" if job.held or job.reason else plain_job["waits_for"]),
         ("do", plain_job["way_out"]),
@@ -98,12 +98,12 @@ def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
 
 
 def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: "datetime") -> None:
-    from drawcli.system.durations import long
+    from drawcli.system.durations import long_duration
 
     rows = [
         (
             f"{one.at:%Y-%m-%d %H:%M:%S}",
-            "" if one.after is None else f"+ {long(one.after)}",
+            "" if one.after is None else f"+ {long_duration(one.after)}",
             one.what,
             str(one.attempt or ""),
             one.why,
@@ -111,7 +111,7 @@ def _tell_history(out: "Console", job: "Job", history: "Sequence[Moment]", now: 
         for one in history
     ]
     last = history[-1].at if history else job.since
-    rows.append(("now", f"+ {long(now - last)}", f"({job.state})", "", ""))
+    rows.append(("now", f"+ {long_duration(now - last)}", f"({job.state})", "", ""))
     out.print()
     render.columns(("history (UTC)", "after", "what", "try", "why"), rows)(out)
 

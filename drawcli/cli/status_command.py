@@ -113,10 +113,10 @@ def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption =
 
 def moment(text: str, now: datetime) -> datetime:
     """Return the moment that a person means by --since."""
-    from drawcli.system.durations import moment_before
+    from drawcli.system.durations import parse_moment
 
     try:
-        return moment_before(text, now)
+        return parse_moment(text, now)
     except ValueError as err:
         raise UsageError(str(err), hint="Write --since 12h, 7d, 2w or 2026-01-31.") from None
 

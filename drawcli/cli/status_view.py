@@ -9,7 +9,7 @@ from drawcli.core.jobs.columns import TABLE
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.operations.overview import Overview, RunHealth
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -76,7 +76,7 @@ class Picture:
             what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
-            since = ago(self.now - job.events[-1].at if job.events else self.now - job.since)
+            since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
             command = way_out(job)
             yield Text(f"    why  {job.reason}")
@@ -132,7 +132,9 @@ class Picture:
                 f"{unmatched:,} unmatched: 'drawcli status --unmatched' has the nearest rules"
             )
         if came := self.last_delivered:
-            lines.append(f"last delivered {ago(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)")
+            lines.append(
+                f"last delivered {duration(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)"
+            )
         yield from (["", *lines] if lines else [])
 
 

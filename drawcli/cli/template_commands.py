@@ -87,17 +87,17 @@ def check_templates(
 ) -> Result:
     """Read the templates, and say what is wrong, or not as TG-263 names structures."""
     from drawcli.adapters.server.catalogue_cache import load_catalogue
-    from drawcli.core.templates.catalogue import asked_in_vain
+    from drawcli.core.templates.catalogue import unmet_requests
     from drawcli.core.templates.tg263 import EDITION
     from drawcli.pipeline.explain import template_lints
 
     book = _book(door)
     found = list(template_lints(book))
-    vain = list(asked_in_vain(book.templates, _pulled(door))) if server else []
+    vain = list(unmet_requests(book.templates, _pulled(door))) if server else []
     kept = None if server else load_catalogue(door.settings().state_dir)
     if kept is not None:
         by = f"by the catalogue of {kept.at:%Y-%m-%d}"
-        found += [f"{one} ({by})" for one in asked_in_vain(book.templates, kept.offers)]
+        found += [f"{one} ({by})" for one in unmet_requests(book.templates, kept.offers)]
 
     def show(out: "Console") -> None:
         out.print(f"{len(book.templates)} templates: no mistakes in the file ({EDITION})")
@@ -244,7 +244,7 @@ def _composed(made: "Composed", *, written: bool) -> Result:
 def _pulled(door: Door) -> "list[CatalogueModel]":
     """Ask for the catalogue; keep it beside the ledger."""
     from drawcli.adapters.server.catalogue_cache import save_catalogue
-    from drawcli.core.templates.catalogue import offers_of
+    from drawcli.core.templates.catalogue import parse_catalogue
 
     with door.context() as ctx:
         try:
@@ -252,7 +252,7 @@ def _pulled(door: Door) -> "list[CatalogueModel]":
         except ServerUnavailable as err:
             raise OutOfReach(str(err), code=err.code) from None
         save_catalogue(ctx.settings.state_dir, models, ctx.now())
-    return offers_of(models)
+    return parse_catalogue(models)
 
 
 def _book(door: Door) -> "Rulebook":

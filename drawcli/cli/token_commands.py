@@ -11,7 +11,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.render import Result
 from drawcli.errors import OutOfReach, ServerRefused, TryLater, UsageError
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
@@ -169,7 +169,7 @@ def _ends(moment: object) -> str:
         return "unknown: it is used until the server refuses it"
     ends = datetime.fromisoformat(moment)
     left = ends - _now()
-    words = f"in {ago(left)}" if left.total_seconds() > 0 else f"{ago(-left)} ago"
+    words = f"in {duration(left)}" if left.total_seconds() > 0 else f"{duration(-left)} ago"
     return f"{ends.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({words})"
 
 

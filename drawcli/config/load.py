@@ -25,8 +25,8 @@ from drawcli.config.sections import (
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
-from drawcli.system.platforms import lies_within
-from drawcli.system.yaml_read import Document, meant, problem_text, raise_all, read_yaml
+from drawcli.system.platforms import is_within
+from drawcli.system.yaml_read import Document, problem_text, raise_problems, read_yaml, suggest
 
 SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
@@ -112,7 +112,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
             problems.append(f"{where}: {problem_text(error, Settings)}")
-    raise_all(problems, hint=f"Correct {path.name} and run the command again.")
+    raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
     return _checked(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
     )
@@ -177,7 +177,7 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     given = (name for name in env if name.upper().startswith(_PREFIX))
     return [
-        f"environment {name}: unknown setting{meant(name, known)}"
+        f"environment {name}: unknown setting{suggest(name, known)}"
         for name in given
         if name.upper().partition("__")[0] not in known and name not in _OTHER_VARIABLES
     ]
@@ -188,7 +188,7 @@ def _checked(settings: Settings, where: str) -> Settings:
     problems = [
         f"{where}: state_dir is in the datastore {store}, which is only read"
         for store in settings.datastore
-        if lies_within(settings.state_dir, store)
+        if is_within(settings.state_dir, store)
     ]
-    raise_all(problems, hint="Choose a folder outside the datastore.")
+    raise_problems(problems, hint="Choose a folder outside the datastore.")
     return settings

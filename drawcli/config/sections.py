@@ -13,7 +13,12 @@ from drawcli.core.jobs.late_changes import Late
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
 from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
 from drawcli.core.series.zones import LARGEST_STEP
-from drawcli.system.addresses import as_words, check_certificate, check_source, web_address
+from drawcli.system.addresses import (
+    check_certificate,
+    check_token_source,
+    parse_web_address,
+    split_command,
+)
 
 if TYPE_CHECKING:
     from drawcli.core.deid.profile import Choices
@@ -59,7 +64,7 @@ def _as_day(value: object) -> object:
 
 def _base_url(value: str) -> str:
     """Return the address of a server, to which the paths of the endpoints are added."""
-    parts = web_address(value)
+    parts = parse_web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
         raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
     return value
@@ -81,7 +86,7 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
-Command = Annotated[list[str], BeforeValidator(as_words)]
+Command = Annotated[list[str], BeforeValidator(split_command)]
 Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
@@ -117,7 +122,7 @@ class ServerSettings(SettingsSection):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
-        check_source(self.token_command, self.token_store_command, self.token_keyring)
+        check_token_source(self.token_command, self.token_store_command, self.token_keyring)
         check_certificate(self.client_cert, self.client_key)
         return self
 
@@ -304,7 +309,7 @@ def _as_words_of_yaml(choices: object) -> object:
 
 
 def _known_checks(choices: dict[str, str]) -> dict[str, str]:
-    from drawcli.core.rtstruct.contour_checks import CHECKS
+    from drawcli.core.rtstruct.contour_table import CHECKS
 
     unknown = sorted(choices.keys() - CHECKS.keys())
     if unknown:

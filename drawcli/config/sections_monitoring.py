@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from drawcli.config.sections import FilePath, Hours, SettingsSection
 from drawcli.core.protocol.bandwidth import parse_time_of_day
-from drawcli.system.addresses import stays_here, web_address
+from drawcli.system.addresses import is_loopback, parse_web_address
 from drawcli.system.limits import RUN_HOURS
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
@@ -50,7 +50,7 @@ class Notify(SettingsSection):
 def _ping_url(url: str) -> str:
     """Check an address; the message of an error does not quote it."""
     if url:
-        web_address(url)
+        parse_web_address(url)
     if " " in url:
         raise ValueError("should be an address alone, without blanks")
     return url.rstrip("/")
@@ -67,7 +67,7 @@ class Metrics(SettingsSection):
     def heartbeat_is_plain(self) -> bool:
         """Whether the heartbeat would be sent unencrypted to another machine."""
         plain = urlsplit(self.heartbeat_url).scheme == "http"
-        return plain and not stays_here(self.heartbeat_url)
+        return plain and not is_loopback(self.heartbeat_url)
 
 
 def _networks(value: object) -> object:

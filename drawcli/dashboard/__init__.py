@@ -1,6 +1,6 @@
-"""The local web page: all of it made here, nothing fetched from elsewhere, read-only.
+"""The local web page, without resources of other hosts.
 
-It reads what `status`, `show`, `explain`, `report` and `doctor` read, and does what `release`,
-`retry`, `assign` and `cancel` do. Nothing it serves names a patient, but to one who has logged in
-where the page was started with `--identify`.
+It shows what `status`, `show`, `explain`, `report` and `doctor` show and, with `--allow-actions`,
+does what `release`, `retry`, `assign` and `cancel` do. It names patients only with `--identify`,
+after a login.
 """

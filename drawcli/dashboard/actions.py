@@ -1,4 +1,4 @@
-"""What a person may do to a job from the page: the same as by the commands, one job at a time."""
+"""Actions on a job from the page: the same as the commands, one job at a time."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from drawcli.core.jobs.job import EventKind, Job, State
-from drawcli.dashboard.auth import SEE_OTHER, own_form
+from drawcli.dashboard.auth import SEE_OTHER, verified_form
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import parts_of
 from drawcli.errors import UsageError
@@ -25,14 +25,14 @@ _ACTIONS: Final[dict[str, Callable[[Job, Context], Job]]] = {
     "cancel": actions.cancel,
 }
 ASSIGN: Final = "assign"
-SEEN: Final = "revision"  # the field of a form that says which writing of the job was on the page
-WHAT: Final = {
-    "release": "Let it go on from where it stands",
-    "retry": "Try it again now, from the step that failed",
-    "cancel": "Set it aside; nothing more is done for it",
-    ASSIGN: "Give the series a template, whatever the rules say",
+SEEN: Final = "revision"  # the form field with the revision of the job that the page showed
+DESCRIPTIONS: Final = {
+    "release": "Continue from its present state",
+    "retry": "Try the failed step again now",
+    "cancel": "Cancel the job; nothing more is done for it",
+    ASSIGN: "Assign a template, whatever the rules say",
 }
-_TRACES: Final[dict[str, set[str]]] = {  # the last that happened to a job to which it was done
+_LAST_EVENTS: Final[dict[str, set[str]]] = {  # of a job after each action
     "release": {EventKind.RELEASED},
     "retry": {EventKind.RELEASED, State.WAITING, State.PACKAGED},
     "cancel": {State.CANCELLED},
@@ -40,36 +40,36 @@ _TRACES: Final[dict[str, set[str]]] = {  # the last that happened to a job to wh
 }
 
 
-def offered(job: Job, ctx: Context) -> dict[str, str]:
-    """Return what can be done to a job as it stands, with what it means."""
+def available_actions(job: Job, ctx: Context) -> dict[str, str]:
+    """Return the possible actions on a job, with their descriptions."""
     able = [name for name, action in _ACTIONS.items() if _can(action, job, ctx)]
     if job.state is not State.WAITING:
         able.append(ASSIGN)
-    return {name: WHAT[name] for name in able}
+    return {name: DESCRIPTIONS[name] for name in able}
 
 
-def done_to(job: Job, asked: str) -> str:
-    """Return the action that an address says was done, where the job bears it out; else ""."""
-    done = job.events and job.events[-1].what in _TRACES.get(asked, ())
-    return asked if done else ""
+def completed_action(job: Job, action: str) -> str:
+    """Return the action that an address names, if it is the job's last event; else ""."""
+    done = job.events and job.events[-1].what in _LAST_EVENTS.get(action, ())
+    return action if done else ""
 
 
 async def act(request: Request) -> Response:
-    """Do what a form asks for; 403 where the page was not started for it."""
+    """Apply the action of a form; 403 without --allow-actions."""
     parts = parts_of(request)
-    form = await own_form(request)
+    form = await verified_form(request)
     if not parts.options.allow_actions:
-        raise HTTPException(403, "This page only shows. Start it with --allow-actions to act.")
+        raise HTTPException(403, "The page is read-only. Start it with --allow-actions to act.")
     name, action = request.path_params["job"], request.path_params["action"]
-    if action not in WHAT:
+    if action not in DESCRIPTIONS:
         raise HTTPException(404, f"There is no action '{action}'.")
     done = await run_in_threadpool(_done, name, action, form, parts.site)
     return RedirectResponse(f"/jobs/{done.id}?done={action}", SEE_OTHER)
 
 
 def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
-    """Act on a job, with the site opened anew: what it reads is what is on disk."""
-    with site.again() as ctx:
+    """Act on a job, with the site opened again, so that the state on disk is used."""
+    with site.reopen() as ctx:
         job = actions.find_job(name, ctx)
         after = actions.locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
@@ -77,11 +77,11 @@ def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
 
 
 def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
-    """Act on a job, if it still is what the person saw who sent the form."""
+    """Act on a job, if its revision is the one that the user saw."""
     if form.get(SEEN) != str(job.revision):
         raise UsageError(
-            f"job {job.id} has changed since; look again",
-            hint="Nothing was done: what you saw when you chose this is no longer so.",
+            f"job {job.id} has changed since this page was loaded",
+            hint="Nothing was done. Reload the job and try again.",
         )
     if action == ASSIGN:
         return actions.assign(job, str(form.get("template", "")), ctx)
@@ -89,7 +89,7 @@ def _acted(job: Job, action: str, form: FormData, ctx: Context) -> Job:
 
 
 def _can(action: Callable[[Job, Context], Job], job: Job, ctx: Context) -> bool:
-    """Tell whether an action is possible: it is a pure function of the job, so it is tried."""
+    """Return whether an action is possible, by trying it: it only returns a changed job."""
     try:
         action(job, ctx)
     except UsageError:

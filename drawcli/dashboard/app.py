@@ -1,4 +1,4 @@
-"""The application: which address is which page, and the shells around all of them."""
+"""The ASGI application: routes and middleware."""
 
 import secrets
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from drawcli.dashboard.actions import act
-from drawcli.dashboard.auth import FIGURES, HOURS, Authenticator, Doorkeeper
+from drawcli.dashboard.auth import METRICS_PATH, SESSION_HOURS, Authenticator, LoginRequired
 from drawcli.dashboard.events import Live
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.pages.jobs import job, jobs
-from drawcli.dashboard.pages.login import enter, leave, login, refused
+from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
 from drawcli.dashboard.pages.rules import rules, template, unmatched
@@ -39,17 +39,17 @@ _FILES: Final = frozenset(path.name for path in _STATIC.iterdir())
 
 
 class Files(StaticFiles):
-    """Our own files, by their names: no other name is looked for on a disk."""
+    """The static files by name; no other path reaches the disk."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return one; 404 where there is none."""
+        """Return a file, or 404."""
         if path not in _FILES:
             raise HTTPException(404)
         return await super().get_response(path, scope)
 
 
 def routes() -> list[BaseRoute]:
-    """Return every address."""
+    """Return every route."""
     return [
         Route("/", overview),
         Route("/jobs", jobs),
@@ -64,10 +64,10 @@ def routes() -> list[BaseRoute]:
         Route("/checkup", checkup),
         Route("/settings", settings),
         Route("/login", login),
-        Route("/login", enter, methods=["POST"]),
-        Route("/logout", leave, methods=["POST"]),
+        Route("/login", submit_login, methods=["POST"]),
+        Route("/logout", logout, methods=["POST"]),
         Route("/live", live),
-        Route(FIGURES, metrics),
+        Route(METRICS_PATH, metrics),
         Mount("/static", Files(directory=_STATIC)),
     ]
 
@@ -84,29 +84,33 @@ def application(
     Parameters
     ----------
     site
-        What it shows.
+        The site to show.
     options
-        What it may show and do, and under which names.
+        Host names, and whether actions and patient names are allowed.
     secret
-        What lets a person in; where none is stored, it is open to this machine.
+        The password; without one, every user of this machine can read the page.
     stopping
-        Whether the server is to end.
+        Returns whether the server is shutting down.
     most_streams
-        How many open pages may follow the ledger.
+        The largest number of event streams.
     """
     entry = Authenticator(secret)
     sessions = Middleware(
         SessionMiddleware,
         secret_key=secrets.token_urlsafe(32),
         session_cookie=f"drawcli-{options.port}",  # browsers share cookies between ports
-        max_age=HOURS * 3600,
+        max_age=SESSION_HOURS * 3600,
         same_site="strict",
         https_only=options.over_tls,
     )
     app = Starlette(
         routes=routes(),
-        middleware=[sessions, Middleware(Doorkeeper, entry=entry)],
-        exception_handlers={DrawcliError: refused, HTTPException: refused, Exception: refused},
+        middleware=[sessions, Middleware(LoginRequired, entry=entry)],
+        exception_handlers={
+            DrawcliError: show_error,
+            HTTPException: show_error,
+            Exception: show_error,
+        },
     )
     app.state.parts = PageParts(
         site=site,
@@ -119,12 +123,12 @@ def application(
 
 
 async def live(request: Request) -> Response:
-    """Tell an open page when something has changed."""
+    """Stream change events to an open page."""
     return parts_of(request).live.response(request.query_params.get("drawn", ""))
 
 
 def metrics(request: Request) -> Response:
-    """Return the figures of the site for Prometheus."""
+    """Return the metrics of the site for Prometheus."""
     site = parts_of(request).site
     with site.lock:
         text = metrics_text(site.ctx)

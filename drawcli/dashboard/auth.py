@@ -1,7 +1,7 @@
-"""Who may come in: the login, the session in a signed cookie, the tokens of forms and programs.
+"""Login, sessions in a signed cookie, CSRF tokens of forms, and bearer tokens of programs.
 
-The cookie's key is made anew at each start: a restart ends all sessions. So does a new password. A
-session that was logged out is remembered as over, for the cookie itself would still be good.
+The key of the cookie is new at each start: a restart ends all sessions. So does a new password. The
+ids of logged-out sessions are kept, since their cookies would still be valid.
 """
 
 import logging
@@ -23,61 +23,66 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from drawcli.dashboard.addresses import client_of
 from drawcli.dashboard.devices import Devices
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import Attempts, LoginCounter, by_device, by_network
+from drawcli.dashboard.rate_limit import (
+    LoginCounter,
+    LoginLimiter,
+    device_counters,
+    network_counters,
+)
 from drawcli.errors import ConfigError
 
 _log = logging.getLogger(__name__)
-HOURS: Final = 12  # of a login
-FIELD: Final = "csrf"
-FIGURES: Final = "/metrics"  # the one address that a token in the request opens
+SESSION_HOURS: Final = 12  # of a login
+CSRF_FIELD: Final = "csrf"
+METRICS_PATH: Final = "/metrics"  # the only path that accepts a bearer token
 _OPEN: Final = ("/login", "/static/")
 SEE_OTHER: Final = 303
-_LOOK: Final = "The log of drawcli, on the machine of the page, says why and what to do."
+_SEE_LOG: Final = "See the log of drawcli on the machine that serves the page."
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a password lets nobody in."""
+    """A refused password."""
 
-    wait_seconds: float  # of the next one
-    looked_at: bool = True  # else too many were waiting for their turn
+    wait_seconds: float  # until the next one is checked
+    checked: bool = True  # False: too many were waiting
 
     @property
     def status(self) -> int:
-        """The status of the answer."""
+        """The HTTP status."""
         return 429 if self.wait_seconds else 401
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a program is told."""
+        """The HTTP headers."""
         return {"retry-after": str(ceil(self.wait_seconds))} if self.wait_seconds else {}
 
 
 class Authenticator:
-    """What lets a person in, and who is in.
+    """Checks passwords and sessions.
 
     Parameters
     ----------
     secret
-        The password or token; as long as none was stored, everybody on this machine may read.
+        The password or token; until one is stored, every user of this machine can read the page.
     """
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
         self._asked = secret.is_set
-        self.attempts = Attempts()
+        self.attempts = LoginLimiter()
         self.devices = Devices(secret)
         self._over: set[str] = set()
-        self._turn = Lock()  # one try at a time: also those made at once are counted
+        self._turn = Lock()  # one attempt at a time, so that parallel ones are counted too
 
     @property
-    def asks(self) -> bool:
-        """Whether a login is needed: there is a password, or was one at the start."""
+    def requires_login(self) -> bool:
+        """Whether a login is needed: there is a password, or there was one at the start."""
         return self._asked or self.secret.is_set
 
-    def is_in(self, connection: HTTPConnection) -> bool:
-        """Tell whether who asks has logged in, or need not."""
-        if not self.asks:
+    def is_logged_in(self, connection: HTTPConnection) -> bool:
+        """Return whether the session has logged in, or needs no login."""
+        if not self.requires_login:
             return True
         session = connection.session
         name = session.get("in", "")
@@ -85,23 +90,23 @@ class Authenticator:
             return False
         return bool(session["until"] > time())
 
-    async def tried(
+    async def check_password(
         self, words: str, counted: Sequence[LoginCounter], address: str
     ) -> Refusal | None:
-        """Look at a password when it has its turn; None where it is right.
+        """Check a password after its wait; return None if it is right.
 
         Raises
         ------
         ConfigError
-            Where the stored password cannot be trusted; what is wrong is in the log.
+            Where the stored password cannot be trusted; the log has the reason.
         """
-        wait = self.attempts.turn(counted)  # counted at once, also where it is broken off
+        wait = self.attempts.reserve(counted)  # counts even if the client disconnects
         if wait == inf:
-            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), looked_at=False)
+            return Refusal(max(self.attempts.wait_seconds(counted), 1.0), checked=False)
         await sleep(wait)
         async with self._turn:
             if await run_in_threadpool(self._fits, words):
-                self.attempts.was_right(counted)
+                self.attempts.record_success(counted)
                 return None
         wait = self.attempts.wait_seconds(counted)
         _log.warning("login=refused address=%s wait_seconds=%.0f", address, wait)
@@ -109,96 +114,98 @@ class Authenticator:
 
     def _fits(self, words: str) -> bool:
         try:
-            return self.secret.fits(words)
+            return self.secret.verify(words)
         except ConfigError as err:
             _log.warning("login=impossible reason=%s hint=%s", err, err.hint)
-            raise ConfigError("no password can be looked at now", hint=_LOOK) from None
+            raise ConfigError("passwords cannot be checked now", hint=_SEE_LOG) from None
 
-    def let_in(self, session: dict[str, Any], password: str) -> None:
-        """Begin a session by the password of a stamp; nothing of the one before stays."""
+    def start_session(self, session: dict[str, Any], password: str) -> None:
+        """Start a new session, valid for the password with this stamp."""
         session.clear()
-        ends = int(time()) + HOURS * 3600
+        ends = int(time()) + SESSION_HOURS * 3600
         session.update({"in": secrets.token_urlsafe(16), "until": ends, "password": password})
 
-    def let_out(self, session: dict[str, Any]) -> None:
-        """End a session for good."""
+    def end_session(self, session: dict[str, Any]) -> None:
+        """End a session; its cookie is no longer accepted."""
         self._over.add(session.get("in", ""))
         session.clear()
 
 
-class Doorkeeper:
-    """Sends whoever is not in to the login; stands behind the middleware of sessions."""
+class LoginRequired:
+    """Middleware that requires a login; it needs the session middleware before it."""
 
     def __init__(self, app: ASGIApp, entry: Authenticator) -> None:
         self._app = app
         self._entry = entry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with the way to the login."""
+        """Pass a request on, or redirect it to the login."""
         refused = await self._refusal(Request(scope))
         await (refused or self._app)(scope, receive, send)
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Return what is said to one who is not in; None to one who is."""
+        """Return the response to a request without a login; None with one."""
         path, headers = request.scope["path"], request.headers
-        if path.startswith(_OPEN) or self._entry.is_in(request):
+        if path.startswith(_OPEN) or self._entry.is_logged_in(request):
             return None
         kind, _, words = headers.get("authorization", "").partition(" ")
-        if path == FIGURES and kind.lower() == "bearer":
-            return await self._unfit(words.strip(), request)
+        if path == METRICS_PATH and kind.lower() == "bearer":
+            return await self._token_refusal(words.strip(), request)
         if request.method == "GET" and headers.get("accept", "").startswith("text/html"):
             return RedirectResponse("/login", SEE_OTHER)
         return PlainTextResponse("drawcli: log in first\n", 401)
 
-    async def _unfit(self, words: str, request: Request) -> Response | None:
-        """Return what is said to a program that asks with another token; None where it is ours.
+    async def _token_refusal(self, words: str, request: Request) -> Response | None:
+        """Return the response to a wrong bearer token; None if it is right.
 
-        It is counted by itself: one that was not told of a new password slows no person down, and
-        one that is right makes nobody's wrong ones forgotten.
+        Programs are counted apart: one with an old password slows no user down, and a right one
+        does not reset the count of users.
         """
         address = address_of(request)
-        refusal = await self._entry.tried(words, by_network(address, "program "), address)
+        refusal = await self._entry.check_password(
+            words, network_counters(address, "program "), address
+        )
         if refusal is None:
             return None
         headers = refusal.headers or {"www-authenticate": "Bearer"}
-        return PlainTextResponse("drawcli: not the token\n", refusal.status, headers)
+        return PlainTextResponse("drawcli: wrong token\n", refusal.status, headers)
 
 
 def form_token(request: Request) -> str:
-    """Return what proves that a form came from a page of this session."""
-    return str(request.session.setdefault(FIELD, secrets.token_urlsafe(24)))
+    """Return the CSRF token of this session."""
+    return str(request.session.setdefault(CSRF_FIELD, secrets.token_urlsafe(24)))
 
 
-async def own_form(request: Request) -> FormData:
-    """Return a form that a person sent; 403 where it did not come from a page of this session."""
+async def verified_form(request: Request) -> FormData:
+    """Return the form of a request; 403 without the CSRF token of this session."""
     try:
         form = await request.form(max_files=0)
         "".join(f"{name}{value}" for name, value in form.multi_items()).encode("utf-8")
     except ClientDisconnect:
-        raise HTTPException(408, "The form did not come to its end.") from None
-    except (ValueError, LookupError):  # no text: an odd charset, half of a character
+        raise HTTPException(408, "The form is incomplete.") from None
+    except (ValueError, LookupError):  # an unknown charset, or a lone surrogate
         raise HTTPException(400, "The form cannot be read.") from None
-    wanted, given = request.session.get(FIELD), form.get(FIELD)
+    wanted, given = request.session.get(CSRF_FIELD), form.get(CSRF_FIELD)
     right = isinstance(wanted, str) and isinstance(given, str)
     if not right or not secrets.compare_digest(str(wanted).encode(), str(given).encode()):
-        raise HTTPException(403, "The form is too old, or came from another page. Open it again.")
+        raise HTTPException(403, "The form is too old, or came from another page. Reload it.")
     return form
 
 
-async def tried(request: Request, entry: Authenticator) -> Refusal | None:
-    """Look at the password of a form, and let its sender in; None where it is right."""
-    form = await own_form(request)
+async def log_in(request: Request, entry: Authenticator) -> Refusal | None:
+    """Check the password of a form and start a session; return None if it is right."""
+    form = await verified_form(request)
     address = address_of(request)
-    password = entry.secret.stamp  # as it was before: one that comes meanwhile ends this session
-    device = entry.devices.known(request)
-    counted = by_device(device) if device else by_network(address)
-    refusal = await entry.tried(str(form.get("password", "")), counted, address)
+    password = entry.secret.stamp  # before the check: a new password meanwhile ends this session
+    device = entry.devices.number_of(request)
+    counted = device_counters(device) if device else network_counters(address)
+    refusal = await entry.check_password(str(form.get("password", "")), counted, address)
     if refusal is None:
-        entry.let_in(request.session, password)
+        entry.start_session(request.session, password)
         _log.info("login=good address=%s", address)
     return refusal
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Return from which machine somebody asks."""
+    """Return the address of the client."""
     return client_of(connection.scope, connection.app.state.parts.options.proxies)

@@ -1,9 +1,9 @@
-"""Every connection to the page, from the moment it is accepted: how many, and which has to go.
+"""Limits on the connections to the page, from the moment that they are accepted.
 
-They are counted before a byte of TLS or HTTP is read, so that one who says nothing counts too. A
-newcomer for whom there is no room takes the place of the one that has kept us waiting longest;
-what is being answered stays. So requests that never end cost a person nothing, wherever they are
-from: a whole request needs milliseconds.
+They are counted before a byte of TLS or HTTP is read, so that silent ones count too. Above the
+limit a new connection replaces the one that has kept the server waiting longest; a connection
+whose request is being answered stays. So endless requests do not lock users out: a complete
+request takes milliseconds.
 """
 
 import asyncio
@@ -20,80 +20,80 @@ from typing import Any, Final
 
 from drawcli.dashboard.addresses import Network, is_among, network_of
 from drawcli.system.limits import EXCHANGES, PAGE_CONNECTIONS, PAGE_STREAMS
-from drawcli.system.platforms import most_files
+from drawcli.system.platforms import max_open_files
 
 _log = logging.getLogger(__name__)
-_TOLD_SECONDS: Final = 60.0
+_LOG_SECONDS: Final = 60.0
 _SWEEP_SECONDS: Final = 0.25
 _LEAST: Final = 8
-_QUEUE: Final = 1024  # that the system keeps for us until they are accepted
+_QUEUE: Final = 1024  # connections that the system holds until they are accepted
 
 
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
-_SENDING_BYTES: Final = 1 << 17  # of one connection, that the system keeps until they are taken
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_SENDING_BYTES: Final = 1 << 17  # the send buffer of a connection
 
 
-def room() -> int:
-    """Return how many connections the page takes: at most half of the files it may have open."""
-    return max(min(PAGE_CONNECTIONS, most_files() // 2), _LEAST)
+def max_connections() -> int:
+    """Return the largest number of connections: at most half of the open files allowed."""
+    return max(min(PAGE_CONNECTIONS, max_open_files() // 2), _LEAST)
 
 
-def streams(connections: int) -> int:
-    """Return how many of them may be streams: half of what one network may have.
+def max_streams(connections: int) -> int:
+    """Return the largest number of event streams: half of the connections of one network.
 
-    >>> streams(256), streams(64)
+    >>> max_streams(256), max_streams(64)
     (64, 16)
     """
     return min(PAGE_STREAMS, connections // 4)
 
 
-def at_a_time(connections: int) -> int:
-    """Return how many are accepted before any is read: few, or they take each other's place."""
+def accept_batch(connections: int) -> int:
+    """Return how many are accepted before any is read; too many would replace each other."""
     return max(connections // 32, 1)
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection: for what we wait, since when and until when; inf: for nothing."""
+    """A connection and its deadlines, by the monotonic clock; inf: none."""
 
     stream: Any  # a socket
-    number: int  # of its file
+    number: int  # its file descriptor
     network: str
     close: Callable[[], object]
     late: Callable[[], object]
-    since: float = inf  # that it keeps us waiting
-    request_by: float = inf  # a request has to be here
-    taken_by: float = inf  # what was written has to be taken
-    spare: float = 0.0  # seconds of not taking that it has left
-    over: bool = False
+    since: float = inf  # when the server began to wait
+    request_by: float = inf  # the request must be complete
+    taken_by: float = inf  # the client must have read the response
+    spare: float = 0.0  # seconds of not reading that are left
+    is_closed: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether its file is still there."""
-        return not self.over and self.stream.fileno() == self.number
+        """Whether its file descriptor is still valid."""
+        return not self.is_closed and self.stream.fileno() == self.number
 
-    def ask(self, now: float) -> None:
-        """Begin to wait for a request."""
+    def wait_for_request(self, now: float) -> None:
+        """Start the deadline of a request."""
         self.since = min(self.since, now)
         self.request_by = now + EXCHANGES["page-request"].seconds
 
-    def has_asked(self) -> None:
-        """End to wait for a request: it is here."""
+    def request_received(self) -> None:
+        """Clear the deadline of the request: it is complete."""
         self.request_by = inf
         if self.taken_by == inf:
             self.since = inf
 
-    def stuck(self, now: float, waiting: int) -> None:
-        """Begin to wait for some bytes to be taken.
+    def wait_for_read(self, now: float, waiting: int) -> None:
+        """Start the deadline for the client to read `waiting` bytes.
 
-        Over the whole connection it may use up the seconds of the table, beside the time that the
-        bytes take at the slowest rate: who takes a little now and then uses them up too.
+        Each connection has the seconds of the table once, in addition to the time of the bytes at
+        the slowest rate: a client that reads a little now and then uses them up too.
         """
         self.since = min(self.since, now)
         self.taken_by = now + self.spare + waiting / EXCHANGES["page-answer"].rate
 
-    def taken(self, now: float) -> None:
-        """End to wait for bytes to be taken."""
+    def read_done(self, now: float) -> None:
+        """Clear the deadline for reading, and keep the seconds left."""
         if self.taken_by == inf:
             return
         self.spare = min(self.taken_by - now, EXCHANGES["page-answer"].seconds)
@@ -101,26 +101,26 @@ class Connection:
         if self.request_by == inf:
             self.since = inf
 
-    def forget(self) -> None:
-        """Have the system drop what nobody takes: else it goes on to offer it."""
+    def discard_unsent(self) -> None:
+        """Make the system drop unsent bytes on close."""
         with suppress(OSError):
-            self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
-    def end(self) -> None:
+    def close_now(self) -> None:
         """Close it at once."""
-        self.over = True
+        self.is_closed = True
         self.close()
 
 
 class Connections:
-    """All connections of a page; used by its event loop alone.
+    """All connections of a page; only its event loop uses this.
 
     Parameters
     ----------
     most
-        How many there may be.
+        The largest number of connections.
     proxies
-        Which may have all of them; any other network has half.
+        Networks that may have all of them; any other network has half.
     """
 
     def __init__(self, most: int, proxies: Sequence[Network] = ()) -> None:
@@ -128,51 +128,52 @@ class Connections:
         self._proxies = proxies
         self._all: dict[int, Connection] = {}
         self._sweeping = False
-        self._crowded: Counter[str] = Counter()  # closed for want of room, by network
-        self._told = -inf
+        self._crowded: Counter[str] = Counter()  # closed because of the limit, by network
+        self._logged = -inf
 
-    def took(self, stream: Any, address: str) -> Connection:
-        """Count a connection that was accepted; close it, or another, where there is no room."""
+    def add(self, stream: Any, address: str) -> Connection:
+        """Count an accepted connection; above the limit close it or another."""
         self._all = {number: one for number, one in self._all.items() if one.is_open}
         known = is_among(address, self._proxies)
         network = network_of(address)
         number = stream.fileno()
 
         def close() -> None:
-            with suppress(OSError):  # it is gone already
-                stream.shutdown(socket.SHUT_RDWR)  # the event loop sees its end, and closes it
+            with suppress(OSError):  # already closed
+                stream.shutdown(socket.SHUT_RDWR)  # the event loop then closes it
 
-        made = Connection(stream, number, network, close, close)
-        made.spare = EXCHANGES["page-answer"].seconds
-        made.ask(monotonic())
-        has_room = self._has_room(network, self._most if known else self._most // 2)
-        self._all[number] = made
+        connection = Connection(stream, number, network, close, close)
+        connection.spare = EXCHANGES["page-answer"].seconds
+        connection.wait_for_request(monotonic())
+        has_room = self._make_room(network, self._most if known else self._most // 2)
+        self._all[number] = connection
         if not has_room:
             self._crowded[network] += 1
-            made.end()
+            connection.close_now()
         self._sweep_later()
-        return made
+        return connection
 
     def of(self, transport: asyncio.BaseTransport) -> Connection:
-        """Return the connection of a transport; where it was not seen before, it is counted now."""
+        """Return the connection of a transport; a new one is counted now."""
         stream = transport.get_extra_info("socket")
         known = self._all.get(stream.fileno())
         peer = transport.get_extra_info("peername") or ("",)
-        return known or self.took(stream, str(peer[0]))
+        return known or self.add(stream, str(peer[0]))
 
-    def _has_room(self, network: str, most: int) -> bool:
-        """Make room for one of a network; False where all that there are are being answered."""
-        crowd = [one for one in self._all.values() if one.network == network]
+    def _make_room(self, network: str, most: int) -> bool:
+        """Close a connection if the limit is reached; False if all are being answered."""
+        every = list(self._all.values())
+        crowd = [other for other in every if other.network == network]
         if len(crowd) < most:
-            if len(self._all) < self._most:
+            if len(every) < self._most:
                 return True
-            ((largest, _),) = Counter(one.network for one in self._all.values()).most_common(1)
-            crowd = [one for one in self._all.values() if one.network == largest]
-        waiting = [one for one in crowd if one.since < inf]
+            ((largest, _),) = Counter(other.network for other in every).most_common(1)
+            crowd = [other for other in every if other.network == largest]
+        waiting = [other for other in crowd if other.since < inf]
         if not waiting:
             return False
-        longest = min(waiting, key=lambda one: one.since)
-        longest.end()
+        longest = min(waiting, key=lambda other: other.since)
+        longest.close_now()
         self._crowded[longest.network] += 1
         self._all.pop(longest.number, None)
         return True
@@ -183,41 +184,41 @@ class Connections:
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what is over its time."""
+        """Close the connections past their deadline."""
         self._sweeping = False
         self._all = {number: one for number, one in self._all.items() if one.is_open}
         now = monotonic()
-        self._tell(now)
-        for one in list(self._all.values()):
-            if one.taken_by <= now:
-                one.forget()
-                one.end()
-            elif one.request_by <= now:
-                one.over = True
-                one.late()
+        self._log_crowd(now)
+        for connection in list(self._all.values()):
+            if connection.taken_by <= now:
+                connection.discard_unsent()
+                connection.close_now()
+            elif connection.request_by <= now:
+                connection.is_closed = True
+                connection.late()
         if self._all:
             self._sweep_later()
 
-    def _tell(self, now: float) -> None:
-        """Say in the log that there is a crowd: a line a minute, however large it is."""
-        if self._crowded and now >= self._told + _TOLD_SECONDS:
+    def _log_crowd(self, now: float) -> None:
+        """Log the connections closed because of the limit, at most once a minute."""
+        if self._crowded and now >= self._logged + _LOG_SECONDS:
             ((network, _),) = self._crowded.most_common(1)
             _log.warning("page=crowded closed=%d most=%s", self._crowded.total(), network)
             self._crowded.clear()
-            self._told = now
+            self._logged = now
 
 
 class Listener(socket.socket):
-    """A listening socket that counts what it accepts.
+    """A listening socket that counts the connections it accepts.
 
-    Where the event loop accepts without asking it, as on Windows, a connection is counted once TLS
-    is agreed upon.
+    On Windows the event loop does not call `accept`; there a connection is counted after its TLS
+    handshake.
     """
 
     connections: Connections | None = None
 
     def listen(self, backlog: int = 0, /) -> None:
-        """Listen; asyncio accepts `backlog` at a time, and many more may wait for it."""
+        """Listen; asyncio accepts `backlog` at a time, and more may wait in the queue."""
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENDING_BYTES)
         super().listen(max(backlog, _QUEUE))
 
@@ -225,5 +226,5 @@ class Listener(socket.socket):
         """Accept a connection."""
         stream, address = super().accept()
         if self.connections is not None:
-            self.connections.took(stream, str(address[0]))
+            self.connections.add(stream, str(address[0]))
         return stream, address

@@ -1,7 +1,7 @@
-"""Browsers that have logged in before: a signed cookie that lets nobody in.
+"""A signed cookie that marks browsers that have logged in before; it grants no access.
 
-It has its browser's wrong passwords counted apart from those of others behind the same address. It
-outlives a restart of the page, and ends with the password that it was given for.
+Wrong passwords of such a browser are counted apart from those of others at the same address. The
+cookie survives a restart of the page, and is valid until the password changes.
 """
 
 import hmac
@@ -16,32 +16,32 @@ from drawcli.dashboard.password import Secret
 
 COOKIE: Final = "drawcli-known-"  # and the port
 _DAYS: Final = 180
-_MADE: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
+_VALUE: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
 
 
 class Devices:
-    """Tells browsers that have logged in before.
+    """Recognizes browsers that have logged in before.
 
     Parameters
     ----------
     secret
-        What they logged in with.
+        The password that they logged in with.
     """
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
 
-    def known(self, connection: HTTPConnection) -> str:
-        """Return the number of a browser that has logged in before; "" of any other."""
+    def number_of(self, connection: HTTPConnection) -> str:
+        """Return the number of a browser that has logged in before; else ""."""
         for name, value in connection.cookies.items():
-            made = _MADE.fullmatch(value) if name == self._cookie(connection) else None
-            if made and hmac.compare_digest(self._seal(made[1]), made[2]):
-                return made[1]
+            match = _VALUE.fullmatch(value) if name == self._cookie(connection) else None
+            if match and hmac.compare_digest(self._seal(match[1]), match[2]):
+                return match[1]
         return ""
 
     def remember(self, connection: HTTPConnection, answer: Response, *, secure: bool) -> None:
-        """Have a browser say from now on that it has logged in before."""
-        number = self.known(connection) or secrets.token_urlsafe(16)
+        """Set the cookie that marks a browser."""
+        number = self.number_of(connection) or secrets.token_urlsafe(16)
         answer.set_cookie(
             self._cookie(connection),
             f"{number}.{self._seal(number)}",

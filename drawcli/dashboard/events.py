@@ -1,4 +1,4 @@
-"""Tells open pages that something has changed: server-sent events, no more than a number each."""
+"""Server-sent events that tell open pages to reload; they carry no data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,19 +10,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from drawcli.adapters.state.progress import ProgressFile
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.dashboard.snapshot import SiteReader, Stamp
 from drawcli.system.limits import EXCHANGES, PAGE_STREAMS
 
 _EVERY_SECONDS: Final = 1.0
-_TICK_SECONDS: Final = 30.0  # "3 min ago" grows old without any change
+_TICK_SECONDS: Final = 30.0  # to refresh texts such as "3 min ago"
 _CHANGE: Final = "event: change\ndata: 0\n\n"
 _TICK: Final = "event: tick\ndata: 0\n\n"
 _AGAIN: Final = "event: again\ndata: 0\n\n"
 
 
 def stamp_of(stamp: Stamp) -> str:
-    """Return what tells one writing of the ledger from another, as a page keeps it.
+    """Return the stamp of a ledger write as text.
 
     >>> stamp_of((1, 255, 16))
     '1-ff-10'
@@ -31,16 +31,16 @@ def stamp_of(stamp: Stamp) -> str:
 
 
 class Live:
-    """The open pages of a site.
+    """The event streams of a site.
 
     Parameters
     ----------
     site
-        Whose ledger and progress are looked at.
+        The site to watch.
     stopping
-        Whether the server is to end: then every stream ends by itself.
+        Returns whether the server is shutting down; then every stream ends.
     most
-        How many streams there may be at once.
+        The largest number of streams at once.
     """
 
     def __init__(
@@ -52,15 +52,12 @@ class Live:
         self._open = 0
 
     def response(self, drawn: str = "") -> "EventStream":
-        """Return the stream for one page; `drawn` is the stamp that it was drawn with."""
+        """Return the stream for a page; `drawn` is the stamp of its content."""
         return EventStream(self, self.events(drawn))
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Take a place, until the block ends; HTTPException where there is none.
-
-        Nothing is waited for between the look and the taking: no two streams get the last place.
-        """
+        """Count a stream during the block; HTTPException above the limit."""
         if self._open >= self._most:
             raise HTTPException(503, "Too many pages are open.")
         self._open += 1
@@ -72,11 +69,10 @@ class Live:
     async def events(
         self, drawn: str = "", every_seconds: float = _EVERY_SECONDS
     ) -> AsyncIterator[str]:
-        """Yield `change` where something was written, and `tick` now and then.
+        """Yield `change` when the ledger or the progress changed, and `tick` now and then.
 
-        What was written between the drawing of a page and its first listening is told at once. A
-        stream ends after a minute with `again`: a page that is still there opens another. So a page
-        that is gone without a word, or reads nothing, has its place no longer than that.
+        A change since the page was rendered is reported at once. A stream ends after a minute with
+        `again`, and an open page then opens another; so the stream of a lost page ends too.
         """
         seen, waited, ends = self._seen(), 0.0, monotonic() + EXCHANGES["page-live"].seconds
         yield "retry: 3000\n\n"
@@ -94,13 +90,13 @@ class Live:
                 return
 
     def _seen(self) -> tuple[object, ...]:
-        """Return what is another thing once something has happened."""
-        standing = ProgressFile.of(self._site.ctx.settings.state_dir).read()
-        return (self._site.ctx.ledger.stamp, standing and (standing.pid, str(standing)))
+        """Return the state of ledger and progress, to compare with a later one."""
+        progress = ProgressFile.of(self._site.ctx.settings.state_dir).read()
+        return (self._site.ctx.ledger.stamp, progress and (progress.pid, str(progress)))
 
 
 class EventStream(StreamingResponse):
-    """The stream of one page: it has a place among the streams from its first byte to its last."""
+    """The event stream of a page, counted from its first byte to its last."""
 
     def __init__(self, live: Live, events: AsyncIterator[str]) -> None:
         super().__init__(
@@ -109,6 +105,6 @@ class EventStream(StreamingResponse):
         self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, if there is a place."""
+        """Send the stream; HTTPException above the limit."""
         with self._live.place():
             await super().__call__(scope, receive, send)

@@ -1,7 +1,7 @@
-"""Explanations as a page shows them: every condition with its outcome, and no name of a patient.
+"""Explanations as a page shows them: every condition with its outcome, without patient data.
 
-A rule may ask for one patient by name, though `rules check` warns of it. What such a condition asks
-for is shown only to one who may see patients.
+A rule may name a patient, though `rules check` warns of it. The value of such a condition is shown
+only with --identify.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class ExplanationNode:
     text: str
     outcome: str
     sign: str
-    value: str  # of the series; "" where it is not to be shown
+    value: str  # of the series; "" without --identify
     parts: tuple["ExplanationNode", ...]
 
 
 def node_of(tree: Explained, header: RuleHeader | None, *, identify: bool) -> ExplanationNode:
-    """Return an explanation; values of the series only where they may be seen."""
+    """Return an explanation, with values of the series only if `identify`."""
     value = ""
     if identify and header is not None and tree.path:
         value = plain("\\".join(header.values.get(tree.path, ()))[:120])
@@ -36,7 +36,7 @@ def node_of(tree: Explained, header: RuleHeader | None, *, identify: bool) -> Ex
 
 
 def stored_node(kept: Mapping[str, Any]) -> ExplanationNode:
-    """Return an explanation as it was kept beside a job, and is shown to whoever asks."""
+    """Return a stored explanation, which holds no patient data."""
     parts = tuple(stored_node(part) for part in kept.get("parts", ()))
     outcome = str(kept["outcome"])
     return ExplanationNode(kept["condition"], outcome, _SIGNS.get(outcome, "?"), "", parts)

@@ -1,4 +1,4 @@
-"""Which jobs a person asked for, in which order, and which part of them stands on one page."""
+"""The query of the jobs page: filter, order and paging."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ SORTS: Final[dict[str, tuple[str, Callable[[Job], Any]]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
-    """What a person asked for; all of it stands in the address, and none of it names a patient."""
+    """The query of the jobs page; it is part of the address and never names a patient."""
 
     words: str = ""
     state: str = ""  # of State, or "held"
@@ -43,7 +43,7 @@ class JobQuery:
 
     @classmethod
     def of(cls, query: QueryParams) -> Self:
-        """Read a wish from an address; what cannot be read is passed over."""
+        """Read a query from an address; invalid parts are ignored."""
         number, rows = query.get("page", "1"), query.get("rows", "")
         return cls(
             words=query.get("q", "").strip()[:100],
@@ -56,22 +56,22 @@ class JobQuery:
         )
 
     def address(self, **other: Any) -> str:
-        """Return the address of this wish, with some of it otherwise."""
-        wish = replace(self, **{"page": 1} | other)
+        """Return the address of this query, with some fields replaced."""
+        query = replace(self, **{"page": 1} | other)
         pairs = {
-            "q": wish.words,
-            "state": wish.state,
-            "template": wish.template,
-            "in": "" if wish.when == NOW else wish.when,
-            "sort": "" if wish.sort == USUAL else wish.sort,
-            "rows": "" if wish.rows == ROWS[0] else wish.rows,
-            "page": "" if wish.page == 1 else wish.page,
+            "q": query.words,
+            "state": query.state,
+            "template": query.template,
+            "in": "" if query.when == NOW else query.when,
+            "sort": "" if query.sort == USUAL else query.sort,
+            "rows": "" if query.rows == ROWS[0] else query.rows,
+            "page": "" if query.page == 1 else query.page,
         }
         given = urlencode({name: value for name, value in pairs.items() if value})
         return f"/jobs?{given}" if given else "/jobs"
 
-    def wants(self, job: Job) -> bool:
-        """Tell whether a job is asked for."""
+    def matches(self, job: Job) -> bool:
+        """Return whether a job matches the query."""
         if self.state and self.state != job.state and not (self.state == HELD and job.held):
             return False
         if self.template and self.template != job.template:
@@ -81,33 +81,33 @@ class JobQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One page of the jobs that were asked for."""
+    """One page of the matching jobs."""
 
-    wish: JobQuery
+    query: JobQuery
     jobs: Sequence[Job]
     found: int
     of: int
 
     @classmethod
-    def made(cls, wish: JobQuery, jobs: Sequence[Job]) -> Self:
-        """Choose, sort and cut."""
-        found = [job for job in jobs if wish.wants(job)] if _chooses(wish) else list(jobs)
-        found.sort(key=SORTS[wish.sort][1])
-        pages = max(-(-len(found) // wish.rows), 1)
-        wish = replace(wish, page=min(wish.page, pages))
-        first = (wish.page - 1) * wish.rows
-        part = found[first : first + wish.rows]
-        return cls(wish=wish, jobs=part, found=len(found), of=len(jobs))
+    def select(cls, query: JobQuery, jobs: Sequence[Job]) -> Self:
+        """Filter, sort and page."""
+        found = [job for job in jobs if query.matches(job)] if _has_filter(query) else list(jobs)
+        found.sort(key=SORTS[query.sort][1])
+        pages = max(-(-len(found) // query.rows), 1)
+        query = replace(query, page=min(query.page, pages))
+        first = (query.page - 1) * query.rows
+        part = found[first : first + query.rows]
+        return cls(query=query, jobs=part, found=len(found), of=len(jobs))
 
     @property
     def pages(self) -> int:
-        """How many pages there are, from 1."""
-        return max(-(-self.found // self.wish.rows), 1)
+        """The number of pages, at least 1."""
+        return max(-(-self.found // self.query.rows), 1)
 
     @property
     def first(self) -> int:
-        """The number of the first row, from 1; 0 where there is none."""
-        return (self.wish.page - 1) * self.wish.rows + 1 if self.jobs else 0
+        """The number of the first row, from 1; 0 without rows."""
+        return (self.query.page - 1) * self.query.rows + 1 if self.jobs else 0
 
     @property
     def last(self) -> int:
@@ -115,14 +115,14 @@ class Listing:
         return self.first + len(self.jobs) - 1 if self.jobs else 0
 
 
-def _chooses(wish: JobQuery) -> bool:
-    return bool(wish.words or wish.state or wish.template)
+def _has_filter(query: JobQuery) -> bool:
+    return bool(query.words or query.state or query.template)
 
 
 def _text_of(job: Job) -> str:
-    said = (job.id, job.state, job.template, job.rule, job.modality, job.reason, job.reason_code)
-    return " ".join(filter(None, (*said, HELD if job.held else ""))).casefold()
+    texts = (job.id, job.state, job.template, job.rule, job.modality, job.reason, job.reason_code)
+    return " ".join(filter(None, (*texts, HELD if job.held else ""))).casefold()
 
 
-def _one_of(given: str, known: set[str], usual: str) -> str:
-    return given if given in known else usual
+def _one_of(given: str, allowed: set[str], default: str) -> str:
+    return given if given in allowed else default

@@ -1,4 +1,4 @@
-"""How the page is started, and what is refused: an open door to others than this machine."""
+"""The options of the page, and the checks that refuse unprotected access."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,53 +8,53 @@ from drawcli.dashboard.addresses import Network
 from drawcli.errors import UsageError
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-_EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - named to be asked for a name
+_EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they need --name
 PORT: Final = 8043
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardOptions:
-    """What a person asked for when starting the page."""
+    """The options of `drawcli dashboard`."""
 
     host: str = "127.0.0.1"
     port: int = PORT  # 0: a free one
     tls_cert: Path | None = None
     tls_key: Path | None = None  # None: in tls_cert
-    names: tuple[str, ...] = ()  # under which browsers may ask for it, besides host
+    names: tuple[str, ...] = ()  # host names in addition to `host`
     allow_actions: bool = False
     identify: bool = False
-    tls_proxy: bool = False  # a proxy before it does TLS
-    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+    tls_proxy: bool = False  # a reverse proxy terminates TLS
+    proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is trusted
 
     @property
     def over_tls(self) -> bool:
-        """Whether browsers reach it by https."""
+        """Whether browsers use https."""
         return self.tls_cert is not None or self.tls_proxy
 
     @property
     def scheme(self) -> str:
-        """How browsers reach it."""
+        """The URL scheme of the server itself."""
         return "https" if self.tls_cert else "http"
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The names that a browser may have asked for, as they stand in a Host header."""
+        """The names that are accepted in a Host header."""
         own = {self.host} - _EVERY_ADDRESS
-        asked = {*own, *self.names, *(LOOPBACK if self.host in LOOPBACK else ())}
-        return frozenset(_bracketed(one).lower() for one in asked)
+        names = {*own, *self.names, *(LOOPBACK if self.host in LOOPBACK else ())}
+        return frozenset(_bracketed(name).lower() for name in names)
 
     def check(self, *, secret: bool) -> None:
-        """Refuse what would let anybody in.
+        """Refuse options that give access without a password.
 
         Parameters
         ----------
         secret
-            Whether a password or token is stored: then whoever comes has to log in.
+            Whether a password or token is stored, so that a login is needed.
 
         Raises
         ------
         UsageError
-            Where the page would be open to others, or show or do more than it may.
+            Where other machines could open the page, or anyone could act or see patients.
         """
         self._check_files()
         if self.host in LOOPBACK:
@@ -70,18 +70,18 @@ class DashboardOptions:
             return
         if not secret:
             raise UsageError(
-                f"{self.host} is not loopback: others can open the page, and there is no password",
+                f"{self.host} is not loopback: others can open the page, and no password is set",
                 hint=_SET_IT,
             )
         if self.tls_cert is None:
             raise UsageError(
-                f"{self.host} is not loopback: the password would go in the clear",
-                hint="Give --tls-cert FILE and --tls-key FILE, or stay on loopback behind a proxy.",
+                f"{self.host} is not loopback: the password would be sent unencrypted",
+                hint="Give --tls-cert FILE and --tls-key FILE, or use loopback behind a proxy.",
             )
         if self.host in _EVERY_ADDRESS and not self.names:
             raise UsageError(
                 f"{self.host} is every address of this machine, and no name is given",
-                hint="Say --name HOST, the name that stands in the browser's address.",
+                hint="Give --name HOST, the host name in the browser's address bar.",
             )
 
     def _check_files(self) -> None:
@@ -89,7 +89,7 @@ class DashboardOptions:
             raise UsageError("--tls-key is given without --tls-cert")
         for path in (self.tls_cert, self.tls_key):
             if path is not None and not path.is_file():
-                raise UsageError(f"{path} is not there", hint="Name a PEM file.")
+                raise UsageError(f"{path} does not exist", hint="Name a PEM file.")
 
 
 _SET_IT: Final = "Run 'drawcli dashboard --set-password' first."

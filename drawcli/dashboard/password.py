@@ -1,4 +1,4 @@
-"""The password or token of the page: only its argon2 hash is kept, readable by its owner alone."""
+"""The password or token of the page; only its argon2 hash is stored, with mode 0600."""
 
 import hashlib
 import secrets
@@ -10,22 +10,22 @@ from argon2.exceptions import Argon2Error
 
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import make_private, write_durably
-from drawcli.system.platforms import open_to_others
+from drawcli.system.platforms import is_readable_by_others
 
 FILE_NAME: Final = "dashboard-password"
 SHORTEST: Final = 12  # characters
-_LONGEST: Final = 1024  # characters that are hashed at all
+_LONGEST: Final = 1024  # characters
 
 
 class Secret:
-    """What lets a person in.
+    """The password of the page.
 
     Parameters
     ----------
     state_dir
-        Where its hash is kept.
+        The folder of its hash.
     hasher
-        Tests give one that is quick; else argon2id with the parameters of RFC 9106.
+        A fast one in tests; by default argon2id with the parameters of RFC 9106.
     """
 
     def __init__(self, state_dir: Path, hasher: PasswordHasher | None = None) -> None:
@@ -34,7 +34,7 @@ class Secret:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is one; where nobody can tell, there is."""
+        """Whether a password is stored; True if the file cannot be checked."""
         try:
             self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -45,7 +45,7 @@ class Secret:
 
     @property
     def stamp(self) -> str:
-        """What tells this one from the one before it; "" where there is none."""
+        """An identifier that changes with the password; "" without one."""
         try:
             status = self.path.stat()
         except OSError:
@@ -54,40 +54,34 @@ class Secret:
 
     @property
     def key(self) -> bytes:
-        """A key that ends with this password; made of its hash, so readable by its owner alone."""
+        """A key derived from the stored hash, which changes with the password."""
         try:
             return hashlib.sha256(self.path.read_bytes()).digest()
         except OSError:
-            return secrets.token_bytes(32)  # there is no password: no seal fits
+            return secrets.token_bytes(32)  # without a password no seal is valid
 
     def store(self, words: str) -> None:
-        """Keep the hash of a new one in place of the old.
-
-        Raises
-        ------
-        UsageError
-            Where it is too short.
-        """
+        """Store the hash of a new password; raise UsageError if it is too short or too long."""
         if not SHORTEST <= len(words) <= _LONGEST:
             raise UsageError(
                 f"a password of {len(words)} characters is too "
                 f"{'short' if len(words) < SHORTEST else 'long'}",
-                hint=f"Take {SHORTEST} or more: a few words are easy to keep in mind.",
+                hint=f"Use {SHORTEST} characters or more; a few words are easy to remember.",
             )
         make_private(self.path.parent)
         write_durably(self.path, f"{self._hasher.hash(words)}\n".encode("ascii"))
 
-    def fits(self, words: str) -> bool:
-        """Tell whether it is this; takes as long for a wrong one, and 64 MiB."""
+    def verify(self, words: str) -> bool:
+        """Return whether the password is right; takes 64 MiB, and as long for a wrong one."""
         try:
             return self._hasher.verify(self._hash(), words[:_LONGEST])
-        except (Argon2Error, OSError, ValueError):  # it is damaged, or gone: then nobody comes in
+        except (Argon2Error, OSError, ValueError):  # the file is damaged or missing
             return False
 
     def _hash(self) -> str:
-        if open_to_others(self.path):
+        if is_readable_by_others(self.path):
             raise ConfigError(
-                f"{self.path}: others may read it", hint=f"Run: chmod 600 '{self.path}'"
+                f"{self.path}: readable by others", hint=f"Run: chmod 600 '{self.path}'"
             )
         return self.path.read_text(encoding="ascii").strip()
 

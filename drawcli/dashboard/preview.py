@@ -1,4 +1,4 @@
-"""The contours of a job on its images, kept in memory while somebody looks at them."""
+"""Previews of contours on images, cached in memory."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -15,15 +15,15 @@ _KEPT: Final = 2  # jobs whose images are in memory
 
 
 class Previews:
-    """The pictures of the jobs that were looked at last."""
+    """The previews of the jobs that were viewed last."""
 
     def __init__(self, site: SiteReader) -> None:
         self._site = site
-        self._lock = Lock()  # images of one job at a time are read
+        self._lock = Lock()  # one job's images are read at a time
         self._kept: OrderedDict[tuple[str, int], Preview] = OrderedDict()
 
     def can_show(self, job: Job) -> bool:
-        """Tell whether there is something to draw."""
+        """Return whether the structure set of a job is here."""
         return has_structure_set(job, self._site.ctx)
 
     def of(self, job: Job) -> Preview:
@@ -32,9 +32,9 @@ class Previews:
         Raises
         ------
         UsageError
-            Where no structure set of it has come.
+            Where it has no structure set yet.
         ConfigError
-            Where the packages that draw are not installed.
+            Where the drawing packages are not installed.
         """
         key = (job.id, job.revision)
         with self._lock:
@@ -46,11 +46,11 @@ class Previews:
             return self._kept[key]
 
     def picture(self, job: Job, plane: str, index: int, width: int) -> bytes:
-        """Return one picture, a PNG."""
-        return self.of(job).picture(plane_named(plane), index, width=width)
+        """Return a picture as PNG."""
+        return self.of(job).picture(parse_plane(plane), index, width=width)
 
 
-def plane_named(name: str) -> Plane:
+def parse_plane(name: str) -> Plane:
     """Return a plane by its name."""
     try:
         return Plane(name)

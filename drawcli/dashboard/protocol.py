@@ -1,7 +1,7 @@
-"""HTTP as uvicorn speaks it, with a time for each whole request and for the taking of answers.
+"""uvicorn's HTTP protocol with time limits for a whole request and for reading a response.
 
-uvicorn (0.30 to 0.54) bounds the pause between two requests alone: a head or a form that does not
-end, and an answer that nobody reads, stay open for ever.
+uvicorn (0.30 to 0.54) limits only the pause between two requests: an incomplete head or form, or a
+response that the client does not read, stays open for ever.
 """
 
 import asyncio
@@ -13,77 +13,77 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from drawcli.dashboard.connections import Connection, Connections
 from drawcli.dashboard.request_guard import HEADERS
 
-_MOST_DROPPED: Final = 1 << 18  # bytes of a request that come after its answer, or before it
-_GRACE_SECONDS: Final = 1.0  # in which a last answer is taken
+_MOST_DROPPED: Final = 1 << 18  # bytes received between two responses
+_GRACE_SECONDS: Final = 1.0  # to read the last response
 
 
-class Bounded(H11Protocol):
-    """One connection, that is given up where it keeps us waiting for too long."""
+class LimitedProtocol(H11Protocol):
+    """A connection that is closed at its deadline."""
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         super().__init__(**given)
         self._connections = connections
         self._line: Connection
-        self._took = 0  # bytes since the last answer
+        self._received = 0  # bytes since the last response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, where TLS is agreed upon."""
+        """Start after the TLS handshake."""
         super().connection_made(transport)
         self._line = self._connections.of(transport)
-        if self._line.over:
+        if self._line.is_closed:
             transport.abort()
             return
         self._line.close = transport.abort
         self._line.late = self._give_up
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes."""
-        self._took += len(data)
-        if self._took > _MOST_DROPPED:
+        """Receive some bytes."""
+        self._received += len(data)
+        if self._received > _MOST_DROPPED:
             self.transport.abort()
             return
         super().data_received(data)
-        self._look()
+        self._check_request()
 
     def on_response_complete(self) -> None:
         """Wait for another request."""
-        self._took = 0
-        self._line.ask(monotonic())
+        self._received = 0
+        self._line.wait_for_request(monotonic())
         super().on_response_complete()
-        self._look()
+        self._check_request()
 
     def pause_writing(self) -> None:
-        """Wait for the browser to take what was written."""
+        """Wait for the browser to read the response."""
         super().pause_writing()
-        self._line.stuck(monotonic(), self.transport.get_write_buffer_size())
+        self._line.wait_for_read(monotonic(), self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """Go on: it was taken."""
+        """Go on after the browser has read."""
         super().resume_writing()
-        self._line.taken(monotonic())
+        self._line.read_done(monotonic())
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, or too long."""
-        self._say(400, "Bad Request", msg)
+        """Refuse a request that is invalid or too long."""
+        self._refuse(400, "Bad Request", msg)
 
-    def _look(self) -> None:
-        """See whether a whole request is here."""
+    def _check_request(self) -> None:
+        """Clear the deadline if the request is complete."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            self._line.has_asked()
+            self._line.request_received()
 
     def _give_up(self) -> None:
-        """Say to whoever began a request that it took too long."""
-        if self._took:
-            self._say(408, "Request Timeout", "The request took too long.")
+        """Close the connection; answer a request that has begun with 408."""
+        if self._received:
+            self._refuse(408, "Request Timeout", "The request took too long.")
         else:
-            self._leave()
+            self._close()
 
-    def _say(self, status: int, phrase: str, words: str) -> None:
-        """Answer in place of the application, where no other answer has begun."""
+    def _refuse(self, status: int, phrase: str, message: str) -> None:
+        """Answer in place of the application, unless a response has begun; then close."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            text = f"drawcli: {words}\n".encode("ascii")
+            text = f"drawcli: {message}\n".encode("ascii")
             headers = HEADERS | {
                 "content-type": "text/plain; charset=utf-8",
                 "content-length": str(len(text)),
@@ -92,10 +92,10 @@ class Bounded(H11Protocol):
             lines = (f"{name}: {value}\r\n" for name, value in headers.items())
             head = f"HTTP/1.1 {status} {phrase}\r\n{''.join(lines)}\r\n"
             if cycle is not None:
-                cycle.disconnected = True  # what the application still says is not heard
+                cycle.disconnected = True  # the application's response is dropped
             self.transport.write(head.encode("ascii") + text)
-        self._leave()
+        self._close()
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         self.transport.close()
         self.loop.call_later(_GRACE_SECONDS, self.transport.abort)

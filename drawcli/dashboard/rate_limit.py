@@ -1,9 +1,9 @@
-"""Who guesses passwords is slowed down, and nobody is shut out.
+"""Rate limit of password attempts, without lockout.
 
-Wrong ones are counted for the network they are from, for the wider network around it, and for all.
-Above a few, the next try from there waits for its turn, in the order in which they came: so the
-right one of a ward behind one address is looked at too, after as many pauses as others wait there.
-A browser that has logged in before is counted by itself: guesses of others do not slow it.
+Wrong attempts are counted for their network, for the wider network around it, and for all. After a
+few, the next attempt waits; attempts are checked in the order of arrival, so a right password from
+the same network is checked too, after the others. A browser that has logged in before is counted
+separately: guesses of others do not slow it.
 
 At the longest pause a network has 17,280 guesses a day, and all networks together 86,400.
 """
@@ -15,48 +15,48 @@ from math import ceil, inf
 from time import monotonic
 from typing import Final
 
-from drawcli.dashboard.addresses import around, network_of
+from drawcli.dashboard.addresses import network_of, wider_network
 from drawcli.system.limits import EXCHANGES
 
-FREE: Final = 5  # wrong ones of a network without a pause
-_FORGOTTEN_SECONDS: Final = 900.0  # after these, one wrong one counts no more
-_STEPS: Final = 5  # above the free ones: more would be remembered for days
-_MOST: Final = 1000  # networks that are kept in mind
-_MOST_WAITING: Final = 48  # tries that wait for their turn
+FREE_ATTEMPTS: Final = 5  # wrong attempts of a network without a pause
+_FORGOTTEN_SECONDS: Final = 900.0  # after which a wrong attempt no longer counts
+_STEPS: Final = 5  # counted above the free ones; more would count for days
+_MOST: Final = 1000  # networks that are remembered
+_MOST_WAITING: Final = 48  # attempts that wait
 
 
 @dataclass(frozen=True, slots=True)
 class LoginCounter:
-    """Whose wrong ones are counted together, how many are free, and the longest pause, s."""
+    """A group whose wrong attempts are counted together, its free attempts and longest pause."""
 
     name: str
-    free: int = FREE
+    free: int = FREE_ATTEMPTS
     longest_seconds: float = 5.0
 
 
 @dataclass(slots=True)
 class _Record:
     wrong: float
-    at: float  # when it was counted
-    free_at: float  # when the next one may be looked at
+    at: float  # when it was last updated
+    free_at: float  # when the next attempt may be checked
 
 
-def by_device(device: str) -> tuple[LoginCounter, ...]:
-    """Return how a browser is counted that has logged in before."""
+def device_counters(device: str) -> tuple[LoginCounter, ...]:
+    """Return the counter of a browser that has logged in before."""
     return (LoginCounter(f"device {device}"),)
 
 
-def by_network(address: str, what: str = "") -> tuple[LoginCounter, ...]:
-    """Return how a try is counted that may be anybody's; programs (`what`) apart from persons."""
+def network_counters(address: str, what: str = "") -> tuple[LoginCounter, ...]:
+    """Return the counters of an attempt from an address; `what` separates programs from users."""
     return (
         LoginCounter(f"{what}{network_of(address)}"),
-        LoginCounter(f"{what}around {around(address)}", 4 * FREE, 2.0),
-        LoginCounter(f"{what}all", 20 * FREE, 1.0),
+        LoginCounter(f"{what}around {wider_network(address)}", 4 * FREE_ATTEMPTS, 2.0),
+        LoginCounter(f"{what}all", 20 * FREE_ATTEMPTS, 1.0),
     )
 
 
-class Attempts:
-    """How often somebody was wrong, and when the next try has its turn."""
+class LoginLimiter:
+    """Counts wrong attempts, and schedules the next ones."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -64,12 +64,12 @@ class Attempts:
         self._turns: list[float] = []
 
     def wait_seconds(self, counted: Sequence[LoginCounter]) -> float:
-        """Return how long the next try would wait for its turn; 0: not at all."""
+        """Return how many seconds the next attempt would wait."""
         now = self._clock()
-        return max(0.0, *(self._record(one, now).free_at - now for one in counted))
+        return max(0.0, *(self._record(counter, now).free_at - now for counter in counted))
 
-    def turn(self, counted: Sequence[LoginCounter]) -> float:
-        """Count a try as wrong, and return how long it has to wait, s; inf: it is not taken."""
+    def reserve(self, counted: Sequence[LoginCounter]) -> float:
+        """Count an attempt as wrong; return the seconds that it has to wait, inf if refused."""
         now = self._clock()
         self._turns = [turn for turn in self._turns if turn > now]
         wait = self.wait_seconds(counted)
@@ -77,33 +77,33 @@ class Attempts:
             return inf
         if wait and len(self._turns) >= _MOST_WAITING:
             return inf
-        for one in counted:
-            record = self._record(one, now)
-            record.wrong = min(record.wrong + 1, one.free + _STEPS)
-            above = ceil(record.wrong) - one.free
+        for counter in counted:
+            record = self._record(counter, now)
+            record.wrong = min(record.wrong + 1, counter.free + _STEPS)
+            above = ceil(record.wrong) - counter.free
             if above >= 0:
-                pause = min(2.0**above, one.longest_seconds)
+                pause = min(2.0**above, counter.longest_seconds)
                 record.free_at = now + wait + pause
-            self._records[one.name] = record
-            self._records.move_to_end(one.name)
+            self._records[counter.name] = record
+            self._records.move_to_end(counter.name)
         while len(self._records) > _MOST:
             self._records.popitem(last=False)
         if wait:
             self._turns.append(now + wait)
         return wait
 
-    def was_right(self, counted: Sequence[LoginCounter]) -> None:
-        """Count a try no more: it was right. The wrong ones before it stay: others share them."""
+    def record_success(self, counted: Sequence[LoginCounter]) -> None:
+        """Uncount an attempt that was right; earlier wrong ones, maybe of others, still count."""
         now = self._clock()
-        for one in counted:
-            record = self._record(one, now)
+        for counter in counted:
+            record = self._record(counter, now)
             record.wrong = max(record.wrong - 1, 0.0)
-            if record.wrong < one.free:
+            if record.wrong < counter.free:
                 record.free_at = now
 
-    def _record(self, counted: LoginCounter, now: float) -> _Record:
-        """Return what is known, as far as it is not forgotten."""
-        record = self._records.get(counted.name)
+    def _record(self, counter: LoginCounter, now: float) -> _Record:
+        """Return the record of a counter, reduced by the time passed."""
+        record = self._records.get(counter.name)
         if record is None:
             return _Record(0.0, now, now)
         record.wrong = max(record.wrong - (now - record.at) / _FORGOTTEN_SECONDS, 0.0)

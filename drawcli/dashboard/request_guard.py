@@ -1,9 +1,8 @@
-"""The outermost shell: which requests are taken at all, and the headers of every answer.
+"""The outermost middleware: request checks, and the security headers of every response.
 
-No script or style but files of our own, so that text which found its way into a page could do
-nothing; no answer is kept by a browser or a proxy; no other site may frame the page or read it. A
-request under a foreign name is refused: a site of another name that points to this address (DNS
-rebinding) would else be read as ours.
+The content security policy allows only our own scripts and styles, responses are not cached, and
+other sites cannot frame or read the page. A request with another Host is refused, against DNS
+rebinding.
 """
 
 import re
@@ -43,7 +42,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class Guard:
-    """Stands before the whole application, its error pages included."""
+    """Middleware around the whole application, its error pages included."""
 
     def __init__(self, app: ASGIApp, options: DashboardOptions) -> None:
         self._app = app
@@ -69,18 +68,17 @@ class Guard:
         await (refused or self._app)(scope, receive, sealed)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """Return why a request is not taken; None where it is."""
+        """Return the refusal of a request; None if it is accepted."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if _name_in(host) not in self._hosts:
-            return PlainTextResponse("drawcli: this page has another name\n", 421)
-        if not _is_an_address(scope):
-            return PlainTextResponse("drawcli: this is no address of the page\n", 400)
+            return PlainTextResponse("drawcli: wrong host name\n", 421)
+        if not _is_valid_address(scope):
+            return PlainTextResponse("drawcli: invalid address\n", 400)
         if scope["method"] in _READS:
-            welcome = _is_ours(headers) or _is_followed(headers)
-            return (
-                None if welcome else PlainTextResponse("drawcli: other sites may only link\n", 403)
-            )
+            if _is_same_site(headers) or _is_link(headers):
+                return None
+            return PlainTextResponse("drawcli: other sites may only link\n", 403)
         if scope["method"] != "POST":
             return PlainTextResponse("drawcli: GET and POST only\n", 405)
         return self._refusal_of_form(headers, host)
@@ -89,34 +87,31 @@ class Guard:
         if not self._is_own(headers, host):
             return PlainTextResponse("drawcli: the form came from another page\n", 403)
         length = headers.get("content-length", "")
-        is_told = length.isdecimal() and "transfer-encoding" not in headers  # which would outdo it
-        if not is_told or len(length) > _DIGITS or int(length) > PAGE_FORM_BYTES:
+        is_known = length.isdecimal() and "transfer-encoding" not in headers  # which overrides it
+        if not is_known or len(length) > _DIGITS or int(length) > PAGE_FORM_BYTES:
             return PlainTextResponse("drawcli: the form is too large\n", 413)
         return None
 
     @staticmethod
     def _is_own(headers: Headers, host: str) -> bool:
-        """Tell whether a form came from a page of ours, by what the browser says of it."""
+        """Return whether a form came from our own page, by the browser's headers."""
         origins = (None, f"http://{host}", f"https://{host}")  # TLS by a proxy
-        return _is_ours(headers) and headers.get("origin") in origins
+        return _is_same_site(headers) and headers.get("origin") in origins
 
 
-def _is_ours(headers: Headers) -> bool:
-    """Tell whether a page of ours, a person or a program asks, by what the browser says of it."""
+def _is_same_site(headers: Headers) -> bool:
+    """Return whether our own page, a user or a program made the request."""
     return headers.get("sec-fetch-site", "none") in ("same-origin", "none")
 
 
-def _is_followed(headers: Headers) -> bool:
-    """Tell whether a person followed a link: then the page is shown, and its sender reads none."""
+def _is_link(headers: Headers) -> bool:
+    """Return whether a user followed a link; the other site cannot read the page then."""
     navigates = headers.get("sec-fetch-mode") == "navigate"
     return navigates and headers.get("sec-fetch-dest") == "document"
 
 
-def _is_an_address(scope: Scope) -> bool:
-    """Tell whether path and query are as browsers send them: short, whole, one way to read them.
-
-    What is refused here reaches no ledger and no disk, whatever it would be there.
-    """
+def _is_valid_address(scope: Scope) -> bool:
+    """Return whether path and query are short, printable and unambiguous."""
     path: str = scope["path"]
     sent, query = scope.get("raw_path") or b"", scope["query_string"]
     if len(sent) > _LONGEST_PATH or len(path) > _LONGEST_PATH or len(query) > _LONGEST_QUERY:
@@ -127,14 +122,14 @@ def _is_an_address(scope: Scope) -> bool:
 
 
 def _is_of_device(header: tuple[bytes, bytes]) -> bool:
-    """Tell whether a header is the lesser of two cookies: many a program takes the first alone."""
+    """Return whether a header is the device cookie: it comes last, as some programs read one."""
     return header[0] == b"set-cookie" and header[1].startswith(COOKIE.encode("ascii"))
 
 
 def _secure_cookies(headers: MutableHeaders) -> None:
-    """Have cookies go back by TLS alone: who asks says that a proxy did TLS for it.
+    """Mark cookies as secure, for a client whose request came over TLS to a proxy.
 
-    Whoever says so without a proxy does it to his own cookies.
+    A client that forges the header affects only its own cookies.
     """
     headers.raw[:] = [
         (name, value + b"; secure")

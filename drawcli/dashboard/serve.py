@@ -11,10 +11,16 @@ from typing import Final
 import uvicorn
 
 from drawcli.dashboard.app import application
-from drawcli.dashboard.connections import Connections, Listener, at_a_time, room, streams
+from drawcli.dashboard.connections import (
+    Connections,
+    Listener,
+    accept_batch,
+    max_connections,
+    max_streams,
+)
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.protocol import Bounded
+from drawcli.dashboard.protocol import LimitedProtocol
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.errors import UsageError
 from drawcli.system.limits import PAGE_HEAD_BYTES
@@ -35,50 +41,50 @@ def serve(
     site, options, secret
         See `application`.
     ready
-        Called once when it can be reached, to tell somebody its URL.
+        Called with the URL once the page can be reached.
 
     Raises
     ------
     UsageError
-        Where it would be open to others, or the port is taken.
+        Where the options are unsafe, or the port is in use.
     """
     options.check(secret=secret.is_set)
     secret.check()
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # likewise for forms
-    with listening(options) as listener:
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of invalid forms
+    with open_listener(options) as listener:
         options = replace(options, port=listener.getsockname()[1])
-        server = server_of(site, options, secret, listener)
+        server = make_server(site, options, secret, listener)
         if ready is not None:
             ready(url_of(options))
         server.run(sockets=[listener])
 
 
 def url_of(options: DashboardOptions) -> str:
-    """Return where a browser finds the page."""
+    """Return the URL of the page."""
     host = options.names[0] if options.names else options.host
     shown = f"[{host}]" if ":" in host else host
     return f"{options.scheme}://{shown}:{options.port}/"
 
 
-def server_of(
+def make_server(
     site: SiteReader, options: DashboardOptions, secret: Secret, listener: Listener
 ) -> uvicorn.Server:
-    """Return what serves the page of a site on a socket."""
-    most = room()
+    """Return the server of a site's page on a socket."""
+    most = max_connections()
     connections = Connections(most, options.proxies)
     listener.connections = connections
     config = uvicorn.Config(
-        application(site, options, secret, lambda: server.should_exit, streams(most)),
+        application(site, options, secret, lambda: server.should_exit, max_streams(most)),
         lifespan="off",
         loop="asyncio",
-        http=partial(Bounded, connections),  # type: ignore[arg-type] # makes what a class makes
+        http=partial(LimitedProtocol, connections),  # type: ignore[arg-type] # called like the class
         ws="none",
         log_config=None,
-        log_level="error",  # else a line for each request that is none
+        log_level="error",  # without a line for each invalid request
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=at_a_time(most),
+        backlog=accept_batch(most),
         h11_max_incomplete_event_size=PAGE_HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=options.tls_cert,
@@ -89,8 +95,8 @@ def server_of(
 
 
 @contextmanager
-def listening(options: DashboardOptions) -> Iterator[Listener]:
-    """Open the socket; UsageError where it cannot be."""
+def open_listener(options: DashboardOptions) -> Iterator[Listener]:
+    """Open the socket; UsageError if it cannot be opened."""
     host = options.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -98,7 +104,7 @@ def listening(options: DashboardOptions) -> Iterator[Listener]:
     except OSError as err:
         raise UsageError(
             f"port {options.port} of {host} cannot be opened: {err.strerror or 'no such address'}",
-            hint="Name another with --port; 0 takes a free one.",
+            hint="Give another --port; 0 takes a free one.",
         ) from None
     with Listener(fileno=opened.detach()) as listener:
         yield listener

@@ -1,4 +1,4 @@
-"""The site as the pages see it: the ledger is read once for each time that it is written."""
+"""The data of the pages, cached until the ledger changes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,7 +20,7 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Explanation
 from drawcli.pipeline.identity import patient_of
 
-DAYS: Final = 14  # that the overview looks back
+DAYS: Final = 14  # of the overview's report
 _MOST_NAMES: Final = 5000  # patients kept in memory, with --identify
 
 Stamp = tuple[int, int, int]
@@ -29,40 +29,40 @@ _FileStamp = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Every open or lately finished job, at one writing of the ledger."""
+    """Every open or recently finished job, at one write of the ledger."""
 
     stamp: Stamp
-    jobs: tuple[Job, ...]  # that came to their state first, first
+    jobs: tuple[Job, ...]  # by the time of their state, oldest first
     overview: Overview
     archived: int
     last_delivered: datetime | None
-    months: tuple[str, ...]  # of the archive, the newest first
+    months: tuple[str, ...]  # of the archive, newest first
 
 
 class SiteReader:
-    """What the pages ask of a site; any number of threads may ask.
+    """Reads a site for the pages; safe for any number of threads.
 
     Parameters
     ----------
     ctx
-        The site, opened for as long as the page is served; only read.
-    again
-        Opens the site anew, for one action.
+        The site, open while the page is served; only read.
+    reopen
+        Opens the site again, for an action.
     config
         The settings file.
     """
 
     def __init__(
-        self, ctx: Context, again: Callable[[], AbstractContextManager[Context]], config: Path
+        self, ctx: Context, reopen: Callable[[], AbstractContextManager[Context]], config: Path
     ) -> None:
         self.ctx = ctx
-        self.again = again
+        self.reopen = reopen
         self.config = config
         self.lock = RLock()  # one thread at a time reads the ledger
         self._snapshot: Snapshot | None = None
         self._report: tuple[Stamp, date, Report] | None = None
         self._month: tuple[Stamp, str, tuple[Job, ...]] | None = None
-        self._book: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
+        self._rulebook: tuple[tuple[_FileStamp, _FileStamp], Rulebook] | None = None
         self._names: dict[tuple[str, int], str] = {}
 
     @property
@@ -71,13 +71,13 @@ class SiteReader:
         return self.ctx.now()
 
     @property
-    def pulse(self) -> RunHealth:
-        """Whether drawcli runs."""
+    def health(self) -> RunHealth:
+        """The health of the runs."""
         settings = self.ctx.settings
         return RunHealth.of(settings.state_dir, settings.notify.run_hours)
 
     def snapshot(self) -> Snapshot:
-        """Return the ledger as it is."""
+        """Return the present ledger."""
         with self.lock:
             stamp = self.ctx.ledger.stamp
             if self._snapshot is None or self._snapshot.stamp != stamp:
@@ -104,7 +104,7 @@ class SiteReader:
             return self._month[2]
 
     def report(self) -> Report:
-        """Return what happened in the last days."""
+        """Return the report of the last days."""
         with self.lock:
             stamp, now = self.ctx.ledger.stamp, self.now
             if self._report is None or self._report[:2] != (stamp, now.date()):
@@ -114,46 +114,40 @@ class SiteReader:
             return self._report[2]
 
     def job(self, name: str) -> Job:
-        """Return a job by its id, or an unambiguous beginning; UsageError where there is none."""
+        """Return a job by its id or an unambiguous prefix; UsageError if there is none."""
         if "." in name:
             raise UsageError(
-                "a UID has no place in an address: browsers keep them",
-                hint="Ask for the job's id; 'drawcli show' takes a SeriesInstanceUID.",
+                "a UID must not be in an address: browsers store addresses",
+                hint="Use the job's id; 'drawcli show' accepts a SeriesInstanceUID.",
             )
         with self.lock:
             return find_job(name, self.ctx)
 
-    def book(self) -> Rulebook:
-        """Return the rules and templates as they stand; ConfigError where they are of no use."""
+    def rulebook(self) -> Rulebook:
+        """Return the present rules and templates; ConfigError if they are invalid."""
         settings = self.ctx.settings
         stamps = (_stamp_of(settings.rules), _stamp_of(settings.templates))
         with self.lock:
-            if self._book is None or self._book[0] != stamps:
-                self._book = (stamps, replace(self.ctx).rulebook)
-            return self._book[1]
+            if self._rulebook is None or self._rulebook[0] != stamps:
+                self._rulebook = (stamps, replace(self.ctx).rulebook)
+            return self._rulebook[1]
 
-    def explained(self, job: Job) -> Explanation:
-        """Return what the rules of now say of the series of a job; its images are read.
-
-        Raises
-        ------
-        OutOfReach
-            Where they are not there.
-        """
+    def explain(self, job: Job) -> Explanation:
+        """Apply the present rules to the images of a job; OutOfReach if these cannot be read."""
         try:
             header = header_of(self.ctx.crosswalk(job), self.now.date())
         except ConfigError:
             raise
         except (OSError, DrawcliError):
             raise OutOfReach(
-                f"the images of job {job.id} cannot be read any more",
-                hint="See that the datastore is mounted. Rules are asked of the images themselves.",
+                f"the images of job {job.id} can no longer be read",
+                hint="Check that the datastore is mounted: rules are applied to the images.",
             ) from None
-        decision = decide(header, self.book().rules, on_many=self.ctx.settings.match.on_many)
+        decision = decide(header, self.rulebook().rules, on_many=self.ctx.settings.match.on_many)
         return Explanation(job.id, header, decision)
 
     def patient(self, job: Job) -> str:
-        """Return whose series it is; only for one who may know."""
+        """Return the patient of a job; only with --identify."""
         key = (job.id, job.revision)
         with self.lock:
             if key not in self._names:

@@ -1,4 +1,4 @@
-"""How answers become pages: one Jinja environment, the same facts around every page."""
+"""Rendering: the Jinja environment, and the values that every page needs."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from drawcli.dashboard.events import Live, stamp_of
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.preview import Previews
 from drawcli.dashboard.snapshot import SiteReader
-from drawcli.system.durations import ago, long
+from drawcli.system.durations import duration, long_duration
 from drawcli.system.printable import size
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -35,7 +35,7 @@ GLYPHS: Final = {"held": "!", "waits": "…", "moves": "→", "home": "✓", "le
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageParts:
-    """What every page is made with; `request.app.state.parts`."""
+    """The objects that pages use; `request.app.state.parts`."""
 
     site: SiteReader
     options: DashboardOptions
@@ -45,13 +45,13 @@ class PageParts:
 
 
 def parts_of(request: Request) -> PageParts:
-    """Return what every page is made with."""
+    """Return the objects that pages use."""
     parts: PageParts = request.app.state.parts
     return parts
 
 
 def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
-    """Return a page with what is on all of them: the way to the others, and how it stands."""
+    """Return a page with navigation and the state of the site."""
     parts = parts_of(request)
     now = parts.site.now
     snapshot = parts.site.snapshot()
@@ -61,18 +61,18 @@ def page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
         "unmatched": overview.counts[State.UNMATCHED],
         "may_act": parts.options.allow_actions,
         "identify": parts.options.identify,
-        "can_leave": parts.entry.asks,
-        "csrf": form_token(request) if parts.entry.asks else "",
+        "can_leave": parts.entry.requires_login,
+        "csrf": form_token(request) if parts.entry.requires_login else "",
         "now": now,
         "stamp": stamp_of(snapshot.stamp),
         "as_row": row,
         "patient": parts.site.patient if parts.options.identify else None,
     }
-    return bare(request, file, status=status, **around, **facts)
+    return bare_page(request, file, status=status, **around, **facts)
 
 
-def bare(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
-    """Return a page that asks nothing of the site: for the login, and for errors."""
+def bare_page(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """Return a page without data of the site: for the login, and for errors."""
     theme = request.cookies.get("theme", "")
     around = {
         "path": request.url.path,
@@ -85,7 +85,7 @@ def bare(request: Request, file: str, /, *, status: int = 200, **facts: Any) -> 
 
 
 def row(job: Job) -> dict[str, Any]:
-    """Return what is said of a job wherever it is listed."""
+    """Return the values of a job in a list."""
     tone = tone_of(job)
     return {
         "tone": tone,
@@ -97,7 +97,7 @@ def row(job: Job) -> dict[str, Any]:
 
 
 def tone_of(job: Job) -> str:
-    """Return how a job fares, in one of five words."""
+    """Return the status of a job as one of five CSS classes."""
     if job.held:
         return "held"
     if job.state in (State.DONE, State.DELIVERED):
@@ -108,7 +108,7 @@ def tone_of(job: Job) -> str:
 
 
 def _ago(at: datetime, now: datetime) -> str:
-    return ago(now - at)
+    return duration(now - at)
 
 
 def _utc(at: datetime) -> str:
@@ -116,19 +116,19 @@ def _utc(at: datetime) -> str:
 
 
 def _span(value: timedelta) -> str:
-    return long(value)
+    return long_duration(value)
 
 
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
-    return made
+    environment.filters |= {"ago": _ago, "utc": _utc, "long": _span, "size": size}
+    return environment
 
 
 ENVIRONMENT: Final = _environment()

@@ -17,7 +17,7 @@ from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_r
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import AT_ONCE
 from drawcli.pipeline.step_report import StepReport
-from drawcli.system.threads import BackgroundCall, as_ended, run_in_thread
+from drawcli.system.threads import BackgroundCall, as_completed, run_in_thread
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def begin_run(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
             sending.append(run_in_thread(partial(_tried, "notify", send)))
 
     def wait() -> None:
-        for _ in as_ended(sending):
+        for _ in as_completed(sending):
             pass
 
     return wait

@@ -14,7 +14,7 @@ from typing import Final, Self
 from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import NODE
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 MOST_LINES: Final = 20  # of one message
 _BLOCKED: Final = "privacy-gate"
@@ -92,17 +92,23 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     yield from (_held(job) for job in facts.jobs if job.held)
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
-        text = f"the server has not answered for {ago(now - away)}; nothing is lost, the jobs wait"
-        yield Alarm(AlarmKind.SERVER, "", text)
+        text = f"the server has not answered for {duration(now - away)}"
+        yield Alarm(AlarmKind.SERVER, "", f"{text}; nothing is lost, the jobs wait")
     yield from _waiting_for_node(facts.jobs, limits.node, now)
     end = None if facts.tokens is None else facts.tokens.usable_until
     if end is not None and end - now <= _early(facts.tokens, limits.token):
-        when = f"expires in {ago(end - now)}" if end > now else f"expired {ago(now - end)} ago"
+        when = (
+            f"expires in {duration(end - now)}"
+            if end > now
+            else f"expired {duration(now - end)} ago"
+        )
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
         yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
-        text = f"nothing was delivered for {ago(now - last)}; 'drawcli status' shows what waits"
+        text = (
+            f"nothing was delivered for {duration(now - last)}; 'drawcli status' shows what waits"
+        )
         yield Alarm(AlarmKind.IDLE, last.isoformat(), text)
     for job_id, at in facts.delivered.items():
         if at >= since:
@@ -137,8 +143,10 @@ def _waiting_for_node(jobs: Sequence[Job], limit: timedelta, now: datetime) -> I
     oldest = min((job.since for job in waiting), default=now)
     if now - oldest >= limit:
         what = "1 structure set" if len(waiting) == 1 else f"{len(waiting)} structure sets"
-        text = f"the DICOM node has not accepted {what}; the oldest waits for {ago(now - oldest)}; "
-        yield Alarm(AlarmKind.NODE, "", f"{text}'drawcli doctor' tests the connection")
+        text = (
+            f"the DICOM node has not accepted {what}; the oldest waits for {duration(now - oldest)}"
+        )
+        yield Alarm(AlarmKind.NODE, "", f"{text}; 'drawcli doctor' tests the connection")
 
 
 def _early(tokens: Tokens | None, limit: timedelta) -> timedelta:

@@ -41,7 +41,7 @@ from drawcli.operations.report import report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import PRIVATE
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import as_ended, run_in_thread
+from drawcli.system.threads import as_completed, run_in_thread
 
 _LOCK: Final = "alarms.lock"
 _GRAVE: Final = frozenset({AlarmKind.FAILED, AlarmKind.BLOCKED, AlarmKind.HUNG})
@@ -243,7 +243,7 @@ class Notifier:
             for letter in letters
             if letter is not None
         }
-        for ended in as_ended(under_way):
+        for ended in as_completed(under_way):
             letter = under_way[ended]
             if self._is_accepted(letter.place, ended):
                 self._keep(letter.place, letter.sent(self.state(letter.place)))

@@ -19,7 +19,7 @@ from drawcli.adapters.state.run_log import EARLY
 from drawcli.config.sections import ServerSettings
 from drawcli.errors import DrawcliError
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import as_ended, in_time, run_in_thread
+from drawcli.system.threads import as_completed, call_with_timeout, run_in_thread
 
 if TYPE_CHECKING:
     from drawcli.config.sections_monitoring import Metrics
@@ -53,7 +53,7 @@ def beating(settings: "Metrics") -> Iterator[Heartbeat]:
     try:
         yield beat
     finally:
-        for _ in as_ended(under_way):  # it has a deadline; the final ping follows it
+        for _ in as_completed(under_way):  # it has a deadline; the final ping follows it
             pass
         ping(settings, beat.ending)
 
@@ -68,7 +68,9 @@ def ping(settings: "Metrics", ending: str = "") -> bool:
     import httpx
 
     try:
-        answer = in_time(partial(_status, settings, ending), EXCHANGES["heartbeat"].seconds)
+        answer = call_with_timeout(
+            partial(_status, settings, ending), EXCHANGES["heartbeat"].seconds
+        )
     except (httpx.HTTPError, httpx.InvalidURL, *_TROUBLE) as err:
         _log.warning("heartbeat outcome=not-taken code=%s", type(err).__name__)
         return False

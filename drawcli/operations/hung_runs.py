@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from drawcli.adapters.state.progress import ProgressFile
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import BROKE_OFF, KILLED, Run, new_run_id
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.config.load import Settings
@@ -26,7 +26,7 @@ from drawcli.errors import AnotherRun, DiskFull, DrawcliError, NeedsPerson
 from drawcli.operations.alarm_conditions import Alarm, AlarmKind
 from drawcli.operations.overview import RunHealth
 from drawcli.system import spare_file
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 from drawcli.system.files import write_durably
 from drawcli.system.mounts_and_locks import Holder, holder_of
 
@@ -89,7 +89,7 @@ def hanging_run(settings: Settings, now: datetime) -> Hang | None:
     who = f"process {pid} on {host}" if pid else f"a process on {host}"
     error = AnotherRun(
         f"no run can start: {who} has been running since {since:%Y-%m-%d %H:%M} UTC, for "
-        f"{ago(now - since)}{_progress(settings, pid, now)}",
+        f"{duration(now - since)}{_progress(settings, pid, now)}",
         code="run-hangs",
         hint=f"If it hangs, run 'kill -9 {pid or 'PID'}' on {host}. {_END_IT}",
     )
@@ -159,7 +159,7 @@ def _held_up(
     who = f"process {holder.pid} ({holder.command})" if holder else "another process"
     error = NeedsPerson(
         f"job {job_id} is blocked: {who} has been working on it since "
-        f"{since:%Y-%m-%d %H:%M} UTC at least, for {ago(now - since)}",
+        f"{since:%Y-%m-%d %H:%M} UTC at least, for {duration(now - since)}",
         code="job-lock-held",
         hint=f"If it hangs, run 'kill -9 {holder.pid if holder else 'PID'}'. {_END_IT}",
     )
@@ -186,7 +186,7 @@ def _progress(settings: Settings, pid: int | None, now: datetime) -> str:
     standing = RunHealth.of(settings.state_dir).standing
     if standing is None or standing.pid != pid:
         return ""
-    still = ago(timedelta(seconds=max(now.timestamp() - standing.at, 0.0)))
+    still = duration(timedelta(seconds=max(now.timestamp() - standing.at, 0.0)))
     return f"; it is at {standing}; its last sign of progress was {still} ago"
 
 

@@ -32,7 +32,7 @@ from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.pipeline.context import Context, vault_of
 from drawcli.pipeline.steps.deidentify import as_sent, package_id, replacements_of, slices_of
 from drawcli.system.files import write_durably
-from drawcli.system.platforms import lies_within
+from drawcli.system.platforms import is_within
 
 _HEAD: Final = "# Site keys of drawcli. Whoever has them can tell which patient is which.\n"
 _WORDS: Final = 3  # of a line of a backup
@@ -114,7 +114,7 @@ def back_up(
     if not place.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     for folder in forbidden:
-        if lies_within(place, folder):
+        if is_within(place, folder):
             raise UsageError(
                 f"{target} lies in {folder}",
                 hint="Choose a place apart from state and images, such as a safe's USB stick.",

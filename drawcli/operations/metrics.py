@@ -22,7 +22,7 @@ from drawcli.operations.report import Report, report_of
 from drawcli.pipeline.context import Context
 from drawcli.system.files import write_durably
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.threads import in_time
+from drawcli.system.threads import call_with_timeout
 
 _READABLE: Final = 0o644  # node_exporter is another user
 _LATELY: Final = timedelta(days=1)  # finished jobs stay in the ledger for so long
@@ -74,7 +74,7 @@ def write_textfile(ctx: Context, path: Path) -> None:
         Where its folder does not answer.
     """
     write = partial(write_durably, path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
-    in_time(write, EXCHANGES["textfile"].seconds)
+    call_with_timeout(write, EXCHANGES["textfile"].seconds)
 
 
 def _of_jobs(jobs: Iterable[Job], archived: int, now: datetime) -> Iterator[Gauge]:

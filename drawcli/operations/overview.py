@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.ledger.archive import Archive
-from drawcli.adapters.state.progress import ProgressFile, ProgressState
+from drawcli.adapters.state.progress import ProgressState
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 from drawcli.system.limits import RUN_HOURS
-from drawcli.system.mounts_and_locks import holder_of, tells_locks
+from drawcli.system.mounts_and_locks import has_lock_table, holder_of
 from drawcli.system.platforms import is_alive
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
@@ -101,7 +102,7 @@ class RunHealth:
         trouble = failed or self.is_overdue(now) or self._is_late(now)
         yield HealthLine("run", self._run(now), is_alarm=trouble)
         if self.standing is not None:
-            yield HealthLine("step", f"{self.standing}; for {ago(now - self.standing.began)}")
+            yield HealthLine("step", f"{self.standing}; for {duration(now - self.standing.began)}")
         if failed:
             since = "never" if self.success is None else _when(self.success.ended, now)
             yield HealthLine("success", f"{since}: the last run that ended normally")
@@ -117,9 +118,9 @@ class RunHealth:
             how = _ENDED.get(self.last.exit_code, f"exit code {self.last.exit_code}")
             before = f"last run {_when(self.last.ended, now)}: {how}"
         if self.runner is not None:
-            said = f"running for {ago(now - self.runner.since)} (process {self.runner.pid})"
+            said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
             if self.is_overdue(now):
-                said += f", longer than {ago(self.longest)}: it may hang, see 'drawcli doctor'"
+                said += f", longer than {duration(self.longest)}: it may hang, see 'drawcli doctor'"
             return f"{said}; {before}" if before else said
         if not before:
             return "none yet; cron calls 'drawcli run-once'"
@@ -185,7 +186,7 @@ def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
 
 def _when(at: datetime, now: datetime) -> str:
     form = "%H:%M" if now - at < timedelta(hours=20) else "%Y-%m-%d %H:%M"
-    return f"{ago(now - at)} ago ({at:{form}} UTC)"
+    return f"{duration(now - at)} ago ({at:{form}} UTC)"
 
 
 def _newest(runs: Iterable[Run]) -> dict[str, Run]:
@@ -207,7 +208,7 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
 def _runner(work: WorkDir) -> RunOwner | None:
     """Return the active run; a killed run has left its record but not its lock."""
     runner, holder = work.run_owner(), holder_of(work.run_lock_file)
-    if runner is not None and tells_locks() and (holder is None or holder.pid != runner.pid):
+    if runner is not None and has_lock_table() and (holder is None or holder.pid != runner.pid):
         return None
     return runner
 

@@ -10,7 +10,7 @@ from typing import Final
 from drawcli import __version__
 from drawcli.operations.report import WHOLE, Report, Took
 from drawcli.operations.report_plots import spans, stacked_bars
-from drawcli.system.durations import ago, long
+from drawcli.system.durations import duration, long_duration
 
 _GB: Final = 1e9
 _STYLE: Final = """
@@ -100,7 +100,7 @@ def _tiles(report: Report) -> str:
         ("Sent", f"{report.total('sent'):,}", ""),
         (
             "Found to delivered, median",
-            "none" if whole is None else ago(timedelta(seconds=whole.median)),
+            "none" if whole is None else duration(timedelta(seconds=whole.median)),
             "",
         ),
         ("Volume sent", f"{report.total('bytes_sent') / _GB:,.2f} GB", ""),
@@ -198,4 +198,4 @@ def _labels(report: Report) -> list[str]:
 
 
 def _span(seconds: float) -> str:
-    return long(timedelta(seconds=seconds))
+    return long_duration(timedelta(seconds=seconds))

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.overrides import RELEASABLE, hint_for, let_pass
+from drawcli.core.series.overrides import RELEASABLE, hint_for, remember_release
 from drawcli.errors import JobError, UsageError
 from drawcli.pipeline.context import Context
 
@@ -75,7 +75,7 @@ def release(job: Job, ctx: Context) -> Job:
             f"job {job.id} cannot be released: {job.reason}",
             hint=hint_for(job, job.reason_code or ""),
         )
-    after = let_pass(job).released(at=ctx.now())
+    after = remember_release(job).released(at=ctx.now())
     if job.reason_code == "deadline" and job.state is State.UPLOADED:
         return replace(after, uploaded_at=ctx.now())  # another span of patience
     return _asked_again(after)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.adapters.state.progress import Progress, ProgressFile
+from drawcli.adapters.state.progress import Progress
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
 from drawcli.adapters.state.site_key import read_site_key, retired_keys
 from drawcli.adapters.state.workdir import TEMPLATE, VAULT, Busy, WorkDir
@@ -211,7 +212,7 @@ class Context:
     def _with_own_images(self, job_id: str, crosswalk: "Crosswalk") -> "Crosswalk":
         """Return a crosswalk with no image in the work folder of another job."""
         own = self.work.copy_foreign_images(job_id, (file.path for file in crosswalk.files))
-        return crosswalk.placed(own) if own else crosswalk
+        return crosswalk.with_paths(own) if own else crosswalk
 
     def structures_sent(self, job: Job) -> tuple[str, ...]:
         """Return the names of the structures in the template that was sent.

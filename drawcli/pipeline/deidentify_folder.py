@@ -30,7 +30,7 @@ from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
 from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
 from drawcli.pipeline.survey import judged
-from drawcli.system.platforms import fsync_folder, lies_within
+from drawcli.system.platforms import fsync_folder, is_within
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
 
@@ -83,7 +83,7 @@ def look(folder: Path) -> FolderContents:
 def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
     """Raise UsageError where the images must not be put."""
     for folder in (source, *datastore):
-        if lies_within(target, folder):
+        if is_within(target, folder):
             raise UsageError(f"{target} lies in {folder}, which is only read; choose another")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is not an empty folder; choose a new one")

@@ -26,7 +26,7 @@ def deliver(
     delivery = Delivery(job_id=job.id, data=data, destination=place, work_folder=work_folder)
     is_elsewhere = to is not None or crosswalk.deliver_to
     targets = [folder_of(ctx.settings)] if is_elsewhere else ctx.targets
-    with ctx.turns.given_up():  # each has its deadlines; no file of the datastore is waited for
+    with ctx.turns.released():  # each has its deadlines; no file of the datastore is waited for
         told = [target.send(delivery) for target in targets]
     return [what for what in told if what]
 

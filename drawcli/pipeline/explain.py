@@ -30,7 +30,7 @@ from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import names_patient
 from drawcli.core.rules.withheld import emptied, is_withheld, masked
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.members import modality_of, scan_slices, set_aside, told
+from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
@@ -70,10 +70,10 @@ def series_at(path: Path, today: date) -> Iterator[tuple[str, RuleHeader]]:
     found = 0
     for files in walk.by_series().values():
         slices = scan_slices(files) or files
-        aside = told(set_aside(files))
+        aside = counts_text(count_non_slices(files))
         if path.is_dir() or any(one.path == str(path) for one in files):
             found += 1
-            name = f"series {found} ({modality_of(slices)} of {len(slices)} files"
+            name = f"series {found} ({main_modality(slices)} of {len(slices)} files"
             name += f"; set aside: {aside})" if aside else ")"
             yield name, header_of(Crosswalk.of(slices), today)
     if not found:

@@ -22,7 +22,7 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
 from drawcli.pipeline.survey import SeriesSnapshot, seen_in
-from drawcli.system.platforms import lies_within
+from drawcli.system.platforms import is_within
 
 _OVER: Final = FINISHED | {State.DELIVERED}
 # Why a job waits whose series the datastore does not show (any more): images from elsewhere help.
@@ -65,7 +65,7 @@ def check(request: OneOffRequest, ctx: Context) -> None:
                 f"PATH {number} of {len(request.paths)}: there is no such file or folder"
             )
         for folder in (settings.state_dir, *settings.datastore):
-            if lies_within(path, folder) or lies_within(folder, path):
+            if is_within(path, folder) or is_within(folder, path):
                 raise UsageError(
                     f"PATH {number} of {len(request.paths)} lies in {folder}, or holds it",
                     hint="'drawcli scan' alone takes what is in the datastore.",
@@ -85,7 +85,7 @@ def _check_target(request: OneOffRequest, ctx: Context) -> None:
     target = Path(request.deliver_to)
     if request.deliver_to and not target.is_dir():
         raise UsageError("--deliver-to: there is no such folder", hint="Make it first.")
-    if request.deliver_to and lies_within(target, ctx.settings.state_dir):
+    if request.deliver_to and is_within(target, ctx.settings.state_dir):
         raise UsageError(f"--deliver-to lies in {ctx.settings.state_dir}; choose another folder")
     for folder in [target] if request.deliver_to else request.paths:
         if not os.access(folder, os.W_OK):

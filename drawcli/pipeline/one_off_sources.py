@@ -16,7 +16,7 @@ from drawcli.core.series.image_file import File, read_stream
 from drawcli.core.series.same_image import is_same_image
 from drawcli.errors import OutOfReach, SeriesRefused
 from drawcli.pipeline.context import Context
-from drawcli.system.files import disk_full_named
+from drawcli.system.files import report_disk_full
 from drawcli.system.platforms import fsync_folder
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Sources:
     def _unpacked(self, files: Sequence[SourceFile], folder: Path) -> tuple[SourceFile, ...]:
         """Return the files of a series, those out of zips as they lie in a folder now."""
         try:
-            with disk_full_named("state_dir"):
+            with report_disk_full("state_dir"):
                 unpacked = tuple(
                     self._unpacked_file(file, folder / f"{number:06d}.dcm")
                     for number, file in enumerate(files, start=1)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from drawcli.core.dicom.geometry import Triple
-    from drawcli.core.pictures.frame import Frame
+    from drawcli.core.pictures.frame import CoordinateFrame
     from drawcli.core.pictures.outlines import Outlines
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.sheet import Caption
@@ -215,7 +215,7 @@ def _check_packages() -> None:
         raise ConfigError(
             f"pictures need packages that are not installed ({err.name})",
             code="preview-packages",
-            hint="Install them: pip install 'drawcli[preview]'",
+            hint="Install drawcli with its extra 'preview': see docs/installing.md.",
         ) from None
 
 
@@ -232,7 +232,7 @@ def _check_came(job: Job, ctx: Context) -> None:
         )
 
 
-def _outlined(header: Header, frame: "Frame") -> "list[Outlines]":
+def _outlined(header: Header, frame: "CoordinateFrame") -> "list[Outlines]":
     from drawcli.core.pictures.outlines import Outlines
 
     looks = displayed(header)

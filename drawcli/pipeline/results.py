@@ -197,7 +197,7 @@ def _came(path: Path) -> Header:
         return read_header(path.read_bytes(), complete=True)
     except (NotDicom, Incomplete):
         raise UsageError(
-            "the structure set cannot be drawn: it is no DICOM file, or ends too early"
+            "the structure set cannot be drawn: it is not a DICOM file, or is cut off"
         ) from None
 
 

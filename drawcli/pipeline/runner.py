@@ -26,7 +26,7 @@ from drawcli.errors import (
     ServerSilent,
     ServerUnavailable,
     TryLater,
-    trouble_of_machine,
+    as_machine_error,
 )
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.step_report import StepReport
@@ -233,7 +233,7 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
     except DrawcliError:
         raise  # no job is to blame: the run cannot go on
     except Exception as err:  # noqa: BLE001 - one patient's bug must not stop the others
-        if (trouble := trouble_of_machine(err, step.__name__)) is not None:
+        if (trouble := as_machine_error(err, step.__name__)) is not None:
             return _failed(job, trouble, ctx, report)
         _log.exception("job=%s step=%s", job.id, step.__name__)
         bug = NeedsPerson(

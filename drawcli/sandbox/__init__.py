@@ -1,7 +1,6 @@
-"""A DRAW server on loopback, with patients that were never born: for demonstration and training.
+"""A DRAW server on loopback and invented patients, for demonstration, training and tests.
 
-Nothing in this folder is meant for clinical use, and it shares no code with the client: only so is
-it an honest peer for tests.
+Not for clinical use. It shares no code with the client, so that tests with it are independent.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""Who may speak with the sandbox: pairs of tokens, their ends, and their rotation.
+"""Accounts of the sandbox: token pairs, their expiry and rotation.
 
-Tokens are kept as digests only, as a server should. A refresh kills the refresh token that was
-shown at once; an access token lives until its own end, as a JWT would.
+Only digests of tokens are stored. A refresh invalidates the old refresh token at once; an access
+token stays valid until it expires, like a JWT.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ LIFETIME: Final = timedelta(days=30)
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """Return the present time, UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What a client is given, once."""
+    """The tokens of a client."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -46,8 +46,8 @@ class TokenPair:
 @dataclass(slots=True)
 class _Account:
     client_id: str
-    refresh: str  # digest of the one refresh token that is alive
-    access: dict[str, str]  # digest of an access token: when it ends, ISO 8601
+    refresh: str  # digest of the valid refresh token
+    access: dict[str, str]  # digest of an access token -> its expiry, ISO 8601
 
 
 class Accounts:
@@ -56,11 +56,11 @@ class Accounts:
     Parameters
     ----------
     path
-        The file that holds them; it is made with the first account.
+        Their file; it is created with the first account.
     lifetime
-        How long an access token lives.
+        The lifetime of an access token.
     now
-        The clock; it returns times with a zone.
+        The clock; it returns aware times.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Accounts:
             self._accounts = [_Account(**each) for each in stored["accounts"]]
 
     def first_pair(self, client_id: str = "sandbox") -> TokenPair:
-        """Open an account and return its tokens; a former account of that client is closed."""
+        """Create an account and return its tokens; replace an account of the same client."""
         with self._lock:
             account = _Account(client_id, "", {})
             others = [each for each in self._accounts if each.client_id != client_id]
@@ -88,7 +88,7 @@ class Accounts:
             return self._renew(account)
 
     def client_of(self, access_token: str) -> str | None:
-        """Return whose access token this is, or None if it is unknown or too old."""
+        """Return the client of an access token, or None if it is unknown or expired."""
         digest = _digest(access_token)
         with self._lock:
             for account in self._accounts:
@@ -98,28 +98,28 @@ class Accounts:
         return None
 
     def refresh(self, refresh_token: str, *, client_id: str | None = None) -> TokenPair | None:
-        """Return a new pair for a refresh token that is alive, which dies of it; else None."""
+        """Return a new pair for a valid refresh token, which it replaces; else None."""
         digest = _digest(refresh_token)
         with self._lock:
             for account in self._accounts:
-                asked = client_id in (None, account.client_id)
-                if asked and secrets.compare_digest(account.refresh, digest):
+                is_client = client_id in (None, account.client_id)
+                if is_client and secrets.compare_digest(account.refresh, digest):
                     return self._renew(account)
         return None
 
     def expire(self) -> None:
-        """End every access token; those to refresh with live on."""
+        """Invalidate every access token, but no refresh token."""
         with self._lock:
             for account in self._accounts:
                 account.access = {}
 
     def close_all(self) -> None:
-        """End every token."""
+        """Invalidate every token."""
         with self._lock:
             self._accounts = []
 
     def _renew(self, account: _Account) -> TokenPair:
-        """Make a pair for an account, and have it on disk before anybody sees it."""
+        """Create a pair for an account; it is on disk when this returns."""
         now = self._now()
         pair = TokenPair(
             access_token=f"sandbox-access-{secrets.token_urlsafe(48)}",

@@ -1,7 +1,7 @@
-"""The insides of the phantom patients: ellipsoids of one density, in mm from the isocentre (LPS).
+"""The anatomy of the phantoms: ellipsoids of one density, in mm from the isocentre (LPS).
 
-x runs to the patient's left, y to the back, z to the head. The outline is an ellipse at every
-level, so its area is known exactly, and a test can hold a drawn contour against it.
+The outline is an ellipse at every level, so its area is known exactly and tests can compare drawn
+contours with it.
 """
 
 import math
@@ -34,9 +34,9 @@ class BodyPart:
     hu: float
 
     def ellipse_mm(self, z: float, thickness: float = 0.0) -> tuple[float, float, float, float]:
-        """Return centre x, centre y, half width and half depth at a level; all 0 where it is not.
+        """Return centre x, centre y, half width and half depth at a level; zeros outside the part.
 
-        A part flatter than a slice is widened to it: at its middle it is seen.
+        A part thinner than a slice is widened to the thickness, so that one slice shows it.
         """
         height = (z - self.centre[2]) / max(self.semi[2], thickness / 2)
         if abs(height) >= 1:
@@ -47,9 +47,9 @@ class BodyPart:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """An outline (semi-axes in mm at some levels, linear between) and what lies in it.
+    """An outline (semi-axes in mm at some levels, interpolated linearly) and the parts in it.
 
-    A later part paints over an earlier one.
+    A later part replaces an earlier one.
     """
 
     levels: tuple[float, ...]
@@ -73,13 +73,13 @@ class Body:
 def _pair(
     name: str, centre: tuple[float, float, float], semi: tuple[float, float, float], hu: float
 ) -> tuple[BodyPart, BodyPart]:
-    """Return a part of the left side, and its mirror image."""
+    """Return a part on the left side, and its mirror image."""
     x, y, z = centre
     return BodyPart(f"{name}_L", centre, semi, hu), BodyPart(f"{name}_R", (-x, y, z), semi, hu)
 
 
 def _spine(y: float, width: float) -> tuple[BodyPart, ...]:
-    """Return a vertebral column with its canal; every level looks the same."""
+    """Return a vertebral column with its canal, the same at every level."""
     return (
         BodyPart("Vertebrae", (0, y, 0), (width, width * 0.8, _ENDLESS), 320),
         BodyPart("Marrow", (0, y, 0), (width - 4, width * 0.8 - 4, _ENDLESS), 180),
@@ -89,7 +89,7 @@ def _spine(y: float, width: float) -> tuple[BodyPart, ...]:
 
 
 def _ribs() -> tuple[BodyPart, ...]:
-    """Return bows of bone around the lungs, as shells: a rib, and what it encloses."""
+    """Return the ribs, each as an ellipsoid of bone with an ellipsoid of soft tissue in it."""
     return tuple(
         part
         for number in range(12)
@@ -182,7 +182,7 @@ def slice_hu(body: Body, z: float, thickness: float, size: int, *, couch: bool =
 
 
 def grid_mm(size: int) -> Floats:
-    """Return the middles of the pixels of a row (and of a column), in mm."""
+    """Return the centres of the pixels of a row (and of a column), in mm."""
     pixel = FIELD_MM / size
     return ((np.arange(size) + 0.5) * pixel - FIELD_MM / 2).astype(np.float32)
 
@@ -200,7 +200,7 @@ def paint(hu: Floats, x: Floats, ellipse: tuple[float, float, float, float], val
 
 
 def _couch(hu: Floats, x: Floats) -> None:
-    """Lay a hollow couch top of carbon fibre behind the body."""
+    """Add a hollow couch top of carbon fibre behind the body."""
     columns = np.abs(x) < 190  # noqa: PLR2004 - mm, half its width
     for top, bottom, value in ((0, 3, -150.0), (3, 15, -930.0), (15, 18, -150.0)):
         rows = (x >= _COUCH_TOP_MM + top) & (x < _COUCH_TOP_MM + bottom)

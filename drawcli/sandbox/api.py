@@ -30,7 +30,7 @@ _ONLY_THIS_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """What the endpoints work with."""
+    """The objects that the endpoints use."""
 
     accounts: Accounts
     tasks: Tasks
@@ -39,13 +39,13 @@ class ApiParts:
 
 
 async def home(request: Request) -> Response:
-    """Show a person what this is, and the tasks."""
+    """Show the page with the tasks."""
     headers = _NO_STORE | {"Content-Security-Policy": _ONLY_THIS_PAGE}
     return HTMLResponse(page(_parts(request).tasks.all()), headers=headers)
 
 
 async def health(request: Request) -> Response:
-    """Say that uploads are welcome; anybody may ask."""
+    """Report that uploads are accepted; needs no token."""
     waiting = sum(
         task.status in (Status.PENDING, Status.PROCESSING) for task in _parts(request).tasks.all()
     )
@@ -53,14 +53,14 @@ async def health(request: Request) -> Response:
 
 
 async def models(request: Request) -> Response:
-    """List the models; the answer is a list, so the notice is in each entry."""
+    """List the models; the response is a list, so the notice is in each entry."""
     if _parts(request).options.models_need_token:
         _client(request)
     return JSONResponse(as_json())
 
 
 async def upload(request: Request) -> Response:
-    """Take a zip; the parts of the form are on disk, not in memory, while it comes in."""
+    """Accept a zip; the parts of the form are on disk, not in memory, during the upload."""
     client = _client(request)
     parts = _parts(request)
     key = request.headers.get("Idempotency-Key") if parts.options.honour_idempotency_key else None
@@ -88,7 +88,7 @@ async def upload(request: Request) -> Response:
 
 
 async def status(request: Request) -> Response:
-    """Say where a task stands."""
+    """Return the status of a task."""
     _client(request)
     task = _task(request)
     answer = {"task_id": task.task_id, "status": task.status.value}
@@ -96,7 +96,7 @@ async def status(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """Send the RTSTRUCT; as long as there is none (or no more), 404."""
+    """Send the RTSTRUCT; 404 before it exists and after its confirmation."""
     _client(request)
     task = _task(request)
     if task.status is not Status.COMPLETED:
@@ -112,7 +112,7 @@ async def download(request: Request) -> Response:
 
 
 def _part(request: Request, content: bytes, headers: dict[str, str]) -> Response:
-    """Return what a range asks for, to the end of the file (RFC 9110, 14); else all of it."""
+    """Return the requested range up to the end of the file (RFC 9110, 14); else the whole file."""
     etag = f'"{headers["X-File-Checksum"][:16]}"'
     headers = headers | {"Accept-Ranges": "bytes", "ETag": etag}
     found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
@@ -127,7 +127,7 @@ def _part(request: Request, content: bytes, headers: dict[str, str]) -> Response
 
 
 async def confirm(request: Request) -> Response:
-    """Believe the client that it has its file, and delete ours; a second time there is none."""
+    """Delete the files of a task after the client's confirmation; 404 for a second one."""
     _client(request)
     task = _task(request)
     body = await _body(request)
@@ -146,14 +146,14 @@ async def confirm(request: Request) -> Response:
 
 
 async def refresh(request: Request) -> Response:
-    """Exchange a refresh token for a new pair; say how long it lives."""
+    """Exchange a refresh token for a new pair, with its lifetime."""
     pair = _renewed(request)
     seconds = _parts(request).options.token_lifetime.total_seconds()
     return _json(_tokens(pair) | {"expires_in": int(seconds)}, headers=_NO_STORE)
 
 
-async def refresh_as_of_old(request: Request) -> Response:
-    """Do the same for older clients: they name themselves, and are told when it ends."""
+async def refresh_legacy(request: Request) -> Response:
+    """Exchange a refresh token of an older client, which sends its id and expects the expiry."""
     client_id = (await _body(request)).get("client_id")
     if not isinstance(client_id, str):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "client_id is missing")
@@ -169,7 +169,7 @@ _ROUTES: Final[tuple[tuple[str, str, str, Endpoint], ...]] = (
     ("download", "GET", "/api/rtstruct/{task_id}", download),
     ("confirm", "POST", "/api/rtstruct/{task_id}/confirm", confirm),
     ("refresh", "POST", "/api/token/refresh", refresh),
-    ("refresh", "POST", "/auth/refresh", refresh_as_of_old),
+    ("refresh", "POST", "/auth/refresh", refresh_legacy),
 )
 
 
@@ -183,9 +183,9 @@ def routes() -> list[Route]:
 
 
 async def refusal(_: Request, error: Exception) -> Response:
-    """Answer with JSON when something is refused."""
+    """Return an error as JSON."""
     if not isinstance(error, HTTPException):
-        return _json({"detail": "the client hung up"}, status_code=HTTPStatus.BAD_REQUEST)
+        return _json({"detail": "the client disconnected"}, status_code=HTTPStatus.BAD_REQUEST)
     return _json({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
 
 
@@ -200,7 +200,7 @@ def _bearer(request: Request) -> str:
 
 
 def _client(request: Request) -> str:
-    """Return whose access token the request carries, or answer 401."""
+    """Return the client of the request's access token, or raise 401."""
     client = _parts(request).accounts.client_of(_bearer(request))
     if client is None:
         raise _unauthorized("access")

@@ -1,4 +1,4 @@
-"""The models the sandbox offers, and the list of them as the server's JSON has it."""
+"""The models of the sandbox, and their list as the server's JSON."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +10,7 @@ _TRAINER: Final = "nnUNetTrainerNoMirroring"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxModel:
-    """A model: what a template has to say to get it, and what it draws."""
+    """A model: the values that a template needs to select it, and its structures."""
 
     model_id: int
     name: str

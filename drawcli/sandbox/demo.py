@@ -1,7 +1,7 @@
 """The whole cycle on this machine: phantom scans, a sandbox server, and run-once as cron runs it.
 
-Nothing here is a shortcut. The site is made by `drawcli init`, every run is a process of its own
-with an almost empty environment, and what is shown is read from the files that are left behind.
+The site is created by `drawcli init`, every run is a process with an almost empty environment, and
+the results are read from the files.
 """
 
 import json
@@ -44,23 +44,23 @@ _SHOWN: Final = (
     "KVP",
 )
 
-Tell = Callable[[str], None]
+ShowLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A structure set that came home."""
+    """A delivered structure set."""
 
     path: Path
     patient: str
     structures: tuple[str, ...]
-    references: int  # UIDs of the series that it names
+    references: int  # referenced image UIDs
     dangling: int  # of those, how many no source file has
 
 
 @dataclass(slots=True)
 class Demo:
-    """What the demo leaves to be shown."""
+    """The results of the demo."""
 
     folder: Path
     runs: int = 0
@@ -70,34 +70,36 @@ class Demo:
     last_run_silent: bool = False
 
 
-def run_demo(keep: Path | None, tell: Tell, *, slices: int = 120, size: int = 512) -> Demo:
+def run_demo(keep: Path | None, tell: ShowLine, *, slices: int = 120, size: int = 512) -> Demo:
     """Run the whole cycle for three invented patients.
 
     Parameters
     ----------
     keep
-        Where to leave the site; None throws it away at the end.
+        The folder to keep the site in; None deletes it at the end.
     tell
-        Is given one line after another as things happen.
+        Called with each line of output.
     slices, size
-        Of each scan: how many, and of how many rows and columns.
+        Number of slices of each scan, and their rows and columns.
     """
     from drawcli.sandbox.server import running
 
     begun = time.monotonic()
     with _workplace(keep) as folder:
         demo = Demo(folder)
-        tell("1. Three invented patients are scanned; their files say who they are.")
+        tell("1. Three invented patients are scanned; their files contain their names.")
         sources = scan_patients(folder / "store", slices, size, tell)
         with running(folder / "sandbox") as server:
-            tell(f"\n2. A DRAW sandbox answers at {server.url}. It is for demonstration only.")
-            tell("\n3. 'drawcli init' makes the files of a site.")
+            tell(f"\n2. A DRAW sandbox runs at {server.url}. It is for demonstration only.")
+            tell("\n3. 'drawcli init' creates the files of a site.")
             config = _make_site(folder, server.url, server.token_file)
             tell(f"   {config}")
-            tell("\n4. 'drawcli run-once', as cron starts it, until every structure set is home.")
+            tell(
+                "\n4. 'drawcli run-once', as cron runs it, until all structure sets are delivered."
+            )
             _run_until_done(config, demo, tell)
         demo.before_after = _before_and_after(sources, folder)
-        demo.delivered = [_read_home(path, sources) for path in _delivered(folder / "store")]
+        demo.delivered = [_read_delivered(path, sources) for path in _delivered(folder / "store")]
         demo.seconds = time.monotonic() - begun
     return demo
 
@@ -114,7 +116,7 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
     yield keep.absolute()
 
 
-def scan_patients(store: Path, slices: int, size: int, tell: Tell) -> list[Path]:
+def scan_patients(store: Path, slices: int, size: int, tell: ShowLine) -> list[Path]:
     """Write a visit of each invented patient; return the images of the planning scans."""
     from drawcli.sandbox.patients import PEOPLE
     from drawcli.sandbox.phantom import write_visit
@@ -124,8 +126,8 @@ def scan_patients(store: Path, slices: int, size: int, tell: Tell) -> list[Path]
         folder = store / person.file_name
         visit = write_visit(folder, person, slices=slices, size=size, seed=seed)
         written += visit.planning
-        beside = f" and {len(visit.beside)} file that is no scan" if visit.beside else ""
-        tell(f"   {person.name}: {len(visit.planning)} slices of {person.protocol}{beside}")
+        others = f" and {len(visit.others)} other file" if visit.others else ""
+        tell(f"   {person.name}: {len(visit.planning)} slices of {person.protocol}{others}")
     return written
 
 
@@ -137,12 +139,12 @@ def _make_site(folder: Path, url: str, token_file: Path) -> Path:
     token.write_bytes(token_file.read_bytes())
     config = site / "drawcli.yaml"
     with config.open("a", encoding="utf-8") as stream:
-        stream.write("\nscan:\n  quiet_minutes: 0  # the phantoms do not grow any more\n")
+        stream.write("\nscan:\n  quiet_minutes: 0  # the phantoms are complete\n")
     return config
 
 
-def _run_until_done(config: Path, demo: Demo, tell: Tell) -> None:
-    """Run the cycle again and again; tell which job came to which state; then once more."""
+def _run_until_done(config: Path, demo: Demo, tell: ShowLine) -> None:
+    """Run the cycle until all jobs are done, showing each change of state; then once more."""
     known: dict[str, str] = {}
     while demo.runs < MOST_RUNS:
         demo.runs += 1
@@ -154,7 +156,7 @@ def _run_until_done(config: Path, demo: Demo, tell: Tell) -> None:
             demo.last_run_silent = not _drawcli("run-once", "--config", str(config))
             return
         time.sleep(_PAUSE_SECONDS)
-    raise DrawcliError("the demo did not come to its end", hint="Look with 'drawcli demo --keep'.")
+    raise DrawcliError("the demo did not finish", hint="Keep its files with 'drawcli demo --keep'.")
 
 
 def _moves(jobs: list[dict[str, Any]], known: dict[str, str]) -> Iterator[str]:
@@ -166,13 +168,7 @@ def _moves(jobs: list[dict[str, Any]], known: dict[str, str]) -> Iterator[str]:
 
 
 def _drawcli(*words: str) -> str:
-    """Run drawcli as a process of its own; return what it prints.
-
-    Raises
-    ------
-    DrawcliError
-        Where it leaves with anything but 0, with its own words.
-    """
+    """Run drawcli in a process; return its output, or raise DrawcliError with it."""
     done = subprocess.run(  # noqa: S603 - this very program
         [sys.executable, "-m", "drawcli", *words],
         capture_output=True,
@@ -182,19 +178,19 @@ def _drawcli(*words: str) -> str:
         check=False,
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise DrawcliError(f"'drawcli {words[0]}' left with {done.returncode}: {said}")
+        output = (done.stderr or done.stdout).strip()
+        raise DrawcliError(f"'drawcli {words[0]}' exited with {done.returncode}: {output}")
     return done.stdout + done.stderr
 
 
 def _cron_environment() -> Mapping[str, str]:
-    """Return as little environment as cron gives, and what Windows cannot do without."""
+    """Return an environment as small as that of cron, with the variables that Windows needs."""
     wanted = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMP", "PYTHONPATH")
     return {name: os.environ[name] for name in wanted if name in os.environ}
 
 
 def _before_and_after(sources: list[Path], folder: Path) -> list[tuple[str, str, str]]:
-    """Return some elements of one slice as they were, and as they were sent."""
+    """Return some elements of a slice in its file and in the package."""
     from pydicom import dcmread
 
     before = dcmread(sources[0], stop_before_pixels=True)
@@ -213,7 +209,7 @@ def _before_and_after(sources: list[Path], folder: Path) -> list[tuple[str, str,
 
 def _shown(dataset: "Dataset", keyword: str) -> str:
     if keyword not in dataset:
-        return "(not there)"
+        return "(absent)"
     return str(dataset[keyword].value) or "(empty)"
 
 
@@ -221,24 +217,24 @@ def _delivered(store: Path) -> list[Path]:
     return sorted(store.rglob("RS.*.dcm"))
 
 
-def _read_home(path: Path, sources: list[Path]) -> Delivered:
-    """Read a delivered structure set with pydicom alone, and look for what it refers to."""
+def _read_delivered(path: Path, sources: list[Path]) -> Delivered:
+    """Read a delivered structure set with pydicom alone, and check its references."""
     from pydicom import dcmread
 
-    home = dcmread(path)
-    beside = [source for source in sources if source.parent == path.parent]
-    images = [dcmread(source, specific_tags=["SOPInstanceUID"]) for source in beside]
-    there = {str(image.SOPInstanceUID) for image in images}
-    named = [
+    dataset = dcmread(path)
+    files = [source for source in sources if source.parent == path.parent]
+    images = [dcmread(source, specific_tags=["SOPInstanceUID"]) for source in files]
+    present = {str(image.SOPInstanceUID) for image in images}
+    referenced = [
         str(image.ReferencedSOPInstanceUID)
-        for roi in home.ROIContourSequence
+        for roi in dataset.ROIContourSequence
         for contour in roi.get("ContourSequence", [])
         for image in contour.ContourImageSequence
     ]
     return Delivered(
         path=path,
-        patient=str(home.PatientName),
-        structures=tuple(roi.ROIName for roi in home.StructureSetROISequence),
-        references=len(named),
-        dangling=sum(uid not in there for uid in named),
+        patient=str(dataset.PatientName),
+        structures=tuple(roi.ROIName for roi in dataset.StructureSetROISequence),
+        references=len(referenced),
+        dangling=sum(uid not in present for uid in referenced),
     )

@@ -1,4 +1,4 @@
-"""How the faults of a sandbox are played: around a faultless server, on the way in and out."""
+"""Injection of faults into the requests and responses of a sandbox."""
 
 import asyncio
 import hashlib
@@ -18,13 +18,13 @@ from drawcli.sandbox.faults import AFTER, FIRST, SLOW, Fault
 
 _PIECE: Final = 4096  # bytes, of a slow body
 _DRIP_SECONDS: Final = 0.05
-_UNKNOWN_WORD: Final = "WAITING FOR THE FULL MOON"
+_UNKNOWN_STATUS: Final = "WAITING FOR THE FULL MOON"
 _PAGE: Final = "<html><body>Your session has expired. Please log in.</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
 class FaultlessServer:
-    """The faultless server, and what can be done to its memory."""
+    """The server without faults, and the changes of its state."""
 
     app: ASGIApp
     acts: dict[str, Callable[[], None]]  # see `faults.FIRST`
@@ -33,7 +33,7 @@ class FaultlessServer:
 async def play(
     faults: list[Fault], server: FaultlessServer, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Answer a request with what goes wrong."""
+    """Answer a request with its faults."""
     for slow in (fault for fault in faults if fault.what == SLOW):
         receive, send = _slowed_in(receive, slow.rate), _slowed_out(send, slow.rate)
     fault = next((fault for fault in faults if fault.what != SLOW), None)
@@ -49,7 +49,7 @@ async def play(
 
 
 async def _instead(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer without asking the server."""
+    """Answer without the server."""
     if fault.what == "stall":
         await _gone(receive)
         return
@@ -71,7 +71,7 @@ async def _instead(fault: Fault, scope: Scope, receive: Receive, send: Send) -> 
 
 
 async def _drip(receive: Receive, send: Send) -> None:
-    """Begin an answer, and go on with it a byte at a time until nobody listens any more."""
+    """Send a response a byte at a time until the client disconnects."""
     gone = asyncio.ensure_future(_gone(receive))
     await send(_start(HTTPStatus.OK, {"content-type": "application/json"}))
     while not gone.done():
@@ -82,11 +82,11 @@ async def _drip(receive: Receive, send: Send) -> None:
 def _coded(fault: Fault) -> Response:
     code = HTTPStatus(int(fault.what))
     headers = {} if fault.wait is None else {"retry-after": str(fault.wait)}
-    return JSONResponse({"detail": "as asked for by --fault"}, status_code=code, headers=headers)
+    return JSONResponse({"detail": "injected by --fault"}, status_code=code, headers=headers)
 
 
 async def _changed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Let the server do its work; let something else out."""
+    """Let the server answer, and change its response."""
     body = await _read_all(receive)
     for _ in range(2 if fault.what == "twice" else 1):
         start, content = await _answer_of(app, scope, body)
@@ -100,7 +100,7 @@ async def _changed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, s
     }
     is_good = start["status"] < HTTPStatus.BAD_REQUEST
     if is_good:
-        content = _spoilt(fault, content, headers)
+        content = _change_body(fault, content, headers)
     if fault.what == "length" and is_good:
         await _cut_off(start["status"], headers, content, send)
         await _gone(receive)
@@ -110,8 +110,8 @@ async def _changed(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, s
     await send({"type": "http.response.body", "body": content})
 
 
-def _spoilt(fault: Fault, content: bytes, headers: dict[str, str]) -> bytes:
-    """Return another body; headers are changed in place."""
+def _change_body(fault: Fault, content: bytes, headers: dict[str, str]) -> bytes:
+    """Return the changed body; headers are changed in place."""
     whole = content
     match fault.what:
         case "truncate":
@@ -128,7 +128,7 @@ def _spoilt(fault: Fault, content: bytes, headers: dict[str, str]) -> bytes:
         case "checksum":
             headers["x-file-checksum"] = "0" * 64
             return content
-    if "x-file-checksum" in headers and content is not whole:  # of a range it is that of the whole
+    if "x-file-checksum" in headers and content is not whole:  # of a range: of the whole file
         headers["x-file-checksum"] = hashlib.sha256(content).hexdigest()
     return content
 
@@ -140,14 +140,14 @@ def _other_json(what: str, content: bytes) -> bytes:
     whole: dict[str, Any] = plain if isinstance(plain, dict) else {}
     more: dict[str, Any] = {
         "extra": {"weather": "fine", "status_history": [1, None]},
-        "word": {"status": _UNKNOWN_WORD},
+        "word": {"status": _UNKNOWN_STATUS},
         "failed": {"status": "FAILED", "error": "CUDA out of memory"},
     }
     return json.dumps(plain if isinstance(plain, list) else whole | more[what]).encode()
 
 
 def _other_structure_set(what: str, content: bytes) -> bytes:
-    """Return a structure set in which one thing is wrong."""
+    """Return a structure set with one error."""
     dataset = dcmread(BytesIO(content))
     if what == "patient":
         dataset.PatientID = "SOMEBODY-ELSE"
@@ -169,22 +169,22 @@ def _other_structure_set(what: str, content: bytes) -> bytes:
 
 
 async def _answer_of(app: ASGIApp, scope: Scope, body: bytes) -> tuple[Message, bytes]:
-    """Return what the server answers to a request that was read already."""
-    said: list[Message] = []
+    """Return the server's response to a request that was read already."""
+    messages: list[Message] = []
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> MutableMapping[str, Any]:
         return waiting.pop() if waiting else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        said.append(message)
+        messages.append(message)
 
     await app(scope, receive, send)
-    return said[0], b"".join(message.get("body", b"") for message in said[1:])
+    return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
 
 
 async def _cut_off(status: int, headers: dict[str, str], content: bytes, send: Send) -> None:
-    """Announce a whole body, send half of it, and close."""
+    """Declare the whole body, send half of it, and close."""
     headers["content-length"] = str(len(content))
     await send(_start(status, headers))
     half = content[: len(content) // 2]
@@ -202,7 +202,7 @@ async def _read_all(receive: Receive) -> bytes:
 
 
 async def _hang_up(receive: Receive, send: Send) -> None:
-    """Close the connection; return when the server knows, so that it says nothing more."""
+    """Close the connection; return when the server has noticed, so that it sends nothing more."""
     _transport(send).abort()
     await _gone(receive)
 
@@ -213,7 +213,7 @@ async def _gone(receive: Receive) -> None:
 
 
 def _transport(send: Send) -> Any:
-    """Return the connection behind a `send` of uvicorn: ASGI itself cannot hang up."""
+    """Return the transport of a `send` of uvicorn, since ASGI cannot close connections."""
     while not hasattr(send, "__self__"):
         send = send.__wrapped__  # type: ignore[attr-defined] # ours: see `wrapped`
     return send.__self__.transport
@@ -251,6 +251,6 @@ def _slowed_out(send: Send, rate: float) -> Send:
 
 
 def wrapped(outer: Send, inner: Send) -> Send:
-    """Return a `send` around another one, through which the connection can still be found."""
+    """Return a `send` around another one that `_transport` can unwrap."""
     outer.__wrapped__ = inner  # type: ignore[attr-defined] # as functools does
     return outer

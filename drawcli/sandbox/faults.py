@@ -1,7 +1,7 @@
-"""What a sandbox does wrong on purpose: `upload:500*2,status:html,rtstruct:truncate@50%,slow:4k/s`.
+"""Faults of a sandbox: `upload:500*2,status:html,rtstruct:truncate@50%,slow:4k/s`.
 
-A fault is `ENDPOINT:WHAT`, and plays once. `*3` plays it three times, `*` always, `@30s` always
-in the first thirty seconds. The endpoint `any` stands for all of them.
+A fault is `ENDPOINT:FAULT` and occurs once; with `*3` three times, with `*` always, with `@30s`
+always in the first thirty seconds. The endpoint `any` means all of them.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 
 from drawcli.errors import UsageError
 
-# What the client calls an endpoint, and the name of its route.
+# The name of an endpoint in `--fault`, and the name of its route.
 ENDPOINTS: Final = {
     "any": "",
     "health": "health",
@@ -24,36 +24,36 @@ ENDPOINTS: Final = {
     "confirm": "confirm",
     "token": "refresh",
 }
-# In place of an answer; before the request is read, or in the middle of it; and in the server.
+# Instead of a response; to a response; and to the server before a request.
 INSTEAD: Final = {
-    "html": "a page of a proxy, with the code 200",
-    "json": "an answer that is no JSON",
-    "drop": "the connection is closed before an answer",
-    "stall": "no answer ever comes",
-    "drip": "an answer that comes a byte at a time, and never ends",
+    "html": "a page of a proxy, with status 200",
+    "json": "a response that is not JSON",
+    "drop": "the connection is closed before a response",
+    "stall": "no response",
+    "drip": "an endless response, a byte at a time",
     "cut-request": "the connection is closed in the middle of the request",
     "redirect": "a redirect to another host",
 }
 AFTER: Final = {
-    "lost": "all is done, and the connection is closed without an answer",
-    "truncate": "half of the body (@20% another part), as if it were the whole",
-    "length": "the connection is closed in the middle of the answer",
+    "lost": "the request is processed, and the connection is closed without a response",
+    "truncate": "half of the body (@20% another part), as if it were complete",
+    "length": "the connection is closed in the middle of the response",
     "checksum": "a wrong X-File-Checksum",
     "no-checksum": "no X-File-Checksum",
     "keys": "JSON without any of its keys",
-    "extra": "JSON with keys that nobody knows",
-    "word": "a status word that nobody knows",
-    "failed": "the task is said to have failed",
-    "twice": "the request is done twice",
+    "extra": "JSON with unknown keys",
+    "word": "an unknown status word",
+    "failed": "the status of a failed task",
+    "twice": "the request is processed twice",
     "partial": "a structure set without its last structure",
     "foreign": "a structure set that refers to other images",
     "patient": "a structure set of another patient",
-    "junk": "bytes that are no DICOM file",
+    "junk": "bytes that are not a DICOM file",
 }
 FIRST: Final = {
-    "expire": "every access token ends",
-    "lockout": "every token ends, the one to refresh with too",
-    "forget": "every task is forgotten, as after a restart with memory lost",
+    "expire": "every access token expires",
+    "lockout": "every token expires, refresh tokens too",
+    "forget": "every task is deleted",
 }
 SLOW: Final = "slow"
 _CODE: Final = re.compile(r"([45]\d\d)(?:/(\d+)s)?")
@@ -62,29 +62,24 @@ _PART: Final = re.compile(r"@(\d{1,2})%")
 _HOW_OFTEN: Final = re.compile(r"(?:\*(\d*)|@(\d+)s)$")
 _THOUSANDS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 _ONCE: Final = 1
-_HINT: Final = "Such as: --fault 'upload:500*2,status:html'; '--fault list' tells what there is."
+_HINT: Final = "Example: --fault 'upload:500*2,status:html'; '--fault list' lists all faults."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong."""
+    """A fault of an endpoint."""
 
     endpoint: str  # the name of a route; "" any
-    what: str  # a status code, or a word of the tables above
-    part: float = 0.5  # of the body that comes through, for truncate
-    rate: float = 0.0  # bytes a second, for slow
+    what: str  # a status code, or a name of the tables above
+    part: float = 0.5  # of the body that is sent, for truncate
+    rate: float = 0.0  # bytes per second, for slow
     wait: int | None = None  # seconds, for Retry-After
     times: int | None = _ONCE  # None: always
-    seconds: float | None = None  # only so long after the start
+    seconds: float | None = None  # only in the first seconds after the start
 
 
 def read_faults(text: str) -> tuple[Fault, ...]:
-    """Return the faults that a text asks for.
-
-    Raises
-    ------
-    UsageError
-        With the part that cannot be read, and what may stand there.
+    """Return the faults of a --fault text; raise UsageError if it is invalid.
 
     Examples
     --------
@@ -95,14 +90,14 @@ def read_faults(text: str) -> tuple[Fault, ...]:
 
 
 def table() -> Iterator[tuple[str, str]]:
-    """Yield what can go wrong, with what it means."""
-    yield "404, 500, 503, ...", "an answer with this code; 429/30s asks to wait so long"
+    """Yield every fault with its description."""
+    yield "404, 500, 503, ...", "a response with this status; 429/30s with Retry-After"
     yield from (INSTEAD | AFTER | FIRST).items()
-    yield "slow:4k/s", "so many bytes a second, both ways (k, M); always"
+    yield "slow:4k/s", "this many bytes per second in both directions (k, M); always"
 
 
 class Panel:
-    """The faults of a sandbox, and how often each is still to come."""
+    """The faults of a sandbox, and how often each will still occur."""
 
     def __init__(self, faults: tuple[Fault, ...], *, now: Callable[[], float] = monotonic) -> None:
         self._faults = faults
@@ -112,7 +107,7 @@ class Panel:
         self.played = 0  # slowness is not counted
 
     def next(self, endpoint: str) -> list[Fault]:
-        """Return what goes wrong with a request: each slowness, and the first other fault due."""
+        """Return the faults of a request: each `slow`, and the first other one that is due."""
         due = [number for number in range(len(self._faults)) if self._is_due(number, endpoint)]
         slow = [self._faults[number] for number in due if self._faults[number].what == SLOW]
         other = next((number for number in due if self._faults[number].what != SLOW), None)
@@ -135,7 +130,7 @@ def _fault(text: str) -> Fault:
         return _slow("", what, text)
     if endpoint not in ENDPOINTS or not colon:
         names = ", ".join(ENDPOINTS)
-        raise UsageError(f"--fault: '{text}' begins with none of {names}", hint=_HINT)
+        raise UsageError(f"--fault: '{text}' does not begin with one of {names}", hint=_HINT)
     route = ENDPOINTS[endpoint]
     if what.startswith(SLOW):
         return _slow(route, what.removeprefix(SLOW).lstrip(":= "), text)
@@ -154,13 +149,13 @@ def _fault(text: str) -> Fault:
     if what not in INSTEAD | AFTER | FIRST:
         near = get_close_matches(what, [*INSTEAD, *AFTER, *FIRST], n=1)
         instead = f"; did you mean '{near[0]}'?" if near else ""
-        raise UsageError(f"--fault: '{text}': nothing is called '{what}'{instead}", hint=_HINT)
+        raise UsageError(f"--fault: '{text}': unknown fault '{what}'{instead}", hint=_HINT)
     return Fault(endpoint=route, what=what, part=part, times=times, seconds=seconds)
 
 
 def _slow(route: str, rate: str, text: str) -> Fault:
     found = _RATE.fullmatch(rate)
     if found is None or not int(found[1]):
-        raise UsageError(f"--fault: '{text}': a rate such as 4k/s or 2M/s", hint=_HINT)
+        raise UsageError(f"--fault: '{text}': needs a rate such as 4k/s or 2M/s", hint=_HINT)
     pace = float(found[1]) * _THOUSANDS[found[2]]
     return Fault(endpoint=route, what=SLOW, rate=pace, times=None)

@@ -1,6 +1,6 @@
-"""The headers of the phantom files: who, where, when and how, as scanners fill them in.
+"""The headers of the phantom files, as scanners write them.
 
-Names of attributes are those of PS3.6. The order within a function follows PS3.3's modules.
+The order of attributes within a function follows the modules of PS3.3.
 """
 
 from pathlib import Path
@@ -56,7 +56,7 @@ def write(header: Dataset, path: Path) -> Path:
 
 
 def person_header(person: Person) -> Dataset:
-    """Return what every image of a visit carries: patient, study, hospital and machine."""
+    """Return the header of every image of a visit: patient, study, hospital and scanner."""
     header = Dataset()
     header.SpecificCharacterSet = person.charset
     _patient(header, person)
@@ -68,7 +68,7 @@ def person_header(person: Person) -> Dataset:
 
 
 def ct_header(person: Person, *, size: int, thickness_mm: float, seed: int) -> Dataset:
-    """Return what the slices of one CT series have in common."""
+    """Return the common header of the slices of a CT series."""
     header = person_header(person)
     scanner = person.scanner
     header.SOPClassUID = CTImageStorage
@@ -92,7 +92,7 @@ def ct_header(person: Person, *, size: int, thickness_mm: float, seed: int) -> D
 
 
 def secondary_capture_header(person: Person, *, seed: int) -> Dataset:
-    """Return the header of a page of text that was drawn, not scanned."""
+    """Return the header of a dose report, a page of text."""
     header = person_header(person)
     header.SOPClassUID = SecondaryCaptureImageStorage
     header.SOPInstanceUID = person.uid("dose", seed, 1)
@@ -110,7 +110,7 @@ def secondary_capture_header(person: Person, *, seed: int) -> Dataset:
 
 
 def geometry(header: Dataset, *, size: int, thickness_mm: float) -> None:
-    """Set what axial slices of one series share of their place in the patient."""
+    """Set the common geometry of the axial slices of a series."""
     header.PatientPosition = "HFS"
     header.PositionReferenceIndicator = "SN"
     header.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
@@ -119,7 +119,7 @@ def geometry(header: Dataset, *, size: int, thickness_mm: float) -> None:
 
 
 def pixels(header: Dataset, *, size: int, signed: bool, bits: int) -> None:
-    """Set the Image Pixel module of a square, grey picture."""
+    """Set the Image Pixel module of a square, monochrome image."""
     header.SamplesPerPixel = 1
     header.PhotometricInterpretation = "MONOCHROME2"
     header.Rows = header.Columns = size
@@ -227,7 +227,7 @@ def _procedure(header: Dataset, person: Person) -> None:
 
 
 def _private(header: Dataset, person: Person) -> None:
-    """Write the patient's name once more, where no dictionary tells that it is one."""
+    """Add private elements with the patient's name."""
     latin = person.name.split("=")[0]
     scanner = person.scanner
     block = header.private_block(scanner.private_group, scanner.private_creator, create=True)

@@ -1,7 +1,4 @@
-"""The one way in and out of the sandbox: requests are counted, and every answer bears the notice.
-
-Whatever shall go wrong on purpose has its place here. Below it, the sandbox is a faultless server.
-"""
+"""Middleware of the sandbox: counts requests, adds the notice to responses, and injects faults."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +12,8 @@ from drawcli.sandbox.fault_injection import FaultlessServer, play, wrapped
 from drawcli.sandbox.faults import Panel
 
 
-class Doorway:
-    """An ASGI application around the whole of another; it knows the names of the endpoints."""
+class SandboxMiddleware:
+    """An ASGI application around another; it knows the names of the endpoints."""
 
     def __init__(
         self,
@@ -32,7 +29,7 @@ class Doorway:
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count a request, let it through with its faults, and put the notice on its answer."""
+        """Count a request, inject its faults, and add the notice to its response."""
         name = self._name(scope)
         self._requests[name] += 1
 
@@ -45,6 +42,6 @@ class Doorway:
         await play(faults, self._server, scope, receive, wrapped(send_with_notice, send))
 
     def _name(self, scope: Scope) -> str:
-        """Return the name of the endpoint a request asks for."""
-        found = (each.name for each in self._endpoints if each.matches(scope)[0] is not Match.NONE)
-        return next(found, "unknown")
+        """Return the name of the endpoint of a request."""
+        names = (each.name for each in self._endpoints if each.matches(scope)[0] is not Match.NONE)
+        return next(names, "unknown")

@@ -1,4 +1,4 @@
-"""The page a person sees who opens the sandbox in a browser."""
+"""The page of the sandbox in a browser."""
 
 from collections.abc import Sequence
 from html import escape
@@ -40,11 +40,11 @@ footer { margin-top: 2rem; font-size: .875rem; }
 
 
 def page(tasks: Sequence[Task]) -> str:
-    """Return the page as HTML: what this is, and its tasks, the newest first."""
+    """Return the page as HTML, with the tasks, newest first."""
     rows = "".join(_row(task) for task in reversed(tasks))
     table = (
         '<div class="table"><table><thead><tr><th>Received (UTC)</th><th>Status</th>'
-        f"<th>Upload</th><th>Asked for</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th>Upload</th><th>Template</th></tr></thead><tbody>{rows}</tbody></table></div>"
         if rows
         else "<p>No task yet. Upload a series, and it appears here.</p>"
     )
@@ -61,12 +61,12 @@ def page(tasks: Sequence[Task]) -> str:
 <p class="banner" role="alert">DEMONSTRATION AND TRAINING - NOT FOR CLINICAL USE</p>
 <main>
 <h1>DRAW sandbox</h1>
-<p>A toy DRAW server on this computer. It speaks the protocol of the real one, but it knows no
-anatomy: it draws the outline of the body, bone and lungs by thresholds, and everything else where
-a table says. No contour from here may reach a patient.</p>
+<p>A toy DRAW server on this computer, with the protocol of the real one but without knowledge of
+anatomy: it draws the outline of the body, bone and lungs by thresholds, and everything else at
+fixed positions. No contour from here may be used for a patient.</p>
 <h2>Tasks ({len(tasks)})</h2>
 {table}
-<footer>drawcli {escape(__version__)} sandbox. This page renews itself every
+<footer>drawcli {escape(__version__)} sandbox. This page reloads every
 {REFRESH_SECONDS} seconds.</footer>
 </main>
 </body>

@@ -1,7 +1,6 @@
-"""Three patients who were never born, and everything in their headers that would identify them.
+"""Three invented patients with all identifying values of their headers.
 
-The values are invented; what is real is where they stand: a clinical scanner writes the
-patient's name into descriptions, comments, private elements and file names as well.
+As in real files, the name is also in descriptions, comments, private elements and file names.
 """
 
 import re
@@ -13,7 +12,7 @@ from pydicom.uid import generate_uid
 Site = Literal["pelvis", "head-neck", "thorax"]
 
 
-# What says nothing about who the person is, unless it is put together with more.
+# Fields that do not identify a person on their own.
 _PLAIN: Final = frozenset(
     "sex age weight_kg height_m study_time site body_part protocol charset scanner".split()
 )
@@ -28,7 +27,7 @@ class Scanner:
     software: str
     kernel: str
     signed: bool  # Pixel Representation (0028,0103)
-    outside: int  # what it stores outside the field of view, before the rescale
+    outside: int  # stored value outside the field of view
     private_group: int
     private_creator: str
 
@@ -67,13 +66,13 @@ PHILIPS: Final = Scanner(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """An invented patient with one visit to one CT scanner.
+    """An invented patient with one visit to a CT scanner.
 
-    Texts are limited as DICOM limits them (SH 16, LO 64 characters).
+    Texts keep the limits of DICOM (SH 16, LO 64 characters).
     """
 
     name: str  # PN; component groups separated by "="
-    file_name: str  # as the scanner's export writes the name into file names
+    file_name: str  # the name in file names
     patient_id: str
     issuer: str
     other_id: str
@@ -111,23 +110,23 @@ class Person:
     charset: str  # Specific Character Set (0008,0005)
     scanner: Scanner
 
-    def uid(self, *what: object) -> str:
-        """Return the UID of something of this person: the same at every call."""
-        return str(generate_uid(entropy_srcs=[self.patient_id, self.study_date, *map(str, what)]))
+    def uid(self, *parts: object) -> str:
+        """Return a UID of this person, the same for the same parts."""
+        return str(generate_uid(entropy_srcs=[self.patient_id, self.study_date, *map(str, parts)]))
 
 
 def identifying_values(person: Person) -> tuple[str, ...]:
-    """Return every text that must not leave the building, the parts of the name included.
+    """Return every text that must not leave the hospital, including the parts of names.
 
-    Numbers that are only meaningful together with others (age, weight, times) are not among them.
-    UIDs are not either: they depend on the series; read them from the files.
+    Without values that identify only in combination (age, weight, times), and without UIDs, which
+    depend on the series.
     """
     values = [getattr(person, each.name) for each in fields(person) if each.name not in _PLAIN]
     parts = [
         part
         for name in (person.name, person.birth_name, person.mother, person.referring)
         for part in re.split(r"[\^= ]+", name)
-        if len(part) > 2  # noqa: PLR2004 - "Dr" and initials are found in many innocent words
+        if len(part) > 2  # noqa: PLR2004 - "Dr" and initials are parts of many other texts
     ]
     return tuple(dict.fromkeys([*values, *parts]))
 

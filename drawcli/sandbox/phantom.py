@@ -1,7 +1,7 @@
-"""Planning scans of the invented people, written as a clinical scanner would write them.
+"""Planning scans of the invented patients, as a clinical scanner writes them.
 
-Everything that identifies a patient in a real file is here, in the places where real files have it:
-that is what a de-identifier has to be tried on. Nothing is random that is not drawn from the seed.
+Identifying values are in all the elements in which real files have them. Scans are reproducible
+from their seed.
 """
 
 from collections.abc import Iterator
@@ -33,26 +33,23 @@ NOISE_HU: Final = 14.0  # standard deviation in a large patient with a soft kern
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The files of one person: the planning series, and what lies beside it."""
+    """The files of a person: the planning series, and others in its folder."""
 
     planning: tuple[Path, ...]
-    beside: tuple[Path, ...]
+    others: tuple[Path, ...]
 
 
 def write_visit(
     folder: Path, person: Person, *, slices: int = 120, size: int = 512, seed: int = 0
 ) -> Visit:
-    """Write a planning CT and, in the same folder, what a scanner sends along with it.
-
-    For head and neck that is a scout, for the thorax a dose report; the pelvis comes alone.
-    """
+    """Write a planning CT with, for head and neck, a scout and, for the thorax, a dose report."""
     planning = write_planning_ct(folder, person, slices=slices, size=size, seed=seed)
-    beside: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
     if person.site == "head-neck":
-        beside = (write_scout(folder, person, size=size, seed=seed),)
+        others = (write_scout(folder, person, size=size, seed=seed),)
     elif person.site == "thorax":
-        beside = (write_dose_report(folder, person, seed=seed),)
-    return Visit(tuple(planning), beside)
+        others = (write_dose_report(folder, person, seed=seed),)
+    return Visit(tuple(planning), others)
 
 
 def write_planning_ct(  # noqa: PLR0913 - each is a property of the scan
@@ -64,20 +61,20 @@ def write_planning_ct(  # noqa: PLR0913 - each is a property of the scan
     slice_mm: float | None = None,
     seed: int = 0,
 ) -> list[Path]:
-    """Write the slices of a planning CT, and return their paths from the feet to the head.
+    """Write the slices of a planning CT; return their paths from feet to head.
 
     Parameters
     ----------
     folder
-        Where to write; it is made if it is missing.
+        The target folder; created if missing.
     person
-        Whose scan it is; the site decides on the anatomy.
+        The patient; the site determines the anatomy.
     slices, size
-        How many slices, and of how many rows and columns. The field of view stays 500 mm.
+        Number of slices, and their rows and columns. The field of view is always 500 mm.
     slice_mm
-        Slice thickness and spacing, mm. By default the slices fill 300 mm, however many there are.
+        Slice thickness and spacing, mm. By default the slices fill 300 mm.
     seed
-        Another seed is another series in the same study, with other UIDs and other noise.
+        Another seed gives another series of the same study, with other UIDs and noise.
     """
     thickness = round(LENGTH_MM / slices, 4) if slice_mm is None else slice_mm
     header = ct_header(person, size=size, thickness_mm=thickness, seed=seed)
@@ -94,7 +91,7 @@ def write_planning_ct(  # noqa: PLR0913 - each is a property of the scan
 
 
 def write_scout(folder: Path, person: Person, *, size: int = 512, seed: int = 0) -> Path:
-    """Write the one projection image from which the scan was planned."""
+    """Write the projection image of a scan."""
     header = ct_header(person, size=size, thickness_mm=LENGTH_MM, seed=seed)
     header.SeriesInstanceUID = person.uid("scout", seed)
     header.SOPInstanceUID = person.uid("scout", seed, 1)
@@ -112,7 +109,7 @@ def write_scout(folder: Path, person: Person, *, size: int = 512, seed: int = 0)
 
 
 def write_dose_report(folder: Path, person: Person, *, seed: int = 0) -> Path:
-    """Write a page of text as a picture: the patient's name is burned into such pages."""
+    """Write a dose report, a page of text as an image, with the patient's name burned in."""
     header = secondary_capture_header(person, seed=seed)
     header.PixelData = _striped_page(header.Rows, header.Columns).tobytes()
     name = f"{person.file_name}.DOSE.{seed}.dcm"
@@ -138,9 +135,9 @@ def _slices(
 
 
 def _noise(dice: np.random.Generator, size: int) -> Floats:
-    """Return a field of noise from which each slice takes another window.
+    """Return a field of noise, of which each slice uses another window.
 
-    Neighbours are correlated, as a soft reconstruction kernel makes them: a compressor sees that.
+    Neighbours are correlated as by a soft reconstruction kernel, which matters for compression.
     """
     white = dice.standard_normal((2 * size + 1, 2 * size + 1), dtype=np.float32)
     soft = white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]
@@ -148,7 +145,7 @@ def _noise(dice: np.random.Generator, size: int) -> Floats:
 
 
 def _projection(person: Person, size: int) -> npt.NDArray[np.int16]:
-    """Return a frontal shadow of the body, good enough to be recognised as a scout."""
+    """Return a rough frontal projection of the body."""
     body = BODIES[person.site]
     rows = []
     for z in -grid_mm(size)[:: max(1, size // 64)]:
@@ -162,13 +159,13 @@ def _projection(person: Person, size: int) -> npt.NDArray[np.int16]:
 
 
 def _striped_page(rows: int, columns: int) -> npt.NDArray[np.uint8]:
-    """Return white stripes on black, where a real page has lines of text."""
+    """Return white stripes on black, like lines of text."""
     page = np.zeros((rows, columns), np.uint8)
     page[16:-16:12, 16:-16] = 220
     return page
 
 
 def corner_mm(size: int) -> tuple[float, float]:
-    """Return x and y of the middle of the first pixel, mm."""
+    """Return x and y of the centre of the first pixel, mm."""
     first = round(float(FIELD_MM / size / 2 - FIELD_MM / 2), 6)
     return first, first

@@ -19,7 +19,7 @@ from drawcli.sandbox.accounts import Accounts, TokenPair
 from drawcli.sandbox.api import ApiParts, refusal, routes
 from drawcli.sandbox.fault_injection import FaultlessServer
 from drawcli.sandbox.faults import Panel
-from drawcli.sandbox.middleware import Doorway
+from drawcli.sandbox.middleware import SandboxMiddleware
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.tasks import Tasks
 from drawcli.sandbox.whole_files import prepare
@@ -30,16 +30,16 @@ _GRACE_SECONDS: Final = 2
 
 
 class Sandbox:
-    """A sandbox in a folder: what it remembers, its worker, and its ASGI application.
+    """A sandbox in a folder: its state, its worker, and its ASGI application.
 
-    The first start writes `token.json` into the folder, the token file of a client. Close it when
-    done.
+    The first start writes `token.json` into the folder, the token file of a client. Close it after
+    use.
     """
 
     def __init__(self, folder: Path, options: SandboxOptions | None = None) -> None:
         self.folder = folder
         self.options = options or SandboxOptions()
-        self.requests: Counter[str] = Counter()  # by endpoint, see `doorway`
+        self.requests: Counter[str] = Counter()  # by endpoint, see `middleware`
         prepare(folder)
         accounts_file = folder / "accounts.json"
         first_start = not accounts_file.exists()
@@ -53,14 +53,14 @@ class Sandbox:
         self.app = self._application()
 
     def new_pair(self, client_id: str = "sandbox") -> TokenPair:
-        """Return fresh tokens for a client; its former ones are dead."""
+        """Return new tokens for a client; its old ones become invalid."""
         return self.accounts.first_pair(client_id)
 
     def close(self) -> None:
         """Stop the worker."""
         self.worker.close()
 
-    def _application(self) -> Doorway:
+    def _application(self) -> SandboxMiddleware:
         endpoints = routes()
         app = Starlette(
             routes=endpoints,
@@ -74,11 +74,11 @@ class Sandbox:
             "forget": self.tasks.forget,
         }
         server = FaultlessServer(app, acts)
-        return Doorway(server, self.panel, endpoints=endpoints, requests=self.requests)
+        return SandboxMiddleware(server, self.panel, endpoints=endpoints, requests=self.requests)
 
 
 class Running:
-    """A sandbox that answers at a URL."""
+    """A sandbox that is served at a URL."""
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.sandbox = sandbox
@@ -101,18 +101,18 @@ def serve(
     Parameters
     ----------
     folder
-        Where it keeps its tasks and accounts; a second start goes on with them.
+        The folder of its tasks and accounts, which a second start uses again.
     port, host
-        Where it listens; port 0 takes a free one, and only loopback hosts are allowed.
+        The address; port 0 takes a free one, and only loopback hosts are allowed.
     options
-        How it behaves.
+        Its behaviour.
     ready
-        Called once when it can be reached, to tell somebody its URL.
+        Called once it can be reached.
 
     Raises
     ------
     UsageError
-        If the host is not loopback, or the port is taken.
+        If the host is not loopback, or the port is in use.
     """
     with _listening(host, port) as (listener, url), closing(Sandbox(folder, options)) as sandbox:
         if ready is not None:
@@ -124,7 +124,7 @@ def serve(
 def running(
     folder: Path, *, port: int = 0, options: SandboxOptions | None = None
 ) -> Iterator[Running]:
-    """Serve a sandbox in a thread for the length of a `with`."""
+    """Serve a sandbox in a thread during a `with` block."""
     with (
         _listening("127.0.0.1", port) as (listener, url),
         closing(Sandbox(folder, options)) as sandbox,
@@ -143,7 +143,7 @@ def running(
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
-    """Bind a socket on loopback; yield it and the URL under which it is reached."""
+    """Bind a socket on loopback; yield it and its URL."""
     if host not in _LOOPBACK:
         raise UsageError(
             "the sandbox listens on loopback only", hint="Leave the host at 127.0.0.1."
@@ -152,7 +152,7 @@ def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as err:
-        raise UsageError(f"port {port} cannot be opened", hint="Name another port.") from err
+        raise UsageError(f"port {port} cannot be opened", hint="Choose another port.") from err
     with listener:
         shown = f"[{host}]" if ":" in host else host
         yield listener, f"http://{shown}:{listener.getsockname()[1]}"

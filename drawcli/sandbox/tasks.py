@@ -1,11 +1,11 @@
-"""The tasks of a sandbox, each in its folder on disk: they outlive a restart.
+"""The tasks of a sandbox, each in a folder on disk, so that they survive a restart.
 
-    tasks/<task id>/upload.zip     what came
-    tasks/<task id>/rtstruct.dcm   what was drawn
-    tasks/<task id>/task.json      where it stands; a folder without it is no task
+    tasks/<task id>/upload.zip     the upload
+    tasks/<task id>/rtstruct.dcm   the result
+    tasks/<task id>/task.json      the status; a folder without it is not a task
 
-A confirmed task loses its first two files and keeps the third, so that a client that lost our
-answer to its confirmation can still learn that all is well.
+After the confirmation only the third is kept, so that a client that lost the response can still
+query the status.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _CHUNK: Final = 1 << 20
 
 
 class Status(StrEnum):
-    """The words in which the server says where a task stands."""
+    """The status words of the server."""
 
     PENDING = "PENDING"
     PROCESSING = "PROCESSING"
@@ -36,12 +36,12 @@ class Status(StrEnum):
 
 
 class WrongChecksum(Exception):
-    """What arrived is not what the client says that it sent."""
+    """The upload does not have the client's checksum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One upload and what became of it. Nothing here is a value from a dataset."""
+    """An upload and its status, without values from datasets."""
 
     task_id: str
     zip_name: str
@@ -59,7 +59,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What a client says of the zip it sends."""
+    """The client's description of an upload."""
 
     zip_name: str
     checksum: str  # SHA-256, hex
@@ -68,18 +68,18 @@ class Arrival:
 
 
 class Tasks:
-    """All tasks of a sandbox; the files are the truth, the memory a copy."""
+    """All tasks of a sandbox, in files and in memory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        found = [_read(path) for path in folder.glob("*/task.json")]
-        self._tasks = {task.task_id: task for task in found}
+        tasks = [_read(path) for path in folder.glob("*/task.json")]
+        self._tasks = {task.task_id: task for task in tasks}
         self._sweep()
 
     def all(self) -> list[Task]:
-        """Return the tasks, the oldest first."""
+        """Return the tasks, oldest first."""
         with self._lock:
             return sorted(self._tasks.values(), key=lambda task: task.received)
 
@@ -89,11 +89,11 @@ class Tasks:
             return self._tasks.get(task_id)
 
     def by_key(self, key: str) -> Task | None:
-        """Return the task that an earlier upload with this idempotency key made."""
+        """Return the task of an earlier upload with this idempotency key."""
         return next((task for task in self.all() if task.idempotency_key == key), None)
 
     def accept(self, stream: BinaryIO, arrival: Arrival) -> Task:
-        """Put an upload on disk as a new task, or raise `WrongChecksum` and leave nothing."""
+        """Store an upload as a new task, or raise `WrongChecksum` and delete it."""
         task_id = str(uuid4())
         folder = self._folder / task_id
         folder.mkdir()
@@ -116,7 +116,7 @@ class Tasks:
         return task
 
     def put(self, task: Task) -> None:
-        """Write a task in its new state, unless it was forgotten meanwhile."""
+        """Store the new status of a task, unless the task was deleted."""
         with self._lock:
             if task.task_id not in self._tasks:
                 return
@@ -125,29 +125,29 @@ class Tasks:
             self._tasks[task.task_id] = task
 
     def complete(self, task: Task, rtstruct: bytes) -> None:
-        """Put the drawn file beside the upload; only then say so."""
+        """Store the result, then the status."""
         write_whole(self.rtstruct(task.task_id), rtstruct)
         sha256 = hashlib.sha256(rtstruct).hexdigest()
         self.put(replace(task, status=Status.COMPLETED, rtstruct_sha256=sha256))
 
     def confirm(self, task: Task) -> None:
-        """Remember that the client has its file, and delete ours."""
+        """Store the confirmation, and delete the files."""
         self.put(replace(task, status=Status.CONFIRMED))
         self._delete_files(task)
 
     def forget(self) -> None:
-        """Know no task any more; one that is being drawn is not finished."""
+        """Delete every task, also one in progress."""
         with self._lock:
-            gone, self._tasks = list(self._tasks), {}
-        for task_id in gone:
+            task_ids, self._tasks = list(self._tasks), {}
+        for task_id in task_ids:
             shutil.rmtree(self._folder / task_id, ignore_errors=True)
 
     def upload(self, task_id: str) -> Path:
-        """Return where the zip of a task lies."""
+        """Return the path of a task's zip."""
         return self._folder / task_id / "upload.zip"
 
     def rtstruct(self, task_id: str) -> Path:
-        """Return where the drawn file of a task lies."""
+        """Return the path of a task's result."""
         return self._folder / task_id / "rtstruct.dcm"
 
     def _delete_files(self, task: Task) -> None:
@@ -155,7 +155,7 @@ class Tasks:
         self.rtstruct(task.task_id).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Delete what a sandbox that was killed had no time to delete."""
+        """Delete the remains of a sandbox that was killed."""
         for folder in self._folder.iterdir():
             if folder.name not in self._tasks:
                 shutil.rmtree(folder)

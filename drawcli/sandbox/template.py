@@ -1,4 +1,4 @@
-"""The template file of an upload, read as strictly as the GPU job reads it."""
+"""The template file of an upload, read as strictly as the server reads it."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _LOWEST_MODEL_ID: Final = 11
 
 
 class BadTemplate(Exception):
-    """The template file cannot be used; the text says where and why."""
+    """The template file is invalid; the text says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedTemplate:
-    """What was asked for: the names in the order in which they were written."""
+    """The requested template: its name, and the structures in the order of the file."""
 
     name: str
     structures: tuple[str, ...]
@@ -29,7 +29,7 @@ class RequestedTemplate:
 def read_template(text: bytes) -> RequestedTemplate:
     """Return the template, or raise `BadTemplate`.
 
-    One name asked for twice gives two structures of one name, here as at the real server.
+    A name that is requested twice gives two structures of that name, as at the real server.
     """
     try:
         raw = yaml.safe_load(text)
@@ -48,7 +48,7 @@ def read_template(text: bytes) -> RequestedTemplate:
 
 
 def _structures(model_id: Any, raw: Any) -> list[str]:
-    """Return the names that are asked of one model."""
+    """Return the names requested from a model."""
     where = f"models.{model_id!r}"
     if not (_is_int(model_id) and model_id >= _LOWEST_MODEL_ID):
         raise BadTemplate(f"{where}: the id is not an integer above 10")
@@ -70,7 +70,7 @@ def _structures(model_id: Any, raw: Any) -> list[str]:
 
 
 def _need_match(raw: dict[str, Any], model: SandboxModel, where: str) -> None:
-    """Check that name, configuration and trainer are those of the model: they name its folder."""
+    """Check that name, configuration and trainer are those of the model."""
     expected = {"name": model.name, "config": model.config, "trainer_name": model.trainer}
     for key, value in expected.items():
         if raw[key] != value:

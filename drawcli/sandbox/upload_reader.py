@@ -1,6 +1,6 @@
-"""What the GPU job reads from an upload, and what it stumbles over.
+"""Reading and checking an upload, as the server's segmentation job does.
 
-Nothing is unpacked to disk, so no name in a zip can point out of its folder.
+Nothing is unpacked to disk, so names in the zip cannot escape a folder.
 """
 
 import zlib
@@ -30,12 +30,12 @@ _PRESENT: Final = ("StudyDate", "StudyTime", "StudyID")
 
 
 class BadUpload(Exception):
-    """The GPU job would die of this upload; the text says why, without values from a dataset."""
+    """An upload that the server could not process; the text says why, without dataset values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The two things in a zip."""
+    """The template and the slices of a zip."""
 
     template: RequestedTemplate
     slices: list[Dataset]
@@ -47,9 +47,9 @@ def read_upload(path: Path) -> Upload:
     Raises
     ------
     BadUpload
-        If the zip is not as the GPU job needs it.
+        If the zip is invalid.
     BadTemplate
-        If its template file is not.
+        If its template file is invalid.
     """
     try:
         with ZipFile(path) as archive:
@@ -62,7 +62,7 @@ def read_upload(path: Path) -> Upload:
 
 
 def _members(archive: ZipFile) -> tuple[list[ZipInfo], ZipInfo]:
-    """Return the slices and the template of a zip, from its table of contents alone."""
+    """Return the slices and the template of a zip, from its directory alone."""
     members = archive.infolist()
     if len(members) > MOST_MEMBERS or sum(each.file_size for each in members) > MOST_BYTES:
         raise BadUpload("the zip is too large when unpacked")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whenever the sandbox is stopped."""
+"""Atomic writes: a file is complete or absent, whenever the sandbox is stopped."""
 
 import json
 import os
@@ -12,20 +12,19 @@ from drawcli.sandbox import NOTICE
 _README: Final = f"""\
 {NOTICE}.
 
-This folder belongs to `drawcli sandbox`, a toy DRAW server on this computer. It holds what was
-uploaded to it and the contours it invented. Nothing here may be used to treat anybody. It can be
-deleted whenever the sandbox is not running.
+This folder belongs to `drawcli sandbox`, a toy DRAW server on this computer. It holds uploads and
+invented contours, which must not be used for treatment. Delete it when the sandbox is not running.
 """
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder of a sandbox, and say in it what it is."""
+    """Create the folder of a sandbox, with a README."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.txt").write_text(_README, encoding="utf-8")
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write a file that nobody ever sees half written."""
+    """Write a file atomically."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as stream:
@@ -36,6 +35,6 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any], *, mode: int = 0o644) -> None:
-    """Write a mapping as JSON, whole."""
+    """Write a mapping as JSON, atomically."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
     write_whole(path, text.encode("utf-8"), mode=mode)

@@ -1,4 +1,4 @@
-"""The sandbox's GPU job: one task after the other, in a thread of its own, without a GPU."""
+"""The sandbox's segmentation job: one task at a time, in its own thread, without a GPU."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +21,7 @@ _UNFINISHED: Final = (Status.PENDING, Status.PROCESSING)
 
 
 class Worker:
-    """Draws what tasks ask for. A task that was under way when it stopped is begun again."""
+    """Draws the structures of tasks; at a start it takes up unfinished tasks again."""
 
     def __init__(
         self, tasks: Tasks, options: SandboxOptions, *, now: Callable[[], datetime] = utc_now
@@ -36,12 +36,12 @@ class Worker:
                 self.take(task)
 
     def take(self, task: Task) -> None:
-        """Put a task into the queue."""
+        """Queue a task."""
         future = self._thread.submit(self._work, task)
         future.add_done_callback(partial(self._note_bug, task))
 
     def close(self) -> None:
-        """Stop, after the task that is being drawn; the queue is on disk."""
+        """Stop after the present task; the queue is on disk."""
         self._stopping.set()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
@@ -78,7 +78,7 @@ class Worker:
         )
 
     def _note_bug(self, task: Task, done: Future[None]) -> None:
-        """Fail a task that died of an error nobody foresaw: a waiting client has to hear of it."""
+        """Mark a task as failed after an unexpected error, so that the client is informed."""
         if not done.cancelled() and (error := done.exception()) is not None:
             text = f"bug in the sandbox: {type(error).__name__}"
             self._tasks.put(replace(task, status=Status.FAILED, error=text))

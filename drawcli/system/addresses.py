@@ -1,4 +1,4 @@
-"""What a site may say of its way into the server: commands, and keys that exclude each other."""
+"""Checks of the settings for the server: addresses, commands, and keys that exclude each other."""
 
 import shlex
 from pathlib import Path
@@ -8,8 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def as_words(value: object) -> object:
-    """Return a command as its words; a text is split as a shell would, and run without one."""
+def split_command(value: object) -> object:
+    """Return a command as a list of arguments; a string is split as a POSIX shell splits it."""
     if not isinstance(value, str):
         return value
     try:
@@ -18,25 +18,25 @@ def as_words(value: object) -> object:
         raise ValueError("a quotation mark is not closed") from None
 
 
-def web_address(text: str) -> SplitResult:
-    """Return the parts of an http or https address; its refusal does not quote it."""
+def parse_web_address(text: str) -> SplitResult:
+    """Return the parts of an http or https address; the error does not quote it."""
     try:
         parts = urlsplit(text)
-        _ = parts.port
+        _ = parts.port  # raises ValueError
     except ValueError:
-        raise ValueError("is no http or https address") from None
+        raise ValueError("is not an http or https address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not text.isascii():
-        raise ValueError("is no http or https address")
+        raise ValueError("is not an http or https address")
     return parts
 
 
-def stays_here(url: str) -> bool:
-    """Tell whether an address is of this machine: then nothing of it is on a network."""
+def is_loopback(url: str) -> bool:
+    """Return whether an address is on this machine, so that nothing crosses a network."""
     return urlsplit(url).hostname in _LOOPBACK
 
 
-def check_source(command: list[str], store_command: list[str], keyring: str) -> None:
-    """Refuse two sources of tokens at once."""
+def check_token_source(command: list[str], store_command: list[str], keyring: str) -> None:
+    """Raise ValueError where the settings name two sources of tokens."""
     if command and keyring:
         raise ValueError("token_command and token_keyring are two sources; choose one")
     if store_command and not command:
@@ -44,6 +44,6 @@ def check_source(command: list[str], store_command: list[str], keyring: str) -> 
 
 
 def check_certificate(cert: Path | None, key: Path | None) -> None:
-    """Refuse a key without a certificate."""
+    """Raise ValueError for a key without a certificate."""
     if key is not None and cert is None:
         raise ValueError("client_key belongs to a client_cert; set both")

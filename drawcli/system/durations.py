@@ -1,4 +1,4 @@
-"""Spans of time as people say and write them."""
+"""Durations and moments as text."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,10 +11,10 @@ _UNITS: Final = {"min": "minutes", "m": "minutes", "h": "hours", "d": "days", "w
 _TENTHS_BELOW: Final = 10  # s
 
 
-def ago(span: timedelta) -> str:
-    """Return a span of time as people say it.
+def duration(span: timedelta) -> str:
+    """Return a time span in its largest unit.
 
-    >>> [ago(timedelta(seconds=s)) for s in (5, 90, 7300, 200000)]
+    >>> [duration(timedelta(seconds=s)) for s in (5, 90, 7300, 200000)]
     ['5 s', '1 min', '2 h', '2 d']
     """
     seconds = int(span.total_seconds())
@@ -24,10 +24,10 @@ def ago(span: timedelta) -> str:
     return f"{max(seconds, 0)} s"
 
 
-def long(span: timedelta) -> str:
-    """Return a span of time with its two largest units, for what is compared.
+def long_duration(span: timedelta) -> str:
+    """Return a time span in its two largest units.
 
-    >>> [long(timedelta(seconds=s)) for s in (0.42, 15, 90, 7300, 200000)]
+    >>> [long_duration(timedelta(seconds=s)) for s in (0.42, 15, 90, 7300, 200000)]
     ['0.4 s', '15 s', '1 min 30 s', '2 h 1 min', '2 d 7 h']
     """
     seconds = max(int(span.total_seconds()), 0)
@@ -43,17 +43,12 @@ def long(span: timedelta) -> str:
     return f"{seconds} s"
 
 
-def moment_before(text: str, now: datetime) -> datetime:
-    """Return the moment that a person means by "7d", "12h", "30min" or a day, UTC.
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the UTC time of "7d", "12h", "30min" (before now) or a date; else raise ValueError.
 
-    Raises
-    ------
-    ValueError
-        Where it is none of these.
-
-    >>> str(moment_before("12h", datetime(2026, 3, 14, 13, tzinfo=UTC)))
+    >>> str(parse_moment("12h", datetime(2026, 3, 14, 13, tzinfo=UTC)))
     '2026-03-14 01:00:00+00:00'
-    >>> str(moment_before("2026-01-31", datetime(2026, 3, 14, tzinfo=UTC)))
+    >>> str(parse_moment("2026-01-31", datetime(2026, 3, 14, tzinfo=UTC)))
     '2026-01-31 00:00:00+00:00'
     """
     span = _SPAN.fullmatch(text.strip().lower())
@@ -62,5 +57,5 @@ def moment_before(text: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
-        raise ValueError(f"'{text}' is neither a span such as 7d nor a day") from None
+        raise ValueError(f"'{text}' is neither a span such as 7d nor a date") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, and locks between processes."""
+"""Durable writes: a crash leaves the old file or the new one."""
 
 import errno
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from drawcli.errors import DiskFull
-from drawcli.system.platforms import fsync_folder, take_place
+from drawcli.system.platforms import fsync_folder, replace_path
 
 PRIVATE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -19,21 +19,21 @@ NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @contextmanager
 def fresh_file(path: Path, *, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
-    """Open a temporary file that takes the place of `path` when the block ends well.
+    """Open a temporary file that replaces `path` when the block ends without an error.
 
     The content is durable before the rename, and the rename before this returns. If the block
-    fails, the temporary file is removed and `path` is as it was.
+    fails, the temporary file is removed and `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_full_named(path.parent):
+    with report_disk_full(path.parent):
         try:
-            temporary.unlink(missing_ok=True)  # of a dead process that had our number
+            temporary.unlink(missing_ok=True)  # left by a dead process with our pid
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "w+b") as stream:  # noqa: PTH123 - the mode is set at creation
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            take_place(temporary, path)
+            replace_path(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -47,28 +47,25 @@ def write_durably(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Give a finished, durable file its name; durable when this returns."""
-    take_place(part, path)
+    """Rename a durable file, replacing `path`; the rename is durable when this returns."""
+    replace_path(part, path)
     fsync_folder(path.parent)
 
 
-def name_if_free(temporary: Path, path: Path) -> None:
-    """Give a finished file its name in the same folder, unless something has that name.
+def rename_if_free(temporary: Path, path: Path) -> None:
+    """Rename a file within its folder, unless the name is taken.
 
-    Not durable yet; the temporary name may still be there.
+    The rename is not durable yet, and the temporary name may still exist.
     """
     try:
         path.hardlink_to(temporary)
-    except OSError:  # something has the name, or the file system knows no hard links
+    except OSError:  # the name is taken, or the file system has no hard links
         if not os.path.lexists(path):
             temporary.rename(path)
 
 
 def make_private(folder: Path) -> Path:
-    """Make a folder that only its owner can enter, if it is not there; return it.
-
-    Its name is durable when this returns: what is written into it would be lost with it.
-    """
+    """Create a folder with mode 0700 unless it exists, durably; return it."""
     if not folder.is_dir():
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         fsync_folder(folder.parent)
@@ -82,10 +79,10 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def disk_full_named(where: object) -> Iterator[None]:
-    """Turn "no space left" into an error that says where and what to do.
+def report_disk_full(where: object) -> Iterator[None]:
+    """Raise DiskFull for "no space left".
 
-    `where` is a folder of the site's own, or words for one that may name a patient.
+    `where` is a path that is safe to print, or a description of one that may name a patient.
     """
     try:
         yield

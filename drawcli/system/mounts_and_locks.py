@@ -1,4 +1,4 @@
-"""What the system knows: on which kind of disk a folder lies, and which process holds a lock."""
+"""Mount and lock tables: the file system of a folder, and the process that holds a lock."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Final
 _REMOTE: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how the mount table writes blanks
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # the mount table's escape for blanks
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _LOCKS: Final = Path("/proc/locks")
 
@@ -19,13 +19,13 @@ class Holder:
     """A process that holds a lock, for messages only."""
 
     pid: int
-    command: str  # its name and subcommand, without the rest of its words
+    command: str  # name and subcommand, without other arguments
 
 
 def remote_disk(folder: Path, mounts: Path = _MOUNTS) -> str | None:
-    """Return the kind of network file system that a folder lies on; None for a local disk.
+    """Return the type of a folder's network file system; None for a local disk.
 
-    Locks do not keep the clients of a share apart, and some of them lose what was written.
+    Locks do not exclude other clients of a share, and some shares lose writes.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -35,15 +35,15 @@ def remote_disk(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     kinds = {}
     for line in lines:
         head, _, tail = line.partition(" - ")
-        place = _OCTAL.sub(lambda code: chr(int(code[1], 8)), head.split()[4])
-        kinds[place] = tail.split()[0]
-    above = [here, *map(str, Path(here).parents)]
-    kind = next((kinds[place] for place in above if place in kinds), "")
+        mount_point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), head.split()[4])
+        kinds[mount_point] = tail.split()[0]
+    folders = [here, *map(str, Path(here).parents)]
+    kind = next((kinds[path] for path in folders if path in kinds), "")
     return kind if kind in _REMOTE or kind.startswith("fuse.") else None
 
 
 def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:
-    """Return the process that holds a lock file; None where nobody does, or nobody can tell."""
+    """Return the process that holds a lock file; None where it is free or the system hides it."""
     try:
         inode = lock.stat().st_ino
         lines = locks.read_text(encoding="ascii", errors="replace").splitlines()
@@ -56,13 +56,13 @@ def holder_of(lock: Path, locks: Path = _LOCKS) -> Holder | None:
     return None
 
 
-def tells_locks(locks: Path = _LOCKS) -> bool:
-    """Tell whether the system says who holds a lock: else nobody can be told from no answer."""
+def has_lock_table(locks: Path = _LOCKS) -> bool:
+    """Return whether the system lists its locks; without it `holder_of` always returns None."""
     return locks.exists()
 
 
 def _command(pid: int) -> str:
-    """Return the words of a process that say what it does, without paths and options."""
+    """Return the name and subcommand of a process, without paths and options."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""How long a transfer may take, how fast it may go, and how far it is."""
+"""Deadlines, rate limit and progress of transfers."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -12,44 +12,46 @@ from drawcli.errors import ServerSilent
 from drawcli.system.limits import REQUEST_TIMEOUTS, SLOWEST_BYTES_PER_SECOND
 from drawcli.system.threads import LISTEN_SECONDS, run_in_thread
 
-_LONGEST_NAP: Final = 1.0  # seconds; then the limit of now is looked up again
-_SHORTEST_NAP: Final = 0.001  # seconds: what is shorter may not move the clock at all
+_LONGEST_NAP: Final = 1.0  # seconds; then the rate is read again
+_SHORTEST_NAP: Final = 0.001  # seconds; a shorter one may not advance the clock
 _T = TypeVar("_T")
-Tell = Callable[[int, int | None], None]  # so many bytes, of so many (None: nobody knows)
+ProgressCallback = Callable[
+    [int, int | None], None
+]  # so many bytes, of so many (None: nobody knows)
 
 
 def ignore_progress(_done: int, _total: int | None) -> None:
-    """Tell nobody how far a transfer is."""
+    """Ignore progress."""
 
 
 class Deadline:
-    """How long a whole request may take: some seconds, and more for each byte.
+    """The time limit of a whole request: a number of seconds, and more for each byte.
 
-    The timeouts of a connection are those of single operations: a server that sends a byte a minute
-    keeps within them for ever.
+    The timeouts of a connection apply to single operations: a server that sends a byte a minute
+    never exceeds them.
     """
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._begun = clock()
         self._seconds = seconds
-        self.over = False  # nobody waits any more
+        self.over = False  # the caller no longer waits
 
     @classmethod
     def of(cls, timeout_seconds: float) -> Self:
-        """Return that of a request in all: to be sent and to be answered may take so long each."""
+        """Return the deadline of a request: one timeout to send it, one to answer it."""
         return cls(REQUEST_TIMEOUTS * timeout_seconds)
 
     def restart(self) -> None:
-        """Begin anew, for another request."""
+        """Start again, for another request."""
         self._begun = self._clock()
 
     def grow(self, size: int) -> None:
-        """Allow time for so many bytes."""
+        """Allow time for `size` more bytes."""
         self._seconds += size / SLOWEST_BYTES_PER_SECOND
 
     def extend(self, seconds: float) -> None:
-        """Allow the time that was spent on purpose."""
+        """Allow `seconds` more, which a rate limit took."""
         self._seconds += seconds
 
     def left(self) -> float:
@@ -57,67 +59,67 @@ class Deadline:
         return self._begun + self._seconds - self._clock()
 
     def check(self) -> None:
-        """Raise ServerSilent where there is no time left."""
+        """Raise ServerSilent if no time is left."""
         if self.over or self.left() <= 0:
             raise ServerSilent(f"not done after {self._clock() - self._begun:.0f} seconds")
 
 
 def with_deadline(
-    patience: Deadline, call: Callable[[], _T], discard: Callable[[_T], object]
+    deadline: Deadline, call: Callable[[], _T], discard: Callable[[_T], object]
 ) -> _T:
-    """Return what a call returns, or raise ServerSilent when the patience is over.
+    """Return the result of a call, or raise ServerSilent at the deadline.
 
-    The call goes on in its thread until the connection ends; what it returns then is discarded.
-    Do not close its connection before that: see `once_all_have_ended`.
+    After that the call goes on in its thread until the connection ends, and its result is passed
+    to `discard`. Do not close its connection before: see `after_abandoned_calls`.
     """
     future = run_in_thread(call)
     try:
         while not future.done():
-            patience.check()
-            wait([future], timeout=min(max(patience.left(), 0.0), LISTEN_SECONDS))
+            deadline.check()
+            wait([future], timeout=min(max(deadline.left(), 0.0), LISTEN_SECONDS))
             future.check_alive()
         return future.result()
     finally:
         if not future.done():
-            patience.over = True
-            _left_alone.add(future)
-            future.add_done_callback(lambda late: _thrown_away(late, discard))
+            deadline.over = True
+            _abandoned.add(future)
+            future.add_done_callback(lambda late: _discard(late, discard))
 
 
-_left_alone: Final[set["Future[Any]"]] = set()  # abandoned calls that are still running
+_abandoned: Final[set["Future[Any]"]] = set()  # calls that are still running
 
 
-def once_all_have_ended(act: Callable[[], object]) -> None:
-    """Do something once no abandoned call is running any more; at once where there is none.
+def after_abandoned_calls(act: Callable[[], object]) -> None:
+    """Call `act` when no abandoned call is running; at once if there is none.
 
-    For closing connections: a thread that uses a descriptor which another thread has closed may
-    read from, or write into, whatever was opened under the same number since.
+    For closing connections: a thread whose descriptor another thread has closed may read or write
+    a file that was since opened under the same number.
     """
-    under_way = next((one for one in list(_left_alone) if not one.done()), None)
-    if under_way is None:
+    running = next((call for call in list(_abandoned) if not call.done()), None)
+    if running is None:
         act()
     else:
-        under_way.add_done_callback(lambda _: once_all_have_ended(act))
+        running.add_done_callback(lambda _: after_abandoned_calls(act))
 
 
-def timed(
-    pieces: Iterator[bytes], patience: Deadline, discard: Callable[[], object]
+def read_with_deadline(
+    pieces: Iterator[bytes], deadline: Deadline, discard: Callable[[], object]
 ) -> Iterator[bytes]:
-    """Yield pieces as they come, until the time is over; each piece extends it."""
-    while piece := with_deadline(patience, partial(next, pieces, b""), lambda _late: discard()):
-        patience.grow(len(piece))
-        patience.check()
+    """Yield pieces as they arrive; each extends the deadline."""
+    while piece := with_deadline(deadline, partial(next, pieces, b""), lambda _late: discard()):
+        deadline.grow(len(piece))
+        deadline.check()
         yield piece
 
 
-def _thrown_away(late: "Future[_T]", discard: Callable[[_T], object]) -> None:
-    _left_alone.discard(late)
+def _discard(late: "Future[_T]", discard: Callable[[_T], object]) -> None:
+    _abandoned.discard(late)
     if late.exception() is None:
         discard(late.result())
 
 
 class TokenBucket:
-    """Lets bytes through at a rate, for all transfers together; the rate may change meanwhile."""
+    """A rate limit for all transfers together; the rate may change during a transfer."""
 
     def __init__(
         self,
@@ -131,17 +133,17 @@ class TokenBucket:
         self._pause = pause
         self._lock = Lock()
         self._filled = clock()
-        self._bytes = 0.0  # that may go now; negative: more has gone than may
+        self._bytes = 0.0  # that may be sent now; negative after a piece above the rate
 
-    def take(self, size: int, patience: Deadline) -> None:
-        """Wait until so many bytes may go; what is waited here counts against nobody's patience."""
+    def take(self, size: int, deadline: Deadline) -> None:
+        """Wait until `size` bytes may be sent; extend the deadline by the time waited."""
         while nap := self._nap(size):
-            patience.check()
-            patience.extend(nap)
+            deadline.check()
+            deadline.extend(nap)
             self._pause(nap)
 
     def _nap(self, size: int) -> float:
-        """Return how long to wait before asking again; 0 where the bytes may go."""
+        """Return the seconds to wait before the next try; 0 if the bytes may be sent."""
         with self._lock:
             rate, now = self._rate(), self._clock()
             if rate is None:
@@ -155,34 +157,39 @@ class TokenBucket:
             return min(max(-self._bytes / rate, _SHORTEST_NAP), _LONGEST_NAP)
 
 
-class Outgoing(io.RawIOBase):
-    """A file on its way out: read at the pace that is allowed, while there is patience.
+class PacedFile(io.RawIOBase):
+    """A file to send, read within the rate limit and the deadline.
 
-    Each piece extends the time by what it may take on the slowest line that is accepted.
+    Each piece extends the deadline by its time on the slowest line that is accepted.
     """
 
     def __init__(
-        self, stream: IO[bytes], size: int, bucket: TokenBucket, patience: Deadline, tell: Tell
+        self,
+        stream: IO[bytes],
+        size: int,
+        bucket: TokenBucket,
+        deadline: Deadline,
+        tell: ProgressCallback,
     ) -> None:
         self._stream = stream
         self._size = size
         self._bucket = bucket
-        self._patience = patience
+        self._deadline = deadline
         self._tell = tell
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next piece."""
         piece = self._stream.read(size)
-        self._patience.check()
-        self._patience.grow(len(piece))
-        self._bucket.take(len(piece), self._patience)
+        self._deadline.check()
+        self._deadline.grow(len(piece))
+        self._bucket.take(len(piece), self._deadline)
         self._tell(self._stream.tell(), self._size)
         return piece
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place in the file."""
+        """Move to an offset in the file."""
         return self._stream.seek(offset, whence)
 
     def fileno(self) -> int:
-        """Return the file's number, by which its length is found."""
+        """Return the file descriptor; httpx reads the length with it."""
         return self._stream.fileno()

@@ -1,7 +1,7 @@
-"""Where systems differ: all that asks which one this is.
+"""Differences between operating systems.
 
-Windows has no modes for others, cannot make a folder durable, and lets nobody replace a file that
-somebody has open; it reserves names that are usual elsewhere. Nothing here forks.
+Windows has no file modes for other users, cannot sync a folder, refuses to replace an open file,
+and reserves some file names.
 """
 
 import errno
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 System = Literal["windows", "macos", "other"]
 _NAMES: Final[dict[str, System]] = {"win32": "windows", "darwin": "macos"}
 _UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES})
-_RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with any ending
+_RESERVED: Final = re.compile(r"(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])")  # with any suffix
 _GROUP_AND_OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o002
-_TOO_LONG_FOR_WINDOWS: Final = 260  # characters, unless its administrator lifted the limit
+_TOO_LONG_FOR_WINDOWS: Final = 260  # characters, unless long paths are enabled
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _PSEUDO: Final = frozenset(
     """
@@ -33,30 +33,30 @@ _PSEUDO: Final = frozenset(
     """.split()
 )
 _TRIES: Final = 40
-_BETWEEN_SECONDS: Final = 0.05  # so two seconds in all: readers hold our files for milliseconds
-_SOCKETS_ON_WINDOWS: Final = 512  # that its usual way to wait for them takes
+_BETWEEN_SECONDS: Final = 0.05  # two seconds in all; readers hold our files for milliseconds
+_SOCKETS_ON_WINDOWS: Final = 512  # the limit of select()
 _UNLIMITED: Final = 1 << 20
 
 
 def system() -> System:
-    """Return which system this is, as far as it matters."""
+    """Return the operating system."""
     return _NAMES.get(sys.platform, "other")
 
 
-def open_to_others(path: Path) -> bool:
-    """Tell whether others than the owner may read a file; False where there are no modes."""
+def is_readable_by_others(path: Path) -> bool:
+    """Return whether a file's mode gives group or others access; False on Windows."""
     return _has_mode(path, _GROUP_AND_OTHERS)
 
 
-def others_may_write(path: Path) -> bool:
-    """Tell whether everybody may change a file; False where there are no modes."""
+def is_writable_by_others(path: Path) -> bool:
+    """Return whether a file's mode lets others write it; False on Windows."""
     return _has_mode(path, _OTHERS_WRITE)
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can.
+    """Make the names in a folder durable, if the system can.
 
-    Windows and some shares cannot, nor can one who may write into a folder but not list it.
+    Windows and some shares cannot, nor can a user who may write into the folder but not list it.
     """
     if system() == "windows":
         return
@@ -71,11 +71,11 @@ def fsync_folder(folder: Path) -> None:
             raise
 
 
-def take_place(source: Path, target: Path) -> None:
-    """Give a file the name of another, which is gone then.
+def replace_path(source: Path, target: Path) -> None:
+    """Rename a file, replacing `target`.
 
-    On Windows it waits for readers and virus scanners: as long as one has either file open, the
-    system refuses. Elsewhere a reader keeps what it has opened.
+    On Windows this waits up to two seconds for readers and virus scanners: the system refuses to
+    replace an open file.
     """
     for _ in range(_TRIES if system() == "windows" else 0):
         try:
@@ -87,59 +87,53 @@ def take_place(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def lies_within(path: Path, folder: Path) -> bool:
-    """Tell whether a path is a folder or lies in it, however either is written.
+def is_within(path: Path, folder: Path) -> bool:
+    """Return whether a path is a folder or is in it, however either is written.
 
-    Where names do not distinguish case (Windows, macOS, many shares), or a share is mounted twice,
-    only the system knows which names mean one folder.
+    On file systems that ignore case, or with a share mounted twice, this compares inodes.
     """
-    place, home = path.resolve(), folder.resolve()
-    above = (place, *place.parents)
-    return home in above or any(_are_one(one, home) for one in above)
+    path, folder = path.resolve(), folder.resolve()
+    above = (path, *path.parents)
+    return folder in above or any(_is_same_file(parent, folder) for parent in above)
 
 
-def below(folder: str) -> str:
-    """Return what the path of everything in a folder begins with.
+def path_prefix(folder: str) -> str:
+    """Return the common prefix of all paths in a folder: the folder with one separator.
 
-    The root of a share, or of all, ends with the separator already.
-
-    >>> [below(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
+    >>> [path_prefix(folder).replace(os.sep, "/") for folder in (f"{os.sep}mnt", os.sep)]
     ['/mnt/', '/']
     """
     return folder if folder.endswith(os.sep) else folder + os.sep
 
 
-def as_compared(path: str) -> str:
-    """Return a path without what does not distinguish it from others: case, on some systems."""
+def comparable_path(path: str) -> str:
+    """Return a path for comparison: casefolded on Windows and macOS."""
     return path if system() == "other" else path.casefold()
 
 
 def pseudo_devices(mounts: Path = _MOUNTS) -> frozenset[int]:
-    """Return the device numbers of the kernel's own file systems, such as /proc and /sys.
+    """Return the device numbers of the kernel's file systems, such as /proc and /sys.
 
-    A scan that followed a link there would find half a million entries; some block their reader.
+    A scan that followed a link there would list half a million entries, and some block a reader.
     """
-    found = set()
+    devices = set()
     with suppress(OSError):
         for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             head, _, tail = line.partition(" - ")
             major, _, minor = head.split()[2].partition(":")
             if tail.split()[0] in _PSEUDO:
-                found.add(os.makedev(int(major), int(minor)))
-    return frozenset(found)
+                devices.add(os.makedev(int(major), int(minor)))
+    return frozenset(devices)
 
 
 def is_too_long(path: Path, refusal: OSError) -> bool:
-    """Tell whether the system refused a path for its length: Windows says that it is not there."""
+    """Return whether a path was refused for its length: Windows reports it as missing."""
     is_long = system() == "windows" and len(str(path)) >= _TOO_LONG_FOR_WINDOWS
     return refusal.errno == errno.ENAMETOOLONG or (is_long and refusal.errno == errno.ENOENT)
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process is there; True where the system cannot tell without touching it.
-
-    On Windows, os.kill would end it, whatever the signal.
-    """
+    """Return whether a process exists; always True on Windows, where os.kill would end it."""
     if system() == "windows" or pid <= 0:
         return pid > 0
     try:
@@ -152,10 +146,10 @@ def is_alive(pid: int) -> bool:
 
 
 def end_session(process: "Popen[bytes]") -> None:
-    """End a program that leads a session of its own, with everything it started there.
+    """Kill a session leader and every process of its session.
 
-    What takes a session of its own is meant to stay, as the agents of key rings do. On Windows the
-    program alone is ended: it has no sessions.
+    A child in a session of its own, as the agent of a keyring, goes on. On Windows, which has no
+    sessions, only the program itself is killed.
     """
     if system() == "windows":
         with suppress(OSError):  # it has ended
@@ -163,53 +157,53 @@ def end_session(process: "Popen[bytes]") -> None:
         return
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    for pid in _of_session(process.pid):  # other groups of it, as a shell makes for its jobs
+    for pid in _session_processes(process.pid):  # other process groups, as of a shell's jobs
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _of_session(session: int) -> Iterator[int]:
-    """Yield the processes of a session, where the system tells them (Linux: proc(5))."""
+def _session_processes(session: int) -> Iterator[int]:
+    """Yield the processes of a session, on systems with proc(5)."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
-            words = path.read_bytes().rpartition(b")")[2].split()  # the name may hold anything
+            words = path.read_bytes().rpartition(b")")[2].split()  # after the process name
             if int(words[3]) == session:
                 yield int(path.parent.name)
 
 
 def limit_memory(size: int) -> None:
-    """Limit the memory of this process, in bytes, where the system supports it."""
+    """Limit the memory of this process, in bytes, if the system supports it."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def allowed_everywhere(name: str) -> str:
-    """Return the name of a file or folder, changed where Windows gives it another meaning.
+def portable_name(name: str) -> str:
+    """Return a file name, changed if Windows reserves it.
 
-    It is the same on every system: folders for structure sets are often shares of Windows.
+    On every system, since folders for structure sets are often Windows shares.
 
-    >>> allowed_everywhere("12345"), allowed_everywhere("aux"), allowed_everywhere("COM1.x")
+    >>> portable_name("12345"), portable_name("aux"), portable_name("COM1.x")
     ('12345', 'aux_', 'COM1_.x')
     """
     stem, dot, ending = name.partition(".")
     return f"{stem}_{dot}{ending}" if _RESERVED.fullmatch(stem) else name
 
 
-def _are_one(one: Path, other: Path) -> bool:
+def _is_same_file(path: Path, other: Path) -> bool:
     try:
-        mine, theirs = one.stat(), other.stat()
+        status, other_status = path.stat(), other.stat()
     except OSError:
         return False
-    return bool(mine.st_ino) and os.path.samestat(mine, theirs)  # 0: the system does not tell
+    return bool(status.st_ino) and os.path.samestat(status, other_status)  # 0: unknown
 
 
 def _has_mode(path: Path, bits: int) -> bool:
     return system() != "windows" and bool(path.stat().st_mode & bits)
 
 
-def most_files() -> int:
+def max_open_files() -> int:
     """Return how many files and sockets this process may have open."""
     if sys.platform == "win32":
         return _SOCKETS_ON_WINDOWS

@@ -1,8 +1,8 @@
-"""Programs of the system and of the site, each within a limit of time and of output.
+"""External programs, limited in time and output.
 
-A program runs in a session of its own. When it has ended, or its time is over, or it has printed
-too much, what is left of that session is ended, so that nothing it started stays behind. A program
-that even the system cannot end (it waits for a disk) is not waited for.
+A program runs in its own session. When it ends, times out or prints too much, the whole session is
+killed, so that no child process stays behind. A process that cannot be killed because it waits for
+a disk is abandoned.
 """
 
 import subprocess
@@ -19,19 +19,19 @@ from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
 
 _PIECE: Final = 64 << 10
-_GRACE_SECONDS: Final = 1.0  # for the last bytes of a program that has ended
+_GRACE_SECONDS: Final = 1.0  # to read the last output of a program that has ended
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProgramResult:
     """How a program ended."""
 
-    code: int | None = None  # None: it could not be started, or was ended
+    code: int | None = None  # None: it could not be started, or was killed
     output: bytes = b""
-    why: str = ""  # what kept it from its end, as "did not end within 30 s"
+    why: str = ""  # the reason where code is None: "did not end within 30 s"
 
 
-def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended:
+def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> ProgramResult:
     """Run a program without a shell; return how it ended and what it printed.
 
     Parameters
@@ -39,9 +39,9 @@ def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended
     words
         The program and its arguments.
     limit
-        How long it may run, and how many bytes it may print.
+        The seconds that it may run, and the bytes that it may print.
     given
-        What it gets on its standard input. Its standard error goes nowhere.
+        Its standard input. Its standard error is discarded.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - words of the settings, or our own
@@ -53,18 +53,18 @@ def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Ended
             start_new_session=True,
         )
     except (OSError, ValueError) as err:
-        what = err.strerror if isinstance(err, OSError) else None
-        return Ended(why=f"cannot be started ({what or type(err).__name__})")
+        problem = err.strerror if isinstance(err, OSError) else None
+        return ProgramResult(why=f"cannot be started ({problem or type(err).__name__})")
     try:
-        return _followed(process, limit, given)
+        return _wait_for(process, limit, given)
     finally:
         end_session(process)
 
 
-def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> Ended:
-    """Wait for a program within its limit; what it started may hold its output open."""
+def _wait_for(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) -> ProgramResult:
+    """Wait for a program within its limit; its children may keep its output open."""
     deadline, printed = monotonic() + limit.seconds, bytearray()
-    too_much = Ended(why=f"printed more than {bytes_in_words(limit.largest)}")
+    too_much = ProgramResult(why=f"printed more than {bytes_in_words(limit.largest)}")
     if process.stdin is not None:
         run_in_thread(partial(_feed, process.stdin, given))
     reading = run_in_thread(
@@ -77,14 +77,16 @@ def _followed(process: "subprocess.Popen[bytes]", limit: Limit, given: bytes) ->
         return too_much
     wait([ending], max(deadline - monotonic(), 0.0))
     if not ending.done():
-        return Ended(why=f"did not end within {limit.seconds:g} s")
+        return ProgramResult(why=f"did not end within {limit.seconds:g} s")
     end_session(process)
     wait([reading], _GRACE_SECONDS)
-    return too_much if len(printed) > limit.largest else Ended(ending.result(), bytes(printed))
+    return (
+        too_much if len(printed) > limit.largest else ProgramResult(ending.result(), bytes(printed))
+    )
 
 
 def _feed(stream: IO[bytes], given: bytes) -> None:
-    """Write what a program is given; one that does not read it is ended at its deadline."""
+    """Write the standard input of a program."""
     with suppress(OSError), stream:
         left = memoryview(given)
         while left:
@@ -92,7 +94,7 @@ def _feed(stream: IO[bytes], given: bytes) -> None:
 
 
 def _read(stream: IO[bytes], printed: bytearray, most: int) -> None:
-    """Read what a program prints, until it is more than it may."""
+    """Read the output of a program, until it exceeds the limit."""
     with suppress(OSError), stream:
         while len(printed) <= most and (piece := stream.read(_PIECE)):
             printed += piece

@@ -1,8 +1,8 @@
-"""A second place for a small file, where its own disk is full or cannot be written.
+"""A fallback copy of a small file whose own disk is full or read-only.
 
-It lies in memory or in the folder for temporary files: on most machines neither is the disk of
-state_dir. Others may write into those folders, too: only what is ours is read, and what is put
-there replaces what has its name, and never follows it.
+It is in /dev/shm or in the temporary folder, which on most machines are not on the disk of
+state_dir. Other users may write there: only our own regular files are read, and a write replaces
+a file or link of that name without following it.
 """
 
 import hashlib
@@ -17,36 +17,36 @@ from typing import Final
 from drawcli.errors import DiskFull
 from drawcli.system.files import write_durably
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - shared: see above; a service has its own /tmp
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - shared, see above
 
 
 def put(path: Path, data: bytes) -> bool:
-    """Keep what could not be written to a path; tell whether it could be kept."""
-    for place in _places(path):
+    """Write the fallback copy of a path; return whether it was written."""
+    for spare in _spare_paths(path):
         with suppress(OSError, DiskFull):
-            write_durably(place, data)
+            write_durably(spare, data)
             return True
     return False
 
 
 def read(path: Path) -> bytes | None:
-    """Return what was kept in place of a path."""
-    for place in _places(path):
+    """Return the fallback copy of a path; None if there is none."""
+    for spare in _spare_paths(path):
         with suppress(OSError):
-            status = place.lstat()
+            status = spare.lstat()
             if stat.S_ISREG(status.st_mode) and _is_ours(status):
-                return place.read_bytes()
+                return spare.read_bytes()
     return None
 
 
 def drop(path: Path) -> None:
-    """Remove what was kept in place of a path: it could be written again."""
-    for place in _places(path):
+    """Remove the fallback copies of a path."""
+    for spare in _spare_paths(path):
         with suppress(OSError):
-            place.unlink()
+            spare.unlink()
 
 
-def _places(path: Path) -> Iterator[Path]:
+def _spare_paths(path: Path) -> Iterator[Path]:
     name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]
     for folder in (_MEMORY, Path(tempfile.gettempdir())):
         yield folder / f"drawcli-{name}"

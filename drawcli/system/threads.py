@@ -1,11 +1,11 @@
-"""Several jobs at once where they wait for the network, and one at a time everywhere else.
+"""Threads: several jobs wait for the network at once, and one at a time does anything else.
 
-A step runs from its beginning to its end in one thread, as if it were alone: whoever works has the
-turn, and gives it up only while a request is under way. So ledger, work folders and rules are never
-used by two threads, and what a step has recorded before a request is on disk before the request.
+A step runs in one thread that holds the turn lock, and releases it only during a request. So
+ledger, work folders and rules are never used by two threads, and what a step recorded before a
+request is on disk before the request.
 
-    turns.share(jobs, take, lanes=2)        two threads take jobs, in turns
-        with turns.given_up():              within `take`: the others may go on meanwhile
+    turns.share(jobs, take, lanes=2)        two threads process jobs, in turns
+        with turns.released():              within `take`: another thread may go on
             server.upload(...)
 """
 
@@ -18,26 +18,26 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
-LISTEN_SECONDS: Final = 0.5  # a wait without an end does not hear Ctrl-C on Windows
+LISTEN_SECONDS: Final = 0.5  # on Windows Ctrl-C does not interrupt a wait without a timeout
 
 
-class Abandoned(BaseException):  # not an Exception: no job is to be blamed for it
-    """The run has ended while a thread was waiting for the network; it must not touch anything."""
+class Abandoned(BaseException):  # not an Exception: it is no failure of a job
+    """The run ended while a thread waited for the network; the thread must change nothing."""
 
 
 class TurnLock:
-    """Who may work now."""
+    """A lock that a thread holds while it works, and releases during requests."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._owner: int | None = None
         self._closed = False
-        self._elsewhere = 0  # how many have given up their turn
-        self._back = -inf  # when the last of them took it again, by the monotonic clock
+        self._waiting = 0  # threads in a request
+        self._last_return = -inf  # when a request last ended, by the monotonic clock
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Work alone until the block ends."""
+        """Hold the lock during the block."""
         self._take()
         try:
             yield
@@ -45,13 +45,13 @@ class TurnLock:
             self._give()
 
     @contextmanager
-    def given_up(self) -> Iterator[None]:
-        """Let others work until the block ends; a thread that has no turn has none to give."""
+    def released(self) -> Iterator[None]:
+        """Release the lock during the block; no effect in a thread that does not hold it."""
         if self._owner != get_ident():
             yield
             return
         self._give()
-        self._go_on()
+        self._check_open()
         self._count(+1)
         try:
             yield
@@ -62,16 +62,16 @@ class TurnLock:
     def share(
         self, items: Generator[_T, None, None], take: Callable[[_T], None], *, lanes: int
     ) -> None:
-        """Take every item, in so many threads; where one fails, no further item is begun.
+        """Call `take` for every item, in `lanes` threads; after a failure no item is started.
 
-        Returns, or raises what failed first, when all that were begun have come to an end. An
-        interrupt does not wait for them: they can do nothing more, and end with the program.
+        Returns, or raises the first failure, when all started items have ended. An interrupt does
+        not wait for them: they can change nothing more, and end with the program.
         """
 
         def lane() -> None:
             with self.taken(), closing(items):
                 for item in items:
-                    self._go_on()
+                    self._check_open()
                     take(item)
 
         if lanes <= 1:
@@ -79,7 +79,7 @@ class TurnLock:
             return
         running = [run_in_thread(lane) for _ in range(lanes)]
         try:
-            for _ in as_ended(running):
+            for _ in as_completed(running):
                 pass
         except BaseException:
             self._close()
@@ -88,14 +88,14 @@ class TurnLock:
             ended.result()
 
     def quiet_seconds(self) -> float:
-        """Return for how long nobody has waited for the network; 0 while somebody does."""
+        """Return the seconds since the last request ended; 0 during a request."""
         with self._changed:
-            return 0.0 if self._elsewhere else monotonic() - self._back
+            return 0.0 if self._waiting else monotonic() - self._last_return
 
     def _count(self, change: int) -> None:
         with self._changed:
-            self._elsewhere += change
-            self._back = monotonic()
+            self._waiting += change
+            self._last_return = monotonic()
 
     def _take(self) -> None:
         with self._changed:
@@ -110,8 +110,8 @@ class TurnLock:
                 self._owner = None
                 self._changed.notify_all()
 
-    def _go_on(self) -> None:
-        """Begin nothing more, and send nothing more, once the run has ended."""
+    def _check_open(self) -> None:
+        """Raise Abandoned once the run has ended."""
         if self._closed:
             raise Abandoned
 
@@ -122,18 +122,18 @@ class TurnLock:
 
 
 class BackgroundCall(Future[_T]):
-    """A call in a thread of its own."""
+    """A call in its own thread."""
 
     thread: Thread
 
     def check_alive(self) -> None:
-        """Fail the call if its thread died without a result: it had no memory to report one."""
+        """Fail the call if its thread died without a result, for lack of memory."""
         if not self.done() and not self.thread.is_alive():
             with suppress(InvalidStateError):
                 self.set_exception(MemoryError("a thread died without a result"))
 
 
-def as_ended(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:
+def as_completed(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]]:
     """Yield calls as they end."""
     left = set(calls)
     while left:
@@ -146,13 +146,7 @@ def as_ended(calls: Iterable[BackgroundCall[_T]]) -> Iterator[BackgroundCall[_T]
 
 
 def run_in_thread(call: Callable[[], _T]) -> BackgroundCall[_T]:
-    """Begin a call in a thread of its own, which ends with the program at the latest.
-
-    Raises
-    ------
-    MemoryError
-        Where the system has no room for a thread.
-    """
+    """Start a call in a daemon thread; raise MemoryError if the system cannot start one."""
     future = BackgroundCall[_T]()
     future.thread = Thread(target=_run, args=(call, future), daemon=True)
     try:
@@ -162,15 +156,10 @@ def run_in_thread(call: Callable[[], _T]) -> BackgroundCall[_T]:
     return future
 
 
-def in_time(call: Callable[[], _T], seconds: float) -> _T:
-    """Return what a call returns; abandon it where that takes too long.
+def call_with_timeout(call: Callable[[], _T], seconds: float) -> _T:
+    """Return the result of a call; after `seconds` abandon it and raise TimeoutError.
 
-    For calls that nothing can interrupt: of a file server, or of a library without timeouts.
-
-    Raises
-    ------
-    TimeoutError
-        Where it has not returned after so many seconds.
+    For calls that cannot be interrupted: to a file server, or of a library without timeouts.
     """
     future = run_in_thread(call)
     deadline = monotonic() + seconds

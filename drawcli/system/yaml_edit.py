@@ -1,7 +1,7 @@
-"""Adding to YAML files that people write: every other byte of the file stays as it is.
+"""Additions to hand-written YAML files that leave every other byte unchanged.
 
-A new entry goes in as text, at the end of its section, indented as the section is. What the file
-then says is read again and compared with what it should say, before anything is written.
+A new entry is inserted as text at the end of its section, with the indentation of that section.
+The new text is parsed and compared with the expected data before anything is written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,30 +16,30 @@ from drawcli.system.files import write_durably
 from drawcli.system.printable import plain
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
-_STEP: Final = "  "  # the indentation of a section that has no entries yet
-_WIDEST: Final = 1 << 20  # columns: a value is never broken over lines
-_MARK: Final = "\ufeff".encode()  # some editors of Windows begin a file with it
-_BY_HAND: Final = "Write it by hand; --dry-run shows what it would be."
+_STEP: Final = "  "  # the indentation of a section without entries
+_WIDEST: Final = 1 << 20  # columns: no value is wrapped
+_MARK: Final = "\ufeff".encode()  # some Windows editors begin a file with it
+_BY_HAND: Final = "Add it with an editor; --dry-run shows its text."
 
 
 @dataclass(frozen=True, slots=True)
 class YamlEntry:
-    """What goes into a section: its lines as they will stand, without indentation."""
+    """An entry of a section: its lines, without indentation."""
 
     section: str
     lines: tuple[str, ...]
-    before: str = ""  # the section above which this one is made, where the file lacks it
+    before: str = ""  # a missing section is created above this one
 
     @property
     def text(self) -> str:
-        """The entry as a text to look at."""
+        """The entry as text."""
         return "\n".join(self.lines) + "\n"
 
 
-def flow(value: Any) -> str:
-    """Return a value on one line, in quotes only where YAML needs them.
+def flow_style(value: Any) -> str:
+    """Return a value as YAML flow style on one line, quoted only where YAML requires it.
 
-    >>> flow({"contains": "RT pelvis"}), flow("yes"), flow(("CT", "3"))
+    >>> flow_style({"contains": "RT pelvis"}), flow_style("yes"), flow_style(("CT", "3"))
     ('{contains: RT pelvis}', "'yes'", "[CT, '3']")
     """
     plain = list(value) if isinstance(value, tuple) else value
@@ -49,13 +49,13 @@ def flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("...").removesuffix("\n")
 
 
-def with_entries(document: Document, *entries: YamlEntry) -> Document:
-    """Return what a file is with entries added, one after the other; nothing is written.
+def add_entries(document: Document, *entries: YamlEntry) -> Document:
+    """Return a document with entries added; nothing is written.
 
     Raises
     ------
     ConfigError
-        Where the file is laid out so that nothing can be added without touching the rest.
+        Where nothing can be added to this file without changing the rest.
     """
     text, path = document.source.decode("utf-8-sig"), document.path
     wanted = document.data
@@ -63,12 +63,12 @@ def with_entries(document: Document, *entries: YamlEntry) -> Document:
         text, wanted = _added(text, entry, path), _joined(wanted, entry)
     after = parse_yaml(path, (_MARK if document.source.startswith(_MARK) else b"") + text.encode())
     if after.data != wanted:
-        raise ConfigError(f"{path}: nothing can be added by a command here", hint=_BY_HAND)
+        raise ConfigError(f"{path}: a command cannot add to this file", hint=_BY_HAND)
     return after
 
 
-def with_comment(document: Document, lines: Iterable[str]) -> Document:
-    """Return what a file is with lines of comment at its end; nothing is written."""
+def add_comment(document: Document, lines: Iterable[str]) -> Document:
+    """Return a document with comment lines at its end; nothing is written."""
     newline = "\r\n" if b"\r\n" in document.source else "\n"
     comment = newline.join(["", *(f"# {plain(' '.join(line.splitlines()))}" for line in lines), ""])
     ended = document.source.rstrip(b"\r\n") + newline.encode()
@@ -76,14 +76,9 @@ def with_comment(document: Document, lines: Iterable[str]) -> Document:
 
 
 def replace_file(before: Document, after: Document) -> None:
-    """Put a file in the place of what was read, unless somebody changed it meanwhile.
+    """Write a changed document; raise ConfigError if the file changed since it was read.
 
-    A link stays a link, and the file keeps its mode.
-
-    Raises
-    ------
-    ConfigError
-        Where the file is no longer what was read.
+    A symbolic link stays one, and the file keeps its mode.
     """
     path = before.path.resolve()
     if read_yaml(path).source != before.source:
@@ -106,12 +101,12 @@ def _added(text: str, entry: YamlEntry, path: Path) -> str:
         at, indent = key.end_mark.index, _STEP
     elif isinstance(value, yaml.CollectionNode) and value.value and not value.flow_style:
         at, indent = _last_index(value, text), " " * value.start_mark.column
-        blank = ("",) if _stand_apart(value, text) else ()
+        blank = ("",) if _has_blank_lines(value, text) else ()
     else:
         where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
         raise ConfigError(
-            f"{where}: '{entry.section}' is written in brackets; nothing can be added to it",
-            hint=f"Write its entries on lines of their own. {_BY_HAND}",
+            f"{where}: '{entry.section}' is written in brackets; a command cannot add to it",
+            hint=f"Write each entry on its own line. {_BY_HAND}",
         )
     line_end = text.find("\n", at)
     at = len(text) if line_end < 0 else line_end + 1
@@ -126,16 +121,16 @@ def _section(text: str, name: str) -> tuple[yaml.Node | None, yaml.Node | None]:
 
 
 def _last_index(node: yaml.Node, text: str) -> int:
-    """Return where the last character of a value stands; a block's own end is behind comments."""
+    """Return the index of the last character of a value, before any comments."""
     while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
     return len(text[: node.end_mark.index].rstrip()) - 1
 
 
-def _stand_apart(node: yaml.CollectionNode, text: str) -> bool:
-    """Tell whether the entries of a section have blank lines between them."""
-    if len(node.value) < 2:  # noqa: PLR2004 - nothing stands between
+def _has_blank_lines(node: yaml.CollectionNode, text: str) -> bool:
+    """Return whether blank lines separate the entries of a section."""
+    if len(node.value) < 2:  # noqa: PLR2004 - nothing to separate
         return False
     last = node.value[-1]
     start = (last[0] if isinstance(last, tuple) else last).start_mark.index
@@ -143,7 +138,7 @@ def _stand_apart(node: yaml.CollectionNode, text: str) -> bool:
 
 
 def _above_comments(text: str, at: int) -> int:
-    """Return where the comment begins that stands directly above a line."""
+    """Return the index where the comment directly above a line begins."""
     at = text.rfind("\n", 0, at) + 1
     while at:
         above = text.rfind("\n", 0, at - 1) + 1
@@ -163,7 +158,7 @@ def _inserted(text: str, at: int, lines: list[str], newline: str) -> str:
 
 
 def _joined(data: Any, entry: YamlEntry) -> Any:
-    """Return what a file should say with an entry added."""
+    """Return the data of a file with an entry added."""
     new = yaml.safe_load(entry.text)
     plain: dict[str, Any] = dict(data or {})
     now = plain.get(entry.section)

@@ -1,4 +1,4 @@
-"""YAML files with places: what is wrong is told with file, line and column, all of it at once."""
+"""YAML files with positions: all errors are reported at once, with file, line and column."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import yaml
 
 from drawcli.errors import ConfigError
+from drawcli.system.yaml_problems import INDENT_HINT, yaml_problem
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -17,43 +18,19 @@ if TYPE_CHECKING:
 
 Location = tuple[Any, ...]  # keys and indices from the top of a document to a value
 _LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistake
-_MOST_VALUES: Final = 100_000  # with every alias written out
+_MOST_VALUES: Final = 100_000  # with aliases expanded
 _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = _TAG + "merge"
 _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
-# Not in here: what stands for a byte beyond UTF-8 in the name of a folder (os.fsdecode).
+# Without the surrogates with which os.fsdecode escapes a byte of a folder's name.
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
 _QUOTED: Final = re.compile(r"'([^']+)'")
-_INDENT_HINT: Final = (
-    "Look at the line above too: indent with blanks, two for each level, never with tabs."
-)
 
-# The beginnings of PyYAML's messages, and what they mean to somebody who writes rules.
-_YAML_WORDS: Final = (
-    ("mapping values are not", "a second ':' in a line, or too deep; quote a text with ': ' in it"),
-    ("expected <block end>", "this line is not indented as the lines it belongs to"),
-    ("could not find expected ':'", "a key without ':' behind it"),
-    ("found character '\\t'", "a tab; indent with blanks"),
-    ("found character", "a text cannot begin with this character; put it in quotes"),
-    ("found unexpected end of", "a quote opens here and is never closed"),
-    ("expected ',' or", "a bracket opens here and is never closed, or lacks a comma"),
-    ("expected the node content", "a bracket closes, or a value is missing, where none can be"),
-    ("found unknown escape", "a backslash in double quotes; use single quotes"),
-    ("found undefined alias", "a text that begins with '*'; put it in quotes"),
-    ("could not determine a constr", "a text that begins with '!'; put it in quotes"),
-    ("but found another document", "a second document behind '---'; keep one in a file"),
-    ("special characters", "a control character; is the file damaged?"),
-)
-_AT_THE_OPENING: Final = (
-    "found unexpected end of",
-    "expected ',' or",
-    "could not find expected ':'",
-)
 
-# What pydantic finds, in the words of somebody who writes settings; {} takes from its context.
-_WORDS: Final = {
+# Messages for pydantic's error types; {} is filled in from the context of the error.
+_MESSAGES: Final = {
     "missing": "is missing",
     "int_type": "should be a whole number, without quotes",
     "int_parsing": "should be a whole number",
@@ -65,7 +42,7 @@ _WORDS: Final = {
     "bool_parsing": "should be true or false",
     "string_type": "should be a text; put it in quotes",
     "string_too_short": "should not be empty",
-    "list_type": "should be a list, such as [one, another]",
+    "list_type": "should be a list, such as [first, second]",
     "too_short": "should not be empty",
     "dict_type": "should have keys with values below it",
     "model_type": "should have keys with values below it",
@@ -77,12 +54,12 @@ _WORDS: Final = {
     "less_than_equal": "should be at most {le:g}",
 }
 
-_ASKED: Final = frozenset({"when", "header"})  # what stands below is compared with headers
+_COMPARED: Final = frozenset({"when", "header"})  # the values below are compared with headers
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A YAML file: its data, and where each key of it stands."""
+    """A YAML file: its data, and the line and column of each key."""
 
     path: Path
     data: Any
@@ -90,7 +67,7 @@ class Document:
     places: Mapping[tuple[str, ...], tuple[int, int]] = field(repr=False)
 
     def place(self, location: Location) -> str:
-        """Return `file:line:column` of a value, or of what it stands in."""
+        """Return `file:line:column` of a value, or of the nearest parent with a position."""
         names = tuple(str(part) for part in location)
         while names not in self.places and names:
             names = names[:-1]
@@ -104,34 +81,33 @@ def read_yaml(path: Path) -> Document:
     Raises
     ------
     ConfigError
-        Where the file cannot be read, is not YAML, repeats a key, or holds what YAML reads as
-        something else than it looks (0123 is 83).
+        Where the file cannot be read, is not YAML, repeats a key, or holds a number in a form
+        that YAML reads as another (0123 is 83).
     """
     return parse_yaml(path, _bytes(path))
 
 
 def parse_yaml(path: Path, source: bytes) -> Document:
-    """Return what a file of some bytes says; see `read_yaml`."""
+    """Parse the bytes of a file; see `read_yaml`."""
     text = _text(path, source)
     try:
         return _document(path, source, text)
     except yaml.YAMLError as err:
-        raise ConfigError(_yaml_problem(path, text, err), hint=_INDENT_HINT) from None
+        raise ConfigError(yaml_problem(path, text, err), hint=INDENT_HINT) from None
     except RecursionError:
         raise ConfigError(f"{path}: nested too deep") from None
 
 
-def raise_all(problems: Iterable[str], *, hint: str = "") -> None:
+def raise_problems(problems: Iterable[str], *, hint: str = "") -> None:
     """Raise one ConfigError that names every problem, if there is any."""
-    told = list(dict.fromkeys(problems))
-    if told:
-        raise ConfigError("\n".join(told), hint=hint)
+    if unique := list(dict.fromkeys(problems)):
+        raise ConfigError("\n".join(unique), hint=hint)
 
 
-def meant(name: object, known: Iterable[object]) -> str:
-    """Return a suggestion for a mistyped name, or nothing.
+def suggest(name: object, known: Iterable[object]) -> str:
+    """Return a suggestion for a mistyped name, or "".
 
-    >>> meant("qiet_minutes", ["quiet_minutes", "min_slices"])
+    >>> suggest("qiet_minutes", ["quiet_minutes", "min_slices"])
     "; did you mean 'quiet_minutes'?"
     """
     names = {str(other).casefold(): str(other) for other in known if str(other)}
@@ -139,10 +115,10 @@ def meant(name: object, known: Iterable[object]) -> str:
     return f"; did you mean '{names[near[0]]}'?" if near else ""
 
 
-def problems_of(
+def model_problems(
     err: "ValidationError", model: "type[BaseModel]", document: Document, *, top: Location = ()
 ) -> list[str]:
-    """Return one line for each thing that a pydantic model finds wrong with a document."""
+    """Return one line for each validation error of a document."""
     return [
         f"{document.place((*top, *error['loc']))}: {problem_text(error, model)}"
         for error in err.errors(include_url=False)
@@ -150,22 +126,22 @@ def problems_of(
 
 
 def problem_text(error: "ErrorDetails", model: "type[BaseModel]") -> str:
-    """Return what is wrong in the words of the file: key, fault, suggestion; never the value."""
+    """Return the message of a validation error: key, problem, suggestion; never the value."""
     location = tuple(part for part in error["loc"] if part != "[key]")
     name = ".".join(str(part) for part in location)
     context = error.get("ctx", {})
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{name}'{meant(location[-1], _keys(model, location[:-1]))}"
+        return f"unknown key '{name}'{suggest(location[-1], _keys(model, location[:-1]))}"
     if error["type"] == "literal_error" and "[key]" in error["loc"]:
-        return f"unknown key '{name}'{meant(location[-1], _QUOTED.findall(context['expected']))}"
-    words = _WORDS.get(error["type"])
-    message = error["msg"].removeprefix("Value error, ") if words is None else ""
-    what = f"{message[:1].lower()}{message[1:]}" if words is None else words.format(**context)
-    return f"'{name}' {what}" if name else f"this {what}"
+        return f"unknown key '{name}'{suggest(location[-1], _QUOTED.findall(context['expected']))}"
+    known = _MESSAGES.get(error["type"])
+    message = error["msg"].removeprefix("Value error, ") if known is None else ""
+    problem = f"{message[:1].lower()}{message[1:]}" if known is None else known.format(**context)
+    return f"'{name}' {problem}" if name else f"this {problem}"
 
 
 def _keys(model: "type[BaseModel]", location: Location) -> list[str]:
-    """Return the keys that a model knows at a location; none where it cannot be told."""
+    """Return the keys of a model at a location; [] if they cannot be determined."""
     from pydantic import BaseModel
 
     here: Any = model
@@ -184,7 +160,7 @@ def _bytes(path: Path) -> bytes:
             source = stream.read(_LARGEST_FILE + 1)
     except OSError as err:
         raise ConfigError(
-            f"{path}: {err.strerror}", hint="Run 'drawcli init' to make the files of a site."
+            f"{path}: {err.strerror}", hint="Run 'drawcli init' to create the files of a site."
         ) from None
     if len(source) > _LARGEST_FILE:
         raise ConfigError(f"{path}: larger than {_LARGEST_FILE} bytes")
@@ -198,7 +174,7 @@ def _text(path: Path, source: bytes) -> str:
         line = source.count(b"\n", 0, err.start) + 1
         column = err.start - (source.rfind(b"\n", 0, err.start) + 1) + 1
         raise ConfigError(
-            f"{path}:{line}:{column}: not UTF-8", hint="Save the file in the encoding UTF-8."
+            f"{path}:{line}:{column}: not UTF-8", hint="Save the file with UTF-8 encoding."
         ) from None
 
 
@@ -210,41 +186,29 @@ def _document(path: Path, source: bytes, text: str) -> Document:
             return Document(path, None, source, {})
         reader = _PlaceReader(loader, path)
         if reader.read(node, ()) > _MOST_VALUES:
-            reader.problems.append(f"{path}: aliases make it larger than {_MOST_VALUES} values")
-        raise_all(reader.problems)
+            reader.problems.append(f"{path}: more than {_MOST_VALUES} values with aliases expanded")
+        raise_problems(reader.problems)
         return Document(path, loader.construct_document(node), source, reader.places)
     finally:
         loader.dispose()
 
 
-def _yaml_problem(path: Path, text: str, err: yaml.YAMLError) -> str:
-    problem = str(getattr(err, "problem", None) or getattr(err, "reason", None) or "not YAML")
-    mark = getattr(err, "problem_mark", None)
-    if problem.startswith(_AT_THE_OPENING):
-        mark = getattr(err, "context_mark", None) or mark
-    what = next((words for begin, words in _YAML_WORDS if problem.startswith(begin)), problem)
-    if mark is not None:
-        return f"{path}:{mark.line + 1}:{mark.column + 1}: {what}"
-    before = text[: getattr(err, "position", 0)]
-    return f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}: {what}"
-
-
 @dataclass(slots=True)
 class _PlaceReader:
-    """Walks the nodes of a document once; an alias is counted but not walked again."""
+    """Reads the nodes of a document once; an alias is counted but not read again."""
 
     loader: yaml.SafeLoader
     path: Path
     places: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    sizes: dict[int, int] = field(default_factory=dict)  # of nodes; 0 while one is being read
+    sizes: dict[int, int] = field(default_factory=dict)  # of nodes; 0 while a node is being read
 
     def read(self, node: yaml.Node, location: tuple[str, ...]) -> int:
-        """Note where a node and all below it stand; return how many values that is."""
+        """Record the position of a node and all below it; return the number of values."""
         self.places.setdefault(location, _place(node))
         if id(node) in self.sizes:
             if not self.sizes[id(node)]:
-                self._tell(node, "'&' and '*' make this a part of itself")
+                self._add(node, "'*' refers to a value that contains it")
             return self.sizes[id(node)]
         self.sizes[id(node)] = 0
         size = 1
@@ -265,42 +229,42 @@ class _PlaceReader:
                 size += self.read(value_node, (*location, "<<"))
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self._tell(key_node, "a key is one word; put a text with brackets in quotes")
+                self._add(key_node, "a key is a single value; put a text with brackets in quotes")
                 continue
             key = self._scalar(key_node, location)
             if key in keys:
-                self._tell(key_node, f"'{key}' stands here a second time")
+                self._add(key_node, f"duplicate key '{key}'")
             keys.add(key)
             self.places[(*location, str(key))] = _place(key_node)
             size += self.read(value_node, (*location, str(key)))
         return size
 
     def _scalar(self, node: yaml.Node, location: tuple[str, ...]) -> Any:
-        """Return what YAML makes of a word; tell where that is not what it looks like."""
+        """Return the value of a scalar; report a number that is written in a misleading form."""
         if _NO_TEXT.search(str(node.value)):
-            self._tell(node, "holds a NUL or half of a character, which no name and no text has")
+            self._add(node, "contains a NUL or half of a surrogate pair")
         if node.tag not in _NUMBERS | {_DATE}:
             return self.loader.construct_object(node)
         try:
             value = self.loader.construct_object(node)
         except ValueError:
-            word = _shown(node.value, location)
-            self._tell(node, f"{word} is neither a number nor a date; put a text in quotes")
+            text = _shown(node.value, location)
+            self._add(node, f"{text} is neither a number nor a date; put a text in quotes")
             return node.value
         if node.tag in _NUMBERS and not _DECIMAL.fullmatch(node.value.lower()):
-            word, value_shown = _shown(node.value, location), _shown(value, location, "another")
-            self._tell(node, f"YAML reads {word} as {value_shown}; put a text in quotes")
+            text, value_shown = _shown(node.value, location), _shown(value, location, "another")
+            self._add(node, f"YAML reads {text} as {value_shown}; put a text in quotes")
         return value
 
-    def _tell(self, node: yaml.Node, what: str) -> None:
+    def _add(self, node: yaml.Node, problem: str) -> None:
         line, column = _place(node)
-        self.problems.append(f"{self.path}:{line}:{column}: {what}")
+        self.problems.append(f"{self.path}:{line}:{column}: {problem}")
 
 
 def _place(node: yaml.Node) -> tuple[int, int]:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 
-def _shown(word: Any, location: tuple[str, ...], instead: str = "this word") -> str:
-    """Return a word of a file for a message, unless a rule or a test may ask it of a patient."""
-    return str(word) if _ASKED.isdisjoint(location) else instead
+def _shown(value: Any, location: tuple[str, ...], instead: str = "this value") -> str:
+    """Return a value for a message, unless a rule or a test compares it with patient data."""
+    return str(value) if _COMPARED.isdisjoint(location) else instead

@@ -100,4 +100,4 @@ def test_without_apprise_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match="not installed") as caught:
         Recipient(1, "ntfy://a").send(Message("title", "body"))
 
-    assert "pip install drawcli[notify]" in caught.value.hint
+    assert "extra 'notify'" in caught.value.hint

@@ -33,12 +33,12 @@ def test_a_password_is_taken_from_standard_input_and_a_token_is_told_once(
         cwd=site.folder,
         check=True,
     )
-    stored = Secret(site.state).fits(WORDS)
+    stored = Secret(site.state).verify(WORDS)
     token = drawcli("dashboard", "--make-token", "--json").answer["data"]["token"]
 
     assert stored
     assert WORDS not in given.stdout + given.stderr
-    assert Secret(site.state).fits(token)
+    assert Secret(site.state).verify(token)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts otherwise")

@@ -13,7 +13,8 @@ import pytest
 
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.notifications import Message, Recipient
-from drawcli.adapters.state.progress import Progress, ProgressFile
+from drawcli.adapters.state.progress import Progress
+from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import Job, State

@@ -203,7 +203,7 @@ def test_templates_are_listed_shown_and_held_against_tg_263(drawcli: Run, site: 
     assert set(yaml.safe_load(shown)) == {"name", "protocol", "models"}
     assert mistyped.code == 2
     assert "did you mean 'Prostate_OAR'?" in mistyped.err
-    assert "FemoralHead_L is no name of TG-263; the nearest is Femur_Head_L" in checked
+    assert "FemoralHead_L is not a TG-263 name; nearest Femur_Head_L" in checked
     assert "Bladder is no name" not in checked
     assert rows[0]["models"] == [720]
     templates = site.folder / "templates.yaml"

@@ -58,7 +58,7 @@ class Stream:
 async def taken(most: int, *addresses: str) -> list[str]:
     """Accept from some addresses; return those that are still there."""
     every = Connections(most, PROXIES)
-    made = [every.took(Stream(number), address) for number, address in enumerate(addresses)]
+    made = [every.add(Stream(number), address) for number, address in enumerate(addresses)]
     return [address for one, address in zip(made, addresses, strict=True) if one.is_open]
 
 
@@ -83,10 +83,10 @@ async def test_who_has_the_most_makes_room_and_a_proxy_may_have_all() -> None:
 @pytest.mark.anyio
 async def test_what_is_being_answered_stays() -> None:
     every = Connections(20)
-    old = [every.took(Stream(number), "10.1.1.1") for number in range(10)]
+    old = [every.add(Stream(number), "10.1.1.1") for number in range(10)]
     for one in old:
-        one.has_asked()
-    late = every.took(Stream(11), "10.1.1.1")
+        one.request_received()
+    late = every.add(Stream(11), "10.1.1.1")
 
     assert all(one.is_open for one in old)
     assert not late.is_open

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from drawcli.core.jobs.job import Job
 from drawcli.dashboard.app import routes
-from drawcli.dashboard.auth import HOURS
+from drawcli.dashboard.auth import SESSION_HOURS
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.rate_limit import FREE, Attempts
+from drawcli.dashboard.rate_limit import FREE_ATTEMPTS, LoginLimiter
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import Site
 from tests.dashboard.conftest import HERE, HTML, QUICK, WORDS, Serve, log_in, token_in
@@ -37,7 +37,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         if seconds:
             waited.append(seconds)
 
-    monkeypatch.setattr("drawcli.dashboard.auth.Attempts", lambda: Attempts(lambda: 0.0))
+    monkeypatch.setattr("drawcli.dashboard.auth.LoginLimiter", lambda: LoginLimiter(lambda: 0.0))
     monkeypatch.setattr("drawcli.dashboard.auth.sleep", sleep)
     return waited
 
@@ -108,7 +108,7 @@ def test_a_session_ends_when_its_time_is_over(
 ) -> None:
     client = serve(password=WORDS)
     log_in(client)
-    over = time() + HOURS * 3600
+    over = time() + SESSION_HOURS * 3600
 
     monkeypatch.setattr("drawcli.dashboard.auth.time", lambda: over - 60)
     before = client.get("/").status_code
@@ -192,11 +192,16 @@ def test_who_guesses_is_slowed_down_and_the_right_one_is_looked_at_too(
     client = serve(password=WORDS)
     form = {"csrf": token_in(client.get("/login").text), "password": "wrong"}
 
-    answers = [client.post("/login", data=form) for _ in range(FREE + 2)]
+    answers = [client.post("/login", data=form) for _ in range(FREE_ATTEMPTS + 2)]
     right = client.post("/login", data=form | {"password": WORDS})
 
-    assert [one.status_code for one in answers] == [401] * (FREE - 1) + [429] * 3
-    assert [one.headers.get("retry-after") for one in answers[FREE - 2 :]] == [None, "1", "3", "7"]
+    assert [one.status_code for one in answers] == [401] * (FREE_ATTEMPTS - 1) + [429] * 3
+    assert [one.headers.get("retry-after") for one in answers[FREE_ATTEMPTS - 2 :]] == [
+        None,
+        "1",
+        "3",
+        "7",
+    ]
     assert "the next one is checked in 7 s" in answers[-1].text
     assert right.status_code == 303
     assert waits == [1, 3, 7]  # the clock stands: each waits for all before it
@@ -223,7 +228,7 @@ def test_guesses_at_once_are_counted_like_those_one_after_another(
     assert set(codes) == {429}  # all were counted before the first was looked at
     assert max(waits) <= EXCHANGES["page-login"].seconds
     looked_at = [line for line in caplog.messages if line.startswith("login=refused")]
-    assert len(looked_at) == FREE + len(waits)
+    assert len(looked_at) == FREE_ATTEMPTS + len(waits)
     assert sum("was not checked" in answer.text for answer in answers) == 60 - len(looked_at)
 
 
@@ -241,7 +246,7 @@ def test_a_browser_that_has_logged_in_before_is_not_slowed_by_others_behind_its_
     before = len(waits)
     status = guessed(known, WORDS)
 
-    assert codes.count(429) == 30 - (FREE - 1)
+    assert codes.count(429) == 30 - (FREE_ATTEMPTS - 1)
     assert status == 303
     assert len(waits) == before
 
@@ -253,9 +258,9 @@ def test_a_browser_that_has_logged_in_before_may_not_guess_either(
     log_in(client)
     client.post("/logout", data={"csrf": token_in(client.get("/").text)})
 
-    codes = [guessed(client) for _ in range(FREE + 3)]
+    codes = [guessed(client) for _ in range(FREE_ATTEMPTS + 3)]
 
-    assert codes == [401] * (FREE - 1) + [429] * 4
+    assert codes == [401] * (FREE_ATTEMPTS - 1) + [429] * 4
     assert len(waits) == 3
 
 
@@ -276,7 +281,7 @@ def test_a_browser_that_says_so_falsely_is_counted_as_anybody(
         assert client.get("/").headers["location"] == "/login"
         return
 
-    for _ in range(FREE + 2):
+    for _ in range(FREE_ATTEMPTS + 2):
         client.cookies.set("drawcli-known-8043", value)
         guessed(client)
         value = "B" + value[1:]
@@ -295,7 +300,7 @@ def test_behind_a_proxy_of_the_site_each_browser_is_counted_by_itself(
             app, HERE, client=("10.0.0.5", 1), headers=headers, follow_redirects=False
         )
 
-    codes = [guessed(browser("192.0.2.7")) for _ in range(FREE + 1)]
+    codes = [guessed(browser("192.0.2.7")) for _ in range(FREE_ATTEMPTS + 1)]
     other = guessed(browser("198.51.100.1"), WORDS)
 
     assert codes[-1] == 429
@@ -315,7 +320,7 @@ def test_the_words_of_a_login_name_no_path(
 
     assert [answer.status_code for answer in answers] == [503, 503]
     for answer in answers:
-        assert "no password can be looked at now" in answer.text
+        assert "passwords cannot be checked now" in answer.text
         assert str(site.folder) not in answer.text
         assert path.name not in answer.text
     assert str(path) in caplog.text
@@ -397,12 +402,14 @@ def test_a_program_gets_the_figures_with_the_token_and_nothing_else(serve: Serve
 def test_a_program_that_guesses_slows_no_person_down(serve: Serve, waits: list[float]) -> None:
     client = serve(password=WORDS)
 
-    answers = [client.get("/metrics", headers=with_token("wrong")) for _ in range(FREE + 1)]
+    answers = [
+        client.get("/metrics", headers=with_token("wrong")) for _ in range(FREE_ATTEMPTS + 1)
+    ]
     right = client.get("/metrics", headers=with_token(WORDS))
     before = len(waits)
     log_in(client)
 
-    assert [answer.status_code for answer in answers] == [401] * (FREE - 1) + [429] * 2
+    assert [answer.status_code for answer in answers] == [401] * (FREE_ATTEMPTS - 1) + [429] * 2
     assert answers[0].headers["www-authenticate"] == "Bearer"
     assert right.status_code == 200
     assert (before, len(waits)) == (2, 2)
@@ -415,7 +422,7 @@ def test_a_program_that_is_right_makes_no_guesses_forgotten(serve: Serve) -> Non
     form = {"csrf": token_in(client.get("/login").text), "password": "wrong"}
     codes = []
 
-    for _ in range(FREE):
+    for _ in range(FREE_ATTEMPTS):
         codes.append(client.post("/login", data=form).status_code)
         assert client.get("/metrics", headers=with_token(WORDS)).status_code == 200
 

@@ -147,7 +147,7 @@ def test_every_page_is_in_order_for_axe_and_fits_a_phone(page: "Page", served: S
 def test_a_person_finds_a_held_job_and_releases_it(page: "Page", served: Served) -> None:
     held = put_on_hold(served.ctx, "feedfacecafe-2")
 
-    page.get_by_role("link", name=f"Look at job {held.id}").press("Enter")
+    page.get_by_role("link", name=f"Show job {held.id}").press("Enter")
     page.get_by_role("button", name="Release").click()
     page.get_by_text("Done: release").wait_for()
 
@@ -166,8 +166,8 @@ def test_an_open_page_follows_the_ledger_and_its_filter_answers_while_one_types(
         Job(id="00000000000a-1", state=State.MATCHED, since=NOON, template="Thorax_OAR")
     )
     page.get_by_role("link", name="00000000000a-1").wait_for(timeout=5000)
-    page.get_by_label("Words").press_sequentially("thorax")
-    page.get_by_text("1 to 1 of 1 found among").wait_for(timeout=5000)
+    page.get_by_label("Search").press_sequentially("thorax")
+    page.get_by_text("1 to 1 of 1 matching jobs").wait_for(timeout=5000)
 
     assert page.get_by_role("link", name=served.home.id).count() == 0
     assert page.url.endswith("/jobs?q=thorax&sort=held&rows=50")

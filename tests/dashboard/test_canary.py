@@ -65,7 +65,7 @@ def ask_for(person: Person, modality: str, site: Site) -> None:
 
 @pytest.fixture
 def names_patient(site: Site) -> None:
-    """Write a rule that asks for the patient, and does not fit."""
+    """Write a rule that asks for the patient, and does not match."""
     ask_for(PELVIS, "MR", site)
 
 
@@ -109,7 +109,7 @@ def test_a_uid_has_no_place_in_an_address(client: TestClient, ctx: Context, home
 
     answer = client.get(f"/rules?job={uid}")
 
-    assert "no place in an address" in answer.text
+    assert "must not be in an address" in answer.text
 
 
 def test_a_series_that_nearly_fits_a_rule_of_another_patient_does_not_tell_who_that_is(

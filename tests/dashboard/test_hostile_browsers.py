@@ -16,7 +16,7 @@ import pytest
 from drawcli.dashboard import connections
 from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
-from drawcli.dashboard.serve import listening, server_of
+from drawcli.dashboard.serve import make_server, open_listener
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
 from drawcli.system.limits import EXCHANGES, PAGE_FORM_BYTES, PAGE_HEAD_BYTES
@@ -98,9 +98,9 @@ def serving(ctx: Context, site: Site, draw: FakeDraw, clock: Clock) -> Iterator[
 
 @contextmanager
 def served(shown: Shown, options: DashboardOptions, secret: Secret) -> Iterator[Page]:
-    with listening(options) as listener:
+    with open_listener(options) as listener:
         port = listener.getsockname()[1]
-        server = server_of(shown, replace(options, port=port), secret, listener)
+        server = make_server(shown, replace(options, port=port), secret, listener)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

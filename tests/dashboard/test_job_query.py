@@ -24,7 +24,7 @@ JOBS = tuple(
 
 
 def listed(query: str) -> Listing:
-    return Listing.made(JobQuery.of(QueryParams(query)), JOBS)
+    return Listing.select(JobQuery.of(QueryParams(query)), JOBS)
 
 
 def test_without_a_wish_the_held_come_first_and_the_rest_is_paged() -> None:
@@ -54,7 +54,7 @@ def test_what_is_asked_for_is_found(query: str, found: int) -> None:
 
 
 def test_a_page_behind_the_last_is_the_last() -> None:
-    assert listed("page=99").wish.page == 3
+    assert listed("page=99").query.page == 3
     assert listed("q=none&page=2").pages == 1
 
 
@@ -64,9 +64,9 @@ def test_every_order_keeps_every_job(sort: str) -> None:
 
 
 def test_the_address_says_the_wish_again() -> None:
-    wish = JobQuery.of(QueryParams("q=a+b&state=done&sort=job&page=2&rows=200"))
+    query = JobQuery.of(QueryParams("q=a+b&state=done&sort=job&page=2&rows=200"))
 
-    again = JobQuery.of(QueryParams(wish.address(page=2).partition("?")[2]))
+    again = JobQuery.of(QueryParams(query.address(page=2).partition("?")[2]))
 
-    assert again == wish
-    assert wish.address(words="", state="", sort="held", rows=50) == "/jobs"
+    assert again == query
+    assert query.address(words="", state="", sort="held", rows=50) == "/jobs"

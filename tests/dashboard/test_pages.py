@@ -36,7 +36,7 @@ def test_the_overview_tells_what_is_held_first_and_counts_every_state(
 
     page = client.get("/").text
 
-    assert "1 job waits for a person" in page
+    assert "1 job is held" in page
     assert "<title>1 held" in page
     assert "no result 4 hours after the upload" in page
     assert way_out(held) in page
@@ -46,8 +46,8 @@ def test_the_overview_tells_what_is_held_first_and_counts_every_state(
 def test_the_overview_of_an_empty_site_says_that_all_is_well(client: TestClient) -> None:
     page = client.get("/").text
 
-    assert "No job waits for a person" in page
-    assert "Nothing was delivered and nothing held" in page
+    assert "No job is held" in page
+    assert "Nothing was delivered or held" in page
     assert "none yet; cron calls" in page
 
 
@@ -73,7 +73,7 @@ def test_a_job_tells_its_whole_story(client: TestClient, home: Job) -> None:
         assert str(word) in page
     assert "pelvis-planning-ct" in page
     assert "ProtocolName contains pelvis" in page
-    assert "What the acceptance gate found" in page
+    assert "Acceptance checks" in page
     assert "cm³" in page
 
 
@@ -114,7 +114,7 @@ def test_rules_are_tried_on_a_series(client: TestClient, home: Job) -> None:
     page = client.get(f"/rules?job={home.id}").text
 
     assert "rule pelvis-planning-ct" in page
-    assert "does not fit" in page
+    assert "does not match" in page
 
 
 def test_rules_cannot_be_tried_where_the_images_are_gone(
@@ -125,7 +125,7 @@ def test_rules_cannot_be_tried_where_the_images_are_gone(
 
     page = client.get(f"/rules?job={home.id}").text
 
-    assert "cannot be read any more" in page
+    assert "can no longer be read" in page
     assert str(pelvis[0].parent) not in page
 
 
@@ -140,9 +140,9 @@ def test_broken_rules_are_told_with_their_place_and_mended_ones_are_read(
     rules.write_text(good)
     mended = client.get("/rules").text
 
-    assert "They cannot be used" in broken
+    assert "The files are invalid" in broken
     assert "Nonsense" in broken
-    assert "They cannot be used" not in mended
+    assert "The files are invalid" not in mended
 
 
 def test_a_template_is_shown_as_the_server_gets_it(client: TestClient) -> None:
@@ -200,7 +200,7 @@ def test_a_token_that_cannot_be_read_is_told(client: TestClient, site: Site, tex
     answer = client.get("/server")
 
     assert answer.status_code == 200
-    assert "trouble" in answer.text
+    assert "<dt>error</dt>" in answer.text
 
 
 def test_prometheus_gets_its_figures_where_it_may_look(client: TestClient, held: Job) -> None:
@@ -251,7 +251,7 @@ def test_the_check_up_writes_nothing_and_starts_no_command(
     assert {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")} == before
     assert set(started) <= {"git"}  # which names the commit of the rules, and takes no lock
     assert not mark.exists()
-    assert "Not looked at here: delivery, token, the server" in page
+    assert "Not checked here: delivery, token, the server" in page
 
 
 def test_a_token_in_a_file_is_looked_at_without_a_trial_of_its_folder(
@@ -262,7 +262,7 @@ def test_a_token_in_a_file_is_looked_at_without_a_trial_of_its_folder(
     page = client.get("/checkup").text
 
     assert "renews itself" in page
-    assert "Not looked at here: delivery, the server" in page
+    assert "Not checked here: delivery, the server" in page
     assert site.folder.stat().st_mtime == 0
 
 
@@ -361,7 +361,7 @@ def test_a_run_is_overdue_after_the_hours_that_the_site_has_set(ctx: Context, si
     )
     shown = Shown(replace(ctx, settings=settings), lambda: pytest.fail("opened"), site.config)
 
-    assert shown.pulse.longest == timedelta(hours=1.5)
+    assert shown.health.longest == timedelta(hours=1.5)
 
 
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "a" * 300, "sub/page.js", "PAGE.JS"])

@@ -18,8 +18,8 @@ def test_only_the_hash_is_kept_and_it_fits_its_password_alone(tmp_path: Path) ->
 
     assert text.startswith("$argon2id$")
     assert WORDS not in text
-    assert secret.fits(WORDS)
-    assert not any(map(secret.fits, ("", WORDS[:-1], WORDS + "x", WORDS.upper())))
+    assert secret.verify(WORDS)
+    assert not any(map(secret.verify, ("", WORDS[:-1], WORDS + "x", WORDS.upper())))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
@@ -30,7 +30,7 @@ def test_the_file_is_private_and_not_trusted_where_it_is_not(tmp_path: Path) -> 
     secret.path.chmod(0o644)
 
     assert mode == 0o600
-    with pytest.raises(ConfigError, match="others may read it"):
+    with pytest.raises(ConfigError, match="readable by others"):
         secret.check()
 
 
@@ -40,7 +40,7 @@ def test_a_short_password_is_refused_and_the_old_one_stays(tmp_path: Path) -> No
 
     with pytest.raises(UsageError, match="too short"):
         secret.store("x" * (SHORTEST - 1))
-    assert secret.fits(WORDS)
+    assert secret.verify(WORDS)
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
@@ -48,4 +48,4 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
     secret.store(WORDS)
     secret.path.write_text("rubbish\n")
 
-    assert not secret.fits(WORDS)
+    assert not secret.verify(WORDS)

@@ -6,7 +6,12 @@ from math import inf
 
 import pytest
 
-from drawcli.dashboard.rate_limit import FREE, Attempts, by_device, by_network
+from drawcli.dashboard.rate_limit import (
+    FREE_ATTEMPTS,
+    LoginLimiter,
+    device_counters,
+    network_counters,
+)
 from drawcli.system.limits import EXCHANGES
 
 LONGEST = 5.0  # seconds of a pause
@@ -18,13 +23,13 @@ class Time:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.attempts = Attempts(lambda: self.now)
+        self.attempts = LoginLimiter(lambda: self.now)
 
     def guesses(self, addresses: Iterator[str], seconds: float) -> int:
         """Try wrong ones, each as soon as the one before was looked at; return how many."""
         ends, number = self.now + seconds, 0
         while self.now < ends:
-            self.now += self.attempts.turn(by_network(next(addresses))) + 0.001
+            self.now += self.attempts.reserve(network_counters(next(addresses))) + 0.001
             number += 1
         return number
 
@@ -57,30 +62,30 @@ def test_guesses_are_slowed_wherever_they_are_from(
 ) -> None:
     tries = time.guesses(map(address, count()), DAY / 4)
 
-    assert tries <= DAY / 4 / pause + 20 * FREE + 10
+    assert tries <= DAY / 4 / pause + 20 * FREE_ATTEMPTS + 10
     assert tries >= DAY / 4 / pause / 2  # and the pauses are no longer than they are said to be
 
 
 def test_the_first_few_wait_for_nothing_and_the_pause_doubles(time: Time) -> None:
     waits = []
-    for _ in range(FREE + 6):
-        time.attempts.turn(by_network("192.0.2.7"))
-        waits.append(time.attempts.wait_seconds(by_network("192.0.2.7")))
+    for _ in range(FREE_ATTEMPTS + 6):
+        time.attempts.reserve(network_counters("192.0.2.7"))
+        waits.append(time.attempts.wait_seconds(network_counters("192.0.2.7")))
         time.now += waits[-1]
 
-    assert waits == [0.0] * (FREE - 1) + [1, 2, 4, 5, 5, 5, 5]
-    assert time.attempts.wait_seconds(by_network("198.51.100.1")) == 0.0
-    assert time.attempts.wait_seconds(by_device("a")) == 0.0
+    assert waits == [0.0] * (FREE_ATTEMPTS - 1) + [1, 2, 4, 5, 5, 5, 5]
+    assert time.attempts.wait_seconds(network_counters("198.51.100.1")) == 0.0
+    assert time.attempts.wait_seconds(device_counters("a")) == 0.0
 
 
 @pytest.mark.parametrize("guessers", [1, 3, 6])
 def test_the_right_one_of_a_network_has_its_turn(time: Time, guessers: int) -> None:
-    everybody = by_network("192.0.2.7")
+    everybody = network_counters("192.0.2.7")
     time.guesses(always("192.0.2.7"), 3600.0)
     for _ in range(guessers):  # each waits for its turn
-        assert time.attempts.turn(everybody) < inf
+        assert time.attempts.reserve(everybody) < inf
 
-    wait = time.attempts.turn(everybody)
+    wait = time.attempts.reserve(everybody)
 
     assert 0 < wait <= (guessers + 1) * LONGEST
     assert wait <= EXCHANGES["page-login"].seconds
@@ -89,51 +94,55 @@ def test_the_right_one_of_a_network_has_its_turn(time: Time, guessers: int) -> N
 def test_more_than_can_have_their_turn_cost_nothing(
     time: Time,
 ) -> None:
-    everybody = by_network("192.0.2.7")
-    turns = [time.attempts.turn(everybody) for _ in range(1000)]
+    everybody = network_counters("192.0.2.7")
+    turns = [time.attempts.reserve(everybody) for _ in range(1000)]
     longest = time.attempts.wait_seconds(everybody)
 
     assert turns.count(inf) > 975
     assert longest <= EXCHANGES["page-login"].seconds + LONGEST
     time.now += longest
-    assert time.attempts.turn(everybody) == 0.0
+    assert time.attempts.reserve(everybody) == 0.0
 
 
 def test_tries_of_many_networks_at_once_are_bounded(time: Time) -> None:
-    turns = [time.attempts.turn(by_network(f"{n}.1.1.1")) for n in range(20, 120) for _ in range(9)]
+    turns = [
+        time.attempts.reserve(network_counters(f"{n}.1.1.1"))
+        for n in range(20, 120)
+        for _ in range(9)
+    ]
 
     assert sum(0 < turn < inf for turn in turns) <= 48
 
 
 def test_what_was_wrong_is_forgotten_in_time_however_many_they_were(time: Time) -> None:
-    everybody = by_network("192.0.2.7")
+    everybody = network_counters("192.0.2.7")
     time.guesses(always("192.0.2.7"), DAY)
     time.now += 3 * 3600
 
     waits = []
-    for _ in range(FREE):
-        time.attempts.turn(everybody)
+    for _ in range(FREE_ATTEMPTS):
+        time.attempts.reserve(everybody)
         waits.append(time.attempts.wait_seconds(everybody))
 
-    assert waits[: FREE - 1] == [0.0] * (FREE - 1)
+    assert waits[: FREE_ATTEMPTS - 1] == [0.0] * (FREE_ATTEMPTS - 1)
 
 
 def test_one_that_is_right_is_not_counted_and_makes_no_guess_forgotten(time: Time) -> None:
-    everybody = by_network("192.0.2.7")
-    for _ in range(FREE - 1):
-        time.attempts.turn(everybody)
+    everybody = network_counters("192.0.2.7")
+    for _ in range(FREE_ATTEMPTS - 1):
+        time.attempts.reserve(everybody)
     for _ in range(50):
-        assert time.attempts.turn(everybody) == 0.0
-        time.attempts.was_right(everybody)
+        assert time.attempts.reserve(everybody) == 0.0
+        time.attempts.record_success(everybody)
 
-    time.attempts.turn(everybody)
+    time.attempts.reserve(everybody)
 
     assert time.attempts.wait_seconds(everybody) == 1.0
 
 
 def test_what_is_kept_in_mind_is_bounded(time: Time) -> None:
     for n in range(5000):
-        time.attempts.turn(by_network(f"2001:db8:{n:x}::1"))
+        time.attempts.reserve(network_counters(f"2001:db8:{n:x}::1"))
         time.now += 10
 
     assert len(time.attempts._records) <= 1000

@@ -29,7 +29,7 @@ def test_a_bug_is_answered_in_the_same_shell_and_tells_no_value(
     def broken(_self: object) -> None:
         raise ValueError("KOWALSKI^ANNA")
 
-    monkeypatch.setattr("drawcli.dashboard.snapshot.Site.snapshot", broken)
+    monkeypatch.setattr("drawcli.dashboard.snapshot.SiteReader.snapshot", broken)
 
     answer = client.get("/")
 

@@ -1,4 +1,4 @@
-"""pydicom tells of every odd value that it reads; these tests are made of odd values."""
+"""pydicom warns of every irregular value; these tests consist of them."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet() -> Iterator[None]:
-    """Keep what pydicom has to say of damaged files out of the way."""
+    """Ignore warnings of pydicom on damaged files."""
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     yield

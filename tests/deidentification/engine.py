@@ -1,4 +1,4 @@
-"""The one place where these tests touch drawcli: bytes of sources in, bytes that leave out."""
+"""The interface of these tests to drawcli: bytes of sources in, de-identified bytes out."""
 
 import zipfile
 from collections.abc import Iterable
@@ -49,13 +49,13 @@ def series(paths: Iterable[Path], *, key: bytes = KEY) -> dict[str, bytes]:
 
 
 def one(path: Path, *, key: bytes = KEY) -> bytes:
-    """Return what becomes of one file."""
+    """Return one file de-identified."""
     (raw,) = series([path], key=key).values()
     return raw
 
 
 def packaged(paths: Iterable[Path], target: Path, *, key: bytes = KEY) -> Path:
-    """Write the package of a series; the gate has not looked at it."""
+    """Write the package of a series, not yet checked by the gate."""
     made = series(paths, key=key)
     write_package(
         target, [*((name, [raw]) for name, raw in made.items()), ("template.yml", [TEMPLATE])]
@@ -64,7 +64,7 @@ def packaged(paths: Iterable[Path], target: Path, *, key: bytes = KEY) -> Path:
 
 
 def found_by_gate(package: Path, paths: Iterable[Path]) -> list[str]:
-    """Return what the gate has against a package, as check and place."""
+    """Return the findings of the gate in a package: check and place."""
     found = findings(package, [str(path) for path in paths], form="ward-7_2.25.1.zip")
     return [f"{one.check} in {one.where}" for one in found]
 
@@ -78,7 +78,7 @@ def take_everything(site: Site, *, min_slices: int = 2) -> None:
 
 
 def through_steps(ctx: Context) -> list[Job]:
-    """Scan the datastore, match and de-identify what is found; return all jobs."""
+    """Scan the datastore, match and de-identify; return all jobs."""
     for step in ("scan", "match", "deidentify"):
         run_step(step, ctx, Selection())
     return list(ctx.ledger.jobs())
@@ -115,7 +115,7 @@ def members(package: Path) -> list[str]:
 
 
 def names(paths: Iterable[Path], *, key: bytes = KEY) -> dict[Path, str]:
-    """Return which member each file of a series becomes."""
+    """Return the package member of each file of a series."""
     stand_ins = StandIns(key)
     found = {}
     for path in paths:

@@ -72,7 +72,7 @@ FORMS: Final = [
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A token, and where it is put."""
+    """A token and its place."""
 
     place: str
     token: int  # of Patient.tokens, modulo their number
@@ -145,7 +145,7 @@ WITHIN: Final[st.SearchStrategy[Plant]] = st.one_of(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A series of hard slices, and whose it is."""
+    """A series of hard slices and its patient."""
 
     patient: Patient
     modality: str
@@ -155,7 +155,7 @@ class Case:
     slices: int
 
     def texts(self) -> list[str]:
-        """Return what is planted, as text."""
+        """Return the planted texts."""
         return [text_of(plant, self.patient) for plant in self.plants]
 
     def files(self, number: int = 0) -> list[File]:
@@ -190,7 +190,7 @@ def cases(draw: st.DrawFn, plants: st.SearchStrategy[Plant] = OUTSIDE, *, slices
 
 
 def text_of(plant: Plant, patient: Patient) -> str:
-    """Return what a plant says."""
+    """Return the text of a plant."""
     tokens = patient.tokens
     return plant.form.format(tokens[plant.token % len(tokens)])
 
@@ -237,7 +237,7 @@ def _append(tree: Tree, tag: int, raw: bytes) -> None:
 
 
 def _nested(tree: Tree, plant: Plant, elements: Tree) -> None:
-    """Put elements into new items of the sequences of a path, or beside everything else."""
+    """Put elements into new items of the sequences of a path, or at the top level."""
     for depth, tag in enumerate(plant.path):
         held = tree.get(tag)
         if held is None or isinstance(held.value, bytes):

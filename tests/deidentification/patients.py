@@ -46,7 +46,7 @@ _MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 @dataclass(frozen=True)
 class Patient:
-    """Everything that must not leave."""
+    """A patient with everything that must not be sent."""
 
     charset: str
     name: str  # component groups apart by =, components by ^
@@ -67,7 +67,7 @@ class Patient:
 
     @cached_property
     def personal(self) -> list[str]:
-        """What names the patient, as it may be typed anywhere."""
+        """Names and ids of the patient."""
         parts = self.name.replace("=", "^").split("^")
         long = [part for part in parts if len(part) >= 4 or not part.isascii()]
         return [
@@ -84,12 +84,12 @@ class Patient:
 
     @cached_property
     def beside(self) -> list[str]:
-        """What else says who and where it was."""
+        """Other identifying texts."""
         return [self.doctor, self.street, self.hospital]
 
     @cached_property
     def days(self) -> list[str]:
-        """The day of birth and that of the study, as people and machines write them."""
+        """Dates of birth and study in common spellings."""
         return [one for day in (self.born, self.studied) for one in spellings(day)]
 
     @cached_property
@@ -101,7 +101,7 @@ class Patient:
         return f"{self.root}.{last}"
 
     def encoded(self, text: str) -> bytes:
-        """Return a text in the character set of the patient's files; in UTF-8 where that cannot."""
+        """Return a text in the character set of the patient's files, else in UTF-8."""
         encodings = convert_encodings(self.charset.split("\\"))
         try:
             if "^" in text or "=" in text:
@@ -112,7 +112,7 @@ class Patient:
 
 
 def spellings(day: date) -> Iterator[str]:
-    """Yield a day in the spellings that are found in headers."""
+    """Yield a date in the spellings of headers."""
     month = _MONTHS[day.month - 1]
     yield f"{day:%Y%m%d}"
     yield f"{day:%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""Looks for a patient in what leaves: an independent judge, which knows neither engine nor gate.
+"""Search de-identified files for a patient, independent of engine and gate.
 
 Plain bytes of everything but the pixels, the text of every element at every depth as pydicom
 decodes it, file meta, preamble, and the names of the members.
@@ -33,7 +33,7 @@ def folded(text: str) -> str:
 
 
 class Judge:
-    """Everything that must not be said of one patient."""
+    """The identifiers of one patient."""
 
     def __init__(self, patient: Patient) -> None:
         words = list(_words(patient))
@@ -51,7 +51,7 @@ class Judge:
         }
 
     def leaks(self, raw: bytes, pixels: bytes = b"") -> set[str]:
-        """Return what is said of the patient in a file that ends with these pixels."""
+        """Return identifiers found in a file that ends with these pixels."""
         assert raw.endswith(pixels)
         head = raw[: len(raw) - len(pixels)]
         found = {f"bytes: {one!r}" for one in self.raw if one in head.lower()}
@@ -62,7 +62,7 @@ class Judge:
         return found
 
     def said(self, text: str) -> set[str]:
-        """Return what a text says of the patient."""
+        """Return identifiers found in a text."""
         plain, joined = folded(text), _joined(text)
         said = {word for word in self.words if word in plain}
         said |= {one for one in self.exact if one in text.casefold()}
@@ -70,7 +70,7 @@ class Judge:
         return said | {one for one in self.ids if one in joined and not is_stand_in}
 
     def zipped(self, package: Path) -> set[str]:
-        """Return what is said of the patient anywhere in a package."""
+        """Return identifiers found anywhere in a package."""
         found = set()
         with zipfile.ZipFile(package) as archive:
             found |= self.said(archive.comment.decode("latin-1"))
@@ -95,7 +95,7 @@ def texts(raw: bytes) -> Iterator[tuple[str, str]]:
 
 
 def pixels_of(raw: bytes) -> bytes:
-    """Return the bytes of the pixel data at the end of a de-identified file, as they lie there."""
+    """Return the bytes of the pixel data at the end of a de-identified file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         held = dcmread(io.BytesIO(raw)).get_item(_PIXEL_DATA)
@@ -123,7 +123,7 @@ def _texts(dataset: Dataset, above: str) -> Iterator[tuple[str, str]]:
 
 
 def _words(patient: Patient) -> Iterator[str]:
-    """Yield the words of names and places that are long enough to say something."""
+    """Yield the words of names and places that are long enough to search for."""
     for text in (patient.name, patient.doctor, patient.street, patient.hospital):
         for word in text.replace("^", " ").replace("=", " ").split():
             if len(word) >= (_LEAST_ASCII if word.isascii() else _LEAST_OTHER):

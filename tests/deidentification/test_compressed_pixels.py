@@ -1,4 +1,4 @@
-"""Comments within compressed pixels: cut out, or the series is refused; never sent."""
+"""Comments within compressed pixels are removed, or the series is refused."""
 
 import struct
 from pathlib import Path
@@ -29,7 +29,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 def jpeg(extra: bytes = b"") -> bytes:
-    """Return a JPEG codestream (ITU-T T.81 B.2), with more segments behind its start."""
+    """Return a JPEG codestream (ITU-T T.81 B.2), with further segments after its start."""
     frame = segment(0xFFC3, bytes([12, 0, 2, 0, 2, 1, 1, 0x11, 0]))
     table = segment(0xFFC4, bytes([0, 0, 1, *[0] * 14, 0]))
     scan = segment(0xFFDA, bytes([1, 1, 0, 1, 0, 0])) + b"\x15\x2a\x54"
@@ -65,14 +65,14 @@ def check(pixels: bytes, syntax: str, path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", JPEG.values(), ids=JPEG.keys())
 @pytest.mark.parametrize("marker", [COMMENT, *APPLICATION], ids=lambda marker: f"{marker:04X}")
-def test_a_comment_in_jpeg_pixels_does_not_leave(marker: int, syntax: str, tmp_path: Path) -> None:
+def test_a_comment_in_jpeg_pixels_is_not_sent(marker: int, syntax: str, tmp_path: Path) -> None:
     said = f"Exif\0\0{PERSON.patient_id} {PERSON.hospital} {PERSON.born:%Y-%m-%d}".encode()
 
     check(jpeg(segment(marker, said)), syntax, tmp_path / "1.dcm")
 
 
 @pytest.mark.parametrize("syntax", JPEG.values(), ids=JPEG.keys())
-def test_what_follows_a_jpeg_codestream_does_not_leave(syntax: str, tmp_path: Path) -> None:
+def test_bytes_after_a_jpeg_codestream_are_not_sent(syntax: str, tmp_path: Path) -> None:
     said = f"{PERSON.patient_id} {PERSON.hospital}".encode()
 
     check(jpeg() + said + b" " * (len(said) % 2), syntax, tmp_path / "1.dcm")
@@ -80,7 +80,7 @@ def test_what_follows_a_jpeg_codestream_does_not_leave(syntax: str, tmp_path: Pa
 
 @pytest.mark.parametrize("syntax", JPEG_2000.values(), ids=JPEG_2000.keys())
 @pytest.mark.parametrize("binary", [0, 1])
-def test_a_comment_in_jpeg_2000_pixels_does_not_leave(
+def test_a_comment_in_jpeg_2000_pixels_is_not_sent(
     binary: int, syntax: str, tmp_path: Path
 ) -> None:
     said = f"{PERSON.patient_id} {PERSON.hospital}".encode()

@@ -1,4 +1,4 @@
-"""Identifiers planted anywhere: none is left, whoever looks.
+"""Identifiers planted anywhere are all removed.
 
 Alone, the engine answers for everything outside the words and numbers of the scanner that it
 copies; together with the gate, for those too.
@@ -82,7 +82,7 @@ def written(case: Case, folder: Path, number: int = 0) -> list[Path]:
 
 @many(500)
 @given(case=cases(OUTSIDE))
-def test_the_engine_alone_leaves_nothing_outside_the_scanners_words(
+def test_the_engine_leaves_identifiers_only_within_words_of_scanners(
     case: Case, folder: Path
 ) -> None:
     copied = any(p.is_copied(t) for p, t in zip(case.plants, case.texts(), strict=True))
@@ -119,12 +119,12 @@ def test_nothing_of_the_patient_passes_engine_and_gate(case: Case, folder: Path)
 
 @pytest.mark.parametrize("explicit", [True, False], ids=["explicit", "implicit"])
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_no_element_of_the_dictionary_says_who_it_is(
+def test_no_element_of_the_dictionary_identifies_the_patient(
     modality: str,
     explicit: bool,  # noqa: FBT001 - a parameter
     folder: Path,
 ) -> None:
-    """Every element that is none of the scanner's words, at once, and in items of sequences."""
+    """All elements without words of scanners at once, also in items of sequences."""
     file = usual(PERSON, modality, 0, 0)
     file.explicit = explicit
     said = {tag: text("LO", PERSON.hospital) for tag in ELEMENTS}
@@ -226,7 +226,7 @@ def test_the_judge_sees_what_the_sources_say(folder: Path) -> None:
 
 
 def test_a_plain_hard_series_is_sent_and_not_refused(folder: Path) -> None:
-    """The proof would hold for an engine that refuses everything."""
+    """Otherwise an engine that refuses everything would pass."""
     outcomes = Counter[str]()
     for case in drawn(cases(), 60):
         try:

@@ -1,4 +1,4 @@
-"""The ten things that the MIDI-B benchmark scores, each as a test: what goes, and what stays.
+"""The ten categories of the MIDI-B benchmark, each as a test.
 
 References
 ----------
@@ -53,7 +53,7 @@ def slices(modality: str, number: int = 0, *, day: date = STUDIES[0], count: int
 
 @pytest.fixture
 def send(tmp_path: Path) -> Send:
-    """Write the slices of a series; return the data sets that leave."""
+    """Write the slices of a series; return the de-identified data sets."""
 
     def sent(files: list[File], *, key: bytes = engine.KEY) -> list[Dataset]:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -196,7 +196,7 @@ def test_pixels_kept(modality: str, tmp_path: Path) -> None:
     ids=["said so", "a picture of a screen", "secondary capture"],
 )
 def test_pixels_hidden(tag: int, value: str, modality: str, tmp_path: Path) -> None:
-    """Pixels in which a name may stand are not painted over: nothing of the series leaves."""
+    """Pixels that may hold a name are not painted over: the series is refused."""
     for number, file in enumerate(slices(modality)):
         if number:
             file.tree[tag] = text("UI" if tag == 0x00080016 else "CS", value)
@@ -222,7 +222,7 @@ def test_tag_retained(modality: str, send: Send) -> None:
 
 
 def test_text_notnull(modality: str, send: Send) -> None:
-    """What the server reads unguarded has a value, even where the source has none."""
+    """Elements that the server needs have a value, even if the source has none."""
     files = slices(modality)
     for file in files:
         del file.tree[0x00200010]

@@ -1,4 +1,4 @@
-"""Damaged files: each is refused by name, or leaves whole and clean; never a traceback."""
+"""Damaged files are refused with a reason, or sent whole and clean; never a traceback."""
 
 import os
 import random
@@ -53,14 +53,14 @@ def flipped(file: File, dice: random.Random) -> bytes:
 
 
 def cut(file: File, dice: random.Random) -> bytes:
-    """Let the file end early, or lack a piece in its middle."""
+    """Cut off the end of the file, or a piece in the middle."""
     raw = file.written()
     start = dice.randrange(len(raw))
     return raw[:start] if dice.random() < 0.5 else raw[:start] + raw[start + dice.randint(1, 40) :]
 
 
 def wrong_length(file: File, dice: random.Random) -> bytes:
-    """Let an element say a length that is not its own."""
+    """Give an element a wrong length."""
     raw = file.written()
     tag = dice.choice([tag for tag in file.tree if isinstance(file.tree[tag].value, bytes)])
     start = raw.find(struct.pack("<HH", tag >> 16, tag & 0xFFFF), 132)
@@ -72,7 +72,7 @@ def wrong_length(file: File, dice: random.Random) -> bytes:
 
 
 def swapped(file: File, dice: random.Random) -> bytes:
-    """Let an element stand under the tag of another, which stands under its own."""
+    """Exchange the tags of two elements."""
     plain = [tag for tag in file.tree if tag not in COPIED_TAGS]
     one, other = dice.sample(plain, 2)
     file.tree[one], file.tree[other] = file.tree[other], file.tree[one]
@@ -118,7 +118,7 @@ def damaged(seed: int, folder: Path, number: int = 0) -> list[Path]:
 
 
 def outcome(paths: list[Path], package: Path) -> str:
-    """Return what becomes of a series: refused, blocked or passed, whole and clean."""
+    """Return the result of a series: refused, blocked, or passed whole and clean."""
     try:
         engine.packaged(paths, package)
         found = engine.found_by_gate(package, paths)
@@ -138,7 +138,7 @@ def taking(site: Site) -> Site:
 
 
 @pytest.mark.parametrize("batch", range(COUNT // BATCH))
-def test_a_damaged_slice_is_refused_or_leaves_clean(batch: int, tmp_path: Path) -> None:
+def test_a_damaged_slice_is_refused_or_sent_clean(batch: int, tmp_path: Path) -> None:
     outcomes: Counter[str] = Counter()
     for seed in range(batch * BATCH, (batch + 1) * BATCH):
         paths = damaged(seed, tmp_path)
@@ -158,7 +158,7 @@ def test_a_damaged_slice_is_refused_or_leaves_clean(batch: int, tmp_path: Path) 
     [(0x00080060, "SQ"), (0x00080016, "SQ"), (0x00080020, "SQ"), (0x00280008, "FD")],
     ids=["Modality", "SOPClassUID", "StudyDate", "NumberOfFrames"],
 )
-def test_an_element_that_cannot_be_decoded_is_no_traceback(
+def test_an_element_that_cannot_be_decoded_raises_nothing(
     tag: int, vr: str, tmp_path: Path
 ) -> None:
     file = usual(PERSON, "CT", 0, 0)
@@ -170,7 +170,7 @@ def test_an_element_that_cannot_be_decoded_is_no_traceback(
 
 
 @pytest.mark.parametrize("undefined", [True, False], ids=["undefined length", "defined length"])
-def test_a_number_of_a_wrong_length_in_an_item_is_no_traceback(
+def test_a_number_of_a_wrong_length_in_an_item_is_a_finding_or_refused(
     *, undefined: bool, tmp_path: Path
 ) -> None:
     file = usual(PERSON, "CT", 0, 0)

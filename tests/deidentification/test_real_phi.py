@@ -1,4 +1,4 @@
-"""Public files with planted identities, and the list of what is planted: nothing of it leaves."""
+"""Public files with planted identities: none of them is sent."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not KEY_FILE.is_file(), reason="no real data bes
 
 
 def planted() -> dict[str, set[str]]:
-    """Return what is planted in the files of each source: whole values, and their long parts."""
+    """Return the planted texts of each source: whole values and their long parts."""
     found: dict[str, set[str]] = {}
     for line in KEY_FILE.read_text(encoding="utf-8").splitlines()[1:]:
         source, _, vr, value = line.split("\t")
@@ -46,7 +46,7 @@ def all_series(folder: Path) -> Iterator[list[Path]]:
     yield from series.values()
 
 
-def test_nothing_that_is_planted_in_public_files_leaves() -> None:
+def test_nothing_planted_in_public_files_is_sent() -> None:
     sent, left = 0, set()
     for source, secrets in planted().items():
         for paths in all_series(REAL / "phi" / source):
@@ -67,7 +67,7 @@ def test_nothing_that_is_planted_in_public_files_leaves() -> None:
 
 
 def test_the_gate_lets_public_files_pass_once_they_are_clean(tmp_path: Path) -> None:
-    """The gate is a second look, no lottery: what the engine cleaned is not blocked."""
+    """The gate does not block what the engine cleaned."""
     seen: dict[str, list[str]] = {}
     for source in planted():
         for paths in all_series(REAL / "phi" / source):

@@ -1,4 +1,4 @@
-"""The same key and sources give the same zip, bit for bit, whoever builds it; another key another.
+"""The same key and sources give the same zip, bit for bit; another key gives another zip.
 
 What is compared was built by the steps themselves, in copies of one site.
 """
@@ -64,7 +64,7 @@ def test_another_key_has_no_stand_in_in_common(full: Site, tmp_path: Path) -> No
 
 
 def stand_ins(packages: dict[str, bytes], folder: Path) -> set[bytes]:
-    """Return every UID of ours, pseudonym and study ID in some packages."""
+    """Return every new UID, pseudonym and study ID in some packages."""
     found: set[bytes] = set()
     for raw in packages.values():
         (folder / "one.zip").write_bytes(raw)

@@ -1,4 +1,4 @@
-"""What leaves is still a scan: no new fault, the same pixels, and an RTSTRUCT can be made on it."""
+"""De-identified series stay valid: no new errors, the same pixels, usable for an RTSTRUCT."""
 
 import os
 import re
@@ -29,21 +29,21 @@ needs_dcentvfy = pytest.mark.skipif(which("dcentvfy") is None, reason="dcentvfy 
 
 
 def errors(path: Path) -> set[str]:
-    """Return what dciodvfy has against a file, without the values that it quotes."""
+    """Return the errors of dciodvfy for a file, without quoted values."""
     ended = subprocess.run(["dciodvfy", "-new", path], capture_output=True, check=False)
     lines = ended.stderr.decode("latin-1").splitlines()
     return {re.sub(r"= <.*", "", line) for line in lines if line.startswith("Error")}
 
 
 def between(folder: Path) -> list[str]:
-    """Return what dcentvfy has against the files of a series taken together."""
+    """Return the errors of dcentvfy for the files of a series."""
     paths = sorted(folder.glob("*.dcm"))
     ended = subprocess.run(["dcentvfy", *paths], capture_output=True, check=False)
     return (ended.stdout + ended.stderr).decode("latin-1").splitlines()
 
 
 def sent(paths: list[Path], folder: Path) -> dict[Path, Path]:
-    """De-identify a series into a folder; return where each slice went."""
+    """De-identify a series into a folder; return the path of each slice."""
     made = engine.series(paths)
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in made.items():
@@ -69,7 +69,7 @@ def real_series() -> Iterator[list[Path]]:
 
 
 def sent_real(tmp_path: Path) -> Iterator[dict[Path, Path]]:
-    """Yield every real series that leaves, once it has: sources, and where each went."""
+    """Yield every real series that is sent: sources and de-identified paths."""
     for number, paths in enumerate(real_series()):
         few = paths if LONG else list(dict.fromkeys([paths[0], paths[-1]]))
         try:
@@ -108,7 +108,7 @@ def test_a_structure_set_can_be_drawn_on_a_phantom(phantom: dict[Path, Path]) ->
 
 
 def check_rt_utils(folder: Path, slices: int) -> None:
-    """Make a structure set the way the server does, with an outline in every slice."""
+    """Make a structure set as the server does, with an outline in every slice."""
     np = pytest.importorskip("numpy")
     builder = pytest.importorskip("rt_utils").RTStructBuilder.create_new(str(folder))
     first = builder.series_data[0]

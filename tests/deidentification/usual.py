@@ -136,7 +136,7 @@ def _reference(sop_class: str, uid: str) -> Cell:
 
 
 def _tracer(patient: Patient) -> Cell:
-    """Return Radiopharmaceutical Information (PS3.3 C.8.9.2), the way PET scanners fill it in."""
+    """Return Radiopharmaceutical Information (PS3.3 C.8.9.2), as written by PET scanners."""
     day = f"{patient.studied:%Y%m%d}"
     nuclide = {0x00080100: text("SH", "C-111A1"), 0x00080102: text("SH", "SRT")}
     return Cell(

@@ -1,4 +1,4 @@
-"""DICOM files as trees of bytes, written by the letter of PS3.5 7: also such as no library writes.
+"""DICOM files as trees of bytes, encoded by PS3.5 7, also irregular ones.
 
 Nothing here is shared with the code under test.
 """
@@ -88,7 +88,7 @@ def written(tree: Tree, *, explicit: bool) -> bytes:
 
 
 def element(tag: int, vr: str, value: bytes, *, explicit: bool, length: int | None = None) -> bytes:
-    """Return one element; `length` is what it says its length is, where that is not the truth."""
+    """Return one element; `length` replaces the true length."""
     size = len(value) if length is None else length
     head = _tag(tag)
     if not explicit:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from drawcli.adapters.state.progress import FILE_NAME
+from drawcli.adapters.state.progress_file import FILE_NAME
 from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State

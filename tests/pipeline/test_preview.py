@@ -221,7 +221,7 @@ def test_packages_that_are_missing_are_named(
     with pytest.raises(ConfigError) as caught:
         preview_of(home, ctx)
 
-    assert caught.value.hint == "Install them: pip install 'drawcli[preview]'"
+    assert caught.value.hint == "Install drawcli with its extra 'preview': see docs/installing.md."
 
 
 def chunks(png: bytes) -> Iterator[bytes]:

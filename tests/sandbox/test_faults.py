@@ -29,13 +29,13 @@ def test_the_example_of_the_manual_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("uplod:500", "begins with none of any, health"),
-        ("500", "begins with none of"),
-        ("upload:htm", "nothing is called 'htm'; did you mean 'html'"),
-        ("upload:200", "nothing is called '200'"),
+        ("uplod:500", "does not begin with one of any, health"),
+        ("500", "does not begin with one of"),
+        ("upload:htm", "unknown fault 'htm'; did you mean 'html'"),
+        ("upload:200", "unknown fault '200'"),
         ("slow:fast", "a rate such as 4k/s"),
         ("slow:0k/s", "a rate such as 4k/s"),
-        ("upload:", "nothing is called ''"),
+        ("upload:", "unknown fault ''"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_part(text: str, said: str) -> None:

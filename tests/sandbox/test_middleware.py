@@ -5,7 +5,7 @@ import pytest
 from drawcli.sandbox.api import routes
 from drawcli.sandbox.fault_injection import FaultlessServer
 from drawcli.sandbox.faults import Panel
-from drawcli.sandbox.middleware import Doorway
+from drawcli.sandbox.middleware import SandboxMiddleware
 
 
 async def nothing(*_: object) -> None:
@@ -31,7 +31,9 @@ async def nothing(*_: object) -> None:
 )
 def test_requests_are_counted_by_the_name_of_their_endpoint(path: str, name: str) -> None:
     requests: Counter[str] = Counter()
-    door = Doorway(FaultlessServer(nothing, {}), Panel(()), endpoints=routes(), requests=requests)
+    door = SandboxMiddleware(
+        FaultlessServer(nothing, {}), Panel(()), endpoints=routes(), requests=requests
+    )
     scope = {"type": "http", "method": "GET", "path": path, "headers": []}
 
     with pytest.raises(StopIteration):

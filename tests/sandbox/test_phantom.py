@@ -123,7 +123,7 @@ def test_the_pelvis_can_be_told_by_its_protocol(tmp_path: Path) -> None:
 def test_a_visit_brings_what_a_scanner_sends_along(tmp_path: Path) -> None:
     visits = [write_visit(tmp_path / person.site, person, slices=3, size=16) for person in PEOPLE]
 
-    kinds = [[list(dcmread(path).ImageType) for path in visit.beside] for visit in visits]
+    kinds = [[list(dcmread(path).ImageType) for path in visit.others] for visit in visits]
     assert kinds == [
         [],
         [["ORIGINAL", "PRIMARY", "LOCALIZER"]],

@@ -8,14 +8,14 @@ import pytest
 
 from drawcli.errors import DiskFull
 from drawcli.system.files import (
-    disk_full_named,
     fresh_file,
     make_private,
-    name_if_free,
+    rename_if_free,
+    report_disk_full,
     sha256_of,
     write_durably,
 )
-from drawcli.system.platforms import open_to_others
+from drawcli.system.platforms import is_readable_by_others
 
 
 def failing(error: BaseException) -> object:
@@ -98,7 +98,7 @@ def test_a_full_disk_is_named_with_the_folder(
 
 
 def test_other_failures_of_the_disk_are_not_called_full() -> None:
-    with pytest.raises(OSError, match="I/O error"), disk_full_named("a folder"):
+    with pytest.raises(OSError, match="I/O error"), report_disk_full("a folder"):
         raise OSError(errno.EIO, "I/O error")
 
 
@@ -115,7 +115,7 @@ def test_a_file_is_for_its_owner_alone_whatever_the_umask_and_the_one_before(
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not open_to_others(path)
+    assert not is_readable_by_others(path)
 
 
 def test_a_temporary_file_left_by_a_dead_process_lends_neither_its_mode_nor_its_target(
@@ -165,7 +165,7 @@ def test_a_name_that_is_taken_stays_with_its_file(
     temporary.write_bytes(b"ours")
     path.write_bytes(b"theirs")
 
-    name_if_free(temporary, path)
+    rename_if_free(temporary, path)
 
     assert path.read_bytes() == b"theirs"
 
@@ -178,7 +178,7 @@ def test_a_name_that_is_free_is_given(
     temporary, path = tmp_path / "new", tmp_path / "RS.dcm"
     temporary.write_bytes(b"ours")
 
-    name_if_free(temporary, path)
+    rename_if_free(temporary, path)
 
     assert path.read_bytes() == b"ours"
 
@@ -188,7 +188,7 @@ def test_a_link_to_nowhere_takes_a_name_too(tmp_path: Path) -> None:
     temporary.write_bytes(b"ours")
     path.symlink_to(tmp_path / "not mounted")
 
-    name_if_free(temporary, path)
+    rename_if_free(temporary, path)
 
     assert path.is_symlink()
     assert not path.exists()

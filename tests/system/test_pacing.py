@@ -12,11 +12,11 @@ from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import SLOWEST_BYTES_PER_SECOND
 from drawcli.system.pacing import (
     Deadline,
-    Outgoing,
+    PacedFile,
     TokenBucket,
+    after_abandoned_calls,
     ignore_progress,
-    once_all_have_ended,
-    timed,
+    read_with_deadline,
     with_deadline,
 )
 
@@ -49,13 +49,13 @@ def bucket(watch: Watch, rate: Callable[[], float | None]) -> TokenBucket:
     return TokenBucket(rate, clock=watch.now, pause=watch.sleep)
 
 
-def patience(watch: Watch, seconds: float = LONG) -> Deadline:
+def deadline(watch: Watch, seconds: float = LONG) -> Deadline:
     return Deadline(seconds, clock=watch.now)
 
 
 def test_without_a_limit_nobody_waits(watch: Watch) -> None:
     for _ in range(100):
-        bucket(watch, lambda: None).take(PIECE, patience(watch))
+        bucket(watch, lambda: None).take(PIECE, deadline(watch))
 
     assert watch.naps == []
 
@@ -64,7 +64,7 @@ def test_bytes_go_at_the_rate(watch: Watch) -> None:
     paced = bucket(watch, lambda: 1e6)
 
     for _ in range(100):
-        paced.take(PIECE, patience(watch))
+        paced.take(PIECE, deadline(watch))
 
     assert watch.at == pytest.approx(100 * PIECE / 1e6, rel=0.02)
 
@@ -73,18 +73,18 @@ def test_the_rate_may_change_while_a_transfer_runs(watch: Watch) -> None:
     paced = bucket(watch, lambda: 10_000.0 if watch.at < 60 else None)
 
     for _ in range(500):
-        paced.take(PIECE, patience(watch, 1e9))
+        paced.take(PIECE, deadline(watch, 1e9))
 
     assert 60 <= watch.at <= 61  # what was waited for goes on at once, too
 
 
 def test_a_rate_that_falls_counts_at_once(watch: Watch) -> None:
     paced = bucket(watch, lambda: None if watch.at == 0 and not watch.naps else 1e5)
-    paced.take(10 * PIECE, patience(watch))
+    paced.take(10 * PIECE, deadline(watch))
     watch.sleep(0.0)
 
     for _ in range(10):
-        paced.take(PIECE, patience(watch))
+        paced.take(PIECE, deadline(watch))
 
     assert watch.at == pytest.approx(9 * PIECE / 1e5, rel=0.05)
 
@@ -94,7 +94,7 @@ def test_an_idle_hour_is_not_made_up_for(watch: Watch) -> None:
     watch.at = 3600.0
 
     for _ in range(100):
-        paced.take(PIECE, patience(watch))
+        paced.take(PIECE, deadline(watch))
 
     assert watch.at - 3600 >= 100 * PIECE / 1e6 - 1.1  # a second's worth at most
 
@@ -122,7 +122,7 @@ def test_two_transfers_share_one_rate() -> None:
 
 
 def test_waiting_for_the_pace_costs_no_patience(watch: Watch) -> None:
-    paced, shown = bucket(watch, lambda: 10_000.0), patience(watch, 5.0)
+    paced, shown = bucket(watch, lambda: 10_000.0), deadline(watch, 5.0)
 
     for _ in range(50):
         paced.take(PIECE, shown)
@@ -132,7 +132,7 @@ def test_waiting_for_the_pace_costs_no_patience(watch: Watch) -> None:
 
 
 def test_a_package_goes_out_over_half_a_megabit(watch: Watch) -> None:
-    shown = patience(watch, 60.0)
+    shown = deadline(watch, 60.0)
     shown.grow(100_000_000)
 
     watch.at = 100_000_000 / 62_500
@@ -140,7 +140,7 @@ def test_a_package_goes_out_over_half_a_megabit(watch: Watch) -> None:
 
 
 def test_patience_grows_with_the_size(watch: Watch) -> None:
-    shown = patience(watch, 60.0)
+    shown = deadline(watch, 60.0)
     shown.grow(300 << 20)
 
     watch.at = 60 + (300 << 20) / SLOWEST_BYTES_PER_SECOND - 1
@@ -187,11 +187,11 @@ def test_a_call_without_an_end_is_not_waited_for_and_its_late_result_is_thrown_a
 def test_a_file_on_its_way_stops_when_nobody_waits_any_more(watch: Watch, tmp_path: Path) -> None:
     path = tmp_path / "package.zip"
     path.write_bytes(bytes(3 * PIECE))
-    shown = patience(watch)
+    shown = deadline(watch)
     told: list[tuple[int, int | None]] = []
 
     with path.open("rb") as stream:
-        going = Outgoing(
+        going = PacedFile(
             stream, 3 * PIECE, bucket(watch, lambda: None), shown, lambda *how: told.append(how)
         )
         assert len(going.read(PIECE)) == PIECE
@@ -209,7 +209,7 @@ def test_a_file_on_its_way_can_be_sent_from_the_beginning_again(
     path.write_bytes(b"0123456789")
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 10, bucket(watch, lambda: None), patience(watch), ignore_progress)
+        going = PacedFile(stream, 10, bucket(watch, lambda: None), deadline(watch), ignore_progress)
         going.read(4)
         going.seek(0)
 
@@ -223,10 +223,10 @@ def test_a_peer_that_takes_no_more_is_given_up_long_before_the_whole_file_could_
     path = tmp_path / "package.zip"
     with path.open("wb") as stream:
         stream.truncate(200_000_000)
-    shown = patience(watch, 120.0)
+    shown = deadline(watch, 120.0)
 
     with path.open("rb") as stream:
-        going = Outgoing(stream, 200_000_000, bucket(watch, lambda: None), shown, ignore_progress)
+        going = PacedFile(stream, 200_000_000, bucket(watch, lambda: None), shown, ignore_progress)
         for _ in range(1000):
             going.read(PIECE)
             watch.at += PIECE / 60_000  # seconds: a slow line, quicker than the slowest
@@ -236,7 +236,7 @@ def test_a_peer_that_takes_no_more_is_given_up_long_before_the_whole_file_could_
 
 
 def test_what_comes_slowly_is_waited_for_as_long_as_it_comes(watch: Watch) -> None:
-    shown = patience(watch, 120.0)
+    shown = deadline(watch, 120.0)
 
     def coming() -> Iterator[bytes]:
         for _ in range(400):
@@ -245,7 +245,7 @@ def test_what_comes_slowly_is_waited_for_as_long_as_it_comes(watch: Watch) -> No
         watch.at += 300
         yield b"too late"
 
-    came = timed(coming(), shown, lambda: None)
+    came = read_with_deadline(coming(), shown, lambda: None)
     assert sum(len(piece) for piece in islice(came, 400)) == 400 * PIECE
     with pytest.raises(ServerSilent):
         next(came)
@@ -256,7 +256,7 @@ def test_a_connection_is_not_closed_under_a_call_that_is_left_alone() -> None:
 
     with pytest.raises(ServerSilent):
         with_deadline(Deadline(0.02), lambda: may_end.wait(LONG), lambda _late: None)
-    once_all_have_ended(closed.set)
+    after_abandoned_calls(closed.set)
     before = closed.is_set()
     may_end.set()
 

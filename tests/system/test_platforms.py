@@ -10,16 +10,16 @@ import pytest
 
 from drawcli.system import platforms
 from drawcli.system.platforms import (
-    allowed_everywhere,
-    below,
     fsync_folder,
     is_alive,
+    is_readable_by_others,
     is_too_long,
-    lies_within,
-    open_to_others,
-    others_may_write,
+    is_within,
+    is_writable_by_others,
+    path_prefix,
+    portable_name,
+    replace_path,
     system,
-    take_place,
 )
 
 RESERVED = ["CON", "con", "Aux", "NUL", "com1", "LPT9", "CON.dcm", "nul.tar.gz"]
@@ -55,7 +55,7 @@ def test_any_right_of_others_counts(tmp_path: Path, mode: int) -> None:
     path.write_bytes(b"")
     path.chmod(mode)
 
-    assert open_to_others(path)
+    assert is_readable_by_others(path)
 
 
 @pytest.mark.parametrize(("mode", "may"), [(0o602, True), (0o646, True), (0o664, False)])
@@ -66,7 +66,7 @@ def test_only_the_right_of_everybody_to_write_is_told(
     path.write_bytes(b"")
     path.chmod(mode)
 
-    assert others_may_write(path) is may
+    assert is_writable_by_others(path) is may
 
 
 @pytest.mark.usefixtures("windows")
@@ -79,8 +79,8 @@ def test_windows_has_no_modes_and_no_durable_folders(
 
     fsync_folder(tmp_path)
 
-    assert not open_to_others(tmp_path / "key")
-    assert not others_may_write(tmp_path / "key")
+    assert not is_readable_by_others(tmp_path / "key")
+    assert not is_writable_by_others(tmp_path / "key")
 
 
 @pytest.mark.usefixtures("windows")
@@ -122,7 +122,7 @@ def test_windows_waits_for_who_has_the_file_open(
     (tmp_path / "old").write_text("old")
     Held(times, monkeypatch)
 
-    take_place(tmp_path / "new", tmp_path / "old")
+    replace_path(tmp_path / "new", tmp_path / "old")
 
     assert (tmp_path / "old").read_text() == "new"
 
@@ -135,7 +135,7 @@ def test_a_file_that_stays_open_is_told_in_the_end(
     Held(1000, monkeypatch)
 
     with pytest.raises(PermissionError):
-        take_place(tmp_path / "new", tmp_path / "old")
+        replace_path(tmp_path / "new", tmp_path / "old")
 
 
 def test_elsewhere_a_refusal_is_told_at_once(
@@ -145,22 +145,22 @@ def test_elsewhere_a_refusal_is_told_at_once(
     held = Held(1000, monkeypatch)
 
     with pytest.raises(PermissionError):
-        take_place(tmp_path / "new", tmp_path / "old")
+        replace_path(tmp_path / "new", tmp_path / "old")
 
     assert held.left == 999
 
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_a_name_that_windows_keeps_for_itself_is_changed(name: str) -> None:
-    changed = allowed_everywhere(name)
+    changed = portable_name(name)
 
     assert changed != name
-    assert allowed_everywhere(changed) == changed
+    assert portable_name(changed) == changed
 
 
 @pytest.mark.parametrize("name", ["CONSTANTIN", "12345", "lpt", "com10", "aux_", "RS.con.dcm"])
 def test_any_other_name_stays(name: str) -> None:
-    assert allowed_everywhere(name) == name
+    assert portable_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ class OnWindows(PureWindowsPath):
     ],
 )
 def test_a_share_is_the_same_however_it_is_written(path: str, folder: str, *, within: bool) -> None:
-    assert lies_within(OnWindows(path), OnWindows(folder)) is within  # type: ignore[arg-type] # a stand-in
+    assert is_within(OnWindows(path), OnWindows(folder)) is within  # type: ignore[arg-type] # a stand-in
 
 
 @pytest.fixture
@@ -241,10 +241,10 @@ def caseless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_a_folder_is_the_same_where_names_do_not_distinguish_case(caseless: Path) -> None:
     store = caseless / "store"
 
-    assert lies_within(caseless / "STORE" / "Ward" / "new", store)
-    assert lies_within(caseless / "Store", store)
-    assert not lies_within(caseless / "Beside" / "store", store)
-    assert not lies_within(caseless, store)
+    assert is_within(caseless / "STORE" / "Ward" / "new", store)
+    assert is_within(caseless / "Store", store)
+    assert not is_within(caseless / "Beside" / "store", store)
+    assert not is_within(caseless, store)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_what_lies_in_a_folder_begins_as_it_does(
 ) -> None:
     monkeypatch.setattr(os, "sep", sep)
 
-    assert path.startswith(below(folder)) is within
+    assert path.startswith(path_prefix(folder)) is within
 
 
 def test_a_path_that_is_too_long_is_told_from_one_that_is_not_there(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from drawcli.system.threads import TurnLock, in_time, run_in_thread
+from drawcli.system.threads import TurnLock, call_with_timeout, run_in_thread
 
 PATIENCE = 20.0  # seconds, for what takes milliseconds
 
@@ -20,7 +20,7 @@ def test_every_item_is_taken_once() -> None:
     turns = TurnLock()
 
     def take(number: int) -> None:
-        with turns.given_up():
+        with turns.released():
             time.sleep(0.0005)
         taken.append(number)
 
@@ -37,7 +37,7 @@ def test_so_many_wait_for_the_network_at_once_and_no_more() -> None:
         nonlocal most
         away.add(number)
         most = max(most, len(away))
-        with turns.given_up():
+        with turns.released():
             met.wait(PATIENCE)  # all three are away, or this fails
         away.discard(number)
 
@@ -56,7 +56,7 @@ def test_only_one_works_at_a_time() -> None:
             seen.append(at_work)
             time.sleep(0.0005)  # others would come in here
             at_work -= 1
-            with turns.given_up():
+            with turns.released():
                 time.sleep(0)
 
     turns.share(numbers(20), take, lanes=5)
@@ -80,7 +80,7 @@ def test_what_fails_is_raised_and_nothing_more_is_begun_but_what_was_begun_ends(
 
     def take(number: int) -> None:
         begun.append(number)
-        with turns.given_up():
+        with turns.released():
             time.sleep(0.002 if number else 0.02)
         if number == 1 or lanes == 1:
             raise ValueError(number)
@@ -101,7 +101,7 @@ def test_an_interrupt_does_not_wait_and_who_was_away_touches_nothing_more(
 
     def take(_number: int) -> None:
         threads.append(threading.current_thread())
-        with turns.given_up():
+        with turns.released():
             back.wait(PATIENCE)
         touched.append("ledger")
 
@@ -125,7 +125,7 @@ def test_an_interrupt_does_not_wait_and_who_was_away_touches_nothing_more(
 def test_a_step_that_is_called_alone_has_no_turn_to_give_up() -> None:
     turns = TurnLock()
 
-    with turns.given_up(), turns.taken():
+    with turns.released(), turns.taken():
         pass
 
     with turns.taken():
@@ -156,7 +156,7 @@ def test_who_works_when_the_run_is_interrupted_sends_and_begins_nothing_more(
         at_work.set()
         go_on.wait(PATIENCE)
         if to_send:
-            with turns.given_up():
+            with turns.released():
                 sent.append(number)
 
     def interrupted(*_args: object, **_more: object) -> None:
@@ -179,12 +179,12 @@ def test_a_call_that_nothing_can_interrupt_is_left_to_itself() -> None:
     over = threading.Event()
 
     with pytest.raises(TimeoutError):
-        in_time(over.wait, 0.02)
+        call_with_timeout(over.wait, 0.02)
     over.set()
 
-    assert in_time(lambda: 7, PATIENCE) == 7
+    assert call_with_timeout(lambda: 7, PATIENCE) == 7
     with pytest.raises(ZeroDivisionError):
-        in_time(lambda: 1 / 0, PATIENCE)
+        call_with_timeout(lambda: 1 / 0, PATIENCE)
 
 
 def test_where_no_thread_can_be_started_there_is_no_memory(
@@ -204,6 +204,6 @@ def test_a_thread_that_ends_without_a_word_had_no_memory(monkeypatch: pytest.Mon
     turns = TurnLock()
 
     with pytest.raises(MemoryError):
-        in_time(lambda: 7, PATIENCE)
+        call_with_timeout(lambda: 7, PATIENCE)
     with pytest.raises(MemoryError):
         turns.share(numbers(5), lambda _number: None, lanes=2)

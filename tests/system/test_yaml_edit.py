@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from drawcli.errors import ConfigError
-from drawcli.system.yaml_edit import YamlEntry, flow, replace_file, with_entries
+from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, parse_yaml, read_yaml
 
 RULE = YamlEntry("rules", ("- b: 2",))
@@ -22,7 +22,7 @@ def parsed(text: str) -> Document:
 
 
 def added(text: str, *entries: YamlEntry) -> str:
-    return with_entries(parsed(text), *(entries or (RULE,))).source.decode()
+    return add_entries(parsed(text), *(entries or (RULE,))).source.decode()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_section_in_brackets_is_left_alone(text: str) -> None:
     ],
 )
 def test_what_cannot_be_added_without_harm_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="nothing can be added by a command here"):
+    with pytest.raises(ConfigError, match="a command cannot add to this file"):
         added(text)
 
 
@@ -126,7 +126,7 @@ def test_the_files_of_a_new_site_take_entries() -> None:
         ("templates.yaml", YamlEntry("templates", ("T: {}",))),
     ):
         before = read_yaml(SITE / name)
-        after = with_entries(before, entry)
+        after = add_entries(before, entry)
 
         lines = after.source.decode().splitlines()
         assert [line for line in lines if line.strip() not in ("- b: 2", "T: {}")] != []
@@ -140,7 +140,7 @@ def test_a_file_is_replaced_with_its_mode_and_behind_its_link(tmp_path: Path) ->
     link.symlink_to(real)
     before = read_yaml(link)
 
-    replace_file(before, with_entries(before, RULE))
+    replace_file(before, add_entries(before, RULE))
 
     assert link.is_symlink()
     assert real.read_text() == "rules:\n  - b: 2\n"
@@ -154,7 +154,7 @@ def test_a_file_that_somebody_changed_meanwhile_is_not_replaced(tmp_path: Path) 
     path.write_text("rules:\n  - theirs: 1\n")
 
     with pytest.raises(ConfigError, match="changed meanwhile"):
-        replace_file(before, with_entries(before, RULE))
+        replace_file(before, add_entries(before, RULE))
 
     assert path.read_text() == "rules:\n  - theirs: 1\n"
 
@@ -163,7 +163,7 @@ def test_a_file_that_somebody_changed_meanwhile_is_not_replaced(tmp_path: Path) 
     "value", ["yes", "3", "2026-01-01", "a: b", "# x", "*", "", "ü", [1, "1"], {"in": ["a", 2]}]
 )
 def test_a_value_on_a_line_is_read_back_as_it_was(value: Any) -> None:
-    text = flow(value)
+    text = flow_style(value)
 
     assert "\n" not in text
     assert yaml.safe_load(f"k: {text}") == {"k": value}

@@ -246,7 +246,7 @@ FAULTS: Final = (
     Fault(
         "a delivered file replaces another",
         "adapters/delivery/folder.py",
-        "name_if_free(temporary, target)",
+        "rename_if_free(temporary, target)",
         "temporary.replace(target)",
         (DELIVERY,),
     ),
@@ -408,7 +408,7 @@ FAULTS: Final = (
     Fault(
         "a later job uses the images in the work folder of another",
         "pipeline/context.py",
-        "        return crosswalk.placed(own) if own else crosswalk\n",
+        "        return crosswalk.with_paths(own) if own else crosswalk\n",
         "        return crosswalk\n",
         ONE_OFF,
     ),

@@ -241,7 +241,7 @@ def opened(deliver: "Deliver") -> DicomNode:
         raise ConfigError(
             "deliver.node needs a package that is not installed",
             code="dicom-net",
-            hint="Run \"pip install 'drawcli[dicom-net]'\", or take deliver.node away.",
+            hint="Install its extra 'dicom-net' (docs/installing.md), or remove deliver.node.",
         ) from err
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may quote what it sends
     return DicomNode(parse_node(deliver.node), deliver.ae_title)

@@ -14,10 +14,10 @@ from typing import Final, TypeVar
 
 from drawcli.adapters.delivery.target import Delivery
 from drawcli.errors import DELIVERY, FolderSilent, NeedsPerson, TryLater
-from drawcli.system.files import disk_full_named, name_if_free, sha256_of
+from drawcli.system.files import rename_if_free, report_disk_full, sha256_of
 from drawcli.system.limits import EXCHANGES, SLOWEST_BYTES_PER_SECOND
-from drawcli.system.platforms import allowed_everywhere, fsync_folder, is_too_long
-from drawcli.system.threads import in_time
+from drawcli.system.platforms import fsync_folder, is_too_long, portable_name
+from drawcli.system.threads import call_with_timeout
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
@@ -81,7 +81,7 @@ def filled(pattern: str, facts: Mapping[str, str]) -> str:
     'RS.4711_7.Pelvis.dcm'
     """
     whole = pattern.format_map({name: _safe(value) for name, value in facts.items()})
-    return _PART.sub(lambda part: allowed_everywhere(part[0]), whole)
+    return _PART.sub(lambda part: portable_name(part[0]), whole)
 
 
 def made_below(pattern: AnyPath) -> AnyPath:
@@ -128,7 +128,7 @@ def deliver(  # noqa: PLR0913 - what, where to, and for how long
     whole, given_up = seconds + len(data) / SLOWEST_BYTES_PER_SECOND, Event()
     put = partial(_put, folder, name, data, job_id, below=below, given_up=given_up)
     try:
-        return in_time(put, whole)
+        return call_with_timeout(put, whole)
     except TimeoutError:
         given_up.set()
         raise FolderSilent(
@@ -143,7 +143,7 @@ def _put(  # noqa: PLR0913 - likewise
     target, wanted = folder / name, hashlib.sha256(data).hexdigest()
     temporary = folder / f"{TEMPORARY}{job_id}.part"
     try:
-        with disk_full_named("the folder for the RTSTRUCT"):  # its path may name a patient
+        with report_disk_full("the folder for the RTSTRUCT"):  # its path may name a patient
             if below is not None and below.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(target):
@@ -152,7 +152,7 @@ def _put(  # noqa: PLR0913 - likewise
                     raise TryLater("the file read back differs from that written", code=DELIVERY)
                 if given_up.is_set():  # another try may be under way
                     raise TryLater("the folder has answered too late", code=DELIVERY)
-                name_if_free(temporary, target)
+                rename_if_free(temporary, target)
             if not target.is_file() or sha256_of(target) != wanted:
                 raise NeedsPerson(
                     "another file has the name of the RTSTRUCT; it was not changed",

@@ -20,7 +20,7 @@ from drawcli.core.templates.template import NAME_PATTERN, Template
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.programs import run_program
-from drawcli.system.yaml_read import Document, meant, problems_of, raise_all, read_yaml
+from drawcli.system.yaml_read import Document, model_problems, raise_problems, read_yaml, suggest
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
@@ -43,7 +43,7 @@ class Rulebook:
     def template_named(self, name: str) -> Template:
         """Return a template; raise UsageError if there is none of this name."""
         if name not in self.templates:
-            near = meant(name, self.templates)
+            near = suggest(name, self.templates)
             raise UsageError(
                 f"there is no template '{name}' in templates.yaml{near}",
                 hint="'drawcli templates list' lists them.",
@@ -82,7 +82,7 @@ def read_rulebook(
     names = _names(templates_file)
     checked = Rules(_rules(rules_file, names, problems))
     cases = tuple(CaseReader(rules_file, names, problems).read_all())
-    raise_all(problems, hint=hints[-1])
+    raise_problems(problems, hint=hints[-1])
     digest = hashlib.sha256(rules_file.source + b"\0" + templates_file.source).hexdigest()
     commit = _git_commit(rules_file.path, templates_file.path)
     return Rulebook(rules=checked, templates=by_name, cases=cases, digest=digest, commit=commit)
@@ -148,10 +148,10 @@ def _templates(
         try:
             template = Template.model_validate(entry)
         except ValidationError as err:
-            problems += problems_of(err, Template, document, top=where)
+            problems += model_problems(err, Template, document, top=where)
             continue
-        if template.twice:
-            names = ", ".join(template.twice)
+        if template.duplicate_names:
+            names = ", ".join(template.duplicate_names)
             problems.append(f"{document.place(where)}: two models draw the same structure: {names}")
         too_long = [shown for shown in template.shown if len(shown) > longest_name]
         if too_long:
@@ -186,13 +186,13 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
     shape = "a list, each entry with '- '" if kind is list else "entries by name"
     if not isinstance(data, dict) or name not in data:
         near = next(
-            (key for key in data or () if isinstance(data, dict) and meant(key, [name])), ""
+            (key for key in data or () if isinstance(data, dict) and suggest(key, [name])), ""
         )
         instead = f"; found '{near}' instead" if near else "; the file begins with it"
         problems.append(f"{document.place((near,))}: '{name}:' is missing{instead}")
         return None
     problems.extend(
-        f"{document.place((other,))}: unknown key '{other}'{meant(other, [name])}"
+        f"{document.place((other,))}: unknown key '{other}'{suggest(other, [name])}"
         for other in data
         if other != name and (name, other) != ("rules", "tests")
     )

@@ -16,7 +16,7 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical, known_paths
 from drawcli.core.rules.withheld import is_withheld
-from drawcli.system.yaml_read import Document, Location, meant
+from drawcli.system.yaml_read import Document, Location, suggest
 
 QUOTE_IT: Final = "; put it in quotes if it looks like a number, a date, yes or no"
 _KEYS: Final = (
@@ -39,18 +39,18 @@ class EntryReader:
     def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
         for key in entry:
             if key not in known:
-                self._add((*at, key), f"unknown key '{key}'{meant(key, known)}")
+                self._add((*at, key), f"unknown key '{key}'{suggest(key, known)}")
 
     def _check_template(self, name: str, at: Location) -> None:
         if self._templates is not None and name not in self._templates:
-            near = meant(name, self._templates)
+            near = suggest(name, self._templates)
             self._add(at, f"no template '{name}' in templates.yaml{near}")
 
     def _path(self, keyword: Any, at: Location) -> str | None:
         """Return the canonical path of an element; None, with the problem added, if invalid."""
         path = canonical(keyword) if isinstance(keyword, str) else None
         if path is None:
-            self._add(at, f"no DICOM keyword '{keyword}'{meant(keyword, known_paths())}")
+            self._add(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
         return path
 
     def _add(self, at: Location, what: str) -> None:
@@ -75,7 +75,7 @@ class RuleReader(EntryReader):
         self._check_priority(entry, at)
         late = entry.get("late")
         if late is not None and late not in LATE:
-            near = meant(late, LATE)
+            near = suggest(late, LATE)
             self._add((*at, "late"), f"'late' is one of {', '.join(LATE)}{near}")
         if "when" not in entry:
             self._add(at, "'when' is missing")
@@ -184,7 +184,7 @@ class RuleReader(EntryReader):
         self, path: str, operator: Any, wanted: Any, options: dict[str, Any], at: Location
     ) -> Compare | None:
         if operator not in OPERATORS:
-            near = meant(operator, OPERATORS)
+            near = suggest(operator, OPERATORS)
             hidden = not near and is_withheld(path)  # it may be a value in place of an operator
             self._add(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
             return None

@@ -3,23 +3,18 @@
 import json
 import os
 import sqlite3
-import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 from drawcli.adapters.scan_index.keys import Keys
-from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
-from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.instance_json import unpack_slice
-from drawcli.core.series.verdict import Readiness, Verdict
+from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, UnreadRow
+from drawcli.adapters.scan_index.series_table import BOUND, SeriesTable, limit_time
 
 _KNOWN_FACTS: Final = 4096  # shared facts whose row id is cached
-_HIGHEST: Final = (1 << 63) - 1  # of a number in the database
-_BOUND: Final = struct.Struct("<qqq")
 
 
-class ScanIndex:
+class ScanIndex(SeriesTable):
     """An open index.
 
     Parameters
@@ -33,9 +28,7 @@ class ScanIndex:
     """
 
     def __init__(self, database: sqlite3.Connection, keys: Keys, rebuilt: str = "") -> None:
-        self._database = database
-        self._keys = keys
-        self._facts: dict[str, int] = {}
+        super().__init__(database, keys)
         self.rebuilt = rebuilt
         self.changed = 0  # files added, changed or removed since it was opened
 
@@ -57,8 +50,6 @@ class ScanIndex:
     def set_fact(self, key: str, value: str) -> None:
         """Set a fact about the index itself."""
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    # Folders and their files
 
     def folder(self, path: str) -> FolderRow | None:
         """Return the row of a folder; None if it is new."""
@@ -126,15 +117,15 @@ class ScanIndex:
         rows: list[tuple[Any, ...]] = []
         for entry in entries:
             name = self.name_key(entry.name)
-            size, mtime, ctime = entry.size, _limit(entry.mtime_ns), _limit(entry.ctime_ns)
-            row = (folder, name, size, mtime, ctime, entry.since, entry.final)
+            size, mtime = entry.size, limit_time(entry.mtime_ns)
+            row = (folder, name, size, mtime, limit_time(entry.ctime_ns), entry.since, entry.final)
             if isinstance(entry.found, str):
                 rows.append((*row, entry.found, None, None, None))
                 continue
             series = self._series_id(entry.found.series_uid, now)
             touched.add(series)
             own = json.dumps([entry.name, entry.found.own]).encode("ascii")
-            sealed = self._keys.seal(own, name + _BOUND.pack(folder, size, mtime))
+            sealed = self._keys.seal(own, name + BOUND.pack(folder, size, mtime))
             rows.append((*row, None, series, self._facts_id(entry.found.shared), sealed))
         self._database.executemany(
             f"INSERT OR REPLACE INTO file VALUES ({','.join('?' * 11)})",  # noqa: S608 - no value in it
@@ -191,108 +182,6 @@ class ScanIndex:
         )
         return Counter(dict(rows.fetchall()))
 
-    # Series
-
-    def touch(self, folder: int) -> None:
-        """Mark the series of a folder as stale: another file in it has changed."""
-        self._database.execute(
-            "UPDATE series SET stale = 1 WHERE id IN (SELECT series FROM file WHERE folder = ?)",
-            (folder,),
-        )
-
-    def mark_all_stale(self) -> None:
-        """Mark every series as stale."""
-        self._database.execute("UPDATE series SET stale = 1")
-
-    def stale(self) -> list[int]:
-        """Return the series that need a new verdict."""
-        return [row[0] for row in self._database.execute("SELECT id FROM series WHERE stale = 1")]
-
-    def slices(self, series: int) -> list[Slice]:
-        """Return the slices of a series."""
-        rows = self._database.execute(
-            "SELECT file.folder, name, size, mtime, file.sealed, facts.key, facts.sealed, "
-            "folder.key, folder.sealed FROM file JOIN facts ON facts.id = file.facts "
-            "JOIN folder ON folder.id = file.folder WHERE series = ?",
-            (series,),
-        )
-        opened: dict[bytes, bytes] = {}
-        return [self._slice(row, opened) for row in rows.fetchall()]
-
-    def count_unread_beside(self, series: int, reasons: Iterable[str], patience: float) -> int:
-        """Count the unreadable files in the folders of a series that may belong to it.
-
-        A file that was unchanged for `patience` nanoseconds when the series arrived does not.
-        """
-        wanted = list(reasons)
-        marks = ",".join("?" * len(wanted))
-        query = (
-            f"SELECT COUNT(*) FROM file INDEXED BY file_reason WHERE reason IN ({marks}) "  # noqa: S608 - marks only
-            "AND since >= (SELECT first FROM series WHERE id = ?) - ? "
-            "AND folder IN (SELECT DISTINCT folder FROM file WHERE series = ?)"
-        )
-        row = self._database.execute(query, (*wanted, series, int(patience), series)).fetchone()
-        return int(row[0])
-
-    def series_in(self, folder: int) -> set[int]:
-        """Return the series that have files in a folder."""
-        rows = self._database.execute(
-            "SELECT DISTINCT series FROM file WHERE folder = ? AND series IS NOT NULL", (folder,)
-        )
-        return {row[0] for row in rows}
-
-    def set_series(self, series: int, row: SeriesRow) -> None:
-        """Update a series with its verdict."""
-        verdict = row.verdict
-        self._database.execute(
-            "UPDATE series SET stale = ?, key = ?, key_id = ?, digest = ?, stamp = ?, modality = ?,"
-            " count = ?, newest = ?, readiness = ?, code = ?, text = ?, wishes = ? WHERE id = ?",
-            (
-                *(row.stale, row.key, row.key_id, row.digest, row.stamp, row.modality, row.files),
-                *(_limit(row.newest), str(verdict.readiness), verdict.code, verdict.text),
-                *(row.wishes, series),
-            ),
-        )
-
-    def limit_times(self, now: int) -> None:
-        """Replace times in the future by the present: the clock was set back."""
-        self._database.execute(
-            "UPDATE series SET since = MIN(since, ?1), first = MIN(first, ?1) WHERE since > ?1",
-            (now,),
-        )
-
-    def drop_series(self, series: int) -> None:
-        """Delete a series without files."""
-        self._database.execute("DELETE FROM series WHERE id = ?", (series,))
-
-    def series(self) -> Iterator[SeriesRow]:
-        """Yield every series that has a verdict."""
-        rows = self._database.execute(
-            "SELECT id, first, since, stale, key, key_id, digest, stamp, modality, count, newest, "
-            "readiness, code, text, wishes FROM series WHERE readiness IS NOT NULL ORDER BY id"
-        )
-        for row in rows.fetchall():
-            *facts, readiness, code, text, wishes = row
-            yield SeriesRow._make((*facts, Verdict(Readiness(readiness), code, text), wishes))
-
-    def tidy(self) -> None:
-        """Delete shared facts that no file uses."""
-        self._database.execute(
-            "DELETE FROM facts WHERE id NOT IN (SELECT facts FROM file WHERE facts IS NOT NULL)"
-        )
-        self._facts.clear()
-
-    def _slice(self, row: Any, opened: dict[bytes, bytes]) -> Slice:
-        folder, name, size, mtime, sealed, facts_key, facts, folder_key, path = row
-        for key, data in ((facts_key, facts), (folder_key, path)):
-            if key not in opened:
-                opened[key] = self._keys.open(data, key)
-        bound = name + _BOUND.pack(folder, size, mtime)
-        own_name, own = json.loads(self._keys.open(sealed, bound))
-        place = os.path.join(os.fsdecode(opened[folder_key]), own_name)  # noqa: PTH118 - as scandir does
-        shared = opened[facts_key].decode("ascii")
-        return unpack_slice(shared, own, path=place, size=size, mtime_ns=mtime)
-
     def _series_id(self, uid: str, now: int) -> int:
         key = self._keys.text(uid)
         row = self._database.execute("SELECT id FROM series WHERE uid = ?", (key,)).fetchone()
@@ -322,8 +211,3 @@ class ScanIndex:
                 self._facts.clear()
             self._facts[shared] = facts_id
         return facts_id
-
-
-def _limit(number: int) -> int:
-    """Return a time limited to the range of the database."""
-    return max(-_HIGHEST, min(number, _HIGHEST))

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.templates.catalogue import CatalogueModel, offers_of
+from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue
 from drawcli.errors import UsageError
 from drawcli.system.files import write_durably
 
@@ -37,7 +37,7 @@ def load_catalogue(state_dir: Path) -> Catalogue | None:
         at, models = datetime.fromisoformat(plain["at"]), plain["models"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Catalogue(at, tuple(offers_of(models))) if isinstance(models, list) else None
+    return Catalogue(at, tuple(parse_catalogue(models))) if isinstance(models, list) else None
 
 
 def require_catalogue(state_dir: Path) -> Catalogue:

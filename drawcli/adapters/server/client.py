@@ -24,6 +24,8 @@ from drawcli.adapters.server.login import Login
 from drawcli.adapters.server.responses import (
     ENDPOINT_HINT,
     TooLong,
+    bearer,
+    check_empty_or_object,
     check_response,
     convert_transport_errors,
     json_list,
@@ -44,7 +46,7 @@ from drawcli.errors import (
     ServerUnavailable,
 )
 from drawcli.system.limits import EXCHANGES
-from drawcli.system.pacing import Deadline, Tell, ignore_progress
+from drawcli.system.pacing import Deadline, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
     from drawcli.adapters.server.token_store import TokenStore
@@ -103,7 +105,9 @@ class DrawServer:
         models: list[Any] = self._request("GET", "models", read=json_list)
         return models
 
-    def upload(self, package: Path, *, name: str, sha256: str, tell: Tell = ignore_progress) -> str:
+    def upload(
+        self, package: Path, *, name: str, sha256: str, tell: ProgressCallback = ignore_progress
+    ) -> str:
         """Send a package from disk; return the server's task id.
 
         Never retried here: if the answer is lost, the caller has recorded the attempt. An error
@@ -115,7 +119,7 @@ class DrawServer:
         answers: list[httpx.Response] = []
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access) | {"idempotency-key": sha256}
+            headers = bearer(tokens.access) | {"idempotency-key": sha256}
             form: dict[str, Any] = {"headers": headers, "data": fields}
             form["most"] = EXCHANGES["upload"].largest
             url = self._url("upload")
@@ -145,7 +149,7 @@ class DrawServer:
         target: Path,
         *,
         check_space: Callable[[int], None] = lambda _size: None,
-        tell: Tell = ignore_progress,
+        tell: ProgressCallback = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
@@ -170,7 +174,7 @@ class DrawServer:
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
         content: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
-        self._request("POST", "confirm", read=_check_empty_or_object, **content)
+        self._request("POST", "confirm", read=check_empty_or_object, **content)
 
     def renew_tokens(self) -> None:
         """Exchange the token pair for a new one, even if it has not expired."""
@@ -198,7 +202,7 @@ class DrawServer:
         content |= {"most": EXCHANGES[endpoint].largest, "deadline": deadline}
 
         def send(tokens: Tokens) -> httpx.Response:
-            headers = _bearer(tokens.access)
+            headers = bearer(tokens.access)
             answer = self._exchange.request(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
@@ -224,7 +228,7 @@ class DrawServer:
         raise ServerUnavailable(f"{endpoint}: no answer")
 
     def _download(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
-        headers = _bearer(tokens.access)
+        headers = bearer(tokens.access)
         digest = self._exchange.download(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
             _log.warning("the server sent an RTSTRUCT without checksum; only the gate checks it")
@@ -265,11 +269,6 @@ class DrawServer:
         return self._site.url.rstrip("/") + path
 
 
-def _check_empty_or_object(answer: httpx.Response, endpoint: str) -> None:
-    if answer.content:
-        json_object(answer, endpoint)
-
-
 def _is_worth_retrying(err: BaseException) -> bool:
     """Return whether a request may succeed in a moment: not after a timeout or a failed refresh."""
     if isinstance(err, ServerSilent | TooLong) or not isinstance(err, ServerUnavailable):
@@ -296,7 +295,3 @@ def _too_large(package: Path) -> RequestRefused:
         hint="Ask the administrator to allow larger uploads (nginx: client_max_body_size), then "
         "send it again with 'drawcli release'.",
     )
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}

@@ -17,9 +17,9 @@ import httpx
 
 from drawcli.adapters.server.responses import TooLong, check_response, iter_body
 from drawcli.errors import BadStructureSet, ServerUnavailable
-from drawcli.system.files import CHUNK, PRIVATE, disk_full_named, put_in_place
+from drawcli.system.files import CHUNK, PRIVATE, put_in_place, report_disk_full
 from drawcli.system.limits import EXCHANGES, bytes_in_words
-from drawcli.system.pacing import Deadline, Tell, timed
+from drawcli.system.pacing import Deadline, ProgressCallback, read_with_deadline
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -30,7 +30,9 @@ _SPACE_CHECK_BYTES: Final = 16 << 20  # between two checks of free disk space
 class Incoming:
     """A file that arrives in one response or several."""
 
-    def __init__(self, target: Path, check_space: Callable[[int], None], tell: Tell) -> None:
+    def __init__(
+        self, target: Path, check_space: Callable[[int], None], tell: ProgressCallback
+    ) -> None:
         self._target = target
         self._check_space = check_space  # raises if the disk has no space for that many bytes
         self._tell = tell
@@ -72,7 +74,7 @@ class Incoming:
         part = self._part(answer, before)
         try:
             self._check_length(answer, before)
-            with disk_full_named(part.parent):
+            with report_disk_full(part.parent):
                 digest = self._write(answer, part, before, deadline)
             self._check(answer, digest)
             put_in_place(part, self._target)
@@ -145,7 +147,7 @@ class Incoming:
 
     def _pieces(self, answer: httpx.Response, most: int, deadline: Deadline) -> Iterator[bytes]:
         try:
-            yield from timed(iter_body(answer, most), deadline, answer.close)
+            yield from read_with_deadline(iter_body(answer, most), deadline, answer.close)
         except TooLong:
             raise _too_large() from None
 

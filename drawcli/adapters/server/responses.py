@@ -266,3 +266,14 @@ def convert_transport_errors(endpoint: str) -> Iterator[None]:
         raise ServerUnavailable(text, code="server-lost") from None
     except httpx.HTTPError as err:
         raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None
+
+
+def check_empty_or_object(answer: httpx.Response, endpoint: str) -> None:
+    """Raise ServerUnavailable if a response is neither empty nor a JSON object."""
+    if answer.content:
+        json_object(answer, endpoint)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token (RFC 6750)."""
+    return {"authorization": f"Bearer {token}"}

@@ -19,9 +19,9 @@ import httpx
 
 from drawcli import __version__
 from drawcli.errors import ConfigError
-from drawcli.system.addresses import stays_here
-from drawcli.system.pacing import once_all_have_ended
-from drawcli.system.platforms import open_to_others
+from drawcli.system.addresses import is_loopback
+from drawcli.system.pacing import after_abandoned_calls
+from drawcli.system.platforms import is_readable_by_others
 
 if TYPE_CHECKING:
     from drawcli.config.sections import ServerSettings as Site
@@ -65,7 +65,7 @@ def open_client(site: "Site") -> Iterator[httpx.Client]:
         If the URL would send the token in plain text, or the configured certificates or proxy
         cannot be used.
     """
-    is_plain, is_here = urlsplit(site.url).scheme == "http", stays_here(site.url)
+    is_plain, is_here = urlsplit(site.url).scheme == "http", is_loopback(site.url)
     if is_plain and not is_here and not site.allow_http:
         raise ConfigError(
             "server.url is plain http: the token would be sent unencrypted",
@@ -94,7 +94,7 @@ def open_client(site: "Site") -> Iterator[httpx.Client]:
     try:
         yield client
     finally:
-        once_all_have_ended(client.close)
+        after_abandoned_calls(client.close)
 
 
 def proxy_auth_error(scheme: str) -> ConfigError:
@@ -159,7 +159,7 @@ def _empty_context() -> ssl.SSLContext:
 
 def _load_client_cert(tls: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
-        if open_to_others(key):
+        if is_readable_by_others(key):
             raise ConfigError(
                 f"{key}: others can read this private key", hint=f"Run 'chmod 600 {key}'."
             )

@@ -7,7 +7,7 @@ from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import FORM, Tokens, parse_pair
 from drawcli.errors import ConfigError
 from drawcli.system.files import write_durably
-from drawcli.system.platforms import open_to_others
+from drawcli.system.platforms import is_readable_by_others
 
 
 class TokenFile(TokenStore):
@@ -27,7 +27,7 @@ class TokenFile(TokenStore):
             If the file is missing or damaged, or others can read it.
         """
         try:
-            exposed = open_to_others(self.path)
+            exposed = is_readable_by_others(self.path)
             raw = self.path.read_bytes()
             tokens = parse_pair(raw)
         except FileNotFoundError:

@@ -9,7 +9,7 @@ from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, bytes_in_words
 from drawcli.system.programs import run_program
-from drawcli.system.threads import in_time
+from drawcli.system.threads import call_with_timeout
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -109,7 +109,7 @@ def _keyring() -> "ModuleType":
         raise ConfigError(
             "server.token_keyring is set, and the package keyring is not installed",
             code="no-keyring",
-            hint="Run 'pip install drawcli[keyring]', or use server.token_file.",
+            hint="Install its extra 'keyring' (docs/installing.md), or use server.token_file.",
         ) from None
     return keyring
 
@@ -118,7 +118,7 @@ def _ask(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
     """Return the keyring's answer, within a limit: a locked keyring may wait for a password."""
     limit = EXCHANGES["keyring"]
     try:
-        text = in_time(ask, limit.seconds)
+        text = call_with_timeout(ask, limit.seconds)
     except (keyring.errors.KeyringError, TimeoutError) as err:
         raise _locked(err) from None
     if text and len(text) > limit.largest:

@@ -13,7 +13,7 @@ from drawcli.adapters.server.responses import convert_http2_errors, iter_body
 from drawcli.adapters.server.tls import CONNECT_SECONDS
 from drawcli.errors import ServerSilent, ServerUnavailable
 from drawcli.system.limits import REFUSAL_BYTES, SLOWEST_BYTES_PER_SECOND
-from drawcli.system.pacing import Deadline, Outgoing, Tell, TokenBucket, with_deadline
+from drawcli.system.pacing import Deadline, PacedFile, ProgressCallback, TokenBucket, with_deadline
 
 _MOST_ANSWERS: Final = 8  # responses of one download, in one run
 _BETWEEN_PARTS_SECONDS: Final = 0.5
@@ -88,7 +88,7 @@ class Exchange:
         return self._send(self._client.build_request(method, url, **content), most, deadline)
 
     def post_file(
-        self, url: str, path: Path, name: str, tell: Tell, *, most: int, **form: Any
+        self, url: str, path: Path, name: str, tell: ProgressCallback, *, most: int, **form: Any
     ) -> httpx.Response:
         """Send a form with a zip from disk; return the response, of at most `most` bytes."""
         size = path.stat().st_size
@@ -99,7 +99,7 @@ class Exchange:
             connect=min(CONNECT_SECONDS, self._timeout_seconds),
         )
         with path.open("rb") as stream:
-            paced = Outgoing(stream, size, self._bucket, deadline, tell)
+            paced = PacedFile(stream, size, self._bucket, deadline, tell)
             files = {"file": (name, cast("IO[bytes]", paced), "application/zip")}
             request = self._client.build_request("POST", url, files=files, timeout=timeout, **form)
             return self._send(request, most, deadline)

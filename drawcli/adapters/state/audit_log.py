@@ -33,7 +33,7 @@ from drawcli.adapters.state.hash_chain import (
     torn_note,
 )
 from drawcli.errors import TryLater
-from drawcli.system.files import PRIVATE, disk_full_named, make_private
+from drawcli.system.files import PRIVATE, make_private, report_disk_full
 from drawcli.system.platforms import fsync_folder
 
 FOLDER: Final = "audit"
@@ -99,7 +99,7 @@ class AuditLog:
         make_private(self.folder)
         plain: dict[str, Any] = {"at": at.isoformat(), "what": what, "run": run}
         plain |= {"who": Actor.present().as_plain(), **facts}
-        with self._lock(), disk_full_named(self.folder):
+        with self._lock(), report_disk_full(self.folder):
             end = self._end()
             if end.torn:
                 note = {"at": at.isoformat(), "run": run, **torn_note(end.torn)}

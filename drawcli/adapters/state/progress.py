@@ -1,4 +1,4 @@
-"""Progress of a running step, shown by watchers, and to other processes in a small file.
+"""Progress of a running step, reported to watchers such as `progress_file`.
 
     with progress.step("deidentify"):
         progress.expect(3)                              jobs of the step
@@ -12,24 +12,18 @@
     tell(done, total)
 
 The parts of jobs that run in several threads at once are added up. An error here never stops a run.
-The file contains job ids and counts, no names of files or patients.
+Progress consists of job ids and counts, without names of files or patients.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from threading import RLock, Timer
-from typing import Final, Protocol, Self, TypeVar
+from threading import RLock
+from typing import Protocol, TypeVar
 
-from drawcli.system.files import PRIVATE
-
-FILE_NAME: Final = "progress.json"
-_INTERVAL_SECONDS: Final = 1.0  # shortest time between two writes of the file
 _Item = TypeVar("_Item")
 
 
@@ -241,86 +235,3 @@ class ProgressPart:
         """Set the count."""
         self.done = done
         self.progress.update(self)
-
-
-@dataclass(slots=True)
-class ProgressFile:
-    """Watcher that writes the progress to a file, which `status --watch` reads.
-
-    A step without a job writes nothing in its first second, so that a run with nothing to do does
-    not use the disk; after that second it is written even if it hangs. The file is replaced as a
-    whole, not durably: after a crash it has no use.
-    """
-
-    path: Path
-    _next: float = field(default=0.0)  # by the monotonic clock
-    _step: str = ""
-    _written: bool = False
-    _latest: ProgressState = field(default=ProgressState(step=""))
-    _updated: float = 0.0  # s since 1970
-    _first: Timer | None = None  # writes the file if the step does not
-    _lock: RLock = field(default_factory=RLock)
-
-    @classmethod
-    def of(cls, state_dir: Path) -> Self:
-        """Return the file of a site."""
-        return cls(state_dir / FILE_NAME)
-
-    def update(self, state: ProgressState) -> None:
-        """Write the file, unless it was written in the last second."""
-        now = time.monotonic()
-        with self._lock:
-            self._latest, self._updated = state, time.time()
-            if state.step != self._step:
-                self._step, self._next = state.step, now + _INTERVAL_SECONDS
-                self._start_timer()
-            if now < self._next and (self._written or not state.job):
-                return
-            self._next = now + _INTERVAL_SECONDS
-            with suppress(OSError):
-                self._write(replace(state, at=self._updated))
-
-    def finish(self) -> None:
-        """Remove the file."""
-        with self._lock:
-            self._step = ""
-            if self._first is not None:
-                self._first.cancel()
-            if self._written:
-                self._written = False
-                with suppress(OSError):
-                    self.path.unlink(missing_ok=True)
-
-    def _start_timer(self) -> None:
-        if self._first is not None:
-            self._first.cancel()
-        step = self._step
-        self._first = Timer(_INTERVAL_SECONDS, lambda: self._write_first(step))
-        self._first.daemon = True
-        with suppress(RuntimeError):  # no memory for a thread: then it is not written
-            self._first.start()
-
-    def _write_first(self, step: str) -> None:
-        with self._lock, suppress(OSError):
-            if self._step == step and not self._written:
-                self._write(replace(self._latest, at=self._updated))
-
-    def _write(self, state: ProgressState) -> None:
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with open(os.open(temporary, flags, PRIVATE), "wb") as stream:  # noqa: PTH123 - the mode
-            stream.write(json.dumps(asdict(state)).encode("ascii"))
-        temporary.replace(self.path)
-        self._written = True
-
-    def read(self) -> ProgressState | None:
-        """Return the progress that another process wrote; None if there is none.
-
-        A killed process leaves its file: the caller checks whether the process still exists.
-        """
-        names = {item.name for item in fields(ProgressState)}
-        try:
-            plain = json.loads(self.path.read_bytes())
-            return ProgressState(**{name: plain[name] for name in names & plain.keys()})
-        except (OSError, ValueError, TypeError, AttributeError):
-            return None

@@ -17,10 +17,10 @@ from typing import Final
 from drawcli.errors import ConfigError
 from drawcli.system.files import (
     make_private,
-    name_if_free,
+    rename_if_free,
     write_durably,
 )
-from drawcli.system.platforms import fsync_folder, open_to_others
+from drawcli.system.platforms import fsync_folder, is_readable_by_others
 
 FILE_NAME: Final = "site.key"
 LENGTH: Final = 32  # bytes
@@ -54,7 +54,7 @@ def make_site_key(state_dir: Path) -> Path:
         write_durably(ignore, b"*\n")
     fresh = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
     write_durably(fresh, _as_text(secrets.token_bytes(LENGTH)))
-    name_if_free(fresh, path)  # if two processes create a key, the first one is used
+    rename_if_free(fresh, path)  # if two processes create a key, the first one is used
     fresh.unlink(missing_ok=True)
     fsync_folder(state_dir)
     return path
@@ -129,7 +129,7 @@ def _as_text(key: bytes) -> bytes:
 def _read(path: Path) -> bytes:
     state_dir = path.parent
     try:
-        exposed = open_to_others(path)
+        exposed = is_readable_by_others(path)
         key = bytes.fromhex(path.read_text(encoding="ascii"))
     except FileNotFoundError:
         raise ConfigError(

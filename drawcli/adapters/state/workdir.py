@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.adapters.state.progress import FILE_NAME as PROGRESS
+from drawcli.adapters.state.progress_file import FILE_NAME as PROGRESS
 from drawcli.errors import AnotherRun, DiskFull, LedgerError
 from drawcli.system.files import make_private, write_durably
 from drawcli.system.platforms import fsync_folder

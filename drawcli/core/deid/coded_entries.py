@@ -1,7 +1,7 @@
-"""Coded entries that may leave: those of known schemes, with the meaning that the scheme gives.
+"""Coded entries that are kept: codes of known schemes, with the meaning that the scheme defines.
 
-A code says what it means in two ways, and the text beside it may be anybody's. So the text is
-written anew, and a code that is not in one of the standard's context groups does not leave.
+The text of an entry may hold anything, so it is rewritten from the code. Codes outside the context
+groups of the standard are removed.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONTEXT_GROUPS: Final = (
     *("cid4", "cid11", "cid26", "cid4020", "cid4021", "cid4052", "cid84", "cid7181"),
 )
-# Of regions that CID 4 knows under newer numbers; files of years have these (SNOMED CT).
+# Older SNOMED CT codes of regions in CID 4; many files have them.
 _FORMER: Final = {
     "51185008": "Chest",
     "113345001": "Abdomen",
@@ -32,14 +32,14 @@ _MOST_REMEMBERED: Final = 1024
 
 
 def clean_coded_entries(tag: int, element: Element, header: Header, *, explicit: bool) -> bytes:
-    """Return a sequence of coded entries with those that may leave.
+    """Return a sequence of coded entries with the known ones only.
 
     Raises
     ------
     NotDicom
-        Where the sequence is not made of whole items.
+        If the sequence does not consist of whole items.
     """
-    inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
+    inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN contains implicit VR
     content = [
         encode_item(b"".join(_entry(value, scheme, meaning, explicit=header.explicit)))
         for value, scheme in _entries(element, header, explicit=inner)
@@ -50,7 +50,7 @@ def clean_coded_entries(tag: int, element: Element, header: Header, *, explicit:
 
 @lru_cache(maxsize=_MOST_REMEMBERED)
 def meaning_of(value: str, scheme: str) -> str:
-    """Return what a code means; "" where it is in none of the context groups.
+    """Return the meaning of a code; "" if it is in none of the context groups.
 
     >>> meaning_of("T-D4000", "SRT")
     'Abdomen'
@@ -59,12 +59,12 @@ def meaning_of(value: str, scheme: str) -> str:
     """
     from pydicom.sr.coding import Code
 
-    asked = Code(value, "SRT" if scheme in _OLD_SNOMED else scheme, "")
-    return min((code.meaning for code in _known() if code == asked), key=len, default="")
+    wanted = Code(value, "SRT" if scheme in _OLD_SNOMED else scheme, "")
+    return min((code.meaning for code in _known_codes() if code == wanted), key=len, default="")
 
 
 @cache
-def _known() -> "tuple[Code, ...]":
+def _known_codes() -> "tuple[Code, ...]":
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
@@ -75,8 +75,8 @@ def _known() -> "tuple[Code, ...]":
 
 def _entries(element: Element, header: Header, *, explicit: bool) -> Iterator[tuple[str, str]]:
     for inside in items(header.data, element, explicit=explicit):
-        found = {one.tag: ascii_text(header.data[one.value : one.end]) for one in inside}
-        yield found.get(_VALUE, ""), found.get(_SCHEME, "")
+        texts = {part.tag: ascii_text(header.data[part.value : part.end]) for part in inside}
+        yield texts.get(_VALUE, ""), texts.get(_SCHEME, "")
 
 
 def _entry(value: str, scheme: str, meaning: str, *, explicit: bool) -> Iterator[bytes]:

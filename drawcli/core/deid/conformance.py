@@ -1,7 +1,6 @@
-"""The statement that a de-identifier owes: what it claims, what it does, and what it does not.
+"""The conformance statement of the de-identifier: its claims, its methods and its limits.
 
-Written from the policy itself, with the choices of the site, so that it cannot say anything else
-than what is done.
+Generated from the policy with the choices of the site, so that it matches the code.
 
 References
 ----------
@@ -27,75 +26,72 @@ from drawcli.core.deid.pseudonyms import LONGEST_SHIFT_WEEKS, SHORTEST_SHIFT_WEE
 from drawcli.core.deid.table_single_frame import SYNTAXES
 from drawcli.core.dicom.tags import tag_text
 
-_WHAT: Final = {
+_ACTIONS: Final = {
     Action.KEEP: "kept",
     Action.UID: "stand-in",
     Action.REGISTERED: "kept if registered, else stand-in",
-    Action.DATE: "moved back",
-    Action.TIME: "kept with moved dates",
+    Action.DATE: "shifted back",
+    Action.TIME: "kept with shifted dates",
     Action.EMPTY: "emptied",
     Action.NAME: "pseudonym",
     Action.PATIENT: "pseudonym",
     Action.STUDY: "pseudonym",
     Action.CLEAN: "cleaned words",
-    Action.ITEMS: "built anew",
+    Action.ITEMS: "rebuilt",
     Action.CODE: "known codes",
     Action.DUMMY: "dummy value",
     Action.SET: "set by drawcli",
 }
 _NOT_CLAIMED: Final = (
     "113101 Clean Pixel Data: pixels are never changed; images with burned-in text are refused.",
-    "113105 Clean Descriptors: descriptions do not leave (a site may let cleaned words out).",
-    "113109 Retain Device Identity: serial numbers, station names and device UIDs do not leave.",
+    "113105 Clean Descriptors: descriptions are not sent (a site may send cleaned words).",
+    "113109 Retain Device Identity: serial numbers, station names and device UIDs are not sent.",
 )
 
 
-_FIXED: Final = "Every date is 2000-01-01 and every time midnight; no interval leaves."
-_MOVED: Final = f"""
-    Dates are moved back by whole weeks, {SHORTEST_SHIFT_WEEKS} to {LONGEST_SHIFT_WEEKS}, one number
-    for each patient, the same for all studies and runs: weekdays and intervals stay. Times of day
-    stay; offsets from UTC are removed.
+_FIXED_DATES: Final = "Every date is 2000-01-01 and every time midnight; no interval is sent."
+_SHIFTED_DATES: Final = f"""
+    Dates are shifted back by {SHORTEST_SHIFT_WEEKS} to {LONGEST_SHIFT_WEEKS} whole weeks, the same
+    number for all studies and runs of a patient: weekdays and intervals stay. Times of day stay;
+    offsets from UTC are removed.
 """
 _METHODS: Final = {
     "Elements": """
-        What no table names is removed, at every depth: private elements, overlays, curves, icons,
-        group lengths, digital signatures, original and encrypted attributes, file meta of the
-        source, its preamble, what follows the pixels, file and folder names.""",
+        Elements that no table names are removed, at every depth: private elements, overlays,
+        curves, icons, group lengths, digital signatures, original and encrypted attributes, file
+        meta of the source, its preamble, data after the pixels, file and folder names.""",
     "Kept values": """
-        Copied byte for byte where they look as values of the attribute do; emptied otherwise. Of
-        texts only the words of scanners stay: terms of the standard, makers, models and kernels;
-        code strings are emptied where they are none. Numbers that are too large for what is
-        measured, and numbers of a person, a case or a day of the same header, are emptied, but for
-        those that the pixels need (a package with a record number in one of these is blocked). A
-        time of day that is written as such a number keeps its minute. Ages of 90 years and more
-        are emptied.""",
+        Copied byte for byte if they have the format of the attribute; emptied otherwise. Texts keep
+        only words of scanners: terms of the standard, manufacturers, models and kernels; other code
+        strings are emptied. Numbers too large for a measurement, and numbers of a person, a case or
+        a date in the same header, are emptied, except those that the pixels need (a package with a
+        record number in one of these is blocked). A time of day that equals such a number keeps
+        hours and minutes. Ages of 90 years and more are emptied.""",
     "UIDs": """
         Replaced by 2.25. and 122 bits of HMAC-SHA256 under the site key: the same original has the
-        same stand-in in every file, study and run; nobody without the key can compute or test one.
-        Only in elements that name a class (or the frame of synchronized clocks) a UID stays, and
-        only one that PS3.6 registers as that; a registered frame of reference is replaced.""",
+        same stand-in in every file, study and run; without the key none can be computed or tested.
+        Only elements that name a class (or the frame of synchronized clocks) keep a UID, and only
+        one that PS3.6 registers as such; a registered frame of reference is replaced.""",
     "Pseudonyms": """
         Patient ID and Patient's Name are DEID and 80 bits of HMAC-SHA256 of Patient ID and its
         issuer; Study ID likewise of the study. Birth date, accession number and referring physician
         are sent empty.""",
-    "Dates and times": "{dates} The birth date is never moved, always emptied.",
+    "Dates and times": "{dates} The birth date is always emptied.",
     "Pixel data": """
-        Not changed. In compressed images comments, application segments and whatever lies behind
-        the image are overwritten with zeros.""",
+        Not changed. In compressed images, comments, application segments and data after the image
+        are overwritten with zeros.""",
     "Verification": """
-        A second part of the program, which shares no code with the first, reads every byte of the
-        finished package and looks for the names, numbers, dates, UIDs and other texts of the
-        sources, numbers also among numbers and times. Words that every header has (terms of the
-        standard, parts of bodies, makers) count as nobody's where they belong, though a hospital
-        or a person is called so. Anything found blocks the package; no setting turns this off.
-        The reason names elements and what kind of word stands in them, and the setting
-        (`deidentify.remove`) that takes an element out.""",
+        An independent checker (separate code) reads every byte of the finished package and searches
+        it for the names, numbers, dates, UIDs and other texts of the sources; numbers and times are
+        searched for numbers, too. Words that every header has (terms of the standard, body parts,
+        manufacturers) are allowed where they belong, even if a hospital or a person has such a
+        name. Any finding blocks the package; no setting turns this off. The reason names the
+        elements, what they hold, and the setting (`deidentify.remove`) that removes an element.""",
     "Re-identification": """
-        The way back (original UIDs, patient and study) is kept for each job in a vault, AES-256-GCM
-        under a key derived from the site key, in the hospital only. No original is stored in the
-        image itself.""",
+        The original UIDs, patient and study of each job are kept in a vault, AES-256-GCM under a
+        key derived from the site key, in the hospital only. No original is stored in the image.""",
 }
-_COLUMNS: Final = "| attribute | tag | Type | leaves | defined in |"
+_COLUMNS: Final = "| attribute | tag | Type | sent as | defined in |"
 
 
 def statement(choices: Choices) -> str:
@@ -128,8 +124,8 @@ def _accepted(choices: Choices) -> Iterator[str]:
     yield from (
         "## What is accepted",
         "",
-        "SOP classes, each with a table of its own below. A policy number changes with its table;",
-        "`drawcli vault show JOB` says by which one a series left.",
+        "SOP classes, each with its table below. A policy number changes with its table;",
+        "`drawcli vault show JOB` shows the number under which a series was sent.",
         "",
         *(f"- {_name(uid)} ({uid}), policy {fingerprint(uid, choices)}" for uid in IMAGE_CLASSES),
         "",
@@ -137,8 +133,8 @@ def _accepted(choices: Choices) -> Iterator[str]:
         "",
         *(f"- {name} ({uid})" for uid, name in SYNTAXES.items()),
         "",
-        "Everything else is refused by name, and always the whole series: other SOP classes, big",
-        "endian, deflated, truncated, burned-in annotations by the header, localizers, screen",
+        "Everything else is refused with a reason, and always the whole series: other SOP classes,",
+        "big endian, deflated, truncated, burned-in annotations by the header, localizers, screen",
         "saves, overlays in unused bits, pixel data longer than the image, a series that mixes",
         "patients, studies or frames of reference. A series is never sent in part.",
         "",
@@ -146,7 +142,7 @@ def _accepted(choices: Choices) -> Iterator[str]:
 
 
 def _methods(choices: Choices) -> Iterator[str]:
-    dates = _FIXED if choices.fixed_dates else _MOVED
+    dates = _FIXED_DATES if choices.fixed_dates else _SHIFTED_DATES
     yield from ("## How", "")
     for head, text in _METHODS.items():
         yield f"- **{head}.** {' '.join(text.format(dates=dates).split())}"
@@ -154,42 +150,42 @@ def _methods(choices: Choices) -> Iterator[str]:
 
 
 def _own_choices(choices: Choices) -> Iterator[str]:
-    """Yield what the site does otherwise than usual; nothing where it does not."""
+    """Yield the choices of the site, if it has any."""
     own = [
-        *(f"- removed besides: {keyword}" for keyword in sorted(choices.remove)),
-        *(f"- let out, cleaned word by word: {word}" for word in sorted(choices.descriptors)),
+        *(f"- also removed: {keyword}" for keyword in sorted(choices.remove)),
+        *(f"- sent, cleaned word by word: {word}" for word in sorted(choices.descriptors)),
         *(
-            f"- **retained besides**: {keyword}, because: {reason}. Where table E.1-1 removes this "
+            f"- **also retained**: {keyword}, because: {reason}. If table E.1-1 removes this "
             "attribute, the site departs from the profile."
             for keyword, reason in choices.retain
         ),
     ]
     if own:
-        yield from ("## What this site has chosen", "", *own, "")
+        yield from ("## Choices of this site", "", *own, "")
 
 
 def _policy(choices: Choices) -> Iterator[str]:
-    """Yield what all classes have in common once, then what each has besides."""
-    every = [policy_for(one, choices) for one in IMAGE_CLASSES]
+    """Yield the rows common to all classes, then the further rows of each."""
+    every = [policy_for(uid, choices) for uid in IMAGE_CLASSES]
     shared = {
         tag: row for tag, row in every[0].items() if all(_alike(row, t.get(tag)) for t in every)
     }
     yield from (
         "## The tables",
         "",
-        "What no line names is removed. Type: 1 has a value, 2 is present, 3 may be missing.",
-        "The items of a sequence are told once: *as above* says that they are the same again.",
+        "Elements without a line are removed. Type: 1 has a value, 2 is present, 3 is optional.",
+        "The items of a sequence are listed once; *as above* refers to that list.",
         "",
     )
-    told: dict[str, PolicyRow] = {}
-    yield from _table("All images", shared, told)
-    for one, rows in zip(IMAGE_CLASSES, every, strict=True):
+    listed: dict[str, PolicyRow] = {}
+    yield from _table("All images", shared, listed)
+    for uid, rows in zip(IMAGE_CLASSES, every, strict=True):
         own = {tag: row for tag, row in rows.items() if tag not in shared}
-        yield from _table(f"{_name(one)} besides", own, told)
+        yield from _table(f"Further elements of {_name(uid)}", own, listed)
 
 
 def _alike(row: PolicyRow, other: PolicyRow | None) -> bool:
-    """Tell whether another class does the same with an element."""
+    """Return whether another class treats an element alike."""
     if other is None:
         return False
     same = (row.action, row.type, row.option) == (other.action, other.type, other.option)
@@ -197,31 +193,31 @@ def _alike(row: PolicyRow, other: PolicyRow | None) -> bool:
 
 
 def _same(row: PolicyRow, other: PolicyRow | None) -> bool:
-    """Tell whether two rows do the same, at every depth."""
+    """Return whether two rows are alike at every depth."""
     if other is None or not _alike(row, other):
         return False
     return all(_same(inner, other.items[tag]) for tag, inner in row.items.items())
 
 
-def _table(title: str, rows: Rows, told: dict[str, PolicyRow]) -> Iterator[str]:
+def _table(title: str, rows: Rows, listed: dict[str, PolicyRow]) -> Iterator[str]:
     yield from (f"### {title}", "", _COLUMNS, "|---|---|---|---|---|")
-    yield from _lines(rows, "", told)
+    yield from _lines(rows, "", listed)
     yield ""
 
 
-def _lines(rows: Rows, above: str, told: dict[str, PolicyRow]) -> Iterator[str]:
+def _lines(rows: Rows, above: str, listed: dict[str, PolicyRow]) -> Iterator[str]:
     for tag, row in sorted(rows.items()):
         option = f" ({row.option})" if row.option and row.action is not Action.EMPTY else ""
-        known = bool(row.items) and _same(row, told.get(row.keyword))
-        place, leaves = tag_text(tag), f"{_WHAT[row.action]}{option}{', as above' if known else ''}"
-        yield f"| {above}{row.keyword} | {place} | {row.type} | {leaves} | {row.source} |"
+        known = bool(row.items) and _same(row, listed.get(row.keyword))
+        action = f"{_ACTIONS[row.action]}{option}{', as above' if known else ''}"
+        yield f"| {above}{row.keyword} | {tag_text(tag)} | {row.type} | {action} | {row.source} |"
         if row.items and not known:
-            told[row.keyword] = row
-            yield from _lines(row.items, f"{above}> ", told)
+            listed[row.keyword] = row
+            yield from _lines(row.items, f"{above}> ", listed)
 
 
 def _name(sop_class: str) -> str:
-    """Return what PS3.6 calls a SOP class."""
+    """Return the name of a SOP class in PS3.6."""
     from pydicom.uid import UID
 
     return UID(sop_class).name

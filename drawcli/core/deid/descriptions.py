@@ -1,4 +1,4 @@
-"""Descriptions that a site lets out, cleaned: only words of the trade stay."""
+"""Descriptions that a site keeps: only words of a fixed vocabulary stay."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ _LONGEST_NUMBER: Final = 2  # digits, as in "3 mm"
 
 
 def clean_description(description: str) -> str:
-    """Return the words of a description that say nothing about a person.
+    """Return the words of a description that are in the vocabulary.
 
     A number stays only where it is a length: "14 03 64" may be a birthday.
 
@@ -27,11 +27,11 @@ def clean_description(description: str) -> str:
     words = [word.strip(",;:()[]") for word in description.replace("_", " ").split()]
     following = [*words, ""][1:]
     return " ".join(
-        word for word, after in zip(words, following, strict=True) if _says_nothing(word, after)
+        word for word, after in zip(words, following, strict=True) if _is_allowed(word, after)
     )
 
 
-def _says_nothing(word: str, after: str) -> bool:
+def _is_allowed(word: str, after: str) -> bool:
     if not word.isascii():
         return False
     if word.isdigit():

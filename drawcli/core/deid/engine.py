@@ -1,8 +1,8 @@
-"""The header of one slice, rewritten by the policy: bytes in, bytes out.
+"""Rewrite the header of one slice by the policy: bytes in, bytes out.
 
-Kept elements are copied as they are, so no number is ever reformatted. Replaced ones are looked up
-or computed from the site key. What an element became is remembered: the slices of a series say
-mostly the same. The pixels are not looked at; the caller streams them behind.
+Kept elements are copied unchanged, so no number is reformatted. Replacements are derived from the
+site key. Rewritten elements are cached: most slices of a series share them. The caller appends the
+pixels.
 """
 
 from collections.abc import Iterable
@@ -35,26 +35,26 @@ from drawcli.core.dicom.encoding import encode, encode_item, file_beginning
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
 from drawcli.core.dicom.instance import pixels_extra
 
-FIXED_DATE: Final = "20000101"  # for sites that let no interval leave
+FIXED_DATE: Final = "20000101"  # for sites that send no intervals
 FIXED_TIME: Final = "000000"
 DUMMY_TEXT: Final = "DEID"
 IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
 _METHOD: Final = (
     f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
 )
-# PS3.16 CID 7050, and the purpose of the one item of ours (CID 7005).
+# PS3.16 CID 7050, and the purpose of the contributing equipment (CID 7005).
 MEANINGS: Final = {
     PROFILE: "Basic Application Confidentiality Profile",
     CHARACTERISTICS: "Retain Patient Characteristics Option",
     MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
     "109104": "De-identifying Equipment",
 }
-_MOST_REMEMBERED: Final = 4096  # elements; the few that differ in each slice would fill the memory
+_MOST_REMEMBERED: Final = 4096  # elements; those that differ in each slice would fill the memory
 
-# What else than a class of images an element may name (PS3.6 annex A).
+# Registered UIDs other than SOP classes that an element may name (PS3.6 annex A).
 _REGISTERED: Final = {"SynchronizationFrameOfReferenceUID": ("Synchronization Frame of Reference",)}
 
-# The VRs under which an element may be copied as it lies; b"" is implicit VR.
+# The VRs under which an element may be copied unchanged; b"" is implicit VR.
 _SAME: Final = {"xs": (b"US", b"SS", b"")}
 
 Encoded = dict[int, bytes]  # tag -> element as bytes
@@ -62,27 +62,26 @@ Encoded = dict[int, bytes]  # tag -> element as bytes
 
 @dataclass(slots=True)
 class Replacements:
-    """What stands in for the identifiers of one patient, and a note of every UID replaced.
+    """The replacements for the identifiers of one patient, with a record of every UID replaced.
 
-    May be used by several threads at once: all of them would note the same.
+    Threads may share it: all record the same values.
     """
 
     stand_ins: StandIns
     pseudonym: str  # 16 base32 characters
-    shift: timedelta | None  # None where the site sends fixed dates
+    shift: timedelta | None  # None for fixed dates
     choices: Choices = USUAL
     study_id: str = ""  # of the package; "": derived from StudyInstanceUID
-    persons: Persons = field(default_factory=Persons)  # whom the header names
+    persons: Persons = field(default_factory=Persons)  # named in the header
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
-    known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # what elements became
+    known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # rewritten elements
 
     @classmethod
     def of(cls, header: Header, stand_ins: StandIns, choices: Choices = USUAL) -> "Replacements":
         """Return the replacements for the patient of a header.
 
-        A series without Patient ID is its study's own patient: two unknown patients must not share
-        a pseudonym.
+        Without Patient ID the study UID is used: two unknown patients must not share a pseudonym.
         """
         patient = header.text(tags.PatientID) or header.text(tags.StudyInstanceUID)
         issuer = header.text(tags.IssuerOfPatientID)
@@ -91,18 +90,18 @@ class Replacements:
         return cls(stand_ins, pseudonym, shift, choices, persons=persons)
 
     def uid(self, original: str) -> str:
-        """Return the stand-in of a UID and remember the pair."""
+        """Return the stand-in for a UID and record the pair."""
         stand_in = self.stand_ins.uid(original)
         self.uids[stand_in] = original
         return stand_in
 
     def without_names(self, description: str) -> str:
-        """Return the words of a description that name nobody."""
+        """Return a description without names and numbers of persons."""
         words = description.split(" ")
         return " ".join(word for word in words if not self.persons.is_name(word))
 
     def date(self, value: str, vr: str) -> str:
-        """Return a DA or DT value moved by the patient's offset, or "" where it is no date."""
+        """Return a DA or DT value shifted by the patient's offset; "" if it is not a date."""
         if self.shift is None:
             moved = FIXED_DATE if shift_date(value[:8], timedelta()) else ""
         else:
@@ -119,22 +118,21 @@ def deidentify_header(header: Header, replacements: Replacements) -> bytes:
     Raises
     ------
     NotDicom
-        Where the image is of a kind that is not sent, or an element that has to be rebuilt cannot
-        be read.
+        If the SOP class is not sent, or an element to be rebuilt cannot be read.
     """
     sop_class = header.text(tags.SOPClassUID)
     try:
         rows = policy_for(sop_class, replacements.choices)
     except KeyError:
-        raise NotDicom("not an image of a kind that is sent") from None
-    kept = _remembered(header, rows, replacements)
+        raise NotDicom("not an image of an accepted SOP class") from None
+    kept = _rewritten_elements(header, rows, replacements)
     for tag in ALWAYS_PRESENT:
         if tag not in kept:
-            kept[tag] = _replaced(rows[tag], b"", header, replacements)
-    kept.update(_own(replacements.choices, explicit=header.explicit))
-    assert header.pixels is not None  # noqa: S101 - a slice without pixels is refused before
+            kept[tag] = _replace(rows[tag], b"", header, replacements)
+    kept.update(_own_elements(replacements.choices, explicit=header.explicit))
+    assert header.pixels is not None  # noqa: S101 - a slice without pixels was refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
-    if extra := pixels_extra(header):  # padding, which stays behind
+    if extra := pixels_extra(header):  # padding, which is not sent
         length = header.pixels.end - header.pixels.value - extra
         pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
     data_set = b"".join([kept[tag] for tag in sorted(kept)])
@@ -142,8 +140,8 @@ def deidentify_header(header: Header, replacements: Replacements) -> bytes:
     return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
 
 
-def _remembered(header: Header, rows: Rows, replacements: Replacements) -> Encoded:
-    """Return the elements that stay, by tag; what is known from another slice is not made anew."""
+def _rewritten_elements(header: Header, rows: Rows, replacements: Replacements) -> Encoded:
+    """Return the elements of the new data set by tag; unchanged ones come from the cache."""
     deciding = (tags.SOPClassUID, tags.StudyInstanceUID, tags.PixelRepresentation)
     kind = (header.explicit, *(header.raw(tag) for tag in deciding))
     known = replacements.known.setdefault(kind, {})
@@ -157,53 +155,53 @@ def _remembered(header: Header, rows: Rows, replacements: Replacements) -> Encod
         source = data[element.start : element.end]
         after = known.get(source)
         if after is None:
-            after = _rewritten(row, element, header, replacements, explicit=header.explicit)
+            after = _rewrite(row, element, header, replacements, explicit=header.explicit)
             known[source] = after
         kept[tag] = after
     return kept
 
 
-def _rewritten(
+def _rewrite(
     row: PolicyRow, element: Element, header: Header, replacements: Replacements, *, explicit: bool
 ) -> bytes:
-    """Return what one element becomes; `explicit` tells how it lies in the source."""
+    """Return one element after the policy; `explicit` is the encoding of the source."""
     if row.action is Action.ITEMS:
-        return _rebuilt(row, element, header, replacements, explicit=explicit)
+        return _rebuild_sequence(row, element, header, replacements, explicit=explicit)
     if row.action is Action.CODE:
         return clean_coded_entries(row.tag, element, header, explicit=explicit)
     raw = b"" if element.undefined else header.data[element.value : element.end]
     if row.action is not Action.KEEP:
-        return _replaced(row, raw, header, replacements)
+        return _replace(row, raw, header, replacements)
     kept = clean_value(row.keyword, row.vr, raw, replacements.persons)
     if kept != raw:
-        return _recoded(row, kept, header)
+        return _recode(row, kept, header)
     same = _SAME.get(row.vr) or (row.vr.encode(), b"")
     if explicit == header.explicit and element.vr in same:
         return header.data[element.start : element.end]
-    return _recoded(row, raw, header)
+    return _recode(row, raw, header)
 
 
-def _rebuilt(
+def _rebuild_sequence(
     row: PolicyRow, element: Element, header: Header, replacements: Replacements, *, explicit: bool
 ) -> bytes:
-    """Return a sequence with defined lengths, of what its items may hold."""
-    inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: what UN hides is implicit VR
+    """Return a sequence with defined lengths and the listed elements of its items."""
+    inner = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN contains implicit VR
     content: list[bytes] = []
     for inside in items(header.data, element, explicit=inner):
         kept = {
-            one.tag: _rewritten(row.items[one.tag], one, header, replacements, explicit=inner)
-            for one in inside
-            if one.tag in row.items
+            part.tag: _rewrite(row.items[part.tag], part, header, replacements, explicit=inner)
+            for part in inside
+            if part.tag in row.items
         }
         content.append(encode_item(b"".join([kept[tag] for tag in sorted(kept)])))
     return encode(row.tag, b"SQ", b"".join(content), explicit=header.explicit)
 
 
-def _replaced(row: PolicyRow, raw: bytes, header: Header, replacements: Replacements) -> bytes:
-    """Return an element with the value that stands in for its own."""
+def _replace(row: PolicyRow, raw: bytes, header: Header, replacements: Replacements) -> bytes:
+    """Return an element with its replacement value."""
     match row.action:
         case Action.UID | Action.REGISTERED | Action.DATE:
-            value = "\\".join(_stand_in(row, one, replacements) for one in _values(raw))
+            value = "\\".join(_stand_in(row, value, replacements) for value in _values(raw))
         case Action.TIME:
             value = FIXED_TIME if raw else ""
         case Action.NAME:
@@ -222,7 +220,7 @@ def _replaced(row: PolicyRow, raw: bytes, header: Header, replacements: Replacem
 
 
 def _stand_in(row: PolicyRow, value: str, replacements: Replacements) -> str:
-    """Return what stands in for one UID or date."""
+    """Return the replacement of one UID or date."""
     if row.action is Action.DATE:
         return replacements.date(value, row.vr)
     if row.action is Action.REGISTERED:
@@ -232,8 +230,8 @@ def _stand_in(row: PolicyRow, value: str, replacements: Replacements) -> str:
     return replacements.uid(value) if value else ""
 
 
-def _recoded(row: PolicyRow, raw: bytes, header: Header) -> bytes:
-    """Return a kept element under the VR of the dictionary, where the source had another."""
+def _recode(row: PolicyRow, raw: bytes, header: Header) -> bytes:
+    """Return a kept element under the VR of the dictionary."""
     vr = row.vr.encode()
     if row.vr == "xs":
         vr = b"SS" if header.number(tags.PixelRepresentation) else b"US"
@@ -245,8 +243,8 @@ def _values(raw: bytes) -> list[str]:
 
 
 @cache
-def _own(choices: Choices, *, explicit: bool) -> Encoded:
-    """Return what says that, how and by what it was de-identified (PS3.3 C.12.1, C.7.1.1)."""
+def _own_elements(choices: Choices, *, explicit: bool) -> Encoded:
+    """Return the elements that describe the de-identification (PS3.3 C.12.1, C.7.1.1)."""
     shifted = b"REMOVED" if choices.fixed_dates else b"MODIFIED"
     codes = b"".join(_code(code, explicit=explicit) for code in choices.claims)
     purpose = _code("109104", explicit=explicit)
@@ -272,7 +270,7 @@ def _own(choices: Choices, *, explicit: bool) -> Encoded:
 
 
 def _code(value: str, *, explicit: bool) -> bytes:
-    """Return an item with the three attributes of a coded entry (PS3.3 table 8.8-1)."""
+    """Return an item with the attributes of a coded entry (PS3.3 table 8.8-1)."""
     entry = (
         (0x00080100, b"SH", value.encode("ascii")),
         (0x00080102, b"SH", b"DCM"),
@@ -286,7 +284,7 @@ def _elements(parts: Iterable[tuple[int, bytes, bytes]], *, explicit: bool) -> b
 
 
 def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
-    """Return a zeroed preamble, the prefix, and file meta made anew (PS3.10 7.1)."""
+    """Return a zeroed preamble, the prefix, and new file meta (PS3.10 7.1)."""
     body = _elements(
         (
             (0x00020001, b"OB", b"\0\1"),

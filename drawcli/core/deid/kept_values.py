@@ -1,9 +1,9 @@
-"""What of the value of a kept element may stay: all of it, a part, or nothing.
+"""Clean the values of kept elements: each stays whole, in part, or not at all.
 
-Its form is looked at first (`value_shapes.py`), then what the value can mean: words are those of
-scanners (`vocabulary.py`), numbers are as large as what is measured, and neither is a name, number
-or day of the persons in the header (`persons.py`). What an image cannot be used without is not
-changed here; the privacy gate looks at it as well.
+The format is checked first (`value_shapes.py`), then the content: texts may hold words of scanners
+(`vocabulary.py`), numbers must be in the range of measurements, and neither may be a name, number
+or date of a person in the header (`persons.py`). Values that an image needs are not changed here;
+the privacy gate checks them too.
 """
 
 import struct
@@ -14,7 +14,7 @@ from drawcli.core.deid import value_shapes
 from drawcli.core.deid.persons import Persons
 from drawcli.core.deid.vocabulary import SHAPED, keep_known_words, kind_of
 
-# Numbers that an image cannot be used without: the pixels, where they lie, what they mean.
+# Numbers that an image needs: pixel format, geometry, scaling.
 NEEDED: Final = frozenset(
     """
     ActualFrameDuration BitsAllocated BitsStored Columns ConcatenationFrameOffsetNumber
@@ -30,9 +30,9 @@ NEEDED: Final = frozenset(
     SpacingBetweenSlices TemporalPositionIndex
     """.split()
 )
-# Numbers by which people name series: any record number is looked for in them.
+# Numbers that label series: they are searched for shorter record numbers, too.
 _LABELS: Final = frozenset({"AcquisitionNumber", "SeriesNumber"})
-# Above this hardly anything is measured in mm, ms, degrees, mA, kV; nor counted.
+# Few quantities in mm, ms, degrees, mA or kV, and few counts, are larger.
 _LARGEST: Final = 99_999
 _LARGER: Final = {
     **dict.fromkeys(("ExposureTime", "Exposure", "PixelBandwidth"), 999_999),
@@ -41,23 +41,23 @@ _LARGER: Final = {
     **dict.fromkeys(("RadionuclideTotalDose", "PrimaryPromptsCountsAccumulated"), 1e15),
 }
 _BINARY: Final = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "UL": "I", "US": "H", "xs": "H"}
-_OF_A_LABEL: Final = 3  # digits of a record number that is looked for
+_OF_A_LABEL: Final = 3  # least digits of a record number in a label
 _OF_A_NUMBER: Final = 4
-_SPLIT_NUMBER: Final = 7  # of one that several values make up
+_SPLIT_NUMBER: Final = 7  # if several values make it up
 _TEXTS: Final = frozenset({"CS", "LO", "LT", "SH", "ST"})
 
 
 def clean_value(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
-    """Return what of a value may stay.
+    """Return the part of a value that may stay.
 
     Parameters
     ----------
     keyword, vr
-        Of the attribute, as the policy has them.
+        Of the attribute, as in the policy.
     raw
         The value.
     persons
-        Whom the header names.
+        Named in the header.
     """
     if not value_shapes.fits(keyword, vr, raw):
         return b""
@@ -69,14 +69,11 @@ def clean_value(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
         return raw
     texts = list(_numbers(vr, raw))
     split = len(texts) > 1 and persons.in_number("".join(texts).replace(".", ""), _SPLIT_NUMBER)
-    return b"" if split or any(_says(keyword, one, persons) for one in texts) else raw
+    return b"" if split or any(_is_identifying(keyword, text, persons) for text in texts) else raw
 
 
 def clean_time_of_day(digits: str, persons: Persons) -> str:
-    """Return a time of day; where it is a number of a person or a day, no more than the minute.
-
-    A time is of use without its seconds, and every minute of a day is a time.
-    """
+    """Return a time of day, cut to minutes if it equals a number or a date of a person."""
     if not _is_personal(digits, persons):
         return digits
     whole = digits.partition(".")[0]
@@ -90,8 +87,8 @@ def _words(keyword: str, vr: str, raw: bytes, persons: Persons) -> bytes:
     return raw if keyword in SHAPED or not persons.in_text(raw) else b""
 
 
-def _says(keyword: str, text: str, persons: Persons) -> bool:
-    """Tell whether a number is one that nobody measures, or of a person or a day."""
+def _is_identifying(keyword: str, text: str, persons: Persons) -> bool:
+    """Return whether a number is too large for a measurement, or is a person's number or a date."""
     if not text:
         return False
     shortest = _OF_A_LABEL if keyword in _LABELS else _OF_A_NUMBER
@@ -111,7 +108,7 @@ def _numbers(vr: str, raw: bytes) -> Iterator[str]:
 
 
 def _time(raw: bytes, persons: Persons) -> bytes:
-    """Return a time; one that is a number of a person or a day, without fraction or seconds."""
+    """Return a time, without fraction and seconds if it equals a number or date of a person."""
     text = raw.decode("ascii").strip(" \0")
     left = clean_time_of_day(text, persons)
     return raw if left == text else left.encode("ascii")
@@ -119,4 +116,4 @@ def _time(raw: bytes, persons: Persons) -> bytes:
 
 def _is_personal(text: str, persons: Persons) -> bool:
     whole, _, fraction = text.replace(":", "").partition(".")
-    return any(persons.in_clock(one) for one in (whole, fraction, whole + fraction))
+    return any(map(persons.in_clock, (whole, fraction, whole + fraction)))

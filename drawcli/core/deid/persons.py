@@ -1,7 +1,7 @@
-"""The words and numbers by which a header names persons, their cases and places.
+"""Names and numbers of persons, cases and places in a header.
 
-For the engine, which leaves none of them in what it keeps. Read once for a series, from every depth
-of a header, in every spelling that can stand in an ASCII text.
+The engine removes them from the values that it keeps. They are read once for a series, at every
+depth of a header, in every spelling that an ASCII text can have.
 """
 
 import re
@@ -17,7 +17,7 @@ from drawcli.core.dicom.elements import NestedElement, decode_text, every_elemen
 from drawcli.core.dicom.header import Header, NotDicom
 from drawcli.errors import BadStructureSet
 
-# Of persons and their cases, besides every element of VR PN.
+# Of persons and their cases, in addition to VR PN.
 _OF_PERSONS: Final = frozenset(
     {
         *(0x00080050, 0x00080090, 0x00080092, 0x00080094, 0x00081048, 0x00081050, 0x00081060),
@@ -29,12 +29,12 @@ _OF_PERSONS: Final = frozenset(
 _OF_PLACES: Final = frozenset({0x00080080, 0x00080081, 0x00081040})
 _SHORTEST_WORD: Final = 2  # letters: Wu, Li
 _SHORTEST_PLACE: Final = 4
-_WITHIN: Final = 5  # letters of a word that is found within longer ones, too
-_SHORTEST_ID: Final = 6  # characters of a record's name with digits
-_SHORTEST_NUMBER: Final = 3  # digits of a record number that is looked for where nothing is counted
-_SHORT_NUMBER: Final = 4  # likewise, in what is measured
-_SHORTEST_DAY: Final = 5  # digits of a day, as in 50461; as a number 050461 has no more
-_SPLIT_NUMBER: Final = 7  # digits of a number that is found on both sides of a decimal point
+_WITHIN: Final = 5  # letters of a name that is also searched within longer words
+_SHORTEST_ID: Final = 6  # characters of a record id with digits
+_SHORTEST_NUMBER: Final = 3  # digits of a record number in a label
+_SHORT_NUMBER: Final = 4  # likewise, in a measurement
+_SHORTEST_DAY: Final = 5  # digits of a date without leading zeros: 050461
+_SPLIT_NUMBER: Final = 7  # digits of a number with a decimal point in it
 _WORDS: Final = re.compile(r"[^\W\d_]+|\d+")
 _MIXED: Final = re.compile(r"[^\W_]+")
 _PLAIN: Final = re.compile(rb"[0-9A-Za-z]+")
@@ -48,53 +48,53 @@ _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa",
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """What names somebody: words and digits, in lower case."""
+    """Words and digits that identify a person, in lower case."""
 
     words: frozenset[bytes] = frozenset()
     places: frozenset[bytes] = frozenset()
-    ids: frozenset[bytes] = frozenset()  # letters and digits, without what separates them
+    ids: frozenset[bytes] = frozenset()  # letters and digits, without separators
     numbers: frozenset[str] = frozenset()  # without leading zeros
-    clocks: frozenset[str] = frozenset()  # with them: of six digits and more
+    clocks: frozenset[str] = frozenset()  # with leading zeros, six digits or more
 
     @classmethod
     def of(cls, header: Header) -> "Persons":
-        """Return whom and what a header names."""
+        """Return the persons and places named in a header."""
         words: set[str] = set()
         places: set[str] = set()
         digits: set[str] = set()
         charset = header.raw(tags.SpecificCharacterSet) or b""
-        for one in _elements(header):
-            if one.vr in ("DA", "DT"):
-                digits.update(_spellings_of_days(one.raw))
-            elif one.vr == "PN" or one.tag in _OF_PERSONS:
-                for text in _texts(one.raw, charset):
+        for element in _elements(header):
+            if element.vr in ("DA", "DT"):
+                digits.update(_date_spellings(element.raw))
+            elif element.vr == "PN" or element.tag in _OF_PERSONS:
+                for text in _texts(element.raw, charset):
                     words.update(_spellings(text))
                     digits.update(_numbers(text))
-            elif one.tag in _OF_PLACES:
-                for text in _texts(one.raw, charset):
+            elif element.tag in _OF_PLACES:
+                for text in _texts(element.raw, charset):
                     places.update(w for w in _spellings(text) if len(w) >= _SHORTEST_PLACE)
         plain = {word.encode("ascii") for word in words if word.isascii()}
         return cls(
             frozenset(word for word in plain if len(word) >= _SHORTEST_WORD),
             frozenset(word.encode("ascii") for word in places if word.isascii()),
             frozenset(word for word in plain if len(word) >= _SHORTEST_ID and not word.isalpha()),
-            frozenset(number for one in digits if _is_long(number := one.lstrip("0"), one)),
-            frozenset(one for one in digits if len(one) >= 6),  # noqa: PLR2004 - hhmmss
+            frozenset(n for digit_run in digits if _is_long(n := digit_run.lstrip("0"), digit_run)),
+            frozenset(digit_run for digit_run in digits if len(digit_run) >= 6),  # noqa: PLR2004 - hhmmss
         )
 
     def names_someone(self, word: bytes) -> bool:
-        """Tell whether a word of a text, in lower case, names a person or a place."""
+        """Return whether a word of a text, in lower case, names a person or a place."""
         if word.isdigit():
             return word.lstrip(b"0").decode("ascii") in self.numbers
         return word in self.words or word in self.places
 
     def is_name(self, word: str) -> bool:
-        """Tell whether a word is of the name or the number of a person."""
+        """Return whether a word is part of a person's name, or a person's number."""
         plain = word.lower().encode("ascii", "replace")
         return plain in self.words or (plain.isdigit() and self.names_someone(plain))
 
     def in_text(self, raw: bytes) -> bool:
-        """Tell whether a text of any words names a person or a place."""
+        """Return whether a free text names a person or a place."""
         plain = raw.lower()
         whole = b"".join(_PLAIN.findall(plain))  # also a name that is split over values
         vocabulary = {term.lower().encode("ascii") for term in TERMS}
@@ -109,15 +109,15 @@ class Persons:
         )
 
     def in_ids(self, raw: bytes) -> bool:
-        """Tell whether the name of a record is in a text, however it is separated."""
+        """Return whether a text holds a record id, with any separators."""
         whole = b"".join(_PLAIN.findall(raw.lower()))
-        return any(one in whole for one in self.ids)
+        return any(record_id in whole for record_id in self.ids)
 
     def in_number(self, text: str, shortest: int = _SHORT_NUMBER) -> bool:
-        """Tell whether a decimal number is one of a person or a case, or a day.
+        """Return whether a decimal number is a number of a person or a case, or a date.
 
         >>> born = Persons(numbers=frozenset({"5041961", "4711"}))
-        >>> [born.in_number(one) for one in ("-5041961.00", "504.1961", "4711", "47.11", "12")]
+        >>> [born.in_number(text) for text in ("-5041961.00", "504.1961", "4711", "47.11", "12")]
         [True, True, True, False, False]
         """
         match = _DECIMAL.fullmatch(text)
@@ -129,7 +129,7 @@ class Persons:
         return len(fraction) > 0 and self._is_ours((whole + fraction).lstrip("0"), _SPLIT_NUMBER)
 
     def in_clock(self, digits: str) -> bool:
-        """Tell whether the digits of a time are a number of a person or a day."""
+        """Return whether the digits of a time are a number of a person or a date."""
         return digits in self.clocks
 
     def _is_ours(self, digits: str, shortest: int) -> bool:
@@ -137,7 +137,7 @@ class Persons:
 
 
 def _spelt_out(text: str) -> str:
-    """Return the digits of a number with an exponent, "" where it is none."""
+    """Return the digits of a number with an exponent; "" if it is not an integer."""
     try:
         number = float(text)
     except ValueError:
@@ -146,12 +146,12 @@ def _spelt_out(text: str) -> str:
 
 
 def _is_long(number: str, spelt: str) -> bool:
-    """Tell whether a number is long enough to be looked for; of a day, 2000-01-05 is 105."""
+    """Return whether a number is long enough to search for; the date 2000-01-05 gives 105."""
     return len(number) >= (_SHORTEST_DAY if len(spelt) == 6 else _SHORTEST_NUMBER)  # noqa: PLR2004 - yymmdd
 
 
 def _elements(header: Header) -> Iterator[NestedElement]:
-    """Yield every element as far as the header can be read; the gate reads it, too."""
+    """Yield every element up to the first unreadable one; the gate reads the header, too."""
     try:
         yield from every_element(header)
     except (NotDicom, BadStructureSet, UnicodeDecodeError):
@@ -159,7 +159,7 @@ def _elements(header: Header) -> Iterator[NestedElement]:
 
 
 def _texts(raw: bytes, charset: bytes) -> Iterator[str]:
-    """Yield what a value says, in the character set of the file and in usual ones."""
+    """Yield a value decoded by the character set of the file, and by common ones."""
     if raw.isascii() and b"\x1b" not in raw:
         yield raw.decode("ascii")
         return
@@ -174,7 +174,7 @@ def _texts(raw: bytes, charset: bytes) -> Iterator[str]:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield the words of a name, folded: without accents, and with letters in their place."""
+    """Yield the words of a name, folded: without accents, also with umlauts spelt out."""
     lower = unicodedata.normalize("NFC", text).casefold()
     for spelt in {lower, lower.translate(_UMLAUTS)}:
         apart = unicodedata.normalize("NFKD", spelt.translate(_STROKES))
@@ -186,13 +186,13 @@ def _spellings(text: str) -> Iterator[str]:
 
 
 def _numbers(text: str) -> Iterator[str]:
-    """Yield the numbers in a name, an id, a phone number; also without what separates them."""
+    """Yield the numbers in a name, an id or a phone number; also joined."""
     yield from re.findall(r"[0-9]+", text)
     for value in text.split("\\"):
         yield "".join(re.findall(r"[0-9]+", value))
 
 
-def _spellings_of_days(raw: bytes) -> Iterator[str]:
+def _date_spellings(raw: bytes) -> Iterator[str]:
     for value in raw.decode("latin-1").split("\\"):
         digits = value.replace(".", "").replace("-", "").strip(" \0")[:8]
         try:

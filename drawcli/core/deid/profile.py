@@ -1,7 +1,7 @@
-"""What becomes of each element of a planning image before it leaves: the de-identification policy.
+"""The de-identification policy: the action for each element of a planning image.
 
-The tables of `table_single_frame.py`, read, and with the choices of a site applied to them. The
-engine in `engine.py` does what the rows say and knows no element itself.
+Parses the tables of `table_single_frame.py` and applies the choices of a site. `engine.py` carries
+out the actions and knows no element itself.
 
 References
 ----------
@@ -46,7 +46,7 @@ PROFILE: Final = "113100"
 CHARACTERISTICS: Final = "113108"
 MODIFIED_DATES: Final = "113107"
 
-# Present in every slice even if the source lacks them: Type 2, and the server's GPU job reads them.
+# Present in every slice even if the source lacks them: Type 2, and the server reads them.
 ALWAYS_PRESENT: Final = (
     tags.StudyDate,
     tags.StudyTime,
@@ -66,7 +66,7 @@ _ONLY_MOVED: Final = frozenset(
         "RadiopharmaceuticalStopDateTime",
     }
 )
-# File meta, directories, the patient, requests, visits, results: nothing there says how to segment.
+# File meta, directories, patient, requests, visits, results: not needed for segmentation.
 _NEVER_RETAINED: Final = frozenset({0x0002, 0x0004, 0x0010, 0x0032, 0x0038, 0x4008})
 _SHORTEST_REASON: Final = 2  # words
 
@@ -91,20 +91,20 @@ _TABLES: Final = {
 class Action(StrEnum):
     """What the engine does with an element."""
 
-    KEEP = "keep"  # the bytes as they are; empty where they do not look as they should
+    KEEP = "keep"  # unchanged; emptied if the format does not fit
     UID = "uid"  # replaced consistently
-    REGISTERED = "registered"  # stays where it is what the attribute has to name; else replaced
-    DATE = "date"  # moved back by the patient's offset, or fixed
-    TIME = "time"  # kept with moved dates, midnight with fixed ones
+    REGISTERED = "registered"  # kept if registered for the attribute; otherwise replaced
+    DATE = "date"  # shifted by the patient's offset, or fixed
+    TIME = "time"  # kept with shifted dates, midnight with fixed dates
     EMPTY = "empty"  # present, without a value
     NAME = "name"  # DEID^ and the patient's pseudonym
     PATIENT = "patient"  # DEID- and the patient's pseudonym
     STUDY = "study"  # derived from Study Instance UID
     CLEAN = "clean"  # only the words of a fixed vocabulary are kept
-    ITEMS = "items"  # the sequence is rebuilt from the rows named for its items
-    CODE = "code"  # known codes alone, with the meaning that their scheme gives them
-    DUMMY = "dummy"  # a value that says nothing, where the attribute must have one
-    SET = "set"  # a value of our own
+    ITEMS = "items"  # the sequence is rebuilt from the rows of its items
+    CODE = "code"  # known codes only, with the meaning of their scheme
+    DUMMY = "dummy"  # a placeholder, for an attribute that must have a value
+    SET = "set"  # written by drawcli
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +112,12 @@ class PolicyRow:
     """One line of the policy."""
 
     tag: int
-    vr: str  # of PS3.6; "xs" stands for US or SS
+    vr: str  # of PS3.6; "xs" is US or SS
     keyword: str
     action: Action
     source: str  # where the standard defines the attribute
     type: int  # 1: must have a value; 2: must be there; 3: may be left out (PS3.5 7.4)
-    option: str = ""  # the code of the option under which it stays
+    option: str = ""  # code of the PS3.15 option under which it is kept
     items: "Mapping[int, PolicyRow]" = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -127,17 +127,17 @@ _PSEUDONYMS: Final = frozenset({Action.NAME, Action.PATIENT, Action.STUDY})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What the policy leaves to a site."""
+    """The settings of a site that change the policy."""
 
     fixed_dates: bool = False
     characteristics: bool = True  # sex, age, size, weight stay: option 113108
-    descriptors: frozenset[str] = frozenset()  # keywords that are let out, cleaned
-    remove: frozenset[str] = frozenset()  # keywords that do not leave, besides
-    retain: tuple[tuple[str, str], ...] = ()  # keyword and the reason why it leaves all the same
+    descriptors: frozenset[str] = frozenset()  # keywords of descriptions that are kept, cleaned
+    remove: frozenset[str] = frozenset()  # keywords of further elements to remove
+    retain: tuple[tuple[str, str], ...] = ()  # keyword, and the reason to keep it
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The codes of what is claimed: the profile, then its options (CID 7050)."""
+        """The codes of the claimed profile and options (CID 7050)."""
         characteristics = (CHARACTERISTICS,) if self.characteristics else ()
         return (PROFILE, *characteristics, *(() if self.fixed_dates else (MODIFIED_DATES,)))
 
@@ -147,28 +147,28 @@ USUAL: Final = Choices()
 
 @cache
 def policy_for(sop_class: str, choices: Choices = USUAL) -> Rows:
-    """Return the rows for one SOP class as a site has chosen, by tag.
+    """Return the rows for one SOP class with the choices of a site, by tag.
 
     Raises
     ------
     KeyError
-        Where images of the class are not sent.
+        If images of the class are not sent.
     """
     rows = dict(table_of(sop_class))
     lines = _parsed(table_single_frame.DESCRIPTORS)
     rows |= {row.tag: row for row in lines if row.keyword in choices.descriptors}
-    rows |= {row.tag: row for row in (_retained(*one) for one in choices.retain)}
-    return _chosen(rows, choices)
+    rows |= {row.tag: row for row in (_retained(*pair) for pair in choices.retain)}
+    return _with_choices(rows, choices)
 
 
 @cache
 def table_of(sop_class: str) -> Rows:
-    """Return the rows for one SOP class before a site has chosen anything, by tag."""
+    """Return the rows for one SOP class without choices of a site, by tag."""
     return {row.tag: row for row in _parsed(_TABLES[sop_class])}
 
 
 def fingerprint(sop_class: str, choices: Choices = USUAL) -> str:
-    """Return which policy images of a class leave by: 16 hex digits, the same for the same rows."""
+    """Return 16 hex digits that identify the policy for a SOP class: equal for equal rows."""
     digest = hashlib.sha256(f"dates fixed: {choices.fixed_dates}".encode("ascii"))
     for row in every_row(policy_for(sop_class, choices)):
         digest.update(f"\n{row.tag:08X} {row.vr} {row.action} {len(row.items)}".encode("ascii"))
@@ -176,51 +176,51 @@ def fingerprint(sop_class: str, choices: Choices = USUAL) -> str:
 
 
 def every_row(rows: Rows) -> Iterator[PolicyRow]:
-    """Yield rows and, behind each sequence, those of its items, at every depth."""
+    """Yield rows and, after each sequence, the rows of its items, at every depth."""
     for row in rows.values():
         yield row
         yield from every_row(row.items)
 
 
 def check_removable(keyword: str) -> None:
-    """Raise ValueError where a site cannot have an attribute removed.
+    """Raise ValueError if a site cannot remove an attribute.
 
-    What single slices can do without, multi-frame images can: their Types are mostly conditional.
+    Single slices decide, if they have it: Types of multi-frame images are mostly conditional.
     """
     rows = _rows_of(keyword, _TABLES.keys() - MULTI_FRAME) or _rows_of(keyword, MULTI_FRAME)
     if not rows:
-        raise ValueError(f"{keyword} does not leave anyway, or is no DICOM keyword")
+        raise ValueError(f"{keyword} is never sent, or is not a DICOM keyword")
     if any(row.type == 1 or row.action in _PSEUDONYMS | {Action.SET} for row in rows):
         raise ValueError(f"{keyword} is needed: an image without it cannot be used")
 
 
 def check_retainable(keyword: str, reason: str) -> None:
-    """Raise ValueError where a site cannot let an attribute out, or does not say why."""
+    """Raise ValueError if a site cannot retain an attribute, or gives no reason."""
     from drawcli.core.dicom.dictionary import dictionary_VR, tag_for_keyword
 
     tag = tag_for_keyword(keyword)
     if tag is None:
-        raise ValueError(f"{keyword} is no DICOM keyword of PS3.6")
-    if any(tag in table_of(one) for one in _TABLES.keys() - MULTI_FRAME):
-        raise ValueError(f"{keyword} is a matter of the policy already")
+        raise ValueError(f"{keyword} is not a DICOM keyword of PS3.6")
+    if any(tag in table_of(uid) for uid in _TABLES.keys() - MULTI_FRAME):
+        raise ValueError(f"{keyword} is already in the policy")
     vr, group = dictionary_VR(tag), tag >> 16
     if not value_shapes.has_shape(vr) or vr in ("UI", "AT") or group in _NEVER_RETAINED:
-        raise ValueError(f"{keyword} may hold what identifies a person ({vr}); it never leaves")
+        raise ValueError(f"{keyword} may identify a person ({vr}); it is never sent")
     if len(reason.split()) < _SHORTEST_REASON:
-        raise ValueError(f"say in a few words why {keyword} leaves; the statement quotes it")
+        raise ValueError(f"give a reason for sending {keyword}; the statement quotes it")
 
 
 def _rows_of(keyword: str, classes: Iterable[str]) -> list[PolicyRow]:
-    return [row for one in classes for row in every_row(table_of(one)) if row.keyword == keyword]
+    return [row for uid in classes for row in every_row(table_of(uid)) if row.keyword == keyword]
 
 
-def _chosen(rows: Rows, choices: Choices) -> Rows:
-    after = (_choice(row, choices) for row in rows.values())
+def _with_choices(rows: Rows, choices: Choices) -> Rows:
+    after = (_with_choice(row, choices) for row in rows.values())
     return MappingProxyType({row.tag: row for row in after if row is not None})
 
 
-def _choice(row: PolicyRow, choices: Choices) -> PolicyRow | None:
-    """Return a row as a site has chosen it; None where the element does not leave."""
+def _with_choice(row: PolicyRow, choices: Choices) -> PolicyRow | None:
+    """Return a row with the choices of a site; None if the element is removed."""
     unwanted = row.keyword in choices.remove or (
         row.option == CHARACTERISTICS and not choices.characteristics
     )
@@ -230,14 +230,14 @@ def _choice(row: PolicyRow, choices: Choices) -> PolicyRow | None:
         return None
     if row.action is Action.TIME and not choices.fixed_dates:
         return replace(row, action=Action.KEEP)
-    return replace(row, items=_chosen(row.items, choices)) if row.items else row
+    return replace(row, items=_with_choices(row.items, choices)) if row.items else row
 
 
 def _retained(keyword: str, reason: str) -> PolicyRow:
     from drawcli.core.dicom.dictionary import dictionary_VR, tag_for_keyword
 
     tag = tag_for_keyword(keyword)
-    assert tag is not None  # noqa: S101 - check_retainable has looked
+    assert tag is not None  # noqa: S101 - ensured by check_retainable
     return PolicyRow(tag, dictionary_VR(tag), keyword, Action.KEEP, f"the site: {reason}", 3)
 
 

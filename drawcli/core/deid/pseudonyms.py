@@ -1,7 +1,7 @@
 """Stand-ins for identifiers: the same input under the same site key gives the same output.
 
-No table and no lock is needed: every worker, run and retry computes the same stand-ins, and nobody
-without the key can compute or test them.
+No table and no lock is needed: every thread, run and retry computes the same stand-ins. Without the
+key they cannot be computed or tested.
 """
 
 import base64
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
-_DICOM_ROOT: Final = "1.2.840.10008."  # software makes UIDs of its own under it, against the rules
+_DICOM_ROOT: Final = "1.2.840.10008."  # some software creates its own UIDs under it
 UUID_ROOT: Final = "2.25"  # PS3.5 B.2
 LONGEST_ROOT: Final = 24  # characters: a UID has at most 64
 SHORTEST_SHIFT_WEEKS: Final = 52
@@ -24,7 +24,7 @@ _CLOCK: Final = re.compile(  # of a DT (PS3.5 table 6.2-1)
 
 
 class StandIns:
-    """Everything that is derived from one site key.
+    """The values derived from one site key.
 
     Parameters
     ----------
@@ -38,18 +38,18 @@ class StandIns:
 
     @property
     def key_id(self) -> str:
-        """Eight hex digits that tell keys apart and say nothing about them."""
+        """Eight hex digits that identify the key and reveal nothing of it."""
         return self._digest("key-id").hex()[:8]
 
     def subkey(self, purpose: str) -> bytes:
-        """Return the 32-byte key for one purpose, so that no key is used for two."""
+        """Return the 32-byte key for one purpose."""
         return self._digest("subkey", purpose)
 
     def uid(self, original: str) -> str:
-        """Return the UID that stands in for `original` outside the hospital.
+        """Return the stand-in for a UID.
 
-        References between instances survive, because equal UIDs get equal stand-ins. Whether a UID
-        may stay instead depends on its element (see `registered_as`).
+        References between instances survive, because equal UIDs get equal stand-ins. Some elements
+        keep registered UIDs instead (see `registered_as`).
 
         Parameters
         ----------
@@ -77,14 +77,14 @@ class StandIns:
         return known
 
     def own_uid(self, *parts: str, root: str = UUID_ROOT) -> str:
-        """Return a UID of our own, derived from words that say what it is for.
+        """Return a UID derived from words for its purpose.
 
-        A number of at most 39 digits below the root, which may thus have 24 characters.
+        It has at most 39 digits below the root, which may have 24 characters.
         """
         return f"{root}.{UUID(bytes=self._digest(*parts)[:16], version=5).int}"
 
     def pseudonym(self, patient_id: str, issuer: str = "") -> str:
-        """Return 16 base32 characters that stand in for a patient."""
+        """Return the pseudonym of a patient: 16 base32 characters."""
         digest = self._digest("patient", patient_id, issuer)
         return base64.b32encode(digest[:10]).decode("ascii")
 
@@ -97,17 +97,17 @@ class StandIns:
         return base64.b32encode(self._digest("package-id", *parts)).decode("ascii")[:12]
 
     def series_key(self, series_uid: str) -> str:
-        """Return the 12 hex digits under which the ledger knows a series."""
+        """Return the key of a series in the ledger: 12 hex digits."""
         return self._digest("series", series_uid).hex()[:12]
 
     def digest(self, purpose: str, *parts: str) -> str:
-        """Return 16 hex digits for comparing values that must not be stored."""
+        """Return 16 hex digits to compare values that must not be stored."""
         return self._digest(purpose, *parts).hex()[:16]
 
     def shift(self, patient_id: str, issuer: str = "") -> timedelta:
-        """Return how far back the dates of a patient are moved.
+        """Return the offset by which the dates of a patient are shifted back.
 
-        Whole weeks, so that the weekday and every interval are kept: 52 to 520 of them.
+        52 to 520 whole weeks: weekdays and intervals are kept.
         """
         span = LONGEST_SHIFT_WEEKS - SHORTEST_SHIFT_WEEKS + 1
         number = int.from_bytes(self._digest("date-shift", patient_id, issuer)[:8], "big")
@@ -119,7 +119,7 @@ class StandIns:
 
 
 def is_registered(uid: str) -> bool:
-    """Tell whether a UID is one of those that the standard itself registers.
+    """Return whether the standard registers a UID.
 
     >>> is_registered("1.2.840.10008.5.1.4.1.1.2"), is_registered("1.2.840.10008.2026.3.14.7")
     (True, False)
@@ -128,7 +128,7 @@ def is_registered(uid: str) -> bool:
 
 
 def registered_as(uid: str) -> str:
-    """Return what the standard registers a UID as, "" where it does not (PS3.6 annex A).
+    """Return the type of a UID in the registry (PS3.6 annex A); "" if it is not registered.
 
     >>> registered_as("1.2.840.10008.5.1.4.1.1.2"), registered_as("1.2.840.10008.15.1.1")
     ('SOP Class', 'Synchronization Frame of Reference')
@@ -144,14 +144,14 @@ def _registry() -> dict[str, str]:
 
 
 def shift_date(value: str, shift: timedelta) -> str:
-    """Return a DA value moved back, or "" where it is no date.
+    """Return a DA value shifted back; "" if it is not a date.
 
     >>> shift_date("20260314", timedelta(weeks=52))
     '20250315'
     >>> shift_date("2026.03.14", timedelta(weeks=52)), shift_date("soon", timedelta())
     ('20250315', '')
     """
-    digits = value.strip().replace(".", "")  # PS3.5 6.2: yyyy.mm.dd is the form of ACR-NEMA
+    digits = value.strip().replace(".", "")  # PS3.5 6.2: yyyy.mm.dd is the ACR-NEMA format
     if len(digits) != len("yyyymmdd") or not digits.isascii() or not digits.isdigit():
         return ""
     try:
@@ -162,7 +162,7 @@ def shift_date(value: str, shift: timedelta) -> str:
 
 
 def shift_datetime(value: str, shift: timedelta) -> str:
-    """Return a DT value with its date moved back, its time kept and its offset removed.
+    """Return a DT value with its date shifted back, its time kept and its offset removed.
 
     >>> shift_datetime("20260314083000.5+0530", timedelta(weeks=52))
     '20250315083000.5'

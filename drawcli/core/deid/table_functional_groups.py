@@ -1,6 +1,6 @@
-"""The parts of the tables for multi-frame images that belong to one modality.
+"""The modality-specific parts of the tables for multi-frame images.
 
-Written as those of `table_multiframe.py`, which puts them together.
+`table_multiframe.py` describes the format and combines them.
 """
 
 from typing import Final
@@ -76,7 +76,7 @@ CT_GROUPS: Final = """
   00083010 UI IrradiationEventUID uid 1
 """
 
-# What MR has at its top level besides.
+# Further top-level elements of MR.
 MR: Final = """
 # PS3.3 C.8.13.1 Enhanced MR Image
 00189100 CS ResonantNucleus keep 1
@@ -188,7 +188,7 @@ MR_GROUPS: Final = """
   00180083 DS NumberOfAverages keep 1
 """
 
-# What PET has at its top level besides.
+# Further top-level elements of PET.
 PT: Final = """
 # PS3.3 C.8.22.2 Enhanced PET Isotope
 00540016 SQ RadiopharmaceuticalInformationSequence items 2

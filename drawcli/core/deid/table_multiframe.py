@@ -1,18 +1,18 @@
 """The tables of the policy for multi-frame images: Enhanced CT, MR, PET, and converted ones.
 
-Written as those of `table_single_frame.py`. What single slices say at their top level, these say in
-functional groups, once for all frames or for each frame; the same groups may stand in both. Groups
-and attributes that no line names are removed: physiology, references to other images, comments.
+The format is that of `table_single_frame.py`. Multi-frame images hold most attributes in functional
+groups, shared or per frame; a group may occur in both. Groups and attributes that no line names are
+removed: physiology, references to other images, comments.
 
-code     of known schemes (see `coded_entries.py`), each with the meaning that the scheme gives it
-dummy    has a value, which says nothing
+code     codes of known schemes (see `coded_entries.py`), with the meaning of the scheme
+dummy    a placeholder
 """
 
 from typing import Final
 
 from drawcli.core.deid import table_single_frame
 
-# What every multi-frame image has at its top level.
+# Top-level elements of every multi-frame image.
 IMAGE: Final = """
 # PS3.3 C.7.5.2 Enhanced General Equipment
 00080070 LO Manufacturer keep 1
@@ -97,7 +97,7 @@ GROUPS: Final = """
   004008EA SQ MeasurementUnitsCodeSequence code 1
 """
 
-# Of what a conversion from single slices left over.
+# Left over from a conversion of single slices.
 CONVERTED: Final = """
 # PS3.3 C.7.6.16 Multi-frame Functional Groups, of the Legacy Converted Enhanced Images
 00209172 SQ ConversionSourceAttributesSequence items 1
@@ -115,7 +115,7 @@ _UNASSIGNED: Final = (
 
 
 def enhanced_table(top: str, groups: str) -> str:
-    """Return the table of an enhanced image: its own attributes, and its functional groups."""
+    """Return the table of an enhanced image: top-level attributes and functional groups."""
     inside = _indented(GROUPS + groups)
     source = "# PS3.3 C.7.6.16 Multi-frame Functional Groups"
     both = f"{source}\n{_SHARED}\n{inside}\n{_PER_FRAME}\n{inside}\n"
@@ -125,8 +125,7 @@ def enhanced_table(top: str, groups: str) -> str:
 def converted_table(top: str, groups: str, single_slice: str) -> str:
     """Return the table of a legacy converted enhanced image.
 
-    What a converter finds no place for it leaves in two unassigned sequences: of these, that may
-    stay which a single slice of the modality may say.
+    Its unassigned attributes are those that a single slice of the modality may have.
     """
     inside = _indented(table_single_frame.SINGLE_SLICE + single_slice)
     unassigned = "\n".join(f"{line}\n{inside}" for line in _UNASSIGNED)

@@ -1,20 +1,20 @@
-"""The tables of the de-identification policy: what leaves with a planning image.
+"""The tables of the de-identification policy: the elements sent with a planning image.
 
-One table per SOP class: `COMMON` and the part of the modality. What no line names is removed, at
-every depth. A line reads: tag, VR, keyword, what becomes of it, the attribute's Type, and the
-option of PS3.15 under which it stays. An indented line is an element of the items of the sequence
-above. Types with a condition (1C, 2C) are written without it. Of the SOP class's own part, a line
-replaces the one of the same tag in `COMMON`.
+One table per SOP class: `COMMON` and the part of the modality. Elements that no line names are
+removed, at every depth. A line holds tag, VR, keyword, action, Type of the attribute, and the
+option of PS3.15 under which it is kept. An indented line is an element in the items of the sequence
+above. Types with a condition (1C, 2C) are written without it. A line of the modality replaces the
+line of the same tag in `COMMON`.
 
-keep     the bytes as they are, where they look as the attribute's values do; otherwise emptied
+keep     unchanged if the format fits the attribute; otherwise emptied
 uid      a stand-in derived with the site key
-registered   the UID that PS3.6 registers for such an element; another one becomes a stand-in
-date     moved back by the patient's own number of weeks, or a fixed day
-time     kept while dates are moved; midnight where they are fixed
+registered   a UID that PS3.6 registers for such an element is kept; others become stand-ins
+date     shifted back by the patient's number of weeks, or a fixed date
+time     kept with shifted dates; midnight with fixed dates
 empty    present, without a value
 name, patient, study   pseudonyms derived with the site key
-items    the sequence is built anew from the lines below it
-set      a value of our own
+items    the sequence is rebuilt from the lines below it
+set      written by drawcli
 """
 
 from typing import Final
@@ -103,7 +103,7 @@ COMMON: Final = """
 00280121 xs PixelPaddingRangeLimit keep 1
 """
 
-# What an image of one slice has besides.
+# Further elements of a single slice.
 SINGLE_SLICE: Final = """
 # PS3.3 C.7.6.2 Image Plane
 00180050 DS SliceThickness keep 2
@@ -206,7 +206,7 @@ PT: Final = """
 00541330 US ImageIndex keep 1
 """
 
-# Descriptions that a site may let out (deidentify.keep_descriptors), word by word.
+# Descriptions that a site may keep, word by word (deidentify.keep_descriptors).
 DESCRIPTORS: Final = """
 # PS3.15 E.3.5 Clean Descriptors (not claimed)
 00081030 LO StudyDescription clean 3
@@ -214,7 +214,7 @@ DESCRIPTORS: Final = """
 00181030 LO ProtocolName clean 3
 """
 
-# The transfer syntaxes in which images leave, as they come.
+# The accepted transfer syntaxes: images are sent in the one that they have.
 SYNTAXES: Final = {
     "1.2.840.10008.1.2": "Implicit VR Little Endian",
     "1.2.840.10008.1.2.1": "Explicit VR Little Endian",

@@ -1,11 +1,10 @@
-"""What the value of a kept element looks like; one that looks otherwise does not leave.
+"""The value format of each kept element; values of another format are emptied.
 
 A file may hold anything under any tag: a name as a slice thickness, a record number as a count.
-Numbers have to be numbers, and words the words that scanners write there.
 
 References
 ----------
-PS3.5 table 6.2-1, with the small liberties that scanners take.
+PS3.5 table 6.2-1, with common deviations of scanners.
 """
 
 import re
@@ -15,14 +14,14 @@ _DECIMAL: Final = rb" *+(?:[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]
 _INTEGER: Final = rb" *+(?:[+-]?[0-9]{1,12}+)? *+"
 # A time of day, and no other six digits (PS3.5 table 6.2-1; 60 is a leap second).
 CLOCK: Final = rb"(?:[01][0-9]|2[0-3])(?::?[0-5][0-9](?::?(?:[0-5][0-9]|60)(?:\.[0-9]{1,6}+)?)?)?"
-# Nothing that may be a record number, a date or a UID.
+# No record number, date or UID.
 _NO_NUMBER: Final = rb"(?![^\0]*[0-9]{6})"
 _NO_DATE: Final = rb"(?![^\0]*[0-9][./ -][0-9]{1,2}+[./ -][0-9]{2})"
 _NO_UID: Final = rb"(?![^\0]*(?:[0-9]++\.){4})"
-_UNTELLING: Final = _NO_NUMBER + _NO_DATE + _NO_UID
-# What a machine is called: no address either, ASCII alone.
-_WORDS: Final = _UNTELLING + rb"[ -?A-~]{0,64}+"
-# PS3.16 Annex L, those of planning scans: a word that is none of them may be anything.
+_NO_IDENTIFIER: Final = _NO_NUMBER + _NO_DATE + _NO_UID
+# Names of devices: no mail address, ASCII only.
+_DEVICE_TEXT: Final = _NO_IDENTIFIER + rb"[ -?A-~]{0,64}+"
+# PS3.16 Annex L: the body parts of planning scans.
 _BODY_PARTS: Final = b"""
     ABDOMEN ABDOMENPELVIS ANKLE ARM AXILLA BACK BLADDER BODY BRAIN BREAST CERVIX CHEST CHESTABDOMEN
     CHESTABDPELVIS CLAVICLE COLON CSPINE EAR ELBOW ESOPHAGUS EXTREMITY EYE FEMUR FOOT HAND HEAD
@@ -41,18 +40,18 @@ _SHAPES: Final = {
         # No age above 89 years (45 CFR 164.514(b)(2)(i)(C)).
         "AS": rb" *+(?:[0-9]{1,3}+[DWM]|0?[0-8]?[0-9]Y)",
         "AT": rb"(?:[\x18\x20\x28\x54]\0..)*+",  # attributes of acquisitions, images, PET series
-        "CS": _UNTELLING + rb"[A-Za-z0-9 _./+\\-]*+",
+        "CS": _NO_IDENTIFIER + rb"[A-Za-z0-9 _./+\\-]*+",
         "DS": rb"%b(?:\\%b)*+" % (_DECIMAL, _DECIMAL),
-        # No eight letters: of numbers that are measured, hardly one looks so.
+        # Not eight letters: few measured numbers have such bytes.
         "FD": rb"(?:(?![A-Za-z ^,.-]{8}).{7}[\0\x36-\x46\x80\xb6-\xc6])*+",
         "FL": rb"(?:.{4})*+",
         "IS": rb"%b(?:\\%b)*+" % (_INTEGER, _INTEGER),
-        "LO": _WORDS,
-        "LT": _WORDS,
-        "SH": _WORDS,
+        "LO": _DEVICE_TEXT,
+        "LT": _DEVICE_TEXT,
+        "SH": _DEVICE_TEXT,
         "SL": rb"(?:.{4})*+",
         "SS": rb"(?:..)*+",
-        "ST": _WORDS,
+        "ST": _DEVICE_TEXT,
         "TM": CLOCK,
         "UI": rb"[0-9.]++",
         "UL": rb"(?:.{4})*+",
@@ -71,16 +70,16 @@ _SHAPES: Final = {
 
 
 def fits(keyword: str, vr: str, raw: bytes) -> bool:
-    """Tell whether a value looks as its attribute's values do, and so may stay."""
+    """Return whether a value has the format of its attribute."""
     shape = _SHAPES.get(keyword) or _SHAPES[vr]
     return shape.fullmatch(raw) is not None
 
 
 def body_parts() -> list[str]:
-    """Return the parts of bodies that may be named."""
+    """Return the accepted values of Body Part Examined."""
     return [part.decode("ascii") for part in _BODY_PARTS]
 
 
 def has_shape(vr: str) -> bool:
-    """Tell whether values of a VR can be looked at, and so be kept at all."""
+    """Return whether values of a VR have a known format, so that they can be kept."""
     return vr in _SHAPES

@@ -1,8 +1,7 @@
-"""The words that a scanner writes into the texts that are kept: all others are left out.
+"""The words that may stay in kept texts: of the standard, of manufacturers, models and kernels.
 
-Words of the standard, of makers, models and kernels. A word that is none of them may be anybody's
-name. A word with digits in it, as scanners number their kernels and models, may stay unless it
-contains a longer word.
+Any other word may be a name, and is removed. Words with digits, as in the numbers of kernels and
+models, stay unless they contain a longer word.
 
 References
 ----------
@@ -78,7 +77,7 @@ TERMS: Final = frozenset(
     YBR_RCT YES Z ZERO Z_EC Z_EFF Z_SCORE
     """.split()
 )
-# Words of values that makers add to Image Type, and of the standard's own (PS3.3 C.7.6.1.1.2).
+# Words of Image Type: of manufacturers and of the standard (PS3.3 C.7.6.1.1.2).
 IMAGE_WORDS: Final = frozenset(
     """
     AC ADC ADD ADVANTAGE ATTENUATION AVERAGE AVG AX AXIAL BLOOD BODY BONE BRAIN BV CAD CALC CARDIAC
@@ -150,7 +149,7 @@ PET_METHODS: Final = frozenset(
     SCATTER SIMULATION SINGLE SSS SUBTRACTION TAIL TOF WINDOW
     """.split()
 )
-# Filters are called after people: in this attribute alone they say nothing of anybody.
+# Filters are named after people: allowed in this attribute only.
 FILTERS: Final = frozenset(
     """
     COSINE COSINE_SQUARED FERMI GAUSSIAN HAMMING HANNING LORENTZIAN LRNTZ_GSS_TRNSFM NONE RIESZ
@@ -186,26 +185,26 @@ _KINDS: Final = {
     "ImagedNucleus": "nucleus",
     "ResonantNucleus": "nucleus",
 }
-# Of these a value that is a word of the vocabulary stays, whoever is called so.
+# For these kinds, a whole value in the vocabulary stays even if it is also a name.
 _WHOLE: Final = {"image": "terms", "kernel": "kernel", "terms": "terms", "filter": "filter"}
-# Values whose shape says all that they may be (see `value_shapes.py`).
+# Attributes whose format lists all values (see `value_shapes.py`).
 SHAPED: Final = frozenset(
     """
     AttenuationCorrectionMethod BodyPartExamined PatientSex SpecificCharacterSet StackID
     """.split()
 )
-Named = Callable[[bytes], bool]  # whether a word, in lower case, is of a person or a place
+Named = Callable[[bytes], bool]  # whether a word, in lower case, names a person or a place
 
 
 def kind_of(keyword: str, vr: str) -> str:
-    """Return which words an attribute has; "" where it has no words of its own."""
+    """Return the kind of words that an attribute may hold; "" if it has none of its own."""
     if keyword in SHAPED:
         return ""
     return _KINDS.get(keyword) or ("terms" if vr == "CS" else "")
 
 
 def keep_known_words(kind: str, raw: bytes, named: Named) -> bytes:
-    r"""Return what a scanner may have written of a text; the bytes as they are where that is all.
+    r"""Return the words of a text that are known; the same bytes if all are.
 
     >>> keep_known_words("kernel", b"B30f Wu", lambda word: False)
     b'B30f'
@@ -220,7 +219,7 @@ def keep_known_words(kind: str, raw: bytes, named: Named) -> bytes:
 
 
 def _value(kind: str, value: bytes, named: Named) -> bytes:
-    """Return a single value, or those of its words that are known."""
+    """Return a single value, or its known words."""
     plain = value.strip(b" \0").upper()
     if kind == "nucleus":
         return value if plain in _NUCLEI or not plain else b""
@@ -240,9 +239,9 @@ def _value(kind: str, value: bytes, named: Named) -> bytes:
 
 
 def _is_known(kind: str, word: bytes, named: Named) -> bool:
-    """Tell whether a word is in the vocabulary, or a number of a model or kernel.
+    """Return whether a word is in the vocabulary, or a number of a model or kernel.
 
-    Makers' names stay whoever is called like one; other words that name somebody do not.
+    Manufacturers' names stay even if they are also a person's name; other names do not.
     """
     vocabulary = _UPPER[kind]
     upper = word.upper()
@@ -256,12 +255,12 @@ def _is_known(kind: str, word: bytes, named: Named) -> bool:
 
 
 def _fits(run: bytes, vocabulary: frozenset[bytes], named: Named) -> bool:
-    """Tell whether the letters or the digits in a numbered word say nothing."""
+    """Return whether the letters or the digits in a numbered word may stay."""
     if run.isdigit():
         return len(run) <= _FEW_DIGITS and not named(run)
     return run.upper() in vocabulary or (len(run) <= _FEW_LETTERS and not named(run.lower()))
 
 
 def every_word() -> Iterator[str]:
-    """Yield the words of the vocabulary that may stay though a person or a place has them too."""
+    """Yield the words that stay even if they are also the name of a person or a place."""
     yield from sorted({word.decode("ascii").lower() for word in _UPPER["image"] | _UPPER["maker"]})

@@ -1,7 +1,7 @@
-"""Compressed frames without their margins: comments, application data, and what lies behind.
+"""Clean compressed frames: overwrite comments, application data and bytes after the picture.
 
-A frame keeps its length and every byte that is part of the picture; what could carry a text is
-overwritten with zeros in its place. What is not known to be part of a picture is refused by name.
+A frame keeps its length and every byte of the picture; bytes that could hold a text become zeros.
+Unknown segments are refused.
 
 References
 ----------
@@ -40,11 +40,11 @@ _L32, _RLE_HEADER = Struct("<I"), Struct("<16I")
 _BEGINNINGS: Final = (bytes((0xFF, _SOI)), bytes((0xFF, _SOC)))
 _ITEM, _DELIMITER = bytes.fromhex("FEFF00E0"), bytes.fromhex("FEFFDDE0")
 _MOST_SEGMENTS: Final = 15
-_NO_OUTPUT: Final = 0x80  # a control byte of RLE that says nothing
+_NO_OUTPUT: Final = 0x80  # a control byte of RLE without output
 
 
 class FrameLayout(NamedTuple):
-    """What the header says of the frames."""
+    """The layout of the frames by the header."""
 
     rows: int
     columns: int
@@ -53,52 +53,52 @@ class FrameLayout(NamedTuple):
 
 
 def clean_pixel_data(
-    read: Callable[[int], bytes], transfer_syntax: str, raster: FrameLayout
+    read: Callable[[int], bytes], transfer_syntax: str, layout: FrameLayout
 ) -> Iterator[bytes]:
-    """Yield encapsulated pixel data, from the offset table to the delimiter, without margins.
+    """Yield cleaned encapsulated pixel data, from the offset table to the delimiter.
 
     Parameters
     ----------
     read
-        Returns the next so many bytes of the value; fewer where it ends.
+        Returns the next bytes of the value, as many as requested; fewer at its end.
     transfer_syntax
         RLE, or one of the JPEG family.
-    raster
-        What the header says of the frames.
+    layout
+        The layout of the frames by the header.
 
     Yields
     ------
     bytes
-        As many in all as there were, frame after frame: one is held in memory.
+        The same total length, frame after frame: one frame is held in memory.
 
     Raises
     ------
     NotDicom
-        Where the bytes are no frames of that kind, or hold what is not known to be harmless.
+        If the bytes are not frames of that syntax, or hold unknown segments.
     """
     table = _item(read)
     if table is None or len(table) % _L32.size:
-        raise NotDicom("the pixel data have no whole offset table")
+        raise NotDicom("the offset table of the pixel data is damaged")
     offsets = [_L32.unpack_from(table, at)[0] for at in range(0, len(table), _L32.size)]
-    if offsets and len(offsets) != raster.frames:
-        raise NotDicom("the offset table has not one offset for each frame")
+    if offsets and len(offsets) != layout.frames:
+        raise NotDicom("the offset table does not have one offset for each frame")
     yield from (_ITEM, _L32.pack(len(table)), table)
     count = 0
-    for fragments in _frames(read, offsets, raster.frames, rle=transfer_syntax == RLE):
+    for fragments in _frames(read, offsets, layout.frames, rle=transfer_syntax == RLE):
         count += 1
         frame = bytearray(b"".join(fragments))
-        _clean(frame, transfer_syntax, raster)
+        _clean(frame, transfer_syntax, layout)
         at = 0
         for fragment in fragments:
             yield from (_ITEM, _L32.pack(len(fragment)), bytes(frame[at : at + len(fragment)]))
             at += len(fragment)
-    if count != raster.frames:
-        raise NotDicom(f"the pixel data hold {count} frames, the header says {raster.frames}")
+    if count != layout.frames:
+        raise NotDicom(f"the pixel data hold {count} frames, the header says {layout.frames}")
     yield _DELIMITER + bytes(4)
 
 
 def _item(read: Callable[[int], bytes]) -> bytes | None:
-    """Return the value of the next item, or None at the delimiter."""
+    """Return the value of the next item; None at the delimiter."""
     head = read(8)
     if len(head) < 8:  # noqa: PLR2004 - tag and length
         raise NotDicom("the pixel data end without a delimiter")
@@ -106,7 +106,7 @@ def _item(read: Callable[[int], bytes]) -> bytes | None:
     if head[:4] == _DELIMITER and not length:
         return None
     if head[:4] != _ITEM:
-        raise NotDicom("the pixel data hold something else where a fragment belongs")
+        raise NotDicom("the pixel data hold something other than fragments")
     value = read(length)
     if len(value) != length:
         raise NotDicom("the pixel data end within a fragment")
@@ -116,9 +116,9 @@ def _item(read: Callable[[int], bytes]) -> bytes | None:
 def _frames(
     read: Callable[[int], bytes], offsets: list[int], count: int, *, rle: bool
 ) -> Iterator[list[bytes]]:
-    """Yield the fragments of each frame: by the offset table; without one, by their first bytes.
+    """Yield the fragments of each frame, by the offset table or by their first bytes.
 
-    Within a codestream, FF is never followed by what a beginning is made of.
+    Within a codestream, FF is never followed by the second byte of a start marker.
     """
     at, fragments, started = 0, list[bytes](), 0
     while (fragment := _item(read)) is not None:
@@ -129,34 +129,34 @@ def _frames(
             yield fragments
             fragments = []
         if not begins and not started:
-            raise NotDicom("the offset table does not begin at the first fragment")
+            raise NotDicom("the offset table does not start at the first fragment")
         started += begins
         fragments.append(fragment)
         at += 8 + len(fragment)
     if started < len(offsets):
-        raise NotDicom("the offset table points to where no fragment begins")
+        raise NotDicom("an offset of the offset table is not the start of a fragment")
     if fragments:
         yield fragments
 
 
-def _clean(frame: bytearray, transfer_syntax: str, raster: FrameLayout) -> None:
-    """Overwrite the margins of a frame."""
+def _clean(frame: bytearray, transfer_syntax: str, layout: FrameLayout) -> None:
+    """Overwrite the bytes of a frame that are not picture."""
     kind = transfer_syntax.removeprefix(JPEG)
     try:
         if transfer_syntax == RLE:
-            _clean_rle(frame, raster)
+            _clean_rle(frame, layout)
         elif kind in _FRAME_STARTS:
             _clean_jpeg(frame, kind)
         else:
             clean_jpeg_2000(frame)
     except (IndexError, ValueError, out_of_bytes):
-        raise NotDicom("a compressed frame ends too early") from None
+        raise NotDicom("a compressed frame is cut off") from None
 
 
 def _clean_jpeg(frame: bytearray, kind: str) -> None:
-    """Overwrite APPn and COM of a JPEG or JPEG-LS frame, and what follows its end."""
+    """Overwrite APPn and COM of a JPEG or JPEG-LS frame, and bytes after its end."""
     if frame[:2] != bytes((0xFF, _SOI)):
-        raise NotDicom("a frame does not begin as JPEG does")
+        raise NotDicom("a frame does not start with the JPEG marker SOI")
     at, seen = 2, list[int]()
     while True:
         at, marker = marker_at(frame, at)
@@ -170,13 +170,13 @@ def _clean_jpeg(frame: bytearray, kind: str) -> None:
         else:
             _check_segment(marker, body, kind)
         seen.append(marker)
-        at = _behind_scan(frame, end, kind) if marker == _SOS else end
+        at = _end_of_scan(frame, end, kind) if marker == _SOS else end
     if seen.count(_SOS) != 1 or sum(marker in _FRAME_STARTS[kind] for marker in seen) != 1:
-        raise NotDicom("a JPEG frame has not one picture in one scan")  # of one component
+        raise NotDicom("a JPEG frame does not have one picture in one scan")  # of one component
 
 
 def _check_segment(marker: int, body: bytes, kind: str) -> None:
-    """Refuse a segment that is not known, or that has room for more than it needs."""
+    """Refuse a segment that is unknown, or longer than needed."""
     starts = _FRAME_STARTS[kind]
     if marker in starts:
         fits = len(body) == 6 + 3 * body[5]
@@ -191,9 +191,9 @@ def _check_segment(marker: int, body: bytes, kind: str) -> None:
     elif marker == _LSE:  # preset parameters; mapping tables belong to colours
         fits = kind in _JPEG_LS and len(body) == 11 and body[0] == 1  # noqa: PLR2004
     else:
-        raise NotDicom(f"a JPEG frame holds a segment FF{marker:02X}, which is not known")
+        raise NotDicom(f"a JPEG frame holds an unknown segment FF{marker:02X}")
     if not fits:
-        raise NotDicom(f"a segment FF{marker:02X} of a JPEG frame has another length than it needs")
+        raise NotDicom(f"a segment FF{marker:02X} of a JPEG frame does not have the needed length")
 
 
 def _huffman_length(body: bytes, at: int) -> int:
@@ -205,16 +205,16 @@ def _quantization_length(body: bytes, at: int) -> int:
 
 
 def _tables_fit(body: bytes, length_of: Callable[[bytes, int], int]) -> bool:
-    """Tell whether a segment consists of whole tables."""
+    """Return whether a segment consists of whole tables."""
     at = 0
     while at < len(body):
         at += length_of(body, at)
     return at == len(body)
 
 
-def _behind_scan(frame: bytearray, at: int, kind: str) -> int:
-    """Return where the entropy-coded bytes end, and a marker begins."""
-    least = 0x80 if kind in _JPEG_LS else 1  # below, a byte behind FF is stuffed
+def _end_of_scan(frame: bytearray, at: int, kind: str) -> int:
+    """Return the end of the entropy-coded bytes, where a marker starts."""
+    least = 0x80 if kind in _JPEG_LS else 1  # below, a byte after FF is stuffed
     while True:
         at = frame.index(0xFF, at)
         behind = frame[at + 1]
@@ -226,26 +226,26 @@ def _behind_scan(frame: bytearray, at: int, kind: str) -> int:
             return at
 
 
-def _clean_rle(frame: bytearray, raster: FrameLayout) -> None:
-    """Overwrite what lies between and behind the segments of an RLE frame."""
+def _clean_rle(frame: bytearray, layout: FrameLayout) -> None:
+    """Overwrite the bytes between and after the segments of an RLE frame."""
     count, *offsets = _RLE_HEADER.unpack_from(frame)
-    if count != raster.bytes_allocated or count > _MOST_SEGMENTS:
-        raise NotDicom("an RLE frame has not one segment for each byte of a pixel")
+    if count != layout.bytes_allocated or count > _MOST_SEGMENTS:
+        raise NotDicom("an RLE frame does not have one segment for each byte of a pixel")
     overwrite(frame, 4 + 4 * count, _RLE_HEADER.size)
     bounds = [*offsets[:count], len(frame)]
     if bounds[0] != _RLE_HEADER.size or bounds != sorted(set(bounds)):
         raise NotDicom("the segments of an RLE frame are not in order")
     for start, stop in pairwise(bounds):
-        end = _behind_runs(frame, start, stop, raster.rows * raster.columns)
+        end = _end_of_runs(frame, start, stop, layout.rows * layout.columns)
         slack = stop - end
         frame[end:stop] = bytes([0 if slack == 1 else _NO_OUTPUT]) * slack
 
 
-def _behind_runs(frame: bytearray, at: int, stop: int, wanted: int) -> int:
-    """Return where the runs of a segment end that give so many bytes."""
+def _end_of_runs(frame: bytearray, at: int, stop: int, wanted: int) -> int:
+    """Return the end of the runs of a segment that decode to `wanted` bytes."""
     while wanted > 0:
         if at >= stop:
-            raise NotDicom("an RLE frame ends before all of its pixels")
+            raise NotDicom("an RLE frame ends before its last pixel")
         control = frame[at]
         if control < _NO_OUTPUT:
             wanted -= control + 1
@@ -256,5 +256,5 @@ def _behind_runs(frame: bytearray, at: int, stop: int, wanted: int) -> int:
         else:
             at += 1
     if wanted or at > stop:
-        raise NotDicom("a run of an RLE frame goes beyond its segment")
+        raise NotDicom("a run of an RLE frame is longer than its segment")
     return at

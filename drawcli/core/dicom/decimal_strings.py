@@ -1,25 +1,25 @@
-"""DS values of at most 16 bytes: what planning systems refuse is mended, and nothing moves."""
+"""Shorten DS values to 16 bytes: planning systems refuse longer ones."""
 
 from collections import deque
 from math import isfinite
 from typing import Final
 
 LONGEST: Final = 16  # bytes of one DS value (PS3.5 table 6.2-1)
-_PLAIN: Final = b"0123456789.+-\\ "  # what numbers without an exponent consist of
-_POINT_BEFORE: Final = 9  # bytes: at least seven places behind the point stay
+_PLAIN: Final = b"0123456789.+-\\ "  # characters of numbers without an exponent
+_POINT_BEFORE: Final = 9  # bytes: at least seven decimal places stay
 
 
 def shorten_decimals(raw: bytes) -> bytes:
     r"""Return a multi-valued DS with every value of at most 16 bytes.
 
-    Plain decimals are cut behind the 16th byte; of others ten significant digits are kept (nine
-    beside an exponent of three). A coordinate of 1,000 mm moves by less than 0.0000005 mm. Values
-    that fit are not touched.
+    Plain decimals are cut after the 16th byte; others keep ten significant digits (nine with a
+    three-digit exponent). A coordinate of 1,000 mm changes by less than 0.0000005 mm. Values that
+    fit are unchanged.
 
     Raises
     ------
     ValueError
-        Where a value that is too long is no finite decimal number.
+        If a value that is too long is not a finite decimal number.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def shorten_decimals(raw: bytes) -> bytes:
     if raw.rstrip(b" \0").translate(None, _PLAIN):
         short = [v if len(v) <= LONGEST else _shortened(v) for v in values]
     else:
-        deque(map(float, (v for v in values if len(v) > LONGEST)), 0)  # else cut to a number
+        deque(map(float, (v for v in values if len(v) > LONGEST)), 0)  # ValueError if not a number
         short = [v if len(v) <= LONGEST else _cut(v) for v in values]
     joined = b"\\".join(short)
     return joined + b" " * (len(joined) % 2)
@@ -47,6 +47,6 @@ def _cut(value: bytes) -> bytes:
 def _shortened(value: bytes) -> bytes:
     number = float(value)
     if not isfinite(number) or b"_" in value:
-        raise ValueError("a DS value is no finite decimal number")
+        raise ValueError("a DS value is not a finite decimal number")
     short = f"{number:.10g}"
     return (short if len(short) <= LONGEST else f"{number:.9g}").encode("ascii")

@@ -1,7 +1,7 @@
-"""The answer of a DICOM node to one request (PS3.7 sections 6.3 and 9.3), compared with it.
+"""Check the response of a DICOM node to one request (PS3.7 sections 6.3 and 9.3).
 
-An answer counts only where every field says that it is the answer to this very request. One that is
-about something else, or cannot be read, is a NodeTrouble; what it says of its status is not used.
+The status counts only if every field of the response matches the request. Any other or unreadable
+response raises NodeTrouble.
 """
 
 import struct
@@ -12,7 +12,7 @@ from drawcli.core.dicom.upper_layer import NodeTrouble
 MESSAGE_ID: Final = 1  # each association carries one request
 STORE, ECHO = 0x0001, 0x0030  # command fields
 _HEAD: Final = struct.Struct("<HHI")  # group, element, length: Implicit VR Little Endian
-_RESPONSE: Final = 0x8000  # set in the command field of an answer
+_RESPONSE: Final = 0x8000  # set in the command field of a response
 _NO_DATA_SET: Final = 0x0101
 _US_LENGTH, _UL_LENGTH = 2, 4
 _GROUP_LENGTH: Final = 0x0000
@@ -30,32 +30,32 @@ _NAMES: Final = {0x8001: "C-STORE", 0x8010: "C-GET", 0x8020: "C-FIND", 0x8021: "
 
 
 class DimseRequest(NamedTuple):
-    """What was asked for; each association carries one."""
+    """A request; each association carries one."""
 
     command: int  # command field (0000,0100)
     sop_class: str
-    sop_instance: str = ""  # "" where there is none
+    sop_instance: str = ""  # "" for C-ECHO
 
     @property
     def name(self) -> str:
-        """What the standard calls it."""
+        """The name of the command in the standard."""
         return _NAMES[self.command | _RESPONSE]
 
 
 def status_of(answer: bytes, request: DimseRequest) -> int:
-    """Return the status (0000,0900) of the answer to a request.
+    """Return the status (0000,0900) of the response to a request.
 
     Parameters
     ----------
     answer
-        A whole command set, as it came.
+        A whole command set.
     request
-        What it should answer.
+        The request sent.
 
     Raises
     ------
     NodeTrouble
-        Where it is no answer to that request, or cannot be read.
+        If it is not the response to that request, or cannot be read.
     """
     fields = _fields(answer)
     command = _number(fields, _COMMAND)
@@ -64,15 +64,15 @@ def status_of(answer: bytes, request: DimseRequest) -> int:
         raise NodeTrouble(f"answers a {request.name} with a response to {other}")
     if _number(fields, _ANSWERED_ID) != MESSAGE_ID:
         raise NodeTrouble("answers another message than the one it was sent")
-    for element, sent, what in (
+    for element, sent, name in (
         (_SOP_CLASS, request.sop_class, "SOP class"),
         (_SOP_INSTANCE, request.sop_instance, "SOP instance"),
     ):
         named = fields.get(element)  # not every node repeats them (PS3.7 9.1.1.1, "U")
         if named is not None and named.rstrip(b"\0 ") != sent.encode("ascii"):
-            raise NodeTrouble(f"answers for another {what} than the one it was sent")
+            raise NodeTrouble(f"answers for another {name} than the one it was sent")
     if _number(fields, _DATA_SET_TYPE) != _NO_DATA_SET:
-        raise NodeTrouble("announces a data set with its answer, where none belongs")
+        raise NodeTrouble("announces a data set with its answer")
     status = _number(fields, _STATUS)
     if status is None:
         raise NodeTrouble("answers without a status")
@@ -80,7 +80,7 @@ def status_of(answer: bytes, request: DimseRequest) -> int:
 
 
 def is_success(status: int) -> bool:
-    """Tell whether a status means that it was done, warnings included (PS3.7 annex C)."""
+    """Return whether a status means success, warnings included (PS3.7 annex C)."""
     return status == 0 or status >> 12 == _WARNINGS or status in _OTHER_WARNINGS
 
 

@@ -1,7 +1,4 @@
-"""The elements of a structure set at every depth, with their value representations and texts.
-
-Without an object per value: a structure set has tens of thousands of UIDs and coordinates.
-"""
+"""The elements of a structure set at every depth, with their VRs and texts."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,16 +10,16 @@ from drawcli.core.dicom.header import DEEPEST, Element, Header, items
 from drawcli.errors import BadStructureSet
 
 ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
-_KATAKANA: Final = b"ISO_IR 13"  # other characters at two places of ASCII
+_KATAKANA: Final = b"ISO_IR 13"  # two ASCII codes are other characters
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
 @dataclass(frozen=True, slots=True)
 class NestedElement:
-    """One element with the tags of the sequences it lies in."""
+    """One element with the tags of its enclosing sequences."""
 
     above: tuple[int, ...]
-    item: int  # counts the items met so far: tells elements of one item together
+    item: int  # number of the item: equal for elements of one item
     tag: int
     vr: str
     raw: bytes
@@ -63,7 +60,7 @@ def item_value(header: Header, item: Sequence[Element], tag: int) -> bytes | Non
 
 
 def vr_of(element: Element) -> str:
-    """Return the VR of an element: the file's, but for references, which must not be overlooked."""
+    """Return the VR of an element: of PS3.6 for UIDs and sequences, else of the file if known."""
     known = dictionary_vr(element.tag)
     if known in ("UI", "SQ") or element.vr in (b"", b"UN"):
         return known
@@ -72,7 +69,7 @@ def vr_of(element: Element) -> str:
 
 @cache
 def dictionary_vr(tag: int) -> str:
-    """Return the VR of PS3.6; "UN" for a tag that it does not know."""
+    """Return the VR of PS3.6; "UN" for an unknown tag."""
     from drawcli.core.dicom.dictionary import dictionary_VR
 
     try:
@@ -82,17 +79,17 @@ def dictionary_vr(tag: int) -> str:
 
 
 def recode_as_utf8(raw: bytes, character_set: bytes) -> bytes:
-    """Return text in UTF-8 that was written in another character set."""
+    """Return a text of another character set in UTF-8."""
     return decode_text(raw, character_set).encode("utf-8")
 
 
 def decode_text(raw: bytes, character_set: bytes) -> str:
-    """Return text that was written in a character set of PS3.3 C.12.1.1.2.
+    """Return a text decoded by a character set of PS3.3 C.12.1.1.2.
 
     Raises
     ------
     BadStructureSet
-        Where the set is not known, or the text not of the set: a name is not guessed.
+        If the character set is unknown, or the text is not valid in it.
     """
     if raw.isascii() and ESCAPE not in raw:
         return raw.decode("ascii")
@@ -101,14 +98,14 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
     names = [part.strip(" \0") for part in character_set.decode("ascii", "replace").split("\\")]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pydicom would go on with replacement characters
+            warnings.simplefilter("error")  # pydicom would insert replacement characters
             return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
     except (UserWarning, LookupError, UnicodeError):
-        raise BadStructureSet("text that is not in the character set it names") from None
+        raise BadStructureSet("a text is not in the named character set") from None
 
 
 def is_encodable(name: str, character_set: bytes) -> bool:
-    """Tell whether a name can be written in a character set without escapes."""
+    """Return whether a name can be encoded in a character set without escapes."""
     from pydicom.charset import python_encoding
 
     if name.isascii():
@@ -123,6 +120,6 @@ def is_encodable(name: str, character_set: bytes) -> bool:
 
 
 def check_depth(depth: int) -> None:
-    """Raise BadStructureSet where sequences are nested deeper than any real one."""
+    """Raise BadStructureSet if sequences are nested too deep."""
     if depth >= DEEPEST:
         raise BadStructureSet("sequences nested too deep")

@@ -1,4 +1,4 @@
-"""Elements and the beginning of a file as bytes, in little endian (PS3.5 7.1, PS3.10 7.1)."""
+"""Encode elements and file meta in little endian (PS3.5 7.1, PS3.10 7.1)."""
 
 import struct
 from typing import Final
@@ -12,7 +12,7 @@ _U32: Final = struct.Struct("<I")
 
 
 def encode(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
-    """Return one element as bytes; a value of odd length is padded as its VR asks (PS3.5 6.2)."""
+    """Return one element as bytes; a value of odd length is padded by its VR (PS3.5 6.2)."""
     if len(value) % 2:
         value += b"\0" if vr in (b"UI", b"OB", b"UN") else b" "
     head = _TAG.pack(tag >> 16, tag & 0xFFFF)

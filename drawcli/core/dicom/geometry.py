@@ -1,4 +1,4 @@
-"""The geometry of parallel slices: their normal, where they are along it, and how far apart.
+"""The geometry of parallel slices: normal, offsets along it, and spacing.
 
 References
 ----------
@@ -24,7 +24,7 @@ def dot(one: Triple, other: Triple) -> float:
 
 
 def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> list[float]:
-    """Return how far each slice lies along the normal of the slices, in mm.
+    """Return the offset of each slice along the normal, mm.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ def offsets_mm(positions: Iterable[Triple], orientation: Sequence[float]) -> lis
 
 
 def usual_step(offsets: Sequence[float]) -> float:
-    """Return the median distance of neighbours among rising offsets, mm; 0 of a single slice."""
+    """Return the median distance of neighbours among ascending offsets, mm; 0 for one slice."""
     return median(b - a for a, b in pairwise(offsets)) if len(offsets) > 1 else 0.0
 
 
 def halves(offsets: Sequence[float], index: int, step: float) -> tuple[float, float]:
-    """Return how far a slice stands for the patient before and behind it, mm along the normal.
+    """Return the half distances from a slice to its neighbours, mm: before, after.
 
-    Half the way to its neighbours; `step` is the distance to those that the first and last lack.
+    `step` replaces the distance to a missing neighbour of the first and last slice.
     """
     before = offsets[index] - offsets[index - 1] if index > 0 else step
-    behind = offsets[index + 1] - offsets[index] if index + 1 < len(offsets) else step
-    return before / 2, behind / 2
+    after = offsets[index + 1] - offsets[index] if index + 1 < len(offsets) else step
+    return before / 2, after / 2

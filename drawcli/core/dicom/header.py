@@ -1,8 +1,8 @@
-"""A DICOM header as bytes: where each element lies, without an object per value.
+"""A DICOM header as bytes: the place of each element, without an object per value.
 
-Only what planning images need: little endian, explicit or implicit VR, with or without preamble and
-file meta. Nothing is decoded that is not asked for, so a header of 150 elements costs microseconds.
-Everything else is refused by name; see `mending` for what is converted then.
+Reads little endian data sets with explicit or implicit VR, with or without preamble and file meta.
+Values are decoded on request, so a header of 150 elements costs microseconds. Other encodings are
+refused; `conversion` converts some of them.
 
 References
 ----------
@@ -23,12 +23,12 @@ ITEM_END: Final = 0xFFFEE00D
 SEQUENCE_END: Final = 0xFFFEE0DD
 TRANSFER_SYNTAX: Final = 0x00020010
 PREAMBLE_LENGTH: Final = 128
-NO_DICOM: Final = "no DICOM file"  # nothing of it looks like one
+NO_DICOM: Final = "not a DICOM file"
 DEEPEST: Final = 32  # nested sequences; real headers have at most 6
 
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
-NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})  # pixels as they are, not compressed
+NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})  # uncompressed pixels
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 
@@ -38,7 +38,7 @@ SHORT_VRS: Final = frozenset(
 )
 _IS_LONG: Final = {vr: vr in LONG_VRS for vr in LONG_VRS | SHORT_VRS}  # length of 32 bits, not 16
 _SMALL_NUMBERS: Final = (b"US", b"SS", b"UN", b"")
-_DELIMITERS: Final = 0xFFFE  # group of items and of what ends them: no elements, and without VR
+_DELIMITERS: Final = 0xFFFE  # group of items and delimiters, which have no VR
 _HEAD: Final = struct.Struct("<HH2sH")  # of an element of explicit VR
 _MOST_ELEMENTS: Final = 65_536  # at the top level; scanners write some 1,000
 _ITEM_HEAD: Final = struct.Struct("<HHI")
@@ -47,21 +47,21 @@ _U32: Final = struct.Struct("<I")
 
 
 class Incomplete(Exception):
-    """The bytes end inside the header: read more, or, at the end of the file, refuse it."""
+    """The bytes end inside the header: read more, or refuse the file at its end."""
 
 
 class NotDicom(Exception):
-    """The bytes are not a DICOM header that can be read; the text names no value."""
+    """The bytes are not a readable DICOM header; the text names no value."""
 
 
 class Element(NamedTuple):
-    """Where one element lies in the buffer."""
+    """The place of one element in the buffer."""
 
     tag: int  # group << 16 | element
     vr: bytes  # two letters; b"" in implicit VR
     start: int  # of the tag
     value: int  # of the value
-    end: int  # behind the value, and behind the delimiter of an undefined length
+    end: int  # after the value and the delimiter of an undefined length
     undefined: bool  # whether the length was undefined
 
 
@@ -69,7 +69,7 @@ class Element(NamedTuple):
 class Header:
     """The data set of one file, up to the pixels.
 
-    `elements` maps a tag to its place in `data`; `pixels` is None where there is no Pixel Data.
+    `elements` maps a tag to its place in `data`; `pixels` is None without Pixel Data.
     """
 
     data: bytes
@@ -79,19 +79,19 @@ class Header:
     pixels: Element | None
 
     def raw(self, tag: int) -> bytes | None:
-        """Return the bytes of a value, or None where the element is missing, or a sequence."""
+        """Return the bytes of a value; None if the element is missing or a sequence."""
         element = self.elements.get(tag)
         if element is None or element.undefined or element.vr == b"SQ":
             return None
         return self.data[element.value : element.end]
 
     def text(self, tag: int) -> str:
-        """Return a value of an ASCII VR without its padding, or "" where it is missing."""
+        """Return a value of an ASCII VR without its padding; "" if it is missing."""
         raw = self.raw(tag)
         return "" if raw is None else ascii_text(raw)
 
     def number(self, tag: int) -> int | None:
-        """Return a value of VR US, or None where it is missing or of another VR."""
+        """Return a value of VR US; None if it is missing or of another VR."""
         element, raw = self.elements.get(tag), self.raw(tag)
         if raw is None or len(raw) != _U16.size or (element and element.vr not in _SMALL_NUMBERS):
             return None
@@ -104,21 +104,21 @@ def ascii_text(raw: bytes) -> str:
 
 
 def read_header(data: bytes, *, complete: bool = False) -> Header:
-    """Find the elements of a header in the first bytes of a file.
+    """Return the header in the first bytes of a file.
 
     Parameters
     ----------
     data
-        The beginning of a file.
+        The first bytes of a file.
     complete
-        Whether this is all of the file, so that a header may end without pixel data.
+        Whether this is the whole file, so that a header may end without pixel data.
 
     Raises
     ------
     Incomplete
-        Where the bytes end before the pixel data does begin.
+        If the bytes end before the pixel data.
     NotDicom
-        Where the bytes are not a header, or one of a kind that is not supported.
+        If the bytes are not a header in a supported encoding.
     """
     transfer_syntax, explicit, offset = _beginning(data)
     elements, latest = dict[int, Element](), -1
@@ -137,13 +137,13 @@ def read_header(data: bytes, *, complete: bool = False) -> Header:
     return Header(data, transfer_syntax, explicit, elements, None)
 
 
-def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
+def walk(  # noqa: PLR0913 - a place in a buffer, and its encoding
     data: bytes, offset: int, end: int, *, explicit: bool, stop_at: int = -1, depth: int = 0
 ) -> Iterator[Element]:
     """Yield the elements between two offsets; raise Incomplete where one reaches beyond `end`.
 
-    The element `stop_at` is yielded without looking at its value, and ends the walk. A delimiter
-    of an item or a sequence is yielded too, and ends the walk.
+    The element `stop_at` ends the walk, as does a delimiter of an item or a sequence; both are
+    yielded.
     """
     while offset < end:
         element = _element(data, offset, end, explicit)
@@ -152,8 +152,8 @@ def walk(  # noqa: PLR0913 - a place in a buffer, and how it is written there
             yield element
             return
         if undefined:
-            inside = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN hides implicit VR
-            behind = _behind_sequence(data, element.value, explicit=inside, depth=depth + 1)
+            inside = explicit and element.vr != b"UN"  # PS3.5 6.2.2: UN contains implicit VR
+            behind = _end_of_sequence(data, element.value, explicit=inside, depth=depth + 1)
             element = element._replace(end=behind)
         if behind > end:
             raise Incomplete
@@ -167,7 +167,7 @@ def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[El
     Raises
     ------
     NotDicom
-        Where the sequence is not made of whole items.
+        If the sequence does not consist of whole items.
     """
     offset = sequence.value
     while offset < sequence.end:
@@ -177,12 +177,12 @@ def items(data: bytes, sequence: Element, *, explicit: bool) -> Iterator[list[El
                 return
             inside, offset = _item(data, offset + 8, length, sequence.end, explicit=explicit)
         except Incomplete:
-            raise NotDicom("an element reaches beyond its sequence") from None
+            raise NotDicom("an element ends after its sequence") from None
         yield inside
 
 
 def _beginning(data: bytes) -> tuple[str, bool, int]:
-    """Return the transfer syntax, whether VRs are explicit, and where the data set begins."""
+    """Return the transfer syntax, whether VRs are explicit, and the offset of the data set."""
     named, offset = _file_meta(data)
     if len(data) < offset + 8:
         raise Incomplete
@@ -193,12 +193,12 @@ def _beginning(data: bytes) -> tuple[str, bool, int]:
     explicit = data[offset + 4 : offset + 6] in _IS_LONG
     transfer_syntax = named or (EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE)
     if explicit == (transfer_syntax == IMPLICIT_LITTLE):
-        raise NotDicom("the data set is not in the transfer syntax it names")
+        raise NotDicom("the data set is not in the named transfer syntax")
     return transfer_syntax, explicit, offset
 
 
 def _file_meta(data: bytes) -> tuple[str, int]:
-    """Return the transfer syntax, "" where none is named, and the offset behind the file meta."""
+    """Return the transfer syntax ("" if missing) and the offset after the file meta."""
     transfer_syntax, offset = "", 0
     if data[PREAMBLE_LENGTH : PREAMBLE_LENGTH + 4] == b"DICM":
         offset = PREAMBLE_LENGTH + 4
@@ -211,15 +211,15 @@ def _file_meta(data: bytes) -> tuple[str, int]:
         if element.end > len(data):
             raise Incomplete
         if element.tag == TRANSFER_SYNTAX:
-            again, transfer_syntax = transfer_syntax, ascii_text(data[element.value : element.end])
-            if again not in ("", transfer_syntax):
+            first, transfer_syntax = transfer_syntax, ascii_text(data[element.value : element.end])
+            if first not in ("", transfer_syntax):
                 raise NotDicom("two transfer syntaxes")
         offset = element.end
     return transfer_syntax, offset
 
 
 def _element(data: bytes, offset: int, end: int, explicit: bool) -> Element:  # noqa: FBT001 - called per element
-    """Read tag, VR and length; the end of an undefined length is not known yet."""
+    """Return the element at an offset; the end of an undefined length is not known yet."""
     value = offset + 8
     if value > end:
         raise Incomplete
@@ -245,7 +245,7 @@ def _element(data: bytes, offset: int, end: int, explicit: bool) -> Element:  # 
 def _item(
     data: bytes, offset: int, length: int, end: int, *, explicit: bool
 ) -> tuple[list[Element], int]:
-    """Return the elements of the item at an offset, and the offset behind the item."""
+    """Return the elements of the item at an offset, and the offset after it."""
     stop = end if length == UNDEFINED else offset + length
     if stop > end:
         raise Incomplete
@@ -254,29 +254,29 @@ def _item(
         if element.tag == ITEM_END and length == UNDEFINED:
             return inside, element.value
         if element.tag >> 16 == _DELIMITERS:
-            raise NotDicom("an item with something else than elements")
+            raise NotDicom("an item with something other than elements")
         if element.tag in seen:
             raise NotDicom("an element twice in one item")
         seen.add(element.tag)
         inside.append(element)
     if length == UNDEFINED:
-        raise NotDicom("an item without its end")
+        raise NotDicom("an item without an end")
     return inside, stop
 
 
 def _item_head(data: bytes, offset: int, end: int) -> tuple[int, int]:
-    """Return the tag and the length of the item, or of the end of the sequence, at an offset."""
+    """Return the tag and the length of the item or sequence delimiter at an offset."""
     if offset + 8 > end:
         raise Incomplete
     group, number, length = _ITEM_HEAD.unpack_from(data, offset)
     tag = group << 16 | number
     if tag not in (ITEM, SEQUENCE_END):
-        raise NotDicom("a sequence with something else than items")
+        raise NotDicom("a sequence with something other than items")
     return tag, length
 
 
-def _behind_sequence(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:
-    """Return the offset behind the delimiter of a sequence of undefined length."""
+def _end_of_sequence(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:
+    """Return the offset after the delimiter of a sequence of undefined length."""
     if depth > DEEPEST:
         raise NotDicom("sequences nested too deep")
     while True:
@@ -285,16 +285,16 @@ def _behind_sequence(data: bytes, offset: int, *, explicit: bool, depth: int) ->
         if tag == SEQUENCE_END:
             return offset
         if length == UNDEFINED:
-            offset = _behind_item(data, offset, explicit=explicit, depth=depth)
+            offset = _end_of_item(data, offset, explicit=explicit, depth=depth)
         else:
             offset += length
 
 
-def _behind_item(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:
-    """Return the offset behind the delimiter of an item of undefined length."""
+def _end_of_item(data: bytes, offset: int, *, explicit: bool, depth: int) -> int:
+    """Return the offset after the delimiter of an item of undefined length."""
     for element in walk(data, offset, len(data), explicit=explicit, depth=depth):
         if element.tag == ITEM_END:
             return element.value
         if element.tag >> 16 == _DELIMITERS:
-            raise NotDicom("an item with something else than elements")
+            raise NotDicom("an item with something other than elements")
     raise Incomplete

@@ -1,7 +1,7 @@
-"""A data set in Implicit VR Little Endian, the default transfer syntax (PS3.5 section 10.1).
+"""Encode a data set in Implicit VR Little Endian, the default transfer syntax (PS3.5 10.1).
 
-Every DICOM node takes that one, and some take no other. Values stay as they are, byte for byte:
-only the heads of elements and the lengths of sequences change (PS3.5 section 7.1).
+Every DICOM node accepts it, and some accept no other. Values are copied byte for byte: only the
+headers of elements and the lengths of sequences change (PS3.5 7.1).
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ _UNKNOWN: Final = b"UN"
 
 
 def encode_implicit_vr(header: Header) -> bytes:
-    """Return the data set of a file in explicit VR without its VRs; file meta is left out.
+    """Return the data set of a file in explicit VR, without its VRs and file meta.
 
     Raises
     ------
     NotDicom
-        Where the values would not be the same to a reader: with pixels, with a VR that is not the
-        one of PS3.6, or where a sequence is not whole.
+        If a reader could get other values: with pixels, with a VR other than that of PS3.6, or with
+        a damaged sequence.
     """
     if header.pixels is not None:
         raise NotDicom("pixels are not converted")
@@ -38,19 +38,19 @@ def _converted(data: bytes, elements: Iterable[Element], depth: int) -> bytes:
 
 def _element(data: bytes, element: Element, depth: int) -> bytes:
     raw = data[element.value : element.end]
-    if element.vr == _UNKNOWN and element.undefined:  # holds implicit VR already (PS3.5 6.2.2)
+    if element.vr == _UNKNOWN and element.undefined:  # contains implicit VR already (PS3.5 6.2.2)
         head = encode(element.tag, _UNKNOWN, b"", explicit=False)
         return head[:4] + UNDEFINED.to_bytes(4, "little") + raw
     _check_vr(element)
     if element.vr != b"SQ":
         return encode(element.tag, element.vr, raw, explicit=False)
     inside = items(data, element, explicit=True)
-    content = [encode_item(_converted(data, one, depth + 1)) for one in inside]
+    content = [encode_item(_converted(data, item, depth + 1)) for item in inside]
     return encode(element.tag, b"SQ", b"".join(content), explicit=False)
 
 
 def _check_vr(element: Element) -> None:
-    """Raise NotDicom where a reader would take the value for something else without its VR."""
+    """Raise NotDicom if a reader would read the value differently without its VR."""
     vr, known = element.vr.decode("ascii"), _dictionary(element.tag)
     if vr == "UN" or not known or vr in known or {vr, *known} <= _TEXT:
         return
@@ -59,7 +59,7 @@ def _check_vr(element: Element) -> None:
 
 @cache
 def _dictionary(tag: int) -> tuple[str, ...]:
-    """Return the VRs that PS3.6 allows for a tag; none where it does not know it."""
+    """Return the VRs that PS3.6 allows for a tag; none for an unknown tag."""
     from drawcli.core.dicom.dictionary import dictionary_VR
 
     try:

@@ -1,4 +1,4 @@
-"""What the scan needs to know of one file, read from its header."""
+"""The facts of one image file that the scan uses, read from its header."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _OVERLAY_BIT_POSITION: Final = 0x60000102
 _PROTOCOL_NAME: Final = 0x00181030
 _INSTANCE_NUMBER: Final = 0x00200013
 _UNITS: Final = 0x00541001
-_PHILIPS_PET: Final = 0x7053  # holds the factors from counts to SUV, and to Bq/ml
+_PHILIPS_PET: Final = 0x7053  # group with the factors from counts to SUV and Bq/ml
 _LONGEST_WHOLE: Final = 11  # digits of an IS
 _SCOUT: Final = re.compile(
     r"locali[sz]er|scout|topogra|surview|scanogra|scano\b|pilot|survey|three.?plane|3.?pl(?:ane)?\b",
@@ -39,7 +39,7 @@ _PERSON: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """What the scan needs to know of one file."""
+    """The facts of one image file."""
 
     path: str
     size: int  # bytes
@@ -50,7 +50,7 @@ class Slice:
     series_uid: str
     study_uid: str
     patient_id: str
-    patient_name: str  # ASCII with surrogates; only ever shown with --identify
+    patient_name: str  # ASCII with surrogates; shown only with --identify
     frame_of_reference: str
     study_date: str
     image_type: tuple[str, ...]
@@ -60,33 +60,33 @@ class Slice:
     position: Triple | None  # ImagePositionPatient, mm, LPS
     orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
     spacing: tuple[float, ...] | None  # PixelSpacing: between rows, between columns, mm
-    samples: int  # per pixel: 1 is grey, 3 is a picture in colour
-    person: tuple[str, ...]  # everything that tells whose it is: all slices must agree
-    pixels_missing: int  # bytes of pixel data that should be there and are not; -1: no pixel data
-    pixels_extra: int  # bytes of pixel data behind the image, but for a pad byte
-    overlay_in_pixels: bool  # an overlay is kept in unused bits of the pixels
-    called_scout: bool = False  # by the description of its series, or of its protocol
+    samples: int  # per pixel: 1 is grey, 3 is colour
+    person: tuple[str, ...]  # identity of the patient: equal in all slices
+    pixels_missing: int  # missing bytes of pixel data; -1: no pixel data
+    pixels_extra: int  # bytes of pixel data after the image, except a pad byte
+    overlay_in_pixels: bool  # an overlay in unused bits of the pixels
+    called_scout: bool = False  # by the description of its series or protocol
     frames: Frames | None = None  # of a multi-frame image
-    pet_counts: bool = False  # a factor to Bq/ml is in private elements alone, which do not leave
+    pet_counts: bool = False  # the factor to Bq/ml is in private elements, which are not sent
     number: int | None = None  # InstanceNumber
     thickness: float | None = None  # SliceThickness, mm: nominal
-    frames_named: int = 1  # NumberOfFrames (0028,0008), also of a class that has one frame only
+    frames_named: int = 1  # NumberOfFrames (0028,0008), of any SOP class
 
     @property
     def planes(self) -> tuple[ImagePlane, ...]:
-        """Where each slice in the file lies: one, or one for each frame."""
+        """The plane of the slice, or of each frame."""
         if self.frames is not None:
             return self.frames.planes
         return (ImagePlane(self.position, self.orientation, self.spacing, self.thickness),)
 
     @property
     def count(self) -> int:
-        """How many slices the file says it has."""
+        """The number of slices in the file."""
         return 1 if self.frames is None else self.frames.count
 
 
 def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
-    """Return what the scan needs to know of a header."""
+    """Return the facts of a header."""
     orientation = _numbers(header, tags.ImageOrientationPatient, 6)
     position = _numbers(header, tags.ImagePositionPatient, 3)
     thickness = _numbers(header, SLICE_THICKNESS, 1)
@@ -125,7 +125,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
 
 
 def _has_private_factor(header: Header) -> bool:
-    """Tell whether a PET is in counts, with what makes them comparable in private elements."""
+    """Return whether a PET is in counts, with the factor to Bq/ml in private elements."""
     return header.text(_UNITS) == "CNTS" and any(
         tag >> 16 == _PHILIPS_PET for tag in header.elements
     )
@@ -139,24 +139,24 @@ def _whole(text: str) -> int | None:
 
 
 def _numbers(header: Header, tag: int, count: int) -> tuple[float, ...] | None:
-    """Return the values of a DS if they are so many numbers, or None."""
+    """Return the values of a DS if they are `count` numbers, else None."""
     return numbers_in(header.text(tag), count)
 
 
 def _pixels_missing(header: Header, size: int) -> int:
-    """Return how many bytes of pixel data the file lacks."""
+    """Return the number of missing bytes of pixel data; -1 without pixel data."""
     pixels = header.pixels
     if pixels is None:
         return -1
     if pixels.undefined:
-        return 0  # encapsulated: the reader of the fragments tells
+        return 0  # encapsulated: checked when the fragments are read
     expected = image_bytes(header)
     present = min(pixels.end, size) - pixels.value
     return max(expected - present, pixels.end - size, 0)
 
 
 def pixels_extra(header: Header) -> int:
-    """Return how many bytes lie behind the image within the pixel data, but for a pad byte."""
+    """Return the number of bytes after the image in the pixel data, except a pad byte."""
     pixels = header.pixels
     if pixels is None or pixels.undefined:
         return 0
@@ -165,24 +165,24 @@ def pixels_extra(header: Header) -> int:
 
 
 def is_padded(stream: ElementStream, header: Header, extra: int) -> bool:
-    """Tell whether the bytes behind the image are zero padding, which need not leave with it.
+    """Return whether the bytes after the image are zero padding, which need not be sent.
 
     References
     ----------
-    PS3.5 8.1.1: older scanners padded Pixel Data, and readers should be prepared for it.
+    PS3.5 8.1.1: older scanners padded Pixel Data.
     """
-    assert header.pixels is not None  # noqa: S101 - else there is nothing behind them
+    assert header.pixels is not None  # noqa: S101 - extra bytes imply pixels
     stream.seek(header.pixels.end - extra)
     return is_all_zeros(stream, extra)
 
 
 def _is_hidden_overlay(header: Header, tag: int) -> bool:
-    """Tell whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
+    """Return whether a tag is an Overlay Bit Position (60xx,0102) other than 0 (PS3.5 8.1.2)."""
     return tag & 0xFF00FFFF == _OVERLAY_BIT_POSITION and bool(header.number(tag))
 
 
 def image_bytes(header: Header) -> int:
-    """Return how long native pixel data should be, without a pad byte."""
+    """Return the length of native pixel data, bytes, without a pad byte."""
     rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
     samples = header.number(tags.SamplesPerPixel) or 1
     bits = header.number(tags.BitsAllocated) or 0

@@ -1,7 +1,7 @@
-"""What the scan knows of a file, as text: what a whole series shares, and what one file has alone.
+"""The facts of an image file as JSON: those shared by a series, and those of one file.
 
-The scan index keeps both sealed. A series of 500 slices shares all but names, UIDs and places, so
-what is shared is kept once.
+The scan index stores both encrypted. Most facts are equal for all slices of a series, and are
+stored once.
 """
 
 import json
@@ -11,32 +11,32 @@ from typing import Any, Final, NamedTuple
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.dicom.multiframe import Frames, ImagePlane
 
-_PLACE: Final = frozenset({"path", "size", "mtime_ns"})  # known from the listing of the folder
+_PLACE: Final = frozenset({"path", "size", "mtime_ns"})  # known from the folder listing
 _OWN: Final = ("sop_uid", "position", "pixels_missing", "number", "frames")
 _SHARED: Final = tuple(
-    one.name for one in fields(Slice) if one.name not in _OWN and one.name not in _PLACE
+    field.name for field in fields(Slice) if field.name not in _OWN and field.name not in _PLACE
 )
 _TUPLES: Final = frozenset({"image_type", "shape", "orientation", "spacing", "person"})
 
 
 class Packed(NamedTuple):
-    """One file, taken apart."""
+    """The facts of one file in two parts."""
 
     series_uid: str
     shared: str  # JSON; equal for most files of a series
     own: str  # JSON
 
 
-def pack_slice(one: Slice) -> Packed:
-    """Return what is known of a file, but for its place, size and time."""
-    shared = [getattr(one, name) for name in _SHARED]
-    plain = _plain_frames(one.frames)
-    own = [one.sop_uid, one.position, one.pixels_missing, one.number, plain]
-    return Packed(one.series_uid, json.dumps(shared), json.dumps(own))
+def pack_slice(slice_: Slice) -> Packed:
+    """Return the facts of a file, without path, size and time."""
+    shared = [getattr(slice_, name) for name in _SHARED]
+    plain = _plain_frames(slice_.frames)
+    own = [slice_.sop_uid, slice_.position, slice_.pixels_missing, slice_.number, plain]
+    return Packed(slice_.series_uid, json.dumps(shared), json.dumps(own))
 
 
 def unpack_slice(shared: str, own: str, *, path: str, size: int, mtime_ns: int) -> Slice:
-    """Return the slice that was packed."""
+    """Return a slice from its packed facts."""
     facts: dict[str, Any] = dict(zip(_SHARED, json.loads(shared), strict=True))
     facts |= {name: tuple(facts[name]) for name in _TUPLES if facts[name] is not None}
     sop_uid, position, pixels_missing, number, frames = json.loads(own)
@@ -73,5 +73,5 @@ def _frames(plain: list[Any]) -> Frames:
 
 def _plane(*plain: Any) -> ImagePlane:
     *where, thickness = plain
-    position, orientation, spacing = (None if one is None else tuple(one) for one in where)
+    position, orientation, spacing = (None if part is None else tuple(part) for part in where)
     return ImagePlane(position, orientation, spacing, thickness)

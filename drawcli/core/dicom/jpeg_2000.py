@@ -1,6 +1,6 @@
-"""JPEG 2000 codestreams without comments, packet lengths, and what lies behind their end.
+"""Clean JPEG 2000 codestreams: overwrite comments, packet lengths, and bytes after their end.
 
-Every segment that stays is exactly as long as what it says needs, so that no text has room in it.
+Every other segment must be exactly as long as needed, so that it cannot hold a text.
 
 References
 ----------
@@ -18,7 +18,7 @@ from drawcli.core.dicom.jpeg_segments import body_of, marker_at, overwrite
 _SOC, _SOT, _SOD, _EOC = 0x4F, 0x90, 0x93, 0xD9
 _CAP, _SIZ, _COD, _COC, _TLM, _PLM, _PLT = 0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58
 _QCD, _QCC, _RGN, _CRG, _COMMENT = 0x5C, 0x5D, 0x5E, 0x63, 0x64
-# Lengths of packets only help to find them; a decoder does without.
+# Packet lengths are optional for a decoder.
 _DISPENSABLE: Final = frozenset({_PLM, _PLT, _COMMENT})
 _SOT_FIELDS: Final = Struct(">HHIBB")
 _SIZ_FIXED: Final = 36  # bytes before those of each component
@@ -28,28 +28,28 @@ _NO_VALUES, _DERIVED = 0, 1  # styles of quantization
 
 @dataclass(slots=True)
 class _Stream:
-    """What the segments have said so far."""
+    """The values of the segments so far."""
 
-    levels: int = -1  # of decomposition; -1 before COD has told
+    levels: int = -1  # of decomposition; -1 before COD
     tile_end: int = 0
-    tiles: list[int] = field(default_factory=list)  # lengths of the tile-parts, as they are
-    announced: list[int] = field(default_factory=list)  # as TLM tells them
+    tiles: list[int] = field(default_factory=list)  # lengths of the tile-parts
+    announced: list[int] = field(default_factory=list)  # lengths by TLM
 
 
 def clean_jpeg_2000(frame: bytearray) -> None:
-    """Overwrite in a frame what is not needed for its picture; its length stays.
+    """Overwrite the parts of a frame that its picture does not need; its length stays.
 
     Raises
     ------
     NotDicom
-        Where a segment is not known, or longer than it needs to be.
+        If a segment is unknown, or longer than needed.
     IndexError, struct.error
-        Where the frame ends too early.
+        If the frame is cut off.
     """
     if frame[:4] == b"\0\0\0\x0c":
         raise NotDicom("a frame is a JP2 file, with boxes around its codestream")
     if frame[:2] != bytes((0xFF, _SOC)):
-        raise NotDicom("a frame does not begin as JPEG 2000 does")
+        raise NotDicom("a frame does not start with the JPEG 2000 marker SOC")
     stream, at = _Stream(), 2
     while True:
         start = at
@@ -57,16 +57,16 @@ def clean_jpeg_2000(frame: bytearray) -> None:
         if marker == _EOC:
             break
         if marker == _SOD:
-            at = _behind_tile(frame, at, stream)
+            at = _end_of_tile(frame, at, stream)
         else:
-            at = _behind_segment(frame, start, at, stream)
+            at = _clean_segment(frame, start, at, stream)
     overwrite(frame, at, len(frame))
     if not stream.tiles or (stream.announced and stream.announced != stream.tiles):
-        raise NotDicom("a JPEG 2000 frame has no tiles, or others than it announces")
+        raise NotDicom("a JPEG 2000 frame has no tiles, or other tiles than announced")
 
 
-def _behind_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> int:
-    """Return where a segment ends; what no picture needs is overwritten."""
+def _clean_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> int:
+    """Return the end of a segment; one that no picture needs is overwritten."""
     marker, end = frame[at - 1], at + int.from_bytes(frame[at : at + 2], "big")
     body = body_of(frame, at + 2, end)
     if marker in _DISPENSABLE:
@@ -76,25 +76,25 @@ def _behind_segment(frame: bytearray, start: int, at: int, stream: _Stream) -> i
         _begin_tile(frame, start, body, stream)
     elif marker not in _NEEDED or len(body) != _NEEDED[marker](body, stream):
         raise NotDicom(
-            f"a segment FF{marker:02X} of a JPEG 2000 frame is not known, or longer than needed"
+            f"a segment FF{marker:02X} of a JPEG 2000 frame is unknown, or longer than needed"
         )
     return end
 
 
 def _begin_tile(frame: bytearray, start: int, body: bytes, stream: _Stream) -> None:
-    """Note where a tile-part ends: as its head says; the last may reach to the end of all."""
+    """Record the end of a tile-part; the last may extend to the end of the frame."""
     if len(body) != _SOT_FIELDS.size - 2:
-        raise NotDicom("a tile of a JPEG 2000 frame has a head of another length than it needs")
+        raise NotDicom("a tile header of a JPEG 2000 frame does not have the needed length")
     whole = _SOT_FIELDS.unpack_from(frame, start + 2)[2]
     # Within coded bytes, FF is never followed by anything above 8F.
     stream.tile_end = start + whole if whole else frame.index(bytes((0xFF, _EOC)), start)
     stream.tiles.append(stream.tile_end - start)
 
 
-def _behind_tile(frame: bytearray, at: int, stream: _Stream) -> int:
+def _end_of_tile(frame: bytearray, at: int, stream: _Stream) -> int:
     end, stream.tile_end = stream.tile_end, 0
     if not at <= end < len(frame):
-        raise NotDicom("a tile of a JPEG 2000 frame is longer than the frame, or has no head")
+        raise NotDicom("a tile of a JPEG 2000 frame is longer than the frame, or has no header")
     return end
 
 
@@ -115,7 +115,7 @@ def _quantization_length(body: bytes, levels: int) -> int:
 
 
 def _announcement_length(body: bytes, stream: _Stream) -> int:
-    """Note the lengths of tile-parts that TLM tells; return how long it may be."""
+    """Record the lengths of tile-parts by TLM; return the needed length of TLM."""
     index, length = (body[1] >> 4) & 3, 4 if body[1] & 0x40 else 2
     size = index + length
     whole = 2 + (len(body) - 2) // size * size
@@ -125,7 +125,7 @@ def _announcement_length(body: bytes, stream: _Stream) -> int:
     return whole
 
 
-# How many bytes each segment needs that stays; numbers of components are those of one byte.
+# The needed length of each segment that stays, bytes; component numbers have one byte.
 _NEEDED: Final[dict[int, Callable[[bytes, _Stream], int]]] = {
     _CAP: lambda body, _: 4 + 2 * int.from_bytes(body[:4], "big").bit_count(),
     _SIZ: lambda body, _: _SIZ_FIXED + _COMPONENT * int.from_bytes(body[34:36], "big"),

@@ -1,4 +1,4 @@
-"""Segments of JPEG and JPEG 2000: FF, a marker, most often a length and so many bytes.
+"""Segments of JPEG and JPEG 2000: FF, a marker, usually a length and a body.
 
 References
 ----------
@@ -9,9 +9,9 @@ from drawcli.core.dicom.header import NotDicom
 
 
 def marker_at(frame: bytearray, at: int) -> tuple[int, int]:
-    """Return the place behind the next marker, and which it is."""
-    if frame[at] != 0xFF:  # noqa: PLR2004 - the byte that begins a marker
-        raise NotDicom("a compressed frame holds bytes between its segments")
+    """Return the offset after the next marker, and the marker."""
+    if frame[at] != 0xFF:  # noqa: PLR2004 - the first byte of a marker
+        raise NotDicom("a compressed frame has bytes between its segments")
     while frame[at] == 0xFF:  # noqa: PLR2004 - fill bytes
         at += 1
     return at + 1, frame[at]
@@ -25,5 +25,5 @@ def body_of(frame: bytearray, start: int, end: int) -> bytes:
 
 
 def overwrite(frame: bytearray, start: int, end: int) -> None:
-    """Overwrite bytes of a frame in their place."""
+    """Overwrite bytes of a frame with zeros."""
     frame[start:end] = bytes(end - start)

@@ -1,4 +1,4 @@
-"""Takes a data set apart, however it is laid out."""
+"""Split a data set into elements, in any byte order and VR encoding."""
 
 import struct
 from collections.abc import Iterable
@@ -19,9 +19,7 @@ from drawcli.core.dicom.header import (
 from drawcli.core.dicom.tags import tag_text
 
 _DELIMITERS: Final = 0xFFFE
-
-
-_WIDTHS: Final = {  # bytes of one number, which big endian has the other way round
+_WIDTHS: Final = {  # bytes of one number, reversed in big endian
     **dict.fromkeys((b"US", b"SS", b"OW", b"AT"), 2),
     **dict.fromkeys((b"UL", b"SL", b"FL", b"OL", b"OF"), 4),
     **dict.fromkeys((b"FD", b"OD", b"SV", b"UV", b"OV"), 8),
@@ -37,27 +35,27 @@ class Part(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How a data set is written."""
+    """The encoding of a data set."""
 
     explicit: bool
     big: bool
-    long_unknown: bool = False  # of a VR that nobody knows the length has 32 bits
+    long_unknown: bool = False  # an unknown VR has a length of 32 bits
 
     @property
     def order(self) -> str:
-        """Return the mark of the byte order, as `struct` has it."""
+        """The byte order character of `struct`."""
         return ">" if self.big else "<"
 
 
 class Reader:
-    """Takes a data set apart."""
+    """Splits a data set into elements."""
 
     def __init__(self, data: bytes, layout: Layout) -> None:
         self._data = data
         self._layout = layout
-        self.unknown = False  # whether a VR was met that nobody knows
+        self.unknown = False  # whether an unknown VR occurred
 
-    def elements(  # noqa: PLR0913 - a place in a buffer, and how it is written there
+    def elements(  # noqa: PLR0913 - a place in a buffer, and its encoding
         self,
         at: int,
         end: int,
@@ -67,9 +65,9 @@ class Reader:
         layout: Layout | None = None,
         depth: int = 0,
     ) -> tuple[list[Part], int]:
-        """Return the elements from an offset on, and the offset behind them.
+        """Return the elements from an offset on, and the offset after them.
 
-        At the top they end before the pixels; then -1 says that there are none.
+        At the top level they end at the pixels, whose offset is returned; -1 without pixels.
         """
         if depth > DEEPEST:
             raise NotDicom("sequences nested too deep")
@@ -82,7 +80,7 @@ class Reader:
             if open_ended and tag == ITEM_END:
                 return parts, start
             if tag >> 16 == _DELIMITERS or tag >> 16 == 0x0002:  # noqa: PLR2004 - file meta
-                raise NotDicom(f"{tag_text(tag)} where it does not belong")
+                raise NotDicom(f"{tag_text(tag)} in a wrong place")
             self.unknown = self.unknown or vr == b"??"
             part, at = self._part(tag, vr, start, length, end, layout, depth)
             parts += [part] if part else []
@@ -90,10 +88,10 @@ class Reader:
             raise Incomplete
         return parts, -1 if top else at
 
-    def _part(  # noqa: PLR0913, PLR0917 - one element, and where it stands
+    def _part(  # noqa: PLR0913, PLR0917 - one element, and its place
         self, tag: int, vr: bytes, start: int, length: int, end: int, layout: Layout, depth: int
     ) -> tuple[Part | None, int]:
-        """Return an element, None where it is left out, and the offset behind it."""
+        """Return an element (None if it is dropped), and the offset after it."""
         undefined = length == UNDEFINED
         stop = end if undefined else start + length
         if stop > end:
@@ -103,19 +101,20 @@ class Reader:
         if undefined or vr == b"SQ":
             inside = Layout(explicit=False, big=False) if vr == b"UN" else layout
             inner, behind = self._items(start, stop, inside, depth, open_ended=undefined)
-            if inside != layout and layout.explicit:  # PS3.5 6.2.2: UN hides implicit VR
+            if inside != layout and layout.explicit:  # PS3.5 6.2.2: UN contains implicit VR
                 raw = self._data[start:behind]
-                return self._hidden(tag, raw if not undefined else None, layout), behind
-            return Part(tag, vr, _ordered_items(inner)), behind
+                return self._unknown(tag, raw if not undefined else None, layout), behind
+            return Part(tag, vr, _items_in_order(inner)), behind
         raw = self._data[start:stop]
         if vr in (b"UN", b"??"):
-            return self._hidden(tag, raw, layout), stop
-        return Part(tag, vr, turned(raw, vr) if layout.big else raw), stop
+            return self._unknown(tag, raw, layout), stop
+        return Part(tag, vr, swap_bytes(raw, vr) if layout.big else raw), stop
 
-    def _hidden(self, tag: int, raw: bytes | None, layout: Layout) -> Part | None:
-        """Return an element of unknown VR; what no reader could be sure of is left out, or refused.
+    def _unknown(self, tag: int, raw: bytes | None, layout: Layout) -> Part | None:
+        """Return an element of unknown VR.
 
-        No private element leaves, nor is it asked for.
+        If its encoding is ambiguous, a private element is dropped (none is sent or used), and any
+        other is refused.
         """
         if raw is not None and not layout.big:
             return Part(tag, b"UN", raw)
@@ -133,7 +132,7 @@ class Reader:
             if tag == SEQUENCE_END:
                 return found, at
             if tag != ITEM:
-                raise NotDicom("a sequence with something else than items")
+                raise NotDicom("a sequence with something other than items")
             undefined = length == UNDEFINED
             stop = end if undefined else at + length
             if stop > end:
@@ -153,7 +152,7 @@ class Reader:
 
 
 def head_of(data: bytes, at: int, end: int, layout: Layout) -> tuple[int, bytes, int, int]:
-    """Return tag, VR, where the value begins and its length; an unknown VR is "??"."""
+    """Return tag, VR, offset and length of the value; an unknown VR is "??"."""
     order, start = layout.order, at + 8
     if start > end:
         raise Incomplete
@@ -173,28 +172,28 @@ def head_of(data: bytes, at: int, end: int, layout: Layout) -> tuple[int, bytes,
     return tag, vr if known else b"??", start, length
 
 
-def turned(raw: bytes, vr: bytes) -> bytes:
+def swap_bytes(raw: bytes, vr: bytes) -> bytes:
     """Return a big endian value in little endian."""
     width = _WIDTHS.get(vr, 1)
     if len(raw) % width:
         raise NotDicom("a number that is cut off")
-    turned = bytearray(len(raw))
+    swapped = bytearray(len(raw))
     for place in range(width):
-        turned[place::width] = raw[width - 1 - place :: width]
-    return bytes(turned)
+        swapped[place::width] = raw[width - 1 - place :: width]
+    return bytes(swapped)
 
 
-def _ordered_items(inside: list[list[Part]]) -> list[list[Part]]:
-    return [ordered(one, -1) for one in inside]
+def _items_in_order(inside: list[list[Part]]) -> list[list[Part]]:
+    return [sort_parts(item, -1) for item in inside]
 
 
-def ordered(parts: Iterable[Part], latest: int) -> list[Part]:
-    """Return elements in order, each once; refuse one that is there with two values."""
+def sort_parts(parts: Iterable[Part], latest: int) -> list[Part]:
+    """Return elements in order, each once; refuse an element with two values."""
     kept: list[Part] = []
-    for part in sorted(parts, key=lambda one: one.tag):
+    for part in sorted(parts, key=lambda part: part.tag):
         if part.tag != latest:
             kept.append(part)
         elif part != kept[-1]:
-            raise NotDicom(f"{tag_text(part.tag)} is there twice, with two values")
+            raise NotDicom(f"{tag_text(part.tag)} occurs twice, with two values")
         latest = part.tag
     return kept

@@ -1,6 +1,6 @@
-"""Where the frames of a multi-frame image lie: read from its functional groups.
+"""The planes of the frames of a multi-frame image, read from its functional groups.
 
-What is the same for all frames stands in the shared groups, the rest in one item for each frame.
+Values common to all frames are in the shared groups, others in one item for each frame.
 
 References
 ----------
@@ -18,7 +18,7 @@ from drawcli.core.dicom import tags
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
 
-UPRIGHT: Final = 1e-2  # how far lengths and angles of direction cosines may be off, by rounding
+UPRIGHT: Final = 1e-2  # tolerance of direction cosines for rounding
 _LONGEST_COUNT: Final = 9  # digits of a number of frames
 _SHARED: Final = 0x52009229
 _PER_FRAME: Final = 0x52009230
@@ -36,7 +36,7 @@ Groups = dict[int, Element]  # of one frame, by tag
 
 @dataclass(frozen=True, slots=True)
 class ImagePlane:
-    """Where one slice or frame lies in the patient; None where it does not say."""
+    """The plane of one slice or frame in the patient; None for missing values."""
 
     position: Triple | None  # ImagePositionPatient, mm, LPS
     orientation: tuple[float, ...] | None  # ImageOrientationPatient, six direction cosines
@@ -46,17 +46,17 @@ class ImagePlane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """What the scan needs to know of the frames of one file."""
+    """The facts of the frames of one file."""
 
     count: int  # NumberOfFrames (0028,0008)
-    planes: tuple[ImagePlane, ...]  # in the order of the frames; empty where the groups are damaged
-    kinds: frozenset[str]  # the words of FrameType (0008,9007), of all frames
+    planes: tuple[ImagePlane, ...]  # in the order of the frames; empty if the groups are damaged
+    kinds: frozenset[str]  # the values of FrameType (0008,9007) of all frames
     coloured: bool  # PixelPresentation (0008,9205): shown through a palette
     concatenated: bool  # the file is a part of a larger image
 
 
 def frames_of(header: Header) -> Frames | None:
-    """Return where the frames of an enhanced image lie; None for every other kind of file."""
+    """Return the frames of an enhanced image; None for any other SOP class."""
     if header.text(tags.SOPClassUID) not in MULTI_FRAME:
         return None
     try:
@@ -76,24 +76,24 @@ def frames_of(header: Header) -> Frames | None:
 
 
 def number_of_frames(header: Header) -> int:
-    """Return how many frames a file says it has: 1 where it says nothing that can be."""
+    """Return NumberOfFrames (0028,0008); 1 if it is missing or not valid."""
     text = header.text(tags.NumberOfFrames)
     return int(text) if text.isdigit() and len(text) <= _LONGEST_COUNT else 1
 
 
 class _Reader:
-    """Reads the groups of one file; a value that many frames share is made only once."""
+    """Reads the functional groups of one file; equal values of frames are parsed once."""
 
     def __init__(self, header: Header) -> None:
         self._header = header
-        self._made: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
+        self._parsed: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
         self.kinds: set[str] = set()
         shared = self._items_of(_SHARED)
         self._shared = shared[0] if shared else {}
         self.frames = self._items_of(_PER_FRAME)
 
     def plane(self, groups: Groups) -> ImagePlane:
-        """Return where a frame lies, and note of what kind it is."""
+        """Return the plane of a frame, and record its frame type."""
         for tag in _FRAME_TYPES:
             self.kinds |= _words(self._value(groups, tag, _FRAME_TYPE))
         position = self._numbers(groups, _PLANE_POSITION, tags.ImagePositionPatient, 3)
@@ -110,15 +110,15 @@ class _Reader:
         self, groups: Groups, group: int, tag: int, count: int
     ) -> tuple[float, ...] | None:
         raw = self._value(groups, group, tag)
-        if (raw, count) not in self._made:
-            self._made[raw, count] = numbers_in(ascii_text(raw), count)
-        return self._made[raw, count]
+        if (raw, count) not in self._parsed:
+            self._parsed[raw, count] = numbers_in(ascii_text(raw), count)
+        return self._parsed[raw, count]
 
     def _value(self, groups: Groups, group: int, tag: int) -> bytes:
-        """Return a value of a group of the frame, or of the shared one; b"" where it is missing."""
+        """Return a value of a group of the frame, or of the shared group; b"" if missing."""
         data = self._header.data
         for inside in self._inside(groups.get(group) or self._shared.get(group)):
-            return next((data[one.value : one.end] for one in inside if one.tag == tag), b"")
+            return next((data[e.value : e.end] for e in inside if e.tag == tag), b"")
         return b""
 
     def _items_of(self, tag: int) -> list[Groups]:
@@ -133,7 +133,7 @@ class _Reader:
 
 
 def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
-    """Return the values of a DS if they are so many numbers, or None."""
+    """Return the values of a DS if they are `count` finite numbers, else None."""
     try:
         numbers = tuple(float(part) for part in text.split("\\"))
     except ValueError:
@@ -142,12 +142,12 @@ def numbers_in(text: str, count: int) -> tuple[float, ...] | None:
 
 
 def is_orthonormal(orientation: Sequence[float]) -> bool:
-    """Tell whether direction cosines are two unit vectors at right angles (PS3.3 C.7.6.2.1.1)."""
+    """Return whether direction cosines are two orthogonal unit vectors (PS3.3 C.7.6.2.1.1)."""
     row, column = orientation[:3], orientation[3:]
     pairs = ((row, row, 1), (column, column, 1), (row, column, 0))
     return all(
-        abs(sum(a * b for a, b in zip(one, other, strict=True)) - wanted) < UPRIGHT
-        for one, other, wanted in pairs
+        abs(sum(a * b for a, b in zip(left, right, strict=True)) - wanted) < UPRIGHT
+        for left, right, wanted in pairs
     )
 
 

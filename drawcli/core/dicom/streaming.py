@@ -1,6 +1,6 @@
-"""The header of a file from a stream, in as few reads as it needs; and where its pixels end.
+"""Read the header of a file from a stream in few reads, and find the end of its pixels.
 
-The stream is somebody else's: nothing is opened or closed here.
+The caller opens and closes the stream.
 """
 
 from collections.abc import Iterator
@@ -26,29 +26,29 @@ FIRST_READ: Final = 16 << 10  # bytes: more than the header of most slices
 LARGEST_HEADER: Final = 64 << 20
 _ITEM_HEAD: Final = 8  # bytes: tag and length
 _CHUNK: Final = 1 << 20
-_MOST_BEHIND: Final = 1 << 20  # bytes behind the pixels that are looked at
+_MOST_BEHIND: Final = 1 << 20  # bytes after the pixels that are checked
 _FIRST_ELEMENT: Final = 0x00080000  # of a data set: zeros are padding
 
 
 class ElementStream(Protocol):
-    """What is asked of an open file."""
+    """The methods used of an open file."""
 
     def read(self, size: int, /) -> bytes | None:
-        """Return so many bytes, or fewer."""
+        """Return at most `size` bytes."""
 
     def seek(self, offset: int, /) -> int:
-        """Go to an offset."""
+        """Set the offset of the next read."""
 
 
 def header_of_stream(stream: ElementStream) -> Header:
-    """Read as much of a file as its header needs.
+    """Return the header of a file, reading only as much as needed.
 
     Raises
     ------
     Incomplete
-        Where the file ends inside its header, or the header is larger than any can be.
+        If the file ends inside its header, or the header is too large.
     NotDicom
-        Where it is not a header that can be read.
+        If the header cannot be read.
     """
     wanted, data = FIRST_READ, b""
     while True:
@@ -64,12 +64,12 @@ def header_of_stream(stream: ElementStream) -> Header:
 
 
 def read_or_convert(stream: ElementStream) -> tuple[Header, bytes | None]:
-    """Read a header; of a file that lies unusually, that of the bytes into which it is converted.
+    """Return the header of a file, converted if the file is irregular.
 
     Returns
     -------
     tuple
-        The header and, where the file was converted, all of it; else None.
+        The header, and all bytes of a converted file or None.
 
     Raises
     ------
@@ -97,15 +97,15 @@ def _all_of(stream: ElementStream) -> bytes:
 
 
 def check_trailing_elements(stream: ElementStream, header: Header, end: int, size: int) -> None:
-    """Refuse a file that has an element behind its pixels which belongs before them.
+    """Refuse a file with an element after its pixels that belongs before them.
 
-    Other readers would believe it. What else lies there is nobody's value: padding, a signature,
-    bytes of an interrupted copy.
+    Other readers would use it. Other bytes there are harmless: padding, a signature, an interrupted
+    copy.
 
     Raises
     ------
     NotDicom
-        Where such an element lies there.
+        If there is such an element.
     """
     if size - end < _ITEM_HEAD:
         return
@@ -114,11 +114,11 @@ def check_trailing_elements(stream: ElementStream, header: Header, end: int, siz
     with suppress(Incomplete):
         for element in _walked(rest, explicit=header.explicit):
             if element.tag <= PIXEL_DATA:
-                raise NotDicom(f"{tag_text(element.tag)} lies behind the pixels")
+                raise NotDicom(f"{tag_text(element.tag)} is after the pixels")
 
 
 def _walked(data: bytes, *, explicit: bool) -> Iterator[Element]:
-    """Yield elements up to what is none."""
+    """Yield elements up to the first bytes that are not an element."""
     elements = walk(data, 0, len(data), explicit=explicit)
     while True:
         try:
@@ -131,14 +131,14 @@ def _walked(data: bytes, *, explicit: bool) -> Iterator[Element]:
 
 
 def end_of_fragments(stream: ElementStream, offset: int) -> int:
-    """Return the offset behind encapsulated pixel data that begins at `offset` (PS3.5 A.4).
+    """Return the offset after encapsulated pixel data that starts at `offset` (PS3.5 A.4).
 
     Raises
     ------
     Incomplete
-        Where the file ends first.
+        If the file ends first.
     NotDicom
-        Where something else than fragments lies there.
+        If there is something other than fragments.
     """
     while True:
         stream.seek(offset)
@@ -150,12 +150,12 @@ def end_of_fragments(stream: ElementStream, offset: int) -> int:
         if tag == SEQUENCE_END:
             return offset
         if tag != ITEM:
-            raise NotDicom(f"pixel data hold {tag_text(tag)} where a fragment belongs")
+            raise NotDicom(f"pixel data hold {tag_text(tag)} in place of a fragment")
         offset += int.from_bytes(head[4:], "little")
 
 
 def is_all_zeros(stream: ElementStream, count: int) -> bool:
-    """Tell whether so many bytes are there from here on, and all of them zero."""
+    """Return whether the next `count` bytes exist and are all zero."""
     while count > 0:
         part = stream.read(min(count, _CHUNK))
         if not part or any(part):

@@ -1,4 +1,4 @@
-"""The tags that drawcli names in its own code, by their keywords of PS3.6."""
+"""The tags used in several modules, by their keywords of PS3.6."""
 
 from typing import Final
 
@@ -71,7 +71,7 @@ ApprovalStatus: Final = 0x300E0002
 
 
 def tag_text(tag: int) -> str:
-    """Return a tag as people write it.
+    """Return a tag as (gggg,eeee).
 
     >>> tag_text(0x00100020)
     '(0010,0020)'

@@ -1,8 +1,8 @@
-"""What a DICOM node sends on the upper layer (PS3.8 section 9.3), read strictly.
+"""Parse messages of a DICOM node on the upper layer (PS3.8 section 9.3) strictly.
 
-Nothing here trusts a length, an order or a value: whatever is not as the standard says, or not what
-was asked for, is a NodeTrouble. Its text is a predicate ("closed the connection") for a sentence
-that begins with the node, and quotes nothing that the node sent but numbers.
+Every length, order and value is checked: a message that breaks the standard, or does not fit the
+request, raises NodeTrouble. Its text is a predicate ("closed the connection") for a sentence that
+starts with the node, and quotes only numbers of what the node sent.
 """
 
 import struct
@@ -13,14 +13,14 @@ from typing import Final, NamedTuple
 
 PDU_HEAD: Final = struct.Struct(">BxI")  # type, length of what follows
 PDV_HEAD: Final = struct.Struct(">IBB")  # length of what follows, presentation context, control
-PDV_OVERHEAD: Final = PDV_HEAD.size  # bytes of a P-DATA-TF that are no data
+PDV_OVERHEAD: Final = PDV_HEAD.size  # bytes of a P-DATA-TF before the data
 ABORT: Final = bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0))  # by the user
 RELEASE: Final = bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 _ITEM_HEAD: Final = struct.Struct(">BxH")
 _FIXED_PART: Final = 68  # bytes of an A-ASSOCIATE-AC before its items; no value of it is tested
 _LEAST_PDV: Final = 2  # bytes: context and control
 _CONTEXT_HEAD: Final = 4  # bytes: id, reserved, result, reserved
-_COMMAND, _LAST = 1, 2  # bits of the control header; the others are not looked at (PS3.8 E.2)
+_COMMAND, _LAST = 1, 2  # bits of the control header; others are ignored (PS3.8 E.2)
 _CONTEXT, _TRANSFER_SYNTAX, _USER_INFORMATION, _MAXIMUM_LENGTH = 0x21, 0x40, 0x50, 0x51
 _ACCEPTED: Final = 0
 _LENGTH_OF_LENGTH: Final = 4
@@ -40,7 +40,7 @@ _LENGTH_OF_REJECTION: Final = 4
 
 
 class NodeTrouble(Exception):
-    """An exchange with a DICOM node failed; the text is a predicate, the hint a way out or ""."""
+    """An exchange with a DICOM node failed; the text is a predicate, the hint may be ""."""
 
     def __init__(self, why: str, hint: str = "") -> None:
         super().__init__(why)
@@ -60,7 +60,7 @@ class Pdu(IntEnum):
 
 
 class ProposedContext(NamedTuple):
-    """One presentation context as it is offered: one transfer syntax each."""
+    """One proposed presentation context with one transfer syntax."""
 
     context: int  # odd
     sop_class: str
@@ -69,13 +69,13 @@ class ProposedContext(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What a node accepted of an association."""
+    """The answer of a node to an association request."""
 
     results: Mapping[int, int] = field(default_factory=dict)  # by presentation context
-    longest_pdu: int = 0  # bytes that it takes in one P-DATA-TF; 0: any number
+    longest_pdu: int = 0  # bytes accepted in one P-DATA-TF; 0: any number
 
     def accepts(self, offer: ProposedContext) -> bool:
-        """Tell whether a presentation context was accepted."""
+        """Return whether a presentation context was accepted."""
         return self.results.get(offer.context) == _ACCEPTED
 
 
@@ -89,19 +89,19 @@ class Fragment(NamedTuple):
 
 
 def parse_acceptance(body: bytes, offers: Mapping[int, ProposedContext]) -> Acceptance:
-    """Read an A-ASSOCIATE-AC (PS3.8 9.3.3) against what was offered.
+    """Return the content of an A-ASSOCIATE-AC (PS3.8 9.3.3), checked against the offers.
 
     Parameters
     ----------
     body
-        The PDU behind its length.
+        The PDU after its length.
     offers
-        What was offered, by presentation context.
+        The proposed contexts by id.
 
     Raises
     ------
     NodeTrouble
-        Where it cannot be read, or accepts what was not offered.
+        If it cannot be read, or accepts something that was not offered.
     """
     results: dict[int, int] = {}
     longest = 0
@@ -119,7 +119,7 @@ def parse_acceptance(body: bytes, offers: Mapping[int, ProposedContext]) -> Acce
 
 
 def rejection_reason(body: bytes) -> str:
-    """Return why an association is rejected (PS3.8 9.3.4), as a predicate.
+    """Return the reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4), as a predicate.
 
     >>> rejection_reason(bytes((0, 1, 1, 7)))
     'rejects the association: called AE title not recognised'
@@ -127,11 +127,11 @@ def rejection_reason(body: bytes) -> str:
     'rejects the association for now: local limit exceeded'
     """
     if len(body) != _LENGTH_OF_REJECTION:
-        return "rejects the association, in a form that DICOM does not know"
+        return "rejects the association, with an invalid message"
     _, result, source, reason = body
     why = "no reason given" if (source, reason) in _NO_REASON else _REASONS.get((source, reason))
     now = " for now" if result == _TRANSIENT else ""
-    unknown = f"a reason that DICOM does not know (source {source}, reason {reason})"
+    unknown = f"an unknown reason (source {source}, reason {reason})"
     return f"rejects the association{now}: {why or unknown}"
 
 
@@ -141,7 +141,7 @@ def parse_fragments(body: bytes) -> Iterator[Fragment]:
     Raises
     ------
     NodeTrouble
-        Where one is not whole.
+        If one is not whole.
     """
     offset = 0
     while offset < len(body):
@@ -150,7 +150,7 @@ def parse_fragments(body: bytes) -> Iterator[Fragment]:
         length, context, control = PDV_HEAD.unpack_from(body, offset)
         start, end = offset + PDV_HEAD.size, offset + 4 + length
         if length < _LEAST_PDV or end > len(body):
-            raise NodeTrouble("answers with a fragment of a length that cannot be")
+            raise NodeTrouble("answers with a fragment of an invalid length")
         yield Fragment(context, bool(control & _COMMAND), bool(control & _LAST), body[start:end])
         offset = end
 
@@ -170,7 +170,7 @@ def _answered(content: bytes, offers: Mapping[int, ProposedContext]) -> tuple[in
     offer = offers.get(context)
     if offer is None:
         raise NodeTrouble("answers a presentation context that was not offered")
-    if result == _ACCEPTED:  # else the transfer syntax says nothing (PS3.8 9.3.3.2)
+    if result == _ACCEPTED:  # otherwise the transfer syntax is not significant (PS3.8 9.3.3.2)
         named = [value for kind, value in _items(content[_CONTEXT_HEAD:])]
         if [value.rstrip(b"\0 ") for value in named] != [offer.transfer_syntax.encode("ascii")]:
             raise NodeTrouble("accepts a transfer syntax that was not offered")

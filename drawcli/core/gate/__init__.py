@@ -1,1 +1,1 @@
-"""The checks of what leaves and of what is delivered. They import nothing else of drawcli."""
+"""The checks of packages and structure sets. They import nothing else of drawcli."""

@@ -1,7 +1,7 @@
-"""Compressed frames as a stranger reads them: which bytes are picture, and what else there is.
+"""Split compressed frames into the bytes of the picture and all other bytes.
 
-For the privacy gate, which shares no code with the de-identifier. RLE frames are decoded; of the
-JPEG family the segments are listed.
+For the privacy gate, which shares no code with the de-identifier. RLE frames are decoded; frames of
+the JPEG family are split into segments.
 
 References
 ----------
@@ -18,7 +18,7 @@ _LS: Final = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 _HEADER: Final = 64  # bytes of an RLE frame
 _MARGINS: Final = frozenset({*range(0xE0, 0xF0), 0xFE})  # APPn and COM
 _MARGINS_2000: Final = frozenset({0x57, 0x58, 0x64})  # PLM, PLT: lengths of packets; COM
-# Where entropy-coded bytes end: FF and a byte that is neither stuffed nor a restart.
+# The end of entropy-coded bytes: FF and a byte that is neither stuffed nor a restart.
 _SCAN_END: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 _SCAN_END_LS: Final = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 
@@ -28,21 +28,21 @@ Part = tuple[bytes, bool]  # bytes of a frame, and whether they are part of the 
 def split_picture(
     value: bytes, transfer_syntax: str, pixels: int
 ) -> tuple[list[bytes], list[bytes]]:
-    """Return what of encapsulated pixel data is picture, and what is not.
+    """Return the parts of encapsulated pixel data that are picture, and the other parts.
 
     Parameters
     ----------
     value
-        The items of the pixel data, without the delimiter behind them.
+        The items of the pixel data, without the delimiter.
     transfer_syntax
-        Any but the native ones.
+        A compressed one.
     pixels
-        Rows x Columns: to so many bytes each segment of RLE decodes.
+        Rows x Columns: the decoded length of an RLE segment, bytes.
 
     Raises
     ------
     ValueError
-        Where the bytes cannot be told apart.
+        If the bytes cannot be split.
     """
     picture: list[bytes] = []
     rest: list[bytes] = []
@@ -53,13 +53,13 @@ def split_picture(
 
 
 def has_content(rest: list[bytes], transfer_syntax: str) -> bool:
-    """Tell whether bytes beside the picture are more than filling."""
+    """Return whether bytes outside the picture are more than padding."""
     filling = b"\0\x80" if transfer_syntax == _RLE else b"\0"
     return any(part.strip(filling) for part in rest)
 
 
 def _frames(value: bytes, transfer_syntax: str) -> list[bytes]:
-    """Return frames, or the fragments of one frame after the other where they are told apart."""
+    """Return the frames: fragments are joined up to the next start of a frame."""
     fragments = list(_items(value))[1:]  # the first is the offset table
     if transfer_syntax == _RLE:
         return fragments
@@ -79,7 +79,7 @@ def _items(value: bytes) -> Iterator[bytes]:
             raise ValueError("no item")
         length = int.from_bytes(value[at + 4 : at + 8], "little")
         if at + 8 + length > len(value):
-            raise ValueError("an item is cut")
+            raise ValueError("an item is cut off")
         yield value[at + 8 : at + 8 + length]
         at += 8 + length
 
@@ -95,7 +95,7 @@ def _parts(frame: bytes, transfer_syntax: str, pixels: int) -> Iterator[Part]:
 
 
 def _parts_of_jpeg(frame: bytes, scan_end: re.Pattern[bytes]) -> Iterator[Part]:
-    """Yield the segments of a frame and, between them, entropy-coded bytes."""
+    """Yield the segments of a frame and the entropy-coded bytes between them."""
     at = 2
     while frame[at : at + 1] == b"\xff":
         marker = frame[at + 1]
@@ -110,11 +110,11 @@ def _parts_of_jpeg(frame: bytes, scan_end: re.Pattern[bytes]) -> Iterator[Part]:
         yield frame[at + 4 : end], marker not in _MARGINS
         at = end
         if marker == 0xDA:  # noqa: PLR2004 - SOS
-            found = scan_end.search(frame, at)
-            if found is None:
+            end_of_scan = scan_end.search(frame, at)
+            if end_of_scan is None:
                 raise ValueError("no end")
-            yield frame[at : found.start()], True
-            at = found.start()
+            yield frame[at : end_of_scan.start()], True
+            at = end_of_scan.start()
     raise ValueError("no marker")
 
 
@@ -141,11 +141,11 @@ def _parts_of_2000(frame: bytes) -> Iterator[Part]:
 
 
 def _parts_of_rle(frame: bytes, pixels: int) -> Iterator[Part]:
-    """Yield the head and the decoded segments of a frame, and what is no part of them."""
+    """Yield the header and the decoded segments of a frame, and the bytes between them."""
     count = int.from_bytes(frame[:4], "little")
     starts = [int.from_bytes(frame[4 + 4 * n : 8 + 4 * n], "little") for n in range(count)]
     if not 1 <= count <= 15 or starts[0] != _HEADER or starts != sorted(starts):  # noqa: PLR2004
-        raise ValueError("no RLE head")
+        raise ValueError("no RLE header")
     yield frame[: 4 + 4 * count], True
     yield frame[4 + 4 * count : _HEADER], False
     for start, stop in zip(starts, [*starts[1:], len(frame)], strict=True):
@@ -159,16 +159,16 @@ def _parts_of_rle(frame: bytes, pixels: int) -> Iterator[Part]:
 
 
 def _runs(segment: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield what each run of a segment decodes to, and where it ends."""
+    """Yield the decoded bytes of each run of a segment, and its end."""
     at = 0
     while at + 1 < len(segment):
         control = segment[at]
-        if control < 128:  # noqa: PLR2004 - so many bytes as they are
+        if control < 128:  # noqa: PLR2004 - literal bytes
             end = at + 2 + control
             if end > len(segment):
                 return
             yield segment[at + 1 : end], end
-        elif control > 128:  # noqa: PLR2004 - one byte so many times
+        elif control > 128:  # noqa: PLR2004 - a repeated byte
             end = at + 2
             yield segment[at + 1 : end] * (257 - control), end
         else:

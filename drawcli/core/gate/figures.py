@@ -1,7 +1,7 @@
-"""Whether a number, a count or a time of day is one of a patient: an id, a phone, a day.
+"""Search numbers, counts and times of day for a patient's numbers: ids, phones, dates.
 
-For the privacy gate. Any number may stand in a header by chance; so it counts as the patient's only
-where it is the whole number, and long enough for what its element says.
+For the privacy gate. Any number may occur in a header by chance, so only a whole number counts, of
+a length that depends on its element.
 """
 
 import re
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-# Numbers that an image cannot be used without, and that are copied whatever they are: only one as
-# long as a record's number says something in them.
+# Numbers that an image needs, and that are always copied: here only matches as long as a record
+# number count.
 _NEEDED: Final = frozenset(
     """
     ActualFrameDuration BitsAllocated BitsStored Columns ConcatenationFrameOffsetNumber
@@ -28,7 +28,7 @@ _NEEDED: Final = frozenset(
     """.split()
 )
 _LABELS: Final = frozenset({"AcquisitionNumber", "SeriesNumber"})
-_LEAST: Final = 4  # digits of a number that says something
+_LEAST: Final = 4  # digits of a number that counts
 _LEAST_OF_LABELS: Final = 3
 _LEAST_OF_NEEDED: Final = 6
 _LEAST_OF_PARTS: Final = 7  # on both sides of a decimal point, or in several values together
@@ -39,7 +39,7 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 
 
 def digit_runs(text: str) -> Iterator[str]:
-    """Yield the digits of an id, a phone number or an address: each run, and of each value all.
+    """Yield the digits of an id, a phone number or an address: each run, and all of a value.
 
     >>> sorted(digit_runs("MRN-0047-11"))
     ['0047', '004711', '11']
@@ -50,14 +50,14 @@ def digit_runs(text: str) -> Iterator[str]:
 
 
 def day_spellings(day: str) -> set[str]:
-    """Return the usual ways to write a day, yyyymmdd, with digits alone.
+    """Return the common all-digit forms of a date yyyymmdd.
 
     >>> sorted(day_spellings("19610405"))
     ['04051961', '040561', '05041961', '050461', '19610405', '19610504', '610405']
     """
     year, month, number = day[:4], day[4:6], day[6:]
     long = {day, year + number + month, number + month + year, month + number + year}
-    short = {one + year[2:] for one in (number + month, month + number)}
+    short = {day_and_month + year[2:] for day_and_month in (number + month, month + number)}
     return long | short | {year[2:] + month + number}
 
 
@@ -66,22 +66,22 @@ class Figures:
     """The numbers of a patient."""
 
     numbers: frozenset[str]  # without leading zeros
-    clocks: frozenset[str]  # as they are written, of six digits and more
+    clocks: frozenset[str]  # as written, six digits or more
 
     @classmethod
     def of(cls, texts: Iterable[str], days: Iterable[str]) -> "Figures":
-        """Return the numbers of ids as they are written, and of days."""
+        """Return the numbers of ids as written, and of dates."""
         of_days = {form for day in days for form in day_spellings(day)}
-        ids = {one.lstrip("0") for one in texts}
-        stripped = {form.lstrip("0") for form in of_days}
+        ids = {text.lstrip("0") for text in texts}
+        dates = {form.lstrip("0") for form in of_days}
         return cls(
-            frozenset(one for one in ids if len(one) >= _SHORTEST)
-            | {one for one in stripped if len(one) >= _LEAST_OF_DAYS},
-            frozenset(one for one in {*texts, *of_days} if len(one) >= _CLOCK),
+            frozenset(number for number in ids if len(number) >= _SHORTEST)
+            | {number for number in dates if len(number) >= _LEAST_OF_DAYS},
+            frozenset(digits for digits in {*texts, *of_days} if len(digits) >= _CLOCK),
         )
 
     def in_number(self, keyword: str, text: str) -> bool:
-        """Tell whether a decimal number, as it is written in an element, is one of the patient."""
+        """Return whether a decimal number of an element is a number of the patient."""
         try:
             number = abs(Decimal(text.strip(" +")))
         except InvalidOperation:
@@ -94,12 +94,12 @@ class Figures:
         return keyword not in _NEEDED and self._has(parts, _LEAST_OF_PARTS)
 
     def in_parts(self, keyword: str, texts: Iterable[str]) -> bool:
-        """Tell whether the values of an element make up a number of the patient together."""
+        """Return whether the joined values of an element are a number of the patient."""
         whole = "".join(_DIGITS.findall("".join(texts))).lstrip("0")
         return keyword not in _NEEDED and self._has(whole, _LEAST_OF_PARTS)
 
     def in_clock(self, text: str) -> bool:
-        """Tell whether a time of day is written as a number of the patient, or its fraction is."""
+        """Return whether a time of day, or its fraction, equals a number of the patient."""
         whole, _, fraction = text.replace(":", "").strip().partition(".")
         return not self.clocks.isdisjoint((whole, fraction, whole + fraction))
 

@@ -1,4 +1,4 @@
-"""What de-identification makes of a header, element by element, for a person to look at."""
+"""Compare a header before and after de-identification, element by element."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 _BINARY: Final = frozenset("OB OD OF OL OV OW UN".split())
 _PIXEL_DATA: Final = 0x7FE00010
-_SAYING: Final = {"UI": "stand-in", "DA": "moved", "DT": "moved"}
+_REPLACED: Final = {"UI": "stand-in", "DA": "moved", "DT": "moved"}
 
 
 @dataclass(frozen=True, slots=True)
 class ElementDiff:
     """One element, before and after."""
 
-    depth: int  # how many sequences it stands in
+    depth: int  # number of enclosing sequences
     tag: int
-    keyword: str  # "" for private elements and those that PS3.6 does not know
+    keyword: str  # "" for private and unknown elements
     vr: str
     what: str  # kept, removed, emptied, added, replaced, moved, stand-in, built anew
-    before: str | None  # None where there was none; may identify the patient
-    after: str | None  # None where there is none
+    before: str | None  # None if missing; may identify the patient
+    after: str | None  # None if missing
 
 
 def compare_headers(before: bytes, after: bytes) -> list[ElementDiff]:
-    """Return what became of each element of a header, its file meta first.
+    """Return the difference of each element of a header, file meta first.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def compare_headers(before: bytes, after: bytes) -> list[ElementDiff]:
     Raises
     ------
     ValueError
-        Where pydicom cannot read one of them.
+        If pydicom cannot read one of them.
     """
     from pydicom import dcmread
 
@@ -58,7 +58,7 @@ def compare_headers(before: bytes, after: bytes) -> list[ElementDiff]:
 
 
 def compare_datasets(before: "Dataset", after: "Dataset", depth: int = 0) -> Iterator[ElementDiff]:
-    """Yield every element of two headers in the order of tags; items are compared one by one."""
+    """Yield every element of two data sets in the order of tags, items included."""
     from pydicom import Dataset
     from pydicom.datadict import keyword_for_tag
 
@@ -66,17 +66,17 @@ def compare_datasets(before: "Dataset", after: "Dataset", depth: int = 0) -> Ite
     for tag in tags:
         old, new = _text(before, tag), _text(after, tag)
         vr = _vr(before, tag) or _vr(after, tag)
-        what = _what(vr, old, new)
+        what = _change(vr, old, new)
         yield ElementDiff(depth, tag, keyword_for_tag(tag), vr, what, old, new)
         if vr == "SQ":
             olds, news = _items(before, tag), _items(after, tag)
             for number in range(max(len(olds), len(news))):
-                one = olds[number] if number < len(olds) else Dataset()
-                other = news[number] if number < len(news) else Dataset()
-                yield from compare_datasets(one, other, depth + 1)
+                old_item = olds[number] if number < len(olds) else Dataset()
+                new_item = news[number] if number < len(news) else Dataset()
+                yield from compare_datasets(old_item, new_item, depth + 1)
 
 
-def _what(vr: str, old: str | None, new: str | None) -> str:
+def _change(vr: str, old: str | None, new: str | None) -> str:
     if new is None:
         return "removed"
     if old is None:
@@ -85,7 +85,7 @@ def _what(vr: str, old: str | None, new: str | None) -> str:
         return "built anew"
     if old == new:
         return "kept"
-    return "emptied" if not new else _SAYING.get(vr, "replaced")
+    return "emptied" if not new else _REPLACED.get(vr, "replaced")
 
 
 def _vr(dataset: "Dataset", tag: int) -> str:
@@ -103,7 +103,7 @@ def _items(dataset: "Dataset", tag: int) -> list[Any]:
 
 
 def _text(dataset: "Dataset", tag: int) -> str | None:
-    """Return a value as people read it; None where the element is missing."""
+    """Return a value as text; None if the element is missing."""
     if tag not in dataset:
         return None
     try:

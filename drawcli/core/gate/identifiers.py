@@ -1,7 +1,7 @@
-"""What the sources of a series say of their patient, so that it can be looked for elsewhere.
+"""Collect what identifies the patient in the sources of a series.
 
 For the privacy gate, which shares no code with the de-identifier: data sets are read by pydicom,
-and what identifies is learnt from the sources alone.
+and identifiers are taken from the sources only.
 """
 
 import re
@@ -20,10 +20,10 @@ from drawcli.core.gate.text_traces import words as words_of
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_FIXED_DATE: Final = "20000101"  # of sites that let no interval leave
-_LEAST_WEEKS: Final = 52  # that dates are moved back by
+_FIXED_DATE: Final = "20000101"  # of sites that send no intervals
+_LEAST_WEEKS: Final = 52  # least shift of dates
 _MOST_WEEKS: Final = 520
-_NEAR_DAYS: Final = 14  # around the study: no date of these leaves, whoever wrote it
+_NEAR_DAYS: Final = 14  # around the study: no such date may be sent
 _TEXT: Final = frozenset("AE AS CS LO LT PN SH ST UC UR UT".split())
 DATES: Final = frozenset({"DA", "DT"})
 _SHIFTED: Final = frozenset(
@@ -33,8 +33,8 @@ _SHIFTED: Final = frozenset(
     SeriesDate StudyDate
     """.split()
 )
-# Elements whose own words may go out: what a scanner is and does. Names and ids of the patient are
-# looked for in them all the same.
+# Elements whose words may be sent: they describe the scanner. Names and ids of the patient are
+# searched in them, too.
 _OPEN: Final = frozenset(
     """
     AcquisitionContrast AcquisitionStartCondition AcquisitionTerminationCondition AcquisitionType
@@ -76,8 +76,8 @@ _PERSONAL: Final = frozenset(
     """.split()
 )
 _PLACES: Final = frozenset({"InstitutionAddress", "InstitutionName", "InstitutionalDepartmentName"})
-# What an image cannot do without (PS3.3 Types 1 and 2): as many slices have it in the package as in
-# the source.
+# Needed by an image (PS3.3 Types 1 and 2): as many slices must have it in the package as in the
+# source.
 _NEEDED: Final = {
     "": """
         BitsAllocated BitsStored Columns FrameOfReferenceUID HighBit ImageOrientationPatient
@@ -99,8 +99,8 @@ _CODED: Final = re.compile(
     "|Radiopharmaceutical|View)Code)Sequence/(?:CodeValue|CodingSchemeDesignator|CodeMeaning)"
 )
 
-# Words of scanners, of bodies and of the server's template. A patient may be called like one of
-# them, or be a phantom; where such words belong they say nothing about anybody.
+# Words of scanners, of body parts and of the server's template. They may also be a patient's name,
+# or a phantom's; in elements where they belong they are not counted.
 COMMON: Final = frozenset(
     """
     canon elekta electric general healthineers hitachi imaging medical philips shimadzu siemens
@@ -115,19 +115,19 @@ COMMON: Final = frozenset(
 
 @dataclass(slots=True)
 class KnownIdentifiers:
-    """What identifies the patient of a series, taken from its sources."""
+    """The identifiers of the patient of a series, taken from its sources."""
 
-    open: frozenset[str] = _OPEN  # keywords of elements whose own words may go out
+    open: frozenset[str] = _OPEN  # keywords of elements whose words may be sent
     personal: Traces = field(default_factory=Traces)  # names, ids, addresses
-    labels: Traces = field(default_factory=Traces)  # other texts of one word: ids of machines
-    words: set[str] = field(default_factory=set)  # of every other text, and of the paths
-    places: set[str] = field(default_factory=set)  # words of hospitals, wherever they stand
+    labels: Traces = field(default_factory=Traces)  # other texts of one word: device ids
+    words: set[str] = field(default_factory=set)  # of every other text, and of paths
+    places: set[str] = field(default_factory=set)  # words of hospitals
     open_words: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
-    dates: set[str] = field(default_factory=set)  # of elements that are dates
-    shifted_days: set[str] = field(default_factory=set)  # as they are before the shift
-    foreign: set[bytes] = field(default_factory=set)  # parts of names beyond ASCII, as encoded
+    dates: set[str] = field(default_factory=set)  # of date elements
+    shifted_days: set[str] = field(default_factory=set)  # before the shift
+    foreign: set[bytes] = field(default_factory=set)  # encoded parts of names that are not ASCII
     pixels: Counter[bytes] = field(default_factory=Counter)  # digests
     sop_classes: set[str] = field(default_factory=set)
     needed: Counter[str] = field(default_factory=Counter)  # keyword -> slices that have it
@@ -136,14 +136,14 @@ class KnownIdentifiers:
 
     @classmethod
     def for_site(cls, retained: Iterable[str]) -> "KnownIdentifiers":
-        """Return what is known of a patient before the first source, at a site that retains more.
+        """Return an empty record for a site that retains further elements.
 
-        The patient is looked for in what is retained as in everything else.
+        These are searched for the patient like all others.
         """
         return cls(_OPEN | frozenset(retained))
 
     def learn(self, path: str, source: "Dataset") -> None:
-        """Take in everything that one source file says, its name included."""
+        """Add the identifiers of one source file, its path included."""
         self.pixels[pixel_digest(source)] += 1
         self.words |= words_of(fold(path))
         meta = getattr(source, "file_meta", None)
@@ -182,16 +182,16 @@ class KnownIdentifiers:
             self.labels.learn(plain)
 
     def days_to_find(self, sent_date: str) -> set[str]:
-        """Return the days that must not show; a day that the shift makes of another may."""
+        """Return the dates that must not occur, except those that the shift produces."""
         before, after = day_of(self.study_date), day_of(sent_date)
         if before is None or after is None or not self.is_moved(sent_date):
             return self.days | self.shifted_days
         shifted = filter(None, map(day_of, self.shifted_days))
-        made = {f"{day - (before - after):%Y%m%d}" for day in shifted}
-        return (self.days | self.shifted_days | _days_around(before)) - made
+        produced = {f"{day - (before - after):%Y%m%d}" for day in shifted}
+        return (self.days | self.shifted_days | _days_around(before)) - produced
 
     def is_moved(self, sent_date: str) -> bool:
-        """Tell whether the study date was moved as far as the policy asks, or there is none."""
+        """Return whether the study date was shifted by the policy, or is missing."""
         before, after = day_of(self.study_date), day_of(sent_date)
         if before is None or after is None:
             return not sent_date
@@ -199,18 +199,18 @@ class KnownIdentifiers:
         return sent_date == _FIXED_DATE or (weeks in range(_LEAST_WEEKS, _MOST_WEEKS + 1))
 
     def figures(self) -> Figures:
-        """Return the numbers that must not show as a number or a time."""
+        """Return the numbers that must not occur as a number or a time."""
         return Figures.of(self.personal.figures, self.dates)
 
     def words_to_find(self) -> set[str]:
-        """Return the words that are neither the scanner's own nor numbers found in any header."""
+        """Return the words to search for: not those of scanners, nor short numbers."""
         chance = {word for word in self.words if word.isdigit() and len(word) < LONG_NUMBER}
         return self.words - self.open_words - self.places - COMMON - chance
 
 
 def needed_keywords(dataset: "Dataset") -> list[str]:
-    """Return the keywords of what an image needs, as far as it has them."""
-    present = set(dataset.keys())  # asking pydicom for each keyword takes far longer
+    """Return the keywords of needed elements that an image has."""
+    present = set(dataset.keys())  # asking pydicom for each keyword is much slower
     wanted = _needed_tags(str(dataset.get("Modality", "")))
     return [keyword for tag, keyword in wanted.items() if tag in present]
 
@@ -224,12 +224,12 @@ def _needed_tags(modality: str) -> dict[int, str]:
 
 
 def _days_around(day: date) -> set[str]:
-    """Return the days close to one, as yyyymmdd."""
+    """Return the dates close to a date, as yyyymmdd."""
     return {f"{day + timedelta(days=n):%Y%m%d}" for n in range(-_NEAR_DAYS, _NEAR_DAYS + 1)}
 
 
 def is_coded(where: str) -> bool:
-    """Tell whether an element is a part of a coded entry that may go out.
+    """Return whether an element is part of a coded entry that may be sent.
 
     >>> is_coded("FrameAnatomySequence/AnatomicRegionSequence/CodeMeaning")
     True
@@ -240,7 +240,7 @@ def is_coded(where: str) -> bool:
 
 
 def is_numbered(where: str, text: str) -> bool:
-    """Tell whether a text is a number of SNOMED CT that PS3.16 uses, where a code may stand."""
+    """Return whether a text is a SNOMED CT number of PS3.16 in a code value."""
     return where.endswith("/CodeValue") and is_coded(where) and text in _numbers()
 
 

@@ -1,4 +1,4 @@
-"""Words that stand in headers whoever the patient is: the privacy gate's own list.
+"""Words that occur in the headers of any patient: the privacy gate's own list.
 
 The gate shares no code with the engine. A word that the engine keeps and this list lacks blocks a
 package; a test compares the two lists.
@@ -8,8 +8,8 @@ from typing import Final
 
 from drawcli.core.gate.identifiers import COMMON
 
-# Words of code strings: defined terms, enumerated values and what makers add to Image Type (PS3.3);
-# parts of bodies (PS3.16 annex L).
+# Words of code strings: defined terms, enumerated values and words that manufacturers add to Image
+# Type (PS3.3); body parts (PS3.16 annex L).
 TERMS: Final = frozenset(
     """
     10918 13818 14495 14496 15444 1cm 1d 2d 3d 3drp 422 aa abdomen abdomenpelvis ac acceleration
@@ -69,7 +69,7 @@ TERMS: Final = frozenset(
     xy xyz ybr yes zero
     """.split()
 )
-# Words of the names of makers.
+# Words in the names of manufacturers.
 MAKERS: Final = frozenset(
     """
     ab accuray acme adac ag agfa analogic and aw brainlab bruker bv canon carestream cms co company
@@ -82,7 +82,7 @@ MAKERS: Final = frozenset(
     zeiss
     """.split()
 )
-# Kernels that are called by a word.
+# Kernels named by a word.
 KERNELS: Final = frozenset(
     """
     abdomen admire advanced aice aidr algo allpass asir asirv bf bl blur body bone boneplus br brain
@@ -98,7 +98,7 @@ _OF_MAKERS: Final = frozenset({"Manufacturer", "ManufacturerModelName"})
 
 
 def ordinary_words(keyword: str, vr: str, plain: str) -> frozenset[str]:
-    """Return the words that say nothing about anybody in an element with a text, folded."""
+    """Return the words that identify nobody in an element; `plain` is its folded text."""
     if keyword == "ConvolutionKernel" and plain in KERNELS:
         return KERNELS
     if vr == "CS" or keyword in _OF_TERMS:

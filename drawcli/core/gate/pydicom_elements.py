@@ -1,4 +1,4 @@
-"""The elements of a data set as a stranger reads them: by pydicom, at every depth.
+"""The elements of a data set at every depth, read by pydicom.
 
 For the privacy gate, which shares no code with the de-identifier.
 """
@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 from io import BytesIO
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from drawcli.core.gate.compressed import NATIVE, has_content, split_picture
 
@@ -23,7 +23,7 @@ _POSITION: Final = 0x00200032
 _SHAPE: Final = (0x00280010, 0x00280011)  # Rows, Columns: VR US
 _SIZE: Final = (*_SHAPE, 0x00280002, 0x00280100)  # and SamplesPerPixel, BitsAllocated
 _FRAMES: Final = 0x00280008
-_DELIMITER: Final = 8  # bytes behind encapsulated pixels
+_DELIMITER: Final = 8  # bytes after encapsulated pixels
 _PREAMBLE: Final = 128  # bytes
 _NATIVE_ELSE: Final = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}  # big endian, deflated
 _META: Final = 0x0002  # group of the file meta
@@ -32,18 +32,18 @@ _UNDEFINED: Final = 0xFFFFFFFF
 
 
 class Piece(NamedTuple):
-    """One element, as pydicom reads it."""
+    """One element as read by pydicom."""
 
-    where: str  # keywords, or tags where there are none, from the outermost sequence inwards
+    where: str  # keywords (or tags) from the outermost sequence inwards
     tag: int
     keyword: str
-    vr: str  # "" where the value cannot be decoded
+    vr: str  # "" if the value cannot be decoded
     texts: list[str]
-    raw: bytes  # b"" where pydicom does not give it
+    raw: bytes  # b"" if pydicom does not provide it
 
 
 def pydicom_errors() -> tuple[type[Exception], ...]:
-    """Return what reading or decoding a damaged file ends in; found by changing bytes at random."""
+    """Return the errors that pydicom raises on damaged files; found by random mutations."""
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     return (
@@ -61,9 +61,9 @@ def pydicom_errors() -> tuple[type[Exception], ...]:
 
 
 def read_source(raw: bytes) -> "Dataset":
-    """Return a source as pydicom reads it; one that names another encoding than its own, by that.
+    """Return a source as read by pydicom, also if it names a wrong transfer syntax.
 
-    Else nothing of the patient would be known of such a file, and nothing looked for.
+    Otherwise the gate would know no identifiers of such a file.
     """
     from pydicom import dcmread
 
@@ -76,7 +76,7 @@ def read_source(raw: bytes) -> "Dataset":
 
 
 def _by_its_bytes(whole: bytes) -> "Dataset":
-    """Return the data set in the first encoding in which it is that of an image."""
+    """Return the data set in the first encoding in which it is an image."""
     from pydicom.filereader import read_dataset, read_preamble
 
     stream = BytesIO(whole)
@@ -87,9 +87,9 @@ def _by_its_bytes(whole: bytes) -> "Dataset":
         is_little_endian=True,
         stop_when=lambda tag, *_: tag >> 16 != _META,
     )
-    behind = stream.tell()
+    start = stream.tell()
     for implicit, little in ((False, True), (True, True), (False, False)):
-        stream.seek(behind)
+        stream.seek(start)
         try:
             dataset = read_dataset(stream, implicit, little)
         except pydicom_errors():
@@ -101,10 +101,10 @@ def _by_its_bytes(whole: bytes) -> "Dataset":
 
 
 def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piece]:
-    """Yield every element at every depth, but for the pixels and for what has been seen before.
+    """Yield every element at every depth, except the pixels and elements seen before.
 
-    The slices of a series differ in a few elements only; comparing bytes is faster than decoding.
-    Sequences that pydicom has taken apart are always gone into: their elements are compared.
+    Slices of a series differ in few elements; comparing bytes is faster than decoding. Parsed
+    sequences are always entered: their elements are compared.
     """
     from pydicom import Sequence
     from pydicom.datadict import keyword_for_tag
@@ -134,11 +134,7 @@ def pieces(dataset: "Dataset", seen: set[Any], above: str = "") -> Iterator[Piec
 
 
 def undecoded_value(dataset: "Dataset", tag: int) -> bytes | str | None:
-    """Return the bytes of a value; a text where pydicom has decoded it; None where it is missing.
-
-    Decoding costs more than all the rest, and most slices say the same. A sequence, where none
-    belongs, is not gone into.
-    """
+    """Return the bytes of a value; a text if pydicom has decoded it; None if it is missing."""
     from pydicom import Sequence
 
     if tag not in dataset:
@@ -150,18 +146,18 @@ def undecoded_value(dataset: "Dataset", tag: int) -> bytes | str | None:
 
 
 def pixel_digest(dataset: "Dataset") -> bytes:
-    """Return a digest over the pixels and where in the patient they lie.
+    """Return a digest of the pixels and their position in the patient.
 
-    To be called before anything is decoded: the bytes are compared, not the numbers. Of compressed
-    pixels those bytes that are part of the picture.
+    Call it before anything is decoded: bytes are compared. Of compressed pixels, only the bytes of
+    the picture count.
     """
     return pixels_of(dataset)[0]
 
 
 def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
-    """Return the digest of `pixel_digest`, and whether something is said beside the pixels.
+    """Return the digest of `pixel_digest`, and whether there is data outside the pixels.
 
-    That are comments and application data of compressed frames, and whatever is no part of them.
+    Such data are comments and application segments of compressed frames, and bytes between them.
     """
     digest, beside = hashlib.sha256(), False
     for tag in (PIXEL_DATA, _POSITION):
@@ -170,7 +166,7 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
         syntax = _compression(dataset) if tag == PIXEL_DATA else ""
         if not syntax:
             is_pixels = tag == PIXEL_DATA
-            digest.update(_turned(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
+            digest.update(_in_little_endian(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
             continue
         try:
             picture, rest = split_picture(raw, syntax, _pixels_in_frame(dataset))
@@ -185,16 +181,12 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
 
 
 def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
-    """Return native pixels without zeros behind the image, which need not be sent (PS3.5 8.1.1)."""
+    """Return native pixels without zero padding after the image (PS3.5 8.1.1)."""
     numbers = [undecoded_value(dataset, tag) for tag in _SIZE]
-    if not all(isinstance(one, bytes) and one for one in numbers):
+    if not all(isinstance(number, bytes) and number for number in numbers):
         return raw
-    is_big = dataset.original_encoding[1] is False
-    counts = [
-        int.from_bytes(one, "big" if is_big else "little")
-        for one in numbers
-        if isinstance(one, bytes)
-    ]
+    order: Literal["big", "little"] = "big" if dataset.original_encoding[1] is False else "little"
+    counts = [int.from_bytes(n, order) for n in numbers if isinstance(n, bytes)]
     frames = undecoded_value(dataset, _FRAMES)
     text = frames.decode("latin-1").strip(" \0") if isinstance(frames, bytes) else ""
     length = prod(counts) * (int(text) if text.isdigit() else 1) // 8
@@ -202,8 +194,8 @@ def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     return raw if any(raw[length:]) else raw[:length]
 
 
-def _turned(dataset: "Dataset", raw: bytes) -> bytes:
-    """Return native pixels in little endian, whatever they were in."""
+def _in_little_endian(dataset: "Dataset", raw: bytes) -> bytes:
+    """Return native pixels in little endian."""
     is_little = dataset.original_encoding[1] is not False
     if is_little or PIXEL_DATA not in dataset or dataset.get_item(PIXEL_DATA).VR != "OW":
         return raw
@@ -213,21 +205,21 @@ def _turned(dataset: "Dataset", raw: bytes) -> bytes:
 
 
 def _compression(dataset: "Dataset") -> str:
-    """Return the transfer syntax of compressed pixels, "" where they are native."""
+    """Return the transfer syntax of compressed pixels; "" for native ones."""
     meta = getattr(dataset, "file_meta", None)
     syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
     return "" if syntax in NATIVE | _NATIVE_ELSE else syntax
 
 
 def _pixels_in_frame(dataset: "Dataset") -> int:
-    """Return Rows x Columns, without keeping what is decoded for it."""
+    """Return Rows x Columns, without decoding elements."""
     rows, columns = (undecoded_value(dataset, tag) for tag in _SHAPE)
-    numbers = [one for one in (rows, columns) if isinstance(one, bytes)]
-    return prod(int.from_bytes(one, "little") for one in numbers)
+    numbers = (number for number in (rows, columns) if isinstance(number, bytes))
+    return prod(int.from_bytes(number, "little") for number in numbers)
 
 
 def end_of_pixels(dataset: "Dataset") -> int:
-    """Return the offset behind the pixels, where a de-identified file ends."""
+    """Return the end of the pixels, which is the end of a de-identified file; -1 without pixels."""
     held: Any = dataset.get_item(PIXEL_DATA) if PIXEL_DATA in dataset else None
     if held is None or getattr(held, "value_tell", None) is None:
         return -1
@@ -237,8 +229,8 @@ def end_of_pixels(dataset: "Dataset") -> int:
 
 
 def texts_of(value: Any) -> list[str]:
-    """Return the values of an element as texts; of bytes, what ASCII and Latin-1 make of them."""
+    """Return the values of an element as texts; bytes are decoded as Latin-1."""
     if isinstance(value, bytes):
         return [value.decode("latin-1")]
     many = value if isinstance(value, list | tuple) or hasattr(value, "_list") else [value]
-    return ["" if one is None else str(one).strip(" \0") for one in many]
+    return ["" if part is None else str(part).strip(" \0") for part in many]

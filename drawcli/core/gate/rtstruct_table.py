@@ -1,15 +1,15 @@
-"""What a delivered structure set consists of: the RT Structure Set IOD as drawcli writes it.
+"""The elements of a delivered structure set: the RT Structure Set IOD as drawcli writes it.
 
-An allow-list at every depth. Everything else that a server sends is left out, and reported. Each
-line of the table names tag, VR, keyword, Type (PS3.5 7.4) and where the value comes from:
+An allow-list at every depth. All other elements of a server's file are removed and reported. Each
+line of the table holds tag, VR, keyword, Type (PS3.5 7.4) and the origin of the value:
 
-images     from the images that were sent, byte for byte, for patient and study; UIDs of the job
-drawcli    written by drawcli: fixed values, UIDs of its own, labels of the settings
-template   from templates.yaml; what the template leaves open comes from the server
-server     from the server, if it is a valid value of the VR; otherwise empty or left out
+images     of the images sent: patient and study byte for byte, and UIDs of the job
+drawcli    written by drawcli: fixed values, new UIDs, labels of the settings
+template   from templates.yaml; otherwise from the server
+server     from the server, if it is a valid value of the VR; otherwise empty or removed
 
-`left out` are elements of the IOD that the server writes and that are not delivered, without a
-report: they repeat something, or nobody could check them.
+`LEFT_OUT` are elements that servers write and that are removed without a report: they repeat other
+elements, or cannot be checked.
 
 References
 ----------
@@ -122,7 +122,7 @@ FIXED: Final = {  # elements with the same value in every delivered structure se
     "ROIGenerationAlgorithm": "AUTOMATIC",
     "ApprovalStatus": "UNAPPROVED",
 }
-# What the server's writers are known to add. Left out without a report.
+# Elements that servers are known to add. Removed without a report.
 LEFT_OUT: Final = frozenset(
     """
     ContourNumber DeidentificationMethodCodeSequence InstitutionName
@@ -169,7 +169,7 @@ Table = Mapping[int, TableRow]
 
 
 def form_fits(vr: str, raw: bytes) -> bool:
-    r"""Tell whether bytes are a value of a VR (PS3.5 table 6.2-1).
+    r"""Return whether bytes are a value of a VR (PS3.5 table 6.2-1).
 
     >>> form_fits("DA", b"20260314"), form_fits("IS", b"255.0"), form_fits("UI", b"1.02\0")
     (True, False, False)
@@ -192,7 +192,7 @@ def _is_day(text: str) -> bool:
 
 
 def is_color(raw: bytes) -> bool:
-    r"""Tell whether bytes are red, green and blue, 0 to 255 each (PS3.3 C.8.8.6).
+    r"""Return whether bytes are red, green and blue, 0 to 255 each (PS3.3 C.8.8.6).
 
     >>> is_color(b"255\\128\\0 "), is_color(b"255.0\\128\\0"), is_color(b"300\\-5\\0")
     (True, False, False)
@@ -206,13 +206,12 @@ def is_color(raw: bytes) -> bool:
 @cache
 def structure_set_table() -> Table:
     """Return the table by tag; sequences hold the tables of their items."""
-    lines = TABLE.strip().splitlines()
-    return _parsed(lines, "")
+    return _parse(TABLE.strip().splitlines(), "")
 
 
-def _parsed(lines: list[str], source: str) -> Table:
-    """Return the entries of some lines; deeper indented ones belong to the line above them."""
-    found: dict[int, TableRow] = {}
+def _parse(lines: list[str], source: str) -> Table:
+    """Return the rows of some lines; indented lines belong to the line above them."""
+    rows: dict[int, TableRow] = {}
     while lines:
         line = lines.pop(0)
         if line.startswith("#"):
@@ -221,15 +220,14 @@ def _parsed(lines: list[str], source: str) -> Table:
         inside = []
         while lines and lines[0].startswith("  "):
             inside.append(lines.pop(0)[2:])
-        tag, *rest = line.split()
-        vr, keyword, kind, origin = rest
-        items = _parsed(inside, source)
-        found[int(tag, 16)] = TableRow(int(tag, 16), vr, keyword, kind, origin, source, items)
-    return MappingProxyType(found)
+        tag, vr, keyword, type_, origin = line.split()
+        items = _parse(inside, source)
+        rows[int(tag, 16)] = TableRow(int(tag, 16), vr, keyword, type_, origin, source, items)
+    return MappingProxyType(rows)
 
 
 def differences(file: DataSet) -> Iterator[str]:
-    """Yield how a finished file differs from the table: one sentence for each kind of fault.
+    """Yield the differences of a finished file from the table: one sentence for each fault.
 
     Raises
     ------
@@ -262,7 +260,7 @@ def _of_item(file: DataSet, elements: Elements, table: Table) -> Iterator[str]:
 
 
 def _fault(entry: TableRow, raw: bytes | None) -> str:
-    """Return what is wrong with a value, "" if nothing is."""
+    """Return the fault of a value; "" if it has none."""
     if raw is None:
         return "is missing" if entry.type in ("1", "2") else ""
     if entry.type == "1" and not raw.strip(b" \0"):
@@ -270,5 +268,5 @@ def _fault(entry: TableRow, raw: bytes | None) -> str:
     fixed = FIXED.get(entry.keyword)
     if fixed is not None and raw.strip(b" \0").decode("latin-1") != fixed:
         return f"is not {fixed}"
-    of_images = entry.origin == "images" and entry.vr != "UI"  # kept as it is, valid or not
+    of_images = entry.origin == "images" and entry.vr != "UI"  # copied unchanged, valid or not
     return "" if of_images or form_fits(entry.vr, raw) else f"is not a valid {entry.vr}"

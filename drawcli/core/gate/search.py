@@ -1,8 +1,8 @@
-"""Whether a de-identified slice still says something of its patient.
+"""The privacy gate's search: find identifiers of the patient in a de-identified package.
 
-The eyes of the privacy gate. Nothing here is shared with the de-identifier: data sets are read by
-pydicom, and what identifies is learnt from the sources alone. Every element at every depth is
-looked at; a finding names the check and the place, never the value.
+Nothing here is shared with the de-identifier: data sets are read by pydicom, and identifiers are
+taken from the sources only. Every element at every depth is checked; a finding names the check and
+the place, never the value.
 """
 
 import re
@@ -34,12 +34,12 @@ from drawcli.core.gate.text_traces import words as words_of
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# What an element of VR UI may name, of all that PS3.6 registers.
-_CLASS: Final = frozenset({"SOP Class", "Meta SOP Class"})
+# The registered UIDs that an element of VR UI may name (PS3.6).
+_SOP_CLASSES: Final = frozenset({"SOP Class", "Meta SOP Class"})
 _ROLES: Final = {
-    "SOPClassUID": _CLASS,
-    "ReferencedSOPClassUID": _CLASS,
-    "MediaStorageSOPClassUID": _CLASS,
+    "SOPClassUID": _SOP_CLASSES,
+    "ReferencedSOPClassUID": _SOP_CLASSES,
+    "MediaStorageSOPClassUID": _SOP_CLASSES,
     "TransferSyntaxUID": frozenset({"Transfer Syntax"}),
     "SynchronizationFrameOfReferenceUID": frozenset({"Synchronization Frame of Reference"}),
 }
@@ -47,7 +47,7 @@ _STAND_IN: Final = re.compile(r"2\.25\.[0-9]{1,39}")
 _LONG_UID: Final = 12  # characters; real ones have 20 and more
 _NO_LETTERS: Final = re.compile(r"[0-9.:+\-eE\s]*")
 _META_GROUP: Final = 0x0002
-_FILE_META: Final = frozenset({0, 1, 2, 3, 0x10, 0x12, 0x13})  # what a new file meta consists of
+_FILE_META: Final = frozenset({0, 1, 2, 3, 0x10, 0x12, 0x13})  # elements of a new file meta
 _NO_GROUPS: Final = frozenset({0x0004, 0xFFFA, 0xFFFC})  # directories, signatures, padding
 _CURVES_OVERLAYS: Final = frozenset({0x50, 0x60})  # first bytes of the groups 50xx and 60xx
 _MUST_BE: Final = {
@@ -71,7 +71,7 @@ _MUST_BE: Final = {
     "file meta/ImplementationVersionName": r"DRAWCLI_[0-9a-z.]+",
 }
 _STILL_SEARCHED: Final = frozenset({"StudyDate", "StudyTime"})
-# The sequences that say how and by what it was done, and all that may stand in them.
+# The sequences that describe the de-identification, and the texts that they may hold.
 _OWN: Final = {
     "DeidentificationMethodCodeSequence": re.compile(
         "DCM|113100|Basic Application Confidentiality Profile"
@@ -88,14 +88,14 @@ _DESCRIPTORS: Final = frozenset({"SeriesDescription", "StudyDescription", "Proto
 
 @dataclass(frozen=True, slots=True, order=True)
 class Leak:
-    """One thing that must not leave: which check, and where. Never the value."""
+    """One finding: the check and the place, never the value."""
 
     check: str
     where: str  # a tag path, or the part of the package
 
 
 def _registered_as(uid: str) -> str:
-    """Return the type of a UID in the registry of PS3.6, "" where it is not in it."""
+    """Return the type of a UID in the registry of PS3.6; "" if it is not registered."""
     from pydicom.uid import UID
 
     return UID(uid).type if uid else ""
@@ -103,7 +103,7 @@ def _registered_as(uid: str) -> str:
 
 @dataclass(slots=True)
 class Search:
-    """Looks for what is known in the parts of a package."""
+    """Searches the parts of a package for known identifiers."""
 
     known: KnownIdentifiers
     words: set[str]
@@ -116,16 +116,16 @@ class Search:
     figures: Figures = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the patient's numbers together, once all sources are known."""
+        """Collect the patient's numbers: all sources are known now."""
         self.figures = self.known.figures()
 
     def add(self, check: str, where: str) -> None:
-        """Note a finding."""
+        """Record a finding."""
         self.found.add(Leak(check, where))
 
     def search_slice(self, dataset: "Dataset") -> None:
-        """Look at every element of one slice, and at what has to be there."""
-        self._look_at_pixels(dataset)
+        """Check every element of one slice, and the elements that must be present."""
+        self._check_pixels(dataset)
         for part, above in ((dataset.file_meta, "file meta/"), (dataset, "")):
             for piece in pieces(part, self.seen, above):
                 self._piece(piece)
@@ -141,14 +141,14 @@ class Search:
         for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
             self.uids.setdefault(keyword, set()).add(str(dataset.get(keyword, "")))
 
-    def _look_at_pixels(self, dataset: "Dataset") -> None:
+    def _check_pixels(self, dataset: "Dataset") -> None:
         digest, beside = pixels_of(dataset)
         self.pixels[digest] += 1
         if beside:
             self.add("beside-pixels", "(7FE0,0010)")
 
     def check_whole(self) -> None:
-        """Look at the package as a whole: each slice once, with all that an image needs."""
+        """Check the package as a whole: each slice once, with all needed elements."""
         if self.pixels != self.known.pixels:
             self.add("pixels", "(7FE0,0010)")
         else:
@@ -160,7 +160,7 @@ class Search:
                 self.add("uids", keyword)
 
     def _must_be(self, keyword: str, pattern: str, part: "Dataset") -> None:
-        """Look at an element whose form is known."""
+        """Check an element of known format."""
         from pydicom.datadict import tag_for_keyword
 
         name = keyword.rpartition("/")[2]
@@ -172,8 +172,8 @@ class Search:
                 self.add("marker", keyword)
 
     def search_site_text(self, text: str, where: str) -> None:
-        """Look at a text of the site's own (template, form), which may speak of organs."""
-        plain = _STAND_IN.sub("", fold(text))  # in so many digits any number may stand by chance
+        """Check a text written by the site (template, form), which may name organs."""
+        plain = _STAND_IN.sub("", fold(text))  # its many digits may hold any number by chance
         personal = self.known.personal
         if personal.in_words(plain, but=COMMON) or personal.in_ids(plain):
             self.add("personal", where)
@@ -183,7 +183,7 @@ class Search:
         self._days(plain, where)
 
     def _piece(self, piece: Piece) -> None:
-        """Look at one element: whether it may be there at all, then at what it says."""
+        """Check whether an element may be present, then its values."""
         self._presence(piece)
         if piece.vr != "SQ" and any(part in piece.raw for part in self.known.foreign):
             self.add("personal", piece.where)
@@ -195,17 +195,17 @@ class Search:
             for text in piece.texts:
                 self._value(piece, text)
             if len(piece.texts) > 1:
-                self._together(piece)
+                self._joined_values(piece)
 
-    def _together(self, piece: Piece) -> None:
-        """Look at the values of an element as if they were one: a name may be split over them."""
+    def _joined_values(self, piece: Piece) -> None:
+        """Check the values of an element joined: a name may be split over them."""
         if piece.vr in _NUMBERS:
-            told = self.figures.in_parts(piece.keyword, piece.texts)
+            is_found = self.figures.in_parts(piece.keyword, piece.texts)
         else:
             plain = fold("".join(piece.texts))
             ordinary = ordinary_words(piece.keyword, piece.vr, plain)
-            told = self.known.personal.in_longer_words(plain, but=ordinary)
-        if told:
+            is_found = self.known.personal.in_longer_words(plain, but=ordinary)
+        if is_found:
             self.add("personal", piece.where)
 
     def _presence(self, piece: Piece) -> None:
@@ -225,7 +225,7 @@ class Search:
 
     def _value(self, piece: Piece, text: str) -> None:
         if piece.vr == "UI":
-            if not self._may_stand(piece.keyword, text):
+            if not self._is_allowed_uid(piece.keyword, text):
                 self.add("uid", piece.where)
         elif piece.vr in _NUMBERS | DATES and _NO_LETTERS.fullmatch(text):
             if self._is_figure(piece, text):
@@ -236,28 +236,25 @@ class Search:
         else:
             self._closed_text(fold(text), piece)
 
-    def _may_stand(self, keyword: str, uid: str) -> bool:
-        """Tell whether a UID is a stand-in, or what PS3.6 registers for such an element."""
+    def _is_allowed_uid(self, keyword: str, uid: str) -> bool:
+        """Return whether a UID is a stand-in, or registered for such an element in PS3.6."""
         if _registered_as(uid) in _ROLES.get(keyword, ()):
             return True
         return not uid or (_STAND_IN.fullmatch(uid) is not None and uid not in self.known.uids)
 
     def _is_figure(self, piece: Piece, text: str) -> bool:
-        """Tell whether a number or a time is one of the patient."""
+        """Return whether a number or a time equals a number of the patient."""
         if piece.vr in ("DT", "TM"):
             return self.figures.in_clock(text[8:] if piece.vr == "DT" else text)
         return piece.vr != "DA" and self.figures.in_number(piece.keyword, text)
 
     def _is_open(self, piece: Piece) -> bool:
-        """Tell whether the words of an element may be a scanner's own."""
+        """Return whether the words of an element may be those of a scanner."""
         named = piece.keyword in self.known.open or piece.keyword in _DESCRIPTORS
         return named or piece.vr == "CS" or is_coded(piece.where)
 
     def _open_text(self, plain: str, piece: Piece) -> None:
-        """Look at scanner's words, in which a short name counts as a whole word only.
-
-        What the standard or a maker calls so says nothing about whoever is called alike.
-        """
+        """Check words of a scanner: short names count only as whole words, allowed words never."""
         personal, ordinary = self.known.personal, ordinary_words(piece.keyword, piece.vr, plain)
         named = personal.in_words(plain, ordinary) or personal.in_longer_words(plain, ordinary)
         if not is_coded(piece.where):  # its words are the scheme's
@@ -269,7 +266,7 @@ class Search:
         self._places(plain, piece.where, ordinary)
 
     def _closed_text(self, plain: str, piece: Piece) -> None:
-        """Look at a text in which nothing of the source has any business."""
+        """Check a text that must hold nothing of the source."""
         if self.known.personal.in_text(plain):
             self.add("personal", piece.where)
         if self.known.labels.in_ids(plain):
@@ -280,7 +277,7 @@ class Search:
     def _any_text(self, plain: str, piece: Piece) -> None:
         self._uids(plain, piece.where)
         if piece.where not in _DESCRIPTORS and words_of(plain) & self.words:
-            self.add("source-text", piece.where)  # descriptions go out cleaned, if at all
+            self.add("source-text", piece.where)  # descriptions are sent cleaned, if at all
         if has_mail(plain):
             self.add("mail", piece.where)
         if has_long_number(plain) and not is_numbered(piece.where, plain):
@@ -288,7 +285,7 @@ class Search:
         self._days(plain, piece.where)
 
     def _places(self, plain: str, where: str, ordinary: frozenset[str]) -> None:
-        """Look for words of the hospital that are no words of every header."""
+        """Search for words of the hospital, except common ones."""
         if words_of(plain) & self.known.places - ordinary:
             self.add("institution", where)
 

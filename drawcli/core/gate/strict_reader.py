@@ -1,8 +1,8 @@
-"""A data set read strictly, item by item, for the acceptance gate.
+"""Read a data set strictly, item by item, for the acceptance gate.
 
 The gate must not share a reader with the code that writes the delivered file, so nothing here is
 imported from `dicom/header.py`. The reader accepts little endian data sets with explicit or
-implicit VR and refuses what two readers could understand differently: an element that occurs twice
+implicit VR and refuses what two readers could read differently: an element that occurs twice
 in an item, elements out of order, odd lengths, lengths that reach beyond their item, unknown VRs.
 
 References
@@ -35,14 +35,14 @@ _LENGTH: Final = struct.Struct("<I")
 
 
 class Malformed(Exception):
-    """The bytes are not one unambiguous data set; the text names the element, never a value."""
+    """The bytes are not an unambiguous data set; the text names the element, never a value."""
 
 
 class Span(NamedTuple):
-    """Where a value is, and how a sequence in it is encoded."""
+    """The place of a value, and the encoding of a sequence in it."""
 
     start: int
-    end: int  # for an undefined length: behind the delimiter
+    end: int  # for an undefined length: after the delimiter
     explicit: bool
 
 
@@ -114,7 +114,7 @@ class DataSet:
             item, at = self._elements(at, end, explicit=span.explicit, open_ended=open_ended)
             yield item
 
-    def _elements(  # noqa: PLR0913 - a place in a file, and how it is written there
+    def _elements(  # noqa: PLR0913 - a place in a file, and its encoding
         self,
         at: int,
         end: int,
@@ -124,7 +124,7 @@ class DataSet:
         group: int = -1,
         depth: int = 0,
     ) -> tuple[Elements, int]:
-        """Return the elements from an offset on, and the offset behind them.
+        """Return the elements from an offset on, and the offset after them.
 
         They end at `end`; if `open_ended`, at the delimiter of the item; if `group` is given,
         before the first element of another group.
@@ -151,7 +151,7 @@ class DataSet:
         return found, at
 
     def _span(self, at: int, end: int, tag: int, *, explicit: bool, depth: int) -> Span:
-        """Return where the value of the element at an offset is."""
+        """Return the place of the value of the element at an offset."""
         _, _, length = _HEAD.unpack_from(self.data, at)
         start, inner = at + _HEAD.size, explicit
         if explicit:
@@ -170,7 +170,7 @@ class DataSet:
         return Span(start, start + length, inner)
 
     def _end_of_sequence(self, at: int, end: int, tag: int, explicit: bool, depth: int) -> int:  # noqa: FBT001
-        """Return the offset behind the delimiter of a sequence of undefined length."""
+        """Return the offset after the delimiter of a sequence of undefined length."""
         if depth > _DEEPEST:
             raise Malformed("sequences are nested too deep")
         while True:
@@ -203,7 +203,7 @@ def name_of(tag: int) -> str:
 
 @lru_cache(maxsize=_MOST_ELEMENTS)  # a file may name billions
 def keyword_of(tag: int) -> str:
-    """Return the keyword of PS3.6, or what an element without one is."""
+    """Return the keyword of PS3.6, or "private element" or "unknown element"."""
     from pydicom.datadict import keyword_for_tag
 
     unnamed = "private element" if (tag >> 16) % 2 else "unknown element"

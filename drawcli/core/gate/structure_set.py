@@ -1,7 +1,7 @@
-"""What the acceptance gate reads of a structure set, from the bytes of a file.
+"""Read the facts of a structure set for the acceptance gate.
 
-Read by `strict_reader`, which shares no code with what writes the delivered file. Used twice: on
-the file as the server sent it, and on the finished file before it is delivered.
+Uses `strict_reader`, which shares no code with the writer of the delivered file. It reads the file
+from the server, and the finished file before delivery.
 """
 
 import warnings
@@ -64,7 +64,7 @@ _TRANSFORMATIONS: Final = frozenset(  # to other frames of reference, with or wi
 _MOST_CHARACTERS: Final = {"LO": 64, "SH": 16, "ST": 1024}  # PS3.5 table 6.2-1
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 _ESCAPE: Final = b"\x1b"
-# What a file may make us remember, far above any structure set.
+# Limits of memory, far above any structure set.
 _LONGEST_FRAMES: Final = 1 << 20  # bytes: numbers of 100,000 frames at least
 _MOST_ITEMS: Final = 2_000_000
 _MOST_STRUCTURES: Final = 10_000
@@ -72,14 +72,14 @@ _MOST_IMAGES: Final = 200_000
 
 
 def read_structure_set(file: DataSet) -> StructureSet:
-    """Return what the acceptance gate needs to know of a structure set.
+    """Return the facts of a structure set that the acceptance gate checks.
 
     Raises
     ------
     Malformed
         If the file is ambiguous, or a number or name in it cannot be read.
     """
-    return _Reading(file).facts()
+    return _FactReader(file).read()
 
 
 def read_contours(file: DataSet) -> Iterator[FileContour]:
@@ -108,12 +108,12 @@ def read_contours(file: DataSet) -> Iterator[FileContour]:
 
 
 def decode_text(raw: bytes, character_set: bytes) -> str:
-    """Return a text that was written in a character set (PS3.3 C.12.1.1.2).
+    """Return a text decoded by a character set (PS3.3 C.12.1.1.2).
 
     Raises
     ------
     Malformed
-        If the character set is unknown, or the bytes are not of it.
+        If the character set is unknown or the bytes are not valid in it.
     """
     if raw.isascii() and _ESCAPE not in raw:
         return raw.decode("ascii").strip(" \0")
@@ -129,7 +129,7 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _FactReader:
     """Collects the facts of one file, item by item."""
 
     file: DataSet
@@ -150,11 +150,11 @@ class _Reading:
     too_long: set[str] = field(default_factory=set)
     count: int = 0  # of items so far
 
-    def facts(self) -> StructureSet:
+    def read(self) -> StructureSet:
         """Read the whole file."""
         file, top = self.file, self.file.elements
         table = structure_set_table()
-        self._look_at(top, table, nested=False)
+        self._check_elements(top, table, nested=False)
         for frame in self._items(top, table, _FRAMES):
             self._read_frame(frame, table[_FRAMES].items)
         for roi in self._items(top, table, _ROI_LIST):
@@ -192,18 +192,18 @@ class _Reading:
         )
 
     def _items(self, elements: Elements, table: Table, tag: int) -> Iterator[Elements]:
-        """Yield the items of a sequence, each held against the table."""
+        """Yield the items of a sequence, each checked against the table."""
         for item in self.file.items(elements, tag):
             self.count += 1
             if self.count > _MOST_ITEMS or len(self.rois) > _MOST_STRUCTURES:
                 raise Malformed(f"{name_of(tag)} has more items than in any structure set")
             if len(self.images) + len(self.contour_images) > 2 * _MOST_IMAGES:
                 raise Malformed(f"{name_of(tag)} names more images than any series has")
-            self._look_at(item, table[tag].items, nested=True)
+            self._check_elements(item, table[tag].items, nested=True)
             yield item
 
-    def _look_at(self, elements: Elements, table: Table, *, nested: bool) -> None:
-        """Note elements that the table does not have, and values that are too long."""
+    def _check_elements(self, elements: Elements, table: Table, *, nested: bool) -> None:
+        """Record elements that are not in the table, and values that are too long."""
         for tag in elements.keys() - table.keys():
             moves = tag in _TRANSFORMATIONS or (tag == _OFFSET and self._is_not_zero(elements))
             if tag & 0xFFFF:  # not a group length
@@ -221,7 +221,7 @@ class _Reading:
         return any(value.strip().strip("+-0.") for value in values)
 
     def _length(self, raw: bytes) -> int:
-        """Return how many characters the longest value of a text has."""
+        """Return the number of characters in the longest value of a text."""
         return max(len(value.strip(" \0")) for value in self._decoded(raw).split("\\"))
 
     def _decoded(self, raw: bytes) -> str:
@@ -237,7 +237,7 @@ class _Reading:
                 self.images |= self._read_images(series, inner[_SERIES_OF].items)
 
     def _read_images(self, item: Elements, table: Table) -> set[tuple[str, int]]:
-        """Return the images that an item names, each with the numbers of its frames."""
+        """Return the images referenced by an item, each with the numbers of its frames."""
         named = set()
         for image in self._items(item, table, _IMAGES):
             self.classes.add(self.file.text(image, _REFERENCED_CLASS))
@@ -273,7 +273,7 @@ def _integer(file: DataSet, elements: Elements, tag: int) -> int:
 
 
 def _frames_of(file: DataSet, image: Elements) -> list[int]:
-    """Return the frames that a reference names; the first if it names none."""
+    """Return the frames named by a reference; the first if it names none."""
     raw = (file.raw(image, _REFERENCED_FRAME) or b"").strip(b" \0")
     if not raw:
         return [1]

@@ -1,7 +1,7 @@
-"""What identifies a patient, and how it can show in a text: words, ids, days, in any spelling.
+"""Search texts for a patient's names, ids and dates, in any spelling.
 
-Pure text, for the privacy gate. Everything is compared folded: without case, accents and marks, so
-that LINDQVIST is found for Lindqvíst.
+For the privacy gate. Texts are compared folded: without case, accents and marks, so that LINDQVIST
+matches Lindqvíst.
 """
 
 import re
@@ -13,8 +13,8 @@ from typing import Final
 
 from drawcli.core.gate.figures import digit_runs
 
-LONG: Final = 4  # characters of a word that says something wherever it stands
-LONG_NUMBER: Final = 6  # digits; shorter ones stand in every header by chance
+LONG: Final = 4  # least characters of a word that counts anywhere
+LONG_NUMBER: Final = 6  # digits; shorter numbers occur in every header by chance
 _SHORT_NAME: Final = 2  # characters: Li, Ng; and 山田
 _SHORT_NUMBER: Final = 3  # digits
 _SHORT_BYTES: Final = 3
@@ -25,7 +25,7 @@ _BETWEEN: Final = re.compile(r"[\^=\s\\,;:/|()\[\]<>\"']+")
 _WORD: Final = re.compile(r"[^\W_]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _MAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
-# National ids and phones are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
+# National ids and phone numbers are written in groups: 123-45-6789, 943 476 5919, 2345 6789 0123.
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d(?:[ /-]?\d){7,}(?![\d.])")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _IN_ASCII: Final = tuple(
@@ -62,7 +62,7 @@ def fold(text: str) -> str:
 
 
 def spellings(text: str) -> set[str]:
-    """Return a text, folded, also with letters in the place of letters that ASCII lacks.
+    """Return a folded text, also with ASCII letters for letters such as ø.
 
     >>> sorted(spellings("Øhrström")), spellings("Smith")
     (['oehrstroem', 'ohrstrom', 'øhrstrom'], {'smith'})
@@ -83,7 +83,7 @@ def words(text: str, shortest: int = LONG) -> set[str]:
 
 
 def days(text: str) -> Iterator[str]:
-    """Yield every day that a folded text may name, as yyyymmdd.
+    """Yield every date that a folded text may name, as yyyymmdd.
 
     >>> sorted(set(days("born 19.8.1954 or 1954-08-20 or aug 21st, 1954, on 22081954")))
     ['19540819', '19540820', '19540821', '19540822']
@@ -100,7 +100,7 @@ def days(text: str) -> Iterator[str]:
 
 
 def day_of(text: str) -> date | None:
-    """Return the day that a DA or DT value begins with, or None.
+    """Return the date at the start of a DA or DT value, or None.
 
     >>> str(day_of("20260314083000+0530"))
     '2026-03-14'
@@ -113,7 +113,7 @@ def day_of(text: str) -> date | None:
 
 
 def has_long_number(text: str) -> bool:
-    """Tell whether a text holds a number as long as those of records, phones and persons.
+    """Return whether a text holds a number as long as record and phone numbers.
 
     >>> has_long_number("ask 040 7410-55"), has_long_number("123-45-6789"), has_long_number("b30f")
     (True, True, False)
@@ -122,7 +122,7 @@ def has_long_number(text: str) -> bool:
 
 
 def has_mail(text: str) -> bool:
-    """Tell whether a text holds an e-mail address."""
+    """Return whether a text holds an e-mail address."""
     return _MAIL.search(text) is not None
 
 
@@ -130,9 +130,8 @@ def has_mail(text: str) -> bool:
 class Traces:
     """The words of names and ids of one patient.
 
-    `names` say something wherever they stand, also inside a longer word. `short` ones do so only
-    as words of a text in which nothing of the scanner's own stands. `ids` are compared without
-    whatever separates their characters.
+    `names` count anywhere, also inside a longer word. `short` ones count only as whole words, in
+    texts without words of the scanner. `ids` are compared without separators.
     """
 
     names: set[str] = field(default_factory=set)
@@ -141,7 +140,7 @@ class Traces:
     figures: set[str] = field(default_factory=set)  # their digits, without leading zeros
 
     def learn(self, text: str) -> None:
-        """Take in a name, an id, a number or an address."""
+        """Add a name, an id, a number or an address."""
         self.figures.update(digit_runs(text))
         for plain in spellings(text):
             self._learn(plain)
@@ -163,44 +162,44 @@ class Traces:
             self.ids.add(whole)
 
     def in_text(self, text: str) -> bool:
-        """Tell whether a text, folded, says anything of the patient."""
+        """Return whether a folded text identifies the patient."""
         return any(name in text for name in self.names) or self.in_ids(text) or self.in_short(text)
 
     def in_short(self, text: str, but: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a short name or number of the patient is a word of a folded text.
+        """Return whether a short name or number of the patient is a word of a folded text.
 
-        Where letters and digits meet a word ends, as in b30fwu no, but in wu30 yes.
+        Letters before digits are a word, too: `wu` is in wu30, but not in b30fwu.
         """
         parts = words(text, 1) | set(_LETTERS.findall(text))
         return bool((self.short & parts) - _SMALL_WORDS - but)
 
     def in_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a text of the scanner's or the site's own, folded, names the patient."""
+        """Return whether a folded text of the scanner or the site names the patient."""
         return bool((words(text) & self.names) - but)
 
     def in_longer_words(self, text: str, but: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a long name or number stands within longer words of a folded text.
+        """Return whether a folded text holds a long name or number within longer words.
 
-        One that is part of an ordinary word, as Philip is of a maker's name, says nothing.
+        A name that is part of an allowed word does not count, as Philip in Philips.
         """
         names = (name for name in self.names if len(name) >= LONG_NUMBER and name in text)
         return any(not any(name in word for word in but) for name in names)
 
     def in_ids(self, text: str) -> bool:
-        """Tell whether a folded text holds one of the patient's ids, however it is separated."""
+        """Return whether a folded text holds an id of the patient, with any separators."""
         whole = join_alnum(text)
-        return any(one in whole for one in self.ids)
+        return any(id_ in whole for id_ in self.ids)
 
 
 def foreign_parts(raw: bytes) -> Iterator[bytes]:
-    """Yield the parts of a name, as they are encoded, that are not plain ASCII."""
+    """Yield the encoded parts of a name that are not plain ASCII."""
     for part in re.split(rb"[\^= \\\0]+", raw):
         if len(part) >= _SHORT_BYTES and (b"\x1b" in part or not part.isascii()):
             yield part
 
 
 def join_alnum(text: str) -> str:
-    """Return a text without whatever separates its letters and digits.
+    """Return the letters and digits of a text, joined.
 
     >>> join_alnum("943 476-5919")
     '9434765919'

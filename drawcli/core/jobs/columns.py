@@ -11,7 +11,7 @@ from typing import Any, Final
 from drawcli.core.jobs.job import PET_COUNTS, Job, State
 from drawcli.core.jobs.waiting import delivered_at, waits_for, way_out
 from drawcli.core.series.overrides import released_codes
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 from drawcli.system.printable import size
 
 
@@ -69,7 +69,7 @@ def _source(job: Job, source_bytes: int | None) -> tuple[str, str]:
 def waits_text(job: Job, now: datetime) -> str:
     """Return what a job waits for; of a finished one, since when it is delivered."""
     came = delivered_at(job) if job.state is State.DONE else None
-    return waits_for(job, now) if came is None else f"nothing: delivered {ago(now - came)} ago"
+    return waits_for(job, now) if came is None else f"nothing: delivered {duration(now - came)} ago"
 
 
 def _let_pass(job: Job, _now: datetime) -> str | None:
@@ -99,7 +99,7 @@ def _note(job: Job, _now: datetime) -> str:
 
 
 def _age(job: Job, now: datetime) -> str:
-    return ago(now - job.since)
+    return duration(now - job.since)
 
 
 def _rule(job: Job, _now: datetime) -> str:

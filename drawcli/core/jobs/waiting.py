@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 _WAITS_FOR: Final = {
     State.WAITING: "the series to be whole",
@@ -36,9 +36,9 @@ def waits_for(job: Job, now: datetime) -> str:
         return f"a person: {job.reason}"
     what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
     if job.due_at is not None and job.due_at > now:
-        what = f"another try in {ago(job.due_at - now)}"
+        what = f"another try in {duration(job.due_at - now)}"
         if job.state is State.UPLOADED:
-            what = f"the server's contours, asked again in {ago(job.due_at - now)}"
+            what = f"the server's contours, asked again in {duration(job.due_at - now)}"
     return f"{what}: {job.reason}" if job.reason else what
 
 

@@ -1,4 +1,4 @@
-"""A preview as one HTML file: no script, nothing from outside, for light and for dark rooms."""
+"""A preview as one HTML file: no script, no external resources, light and dark."""
 
 import base64
 import hashlib
@@ -58,7 +58,7 @@ footer { margin-top: 2rem; font-size: .875rem; }
 
 
 def render_page(scene: Scene, caption: Caption) -> str:
-    """Return the page as HTML, its pictures inside it."""
+    """Return the page as HTML with embedded pictures."""
     sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
     policy = (
         f"default-src 'none'; img-src data:; style-src 'sha256-{sha256}'; "
@@ -82,8 +82,8 @@ def render_page(scene: Scene, caption: Caption) -> str:
 <ul>{_findings(caption)}</ul>
 <nav>{_names(scene)}</nav>
 {sections}
-<footer>{escape(NOT_REVIEWED)} Nothing that drawcli writes here names a patient; what a scanner
-may have burned into the pixels is still there. drawcli {escape(__version__)}.</footer>
+<footer>{escape(NOT_REVIEWED)} This page has no patient data except text that a scanner may have
+burned into the pixels. drawcli {escape(__version__)}.</footer>
 </main>
 </body>
 </html>
@@ -94,18 +94,18 @@ def _findings(caption: Caption) -> str:
     if not caption.findings:
         return f'<li class="well">{escape(NOTHING)}</li>'
     return "".join(
-        f'<li class="{Severity(one.severity)}"><strong>{escape(one.code)}</strong> '
-        f"{escape(one.text)}</li>"
-        for one in caption.findings
+        f'<li class="{Severity(finding.severity)}"><strong>{escape(finding.code)}</strong> '
+        f"{escape(finding.text)}</li>"
+        for finding in caption.findings
     )
 
 
 def _names(scene: Scene) -> str:
     return " ".join(
-        f'<a href="#roi-{one.number}">{_swatch(one)} {escape(one.name)}</a>'
-        if one.polygons
-        else f"<span>{_swatch(one)} {escape(one.name)}, without contours</span>"
-        for one in scene.structures
+        f'<a href="#roi-{structure.number}">{_swatch(structure)} {escape(structure.name)}</a>'
+        if structure.polygons
+        else f"<span>{_swatch(structure)} {escape(structure.name)}, without contours</span>"
+        for structure in scene.structures
     )
 
 
@@ -128,7 +128,7 @@ def _section(scene: Scene, row: SheetRow) -> str:
 def _strip(scene: Scene, structure: Outlines, axial: View) -> Iterator[View]:
     """Yield small views through a structure, from its lowest to its highest."""
     low, high = (float(corner[Plane.AXIAL.normal]) for corner in structure.box)
-    first, last = (scene.stack.nearest(Plane.AXIAL, place) for place in (low, high))
+    first, last = (scene.stack.nearest(Plane.AXIAL, position) for position in (low, high))
     for index in sorted(set(np.linspace(first, last, _STRIP).round().astype(int).tolist())):
         yield View(
             plane=Plane.AXIAL, index=index, region=axial.region, width=_SMALL, focus=structure
@@ -137,16 +137,16 @@ def _strip(scene: Scene, structure: Outlines, axial: View) -> Iterator[View]:
 
 def _picture(scene: Scene, view: View) -> str:
     image = paint_view(scene, view)
-    what = f"{view.plane} picture {view.index + 1}"
+    label = f"{view.plane} picture {view.index + 1}"
     data = base64.b64encode(_encoded(image)).decode("ascii")
     return (
-        f'<img alt="{what}" width="{image.width}" height="{image.height}" '
+        f'<img alt="{label}" width="{image.width}" height="{image.height}" '
         f'src="data:image/jpeg;base64,{data}">'
     )
 
 
 def _encoded(image: "Image.Image") -> bytes:
-    """Return a picture as JPEG without loss of colour in thin lines: a tenth of a PNG of noise."""
+    """Return a picture as JPEG with full colour resolution, a tenth of the size of a PNG."""
     out = io.BytesIO()
     image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
     return out.getvalue()

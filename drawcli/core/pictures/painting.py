@@ -1,4 +1,4 @@
-"""One picture of one plane: images in grey, outlines in colour, letters for the directions."""
+"""Paint one picture of one plane: images in grey, outlines in colour, direction letters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from drawcli.core.rtstruct.displayed import Color
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-_FINER: Final = 2  # times: drawn so much larger, then reduced, which makes the lines smooth
-_DARK: Final = 90  # brightness below which a colour needs a light rim, not a dark one
-_BAR_PX: Final = 28  # the least length of the scale
+_FINER: Final = 2  # supersampling factor, for smooth lines
+_DARK: Final = 90  # colours below this brightness get a light rim
+_BAR_PX: Final = 28  # least length of the scale
 _LIGHT: Final = (255, 255, 240)
 _BLACK: Final = (0, 0, 0)
 _MARK: Final = (255, 214, 90)
@@ -26,26 +26,29 @@ _MARK: Final = (255, 214, 90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a picture shows."""
+    """The content and size of a picture."""
 
     plane: Plane
-    index: int  # of the picture in its plane
+    index: int  # of the position in the plane's stack
     region: Region
     width: int  # pixels
-    focus: Outlines | None = None  # drawn with a bold line, in its own window
-    marks: tuple[float | None, float | None] = (None, None)  # other planes: at right, down, mm
+    focus: Outlines | None = None  # drawn bold, in its own window
+    marks: tuple[float | None, float | None] = (
+        None,
+        None,
+    )  # of the other planes: right, down, mm
 
     @property
     def height(self) -> int:
-        """Pixels: as many mm as across."""
+        """Pixels, at the same scale as the width."""
         across, down = self.region.size
         return max(1, round(self.width * down / across))
 
     def at(self, points: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[float]:
-        """Return points (n x 2, mm) as pixels of the larger drawing: x, y, x, y ..."""
+        """Return points (n x 2, mm) as pixels of the supersampled drawing: x, y, x, y ..."""
         scale = self.width * _FINER / self.region.size[0]
-        place = (points - np.array(self.region[:2])) * scale - 0.5
-        return list(place.ravel().tolist())
+        pixels = (points - np.array(self.region[:2])) * scale - 0.5
+        return list(pixels.ravel().tolist())
 
 
 def paint_view(scene: Scene, view: View) -> "Image.Image":
@@ -56,8 +59,8 @@ def paint_view(scene: Scene, view: View) -> "Image.Image":
     section = stack.section(view.plane, float(stack.positions(view.plane)[view.index]))
     image = _grey(scene, section, view).convert("RGB")
     pen = ImageDraw.Draw(image)
-    found = list(scene.outlines(view.plane, view.index))
-    for structure, lines in sorted(found, key=lambda one: one[0] is view.focus):
+    outlines = scene.outlines(view.plane, view.index)
+    for structure, lines in sorted(outlines, key=lambda outline: outline[0] is view.focus):
         _stroke(pen, view, lines, structure.color, bold=structure is view.focus)
     image = image.reduce(_FINER)
     _annotate(ImageDraw.Draw(image), scene, view)
@@ -65,7 +68,7 @@ def paint_view(scene: Scene, view: View) -> "Image.Image":
 
 
 def _grey(scene: Scene, section: PlaneCut, view: View) -> "Image.Image":
-    """Return the images in a region, larger than the picture; black where there are none."""
+    """Return the images in a region, supersampled; black outside the images."""
     from PIL import Image
 
     window = scene.window
@@ -87,9 +90,9 @@ def _grey(scene: Scene, section: PlaneCut, view: View) -> "Image.Image":
 def _overlap(
     section: PlaneCut, view: View, axis: int, pixels: int
 ) -> tuple[int, int, float, float] | None:
-    """Return where a section covers the drawing along an axis, and with which part of its own.
+    """Return the overlap of a section and the drawing along an axis, None if there is none.
 
-    First pixel and how many of the drawing; begin and end in pixels of the section.
+    First pixel and number of pixels in the drawing; start and end in pixels of the section.
     """
     first, length = view.region[axis], view.region.size[axis]
     start, step = section.start[axis], section.step[axis]
@@ -106,7 +109,7 @@ def _overlap(
 def _grown(
     left: float, right: float, top: float, bottom: float, shape: tuple[int, ...]
 ) -> tuple[int, int, int, int]:
-    """Return whole pixels around a part of a section: only these are looked at."""
+    """Return the whole pixels around a part of a section: left, top, right, bottom."""
     return (
         max(0, int(left) - 4),
         max(0, int(top) - 4),
@@ -118,28 +121,28 @@ def _grown(
 def _stroke(
     pen: "ImageDraw.ImageDraw", view: View, lines: Sequence[CutLine], color: Color, *, bold: bool
 ) -> None:
-    """Draw outlines with a rim of the other brightness: seen on white bone and on black air."""
+    """Draw outlines with a contrasting rim: visible on white bone and on black air."""
     red, green, blue = color
     rim = (0, 0, 0) if 0.3 * red + 0.6 * green + 0.1 * blue > _DARK else (255, 255, 255)
     wide = max(3, round(view.width / 110)) + bold
-    drawings = [view.at(np.concatenate([one.points, one.points[:2]])) for one in lines]
+    drawings = [view.at(np.concatenate([line.points, line.points[:2]])) for line in lines]
     for fill, width in ((rim, wide + 2), (color, wide)):
         for places in drawings:
             pen.line(places, fill=fill, width=width)
 
 
 def _annotate(pen: "ImageDraw.ImageDraw", scene: Scene, view: View) -> None:
-    """Write the directions at the edges, where in the stack it is, a scale, and other planes."""
+    """Draw directions at the edges, the position in the stack, a scale, and other planes."""
     size, (wide, high) = max(10, view.width // 24), (view.width, view.height)
-    font, room = load_font(size), _mark_length(view)
+    font, margin = load_font(size), _mark_length(view)
     inks = _Inks(font, *((_BLACK, _LIGHT) if scene.window.inverse else (_LIGHT, _BLACK)))
     frame, plane = scene.stack.frame, view.plane
-    (right, one), (down, other) = plane.right, plane.down
+    (right, right_sign), (down, down_sign) = plane.right, plane.down
     for place, anchor, axis, sign in (
-        ((4, high // 2), "lm", right, -one),
-        ((wide - room - 4, high // 2), "rm", right, one),
-        ((wide // 2, 4), "mt", down, -other),
-        ((wide // 2, high - room - 3), "mb", down, other),
+        ((4, high // 2), "lm", right, -right_sign),
+        ((wide - margin - 4, high // 2), "rm", right, right_sign),
+        ((wide // 2, 4), "mt", down, -down_sign),
+        ((wide // 2, high - margin - 3), "mb", down, down_sign),
     ):
         _write(pen, place, frame.letters(axis, sign), anchor, inks)
     positions = scene.stack.positions(plane)
@@ -162,7 +165,7 @@ def _scale(pen: "ImageDraw.ImageDraw", view: View, inks: "_Inks") -> None:
 
 
 def _mark(pen: "ImageDraw.ImageDraw", view: View) -> None:
-    """Mark at the edges where the other planes of a row cut this one."""
+    """Mark the positions of the other planes of a row at the edges."""
     scale, length = view.width / view.region.size[0], _mark_length(view)
     x, y = (
         None if mm is None else (mm - start) * scale
@@ -179,7 +182,7 @@ def _mark_length(view: View) -> int:
 
 
 class _Inks(NamedTuple):
-    """How letters are written: readable on the pictures of a modality."""
+    """The font and colours of letters."""
 
     font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
     ink: Color
@@ -194,7 +197,7 @@ def _write(
 
 @cache
 def load_font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """Return the font of a size, pixels."""
+    """Return the font of a size in pixels."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

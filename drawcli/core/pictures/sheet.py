@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _GAP: Final = 6
 _MARGIN: Final = 16
-_CELL: Final = 260  # pixels of a picture
+_CELL: Final = 260  # width of a picture, pixels
 _NAME: Final = 28  # height of the line above pictures
 _LINE: Final = 20
 _CHARACTER: Final = 7.2  # pixels, wide
@@ -29,15 +29,13 @@ _TONES: Final = {
     Severity.WARN: ((92, 66, 10), (255, 226, 160)),
 }
 _WELL: Final = ((18, 58, 44), (170, 230, 205))
-NOTHING: Final = "The acceptance gate found nothing to say."
-NOT_REVIEWED: Final = (
-    "Contours by software, not reviewed. For a look, not for measuring or planning."
-)
+NOTHING: Final = "The acceptance gate has no findings."
+NOT_REVIEWED: Final = "Contours by software, not reviewed. Not for measuring or planning."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
-    """What stands above the pictures; nothing of it names a patient."""
+    """The text above the pictures, without patient data."""
 
     title: str
     facts: str
@@ -46,14 +44,14 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """Three pictures that belong together."""
+    """A row of three pictures."""
 
     structure: Outlines | None  # None: all of them
     views: tuple[View, ...]
 
 
 def rows(scene: Scene, width: int) -> Iterator[SheetRow]:
-    """Yield what is worth a picture: the whole, then each structure where most of it is seen."""
+    """Yield a row of the whole region, then a row for each structure."""
     yield _row(scene, None, {plane: scene.whole_region(plane).squared() for plane in Plane}, width)
     for structure in scene.structures:
         if structure.polygons:
@@ -64,9 +62,7 @@ def _row(
     scene: Scene, structure: Outlines | None, regions: dict[Plane, Region], width: int
 ) -> SheetRow:
     indices = {plane: scene.best_picture(plane, structure) for plane in Plane}
-    places = {
-        plane.normal: float(scene.stack.positions(plane)[index]) for plane, index in indices.items()
-    }
+    positions = {p.normal: float(scene.stack.positions(p)[n]) for p, n in indices.items()}
     views = tuple(
         View(
             plane=plane,
@@ -74,7 +70,7 @@ def _row(
             region=region,
             width=width,
             focus=structure,
-            marks=(places[plane.right[0]], places[plane.down[0]] * plane.down[1]),
+            marks=(positions[plane.right[0]], positions[plane.down[0]] * plane.down[1]),
         )
         for plane, region in regions.items()
     )
@@ -85,18 +81,18 @@ def contact_sheet(scene: Scene, caption: Caption) -> "Image.Image":
     """Return the sheet (RGB)."""
     from PIL import Image, ImageDraw
 
-    shown = list(rows(scene, _CELL))
-    across = 1 if len(shown) <= 3 else 2 if len(shown) <= 12 else 3  # noqa: PLR2004 - a matter of taste
+    sheet_rows = list(rows(scene, _CELL))
+    across = 1 if len(sheet_rows) <= 3 else 2 if len(sheet_rows) <= 12 else 3  # noqa: PLR2004 - columns
     card = (len(Plane) * (_CELL + _GAP) + 2 * _GAP, _NAME + _CELL + 2 * _GAP)
     width = 2 * _MARGIN + across * card[0] - 2 * _GAP
-    told = list(_told(caption, width))
+    lines = list(_finding_lines(caption, width))
     empty = _wrapped(_without(scene), width)
-    top = 2 * _MARGIN + 2 * _LINE + len(told) * _LINE + 2 * _GAP
-    height = top + -(-len(shown) // across) * card[1] + (len(empty) + 1) * _LINE + _MARGIN
+    top = 2 * _MARGIN + 2 * _LINE + len(lines) * _LINE + 2 * _GAP
+    height = top + -(-len(sheet_rows) // across) * card[1] + (len(empty) + 1) * _LINE + _MARGIN
     image = Image.new("RGB", (width, height), _PAPER)
     pen = ImageDraw.Draw(image)
-    _head(pen, caption, told, width)
-    for number, row in enumerate(shown):
+    _head(pen, caption, lines, width)
+    for number, row in enumerate(sheet_rows):
         x = _MARGIN + number % across * card[0]
         y = top + number // across * card[1]
         _name(pen, scene, row.structure, (x, y))
@@ -111,20 +107,22 @@ def contact_sheet(scene: Scene, caption: Caption) -> "Image.Image":
 def _head(
     pen: "ImageDraw.ImageDraw",
     caption: Caption,
-    told: Sequence[tuple[str, tuple[tuple[int, int, int], ...]]],
+    lines: Sequence[tuple[str, tuple[tuple[int, int, int], ...]]],
     width: int,
 ) -> None:
     pen.text((_MARGIN, _MARGIN), caption.title, _INK, load_font(20))
     pen.text((_MARGIN, _MARGIN + 28), caption.facts, _SOFT, load_font(14))
     y = 2 * _MARGIN + 2 * _LINE
-    for text, (paper, ink) in told:
+    for text, (paper, ink) in lines:
         pen.rectangle((_MARGIN, y, width - _MARGIN, y + _LINE - 1), fill=paper)
         pen.text((_MARGIN + 8, y + 2), text, ink, load_font(14))
         y += _LINE
 
 
-def _told(caption: Caption, width: int) -> Iterator[tuple[str, tuple[tuple[int, int, int], ...]]]:
-    """Yield the lines of the strip, with their colours: paper and ink."""
+def _finding_lines(
+    caption: Caption, width: int
+) -> Iterator[tuple[str, tuple[tuple[int, int, int], ...]]]:
+    """Yield the lines for the findings, with their colours: paper and ink."""
     if not caption.findings:
         yield NOTHING, _WELL
     for finding in caption.findings:
@@ -135,7 +133,7 @@ def _told(caption: Caption, width: int) -> Iterator[tuple[str, tuple[tuple[int, 
 def _name(
     pen: "ImageDraw.ImageDraw", scene: Scene, structure: Outlines | None, place: tuple[int, int]
 ) -> None:
-    """Write what is seen in a row: colour, name, volume."""
+    """Draw the caption of a row: colour, name, volume."""
     x, y = place
     if structure is None:
         pen.text((x, y + 4), "All structures", _INK, load_font(16))
@@ -143,14 +141,14 @@ def _name(
     pen.rectangle((x, y + 6, x + 16, y + 20), fill=structure.color, outline=_SOFT)
     pen.text((x + 24, y + 4), structure.name, _INK, load_font(16))
     after = x + 36 + pen.textlength(structure.name, load_font(16))
-    many = len(structure.levels)
-    slices = f"{many} slice{'s' if many != 1 else ''}"
+    count = len(structure.levels)
+    slices = f"{count} slice{'s' if count != 1 else ''}"
     text = f"{scene.volume_cm3(structure):.1f} cm3, {slices}"
     pen.text((after, y + 5), text, _SOFT, load_font(14))
 
 
 def _without(scene: Scene) -> str:
-    empty = [one.name for one in scene.structures if not one.polygons]
+    empty = [structure.name for structure in scene.structures if not structure.polygons]
     return f"Without contours: {', '.join(empty)}" if empty else ""
 
 

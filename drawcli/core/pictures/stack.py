@@ -1,4 +1,4 @@
-"""Images of a series as a stack in the patient, and planes cut out of it."""
+"""The images of a series as a stack of slices, and reformatted planes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,31 +9,31 @@ import numpy as np
 import numpy.typing as npt
 
 from drawcli.core.dicom.geometry import Triple, halves, usual_step
-from drawcli.core.pictures.frame import Floats, Frame, Plane
+from drawcli.core.pictures.frame import CoordinateFrame, Floats, Plane
 
 Grey = npt.NDArray[np.float32]
 
 _ALIKE_MM: Final = 1e-3
-_FINEST_MM: Final = 0.2  # of a reformatted plane: finer is made by enlarging
+_FINEST_MM: Final = 0.2  # of a reformatted plane
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneCut:
-    """A plane cut out of a stack, as it is shown: rows grow down, columns to the right."""
+    """The image of one plane: rows grow down, columns to the right."""
 
     values: Grey
-    start: tuple[float, float]  # middle of the first pixel: to the right, down, mm
+    start: tuple[float, float]  # centre of the first pixel: right, down, mm
     step: tuple[float, float]  # between pixels, mm
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Parallel slices, in order and turned so that indices grow with the axes of the frame."""
+    """Parallel slices, sorted and flipped so that indices grow along the axes of the frame."""
 
-    frame: Frame
-    stored: npt.NDArray[Any]  # slices x i x j, as the files have them: never as floats as a whole
-    order: npt.NDArray[np.intp]  # which of them each slice is: none is moved
-    starts: Floats  # slices x 3: middle of the first pixel, mm, in the frame
+    frame: CoordinateFrame
+    stored: npt.NDArray[Any]  # slices x i x j, stored values in the order of the files
+    order: npt.NDArray[np.intp]  # index into `stored` of each slice
+    starts: Floats  # slices x 3: centre of the first pixel in the frame, mm
     steps: tuple[float, float]  # between pixels along i and j, mm
     slopes: Grey  # of each slice
     intercepts: Grey
@@ -48,7 +48,7 @@ class Stack:
         spacing: tuple[float, float],
         scales: Sequence[tuple[float, float]],
     ) -> Self:
-        """Return the stack that slices make.
+        """Return the stack of slices.
 
         Parameters
         ----------
@@ -63,8 +63,8 @@ class Stack:
         scales
             *Rescale Slope* and *Intercept* of each slice.
         """
-        frame = Frame.of(orientation)
-        starts = frame.inside(positions)
+        frame = CoordinateFrame.of(orientation)
+        starts = frame.from_patient(positions)
         across = frame.images.index(2)
         order = np.argsort(starts[:, across], kind="stable")
         starts = starts[order]
@@ -82,7 +82,7 @@ class Stack:
 
     @property
     def across(self) -> int:
-        """The axis of the frame that the slices stand on."""
+        """The axis of the frame normal to the slices."""
         return self.frame.images.index(2)
 
     @property
@@ -92,16 +92,16 @@ class Stack:
 
     @cached_property
     def levels(self) -> Floats:
-        """Where the slices lie along their normal, mm, rising."""
+        """The positions of the slices along their normal, mm, ascending."""
         return np.asarray(self.starts[:, self.across])
 
     @cached_property
     def gap(self) -> float:
-        """The usual distance of two slices, mm."""
+        """The median distance of neighbouring slices, mm."""
         return float(usual_step(self.levels.tolist())) if len(self.levels) > 1 else max(self.steps)
 
     def extent(self, axis: int) -> tuple[float, float]:
-        """Return from where to where the middles of pixels reach along an axis, mm."""
+        """Return the first and last pixel centre along an axis, mm."""
         if axis == self.across:
             return float(self.levels[0]), float(self.levels[-1])
         number = self.along.index(axis)
@@ -110,7 +110,7 @@ class Stack:
         return float(starts.min()), float(starts.max() + length)
 
     def positions(self, plane: Plane) -> Floats:
-        """Return where pictures of a plane are cut, mm along its normal: one for each pixel."""
+        """Return the positions of the pictures of a plane along its normal, mm."""
         if plane.normal == self.across:
             return self.levels
         first, last = self.extent(plane.normal)
@@ -118,11 +118,11 @@ class Stack:
         return np.asarray(first + step * np.arange(round((last - first) / step) + 1), float)
 
     def nearest(self, plane: Plane, position: float) -> int:
-        """Return the number of the picture next to a position."""
+        """Return the index of the picture nearest to a position."""
         return int(np.argmin(np.abs(self.positions(plane) - position)))
 
     def sample(self) -> Grey:
-        """Return some of the values, evenly from everywhere: to choose a window by."""
+        """Return an even sample of the values, to choose a window."""
         every = (slice(None, None, max(1, len(self.order) // 24)), *[slice(None, None, 8)] * 2)
         picked = self.order.argsort()[every[0]]
         return np.asarray(
@@ -131,12 +131,12 @@ class Stack:
         )
 
     def slab(self, index: int) -> tuple[float, float]:
-        """Return from where to where a slice stands for the patient, mm along the normal."""
+        """Return the range of a slice along the normal, mm: halfway to its neighbours."""
         here, (below, above) = self.levels[index], halves(self.levels.tolist(), index, self.gap)
         return float(here - below), float(here + above)
 
     def section(self, plane: Plane, position: float) -> PlaneCut:
-        """Return what the images show in a plane."""
+        """Return the image of a plane."""
         if plane.normal == self.across:
             values, axes, starts, steps = self._slice(self.nearest(plane, position))
         else:
@@ -163,12 +163,12 @@ class Stack:
     def _reformatted(
         self, normal: int, position: float
     ) -> tuple[Grey, tuple[int, int], tuple[float, float], tuple[float, float]]:
-        """Return a plane across the slices: its rows are levels, evenly spaced."""
+        """Return a plane across the slices; its rows are evenly spaced levels."""
         number = self.along.index(normal)
         other = 1 - number
         lines = self._lines(number, position)
         starts, step = self.starts[:, self.along[other]], self.steps[other]
-        if np.ptp(starts) > _ALIKE_MM:  # a tilted gantry: each slice begins elsewhere
+        if np.ptp(starts) > _ALIKE_MM:  # a tilted gantry: slices start at different positions
             lines, first = _aligned(lines, starts, step)
         else:
             first = float(starts[0])
@@ -185,7 +185,7 @@ class Stack:
         return values, (self.across, self.along[other]), (float(at[0]), first), (fine, step)
 
     def _lines(self, number: int, position: float) -> Grey:
-        """Return the line of each slice that a plane cuts, between two lines of pixels."""
+        """Return the line of each slice in a plane, interpolated between two lines of pixels."""
         count, step = self.stored.shape[1 + number], self.steps[number]
         where = (position - self.starts[:, self.along[number]]) / step
         beside = (where < -1) | (where > count)
@@ -195,10 +195,10 @@ class Stack:
         part = (where - before).astype(np.float32)[:, None]
         each = self.order
         if number == 0:
-            one, next_one = self.stored[each, before], self.stored[each, behind]
+            first, second = self.stored[each, before], self.stored[each, behind]
         else:
-            one, next_one = self.stored[each, :, before], self.stored[each, :, behind]
-        lines = one.astype(np.float32) * (1 - part) + next_one.astype(np.float32) * part
+            first, second = self.stored[each, :, before], self.stored[each, :, behind]
+        lines = first.astype(np.float32) * (1 - part) + second.astype(np.float32) * part
         lines = lines * self.slopes[:, None] + self.intercepts[:, None]
         if beside.any():
             lines[beside] = lines.min()
@@ -206,7 +206,7 @@ class Stack:
 
 
 def _aligned(lines: Grey, starts: Floats, step: float) -> tuple[Grey, float]:
-    """Return lines that begin at different places on one common grid, and where that begins."""
+    """Return lines with different starts on one grid, and the start of the grid."""
     length = lines.shape[1]
     first, last = float(starts.min()), float(starts.max()) + step * (length - 1)
     grid = first + step * np.arange(round((last - first) / step) + 1)

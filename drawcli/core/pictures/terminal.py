@@ -1,4 +1,4 @@
-"""Pictures in terminals that can show them: the protocol of kitty, and sixel.
+"""Encode pictures for terminals: kitty graphics protocol and sixel.
 
 References
 ----------
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
-_PIXELS_OF_COLUMN: Final = 10  # of a terminal, about
-_CHUNK: Final = 4096  # characters: what kitty takes at once
+_COLUMN_PIXELS: Final = 10  # approximate width of a terminal column
+_CHUNK: Final = 4096  # characters: the longest piece for kitty
 _COLORS: Final = 256
 _BAND: Final = 6  # rows of a line of sixels
-_LEAST_RUN: Final = 4  # from here on a run is shorter than its characters
+_LEAST_RUN: Final = 4  # shorter runs are written out
 
 
 class Protocol(StrEnum):
-    """How a terminal takes pictures."""
+    """The graphics protocol of a terminal."""
 
     KITTY = "kitty"
     SIXEL = "sixel"
 
 
-_OF_PROGRAMS: Final = {  # what TERM_PROGRAM says
+_BY_PROGRAM: Final = {  # by TERM_PROGRAM
     "ghostty": Protocol.KITTY,
     "wezterm": Protocol.SIXEL,
     "iterm.app": Protocol.SIXEL,
     "mintty": Protocol.SIXEL,
     "rio": Protocol.SIXEL,
 }
-_OF_TERMS: Final = {  # how TERM begins
+_BY_TERM: Final = {  # by the start of TERM
     "xterm-kitty": Protocol.KITTY,
     "xterm-ghostty": Protocol.KITTY,
     "foot": Protocol.SIXEL,
@@ -47,11 +47,11 @@ _OF_TERMS: Final = {  # how TERM begins
     "contour": Protocol.SIXEL,
     "yaft": Protocol.SIXEL,
 }
-_MULTIPLEXED: Final = ("TMUX", "STY")  # tmux and screen keep pictures to themselves
+_MULTIPLEXED: Final = ("TMUX", "STY")  # tmux and screen do not pass pictures on
 
 
 def detect_protocol(env: Mapping[str, str]) -> Protocol | None:
-    """Return how a terminal takes pictures, by what it says of itself; None where it says nothing.
+    """Return the graphics protocol of a terminal by its environment; None if unknown.
 
     >>> detect_protocol({"TERM": "foot-extra"})
     <Protocol.SIXEL: 'sixel'>
@@ -60,14 +60,14 @@ def detect_protocol(env: Mapping[str, str]) -> Protocol | None:
         return None
     if env.get("KITTY_WINDOW_ID"):
         return Protocol.KITTY
-    known = _OF_PROGRAMS.get(env.get("TERM_PROGRAM", "").lower())
+    known = _BY_PROGRAM.get(env.get("TERM_PROGRAM", "").lower())
     term = env.get("TERM", "")
-    return known or next((one for begin, one in _OF_TERMS.items() if term.startswith(begin)), None)
+    return known or next((p for start, p in _BY_TERM.items() if term.startswith(start)), None)
 
 
 def encode_picture(image: "Image.Image", protocol: Protocol, columns: int) -> str:
-    """Return what shows a picture (RGB) in a terminal of so many columns."""
-    width = min(image.width, columns * _PIXELS_OF_COLUMN)
+    """Return a picture (RGB) encoded for a terminal, at most `columns` wide."""
+    width = min(image.width, columns * _COLUMN_PIXELS)
     image = image.resize((width, max(1, round(image.height * width / image.width))))
     return _kitty(image, columns) if protocol is Protocol.KITTY else _sixel(image)
 
@@ -93,7 +93,7 @@ def _sixel(image: "Image.Image") -> str:
     few = image.quantize(_COLORS, dither=Image.Dither.NONE)
     flat = few.getpalette() or []
     palette = "".join(
-        f"#{number};2;" + ";".join(str(round(one / 2.55)) for one in flat[first : first + 3])
+        f"#{number};2;" + ";".join(str(round(level / 2.55)) for level in flat[first : first + 3])
         for number, first in enumerate(range(0, len(flat), 3))
     )
     pixels = np.asarray(few)
@@ -102,7 +102,7 @@ def _sixel(image: "Image.Image") -> str:
 
 
 def _band(rows: "npt.NDArray[np.uint8]") -> str:
-    """Return six rows of pixels: one line for each colour in them."""
+    """Return six rows of pixels as sixels: one line for each colour."""
     bits = (1 << np.arange(len(rows), dtype=np.uint8))[:, None]
     lines = []
     for color in np.unique(rows).tolist():

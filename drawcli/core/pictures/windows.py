@@ -1,4 +1,4 @@
-"""Which values of an image are black, which white."""
+"""Grey windows: the values of an image shown as black and white."""
 
 import re
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _BACKGROUND: Final = 0.02  # times the brightest
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From which value to which the grey goes; `inverse`: the least is white."""
+    """The range of values shown in grey; `inverse`: the lowest is white."""
 
     low: float
     high: float
@@ -30,8 +30,8 @@ class Window:
     def of(cls, stack: Stack, modality: str) -> Self:
         """Return the usual window of a modality.
 
-        CT: level 40, width 400 HU, soft tissue. MR: between percentiles of what is not background.
-        PT: from nothing to nearly the hottest, black on white as nuclear medicine reads it.
+        CT: level 40, width 400 HU, soft tissue. MR: between percentiles of the foreground.
+        PT: from zero to nearly the maximum, black on white as usual in nuclear medicine.
         """
         if modality == "CT":
             return cls(-160.0, 240.0)
@@ -46,7 +46,7 @@ class Window:
         return cls(float(low), float(high))
 
     def for_structure(self, name: str, modality: str) -> Self:
-        """Return the window in which a structure is seen: lungs and bones in theirs."""
+        """Return the window for a structure: of CT, own windows for lungs and bones."""
         if modality == "CT" and _AIR.search(name):
             return replace(self, low=-1350.0, high=150.0)
         if modality == "CT" and _BONE.search(name):
@@ -54,11 +54,11 @@ class Window:
         return self
 
     def inverted(self) -> Self:
-        """Return the window for MONOCHROME1 (PS3.3 C.7.6.3.1.2): the least value is white."""
+        """Return the window for MONOCHROME1 (PS3.3 C.7.6.3.1.2): the lowest value is white."""
         return replace(self, inverse=not self.inverse)
 
     def grey(self, values: Grey) -> npt.NDArray[np.uint8]:
-        """Return values as they are shown: 0 is black, 255 white."""
+        """Return the grey levels of values: 0 is black, 255 white."""
         scale = 255.0 / max(self.high - self.low, 1e-6)
         shown = np.clip((values - self.low) * scale, 0, 255).astype(np.uint8)
         return np.asarray(255 - shown if self.inverse else shown, np.uint8)

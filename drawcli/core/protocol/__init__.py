@@ -1,1 +1,1 @@
-"""What the server and a DICOM node say, as values."""
+"""Values of the server protocol: task status, tokens, bandwidth limits, DICOM addresses."""

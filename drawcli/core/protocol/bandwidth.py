@@ -1,4 +1,4 @@
-"""How fast packages may go out, by the time of day: what `server.bwlimit` says."""
+"""Upload bandwidth limits by time of day: the setting `server.bwlimit`."""
 
 import re
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ _MIDNIGHT: Final = time(0)
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)")
 _FACTORS: Final = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-_SLOWEST: Final = 1000.0  # bytes per second: what is less is a slip of the pen
+_SLOWEST: Final = 1000.0  # bytes per second: smaller values are typing errors
 _MINUTES_OF_A_DAY: Final = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
-    """A limit for each time of day, in bytes per second; None where there is no limit."""
+    """The limit for each time of day, in bytes per second; None for no limit."""
 
-    since: tuple[tuple[time, float | None], ...] = ()  # in order; the last goes on past midnight
+    since: tuple[tuple[time, float | None], ...] = ()  # in order; the last lasts past midnight
 
     def at(self, now: time) -> float | None:
         """Return the limit at a local time of day.
@@ -27,20 +27,19 @@ class Bandwidth:
         >>> [by_day.at(time(hour)) for hour in (3, 7, 18, 19)]
         [None, 2000000.0, 2000000.0, None]
         """
-        begun = [rate for start, rate in self.since if start <= now]
-        return (begun or [rate for _, rate in self.since] or [None])[-1]
+        started = [rate for start, rate in self.since if start <= now]
+        return (started or [rate for _, rate in self.since] or [None])[-1]
 
 
 def parse_bandwidth(value: object) -> Bandwidth:
-    """Return the limits of a setting: one rate for all day, or rates by the time they begin at.
+    """Return the limits of a setting: one rate for all day, or rates by their start times.
 
-    YAML reads `19:00` without quotes as a number, 19 * 60, and `off` as false; both are taken for
-    what they were meant to be.
+    YAML reads an unquoted `19:00` as the number 19 * 60, and `off` as false; both are accepted.
 
     Raises
     ------
     ValueError
-        With what may stand there.
+        If a time or a rate is not valid.
     """
     if value is None:
         return Bandwidth()
@@ -48,31 +47,31 @@ def parse_bandwidth(value: object) -> Bandwidth:
         return Bandwidth(((_MIDNIGHT, _rate(value)),))
     limits = [(parse_time_of_day(start), _rate(rate)) for start, rate in value.items()]
     if len(dict(limits)) < len(limits):
-        raise ValueError("names one time of day twice")
+        raise ValueError("gives one time of day twice")
     return Bandwidth(tuple(sorted(limits, key=lambda limit: limit[0])))
 
 
 def parse_time_of_day(value: object) -> time:
-    """Return a time of day as a person writes it; also as YAML reads it without quotes.
+    """Return a time of day such as "7:00", or as YAML reads it without quotes (minutes).
 
     >>> parse_time_of_day("7:00"), parse_time_of_day(7 * 60)
     (datetime.time(7, 0), datetime.time(7, 0))
     """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_OF_A_DAY:
         return time(*divmod(value, 60))
-    found = _TIME.fullmatch(str(value).strip())
-    if found is None:
-        raise ValueError(f"'{value}' is no time of day such as '07:00'")
-    return time(int(found[1]), int(found[2]))
+    match = _TIME.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(f"'{value}' is not a time of day such as '07:00'")
+    return time(int(match[1]), int(match[2]))
 
 
 def _rate(value: object) -> float | None:
     if value is False or str(value).strip().lower() == "off":
         return None
-    found = _RATE.fullmatch(str(value).strip())
-    if found is None or isinstance(value, bool):
-        raise ValueError(f"'{value}' is no rate such as 500K, 2M or off (bytes per second)")
-    rate = float(found[1]) * _FACTORS[found[2].lower()]
+    match = _RATE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool):
+        raise ValueError(f"'{value}' is not a rate such as 500K, 2M or off (bytes per second)")
+    rate = float(match[1]) * _FACTORS[match[2].lower()]
     if rate < _SLOWEST:
-        raise ValueError(f"{value} bytes per second is too slow to send anything; write 500K or 2M")
+        raise ValueError(f"{value} bytes per second is too slow for uploads; write 500K or 2M")
     return rate

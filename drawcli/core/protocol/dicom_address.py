@@ -1,4 +1,4 @@
-"""The address of a DICOM node, as people write it: AE_TITLE@host:port."""
+"""The address of a DICOM node: AE_TITLE@host:port."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,37 +9,37 @@ _LARGEST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where structure sets can be sent by C-STORE."""
+    """A node that accepts structure sets by C-STORE."""
 
     ae_title: str
     host: str
     port: int
 
     def __str__(self) -> str:
-        """Return it as people write it."""
+        """Return AE_TITLE@host:port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.ae_title}@{host}:{self.port}"
 
 
 def parse_node(text: str) -> Node:
-    """Return the node that a text names; raise ValueError where it names none.
+    """Return the node of an address; raise ValueError if it is not valid.
 
     >>> parse_node("ECLIPSE@tps.ward.example:104")
     Node(ae_title='ECLIPSE', host='tps.ward.example', port=104)
     >>> parse_node("ECLIPSE@[fd00::7]:11112").host
     'fd00::7'
     """
-    title, at, place = text.strip().rpartition("@")
-    host, colon, port = place.rpartition(":")
+    title, at, address = text.strip().rpartition("@")
+    host, colon, port = address.rpartition(":")
     if not (at and colon and host):
         raise ValueError("should be AE_TITLE@host:port, such as ECLIPSE@tps.example:104")
     if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
-        raise ValueError(f"should end with the number of a port, 1 to {_LARGEST_PORT}")
+        raise ValueError(f"should end with a port number, 1 to {_LARGEST_PORT}")
     return Node(check_ae_title(title), _checked_host(host), int(port))
 
 
 def _checked_host(text: str) -> str:
-    """Return a host without brackets; raise ValueError where no name service can know it."""
+    """Return a host without brackets; raise ValueError if it cannot be a host name."""
     host = text.removeprefix("[").removesuffix("]")
     try:
         host.encode("idna")
@@ -52,7 +52,7 @@ def _checked_host(text: str) -> str:
 
 
 def check_ae_title(text: str) -> str:
-    """Return an application entity title without blanks around it; raise ValueError if it is none.
+    """Return an application entity title without surrounding blanks, or raise ValueError.
 
     PS3.5 6.2: at most 16 characters of ASCII, no backslash, no control character, not only blanks.
     """

@@ -14,68 +14,24 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from drawcli.core.gate.acceptance import FileContour, Finding, Point, Severity
+from drawcli.core.rtstruct.contour_table import (
+    CHECKS,
+    CLOSED,
+    FEWEST_POINTS,
+    KINDS,
+    LARGEST_SHIFT,
+    MARGIN_MM,
+    MOST_CONTOURS,
+    MOST_POINTS,
+    ROUNDING_MM,
+    TEXTS,
+)
 from drawcli.core.rtstruct.laterality import other_side
 from drawcli.core.series.slice_grid import Grid
 
-MARGIN_MM: Final = 5.0  # how far a contour may lie outside the image
-FEWEST_POINTS: Final = 3
-ROUNDING_MM: Final = 0.1  # distances from a plane up to this are rounding
-LARGEST_SHIFT: Final = 0.2  # of the slice spacing: how far all contours together may be off
-MOST_CONTOURS: Final = 200_000  # of a structure set; large real ones have 20,000
-MOST_POINTS: Final = 20_000_000
-_CLOSED: Final = "CLOSED_PLANAR"
-_KINDS: Final = frozenset(  # of contours, PS3.3 C.8.8.6.1
-    {_CLOSED, "CLOSEDPLANAR_XOR", "OPEN_NONPLANAR", "OPEN_PLANAR", "POINT"}
-)
 _WIDEST_GAP: Final = 2  # slices: a longer gap separates two parts, a shorter one was forgotten
 _SIDES_MM: Final = 1.0  # how far left must be to the right of right before it is reported
 
-# The checks, and their severities if a site does not set others.
-CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
-    {
-        "contour-type": Severity.BLOCK,
-        "contour-points": Severity.BLOCK,
-        "contour-off-slice": Severity.BLOCK,
-        "contour-shifted": Severity.WARN,
-        "contour-not-planar": Severity.BLOCK,
-        "contours-shifted": Severity.BLOCK,
-        "contour-outside": Severity.BLOCK,
-        "contour-short": Severity.WARN,
-        "contour-specks": Severity.WARN,
-        "contour-crossing": Severity.WARN,
-        "contour-overlap": Severity.WARN,
-        "contour-tangled": Severity.BLOCK,
-        "package-unknown": Severity.BLOCK,
-        "structure-gaps": Severity.WARN,
-        "structure-sides": Severity.BLOCK,
-        "structure-volume": Severity.BLOCK,
-    }
-)
-_TEXTS: Final = {
-    "contour-type": f"contours that are not {_CLOSED}",
-    "contour-values": (
-        "contours without ContourGeometricType or ContourData, or with values there that no "
-        "contour can have"
-    ),
-    "contour-points": "contours whose points are not as many as NumberOfContourPoints says",
-    "contour-off-slice": (
-        "contours closer to another slice than to one that they name, or beyond the scan"
-    ),
-    "contour-shifted": f"contours more than {ROUNDING_MM:g} mm beside their slice",
-    "contour-not-planar": f"contours whose points differ by more than {ROUNDING_MM:g} mm in height",
-    "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
-    "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
-    "contour-specks": "contours that enclose less than one pixel",
-    "contour-crossing": "contours that cross themselves: the enclosed area depends on the reader",
-    "contour-overlap": (
-        "contours that repeat or partly overlap another one on the same slice: the enclosed area "
-        "depends on the reader"
-    ),
-    "contour-tangled": (
-        "contours so entangled, with themselves or with each other, that no area can be computed"
-    ),
-    "structure-gaps": "slices without a contour between slices with one",
-}
 
 Polygon = list[tuple[float, float]]  # mm
 
@@ -154,7 +110,7 @@ def inspect_contours(
     measured = list(seen.structures.values())
     for structure in measured:
         seen.measure(structure)
-    findings = [(check, _counted(_TEXTS[check], many)) for check, many in seen.found.items()]
+    findings = [(check, _counted(TEXTS[check], many)) for check, many in seen.found.items()]
     findings += [*_shifted(seen.offsets, grid), *_out_of_bounds(measured, bounds)]
     return [*findings, *_on_the_wrong_side(measured)], measured
 
@@ -206,13 +162,13 @@ class _Checked:
 
     def _check(self, contour: FileContour, structure: Measured) -> Iterator[str]:
         points = contour.points()
-        if contour.kind not in _KINDS or (points is None and contour.numbers() is None):
+        if contour.kind not in KINDS or (points is None and contour.numbers() is None):
             yield "contour-values"
             return
         if points is None:
             yield "contour-points"
             return
-        if contour.kind != _CLOSED:
+        if contour.kind != CLOSED:
             yield "contour-type"
         if len(points) < FEWEST_POINTS:
             yield "contour-short"

@@ -1,9 +1,9 @@
-"""The contours of an RTSTRUCT as the delivered file and the pictures are made of them."""
+"""Names and contours of an RTSTRUCT, read for the delivered file and for pictures."""
 
 from collections.abc import Iterator, Sequence
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import item_value, parts
+from drawcli.core.dicom.elements import decode_text, item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import FileContour
 from drawcli.errors import BadStructureSet
@@ -18,12 +18,12 @@ def contours_of(header: Header) -> Iterator[FileContour]:
         If the file cannot be read to its end.
     """
     try:
-        for roi in _items(header, list(header.elements.values()), tags.ROIContourSequence):
+        for roi in items_of(header, tags.ROIContourSequence):
             number = int(_text(header, roi, tags.ReferencedROINumber) or -1)
-            for item in _items(header, roi, tags.ContourSequence):
+            for item in items_of(header, tags.ContourSequence, roi):
                 yield _contour(header, item, number)
     except (NotDicom, ValueError) as err:
-        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+        raise unreadable(err) from None
 
 
 def _contour(header: Header, item: Sequence[Element], number: int) -> FileContour:
@@ -33,17 +33,47 @@ def _contour(header: Header, item: Sequence[Element], number: int) -> FileContou
         count=_text(header, item, tags.NumberOfContourPoints),
         images=tuple(
             (_text(header, named, tags.ReferencedSOPInstanceUID), int(frame))
-            for named in _items(header, item, tags.ContourImageSequence)
+            for named in items_of(header, tags.ContourImageSequence, item)
             for frame in (_text(header, named, tags.ReferencedFrameNumber) or "1").split("\\")
         ),
         data=item_value(header, item, tags.ContourData) or b"",
     )
 
 
-def _items(header: Header, elements: Sequence[Element], tag: int) -> Iterator[list[Element]]:
-    element = next((one for one in elements if one.tag == tag), None)
+def _text(header: Header, item: Sequence[Element], tag: int) -> str:
+    return ascii_text(item_value(header, item, tag) or b"")
+
+
+def names_of(header: Header) -> dict[int, str]:
+    """Return the names of the structures that came, by ROI number.
+
+    Raises
+    ------
+    BadStructureSet
+        If a number or a name cannot be read.
+    """
+    character_set = header.raw(tags.SpecificCharacterSet) or b""
+    names = {}
+    try:
+        for roi in items_of(header, tags.StructureSetROISequence):
+            name = decode_text(item_value(header, roi, tags.ROIName) or b"", character_set)
+            names[int(_text(header, roi, tags.ROINumber))] = name.strip(" \0")
+    except (NotDicom, ValueError) as err:
+        raise unreadable(err) from None
+    return names
+
+
+def items_of(
+    header: Header, tag: int, inside: Sequence[Element] | None = None
+) -> Iterator[list[Element]]:
+    """Yield the items of a sequence of the data set, or of one item; none where it is missing."""
+    if inside is None:
+        element = header.elements.get(tag)
+    else:
+        element = next((one for one in inside if one.tag == tag), None)
     return iter(()) if element is None else parts(header, element)
 
 
-def _text(header: Header, item: Sequence[Element], tag: int) -> str:
-    return ascii_text(item_value(header, item, tag) or b"")
+def unreadable(err: Exception) -> BadStructureSet:
+    """Return an error of reading as one of the structure set; no value is quoted."""
+    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")

@@ -7,7 +7,8 @@ from typing import Final
 
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.gate.acceptance import FileContour
-from drawcli.core.rtstruct.contour_checks import FEWEST_POINTS, slice_of
+from drawcli.core.rtstruct.contour_checks import slice_of
+from drawcli.core.rtstruct.contour_table import FEWEST_POINTS
 from drawcli.core.series.slice_grid import Grid, Key
 from drawcli.core.templates.appearance import Derived
 from drawcli.errors import BadStructureSet

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.elements import decode_text, item_value, parts
-from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
-from drawcli.errors import BadStructureSet
+from drawcli.core.dicom.elements import decode_text, item_value
+from drawcli.core.dicom.header import Header, NotDicom, ascii_text
+from drawcli.core.rtstruct.contours import items_of, unreadable
 
 Color = tuple[int, int, int]  # red, green, blue: 0 to 255
 
@@ -50,7 +50,7 @@ def displayed(header: Header) -> dict[int, Displayed]:
         colors = dict(_colors(header))
         named = list(_names(header))
     except (NotDicom, ValueError) as err:
-        raise BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})") from None
+        raise unreadable(err) from None
     return {
         number: Displayed(name, colors.get(number) or usual_color(rank))
         for rank, (number, name) in enumerate(named)
@@ -59,7 +59,7 @@ def displayed(header: Header) -> dict[int, Displayed]:
 
 def _names(header: Header) -> Iterator[tuple[int, str]]:
     character_set = header.raw(tags.SpecificCharacterSet) or b""
-    for item in _items(header, tags.StructureSetROISequence):
+    for item in items_of(header, tags.StructureSetROISequence):
         name = decode_text(item_value(header, item, tags.ROIName) or b"", character_set).strip(
             " \0"
         )
@@ -68,14 +68,9 @@ def _names(header: Header) -> Iterator[tuple[int, str]]:
 
 
 def _colors(header: Header) -> Iterator[tuple[int, Color]]:
-    for item in _items(header, tags.ROIContourSequence):
+    for item in items_of(header, tags.ROIContourSequence):
         raw = ascii_text(item_value(header, item, tags.ROIDisplayColor) or b"").split("\\")
         color = tuple(min(int(one), _MOST) for one in raw if one.strip().isdigit())
         if len(color) == len(raw) == 3:  # noqa: PLR2004 - red, green, blue
             number = int(ascii_text(item_value(header, item, tags.ReferencedROINumber) or b"-1"))
             yield number, (color[0], color[1], color[2])
-
-
-def _items(header: Header, tag: int) -> Iterator[list[Element]]:
-    element = header.elements.get(tag)
-    return iter(()) if element is None else parts(header, element)

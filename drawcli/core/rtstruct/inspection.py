@@ -9,18 +9,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from drawcli.core.dicom import tags
-from drawcli.core.gate.acceptance import (
-    Expected,
-    Finding,
-    Severity,
-    StructureSet,
-    check_origin,
-    inspect,
-)
+from drawcli.core.gate.acceptance import Expected, Finding, Severity, StructureSet
 from drawcli.core.gate.rtstruct_table import differences
 from drawcli.core.gate.strict_reader import DataSet, Malformed, name_of
 from drawcli.core.gate.structure_set import decode_text, read_contours, read_structure_set
-from drawcli.core.rtstruct.contour_checks import CHECKS, Measured, inspect_contours, weighed
+from drawcli.core.gate.structure_set_checks import check_origin, inspect
+from drawcli.core.rtstruct.contour_checks import Measured, inspect_contours, weighed
+from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
 

@@ -19,10 +19,10 @@ from drawcli.core.deid.engine import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.decimal_strings import shorten_decimals
-from drawcli.core.dicom.elements import decode_text, is_encodable, item_value, parts, recode_as_utf8
-from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
+from drawcli.core.dicom.elements import is_encodable, item_value, recode_as_utf8
+from drawcli.core.dicom.header import Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
-from drawcli.core.rtstruct.contours import contours_of
+from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.displayed import usual_color
 from drawcli.core.rtstruct.items import (
@@ -58,20 +58,6 @@ class OwnUids(NamedTuple):
     series: str
 
 
-def names_of(header: Header) -> dict[int, str]:
-    """Return the names of the structures that came, by ROI number.
-
-    Raises
-    ------
-    BadStructureSet
-        If a number or a name cannot be read.
-    """
-    try:
-        return dict(_names(header))
-    except (NotDicom, ValueError) as err:
-        raise _unreadable(err) from None
-
-
 def reidentified(
     header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation = PLAIN
 ) -> bytes:
@@ -96,18 +82,7 @@ def reidentified(
     try:
         return _Writer(header, crosswalk, own, dressing).whole_file()
     except (NotDicom, ValueError) as err:
-        raise _unreadable(err) from None
-
-
-def _unreadable(err: Exception) -> BadStructureSet:
-    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")
-
-
-def _names(header: Header) -> Iterator[tuple[int, str]]:
-    character_set = header.raw(tags.SpecificCharacterSet) or b""
-    for roi in _items(header, tags.StructureSetROISequence):
-        name = decode_text(item_value(header, roi, tags.ROIName) or b"", character_set)
-        yield int(ascii_text(item_value(header, roi, tags.ROINumber) or b"")), name.strip(" \0")
+        raise unreadable(err) from None
 
 
 class _Writer:
@@ -255,7 +230,7 @@ class _Writer:
 
     def _colors(self) -> Iterator[tuple[int, str]]:
         """Yield the colours by ROI number; 255.0 is read as 255, an invalid one is replaced."""
-        for roi in _items(self._header, tags.ROIContourSequence):
+        for roi in items_of(self._header, tags.ROIContourSequence):
             parts = ascii_text(item_value(self._header, roi, tags.ROIDisplayColor) or b"").split(
                 "\\"
             )
@@ -306,8 +281,3 @@ def _is_color(text: str) -> bool:
     """Tell whether a text is red, green and blue, 0 to 255 each."""
     form = _COLOR_FORM.fullmatch(text) is not None
     return form and max(map(int, text.split("\\"))) <= _BRIGHTEST
-
-
-def _items(header: Header, tag: int) -> Iterator[list[Element]]:
-    element = header.elements.get(tag)
-    return iter(()) if element is None else parts(header, element)

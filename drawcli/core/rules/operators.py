@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from enum import StrEnum
-from math import isclose, isfinite
+from math import isclose
 from typing import Any, Final
 
 from drawcli.core.dicom.elements import dictionary_vr
+from drawcli.core.rules.values import DAYS, age_of, date_of, groups_of, number_of, seconds_of
 
 
 class ValueKind(StrEnum):
@@ -53,7 +54,6 @@ _BY_VR: Final = (
 )
 _TAG: Final = re.compile(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)")
 _PRIVATE: Final = re.compile(r"\(([0-9A-Fa-f]{3}[13579BDFbdf]),(.{1,64}),([0-9A-Fa-f]{2})\)")
-_DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _RELATIVE: Final = re.compile(r"-([0-9]{1,5})d")
 _PATTERN: Final = "matches"
 _LONGEST_PATTERN: Final = 1000  # characters
@@ -189,11 +189,11 @@ def _said(err: Exception) -> str:
 
 def _reader(kind: ValueKind, *, case: bool) -> Callable[[str], Value | None]:
     readers: dict[ValueKind, Callable[[str], Value | None]] = {
-        ValueKind.NUMBER: _number,
-        ValueKind.DATE: _date,
-        ValueKind.TIME: _seconds,
-        ValueKind.AGE: _age,
-        ValueKind.NAME: lambda text: _groups(text if case else text.casefold()),
+        ValueKind.NUMBER: number_of,
+        ValueKind.DATE: date_of,
+        ValueKind.TIME: seconds_of,
+        ValueKind.AGE: age_of,
+        ValueKind.NAME: lambda text: groups_of(text if case else text.casefold()),
     }
     return readers.get(kind, str if case else str.casefold)
 
@@ -210,8 +210,8 @@ def _wanted(wanted: Any, kind: ValueKind, read: Callable[[str], Value | None]) -
     text = str(wanted)
     if not text.strip():
         raise ValueError("is compared with an empty text")
-    if kind is ValueKind.AGE and _number(text) is not None:
-        return float(text) * _DAYS["Y"]
+    if kind is ValueKind.AGE and number_of(text) is not None:
+        return float(text) * DAYS["Y"]
     if kind is ValueKind.DATE and (found := _RELATIVE.fullmatch(text)):
         return timedelta(days=int(found[1]))
     value = read(text)
@@ -224,46 +224,6 @@ def _resolved(wanted: Value, today: date) -> Value:
     return today - wanted if isinstance(wanted, timedelta) else wanted
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if isfinite(number) and "_" not in text else None
-
-
-def _date(text: str) -> date | None:
-    digits = text.strip().replace("-", "").replace(".", "")[:8]
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
-    except ValueError:
-        return None
-
-
-def _seconds(text: str) -> float | None:
-    """Return the seconds since midnight of a TM value, or of "08:30"."""
-    clock, _, fraction = text.strip().replace(":", "").partition(".")
-    if not clock.isdigit() or len(clock) not in (2, 4, 6):
-        return None
-    hours, minutes, seconds = (int(clock.ljust(6, "0")[at : at + 2]) for at in (0, 2, 4))
-    if hours > 23 or minutes > 59 or seconds > 60:  # noqa: PLR2004 - a leap second
-        return None
-    return hours * 3600 + minutes * 60 + seconds + float(f"0.{fraction or 0}")
-
-
-def _age(text: str) -> float | None:
-    """Return an AS value in days: nnnD, nnnW, nnnM or nnnY."""
-    count, unit = text.strip()[:-1], text.strip()[-1:].upper()
-    return int(count) * _DAYS[unit] if count.isdigit() and unit in _DAYS else None
-
-
-def _groups(text: str) -> frozenset[str]:
-    """Return the whole name and each of its component groups, without empty components."""
-    groups = [re.sub(r"\^+$", "", group.strip()) for group in text.split("=")]
-    spoken = (group.replace("^", " ").strip() for group in groups)
-    return frozenset(filter(None, (*groups, *spoken, "=".join(groups))))
-
-
 def _equal(value: Value, wanted: Value) -> bool:
     if isinstance(value, frozenset):
         return bool(value & wanted)
@@ -272,7 +232,7 @@ def _equal(value: Value, wanted: Value) -> bool:
     if value == wanted:
         return True
     if isinstance(value, str) and isinstance(wanted, str):  # of an unknown kind
-        one, other = _number(value), _number(wanted)
+        one, other = number_of(value), number_of(wanted)
         return one is not None and one == other
     return False
 

@@ -1,6 +1,6 @@
-"""Does a slice show writing? A cheap look at the corners, where machines write names.
+"""Detection of burned-in text in the corners of a slice, where scanners write names.
 
-It warns and proves nothing: header and gate say what may leave, a person says what pixels show.
+It only warns; it proves nothing.
 """
 
 from itertools import groupby
@@ -13,15 +13,15 @@ _CASTS: Final[dict[tuple[int, bool], Literal["B", "b", "H", "h"]]] = {
     (16, True): "h",
 }
 _HEIGHT, _WIDTH = 5, 3  # a corner is a fifth of the rows high and a third of the columns wide
-_STROKES: Final = 4  # short runs of one brightness in a row; a word of three letters has them
+_STROKES: Final = 4  # short runs of one brightness in a row, as in a word of three letters
 _LONGEST_STROKE: Final = 8  # pixels; an edge, a table or a metal plate is longer
-_LINES: Final = 5  # rows that a line of writing is high at least
-_BRIGHT: Final = 0.5  # of the range of the slice: writing is drawn to be seen
-_EVERY: Final = 7  # pixel, to learn that range
+_LINES: Final = 5  # least height of a line of text, rows
+_BRIGHT: Final = 0.5  # least brightness of text, of the range of the slice
+_EVERY: Final = 7  # every n-th pixel gives that range
 
 
 class PixelLayout(NamedTuple):
-    """How the pixels of a native, little endian, monochrome frame lie in its bytes."""
+    """The layout of a native, little endian, monochrome frame."""
 
     rows: int
     columns: int
@@ -29,20 +29,20 @@ class PixelLayout(NamedTuple):
     is_signed: bool
 
 
-def shows_writing(pixels: bytes, raster: PixelLayout) -> bool:
-    """Tell whether a corner of a slice holds strokes of one brightness, as writing does.
+def has_burned_in_text(pixels: bytes, layout: PixelLayout) -> bool:
+    """Return whether a corner of a slice has strokes of one brightness, like text.
 
     Noise has no two neighbours of the same brightness, bone and metal have no gaps every few
-    pixels. Frames that are stored otherwise than a raster can say are not judged.
+    pixels. Other pixel layouts give False.
     """
-    cast = _CASTS.get((raster.bits_allocated, raster.is_signed))
-    size = raster.rows * raster.columns
-    if cast is None or not size or len(pixels) < size * raster.bits_allocated // 8:
+    cast = _CASTS.get((layout.bits_allocated, layout.is_signed))
+    size = layout.rows * layout.columns
+    if cast is None or not size or len(pixels) < size * layout.bits_allocated // 8:
         return False
-    values = memoryview(pixels)[: size * raster.bits_allocated // 8].cast(cast)
+    values = memoryview(pixels)[: size * layout.bits_allocated // 8].cast(cast)
     low, high = min(values[::_EVERY]), max(values[::_EVERY])
     bright = low + (high - low) * _BRIGHT
-    corners = _corners(values, raster.rows, raster.columns)
+    corners = _corners(values, layout.rows, layout.columns)
     return any(_has_writing(corner, low, bright) for corner in corners)
 
 
@@ -57,7 +57,7 @@ def _corners(values: memoryview, rows: int, columns: int) -> list[list[list[int]
 
 
 def _has_writing(corner: list[list[int]], low: int, bright: float) -> bool:
-    """Tell whether enough rows, one below the other, are crossed by strokes of the brightest."""
+    """Return whether enough consecutive rows are crossed by strokes of the brightest value."""
     ink = max((value for row in corner for value in row), default=low)
     if ink <= low or ink < bright:
         return False

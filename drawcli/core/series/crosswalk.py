@@ -1,7 +1,7 @@
-"""The way back of one job: which stand-in was which UID, and whose series it is.
+"""The crosswalk of a job: original UIDs, dates and identity, to re-identify its structure set.
 
-A crosswalk holds everything that must not leave the hospital and must not lie in the ledger. It is
-kept sealed (see `adapters/vault.py`) from the moment the series is found.
+It holds everything that must not leave the hospital and must not be in the ledger. It is stored
+encrypted (see `adapters/state/vault.py`) from the moment that the series is found.
 """
 
 import base64
@@ -16,8 +16,8 @@ from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.instance import Slice
 
-# What a structure set takes over from the images it was drawn on: patient and study (PS3.3 C.7.1.1,
-# C.7.2.1), with the VR of PS3.6 for the way back. UIDs go by the map instead.
+# Elements of patient and study (PS3.3 C.7.1.1, C.7.2.1) that are restored from the images, with
+# their VR (PS3.6). UIDs are restored by `Crosswalk.uids`.
 RESTORED: Final[dict[int, str]] = {
     tags.StudyDate: "DA",
     tags.StudyTime: "TM",
@@ -38,26 +38,26 @@ RESTORED: Final[dict[int, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a series, as the scan saw it."""
+    """A file of a series at the time of the scan."""
 
     path: str
     size: int  # bytes
     mtime_ns: int
     sop_uid: str
-    header_sha256: str = ""  # of the header as it was sent from; "" before
-    pixels_crc32: int = 0  # of the pixel data, likewise
-    ctime_ns: int = 0  # change time of the file when these were read; 0: they were not
-    frames: int = 1  # more in a multi-frame image
+    header_sha256: str = ""  # of the header when it was packaged; "" before
+    pixels_crc32: int = 0  # of the pixel data then
+    ctime_ns: int = 0  # change time of the file then; 0 before
+    frames: int = 1
     positions: tuple[Triple, ...] = ()  # ImagePositionPatient of each slice in it, mm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crosswalk:
-    """Everything about one job that identifies a patient."""
+    """All data of a job that identify the patient."""
 
     series_uid: str
     study_uid: str
-    patient_id: str  # as text, for a person who asks with --identify
+    patient_id: str  # as text, for --identify
     patient_name: str
     files: tuple[SourceFile, ...]
     frame_uid: str = ""  # FrameOfReferenceUID (0020,0052)
@@ -65,19 +65,19 @@ class Crosswalk:
     uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
     dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
-    study_id: str = ""  # StudyID (0020,0010) as it was sent: names the package
+    study_id: str = ""  # StudyID (0020,0010) as it was sent; the name of the package
     sop_class: str = ""  # of the images: SOPClassUID (0008,0016)
-    policy: str = ""  # by which it was sent: the fingerprint in the conformance statement
-    character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of those values
+    policy: str = ""  # fingerprint of the de-identification policy
+    character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of `identity`
     orientation: tuple[float, ...] = ()  # of all slices: six direction cosines
     spacing: tuple[float, ...] = ()  # of all slices: between rows, between columns, mm
     shape: tuple[int, int] = (0, 0)  # of all slices: rows, columns
-    deliver_to: str = ""  # the folder that a person named for the structure set; "": the settings'
+    deliver_to: str = ""  # a folder for the structure set given with --to; "": as in the settings
 
     @classmethod
     def of(cls, slices: Iterable[Slice]) -> Self:
-        """Return what the headers of a series say: whose it is, and its files."""
-        files = sorted(slices, key=lambda one: one.path)
+        """Return the crosswalk of a series from its headers."""
+        files = sorted(slices, key=lambda slice_: slice_.path)
         plane = files[0].planes[0] if files[0].planes else None
         return cls(
             series_uid=files[0].series_uid,
@@ -88,7 +88,7 @@ class Crosswalk:
                 SourceFile(
                     *(f.path, f.size, f.mtime_ns, f.sop_uid),
                     frames=f.count,
-                    positions=tuple(one.position for one in f.planes if one.position),
+                    positions=tuple(p.position for p in f.planes if p.position),
                 )
                 for f in files
             ),
@@ -99,29 +99,29 @@ class Crosswalk:
         )
 
     def moved_to(self, slices: Iterable[Slice]) -> Self:
-        """Return the crosswalk with its files where they lie now; those gone are left out."""
-        now = {one.sop_uid: one for one in slices}
+        """Return the crosswalk with the present paths of its files, without missing ones."""
+        present = {slice_.sop_uid: slice_ for slice_ in slices}
         files = tuple(
-            replace(file, path=one.path, size=one.size, mtime_ns=one.mtime_ns)
+            replace(file, path=slice_.path, size=slice_.size, mtime_ns=slice_.mtime_ns)
             for file in self.files
-            if (one := now.get(file.sop_uid))
+            if (slice_ := present.get(file.sop_uid))
         )
         return replace(self, files=files)
 
-    def placed(self, places: Mapping[str, str]) -> Self:
-        """Return the crosswalk with some files at other paths."""
-        files = tuple(replace(file, path=places.get(file.path, file.path)) for file in self.files)
+    def with_paths(self, paths: Mapping[str, str]) -> Self:
+        """Return the crosswalk with some paths replaced."""
+        files = tuple(replace(file, path=paths.get(file.path, file.path)) for file in self.files)
         return replace(self, files=files)
 
     def as_plain(self) -> dict[str, Any]:
-        """Return the crosswalk as JSON can hold it."""
+        """Return the crosswalk as JSON values."""
         plain = asdict(self)
         plain["identity"] = {f"{tag:08X}": _text(raw) for tag, raw in self.identity.items()}
         plain["character_set"] = _text(self.character_set)
         return plain
 
     def readable(self) -> dict[str, str]:
-        """Return whose series it is, by keyword, decoded as the source says."""
+        """Return the identity by DICOM keyword, decoded with the character set of the source."""
         from pydicom.charset import convert_encodings, decode_bytes
         from pydicom.valuerep import PN_DELIMS
 
@@ -166,13 +166,13 @@ class Crosswalk:
 
 
 def header_digest(header: Header) -> str:
-    """Return a digest over all that a file says before its pixels: SHA-256, 64 hex digits."""
+    """Return the SHA-256 of the bytes before the pixel data, 64 hex digits."""
     end = len(header.data) if header.pixels is None else header.pixels.value
     return hashlib.sha256(header.data[:end]).hexdigest()
 
 
-def identity_of(header: Header) -> dict[int, bytes]:
-    """Return the patient and study values of a header, byte for byte, those that it has."""
+def read_identity(header: Header) -> dict[int, bytes]:
+    """Return the patient and study values that a header has, as bytes by tag."""
     values = ((tag, header.raw(tag)) for tag in RESTORED)
     return {tag: raw for tag, raw in values if raw is not None}
 

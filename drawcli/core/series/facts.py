@@ -1,4 +1,4 @@
-"""Facts of a series that no single element says, for rules: see `operators.DERIVED`."""
+"""Facts of a series that are in no single element, for rules: see `operators.DERIVED`."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -14,7 +14,7 @@ _YEAR_DAYS: float = 365.25
 def series_facts(
     crosswalk: Crosswalk, header: Mapping[str, tuple[str, ...]], today: date
 ) -> dict[str, tuple[str, ...]]:
-    """Return the facts that can be told, as text by name, in mm, years and days.
+    """Return the known facts, as text by name, in mm, years and days.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def series_facts(
     header
         Its elements, as text by keyword.
     today
-        The day on which the study's age is told.
+        The date from which the age of the study is counted.
     """
     grid = Grid.of(crosswalk)
     studied, born = _day(header, "StudyDate"), _day(header, "PatientBirthDate")
@@ -43,18 +43,18 @@ def series_facts(
 
 
 def _is_oblique(orientation: tuple[float, ...]) -> bool:
-    """Tell whether slices lie askew to the patient's axes."""
-    return not all(isclose(one, round(one), abs_tol=_ALONG_AN_AXIS) for one in orientation)
+    """Return whether the slices are oblique to the patient's axes."""
+    return not all(isclose(c, round(c), abs_tol=_ALONG_AN_AXIS) for c in orientation)
 
 
 def _folder(path: str) -> str:
-    """Return the name of the folder that a file lies in."""
-    above = path.replace("\\", "/").rpartition("/")[0]
-    return above.rpartition("/")[2]
+    """Return the name of a file's folder."""
+    parent = path.replace("\\", "/").rpartition("/")[0]
+    return parent.rpartition("/")[2]
 
 
 def _age(header: Mapping[str, tuple[str, ...]]) -> str | None:
-    """Return PatientAge (0010,1010) in years, where it is given in them."""
+    """Return PatientAge (0010,1010) if it is in years."""
     (text, *_) = header.get("PatientAge") or ("",)
     return str(int(text[:-1])) if text.endswith("Y") and text[:-1].isdigit() else None
 

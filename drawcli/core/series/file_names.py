@@ -1,13 +1,13 @@
-"""What the name of an empty file says: a slice still to come, or a mark that somebody set.
+"""Whether an empty file is a slice still being copied, or a marker file, by its name.
 
-Routers and copying programs leave empty files beside a series: `transfer.complete`, `.lock`.
-A copy that has only begun is empty as well, under the name that the slice will have.
+Routers and copying programs leave empty marker files in the folder: `transfer.complete`, `.lock`.
+A copy that has just begun is empty too, with the name of the slice.
 """
 
 import re
 from typing import Final
 
-# Of images, and of what a copying program writes before it renames it.
+# Of images, and of temporary files of copying programs.
 _ENDINGS: Final = frozenset(
     "dcm dicom dcim dc3 dic ima img image ct mr pt pet acr part partial filepart tmp temp "
     "crdownload download".split()
@@ -17,7 +17,7 @@ _OF_COPY: Final = re.compile(r"\.(?P<name>.+)\.[A-Za-z0-9]{6}")  # rsync: .IM000
 
 
 def may_be_image(name: str) -> bool:
-    """Tell whether an empty file of this name may be an image whose bytes are still to come.
+    """Return whether an empty file of this name may be an image that is being copied.
 
     >>> [may_be_image(name) for name in ("IM7.dcm", "IM7", "1.2.840.77", ".IM7.dcm.aB3xYz")]
     [True, True, True, True]

@@ -1,4 +1,4 @@
-"""Is a file a slice of a scan at all? Told from its header alone."""
+"""Whether a file is a slice of a scan, from its header alone."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ SAFE_SYNTAXES: Final = frozenset(SYNTAXES)
 _MR_COLOUR: Final = "1.2.840.10008.5.1.4.1.1.4.3"
 _MR_SPECTROSCOPY: Final = "1.2.840.10008.5.1.4.1.1.4.2"
 _COLOUR_TEXT: Final = "pixels in colour: a picture of a scan, not a scan"
-_SPECTRA_TEXT: Final = "MR spectroscopy: spectra are no slices"
-_PART_TEXT: Final = "a part of a concatenation: images that were cut in parts are not supported"
-_SINGLE_TEXT: Final = "several frames in a file of an SOP class that has one"
+_SPECTRA_TEXT: Final = "MR spectroscopy: spectra, not slices"
+_PART_TEXT: Final = "a part of a concatenation: split images are not supported"
+_SINGLE_TEXT: Final = "several frames in a file of a single-frame SOP class"
 _FRAMES_TEXT: Final = "some frames are a localizer, screen save or dose page"
-_CLASS_TEXT: Final = "an SOP class that the standard does not know: perhaps a damaged image"
+_CLASS_TEXT: Final = "an SOP class that is not in the standard: maybe a damaged image"
 _EXTRA_TEXT: Final = "the pixel data are longer than the image"
 _OVERLAY_TEXT: Final = "an overlay is hidden in unused bits of the pixels"
 
@@ -28,7 +28,7 @@ _NOT_SCANS: Final = frozenset({"LOCALIZER", "SCOUT", "SCREEN SAVE", "DOSE_INFO"}
 
 
 def slice_kind(one: Slice) -> Verdict:
-    """Tell whether a file is a slice of a scan at all; the first that speaks against it is told."""
+    """Return whether a file is a slice of a scan, or the first reason against it."""
     image = one.sop_class in IMAGE_CLASSES
     no_scan = not _NOT_SCANS.isdisjoint(one.image_type)
     nameless = not (one.series_uid and one.study_uid and one.sop_uid)
@@ -51,7 +51,7 @@ def slice_kind(one: Slice) -> Verdict:
 
 
 def _is_garbled(sop_class: str) -> bool:
-    """Tell whether an SOP class is none, and no private one: the file may be a damaged slice."""
+    """Return whether an SOP class is neither standard nor private: maybe a damaged slice."""
     if sop_class.startswith(_OF_DICOM):
         return not is_registered(sop_class)
     return bool(sop_class) and not _UID.fullmatch(sop_class)
@@ -65,7 +65,7 @@ def _unsafe(syntax: str) -> Verdict:
 
 
 def _against_frames(one: Slice) -> Iterator[tuple[bool, Verdict]]:
-    """Yield what may speak against a multi-frame image."""
+    """Yield the possible reasons against a multi-frame image."""
     frames = one.frames
     if frames is not None:
         yield frames.coloured, refused("colour", _COLOUR_TEXT)

@@ -1,4 +1,4 @@
-"""Which files of a series are its slices, each once, and where they are."""
+"""The slices of a series: which files they are, without copies, and their folder."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,82 +7,81 @@ from typing import Final
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.instance_kind import slice_kind
 
-# Files under the SeriesInstanceUID of a scan that are none of its slices.
+# Files with the SeriesInstanceUID of a scan that are not its slices.
 _NO_SLICES: Final = frozenset({"localizer", "not-an-image", "colour", "spectroscopy"})
 
 
 def scan_slices(slices: Iterable[Slice]) -> list[Slice]:
-    """Return the files of a series without those that are no slices, whatever lies among them.
+    """Return the slices of a series, without localizers, reports, captures and dose pages.
 
-    Localizers, reports, structure sets, captures and dose pages under the SeriesInstanceUID of a
-    scan say nothing about the scan. Where one of them took the place of a slice, that is missing.
+    Such files under the SeriesInstanceUID of a scan say nothing about the scan.
     """
-    return [one for one in slices if slice_kind(one).code not in _NO_SLICES]
+    return [slice_ for slice_ in slices if slice_kind(slice_).code not in _NO_SLICES]
 
 
-def set_aside(slices: Sequence[Slice]) -> Counter[str]:
-    """Count the files of a scan that are no slices, and are never sent, by reason."""
-    codes = Counter(slice_kind(one).code for one in slices)
-    aside = Counter({code: codes[code] for code in sorted(codes) if code in _NO_SLICES})
-    return aside if aside.total() < len(slices) else Counter()
+def count_non_slices(slices: Sequence[Slice]) -> Counter[str]:
+    """Count the files of a scan that are not slices, by reason; they are never sent."""
+    codes = Counter(slice_kind(slice_).code for slice_ in slices)
+    others = Counter({code: codes[code] for code in sorted(codes) if code in _NO_SLICES})
+    return others if others.total() < len(slices) else Counter()
 
 
-def told(aside: Mapping[str, int]) -> str:
-    """Return counts of files by reason, in words.
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return counts of files by reason as text.
 
-    >>> told({"localizer": 1, "not-an-image": 40})
+    >>> counts_text({"localizer": 1, "not-an-image": 40})
     '1 localizer, 40 not-an-image'
     """
-    return ", ".join(f"{count} {code}" for code, count in aside.items())
+    return ", ".join(f"{count} {code}" for code, count in counts.items())
 
 
-def modality_of(slices: Iterable[Slice]) -> str:
+def main_modality(slices: Iterable[Slice]) -> str:
     """Return the modality of most files."""
-    counts = Counter(one.modality for one in slices)
-    return min(counts, key=lambda one: (-counts[one], one))
+    counts = Counter(slice_.modality for slice_ in slices)
+    return min(counts, key=lambda modality: (-counts[modality], modality))
 
 
-def without_copies(slices: Sequence[Slice], is_same: Callable[[str, str], bool]) -> list[Slice]:
-    """Return the files of a series with each instance once, where copies are the same image.
+def drop_copies(slices: Sequence[Slice], is_same: Callable[[str, str], bool]) -> list[Slice]:
+    """Return the files of a series without copies of the same image.
 
-    Of copies the one is taken that lies where most of the series lies: contours may be delivered
-    beside it, and a stray copy may lie with another patient.
+    The copy in the folder with most of the series is kept: contours may be delivered next to it,
+    and a stray copy may be in the folder of another patient.
 
     Parameters
     ----------
     slices
         The files.
     is_same
-        Tells of two paths whether the files hold the same image.
+        Returns whether the files at two paths hold the same image.
     """
-    if len(slices) == len({one.sop_uid for one in slices}):
+    if len(slices) == len({slice_.sop_uid for slice_ in slices}):
         return list(slices)
-    rank = {folder: number for number, folder in enumerate(_homes(slices))}
-    taken: dict[str, Slice] = {}
+    rank = {folder: number for number, folder in enumerate(_folders(slices))}
+    first: dict[str, Slice] = {}
     kept = []
-    for one in sorted(slices, key=lambda one: (rank[_folder(one.path)], one.path)):
-        other = taken.setdefault(one.sop_uid, one)
-        copied = other is not one and one.sop_uid
-        if not (copied and is_same(other.path, one.path)):
-            kept.append(one)
+    for slice_ in sorted(slices, key=lambda s: (rank[_folder(s.path)], s.path)):
+        other = first.setdefault(slice_.sop_uid, slice_)
+        repeated = other is not slice_ and slice_.sop_uid
+        if not (repeated and is_same(other.path, slice_.path)):
+            kept.append(slice_)
     return kept
 
 
-def home_of(slices: Iterable[Slice]) -> str:
-    """Return the folder in which most files of a series lie; see `_homes`."""
-    return _homes(slices)[0]
+def main_folder(slices: Iterable[Slice]) -> str:
+    """Return the folder with most files of a series; see `_folders`."""
+    return _folders(slices)[0]
 
 
-def _homes(slices: Iterable[Slice]) -> list[str]:
-    """Return the folders of a series, that of most of its files first.
+def _folders(slices: Iterable[Slice]) -> list[str]:
+    """Return the folders of a series, the one with most of its files first.
 
-    Of a folder and its copy the older comes first; then that of the shorter name: who copies "CT"
-    calls the copy "CT - copy", or puts it into "backup/CT".
+    Then the older one comes first, then the one with the shorter path: a copy of "CT" is usually
+    "CT - copy" or "backup/CT".
     """
     times: dict[str, list[int]] = {}
-    for one in slices:
-        times.setdefault(_folder(one.path), []).append(one.mtime_ns)
-    return sorted(times, key=lambda here: (-len(times[here]), min(times[here]), len(here), here))
+    for slice_ in slices:
+        times.setdefault(_folder(slice_.path), []).append(slice_.mtime_ns)
+    return sorted(times, key=lambda path: (-len(times[path]), min(times[path]), len(path), path))
 
 
 def _folder(path: str) -> str:

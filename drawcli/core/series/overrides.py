@@ -1,7 +1,7 @@
-"""What a person may do about a series that is not whole: let it pass as it is, or mend it.
+"""Findings about a series that a user may override with `release`, and hints for the others.
 
-A person lets pass what only he can judge: a gap that is known, an uneven stack, a file beside the
-series. What would give contours of nobody, or in no place, no word of a person changes.
+Only findings that a user can judge are releasable: a known gap, an uneven stack, an extra file.
+Findings that make the patient or the position of the contours uncertain are not.
 """
 
 from collections.abc import Mapping
@@ -13,36 +13,36 @@ from drawcli.core.jobs.job import Job
 _LARGEST: Final = (
     " Where such scans are usual, raise scan.largest_step, for one folder in scan.folders."
 )
-RELEASABLE: Final[Mapping[str, str]] = {  # code -> what else helps
-    "missing-slices": f" Send the missing slices to the datastore, where there are any.{_LARGEST}",
+RELEASABLE: Final[Mapping[str, str]] = {  # code -> other remedies
+    "missing-slices": f" Or send the missing slices to the datastore.{_LARGEST}",
     "uneven-spacing": _LARGEST,
     "crooked": "",
-    "mixed-image-types": " Images of one kind, exported alone, are a series of their own.",
-    "unreadable-files": " Or mend the files, remove them, or leave them out with scan.exclude.",
+    "mixed-image-types": " Or export the images of each kind as a separate series.",
+    "unreadable-files": " Or repair the files, remove them, or exclude them with scan.exclude.",
 }
-_MEND: Final = "Mend the series in the datastore: the next scan sees it."
-_OTHERWISE: Final[Mapping[str, str]] = {
-    "duplicates": "Remove one of each two from the datastore, or leave their folder out with "
+_FIX: Final = "Correct the series in the datastore: the next scan reads it again."
+_HINTS: Final[Mapping[str, str]] = {
+    "duplicates": "Remove one file of each pair from the datastore, or exclude their folder with "
     "scan.exclude.",
-    "phases": "Export each phase, echo or reconstruction as a series of its own, or leave the "
-    "files of the others out with scan.exclude.",
-    "same-position": "Remove the slices that are too many, or leave them out with scan.exclude.",
-    "truncated": "Send the files once more to the datastore.",
-    "no-geometry": "Remove the images that are no slices, or leave them out with scan.exclude.",
-    "extra-pixels": "Export the series once more: what lies behind an image may be of the patient.",
+    "phases": "Export each phase, echo or reconstruction as a separate series, or exclude the "
+    "files of the others with scan.exclude.",
+    "same-position": "Remove the surplus slices, or exclude them with scan.exclude.",
+    "truncated": "Send the files to the datastore again.",
+    "no-geometry": "Remove the images that are not slices, or exclude them with scan.exclude.",
+    "extra-pixels": "Export the series again: the bytes after an image may be patient data.",
     "compressed": "Export the series in another transfer syntax.",
 }
 
 
 def released_codes(job: Job, digest: str, stamp: str) -> frozenset[str]:
-    """Return what a person lets pass of a series, if its files are those that he looked at."""
+    """Return the codes that a user released for a series, if its files are unchanged."""
     of_digest, of_stamp, codes = (*(job.let_pass or "").split(" "), "", "", "")[:3]
     same = bool(codes) and (of_digest, of_stamp) == (digest, stamp)
     return frozenset(codes.split(",")) if same else frozenset()
 
 
-def let_pass(job: Job) -> Job:
-    """Return a job that remembers what a person lets pass, of just these files."""
+def remember_release(job: Job) -> Job:
+    """Return a job that stores the released code for its present files."""
     code = job.reason_code or ""
     if code not in RELEASABLE or not (job.source_digest and job.source_stamp):
         return job
@@ -52,10 +52,10 @@ def let_pass(job: Job) -> Job:
 
 
 def hint_for(job: Job, code: str) -> str:
-    """Return what to do about a series that is held before it is sent."""
+    """Return the hint for a series that is held before it is sent."""
     if job.one_off and code == "not-seen":
-        return "Show the whole series with 'drawcli scan PATH'. Or cancel the job."
+        return "Scan the whole series with 'drawcli scan PATH'. Or cancel the job."
     if code in RELEASABLE:
         return f"'drawcli release {job.id}' sends it as it is.{RELEASABLE[code]}"
-    mend = "Show the whole series with 'drawcli scan PATH'." if job.one_off else _MEND
-    return f"{_OTHERWISE.get(code, mend)} Or set it aside with 'drawcli cancel {job.id}'."
+    fix = "Scan the whole series with 'drawcli scan PATH'." if job.one_off else _FIX
+    return f"{_HINTS.get(code, fix)} Or cancel the job with 'drawcli cancel {job.id}'."

@@ -1,7 +1,7 @@
-"""Does a series hold what a site asks for, whole and settled? Decided from headers alone.
+"""Whether a series is complete, settled and of a kind that is sent, from its headers alone.
 
-Sending half a scan for contouring is a patient-safety fault, so a series is ready only when nothing
-speaks against it. What may still mend itself waits with a reason; what is not for us is ignored.
+Contouring half a scan would endanger the patient, so a series is ready only without any reason
+against it. A series that may still become complete waits; other kinds are ignored.
 """
 
 from collections import Counter
@@ -24,15 +24,15 @@ from drawcli.core.series.verdict import Readiness, Verdict, ignored, refused, wa
 from drawcli.core.series.zones import LARGEST_STEP
 
 _MOST_SCOUTS: Final = 3  # slices of a localizer that does not say what it is
-SETTLING: Final = frozenset({"arriving", "too-young"})  # what is over by itself
-_DATE_TEXT: Final = "without a study date, and scan.studied_after asks for one"
+SETTLING: Final = frozenset({"arriving", "too-young"})  # reasons that end by themselves
+_DATE_TEXT: Final = "no study date, but scan.studied_after requires one"
 _MODALITY_TEXT: Final = "a modality that scan.modalities does not list"
 _CLASS_TEXT: Final = "an SOP class that scan.sop_classes does not list"
 _SIZE_TEXT: Final = "larger than scan.max_series_gib"
 _TYPES_TEXT: Final = (
     "images of different kinds in one series, by Image Type: such as magnitude and phase"
 )
-# Words of Image Type that tell images of one MR acquisition apart, by what they mean.
+# Values of Image Type that distinguish images of one MR acquisition, by their meaning.
 _OF_MR: Final = (
     {"M": "M", "MAGNITUDE": "M", "M_FFE": "M", "M_SE": "M", "M_IR": "M"}
     | {"P": "P", "PHASE": "P", "PHASE MAP": "P", "R": "R", "REAL": "R"}
@@ -41,60 +41,60 @@ _OF_MR: Final = (
     | dict.fromkeys(("OUT_PHASE", "OPP_PHASE", "OP"), "OP")
     | {word: word for word in ("ADC", "FA", "TRACEW", "VELOCITY", "MIP", "SUB")}
 )
-_SEVERAL_TEXT: Final = "more than one multi-frame image in the series: one cannot be chosen"
+_SEVERAL_TEXT: Final = "more than one multi-frame image in the series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """What a site asks of a series."""
+    """The criteria of a site for a series."""
 
     modalities: frozenset[str]
     min_slices: int
-    quiet_seconds: float = 0  # 0: neither waited for, nor seen twice
+    quiet_seconds: float = 0  # 0: no wait, a single scan is enough
     min_age_seconds: float = 0  # since the first file of the series was seen
     studied_after: str = ""  # yyyymmdd; "" takes every study
-    sop_classes: frozenset[str] = frozenset()  # none: all that are supported
+    sop_classes: frozenset[str] = frozenset()  # empty: all that are supported
     largest_bytes: float = inf  # of all files together
     largest_step: float = LARGEST_STEP  # times the usual distance of two slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calm:
-    """Since when nothing in a series has changed: by our clock, and by that of the datastore."""
+class SettlingTimes:
+    """Times of the last change of a series, by our clock and by that of the datastore."""
 
     first_ns: int  # when a scan first saw a file of it
-    since_ns: int  # when a scan first saw the files as they are now
+    since_ns: int  # when a scan first saw the present files
     newest_ns: int  # the latest mtime of its files
 
 
 def assess(
     slices: Sequence[Slice], demands: Criteria, released: frozenset[str] = frozenset()
 ) -> Verdict:
-    """Tell what to do with a series once it is settled, given every file of it that was read.
+    """Return the verdict on a series once it is settled, from all files of it that were read.
 
-    The first reason found is told: kind, what the site asks for, then one thing after the other
-    that a whole series must fulfil. It does not depend on the order of the files.
+    The verdict has the first reason found: the kind, the criteria of the site, then each condition
+    of a complete series. It does not depend on the order of the files.
 
     Parameters
     ----------
     slices
-        The files, those that are no slices among them.
+        The files, including those that are not slices.
     demands
-        What the site asks for.
+        The criteria of the site.
     released
-        What a person lets pass: codes of what speaks against just these files.
+        Codes that a user released for these files.
     """
     scans = scan_slices(slices) or slices
-    kinds = [slice_kind(one) for one in scans]
+    kinds = [slice_kind(slice_) for slice_ in scans]
     if all(kind.readiness is Readiness.IGNORED for kind in kinds):
-        nameless = (refused(one.code, one.text) for one in kinds if one.code == "no-uid")
-        return next(nameless, _most_common(kinds))  # a whole scan may lack its UIDs
-    told = [kind for kind in kinds if kind.readiness is Readiness.REFUSED]
-    unwanted = _unwanted(scans, demands, refused_too=bool(told))
-    if unwanted or told:
-        return unwanted or _most_common(told)
-    against = (one for one in _against(scans, demands) if one and one.code not in released)
-    return next(against, Verdict(Readiness.READY))
+        no_uid = (refused(kind.code, kind.text) for kind in kinds if kind.code == "no-uid")
+        return next(no_uid, _most_common(kinds))  # a whole scan may lack its UIDs
+    refusals = [kind for kind in kinds if kind.readiness is Readiness.REFUSED]
+    unwanted = _unwanted(scans, demands, refused_too=bool(refusals))
+    if unwanted or refusals:
+        return unwanted or _most_common(refusals)
+    reasons = (v for v in _reasons(scans, demands) if v and v.code not in released)
+    return next(reasons, Verdict(Readiness.READY))
 
 
 def _most_common(kinds: Iterable[Verdict]) -> Verdict:
@@ -102,42 +102,42 @@ def _most_common(kinds: Iterable[Verdict]) -> Verdict:
     return min(counts, key=lambda kind: (-counts[kind], kind.code, kind.text))
 
 
-def _against(scans: Sequence[Slice], demands: Criteria) -> Iterator[Verdict | None]:
-    """Yield what may speak against slices of a kind that is sent, one after the other."""
+def _reasons(scans: Sequence[Slice], demands: Criteria) -> Iterator[Verdict | None]:
+    """Yield the possible reasons against slices of a kind that is sent."""
     yield _mixed(scans)
     yield _frames(scans)
-    planes = [plane for one in scans for plane in one.planes]
-    against = not_planes(planes) or not_together(planes)
-    if against:  # all that follows asks where each slice lies
-        yield against
+    planes = [plane for slice_ in scans for plane in slice_.planes]
+    reason = not_planes(planes) or not_together(planes)
+    if reason:  # the next checks need the position of each slice
+        yield reason
         return
     yield not_gapless(planes, demands.largest_step, numbered=_are_numbered(scans))
     yield not_straight(planes)
     yield _image_types(scans)
 
 
-def settled(verdict: Verdict, demands: Criteria, calm: Calm, now_ns: int) -> Verdict:
-    """Return the verdict, or that the series may still be arriving.
+def check_settled(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_ns: int) -> Verdict:
+    """Return the verdict, or one that waits while the series may still be arriving.
 
-    The clock of the datastore may differ from ours, and copies may keep old times: so our own
-    clock must have seen the same files for as long, which takes an earlier scan than this one. A
-    time in the future says nothing.
+    The clock of the datastore may differ from ours, and copies may keep old times: so the files
+    must be unchanged for as long by our own clock too, since an earlier scan. Times in the future
+    are ignored.
     """
     if verdict.readiness is Readiness.IGNORED:
         return verdict
     if demands.quiet_seconds > 0:
         ages = [now_ns - calm.since_ns, *(a for a in [now_ns - calm.newest_ns] if a >= 0)]
         if min(ages) < demands.quiet_seconds * 1e9:
-            text = "still arriving: a file came or changed less than quiet_minutes ago"
+            text = "still arriving: a file was added or changed less than quiet_minutes ago"
             return waiting("arriving", text)
     if 0 < demands.min_age_seconds * 1e9 > now_ns - calm.first_ns:
-        return waiting("too-young", "came less than scan.min_age_minutes ago")
+        return waiting("too-young", "arrived less than scan.min_age_minutes ago")
     return verdict
 
 
 def _unwanted(scans: Sequence[Slice], demands: Criteria, *, refused_too: bool) -> Verdict | None:
-    """Return why a site does not want a series, none of its files, or None."""
-    count, newest = sum(one.count for one in scans), max(one.study_date for one in scans)
+    """Return the criterion of the site that a series does not meet, or None."""
+    count, newest = sum(s.count for s in scans), max(s.study_date for s in scans)
     classes = demands.sop_classes
     for speaks, code, text in (
         (demands.modalities.isdisjoint(s.modality for s in scans), "modality", _MODALITY_TEXT),
@@ -154,7 +154,7 @@ def _unwanted(scans: Sequence[Slice], demands: Criteria, *, refused_too: bool) -
             "few-slices",
             "fewer slices than scan.min_slices",
         ),
-        (sum(one.size for one in scans) > demands.largest_bytes, "over-size", _SIZE_TEXT),
+        (sum(s.size for s in scans) > demands.largest_bytes, "over-size", _SIZE_TEXT),
     ):
         if speaks:
             return ignored(code, text)
@@ -162,90 +162,89 @@ def _unwanted(scans: Sequence[Slice], demands: Criteria, *, refused_too: bool) -
 
 
 def _is_localizer(scans: Sequence[Slice], count: int) -> bool:
-    """Tell whether a series is a localizer that does not say so in its Image Type.
+    """Return whether a series is a localizer without that Image Type.
 
-    A description alone does not make one: many slices of one orientation are a scan.
+    A description alone is not enough: many slices of one orientation are a scan.
     """
-    if any(one.frames is not None for one in scans):
+    if any(slice_.frames is not None for slice_ in scans):
         return False
-    named = 2 * sum(one.called_scout for one in scans) > len(scans)
+    named = 2 * sum(slice_.called_scout for slice_ in scans) > len(scans)
     few = count <= _MOST_SCOUTS
     return (named or few) and (
-        (named and few) or not one_orientation([plane for one in scans for plane in one.planes])
+        (named and few) or not one_orientation([p for slice_ in scans for p in slice_.planes])
     )
 
 
 def _mixed(slices: Sequence[Slice]) -> Verdict | None:
     """Return why the files cannot be one series of one patient, or None."""
-    frames = {one.frame_of_reference for one in slices}
-    for code, what, values in (
-        ("mixed-patients", "more than one patient", _persons(slices)),
-        ("mixed-studies", "more than one study", {one.study_uid for one in slices}),
-        ("mixed-kinds", "more than one SOP class", {one.sop_class for one in slices}),
-        ("mixed-kinds", "more than one modality", {one.modality for one in slices}),
+    frames = {s.frame_of_reference for s in slices}
+    for code, problem, values in (
+        ("mixed-patients", "more than one patient", _patients(slices)),
+        ("mixed-studies", "more than one study", {s.study_uid for s in slices}),
+        ("mixed-kinds", "more than one SOP class", {s.sop_class for s in slices}),
+        ("mixed-kinds", "more than one modality", {s.modality for s in slices}),
         ("mixed-frames", "more than one frame of reference", frames - {""}),
-        ("mixed-shapes", "slices of different rows or columns", {one.shape for one in slices}),
+        ("mixed-shapes", "slices of different rows or columns", {s.shape for s in slices}),
     ):
         if len(values) > 1:
-            return waiting(code, f"{what} in one series")
-    nameless = sum(slice_kind(one).readiness is Readiness.IGNORED for one in slices)
-    if nameless:
-        return waiting("mixed-kinds", f"{nameless} of {len(slices)} images are without their UIDs")
-    short = sum(one.pixels_missing != 0 for one in slices)
+            return waiting(code, f"{problem} in one series")
+    no_uid = sum(slice_kind(s).readiness is Readiness.IGNORED for s in slices)
+    if no_uid:
+        return waiting("mixed-kinds", f"{no_uid} of {len(slices)} images have no UIDs")
+    short = sum(s.pixels_missing != 0 for s in slices)
     if short:
         return waiting("truncated", f"{short} of {len(slices)} files end before their pixels do")
-    twice = len(slices) - len({one.sop_uid for one in slices})
-    if twice:
+    repeated = len(slices) - len({s.sop_uid for s in slices})
+    if repeated:
         text = "repeat the SOP Instance UID of another, and differ in header or pixels"
-        return waiting("duplicates", f"{twice} files {text}")
+        return waiting("duplicates", f"{repeated} files {text}")
     return None
 
 
-def _persons(slices: Iterable[Slice]) -> set[tuple[str, ...]]:
-    """Return the persons that files are of, by what tells whose a series is.
+def _patients(slices: Iterable[Slice]) -> set[tuple[str, ...]]:
+    """Return the patients of files: Patient ID, and the other identifying values.
 
-    Of one Patient ID, what is left empty in some files contradicts nothing, nor does another
-    spelling of the same name.
+    For one Patient ID, empty values and other spellings of the same name are no difference.
     """
-    persons = {(one.person[0], *map(_plain_name, one.person[1:])) for one in slices}
-    same: set[tuple[str, ...]] = {one[:1] for one in persons}
-    if len(same) > 1 or same == {("",)}:
-        return persons
-    told = ({one[which] for one in persons} - {""} for which in (1, 2, 3))
-    return persons if any(len(values) > 1 for values in told) else same
+    patients = {(s.person[0], *map(_plain_name, s.person[1:])) for s in slices}
+    ids: set[tuple[str, ...]] = {patient[:1] for patient in patients}
+    if len(ids) > 1 or ids == {("",)}:
+        return patients
+    columns = ({patient[index] for patient in patients} - {""} for index in (1, 2, 3))
+    return patients if any(len(values) > 1 for values in columns) else ids
 
 
 def _plain_name(text: str) -> str:
-    """Return a PN without what may be left out: empty components and groups at its end.
+    """Return a PN in lower case without empty components and groups at its end.
 
     >>> _plain_name("Muster^Maria^^^"), _plain_name("MUSTER^MARIA =")
     ('muster^maria', 'muster^maria')
     """
-    groups = ["^".join(map(str.strip, one.split("^"))).rstrip("^") for one in text.split("=")]
+    groups = ["^".join(map(str.strip, group.split("^"))).rstrip("^") for group in text.split("=")]
     return "=".join(groups).rstrip("=").lower()
 
 
 def _are_numbered(slices: Sequence[Slice]) -> bool:
-    """Tell whether Instance Numbers, or the frames of the one file, leave no slice out."""
+    """Return whether the Instance Numbers, or the frames of a single file, are consecutive."""
     if len(slices) == 1:
         return slices[0].frames is not None
-    numbers = {one.number for one in slices if one.number is not None}
+    numbers = {s.number for s in slices if s.number is not None}
     return len(numbers) == len(slices) == max(numbers) - min(numbers) + 1
 
 
 def _image_types(slices: Sequence[Slice]) -> Verdict | None:
-    """Return that slices are images of different kinds, by their Image Type, or None.
+    """Return a reason if the slices have different Image Types, or None.
 
-    Of MR the part of the signal and the map that was computed, wherever they stand; else the third
+    For MR the signal component or computed map, in any value from the third on; otherwise the third
     value (PS3.3 C.7.6.1.1.2, C.8.3.1.1.1).
     """
     kinds: set[frozenset[str]] = set()
-    for one in slices:
-        if one.modality == "MR":
-            words = frozenset(_OF_MR.get(word, "") for word in one.image_type[2:])
+    for slice_ in slices:
+        if slice_.modality == "MR":
+            values = frozenset(_OF_MR.get(value, "") for value in slice_.image_type[2:])
         else:
-            words = frozenset(one.image_type[2:3])
-        if named := words - {""}:
+            values = frozenset(slice_.image_type[2:3])
+        if named := values - {""}:
             kinds.add(named)
     if len(kinds) > 1:
         return waiting("mixed-image-types", _TYPES_TEXT)
@@ -253,10 +252,10 @@ def _image_types(slices: Sequence[Slice]) -> Verdict | None:
 
 
 def _frames(slices: Sequence[Slice]) -> Verdict | None:
-    """Return why multi-frame images are not one whole volume, or None."""
-    described = [(one.count, len(one.frames.planes)) for one in slices if one.frames is not None]
+    """Return why multi-frame images are not one complete volume, or None."""
+    described = [(s.count, len(s.frames.planes)) for s in slices if s.frames is not None]
     for count, groups in described:
         if count != groups:
-            text = f"{count} frames announced, functional groups for {groups}"
+            text = f"{count} frames declared, functional groups for {groups}"
             return waiting("frames-missing", text)
     return refused("several-multiframe", _SEVERAL_TEXT) if len(described) > 1 else None

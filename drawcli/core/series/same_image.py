@@ -1,7 +1,7 @@
-"""Whether two files are the same image, whatever route they came by.
+"""Whether two files are the same image.
 
-A router writes file meta of its own, may change explicit into implicit VR, and lengths of sequences
-into delimiters. None of it is the image: the elements of the data set are compared, and the pixels.
+Routers write their own file meta information and may change the transfer syntax or the encoding of
+sequence lengths. So only the elements of the data set and the pixels are compared.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ _CHUNK: Final = 1 << 20
 
 
 def is_same_image(one: ElementStream, other: ElementStream) -> bool:
-    """Tell whether two files hold the same data set; they do not where one cannot be read."""
+    """Return whether two files hold the same data set; False if one cannot be read."""
     try:
         first, second = header_of_stream(one), header_of_stream(other)
         return _same_headers(first, second) and _same_pixels(first, one, second, other)
@@ -35,7 +35,7 @@ def _same_headers(first: Header, second: Header) -> bool:
 
 
 def _same_items(first: list[Element], one: Header, second: list[Element], other: Header) -> bool:
-    """Tell whether the elements of two data sets, or of two items, say the same."""
+    """Return whether the elements of two data sets, or of two items, are equal."""
     pairs = ([e for e in many if e.tag & 0xFFFF] for many in (first, second))  # no group lengths
     mine, others = pairs
     return [e.tag for e in mine] == [e.tag for e in others] and all(
@@ -80,8 +80,8 @@ def _same_pixels(first: Header, one: ElementStream, second: Header, other: Eleme
 
 
 def _length(header: Header, stream: ElementStream) -> int:
-    """Return how many bytes of pixel data there are."""
-    assert header.pixels is not None  # noqa: S101 - asked for by the caller
+    """Return the length of the pixel data, bytes."""
+    assert header.pixels is not None  # noqa: S101 - checked by the caller
     start = header.pixels.value
     return (
         end_of_fragments(stream, start) if header.pixels.undefined else header.pixels.end

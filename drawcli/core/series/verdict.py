@@ -1,21 +1,21 @@
-"""What a scan does with a series, and why."""
+"""The verdict of a scan on a series."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Readiness(StrEnum):
-    """What a scan does with a series."""
+    """Whether a series is sent."""
 
     READY = "ready"
-    WAITING = "waiting"  # may still mend itself
-    REFUSED = "refused"  # an image series that a person must look at
-    IGNORED = "ignored"  # not for us
+    WAITING = "waiting"  # may still become complete
+    REFUSED = "refused"  # images that someone must check
+    IGNORED = "ignored"  # not images, or not wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A readiness with its reason: a stable code and one sentence without patient values."""
+    """A readiness and its reason: a stable code and a sentence without patient data."""
 
     readiness: Readiness
     code: str = ""
@@ -23,15 +23,15 @@ class Verdict:
 
 
 def waiting(code: str, text: str) -> Verdict:
-    """Return that a series may still mend itself."""
+    """Return the verdict on a series that may still become complete."""
     return Verdict(Readiness.WAITING, code, text)
 
 
 def refused(code: str, text: str) -> Verdict:
-    """Return that a person must look at a series."""
+    """Return the verdict on a series that someone must check."""
     return Verdict(Readiness.REFUSED, code, text)
 
 
 def ignored(code: str, text: str) -> Verdict:
-    """Return that a series is not for us."""
+    """Return the verdict on a series that is not sent."""
     return Verdict(Readiness.IGNORED, code, text)

@@ -1,8 +1,8 @@
-"""Parts of a scan with a slice spacing of their own: fine through the target, coarse beyond it.
+"""Zones of a scan with different slice spacing: fine through the target, coarse beyond it.
 
-Where slices were lost, the distances that are left are whole multiples of the true one. So parts
-of which one spacing is a multiple of the other count only where something else says that none is
-missing: the slice thickness changes as the spacing does, or the instance numbers leave none out.
+Where slices are missing, the remaining distances are whole multiples of the spacing. So two zones
+whose spacings are such multiples count only with other evidence that no slice is missing: the slice
+thickness changes with the spacing, or the instance numbers are consecutive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,33 +12,33 @@ from statistics import median
 from typing import Final
 
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
-_ALIKE: Final = 0.1  # how far, of the first, the distances of one part may differ
+_ALIKE: Final = 0.1  # relative tolerance of the distances in a zone
 _ROUNDED_MM: Final = 0.05
-_FEWEST: Final = 3  # distances of a part that nothing but their evenness speaks for
+_FEWEST: Final = 3  # distances of a zone without other evidence
 _FEWEST_PROVEN: Final = 2
-_FARTHEST: Final = 4.5  # times: two parts of one scan do not differ more in their spacing
-_WHOLE: Final = 0.2  # how far a multiple may be from a whole number
-_FOLLOWS: Final = 0.25  # how far the thickness may lag behind the spacing
-_BETWEEN: Final = 1.1  # times the larger spacing: the distance between two parts
+_FARTHEST: Final = 4.5  # largest ratio of the spacings of two zones
+_WHOLE: Final = 0.2  # tolerance of a whole multiple
+_FOLLOWS: Final = 0.25  # relative tolerance of thickness ratio to spacing ratio
+_BETWEEN: Final = 1.1  # times the larger spacing: the longest distance between two zones
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """Distances in a row that are alike."""
+    """Consecutive distances that are alike."""
 
-    start: int  # number of the first
-    stop: int  # behind the last
+    start: int  # index of the first
+    stop: int  # index after the last
     step: float  # their median, mm
-    thick: float | None  # slice thickness of most slices in it, mm
+    thick: float | None  # median slice thickness, mm
 
     @property
     def count(self) -> int:
-        """How many distances it has."""
+        """The number of distances."""
         return self.stop - self.start
 
 
 def as_multiple(times: float) -> int:
-    """Return which whole multiple a distance is of the usual one; 1 where it is none.
+    """Return the whole multiple that a distance is of the usual one, or 1.
 
     >>> [as_multiple(times) for times in (1.53, 1.75, 1.9, 3.1, 7.4)]
     [1, 1, 2, 3, 7]
@@ -55,60 +55,60 @@ def local_steps(
     *,
     numbered: bool,
 ) -> list[float] | None:
-    """Return the spacing that is usual around each distance; None where there are no such parts.
+    """Return the usual spacing at each distance; None if the scan has no zones.
 
     Parameters
     ----------
     steps
         Distances between neighbours, mm.
     thickness
-        *Slice Thickness* (0018,0050) of each slice, mm; one more than `steps`.
+        *Slice Thickness* (0018,0050) of each slice, mm; one value more than `steps`.
     largest_step
-        How many times the usual distance two neighbours may lie apart.
+        The largest distance of neighbours, in multiples of the usual one.
     numbered
-        Whether the instance numbers leave none out.
+        Whether the instance numbers are consecutive.
     """
     runs = list(_runs(steps, thickness))
     parts = [run for run in runs if run.count >= _FEWEST_PROVEN]
     differ = {round(run.step, 1) for run in parts}
     if len(differ) == 1 or not parts:
         return None
-    if not all(_are_parts(one, other, numbered=numbered) for one, other in pairwise(parts)):
+    if not all(_are_zones(zone, other, numbered=numbered) for zone, other in pairwise(parts)):
         return None
     local = []
     for number, run in enumerate(runs):
         if run in parts:
             local += [run.step] * run.count
             continue
-        around = [one.step for one in runs[max(number - 1, 0) : number + 2] if one in parts]
+        around = [near.step for near in runs[max(number - 1, 0) : number + 2] if near in parts]
         if not around or run.step < min(around) / _BETWEEN:
-            return None  # lone and short: perhaps the only place where no slice is missing
-        local.append(_around(run.step, min(around), max(around), largest_step))
+            return None  # single and short: maybe the only distance without missing slices
+        local.append(_expected(run.step, min(around), max(around), largest_step))
     return local
 
 
-def _around(step: float, small: float, large: float, largest_step: float) -> float:
-    """Return the spacing that a lone distance beside, or between, parts is to be held against."""
+def _expected(step: float, small: float, large: float, largest_step: float) -> float:
+    """Return the spacing with which a single distance beside or between zones is compared."""
     if small < large and step <= _BETWEEN * large:
         return step  # half of each
     return large if step > largest_step * large else small
 
 
 def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator[Zone]:
-    """Yield distances in a row that are alike."""
+    """Yield runs of distances that are alike."""
     start = 0
     for number in range(1, len(steps) + 1):
         first = steps[start]
         if number < len(steps) and abs(steps[number] - first) <= max(_ALIKE * first, _ROUNDED_MM):
             continue
-        inner = [one for one in thickness[start + 1 : number] if one]  # of no other part
+        inner = [value for value in thickness[start + 1 : number] if value]  # of this run only
         yield Zone(start, number, median(steps[start:number]), median(inner) if inner else None)
         start = number
 
 
-def _are_parts(one: Zone, other: Zone, *, numbered: bool) -> bool:
-    """Tell whether two neighbouring parts may be of one whole scan."""
-    small, large = sorted((one, other), key=lambda part: part.step)
+def _are_zones(zone: Zone, other: Zone, *, numbered: bool) -> bool:
+    """Return whether two neighbouring zones may belong to a complete scan."""
+    small, large = sorted((zone, other), key=lambda part: part.step)
     times = large.step / small.step
     if times > _FARTHEST:
         return False
@@ -118,5 +118,5 @@ def _are_parts(one: Zone, other: Zone, *, numbered: bool) -> bool:
         and abs(large.thick / small.thick / times - 1) <= _FOLLOWS
     )
     proven = numbered or follows
-    enough = min(one.count, other.count) >= (_FEWEST_PROVEN if proven else _FEWEST)
+    enough = min(zone.count, other.count) >= (_FEWEST_PROVEN if proven else _FEWEST)
     return enough and (proven or as_multiple(times) == 1)

@@ -1,4 +1,4 @@
-"""How a structure looks in the planning system, and which structures are made of others."""
+"""The appearance of structures in the planning system, and structures derived from others."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
@@ -36,29 +36,29 @@ RoiType = Literal[
 ]
 
 
-def comes_back_as_sent(name: str) -> str:
-    """Refuse names that an LO changes: the structure would seem to be missing (PS3.5 6.2)."""
+def check_lo_text(name: str) -> str:
+    """Refuse names that an LO cannot hold unchanged (PS3.5 6.2): they would not be found again."""
     if name != name.strip() or "\\" in name or not name.isprintable():
-        raise ValueError("no blanks at the ends of a structure name, and no backslash in it")
+        raise ValueError("a structure name must not begin or end with a blank or have a backslash")
     return name
 
 
 def _plain(text: str) -> str:
     if not text.isascii():
-        raise ValueError("plain ASCII: whatever character set the patient's name needs")
-    return comes_back_as_sent(text)
+        raise ValueError("only ASCII characters, since the character set is that of the images")
+    return check_lo_text(text)
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[0] > bounds[1]:
-        raise ValueError("the least volume comes first, then the largest")
+        raise ValueError("the smallest volume comes first, then the largest")
     return bounds
 
 
 StructureName = Annotated[
     StrictStr,
     Field(min_length=1, max_length=LONGEST_ROI_NAME),
-    AfterValidator(comes_back_as_sent),
+    AfterValidator(check_lo_text),
 ]
 _Label = Annotated[
     StrictStr, Field(min_length=1, max_length=LONGEST_ROI_NAME), AfterValidator(_plain)
@@ -69,7 +69,7 @@ _Volume = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Look(BaseModel):
-    """How a structure looks in the planning system."""
+    """The appearance of a structure in the planning system."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,16 +80,16 @@ class Look(BaseModel):
 
 
 class Structure(Look):
-    """What a site says about a structure that a model draws."""
+    """The settings of a site for a structure that a model draws."""
 
     volume_cm3: Annotated[tuple[_Volume, _Volume], AfterValidator(_rising)] | None = None
     required: bool | None = None  # True: with contours; False: may be missing; else: may be empty
 
 
 class Derived(Look):
-    """A structure made of others: one operation, and what it needs.
+    """A structure derived from others: one operation and its parameters.
 
-    Lengths are mm, in the patient; a margin is one in all directions, and may be negative.
+    Lengths are in mm; a margin is the same in all directions, and may be negative.
     """
 
     union: Annotated[list[StructureName], Field(min_length=1)] | None = None
@@ -101,21 +101,21 @@ class Derived(Look):
     fill_holes: StructureName | None = None
     remove_small: StructureName | None = None
     keep_largest: StructureName | None = None
-    inside: StructureName | None = None  # of crop: what stays
-    outside: StructureName | None = None  # of crop: what goes
+    inside: StructureName | None = None  # of crop: the part to keep
+    outside: StructureName | None = None  # of crop: the part to remove
     mm: Annotated[
         float, Field(ge=-_WIDEST_MARGIN_MM, le=_WIDEST_MARGIN_MM, allow_inf_nan=False)
     ] = 0.0
-    cm3: _Volume = 0.0  # of remove_small: parts below it go
+    cm3: _Volume = 0.0  # of remove_small: smaller parts are removed
 
     @model_validator(mode="after")
     def _one_operation(self) -> Self:
         given = [name for name in _OPERATIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"one of {', '.join(_OPERATIONS)} makes a derived structure")
-        spare = self.model_fields_set & {"inside", "outside", "mm", "cm3"} - _NEEDS[given[0]]
-        if spare:
-            raise ValueError(f"{given[0]} has no use for {', '.join(sorted(spare))}")
+            raise ValueError(f"a derived structure needs one of {', '.join(_OPERATIONS)}")
+        unused = self.model_fields_set & {"inside", "outside", "mm", "cm3"} - _NEEDS[given[0]]
+        if unused:
+            raise ValueError(f"{given[0]} does not take {', '.join(sorted(unused))}")
         if given[0] in ("margin", "smooth") and not self.mm:
             raise ValueError(f"{given[0]} needs mm")
         if given[0] == "smooth" and self.mm < 0:
@@ -133,22 +133,22 @@ class Derived(Look):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The structures that it is made of, in the order of the operation."""
-        made_of = getattr(self, self.operation)
-        first = tuple(made_of) if isinstance(made_of, list) else (str(made_of),)
+        """The structures that it is derived from, in the order of the operation."""
+        operand = getattr(self, self.operation)
+        first = tuple(operand) if isinstance(operand, list) else (str(operand),)
         return (*first, *filter(None, (self.inside, self.outside)))
 
     @property
     def sentence(self) -> str:
-        """How it came about, for ROIGenerationDescription, at most 64 characters.
+        """The operation as text for ROIGenerationDescription, at most 64 characters.
 
         >>> Derived(margin="Bladder", mm=5).sentence
         'drawcli: margin of Bladder, 5 mm'
         """
-        words = f"drawcli: {self.operation.replace('_', ' ')} of {', '.join(self.sources)}"
-        words += f", {self.mm:g} mm" if self.mm else ""
-        words += f", {self.cm3:g} cm3" if self.cm3 else ""
-        return words.encode("ascii", "replace").decode("ascii").replace("\\", "?")[:64].strip()
+        text = f"drawcli: {self.operation.replace('_', ' ')} of {', '.join(self.sources)}"
+        text += f", {self.mm:g} mm" if self.mm else ""
+        text += f", {self.cm3:g} cm3" if self.cm3 else ""
+        return text.encode("ascii", "replace").decode("ascii").replace("\\", "?")[:64].strip()
 
 
 _NEEDS: Final[Mapping[str, frozenset[str]]] = {
@@ -168,32 +168,32 @@ _OPERATIONS: Final = tuple(_NEEDS)
 def look_problems(
     drawn: frozenset[str], structures: Mapping[str, Structure], derived: Mapping[str, Derived]
 ) -> list[str]:
-    """Return what is wrong with the structures of a template, taken together.
+    """Return the problems of the structures of a template with each other.
 
     Parameters
     ----------
     drawn
         The names that the models draw.
     structures, derived
-        What the site says about them, and what it makes of them, in order.
+        The settings for them, and the structures derived from them, in order.
     """
     problems = []
     foreign = sorted(structures.keys() - drawn)
     if foreign:
-        problems.append(f"structures names what no model draws: {', '.join(foreign)}")
+        problems.append(f"structures: no model draws {', '.join(foreign)}")
     known = set(drawn)
-    for name, one in derived.items():
+    for name, structure in derived.items():
         if name in known:
-            problems.append(f"derived {name}: there is a structure of that name already")
-        unknown = [source for source in one.sources if source not in known]
+            problems.append(f"derived {name}: a structure of that name exists already")
+        unknown = [source for source in structure.sources if source not in known]
         if unknown:
-            problems.append(f"derived {name}: made of {', '.join(unknown)}, which is not above it")
+            problems.append(f"derived {name}: {', '.join(unknown)} must be defined before it")
         known.add(name)
     looks: dict[str, Any] = {name: structures.get(name) for name in drawn} | dict(derived)
-    met: dict[str, str] = {}
+    by_label: dict[str, str] = {}
     for name, look in sorted(looks.items()):
-        shown = (look and look.label) or name
-        other = met.setdefault(shown.casefold(), name)
+        label = (look and look.label) or name
+        other = by_label.setdefault(label.casefold(), name)
         if other != name:
-            problems.append(f"{other} and {name} would both be called {shown}, but for capitals")
+            problems.append(f"{other} and {name} would have the same name {label}, ignoring case")
     return problems

@@ -1,4 +1,4 @@
-"""What the server offers: its models and their structures; and what a template asks for in vain."""
+"""The server's catalogue of models and structures, compared with the templates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,49 +14,49 @@ _HIGHEST_SCORE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """One structure of a model."""
+class OfferedStructure:
+    """A structure of a model."""
 
     name: str
-    region: str = ""  # of the body, in the server's words
-    modality: str = ""  # of the images it is drawn on
-    dice: float | None = None  # median Dice coefficient, where the server tells it
+    region: str = ""  # of the body, as named by the server
+    modality: str = ""  # of the images
+    dice: float | None = None  # median Dice coefficient, if the server reports it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueModel:
-    """One model: what a template has to say to get it, and what it draws."""
+    """A model: the values that a template needs to select it, and its structures."""
 
     model_id: int
     name: str
     config: str
     trainer_name: str
     postprocess: str | None
-    structures: Mapping[int, Offered]  # by number in the model's map
+    structures: Mapping[int, OfferedStructure]  # by number in the model's map
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        structures = {str(number): asdict(one) for number, one in self.structures.items()}
+        """Return the model as JSON values."""
+        structures = {str(number): asdict(item) for number, item in self.structures.items()}
         return asdict(self) | {"structures": structures}
 
     def has(self, word: str) -> bool:
-        """Tell whether a folded word is in the name of the model, or in what it draws."""
+        """Return whether a casefolded word is in the name of the model or of a structure."""
         return word in self.name.casefold() or any(
             map(partial(_has, word), self.structures.values())
         )
 
-    def with_word(self, word: str) -> Iterator[tuple[int, Offered]]:
-        """Yield the structures with a folded word in name or region; all, if the model has it."""
+    def with_word(self, word: str) -> Iterator[tuple[int, OfferedStructure]]:
+        """Yield the structures with a folded word in name or region; all if the model has it."""
         whole = word in self.name.casefold()
-        for number, one in self.structures.items():
-            if whole or _has(word, one):
-                yield number, one
+        for number, structure in self.structures.items():
+            if whole or _has(word, structure):
+                yield number, structure
 
 
-def offers_of(plain: Sequence[Any]) -> list[CatalogueModel]:
-    """Return the models of the server's answer; what cannot be used of it is left out.
+def parse_catalogue(plain: Sequence[Any]) -> list[CatalogueModel]:
+    """Return the models of the server's answer, without invalid entries.
 
-    Unknown keys are passed over. The server may write the word "null" for no postprocessing.
+    Unknown keys are ignored. The server may send the string "null" for no postprocessing.
     """
     offers = []
     for entry in plain:
@@ -76,10 +76,10 @@ def offers_of(plain: Sequence[Any]) -> list[CatalogueModel]:
     return offers
 
 
-def asked_in_vain(
+def unmet_requests(
     templates: Mapping[str, Template], offers: Sequence[CatalogueModel]
 ) -> Iterator[str]:
-    """Yield what templates ask for that the server does not offer: one sentence each."""
+    """Yield a sentence for each request of a template that the server does not offer."""
     known = {offer.model_id: offer for offer in offers}
     for title, template in templates.items():
         for number, model in template.models.items():
@@ -105,12 +105,12 @@ def _differences(number: int, model: Model, offer: CatalogueModel) -> Iterator[s
             yield f"structure {place} of model {number} is {theirs.name} at the server, not {name}"
 
 
-def _structures(entries: Any) -> dict[int, Offered]:
+def _structures(entries: Any) -> dict[int, OfferedStructure]:
     found = {}
     for entry in entries if isinstance(entries, list) else ():
         name = _word(entry, "map_tg263_primary_name") if isinstance(entry, dict) else ""
         if name and _is_id(entry.get("mapid")):
-            found[entry["mapid"]] = Offered(
+            found[entry["mapid"]] = OfferedStructure(
                 name,
                 _word(entry, "Anatomic_Group"),
                 _word(entry, "delineation_modality"),
@@ -119,17 +119,17 @@ def _structures(entries: Any) -> dict[int, Offered]:
     return found
 
 
-def _has(word: str, one: Offered) -> bool:
-    return word in f"{one.name} {one.region}".casefold()
+def _has(word: str, structure: OfferedStructure) -> bool:
+    return word in f"{structure.name} {structure.region}".casefold()
 
 
 def _is_id(value: Any) -> bool:
-    """Tell whether a value can number a model or a structure."""
+    """Return whether a value can be the number of a model or a structure."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID
 
 
 def _score(value: Any) -> float | None:
-    """Return a score, as a share or in percent; None where it is none."""
+    """Return a score, from 0 to 1 or in percent; None if invalid."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value <= _HIGHEST_SCORE else None
 
@@ -140,7 +140,7 @@ def _word(entry: Mapping[str, Any], key: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return the server's words as a terminal and a file can hold them."""
+    """Return a text of the server, shortened and safe for terminals and files."""
     return plain(text[:_LONGEST_WORD])
 
 

@@ -1,4 +1,4 @@
-"""Structure templates of Varian Eclipse, as its template administration exports them in XML."""
+"""Structure templates of Varian Eclipse, in the XML that its template administration exports."""
 
 import re
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from drawcli.core.templates.appearance import RoiType
 
 Colour = tuple[int, int, int]
 _LARGEST: Final = 10_000_000  # bytes; a template has a few thousand
-_APART: Final = re.compile(r"RGB\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s*")
-_TOGETHER: Final = re.compile(r"RGB([ \d]{2}\d)([ \d]{2}\d)([ \d]{2}\d)\s*")  # three places each
+_SEPARATED: Final = re.compile(r"RGB\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s*")
+_FIXED_WIDTH: Final = re.compile(r"RGB([ \d]{2}\d)([ \d]{2}\d)([ \d]{2}\d)\s*")
 _NAMED: Final[dict[str, Colour]] = {
     "black": (0, 0, 0),
     "blue": (0, 0, 255),
@@ -39,7 +39,7 @@ class EclipseStructure:
     """One structure of the template."""
 
     name: str
-    type: str | None  # RTROIInterpretedType (3006,00A4); None where it has none of its terms
+    type: str | None  # RTROIInterpretedType (3006,00A4); None if it is not a defined term
     color: Colour | None
 
 
@@ -52,21 +52,15 @@ class EclipseTemplate:
 
 
 def read_eclipse(data: bytes) -> EclipseTemplate:
-    """Return the template in an XML file.
-
-    Raises
-    ------
-    ValueError
-        Where it is none; the message says why.
-    """
+    """Return the template of an XML file; raise ValueError if it is invalid."""
     if len(data) > _LARGEST:
-        raise ValueError("larger than any structure template")
+        raise ValueError(f"larger than {_LARGEST} bytes")
     if b"<!" in data.replace(b"\0", b"").replace(b"<!--", b""):
-        raise ValueError("XML with declarations of its own; an export of Eclipse has none")
+        raise ValueError("XML with declarations; an export of Eclipse has none")
     try:
         root = ET.fromstring(data)  # noqa: S314 - declarations, and so entities, were refused
     except (ET.ParseError, LookupError, ValueError) as err:
-        raise ValueError(f"no XML: {err}") from None
+        raise ValueError(f"not XML: {err}") from None
     if root.tag != "StructureTemplate":
         raise ValueError(f"a {root.tag[:40]}, not a StructureTemplate of Eclipse")
     preview = root.find("Preview")
@@ -78,33 +72,33 @@ def read_eclipse(data: bytes) -> EclipseTemplate:
 
 
 def _structures(root: ET.Element) -> Iterator[EclipseStructure]:
-    for one in root.iterfind("Structures/Structure"):
-        name = one.get("ID", "").strip()
+    for element in root.iterfind("Structures/Structure"):
+        name = element.get("ID", "").strip()
         if name:
-            volume_type = one.findtext("Identification/VolumeType", "")
-            colour = one.findtext("ColorAndStyle", "")
-            yield EclipseStructure(name, type_of(volume_type), colour_of(colour))
+            volume_type = element.findtext("Identification/VolumeType", "")
+            colour = element.findtext("ColorAndStyle", "")
+            yield EclipseStructure(name, parse_type(volume_type), parse_colour(colour))
 
 
-def type_of(volume_type: str) -> str | None:
+def parse_type(volume_type: str) -> str | None:
     """Return the RTROIInterpretedType of a volume type.
 
-    >>> type_of("Organ"), type_of("Body"), type_of("Dose Region"), type_of("Undefined")
+    >>> parse_type("Organ"), parse_type("Body"), parse_type("Dose Region"), parse_type("Undefined")
     ('ORGAN', 'EXTERNAL', 'DOSE_REGION', None)
     """
-    word = volume_type.strip().upper().replace(" ", "_")
-    word = _TYPES.get(word, word)
-    return word if word and word in get_args(RoiType) else None
+    term = volume_type.strip().upper().replace(" ", "_")
+    term = _TYPES.get(term, term)
+    return term if term and term in get_args(RoiType) else None
 
 
-def colour_of(text: str) -> Colour | None:
-    """Return red, green and blue of a colour and style, or None.
+def parse_colour(text: str) -> Colour | None:
+    """Return red, green and blue of an element ColorAndStyle, or None.
 
-    >>> colour_of("Segment - Yellow"), colour_of("RGB 255 0 64"), colour_of("RGB255  0128")
+    >>> parse_colour("Segment - Yellow"), parse_colour("RGB 255 0 64"), parse_colour("RGB255  0128")
     ((255, 255, 0), (255, 0, 64), (255, 0, 128))
     """
     plain = text.strip()
-    if found := _APART.fullmatch(plain) or _TOGETHER.fullmatch(plain):
-        red, green, blue = map(int, found.groups())
+    if match := _SEPARATED.fullmatch(plain) or _FIXED_WIDTH.fullmatch(plain):
+        red, green, blue = map(int, match.groups())
         return (red, green, blue) if max(red, green, blue) < 256 else None  # noqa: PLR2004 - a byte
     return _NAMED.get(plain.rpartition(" - ")[2].casefold())

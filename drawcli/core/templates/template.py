@@ -1,7 +1,7 @@
-"""Templates: which models and structures the server is asked for, and the file it is asked with.
+"""Templates: the models and structures requested from the server, and the file that is sent.
 
-The server's GPU job reads its template strictly and dies without a word on anything unexpected
-(a string for an id, a key too many), so everything is checked here, before anything is sent.
+The server's GPU job fails without a message on anything unexpected in the file (a string as an id,
+an extra key), so everything is checked here, before anything is sent.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ LOWEST_MODEL_ID: Final = 10  # ids are greater than this
 
 def _not_the_word_null(value: str | None) -> str | None:
     if value is not None and value.strip().casefold() in ("null", "none", ""):
-        raise ValueError("write null without quotes, not the word in quotes")
+        raise ValueError("write null without quotes")
     return value
 
 
 def _each_once(structures: dict[int, str]) -> dict[int, str]:
-    twice = [name for name, count in Counter(structures.values()).items() if count > 1]
-    if twice:
-        raise ValueError(f"structure named more than once: {', '.join(sorted(twice))}")
+    repeated = [name for name, count in Counter(structures.values()).items() if count > 1]
+    if repeated:
+        raise ValueError(f"structure named more than once: {', '.join(sorted(repeated))}")
     return structures
 
 
@@ -42,7 +42,7 @@ _Word = Annotated[StrictStr, Field(min_length=1)]
 
 
 class Model(BaseModel):
-    """One model of the server, and the structures wanted from it."""
+    """A model of the server, and the structures requested from it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class Model(BaseModel):
 
 
 class Template(BaseModel):
-    """One entry of templates.yaml."""
+    """An entry of templates.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,19 +83,19 @@ class Template(BaseModel):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What the structures are called in the planning system: ROIName (3006,0026)."""
+        """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
         looks.update(self.derived)
         return tuple((look and look.label) or name for name, look in looks.items())
 
     @property
-    def twice(self) -> tuple[str, ...]:
-        """Names that several models would draw: the RTSTRUCT would have two ROIs of one name."""
+    def duplicate_names(self) -> tuple[str, ...]:
+        """Names that several models would draw, which would give two ROIs of one name."""
         return tuple(name for name, count in Counter(self.drawn).items() if count > 1)
 
 
 def server_file(name: str, template: Template) -> bytes:
-    """Return the template file that goes into the zip: exactly the keys the server wants.
+    """Return the template file of the package, with exactly the keys that the server expects.
 
     Examples
     --------
@@ -130,6 +130,6 @@ def server_file(name: str, template: Template) -> bytes:
 
 
 def structures_of(server_template: bytes) -> tuple[str, ...]:
-    """Return the structure names of a template file as it was sent."""
+    """Return the structure names of a template file of a package."""
     plain = yaml.safe_load(server_template)
     return tuple(name for model in plain["models"].values() for name in model["map"].values())

@@ -1,7 +1,7 @@
 """The standard names of structures: AAPM TG-263, Standardizing Nomenclatures in Radiation Oncology.
 
-The list is that of the nomenclature worksheet of 2017-08-15. Beside its names stand what the report
-builds from them: PRV margins (SpinalCord_PRV05), partial structures (Lung~), and targets.
+The list is the nomenclature worksheet of 2017-08-15. Names derived as in the report are standard
+too: PRV margins (SpinalCord_PRV05), partial structures (Lung~), and targets.
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-LONGEST_TG263: Final = 16  # characters: what every planning system of 2017 could show
+LONGEST_TG263: Final = 16  # characters that every planning system of 2017 could show
 EDITION: Final = "TG-263, worksheet of 2017-08-15"
 _MARGIN: Final = re.compile(r"_PRV(\d\d)?$")
 _TARGET: Final = re.compile(r"(GTV|CTV|ITV|IGTV|ICTV|PTV)[A-Za-z0-9!_+~^-]*")
@@ -25,7 +25,7 @@ def primary_names() -> tuple[str, ...]:
 
 
 def is_standard(name: str) -> bool:
-    """Tell whether TG-263 has such a name, or builds it.
+    """Return whether TG-263 has or derives such a name.
 
     >>> [is_standard(name) for name in ("Femur_Head_L", "SpinalCord_PRV05", "Lung_L~", "PTV_High")]
     [True, True, True, True]
@@ -38,10 +38,10 @@ def is_standard(name: str) -> bool:
     return bool({whole, base, digits} & _known()) or _TARGET.fullmatch(name) is not None
 
 
-def nearest(name: str) -> str | None:
-    """Return the primary name that a name comes nearest to, or None.
+def nearest_name(name: str) -> str | None:
+    """Return the primary name most similar to a name, or None.
 
-    >>> nearest("BrainStem"), nearest("Parotid Left"), nearest("Xyzzy")
+    >>> nearest_name("BrainStem"), nearest_name("Parotid Left"), nearest_name("Xyzzy")
     ('Brainstem', 'Parotid_L', None)
     """
     plain = _plain(name)
@@ -53,14 +53,14 @@ def nearest(name: str) -> str | None:
 
 
 def name_warnings(names: tuple[str, ...]) -> Iterator[str]:
-    """Yield what TG-263 has against names: one sentence each, with the nearest standard name."""
+    """Yield a warning for each name that TG-263 does not allow, with the nearest standard name."""
     for name in names:
         if len(name) > LONGEST_TG263:
             yield f"{name} has {len(name)} characters; some planning systems show {LONGEST_TG263}"
         if not is_standard(name):
-            near = nearest(name)
-            instead = f"; the nearest is {near}" if near else ""
-            yield f"{name} is no name of TG-263{instead}"
+            near = nearest_name(name)
+            instead = f"; nearest {near}" if near else ""
+            yield f"{name} is not a TG-263 name{instead}"
 
 
 @cache
@@ -74,7 +74,7 @@ def _by_plain() -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what people write in several ways: capitals, blanks, sides in words."""
+    """Return a name in a normal form: lower case, separated words, side as a last letter."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").split()
     sides = {"left": "l", "lt": "l", "right": "r", "rt": "r"}
     folded = [sides.get(word.casefold(), word.casefold()) for word in words]

@@ -1,1 +1,1 @@
-"""The pages: each a function from a request to an answer; what they say is in the templates."""
+"""The pages: functions from a request to a response; their texts are in the templates."""

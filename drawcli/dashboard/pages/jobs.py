@@ -1,4 +1,4 @@
-"""All jobs: found by words, state and template, sorted, one part at a time; and one job in full."""
+"""The list of jobs with filter, order and paging; and a job in full."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.timeline import moments
 from drawcli.core.jobs.waiting import way_out
 from drawcli.core.rules.conditions import Truth
-from drawcli.dashboard.actions import done_to, offered
+from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
@@ -23,13 +23,13 @@ from drawcli.pipeline.identity import private_facts
 
 
 def jobs(request: Request) -> Response:
-    """List the jobs that were asked for."""
+    """List the jobs that match the query."""
     parts = parts_of(request)
     site = parts.site
-    wish = JobQuery.of(request.query_params)
+    query = JobQuery.of(request.query_params)
     snapshot = site.snapshot()
-    among = snapshot.jobs if wish.when == NOW else site.month(wish.when)
-    listing = Listing.made(wish, among)
+    among = snapshot.jobs if query.when == NOW else site.month(query.when)
+    listing = Listing.select(query, among)
     return page(
         request,
         "jobs.html",
@@ -39,18 +39,18 @@ def jobs(request: Request) -> Response:
         templates=sorted({job.template for job in among if job.template}),
         months=snapshot.months,
         titles=titles(),
-        sorts=[(name, what) for name, (what, _) in SORTS.items()],
+        sorts=[(name, label) for name, (label, _) in SORTS.items()],
         rows=ROWS,
     )
 
 
 def job(request: Request) -> Response:
-    """Show everything about one job."""
+    """Show everything about a job."""
     parts = parts_of(request)
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
-    explanation = kept_of(found, work, site.book if identify else None)
+    explanation = kept_of(found, work, site.rulebook if identify else None)
     return page(
         request,
         "job.html",
@@ -65,27 +65,27 @@ def job(request: Request) -> Response:
         acceptance=work.read_json(found.id, REPORT) or {},
         files=dict(work.files_of(found.id)),
         siblings=_siblings(found, site),
-        actions=offered(found, site.ctx) if parts.options.allow_actions else {},
+        actions=available_actions(found, site.ctx) if parts.options.allow_actions else {},
         templates=_templates(site) if parts.options.allow_actions else [],
-        done=done_to(found, request.query_params.get("done", "")),
+        done=completed_action(found, request.query_params.get("done", "")),
         has_pictures=parts.previews.can_show(found),
     )
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the rules that were asked, the ones that fit first."""
-    made = [(name, stored_node(tree)) for name, tree in explanation.get("rules", {}).items()]
-    return sorted(made, key=lambda one: one[1].outcome != Truth.TRUE)
+    """Return the explanation of each rule, matching rules first."""
+    trees = [(name, stored_node(tree)) for name, tree in explanation.get("rules", {}).items()]
+    return sorted(trees, key=lambda tree: tree[1].outcome != Truth.TRUE)
 
 
 def _siblings(job: Job, site: SiteReader) -> list[Job]:
-    """Return the other sendings of the same series that are open or lately finished."""
+    """Return the other jobs of the same series that are open or recently finished."""
     every = site.snapshot().jobs
-    return [one for one in every if one.series_key == job.series_key and one.id != job.id]
+    return [other for other in every if other.series_key == job.series_key and other.id != job.id]
 
 
 def _templates(site: SiteReader) -> list[str]:
     try:
-        return sorted(site.book().templates)
+        return sorted(site.rulebook().templates)
     except DrawcliError:
         return []

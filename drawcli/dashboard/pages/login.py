@@ -1,4 +1,4 @@
-"""In and out; and what is said where a page cannot be shown."""
+"""Login, logout, and the error page."""
 
 from math import ceil
 from typing import Final
@@ -8,68 +8,71 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from drawcli.adapters.state import logs
-from drawcli.dashboard.actions import WHAT
-from drawcli.dashboard.auth import SEE_OTHER, form_token, own_form, tried
-from drawcli.dashboard.view import bare, parts_of
+from drawcli.dashboard.actions import DESCRIPTIONS
+from drawcli.dashboard.auth import SEE_OTHER, form_token, log_in, verified_form
+from drawcli.dashboard.view import bare_page, parts_of
 from drawcli.errors import DrawcliError, UsageError
 
-_TITLES = {403: "Not allowed", 404: "Not here", 409: "Not possible now", 503: "Not possible now"}
-_BUSY: Final = "The password was not checked: too many from this network are waiting already."
-_SLOW: Final = "Several from this network were wrong, so the next one is checked in"
-_BY_FORM: Final = 405  # other methods
-_CONFLICT: Final = 409  # with how the job stands now
+_TITLES = {403: "Not allowed", 404: "Not found", 409: "Not possible now", 503: "Not possible now"}
+_BUSY: Final = "The password was not checked: too many attempts from this network are waiting."
+_SLOW: Final = "After several wrong passwords from this network, the next one is checked in"
+_BY_FORM: Final = 405  # wrong method
+_CONFLICT: Final = 409  # with the present state of the job
 
 
 def login(request: Request) -> Response:
-    """Ask for the password."""
+    """Show the login form."""
     entry = parts_of(request).entry
-    if not entry.asks or entry.is_in(request):
+    if not entry.requires_login or entry.is_logged_in(request):
         return RedirectResponse("/", SEE_OTHER)
-    return bare(request, "login.html", csrf=form_token(request), trouble="")
+    return bare_page(request, "login.html", csrf=form_token(request), trouble="")
 
 
-async def enter(request: Request) -> Response:
-    """Look at the password, when it has its turn."""
+async def submit_login(request: Request) -> Response:
+    """Check the password and log in."""
     entry = parts_of(request).entry
-    refusal = await tried(request, entry)
+    refusal = await log_in(request, entry)
     if refusal is None:
         answer: Response = RedirectResponse("/", SEE_OTHER)
         entry.devices.remember(request, answer, secure=parts_of(request).options.over_tls)
         return answer
-    trouble = "That is not the password." if refusal.looked_at else _BUSY
+    trouble = "Wrong password." if refusal.checked else _BUSY
     if refusal.wait_seconds:
         trouble += f" {_SLOW} {ceil(refusal.wait_seconds)} s."
     csrf = form_token(request)
-    answer = bare(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
+    answer = bare_page(request, "login.html", status=refusal.status, csrf=csrf, trouble=trouble)
     answer.headers.update(refusal.headers)
     return answer
 
 
-async def leave(request: Request) -> Response:
+async def logout(request: Request) -> Response:
     """End the session."""
-    await own_form(request)
-    parts_of(request).entry.let_out(request.session)
+    await verified_form(request)
+    parts_of(request).entry.end_session(request.session)
     return RedirectResponse("/login", SEE_OTHER)
 
 
-async def refused(request: Request, err: Exception) -> Response:
-    """Say why a page cannot be shown, and what to do."""
+async def show_error(request: Request, err: Exception) -> Response:
+    """Show an error and its hint."""
     if isinstance(err, HTTPException):
-        if err.status_code == _BY_FORM and request.path_params.get("action", "") not in {"", *WHAT}:
-            return _said(request, 404, "Not Found", "")
-        return _said(request, err.status_code, str(err.detail), "")
+        if err.status_code == _BY_FORM and request.path_params.get("action", "") not in {
+            "",
+            *DESCRIPTIONS,
+        }:
+            return _error_page(request, 404, "Not Found", "")
+        return _error_page(request, err.status_code, str(err.detail), "")
     if isinstance(err, UsageError):
-        return _said(request, 404 if request.method == "GET" else 409, str(err), err.hint)
+        return _error_page(request, 404 if request.method == "GET" else 409, str(err), err.hint)
     if isinstance(err, DrawcliError):
-        return _said(request, 503, str(err), err.hint)
-    words = f"bug: {type(err).__name__} at {logs.origin(err)}"
-    return _said(request, 500, words, "Please report this line; it names no patient.")
+        return _error_page(request, 503, str(err), err.hint)
+    message = f"bug: {type(err).__name__} at {logs.origin(err)}"
+    return _error_page(request, 500, message, "Please report this line; it names no patient.")
 
 
-def _said(request: Request, status: int, message: str, hint: str) -> Response:
+def _error_page(request: Request, status: int, message: str, hint: str) -> Response:
     if not request.headers.get("accept", "").startswith("text/html"):
         return PlainTextResponse(f"drawcli: {message}\n", status)
-    title = _TITLES.get(status, "Trouble")
+    title = _TITLES.get(status, "Error")
     facts = {"title": title, "message": message, "hint": hint}
     job = request.path_params.get("job", "") if status == _CONFLICT else ""
-    return bare(request, "error.html", status=status, job=job, **facts)
+    return bare_page(request, "error.html", status=status, job=job, **facts)

@@ -1,4 +1,4 @@
-"""The first page: does it run, what is held, where everything is, what came home lately."""
+"""The overview: health of the runs, held jobs, jobs by state, and recent deliveries."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,49 +13,49 @@ from drawcli.dashboard.view import page, parts_of
 from drawcli.operations.overview import Overview
 from drawcli.operations.report import WHOLE, Report
 from drawcli.operations.report_plots import stacked_bars
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
-_LINE: Final = (
-    (State.FOUND, "the series is whole"),
+_FLOW: Final = (
+    (State.FOUND, "series complete"),
     (State.MATCHED, "template chosen"),
-    (State.PACKAGED, "de-identified, in a package"),
+    (State.PACKAGED, "de-identified, packaged"),
     (State.UPLOADED, "at the server"),
     (State.SEGMENTED, "contours ready"),
-    (State.FETCHED, "checked, here"),
-    (State.DELIVERED, "in its place"),
-    (State.DONE, "the server was told"),
+    (State.FETCHED, "downloaded, checked"),
+    (State.DELIVERED, "delivered"),
+    (State.DONE, "confirmed to the server"),
 )
-_BESIDE: Final = (
+_OTHER_STATES: Final = (
     (State.WAITING, "still arriving"),
-    (State.UNMATCHED, "no rule fits"),
-    (State.AMBIGUOUS, "several rules fit"),
-    (State.EXCLUDED, "left out by a rule"),
-    (State.CANCELLED, "set aside"),
+    (State.UNMATCHED, "no rule matches"),
+    (State.AMBIGUOUS, "several rules match"),
+    (State.EXCLUDED, "excluded by a rule"),
+    (State.CANCELLED, "cancelled by hand"),
 )
 _MOST_HELD: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
-    """One state of the flow, and how many jobs stand there."""
+class StateCount:
+    """A state, and the number of jobs in it."""
 
     state: str
-    what: str
+    description: str
     count: int
     held: int
 
 
 def overview(request: Request) -> Response:
-    """Show how the site stands."""
+    """Show the state of the site."""
     site = parts_of(request).site
     snapshot = site.snapshot()
     report = site.report()
     return page(
         request,
         "overview.html",
-        sentences=list(site.pulse.sentences(site.now)),
-        line=_stations(snapshot.overview, _LINE),
-        beside=_stations(snapshot.overview, _BESIDE),
+        sentences=list(site.health.sentences(site.now)),
+        flow=_counts(snapshot.overview, _FLOW),
+        others=_counts(snapshot.overview, _OTHER_STATES),
         held_first=_longest_held(snapshot.overview),
         archived=snapshot.archived,
         last=snapshot.last_delivered,
@@ -66,45 +66,42 @@ def overview(request: Request) -> Response:
 
 
 def _longest_held(overview: Overview) -> list[Job]:
-    """Return the jobs that have waited longest for a person."""
+    """Return the jobs that have been held longest."""
     since = sorted(overview.held, key=lambda job: job.events[-1].at if job.events else job.since)
     return list(since[:_MOST_HELD])
 
 
-def _stations(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[Station]:
+def _counts(overview: Overview, states: tuple[tuple[State, str], ...]) -> list[StateCount]:
     held = [job.state for job in overview.held]
     return [
-        Station(str(state), what, overview.counts[state], held.count(state))
-        for state, what in states
+        StateCount(str(state), description, overview.counts[state], held.count(state))
+        for state, description in states
     ]
 
 
 def _tiles(report: Report, overview: Overview) -> list[tuple[str, str, str]]:
-    """Return the figures that are read from afar: name, value, and what is said beside it."""
+    """Return the large figures: name, value and note."""
     whole = report.time_of(WHOLE)
     today = report.bins[-1]
-    home = "none yet" if whole is None else ago(timedelta(seconds=whole.median))
-    ninetieth = "" if whole is None else ago(timedelta(seconds=whole.ninetieth))
+    unmatched = f"{overview.counts[State.UNMATCHED]:,} that no rule matches"
+    median = "none yet" if whole is None else duration(timedelta(seconds=whole.median))
+    ninetieth = "" if whole is None else duration(timedelta(seconds=whole.ninetieth))
     return [
-        ("On their way", f"{len(overview.open):,}", f"{today.found:,} found today"),
-        ("Left by the rules", f"{len(overview.left):,}", _left(overview)),
+        ("In progress", f"{len(overview.open):,}", f"{today.found:,} found today"),
+        ("Not sent", f"{len(overview.left):,}", unmatched),
         ("Delivered today", f"{today.delivered:,}", f"{report.total('delivered'):,} in 14 days"),
-        ("Found to delivered", home, f"nine of ten in {ninetieth}" if ninetieth else "the median"),
+        ("Found to delivered", median, f"90 % within {ninetieth}" if ninetieth else "the median"),
     ]
 
 
-def _left(overview: Overview) -> str:
-    return f"{overview.counts[State.UNMATCHED]:,} that no rule takes"
-
-
 def _plot(report: Report) -> Markup | None:
-    """Return the throughput as SVG; None where nothing happened."""
+    """Return the throughput as SVG; None without deliveries and held jobs."""
     if not report.total("delivered") + report.total("held"):
         return None
-    labels = [f"{one.begins:%b} {one.begins.day}" for one in report.bins]
+    labels = [f"{day.begins:%b} {day.begins.day}" for day in report.bins]
     series = {
-        "home": [float(one.delivered) for one in report.bins],
-        "held": [float(one.held) for one in report.bins],
+        "home": [float(day.delivered) for day in report.bins],
+        "held": [float(day.held) for day in report.bins],
     }
-    made = stacked_bars("Delivered and held by the day", labels, series)
-    return Markup(made)  # noqa: S704 - made of numbers and days; `plots` escapes
+    plot = stacked_bars("Delivered and held per day", labels, series)
+    return Markup(plot)  # noqa: S704 - numbers and days; `stacked_bars` escapes

@@ -1,4 +1,4 @@
-"""The contours of one job on its images, plane by plane, with a slider each."""
+"""The contours of a job on its images, with a slider for each plane."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drawcli.core.pictures.frame import Plane
-from drawcli.dashboard.preview import WIDTHS, plane_named
+from drawcli.dashboard.preview import WIDTHS, parse_plane
 from drawcli.dashboard.view import PageParts, page, parts_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slider:
-    """One plane: how many pictures it has, and which is shown."""
+    """A plane with its number of pictures and the one shown."""
 
     plane: str
     count: int
@@ -25,9 +25,9 @@ class Slider:
 
 
 def pictures(request: Request) -> Response:
-    """Show the contours, at the slice that was asked for or where most of a structure is seen."""
+    """Show the contours, at the given slices or where a structure is largest."""
     parts = parts_of(request)
-    _check_seen(parts)
+    _require_login(parts)
     job = parts.site.job(request.path_params["job"])
     preview = parts.previews.of(job)
     query = request.query_params
@@ -45,14 +45,14 @@ def pictures(request: Request) -> Response:
 
 
 def picture(request: Request) -> Response:
-    """Return one picture, a PNG."""
+    """Return a picture as PNG."""
     parts = parts_of(request)
     width = _number(request.query_params.get("width"))
     if width is None:
         width = WIDTHS[1]
     if width not in WIDTHS:
         raise HTTPException(404, f"Pictures are {', '.join(map(str, WIDTHS))} pixels wide.")
-    _check_seen(parts)
+    _require_login(parts)
     path = request.path_params
     job = parts.site.job(path["job"])
     return Response(
@@ -60,21 +60,21 @@ def picture(request: Request) -> Response:
     )
 
 
-def _check_seen(parts: PageParts) -> None:
-    """Refuse pixels to whoever is on this machine: a face is in them, and what was burned in."""
-    if not parts.entry.asks:
+def _require_login(parts: PageParts) -> None:
+    """Refuse pixels without a password: they may show a face or burned-in text."""
+    if not parts.entry.requires_login:
         raise HTTPException(
             403,
-            "Pictures show pixels, and a face is in them: they need a login. "
-            "Run 'drawcli dashboard --set-password' and start the page again.",
+            "Images may show a face, so they need a login. "
+            "Run 'drawcli dashboard --set-password' and restart the page.",
         )
 
 
 def _slider(preview: "Preview", plane: str, structure: int | None, at: int | None) -> Slider:
-    named = plane_named(plane)
-    count = preview.count(named)
+    parsed = parse_plane(plane)
+    count = preview.count(parsed)
     if at is None:
-        at = preview.best_picture(named, structure)
+        at = preview.best_picture(parsed, structure)
     return Slider(plane=plane, count=count, at=min(max(at, 0), count - 1))
 
 

@@ -1,4 +1,4 @@
-"""Rules and templates as they stand, tried on any series; and the series that no rule took."""
+"""Rules and templates, a trial of the rules on a series, and the series that no rule sends."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _MOST_NEAR: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule as it stands in the file."""
+    """A rule of the file."""
 
     name: str
     says: str
@@ -34,18 +34,18 @@ class RuleRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What the rules of now say of one series."""
+class RuleTrial:
+    """The decision of the present rules for a series."""
 
     job: Job
     choice: str
     sentence: str
-    rules: list[tuple[str, ExplanationNode]]  # those that fit first
-    near: list[tuple[str, int]]  # rules that nearly fit: by how many conditions they fail
+    rules: list[tuple[str, ExplanationNode]]  # matching rules first
+    near: list[tuple[str, int]]  # rules that nearly match, and how many conditions fail
 
 
 def rules(request: Request) -> Response:
-    """Show rules and templates, what is hardly meant in them, and what their tests say."""
+    """Show rules and templates, warnings about them, and the results of their tests."""
     parts = parts_of(request)
     site, identify = parts.site, parts.options.identify
     book, broken = _book(site)
@@ -66,17 +66,17 @@ def rules(request: Request) -> Response:
 
 
 def template(request: Request) -> Response:
-    """Show one template: its models and structures, and the file that goes to the server."""
+    """Show a template: its models, its structures, and the file that is sent to the server."""
     site = parts_of(request).site
     name = request.path_params["template"]
-    found = site.book().template_named(name)
+    found = site.rulebook().template_named(name)
     file = server_file(name, found).decode("utf-8")
     jobs = Counter(job.template for job in site.snapshot().jobs)[name]
     return page(request, "template.html", name=name, template=found, file=file, jobs=jobs)
 
 
 def unmatched(request: Request) -> Response:
-    """List the series that the rules do not send, with why."""
+    """List the series that the rules do not send, with the reason."""
     site = parts_of(request).site
     states = (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED)
     among = [job for job in reversed(site.snapshot().jobs) if job.state in states]
@@ -85,9 +85,9 @@ def unmatched(request: Request) -> Response:
 
 
 def _book(site: SiteReader) -> tuple[Rulebook | None, list[str]]:
-    """Return the rules, or what is wrong with them, one line each."""
+    """Return the rules, or the lines of the error."""
     try:
-        return site.book(), []
+        return site.rulebook(), []
     except ConfigError as err:
         return None, [*str(err).splitlines(), *([err.hint] if err.hint else [])]
 
@@ -99,15 +99,15 @@ def _shown(rule: Rule, *, identify: bool) -> RuleRow:
 
 
 def _trials(book: Rulebook, site: SiteReader) -> list[Trial]:
-    """Return what the tests in the rules file say: those by a header; images are not read here."""
+    """Return the results of the tests in the rules file that need no images."""
     ask = partial(tried, book=book, on_many=site.ctx.settings.match.on_many, today=site.now.date())
     return [trial for case in book.cases if case.file is None for trial in ask(case)]
 
 
-def _tried(name: str, site: SiteReader, *, identify: bool) -> Tried | DrawcliError:
+def _tried(name: str, site: SiteReader, *, identify: bool) -> RuleTrial | DrawcliError:
     try:
         job = site.job(name)
-        found = site.explained(job)
+        found = site.explain(job)
     except DrawcliError as err:
         return err
     decision = found.decision
@@ -116,10 +116,10 @@ def _tried(name: str, site: SiteReader, *, identify: bool) -> Tried | DrawcliErr
         for rule, tree in decision.explanation.items()
     ]
     near = [] if decision.fired else decision.near_misses[:_MOST_NEAR]
-    return Tried(
+    return RuleTrial(
         job=job,
         choice=str(decision.choice),
         sentence=decision.sentence,
-        rules=sorted(nodes, key=lambda one: one[1].outcome != Truth.TRUE),
+        rules=sorted(nodes, key=lambda node: node[1].outcome != Truth.TRUE),
         near=[(rule, len(parts)) for rule, parts in near],
     )

@@ -1,4 +1,4 @@
-"""The server and the tokens; the check-up; the settings as they are in force."""
+"""The server and the tokens; the checks of `doctor`; the settings."""
 
 from datetime import datetime
 from itertools import islice
@@ -21,20 +21,20 @@ from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
 from drawcli.pipeline.context import token_store
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
-_OF_LEDGER: Final = ("ledger", "held jobs")  # checks that read it
-_SECRET: Final = {  # what may hold a key, and what is said of it instead
-    "token_command": "a command; its words are not shown",
-    "token_store_command": "a command; its words are not shown",
-    "heartbeat_url": "set; who knows the address may ping it, so it is not shown",
+_OF_LEDGER: Final = ("ledger", "held jobs")  # checks that read the ledger
+_SECRET: Final = {  # settings that may contain a secret, and the text shown instead
+    "token_command": "a command; its arguments are not shown",
+    "token_store_command": "a command; its arguments are not shown",
+    "heartbeat_url": "set; not shown, since anyone with the address can send heartbeats",
 }
 
 
 def server(request: Request) -> Response:
-    """Show who the server is, how it answered, and how long the tokens last; never the tokens."""
+    """Show the server, its last answers, and when the tokens expire; never the tokens."""
     site = parts_of(request).site
     settings = site.ctx.settings.server
     newest = RunLog(site.ctx.settings.state_dir).newest_first()
@@ -42,7 +42,7 @@ def server(request: Request) -> Response:
         request,
         "server.html",
         settings=settings,
-        pulse={line.subject: line.text for line in site.pulse.sentences(site.now)},
+        health={line.subject: line.text for line in site.health.sentences(site.now)},
         tokens=_tokens(site),
         catalogue=load_catalogue(site.ctx.settings.state_dir),
         runs=list(islice(newest, _RUNS)),
@@ -51,7 +51,7 @@ def server(request: Request) -> Response:
 
 
 def checkup(request: Request) -> Response:
-    """Look at what a run needs, as `doctor --offline` does where that writes and starts nothing."""
+    """Show the checks of `doctor --offline` that write nothing and start no command."""
     site = parts_of(request).site
     seen = CheckContext(
         settings=site.ctx.settings, config=site.config, now=site.now, ctx=site.ctx, probes=False
@@ -59,28 +59,28 @@ def checkup(request: Request) -> Response:
     unseen = _unseen(site)
     checks = [(name, _in_turn(name, check, site)) for name, check in local.LOCAL]
     outcomes = [
-        *run_checks((one for one in checks if one[0] not in unseen), seen),
+        *run_checks((check for check in checks if check[0] not in unseen), seen),
         *asked_of.offline(seen),
     ]
-    grades = [one.result.grade for one in outcomes]
+    grades = [outcome.result.grade for outcome in outcomes]
     order = [Grade.FAIL, Grade.WARN, Grade.PASS]
     return page(
         request,
         "checkup.html",
-        outcomes=sorted(outcomes, key=lambda one: order.index(one.result.grade)),
+        outcomes=sorted(outcomes, key=lambda outcome: order.index(outcome.result.grade)),
         counts={grade: grades.count(grade) for grade in order},
         unseen=unseen,
     )
 
 
 def _unseen(site: SiteReader) -> list[str]:
-    """Return the checks that write a file or start a command, which no mere look may do."""
+    """Return the checks that would write a file or start a command."""
     in_file = isinstance(token_store(site.ctx.settings), TokenFile)
     return ["delivery"] if in_file else ["delivery", "token"]
 
 
 def _in_turn(name: str, check: Check, site: SiteReader) -> Check:
-    """Return a check so that no other page reads the ledger while it does."""
+    """Return a check that holds the lock of the ledger if it reads it."""
     if name not in _OF_LEDGER:
         return check
 
@@ -92,7 +92,7 @@ def _in_turn(name: str, check: Check, site: SiteReader) -> Check:
 
 
 def settings(request: Request) -> Response:
-    """Show what is set, and which of it the site has set itself."""
+    """Show the settings, and which differ from the defaults."""
     site = parts_of(request).site
     return page(
         request, "settings.html", sections=_sections(site), config=site.config, own=_own(site)
@@ -100,64 +100,64 @@ def settings(request: Request) -> Response:
 
 
 def _tokens(site: SiteReader) -> list[tuple[str, str]]:
-    """Return what may be said of the tokens."""
+    """Return facts about the tokens, without the tokens."""
     store = site.ctx.tokens
     if not isinstance(store, TokenFile):
-        how = "a command or the keyring of the system gives them"
-        return [("where", f"{how}; 'drawcli token status' asks it")]
+        source = "a command or the keyring of the system"
+        return [("where", f"{source}; run 'drawcli token status' to check them")]
     try:
         tokens = store.read()
     except DrawcliError as err:
-        return [("trouble", str(err)), *([("do", err.hint)] if err.hint else [])]
-    told = [("where", store.place), ("access token ends", _ends(tokens.expires_at, site.now))]
-    renewed = "yes" if tokens.refresh else "no: it is used to its end"
-    return [*told, ("can be renewed", renewed), *claims_of(tokens.access).items()]
+        return [("error", str(err)), *([("do", err.hint)] if err.hint else [])]
+    facts = [("where", store.place), ("access token expires", _expiry(tokens.expires_at, site.now))]
+    renewable = "yes" if tokens.refresh else "no: it is used until it expires"
+    return [*facts, ("can be renewed", renewable), *claims_of(tokens.access).items()]
 
 
-def _ends(at: datetime | None, now: datetime) -> str:
+def _expiry(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "unknown: it is used until the server refuses it"
     left = at - now
-    words = f"in {ago(left)}" if left.total_seconds() > 0 else f"{ago(-left)} ago: it is over"
-    return f"{at:%Y-%m-%d %H:%M} UTC ({words})"
+    text = f"in {duration(left)}" if left.total_seconds() > 0 else f"expired {duration(-left)} ago"
+    return f"{at:%Y-%m-%d %H:%M} UTC ({text})"
 
 
 def _own(site: SiteReader) -> frozenset[str]:
     """Return the settings that differ from the defaults, as "section.key"."""
-    found = set[str]()
+    own = set[str]()
     for name in type(site.ctx.settings).model_fields:
-        value = getattr(site.ctx.settings, name)
-        if not isinstance(value, BaseModel):
-            found.add(name)
+        section = getattr(site.ctx.settings, name)
+        if not isinstance(section, BaseModel):
+            own.add(name)
             continue
-        usual = type(value)()
-        found |= {f"{name}.{key}" for key, one in value if one != getattr(usual, key)}
-    return frozenset(found)
+        default = type(section)()
+        own |= {f"{name}.{key}" for key, value in section if value != getattr(default, key)}
+    return frozenset(own)
 
 
 def _sections(site: SiteReader) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return every setting in force, by section; the first holds the keys of no section."""
+    """Return every setting by section; the first section has the top-level keys."""
     plain: list[tuple[str, str]] = []
     sections: list[tuple[str, list[tuple[str, str]]]] = [("the site", plain)]
     for name in type(site.ctx.settings).model_fields:
         value = getattr(site.ctx.settings, name)
         if isinstance(value, BaseModel):
-            sections.append((name, [(key, _said(key, one)) for key, one in value]))
+            sections.append((name, [(key, _text(key, item)) for key, item in value]))
         else:
-            plain.append((name, _said(name, value)))
+            plain.append((name, _text(name, value)))
     return sections
 
 
-def _said(key: str, value: Any) -> str:
-    """Return a value of a setting as a person reads it."""
+def _text(key: str, value: Any) -> str:
+    """Return the value of a setting as text."""
     if key in _SECRET:
         return _SECRET[key] if value else "none"
     if isinstance(value, Bandwidth):
         value = [f"{rate or 'off'} from {start:%H:%M} on" for start, rate in value.since]
     if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value) or "none"
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {one}" for name, one in value.items()) or "none"
+        return ", ".join(f"{name}: {item}" for name, item in value.items()) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     value = f"{value:g}" if isinstance(value, float) else value

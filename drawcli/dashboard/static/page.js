@@ -1,11 +1,11 @@
-// What a browser adds to pages that work without it: the theme, lists that follow the ledger,
-// filters that answer while one types, and sliders through the pictures of a job.
+// Enhancements of pages that work without scripts: the theme, live lists, filters that update while
+// typing, and sliders through the pictures of a job.
 "use strict";
 (() => {
   const root = document.documentElement;
   root.classList.add("scripted");
 
-  // The theme, kept in a cookie so that the next page is drawn in it at once.
+  // The theme, in a cookie so that the next page is rendered with it.
   document.getElementById("theme")?.addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -50,21 +50,21 @@
       document.title = fresh.title;
       const drawn = fresh.getElementById("live")?.dataset.drawn;
       if (sign && drawn) sign.dataset.drawn = drawn;
-    } catch { tell(false); }
+    } catch { showLive(false); }
   };
-  const tell = (well) => {
+  const showLive = (well) => {
     if (!sign) return;
-    sign.textContent = well ? "live" : "not live: the page does not answer";
+    sign.textContent = well ? "live" : "not live: no connection to the server";
     sign.classList.toggle("lost", !well);
   };
   if (sign && document.querySelector("main [data-live]")) {
     let stream;
     const listen = () => {
       stream = new EventSource(`/live?drawn=${sign.dataset.drawn}`);
-      stream.addEventListener("open", () => tell(true));
+      stream.addEventListener("open", () => showLive(true));
       stream.addEventListener("error", () => {
-        tell(false);
-        // A refusal ends a stream for good; a lost connection is tried again by the browser.
+        showLive(false);
+        // The browser reconnects after a lost connection, but not after a refusal.
         if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
       });
       stream.addEventListener("change", () => refresh());
@@ -76,7 +76,7 @@
     addEventListener("pagehide", () => stream.close());
   } else sign?.remove();
 
-  // The filter answers while one types; the address follows, so that it can be kept.
+  // The filter updates the list and the address while typing.
   const filter = document.getElementById("filter");
   if (filter) {
     let waiting;
@@ -90,18 +90,18 @@
     filter.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(waiting); ask(); });
   }
 
-  // Sliders: the newest wish wins; a picture that is still being drawn is not asked for twice.
+  // Sliders: the newest position wins; one picture is requested at a time.
   const watch = (viewer) => {
     const { job, width } = viewer.dataset;
     for (const slider of viewer.querySelectorAll("input[type=range]")) {
       const plane = slider.dataset.plane;
       const image = viewer.querySelector(`img[data-plane=${plane}]`);
-      const said = slider.parentElement.querySelector("output");
+      const output = slider.parentElement.querySelector("output");
       let drawing = false;
       const draw = () => {
         const at = slider.value;
         const words = `${Number(at) + 1} of ${Number(slider.max) + 1}`;
-        said.textContent = words;
+        output.textContent = words;
         slider.setAttribute("aria-valuetext", words);
         if (drawing) return;
         drawing = true;
@@ -134,7 +134,7 @@
   };
   for (const viewer of document.querySelectorAll(".viewer")) watch(viewer);
 
-  // The contours come into the page of their job once somebody wants them.
+  // The contours are loaded into the page of a job on request.
   for (const place of document.querySelectorAll("[data-load]")) {
     place.querySelector("a").addEventListener("click", async (event) => {
       event.preventDefault();

@@ -23,9 +23,9 @@ from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RunHealth
 from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lints, template_lints
-from drawcli.system.durations import ago
-from drawcli.system.mounts_and_locks import holder_of, remote_disk, tells_locks
-from drawcli.system.platforms import open_to_others, others_may_write
+from drawcli.system.durations import duration
+from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
+from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
 
 RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
 RUNS_STOPPED: Final = timedelta(hours=24)
@@ -39,7 +39,7 @@ def settings_file(site: CheckContext) -> CheckResult:
     """Check that other users cannot change settings, rules and templates."""
     settings = site.settings
     files = [site.config, settings.rules, settings.templates]
-    loose = [path for path in files if path.is_file() and others_may_write(path)]
+    loose = [path for path in files if path.is_file() and is_writable_by_others(path)]
     if loose:
         names = " ".join(map(str, loose))
         return CheckResult.warned(
@@ -60,7 +60,7 @@ def state_folder(site: CheckContext) -> CheckResult:
         _check_open(folder, site)
     except OSError as err:
         return CheckResult.failed(f"{folder} {closed(err)}", f"ls -ld {_quoted(folder)}")
-    if open_to_others(folder):
+    if is_readable_by_others(folder):
         return CheckResult.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return CheckResult.well(f"{folder}: private, on a local disk, writable")
 
@@ -128,8 +128,8 @@ def run_lock(site: CheckContext) -> CheckResult:
     holder, runner = holder_of(work.run_lock_file), work.run_owner()
     if holder is None:
         unknown = "this system does not show whether a run is active"
-        return CheckResult.well("no run is active" if tells_locks() else unknown)
-    since = "" if runner is None else f" for {ago(site.now - runner.since)}"
+        return CheckResult.well("no run is active" if has_lock_table() else unknown)
+    since = "" if runner is None else f" for {duration(site.now - runner.since)}"
     text = f"a run is active: process {holder.pid}{since}"
     health = RunHealth.of(site.settings.state_dir, site.settings.notify.run_hours)
     if not health.is_overdue(site.now):
@@ -188,14 +188,14 @@ def token(site: CheckContext) -> CheckResult:
             return CheckResult.failed(
                 trouble, "Give the user running drawcli write access to that folder."
             )
-        lasts = "" if left is None else f"; the access token is valid for {ago(left)}"
+        lasts = "" if left is None else f"; the access token is valid for {duration(left)}"
         return CheckResult.well(f"renews itself{lasts if left and left > timedelta() else ''}")
     remedy = "Ask the DRAW administrator for a new token pair."
     if left is None:
         return CheckResult.warned("no refresh token, and no expiry date in the token", remedy)
     if left <= timedelta():
-        return CheckResult.failed(f"expired {ago(-left)} ago, without a refresh token", remedy)
-    text = f"valid for {ago(left)}, without a refresh token"
+        return CheckResult.failed(f"expired {duration(-left)} ago, without a refresh token", remedy)
+    text = f"valid for {duration(left)}, without a refresh token"
     return CheckResult.warned(text, remedy) if left < _TOKEN_SOON else CheckResult.well(text)
 
 
@@ -218,15 +218,15 @@ def last_run(site: CheckContext) -> CheckResult:
     if last is None:
         return CheckResult.warned("none yet", cron)
     since = site.now - last.ended
-    text = f"ended {ago(since)} ago with exit code {last.exit_code}"
+    text = f"ended {duration(since)} ago with exit code {last.exit_code}"
     if holder_of(WorkDir(site.settings.state_dir).run_lock_file) is not None:
         return CheckResult.well(f"{text}; another is active now")
     if since > RUNS_LATE:
         grade = Grade.FAIL if since > RUNS_STOPPED else Grade.WARN
-        late = f"{text}; a run is late after {ago(RUNS_LATE)}, missing after {ago(RUNS_STOPPED)}"
-        return CheckResult(grade, late, cron)
+        limits = f"late after {duration(RUNS_LATE)}, missing after {duration(RUNS_STOPPED)}"
+        return CheckResult(grade, f"{text}; a run is {limits}", cron)
     if not last.went_well:
-        before = "never" if well is None else f"{ago(site.now - well.ended)} ago"
+        before = "never" if well is None else f"{duration(site.now - well.ended)} ago"
         return CheckResult.warned(f"{text}; last success: {before}", "drawcli run-once -v")
     return CheckResult.well(text)
 
@@ -238,7 +238,9 @@ def versions(_: CheckContext | None = None) -> CheckResult:
     try:
         wanted = metadata.requires("drawcli") or ()
     except metadata.PackageNotFoundError:
-        return CheckResult.warned(f"{ours}; not installed as a package", "pip install drawcli")
+        return CheckResult.warned(
+            f"{ours}; not installed as a package", "Install it: see docs/installing.md."
+        )
     names = sorted({_name_of(one) for one in wanted if ";" not in one})
     return CheckResult.well(f"{ours}; {', '.join(map(_with_version, names))}")
 

@@ -9,7 +9,7 @@ from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
 from drawcli.operations.ledger_check import unattested
 from drawcli.operations.notification_store import NotificationStore
-from drawcli.system.durations import ago
+from drawcli.system.durations import duration
 
 
 def audit_log(site: CheckContext) -> CheckResult:
@@ -36,7 +36,7 @@ def notify(site: CheckContext) -> CheckResult:
     for place in places:
         state = store.places.get(place.key(store.salt))
         if state is not None and state.failing_since is not None:
-            span = ago(site.now - state.failing_since)
+            span = duration(site.now - state.failing_since)
             return CheckResult.warned(
                 f"{place.name} has accepted no message for {span}", "drawcli notify test"
             )

@@ -10,12 +10,12 @@ from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.adapters.server.responses import ENDPOINT_HINT
-from drawcli.core.templates.catalogue import CatalogueModel, asked_in_vain, offers_of
+from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue, unmet_requests
 from drawcli.errors import ConfigError, ServerUnavailable
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, run_checks
 from drawcli.pipeline.context import token_store, utc_now
-from drawcli.system.addresses import stays_here
-from drawcli.system.durations import ago
+from drawcli.system.addresses import is_loopback
+from drawcli.system.durations import duration
 
 _SAME: Final = 3.0  # s: the Date header is cut to seconds and takes time to arrive
 _SKEW_NOTED: Final = 60.0  # s: tokens are renewed five minutes early
@@ -86,14 +86,14 @@ def _clock(found: ServerProbe) -> CheckResult:
 def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
     """Check that the connection is encrypted and the certificate is valid for a while."""
     if not found.tls:
-        if stays_here(site.settings.server.url):
+        if is_loopback(site.settings.server.url):
             return CheckResult.well("plain http, to this machine only")
         text = "plain http: anyone on the network path can read the token"
         return CheckResult.warned(text, "Use https:// in server.url if the server supports it.")
     if found.certificate_until is None:
         return CheckResult.well(found.tls)
     left = found.certificate_until - site.now
-    text = f"{found.tls}; the certificate is valid for {ago(left)}"
+    text = f"{found.tls}; the certificate is valid for {duration(left)}"
     if left < _CERTIFICATE_SOON:
         return CheckResult.warned(text, "Remind the DRAW administrator before it expires.")
     return CheckResult.well(text)
@@ -104,7 +104,7 @@ def _templates(site: CheckContext) -> CheckResult:
     tokens = token_store(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
-            offers = offers_of(server.models())
+            offers = parse_catalogue(server.models())
         except ServerUnavailable as err:
             return CheckResult.warned(
                 f"not compared: {err}", "Runs wait for it. Ask the DRAW administrator if it lasts."
@@ -136,4 +136,4 @@ def _templates_by_kept(site: CheckContext) -> CheckResult:
 
 def _in_vain(site: CheckContext, offers: Sequence[CatalogueModel]) -> list[str]:
     book = site_rulebook(site.settings)
-    return list(asked_in_vain(book.templates, offers))
+    return list(unmet_requests(book.templates, offers))

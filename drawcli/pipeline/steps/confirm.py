@@ -11,7 +11,7 @@ from drawcli.pipeline.context import Context
 def confirm(job: Job, ctx: Context) -> Job:
     """Confirm a delivered job."""
     server, now = ctx.server, ctx.now()
-    with ctx.turns.given_up():
+    with ctx.turns.released():
         server.confirm(job.task_id or "", at=now)
     ctx.audit_write_outcome(CONFIRMED, job, task=job.task_id)
     return job.to(State.DONE, at=ctx.now())

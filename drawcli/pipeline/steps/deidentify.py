@@ -33,8 +33,8 @@ from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
 from drawcli.core.dicom.multiframe import number_of_frames
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.series.burned_in import shows_writing
-from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest, identity_of
+from drawcli.core.series.burned_in import has_burned_in_text
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest, read_identity
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.verdict import Readiness
 from drawcli.core.templates.template import Template, server_file
@@ -99,7 +99,7 @@ def _shows_writing(crosswalk: Crosswalk) -> bool:
     """Look for writing in the corners of the first, the middle and the last slice."""
     paths = [file.path for file in crosswalk.files]
     frames = map(first_frame, {paths[0], paths[len(paths) // 2], paths[-1]})
-    return any(shows_writing(*frame) for frame in frames if frame)
+    return any(has_burned_in_text(*frame) for frame in frames if frame)
 
 
 def _template(job: Job, ctx: Context) -> Template:
@@ -167,7 +167,7 @@ def as_sent(
         uids=replacements.uids,
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
-        identity=identity_of(header),
+        identity=read_identity(header),
         study_id=replacements.study_id,
         sop_class=header.text(tags.SOPClassUID),
         policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),

@@ -48,8 +48,8 @@ def _download(job: Job, received: Path, ctx: Context) -> None:
     """Bring the file home; others may go on meanwhile."""
     room, tell = ctx.work.check_space, ctx.progress.meter("bytes received")
     server = ctx.server
-    with ctx.turns.given_up():
-        found = server.download(job.task_id or "", received, check_space=room, tell=tell)
+    with ctx.turns.released():
+        found = server.download(job.task_id or "", received, room=room, tell=tell)
     if found is None:
         _lost(job)
 

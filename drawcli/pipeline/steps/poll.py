@@ -22,7 +22,7 @@ _LATEST: Final = timedelta(minutes=10)
 def poll(job: Job, ctx: Context) -> Job:
     """Ask for the status of a job's task; move on, wait, or hold."""
     server = ctx.server
-    with ctx.turns.given_up():
+    with ctx.turns.released():
         status = server.status(job.task_id or "")
     match status.state:
         case TaskState.READY | TaskState.DELIVERED:

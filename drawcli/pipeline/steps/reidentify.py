@@ -18,7 +18,7 @@ from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rtstruct.contours import contours_of
+from drawcli.core.rtstruct.contours import contours_of, names_of
 from drawcli.core.rtstruct.derived import DerivedStructure, made_of
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
@@ -27,7 +27,7 @@ from drawcli.core.rtstruct.inspection import (
     to_deliver,
 )
 from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, looks_of
-from drawcli.core.rtstruct.reidentify import OwnUids, names_of, reidentified
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.template import Template

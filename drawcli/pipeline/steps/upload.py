@@ -54,7 +54,7 @@ def upload(job: Job, ctx: Context) -> Job:
     name, tell = ctx.package_name(job, ctx.crosswalk(job)), ctx.progress.meter("bytes sent")
     server = ctx.server
     try:
-        with ctx.turns.given_up():
+        with ctx.turns.released():
             task_id = server.upload(package, name=name, sha256=job.zip_sha256 or "", tell=tell)
     except DrawcliError as err:
         what = _outcome(err)

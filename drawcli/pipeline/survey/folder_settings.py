@@ -7,7 +7,7 @@ from typing import Final
 
 from drawcli.config.sections import Scan, SeriesCriteria
 from drawcli.core.series.readiness import Criteria
-from drawcli.system.platforms import as_compared, below
+from drawcli.system.platforms import comparable_path, path_prefix
 
 ELSEWHERE: Final = 0  # the number of the settings for what lies in no folder of its own
 _GIB: Final = 1 << 30
@@ -29,7 +29,7 @@ class FolderSettings:
         names = sorted(scan.folders)
         self._wanted: list[SeriesCriteria] = [scan, *map(scan.in_folder, names)]
         self._places = {
-            as_compared(below(str(root / name))): number
+            comparable_path(path_prefix(str(root / name))): number
             for number, name in enumerate(names, start=1)
             for root in roots
         }
@@ -39,7 +39,7 @@ class FolderSettings:
 
     def number_of(self, folder: str) -> int:
         """Return which settings count in a folder: those of the nearest above it."""
-        here = as_compared(folder)
+        here = comparable_path(folder)
         inside = [place for place in self._places if here.startswith(place)]
         return self._places[max(inside, key=len)] if inside else ELSEWHERE
 

@@ -14,14 +14,14 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.image_file import UNREAD
 from drawcli.core.series.members import (
-    home_of,
-    modality_of,
+    count_non_slices,
+    counts_text,
+    drop_copies,
+    main_folder,
+    main_modality,
     scan_slices,
-    set_aside,
-    told,
-    without_copies,
 )
-from drawcli.core.series.readiness import Calm, assess, settled
+from drawcli.core.series.readiness import SettlingTimes, assess, check_settled
 from drawcli.core.series.same_image import is_same_image
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.pipeline.survey.folder_settings import FolderSettings
@@ -60,7 +60,7 @@ class SeriesSnapshot:
             "slices": self.files,
             "source_digest": self.digest,
             "source_stamp": self.stamp,
-            "aside": told(self.load_aside()) or None,
+            "aside": counts_text(self.load_aside()) or None,
             "pet_counts": any(one.pet_counts for one in self.slices),
         }
 
@@ -97,8 +97,8 @@ class Judge:
             Series with files in folders that could not be listed this time.
         """
         for row in self.index.series():
-            calm = Calm(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
-            verdict = settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
+            calm = SettlingTimes(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
+            verdict = check_settled(row.verdict, self.wishes.demands(row.wishes), calm, began_ns)
             if row.id in unlistable and verdict.readiness is Readiness.READY:
                 verdict = waiting("unreadable-files", _UNLISTABLE_TEXT)
             files = cache(partial(self._files, row.id))
@@ -106,7 +106,7 @@ class Judge:
                 *(row.key, row.key_id, row.modality, row.files, verdict, row.digest, row.stamp),
                 wanted=self.wishes.of(row.wishes),
                 load=lambda files=files: _scan_of(files()),  # type: ignore[misc] # bound now
-                load_aside=lambda files=files: set_aside(files()),  # type: ignore[misc]
+                load_aside=lambda files=files: count_non_slices(files()),  # type: ignore[misc]
                 judge=partial(self._judged_again, row.id, row.wishes),
             )
 
@@ -128,7 +128,7 @@ class Judge:
         stand_ins = self.known_under(slices[0].series_uid)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
-        wishes = self.wishes.number_of(home_of(slices))
+        wishes = self.wishes.number_of(main_folder(slices))
         row = SeriesRow(
             id=number,
             first=0,
@@ -138,7 +138,7 @@ class Judge:
             key_id=stand_ins.key_id,
             digest=stand_ins.digest("source", *names),
             stamp=stand_ins.digest("stamp", *places),
-            modality=modality_of(slices),
+            modality=main_modality(slices),
             files=len(slices),
             newest=max(one.mtime_ns for one in slices),
             verdict=self._verdict(number, slices, wishes),
@@ -165,7 +165,7 @@ class Judge:
 
 
 def _scan_of(files: list[Slice]) -> list[Slice]:
-    return without_copies(scan_slices(files) or files, same_images)
+    return drop_copies(scan_slices(files) or files, same_images)
 
 
 def same_images(one: str, other: str) -> bool:

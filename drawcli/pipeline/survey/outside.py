@@ -14,7 +14,7 @@ from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job
-from drawcli.core.series.members import modality_of, scan_slices, set_aside, without_copies
+from drawcli.core.series.members import count_non_slices, drop_copies, main_modality, scan_slices
 from drawcli.core.series.readiness import Criteria, assess
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
@@ -51,13 +51,13 @@ def seen_in(
         yield SeriesSnapshot(
             key=stand_ins.series_key(slices[0].series_uid),
             key_id=stand_ins.key_id,
-            modality=modality_of(slices),
+            modality=main_modality(slices),
             files=len(slices),
             verdict=verdict,
             digest=stand_ins.digest("source", *names),
             stamp=stand_ins.digest("stamp", *places),
             load=partial(list, slices),
-            load_aside=partial(set_aside, files[slices[0].series_uid]),
+            load_aside=partial(count_non_slices, files[slices[0].series_uid]),
             judge=partial(assess, slices, demands),
             wanted=ctx.settings.scan,
             deliver_to=deliver_to,
@@ -85,7 +85,7 @@ def judged(
     """
     for series in walk.by_series().values():
         files = sorted(series, key=lambda one: one.path)
-        slices = without_copies(scan_slices(files) or files, is_same)
+        slices = drop_copies(scan_slices(files) or files, is_same)
         verdict = assess(slices, demands)
         unread = sum(walk.unread[place] for place in {str(Path(s.path).parent) for s in slices})
         if verdict.readiness is Readiness.READY and unread:

@@ -14,8 +14,8 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.image_file import UNREAD
 from drawcli.core.series.verdict import Verdict, waiting
+from drawcli.pipeline.survey.batches import Unlisted
 from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
-from drawcli.pipeline.survey.update import Unlisted
 
 CODE: Final = "unread-folder"
 _MINUTE_NS: Final = 60 * 10**9

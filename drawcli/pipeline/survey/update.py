@@ -7,15 +7,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from drawcli.adapters.datastore.patterns import Globs
 from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_folder, walk_folders
 from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
-from drawcli.pipeline.survey.readers import Reading, Results, read_chunks
-from drawcli.system.platforms import below
+from drawcli.pipeline.survey.batches import Batch, Close, Item, Unlisted
+from drawcli.pipeline.survey.readers import Results, read_chunks
+from drawcli.system.platforms import path_prefix
 
 SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read once more after this
 HOUR_NS: Final = 3600 * 10**9
@@ -35,45 +36,6 @@ class WalkOptions:
     answer_seconds: float | None = (
         None  # patience with a folder of the datastore; None: without end
     )
-
-
-class Item(NamedTuple):
-    """A file that is to be read."""
-
-    folder: int
-    path: str
-    file: File
-    since: int  # when it was first seen as it is now; 0: now
-    was: int | None  # the series it was of
-    odd: str  # why it is not read at all; "" where it is
-
-
-class Close(NamedTuple):
-    """A folder whose files have all been read."""
-
-    folder: int
-    digest: bytes
-    stamp: str
-
-
-class Unlisted(NamedTuple):
-    """A folder that should have been listed, and could not be."""
-
-    reason: str
-    series: set[int]  # with files in it or below, as they were known
-
-
-@dataclass(slots=True)
-class Batch:
-    """What is read and stored together."""
-
-    items: list[Item] = field(default_factory=list)
-    closes: list[Close] = field(default_factory=list)
-
-    @property
-    def readings(self) -> list[Reading]:
-        """What is to be opened."""
-        return [(item.path, item.file) for item in self.items if not item.odd]
 
 
 class Update:
@@ -289,7 +251,9 @@ class Update:
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
         for number, path in self.index.folders_except(self._visited).items():
-            above = [one for one in self._troubled if path == one or path.startswith(below(one))]
+            above = [
+                one for one in self._troubled if path == one or path.startswith(path_prefix(one))
+            ]
             series = self.index.series_in(number) if above else set()
             self.unlistable |= series
             for one in above:

@@ -1,7 +1,6 @@
-"""Where in a body the sandbox puts a structure: a table, and a rule for names it does not know.
+"""The positions of the sandbox's structures: a table, and a rule for other names.
 
-Numbers are fractions of the body, not anatomy: they look right on the phantoms, and passable
-elsewhere. Nothing here knows where an organ of a real patient is.
+They are fractions of the body that fit the phantoms, not the anatomy of a real patient.
 """
 
 import hashlib
@@ -29,19 +28,19 @@ class OrganPlace:
     """An ellipsoid in a body.
 
     Fractions of half the body's width (to the patient's left), of half its depth (to the back) and
-    of half the length of the scan (to the head); width and depth are those at the middle's level.
+    of half the length of the scan (to the head); width and depth at the level of the centre.
     """
 
     centre: tuple[float, float, float]
     semi: tuple[float, float, float]
 
     def mirrored(self) -> "OrganPlace":
-        """Return the same place on the other side of the body."""
+        """Return the place mirrored to the other side of the body."""
         x, y, z = self.centre
         return replace(self, centre=(-x, y, z))
 
 
-# Organs on one side are given on the left, the patient's.
+# Paired organs are given on the patient's left.
 _PLACES: Final[dict[str, OrganPlace]] = {
     "bladder": OrganPlace((0, -0.24, 0.0), (0.2, 0.25, 0.2)),
     "rectum": OrganPlace((0, 0.37, -0.12), (0.1, 0.15, 0.4)),
@@ -94,12 +93,12 @@ _OTHER_NAMES: Final = {
 
 
 def kind_of(name: str) -> Kind | None:
-    """Return what the pixels alone tell of a structure, or None if it has to be placed."""
+    """Return the kind of a structure that is drawn from the pixels, or None."""
     return _KINDS.get(_stem(name))
 
 
 def side_of(name: str) -> Side:
-    """Return the side a name speaks of, in the ways of TG-263 and its neighbours.
+    """Return the side in a name, as in TG-263 and similar nomenclatures.
 
     >>> side_of("FemoralHead_L"), side_of("Right Lung"), side_of("Liver")
     ('left', 'right', 'both')
@@ -111,7 +110,7 @@ def side_of(name: str) -> Side:
 
 
 def place_of(name: str) -> OrganPlace:
-    """Return where a structure is put: by the table, or at a spot drawn from its name.
+    """Return the place of a structure: from the table, or derived from its name.
 
     >>> place_of("Parotid_R").centre
     (-0.76, 0.08, -0.14)
@@ -124,7 +123,7 @@ def place_of(name: str) -> OrganPlace:
 
 
 def _spot(stem: str, *, sided: bool) -> OrganPlace:
-    """Return a small ellipsoid well inside the body, the same for one name at every call."""
+    """Return a small ellipsoid well inside the body, the same for the same name."""
     a, b, c, d = (byte / 255 for byte in hashlib.sha256(stem.encode()).digest()[:4])
     x = 0.15 + 0.35 * a if sided else 0.8 * a - 0.4
     size = 0.08 + 0.08 * d
@@ -132,11 +131,11 @@ def _spot(stem: str, *, sided: bool) -> OrganPlace:
 
 
 def _words(name: str) -> list[str]:
-    """Return the words of a name, split at capitals, blanks and underscores, in lower case."""
+    """Return the words of a name in lower case, split at capitals, blanks and underscores."""
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
 
 
 def _stem(name: str) -> str:
-    """Return a name without its side, its blanks and its capitals."""
+    """Return a name in lower case without its side and blanks."""
     sides = {"l", "r", "left", "right", "lt", "rt"}
     return "".join(word for word in _words(name) if word not in sides)

@@ -1,4 +1,4 @@
-"""Closed lines in slices: where values pass a level, how large they are, what lies in what."""
+"""Closed contours in slices: at a level, their area, and whether one is inside another."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from contourpy import LineType, contour_generator
 
 from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
-_SAMPLES: Final = 16  # points of a line that are asked for where they lie
+_SAMPLES: Final = 16  # points of a line that are tested
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,11 +16,11 @@ class Polygon:
     """A closed line in a slice (n x 2: column, row), around high values or around a hole."""
 
     points: Floats
-    area_mm2: float  # negative: a hole, what it encloses is lower than what lies around
+    area_mm2: float  # negative: a hole, with lower values inside
 
 
 def cut(each: PhantomSlice, centre: Floats, semi: Floats) -> list[Polygon]:
-    """Return the outline of an ellipsoid (mm) in a slice, looking only at the pixels around it."""
+    """Return the outline of an ellipsoid (mm) in a slice; only pixels around it are used."""
     steps = np.array([each.along_row, each.along_column])
     spacing = np.linalg.norm(steps, axis=1)
     middle = (steps @ (centre - each.origin)) / spacing**2
@@ -36,14 +36,14 @@ def cut(each: PhantomSlice, centre: Floats, semi: Floats) -> list[Polygon]:
         + rows[:, None, None] * each.along_column
     )
     inside = 1 - ((from_centre / semi) ** 2).sum(axis=2)
-    found = polygons(inside, 0.0, each)
-    return [Polygon(line.points + first, line.area_mm2) for line in found]
+    lines = polygons(inside, 0.0, each)
+    return [Polygon(line.points + first, line.area_mm2) for line in lines]
 
 
 def polygons(values: Floats, level: float, each: PhantomSlice) -> list[Polygon]:
-    """Return every closed line at which the values pass a level.
+    """Return every closed contour at a level.
 
-    A frame of low values closes what runs out of the picture.
+    A border of low values closes contours at the edge of the image.
     """
     framed = np.pad(values, 1, constant_values=min(level - 1.0, float(values.min())))
     lines = contour_generator(z=framed, line_type=LineType.Separate).lines(level)
@@ -61,9 +61,9 @@ def _area(line: Floats) -> float:
 
 
 def within(line: Polygon, outline: Polygon) -> bool:
-    """Tell whether a line lies in an outline, by the even-odd rule on some of its points."""
-    asked = line.points[:: max(1, len(line.points) // _SAMPLES)]
-    x, y = asked[:, :1], asked[:, 1:]
+    """Return whether a line is inside an outline, by the even-odd rule on some of its points."""
+    samples = line.points[:: max(1, len(line.points) // _SAMPLES)]
+    x, y = samples[:, :1], samples[:, 1:]
     x1, y1 = outline.points.T
     x2, y2 = np.roll(outline.points, -1, axis=0).T
     crosses = (y1 > y) != (y2 > y)
@@ -72,5 +72,5 @@ def within(line: Polygon, outline: Polygon) -> bool:
 
 
 def thinned(points: Floats, most: int = 400) -> Floats:
-    """Return a contour with at most that many points, evenly picked."""
+    """Return a contour with every n-th point, at most `most`."""
     return points[:: -(-len(points) // most)]

@@ -1,8 +1,7 @@
-"""An RTSTRUCT in the form in which the real server returns one.
+"""An RTSTRUCT as the real server returns it, including its flaws, for tests of clients.
 
-The form has its flaws, and clients meet them: coordinates longer than a DS may be (PS3.5 table
-6.2-1: 16 bytes), no frame of reference at the top level, no accession number. They are kept here on
-purpose, so that a client is tried on them.
+Coordinates are longer than a DS allows (PS3.5 table 6.2-1: 16 bytes), and the frame of reference at
+the top level and the accession number are missing.
 """
 
 import colorsys
@@ -45,7 +44,7 @@ _COPIED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DrawnStructure:
-    """A name and where it was drawn; no contour if nothing was found."""
+    """A structure and its contours, which may be none."""
 
     name: str
     contours: Several[DrawnContour]
@@ -58,19 +57,19 @@ def structure_set(
     at: datetime,
     long_coordinates: bool = True,
 ) -> Dataset:
-    """Return the structure set of one series.
+    """Return the structure set of a series.
 
     Parameters
     ----------
     slices
         The series, in order; patient and study are copied from the first.
     structures
-        What was drawn; `DrawnContour.slice_index` counts in `slices`.
+        The structures; `DrawnContour.slice_index` is an index in `slices`.
     at
-        When it was made.
+        The time of creation.
     long_coordinates
-        Write coordinates with all their digits, as the real server does, though a DS has room for
-        16 bytes only. False rounds to 0.0001 mm.
+        Write coordinates with all digits, as the real server does, though a DS may have at most
+        16 bytes. False rounds to 0.0001 mm.
     """
     result = _head(slices[0].header, at)
     frame = slices[0].header.FrameOfReferenceUID
@@ -103,7 +102,7 @@ def file_bytes(dataset: Dataset) -> bytes:
 
 
 def _head(first: Dataset, at: datetime) -> Dataset:
-    """Return everything that stands before the sequences."""
+    """Return the elements without the sequences."""
     head = Dataset()
     head.SpecificCharacterSet = "ISO_IR 100"
     for keyword in _COPIED:
@@ -126,20 +125,20 @@ def _head(first: Dataset, at: datetime) -> Dataset:
 
 
 def _as_latin_1(header: Dataset, keyword: str) -> bytes:
-    """Return a value as the bytes it has in ISO_IR 100, unchecked; a missing one is empty.
+    """Return a value as unvalidated bytes in ISO_IR 100; b"" if missing.
 
-    Real headers hold ages, dates and numbers that no validator lets pass. Implicit VR writes no VR:
-    as OB the bytes go out as they are.
+    Real headers have invalid ages, dates and numbers. Implicit VR writes no VR, so as OB the bytes
+    are written unchanged.
     """
     value: object = getattr(header.get_item(keyword), "value", None)
-    if isinstance(value, bytes):  # nobody has looked at it so far
+    if isinstance(value, bytes):  # not decoded yet
         value = decode_bytes(value, convert_encodings(header.get("SpecificCharacterSet")), set())
     text = "" if value is None else str(value).strip(" \0")
     return _even(text.encode("latin-1", "replace"))
 
 
 def _referenced_frame(slices: Several[PhantomSlice]) -> Dataset:
-    """Return frame, study, series and every slice, nested as PS3.3 C.8.8.5 has them."""
+    """Return frame, study, series and every slice, nested as in PS3.3 C.8.8.5."""
     header = slices[0].header
     series = Dataset()
     series.SeriesInstanceUID = header.SeriesInstanceUID
@@ -193,7 +192,7 @@ def _contour(contour: DrawnContour, on: PhantomSlice, *, long_coordinates: bool)
     item.ContourImageSequence = Sequence([_reference(on.header, on.frame)])
     item.ContourGeometricType = "CLOSED_PLANAR"
     item.NumberOfContourPoints = len(contour.points)
-    # As OB: no check of its length, and no object for each of some hundred thousand numbers.
+    # As OB: no length check, and no object for each of some hundred thousand numbers.
     item.add_new("ContourData", "OB", _coordinates(contour.points, long=long_coordinates))
     return item
 
@@ -227,6 +226,6 @@ def _observation(number: int) -> Dataset:
 
 
 def _colour(number: int) -> list[int]:
-    """Return a colour that is far from those of its neighbours: steps by the golden ratio."""
+    """Return a colour; consecutive ones differ by the golden ratio in hue."""
     red, green, blue = colorsys.hsv_to_rgb((number * 0.618034) % 1, 0.9, 1.0)
     return [round(255 * part) for part in (red, green, blue)]

@@ -1,7 +1,7 @@
-"""A toy segmenter: it draws what the pixels show (outline, bone, lungs), and invents the rest.
+"""A toy segmenter: it draws outline, bone and lungs from the pixels, and invents the rest.
 
-It exists so that a demonstration has contours that lie on the right slices, on the right side and
-inside the body. It knows no anatomy; see `places`.
+Its contours are on the right slices, on the right side and inside the body. It knows no anatomy;
+see `organ_places`.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MIN_BODY_MM2: Final = 400.0
 _MIN_LUNG_MM2: Final = 1500.0  # larger than a sinus, or a gas bubble of the bowel
 _MIN_BONE_MM2: Final = 25.0
 _MIN_SEMI_MM: Final = 1.0
-_AROUND: Final = 0.02  # of half the length of the scan: what is still the level of a middle
+_AROUND: Final = 0.02  # tolerance of a level, of half the length of the scan
 _SECOND_BODY: Final = 0.3  # of the largest outline: a second leg, but not the couch
 
 
@@ -32,7 +32,7 @@ class DrawnContour:
 
 
 class Segmenter:
-    """Draws structures into one volume; what does not depend on the name is worked out once."""
+    """Draws structures into a volume; outlines are computed once."""
 
     def __init__(self, slices: list[PhantomSlice]) -> None:
         self._slices = slices
@@ -42,24 +42,24 @@ class Segmenter:
         self._skin = _points_mm(slices, self._bodies)
 
     def contours(self, name: str) -> list[DrawnContour]:
-        """Return the contours of a structure, slice by slice; none if the scan does not show it."""
+        """Return the contours of a structure, slice by slice; [] outside the scan."""
         kind = kind_of(name)
         if kind == "body":
-            found = self._bodies
+            contours = self._bodies
         elif kind == "lung":
-            found = [self._lungs(index, name) for index in range(len(self._slices))]
+            contours = [self._lungs(index, name) for index in range(len(self._slices))]
         elif kind == "bone":
-            found = [self._bones(index) for index in range(len(self._slices))]
+            contours = [self._bones(index) for index in range(len(self._slices))]
         else:
-            found = self._placed(place_of(name))
+            contours = self._placed(place_of(name))
         return [
             DrawnContour(index, each.to_mm(thinned(line.points)))
-            for index, (each, lines) in enumerate(zip(self._slices, found, strict=True))
+            for index, (each, lines) in enumerate(zip(self._slices, contours, strict=True))
             for line in lines
         ]
 
     def _lungs(self, index: int, name: str) -> list[Polygon]:
-        """Return the large holes of the body, of one side if the name asks for one."""
+        """Return the large holes of the body, on the side of the name if it has one."""
         bodies = self._bodies[index]
         lungs = [
             line
@@ -78,7 +78,7 @@ class Segmenter:
         ]
 
     def _bones(self, index: int) -> list[Polygon]:
-        """Return the outlines of what is dense, and of the marrow spaces in it."""
+        """Return the outlines of bone, and of the marrow spaces in it."""
         bodies = self._bodies[index]
         if not bodies:
             return []
@@ -90,19 +90,19 @@ class Segmenter:
         ]
 
     def _placed(self, place: OrganPlace) -> list[list[Polygon]]:
-        """Return the cuts of the slices through an ellipsoid in the body."""
-        found: list[list[Polygon]] = [[] for _ in self._slices]
+        """Return the contours of an ellipsoid in the body, by slice."""
+        contours: list[list[Polygon]] = [[] for _ in self._slices]
         ellipsoid = self._ellipsoid_mm(place)
         if ellipsoid is None:
-            return found
+            return contours
         for index, (each, bodies) in enumerate(zip(self._slices, self._bodies, strict=True)):
             if bodies:
                 largest = _largest(cut(each, *ellipsoid))
-                found[index] = [line for line in largest if within(line, bodies[0])]
-        return found
+                contours[index] = [line for line in largest if within(line, bodies[0])]
+        return contours
 
     def _ellipsoid_mm(self, place: OrganPlace) -> tuple[Floats, Floats] | None:
-        """Return middle and semi-axes of a place in this volume, mm; None without a body."""
+        """Return centre and semi-axes of a place in this volume, mm; None without a body."""
         if not len(self._skin):
             return None
         half_length = np.ptp(self._skin[:, 2]) / 2
@@ -118,21 +118,21 @@ class Segmenter:
 
 def _points_mm(slices: list[PhantomSlice], bodies: list[list[Polygon]]) -> Floats:
     """Return points of all outlines of the body (n x 3), mm."""
-    found = [
+    points = [
         each.to_mm(thinned(line.points))
         for each, lines in zip(slices, bodies, strict=True)
         for line in lines
     ]
-    return np.vstack(found) if found else np.empty((0, 3))
+    return np.vstack(points) if points else np.empty((0, 3))
 
 
 def _middle_mm(points: Floats) -> Floats:
-    """Return the middle of the box around points."""
+    """Return the centre of the bounding box of points."""
     return np.asarray((points.min(axis=0) + points.max(axis=0)) / 2)
 
 
 def _levels(slices: list[PhantomSlice]) -> tuple[float, float]:
-    """Return the values that part body from air, and bone from flesh."""
+    """Return the thresholds of body and bone."""
     if slices[0].header.get("Modality") == "CT":
         return _BODY_HU, _BONE_HU
     sample = np.concatenate([each.values()[::4, ::4].ravel() for each in slices[::4]])
@@ -141,7 +141,7 @@ def _levels(slices: list[PhantomSlice]) -> tuple[float, float]:
 
 
 def _outlines(lines: list[Polygon]) -> list[Polygon]:
-    """Return the outer contours of the body, the largest first."""
+    """Return the outer contours of the body, largest first."""
     outer = sorted((line for line in lines if line.area_mm2 > 0), key=lambda line: -line.area_mm2)
     if not outer or outer[0].area_mm2 < _MIN_BODY_MM2:
         return []

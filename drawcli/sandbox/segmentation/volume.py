@@ -1,4 +1,4 @@
-"""The slices of one uploaded series, in order along their normal, with values in real units."""
+"""The slices of an uploaded series, in order along their normal, with values in physical units."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ _GROUPS: Final = frozenset(
 
 
 class BadSeries(Exception):
-    """The slices cannot be put together to a volume; the text says why, without values."""
+    """The slices do not form a volume; the text says why, without values."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomSlice:
-    """One slice: who it is, where its pixels lie in the patient, and what they measure."""
+    """A slice with its header, geometry and pixel values."""
 
     header: Dataset  # without the pixels
-    origin: Floats  # middle of the first pixel, mm, LPS
-    along_row: Floats  # from one pixel of a row to the next, mm
-    along_column: Floats  # from one row to the next, mm
+    origin: Floats  # centre of the first pixel, mm, LPS
+    along_row: Floats  # step from one pixel of a row to the next, mm
+    along_column: Floats  # step from one row to the next, mm
     stored: npt.NDArray[np.generic]  # rows x columns
     slope: float
     intercept: float
@@ -42,7 +42,7 @@ class PhantomSlice:
         return self.stored.astype(np.float64) * self.slope + self.intercept
 
     def to_mm(self, points: Floats) -> Floats:
-        """Return points (n x 2: column, row; fractions allowed) as mm in the patient (n x 3)."""
+        """Return points (n x 2: column, row; fractional) in patient coordinates (n x 3), mm."""
         return self.origin + points[:, :1] * self.along_row + points[:, 1:] * self.along_column
 
     @property
@@ -77,7 +77,7 @@ def volume(datasets: Iterable[Dataset]) -> list[PhantomSlice]:
 
 
 def _slices(dataset: Dataset) -> list[PhantomSlice]:
-    """Return the slice in a file, or those in its frames."""
+    """Return the slice of a file, or those of its frames."""
     try:
         stored = dataset.pixel_array
         del dataset.PixelData
@@ -92,7 +92,7 @@ def _slices(dataset: Dataset) -> list[PhantomSlice]:
 
 
 def framed(dataset: Dataset) -> Iterator[Dataset]:
-    """Yield what the functional groups say of each frame, as a classic header would (C.7.6.16)."""
+    """Yield the functional groups of each frame (PS3.3 C.7.6.16) as a single-frame header."""
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for groups in dataset.PerFrameFunctionalGroupsSequence:
         values = Dataset()

@@ -57,9 +57,9 @@ def test_a_missing_slice_is_retried_and_not_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda _raw: b"", "no DICOM file"),
+        (lambda _raw: b"", "not a DICOM file"),
         (lambda raw: raw[:600], "the file ends inside its header"),
-        (lambda _raw: b"<html>" * 100, "no DICOM file"),
+        (lambda _raw: b"<html>" * 100, "not a DICOM file"),
     ],
 )
 def test_a_slice_that_has_changed_is_refused_and_not_named(
@@ -160,7 +160,10 @@ def test_encapsulated_pixels_with_other_items_than_fragments_are_refused(
     changed(slices[0], lambda raw: raw[:-8] + b"\x10\0\x10\0\4\0\0\0abcd" + raw[-8:])
     stream, header = open_slice(str(slices[0]))
 
-    with closing(stream), pytest.raises(SeriesRefused, match=r"\(0010,0010\) where a fragment"):
+    with (
+        closing(stream),
+        pytest.raises(SeriesRefused, match=r"\(0010,0010\) in place of"),
+    ):
         pixel_end(stream, header)
 
 

@@ -418,7 +418,7 @@ def test_without_the_package_a_person_is_told_what_to_install(
     with pytest.raises(ConfigError, match=r"deliver\.node") as told:
         opened(Deliver(node="TPS@h:104"))
 
-    assert "drawcli[dicom-net]" in told.value.hint
+    assert "extra 'dicom-net'" in told.value.hint
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from drawcli.errors import AnotherRun, DiskFull
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import preview, scan
 from drawcli.pipeline.survey import readers
-from drawcli.system.files import disk_full_named
+from drawcli.system.files import report_disk_full
 from tests.conftest import PELVIS, SLICES, Site
 
 
@@ -150,7 +150,7 @@ def test_a_dry_run_writes_nothing(ctx: Context, site: Site, pelvis: list[Path]) 
 
 
 def fill(state: Path) -> None:
-    with disk_full_named("state"), open_index(state, bytes(32), "0" * 8) as index:
+    with report_disk_full("state"), open_index(state, bytes(32), "0" * 8) as index:
         index._database.execute("PRAGMA max_page_count = 1")
         for number in range(10_000):
             index.set_fact(f"{number}", "x" * 1000)

@@ -319,7 +319,7 @@ def test_without_the_package_the_extra_is_named(
     with pytest.raises(ConfigError, match="not installed") as caught:
         TokenKeyring("draw", "", beside).read()
 
-    assert "drawcli[keyring]" in caught.value.hint
+    assert "extra 'keyring'" in caught.value.hint
 
 
 def test_the_settings_choose_the_source(site: Site) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.state import progress as module
-from drawcli.adapters.state.progress import FILE_NAME, Progress, ProgressFile, ProgressState
+from drawcli.adapters.state import progress_file as module
+from drawcli.adapters.state.progress import Progress, ProgressState
+from drawcli.adapters.state.progress_file import FILE_NAME, ProgressFile
 
 
 class Listener:

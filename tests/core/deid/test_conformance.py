@@ -10,7 +10,7 @@ def lines_of(text: str) -> list[list[str]]:
     return [row.split(" | ") for row in rows if not row.startswith("attribute")]
 
 
-def test_every_attribute_that_leaves_is_named() -> None:
+def test_every_attribute_that_is_sent_is_listed() -> None:
     text = statement(Choices())
 
     named = {cells[0].lstrip("> ") for cells in lines_of(text)}
@@ -20,7 +20,7 @@ def test_every_attribute_that_leaves_is_named() -> None:
         assert f"({sop_class})" in text
 
 
-def test_what_is_claimed_follows_the_choices() -> None:
+def test_the_claims_follow_the_choices() -> None:
     claimed = re.compile(r"^- (1131?\d+|113100) ", re.MULTILINE)
     least = Choices(fixed_dates=True, characteristics=False)
 
@@ -34,7 +34,7 @@ def test_what_is_claimed_follows_the_choices() -> None:
     assert "2000-01-01" in statement(least)
 
 
-def test_what_a_site_does_otherwise_is_said_with_its_reason() -> None:
+def test_choices_of_a_site_are_listed_with_their_reasons() -> None:
     assert "this site" not in statement(Choices())
 
     own = Choices(
@@ -44,7 +44,7 @@ def test_what_a_site_does_otherwise_is_said_with_its_reason() -> None:
     )
     text = statement(own)
 
-    assert "removed besides: ManufacturerModelName" in text
+    assert "also removed: ManufacturerModelName" in text
     assert "StationName, because: tells the scanners apart" in text
     assert "cleaned word by word: SeriesDescription" in text
     tables = {cells[0]: cells[3:] for cells in lines_of(text)}

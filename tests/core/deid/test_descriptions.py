@@ -21,12 +21,12 @@ from drawcli.core.deid.descriptions import clean_description
         ("", ""),
     ],
 )
-def test_a_description_keeps_words_of_the_trade_only(description: str, left: str) -> None:
+def test_a_description_keeps_words_of_the_vocabulary_only(description: str, left: str) -> None:
     assert clean_description(description) == left
 
 
 @given(st.text(max_size=60))
-def test_cleaning_makes_nothing_up_and_twice_is_once(description: str) -> None:
+def test_cleaning_adds_nothing_and_is_idempotent(description: str) -> None:
     once = clean_description(description)
 
     assert once.isascii()

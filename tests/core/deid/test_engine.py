@@ -1,4 +1,4 @@
-"""What leaves the hospital, read back with pydicom and as raw bytes."""
+"""De-identified files, read back with pydicom and as raw bytes."""
 
 import re
 import struct
@@ -40,7 +40,7 @@ def replacements(
 
 
 def sent(header: Header, **choices: object) -> bytes:
-    """Return the file that leaves, with the pixels behind its header."""
+    """Return the de-identified file: header and pixels."""
     return deidentify_header(header, replacements(header, **choices)) + PIXELS  # type: ignore[arg-type] # any choice
 
 
@@ -73,7 +73,7 @@ LEFT = """
 
 
 def nested(depth: int, secret: str) -> Sequence:
-    """Return sequences in each other, with a name and a UID in every item."""
+    """Return nested sequences, with a name and a UID in every item."""
     one = item(PatientName=secret, ReferencedSOPInstanceUID=f"{ROOT}.9", TextValue=secret)
     if depth:
         one.ContentSequence = nested(depth - 1, secret)
@@ -125,7 +125,7 @@ def dirty_slice() -> Dataset:
 
 
 @both_syntaxes
-def test_only_what_is_on_the_list_leaves_at_any_depth(syntax: str) -> None:
+def test_only_listed_elements_are_sent_at_any_depth(syntax: str) -> None:
     header = header_of(dirty_slice(), syntax)
 
     raw = sent(header)
@@ -140,7 +140,7 @@ def _keyword(tag: int) -> str:
 
 
 @both_syntaxes
-def test_who_it_was_is_replaced(syntax: str) -> None:
+def test_identifying_values_are_replaced(syntax: str) -> None:
     home = sent_slice(syntax)
 
     assert re.fullmatch(r"DEID\^[A-Z2-7]{16}", str(home.PatientName))
@@ -212,7 +212,7 @@ def _day(text: str) -> timedelta:
     return date(int(text[:4]), int(text[4:6]), int(text[6:])) - date(1, 1, 1)
 
 
-def test_fixed_dates_say_nothing_of_the_day_nor_the_hour() -> None:
+def test_fixed_dates_reveal_neither_day_nor_hour() -> None:
     one = ct_slice(
         SOPClassUID=PT_IMAGE,
         AcquisitionDateTime="20260314084501.25",
@@ -248,7 +248,7 @@ def test_fixed_dates_say_nothing_of_the_day_nor_the_hour() -> None:
 
 
 @both_syntaxes
-def test_the_marks_say_what_was_done(syntax: str) -> None:
+def test_the_de_identification_elements_describe_the_choices(syntax: str) -> None:
     home = sent_slice(syntax)
 
     assert home.PatientIdentityRemoved == "YES"
@@ -262,7 +262,9 @@ def test_the_marks_say_what_was_done(syntax: str) -> None:
 
 
 @both_syntaxes
-def test_what_the_server_needs_is_there_even_if_the_source_lacks_it(syntax: str) -> None:
+def test_elements_needed_by_the_server_are_always_present(
+    syntax: str,
+) -> None:
     one = ct_slice()
     gone = (
         "StudyDate StudyTime StudyID AccessionNumber ReferringPhysicianName PatientName PatientID"
@@ -318,7 +320,7 @@ def test_kept_values_are_not_touched(syntax: str) -> None:
     assert after.transfer_syntax == header.transfer_syntax
 
 
-def test_what_comes_as_un_leaves_under_the_vr_of_the_dictionary() -> None:
+def test_elements_of_vr_un_are_sent_under_the_vr_of_the_dictionary() -> None:
     reference = element(0x00081155, b"", b"1.2.3\0", explicit=False)
     whole = planted(
         {
@@ -340,7 +342,7 @@ def test_what_comes_as_un_leaves_under_the_vr_of_the_dictionary() -> None:
 
 @pytest.mark.parametrize("vr", ["LO", "OB", "UN", "PN", "UT", "DS", "US"])
 @pytest.mark.parametrize("tag", [0x00280010, 0x00180050, 0x00200013, 0x00101010, 0x00080031])
-def test_a_value_that_is_not_what_its_element_asks_leaves_empty(tag: int, vr: str) -> None:
+def test_a_value_of_a_wrong_format_is_emptied(tag: int, vr: str) -> None:
     raw = sent(read_header(planted({tag: (vr, b"Muster")}), complete=True))
 
     assert b"Muster" not in raw
@@ -348,7 +350,7 @@ def test_a_value_that_is_not_what_its_element_asks_leaves_empty(tag: int, vr: st
     assert (left.VR, left.value or "") == (dictionary_VR(tag), "")
 
 
-def test_a_number_under_a_wrong_vr_leaves_under_the_right_one() -> None:
+def test_a_number_under_a_wrong_vr_is_sent_under_the_right_one() -> None:
     home = parsed(sent(read_header(planted({0x00180050: ("LO", b"2.50")}), complete=True)))
 
     assert (home["SliceThickness"].VR, str(home.SliceThickness)) == ("DS", "2.50")
@@ -372,7 +374,7 @@ def test_a_sequence_that_cannot_be_read_stops_the_series() -> None:
         ),
     ],
 )
-def test_descriptions_leave_cleaned_and_only_if_the_site_says_so(
+def test_descriptions_are_sent_cleaned_and_only_if_the_site_retains_them(
     keep: tuple[str, ...], left: dict[str, str]
 ) -> None:
     one = ct_slice(
@@ -437,7 +439,7 @@ ANYHOW = ["{}", " {} ", "A\\{}\\B"]
 
 
 def element(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
-    """Encode an element by the letter of PS3.5 7.1, with no help from the code under test."""
+    """Encode an element by the letter of PS3.5 7.1, without the code under test."""
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
     if not explicit:
         return head + struct.pack("<I", len(value)) + value
@@ -447,7 +449,7 @@ def element(tag: int, vr: bytes, value: bytes, *, explicit: bool) -> bytes:
 
 
 def planted(extra: dict[int, tuple[str, bytes]], *, explicit: bool = True) -> bytes:
-    """Return a CT slice as bytes, with some elements added or replaced, whatever they hold."""
+    """Return a CT slice as bytes, with some elements added or replaced."""
     whole = header_of(ct_slice(), "explicit")
     parts = {
         tag: (one.vr.decode(), whole.data[one.value : one.end])
@@ -504,7 +506,7 @@ def poisoned(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 @pytest.mark.sweep
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(poisoned())
-def test_no_planted_token_leaves(case: tuple[bytes, list[bytes]]) -> None:
+def test_no_planted_token_is_sent(case: tuple[bytes, list[bytes]]) -> None:
     whole, tokens = case
     header = read_header(whole, complete=True)
     assert all(token in whole for token in tokens) or len(tokens) > 1  # one may replace another
@@ -522,7 +524,7 @@ def test_no_planted_token_leaves(case: tuple[bytes, list[bytes]]) -> None:
 
 
 def accepted_real_files() -> list[Path]:
-    """Return one file of every real series that the scan would take."""
+    """Return one file of every real series that the scan accepts."""
     first: dict[str, Path] = {}
     for path in real_files():
         try:
@@ -548,7 +550,7 @@ def de_identified(path: Path, *, fixed: bool = False) -> bytes:
 
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.file_name)
 @pytest.mark.parametrize("modality", WRITERS)
-def test_no_value_of_an_invented_patient_leaves(
+def test_no_value_of_an_invented_patient_is_sent(
     modality: str, person: Person, tmp_path: Path
 ) -> None:
     for path in WRITERS[modality](tmp_path, person, slices=2, size=16):
@@ -560,7 +562,7 @@ def test_no_value_of_an_invented_patient_leaves(
 
 
 @needs_real
-def test_the_known_identities_of_real_files_do_not_leave() -> None:
+def test_the_known_identities_of_real_files_are_not_sent() -> None:
     lines = (REAL / "phi_key.tsv").read_text(encoding="utf-8").splitlines()[1:]
     secrets: dict[str, set[bytes]] = {}
     for line in lines:
@@ -603,7 +605,7 @@ def test_real_slices_keep_their_numbers_and_their_pixels() -> None:
 
 
 def errors(path: Path) -> set[str]:
-    """Return what dciodvfy has against a file, without the values that it quotes."""
+    """Return the errors of dciodvfy for a file, without quoted values."""
     ended = subprocess.run(
         ["dciodvfy", "-new", path],
         capture_output=True,

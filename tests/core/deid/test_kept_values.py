@@ -1,4 +1,4 @@
-"""What of kept values leaves: numbers of persons, free words, UIDs; and what has to stay."""
+"""Cleaning of kept values: numbers of persons, free words, UIDs; and values that must stay."""
 
 import re
 import struct
@@ -32,7 +32,7 @@ NOBODY = Persons()
 
 
 def sent(choices: Choices = USUAL, /, **values: object) -> Dataset:
-    """Return the slice that leaves, of one with these elements."""
+    """Return the de-identified slice with these elements."""
     with disable_value_validation():  # scanners write what they like
         header = header_of(ct_slice(**values))
     return parsed(deidentify_header(header, Replacements.of(header, KEY, choices)) + PIXELS)
@@ -61,7 +61,7 @@ OF_INSTANCES = """
         "1.2.840.10008.1.2.1",
     ],
 )
-def test_no_uid_under_the_dicom_root_stays_where_it_has_no_business(keyword: str, uid: str) -> None:
+def test_an_unregistered_uid_under_the_dicom_root_is_replaced(keyword: str, uid: str) -> None:
     header = header_of(ct_slice(**{keyword: uid}))
     known = Replacements.of(header, KEY)
 
@@ -150,7 +150,7 @@ def test_a_number_of_the_patient_leaves_in_no_number(keyword: str, value: object
         ("KVP", "1e7"),
     ],
 )
-def test_what_nobody_measures_does_not_leave_either(keyword: str, value: str) -> None:
+def test_numbers_too_large_for_a_measurement_are_emptied(keyword: str, value: str) -> None:
     assert sent(**{keyword: value})[keyword].value is None
 
 
@@ -168,7 +168,7 @@ STAY = {
 }
 
 
-def test_a_short_record_number_takes_no_measured_number_out() -> None:
+def test_a_short_record_number_removes_no_measured_number() -> None:
     home = sent(**STAY)
 
     for keyword, value in STAY.items():
@@ -180,7 +180,7 @@ def test_a_short_record_number_takes_no_measured_number_out() -> None:
 
 
 @pytest.mark.parametrize("number", ["512", "1024", "2000", "16"])
-def test_what_an_image_needs_stays_whatever_the_record_number_is(number: str) -> None:
+def test_needed_numbers_stay_even_if_they_equal_a_record_number(number: str) -> None:
     home = sent(PatientID=number, RescaleIntercept=f"-{number}", SliceThickness=number)
 
     assert (home.Rows, home.RescaleIntercept, home.SliceThickness) == (2, -int(number), int(number))
@@ -202,20 +202,20 @@ def test_what_an_image_needs_stays_whatever_the_record_number_is(number: str) ->
     ],
 )
 @pytest.mark.parametrize("keyword", ["AcquisitionTime", "StudyTime", "SeriesTime", "ContentTime"])
-def test_a_time_of_day_is_one_and_not_the_birth_date(keyword: str, said: str, left: str) -> None:
+def test_a_birth_date_is_not_a_time_of_day(keyword: str, said: str, left: str) -> None:
     assert (sent(PatientBirthDate="20110405", **{keyword: said})[keyword].value or "") == left
 
 
 @pytest.mark.parametrize(
     ("clock", "left"), [("110405", "1104"), ("610405", ""), ("093000.5", "093000.5"), ("", "")]
 )
-def test_the_clock_of_a_date_and_time_is_no_other_number(clock: str, left: str) -> None:
+def test_the_time_of_a_date_time_is_not_another_number(clock: str, left: str) -> None:
     home = sent(PatientBirthDate="20110405", AcquisitionDateTime=f"20260314{clock}")
 
     assert home.AcquisitionDateTime == f"{home.StudyDate}{left}"
 
 
-def test_binary_numbers_are_looked_at_as_written_ones() -> None:
+def test_binary_numbers_are_searched_like_decimal_strings() -> None:
     born = persons(PatientBirthDate=BORN, PatientID="4711815")
 
     def is_left(keyword: str, vr: str, raw: bytes) -> bool:
@@ -232,7 +232,7 @@ def test_binary_numbers_are_looked_at_as_written_ones() -> None:
 
 
 def test_every_number_that_is_kept_is_needed_or_emptied() -> None:
-    """A number that the gate holds against an element the engine leaves would block the series."""
+    """A number that the engine keeps and the gate finds would block the series."""
     rows = [row for one in IMAGE_CLASSES for row in every_row(table_of(one))]
     written = {
         row.keyword
@@ -266,7 +266,7 @@ LEFT_OF_KERNELS = [
 
 
 @pytest.mark.parametrize(("kernel", "name", "left"), LEFT_OF_KERNELS)
-def test_of_a_kernel_its_name_leaves(kernel: str, name: str, left: str) -> None:
+def test_only_the_name_of_a_kernel_is_sent(kernel: str, name: str, left: str) -> None:
     home = sent(
         SpecificCharacterSet="ISO_IR 192",
         PatientName=name,
@@ -285,7 +285,7 @@ def test_of_a_kernel_its_name_leaves(kernel: str, name: str, left: str) -> None:
         *"B30f I30f Br38f Qr40s Hr64 FC21 FL03 FC08-H".split(),
     ],
 )
-def test_real_kernels_leave_as_they_are(kernel: str) -> None:
+def test_real_kernels_are_sent_unchanged(kernel: str) -> None:
     assert sent(ConvolutionKernel=kernel).ConvolutionKernel == kernel
 
 
@@ -307,7 +307,7 @@ def test_real_kernels_leave_as_they_are(kernel: str) -> None:
         ("Elekta", "Unity"),
     ],
 )
-def test_makers_and_models_leave_as_they_are(maker: str, model: str) -> None:
+def test_manufacturers_and_models_are_sent_unchanged(maker: str, model: str) -> None:
     home = sent(Manufacturer=maker, ManufacturerModelName=model)
 
     assert (home.Manufacturer, home.ManufacturerModelName) == (maker, model)
@@ -324,7 +324,7 @@ def test_makers_and_models_leave_as_they_are(maker: str, model: str) -> None:
         ("Rosenhof 3", "3"),
     ],
 )
-def test_of_a_model_the_words_of_scanners_leave(model: str, left: str) -> None:
+def test_only_known_words_of_a_model_are_sent(model: str, left: str) -> None:
     home = sent(PatientName="Wu^Lee", ManufacturerModelName=model)
 
     assert (home.ManufacturerModelName or "") == left
@@ -341,13 +341,13 @@ def test_of_a_model_the_words_of_scanners_leave(model: str, left: str) -> None:
         (["ORIGINAL", "PRIMARY", "AXIAL", "LI", "ND"], "ORIGINAL\\PRIMARY\\AXIAL\\\\ND"),
     ],
 )
-def test_of_an_image_type_the_words_of_scanners_leave(said: list[str], left: str) -> None:
+def test_only_known_words_of_an_image_type_are_sent(said: list[str], left: str) -> None:
     home = sent(PatientName="Wu^Lee", ImageType=said)
 
     assert "\\".join(home.ImageType) == left
 
 
-def test_a_defined_term_stays_whoever_is_called_so() -> None:
+def test_a_defined_term_stays_even_if_it_is_a_name() -> None:
     said = {"RescaleType": "HU", "RotationDirection": "CW", "PatientPosition": "HFS"}
 
     home = sent(PatientName="Hu^Cw", OperatorsName="Hfs^Original", **said)
@@ -357,7 +357,7 @@ def test_a_defined_term_stays_whoever_is_called_so() -> None:
 
 
 @pytest.mark.parametrize("keyword", ["RotationDirection", "RescaleType", "LossyImageCompression"])
-def test_a_word_that_is_no_defined_term_does_not_leave(keyword: str) -> None:
+def test_a_word_that_is_not_a_defined_term_is_not_sent(keyword: str) -> None:
     assert not sent(**{keyword: "MEHTA"})[keyword].value
 
 
@@ -371,7 +371,7 @@ INSTITUTIONS = [
 
 
 @pytest.mark.parametrize(("institution", "keyword", "value"), INSTITUTIONS)
-def test_a_word_of_headers_stays_though_the_hospital_is_called_so(
+def test_a_common_word_stays_even_if_it_is_the_hospitals_name(
     institution: str, keyword: str, value: object
 ) -> None:
     for place in ("InstitutionName", "InstitutionalDepartmentName"):
@@ -400,7 +400,7 @@ NAMING = {
 
 
 @pytest.mark.parametrize("keyword", NAMING)
-def test_every_element_of_persons_and_cases_is_looked_for_in_kept_texts(keyword: str) -> None:
+def test_every_element_of_persons_and_cases_is_searched_in_kept_texts(keyword: str) -> None:
     said = {keyword: NAMING[keyword]}
     number = 4711 if "4711" in NAMING[keyword] else 0
     others = {"PatientID": "P", "AccessionNumber": "", "StudyID": ""}
@@ -413,7 +413,7 @@ def test_every_element_of_persons_and_cases_is_looked_for_in_kept_texts(keyword:
 
 
 @pytest.mark.parametrize("text", ["for Lee", "WU'S", "lindq\\vist", "Lindqvist's", "see 4711"])
-def test_a_text_that_a_site_lets_out_names_nobody(text: str) -> None:
+def test_a_retained_text_that_names_the_patient_is_found(text: str) -> None:
     said = {"PatientName": "Wu^Lee^Lindqvíst", "PatientID": "4711"}
 
     home = sent(RETAINED, **said, AcquisitionProtocolDescription=text)
@@ -422,7 +422,7 @@ def test_a_text_that_a_site_lets_out_names_nobody(text: str) -> None:
     assert not home.AcquisitionProtocolDescription
 
 
-def test_a_text_that_a_site_lets_out_leaves_where_it_names_nobody() -> None:
+def test_a_retained_text_is_sent_if_it_names_nobody() -> None:
     home = sent(RETAINED, AcquisitionProtocolDescription="4D gated, slow pitch")
 
     assert home.AcquisitionProtocolDescription == "4D gated, slow pitch"
@@ -439,7 +439,7 @@ def test_names_are_read_at_every_depth_and_in_every_spelling() -> None:
         assert known.names_someone(word.encode()), word
 
 
-def test_a_name_in_bytes_that_are_not_of_the_character_set_is_read_as_usual_ones() -> None:
+def test_a_name_outside_its_character_set_is_read_in_common_ones() -> None:
     raw = ct_slice(PatientName="Lind^Bj?rk")
     header = header_of(raw)
     data = header.data.replace(b"Bj?rk", b"Bj\xf6rk").replace(b"ISO_IR 100", b"ISO_IR 192")
@@ -447,8 +447,8 @@ def test_a_name_in_bytes_that_are_not_of_the_character_set_is_read_as_usual_ones
     assert Persons.of(read_header(data, complete=True)).names_someone(b"bjork")
 
 
-def test_every_row_of_a_kept_text_is_looked_at() -> None:
-    """No kept text leaves with any word: each has its shape, its words, or none."""
+def test_every_kept_text_is_cleaned() -> None:
+    """No kept text may hold any word: each has a format or a vocabulary."""
     texts = {
         row.keyword: row
         for one in IMAGE_CLASSES
@@ -462,7 +462,7 @@ def test_every_row_of_a_kept_text_is_looked_at() -> None:
         assert tag_for_keyword(keyword) == row.tag
 
 
-def test_what_a_pet_needs_for_its_counts_is_kept() -> None:
+def test_the_elements_that_scale_pet_counts_are_kept() -> None:
     home = sent(
         SOPClassUID=PT_IMAGE,
         Modality="PT",
@@ -499,6 +499,6 @@ def test_a_value_of_the_standard_stays(named: str) -> None:
     assert clean_value(keyword, "CS", value.encode(), Persons()) == value.encode()
 
 
-def test_a_filter_that_is_called_after_a_person_stays_in_its_attribute_alone() -> None:
+def test_a_filter_named_after_a_person_stays_only_in_its_attribute() -> None:
     assert clean_value("KSpaceFiltering", "CS", b"FERMI", Persons()) == b"FERMI"
     assert clean_value("RotationDirection", "CS", b"FERMI", Persons()) == b""

@@ -96,7 +96,7 @@ def test_each_class_has_a_table_of_its_own(sop_class: str) -> None:
     assert all(tag == row.tag for tag, row in rows.items())
 
 
-def test_what_one_modality_needs_does_not_leave_with_another() -> None:
+def test_elements_of_one_modality_are_not_sent_with_another() -> None:
     keywords = {
         one: {row.keyword for row in every_row(table_of(one))}
         for one in (CT_IMAGE, MR_IMAGE, PT_IMAGE)
@@ -107,7 +107,7 @@ def test_what_one_modality_needs_does_not_leave_with_another() -> None:
     assert "KVP" in keywords[CT_IMAGE] - keywords[MR_IMAGE] - keywords[PT_IMAGE]
 
 
-def test_each_row_names_its_place_in_the_standard() -> None:
+def test_every_row_names_its_source_in_the_standard() -> None:
     assert [row for row in ROWS if not re.match(r"PS3\.3 C\.\d", row.source)] == []
 
 
@@ -118,7 +118,7 @@ def test_nothing_is_lost_that_an_image_must_have(sop_class: str) -> None:
     assert not set(needed) - {row.keyword for row in every_row(table_of(sop_class))}
 
 
-def test_what_may_identify_is_never_copied() -> None:
+def test_identifying_elements_are_never_copied() -> None:
     copied = [row.keyword for row in ROWS if row.action in (Action.KEEP, Action.TIME, Action.DATE)]
 
     assert {*copied} & {*NEVER_KEPT} == set()
@@ -133,7 +133,7 @@ def test_nothing_private_no_overlay_and_no_curve_is_named() -> None:
     assert all(row.tag & 0xFFFF for row in ROWS)
 
 
-def test_a_sequence_is_built_anew_emptied_or_ours() -> None:
+def test_a_sequence_is_rebuilt_emptied_or_written_by_drawcli() -> None:
     allowed = {Action.ITEMS, Action.CODE, Action.EMPTY, Action.SET}
 
     assert [row for row in ROWS if (row.action is Action.ITEMS) != bool(row.items)] == []
@@ -163,7 +163,7 @@ COLUMNS = {"113108": "retain_patient_characteristics", "113107": "retain_modifie
 
 
 def allows(row: PolicyRow, basic: str, options: dict[str, str]) -> bool:
-    """Tell whether table E.1-1, with the option that the row names, lets the engine do this."""
+    """Return whether table E.1-1, with the option of the row, permits the action."""
     if row.option:
         return options.get(COLUMNS[row.option]) in ("K", "C")
     match row.action:
@@ -214,7 +214,7 @@ def test_without_the_options_nothing_stays_that_the_standard_removes(sop_class: 
             assert basic != "X", row.keyword
 
 
-def test_every_date_and_time_that_stays_is_known_to_the_standards_table() -> None:
+def test_every_kept_date_and_time_is_in_table_e_1_1() -> None:
     table = standard()
     times = [row for row in ROWS if row.vr in ("DA", "DT", "TM")]
 
@@ -268,11 +268,11 @@ def test_a_site_may_remove_more() -> None:
         ("PatientID", "is needed"),
         ("StudyID", "is needed"),
         ("PatientIdentityRemoved", "is needed"),
-        ("InstitutionName", "does not leave anyway"),
-        ("Manufakturer", "is no DICOM keyword"),
+        ("InstitutionName", "is never sent"),
+        ("Manufakturer", "is not a DICOM keyword"),
     ],
 )
-def test_what_an_image_needs_is_not_removed(keyword: str, text: str) -> None:
+def test_needed_elements_cannot_be_removed(keyword: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_removable(keyword)
 
@@ -286,7 +286,7 @@ def test_a_site_may_retain_an_attribute_with_a_reason() -> None:
     assert (row.action, row.source) == (Action.KEEP, "the site: tells the scanners apart")
 
 
-def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> None:
+def test_attributes_needed_only_by_multi_frame_images_can_be_retained_or_removed() -> None:
     retained = (("SoftwareVersions", "tells reconstructions apart"),)
 
     check_retainable(*retained[0])
@@ -302,17 +302,17 @@ def test_what_only_multi_frame_images_must_have_may_be_retained_or_removed() -> 
 @pytest.mark.parametrize(
     ("keyword", "reason", "text"),
     [
-        ("StationName", "because", "in a few words why"),
-        ("PatientComments", "for the physics group", "never leaves"),
-        ("OperatorsName", "for the physics group", "never leaves"),
-        ("InstanceCreationDate", "for the physics group", "never leaves"),
-        ("RequestAttributesSequence", "for the physics group", "never leaves"),
-        ("DeviceUID", "for the physics group", "never leaves"),
-        ("KVP", "for the physics group", "a matter of the policy"),
-        ("Statoin", "for the physics group", "no DICOM keyword"),
+        ("StationName", "because", "give a reason"),
+        ("PatientComments", "for the physics group", "never sent"),
+        ("OperatorsName", "for the physics group", "never sent"),
+        ("InstanceCreationDate", "for the physics group", "never sent"),
+        ("RequestAttributesSequence", "for the physics group", "never sent"),
+        ("DeviceUID", "for the physics group", "never sent"),
+        ("KVP", "for the physics group", "already in the policy"),
+        ("Statoin", "for the physics group", "not a DICOM keyword"),
     ],
 )
-def test_what_names_persons_is_never_retained(keyword: str, reason: str, text: str) -> None:
+def test_elements_of_persons_cannot_be_retained(keyword: str, reason: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_retainable(keyword, reason)
 
@@ -410,11 +410,11 @@ def test_every_kept_row_has_a_shape() -> None:
 
 
 @pytest.mark.parametrize("filler", [b" ", b"1", b"1\\", b"\0", b".", b"e1"])
-def test_a_long_value_is_looked_at_in_one_pass(filler: bytes) -> None:
+def test_a_long_value_is_checked_in_one_pass(filler: bytes) -> None:
     assert [row for row in KEPT if fits_row(row, filler * 30_000 + b"~")] == []
 
 
-def test_a_policy_has_another_number_as_soon_as_anything_in_it_changes() -> None:
+def test_a_changed_policy_has_another_fingerprint() -> None:
     choices = (
         Choices(),
         Choices(fixed_dates=True),

@@ -46,7 +46,7 @@ def test_a_stand_in_is_a_valid_uid_of_at_most_44_characters(uid: str) -> None:
     assert UID(stand_in).is_valid
 
 
-def test_what_the_standard_registers_is_known_as_what_it_is() -> None:
+def test_registered_uids_have_their_type() -> None:
     known = {uid: registered_as(uid) for uid in UID_dictionary if uid.startswith("1.2.840.10008.")}
 
     assert len(known) > 400
@@ -54,7 +54,7 @@ def test_what_the_standard_registers_is_known_as_what_it_is() -> None:
     assert all(map(is_registered, known))
 
 
-def test_a_registered_uid_has_a_stand_in_as_every_other() -> None:
+def test_a_registered_uid_gets_a_stand_in_too() -> None:
     assert OURS.uid("1.2.840.10008.1.4.1.1").startswith("2.25.")  # an atlas's frame of reference
 
 
@@ -75,7 +75,7 @@ def test_a_registered_uid_has_a_stand_in_as_every_other() -> None:
         "",
     ],
 )
-def test_what_only_looks_registered_is_not(uid: str) -> None:
+def test_an_unregistered_uid_under_the_dicom_root_is_not_registered(uid: str) -> None:
     assert not is_registered(uid)
     assert registered_as(uid) == ""
 
@@ -89,7 +89,7 @@ def test_the_shift_is_whole_weeks_from_52_to_520(patient: str, issuer: str) -> N
 
 
 def test_shift_and_pseudonym_are_what_they_always_were() -> None:
-    """Another value would move the dates of patients who were sent before by another number."""
+    """Another value would shift the dates of patients sent before differently."""
     key = StandIns(bytes(32))
 
     assert key.shift("PID-0815", "KH-2") == timedelta(weeks=496)
@@ -125,7 +125,7 @@ def test_bytes_that_are_no_text_have_a_pseudonym_too() -> None:
 
 
 @given(UIDS)
-def test_what_is_derived_for_one_purpose_tells_nothing_for_another(uid: str) -> None:
+def test_subkeys_of_different_purposes_are_unrelated(uid: str) -> None:
     derived = {
         OURS.study_id(uid)[:8].lower(),
         OURS.series_key(uid)[:8],
@@ -137,7 +137,7 @@ def test_what_is_derived_for_one_purpose_tells_nothing_for_another(uid: str) -> 
     assert len(OURS.study_id(uid)) == len(OURS.series_key(uid)) == 12
 
 
-def test_keys_are_told_apart_without_showing_them() -> None:
+def test_key_ids_differ_and_do_not_reveal_the_key() -> None:
     assert OURS.key_id != THEIRS.key_id
     assert OURS.subkey("vault") != OURS.subkey("other")
     assert b"k" * 4 not in OURS.subkey("vault")
@@ -172,7 +172,7 @@ def test_a_moment_keeps_its_time_of_day(day: date, time: object, shift: timedelt
 
 
 @given(st.text(max_size=40), SHIFTS)
-def test_what_is_no_date_leaves_nothing_behind(text: str, shift: timedelta) -> None:
+def test_an_invalid_date_is_emptied(text: str, shift: timedelta) -> None:
     day, moment = shift_date(text, shift), shift_datetime(text, shift)
 
     assert day == "" or day.isdecimal()
@@ -194,5 +194,5 @@ def test_what_is_no_date_leaves_nothing_behind(text: str, shift: timedelta) -> N
         ("-20260314", ""),
     ],
 )
-def test_only_a_date_and_a_clock_leave(value: str, moved: str) -> None:
+def test_only_a_date_and_a_time_of_day_are_sent(value: str, moved: str) -> None:
     assert shift_datetime(value, timedelta(weeks=52)) == moved

@@ -1,4 +1,4 @@
-"""Compressed frames lose their margins and nothing else; the gate sees every margin left.
+"""Compressed frames lose comments and nothing else; the gate finds every remaining one.
 
 The frames are written by hand, segment by segment, so that every margin can be filled.
 """
@@ -55,7 +55,7 @@ def jpeg(syntax: str, *, extra: bytes = b"", tail: bytes = b"") -> bytes:
 
 
 def jpeg_2000(*, extra: bytes = b"", tail: bytes = b"", whole: bool = True) -> bytes:
-    """Return a codestream with one tile; `whole` tells whether its head says its length."""
+    """Return a codestream with one tile; `whole`: its header states its length."""
     coded = b"\x01\x02\x03\xff\x01"
     length = 12 + 2 + len(coded) if whole else 0
     tile = segment(0x90, pack(">HIBB", 0, length, 0, 1)) + b"\xff\x93" + coded
@@ -65,7 +65,7 @@ def jpeg_2000(*, extra: bytes = b"", tail: bytes = b"", whole: bool = True) -> b
 
 
 def tile_lengths(*lengths: int) -> bytes:
-    """Return a TLM that tells the lengths of tile-parts, in four bytes each."""
+    """Return a TLM with the lengths of tile-parts, four bytes each."""
     return segment(0x55, b"\0\x40" + b"".join(pack(">I", one) for one in lengths))
 
 
@@ -106,7 +106,7 @@ def clean(value: bytes, syntax: str, raster: FrameLayout = ONE) -> bytes:
 
 
 def margins(value: bytes, syntax: str, raster: FrameLayout = ONE) -> tuple[bytes, bool]:
-    """Return what the gate takes for the picture, and whether something is said beside it."""
+    """Return the picture by the gate, and whether there is other data."""
     picture, rest = split_picture(value.removesuffix(END), syntax, raster.rows * raster.columns)
     return b"".join(picture), has_content(rest, syntax)
 
@@ -131,7 +131,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("syntax", "frame"), PLANTED)
-def test_a_name_beside_the_picture_is_gone_and_the_picture_is_the_same(
+def test_a_name_outside_the_picture_is_removed_and_the_picture_is_unchanged(
     syntax: str, frame: bytes
 ) -> None:
     value = wrapped(frame)
@@ -150,14 +150,14 @@ def test_a_name_beside_the_picture_is_gone_and_the_picture_is_the_same(
     [*(segment(marker, body) for marker, body in SEGMENTS_2000.items()), tile_lengths(19)],
     ids=bytes.hex,
 )
-def test_what_a_codestream_needs_stays(extra: bytes) -> None:
+def test_needed_segments_of_a_codestream_stay(extra: bytes) -> None:
     value = wrapped(jpeg_2000(extra=extra))
 
     assert clean(value, JPEG_2000[0]) == value
 
 
 @pytest.mark.parametrize("syntax", ALL)
-def test_a_frame_without_margins_stays_as_it_is(syntax: str) -> None:
+def test_a_frame_without_comments_is_unchanged(syntax: str) -> None:
     value = wrapped(frame_of(syntax))
 
     assert clean(value, syntax) == value
@@ -168,7 +168,7 @@ def test_every_syntax_of_the_statement_can_be_cleaned() -> None:
 
 
 @pytest.mark.parametrize("syntax", ALL)
-def test_frames_are_told_apart_by_the_offset_table(syntax: str) -> None:
+def test_frames_are_split_by_the_offset_table(syntax: str) -> None:
     frame = frame_of(syntax) + bytes(len(frame_of(syntax)) % 2)
     table = pack("<2I", 0, 8 + len(frame))
 
@@ -202,53 +202,53 @@ def test_a_frame_in_pieces_is_one_frame(syntax: str, *, with_table: bool) -> Non
         (JPEG[0], b"", "without a delimiter"),
         (JPEG[0], item(b"")[:6], "without a delimiter"),
         (JPEG[0], item(b"") + item(jpeg(JPEG[0]))[:-3], "end within a fragment"),
-        (JPEG[0], item(b"") + b"\x10\x00\x10\x00\x00\x00\x00\x00", "something else"),
+        (JPEG[0], item(b"") + b"\x10\x00\x10\x00\x00\x00\x00\x00", "something other"),
         (JPEG[0], wrapped(), "0 frames, the header says 1"),
-        (JPEG[0], wrapped(jpeg(JPEG[0]), table=b"\0\0"), "no whole offset table"),
+        (JPEG[0], wrapped(jpeg(JPEG[0]), table=b"\0\0"), "table of the pixel data"),
         (JPEG[0], wrapped(jpeg(JPEG[0]), table=bytes(8)), "one offset for each frame"),
-        (JPEG[0], wrapped(jpeg(JPEG[0]), table=pack("<I", 4)), "does not begin at the first"),
-        (JPEG[0], wrapped(bytes(20)), "does not begin as JPEG does"),
-        (JPEG[0], wrapped(jpeg(JPEG[2])), "FFC3, which is not known"),
-        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xCC, b"AC"))), "FFCC, which is not known"),
+        (JPEG[0], wrapped(jpeg(JPEG[0]), table=pack("<I", 4)), "does not start at the first"),
+        (JPEG[0], wrapped(bytes(20)), "start with the JPEG marker"),
+        (JPEG[0], wrapped(jpeg(JPEG[2])), "unknown segment FFC3"),
+        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xCC, b"AC"))), "unknown segment FFCC"),
         (JPEG[0], wrapped(jpeg(JPEG[0], extra=NAME)), "between its segments"),
         (JPEG[0], wrapped(jpeg(JPEG[0], extra=b"\xff\xfe\xff\xff")), "longer than the frame"),
         (JPEG[0], wrapped(jpeg(JPEG[0], extra=b"\xff\xfe\0\0")), "longer than the frame"),
-        (JPEG[0], wrapped(jpeg(JPEG[0])[:-2]), "too early"),
-        (JPEG[0], wrapped(b"\xff\xd8\xff\xd9"), "not one picture"),
-        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xDD, NAME))), "another length"),
-        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xDB, bytes(65) + NAME))), "another length"),
-        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xC4, bytes(17) + NAME))), "another length"),
-        (JPEG_LS[0], wrapped(jpeg(JPEG_LS[0], extra=segment(0xF8, b"\2" + NAME))), "another"),
-        (JPEG_LS[0], wrapped(jpeg(JPEG_LS[0], extra=segment(0xDB, bytes(65)))), "another length"),
+        (JPEG[0], wrapped(jpeg(JPEG[0])[:-2]), "is cut off"),
+        (JPEG[0], wrapped(b"\xff\xd8\xff\xd9"), "have one picture"),
+        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xDD, NAME))), "needed length"),
+        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xDB, bytes(65) + NAME))), "needed length"),
+        (JPEG[0], wrapped(jpeg(JPEG[0], extra=segment(0xC4, bytes(17) + NAME))), "needed length"),
+        (JPEG_LS[0], wrapped(jpeg(JPEG_LS[0], extra=segment(0xF8, b"\2" + NAME))), "length"),
+        (JPEG_LS[0], wrapped(jpeg(JPEG_LS[0], extra=segment(0xDB, bytes(65)))), "needed length"),
         (JPEG_2000[0], wrapped(b"\0\0\0\x0cjP  \r\n\x87\n"), "JP2 file"),
-        (JPEG_2000[0], wrapped(jpeg(JPEG[0])), "does not begin as JPEG 2000"),
+        (JPEG_2000[0], wrapped(jpeg(JPEG[0])), "start with the JPEG 2000"),
         (
             JPEG_2000[0],
             wrapped(jpeg_2000(extra=segment(0x60, NAME))),
-            "FF60 of a JPEG 2000 frame is not known",
+            "FF60 of a JPEG 2000 frame is unknown",
         ),
         (JPEG_2000[0], wrapped(jpeg_2000(extra=NAME)), "between its segments"),
         *(
             (JPEG_2000[0], wrapped(jpeg_2000(extra=segment(marker, body + NAME))), "longer than")
             for marker, body in SEGMENTS_2000.items()
         ),
-        (JPEG_2000[0], wrapped(jpeg_2000(extra=tile_lengths(20))), "than it announces"),
-        (JPEG_2000[0], wrapped(jpeg_2000(extra=segment(0x55, b"\0\x40" + NAME))), "announces"),
-        (JPEG_2000[0], wrapped(jpeg_2000(extra=b"\xff\x93" + NAME)), "has no head"),
+        (JPEG_2000[0], wrapped(jpeg_2000(extra=tile_lengths(20))), "than announced"),
+        (JPEG_2000[0], wrapped(jpeg_2000(extra=segment(0x55, b"\0\x40" + NAME))), "than announced"),
+        (JPEG_2000[0], wrapped(jpeg_2000(extra=b"\xff\x93" + NAME)), "has no header"),
         (JPEG[0], wrapped(jpeg(JPEG[0]).replace(b"\xff\xd9", jpeg(JPEG[0])[2:])), "one scan"),
         (JPEG[0], item(b"") + item(jpeg(JPEG[0])) + END[:5], "without a delimiter"),
         (JPEG_2000[0], wrapped(jpeg_2000()[:-2]), "longer than the frame"),
         (JPEG_2000[0], wrapped(b"\xff\x4f\xff\xd9"), "has no tiles"),
         (JPEG_2000[0], wrapped(b"\xff\x4f\xff\x93\xff\xd9"), "longer than the frame"),
-        (RLE, wrapped(rle()[:40]), "too early"),
+        (RLE, wrapped(rle()[:40]), "is cut off"),
         (RLE, wrapped(pack("<2I", 2, 64) + rle()[8:]), "one segment for each byte"),
         (RLE, wrapped(pack("<2I", 1, 60) + rle()[8:]), "not in order"),
-        (RLE, wrapped(rle()[:-1]), "beyond its segment"),
-        (RLE, wrapped(rle()[:64] + b"\x01\x02\x03"), "before all of its pixels"),
-        (RLE, wrapped(rle()[:64] + b"\x81\x02" * 9), "beyond its segment"),
+        (RLE, wrapped(rle()[:-1]), "longer than its segment"),
+        (RLE, wrapped(rle()[:64] + b"\x01\x02\x03"), "before its last pixel"),
+        (RLE, wrapped(rle()[:64] + b"\x81\x02" * 9), "longer than its segment"),
     ],
 )
-def test_what_is_no_frame_is_refused_by_name(syntax: str, value: bytes, told: str) -> None:
+def test_invalid_frames_are_refused_with_a_reason(syntax: str, value: bytes, told: str) -> None:
     with pytest.raises(NotDicom, match=told):
         clean(value, syntax)
 
@@ -262,7 +262,7 @@ def test_more_frames_than_announced_are_refused() -> None:
 
 @pytest.mark.sweep
 @given(st.sampled_from(PLANTED), st.data())
-def test_a_damaged_frame_is_refused_by_name_or_cleaned(
+def test_a_damaged_frame_is_refused_or_cleaned(
     planted: tuple[str, bytes], data: st.DataObject
 ) -> None:
     syntax, frame = planted
@@ -285,7 +285,7 @@ def test_a_damaged_frame_is_refused_by_name_or_cleaned(
     bits=st.sampled_from([8, 16, 32]),
     data=st.data(),
 )
-def test_what_pydicom_encodes_as_rle_is_left_as_it_is(
+def test_rle_frames_of_pydicom_are_unchanged(
     rows: int, columns: int, bits: int, data: st.DataObject
 ) -> None:
     size = rows * columns * bits // 8
@@ -320,7 +320,7 @@ def _runner(rows: int, columns: int, bits: int) -> Any:
 
 @needs_real
 def test_real_frames_decode_to_the_same_pixels() -> None:
-    """Only what every decoder passes over is overwritten."""
+    """Only segments that every decoder ignores are overwritten."""
     pytest.importorskip("libjpeg", reason="decoders are in the dev extra")
     pytest.importorskip("openjpeg")
     pytest.importorskip("jpeg_ls")
@@ -341,7 +341,7 @@ def test_real_frames_decode_to_the_same_pixels() -> None:
 
 
 def decoded(dataset: Dataset) -> bytes | None:
-    """Return the pixels, or None where no decoder reads them."""
+    """Return the pixels; None if no decoder reads them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -373,7 +373,7 @@ def read(path: Path) -> Dataset | None:
 
 
 @needs_real
-def test_the_margins_of_real_frames_are_gone_and_their_pictures_the_same() -> None:
+def test_real_frames_lose_comments_and_keep_their_pictures() -> None:
     seen = dirty = 0
     for dataset in filter(None, map(read, compressed_files())):
         syntax = str(dataset.file_meta.TransferSyntaxUID)
@@ -391,8 +391,8 @@ def test_the_margins_of_real_frames_are_gone_and_their_pictures_the_same() -> No
     assert dirty > 10
 
 
-def test_frames_one_after_the_other_take_the_memory_of_one() -> None:
-    """The pieces come while the source is read, not behind it."""
+def test_only_one_frame_is_held_in_memory() -> None:
+    """The pieces are yielded while the source is read."""
     frame = rle(slack=b"\0")
     asked = 0
     source = BytesIO(wrapped(*[frame] * 50))

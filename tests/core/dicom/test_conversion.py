@@ -1,4 +1,4 @@
-"""Files that lie unusually: read as pydicom and dcmtk read them, or refused."""
+"""Irregular files: read as pydicom and dcmtk read them, or refused."""
 
 import io
 import random
@@ -59,7 +59,7 @@ def usual(**values: object) -> bytes:
 
 
 def read(data: bytes) -> tuple[Header, bytes]:
-    """Return the header of a file and its pixels, as scan and engine see them."""
+    """Return the header and the pixels of a file, as scan and engine read them."""
     header, whole = read_or_convert(io.BytesIO(data))
     stream = io.BytesIO(data if whole is None else whole)
     if header.pixels is None:
@@ -77,7 +77,7 @@ def data_set_at(data: bytes) -> int:
 
 
 def named(syntax: str, data: bytes) -> bytes:
-    """Return a file that names another transfer syntax; the rest stays as it is."""
+    """Return a file with another transfer syntax in its file meta."""
     head = data[data_set_at(data) :]
     meta = b"\2\0\x10\0UI" + struct.pack("<H", len(syntax) + len(syntax) % 2)
     return bytes(128) + b"DICM" + meta + syntax.encode() + b"\0" * (len(syntax) % 2) + head
@@ -148,7 +148,7 @@ def named_big(syntax: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", USUAL_ELSE)
-def test_what_lies_unusually_is_read_as_if_it_lay_as_usual(kind: str) -> None:
+def test_irregular_files_are_read_like_regular_ones(kind: str) -> None:
     data = usual()
     odd = USUAL_ELSE[kind](data)
 
@@ -217,7 +217,7 @@ def test_what_two_readers_could_read_differently_is_refused(kind: str) -> None:
         read(REFUSED[kind](usual()))
 
 
-def test_big_endian_pixels_of_unclear_words_are_no_pixels() -> None:
+def test_ambiguous_big_endian_pixels_are_dropped() -> None:
     data = big_endian(usual(BitsAllocated=32))
 
     header, pixels = read(data)
@@ -226,7 +226,7 @@ def test_big_endian_pixels_of_unclear_words_are_no_pixels() -> None:
     assert (header.pixels, pixels) == (None, b"")
 
 
-def test_a_bomb_is_not_inflated() -> None:
+def test_a_deflate_bomb_is_not_inflated() -> None:
     deflate = zlib.compressobj(level=9, wbits=-15)
     packed = b"".join(deflate.compress(bytes(1 << 20)) for _ in range(260)) + deflate.flush()
     whole = named(DEFLATED, usual())
@@ -280,7 +280,7 @@ def plain(raw: object) -> str:
 
 
 def disagreement(header: Header, dataset: Dataset) -> str:
-    """Return the keyword of a value that two readers give differently; "" where there is none."""
+    """Return the keyword of a value that two readers read differently; "" if none."""
     for name, tag in ASKED.items():
         ours = header.text(tag)
         if not ours or tag not in dataset:
@@ -302,7 +302,7 @@ def disagreement(header: Header, dataset: Dataset) -> str:
 
 
 def differing(files: list[bytes], dice: random.Random, count: int) -> tuple[int, list[str]]:
-    """Return how many mutated files both have read, and where they differ."""
+    """Return the number of mutated files that both read, and the differences."""
     both, differ = 0, list[str]()
     for _ in range(count):
         data = mutated(dice.choice(files), dice)
@@ -369,7 +369,7 @@ def test_a_damaged_header_is_read_as_dcmtk_reads_it_or_refused(tmp_path: Path) -
 
 
 def test_a_file_without_meta_names_no_syntax_to_others() -> None:
-    """What is converted says of itself only in which encoding it is."""
+    """The file meta of a converted file holds only its transfer syntax."""
     _, whole = read_or_convert(io.BytesIO(big_endian(usual())))
 
     assert whole is not None

@@ -38,7 +38,7 @@ def test_values_that_fit_stay_byte_for_byte(values: list[str]) -> None:
     assert shorten_decimals(raw) is raw
 
 
-def test_a_value_that_fits_stays_beside_one_that_does_not() -> None:
+def test_a_value_that_fits_is_unchanged_next_to_one_that_does_not() -> None:
     assert shorten_decimals(b"1.50\\-123.45678901234567\\+02") == b"1.50\\-123.45678901234\\+02 "
 
 
@@ -58,6 +58,6 @@ def test_the_length_is_even() -> None:
         b"9" * 400,
     ],
 )
-def test_what_is_no_number_is_not_guessed(raw: bytes) -> None:
+def test_an_invalid_number_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"DS value|could not convert"):
         shorten_decimals(raw)

@@ -1,4 +1,4 @@
-"""Answers to requests: only a true one has a status. pynetdicom's encoder is the oracle."""
+"""Responses to requests: only a matching one has a status. pynetdicom's encoder is the oracle."""
 
 import pytest
 from pynetdicom.dimse_messages import C_STORE_RSP
@@ -23,12 +23,12 @@ def answer(status: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("status", [0x0000, 0x0111, 0xA700, 0xB007, 0xC000, 0xFF00])
-def test_the_status_of_a_true_answer_is_read(status: int) -> None:
+def test_the_status_of_a_matching_response_is_read(status: int) -> None:
     assert status_of(answer(status), REQUEST) == status
 
 
-def test_no_changed_byte_of_an_answer_leaves_it_true() -> None:
-    """But for the padding of a UID, and the name of an element that a node may leave out."""
+def test_a_response_with_any_changed_byte_is_refused() -> None:
+    """Except the padding of a UID, and the tag of an optional element."""
     whole = answer()
     believed = []
     for place in range(len(whole)):
@@ -46,7 +46,7 @@ def test_no_changed_byte_of_an_answer_leaves_it_true() -> None:
     assert [value for place, value in believed if place == padding] == [0x20]
 
 
-def test_an_answer_that_is_cut_off_anywhere_is_none() -> None:
+def test_a_response_that_is_cut_off_is_refused() -> None:
     whole = answer()
     for end in range(len(whole)):
         with pytest.raises(NodeTrouble):

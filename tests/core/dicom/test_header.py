@@ -50,7 +50,7 @@ def read_by_pydicom(data: bytes) -> Dataset:
 
 
 def agree(header: Header, elements: Many[Element], dataset: Dataset, *, explicit: bool) -> int:
-    """Compare tag, VR and raw value at every depth; return how many elements there were."""
+    """Compare tag, VR and raw value at every depth; return the number of elements."""
     assert [element.tag for element in elements] == sorted(int(tag) for tag in dataset.keys())  # noqa: SIM118 - iterating would decode
     count = len(elements)
     for element in elements:
@@ -107,18 +107,18 @@ def test_real_files_read_as_pydicom_reads_them(
 
 
 @needs_real
-def test_real_files_are_refused_by_name() -> None:
+def test_real_files_are_refused_with_a_reason() -> None:
     refused = {path.name: why for path in real_files() if (why := refusal(path.read_bytes()))}
 
     assert {
-        "html_error_page.dcm": "no DICOM file",
-        "zero_byte.dcm": "no DICOM file",
+        "html_error_page.dcm": "not a DICOM file",
+        "zero_byte.dcm": "not a DICOM file",
         "preamble_only.dcm": "incomplete",
         "truncated_in_header.dcm": "incomplete",
         "MR_small_bigendian.dcm": "big endian",
         "image_dfl.dcm": "deflated",
         "CT_small_deflated.dcm": "deflated",
-        "SC_rgb_jpeg.dcm": "the data set is not in the transfer syntax it names",
+        "SC_rgb_jpeg.dcm": "the data set is not in the named transfer syntax",
     }.items() <= refused.items()
     assert len(refused) < 40
 
@@ -199,7 +199,7 @@ def test_values_are_given_without_padding_and_missing_ones_as_nothing() -> None:
     assert (header.raw(0x00104000), header.text(0x00104000)) == (None, "")
 
 
-def test_a_value_of_undefined_length_is_no_value() -> None:
+def test_a_value_of_undefined_length_is_not_returned() -> None:
     patient_id = encode(0x00100020, b"UN", b"", explicit=True)[:-4] + b"\xff" * 4
     inner = encode(0x00081155, b"UI", b"1.2", explicit=False)  # what UN hides is implicit
     hidden = patient_id + OPEN_ITEM + inner + ITEM_END + SEQUENCE_END
@@ -211,7 +211,7 @@ def test_a_value_of_undefined_length_is_no_value() -> None:
     assert header.elements[0x00100020].end == len(first + hidden)
 
 
-def test_a_delimiter_has_no_value_whatever_its_length_says() -> None:
+def test_a_delimiter_has_no_value_despite_its_length() -> None:
     inner = encode(0x00081155, b"UI", b"1.2", explicit=True)
     odd_end = ITEM_END[:4] + b"\x08\0\0\0"
     sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
@@ -224,7 +224,7 @@ def test_a_delimiter_has_no_value_whatever_its_length_says() -> None:
     assert [len(one) for one in items(data, found, explicit=True)] == [1, 1]
 
 
-def test_what_un_hides_is_implicit() -> None:
+def test_the_content_of_vr_un_is_implicit() -> None:
     inner = encode(0x00081155, b"UI", b"1.2.3", explicit=False)
     content = encode_item(inner)
     head = encode(0x00081140, b"UN", content, explicit=True)
@@ -264,18 +264,18 @@ def broken(name: str) -> bytes:
         ("twice", "elements out of order"),
         ("stray end", "elements out of order"),
         ("stray item", "elements out of order"),
-        ("no item", "a sequence with something else than items"),
-        ("item not closed", "an item with something else than elements"),
-        ("named otherwise", "the data set is not in the transfer syntax it names"),
+        ("no item", "a sequence with something other than items"),
+        ("item not closed", "an item with something other than elements"),
+        ("named otherwise", "the data set is not in the named transfer syntax"),
         ("meta without end", "file meta of undefined length"),
         ("too deep", "sequences nested too deep"),
     ],
 )
-def test_a_broken_header_is_refused_by_name(fault: str, why: str) -> None:
+def test_a_broken_header_is_refused_with_a_reason(fault: str, why: str) -> None:
     assert refusal(broken(fault)) == why
 
 
-def test_big_endian_is_refused_by_name_with_and_without_file_meta() -> None:
+def test_big_endian_is_refused_with_and_without_file_meta() -> None:
     dataset = item(SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.2.3", Rows=2)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
@@ -305,7 +305,7 @@ def sequence_with(content: bytes) -> tuple[bytes, Element]:
         encode_item(ITEM_END),
     ],
 )
-def test_an_item_never_reaches_beyond_its_sequence(content: bytes) -> None:
+def test_an_item_never_ends_after_its_sequence(content: bytes) -> None:
     data, sequence = sequence_with(content)
 
     with pytest.raises(NotDicom):
@@ -324,7 +324,7 @@ def test_a_value_too_long_for_its_vr_is_refused_by_its_tag() -> None:
 
 
 def seeds() -> list[bytes]:
-    """Return files with everything in them that a mutation can spoil."""
+    """Return files with all parts that a mutation can damage."""
     nested = item(
         ReferencedImageSequence=[item(ReferencedSOPInstanceUID="1.2.3")],
         RequestAttributesSequence=[item(ReferencedStudySequence=[item(AccessionNumber="A")])],
@@ -376,7 +376,7 @@ def test_every_shorter_file_is_incomplete(syntax: str) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_behind_the_prefix_are_read_or_refused(tail: bytes) -> None:
+def test_any_bytes_after_the_prefix_are_read_or_refused(tail: bytes) -> None:
     for complete in (False, True):
         try:
             header = read_header(bytes(128) + b"DICM" + tail, complete=complete)
@@ -391,12 +391,12 @@ def test_a_thousand_sequences_in_each_other_are_refused_without_blowing_the_stac
     assert refusal(b"\x08\0\x16\0\x02\0\0\x001\0" + opened * 1000) == "sequences nested too deep"
 
 
-def test_a_tag_is_written_as_people_do() -> None:
+def test_a_tag_is_written_in_hexadecimal() -> None:
     assert tag_text(0x7FE00010) == "(7FE0,0010)"
     assert ExplicitVRLittleEndian == EXPLICIT_LITTLE
 
 
-def test_a_flood_of_elements_is_no_header() -> None:
+def test_too_many_elements_are_refused() -> None:
     flood = b"".join(
         struct.pack("<HH2sH", 0x3101 + 2 * group, number, b"LO", 0)
         for group in range(2)

@@ -1,4 +1,4 @@
-"""Data sets in the default transfer syntax: the same values to whoever reads them."""
+"""Data sets in the default transfer syntax have the same values for every reader."""
 
 import io
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_every_value_is_the_same_element_by_element(contours: bytes) -> None:
     assert len(after) == len(before) > 20
 
 
-def test_what_is_sent_is_implicit_vr(contours: bytes) -> None:
+def test_the_encoded_data_set_is_implicit_vr(contours: bytes) -> None:
     data = converted(contours)
 
     assert b"SQ\0\0" in contours
@@ -94,7 +94,7 @@ def test_coordinates_too_long_for_their_vr_stay_whole(contours: bytes) -> None:
     assert [str(value) for value in contour.ContourData] == values
 
 
-def test_a_sequence_of_unknown_kind_is_implicit_already_and_stays(contours: bytes) -> None:
+def test_a_sequence_of_vr_un_is_implicit_already_and_stays(contours: bytes) -> None:
     inside = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + b"\x10\0\x20\0\4\0\0\0" + b"4711"
     inside += b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
     unknown = b"\x11\x30\x10\x10UN\0\0\xff\xff\xff\xff" + inside
@@ -104,7 +104,7 @@ def test_a_sequence_of_unknown_kind_is_implicit_already_and_stays(contours: byte
     assert data.endswith(b"\x11\x30\x10\x10\xff\xff\xff\xff" + inside)
 
 
-def test_a_value_that_would_be_read_as_another_is_not_converted(contours: bytes) -> None:
+def test_a_value_that_would_be_read_differently_is_not_converted(contours: bytes) -> None:
     dataset = dcmread(io.BytesIO(contours))
     dataset.add(DataElement(0x30060084, "US", 3))  # ReferencedROINumber is IS: digits
 

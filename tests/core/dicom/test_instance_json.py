@@ -1,4 +1,4 @@
-"""What is packed comes back as it was."""
+"""Packed facts are unpacked unchanged."""
 
 from pathlib import Path
 

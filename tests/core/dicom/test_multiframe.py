@@ -1,4 +1,4 @@
-"""Multi-frame images: where their frames lie, which are whole, and what leaves of their groups."""
+"""Multi-frame images: planes, completeness, and de-identification of functional groups."""
 
 import struct
 import time
@@ -77,7 +77,7 @@ def verdict(*images: Dataset, syntax: str = "explicit") -> tuple[str, str]:
 
 
 def sent(image: Dataset, syntax: str = "explicit") -> tuple[bytes, Dataset, Replacements]:
-    """Return what leaves of an image, as bytes and read, and what stands in for what."""
+    """Return a de-identified image as bytes and data set, and the replacements."""
     data = as_bytes(image, syntax)
     header = read_header(data, complete=True)
     replacements = Replacements.of(header, StandIns(b"k" * 32))
@@ -116,7 +116,7 @@ def undefined_lengths(image: Dataset) -> None:
 
 
 @pytest.mark.parametrize("change", [in_per_frame_groups, backwards, undefined_lengths])
-def test_it_does_not_matter_how_it_is_written(change: Change) -> None:
+def test_the_encoding_of_the_groups_does_not_matter(change: Change) -> None:
     image = enhanced_ct()
     change(image)
 
@@ -182,14 +182,14 @@ def setting(**values: object) -> Change:
         (setting(SOPClassUID="1.2.840.10008.5.1.4.1.1.4.2"), ("refused", "spectroscopy")),
     ],
 )
-def test_each_thing_that_can_be_wrong_is_told(change: Change, expected: tuple[str, str]) -> None:
+def test_each_fault_has_its_finding(change: Change, expected: tuple[str, str]) -> None:
     image = enhanced_ct()
     change(image)
 
     assert verdict(image) == expected
 
 
-def test_of_two_volumes_in_a_series_none_is_chosen() -> None:
+def test_a_series_of_two_volumes_is_refused() -> None:
     second = enhanced_ct()
     second.SOPInstanceUID = f"{ROOT}.1.2"
 
@@ -201,7 +201,7 @@ def test_few_frames_are_few_slices() -> None:
     assert verdict(enhanced_ct(2)) == ("ignored", "few-slices")
 
 
-def test_groups_that_end_within_an_item_are_no_frames() -> None:
+def test_truncated_groups_give_no_frames() -> None:
     data = as_bytes(enhanced_ct())
     header = read_header(data, complete=True)
     element = header.elements[0x52009230]
@@ -221,7 +221,7 @@ def test_groups_that_end_within_an_item_are_no_frames() -> None:
 
 
 def plant(groups_of: Dataset) -> None:
-    """Write names where a frame has room for them."""
+    """Write names into texts of a frame."""
     content = groups_of.FrameContentSequence[0]
     content.FrameComments = "ask Geheim"
     content.FrameLabel = "Geheim"
@@ -249,7 +249,7 @@ def plant(groups_of: Dataset) -> None:
 
 
 @pytest.mark.parametrize("syntax", ["explicit", "implicit"])
-def test_names_in_frame_200_and_in_shared_groups_do_not_leave(syntax: str) -> None:
+def test_names_in_frame_200_and_in_shared_groups_are_not_sent(syntax: str) -> None:
     image = enhanced_ct(220)
     plant(groups(image, 199))
     shared = image.SharedFunctionalGroupsSequence[0]
@@ -306,7 +306,7 @@ def test_uids_within_groups_get_stand_ins_and_numbers_stay() -> None:
     ] == [[1, number] for number in range(1, 6)]
 
 
-def test_what_a_converter_left_over_goes_by_the_keep_list() -> None:
+def test_unassigned_converted_attributes_follow_the_policy() -> None:
     image = enhanced_ct(sop_class="1.2.840.10008.5.1.4.1.1.2.2")
     shared = image.SharedFunctionalGroupsSequence[0]
     shared.UnassignedSharedConvertedAttributesSequence = one(
@@ -378,7 +378,7 @@ FILES = {
 
 @needs_real
 @pytest.mark.parametrize(("name", "expected"), FILES.values(), ids=FILES)
-def test_real_images_are_told(name: str, expected: tuple[str, str]) -> None:
+def test_real_images_are_judged_as_recorded(name: str, expected: tuple[str, str]) -> None:
     data = (REAL / name).read_bytes()
     header = read_header(data, complete=True)
     one_slice = slice_of(header, path="x", size=len(data), mtime_ns=0)

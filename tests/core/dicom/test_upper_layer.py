@@ -1,4 +1,4 @@
-"""PDUs that come from a node; pynetdicom's encoders are the oracle."""
+"""PDUs of a node; pynetdicom's encoders are the oracle."""
 
 import random
 from typing import Any
@@ -25,7 +25,7 @@ OFFERS = {1: ProposedContext(1, SOP_CLASS, EXPLICIT), 3: ProposedContext(3, SOP_
 
 
 def acceptance() -> bytes:
-    """Return what pynetdicom would accept with: context 3 is taken, context 1 is not."""
+    """Return an A-ASSOCIATE-AC by pynetdicom that accepts context 3, not context 1."""
     contexts = []
     for number, result in ((1, 4), (3, 0)):
         context = PresentationContext()
@@ -43,14 +43,14 @@ def acceptance() -> bytes:
     return A_ASSOCIATE_AC(said).encode()
 
 
-def test_an_acceptance_is_read_as_its_encoder_means_it() -> None:
+def test_an_acceptance_is_parsed_as_it_was_encoded() -> None:
     read = parse_acceptance(acceptance()[6:], OFFERS)
 
     assert read == Acceptance({1: 4, 3: 0}, 32_768)
     assert [read.accepts(offer) for offer in OFFERS.values()] == [False, True]
 
 
-def test_no_acceptance_that_is_damaged_takes_what_was_not_offered() -> None:
+def test_no_damaged_acceptance_accepts_a_context_that_was_not_offered() -> None:
     whole, dice = acceptance()[6:], random.Random(20)  # noqa: S311 - damage, no secret
     for _ in range(3000):
         damaged = bytearray(whole)
@@ -70,7 +70,7 @@ def test_no_acceptance_that_is_damaged_takes_what_was_not_offered() -> None:
         assert read.results.keys() <= OFFERS.keys()
 
 
-def test_an_acceptance_that_is_cut_off_anywhere_is_none() -> None:
+def test_an_acceptance_that_is_cut_off_is_refused() -> None:
     whole = acceptance()[6:]
     for end in range(len(whole)):
         try:
@@ -84,7 +84,7 @@ def test_an_acceptance_that_is_cut_off_anywhere_is_none() -> None:
 @pytest.mark.parametrize("source", [1, 2, 3])
 @pytest.mark.parametrize("reason", range(1, 11))
 @pytest.mark.parametrize("result", [1, 2])
-def test_a_rejection_is_said_in_the_words_of_the_standard(
+def test_a_rejection_is_described_in_the_words_of_the_standard(
     source: int, reason: int, result: int
 ) -> None:
     pdu = A_ASSOCIATE_RJ()
@@ -92,9 +92,9 @@ def test_a_rejection_is_said_in_the_words_of_the_standard(
     try:
         words = pdu.reason_str.lower()
     except (ValueError, KeyError):
-        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+        words = f"an unknown reason (source {source}, reason {reason})"
     if "reserved" in words:
-        words = f"a reason that dicom does not know (source {source}, reason {reason})"
+        words = f"an unknown reason (source {source}, reason {reason})"
 
     said = rejection_reason(bytes((0, result, source, reason)))
 
@@ -102,7 +102,7 @@ def test_a_rejection_is_said_in_the_words_of_the_standard(
     assert ("for now" in said) == (result == 2)
 
 
-def test_a_rejection_of_another_length_is_one() -> None:
+def test_a_rejection_of_another_length_is_still_a_rejection() -> None:
     assert "rejects the association" in rejection_reason(b"")
 
 

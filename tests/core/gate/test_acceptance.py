@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from drawcli.core.gate.acceptance import Roi, Severity, StructureSet, check_origin, inspect
+from drawcli.core.gate.acceptance import Roi, Severity, StructureSet
+from drawcli.core.gate.structure_set_checks import check_origin, inspect
 from drawcli.core.rtstruct.inspection import sent_by_server, to_deliver
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 
@@ -60,7 +61,7 @@ def findings(**facts: object) -> list[tuple[str, str]]:
     return [(str(one.severity), one.code) for one in found]
 
 
-def test_nothing_speaks_against_the_structure_set_that_was_asked_for() -> None:
+def test_the_requested_structure_set_has_no_findings() -> None:
     assert findings() == []
 
 
@@ -150,12 +151,12 @@ def test_each_fault_is_found_and_no_other(
         ({"patient_id": ""}, "PatientID is missing"),
         ({"study_uid": ""}, "StudyInstanceUID is missing"),
         ({"contour_images": frozenset({("", 1)})}, "has no ReferencedSOPInstanceUID"),
-        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not asked for: Bladder\x01"),
-        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not asked for: Bladder\u200b"),
-        (rois(replace(BLADDER, name=""), RECTUM), "not asked for: (no name)"),
+        (rois(replace(BLADDER, name="Bladder\x01"), RECTUM), r"not requested: Bladder\x01"),
+        (rois(replace(BLADDER, name="Bladder\u200b"), RECTUM), r"not requested: Bladder\u200b"),
+        (rois(replace(BLADDER, name=""), RECTUM), "not requested: (no name)"),
     ],
 )
-def test_the_reason_is_true(facts: dict[str, object], said: str) -> None:
+def test_a_refused_series_has_the_right_reason(facts: dict[str, object], said: str) -> None:
     found = inspect(replace(GOOD, **facts), SENT)  # type: ignore[arg-type] # any fact
 
     assert said in "; ".join(one.text for one in found)
@@ -172,7 +173,7 @@ def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
     } <= codes
 
 
-def test_packages_of_earlier_versions_are_not_asked_for_their_name() -> None:
+def test_packages_of_earlier_versions_need_no_study_id() -> None:
     earlier = sent_by_server(replace(CROSSWALK, study_id=""), WANTED)
 
     assert inspect(replace(GOOD, study_id="ANYTHING"), earlier) == []

@@ -1,4 +1,4 @@
-"""The numbers of a patient, as the gate looks for them among the numbers of a scan."""
+"""The search for a patient's numbers among the numbers of a scan."""
 
 from datetime import date
 
@@ -41,9 +41,7 @@ FIGURES = Figures.of(IDS, ["19610405"])
         ("SliceLocation", "soon", False),
     ],
 )
-def test_a_number_counts_where_it_is_the_whole_number(
-    keyword: str, text: str, *, found: bool
-) -> None:
+def test_a_number_counts_only_as_a_whole(keyword: str, text: str, *, found: bool) -> None:
     assert FIGURES.in_number(keyword, text) is found
 
 
@@ -60,7 +58,7 @@ def test_a_number_counts_where_it_is_the_whole_number(
         ("", False),
     ],
 )
-def test_a_time_counts_where_it_or_its_fraction_is_written_so(text: str, *, found: bool) -> None:
+def test_a_time_counts_if_it_or_its_fraction_equals_a_number(text: str, *, found: bool) -> None:
     assert FIGURES.in_clock(text) is found
 
 

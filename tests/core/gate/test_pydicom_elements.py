@@ -21,7 +21,7 @@ from tests.core.real_data import REAL, needs_real
 
 
 def read(one: Dataset) -> Dataset:
-    """Return a data set as it comes from a file: undecoded."""
+    """Return a data set read from bytes, undecoded."""
     return dcmread(io.BytesIO(as_bytes(one)))
 
 
@@ -56,7 +56,7 @@ def test_elements_without_a_keyword_are_named_by_their_tag() -> None:
     assert found["(0029,0010)"].tag == 0x00290010
 
 
-def test_sequences_that_look_alike_to_pydicom_are_both_gone_into() -> None:
+def test_sequences_that_look_alike_to_pydicom_are_both_read() -> None:
     """Its text of a long value is "Array of ... elements", whatever they are."""
     seen: set[Any] = set()
     found = []
@@ -69,7 +69,7 @@ def test_sequences_that_look_alike_to_pydicom_are_both_gone_into() -> None:
     assert b"Kulkarnee!" * 7 in found
 
 
-def test_a_damaged_element_in_a_sequence_of_undefined_length_is_a_piece_without_vr() -> None:
+def test_a_damaged_element_in_a_sequence_of_undefined_length_has_no_vr() -> None:
     inner = item(RevolutionTime=0.5)
     one = ct_slice(CTExposureSequence=Sequence([inner]))
     one["CTExposureSequence"].is_undefined_length = True
@@ -93,7 +93,7 @@ def test_pixels_of_an_icon_are_an_element_like_any_other() -> None:
     assert "IconImageSequence/PixelData" in found
 
 
-def test_what_has_been_seen_does_not_come_again() -> None:
+def test_elements_seen_before_are_not_yielded_again() -> None:
     seen: set[Any] = set()
     list(pieces(read(ct_slice()), seen))
 
@@ -102,7 +102,7 @@ def test_what_has_been_seen_does_not_come_again() -> None:
     assert [piece.where for piece in again] == ["InstanceNumber"]
 
 
-def test_the_same_bytes_elsewhere_or_of_another_kind_do_come() -> None:
+def test_the_same_bytes_in_another_element_or_vr_are_yielded() -> None:
     seen: set[Any] = set()
     list(pieces(read(ct_slice(StudyDescription="same")), seen))
 
@@ -114,7 +114,7 @@ def test_the_same_bytes_elsewhere_or_of_another_kind_do_come() -> None:
     assert [piece.where for piece in pieces(other_kind, seen)] == ["StudyDescription"]
 
 
-def test_a_value_that_its_vr_does_not_allow_comes_as_its_bytes() -> None:
+def test_a_value_that_its_vr_does_not_allow_is_returned_as_bytes() -> None:
     raw = as_bytes(ct_slice())
     rows = b"\x28\0\x10\0US\2\0\2\0"
     spoilt = dcmread(io.BytesIO(raw.replace(rows, b"\x28\0\x10\0US\3\0abc")))
@@ -133,7 +133,7 @@ def test_the_digest_is_of_the_pixels_and_their_place() -> None:
     assert pixel_digest(Dataset()) != one
 
 
-def test_a_file_ends_behind_its_pixels() -> None:
+def test_a_file_ends_after_its_pixels() -> None:
     raw = as_bytes(ct_slice())
 
     assert end_of_pixels(dcmread(io.BytesIO(raw))) == len(raw)
@@ -142,7 +142,7 @@ def test_a_file_ends_behind_its_pixels() -> None:
 
 
 @needs_real
-def test_a_file_with_encapsulated_pixels_ends_behind_their_delimiter() -> None:
+def test_a_file_with_encapsulated_pixels_ends_after_their_delimiter() -> None:
     seen = 0
     for path in sorted((REAL / "odd/dicom2nifti/generic/compressed_rle").rglob("*")):
         if path.is_file():
@@ -155,7 +155,7 @@ def test_a_file_with_encapsulated_pixels_ends_behind_their_delimiter() -> None:
     assert seen == 4
 
 
-def test_a_value_is_not_decoded_by_looking_at_it() -> None:
+def test_reading_raw_bytes_does_not_decode_a_value() -> None:
     dataset = read(ct_slice())
 
     assert undecoded_value(dataset, 0x00100020) == b"PID-0815"
@@ -175,7 +175,7 @@ def test_a_value_is_not_decoded_by_looking_at_it() -> None:
         ("", [""]),
     ],
 )
-def test_any_value_is_texts(value: object, texts: list[str]) -> None:
+def test_any_value_is_returned_as_texts(value: object, texts: list[str]) -> None:
     assert texts_of(value) == texts
 
 

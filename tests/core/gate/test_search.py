@@ -1,4 +1,4 @@
-"""The eyes of the gate on their own; what they see in whole packages is in test_gate.py."""
+"""The search of the gate in single data sets; whole packages are in test_gate.py."""
 
 import re
 from datetime import date, timedelta
@@ -30,7 +30,7 @@ STUDY = date(2026, 3, 14)
 
 
 def known(**values: object) -> KnownIdentifiers:
-    """Return what one source file says."""
+    """Return the identifiers of one source file."""
     made = KnownIdentifiers()
     made.learn("/store/ward/Muster_Maria/1.dcm", parsed(as_bytes(ct_slice(**values))))
     return made
@@ -51,18 +51,18 @@ def known(**values: object) -> KnownIdentifiers:
         ("soon", False),
     ],
 )
-def test_a_date_is_moved_as_far_as_the_policy_asks_or_gone(sent: str, *, moved: bool) -> None:
+def test_a_date_is_shifted_by_the_policy_or_removed(sent: str, *, moved: bool) -> None:
     assert known().is_moved(sent) is moved
 
 
-def test_a_date_that_the_source_does_not_have_cannot_be_moved() -> None:
+def test_a_shifted_date_without_one_in_the_source_is_a_finding() -> None:
     without = known(StudyDate="")
 
     assert without.is_moved("")
     assert not without.is_moved("20250315")
 
 
-def test_what_the_shift_makes_of_a_date_may_stand_and_everything_else_not() -> None:
+def test_only_dates_produced_by_the_shift_are_allowed() -> None:
     said = known(PatientBirthDate="20250314", SeriesDate="20260315")
 
     days = said.days_to_find("20250315")  # 52 weeks before the study
@@ -71,7 +71,7 @@ def test_what_the_shift_makes_of_a_date_may_stand_and_everything_else_not() -> N
     assert days == {"20250314", *close}
 
 
-def test_a_day_close_to_the_study_may_stand_where_the_shift_makes_it_of_another() -> None:
+def test_a_date_close_to_the_study_may_result_from_the_shift() -> None:
     long_after = f"{STUDY + timedelta(weeks=52, days=3):%Y%m%d}"
 
     days = known(SeriesDate=long_after).days_to_find("20250315")  # 52 weeks before the study
@@ -79,7 +79,7 @@ def test_a_day_close_to_the_study_may_stand_where_the_shift_makes_it_of_another(
     assert f"{STUDY + timedelta(days=3):%Y%m%d}" not in days
 
 
-def test_words_of_scanners_and_bodies_are_not_looked_for() -> None:
+def test_words_of_scanners_and_body_parts_are_not_searched() -> None:
     said = known(StudyDescription="pelvis boost in ward Rosenhof", StationName="SIEMENS_4711")
 
     words = said.words_to_find()
@@ -88,14 +88,14 @@ def test_words_of_scanners_and_bodies_are_not_looked_for() -> None:
     assert not {"pelvis", "siemens", "4711", "acme"} & words
 
 
-def test_a_word_that_the_scanner_itself_says_is_not_looked_for() -> None:
+def test_a_word_of_the_scanner_is_not_searched() -> None:
     said = known(StudyDescription="axial acme study", StationName="ACME")
 
     assert not {"acme", "axial"} & said.words_to_find()
 
 
-def test_every_text_that_the_policy_keeps_may_say_what_it_said_in_the_source() -> None:
-    """A kept element whose words the gate would hold against it would block every series."""
+def test_no_text_that_the_policy_keeps_is_a_finding_for_its_own_words() -> None:
+    """A kept element whose own words the gate finds would block every series."""
     texts = {"CS": "SOMEWORD", "LO": "Someword", "SH": "Someword"}
     rows = [row for one in IMAGE_CLASSES for row in every_row(table_of(one))]
     kept = {row.tag: row for row in rows if row.action is Action.KEEP and row.vr in texts}
@@ -124,7 +124,7 @@ def test_descriptions_are_those_of_the_policy() -> None:
         assert Leak("personal", row.keyword) in search.found
 
 
-def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
+def test_the_hospital_is_found_even_in_elements_of_the_scanner() -> None:
     place = {"InstitutionName": "Rosenhof Klinik", "ImageType": ["ORIGINAL", "PRIMARY", "ROSENHOF"]}
 
     said = known(**place)
@@ -146,7 +146,7 @@ def test_the_hospital_is_found_even_where_the_scanner_says_its_name() -> None:
         ("name: Bladder", []),
     ],
 )
-def test_a_text_of_the_site_is_looked_at(text: str, checks: list[str]) -> None:
+def test_a_text_of_the_site_is_searched(text: str, checks: list[str]) -> None:
     said = known()
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
 
@@ -155,7 +155,7 @@ def test_a_text_of_the_site_is_looked_at(text: str, checks: list[str]) -> None:
     assert sorted(search.found) == [Leak(check, "form") for check in checks]
 
 
-def test_an_id_that_stands_by_chance_in_the_digits_of_a_stand_in_is_no_finding() -> None:
+def test_an_id_within_the_digits_of_a_stand_in_is_no_finding() -> None:
     said = known(PatientID="456789")
     search = Search(said, set(), set())
 
@@ -168,7 +168,7 @@ def test_an_id_that_stands_by_chance_in_the_digits_of_a_stand_in_is_no_finding()
 
 
 def found_in(said: KnownIdentifiers, **sent: object) -> set[Leak]:
-    """Return what the gate finds in a slice, but for what is told of a slice as a whole."""
+    """Return the findings in a slice, except those on the slice as a whole."""
     search = Search(said, said.words_to_find(), said.days_to_find("20250315"))
     with disable_value_validation():  # nobody keeps a careless engine from writing anything
         search.search_slice(parsed(as_bytes(ct_slice(**(CLEAN | sent)))))
@@ -199,7 +199,7 @@ def test_a_uid_that_is_no_stand_in_is_found(keyword: str, uid: str) -> None:
     assert Leak("uid", keyword) in found_in(said, **{keyword: uid})
 
 
-def test_what_ps3_6_registers_for_an_element_may_stand_in_it() -> None:
+def test_a_uid_registered_for_its_element_is_no_finding() -> None:
     reference = item(
         ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2", ReferencedSOPInstanceUID="2.25.7"
     )
@@ -208,7 +208,7 @@ def test_what_ps3_6_registers_for_an_element_may_stand_in_it() -> None:
     assert found_in(known(**utc), SourceImageSequence=[reference], **utc) == set()
 
 
-def test_a_reference_to_a_class_that_nobody_registers_is_found() -> None:
+def test_a_reference_to_an_unregistered_class_is_found() -> None:
     reference = item(
         ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.2.4711", ReferencedSOPInstanceUID="2.25.7"
     )
@@ -328,7 +328,7 @@ HEADER_WORDS = [
 
 @pytest.mark.parametrize(("place", "keyword", "value"), HEADER_WORDS)
 @pytest.mark.parametrize("of", ["InstitutionName", "InstitutionalDepartmentName", "StationName"])
-def test_a_word_of_headers_may_stay_though_the_hospital_is_called_so(
+def test_a_common_word_is_no_finding_even_if_it_is_the_hospitals_name(
     of: str, place: str, keyword: str, value: object
 ) -> None:
     said = known(**{of: place[:16] if of == "StationName" else place, keyword: value})
@@ -352,7 +352,7 @@ def test_other_words_of_the_hospital_are_found(keyword: str, value: str) -> None
 
 
 @pytest.mark.parametrize("name", ["Hu^Cw", "Head^Axial", "Original^Primary", "Sk^Sp", "No^Yes"])
-def test_a_defined_term_says_nothing_of_a_patient_who_is_called_so(name: str) -> None:
+def test_a_defined_term_is_no_finding_even_if_it_is_the_patients_name(name: str) -> None:
     terms = {
         "RescaleType": "HU",
         "RotationDirection": "CW",
@@ -366,8 +366,8 @@ def test_a_defined_term_says_nothing_of_a_patient_who_is_called_so(name: str) ->
     assert found_in(known(PatientName=name), **terms) == set()
 
 
-def test_the_gate_knows_every_word_that_the_engine_keeps_whoever_is_called_so() -> None:
-    """A word that only one of the two knows would block the series of all who are called so."""
+def test_the_gate_allows_every_word_that_the_engine_keeps() -> None:
+    """A word that only the engine allows would block all series with it."""
     for word in vocabulary.every_word():
         parts = set(re.findall("[a-z]+|[0-9]+", word))
         known_words = TERMS | MAKERS | COMMON
@@ -400,7 +400,7 @@ def test_the_gate_knows_every_word_that_the_engine_keeps_whoever_is_called_so() 
         ("RetrieveURL", "grosseltern"),  # UR
     ],
 )
-def test_what_a_text_of_the_source_says_is_looked_for(keyword: str, value: str | None) -> None:
+def test_words_of_other_texts_of_the_source_are_searched(keyword: str, value: str | None) -> None:
     if value is None:
         said, text = known(**{keyword: f"{ROOT}.77.8"}), f"{ROOT}.77.8"
     else:
@@ -411,7 +411,7 @@ def test_what_a_text_of_the_source_says_is_looked_for(keyword: str, value: str |
     assert found == {Leak("uid" if value is None else "source-text", "ReasonForVisit")}
 
 
-def test_what_cannot_be_decoded_in_the_source_is_looked_for() -> None:
+def test_undecodable_values_of_the_source_are_searched() -> None:
     raw = as_bytes(ct_slice())
     at = raw.index(b"\x28\0\x04\0")  # PhotometricInterpretation
     number = b"\x28\0\x03\0US\x0b\0Grosseltern"  # SamplesPerPixelUsed, which is two bytes
@@ -421,7 +421,7 @@ def test_what_cannot_be_decoded_in_the_source_is_looked_for() -> None:
     assert found_in(made, ReasonForVisit="grosseltern") == {Leak("source-text", "ReasonForVisit")}
 
 
-def test_what_the_file_meta_of_the_source_says_is_looked_for() -> None:
+def test_values_of_the_file_meta_of_the_source_are_searched() -> None:
     source = parsed(as_bytes(ct_slice()))
     source.file_meta.SourceApplicationEntityTitle = "ROSENHOFCT"
     source.file_meta.ImplementationVersionName = "GROSSELTERN_1"
@@ -464,7 +464,7 @@ MADE_OF = {
     ("modality", "keyword"),
     [(modality, one) for modality, few in NEEDED_OF.items() for one in (*NEEDED_OF_ALL, *few)],
 )
-def test_what_an_image_needs_is_missed(modality: str, keyword: str) -> None:
+def test_a_missing_needed_element_is_a_finding(modality: str, keyword: str) -> None:
     whole = ct_slice(**(MADE_OF | {"Modality": modality}))
     without = ct_slice(**(MADE_OF | {"Modality": modality}))
     if keyword != "Modality":
@@ -476,7 +476,7 @@ def test_what_an_image_needs_is_missed(modality: str, keyword: str) -> None:
     assert missing == ({keyword} - {"Modality"})
 
 
-def test_a_slice_that_lost_what_it_needs_is_told() -> None:
+def test_a_slice_without_a_needed_element_is_reported() -> None:
     source = ct_slice(**(MADE_OF | {"Modality": "PT"}))
     said = KnownIdentifiers()
     said.learn("/store/1.dcm", parsed(as_bytes(source)))
@@ -492,7 +492,7 @@ def test_a_slice_that_lost_what_it_needs_is_told() -> None:
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_slices_of_two_studies_or_series_in_a_package_are_told(keyword: str) -> None:
+def test_slices_of_two_studies_or_series_in_a_package_are_reported(keyword: str) -> None:
     said = KnownIdentifiers()
     uids = {"SOPInstanceUID": ["2.25.1", "2.25.2"]}
     others = {"StudyInstanceUID": ["2.25.3", "2.25.3"], "SeriesInstanceUID": ["2.25.4", "2.25.4"]}
@@ -518,7 +518,7 @@ def test_slices_of_two_studies_or_series_in_a_package_are_told(keyword: str) -> 
 
 @pytest.mark.parametrize("said", [b"", b"Grosseltern Wu"], ids=["nothing", "a comment"])
 @pytest.mark.parametrize("kind", ["comment", "application", "behind"])
-def test_what_is_said_beside_compressed_pixels_is_told(kind: str, said: bytes) -> None:
+def test_data_outside_compressed_pixels_is_reported(kind: str, said: bytes) -> None:
     marker = {"comment": 0xFFFE, "application": 0xFFE1}.get(kind)
     extra = segment(marker, said) if marker and said else b""
     frame = jpeg(extra) + (said if kind == "behind" else b"")

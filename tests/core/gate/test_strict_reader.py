@@ -1,4 +1,4 @@
-"""The gate's reader beside pydicom and dcmtk: the same values, or a refusal."""
+"""The gate's reader compared with pydicom and dcmtk: the same values, or a refusal."""
 
 import io
 import json
@@ -114,7 +114,7 @@ def test_a_damaged_structure_set_is_read_as_pydicom_reads_it_or_refused(
 
 
 def read_by_dcmtk(data: bytes, folder: Path) -> dict[tuple[int, ...], list[str]] | None:
-    """Return the text values of a file as dcmtk has them."""
+    """Return the text values of a file as read by dcmtk."""
     path = folder / "damaged.dcm"
     path.write_bytes(data)
     done = subprocess.run(["dcm2json", path], capture_output=True, check=False)
@@ -211,7 +211,7 @@ def test_what_two_readers_could_read_differently_is_refused(fault: str) -> None:
 
 
 def delimited(*items: bytes) -> bytes:
-    """Return items, and behind the first of them the delimiter that ends a sequence."""
+    """Return items, with a sequence delimiter after the first."""
     return items[0] + element(0xFFFEE0DD, b"") + b"".join(items[1:])
 
 

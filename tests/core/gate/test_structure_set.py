@@ -16,9 +16,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
-from drawcli.core.gate.acceptance import FileContour, Finding, Severity, inspect
+from drawcli.core.gate.acceptance import FileContour, Finding, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
+from drawcli.core.gate.structure_set_checks import inspect
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
@@ -29,7 +30,7 @@ from drawcli.core.rtstruct.inspection import (
 )
 from drawcli.core.rtstruct.presentation import Presentation
 from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
-from drawcli.core.series.crosswalk import Crosswalk, SourceFile, identity_of
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile, read_identity
 from drawcli.core.templates.appearance import Derived
 from drawcli.errors import BadStructureSet
 from tests.core.files import CT, ROOT, as_bytes, ct_slice, item, parsed
@@ -43,7 +44,7 @@ OWN = OwnUids("2.25.1001", "2.25.1002")
 
 
 class Trip:
-    """A series of three slices, as it was, as it was sent, and the way back."""
+    """A series of three slices before and after de-identification, and its crosswalk."""
 
     def __init__(self, **values: object) -> None:
         self.sources = [
@@ -74,25 +75,25 @@ class Trip:
             pseudonym=f"DEID-{known.pseudonym}",
             uids=known.uids,
             dates=known.dates,
-            identity=identity_of(headers[0]),
+            identity=read_identity(headers[0]),
             character_set=headers[0].raw(0x00080005) or b"",
             sop_class=CT,
         )
 
     def received(self, change: Callable[[Dataset], None] | None = None) -> Header:
-        """Return the structure set of the server, perhaps spoilt."""
+        """Return the structure set of the server, with an optional fault."""
         return read_header(structure_set(self.sent, NAMES, change=change), complete=True)
 
     def home(self, header: Header) -> bytes:
         return reidentified(header, self.crosswalk, OWN)
 
     def found(self, data: bytes) -> list[Finding]:
-        """Return what the gate finds in a file from the server."""
+        """Return the findings in a file from the server."""
         expected = sent_by_server(self.crosswalk, NAMES)
         return inspect_received(data, expected, self.crosswalk, StructureCriteria())[0]
 
     def found_finished(self, data: bytes) -> list[Finding]:
-        """Return what the gate finds in a finished file."""
+        """Return the findings in a finished file."""
         expected = to_deliver(self.crosswalk, frozenset(OWN), NAMES)
         return inspect_finished(data, expected, self.crosswalk, StructureCriteria())
 
@@ -168,7 +169,7 @@ def test_frames_of_images_are_read_and_delivered(trip: Trip) -> None:
 
 
 @pytest.mark.parametrize("tag", ["ROINumber", "ReferencedROINumber", "ReferencedFrameNumber"])
-def test_a_number_that_is_no_number_names_its_element(trip: Trip, tag: str) -> None:
+def test_an_invalid_number_is_refused_with_its_element(trip: Trip, tag: str) -> None:
     data = structure_set(trip.sent, NAMES, change=framed("7"))
     element = struct.pack("<HH", *divmod(tag_for_keyword(tag) or 0, 1 << 16))
     at = data.index(element) + 8
@@ -192,7 +193,7 @@ def test_a_flood_of_frame_numbers_fills_no_memory(trip: Trip) -> None:
 
 @pytest.mark.parametrize("number", ["4294967297", "2147483648", "-2147483648", "1\\2", "", "1.0"])
 def test_a_structure_has_one_number_of_32_bits(trip: Trip, number: str) -> None:
-    """4294967297 is 1 for who keeps 32 bits: the contours would be those of another structure."""
+    """4294967297 is 1 in 32 bits: the contours would be those of another structure."""
 
     def renumber(dataset: Dataset) -> None:
         for one, tag in (
@@ -219,7 +220,7 @@ def test_values_longer_than_planning_systems_accept_are_reported(trip: Trip) -> 
     assert found[0].text.endswith(": StudyID")
 
 
-def test_a_structure_without_contours_has_none(trip: Trip) -> None:
+def test_a_structure_without_contours_has_no_outline(trip: Trip) -> None:
     def empty(dataset: Dataset) -> None:
         del dataset.ROIContourSequence[0].ContourSequence
 
@@ -249,7 +250,7 @@ def test_a_name_that_is_not_in_its_character_set_is_not_guessed(trip: Trip) -> N
 # --- the way back -----------------------------------------------------------------------------
 
 
-def test_every_reference_comes_home(trip: Trip) -> None:
+def test_every_reference_gets_its_original_uid(trip: Trip) -> None:
     home = parsed(trip.home(trip.received()))
 
     sops = [source.SOPInstanceUID for source in trip.sources]
@@ -267,7 +268,7 @@ def test_every_reference_comes_home(trip: Trip) -> None:
     assert home.SOPClassUID == home.file_meta.MediaStorageSOPClassUID == RT_STRUCTURE_SET
 
 
-def test_nothing_of_the_stand_ins_is_left(trip: Trip) -> None:
+def test_no_stand_in_is_left(trip: Trip) -> None:
     raw = trip.home(trip.received())
 
     assert b"DEID" not in raw
@@ -275,7 +276,7 @@ def test_nothing_of_the_stand_ins_is_left(trip: Trip) -> None:
     assert not [day for day in trip.crosswalk.dates if day.encode() in raw]
 
 
-def test_patient_and_study_are_the_sources_and_nothing_is_made_up() -> None:
+def test_patient_and_study_are_copied_from_the_source() -> None:
     trip = Trip(StudyDescription="Becken", PatientBirthTime="0815", IssuerOfPatientID="KH-1")
 
     home = parsed(trip.home(trip.received()))
@@ -290,7 +291,7 @@ def test_patient_and_study_are_the_sources_and_nothing_is_made_up() -> None:
     assert home.StructureSetDate == "20261114"
 
 
-def test_what_the_source_lacks_is_empty_or_absent(trip: Trip) -> None:
+def test_elements_missing_in_the_source_are_empty_or_absent(trip: Trip) -> None:
     trip.crosswalk = replace(trip.crosswalk, identity={0x00100020: b"PID-0815"})
 
     home = parsed(trip.home(trip.received()))
@@ -321,7 +322,7 @@ def test_the_marks_of_de_identification_are_those_of_the_images(trip: Trip) -> N
     assert delivered.DeidentificationMethod == "by the archive"
 
 
-def test_private_elements_and_group_lengths_stay_behind(trip: Trip) -> None:
+def test_private_elements_and_group_lengths_are_removed(trip: Trip) -> None:
     def add(dataset: Dataset) -> None:
         dataset.private_block(0x3007, "SERVER", create=True).add_new(1, "LO", "secret")
         dataset.StructureSetROISequence[0].private_block(0x0099, "X", create=True)
@@ -374,7 +375,7 @@ def coordinates(data: bytes) -> list[str]:
 
 
 def reference_at(depth: int, uid: str) -> Callable[[Dataset], None]:
-    """Return a change that hides a reference in sequences in each other."""
+    """Return a change that hides a reference in nested sequences."""
 
     def change(dataset: Dataset) -> None:
         inside = item(ReferencedSOPClassUID=CT, ReferencedSOPInstanceUID=uid)
@@ -387,9 +388,7 @@ def reference_at(depth: int, uid: str) -> Callable[[Dataset], None]:
 
 @pytest.mark.parametrize("depth", [0, 5, 12])
 @pytest.mark.parametrize("uid", ["1.2.3.4", "2.25.7", "1.2.840.10008.20260314.1"])
-def test_a_reference_where_none_belongs_is_left_out_and_reported(
-    trip: Trip, depth: int, uid: str
-) -> None:
+def test_a_misplaced_reference_is_removed_and_reported(trip: Trip, depth: int, uid: str) -> None:
     received = trip.received(reference_at(depth, uid))
 
     (finding,) = trip.found(received.data)
@@ -406,7 +405,7 @@ FOREIGN = ["1.2.3.4", f"{ROOT}.1.1", "2.25.7", "1.2.840.10008.1.4.1.1", "1.2.840
 
 
 @pytest.mark.parametrize("uid", FOREIGN)
-def test_no_uid_is_trusted_by_its_form(trip: Trip, uid: str) -> None:
+def test_no_uid_is_kept_for_its_form(trip: Trip, uid: str) -> None:
     def study(dataset: Dataset) -> None:
         dataset.StudyInstanceUID = uid
 
@@ -443,7 +442,7 @@ def test_the_servers_own_uids_are_never_delivered(trip: Trip) -> None:
 
 
 def besides(dataset: Dataset) -> None:
-    """Say whatever a structure set has no use for, at every depth."""
+    """Add elements that a structure set does not need, at every depth."""
     dataset.PatientPosition = "FFS"
     dataset.ClinicalTrialSubjectID = "TRIAL-7"
     dataset.add_new("EncapsulatedDocument", "OB", b"%PDF")
@@ -457,7 +456,7 @@ def besides(dataset: Dataset) -> None:
         observation.ROIInterpreter = "House^Gregory"
 
 
-def test_what_the_table_does_not_list_is_left_out_at_every_depth(trip: Trip) -> None:
+def test_unlisted_elements_are_removed_at_every_depth(trip: Trip) -> None:
     received = trip.received(besides)
 
     (finding,) = trip.found(received.data)
@@ -577,7 +576,7 @@ def with_counts_as_decimals(dataset: Dataset) -> None:
         *(without_its_own_uids, with_blanks_around_names),
     ],
 )
-def test_what_is_certain_is_corrected(trip: Trip, change: Callable[[Dataset], None]) -> None:
+def test_unambiguous_values_are_corrected(trip: Trip, change: Callable[[Dataset], None]) -> None:
     received = trip.received(change)
 
     assert trip.found(received.data) == []
@@ -768,7 +767,7 @@ WORLD = {
 
 
 @pytest.mark.parametrize("script", WORLD)
-def test_a_name_comes_home_byte_for_byte(script: str) -> None:
+def test_a_name_is_delivered_byte_for_byte(script: str) -> None:
     character_set, name = WORLD[script]
     trip = Trip(SpecificCharacterSet=character_set, PatientName=name)
     original = read_header(as_bytes(trip.sources[0]), complete=True).raw(0x00100010)
@@ -826,10 +825,10 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
     assert [one.name for one in read_structure_set(DataSet(finished)).rois] == [*NAMES, "Lèvre_PRV"]
 
 
-def test_bytes_without_a_declared_character_set_come_home_as_they_were() -> None:
+def test_bytes_without_a_declared_character_set_are_delivered_unchanged() -> None:
     trip = Trip()
     raw = as_bytes(trip.sources[0]).replace(b"Muster^Maria", b"M\xfcster^Maria")
-    identity = identity_of(read_header(raw, complete=True))
+    identity = read_identity(read_header(raw, complete=True))
     trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=b"")
 
     home = trip.home(trip.received())
@@ -865,7 +864,7 @@ def structure_set_files() -> Iterator[Path]:
 
 
 def check_delivery(path: Path) -> None:
-    """Deliver what a vendor's system has drawn, as if a server had sent it."""
+    """Deliver a vendor's structure set as if the server had sent it."""
     data = path.read_bytes()
     facts = read_structure_set(DataSet(data))
     images = sorted({uid for uid, _ in facts.images | facts.contour_images})
@@ -880,7 +879,7 @@ def check_delivery(path: Path) -> None:
         patient_name="",
         files=tuple(SourceFile("x", 1, 1, uids[uid]) for uid in images),
         frame_uid=uids[frame],
-        identity=identity_of(header),
+        identity=read_identity(header),
         character_set=header.raw(0x00080005) or b"",
         uids=uids,
         sop_class=CT,
@@ -942,7 +941,7 @@ def explicit(data: bytes) -> bytes:
         return written(dataset)
 
 
-def test_a_coordinate_list_too_long_for_explicit_vr_comes_home(trip: Trip) -> None:
+def test_a_coordinate_list_too_long_for_explicit_vr_is_delivered(trip: Trip) -> None:
     def lengthen(dataset: Dataset) -> None:
         contour = dataset.ROIContourSequence[0].ContourSequence[0]
         contour.ContourData = ["-123.456789"] * 9000
@@ -970,7 +969,7 @@ def digits_changed(data: bytearray, dice: random.Random) -> bytes:
 
 
 def finished_if_accepted(data: bytes, trip: Trip) -> bytes | None:
-    """Return what would be delivered; None if the gate holds it or it cannot be read."""
+    """Return the delivered file; None if the gate blocks it or it cannot be read."""
     if any(one.severity is not Severity.WARN for one in trip.found(data)):
         return None
     try:
@@ -1072,7 +1071,7 @@ def test_a_flood_of_items_fills_no_memory(flood: str, monkeypatch: pytest.Monkey
         read_structure_set(DataSet(head + body))
 
 
-def test_a_contour_of_a_million_points_is_none() -> None:
+def test_a_contour_of_a_million_points_has_no_coordinates() -> None:
     few, many = (
         FileContour(1, "CLOSED_PLANAR", str(points), (), b"\\".join([b"1"] * 3 * points))
         for points in (100_000, 1_000_000)

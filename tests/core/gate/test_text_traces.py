@@ -74,7 +74,7 @@ def test_a_day_is_read_however_it_is_spelt(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "no day", "119540819", "19541319", "19540832", "2.25.1", "30.2.1954", "1954"]
 )
-def test_what_is_no_day_is_none(text: str) -> None:
+def test_an_invalid_date_is_none(text: str) -> None:
     assert list(days(text)) == []
 
 
@@ -84,7 +84,7 @@ def test_any_day_is_read_from_any_usual_spelling(day: date) -> None:
         assert f"{day:%Y%m%d}" in set(days(f"{day:{form}}".lower()))
 
 
-def test_the_day_of_a_value_is_its_beginning() -> None:
+def test_the_date_of_a_value_is_its_start() -> None:
     assert day_of("20260314083000.5") == date(2026, 3, 14)
     assert day_of("2026.03.14") == date(2026, 3, 14)
     for nonsense in ("", "soon", "202603", "20261314"):
@@ -114,7 +114,7 @@ def test_a_name_or_an_id_is_found_in_a_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "pelvis", "lining of the ashlar", "41 7", "1417", "in ct"])
-def test_what_is_no_trace_is_none(text: str) -> None:
+def test_texts_without_identifiers_are_no_match(text: str) -> None:
     known = traces("Kulkarnee^Ashok", "MRN-IN-7734021", "417", "Li^Na", "In^Ct")
 
     assert not known.in_text(text)
@@ -132,13 +132,11 @@ def test_among_the_scanners_words_a_name_counts_as_a_whole_word() -> None:
     ("text", "found"),
     [("b30f wu", True), ("b30f lee", True), ("wu30f", True), ("b30fwu", False), ("wuhan", False)],
 )
-def test_a_name_of_two_or_three_letters_counts_as_a_word_of_its_own(
-    text: str, *, found: bool
-) -> None:
+def test_a_name_of_two_or_three_letters_counts_as_a_whole_word(text: str, *, found: bool) -> None:
     assert traces("Wu^Lee").in_short(text) is found
 
 
-def test_a_short_name_says_nothing_where_it_is_an_ordinary_word() -> None:
+def test_a_short_name_that_is_an_ordinary_word_is_no_finding() -> None:
     assert traces("Hu^Wei").in_short("hu")
     assert not traces("Hu^Wei").in_short("hu", but=frozenset({"hu"}))
 
@@ -184,7 +182,7 @@ def test_a_long_name_is_found_within_a_longer_word_unless_that_is_an_ordinary_on
     "text",
     ["123-45-6789", "943 476 5919", "2345 6789 0123", "tel 040/741055-12", "19540819", "x12345678"],
 )
-def test_a_number_as_long_as_those_of_persons_is_found(text: str) -> None:
+def test_a_number_as_long_as_national_ids_is_found(text: str) -> None:
     assert has_long_number(text)
 
 

@@ -61,14 +61,14 @@ class Slices:
         ]
 
     def depth(self, start: Floats) -> Floats:
-        """Return how deep in the ellipsoid each pixel of a slice lies; negative outside."""
+        """Return the depth of each pixel in the ellipsoid; negative outside."""
         steps = np.arange(SIZE) * SPACING
         points = start + steps[:, None, None] * self.column + steps[None, :, None] * self.row
         return np.asarray(1 - np.linalg.norm((points - CENTRE) / RADII, axis=2))
 
     @cache  # noqa: B019 - these live as long as the tests
     def stack(self) -> Stack:
-        """Return the images: 1000 inside, 0 outside, the slices in no order."""
+        """Return the images: 1000 inside, 0 outside, the slices unordered."""
         order = np.random.default_rng(1).permutation(SLICES)
         stored = np.array([self.depth(self.starts[n]) > 0 for n in order]).astype(np.int16) * 1000
         return Stack.of(
@@ -81,7 +81,7 @@ class Slices:
 
     @cache  # noqa: B019 - likewise
     def contours(self, spacing: float = SPACING) -> list[list[Triple]]:
-        """Return the outlines in the patient, mm; `spacing` other than the true one is a fault."""
+        """Return the outlines in the patient, mm; a wrong `spacing` is a fault."""
         found = []
         for start in self.starts:
             for line in contour_generator(z=self.depth(start)).lines(0.0):
@@ -93,7 +93,7 @@ class Slices:
 
 @cache
 def slices(how: str) -> Slices:
-    """Return slices of an orientation: made once, as many tests look at them."""
+    """Return slices of an orientation: cached for many tests."""
     return Slices(ORIENTATIONS[how])
 
 
@@ -113,21 +113,21 @@ def scene(stack: Stack, contours: list[list[Triple]]) -> Scene:
 
 def looked_at(shown: Scene, plane: Plane) -> Image.Image:
     """Return the picture of a plane through the ellipsoid's middle: 120 mm wide, 480 pixels."""
-    index = shown.stack.nearest(plane, float(shown.stack.frame.inside(CENTRE)[plane.normal]))
+    index = shown.stack.nearest(plane, float(shown.stack.frame.from_patient(CENTRE)[plane.normal]))
     x, y = middle(shown, plane)
     region = Region(x - 60, y - 60, x + 60, y + 60)
     return paint_view(shown, View(plane=plane, index=index, region=region, width=480))
 
 
 def middle(shown: Scene, plane: Plane) -> tuple[float, float]:
-    """Return where the ellipsoid's middle belongs in a plane, mm to the right and down."""
-    inside = shown.stack.frame.inside(CENTRE)
+    """Return the ellipsoid's centre in a plane, mm to the right and down."""
+    inside = shown.stack.frame.from_patient(CENTRE)
     (right, one), (down, other) = plane.right, plane.down
     return float(inside[right]) * one, float(inside[down]) * other
 
 
 def boxes(image: Image.Image) -> tuple[Box, Box]:
-    """Return the boxes of what is white and of what is red, mm from the middle of the picture."""
+    """Return the boxes of white and red pixels, mm from the centre of the picture."""
     pixels = np.asarray(image).astype(int)
     inner = np.zeros(pixels.shape[:2], bool)
     inner[40:-60, 60:-60] = True  # letters and marks stand at the edges
@@ -147,5 +147,5 @@ def box(seen: npt.NDArray[np.bool_]) -> Box:
 
 
 def apart(one: Box, other: Box) -> float:
-    """Return by how many mm two boxes differ at most."""
+    """Return the largest difference of two boxes, mm."""
     return max(abs(a - b) for a, b in zip(one, other, strict=True))

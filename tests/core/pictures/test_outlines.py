@@ -1,4 +1,4 @@
-"""Structures measured and cut, against what geometry says."""
+"""Volumes and outlines of structures, compared with geometry."""
 
 from itertools import pairwise
 from math import pi
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from drawcli.core.dicom.geometry import Triple
-from drawcli.core.pictures.frame import Frame, Plane
+from drawcli.core.pictures.frame import CoordinateFrame, Plane
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.rtstruct.displayed import Displayed
 from tests.core.pictures.phantoms import AXIAL, GAP, ORIENTATIONS, VOLUME_CM3, scene, slices
@@ -21,7 +21,7 @@ def circle(radius: float, z: float, x: float = 0.0, points: int = 90) -> list[Tr
 
 
 def outlined(contours: list[list[Triple]]) -> Outlines:
-    return Outlines(1, LOOK, contours, Frame.of(AXIAL))
+    return Outlines(1, LOOK, contours, CoordinateFrame.of(AXIAL))
 
 
 def spans(one: Outlines, plane: Plane, position: float, gap: float = 2.0) -> list[list[float]]:
@@ -50,7 +50,7 @@ def test_contours_within_contours_are_holes() -> None:
     assert (second[0], second[2]) == pytest.approx((10, 20), abs=0.3)
 
 
-def test_a_structure_reaches_half_a_slice_beyond_its_last_contours() -> None:
+def test_a_structure_extends_half_a_slice_beyond_its_last_contours() -> None:
     cylinder = outlined([circle(20, 2.0 * n) for n in range(20)])
 
     ((_, top, _, bottom),) = spans(cylinder, Plane.SAGITTAL, 0.0)
@@ -69,7 +69,7 @@ def test_a_forgotten_slice_is_a_gap_in_the_cut() -> None:
     assert between == pytest.approx([4.0], abs=0.3)
 
 
-def test_two_parts_are_pictured_where_most_is_cut_and_not_between_them() -> None:
+def test_two_parts_are_shown_at_the_largest_cut() -> None:
     lungs = outlined([circle(20, 2.0 * n, x) for n in range(20) for x in (-60.0, 60.0)])
 
     assert abs(lungs.best_position(Plane.SAGITTAL)) == pytest.approx(60, abs=6)
@@ -77,7 +77,7 @@ def test_two_parts_are_pictured_where_most_is_cut_and_not_between_them() -> None
     assert lungs.best_position(Plane.AXIAL) == pytest.approx(19, abs=GAP)
 
 
-def test_points_and_lines_of_two_points_are_no_outlines() -> None:
+def test_contours_of_one_or_two_points_have_no_outline() -> None:
     marker = outlined([[(0.0, 0.0, 0.0)], [(0.0, 0.0, 2.0), (1.0, 0.0, 2.0)]])
 
     assert marker.polygons == []
@@ -86,7 +86,7 @@ def test_points_and_lines_of_two_points_are_no_outlines() -> None:
     assert marker.lines(Plane.AXIAL, 0.0, (-1.0, 1.0), 2.0) == []
 
 
-def test_an_outline_without_area_is_drawn_all_the_same() -> None:
+def test_an_outline_without_area_is_drawn_too() -> None:
     speck = outlined([[(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)]])
 
     assert speck.volume_cm3(lambda _: 2.0) == 0.0

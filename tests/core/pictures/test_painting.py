@@ -1,4 +1,4 @@
-"""What is drawn lies where it belongs: asserted on the pixels of the pictures."""
+"""Outlines are drawn in the right place: asserted on the pixels of pictures."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_outlines_lie_on_the_edges_however_the_patient_lies(how: str, plane: Pla
 
 
 @each_plane
-def test_a_patient_is_seen_from_the_feet_the_front_and_the_left(plane: Plane) -> None:
+def test_the_views_are_from_the_feet_the_front_and_the_left(plane: Plane) -> None:
     ball = slices("feet first, prone")
     shown = scene(ball.stack(), ball.contours())
     whole = shown.whole_region(plane)
@@ -67,7 +67,7 @@ def test_a_patient_is_seen_from_the_feet_the_front_and_the_left(plane: Plane) ->
     assert (down.mean() / high - 0.5) * whole.size[1] == pytest.approx(along, abs=2)
 
 
-def test_slices_of_a_tilted_gantry_are_put_where_they_lie() -> None:
+def test_slices_of_a_tilted_gantry_are_placed_by_their_position() -> None:
     ball = Slices(shear=0.5)
     shown = scene(ball.stack(), ball.contours())
 
@@ -88,7 +88,7 @@ def test_a_shift_by_one_slice_is_seen(plane: Plane) -> None:
     assert white[3] - red[3] == pytest.approx(2 * GAP, abs=CLOSE_MM)
 
 
-def test_a_contour_on_the_wrong_slice_is_drawn_on_the_slice_where_it_lies() -> None:
+def test_a_contour_on_the_wrong_slice_is_drawn_on_that_slice() -> None:
     ball = slices("head first, supine")
     right, wrong = (
         scene(ball.stack(), contours)
@@ -151,7 +151,7 @@ def test_pixels_that_are_not_square_are_drawn_in_millimetres() -> None:
     assert heights == {Plane.AXIAL: 256, Plane.CORONAL: 256, Plane.SAGITTAL: 256}  # 128 mm each
 
 
-def test_what_lies_beside_the_images_is_black() -> None:
+def test_the_area_outside_the_images_is_black() -> None:
     ball = slices("head first, supine")
     shown = scene(ball.stack(), [])
     left, top, right, bottom = shown.whole_region(Plane.AXIAL)

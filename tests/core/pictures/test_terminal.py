@@ -1,4 +1,4 @@
-"""Pictures in terminals: the streams are decoded again, and compared with what was sent."""
+"""Pictures in terminals: the streams are decoded and compared with the picture."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from drawcli.core.pictures.terminal import Protocol, detect_protocol, encode_pic
 
 @pytest.fixture
 def picture() -> Image.Image:
-    """Return noise in grey with a coloured frame; its height is no multiple of six."""
+    """Return noise in grey with a coloured frame; its height is not a multiple of six."""
     dice = np.random.default_rng(3)
     grey = dice.integers(0, 12, (50, 70), np.uint8) * 20
     pixels = np.repeat(grey[..., None], 3, axis=2)
@@ -77,7 +77,7 @@ def test_the_stream_for_kitty_decodes_to_the_picture(picture: Image.Image) -> No
         ({}, None),
     ],
 )
-def test_a_terminal_is_known_by_what_it_says_of_itself(
+def test_a_terminal_is_recognised_by_its_environment(
     env: dict[str, str], protocol: Protocol | None
 ) -> None:
     assert detect_protocol(env) is protocol

@@ -1,4 +1,4 @@
-"""What is black and what is white, by modality."""
+"""Grey windows by modality."""
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ import pytest
 from drawcli.core.protocol.bandwidth import parse_bandwidth
 
 
-def test_without_a_limit_there_is_none_at_any_time() -> None:
+def test_without_a_setting_there_is_no_limit() -> None:
     assert parse_bandwidth(None).at(time(12)) is None
 
 
@@ -48,7 +48,7 @@ def test_a_rate_counts_from_its_time_on_and_the_last_past_midnight(
     assert limits.at(at) == rate
 
 
-def test_what_yaml_makes_of_times_and_off_without_quotes_is_understood() -> None:
+def test_unquoted_yaml_times_and_off_are_understood() -> None:
     limits = parse_bandwidth({420: "2M", 1140: False})
 
     assert limits == parse_bandwidth({"7:00": "2M", "19:00": "off"})
@@ -57,20 +57,20 @@ def test_what_yaml_makes_of_times_and_off_without_quotes_is_understood() -> None
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("fast", "'fast' is no rate"),
-        ("2MB/s", "no rate"),
-        ("-1", "no rate"),
-        (True, "no rate"),
-        ([1], "no rate"),
+        ("fast", "'fast' is not a rate"),
+        ("2MB/s", "not a rate"),
+        ("-1", "not a rate"),
+        (True, "not a rate"),
+        ([1], "not a rate"),
         ("0", "too slow"),
         ("900", "too slow"),
-        ({"25:00": "2M"}, "'25:00' is no time of day"),
-        ({"7": "2M"}, "no time of day"),
-        ({1440: "2M"}, "no time of day"),
-        ({"07:00": "2X"}, "no rate"),
+        ({"25:00": "2M"}, "'25:00' is not a time of day"),
+        ({"7": "2M"}, "not a time of day"),
+        ({1440: "2M"}, "not a time of day"),
+        ({"07:00": "2X"}, "not a rate"),
         ({"07:00": "2M", "7:00": "1M"}, "twice"),
     ],
 )
-def test_what_is_no_limit_is_told(written: object, said: str) -> None:
+def test_an_invalid_limit_is_refused_with_a_reason(written: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_bandwidth(written)

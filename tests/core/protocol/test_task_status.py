@@ -25,11 +25,11 @@ from drawcli.core.protocol.task_status import TaskState, status_of
         (7, "running"),
     ],
 )
-def test_the_words_of_the_protocol_are_understood(word: object, state: str) -> None:
+def test_the_status_words_of_the_protocol_are_understood(word: object, state: str) -> None:
     assert status_of({"status": word}).state == state
 
 
-def test_a_failure_tells_its_reason_and_no_other_state_does() -> None:
+def test_only_a_failure_has_a_reason() -> None:
     failed = status_of({"status": "FAILED", "error": " no \n GPU "})
     running = status_of({"status": "PENDING", "error": "none yet"})
 
@@ -37,7 +37,7 @@ def test_a_failure_tells_its_reason_and_no_other_state_does() -> None:
     assert running.error == ""
 
 
-def test_what_a_server_says_cannot_steer_a_terminal_nor_fill_it() -> None:
+def test_texts_of_the_server_are_printable_and_short() -> None:
     hostile = "\x1b[2J\x07" + "A" * 1000
 
     failed = status_of({"status": "FAILED " + hostile, "error": hostile})

@@ -56,13 +56,13 @@ def test_the_moment_of_expiry_may_be_given_instead_of_seconds() -> None:
         {"expires_in": None, "expires_at": None},
     ],
 )
-def test_a_new_pair_is_not_lost_over_a_nonsensical_age(nonsense: dict[str, object]) -> None:
+def test_a_new_pair_is_kept_despite_an_invalid_expiry(nonsense: dict[str, object]) -> None:
     answer = {"access_token": "a2", "refresh_token": "r2", **nonsense}
 
     assert Tokens("a1", "r1").after_refresh(answer, NOON) == Tokens("a2", "r2", None)
 
 
-def test_tokens_do_not_show_themselves() -> None:
+def test_the_repr_of_tokens_hides_them() -> None:
     shown = f"{Tokens('sesame-1', 'sesame-2', NOON)!r} {Tokens('sesame-1')}"
 
     assert "sesame" not in shown
@@ -84,7 +84,7 @@ def test_a_moment_without_a_zone_is_utc(text: object, moment: datetime | None) -
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "99999-01-01"])
-def test_a_moment_that_nobody_can_mean_is_none(moment: str) -> None:
+def test_a_time_out_of_range_is_none(moment: str) -> None:
     pair = parse_pair(json.dumps({"access_token": "a", "refresh_token": "r", "expires_at": moment}))
 
     assert pair.expires_at is None

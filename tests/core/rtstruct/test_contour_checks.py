@@ -13,12 +13,8 @@ from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
-from drawcli.core.rtstruct.contour_checks import (
-    CHECKS,
-    Measured,
-    inspect_contours,
-    weighed,
-)
+from drawcli.core.rtstruct.contour_checks import Measured, inspect_contours, weighed
+from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.rtstruct.enclosed_area import TooComplex, enclosed_by
 from drawcli.core.rtstruct.laterality import other_side, unclear_pairs
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile

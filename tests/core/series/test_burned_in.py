@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from drawcli.core.series.burned_in import PixelLayout, shows_writing
+from drawcli.core.series.burned_in import PixelLayout, has_burned_in_text
 
 SIZE = 256
 GLYPHS = {  # five rows of five pixels, as many screens draw them
@@ -50,7 +50,7 @@ def write(picture: Picture, text: str, *, at: tuple[int, int], value: int, scale
 def judged(picture: Picture, bits: int = 16, *, signed: bool = False) -> bool:
     form = FORMS[bits, signed]
     raw = b"".join(struct.pack(f"<{len(row)}{form}", *row) for row in picture)
-    return shows_writing(raw, PixelLayout(len(picture), len(picture[0]), bits, signed))
+    return has_burned_in_text(raw, PixelLayout(len(picture), len(picture[0]), bits, signed))
 
 
 @pytest.mark.parametrize("at", [(4, 4), (4, 200), (230, 4), (230, 200)], ids=str)
@@ -117,4 +117,4 @@ def test_an_empty_slice_shows_nothing(value: int) -> None:
     ids=str,
 )
 def test_what_cannot_be_judged_is_not_judged(raster: PixelLayout) -> None:
-    assert not shows_writing(bytes(range(256)) * 4, raster)
+    assert not has_burned_in_text(bytes(range(256)) * 4, raster)

@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawcli.core.series.crosswalk import RESTORED, Crosswalk, SourceFile, identity_of
+from drawcli.core.series.crosswalk import RESTORED, Crosswalk, SourceFile, read_identity
 from tests.core.files import ct_slice, header_of
 
 TEXT = st.text(max_size=20)
@@ -45,7 +45,7 @@ def test_identity_is_taken_byte_for_byte_and_only_what_is_there() -> None:
     one = ct_slice(PatientName="Müller^Zoë", StudyDescription="Becken")
     del one.AccessionNumber
 
-    identity = identity_of(header_of(one))
+    identity = read_identity(header_of(one))
 
     assert identity[0x00100010] == "Müller^Zoë".encode("latin-1")
     assert identity[0x00081030] == b"Becken"

@@ -14,14 +14,14 @@ from drawcli.core.dicom.header import Incomplete, NotDicom, read_header
 from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.members import (
-    home_of,
-    modality_of,
+    count_non_slices,
+    counts_text,
+    drop_copies,
+    main_folder,
+    main_modality,
     scan_slices,
-    set_aside,
-    told,
-    without_copies,
 )
-from drawcli.core.series.readiness import Calm, Criteria, assess, settled
+from drawcli.core.series.readiness import Criteria, SettlingTimes, assess, check_settled
 from drawcli.core.series.verdict import Readiness, Verdict
 from tests.core.files import as_bytes, ct_slice
 from tests.core.real_data import REAL, needs_real, unpacked
@@ -234,8 +234,8 @@ def test_repeated_instances_and_short_files_are_counted() -> None:
 def test_a_file_that_lies_there_twice_is_taken_once_if_it_is_the_same() -> None:
     copies = [replace(one, path=f"copy/{one.path}") for one in stack()[:2]]
 
-    same = without_copies([*copies, *stack()], lambda _one, _other: True)
-    other = without_copies([*copies, *stack()], lambda _one, _other: False)
+    same = drop_copies([*copies, *stack()], lambda _one, _other: True)
+    other = drop_copies([*copies, *stack()], lambda _one, _other: False)
 
     assert sorted(one.sop_uid for one in same) == sorted(one.sop_uid for one in stack())
     assert verdict(same) == ("ready", "")
@@ -251,11 +251,11 @@ def test_a_file_lies_in_its_folder_and_not_in_the_first_letter_of_its_name() -> 
     ]
     copies = [replace(one, path=f"store/stray/x{n}.dcm") for n, one in enumerate(series[:2])]
 
-    kept = without_copies([*copies, *series], lambda _one, _other: True)
+    kept = drop_copies([*copies, *series], lambda _one, _other: True)
 
     assert {one.path for one in kept} == {one.path for one in series}
-    assert home_of(series) == "store/series/"
-    assert home_of([replace(one, path="C:\\store\\a.dcm") for one in series]) == "C:\\store\\"
+    assert main_folder(series) == "store/series/"
+    assert main_folder([replace(one, path="C:\\store\\a.dcm") for one in series]) == "C:\\store\\"
 
 
 def test_a_site_may_ask_for_sop_classes_and_for_a_largest_size() -> None:
@@ -336,9 +336,9 @@ def test_files_that_are_no_slices_say_nothing_about_the_scan_and_are_counted() -
 
     assert verdict(everything) == verdict(everything[::-1]) == ("ready", "")
     assert scan_slices(everything) == stack()
-    assert told(set_aside(everything)) == "1 colour, 1 localizer, 40 not-an-image"
-    assert modality_of([*stack(), report]) == "CT"
-    assert not set_aside(others)  # then they are the series
+    assert counts_text(count_non_slices(everything)) == "1 colour, 1 localizer, 40 not-an-image"
+    assert main_modality([*stack(), report]) == "CT"
+    assert not count_non_slices(others)  # then they are the series
 
 
 @pytest.mark.parametrize("number", [0, 4, 9])
@@ -451,10 +451,10 @@ def test_of_a_folder_and_its_copy_the_older_is_home_then_the_shorter_name(
         for one in stack()
     ]
 
-    kept = without_copies(both[::-1], lambda _one, _other: True)
+    kept = drop_copies(both[::-1], lambda _one, _other: True)
 
     assert {one.path.rpartition("/")[0] + "/" for one in kept} == {home}
-    assert home_of(both) == home_of(both[::-1]) == home
+    assert main_folder(both) == main_folder(both[::-1]) == home
 
 
 def test_older_studies_are_left_alone_where_the_site_says_so() -> None:
@@ -484,30 +484,30 @@ MINUTE = HOUR // 60
 def test_a_series_is_settled_when_both_clocks_have_seen_nothing_change(
     seen_ago: float, newest_ago: float, code: str
 ) -> None:
-    calm = Calm(
+    calm = SettlingTimes(
         first_ns=0,
         since_ns=NOW - int(seen_ago * MINUTE),
         newest_ns=NOW - int(newest_ago * MINUTE),
     )
 
-    assert settled(READY, DEMANDS, calm, NOW).code == code
-    assert settled(READY, replace(DEMANDS, quiet_seconds=0), calm, NOW) == READY
+    assert check_settled(READY, DEMANDS, calm, NOW).code == code
+    assert check_settled(READY, replace(DEMANDS, quiet_seconds=0), calm, NOW) == READY
 
 
 def test_a_minimum_age_counts_from_the_first_file_that_was_seen() -> None:
     asked = replace(DEMANDS, min_age_seconds=7200)
-    young = Calm(first_ns=NOW - HOUR, since_ns=NOW - HOUR, newest_ns=0)
+    young = SettlingTimes(first_ns=NOW - HOUR, since_ns=NOW - HOUR, newest_ns=0)
     old = replace(young, first_ns=NOW - 2 * HOUR)
 
-    assert settled(READY, asked, young, NOW).code == "too-young"
-    assert settled(READY, asked, old, NOW) == READY
+    assert check_settled(READY, asked, young, NOW).code == "too-young"
+    assert check_settled(READY, asked, old, NOW) == READY
 
 
 def test_what_is_left_alone_need_not_settle() -> None:
     scout = Verdict(Readiness.IGNORED, "localizer")
-    now = Calm(first_ns=NOW, since_ns=NOW, newest_ns=NOW)
+    now = SettlingTimes(first_ns=NOW, since_ns=NOW, newest_ns=NOW)
 
-    assert settled(scout, DEMANDS, now, NOW) == scout
+    assert check_settled(scout, DEMANDS, now, NOW) == scout
 
 
 def test_one_slice_is_a_series_where_the_site_says_so() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from drawcli.core.templates.catalogue import asked_in_vain, offers_of
+from drawcli.core.templates.catalogue import parse_catalogue, unmet_requests
 from drawcli.core.templates.template import Template
 
 SITE = Path(__file__).parents[3] / "drawcli" / "data" / "templates.yaml"
@@ -30,14 +30,14 @@ def templates() -> dict[str, Template]:
 
 
 def test_what_the_server_offers_is_no_trouble() -> None:
-    assert list(asked_in_vain(templates(), offers_of([ENTRY]))) == []
+    assert list(unmet_requests(templates(), parse_catalogue([ENTRY]))) == []
 
 
 def test_entries_that_cannot_be_used_are_left_out() -> None:
     odd = [5, None, {}, {"model_id": "720"}, {"model_id": True}, {"model_id": 8, "modelmap": 3}]
     broken = {"model_id": 9, "modelmap": [3, {}, {"mapid": "1", "map_tg263_primary_name": "A"}]}
 
-    offers = offers_of([*odd, broken])
+    offers = parse_catalogue([*odd, broken])
 
     assert [(offer.model_id, dict(offer.structures)) for offer in offers] == [(8, {}), (9, {})]
 
@@ -51,12 +51,12 @@ def test_what_a_template_asks_for_in_vain_is_told() -> None:
         "modelmap": [ENTRY["modelmap"][0], *renamed, ENTRY["modelmap"][3]],  # type: ignore[index]
     }
 
-    assert list(asked_in_vain(templates(), offers_of([changed]))) == [
+    assert list(unmet_requests(templates(), parse_catalogue([changed]))) == [
         "template Prostate_OAR: model 720 has config 2d at the server, not 3d_fullres",
         "template Prostate_OAR: model 720 has postprocess largest at the server, not null",
         "template Prostate_OAR: structure 2 of model 720 is Anorectum at the server, not Rectum",
         "template Prostate_OAR: model 720 offers no structure 3 (FemoralHead_L)",
     ]
-    assert list(asked_in_vain(templates(), [])) == [
+    assert list(unmet_requests(templates(), [])) == [
         "template Prostate_OAR: the server offers no model 720 (TSPrime)"
     ]

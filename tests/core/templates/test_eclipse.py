@@ -2,7 +2,7 @@
 
 import pytest
 
-from drawcli.core.templates.eclipse import EclipseStructure, colour_of, read_eclipse, type_of
+from drawcli.core.templates.eclipse import EclipseStructure, parse_colour, parse_type, read_eclipse
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -50,7 +50,7 @@ def test_names_types_and_colours_are_read() -> None:
 def test_a_colour_is_read_in_every_way_it_is_written(
     text: str, colour: tuple[int, int, int] | None
 ) -> None:
-    assert colour_of(text) == colour
+    assert parse_colour(text) == colour
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def test_a_colour_is_read_in_every_way_it_is_written(
     ],
 )
 def test_a_volume_type_is_one_of_dicom_or_none(text: str, kind: str | None) -> None:
-    assert type_of(text) == kind
+    assert parse_type(text) == kind
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"<a", "no XML"),
+        (b"<a", "not XML"),
         (b"<Plan/>", "a Plan, not a StructureTemplate"),
         (template(), "without structures"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><StructureTemplate/>', "declarations of its own"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a/>'.encode("utf-16"), "declarations of its own"),
-        (b'<?xml version="1.0" encoding="klingon"?><a/>', "no XML"),
+        (b'<?xml version="1.0" encoding="klingon"?><a/>', "not XML"),
         (b"x" * 10_000_001, "larger than any"),
     ],
 )

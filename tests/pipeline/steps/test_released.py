@@ -187,8 +187,8 @@ def test_a_file_that_changes_in_its_place_is_judged_again(
         ({"PatientID": "another"}, "mixed-patients", "Mend"),
         ({"StudyInstanceUID": "1.2.3"}, "mixed-studies", "Mend"),
         ({"FrameOfReferenceUID": "1.2.3"}, "mixed-frames", "Mend"),
-        ({"PixelData": b"\0\0"}, "truncated", "Send the files once more"),
-        ({"PixelData": b"\1" * 4096}, "extra-pixels", "Export the series once more"),
+        ({"PixelData": b"\0\0"}, "truncated", "Send the files to the datastore again"),
+        ({"PixelData": b"\1" * 4096}, "extra-pixels", "Export the series again"),
     ],
 )
 def test_what_no_word_of_a_person_mends_is_not_released(  # noqa: PLR0913 - what is told of it

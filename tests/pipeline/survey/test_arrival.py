@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.core.jobs.job import State
-from drawcli.core.series.readiness import Calm, Criteria, settled
+from drawcli.core.series.readiness import Criteria, SettlingTimes, check_settled
 from drawcli.core.series.verdict import Verdict
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
@@ -136,9 +136,9 @@ def test_half_a_series_is_never_found_whatever_the_interleaving(
 
 def old_times_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As clients do that look at the times of files alone."""
-    judged = settled
+    judged = check_settled
 
-    def trusting(verdict: Verdict, demands: Criteria, calm: Calm, now_ns: int) -> Verdict:
+    def trusting(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_ns: int) -> Verdict:
         return judged(verdict, demands, replace(calm, since_ns=0), now_ns)
 
     monkeypatch.setattr("drawcli.pipeline.survey.judge.settled", trusting)

@@ -16,7 +16,7 @@ from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.folder_settings import ELSEWHERE, FolderSettings
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system import platforms
-from drawcli.system.platforms import below
+from drawcli.system.platforms import path_prefix
 from tests.conftest import PELVIS, SLICES, THORAX, Clock, Site
 
 ROOT = Path("/dicom")
@@ -128,7 +128,7 @@ def test_settings_count_in_a_folder_of_windows_however_it_is_written(
 
     wishes = FolderSettings(scan, [Share(r"\\srv\dicom")])  # type: ignore[list-item] # a stand-in
 
-    assert wishes.number_of(below(folder)) == number
+    assert wishes.number_of(path_prefix(folder)) == number
 
 
 def test_elsewhere_names_that_differ_by_case_are_two_folders() -> None:
@@ -136,6 +136,6 @@ def test_elsewhere_names_that_differ_by_case_are_two_folders() -> None:
         Scan.model_validate({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")]
     )
 
-    assert wishes.number_of(below(str(Path("/store/ward")))) == 1
+    assert wishes.number_of(path_prefix(str(Path("/store/ward")))) == 1
     if sys.platform not in ("win32", "darwin"):
-        assert wishes.number_of(below(str(Path("/store/WARD")))) == ELSEWHERE
+        assert wishes.number_of(path_prefix(str(Path("/store/WARD")))) == ELSEWHERE

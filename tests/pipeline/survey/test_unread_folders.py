@@ -266,4 +266,4 @@ def test_a_reader_that_refuses_names_no_value() -> None:
     with pytest.raises(NotDicom) as refused:
         read_or_convert(io.BytesIO(data))
 
-    assert str(refused.value) == "(0008,0060) is there twice, with two values"
+    assert str(refused.value) == "(0008,0060) occurs twice, with two values"

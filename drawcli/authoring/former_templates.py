@@ -1,0 +1,117 @@
+"""Templates of a former DRAW client as plans of ours."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+from drawcli.authoring.former_export import Dump, Record, oddity
+from drawcli.authoring.new_template import Plan, plain_name
+from drawcli.core.templates.appearance import RoiType
+
+_HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+_RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
+
+
+def plans_of(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
+    """Yield the templates of an export with their former names, and what is wrong with each."""
+    taken: set[str] = set()
+    for key, record in dump.all("autosegmentationtemplate").items():
+        former = " ".join(str(record.get("template_name") or "").split())
+        name = plain_name(former)
+        plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
+        flaw = oddity(record) or ("" if name else "has no name")
+        if name in taken:
+            flaw = "a second template of the export has this name"
+        taken.add(name)
+        for model_key, model in dump.of(
+            "autosegmentationmodel", "autosegmentation_template_name", key
+        ):
+            flaw = _add_model(plan, model, model_key, dump) or flaw
+        derived = dump.of("additionalstructures", "autosegmentation_template", key)
+        if derived:
+            names = ", ".join(str(one.get("roi_label")) for _, one in derived)
+            plan.remarks.append(f"structures made of others are left out, see 'derived': {names}")
+        yield plan, former, flaw or ("" if plan.models else "has no models")
+
+
+def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
+    """Add a model with its structures to a template; return what is wrong, or ""."""
+    if odd := oddity(model):
+        return odd
+    number = model.get("model_id")
+    if not isinstance(number, int) or number in plan.models:
+        return f"has two models {number}" if number in plan.models else "has a model without number"
+    post = str(model.get("postprocess") or "").strip()
+    plan.models[number] = {
+        "name": model.get("name"),
+        "config": model.get("config"),
+        "trainer_name": model.get("trainer_name"),
+        "postprocess": None if post.casefold() in ("null", "none", "") else post,
+        "map": {},
+    }
+    for pk, one in dump.of("autosegmentationstructure", "autosegmentation_model", key):
+        place, name = one.get("map_id"), str(one.get("name") or "")
+        if odd := oddity(one):
+            return odd
+        if place is None or not name or place in plan.models[number]["map"]:
+            return f"model {number} has a structure without number or name, or two of one number"
+        plan.models[number]["map"][place] = name
+        for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
+            if odd := oddity(look):
+                return odd
+            _add_look(plan, name, look)
+    return ""
+
+
+def _add_look(plan: Plan, name: str, look: Record) -> None:
+    made: dict[str, Any] = {}
+    label = str(look.get("roi_label") or "").strip()
+    if label and label != name:
+        made["label"] = label
+    color = str(look.get("roi_display_color") or "").strip()
+    if color:
+        values = _color(color)
+        if values is None:
+            plan.remarks.append(f"{name}: its colour is left out, '{color}'")
+        else:
+            made["color"] = values
+    kind = str(look.get("rt_roi_interpreted_type") or "").strip()
+    if kind in get_args(RoiType) and kind:
+        made["type"] = kind
+    elif kind:
+        plan.remarks.append(f"{name}: its type is left out, '{kind}'")
+    if made:
+        plan.structures[name] = made
+
+
+def _color(text: str) -> list[int] | None:
+    """Return red, green and blue.
+
+    >>> _color("#ff8000"), _color("255,128,0"), _color("red")
+    ([255, 128, 0], [255, 128, 0], None)
+    """
+    if found := _HEX.fullmatch(text):
+        return [int(part, 16) for part in found.groups()]
+    found = _RGB.fullmatch(text)
+    values = [int(part) for part in found.groups()] if found else []
+    return values if values and max(values) < 256 else None  # noqa: PLR2004 - a byte
+
+
+def notes_of(dump: Dump) -> Iterator[str]:
+    """Yield what a person should know of an export."""
+    for record in dump.all("systemconfiguration").values():
+        yield "Settings are not taken over; drawcli.yaml asks for those of the former client:"
+        for ours, theirs in (
+            ("server.client_id", "client_id"),
+            ("server.url", "draw_base_url"),
+            ("scan.studied_after", "data_pull_start_datetime"),
+        ):
+            value = str(record.get(theirs) or "")
+            if value and "@" not in value:
+                yield f"  {ours}: {value[:10] if ours.startswith('scan') else value}"
+    if dump.passed_over:
+        kinds = ", ".join(f"{kind} ({many})" for kind, many in sorted(dump.passed_over.items()))
+        yield (
+            f"{dump.path.name}: records that are neither rules nor templates were passed over: "
+            f"{kinds}. If they are of patients, delete the file."
+        )
