@@ -306,7 +306,7 @@ def test_each_key_of_a_model_is_asked_for(tmp_path: Path, key: str) -> None:
         ("rules: []\nextra: 1\n", TEMPLATES, "rules.yaml:2:1: unknown key 'extra'"),
         ("rules: []\nrules: []\n", TEMPLATES, "rules.yaml:2:1: duplicate key 'rules'"),
         ("rules: []\n", "", "templates.yaml:1:1: 'templates:' is missing; the file begins"),
-        ("rules: []\n", "templates: [A]\n", "templates.yaml:1:1: 'templates' should hold entries"),
+        ("rules: []\n", "templates: [A]\n", "templates.yaml:1:1: 'templates' should be entries"),
         ("rules: []\n", "\ttemplates:\n", "templates.yaml:1:1: a tab; indent with spaces"),
     ],
 )
