@@ -736,6 +736,7 @@ class LedgerAgainstDict(RuleBasedStateMachine):
             handle.__exit__()
 
 
+@pytest.mark.sweep
 def test_whatever_is_done_the_ledger_holds_what_a_dict_would(
     tmp_path: Path,
 ) -> None:
