@@ -13,15 +13,14 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BeforeValidator, Field, ValidationError
 
 from drawcli.config.sections import (
-    Accept,
     Deidentify,
-    Deliver,
     FilePath,
     Match,
     Scan,
     ServerSettings,
     SettingsSection,
 )
+from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
