@@ -28,7 +28,6 @@ def fastest(ask: Callable[[], object]) -> float:
     return min(times)
 
 
-@pytest.mark.sweep
 def test_a_page_of_ten_thousand_jobs_is_quick(client: TestClient, ctx: Context) -> None:
     states = (State.UNMATCHED, State.UPLOADED, State.DONE)
     ctx.ledger.add(
