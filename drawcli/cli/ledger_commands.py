@@ -130,7 +130,7 @@ def export(
     from drawcli.operations import ledger_copies
 
     with door.context(dry_run=True) as ctx:
-        jobs, now = list(ctx.ledger.every()), ctx.now()
+        jobs, now = list(ctx.ledger.all_jobs()), ctx.now()
     rows = list(ledger_copies.exported(jobs))
     if as_csv:
         text = ledger_copies.as_csv(rows, ledger_copies.COLUMNS)

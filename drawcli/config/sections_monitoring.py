@@ -1,4 +1,4 @@
-"""The sections of the settings file on what a site tells others: alarms, figures, page, logs."""
+"""Sections of the settings for monitoring: alarms, metrics, web page, logs."""
 
 from datetime import time
 from ipaddress import ip_network
@@ -22,7 +22,7 @@ def _digest_time(value: object) -> object:
 
 
 class Notify(SettingsSection):
-    """Of what persons are told, and from when on; where, is a secret of its own."""
+    """Alarms and the digest; the addresses are in a separate file, because they are secret."""
 
     urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
     events: list[
@@ -48,7 +48,7 @@ class Notify(SettingsSection):
 
 
 def _ping_url(url: str) -> str:
-    """Return an address that may be asked; the words of a refusal do not quote it."""
+    """Check an address; the message of an error does not quote it."""
     if url:
         parse_web_address(url)
     if " " in url:
@@ -57,7 +57,7 @@ def _ping_url(url: str) -> str:
 
 
 class Metrics(SettingsSection):
-    """Figures for monitoring."""
+    """Metrics for monitoring."""
 
     textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
     heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged as healthchecks.io is
@@ -65,21 +65,21 @@ class Metrics(SettingsSection):
 
     @property
     def heartbeat_is_plain(self) -> bool:
-        """Whether the heartbeat would go in the clear to another machine."""
+        """Whether the heartbeat would be sent unencrypted to another machine."""
         plain = urlsplit(self.heartbeat_url).scheme == "http"
         return plain and not is_loopback(self.heartbeat_url)
 
 
 def _networks(value: object) -> object:
-    """Return addresses and networks as text, each as it is compared later."""
-    words = value.replace(",", " ").split() if isinstance(value, str) else value
-    if isinstance(words, list):
-        for word in words:
+    """Return addresses and networks as a checked list of texts."""
+    networks = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(networks, list):
+        for text in networks:
             try:
-                ip_network(str(word))
+                ip_network(str(text))
             except ValueError:
-                raise ValueError(f"{word!r} is no address or network such as 10.1.2.3") from None
-    return words
+                raise ValueError(f"{text!r} is not an address or network, as 10.1.2.3") from None
+    return networks
 
 
 Networks = Annotated[list[str], BeforeValidator(_networks)]
@@ -88,8 +88,8 @@ Networks = Annotated[list[str], BeforeValidator(_networks)]
 class Dashboard(SettingsSection):
     """The web page behind a proxy of the site."""
 
-    tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
-    proxies: Networks = Field([])  # whose X-Forwarded-For is believed
+    tls_proxy: bool = False  # a proxy in front terminates TLS: cookies are for https only
+    proxies: Networks = Field([])  # whose X-Forwarded-For is trusted
 
 
 class Logs(SettingsSection):

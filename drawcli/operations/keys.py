@@ -18,8 +18,8 @@ from drawcli.adapters.package import write_package
 from drawcli.adapters.state.site_key import (
     LENGTH,
     could_be_committed,
-    put_back,
     replace_site_key,
+    restore_site_keys,
     retire_site_key,
 )
 from drawcli.adapters.state.vault import Vault
@@ -85,7 +85,7 @@ def _folders(ctx: Context) -> list[Path]:
 
 def jobs_by_key(ctx: Context) -> dict[str, int]:
     """Return how many jobs were made with each key of the site, by the keys' ids."""
-    counts = Counter(job.key_id for job in ctx.ledger.every())
+    counts = Counter(job.key_id for job in ctx.ledger.all_jobs())
     return {one.key_id: counts[one.key_id] for one in (ctx.stand_ins, *ctx.retired)}
 
 
@@ -156,7 +156,7 @@ def restore(backup: Path, state_dir: Path) -> str:
         raise damaged
     if key is None:
         raise damaged
-    put_back(state_dir, key, retired)
+    restore_site_keys(state_dir, key, retired)
     return StandIns(key).key_id
 
 

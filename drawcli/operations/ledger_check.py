@@ -142,7 +142,7 @@ def _moved(job: Job, state: State, **facts: Any) -> Mend:
 
 def _fetched_again(job: Job) -> Mend:
     def mend(ctx: Context) -> None:
-        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         _moved(job, State.SEGMENTED, received_sha256=None)(ctx)
 
     return mend
@@ -161,7 +161,7 @@ def _orphans(ctx: Context) -> Iterator[Trouble]:
     """Yield work folders of jobs that the ledger does not know."""
     known = {job.id for job in ctx.ledger.jobs()}
     try:
-        known |= {one.id for one in ctx.ledger.archive.listed()}
+        known |= {one.id for one in ctx.ledger.archive.entries()}
     except LedgerError:
         return  # nobody can tell now; the index is told of
     for job_id in ctx.work.job_ids():
@@ -175,7 +175,7 @@ def _set_aside(job_id: str) -> Mend:
     def mend(ctx: Context) -> None:
         with ctx.work.job_lock(job_id):
             if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
-                ctx.work.set_aside(job_id, _ORPHANS)
+                ctx.work.move_away(job_id, _ORPHANS)
 
     return mend
 
@@ -225,7 +225,7 @@ def unattested(ctx: Context) -> list[Lacking]:
     that lines were lost. Uploads from before the audit log existed are not counted. The ledger is
     read first because a run may be active.
     """
-    counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
+    counted = {job.id: job.attested for job in ctx.ledger.all_jobs() if job.attested}
     lines = (line.facts for line in ctx.audit.lines())
     logged = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
     return [Lacking(job, n, logged[job]) for job, n in counted.items() if logged[job] < n]

@@ -49,7 +49,7 @@ def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
     why = []
     for one in tried:
         try:
-            return one, ledger.put_back(one)
+            return one, ledger.restore(one)
         except LedgerError as err:
             why.append(str(err))
     raise LedgerError(

@@ -243,7 +243,7 @@ def test_a_series_whose_job_is_archived_is_not_sent_again(
             run_step(step, ctx, ALL)
 
         assert ctx.ledger.jobs() == []
-        assert [job.id for job in ctx.ledger.every()] == [archived.id]
+        assert [job.id for job in ctx.ledger.all_jobs()] == [archived.id]
     assert draw.posts() == 1
 
 
@@ -286,7 +286,7 @@ def test_a_damaged_month_is_told_and_no_index_made_without_it(
         (trouble,) = check(ctx)
 
         assert (trouble.code, trouble.mend) == ("archive", None)
-        assert archived.id in {one.id for one in ctx.ledger.archive.listed()}
+        assert archived.id in {one.id for one in ctx.ledger.archive.entries()}
 
 
 def test_folders_go_by_age_and_earlier_on_a_full_disk(
