@@ -342,7 +342,8 @@ def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
 def test_a_share_has_no_pattern_in_its_own_name(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    monkeypatch.setattr("drawcli.config.sections.Path", PureWindowsPath)
+    for module in ("sections", "sections_delivery"):
+        monkeypatch.setattr(f"drawcli.config.{module}.Path", PureWindowsPath)
     monkeypatch.setattr(PureWindowsPath, "expanduser", lambda path: path, raising=False)
 
     with pytest.raises(ValueError, match="begin with a folder that is there"):

@@ -160,6 +160,7 @@ class Week:
         return {"server": ANSWERED if in_office else ""}
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform == "win32", reason="has no tzset")
 @pytest.mark.usefixtures("berlin")
 def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_should_not(

@@ -738,6 +738,7 @@ class LedgerAgainstDict(RuleBasedStateMachine):
             handle.__exit__()
 
 
+@pytest.mark.sweep
 def test_any_sequence_of_changes_gives_the_same_as_a_dict(
     tmp_path: Path,
 ) -> None:
