@@ -26,7 +26,7 @@ _WITH_TEMPLATE: Final = frozenset(
 )
 _ORPHANS: Final = "orphans"
 
-Mend = Callable[[Context], None]
+Repair = Callable[[Context], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Trouble:
     where: str  # a job's id, or a file of the site's own
     text: str
     repair: str = ""  # what `ledger repair` does about it; "" if it cannot
-    mend: Mend | None = None
+    action: Repair | None = None
 
     def as_plain(self) -> dict[str, str]:
         """Return it as plain values for JSON."""
@@ -62,13 +62,13 @@ def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
 
 def repair(troubles: Iterable[Trouble], ctx: Context) -> list[Trouble]:
     """Repair what can be repaired and return it. The caller holds the run lock."""
-    mended = []
-    for one in troubles:
-        if one.mend is not None:
+    repaired = []
+    for trouble in troubles:
+        if trouble.action is not None:
             with suppress(Busy):
-                one.mend(ctx)
-                mended.append(one)
-    return mended
+                trouble.action(ctx)
+                repaired.append(trouble)
+    return repaired
 
 
 def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
@@ -97,9 +97,9 @@ def _package(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
     path = ctx.work.file(job.id, PACKAGE)
     whole = path.is_file() and path.stat().st_size == job.zip_bytes
     if not whole or (deep and sha256_of(path) != job.zip_sha256):
-        mend = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
+        action = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
         text = "its package is missing or altered"
-        yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", mend)
+        yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", action)
 
 
 def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
@@ -107,10 +107,10 @@ def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
     if path.is_file() and sha256_of(path) == job.received_sha256:
         return
     if job.state is State.FETCHED:
-        mend = _fetched_again(job)
+        action = _fetched_again(job)
         text = "the downloaded structure set is missing or altered"
         repaired = "goes back to segmented: it is downloaded again"
-        yield Trouble("no-result", job.id, text, repaired, mend)
+        yield Trouble("no-result", job.id, text, repaired, action)
     else:
         text = "the downloaded structure set is missing; the delivered file is not affected"
         yield Trouble("no-result", job.id, text)
@@ -125,7 +125,7 @@ def _vault(job: Job, ctx: Context) -> Iterator[Trouble]:
 
 
 def _held_for(job: Job, code: str, text: str) -> Trouble:
-    def mend(ctx: Context) -> None:
+    def act(ctx: Context) -> None:
         err = NeedsPerson(
             f"the ledger check found that it {text}",
             code=code,
@@ -133,19 +133,19 @@ def _held_for(job: Job, code: str, text: str) -> Trouble:
         )
         _commit(job, lambda now: now.held_for(err, at=ctx.now()), ctx)
 
-    return Trouble(code, job.id, text, "" if job.held else "is held", None if job.held else mend)
+    return Trouble(code, job.id, text, "" if job.held else "is held", None if job.held else act)
 
 
-def _moved(job: Job, state: State, **facts: Any) -> Mend:
+def _moved(job: Job, state: State, **facts: Any) -> Repair:
     return lambda ctx: _commit(job, lambda now: now.to(state, at=ctx.now(), **facts), ctx)
 
 
-def _fetched_again(job: Job) -> Mend:
-    def mend(ctx: Context) -> None:
+def _fetched_again(job: Job) -> Repair:
+    def act(ctx: Context) -> None:
         ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         _moved(job, State.SEGMENTED, received_sha256=None)(ctx)
 
-    return mend
+    return act
 
 
 def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
@@ -168,16 +168,16 @@ def _orphans(ctx: Context) -> Iterator[Trouble]:
         if job_id not in known:
             text = "has a work folder but is not in the ledger"
             repaired = f"the folder is moved to {_ORPHANS}/"
-            yield Trouble("orphan", job_id, text, repaired, _set_aside(job_id))
+            yield Trouble("orphan", job_id, text, repaired, _moved_to_orphans(job_id))
 
 
-def _set_aside(job_id: str) -> Mend:
-    def mend(ctx: Context) -> None:
+def _moved_to_orphans(job_id: str) -> Repair:
+    def act(ctx: Context) -> None:
         with ctx.work.job_lock(job_id):
             if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
                 ctx.work.move_away(job_id, _ORPHANS)
 
-    return mend
+    return act
 
 
 def _of_archive(ctx: Context) -> Iterator[Trouble]:

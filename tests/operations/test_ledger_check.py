@@ -134,7 +134,7 @@ def test_a_template_that_is_gone_asks_a_person(ctx: Context, pelvis: list[Path])
     assert only(ctx).held
     assert only(ctx).reason_code == "template-missing"
     assert "repaired" in [event.what for event in only(ctx).events]
-    assert [one.mend for one in check(ctx)] == [None]  # told still, and not held a second time
+    assert [one.action for one in check(ctx)] == [None]  # told still, and not held a second time
 
 
 def test_a_vault_that_is_gone_is_told_and_left_to_a_person(
@@ -285,7 +285,7 @@ def test_a_damaged_month_is_told_and_no_index_made_without_it(
     with again(site, draw, clock) as ctx:
         (trouble,) = check(ctx)
 
-        assert (trouble.code, trouble.mend) == ("archive", None)
+        assert (trouble.code, trouble.action) == ("archive", None)
         assert archived.id in {one.id for one in ctx.ledger.archive.entries()}
 
 
