@@ -104,7 +104,7 @@ def _watch(folders: Sequence[Path]) -> _Batches:
     except ImportError:
         raise ConfigError(
             "--follow needs the package watchfiles",
-            hint="Install it: pip install 'drawcli[follow]'. Or use cron.",
+            hint="Install drawcli with its extra 'follow': see docs/installing.md. Or use cron.",
         ) from None
     if not folders:
         return (set[Any]() for _ in ())
