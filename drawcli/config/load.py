@@ -1,4 +1,4 @@
-"""Site settings: flag > DRAWCLI_* variable > drawcli.yaml > default, checked as a whole.
+"""Site settings: flag > DRAWCLI_* variable > drawcli.yaml > default, validated together.
 
 Relative paths are relative to the settings file. Nested settings are set from the environment with
 two underscores: DRAWCLI_SERVER__URL.
@@ -18,11 +18,11 @@ from drawcli.config.sections import (
     Deliver,
     FilePath,
     Match,
-    Scan,
     ServerSettings,
     SettingsSection,
 )
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
+from drawcli.config.sections_scan import Scan
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
 from drawcli.system.platforms import is_within
@@ -30,7 +30,7 @@ from drawcli.system.yaml_read import Document, problem_text, raise_problems, rea
 
 SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
-_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # what a variable may write as JSON
+_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # types that a variable may give as JSON
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
 
@@ -39,7 +39,7 @@ def _as_list(value: object) -> object:
 
 
 class Settings(SettingsSection):
-    """What a site sets once."""
+    """All settings of a site."""
 
     datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
     state_dir: FilePath
@@ -67,11 +67,11 @@ class Settings(SettingsSection):
                 "state_dir": base / self.state_dir,
                 "rules": base / self.rules,
                 "templates": base / self.templates,
-                "server": _placed(
+                "server": _anchor(
                     self.server, base, "token_file", "ca_file", "client_cert", "client_key"
                 ),
-                "notify": _placed(self.notify, base, "urls_file"),
-                "metrics": _placed(self.metrics, base, "textfile"),
+                "notify": _anchor(self.notify, base, "urls_file"),
+                "metrics": _anchor(self.metrics, base, "textfile"),
                 "deliver": self.deliver.model_copy(update=deliver),
             }
         )
@@ -82,7 +82,7 @@ _SECTIONS: Final = [
 ]
 
 
-def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
+def _anchor(section: SectionT, base: Path, *names: str) -> SectionT:
     """Return a section with its relative paths made relative to `base`."""
     given = {name: getattr(section, name) for name in names}
     return section.model_copy(
@@ -91,12 +91,12 @@ def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
-    """Read and check the settings; name everything that is wrong with them at once.
+    """Read and check the settings; report all problems together.
 
     Raises
     ------
     ConfigError
-        With one line a problem: file, line and column, or the variable; the key; what to do.
+        One line per problem: file, line and column, or the variable; the key; what to do.
     """
     document = read_yaml(path)
     data = {} if document.data is None else document.data
@@ -107,21 +107,21 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         str(key): {} if value is None and key in _SECTIONS else value for key, value in data.items()
     }
     try:
-        settings = Settings(**_over(given, _environment(env)))
+        settings = Settings(**_merge(given, _environment(env)))
     except ValidationError as err:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
             problems.append(f"{where}: {problem_text(error, Settings)}")
     raise_problems(
-        problems, hint=f"Mend {path.name} and run the command again; nothing was changed."
+        problems, hint=f"Correct {path.name} and run the command again; nothing was changed."
     )
-    return _checked(
+    return _check_paths(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
     )
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the DRAWCLI_* variables set, as if the file said it."""
+    """Return the settings from DRAWCLI_* variables, in the structure of the file."""
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
         top, *below = name.removeprefix(_PREFIX).lower().split("__")
@@ -133,7 +133,7 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
 def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
     """Set one value below a section; lists and keys may be written as JSON.
 
-    A section that a variable of its own sets to something else stays as it is: that is reported.
+    A section that a variable sets to something else is left for validation to report.
     """
     key, *below = path
     if get_origin(kind) is dict:
@@ -147,18 +147,18 @@ def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
         _set(given.setdefault(key, {}), kind, below, text)
         return
     given[key] = text
-    if any(isinstance(one, type) and issubclass(one, _JSON) for one in (kind, get_origin(kind))):
+    if any(isinstance(cls, type) and issubclass(cls, _JSON) for cls in (kind, get_origin(kind))):
         with suppress(ValueError):
             given[key] = json.loads(text)
 
 
-def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two layers of settings as one; the upper one wins key by key."""
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two layers of settings; the upper layer wins key by key."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)
         if isinstance(under, dict) and isinstance(value, dict):
-            both[key] = _over(under, value)
+            both[key] = _merge(under, value)
         else:
             both[key] = value
     return both
@@ -174,7 +174,7 @@ def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]
 
 
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
-    """Return a line for each DRAWCLI_ variable that sets nothing."""
+    """Return a line for each unknown DRAWCLI_ variable."""
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     given = (name for name in env if name.upper().startswith(_PREFIX))
     return [
@@ -184,10 +184,10 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _checked(settings: Settings, where: str) -> Settings:
-    """Check what one key alone cannot tell."""
+def _check_paths(settings: Settings, where: str) -> Settings:
+    """Check conditions across keys."""
     problems = [
-        f"{where}: state_dir lies in the datastore {store}; it is only read"
+        f"{where}: state_dir is inside the datastore {store}, which is read-only"
         for store in settings.datastore
         if is_within(settings.state_dir, store)
     ]

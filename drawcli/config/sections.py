@@ -1,18 +1,15 @@
-"""The sections of the settings file: what a site may set, and what each value may be."""
+"""The sections of the settings file, with types, defaults and limits."""
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
-from drawcli.core.jobs.late_changes import Late
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
 from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
-from drawcli.core.series.zones import LARGEST_STEP
 from drawcli.system.addresses import (
     check_certificate,
     check_token_source,
@@ -37,42 +34,35 @@ _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
 PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]")
 _UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-_LONGEST_HOURS: Final = 10_000.0  # about a year: what is longer is a slip of the pen
+MAX_HOURS: Final = 10_000.0  # about a year; larger values are typing errors
 
 
 def _path(value: object) -> object:
-    """Return a path with "~" written out."""
+    """Return a path with "~" expanded."""
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("should be a path")
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ValueError("names a user that this computer does not know") from None
+        raise ValueError("names an unknown user") from None
 
 
-def _as_words(value: object) -> object:
+def split_words(value: object) -> object:
+    """Split a text at commas; other values stay."""
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
-def _as_day(value: object) -> object:
-    """Return a date of which the form says that it is one; pydantic takes numbers for seconds."""
-    try:
-        return date.fromisoformat(str(value)) if value is not None else None
-    except ValueError:
-        raise ValueError("should be a date such as 2026-01-31") from None
-
-
 def _base_url(value: str) -> str:
-    """Return the address of a server, to which the paths of the endpoints are added."""
+    """Check the address of a server, to which the paths of the endpoints are added."""
     parts = parse_web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
-        raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
+        raise ValueError("should be an address without a user, '?', '#' or blanks")
     return value
 
 
 def _client_name(value: str) -> str:
     if not all(char.isascii() and (char.isalnum() or char in "_.-") for char in value):
-        raise ValueError("may hold letters, digits and _ . - only")
+        raise ValueError("should contain only letters, digits and _ . -")
     return value
 
 
@@ -81,17 +71,17 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError(f"the path of {name} should begin with one '/'")
         if name in _OF_ONE_TASK and "{task_id}" not in path:
-            raise ValueError(f"the path of {name} should hold {{task_id}}")
+            raise ValueError(f"the path of {name} should contain {{task_id}}")
     return paths
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
 Command = Annotated[list[str], BeforeValidator(split_command)]
-Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
+Hours = Annotated[float, Field(gt=0, le=MAX_HOURS)]
 
 
 class SettingsSection(BaseModel):
-    """Keys that belong together; an unknown one is an error."""
+    """A section of the settings file; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
@@ -102,17 +92,17 @@ class ServerSettings(SettingsSection):
     url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
     client_id: Annotated[str, AfterValidator(_client_name)] = ""
     token_file: FilePath = Path("token.json")
-    token_command: Command = []  # its output is the pair; in place of token_file
-    token_store_command: Command = []  # gets a new pair on its standard input
-    token_keyring: str = ""  # the service of an entry of the system's keyring; likewise
-    ca_file: FilePath | None = None  # trusted in place of what the system trusts
+    token_command: Command = []  # prints the token pair; in place of token_file
+    token_store_command: Command = []  # receives a new pair on its standard input
+    token_keyring: str = ""  # service name in the system's keyring; in place of token_file
+    ca_file: FilePath | None = None  # in place of the system's certificates
     client_cert: FilePath | None = None
     client_key: FilePath | None = None  # None: in client_cert
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
-    deadline_hours: Hours = 4.0  # then a job without a result is held
-    parallel: int = Field(2, ge=1, le=16)  # requests at once
+    deadline_hours: Hours = 4.0  # a job without a result is held after this time
+    parallel: int = Field(2, ge=1, le=16)  # concurrent requests
     bwlimit: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()  # of uploads
-    allow_http: bool = False  # plain http to another machine: the token goes in the clear
+    allow_http: bool = False  # plain http to another machine sends the token unencrypted
     endpoints: Annotated[
         dict[
             Literal["health", "models", "upload", "status", "rtstruct", "confirm", "refresh"], str
@@ -127,72 +117,13 @@ class ServerSettings(SettingsSection):
         return self
 
     def path_of(self, endpoint: str) -> str:
-        """Return the path of an endpoint, the site's own or the usual one."""
+        """Return the path of an endpoint, as configured or by default."""
         own: dict[str, str] = {str(name): path for name, path in self.endpoints.items()}
         return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
 
 
-def _image_classes(uids: list[str]) -> list[str]:
-    from drawcli.core.deid.profile import IMAGE_CLASSES
-
-    unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
-    if unknown:
-        raise ValueError(f"'{unknown[0]}' is no SOP class of CT, MR or PET images")
-    return uids
-
-
-def _globs(patterns: list[str]) -> list[str]:
-    if any(not one.strip("/") or "\\" in one for one in patterns):
-        raise ValueError("should be patterns such as '*.dcm' or 'research/*', with '/' only")
-    return [one.strip("/") for one in patterns]
-
-
-class SeriesCriteria(SettingsSection):
-    """Which series are taken, and when they are whole; a folder may ask for other than the rest."""
-
-    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
-    incomplete_hours: Hours = 24.0  # then a series that is not whole is held
-    modalities: Annotated[
-        list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
-    ] = ["CT", "MR", "PT"]
-    min_slices: int = Field(3, ge=2, le=100_000)
-    studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
-    sop_classes: Annotated[
-        list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
-    ] = []  # none: all that are supported
-    max_series_gib: float = Field(100.0, gt=0, le=100_000)
-    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
-    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
-    late: Late = "flag"  # images that change after the upload
-
-
-def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
-    for name in wanted:
-        if not name.strip("/") or ".." in name.split("/"):
-            raise ValueError("should name folders: below the datastore, or by their whole path")
-    return {name.rstrip("/"): one for name, one in wanted.items()}
-
-
-class Scan(SeriesCriteria):
-    """Where to look, how often, and what is taken."""
-
-    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    folders: Annotated[
-        dict[str, SeriesCriteria], AfterValidator(_folders)
-    ] = {}  # what differs there
-    full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
-    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
-    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
-
-    def in_folder(self, name: str) -> SeriesCriteria:
-        """Return what is asked for in a folder of `folders`; else the same as anywhere."""
-        own = self.folders[name]
-        return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
-
-
 class Match(SettingsSection):
-    """What to do with a series that several templates fit."""
+    """The handling of series that match rules with different templates."""
 
     on_many: Literal["hold", "first", "all"] = "hold"
 
@@ -214,21 +145,21 @@ def _retainable(reasons: dict[str, str]) -> dict[str, str]:
 
 
 class Deidentify(SettingsSection):
-    """Choices that the policy leaves to a site; none of them switches the privacy gate off."""
+    """Choices that the policy leaves to a site; none of them disables the privacy gate."""
 
     dates: Literal["shift", "fixed"] = "shift"
     patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
-    remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
-    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: why
-    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: as many as fit
+    remove: Annotated[list[str], BeforeValidator(split_words), AfterValidator(_removable)] = []
+    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: reason
+    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: automatic
     keep_descriptors: Annotated[
         list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
-        BeforeValidator(_as_words),
+        BeforeValidator(split_words),
     ] = []
 
     @property
     def choices(self) -> "Choices":
-        """What they make of the policy."""
+        """The choices as the policy takes them."""
         from drawcli.core.deid.profile import Choices
 
         return Choices(
@@ -241,12 +172,12 @@ class Deidentify(SettingsSection):
 
 
 def _pattern(text: str, facts: Mapping[str, str]) -> str:
-    """Return what a pattern makes of facts; refuse one that has other braces."""
+    """Return a pattern with its facts filled in; refuse other braces."""
     try:
         return text.format_map(facts)
     except (KeyError, IndexError, ValueError, AttributeError):
         names = ", ".join(f"{{{name}}}" for name in facts)
-        raise ValueError(f"may hold {names}, and no other braces") from None
+        raise ValueError(f"may contain {names}, and no other braces") from None
 
 
 def _label(text: str) -> str:
@@ -259,7 +190,7 @@ def _label(text: str) -> str:
 def _file_name(text: str) -> str:
     made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
     if "{job}" not in text:
-        raise ValueError("should hold {job}: no two structure sets may have one name")
+        raise ValueError("should contain {job}, so that no two structure sets have the same name")
     if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
         raise ValueError("should be a file name of letters, digits, blanks and . _ -")
     return text
@@ -271,7 +202,7 @@ def _folder(value: object) -> object:
     _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
     path = Path(str(value))
     if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
-        raise ValueError("should begin with a folder that is there, without braces")
+        raise ValueError("should begin with an existing folder, without braces")
     return _path(value)
 
 
@@ -286,11 +217,11 @@ def _root(uid: str) -> str:
 
 
 class Deliver(SettingsSection):
-    """Where structure sets go, and what they are called there."""
+    """Delivery targets and names of structure sets."""
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
-    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
-    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # ours, to that node
+    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE
+    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # our AE title
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
@@ -298,11 +229,13 @@ class Deliver(SettingsSection):
     character_set: Literal["source", "utf-8"] = "source"
     uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
     keep_days: float = Field(30.0, gt=0, le=36_500)
-    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it folders of finished jobs go
+    keep_free_gib: float = Field(
+        2.0, ge=0, le=100_000
+    )  # below it, finished work folders are removed
 
 
-def _as_words_of_yaml(choices: object) -> object:
-    """Take `off` without quotes for the word: YAML reads it as false."""
+def _words_of_yaml(choices: object) -> object:
+    """Accept `off` without quotes, which YAML reads as false."""
     if not isinstance(choices, dict):
         return choices
     return {check: "off" if weight is False else weight for check, weight in choices.items()}
@@ -318,17 +251,17 @@ def _known_checks(choices: dict[str, str]) -> dict[str, str]:
 
 
 class Accept(SettingsSection):
-    """How severe the checks of the contours are; those of patient and images cannot be weighed."""
+    """The severity of contour checks; checks of patient and images are fixed."""
 
     checks: Annotated[
         dict[str, Literal["block", "warn", "off"]],
-        BeforeValidator(_as_words_of_yaml),
+        BeforeValidator(_words_of_yaml),
         AfterValidator(_known_checks),
     ] = {}
 
     @property
     def severities(self) -> "dict[str, Severity | None]":
-        """What each check named does; None where it is off."""
+        """The severity of each configured check; None if it is off."""
         from drawcli.core.gate.acceptance import Severity
 
         return {

@@ -190,7 +190,7 @@ def test_what_names_a_patient_is_neither_translated_nor_told(
 def test_where_a_value_may_tell_a_patient_a_person_is_asked_to_look(
     name: str, operator: str, wanted: str
 ) -> None:
-    assert "may tell a patient" in translate(FormerTest(name, "", operator, wanted)).remark
+    assert "may identify a patient" in translate(FormerTest(name, "", operator, wanted)).remark
 
 
 @pytest.mark.parametrize("name", ["Study Date", "Patient's Weight", "Patient's Size"])

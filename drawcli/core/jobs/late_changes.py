@@ -10,13 +10,13 @@ from drawcli.errors import NeedsPerson
 Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
 
 
-def replaced(job: Job, at: datetime, newest: str) -> Job:
+def cancel_replaced(job: Job, at: datetime, newest: str) -> Job:
     """Return a job cancelled in favour of another, which sends the series as it is now."""
     reason = f"the series changed after it was sent; job {newest} sends it as it is now"
     return job.to(State.CANCELLED, at=at).postponed(None, code="sent-again", reason=reason)
 
 
-def held_late(job: Job, at: datetime, files: int, digest: str) -> Job:
+def hold_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
     """Return the job held, once for each change: the contours would be those of other images."""
     err = NeedsPerson(
         f"the series changed after it was sent: {job.slices} files then, {files} now",
@@ -27,7 +27,7 @@ def held_late(job: Job, at: datetime, files: int, digest: str) -> Job:
     return replace(job.held_for(err, at=at), late_digest=digest)
 
 
-def noted_late(job: Job, at: datetime, files: int, digest: str) -> Job:
+def note_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
     """Return a delivered job that says, once for each change, that its contours are of others."""
     why = f"{job.slices} files were sent, there are {files} now"
     return replace(job.noted(at, "changed later", why), late_digest=digest)
