@@ -1,15 +1,15 @@
-# Gives drawcli-task.xml, which lies beside this script, to the Task Scheduler. Run it once, in a
-# PowerShell of an administrator:
+# Registers drawcli-task.xml, in the folder of this script, with the Task Scheduler. Run it once, in a
+# PowerShell as administrator:
 #
 #     powershell -ExecutionPolicy Bypass -File install-task.ps1
 #
 # It asks for the account that may read the datastore. Shares need the password of that account: a
-# task without it (S4U) reaches no other machine. To take the task away:
+# task without it (S4U) cannot access other machines. To remove the task:
 #
 #     Unregister-ScheduledTask -TaskName drawcli
 param(
     [string]$TaskName = 'drawcli',
-    [System.Management.Automation.PSCredential]$Account = (Get-Credential -Message 'Who runs drawcli?')
+    [System.Management.Automation.PSCredential]$Account = (Get-Credential -Message 'The account that runs drawcli')
 )
 $ErrorActionPreference = 'Stop'
 
@@ -18,4 +18,4 @@ Register-ScheduledTask -TaskName $TaskName -Xml $xml -Force `
     -User $Account.UserName -Password $Account.GetNetworkCredential().Password | Out-Null
 
 Start-ScheduledTask -TaskName $TaskName
-Write-Output "Installed. Look at it with: Get-ScheduledTaskInfo -TaskName $TaskName"
+Write-Output "Installed. Check it with: Get-ScheduledTaskInfo -TaskName $TaskName"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The cycle step by step, with a look at the ledger in between.
+# The cycle step by step, with the state of the jobs in between.
 #   examples/by-hand.sh /etc/drawcli/drawcli.yaml
 set -eu
 export DRAWCLI_CONFIG="${1:-drawcli.yaml}"
@@ -10,7 +10,7 @@ for step in scan match deidentify upload; do
 done
 drawcli status
 
-# The server needs a while. 'waiting' means: not yet; the next try is in the last column.
+# Segmentation takes some time; until then the jobs are 'uploaded'.
 until [ -z "$(drawcli status --state uploaded --json | grep '"state": "uploaded"')" ]; do
   sleep 10
   drawcli poll

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,35 +28,34 @@ NAMES: Final = ("demo.svg", "status.svg", "sheet.png", "page.png")
 STATUS: Final = ("status", "status --all")
 COLUMNS: Final = 112
 LONGEST: Final = 60  # seconds until a server answers, or a job is finished
-PORT: Final = 8043
 IMPLAUSIBLE: Final = "  Thorax_OAR:\n    structures: {Heart: {volume_cm3: [9000, 9999]}}\n"
 
 
-def main(folder: Path) -> None:
-    """Draw every picture into a folder."""
+def main(folder: Path, slices: int = 60, size: int = 192) -> None:
+    """Draw every picture into a folder, of scans of so many slices, and pixels at each side."""
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="drawcli-") as name:
         site = Path(name).resolve()
-        demo = drawcli(site, "demo", "--slices", "24", "--size", "96")
+        demo = drawcli(site, "demo", "--slices", str(min(24, slices)), "--size", str(min(96, size)))
         demo = re.sub(r"/\S*/drawcli-demo-\w+", "/tmp/drawcli-demo", demo)  # noqa: S108 - a text
         write_svg(folder / "demo.svg", f"$ drawcli demo\n{demo}")
-        with served(site, "sandbox", ready="http://127.0.0.1:8042/api/health"):
-            run_site(site)
+        with served(site, "sandbox", ready="/api/health") as server:
+            drawcli(site, "phantoms", "store", "--slices", str(slices), "--size", str(size))
+            run_site(site, server)
         shown = [f"$ drawcli {line}\n{drawcli(site, *line.split())}" for line in STATUS]
         write_svg(folder / "status.svg", "\n".join(shown))
         job = drawcli(site, "status", "--all", "--csv", "--state", "done").splitlines()[1]
         drawcli(site, "preview", job.partition(",")[0], "--to", "sheet.png")
         write_png(site / "sheet.png", folder / "sheet.png")
         if chromium := shutil.which("chromium") or shutil.which("google-chrome"):
-            with served(site, "dashboard", ready=f"http://127.0.0.1:{PORT}/"):
-                photograph(chromium, f"http://127.0.0.1:{PORT}/", site / "page.png")
+            with served(site, "dashboard", ready="/") as page:
+                photograph(chromium, f"{page}/", site / "page.png")
             write_png(site / "page.png", folder / "page.png")
 
 
-def run_site(site: Path) -> None:
+def run_site(site: Path, server: str) -> None:
     """Make a site with two delivered jobs, and one that is held for an implausible volume."""
-    drawcli(site, "phantoms", "store", "--slices", "60", "--size", "192")
-    drawcli(site, "init", ".", "--datastore", "store", "--url", "http://127.0.0.1:8042")
+    drawcli(site, "init", ".", "--datastore", "store", "--url", server)
     templates = site / "templates.yaml"
     text = templates.read_text(encoding="utf-8").replace("  Thorax_OAR:\n", IMPLAUSIBLE)
     templates.write_text(text, encoding="utf-8")
@@ -93,15 +93,15 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def served(site: Path, *words: str, ready: str) -> Iterator[None]:
-    """Let a server of drawcli run until the end of the block."""
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command(*words), cwd=site, env=environment(), stdout=quiet, stderr=quiet
-    ) as server:
+def served(site: Path, word: str, ready: str) -> Iterator[str]:
+    """Let a server of drawcli run until the end of the block; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    line, quiet = command(word, "--port", port), subprocess.DEVNULL
+    with subprocess.Popen(line, cwd=site, env=environment(), stdout=quiet, stderr=quiet) as server:
         try:
-            wait_for(ready)
-            yield
+            wait_for(f"http://127.0.0.1:{port}{ready}")
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
 

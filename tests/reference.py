@@ -224,7 +224,7 @@ def operators() -> str:
         f"| `{name}` | {', '.join(f'`{str(one).lower()}`' for one in values)} |"
         for name, values in OPTIONS.items()
     ]
-    what = "What each means is told in [the rule language](../rules.md)."
+    what = "[The rule language](../rules.md) explains them."
     return "\n".join(
         [
             _head("Rule operators", what),
@@ -289,7 +289,7 @@ def exchanges() -> str:
     in_all = "\n## Longest waits of a run\n"
     longest = (
         f"\nA run that takes longer than `notify.run_hours` ({RUN_HOURS:g}) is "
-        "[reported](../alarms.md) by the next one, whatever it waits for."
+        "[reported](../alarms.md) by the next one."
     )
     return "\n".join([_head("Limits of exchanges", what), head, *rows, in_all, *sums, longest, ""])
 
@@ -321,12 +321,12 @@ def _sums() -> Iterator[str]:
         "for one structure set."
     )
     yield (
-        "Locks of other processes of drawcli: of the ledger, the audit log and the scan index one "
-        "minute, of the tokens two; then the job waits, or the run ends with 4, 6 or 11. The lock "
-        "of a run is not waited for."
+        "Locks of other drawcli processes: ledger, audit log and scan index one minute, tokens "
+        "two; then the job waits, or the run ends with 4, 6 or 11. The lock of a run is not waited "
+        "for."
     )
     yield (
-        f"A transfer that moves may go on at {rate / 1000:g} kB a second or more: a package of "
+        f"A transfer may continue at {rate / 1000:g} kB a second or more: a package of "
         f"200 MB for {200e6 / rate / 60:.0f} minutes, a structure set of 20 MB for "
         f"{20e6 / rate / 60:.0f}."
     )

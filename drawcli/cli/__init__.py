@@ -89,9 +89,9 @@ def drawcli(
     ctx: typer.Context,
     common: Common,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Say the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
-    """Send planning scans to the DRAW server, de-identified, and bring the structure sets home."""
+    """Send de-identified planning scans to the DRAW server and deliver the structure sets."""
     ctx.obj = common
     if version:
         typer.echo(f"drawcli {__version__}")

@@ -1,4 +1,4 @@
-"""audit: what happened to the jobs; what left the building, and that its log holds together."""
+"""audit: the history of the jobs; what was sent, and whether the log of it is intact."""
 
 import re
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ _HEAD: Final = re.compile(r"(\d{1,12}):([0-9a-f]{64})")
 
 
 class Subject(StrEnum):
-    """What is audited."""
+    """The subject of an audit."""
 
     EVENTS = "events"
     DISCLOSURES = "disclosures"
@@ -30,9 +30,9 @@ class Subject(StrEnum):
 
 
 SinceOption = Annotated[
-    datetime | None, typer.Option("--since", help="From this day on.", formats=["%Y-%m-%d"])
+    datetime | None, typer.Option("--since", help="Only since this day.", formats=["%Y-%m-%d"])
 ]
-JobOption = Annotated[str | None, typer.Option("--job", help="Of this job alone.", metavar="ID")]
+JobOption = Annotated[str | None, typer.Option("--job", help="Only this job.", metavar="ID")]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +45,8 @@ def audit(
     subject: Annotated[
         Subject,
         typer.Argument(
-            help="events: what happened to each job; disclosures: what left, when, to whom, who "
-            "acted; verify: whether the log of disclosures is as it was written."
+            help="events: the history of each job; disclosures: what was sent, when, to whom, by "
+            "whom; verify: whether the log of disclosures is intact."
         ),
     ] = Subject.EVENTS,
     since: SinceOption = None,
@@ -55,12 +55,12 @@ def audit(
         str | None,
         typer.Option(
             "--head",
-            help="With verify: a line that was noted elsewhere, as a digest names it.",
+            help="With verify: the head of the log as noted earlier, from a digest.",
             metavar="N:SHA256",
         ),
     ] = None,
 ) -> Result:
-    """List what happened to every job, or what left the building; or verify that list."""
+    """List the history of jobs or uploads; verify the log."""
     if head is not None and subject is not Subject.VERIFY:
         raise UsageError("--head is for 'audit verify'")
     first = None if since is None else since.replace(tzinfo=UTC)
@@ -157,7 +157,7 @@ def _broken(what: str) -> LedgerError:
     return LedgerError(
         f"audit log: {what}",
         code="audit-broken",
-        hint="Keep the folder 'audit' as it is, and compare it with a backup: who changed it?",
+        hint="Keep the folder 'audit' as it is and compare it with a backup.",
     )
 
 
@@ -166,5 +166,5 @@ def _link(text: str) -> "Link":
 
     found = _HEAD.fullmatch(text.strip())
     if found is None:
-        raise UsageError("--head should be as 'audit verify' prints it: N:SHA256")
+        raise UsageError("--head needs the form of 'audit verify': N:SHA256")
     return Link(int(found[1]), found[2])

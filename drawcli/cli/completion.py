@@ -1,4 +1,4 @@
-"""What a shell offers at TAB: names of templates, and ids of jobs with where they stand.
+"""Completion at TAB: names of templates, and ids of jobs with their states.
 
 Neither tells a patient. It reads the files of the site as they lie, without locks and without the
 settings' checks, so that it is quick; where anything is odd it offers nothing and says nothing.

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 _MISSING: Final = "Install drawcli with its extra 'web': see docs/installing.md."
 HostOption = Annotated[
     str,
-    typer.Option("--host", help="Where it listens; others than loopback need TLS and a login."),
+    typer.Option("--host", help="Address to listen on; any but loopback needs TLS and a login."),
 ]
-PortOption = Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0)]
+PortOption = Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)]
 NameOption = Annotated[
     list[str] | None,
-    typer.Option("--name", help="A name that browsers ask for, besides --host.", metavar="HOST"),
+    typer.Option(
+        "--name", help="Another host name of the page, in addition to --host.", metavar="HOST"
+    ),
 ]
 CertOption = Annotated[
     Path | None, typer.Option("--tls-cert", help="PEM, with its chain.", metavar="FILE")
@@ -34,14 +36,10 @@ KeyOption = Annotated[
     Path | None, typer.Option("--tls-key", help="PEM, not encrypted.", metavar="FILE")
 ]
 ActionsOption = Annotated[
-    bool, typer.Option("--allow-actions", help="Let it release, retry, assign and cancel.")
+    bool, typer.Option("--allow-actions", help="Allow release, retry, assign and cancel.")
 ]
-PasswordOption = Annotated[
-    bool, typer.Option("--set-password", help="Store a password; serve nothing.")
-]
-TokenOption = Annotated[
-    bool, typer.Option("--make-token", help="Make a password by chance; serve nothing.")
-]
+PasswordOption = Annotated[bool, typer.Option("--set-password", help="Store a password and exit.")]
+TokenOption = Annotated[bool, typer.Option("--make-token", help="Generate a password and exit.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +60,7 @@ def dashboard(
     make_token: TokenOption = False,
     identify: IdentifyOption = False,
 ) -> Result | None:
-    """Serve a page that shows how the site stands, to browsers on this machine."""
+    """Serve the site's web page to browsers on this machine."""
     try:
         from drawcli.dashboard.options import DashboardOptions
         from drawcli.dashboard.password import Secret
@@ -119,7 +117,7 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
 
 
 def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
-    """Store a new password: typed twice at a terminal, read from standard input, or by chance."""
+    """Store a new password: typed twice, read from standard input, or generated."""
     import secrets
 
     words = secrets.token_urlsafe(24) if by_chance else _asked(door)
@@ -141,5 +139,5 @@ def _asked(door: Door) -> str:
 
     words = asked_unseen("password")
     if asked_unseen("once more") != words:
-        raise UsageError("these were two different passwords", hint="Run the command again.")
+        raise UsageError("the two passwords differ", hint="Run the command again.")
     return words

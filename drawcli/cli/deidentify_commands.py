@@ -1,4 +1,4 @@
-"""deidentify, diff-header, gate: what leaves the hospital, done or looked at."""
+"""deidentify, diff-header, gate: make packages, or inspect what would be sent."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -37,33 +37,34 @@ def deidentify(
     door: Door,
     run: RunOptions,
     path: Annotated[
-        Path | None, typer.Argument(help="Images to de-identify for a look.", show_default=False)
+        Path | None,
+        typer.Argument(help="Images to de-identify for inspection.", show_default=False),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="The new folder for them.", metavar="DIR")
+        Path | None, typer.Option("--to", help="A new folder for the result.", metavar="DIR")
     ] = None,
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Print the conformance statement of the site.")
     ] = False,
     identify: IdentifyOption = False,
 ) -> Result:
-    """Run the step; or de-identify a folder into another, to look at it; or print the statement.
+    """Run the step; or de-identify a folder for inspection; or print the conformance statement.
 
     A folder needs no ledger and no server, and goes through the same engine and the same gate.
     """
     if conformance:
         if path or to or run != RunOptions():
-            raise UsageError("--conformance prints the statement; give it alone")
+            raise UsageError("--conformance cannot be combined with other arguments")
         return _statement(door)
     if path is None and to is None:
         return step_command("deidentify")(door, run)
     if path is None:
-        raise UsageError("--to needs a PATH: which images to de-identify")
+        raise UsageError("--to needs PATH: the images to de-identify")
     if run.chooses or run.fail_if_idle:
         raise UsageError("--job, --limit, --max-minutes and --fail-if-idle belong to the step")
     if to is None:
         raise UsageError(
-            "say with --to DIR where the images go",
+            "PATH needs --to DIR: where to write the images",
             hint="Without PATH, deidentify takes the matched series of the ledger.",
         )
     door.check_identify(identify=identify)
@@ -136,7 +137,7 @@ def _shown(
                 out.print(f"  from {first}", soft_wrap=True)
         if throwaway:
             out.print(
-                "No site here: a key was made for this once. At a site the stand-ins are others.",
+                "No site here: a temporary key was used. At a site the replacement values differ.",
                 soft_wrap=True,
             )
 
@@ -167,11 +168,11 @@ def diff_header(
     door: Door,
     file: Annotated[Path, typer.Argument(help="A DICOM image.", show_default=False)],
     every: Annotated[
-        bool, typer.Option("--all", help="Also what is kept as it is, and what it says.")
+        bool, typer.Option("--all", help="Include unchanged elements with their values.")
     ] = False,
     identify: IdentifyOption = False,
 ) -> Result:
-    """Show what de-identification makes of a header; what was there only with --identify."""
+    """Compare a header before and after de-identification."""
     from drawcli.pipeline.deidentify_folder import both_headers
 
     door.check_identify(identify=identify)
@@ -221,10 +222,10 @@ def gate(
     door: Door,
     package: Annotated[Path, typer.Argument(metavar="ZIP", help="A package.", show_default=False)],
     against: Annotated[
-        Path, typer.Option("--against", help="Where its images lie.", metavar="DIR")
+        Path, typer.Option("--against", help="The folder with its images.", metavar="DIR")
     ],
 ) -> Result:
-    """Look for the patient in a finished package, as is done before each upload."""
+    """Search a package for patient data. Every upload does this first."""
     from drawcli.pipeline.deidentify_folder import check_package
 
     settings = _site(door)
@@ -236,7 +237,7 @@ def gate(
         return Result(data=data, show=lambda out: out.print(said, soft_wrap=True))
     blocked = GateBlocked(
         f"{package}: {len(found)} findings",
-        hint="Let it not leave. Have the data protection officer look.",
+        hint="Do not send it. Show it to the data protection officer.",
     )
 
     def show(out: "Console") -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
 
 JobArgument = Annotated[
-    str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
+    str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
 ]
 
 
@@ -31,13 +31,13 @@ def register(app: typer.Typer) -> None:
 
 
 def reidentify(door: Door, run: RunOptions, identify: IdentifyOption = False) -> Result:
-    """Give structure sets their patient back and deliver them.
+    """Re-identify structure sets, check and deliver them.
 
     With --dry-run and --job: show what would change in the file.
     """
     if not (run.dry_run and run.job):
         if identify:
-            raise UsageError("--identify belongs to --dry-run --job: it shows the values")
+            raise UsageError("--identify needs --dry-run and --job: it shows the values")
         return step_command("reidentify")(door, run)
     from drawcli.pipeline import results
     from drawcli.pipeline.actions import find_job
@@ -80,11 +80,11 @@ def redeliver(
     job: JobArgument,
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="A folder to put it into instead.", metavar="DIR"),
+        typer.Option("--to", help="Another folder for the file.", metavar="DIR"),
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Write the structure set of a job once more, from what the server sent."""
+    """Deliver the structure set of a job again. Starts from the server's file."""
     from drawcli.pipeline import results
     from drawcli.pipeline.actions import find_job, locked
 
@@ -113,10 +113,10 @@ def verify(
     door: Door,
     job: Annotated[
         str | None,
-        typer.Argument(help="A job; every delivered one if none is named.", metavar="[JOB]"),
+        typer.Argument(help="A job; all delivered jobs if omitted.", metavar="[JOB]"),
     ] = None,
 ) -> Result:
-    """Look at delivered structure sets again: there, unchanged, and of their images."""
+    """Re-check delivered structure sets. Each must be present, unchanged and match its images."""
     from drawcli.pipeline import results
     from drawcli.pipeline.actions import find_job
 
@@ -139,7 +139,7 @@ def _verified(found: "list[tuple[Job, list[Finding]]]") -> Result:
         errors = [
             NeedsPerson(
                 f"{wrong} of {len(found)} delivered structure sets are not as they should be",
-                hint="Do not plan on them before somebody has looked.",
+                hint="Do not plan on them until they are checked.",
             )
         ]
 

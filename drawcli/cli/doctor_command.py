@@ -1,4 +1,4 @@
-"""doctor: is the site well, and if not, which line mends it."""
+"""doctor: check what a run needs, and say how to fix what is wrong."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -30,18 +30,18 @@ def register(app: typer.Typer) -> None:
 def doctor(
     door: Door,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Leave the server out; ask nobody.")
+        bool, typer.Option("--offline", help="Skip the checks that need the network.")
     ] = False,
     bundle: Annotated[
         Path | None,
         typer.Option(
             "--bundle",
-            help="Write an archive for whoever helps; it is searched for every patient first.",
+            help="Write a zip for support, after a search of it for patient data.",
             metavar="FILE.zip",
         ),
     ] = None,
 ) -> Result:
-    """Look whether all is well that a run needs; say of each thing that is not, what mends it."""
+    """Check what a run needs; say how to fix what is wrong."""
     from drawcli.operations.doctor.outcome import Grade
 
     errors: list[DrawcliError] = []
@@ -60,7 +60,7 @@ def doctor(
     if failed:
         said = f"{failed} of {len(grades)} checks failed"
         errors.append(
-            ConfigError(said, code="doctor", hint="Below each FAIL stands what mends it.")
+            ConfigError(said, code="doctor", hint="The line below each FAIL says how to fix it.")
         )
     data = {
         "checks": [one.as_plain() for one in outcomes],
@@ -75,7 +75,7 @@ def doctor(
 
 
 def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckContext | None":
-    """Open the site as far as it can be opened; what cannot is an outcome."""
+    """Open the site; what cannot be opened becomes a failed check."""
     from drawcli.adapters.state import logs
     from drawcli.operations.doctor.local import versions
     from drawcli.operations.doctor.outcome import CheckContext, CheckResult, Outcome
@@ -120,9 +120,9 @@ def _bundle(target: Path | None, site: "CheckContext | None", outcomes: "list[Ou
 
     if site is None or site.ctx is None:
         raise ConfigError(
-            "no archive can be made while the site cannot be opened: it could not be searched",
+            "no zip can be made while the site cannot be opened: it could not be searched",
             code="doctor",
-            hint="'drawcli doctor' without --bundle says what to mend first.",
+            hint="'drawcli doctor' without --bundle says what to fix first.",
         )
     return {"file": str(target), "members": write_bundle(target, site, outcomes)}
 

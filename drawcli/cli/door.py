@@ -1,4 +1,4 @@
-"""The door of every command: common options in, one result out, errors as words and exit codes."""
+"""The frame of every command: common options, one result, errors as messages and exit codes."""
 
 import errno
 import inspect
@@ -27,7 +27,7 @@ _FAILING: Final = frozenset({errno.EIO, errno.EROFS})
 _NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Say what would be done; write and send nothing.")
+    bool, typer.Option("--dry-run", "-n", help="Show what would be done; write and send nothing.")
 ]
 IdentifyOption = Annotated[
     bool, typer.Option("--identify", help="Show patient data; on a terminal only.")
@@ -40,22 +40,22 @@ class Common:
 
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="The settings of the site.", metavar="FILE"),
+        typer.Option("--config", "-c", help="The site's settings file.", metavar="FILE"),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = (
         False
     )
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False
     verbose: Annotated[
         int,
-        typer.Option("--verbose", "-v", count=True, help="Log to standard error; twice for more."),
+        typer.Option("--verbose", "-v", count=True, help="Log to standard error; -vv logs more."),
     ] = 0
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours (as NO_COLOR does).")] = (
         False
     )
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Tracebacks. They may quote patient data: never mail them."),
+        typer.Option("--debug", help="Show tracebacks. They may contain patient data."),
     ] = False
 
     def over(self, earlier: "Common") -> "Common":
@@ -66,20 +66,20 @@ class Common:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The options of a command that takes jobs one step on."""
+    """The options of a command that runs a step."""
 
-    job: Annotated[str | None, typer.Option("--job", help="Take this job alone.", metavar="ID")] = (
-        None
-    )
+    job: Annotated[str | None, typer.Option("--job", help="Only this job.", metavar="ID")] = None
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Take at most so many jobs.", metavar="N")
+        int | None, typer.Option("--limit", min=1, help="At most so many jobs.", metavar="N")
     ] = None
     max_minutes: Annotated[
         float | None,
-        typer.Option("--max-minutes", min=0, help="Begin no job after so long.", metavar="N"),
+        typer.Option(
+            "--max-minutes", min=0, help="Start no further job after so long.", metavar="N"
+        ),
     ] = None
     fail_if_idle: Annotated[
-        bool, typer.Option("--fail-if-idle", help="Leave with 9 if there was nothing to do.")
+        bool, typer.Option("--fail-if-idle", help="Exit with 9 if there was nothing to do.")
     ] = False
     dry_run: DryRunOption = False
 
@@ -104,17 +104,17 @@ class Door:
 
     @property
     def to_person(self) -> bool:
-        """Whether a person at a terminal reads along."""
+        """Whether output goes to a terminal."""
         return render.on_terminal() and not self.common.as_json and not self.common.quiet
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person is there to answer questions."""
+        """Whether questions can be asked at a terminal."""
         return self.to_person and sys.stdin.isatty() and sys.stderr.isatty()
 
     @property
     def wants_talk(self) -> bool:
-        """Whether somebody reads what is no trouble: a person, a program, or -v."""
+        """Whether results without errors are printed: a terminal, --json or -v."""
         return sys.stderr.isatty() or self.common.as_json or bool(self.common.verbose)
 
     def settings_file(self) -> Path:
@@ -218,7 +218,7 @@ def group(
 
 
 def _run(function: Callable[..., Result | None], door: Door, given: dict[str, Any]) -> None:
-    """Run a command and leave with its code; nothing but its own words gets out."""
+    """Run a command and exit with its code; every error becomes a message."""
     if door.common.verbose:
         from drawcli.adapters.state import logs
 
@@ -260,7 +260,7 @@ def _failure(err: Exception, door: Door) -> Result:
         err = DrawcliError(
             f"bug: {type(err).__name__} at {logs.origin(err)}",
             code="bug",
-            hint="Please report this line; it names no patient. --debug shows more.",
+            hint="Please report this line; it contains no patient data. --debug shows more.",
         )
     return Result(errors=[err], exit_code=err.exit_code)
 
@@ -289,10 +289,10 @@ def _own_file(err: OSError, door: Door) -> Exception:
         return ConfigError(
             f"{where}: {err.strerror}",
             code="io",
-            hint="Look at the disk: it fails, or is read-only. Nothing was lost; the jobs wait.",
+            hint="Check the disk: it is failing or read-only. Nothing was lost; the jobs wait.",
         )
     return ConfigError(
         f"{place}{err.strerror or type(err).__name__}",
         code="io",
-        hint="See that the user who runs drawcli may read and write the files of the site.",
+        hint="Check that the user running drawcli can read and write the site's files.",
     )

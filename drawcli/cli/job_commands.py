@@ -1,4 +1,4 @@
-"""release, retry, assign and cancel: what a person does to a job."""
+"""release, retry, assign and cancel."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 JobArgument = Annotated[
-    str, typer.Argument(help="A job's id, or enough of it to be clear.", metavar="JOB")
+    str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
 ]
 
 
@@ -34,7 +34,7 @@ def release(
     job: JobArgument,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Let a held job go on from where it stands."""
+    """Continue a held job from its present state."""
     from drawcli.pipeline import actions
 
     return _act(door, job, actions.release, "released", dry_run=dry_run)
@@ -45,7 +45,7 @@ def cancel(
     job: JobArgument,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Set a job aside; nothing more is done for it."""
+    """Cancel a job. Undo with retry."""
     from drawcli.pipeline import actions
 
     return _act(door, job, actions.cancel, "cancelled", dry_run=dry_run)
@@ -54,19 +54,19 @@ def cancel(
 def retry(
     door: Door,
     jobs: Annotated[
-        list[str] | None, typer.Argument(help="Jobs to take up again.", metavar="[JOB]...")
+        list[str] | None, typer.Argument(help="Jobs to retry.", metavar="[JOB]...")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every job that waits or is held.")
+        bool, typer.Option("--all", help="All jobs that wait or are held.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Try jobs again now, from the step that failed."""
+    """Retry jobs now, from the step that failed."""
     from drawcli.core.jobs.job import FINISHED
     from drawcli.pipeline import actions
 
     if bool(jobs) == everything:
-        raise UsageError("name the jobs to retry, or give --all")
+        raise UsageError("name the jobs to retry, or use --all")
     with door.context(dry_run=dry_run) as ctx:
         if everything:
             stuck = (job for job in ctx.ledger.jobs() if job.held or job.due_at)
@@ -85,7 +85,7 @@ def assign(
     template: Annotated[str, typer.Argument(help="A name in templates.yaml.", metavar="TEMPLATE")],
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Give a series a template, whatever the rules say."""
+    """Assign a template to a series; it overrides the rules."""
     from drawcli.pipeline import actions
 
     with door.context(dry_run=dry_run) as ctx:

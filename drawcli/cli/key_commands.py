@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 JobArgument = Annotated[
-    str, typer.Argument(metavar="JOB", help="The id of a job, or its beginning.")
+    str, typer.Argument(metavar="JOB", help="A job's id or its unique beginning.")
 ]
 
 
@@ -31,18 +31,18 @@ def register(app: typer.Typer) -> None:
         app,
         "key",
         {"init": init, "status": status, "rotate": rotate, "backup": backup, "restore": restore},
-        what="Make, check, rotate and back up the site key.",
+        what="Create, check, rotate and back up the site key.",
     )
     group(
         app,
         "vault",
         {"show": show, "rebuild": rebuild},
-        what="Look into the vault of a job, or rebuild a lost one.",
+        what="Show or rebuild the vault of a job.",
     )
 
 
 def init(door: Door) -> Result:
-    """Make the site key where there is none."""
+    """Create the site key, if there is none."""
     from drawcli.adapters.state.site_key import make_site_key, read_site_key, site_key_path
     from drawcli.core.deid.pseudonyms import StandIns
 
@@ -56,7 +56,7 @@ def init(door: Door) -> Result:
 
 
 def status(door: Door) -> Result:
-    """Check the site key and say which jobs were made with which key."""
+    """Check the site key and count the jobs of each key."""
     from drawcli.adapters.state.site_key import site_key_path
     from drawcli.operations.keys import jobs_by_key
 
@@ -77,7 +77,7 @@ def status(door: Door) -> Result:
 
 
 def rotate(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Retire the site key and make a new one; every vault is sealed anew.
+    """Create a new site key, retire the old one, re-encrypt all vaults.
 
     From then on a patient has another pseudonym and another shift of dates. Jobs that exist keep
     the key they were made with, and nothing is sent twice. Retired keys stay needed: back them up.
@@ -110,9 +110,9 @@ def rotate(door: Door, dry_run: DryRunOption = False) -> Result:
 
 def backup(
     door: Door,
-    file: Annotated[Path, typer.Argument(help="A new file, apart from state and images.")],
+    file: Annotated[Path, typer.Argument(help="A new file, outside state_dir and datastore.")],
 ) -> Result:
-    """Write all site keys into one file; keep it where the images are not."""
+    """Write all site keys into a file; store it apart from the images."""
     from drawcli.adapters.state.site_key import read_site_key, retired_keys
     from drawcli.operations.keys import back_up
 
@@ -122,16 +122,16 @@ def backup(
     data = {"file": str(file), "keys": 1 + len(retired)}
     said = (
         f"{1 + len(retired)} keys written to {file}\n"
-        "Whoever has this file and the images that were sent can tell which patient is which."
+        "Anyone with this file can re-identify the images that were sent."
     )
     return Result(data=data, show=_line(said))
 
 
 def restore(
     door: Door,
-    file: Annotated[Path, typer.Argument(help="A file that 'key backup' wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file written by 'key backup'.")],
 ) -> Result:
-    """Put the site keys of a backup back where there are none."""
+    """Restore the site keys from a backup, if there are none."""
     from drawcli.operations.keys import restore as put_keys_back
 
     key_id = put_keys_back(file, door.settings().state_dir)
@@ -139,7 +139,7 @@ def restore(
 
 
 def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
-    """Tell what the vault of a job holds; whose it is only with --identify, on a terminal."""
+    """Show the contents of a job's vault; patient data with --identify."""
     from drawcli.pipeline.actions import find_job, locked
 
     door.check_identify(identify=identify)
@@ -154,7 +154,7 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
 
 
 def rebuild(door: Door, job: JobArgument) -> Result:
-    """Make a lost vault again from the images and the site key, if they are what they were."""
+    """Rebuild a lost vault from unchanged images and the site key."""
     from drawcli.operations.keys import rebuild as rebuild_vault
     from drawcli.pipeline.actions import find_job, locked
 

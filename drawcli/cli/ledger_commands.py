@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         app,
         "ledger",
         {"check": check, "repair": repair, "backup": backup, "restore": restore, "export": export},
-        what="Check, mend, copy and export the job ledger.",
+        what="Check, repair, back up and export the ledger.",
     )
     command(app, "clean")(clean)
     command(app, "unlock")(unlock)
@@ -34,10 +34,10 @@ def register(app: typer.Typer) -> None:
 def check(
     door: Door,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Read every package, too, and compare its digest.")
+        bool, typer.Option("--deep", help="Also read every package and compare its digest.")
     ] = False,
 ) -> Result:
-    """Hold the ledger against work folders, vaults and archive; change nothing."""
+    """Compare the ledger with work folders, vaults and archive."""
     from drawcli.operations import ledger_check
 
     with door.context(dry_run=True) as ctx:
@@ -49,7 +49,7 @@ def check(
             LedgerError(
                 f"{len(found)} things are not as the ledger says",
                 code="ledger-check",
-                hint="'drawcli ledger repair --dry-run' says what it would do about them.",
+                hint="'drawcli ledger repair --dry-run' shows what it would do.",
             )
         ]
         result.exit_code = LedgerError.exit_code
@@ -57,7 +57,7 @@ def check(
 
 
 def repair(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Mend what the check finds, where that loses nothing; --dry-run says what it would do."""
+    """Repair what the check finds, if that loses nothing."""
     from drawcli.operations import ledger_check
 
     with door.context(dry_run=dry_run) as ctx:
@@ -71,7 +71,11 @@ def repair(door: Door, dry_run: DryRunOption = False) -> Result:
     result = _told(mended, "there was nothing to mend")
     if left:
         result.errors = [
-            LedgerError(f"{one.where}: {one.text}", code=one.code, hint="This needs a person.")
+            LedgerError(
+                f"{one.where}: {one.text}",
+                code=one.code,
+                hint="This cannot be repaired automatically.",
+            )
             for one in left
         ]
         result.exit_code = LedgerError.exit_code
@@ -82,7 +86,7 @@ def backup(
     door: Door,
     file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
 ) -> Result:
-    """Write the ledger and its archive into one zip; it names no patient."""
+    """Write ledger and archive into one zip; no patient data."""
     from drawcli.operations.ledger_copies import back_up
 
     with door.context() as ctx:
@@ -94,11 +98,11 @@ def restore(
     door: Door,
     copy: Annotated[
         Path | None,
-        typer.Argument(help="A copy of ledger.json; the newest whole one if none is named."),
+        typer.Argument(help="A copy of ledger.json; by default the newest intact one."),
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Put a copy of the ledger back; the one of before is kept beside it."""
+    """Restore a copy of the ledger; the present one is kept."""
     from drawcli.adapters.ledger import Ledger
     from drawcli.adapters.state.workdir import WorkDir
     from drawcli.operations.ledger_copies import restore as put_back
@@ -119,9 +123,9 @@ def restore(
 
 def export(
     door: Door,
-    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV with a header line.")] = False,
 ) -> Result:
-    """Print every job there ever was, one line each; nothing of a patient is among them."""
+    """Print all jobs including archived ones; no patient data."""
     from drawcli.core.jobs.columns import TABLE
     from drawcli.operations import ledger_copies
 
@@ -140,7 +144,7 @@ def export(
 
 
 def clean(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Remove old work folders of finished jobs, as each run does at its end."""
+    """Remove old work folders of finished jobs. Each run does this at its end."""
     from drawcli.pipeline.runner import expired, tidy
 
     with door.context(dry_run=dry_run) as ctx:
@@ -160,7 +164,7 @@ def _cleaned(sizes: dict[str, int], were: str) -> Result:
 
 
 def unlock(door: Door) -> Result:
-    """Say which locks are held, and by which process; none outlives its process."""
+    """Show who holds which lock. Locks end with their process."""
     from drawcli.system.mounts_and_locks import holder_of
 
     state_dir = door.settings().state_dir
@@ -181,9 +185,7 @@ def unlock(door: Door) -> Result:
     if not held:
         return _said("No lock is held: there is nothing to unlock.", {"held": []})
     lines = [f"{one['what']}: process {one['pid']}  {one['command']}" for one in held]
-    lines.append(
-        "Wait for it, or end that process: its locks are free at once, and nothing is lost."
-    )
+    lines.append("Wait for that process or end it: its locks are released, nothing is lost.")
     return _said("\n".join(lines), {"held": held})
 
 

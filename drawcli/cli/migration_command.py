@@ -25,15 +25,17 @@ def import_draw_client(
     door: Door,
     files: Annotated[
         list[Path],
-        typer.Argument(help="Its exports (JSON) and template files (YAML).", metavar="FILE..."),
+        typer.Argument(
+            help="The client's exports (JSON) and template files (YAML).", metavar="FILE..."
+        ),
     ],
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="Write new files there; else add to those of the site."),
+        typer.Option("--to", help="Write new files there instead of adding to the site's."),
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Take over rules and templates of a former DRAW client, and say what could not be."""
+    """Import rules and templates of a former DRAW client."""
     from drawcli.authoring.migrate import into_folder, into_site
 
     if to is not None:

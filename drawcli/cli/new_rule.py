@@ -39,15 +39,17 @@ Picks = Annotated[
     ),
 ]
 Number = Annotated[
-    int | None, typer.Option("--series", help="Which of the folder, as explain numbers them.")
+    int | None, typer.Option("--series", help="Number of the series in the folder, as in explain.")
 ]
-TemplateName = Annotated[str | None, typer.Option("--template", help="What such a series gets.")]
-Exclude = Annotated[bool, typer.Option("--exclude", help="Or: never send such a series.")]
-Name = Annotated[str, typer.Option("--name", help="What the rule is called.")]
+TemplateName = Annotated[
+    str | None, typer.Option("--template", help="The template for such a series.")
+]
+Exclude = Annotated[bool, typer.Option("--exclude", help="Never send such a series.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the rule.")]
 Priority = Annotated[
-    int, typer.Option("--priority", help="Of the rules that fit the highest decide.")
+    int, typer.Option("--priority", help="The matching rule with the highest priority decides.")
 ]
-Comment = Annotated[str, typer.Option("--comment", help="Why there is this rule.")]
+Comment = Annotated[str, typer.Option("--comment", help="A comment, written above the rule.")]
 
 
 def new(
@@ -63,7 +65,7 @@ def new(
     series: Number = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Write a rule, and a test of it, from the header of a real series; a picker at a terminal."""
+    """Write a rule and its test from a series, with a picker."""
     from drawcli.authoring.new_rule import RuleRequest
     from drawcli.authoring.picks import picked
     from drawcli.pipeline.explain import known_series
@@ -92,7 +94,7 @@ def new(
 
 def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> None:
     if template is not None and exclude:
-        raise UsageError("say what such a series gets: --template NAME, or --exclude, not both")
+        raise UsageError("use either --template NAME or --exclude")
     if template is not None:
         ctx.rulebook.template_named(template)
 
@@ -119,7 +121,7 @@ def _asked_for_picks(door: Door, header: "RuleHeader", known: "LedgerSeries") ->
 def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
     """Ask what a series gets; None is what is never sent."""
     if not asks:
-        raise UsageError("say what such a series gets: --template NAME, or --exclude")
+        raise UsageError("use --template NAME or --exclude")
     never = "never send it"
     answer = one_of("what such a series gets", [*ctx.rulebook.templates, never])
     return None if answer == never else answer

@@ -20,12 +20,12 @@ _NOWHERE: Final = "Write addresses of apprise into a file, and name it in notify
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    what = "Try the places that alarms go to; show what the daily digest says."
+    what = "Test the alarms; show the daily digest."
     group(app, "notify", {"test": try_places, "preview": preview}, what=what)
 
 
 def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Send a test message to each place, and ping the heartbeat."""
+    """Send a test message to each recipient and ping the heartbeat."""
     from drawcli.adapters.notifications import places_of
     from drawcli.adapters.state import logs
 
@@ -33,7 +33,7 @@ def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
     settings = door.settings()
     places = places_of(settings.notify)
     if not places and not settings.metrics.heartbeat_url:
-        raise ConfigError("notify: there is no place to send to", code="no-place", hint=_NOWHERE)
+        raise ConfigError("notify: no recipient is set up", code="no-place", hint=_NOWHERE)
     rows: list[tuple[str, str]] = []
     errors: list[DrawcliError] = []
     for place in places:
@@ -52,7 +52,7 @@ def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
 
 
 def preview(door: Door) -> Result:
-    """Show what the digest would say now of the last 24 hours; nothing is sent."""
+    """Show the digest of the last 24 hours; nothing is sent."""
     from drawcli.operations.alarms import digest
 
     with door.context(dry_run=True) as ctx:
@@ -77,4 +77,4 @@ def _pinged(settings: "Settings") -> str:
 
 def _not_taken(name: str) -> DrawcliError:
     hint = "Look at address, password and proxy (HTTPS_PROXY); docs/alarms.md has examples."
-    return OutOfReach(f"{name}: the message was not taken", code="not-taken", hint=hint)
+    return OutOfReach(f"{name}: the message was not accepted", code="not-taken", hint=hint)

@@ -30,16 +30,15 @@ if TYPE_CHECKING:
     from drawcli.pipeline.step_report import StepReport
 
 _HELP: Final = {
-    "scan": "Find complete planning scans in the datastore; or, with PATH, take up what lies "
-    "elsewhere, once.",
+    "scan": "Find complete planning scans in the datastore or PATH.",
     "match": "Choose the template of each series by the rules.",
-    "deidentify": "Build the package of each matched series; or, with PATH and --to, de-identify "
-    "a folder into another to look at it.",
+    "deidentify": "Build the package of each matched series. With PATH and --to, de-identify a "
+    "folder for inspection.",
     "upload": "Send packages to the DRAW server.",
-    "poll": "Ask the server how the uploaded series fare.",
-    "fetch": "Bring finished structure sets home and check them.",
-    "reidentify": "Give structure sets their patient back and deliver them; with --dry-run and "
-    "--job, show what would change in the file.",
+    "poll": "Ask the server for the status of uploaded series.",
+    "fetch": "Download finished structure sets and check them.",
+    "reidentify": "Re-identify structure sets, check and deliver them. With --dry-run and --job, "
+    "show the changes to the file.",
 }
 
 
@@ -193,7 +192,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
     from drawcli.pipeline.steps.scan import preview
 
     if chosen.job_id is not None:
-        raise UsageError("'scan --dry-run' looks at the whole datastore; leave --job out")
+        raise UsageError("'scan --dry-run' covers the whole datastore: omit --job")
     return [
         (
             "scan",

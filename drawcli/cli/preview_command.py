@@ -38,11 +38,11 @@ def preview(
     ] = None,
     in_terminal: Annotated[
         Literal["auto", "kitty", "sixel", "never"],
-        typer.Option("--open-in-terminal", help="Show the sheet in the terminal, too."),
+        typer.Option("--open-in-terminal", help="Also show the sheet in the terminal."),
     ] = "auto",
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Draw the structures of a job on its images: a contact sheet and a page."""
+    """Draw the structures of a job on its images. Writes a contact sheet and a page."""
     from drawcli.pipeline.actions import find_job
     from drawcli.pipeline.preview import preview_of
 
@@ -72,7 +72,7 @@ def _targets(job_id: str, to: Path | None, ctx: "Context") -> dict[str, Path]:
     if to.suffix.lower() in _PAGE and not to.is_dir():
         return {"page": to}
     if to.is_file():
-        raise UsageError("--to takes a name that ends in .png or .html, or a folder")
+        raise UsageError("--to needs a name ending in .png or .html, or a folder")
     return {"sheet": to / f"{job_id}.png", "page": to / f"{job_id}.html"}
 
 
@@ -80,7 +80,7 @@ def _check_outside(to: Path, ctx: "Context") -> None:
     from drawcli.system.platforms import is_within
 
     if any(is_within(to, folder) for folder in ctx.settings.datastore):
-        raise UsageError("--to lies in the datastore, which is only read; choose another place")
+        raise UsageError("--to is inside the datastore, which is read-only; choose another folder")
 
 
 def _write(targets: dict[str, Path], made: "Preview") -> None:

@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 def reasons(
     door: Door,
     code: Annotated[
-        str | None, typer.Argument(help="As 'status' and 'show' give it.", metavar="CODE")
+        str | None, typer.Argument(help="As shown by 'status' and 'show'.", metavar="CODE")
     ] = None,
 ) -> Result:
-    """Tell what a reason code means, without the internet; without CODE, list them all."""
+    """Explain a reason code; without CODE, list all."""
     from drawcli.system.yaml_read import suggest
 
     del door  # no site is needed

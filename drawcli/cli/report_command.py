@@ -1,4 +1,4 @@
-"""report: how long it took, how much it was, what failed, what no rule took."""
+"""report: turnaround, volume, failures and unmatched series."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -31,22 +31,22 @@ def report(
     door: Door,
     since: Annotated[
         str,
-        typer.Option("--since", help="From when on: 12h, 7d or 2026-01-31 (UTC).", metavar="WHEN"),
+        typer.Option("--since", help="Since when: 12h, 7d or 2026-01-31 (UTC).", metavar="WHEN"),
     ] = "7d",
     as_csv: CsvOption = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="Write a page with plots, too.", metavar="FILE"),
+        typer.Option("--html", help="Also write an HTML page with plots.", metavar="FILE"),
     ] = None,
 ) -> Result:
-    """Tell how long each step took, how much was sent, what failed, what no rule took."""
+    """Show turnaround, volume, failures, unmatched series."""
     from drawcli.operations.report import COLUMNS, report_of
 
     with door.context(dry_run=True) as ctx:
         now = ctx.now()
         first = moment(since, now)
         if first >= now:
-            raise UsageError("--since lies in the future")
+            raise UsageError("--since is in the future")
         made = report_of(ctx.ledger.every(f"{first:%Y-%m}"), first, now)
     if html is not None:
         _write_page(html, made)

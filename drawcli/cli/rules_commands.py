@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         app,
         "rules",
         {"check": check, "test": test, "diff": diff, "new": new},
-        what="Check and test the rules of the site, and write new ones.",
+        what="Check, test and write rules.",
     )
 
 
@@ -47,7 +47,7 @@ def explain(
     ] = None,
     identify: IdentifyOption = False,
 ) -> Result:
-    """Tell why the rules take a series or not: every condition with its outcome."""
+    """Show why rules match a series or not, by condition."""
     from drawcli.pipeline import explain as explaining
     from drawcli.pipeline.actions import find_job
 
@@ -119,7 +119,7 @@ def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth:
 
 
 def check(door: Door) -> Result:
-    """Read rules and templates, and say what is wrong or hardly meant; no series is touched."""
+    """Check rules and templates for errors and probable mistakes."""
     from drawcli.pipeline.explain import lints
 
     book = _book(door)
@@ -140,7 +140,7 @@ def check(door: Door) -> Result:
 
 
 def test(door: Door) -> Result:
-    """Run the tests of the rules file: what the rules should say of a header or an image."""
+    """Run the tests in rules.yaml."""
     from drawcli.pipeline.explain import trials
 
     on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
@@ -166,7 +166,7 @@ def diff(
         str, typer.Argument(help="Another rules.yaml, or a git revision.", metavar="OLD")
     ],
 ) -> Result:
-    """Tell which series of the ledger, and which tests, other rules would treat differently."""
+    """Show which series and tests other rules treat differently."""
     from drawcli.adapters.rulebook.rulebook import earlier_rulebook
     from drawcli.pipeline.explain import changes, known_series
 

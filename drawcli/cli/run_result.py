@@ -61,7 +61,7 @@ def _held_error(job: "Job") -> DrawcliError:
     return NeedsPerson(
         f"job {job.id} is held at {job.state}: {job.reason}",
         code=job.reason_code,
-        hint=job.hint or f"'drawcli show {job.id}' tells more.",
+        hint=job.hint or f"'drawcli show {job.id}' shows more.",
     )
 
 
@@ -73,8 +73,8 @@ def _late_error(job: "Job") -> DrawcliError:
     return NeedsPerson(
         f"job {job.id}: the series changed after its contours were delivered: {job.events[-1].why}",
         code="changed-after-delivery",
-        hint=f"Look whether they still fit; 'drawcli assign {job.id} TEMPLATE' sends the series as "
-        "it is now. This is told once for each change.",
+        hint=f"Check that the contours still match; 'drawcli assign {job.id} TEMPLATE' sends the "
+        "series as it is now. This is reported once for each change.",
     )
 
 

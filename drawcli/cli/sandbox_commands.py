@@ -31,22 +31,22 @@ def register(app: typer.Typer) -> None:
 def sandbox(
     door: Door,
     folder: Annotated[
-        Path, typer.Option("--dir", help="Where it keeps its tasks.", metavar="DIR")
+        Path, typer.Option("--dir", help="Folder for its tasks.", metavar="DIR")
     ] = Path("drawcli-sandbox"),
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0)] = 8042,
+    port: Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)] = 8042,
     delay: Annotated[
-        float, typer.Option("--delay", help="Seconds that a segmentation takes longer.", min=0)
+        float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
     ] = 0.0,
     short_coordinates: Annotated[
         bool,
-        typer.Option("--short-coordinates", help="No coordinate longer than a DS may be."),
+        typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
     ] = False,
     ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
     fault: Annotated[
         str,
         typer.Option(
             "--fault",
-            help="What goes wrong, such as upload:500*2,status:html; 'list' tells what there is.",
+            help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
             metavar="FAULTS",
         ),
     ] = "",
@@ -91,10 +91,12 @@ def _address(running: Any, folder: Path) -> Result:
 def phantoms(
     door: Door,
     folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="DIR")],
-    slices: Annotated[int, typer.Option("--slices", help="Of each scan.", min=4)] = 120,
-    size: Annotated[int, typer.Option("--size", help="Rows and columns.", min=32)] = 512,
+    slices: Annotated[int, typer.Option("--slices", help="Slices of each scan.", min=4)] = 120,
+    size: Annotated[
+        int, typer.Option("--size", help="Rows and columns of each slice.", min=32)
+    ] = 512,
 ) -> Result:
-    """Write planning scans of three invented patients, to try drawcli on."""
+    """Write planning scans of three invented patients."""
     del door  # no site is needed
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty", hint="Name a new folder.")
@@ -133,10 +135,12 @@ def _faults() -> Result:
 def demo(
     door: Door,
     keep: Annotated[
-        Path | None, typer.Option("--keep", help="Leave everything there.", metavar="DIR")
+        Path | None, typer.Option("--keep", help="Keep all files in this folder.", metavar="DIR")
     ] = None,
-    slices: Annotated[int, typer.Option("--slices", help="Of each scan.", min=4)] = 120,
-    size: Annotated[int, typer.Option("--size", help="Rows and columns.", min=32)] = 512,
+    slices: Annotated[int, typer.Option("--slices", help="Slices of each scan.", min=4)] = 120,
+    size: Annotated[
+        int, typer.Option("--size", help="Rows and columns of each slice.", min=32)
+    ] = 512,
 ) -> Result:
     """Show the whole cycle with phantom scans."""
     try:

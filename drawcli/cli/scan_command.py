@@ -1,4 +1,4 @@
-"""scan: of the datastore, or of what a person shows."""
+"""scan: the datastore, or given files."""
 
 import os
 import sys
@@ -41,30 +41,30 @@ def scan(
     from_list: Annotated[
         str | None,
         typer.Option(
-            "--from-list", help="One PATH a line; - reads standard input.", metavar="FILE"
+            "--from-list", help="A file with one PATH a line; - is standard input.", metavar="FILE"
         ),
     ] = None,
     deliver_to: Annotated[
         Path | None,
-        typer.Option("--deliver-to", help="Where its structure set goes.", metavar="DIR"),
+        typer.Option("--deliver-to", help="Folder for its structure set.", metavar="DIR"),
     ] = None,
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Go on: scan whenever something changes in the datastore."),
+        typer.Option("--follow", help="Keep running: scan whenever the datastore changes."),
     ] = False,
 ) -> Result | None:
-    """Find complete planning scans in the datastore; or take up what PATH shows, once."""
+    """Find complete planning scans in the datastore or PATH."""
     if follow:
         if paths or from_list or deliver_to or run != RunOptions(max_minutes=run.max_minutes):
-            raise UsageError("--follow goes with --max-minutes alone")
+            raise UsageError("--follow can only be combined with --max-minutes")
         return _follow(door, run.max_minutes)
     shown = [*(paths or []), *(_listed(from_list) if from_list is not None else [])]
     if from_list is None and not paths:
         if deliver_to is not None:
-            raise UsageError("--deliver-to needs a PATH: which images are delivered for")
+            raise UsageError("--deliver-to needs PATH")
         return step_command("scan")(door, run)
     if not shown:
-        raise UsageError("the list names no PATH")
+        raise UsageError("the list contains no PATH")
     if run.chooses:
         raise UsageError("--job, --limit and --max-minutes belong to a scan of the datastore")
     return _one_off(door, shown, deliver_to, fail_if_idle=run.fail_if_idle, dry_run=run.dry_run)

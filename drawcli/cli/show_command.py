@@ -1,4 +1,4 @@
-"""show: everything about one job, from its first sighting to its last file."""
+"""show: one job with its history and files."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def show(
     job: JobArgument,
     identify: IdentifyOption = False,
 ) -> Result:
-    """Tell everything about one job."""
+    """Show one job with its history and files."""
     from drawcli.adapters.state.workdir import REPORT
     from drawcli.core.jobs.columns import DETAILS, STATUS, as_plain
     from drawcli.core.jobs.timeline import moments

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     door: Door,
-    folder: Annotated[Path, typer.Argument(help="Where the files are made.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.")] = Path(),
     datastore: Annotated[
         Path | None, typer.Option("--datastore", help="The DICOM datastore, for drawcli.yaml.")
     ] = None,
@@ -36,21 +36,22 @@ def init(
         str | None, typer.Option("--url", help="The DRAW server, for drawcli.yaml.")
     ] = None,
     cron: Annotated[
-        bool, typer.Option("--cron", help="Say what makes this system run the site in FOLDER.")
+        bool, typer.Option("--cron", help="Show the schedule that runs the site in FOLDER.")
     ] = False,
     scheduler: Annotated[
-        Scheduler | None, typer.Option("--scheduler", help="Not what is usual here, but this.")
+        Scheduler | None,
+        typer.Option("--scheduler", help="A scheduler other than the system's usual one."),
     ] = None,
     install: Annotated[
-        bool, typer.Option("--install", help="With --cron: put it in place, and begin.")
+        bool, typer.Option("--install", help="With --cron: install and start the schedule.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Make the files of a new site; never overwrite one."""
+    """Create the files of a new site; never overwrite."""
     if cron:
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
-        raise UsageError("--install and --scheduler go with --cron")
+        raise UsageError("--install and --scheduler need --cron")
     made: list[str] = []
     kept: list[str] = []
     for name in SITE_FILES:
@@ -185,7 +186,7 @@ def _report(
             "Next:",
             f"  1. Set datastore and server in {folder / SITE_FILES[0]}.",
             "  2. Store the tokens that the DRAW administrator gave you: drawcli token set",
-            "  3. Look at what would happen: drawcli scan --dry-run",
+            "  3. See what would happen: drawcli scan --dry-run",
             "  4. Keep rules.yaml and templates.yaml under git; back up the site key apart.",
             "  5. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
             f"     {cron}",

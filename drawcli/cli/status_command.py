@@ -1,4 +1,4 @@
-"""status, quarantine: is it running, what is stuck and why, did the contours arrive."""
+"""status, quarantine: whether runs work, which jobs are held and why."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -26,22 +26,24 @@ SinceOption = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="Only jobs to which something happened since: 12h, 7d or 2026-01-31 (UTC).",
+        help="Only jobs with an event since: 12h, 7d or 2026-01-31 (UTC).",
         metavar="WHEN",
     ),
 ]
 PatientOption = Annotated[
     str | None,
-    typer.Option("--patient", help="Only of a patient, by a part of name or id; with --identify."),
+    typer.Option(
+        "--patient", help="Only jobs of a patient, by part of name or ID; with --identify."
+    ),
 ]
 UnmatchedOption = Annotated[
-    bool, typer.Option("--unmatched", help="Only series of the last week that no rule takes.")
+    bool, typer.Option("--unmatched", help="Only unmatched series of the last week.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every job, one line each.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All jobs, one line each.")]
 WatchOption = Annotated[
-    bool, typer.Option("--watch", "-w", help="Go on showing it, live; Ctrl-C ends it.")
+    bool, typer.Option("--watch", "-w", help="Update continuously; Ctrl-C ends it.")
 ]
-CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a line of titles.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="As CSV with a header line.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs a person asked for."""
+    """Which jobs to list."""
 
     state: str | None = None
     since: datetime | None = None
@@ -78,7 +80,7 @@ def status(
     as_csv: CsvOption = False,
     identify: IdentifyOption = False,
 ) -> Result:
-    """List the jobs, and what each waits for."""
+    """List the jobs and what each waits for."""
     from drawcli.core.jobs.job import State
 
     door.check_identify(identify=identify)
@@ -107,7 +109,7 @@ def status(
 
 
 def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption = False) -> Result:
-    """List what is held for a person: why, and which command frees it."""
+    """List the held jobs: why, and how to continue."""
     return status(door, state="held", as_csv=as_csv, identify=identify)
 
 
@@ -126,11 +128,11 @@ def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_c
     if patient is not None and not (identify and render.on_terminal()):
         raise UsageError("--patient needs --identify, on a terminal")
     if as_csv and identify:
-        raise UsageError("--csv is for files, and --identify for a terminal only")
+        raise UsageError("--csv is for files; --identify works on a terminal only")
     if watch and (not door.to_person or as_csv):
         raise UsageError(
             "--watch needs a terminal, without --json, --csv and --quiet",
-            hint="Without --watch, 'drawcli status' tells how it stands now.",
+            hint="Without --watch, 'drawcli status' shows the present state.",
         )
 
 

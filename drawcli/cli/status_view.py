@@ -69,7 +69,7 @@ class Picture:
         from rich.text import Text
 
         if held and not self.chosen:
-            yield Text(f"\nHELD: {len(held)} wait for a person", style="bold red")
+            yield Text(f"\nHELD: {len(held)}", style="bold red")
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"

@@ -35,12 +35,12 @@ def register(app: typer.Typer) -> None:
             "new": new_template,
             "import": import_templates,
         },
-        what="Look at the templates of the site, and make new ones.",
+        what="List, check and create templates.",
     )
 
 
 def list_templates(door: Door) -> Result:
-    """List the templates with their structures, and the rules that ask for each."""
+    """List the templates with their structures and rules."""
     book = _book(door)
     asked = {
         name: [rule.name for rule in book.rules if name in rule.templates]
@@ -70,7 +70,7 @@ def show_template(
     door: Door,
     name: Annotated[str, typer.Argument(help="Its name in templates.yaml.", metavar="TEMPLATE")],
 ) -> Result:
-    """Show the file that goes to the server for a template, to the byte."""
+    """Show the file sent to the server for a template."""
     from drawcli.core.templates.template import server_file
 
     text = server_file(name, _book(door).template_named(name)).decode("utf-8")
@@ -82,10 +82,10 @@ def show_template(
 def check_templates(
     door: Door,
     server: Annotated[
-        bool, typer.Option("--server", help="Also hold them against what the server offers now.")
+        bool, typer.Option("--server", help="Also compare with the server's present catalogue.")
     ] = False,
 ) -> Result:
-    """Read the templates, and say what is wrong, or not as TG-263 names structures."""
+    """Check the templates, and their names against TG-263."""
     from drawcli.adapters.server.catalogue_cache import kept_catalogue
     from drawcli.core.templates.catalogue import unmet_requests
     from drawcli.core.templates.tg263 import EDITION
@@ -114,10 +114,10 @@ def pull_templates(
     door: Door,
     search: Annotated[
         str,
-        typer.Option("--search", help="Only models, structures and regions with this in them."),
+        typer.Option("--search", help="Only models, structures and regions containing this."),
     ] = "",
 ) -> Result:
-    """Ask the server which models and structures it offers, and keep the answer with its date."""
+    """Download the server's catalogue of models and structures."""
     wanted = search.casefold()
     offers = [offer for offer in _pulled(door) if offer.has(wanted)]
 
@@ -136,20 +136,22 @@ def pull_templates(
 def new_template(
     door: Door,
     name: Annotated[
-        str | None, typer.Argument(help="What it is called.", metavar="TEMPLATE")
+        str | None, typer.Argument(help="Name of the template.", metavar="TEMPLATE")
     ] = None,
     *,
     structure: Annotated[
         list[str] | None,
-        typer.Option("--structure", help="Its name, or MODEL:NAME where several models draw it."),
+        typer.Option("--structure", help="Name, or MODEL:NAME if several models offer it."),
     ] = None,
     model: Annotated[
-        list[int] | None, typer.Option("--model", help="Every structure of a model.")
+        list[int] | None, typer.Option("--model", help="All structures of a model.")
     ] = None,
-    description: Annotated[str, typer.Option("--description", help="What it is for.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", help="Description of the template.")
+    ] = "",
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Make a template of what the server offers; a picker at a terminal."""
+    """Create a template from the catalogue, with a picker."""
     from drawcli.adapters.server.catalogue_cache import needed_catalogue
     from drawcli.authoring.new_template import Plan, chosen, composed, structures
 
@@ -162,7 +164,7 @@ def new_template(
             wanted = _asked_for_structures(door, catalogue)
         if not wanted:
             raise UsageError(
-                "no structure is named", hint="Say --structure NAME or --model NUMBER."
+                "no structure was named", hint="Use --structure NAME or --model NUMBER."
             )
         if not name and not asks:
             raise UsageError("the template needs a name", hint="drawcli templates new NAME ...")
@@ -186,7 +188,7 @@ def import_templates(
     ],
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Take over template files of a DRAW client, or structure templates of Eclipse."""
+    """Import templates of a DRAW client or of Eclipse."""
     from drawcli.adapters.server.catalogue_cache import kept_catalogue
     from drawcli.authoring.new_template import composed, imported
 

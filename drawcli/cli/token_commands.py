@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         app,
         "token",
         {"set": set_, "status": status, "refresh": refresh},
-        what="Set, look at and renew the tokens for the server.",
+        what="Set, show and renew the server's tokens.",
     )
 
 
@@ -33,11 +33,11 @@ def set_(
     door: Door,
     file: Annotated[
         str | None,
-        typer.Argument(help="Holds the JSON pair, or one access token; - is standard input."),
+        typer.Argument(help="JSON with the token pair, or an access token; - is standard input."),
     ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Store new tokens, from a file, standard input, or typed unseen at a terminal."""
+    """Store new tokens from a file, standard input or a prompt."""
     from drawcli.pipeline.context import token_store
 
     store = token_store(door.settings())
@@ -51,7 +51,7 @@ def set_(
 
 
 def status(door: Door) -> Result:
-    """Tell whose the tokens are and when they end, from what lies here; never the tokens."""
+    """Show client and expiry of the stored tokens."""
     from drawcli.pipeline.context import token_store
 
     store = token_store(door.settings())
@@ -59,7 +59,7 @@ def status(door: Door) -> Result:
     begun = store.exchanging.begun(tokens)
     data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
     over = tokens.is_expired(_now()) and not data["refresh"]
-    gone = ServerRefused("the access token is over, and cannot be renewed", hint=store.no_other)
+    gone = ServerRefused("the access token has expired and cannot be renewed", hint=store.no_other)
     errors = [gone] if over else []
     return Result(
         data=data,
@@ -70,7 +70,7 @@ def status(door: Door) -> Result:
 
 
 def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
-    """Exchange the tokens for new ones now; the server ends the old ones at once."""
+    """Renew the tokens now; the server revokes the old ones."""
     from drawcli.adapters.state import logs
     from drawcli.pipeline.context import token_store
 
@@ -118,9 +118,7 @@ def _given(door: Door, file: str | None) -> str:
         pair = {"access_token": access, "refresh_token": asked_unseen("refresh token, or Enter")}
         return json.dumps(pair)
     if file is None and sys.stdin.isatty():
-        raise UsageError(
-            "no token is given", hint="Name a file, or give it on standard input with '-'."
-        )
+        raise UsageError("no token was given", hint="Name a file, or '-' for standard input.")
     return sys.stdin.buffer.read().decode("utf-8", errors="replace")
 
 

@@ -13,16 +13,15 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 from pydantic import BeforeValidator, Field, ValidationError
 
 from drawcli.config.sections import (
-    Accept,
     Deidentify,
-    Deliver,
     FilePath,
     Match,
+    Scan,
     ServerSettings,
     SettingsSection,
 )
+from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
-from drawcli.config.sections_scan import Scan
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
 from drawcli.system.platforms import is_within
@@ -39,7 +38,7 @@ def _as_list(value: object) -> object:
 
 
 class Settings(SettingsSection):
-    """All settings of a site."""
+    """The settings of a site."""
 
     datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
     state_dir: FilePath
@@ -91,12 +90,12 @@ def _anchor(section: SectionT, base: Path, *names: str) -> SectionT:
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
-    """Read and check the settings; report all problems together.
+    """Read and check the settings.
 
     Raises
     ------
     ConfigError
-        One line per problem: file, line and column, or the variable; the key; what to do.
+        With one line for each problem: file, line and column, or the variable; key; what to do.
     """
     document = read_yaml(path)
     data = {} if document.data is None else document.data
@@ -112,16 +111,14 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
             problems.append(f"{where}: {problem_text(error, Settings)}")
-    raise_problems(
-        problems, hint=f"Correct {path.name} and run the command again; nothing was changed."
-    )
+    raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
     return _check_paths(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
     )
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings from DRAWCLI_* variables, in the structure of the file."""
+    """Return the settings of the DRAWCLI_* variables, in the form of the file."""
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
         top, *below = name.removeprefix(_PREFIX).lower().split("__")
@@ -131,9 +128,9 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
-    """Set one value below a section; lists and keys may be written as JSON.
+    """Set a value in a section; lists and mappings may be JSON.
 
-    A section that a variable sets to something else is left for validation to report.
+    A section that another variable sets to something else is left for validation to report.
     """
     key, *below = path
     if get_origin(kind) is dict:
@@ -147,13 +144,14 @@ def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
         _set(given.setdefault(key, {}), kind, below, text)
         return
     given[key] = text
-    if any(isinstance(cls, type) and issubclass(cls, _JSON) for cls in (kind, get_origin(kind))):
+    types = (kind, get_origin(kind))
+    if any(isinstance(type_, type) and issubclass(type_, _JSON) for type_ in types):
         with suppress(ValueError):
             given[key] = json.loads(text)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two layers of settings; the upper layer wins key by key."""
+    """Merge two layers of settings; `above` has precedence, key by key."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)
@@ -174,7 +172,7 @@ def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]
 
 
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
-    """Return a line for each unknown DRAWCLI_ variable."""
+    """Return a problem for each DRAWCLI_ variable that is no setting."""
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     given = (name for name in env if name.upper().startswith(_PREFIX))
     return [
@@ -185,9 +183,9 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
 
 
 def _check_paths(settings: Settings, where: str) -> Settings:
-    """Check conditions across keys."""
+    """Check conditions on several settings."""
     problems = [
-        f"{where}: state_dir is inside the datastore {store}, which is read-only"
+        f"{where}: state_dir is in the datastore {store}, which is only read"
         for store in settings.datastore
         if is_within(settings.state_dir, store)
     ]

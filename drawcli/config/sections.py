@@ -1,15 +1,14 @@
 """The sections of the settings file, with types, defaults and limits."""
 
-import re
-from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
+from drawcli.core.jobs.late_changes import Late
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
-from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
+from drawcli.core.series.zones import LARGEST_STEP
 from drawcli.system.addresses import (
     check_certificate,
     check_token_source,
@@ -19,7 +18,6 @@ from drawcli.system.addresses import (
 
 if TYPE_CHECKING:
     from drawcli.core.deid.profile import Choices
-    from drawcli.core.gate.acceptance import Severity
 
 DEFAULT_ENDPOINTS: Final = {
     "health": "/api/health",
@@ -31,13 +29,10 @@ DEFAULT_ENDPOINTS: Final = {
     "refresh": "/api/token/refresh/",
 }
 _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
-PLACE_FACTS: Final = ("patient_id", "template", "job", "date", "modality")
-_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._ -]")
-_UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-MAX_HOURS: Final = 10_000.0  # about a year; larger values are typing errors
+_LONGEST_HOURS: Final = 10_000.0  # about a year; larger values are typing errors
 
 
-def _path(value: object) -> object:
+def parse_path(value: object) -> object:
     """Return a path with "~" expanded."""
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("should be a path")
@@ -47,9 +42,16 @@ def _path(value: object) -> object:
         raise ValueError("names an unknown user") from None
 
 
-def split_words(value: object) -> object:
-    """Split a text at commas; other values stay."""
+def _as_words(value: object) -> object:
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_day(value: object) -> object:
+    """Return an ISO date; pydantic would read numbers as seconds."""
+    try:
+        return date.fromisoformat(str(value)) if value is not None else None
+    except ValueError:
+        raise ValueError("should be a date such as 2026-01-31") from None
 
 
 def _base_url(value: str) -> str:
@@ -75,9 +77,9 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
-FilePath = Annotated[Path, BeforeValidator(_path)]
+FilePath = Annotated[Path, BeforeValidator(parse_path)]
 Command = Annotated[list[str], BeforeValidator(split_command)]
-Hours = Annotated[float, Field(gt=0, le=MAX_HOURS)]
+Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
 class SettingsSection(BaseModel):
@@ -122,6 +124,63 @@ class ServerSettings(SettingsSection):
         return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
 
 
+def _image_classes(uids: list[str]) -> list[str]:
+    from drawcli.core.deid.profile import IMAGE_CLASSES
+
+    unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' is not a SOP class of CT, MR or PET images")
+    return uids
+
+
+def _globs(patterns: list[str]) -> list[str]:
+    if any(not pattern.strip("/") or "\\" in pattern for pattern in patterns):
+        raise ValueError("should be patterns such as '*.dcm' or 'research/*', with '/' only")
+    return [pattern.strip("/") for pattern in patterns]
+
+
+class SeriesCriteria(SettingsSection):
+    """Which series are taken, and when they are complete; also per folder."""
+
+    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
+    incomplete_hours: Hours = 24.0  # an incomplete series is held after this time
+    modalities: Annotated[
+        list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
+    ] = ["CT", "MR", "PT"]
+    min_slices: int = Field(3, ge=2, le=100_000)
+    studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
+    sop_classes: Annotated[
+        list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
+    ] = []  # empty: all supported classes
+    max_series_gib: float = Field(100.0, gt=0, le=100_000)
+    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file
+    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual slice distance
+    late: Late = "flag"  # images that change after the upload
+
+
+def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
+    for name in wanted:
+        if not name.strip("/") or ".." in name.split("/"):
+            raise ValueError("should name folders below the datastore, or absolute paths")
+    return {name.rstrip("/"): criteria for name, criteria in wanted.items()}
+
+
+class Scan(SeriesCriteria):
+    """The criteria of the datastore, its folders and the walk through it."""
+
+    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
+    folders: Annotated[dict[str, SeriesCriteria], AfterValidator(_folders)] = {}  # differences
+    full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
+    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: automatic
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder is skipped
+
+    def in_folder(self, name: str) -> SeriesCriteria:
+        """Return the criteria of a folder of `folders`: its own over the general ones."""
+        own = self.folders[name]
+        return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+
+
 class Match(SettingsSection):
     """The handling of series that match rules with different templates."""
 
@@ -149,12 +208,12 @@ class Deidentify(SettingsSection):
 
     dates: Literal["shift", "fixed"] = "shift"
     patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
-    remove: Annotated[list[str], BeforeValidator(split_words), AfterValidator(_removable)] = []
+    remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
     retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: reason
     workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: automatic
     keep_descriptors: Annotated[
         list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
-        BeforeValidator(split_words),
+        BeforeValidator(_as_words),
     ] = []
 
     @property
@@ -169,102 +228,3 @@ class Deidentify(SettingsSection):
             remove=frozenset(self.remove),
             retain=tuple(sorted(self.retain.items())),
         )
-
-
-def _pattern(text: str, facts: Mapping[str, str]) -> str:
-    """Return a pattern with its facts filled in; refuse other braces."""
-    try:
-        return text.format_map(facts)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        names = ", ".join(f"{{{name}}}" for name in facts)
-        raise ValueError(f"may contain {names}, and no other braces") from None
-
-
-def _label(text: str) -> str:
-    made = _pattern(text, {"template": "T", "date": "20260131", "modality": "CT"})
-    if not (made.isascii() and made.isprintable()) or "\\" in made or not made.strip():
-        raise ValueError("should be plain ASCII without a backslash, and not empty")
-    return text
-
-
-def _file_name(text: str) -> str:
-    made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
-    if "{job}" not in text:
-        raise ValueError("should contain {job}, so that no two structure sets have the same name")
-    if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
-        raise ValueError("should be a file name of letters, digits, blanks and . _ -")
-    return text
-
-
-def _folder(value: object) -> object:
-    if value == "beside":
-        return value
-    _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
-    path = Path(str(value))
-    if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
-        raise ValueError("should begin with an existing folder, without braces")
-    return _path(value)
-
-
-def _node(text: str) -> str:
-    return str(parse_node(text)) if text else ""
-
-
-def _root(uid: str) -> str:
-    if not _UID.fullmatch(uid) or len(uid) > LONGEST_ROOT:
-        raise ValueError(f"should be a UID of at most {LONGEST_ROOT} characters")
-    return uid
-
-
-class Deliver(SettingsSection):
-    """Delivery targets and names of structure sets."""
-
-    folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
-    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE
-    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # our AE title
-    name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
-    label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
-    description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
-    longest_name: int = Field(64, ge=8, le=64)  # of a structure, in characters
-    character_set: Literal["source", "utf-8"] = "source"
-    uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
-    keep_days: float = Field(30.0, gt=0, le=36_500)
-    keep_free_gib: float = Field(
-        2.0, ge=0, le=100_000
-    )  # below it, finished work folders are removed
-
-
-def _words_of_yaml(choices: object) -> object:
-    """Accept `off` without quotes, which YAML reads as false."""
-    if not isinstance(choices, dict):
-        return choices
-    return {check: "off" if weight is False else weight for check, weight in choices.items()}
-
-
-def _known_checks(choices: dict[str, str]) -> dict[str, str]:
-    from drawcli.core.rtstruct.contour_table import CHECKS
-
-    unknown = sorted(choices.keys() - CHECKS.keys())
-    if unknown:
-        raise ValueError(f"no check '{unknown[0]}'; there are {', '.join(CHECKS)}")
-    return choices
-
-
-class Accept(SettingsSection):
-    """The severity of contour checks; checks of patient and images are fixed."""
-
-    checks: Annotated[
-        dict[str, Literal["block", "warn", "off"]],
-        BeforeValidator(_words_of_yaml),
-        AfterValidator(_known_checks),
-    ] = {}
-
-    @property
-    def severities(self) -> "dict[str, Severity | None]":
-        """The severity of each configured check; None if it is off."""
-        from drawcli.core.gate.acceptance import Severity
-
-        return {
-            check: None if weight == "off" else Severity(weight)
-            for check, weight in self.checks.items()
-        }

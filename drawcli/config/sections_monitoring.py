@@ -1,4 +1,4 @@
-"""The sections of the settings file on monitoring: alarms, metrics, dashboard, logs."""
+"""Sections of the settings for monitoring: alarms, metrics, web page, logs."""
 
 from datetime import time
 from ipaddress import ip_network
@@ -22,7 +22,7 @@ def _digest_time(value: object) -> object:
 
 
 class Notify(SettingsSection):
-    """The events that raise alarms, with their thresholds; recipients are in `urls_file`."""
+    """Alarms and the digest; the addresses are in a separate file, because they are secret."""
 
     urls_file: FilePath | None = None  # one apprise URL per line; mode 0600
     events: list[
@@ -48,7 +48,7 @@ class Notify(SettingsSection):
 
 
 def _ping_url(url: str) -> str:
-    """Return a checked address; messages do not quote it, as it may hold a secret."""
+    """Check an address; the message of an error does not quote it."""
     if url:
         parse_web_address(url)
     if " " in url:
@@ -57,7 +57,7 @@ def _ping_url(url: str) -> str:
 
 
 class Metrics(SettingsSection):
-    """Metrics and heartbeat."""
+    """Metrics for monitoring."""
 
     textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
     heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged as healthchecks.io is
@@ -65,21 +65,21 @@ class Metrics(SettingsSection):
 
     @property
     def heartbeat_is_plain(self) -> bool:
-        """Whether the heartbeat is sent unencrypted to another machine."""
+        """Whether the heartbeat would be sent unencrypted to another machine."""
         plain = urlsplit(self.heartbeat_url).scheme == "http"
         return plain and not is_loopback(self.heartbeat_url)
 
 
 def _networks(value: object) -> object:
-    """Return a list of checked addresses and networks, as text."""
-    words = value.replace(",", " ").split() if isinstance(value, str) else value
-    if isinstance(words, list):
-        for word in words:
+    """Return addresses and networks as a checked list of texts."""
+    networks = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(networks, list):
+        for text in networks:
             try:
-                ip_network(str(word))
+                ip_network(str(text))
             except ValueError:
-                raise ValueError(f"{word!r} is not an address or network (10.1.2.3)") from None
-    return words
+                raise ValueError(f"{text!r} is not an address or network, as 10.1.2.3") from None
+    return networks
 
 
 Networks = Annotated[list[str], BeforeValidator(_networks)]
@@ -88,7 +88,7 @@ Networks = Annotated[list[str], BeforeValidator(_networks)]
 class Dashboard(SettingsSection):
     """The dashboard behind a reverse proxy."""
 
-    tls_proxy: bool = False  # a proxy terminates TLS: cookies are sent over https only
+    tls_proxy: bool = False  # a proxy in front terminates TLS: cookies are for https only
     proxies: Networks = Field([])  # whose X-Forwarded-For is trusted
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.datastore.watch import Changes
-from drawcli.config.sections_scan import Scan
+from drawcli.config.sections import Scan
 from drawcli.core.jobs.job import State
 from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context

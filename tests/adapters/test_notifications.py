@@ -34,7 +34,7 @@ def test_a_message_arrives() -> None:
     assert hook.asked == [f"POST /hook/{SECRET}"]
 
 
-@pytest.mark.parametrize("status", [400, 404, 500, 503])
+@pytest.mark.parametrize("status", [404, 503])
 def test_a_message_that_is_not_taken(status: int) -> None:
     with listening() as hook:
         hook.status = status

@@ -35,13 +35,13 @@ def test_every_command_that_changes_something_has_a_dry_run(drawcli: Run, name: 
 
 
 def test_the_steps_one_by_one_bring_a_structure_set_home(
-    process: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    process: Run, drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
     said = []
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
         said += [process(step).out.split() for step in ("scan", "match", "deidentify", "upload")]
-        poll_until(process, "segmented")
+        poll_until(drawcli, "segmented")
         said += [process(step).out.split() for step in ("fetch", "reidentify")]
 
     assert said == [
@@ -94,18 +94,18 @@ def test_status_lists_the_same_facts_for_people_and_programs(
 
 
 def test_nothing_that_drawcli_says_or_logs_names_the_patient(
-    process: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
     assert pelvis
     said = ""
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
-        said += process("run-once", "-vv").err
-        poll_until(process, "segmented")
-        said += process("run-once", "-vv").err
-    job = process("status", "--json").answer["data"]["jobs"][0]["id"]
+        said += drawcli("run-once", "-vv").err
+        poll_until(drawcli, "segmented")
+        said += drawcli("run-once", "-vv").err
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
     for words in (["status"], ["status", "--json"], ["show", job], ["show", job, "--json"]):
-        said += process(*words).out
+        said += drawcli(*words).out
     for path in (site.state / "logs").iterdir():
         said += path.read_text()
     said += (site.state / "ledger.json").read_text()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,19 +180,17 @@ def test_11_another_run_holds_the_lock(drawcli: Run, site: Site) -> None:
     assert step.code == 0
 
 
-def test_12_not_enough_disk_space(process: Run, pelvis: list[Path], tmp_path: Path) -> None:
+def test_12_not_enough_disk_space(
+    drawcli: Run, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert pelvis
-    assert process("scan").code == process("match").code == 0
-    plugin = tmp_path / "sitecustomize.py"
-    plugin.write_text(
-        "import shutil\n"
-        "real = shutil.disk_usage\n"
-        "shutil.disk_usage = lambda path: real(path)._replace(free=1 << 20)\n"
-    )
+    assert drawcli("scan").code == drawcli("match").code == 0
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=1 << 20))
 
-    ended = process("deidentify", PYTHONPATH=str(tmp_path))
+    ended = drawcli("deidentify")
 
-    job = process("status", "--json").answer["data"]["jobs"][0]
+    job = drawcli("status", "--json").answer["data"]["jobs"][0]
     assert ended.code == 12
     assert "1 MiB free" in ended.err
     assert (job["state"], job["held"]) == ("matched", False)

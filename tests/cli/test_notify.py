@@ -77,7 +77,7 @@ def test_whether_messages_arrive_can_be_tried(drawcli: Run, site: Site) -> None:
     assert (planned.code, tried.code, lost.code, nothing_sent) == (0, 0, 7, True)
     assert [one["title"] for one in hook.messages] == ["drawcli ward-7: test"]
     assert "place 1 (JSON)  taken" in tried.out
-    assert "place 1 (JSON): the message was not taken" in lost.err
+    assert "place 1 (JSON): the message was not accepted" in lost.err
     assert "canary" not in tried.out + planned.out + lost.out + lost.err
 
 

@@ -46,7 +46,7 @@ def test_it_goes_with_nothing_else(drawcli: Run, more: list[str]) -> None:
     ended = drawcli("scan", "--follow", *more)
 
     assert ended.code == 2
-    assert "--follow goes with --max-minutes alone" in ended.err
+    assert "--follow can only be combined with --max-minutes" in ended.err
 
 
 def test_it_ends_after_the_minutes_given(drawcli: Run) -> None:

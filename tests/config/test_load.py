@@ -9,7 +9,8 @@ import yaml
 
 from drawcli.config.load import Settings, load_settings
 from drawcli.config.locate import find_settings
-from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings, _folder
+from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings
+from drawcli.config.sections_delivery import _folder
 from drawcli.core.gate.acceptance import Severity
 from drawcli.errors import ConfigError
 

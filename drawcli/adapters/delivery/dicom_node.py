@@ -32,7 +32,7 @@ from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryL
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 if TYPE_CHECKING:
-    from drawcli.config.sections import Deliver
+    from drawcli.config.sections_delivery import Deliver
 
 _STRUCTURE_SETS: Final = "1.2.840.10008.5.1.4.1.1.481.3"  # RT Structure Set Storage
 _VERIFICATION: Final = "1.2.840.10008.1.1"

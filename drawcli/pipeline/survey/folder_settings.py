@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from drawcli.config.sections_scan import Scan, SeriesCriteria
+from drawcli.config.sections import Scan, SeriesCriteria
 from drawcli.core.series.readiness import Criteria
 from drawcli.system.platforms import comparable_path, path_prefix
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from drawcli.config.sections_scan import SeriesCriteria
+from drawcli.config.sections import SeriesCriteria
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import hint_for, released_codes

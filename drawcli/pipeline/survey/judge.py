@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.scan_index import ScanIndex, SeriesRow
-from drawcli.config.sections_scan import SeriesCriteria
+from drawcli.config.sections import SeriesCriteria
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.crosswalk import Crosswalk

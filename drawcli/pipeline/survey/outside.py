@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.datastore.walk import Walk, read_images
-from drawcli.config.sections_scan import Scan
+from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job

@@ -9,7 +9,7 @@ from typing import Final
 
 from drawcli.adapters.datastore.patterns import Globs
 from drawcli.adapters.scan_index import ScanIndex, opened_index
-from drawcli.config.sections_scan import Scan
+from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context

@@ -22,7 +22,7 @@ from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from drawcli.adapters.delivery.association import Deadlines
 from drawcli.adapters.delivery.dicom_node import DicomNode, opened
-from drawcli.config.sections import Deliver
+from drawcli.config.sections_delivery import Deliver
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater
 from drawcli.sandbox.phantom import write_planning_ct

@@ -82,11 +82,15 @@ def test_an_acceptance_that_is_cut_off_is_refused() -> None:
 
 
 @pytest.mark.parametrize("source", [1, 2, 3])
-@pytest.mark.parametrize("reason", range(1, 11))
 @pytest.mark.parametrize("result", [1, 2])
-def test_a_rejection_is_described_in_the_words_of_the_standard(
-    source: int, reason: int, result: int
-) -> None:
+def test_a_rejection_is_described_in_the_words_of_the_standard(source: int, result: int) -> None:
+    for reason in range(1, 11):
+        said = rejection_reason(bytes((0, result, source, reason)))
+        assert words_of_pynetdicom(result, source, reason) in said.lower()
+        assert ("for now" in said) == (result == 2)
+
+
+def words_of_pynetdicom(result: int, source: int, reason: int) -> str:
     pdu = A_ASSOCIATE_RJ()
     pdu.result, pdu.source, pdu.reason_diagnostic = result, source, reason
     try:
@@ -95,11 +99,7 @@ def test_a_rejection_is_described_in_the_words_of_the_standard(
         words = f"an unknown reason (source {source}, reason {reason})"
     if "reserved" in words:
         words = f"an unknown reason (source {source}, reason {reason})"
-
-    said = rejection_reason(bytes((0, result, source, reason)))
-
-    assert words in said.lower()
-    assert ("for now" in said) == (result == 2)
+    return words
 
 
 def test_a_rejection_of_another_length_is_still_a_rejection() -> None:

@@ -35,15 +35,14 @@ def in_trouble(state: State = State.UPLOADED) -> Job:
     return job_in(state, attempts=3, due_at=LATER, held=True, reason_code="c", reason="r", hint="h")
 
 
-@pytest.mark.parametrize(("here", "there"), list(product(State, State)))
-def test_a_job_moves_only_along_the_drawing(here: State, there: State) -> None:
-    job = job_in(here)
-
-    if there in MOVES[here].split():
-        assert job.to(there, at=LATER).state is there
-    else:
-        with pytest.raises(DrawcliError, match=f"no way from {here} to {there}$"):
-            job.to(there, at=LATER)
+def test_a_job_moves_only_along_the_drawing() -> None:
+    for here, there in product(State, State):
+        job = job_in(here)
+        if there in MOVES[here].split():
+            assert job.to(there, at=LATER).state is there
+        else:
+            with pytest.raises(DrawcliError, match=f"cannot go from {here} to {there}$"):
+                job.to(there, at=LATER)
 
 
 def test_every_state_but_the_last_has_a_way_to_done() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.config.sections_scan import Scan
+from drawcli.config.sections import Scan
 from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan

@@ -45,11 +45,10 @@ def test_left_is_positive_x_and_right_its_mirror_image() -> None:
     assert left == right.mirrored()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_table_knows_every_structure_of_the_catalogue(name: str) -> None:
-    assert kind_of(name) is not None or place_of(name) in {
-        place for known in _PLACES.values() for place in (known, known.mirrored())
-    }
+def test_the_table_knows_every_structure_of_the_catalogue() -> None:
+    places = {place for known in _PLACES.values() for place in (known, known.mirrored())}
+
+    assert [name for name in NAMES if kind_of(name) is None and place_of(name) not in places] == []
 
 
 def test_an_unknown_name_has_a_spot_of_its_own_inside_the_body() -> None:
