@@ -318,7 +318,7 @@ def test_nothing_of_ours_may_lie_in_the_datastore(tmp_path: Path, state: str) ->
 
     (told,) = problems(tmp_path, f"datastore: [other, {store}]\nstate_dir: {state}\n")
 
-    assert told.startswith("drawcli.yaml:2:1: state_dir is inside the datastore")
+    assert told.startswith("drawcli.yaml:2:1: state_dir is in the datastore")
 
 
 def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
@@ -335,14 +335,15 @@ def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
 
     (told,) = problems(tmp_path, "datastore: store\nstate_dir: STORE/state\n")
 
-    assert "state_dir is inside the datastore" in told
+    assert "state_dir is in the datastore" in told
 
 
 @pytest.mark.parametrize("folder", [r"\\srv\{patient_id}\RS", r"\\srv\x{job}"])
 def test_a_share_has_no_pattern_in_its_own_name(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    monkeypatch.setattr("drawcli.config.sections.Path", PureWindowsPath)
+    for module in ("sections", "sections_delivery"):
+        monkeypatch.setattr(f"drawcli.config.{module}.Path", PureWindowsPath)
     monkeypatch.setattr(PureWindowsPath, "expanduser", lambda path: path, raising=False)
 
     with pytest.raises(ValueError, match="begin with an existing folder"):
@@ -361,7 +362,7 @@ def test_a_state_folder_in_the_datastore_by_a_variable_is_told_with_its_name(
 ) -> None:
     (told,) = problems(tmp_path, ENOUGH, DRAWCLI_STATE_DIR="store/x")
 
-    assert told.startswith("environment DRAWCLI_STATE_DIR: state_dir is inside the datastore")
+    assert told.startswith("environment DRAWCLI_STATE_DIR: state_dir is in the datastore")
 
 
 def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: Path) -> None:
