@@ -1,4 +1,4 @@
-"""Site settings: flag > DRAWCLI_* variable > drawcli.yaml > default, validated together.
+"""Site settings: flag > DRAWCLI_* variable > drawcli.yaml > default, checked as a whole.
 
 Relative paths are relative to the settings file. Nested settings are set from the environment with
 two underscores: DRAWCLI_SERVER__URL.
@@ -66,11 +66,11 @@ class Settings(SettingsSection):
                 "state_dir": base / self.state_dir,
                 "rules": base / self.rules,
                 "templates": base / self.templates,
-                "server": _anchor(
+                "server": _placed(
                     self.server, base, "token_file", "ca_file", "client_cert", "client_key"
                 ),
-                "notify": _anchor(self.notify, base, "urls_file"),
-                "metrics": _anchor(self.metrics, base, "textfile"),
+                "notify": _placed(self.notify, base, "urls_file"),
+                "metrics": _placed(self.metrics, base, "textfile"),
                 "deliver": self.deliver.model_copy(update=deliver),
             }
         )
@@ -81,7 +81,7 @@ _SECTIONS: Final = [
 ]
 
 
-def _anchor(section: SectionT, base: Path, *names: str) -> SectionT:
+def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
     """Return a section with its relative paths made relative to `base`."""
     given = {name: getattr(section, name) for name in names}
     return section.model_copy(
@@ -106,13 +106,13 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         str(key): {} if value is None and key in _SECTIONS else value for key, value in data.items()
     }
     try:
-        settings = Settings(**_merge(given, _environment(env)))
+        settings = Settings(**_over(given, _environment(env)))
     except ValidationError as err:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
             problems.append(f"{where}: {problem_text(error, Settings)}")
     raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
-    return _check_paths(
+    return _checked(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
     )
 
@@ -150,13 +150,13 @@ def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
             given[key] = json.loads(text)
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Merge two layers of settings; `above` has precedence, key by key."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)
         if isinstance(under, dict) and isinstance(value, dict):
-            both[key] = _merge(under, value)
+            both[key] = _over(under, value)
         else:
             both[key] = value
     return both
@@ -182,7 +182,7 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _check_paths(settings: Settings, where: str) -> Settings:
+def _checked(settings: Settings, where: str) -> Settings:
     """Check conditions on several settings."""
     problems = [
         f"{where}: state_dir is in the datastore {store}, which is only read"

@@ -54,7 +54,7 @@ def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
     fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
     if fits:
         return fits
-    archived = (one.id for one in ctx.ledger.archive.listed() if one.id.startswith(wanted))
+    archived = (one.id for one in ctx.ledger.archive.entries() if one.id.startswith(wanted))
     return [job for job_id in archived if (job := ctx.ledger.get(job_id)) is not None]
 
 

@@ -146,7 +146,7 @@ def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[
         decision = decide(header, book.rules, on_many=on_many)
         chosen = ", ".join(decision.templates)
         found = chosen if decision.choice is Choice.MATCHED else decision.sentence
-        yield Trial(case.name, case.wish, found, case.agrees(decision))
+        yield Trial(case.name, case.expectation, found, case.agrees(decision))
 
 
 def _headers(case: Case, today: date) -> Iterator[RuleHeader]:
@@ -176,7 +176,8 @@ class LedgerSeries:
 def known_series(ctx: Context) -> LedgerSeries:
     """Read the series of every job, of the ledger and of its archive, once."""
     today, gone, found = ctx.now().date(), 0, []
-    first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
+    jobs = sorted(ctx.ledger.all_jobs(), key=lambda job: -job.number)
+    first = {job.series_key: job for job in jobs}
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
             found.append((job.id, header_of(ctx.crosswalk(job), today)))

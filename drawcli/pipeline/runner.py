@@ -174,8 +174,8 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     with ctx.progress.part("files read") as read:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
     report = StepReport("scan", scanned=done)
-    if done.made_anew:
-        _log.warning("scan index made anew: %s; every file is read once more", done.made_anew)
+    if done.rebuilt:
+        _log.warning("scan index made anew: %s; every file is read once more", done.rebuilt)
     counted = sorted((done.ignored + done.passed_over).items())
     if aside := " ".join(f"{reason}={count}" for reason, count in counted):
         _log.info("step=scan left alone: %s", aside)

@@ -155,7 +155,7 @@ def test_every_mistake_in_the_tests_is_told(drawcli: Run, tested: Path) -> None:
         assert words in told.err, entry
         assert f"rules.yaml:{len(whole.splitlines()) + 1}:" in told.err
     rules.write_text(whole.partition("\ntests:")[0] + "\ntests: 5\n")
-    assert "'tests' holds a list" in drawcli("rules", "check").err
+    assert "'tests' is a list" in drawcli("rules", "check").err
 
 
 def test_what_other_rules_would_change_is_told(

@@ -89,7 +89,7 @@ def test_a_whole_model_and_a_dry_run(drawcli: Run, templates: Path) -> None:
         (("X",), 2, "no structure is named"),
         (("--structure", "Bladder"), 2, "the template needs a name"),
         (("Prostate_OAR", "--structure", "Bladder"), 2, "'Prostate_OAR' already"),
-        (("My Pelvis", "--structure", "Bladder"), 3, "'My Pelvis' is no template name"),
+        (("My Pelvis", "--structure", "Bladder"), 3, "'My Pelvis' is not a template name"),
         (
             ("X", "--model", "720", "--model", "730"),
             3,

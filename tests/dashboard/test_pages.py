@@ -217,7 +217,7 @@ def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> N
     page = client.get("/checkup").text
 
     assert "FAIL" in page
-    assert "is not there: is the share mounted?" in page
+    assert "does not exist: is the share mounted?" in page
 
 
 def commands_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -174,7 +174,7 @@ def test_a_file_server_that_does_not_answer_is_asked_once_a_run(
         asked.append(folder)
         return True
 
-    monkeypatch.setattr("drawcli.pipeline.context.is_silent", silent)
+    monkeypatch.setattr("drawcli.adapters.datastore.walk.is_silent", silent)
     ctx.seal("0123456789ab-1", CROSSWALK)
     job = Job(id="0123456789ab-1", state=State.FOUND, since=clock.now())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from drawcli.adapters.ledger import Archived
+from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.adapters.scan_index import IndexBroken
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
@@ -33,7 +33,7 @@ class Scanned:
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
     late: list[Job] = field(default_factory=list)  # of these, delivered ones; each change once
-    made_anew: str = ""  # why the scan index was made anew
+    rebuilt: str = ""  # why the scan index was made anew
     folders_missing: list[str] = field(default_factory=list)  # of scan.folders
     lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
@@ -62,7 +62,7 @@ def scan(
         return _scan(ctx, only, limit, tell)
     except IndexBroken:
         done = _scan(ctx, only, limit, tell)
-        return replace(done, made_anew="it is damaged")
+        return replace(done, rebuilt="it is damaged")
 
 
 def _scan(
@@ -71,7 +71,7 @@ def _scan(
     with surveyed(ctx, tell=tell) as survey:
         done = Scanned(
             passed_over=survey.passed_over,
-            made_anew=survey.made_anew,
+            rebuilt=survey.rebuilt,
             folders_missing=survey.folders_missing,
             lost=survey.lost,
         )
@@ -123,14 +123,14 @@ def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
     return not ctx.ledger.archive.of_series(seen.key)
 
 
-def _was_other(one: Archived, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
+def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
     """Tell whether a series has changed since its contours came home."""
     is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
 
 
 def _look_back(
-    archived: list[Archived], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: Scanned
+    archived: list[ArchiveEntry], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: Scanned
 ) -> None:
     """See whether a series has changed since its contours came home and its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]

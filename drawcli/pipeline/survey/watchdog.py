@@ -41,11 +41,11 @@ class _Listener:
 
     heard: Callable[[], None]
 
-    def moved(self, _standing: ProgressState) -> None:
+    def update(self, _state: ProgressState) -> None:
         """Take note of how far a step is."""
         self.heard()
 
-    def ended(self) -> None:
+    def finish(self) -> None:
         """Take note that the step has come to its end."""
         self.heard()
 

@@ -178,6 +178,7 @@ def test_a_path_is_known_or_not(path: str, found: str | None) -> None:
     assert canonical_path(path) == found
 
 
+@pytest.mark.sweep
 @given(st.text(max_size=30), st.sampled_from(sorted(set(OPERATORS) - PRESENCE)))
 def test_no_text_of_a_file_and_no_value_of_a_header_gives_a_traceback(
     text: str, operator: str

@@ -150,7 +150,7 @@ def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def changes_do_not_unsettle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "drawcli.adapters.scan_index.index.ScanIndex._unsettle",
+        "drawcli.adapters.scan_index.index.ScanIndex._mark_changed",
         lambda self, series, _now: self._database.executemany(
             "UPDATE series SET stale = 1 WHERE id = ?", ((one,) for one in series)
         ),
