@@ -17,14 +17,14 @@ DIGEST: Final = "digest"
 
 
 def _digest_time(value: object) -> object:
-    """Return a time of day; None and `off`, which YAML reads as false, for no digest."""
+    """Return a time of day, or None for no digest (`off`, which YAML reads as false)."""
     return None if value is None or value is False or value == "off" else parse_time_of_day(value)
 
 
 class Notify(SettingsSection):
     """Alarms and the digest; the addresses are in a separate file, because they are secret."""
 
-    urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
+    urls_file: FilePath | None = None  # one apprise URL per line; mode 0600
     events: list[
         Literal[
             "held",
@@ -41,9 +41,9 @@ class Notify(SettingsSection):
     ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
     token_days: float = Field(7.0, gt=0, le=365)  # before it expires
     server_hours: Hours = 2.0  # without an answer
-    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
+    node_hours: Hours = 2.0  # a structure set waits for the DICOM node
     idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
-    run_hours: Hours = RUN_HOURS  # of one run: then the next one that meets it reports it
+    run_hours: Hours = RUN_HOURS  # of one run: later, the next run reports it as hung
     digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
 
 
@@ -52,7 +52,7 @@ def _ping_url(url: str) -> str:
     if url:
         parse_web_address(url)
     if " " in url:
-        raise ValueError("should be an address alone, without blanks")
+        raise ValueError("should be an address without blanks")
     return url.rstrip("/")
 
 
@@ -86,7 +86,7 @@ Networks = Annotated[list[str], BeforeValidator(_networks)]
 
 
 class Dashboard(SettingsSection):
-    """The web page behind a proxy of the site."""
+    """The dashboard behind a reverse proxy."""
 
     tls_proxy: bool = False  # a proxy in front terminates TLS: cookies are for https only
     proxies: Networks = Field([])  # whose X-Forwarded-For is trusted
@@ -97,4 +97,4 @@ class Logs(SettingsSection):
 
     format: Literal["text", "json"] = "text"
     max_mb: float = Field(5.0, gt=0, le=1000)  # of one file
-    keep: int = Field(5, ge=1, le=1000)  # older files
+    keep: int = Field(5, ge=1, le=1000)  # number of older files

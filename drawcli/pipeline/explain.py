@@ -27,8 +27,8 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.operators import holds_one_value
-from drawcli.core.rules.privacy import names_patient
-from drawcli.core.rules.withheld import emptied, is_withheld, masked
+from drawcli.core.rules.privacy import patient_elements
+from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.core.templates.tg263 import name_warnings
@@ -101,14 +101,14 @@ def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dic
 
 def _masked(kept: dict[str, Any]) -> dict[str, Any]:
     """Return a tree as it was kept, also where an earlier drawcli kept what it asks for."""
-    tree = {"condition": masked(str(kept["condition"])), "outcome": str(kept["outcome"])}
+    tree = {"condition": mask_condition(str(kept["condition"])), "outcome": str(kept["outcome"])}
     parts = [_masked(part) for part in kept.get("parts", ())]
     return tree | ({"parts": parts} if parts else {})
 
 
 def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
     """Return a tree as it was kept, with what the same rule asks for now, if it is the same."""
-    if kept["condition"] not in (now.text, emptied(now.text)):
+    if kept["condition"] not in (now.text, hide_value(now.text)):
         return kept
     parts = kept.get("parts", [])
     if len(parts) != len(now.parts):
@@ -230,8 +230,8 @@ def lints(book: Rulebook) -> Iterator[str]:
     for rule in book.rules:
         if not rule.enabled:
             yield f"rule {rule.name} is switched off"
-        for path in names_patient(rule):
-            yield f"rule {rule.name} names one patient or study by {path}; rules lie under git"
+        for path in patient_elements(rule):
+            yield f"rule {rule.name} names one patient or study by {path}; rules are kept in git"
         for path, one, other in _contradictions(rule.when):
             yield f"rule {rule.name} can never fire: {path} cannot be both {one} and {other}"
     yield from _overlaps([rule for rule in book.rules if rule.enabled])

@@ -128,7 +128,7 @@ def test_the_tests_of_the_rules_are_run(
         "passed": True,
     }
     assert wrong.code == 3
-    assert "failed  the scan: expected Prostate_OAR; no rule fits" in wrong.out
+    assert "failed  the scan: expected Prostate_OAR; no rule matches" in wrong.out
     assert "3 tests, 2 failed" in wrong.out
     assert PELVIS.protocol not in wrong.out
 

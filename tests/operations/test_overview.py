@@ -141,7 +141,7 @@ def test_what_a_job_waits_for(in_state: Make) -> None:
 
     assert waits_for(away, NOON) == "another try in 4 min: no answer from the server"
     assert waits_for(replace(away, due_at=None, reason=None), NOON) == "the next run: upload"
-    assert waits_for(replace(away, held=True, reason="too large"), NOON) == "a person: too large"
+    assert waits_for(replace(away, held=True, reason="too large"), NOON) == "a user: too large"
 
 
 def words_of(command: str) -> tuple[str, list[str]]:

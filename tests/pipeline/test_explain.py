@@ -151,7 +151,7 @@ def test_an_exclusion_wins_over_any_priority(read: Read) -> None:
     ("entry", "told"),
     [
         (one("{SliceThickness: thin}"), "'SliceThickness' holds a number; 'thin' is none"),
-        (one("{Modality: {above: CT}}"), "'Modality' holds a text, which is neither more nor less"),
+        (one("{Modality: {above: CT}}"), "'Modality' holds a text, which has no order"),
         (one("{Modality: {in: CT}}"), "'in' is a list of values, such as [CT, PT]"),
         (
             one("{Modality: {equals: CT, values: most}}"),

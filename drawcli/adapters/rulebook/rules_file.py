@@ -14,7 +14,7 @@ from drawcli.core.rules.conditions import (
     Negation,
     Rule,
 )
-from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical, known_paths
+from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path, known_paths
 from drawcli.core.rules.withheld import is_withheld
 from drawcli.system.yaml_read import Document, Location, suggest
 
@@ -48,7 +48,7 @@ class EntryReader:
 
     def _path(self, keyword: Any, at: Location) -> str | None:
         """Return the canonical path of an element; None, with the problem added, if invalid."""
-        path = canonical(keyword) if isinstance(keyword, str) else None
+        path = canonical_path(keyword) if isinstance(keyword, str) else None
         if path is None:
             self._add(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
         return path

@@ -13,7 +13,7 @@ from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.adapters.scan_index import IndexBroken
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.jobs.late_changes import Late, held_late, noted_late, replaced
+from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, note_changed
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
@@ -250,13 +250,13 @@ def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) ->
     elif job.state not in _ON_THE_WAY:
         _change(
             job,
-            lambda: noted_late(job, ctx.now(), seen.files, seen.digest),
+            lambda: note_changed(job, ctx.now(), seen.files, seen.digest),
             ctx,
             done,
             into=done.late,
         )
     elif not job.held:
-        _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
+        _change(job, lambda: hold_changed(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
 def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
@@ -271,7 +271,7 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> 
             return
         newest = ctx.ledger.of_series(job.series_key)[-1]
     if job.state in _ON_THE_WAY:
-        _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
+        _change(job, lambda: cancel_replaced(job, ctx.now(), newest.id), ctx, done)
 
 
 def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> bool:

@@ -70,11 +70,11 @@ def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
     Where its headers, or the rules, cannot be read, nobody knows.
     """
     from drawcli.adapters.datastore.rule_header import header_of
-    from drawcli.core.rules.decision import surely_left
+    from drawcli.core.rules.decision import decide_early
 
     try:
         header = header_of(crosswalk, ctx.now().date())
-        decision = surely_left(header, ctx.rulebook.rules)
+        decision = decide_early(header, ctx.rulebook.rules)
     except DrawcliError:
         return ""
     return "" if decision is None else decision.sentence
