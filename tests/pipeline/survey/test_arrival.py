@@ -145,7 +145,9 @@ def old_times_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawcli.pipeline.survey.judge.check_settled", lambda verdict, *_given: verdict)
+    monkeypatch.setattr(
+        "drawcli.pipeline.survey.judge.check_settled", lambda verdict, *_given: verdict
+    )
 
 
 def changes_do_not_unsettle(monkeypatch: pytest.MonkeyPatch) -> None:
