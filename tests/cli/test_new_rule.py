@@ -95,9 +95,9 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--pick", "Modality"), "say what such a series gets"),
+        (("--pick", "Modality"), "use --template NAME or --exclude"),
         (("--pick", "Modality", "--template", "Prostat_OAR"), "did you mean 'Prostate_OAR'"),
-        (("--pick", "Modality", "--template", "A", "--exclude"), "not both"),
+        (("--pick", "Modality", "--template", "A", "--exclude"), "use either --template NAME or --exclude"),
         (("--pick", "Modalty", "--template", "Prostate_OAR"), "did you mean 'Modality'"),
         (
             ("--pick", "Modality", "--template", "HeadNeck_OAR"),
