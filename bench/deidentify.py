@@ -43,7 +43,7 @@ from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
@@ -109,8 +109,8 @@ class Bench:
 
     def pack(self, workers: int = 1) -> None:
         """De-identify into the zip that is sent."""
-        replacements, _ = replacements_of(self.crosswalk, KEY, USUAL)
-        members = chain(slices_of(self.crosswalk, replacements, {}), [TEMPLATE])
+        replacements, _ = read_replacements(self.crosswalk, KEY, USUAL)
+        members = chain(deidentify_slices(self.crosswalk, replacements, {}), [TEMPLATE])
         write_package(self.package, members, workers=workers)
 
     def gate(self) -> None:
@@ -173,7 +173,7 @@ class Bench:
             yield dcmread(path, stop_before_pixels=True)
 
     def _replacements(self) -> Replacements:
-        return replacements_of(self.crosswalk, KEY, USUAL)[0]
+        return read_replacements(self.crosswalk, KEY, USUAL)[0]
 
 
 MEMORY = """
@@ -186,7 +186,7 @@ from drawcli.adapters.package import write_package
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
 import pydicom, cryptography, concurrent.futures
 
 def peak():
@@ -199,8 +199,8 @@ before = peak()
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
 (series,) = read_datastore([source]).by_series().values()
 crosswalk = Crosswalk.of(series)
-replacements, _ = replacements_of(crosswalk, StandIns(bytes(range(32))), USUAL)
-members = chain(slices_of(crosswalk, replacements, {}), [("template.yml", (b"name: x",))])
+replacements, _ = read_replacements(crosswalk, StandIns(bytes(range(32))), USUAL)
+members = chain(deidentify_slices(crosswalk, replacements, {}), [("template.yml", (b"name: x",))])
 write_package(target, members, workers=0)
 assert not findings(target, [file.path for file in crosswalk.files])
 print((peak() - before) / 1024)

@@ -20,7 +20,7 @@ from drawcli.core.dicom.header import read_header
 from drawcli.core.gate.strict_reader import DataSet
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
 from drawcli.core.rtstruct.contour_checks import inspect_contours
-from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.slice_grid import Grid
 
@@ -109,7 +109,7 @@ def circle(file: SourceFile, points: int, digits: int, number: int) -> Dataset:
 
 def home(data: bytes, crosswalk: Crosswalk) -> None:
     """Re-identify."""
-    reidentified(read_header(data, complete=True), crosswalk, OwnUids("2.25.3", "2.25.4"))
+    reidentify_file(read_header(data, complete=True), crosswalk, OwnUids("2.25.3", "2.25.4"))
 
 
 def inspect(data: bytes, crosswalk: Crosswalk) -> None:

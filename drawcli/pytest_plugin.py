@@ -58,11 +58,11 @@ class RuleItem(pytest.Item):
         from datetime import UTC, datetime
 
         from drawcli.errors import DrawcliError
-        from drawcli.pipeline.explain import tried
+        from drawcli.pipeline.explain import try_case
 
         today = datetime.now(UTC).date()
         try:
-            found = list(tried(self._case, self._book, on_many=self._on_many, today=today))
+            found = list(try_case(self._case, self._book, on_many=self._on_many, today=today))
         except DrawcliError as err:
             wrong = [str(err)]
         else:

@@ -20,7 +20,7 @@ from pydicom import dcmread
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ServerRefused
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, due, run_step
+from drawcli.pipeline.runner import Selection, due_jobs, run_step
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.patients import PEOPLE
@@ -154,7 +154,7 @@ def test_the_urgent_go_first_and_then_the_longest_there(ward: Ward) -> None:
         ctx.ledger.commit(replace(third, priority=5))
         ctx.ledger.commit(replace(first, priority=-1))
 
-        order = [job.id for job in due(State.PACKAGED, ctx, ALL)]
+        order = [job.id for job in due_jobs(State.PACKAGED, ctx, ALL)]
         run_step("upload", ctx, ALL)
         sent = sorted(ctx.ledger.jobs(), key=lambda job: int(str(job.task_id).split("-")[1]))
 

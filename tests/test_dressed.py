@@ -248,7 +248,7 @@ def test_a_made_structure_that_is_empty_is_listed_and_told(
 
     _, drawn, _ = by_name(dcmread(delivered(site)))["Nothing"]
     assert "ContourSequence" not in drawn
-    assert any("made of others, and empty: Nothing" in event.what for event in job.events)
+    assert any("derived structures without contours: Nothing" in event.what for event in job.events)
 
 
 @needs_validator

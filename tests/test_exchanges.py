@@ -709,7 +709,7 @@ def test_a_step_that_reads_images_and_makes_no_progress_ends_the_process(
     monkeypatch.setattr(watchdog, "_end", end)
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
-    with watchdog.reading(ctx, step):
+    with watchdog.watch_step(ctx, step):
         assert come.wait(LONG)
 
     assert ended == [step]
@@ -722,7 +722,7 @@ def test_what_is_waited_for_elsewhere_is_no_file_server_that_hangs(
     monkeypatch.setattr(watchdog, "_end", ended.append)
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", SHORT / ctx.settings.scan.answer_seconds)
 
-    with ctx.turns.taken(), watchdog.reading(ctx, "reidentify"):
+    with ctx.turns.taken(), watchdog.watch_step(ctx, "reidentify"):
         with ctx.turns.released():  # a node with a slow line, or a server that drips
             time.sleep(5 * SHORT)
         assert ctx.turns.quiet_seconds() < LONG
@@ -737,7 +737,7 @@ def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(watchdog, "_end", ended.append)
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
 
-    with ctx.progress.step("match"), watchdog.reading(ctx, "match"):
+    with ctx.progress.step("match"), watchdog.watch_step(ctx, "match"):
         for _ in ctx.progress.count_items(range(20), "files read"):
             time.sleep(0.1)
 

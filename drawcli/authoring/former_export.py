@@ -73,7 +73,7 @@ class FormerRule:
         return join_conditions(parts, self.joiners[: len(parts) - 1]), list(remarks)
 
 
-class Dump:
+class FormerExport:
     """The records of an export, by kind and key."""
 
     def __init__(self, path: Path) -> None:
@@ -112,11 +112,11 @@ class Dump:
 
     def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> FormerRule:
         ordered, flaw = _in_order(sets, "rulset_order", "ruleset_combination_type")
-        flaw = oddity(owner, *(one for _, one in ordered)) or flaw
+        flaw = find_oddity(owner, *(one for _, one in ordered)) or flaw
         tests = []
         for key, one in ordered:
             mine, doubt = _in_order(self._rules_of(key), "rule_order", "rule_combination_type")
-            flaw = flaw or doubt or oddity(*map(self._whole, mine))
+            flaw = flaw or doubt or find_oddity(*map(self._whole, mine))
             tests.append(self._tests(key, one, mine))
         if not any(tests):
             flaw = "has no rules, and never fitted"
@@ -165,7 +165,7 @@ class Dump:
         return _text(named.get("yaml_name")).removesuffix(".yml").removesuffix(".yaml")
 
 
-def oddity(*records: Record) -> str:
+def find_oddity(*records: Record) -> str:
     """Return what is wrong with records whose texts are none; "" where all is well."""
     odd = next((one[_ODD] for one in records if _ODD in one), "")
     return f"'{odd}' of the export holds what is no text" if odd else ""

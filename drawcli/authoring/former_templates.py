@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, get_args
 
-from drawcli.authoring.former_export import Dump, Record, oddity
+from drawcli.authoring.former_export import FormerExport, Record, find_oddity
 from drawcli.authoring.new_template import Plan, plain_name
 from drawcli.core.templates.appearance import RoiType
 
@@ -12,14 +12,14 @@ _HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 _RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
 
 
-def plans_of(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
+def plans_of(dump: FormerExport) -> Iterator[tuple[Plan, str, str]]:
     """Yield the templates of an export with their former names, and what is wrong with each."""
     taken: set[str] = set()
     for key, record in dump.all("autosegmentationtemplate").items():
         former = " ".join(str(record.get("template_name") or "").split())
         name = plain_name(former)
         plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
-        flaw = oddity(record) or ("" if name else "has no name")
+        flaw = find_oddity(record) or ("" if name else "has no name")
         if name in taken:
             flaw = "a second template of the export has this name"
         taken.add(name)
@@ -34,9 +34,9 @@ def plans_of(dump: Dump) -> Iterator[tuple[Plan, str, str]]:
         yield plan, former, flaw or ("" if plan.models else "has no models")
 
 
-def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
+def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
     """Add a model with its structures to a template; return what is wrong, or ""."""
-    if odd := oddity(model):
+    if odd := find_oddity(model):
         return odd
     number = model.get("model_id")
     if not isinstance(number, int) or number in plan.models:
@@ -51,13 +51,13 @@ def _add_model(plan: Plan, model: Record, key: str, dump: Dump) -> str:
     }
     for pk, one in dump.of("autosegmentationstructure", "autosegmentation_model", key):
         place, name = one.get("map_id"), str(one.get("name") or "")
-        if odd := oddity(one):
+        if odd := find_oddity(one):
             return odd
         if place is None or not name or place in plan.models[number]["map"]:
             return f"model {number} has a structure without number or name, or two of one number"
         plan.models[number]["map"][place] = name
         for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
-            if odd := oddity(look):
+            if odd := find_oddity(look):
                 return odd
             _add_look(plan, name, look)
     return ""
@@ -97,7 +97,7 @@ def _color(text: str) -> list[int] | None:
     return values if values and max(values) < 256 else None  # noqa: PLR2004 - a byte
 
 
-def notes_of(dump: Dump) -> Iterator[str]:
+def notes_of(dump: FormerExport) -> Iterator[str]:
     """Yield what a person should know of an export."""
     for record in dump.all("systemconfiguration").values():
         yield "Settings are not taken over; drawcli.yaml asks for those of the former client:"

@@ -12,9 +12,9 @@ from typing import Any, Final
 import yaml
 
 from drawcli.adapters.rulebook.rulebook import read_rulebook
-from drawcli.authoring.former_export import Dump, FormerRule
+from drawcli.authoring.former_export import FormerExport, FormerRule
 from drawcli.authoring.former_templates import notes_of, plans_of
-from drawcli.authoring.new_template import Plan, imported, plain_name
+from drawcli.authoring.new_template import Plan, import_template, plain_name
 from drawcli.core.rules.former_client import UntranslatableError, When
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME
 from drawcli.errors import ConfigError, UsageError
@@ -38,7 +38,7 @@ _MANY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class MigratedItem:
     """A rule or template of the former client, and what became of it."""
 
     kind: str  # rule or template
@@ -64,7 +64,7 @@ class Migration:
     templates: Document
     longest_name: int = LONGEST_ROI_NAME  # of a structure, in characters
     is_new: bool = False  # the files are not there yet
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[MigratedItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _before: tuple[Document, Document] = field(init=False)
     _names: dict[str, str] = field(default_factory=dict)  # of templates: former -> ours
@@ -82,10 +82,10 @@ class Migration:
 
     def take(self, paths: Sequence[Path]) -> None:
         """Take over files: exports (JSON) and templates (YAML); templates first."""
-        dumps = [Dump(path) for path in paths if path.suffix.casefold() == ".json"]
+        dumps = [FormerExport(path) for path in paths if path.suffix.casefold() == ".json"]
         for path in paths:
             if path.suffix.casefold() != ".json":
-                self._take_template(imported(path, None))
+                self._take_template(import_template(path, None))
         for dump in dumps:
             for plan in plans_of(dump):
                 self._take_template(*plan)
@@ -106,7 +106,7 @@ class Migration:
                 replace_file(before, after)
 
     def _tell(self, kind: str, name: str, outcome: str, *why: str) -> None:
-        self.taken.append(Taken(kind, name, outcome, why))
+        self.taken.append(MigratedItem(kind, name, outcome, why))
 
     def _take_template(self, plan: Plan, former: str = "", flaw: str = "") -> None:
         """Take over a template; of one from a file of its own, remarks tell no loss."""
@@ -187,7 +187,7 @@ def _why(err: Exception) -> list[str]:
     return str(err).splitlines()
 
 
-def into_folder(folder: Path) -> Migration:
+def migrate_to_folder(folder: Path) -> Migration:
     """Return a migration into a folder that has no rules yet.
 
     Raises
@@ -203,7 +203,7 @@ def into_folder(folder: Path) -> Migration:
     return Migration(rules, templates, is_new=True)
 
 
-def into_site(rules: Path, templates: Path, longest_name: int) -> Migration:
+def migrate_to_site(rules: Path, templates: Path, longest_name: int) -> Migration:
     """Return a migration into the files of a site; raise ConfigError where they have mistakes."""
     return Migration(read_yaml(rules), read_yaml(templates), longest_name)
 

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
-from drawcli.authoring.picks import Pick, typed
+from drawcli.authoring.picks import Pick, parse_value
 from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
@@ -14,7 +14,7 @@ from drawcli.core.rules.privacy import paths_in, shareable_values
 from drawcli.core.rules.withheld import identifies_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import Change, LedgerSeries, changes, series_at
+from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks, series_at
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, read_yaml
 
@@ -46,7 +46,7 @@ class Draft:
         replace_file(self.before, self.after)
 
 
-def source_at(path: Path, ctx: Context, number: int | None) -> RuleHeader:
+def read_source(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     """Return the header of a series in a folder, or of the series of a file.
 
     Raises
@@ -67,7 +67,7 @@ def source_at(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     return found[number - 1][1]
 
 
-def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSeries) -> Draft:
+def draft_rule(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSeries) -> Draft:
     """Return a new rule, tried on its own series and on those of the ledger.
 
     Raises
@@ -87,7 +87,7 @@ def drafted(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSe
     after = add_entries(before, *entries)
     on_many, today = ctx.settings.match.on_many, ctx.now().date()
     book = site_rulebook(ctx.settings, rules=after)
-    found = changes(ctx.rulebook, book, known, on_many=on_many, today=today)
+    found = compare_rulebooks(ctx.rulebook, book, known, on_many=on_many, today=today)
     mine = f"test {_case_name(name)}"
     return Draft(
         name=name,
@@ -155,7 +155,7 @@ def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decisio
     yield f"- name: {flow_style(_case_name(name))}"
     yield "  header:"
     for path, texts in shared.items():
-        values = [typed(text, path) for text in texts]
+        values = [parse_value(text, path) for text in texts]
         yield f"    {flow_style(path)}: {flow_style(values[0] if len(values) == 1 else values)}"
     templates = decision.templates
     if decision.choice is Choice.EXCLUDED:

@@ -23,7 +23,7 @@ _LARGEST: Final = 10_000_001  # bytes; core.eclipse refuses one less
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenStructure:
     """A structure of a model."""
 
     offer: CatalogueModel
@@ -50,7 +50,7 @@ class Plan:
     structures: dict[str, dict[str, Any]] = field(default_factory=dict)  # looks, by name
     remarks: list[str] = field(default_factory=list)  # what did not come along, and why
 
-    def add(self, chosen: Chosen) -> None:
+    def add(self, chosen: ChosenStructure) -> None:
         """Ask for a structure, once."""
         offer = chosen.offer
         model = self.models.setdefault(
@@ -92,7 +92,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class NewTemplates:
     """New templates, checked; nothing is written yet."""
 
     plans: tuple[Plan, ...]
@@ -104,7 +104,7 @@ class Composed:
         replace_file(self.before, self.after)
 
 
-def composed(plans: Sequence[Plan], ctx: Context) -> Composed:
+def compose(plans: Sequence[Plan], ctx: Context) -> NewTemplates:
     """Check new templates beside those that there are.
 
     Raises
@@ -126,10 +126,10 @@ def composed(plans: Sequence[Plan], ctx: Context) -> Composed:
         raise ConfigError(
             str(err), hint="Nothing was written; lines are as they would be."
         ) from None
-    return Composed(tuple(plans), before, after)
+    return NewTemplates(tuple(plans), before, after)
 
 
-def chosen(word: str, catalogue: Catalogue) -> Chosen:
+def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
     """Return the structure that a word means: a name, MODEL:NAME or MODEL:NUMBER.
 
     Raises
@@ -139,7 +139,7 @@ def chosen(word: str, catalogue: Catalogue) -> Chosen:
     """
     found = _NUMBERED.fullmatch(word.strip())
     model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
-    every = list(structures(catalogue.offers, model))
+    every = list(structures_in(catalogue.offers, model))
     fits = [one for one in every if wanted.casefold() in (one.name.casefold(), str(one.number))]
     if model is None:
         fits = [one for one in fits if one.name.casefold() == wanted.casefold()]
@@ -153,7 +153,9 @@ def chosen(word: str, catalogue: Catalogue) -> Chosen:
     return fits[0]
 
 
-def structures(offers: Iterable[CatalogueModel], model: int | None = None) -> Iterator[Chosen]:
+def structures_in(
+    offers: Iterable[CatalogueModel], model: int | None = None
+) -> Iterator[ChosenStructure]:
     """Yield every structure that is offered, of one model or of all.
 
     Raises
@@ -167,10 +169,10 @@ def structures(offers: Iterable[CatalogueModel], model: int | None = None) -> It
         ids = ", ".join(str(offer.model_id) for offer in known)
         raise UsageError(f"the server offers no model {model}", hint=f"It offers {ids}.")
     for offer in wanted:
-        yield from (Chosen(offer, number) for number in offer.structures)
+        yield from (ChosenStructure(offer, number) for number in offer.structures)
 
 
-def imported(path: Path, catalogue: Catalogue | None) -> Plan:
+def import_template(path: Path, catalogue: Catalogue | None) -> Plan:
     """Return the template in a file of a DRAW client (YAML), or of Eclipse (XML).
 
     Raises
@@ -223,7 +225,7 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
             hint="Run 'drawcli templates pull' first: structures are looked up in its catalogue.",
         )
     plan = Plan(_name(template.name, path), f"from the Eclipse template {template.name}".strip())
-    every, missing = list(structures(catalogue.offers)), []
+    every, missing = list(structures_in(catalogue.offers)), []
     for one in template.structures:
         fits = [offered for offered in every if _is_same(one.name, offered.name)]
         fits.sort(

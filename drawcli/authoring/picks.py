@@ -55,7 +55,7 @@ class Pick:
         return Compare(self.path, self.operator, tuple(self.wanted) if many else self.wanted)
 
 
-def pickable(header: RuleHeader) -> dict[str, tuple[str, ...]]:
+def pickable_elements(header: RuleHeader) -> dict[str, tuple[str, ...]]:
     """Return what a rule can be made of, the usual first; elements deep inside are left out."""
     found = {
         path: values
@@ -66,7 +66,7 @@ def pickable(header: RuleHeader) -> dict[str, tuple[str, ...]]:
     return {path: found[path] for path in (*usual, *(p for p in found if p not in usual))}
 
 
-def picked(words: str, header: RuleHeader) -> Iterator[Pick]:
+def parse_pick(words: str, header: RuleHeader) -> Iterator[Pick]:
     """Yield the conditions that "Keyword", or "Keyword operator value", stands for.
 
     A keyword alone asks for what this series has; of several values, for each.
@@ -98,7 +98,7 @@ def picked(words: str, header: RuleHeader) -> Iterator[Pick]:
     if values is None:
         raise UsageError(f"{path} may tell who the patient is", hint=_BY_HAND)
     for value in dict.fromkeys(values):
-        yield Pick(path, "equals", typed(value, path))
+        yield Pick(path, "equals", parse_value(value, path))
 
 
 def _split(words: str) -> tuple[str, str]:
@@ -126,8 +126,8 @@ def _pick(path: str, rest: str) -> Pick | None:
         raise UsageError(what, hint="Such as: Modality in CT, PT")
     if operator in LISTS:
         parts = [part.strip() for part in text.strip(" []").split(",")]
-        return Pick(path, operator, [typed(_bare(part), path) for part in parts if part])
-    return Pick(path, operator, typed(_bare(text.strip()), path))
+        return Pick(path, operator, [parse_value(_bare(part), path) for part in parts if part])
+    return Pick(path, operator, parse_value(_bare(text.strip()), path))
 
 
 def _bare(text: str) -> str:
@@ -136,7 +136,7 @@ def _bare(text: str) -> str:
     return text[1:-1] if quoted else text
 
 
-def typed(text: str, path: str) -> Any:
+def parse_value(text: str, path: str) -> Any:
     """Return a text as the file should hold it: a number or true and false where that is meant."""
     kind = kind_of(path)
     if kind is ValueKind.FLAG and text in ("true", "false"):

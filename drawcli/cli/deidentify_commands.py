@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from drawcli.core.deid.profile import Choices
     from drawcli.core.deid.pseudonyms import StandIns
     from drawcli.core.gate.header_diff import ElementDiff
-    from drawcli.pipeline.deidentify_folder import Exported, FolderContents, FolderSeries
+    from drawcli.pipeline.deidentify_folder import ExportedSeries, FolderContents, FolderSeries
 
 
 _LONGEST_PATH: Final = 400  # characters
@@ -82,11 +82,11 @@ def _statement(door: Door) -> Result:
 
 
 def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) -> Result:
-    from drawcli.pipeline.deidentify_folder import check_target, export, look
+    from drawcli.pipeline.deidentify_folder import check_target, export, read_folder
 
     settings = _site(door)
     check_target(to, path, settings.datastore if settings else ())
-    found = look(path)
+    found = read_folder(path)
     wanted = [one for one in found.series if one.verdict.readiness != "ignored"]
     if not wanted:
         raise UsageError(f"{path} holds no CT, MR or PT series{_told(found)}")
@@ -116,7 +116,7 @@ def _export(door: Door, path: Path, to: Path, *, dry_run: bool, identify: bool) 
     return Result(data=data, show=show, errors=errors, exit_code=code)
 
 
-def _facts(one: "Exported") -> dict[str, Any]:
+def _facts(one: "ExportedSeries") -> dict[str, Any]:
     return {
         "modality": one.modality,
         "slices": one.slices,
@@ -126,7 +126,7 @@ def _facts(one: "Exported") -> dict[str, Any]:
 
 
 def _shown(
-    done: "list[Exported]", *, throwaway: bool, identify: bool
+    done: "list[ExportedSeries]", *, throwaway: bool, identify: bool
 ) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         for one in done:
@@ -173,11 +173,11 @@ def diff_header(
     identify: IdentifyOption = False,
 ) -> Result:
     """Compare a header before and after de-identification."""
-    from drawcli.pipeline.deidentify_folder import both_headers
+    from drawcli.pipeline.deidentify_folder import compare_image
 
     door.check_identify(identify=identify)
     settings = _site(door)
-    rows, refused = both_headers(file, _key(settings), _choices(settings))
+    rows, refused = compare_image(file, _key(settings), _choices(settings))
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.what] = counts.get(row.what, 0) + 1

@@ -45,8 +45,8 @@ def reidentify(door: Door, run: RunOptions, identify: IdentifyOption = False) ->
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         found = find_job(run.job, ctx)
-        lines = results.preview(found, ctx)
-        place = results.place_of(found, ctx) if identify else None
+        lines = results.compare_finished(found, ctx)
+        place = results.delivery_path(found, ctx) if identify else None
     return _changes(lines, place, identify=identify)
 
 
@@ -86,7 +86,7 @@ def redeliver(
 ) -> Result:
     """Deliver the structure set of a job again. Starts from the server's file."""
     from drawcli.pipeline import results
-    from drawcli.pipeline.actions import find_job, locked
+    from drawcli.pipeline.actions import act_locked, find_job
 
     with door.context(dry_run=dry_run) as ctx:
         found = find_job(job, ctx)
@@ -102,7 +102,7 @@ def redeliver(
             ctx.ledger.commit(now)
             return again
 
-        again = locked(found, ctx, act)
+        again = act_locked(found, ctx, act)
     said = "; ".join([f"is there; sha256 {again.sha256}", *again.at_node])
     result = _told([found.id], said)
     result.data |= {"sha256": again.sha256, "node": again.at_node}
@@ -121,7 +121,7 @@ def verify(
     from drawcli.pipeline.actions import find_job
 
     with door.context(dry_run=True) as ctx:
-        jobs = results.to_verify(ctx) if job is None else [find_job(job, ctx)]
+        jobs = results.verifiable_jobs(ctx) if job is None else [find_job(job, ctx)]
         found = [(one, results.verify(one, ctx)) for one in jobs]
     return _verified(found)
 

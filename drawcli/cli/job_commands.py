@@ -91,7 +91,7 @@ def assign(
     with door.context(dry_run=dry_run) as ctx:
         found = actions.find_job(job, ctx)
         actions.check_assignable(found, template, ctx)
-        after = found if dry_run else actions.assigned(found, template, ctx)
+        after = found if dry_run else actions.assign_template(found, template, ctx)
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
 
 
@@ -113,9 +113,9 @@ def _act(
 def _changed(
     job: "Job", action: "Callable[[Job, Context], Job]", ctx: "Context", *, dry_run: bool
 ) -> "Job":
-    from drawcli.pipeline.actions import changed
+    from drawcli.pipeline.actions import apply_action
 
-    return action(job, ctx) if dry_run else changed(job, action, ctx)
+    return action(job, ctx) if dry_run else apply_action(job, action, ctx)
 
 
 def _acted(jobs: "list[Job]", done: str, *, dry_run: bool) -> Result:

@@ -140,7 +140,7 @@ def restore(
 
 def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Result:
     """Show the contents of a job's vault; patient data with --identify."""
-    from drawcli.pipeline.actions import find_job, locked
+    from drawcli.pipeline.actions import act_locked, find_job
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
@@ -149,19 +149,21 @@ def show(door: Door, job: JobArgument, identify: IdentifyOption = False) -> Resu
         facts = _facts(found, crosswalk, ctx)
         private = _private(crosswalk) if identify else []
         if identify:
-            locked(found, ctx, lambda one: ctx.ledger.commit(one.noted(ctx.now(), "identified")))
+            act_locked(
+                found, ctx, lambda one: ctx.ledger.commit(one.noted(ctx.now(), "identified"))
+            )
     return Result(data=dict(facts), show=render.lines([*facts, *private]))
 
 
 def rebuild(door: Door, job: JobArgument) -> Result:
     """Rebuild a lost vault from unchanged images and the site key."""
     from drawcli.operations.keys import rebuild as rebuild_vault
-    from drawcli.pipeline.actions import find_job, locked
+    from drawcli.pipeline.actions import act_locked, find_job
 
     with door.context() as ctx:
         found = find_job(job, ctx)
         try:
-            crosswalk = locked(found, ctx, lambda one: _rebuilt(one, rebuild_vault, ctx))
+            crosswalk = act_locked(found, ctx, lambda one: _rebuilt(one, rebuild_vault, ctx))
         except JobError as err:
             return Result(errors=[err], exit_code=err.exit_code)
     count = len(crosswalk.files)

@@ -145,13 +145,15 @@ def export(
 
 def clean(door: Door, dry_run: DryRunOption = False) -> Result:
     """Remove old work folders of finished jobs. Each run does this at its end."""
-    from drawcli.pipeline.runner import expired, tidy
+    from drawcli.pipeline.runner import expired_jobs, tidy
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _cleaned({job.id: ctx.work.size_of(job.id) for job in expired(ctx)}, "would be")
+            return _cleaned(
+                {job.id: ctx.work.size_of(job.id) for job in expired_jobs(ctx)}, "would be"
+            )
         with ctx.work.run_lock(ctx.now()):
-            sizes = {job.id: ctx.work.size_of(job.id) for job in expired(ctx)}
+            sizes = {job.id: ctx.work.size_of(job.id) for job in expired_jobs(ctx)}
             tidy(ctx)
     return _cleaned(sizes, "were")
 

@@ -36,13 +36,15 @@ def import_draw_client(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Import rules and templates of a former DRAW client."""
-    from drawcli.authoring.migrate import into_folder, into_site
+    from drawcli.authoring.migrate import migrate_to_folder, migrate_to_site
 
     if to is not None:
-        migration = into_folder(to.absolute())
+        migration = migrate_to_folder(to.absolute())
     else:
         settings = door.settings()
-        migration = into_site(settings.rules, settings.templates, settings.deliver.longest_name)
+        migration = migrate_to_site(
+            settings.rules, settings.templates, settings.deliver.longest_name
+        )
     migration.take([path.absolute() for path in files])
     if not dry_run:
         migration.write()

@@ -67,13 +67,13 @@ def new(
 ) -> Result:
     """Write a rule and its test from a series, with a picker."""
     from drawcli.authoring.new_rule import RuleRequest
-    from drawcli.authoring.picks import picked
-    from drawcli.pipeline.explain import known_series
+    from drawcli.authoring.picks import parse_pick
+    from drawcli.pipeline.explain import read_ledger_series
 
     with door.context(dry_run=True) as ctx:
         _check_outcome(template, ctx, exclude=exclude)
-        header, known = _header_at(source, ctx, series), known_series(ctx)
-        picks = [one for words in pick or () for one in picked(words, header)]
+        header, known = _header_at(source, ctx, series), read_ledger_series(ctx)
+        picks = [one for words in pick or () for one in parse_pick(words, header)]
         asks = door.can_ask and not picks
         if asks:
             picks = _asked_for_picks(door, header, known)
@@ -101,20 +101,20 @@ def _check_outcome(template: str | None, ctx: "Context", *, exclude: bool) -> No
 
 def _header_at(what: str, ctx: "Context", series: int | None) -> "RuleHeader":
     from drawcli.adapters.datastore.rule_header import header_of
-    from drawcli.authoring.new_rule import source_at
+    from drawcli.authoring.new_rule import read_source
     from drawcli.pipeline.actions import find_job
 
     if Path(what).exists():
-        return source_at(Path(what).absolute(), ctx, series)
+        return read_source(Path(what).absolute(), ctx, series)
     return header_of(ctx.crosswalk(find_job(what, ctx)), ctx.now().date())
 
 
 def _asked_for_picks(door: Door, header: "RuleHeader", known: "LedgerSeries") -> "list[Pick]":
-    from drawcli.authoring.picks import pickable
-    from drawcli.pipeline.explain import shares
+    from drawcli.authoring.picks import pickable_elements
+    from drawcli.pipeline.explain import count_equal
 
-    elements = pickable(header)
-    rows = list(element_rows(elements, shares(elements, known), len(known.headers)))
+    elements = pickable_elements(header)
+    rows = list(element_rows(elements, count_equal(elements, known), len(known.headers)))
     return picks_of(header, elements, rows, render.console(door.style, stderr=True))
 
 
@@ -129,11 +129,11 @@ def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
 
 def _elements(header: "RuleHeader", known: "LedgerSeries") -> Result:
     """Return what can be picked, for a person who has not picked yet."""
-    from drawcli.authoring.picks import pickable
-    from drawcli.pipeline.explain import shares
+    from drawcli.authoring.picks import pickable_elements
+    from drawcli.pipeline.explain import count_equal
 
-    elements = pickable(header)
-    share, total = shares(elements, known), len(known.headers)
+    elements = pickable_elements(header)
+    share, total = count_equal(elements, known), len(known.headers)
     rows = list(element_rows(elements, share, total))
 
     def show(out: "Console") -> None:
@@ -151,11 +151,11 @@ def _drafted(
     wish: "RuleRequest", header: "RuleHeader", ctx: "Context", known: "LedgerSeries", *, asks: bool
 ) -> "Draft":
     """Try a rule; where it would not decide, let a person give it another priority."""
-    from drawcli.authoring.new_rule import drafted
+    from drawcli.authoring.new_rule import draft_rule
 
     while True:
         try:
-            return drafted(wish, header, ctx, known)
+            return draft_rule(wish, header, ctx, known)
         except UsageError as err:
             if not asks:
                 raise

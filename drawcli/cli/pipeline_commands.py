@@ -165,7 +165,7 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do now; nothing is written and no connection opened."""
-    from drawcli.pipeline.runner import due
+    from drawcli.pipeline.runner import due_jobs
     from drawcli.pipeline.steps import COMMANDS, step_from
 
     rows: list[tuple[str, str, str]] = []
@@ -174,7 +174,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
             rows += _planned_scan(ctx, chosen)
             continue
         for state in COMMANDS[name]:
-            for job in due(state, ctx, chosen):
+            for job in due_jobs(state, ctx, chosen):
                 rows.append((name, job.id, _intent(job, step_from(state).__name__, ctx)))
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
     data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
@@ -189,7 +189,7 @@ def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Re
 
 
 def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, str]]:
-    from drawcli.pipeline.steps.scan import preview
+    from drawcli.pipeline.steps.scan import preview_scan
 
     if chosen.job_id is not None:
         raise UsageError("'scan --dry-run' covers the whole datastore: omit --job")
@@ -200,7 +200,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
             f"{seen.modality} of {seen.files} files: "
             + ", ".join(filter(None, (seen.verdict.readiness, seen.verdict.text))),
         )
-        for seen in preview(ctx)
+        for seen in preview_scan(ctx)
     ]
 
 

@@ -95,13 +95,13 @@ def picks_of(
     out: "Console",
 ) -> "list[Pick]":
     """Let a person pick the conditions of a rule from a header."""
-    from drawcli.authoring.picks import picked
+    from drawcli.authoring.picks import parse_pick
 
     paths = list(elements)
 
     def choose(answer: str) -> "list[Pick]":
         number, _, rest = answer.partition(" ")
-        found = list(picked(f"{row_of(number, paths)} {rest}", header))
+        found = list(parse_pick(f"{row_of(number, paths)} {rest}", header))
         for pick in found:
             render.say(f"      {pick.line}")
         return found

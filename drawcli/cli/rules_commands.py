@@ -58,9 +58,9 @@ def explain(
         if Path(what).exists():
             on_many, today = ctx.settings.match.on_many, datetime.now(UTC).date()
             path = Path(what).absolute()
-            found = list(explaining.of_path(path, ctx.rulebook, on_many=on_many, today=today))
+            found = list(explaining.explain_path(path, ctx.rulebook, on_many=on_many, today=today))
         else:
-            found = [explaining.of_job(find_job(what, ctx), ctx)]
+            found = [explaining.explain_job(find_job(what, ctx), ctx)]
         asked = {
             rule.name
             for rule in ctx.rulebook.rules
@@ -120,10 +120,10 @@ def _tree(out: "Console", tree: "Explained", header: "RuleHeader | None", depth:
 
 def check(door: Door) -> Result:
     """Check rules and templates for errors and probable mistakes."""
-    from drawcli.pipeline.explain import lints
+    from drawcli.pipeline.explain import lint_rules
 
     book = _book(door)
-    found = list(lints(book))
+    found = list(lint_rules(book))
     data = {
         "rules": len(book.rules),
         "templates": len(book.templates),
@@ -141,10 +141,10 @@ def check(door: Door) -> Result:
 
 def test(door: Door) -> Result:
     """Run the tests in rules.yaml."""
-    from drawcli.pipeline.explain import trials
+    from drawcli.pipeline.explain import try_cases
 
     on_many, today = door.settings().match.on_many, datetime.now(UTC).date()
-    found = list(trials(_book(door), on_many=on_many, today=today))
+    found = list(try_cases(_book(door), on_many=on_many, today=today))
     failed = [one for one in found if not one.passed]
     tests = [
         {"name": one.name, "expected": one.wish, "found": one.found, "passed": one.passed}
@@ -168,13 +168,13 @@ def diff(
 ) -> Result:
     """Show which series and tests other rules treat differently."""
     from drawcli.adapters.rulebook.rulebook import earlier_rulebook
-    from drawcli.pipeline.explain import changes, known_series
+    from drawcli.pipeline.explain import compare_rulebooks, read_ledger_series
 
     with door.context(dry_run=True) as ctx:
         before = earlier_rulebook(old, ctx.settings)
-        known, today = known_series(ctx), ctx.now().date()
+        known, today = read_ledger_series(ctx), ctx.now().date()
         on_many = ctx.settings.match.on_many
-        found = changes(before, ctx.rulebook, known, on_many=on_many, today=today)
+        found = compare_rulebooks(before, ctx.rulebook, known, on_many=on_many, today=today)
     asked, gone = len(known.headers), known.gone
     data = {
         "changes": [{"what": c.what, "before": c.before, "after": c.after} for c in found],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.step_report import StepReport
-    from drawcli.pipeline.steps.scan import Scanned
+    from drawcli.pipeline.steps.scan import ScanResult
 
 
 IDLE: Final = 9
@@ -110,7 +110,7 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
     return show
 
 
-def _nothing_new(scanned: "Scanned") -> str:
+def _nothing_new(scanned: "ScanResult") -> str:
     """Return what a scan saw that took up nothing: a new user asks why."""
     seen = {**scanned.ignored, **scanned.passed_over}
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))

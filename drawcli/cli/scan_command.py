@@ -72,10 +72,10 @@ def scan(
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:
     """Scan at each change; say what each scan did, and what is wrong once."""
-    from drawcli.pipeline.follow import follow, listening
+    from drawcli.pipeline.follow import follow, watch_datastore
 
     until = None if max_minutes is None else time.monotonic() + max_minutes * 60
-    changes = listening(door.settings().datastore)
+    changes = watch_datastore(door.settings().datastore)
     if changes.blind and door.to_person:
         render.say(f"{changes.blind}: looking from time to time, too")
     told: list[str] = []
@@ -108,12 +108,12 @@ def _whole(path: Path) -> Path:
 def _one_off(
     door: Door, paths: Sequence[Path], to: Path | None, *, fail_if_idle: bool, dry_run: bool
 ) -> Result:
-    from drawcli.pipeline.one_off import OneOffRequest, show
+    from drawcli.pipeline.one_off import OneOffRequest, scan_paths
 
     request = OneOffRequest(tuple(map(_whole, paths)), "" if to is None else str(_whole(to)))
     spinner = render.spinner("scan") if door.to_person else nullcontext()
     with door.context(dry_run=dry_run) as ctx, spinner:
-        shown = show(request, ctx, dry_run=dry_run)
+        shown = scan_paths(request, ctx, dry_run=dry_run)
     code = JobError.exit_code if shown.refused else 0
     if fail_if_idle and not (shown.found or shown.ready or code):
         code = IDLE

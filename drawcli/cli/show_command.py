@@ -40,12 +40,14 @@ def show(
     from drawcli.core.jobs.columns import DETAILS, STATUS, as_plain
     from drawcli.core.jobs.timeline import moments
     from drawcli.pipeline.actions import find_job
-    from drawcli.pipeline.explain import kept_of
+    from drawcli.pipeline.explain import read_explanation
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         found, now = find_job(job, ctx), ctx.now()
-        explanation = kept_of(found, ctx.work, (lambda: ctx.rulebook) if identify else None)
+        explanation = read_explanation(
+            found, ctx.work, (lambda: ctx.rulebook) if identify else None
+        )
         report = ctx.work.read_json(found.id, REPORT)
         history = list(moments(found))
         plain_job = as_plain(found, now, (*STATUS, *DETAILS))

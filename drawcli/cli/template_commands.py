@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.catalogue_cache import Catalogue
-    from drawcli.authoring.new_template import Chosen, Composed
+    from drawcli.authoring.new_template import ChosenStructure, NewTemplates
     from drawcli.core.templates.catalogue import CatalogueModel
 
 _HOW: Final = "Pick by numbers, such as 1 4 7, or by name. /word searches structure, model, region."
@@ -89,10 +89,10 @@ def check_templates(
     from drawcli.adapters.server.catalogue_cache import load_catalogue
     from drawcli.core.templates.catalogue import unmet_requests
     from drawcli.core.templates.tg263 import EDITION
-    from drawcli.pipeline.explain import template_lints
+    from drawcli.pipeline.explain import lint_templates
 
     book = _book(door)
-    found = list(template_lints(book))
+    found = list(lint_templates(book))
     vain = list(unmet_requests(book.templates, _pulled(door))) if server else []
     kept = None if server else load_catalogue(door.settings().state_dir)
     if kept is not None:
@@ -153,12 +153,12 @@ def new_template(
 ) -> Result:
     """Create a template from the catalogue, with a picker."""
     from drawcli.adapters.server.catalogue_cache import require_catalogue
-    from drawcli.authoring.new_template import Plan, chosen, composed, structures
+    from drawcli.authoring.new_template import Plan, compose, find_structure, structures_in
 
     with door.context(dry_run=True) as ctx:
         catalogue = require_catalogue(ctx.settings.state_dir)
-        wanted = [one for number in model or () for one in structures(catalogue.offers, number)]
-        wanted += [chosen(word, catalogue) for word in structure or ()]
+        wanted = [one for number in model or () for one in structures_in(catalogue.offers, number)]
+        wanted += [find_structure(word, catalogue) for word in structure or ()]
         asks = door.can_ask and not wanted
         if asks:
             wanted = _asked_for_structures(door, catalogue)
@@ -171,7 +171,7 @@ def new_template(
         plan = Plan(name or asked("what it is called"), description)
         for one in wanted:
             plan.add(one)
-        made = composed([plan], ctx)
+        made = compose([plan], ctx)
         if asks:
             render.say(plan.entry.text)
         written = not dry_run and (not asks or agreed(f"Write it to {made.before.path.name}?"))
@@ -190,21 +190,21 @@ def import_templates(
 ) -> Result:
     """Import templates of a DRAW client or of Eclipse."""
     from drawcli.adapters.server.catalogue_cache import load_catalogue
-    from drawcli.authoring.new_template import composed, imported
+    from drawcli.authoring.new_template import compose, import_template
 
     with door.context(dry_run=True) as ctx:
         catalogue = load_catalogue(ctx.settings.state_dir)
-        made = composed([imported(path.absolute(), catalogue) for path in files], ctx)
+        made = compose([import_template(path.absolute(), catalogue) for path in files], ctx)
         if not dry_run:
             made.write()
     return _composed(made, written=not dry_run)
 
 
-def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[Chosen]":
-    from drawcli.authoring.new_template import chosen, structures
+def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[ChosenStructure]":
+    from drawcli.authoring.new_template import find_structure, structures_in
     from drawcli.cli.prompts import row_of, search_and_choose
 
-    every = list(structures(catalogue.offers))
+    every = list(structures_in(catalogue.offers))
     rows = [
         (
             one.name,
@@ -216,8 +216,8 @@ def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[Chosen]":
     ]
     ways = [f"{one.offer.model_id}:{one.number}" for one in every]
 
-    def choose(answer: str) -> "list[Chosen]":
-        found = [chosen(row_of(word, ways), catalogue) for word in answer.split()]
+    def choose(answer: str) -> "list[ChosenStructure]":
+        found = [find_structure(row_of(word, ways), catalogue) for word in answer.split()]
         for one in found:
             render.say(f"      {one.name} of {one.offer.name}")
         return found
@@ -228,7 +228,7 @@ def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[Chosen]":
     return search_and_choose(out, rows, titles, choose, how=_HOW)
 
 
-def _composed(made: "Composed", *, written: bool) -> Result:
+def _composed(made: "NewTemplates", *, written: bool) -> Result:
     templates = [
         {"name": plan.name, "text": plan.entry.text, "remarks": plan.remarks} for plan in made.plans
     ]

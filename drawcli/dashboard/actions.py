@@ -71,7 +71,7 @@ def _done(name: str, action: str, form: FormData, site: SiteReader) -> Job:
     """Act on a job, with the site opened again, so that the state on disk is used."""
     with site.reopen() as ctx:
         job = actions.find_job(name, ctx)
-        after = actions.locked(job, ctx, lambda now: _acted(now, action, form, ctx))
+        after = actions.act_locked(job, ctx, lambda now: _acted(now, action, form, ctx))
     _log.info("job=%s action=%s from=page", after.id, action)
     return after
 

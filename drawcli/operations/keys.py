@@ -30,7 +30,12 @@ from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.pipeline.context import Context, vault_of
-from drawcli.pipeline.steps.deidentify import as_sent, package_id, replacements_of, slices_of
+from drawcli.pipeline.steps.deidentify import (
+    complete_crosswalk,
+    deidentify_slices,
+    package_id,
+    read_replacements,
+)
 from drawcli.system.files import write_durably
 from drawcli.system.platforms import is_within
 
@@ -205,11 +210,13 @@ def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -
     try:
         template = (folder / TEMPLATE).read_bytes()
         for study_id in (package_id(job.id, template, crosswalk, stand_ins), ""):  # "": before 0.2
-            replacements, header = replacements_of(crosswalk, stand_ins, choices, study_id)
+            replacements, header = read_replacements(crosswalk, stand_ins, choices, study_id)
             files: dict[str, SourceFile] = {}
-            members = chain(slices_of(crosswalk, replacements, files), [(TEMPLATE, (template,))])
+            members = chain(
+                deidentify_slices(crosswalk, replacements, files), [(TEMPLATE, (template,))]
+            )
             if write_package(again, members).sha256 == job.zip_sha256:
-                return as_sent(crosswalk, replacements, header, files)
+                return complete_crosswalk(crosswalk, replacements, header, files)
     except FileNotFoundError:
         raise _lost("the template that was sent is missing in the work folder") from None
     finally:

@@ -1,4 +1,4 @@
-"""What a step is given: settings, ledger, work folders, keys, rules, server and the time."""
+"""The context of a step: settings, ledger, work folders, keys, rules, server and clock."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -47,10 +47,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a step is given. Tests give the same class a stopped clock and a fake server.
-
-    Rules and server are opened by the first step that asks for them, once for the whole run.
-    """
+    """Everything that a step needs; rules and server are opened on first use, once per run."""
 
     settings: "Settings"
     ledger: Ledger
@@ -58,18 +55,16 @@ class Context:
     stand_ins: StandIns
     open_server: "Callable[[], DrawServer]"
     tokens: TokenStore
-    retired: tuple[StandIns, ...] = ()  # of keys that were in use before
+    retired: tuple[StandIns, ...] = ()  # of keys used earlier
     now: Callable[[], datetime] = utc_now
-    progress: Progress = field(default_factory=Progress)  # of the step that runs
-    turns: TurnLock = field(
-        default_factory=TurnLock
-    )  # given up by a step while it waits for the server
+    progress: Progress = field(default_factory=Progress)  # of the current step
+    turns: TurnLock = field(default_factory=TurnLock)  # released while a step waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
-    _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # datastores of this run
+    _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
 
     @cached_property
     def server(self) -> "DrawServer":
-        """The DRAW server; asking for it reads the tokens."""
+        """The DRAW server; the first access reads the tokens."""
         return self.open_server()
 
     @cached_property
@@ -81,32 +76,31 @@ class Context:
 
     @cached_property
     def targets(self) -> "list[DeliveryTarget]":
-        """Where structure sets are delivered to, in this order; the first is the folder."""
+        """The delivery targets in order; the first is the folder."""
         from drawcli.adapters.delivery import targets_of
 
         return targets_of(self.settings)
 
     @cached_property
     def vault(self) -> "Vault":
-        """Where the identity of each job is sealed."""
+        """The encrypted store of the identity of each job."""
         return vault_of(self.stand_ins, self.retired)
 
     @cached_property
     def audit(self) -> "AuditLog":
-        """What left this building."""
+        """The log of every upload attempt."""
         from drawcli.adapters.state.audit_log import AuditLog
 
         return AuditLog(self.settings.state_dir)
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
-        """Write into the audit log what is about to happen to a job; durable when this returns."""
+        """Write an entry about a job into the audit log; durable on return."""
         self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
-        """Write into the audit log what became of an attempt.
+        """Write the outcome of an attempt into the audit log.
 
-        What has happened stays so where this cannot be written; the attempt stands there, then,
-        without an outcome.
+        If the log cannot be written the outcome is lost; the attempt stays in it without one.
         """
         with suppress(OSError, TryLater, DiskFull):
             self.audit_write(what, job, **facts)
@@ -117,21 +111,21 @@ class Context:
         Raises
         ------
         ConfigError
-            Where the site does not have that key (any more).
+            If the site has lost that key.
         """
         if job.key_id is None:
             return self.stand_ins
-        for one in (self.stand_ins, *self.retired):
-            if one.key_id == job.key_id:
-                return one
+        for stand_ins in (self.stand_ins, *self.retired):
+            if stand_ins.key_id == job.key_id:
+                return stand_ins
         raise _foreign_key(self.settings.state_dir)
 
     def check_token(self) -> None:
-        """Raise ConfigError where there is no usable token: before hours of work, not after."""
+        """Raise ConfigError if there is no usable token."""
         self.tokens.read()
 
     def check_uploads_welcome(self) -> None:
-        """Raise what keeps the server from taking uploads; it is asked once a run."""
+        """Raise an error if the server does not take uploads; it is asked once per run."""
         _ = self._uploads_welcome
 
     @cached_property
@@ -139,11 +133,11 @@ class Context:
         self.server.check_ready()
         last = RunLog(self.settings.state_dir).last()
         if last is not None and last.error == ServerRefused.code:
-            self.server.check_token()  # else a whole package would go out to hear it again
+            self.server.check_token()  # before a whole package is sent in vain
         return True
 
     def package_name(self, job: Job, crosswalk: "Crosswalk") -> str:
-        """Return the name under which a zip is sent: nothing in it comes from a path."""
+        """Return the file name of a package; no part of it comes from a path."""
         client = self.settings.server.client_id or "drawcli"
         return f"{client}_{self.stand_ins_of(job).uid(crosswalk.series_uid)}.zip"
 
@@ -152,31 +146,31 @@ class Context:
         return self.vault.open(self.work.file(job.id, VAULT).parent, job.id)
 
     def images_of(self, job: Job) -> "Crosswalk":
-        """Return the identity of a job whose images are about to be read.
+        """Return the identity of a job before its images are read.
 
         Raises
         ------
         TryLater
-            Where their file server does not answer: it is asked once a run.
+            If their file server does not answer; it is asked once per run.
         """
         from drawcli.adapters.datastore.walk import is_silent
 
         crosswalk = self.crosswalk(job)
-        lies_in = Path(crosswalk.files[0].path).parent
-        stores = (one for one in self.settings.datastore if one in (lies_in, *lies_in.parents))
-        store = next(stores, lies_in)
+        folder = Path(crosswalk.files[0].path).parent
+        stores = (root for root in self.settings.datastore if root in (folder, *folder.parents))
+        store = next(stores, folder)
         if store not in self._silent:
             self._silent[store] = is_silent(store, self.settings.scan.answer_seconds)
         if self._silent[store]:
             raise TryLater(
                 "the file server with the images of the series does not answer",
                 code=SILENT,
-                hint="Look at the file server and at the mount; scan.answer_seconds is the limit.",
+                hint="Check the file server and the mount; scan.answer_seconds is the limit.",
             )
         return crosswalk
 
     def kept_jobs(self) -> Iterator[Job]:
-        """Yield every job that still has a work folder, open or finished."""
+        """Yield every job that has a work folder."""
         for job_id in self.work.job_ids():
             job = self.ledger.get(job_id)
             if job is not None:
@@ -188,16 +182,16 @@ class Context:
         crosswalk: "Crosswalk | None",
         bring: "Callable[[Crosswalk], Crosswalk] | None" = None,
     ) -> bool:
-        """Make a new job with its identity; False where another process has made it already.
+        """Store a new job with its identity; return False if another process has stored it.
 
-        The identity of a job that exists is never overwritten: it may hold more by now.
+        The identity of an existing job is never overwritten.
 
         Parameters
         ----------
         job, crosswalk
-            The job and, where it is known, whose series it is.
+            The job and, if known, its identity.
         bring
-            Puts images into the job's work folder that would not stay where they are.
+            Copies images that will not stay where they are into the job's work folder.
         """
         try:
             with self.work.job_lock(job.id):
@@ -210,7 +204,7 @@ class Context:
             return False
 
     def _with_own_images(self, job_id: str, crosswalk: "Crosswalk") -> "Crosswalk":
-        """Return a crosswalk with no image in the work folder of another job."""
+        """Return a crosswalk that refers to no image in the work folder of another job."""
         own = self.work.copy_foreign_images(job_id, (file.path for file in crosswalk.files))
         return crosswalk.with_paths(own) if own else crosswalk
 
@@ -230,31 +224,31 @@ class Context:
             raise NeedsPerson(
                 "the template that was sent is missing from the work folder",
                 code="template-missing",
-                hint=f"'drawcli retry {job.id}' builds the package anew and sends it again.",
+                hint=f"'drawcli retry {job.id}' rebuilds the package and sends it again.",
             ) from None
 
     def seal(self, job_id: str, crosswalk: "Crosswalk") -> None:
-        """Store the identity of a job; durable when this returns."""
+        """Store the identity of a job; durable on return."""
         self.vault.seal(self.work.folder(job_id), job_id, crosswalk)
 
 
 @contextmanager
 def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) -> Iterator[Context]:
-    """Open everything a run needs; close it again whatever happens.
+    """Open the ledger, keys and stores of a site, and close them on exit.
 
     Raises
     ------
     ConfigError
-        Where there is no usable site key, or state_dir lies on a network share.
+        If there is no usable site key, or state_dir is on a network share.
     LedgerError
-        Where the ledger cannot be read.
+        If the ledger cannot be read.
     """
     kind = remote_disk(settings.state_dir)
     if kind is not None:
         raise ConfigError(
-            f"state_dir {settings.state_dir} lies on a network share ({kind})",
+            f"state_dir {settings.state_dir} is on a network share ({kind})",
             code="state-on-share",
-            hint="Locks do not hold there. Choose a folder on a local disk; images may stay.",
+            hint="File locks do not work there. Choose a folder on a local disk; images may stay.",
         )
     stand_ins = StandIns(read_site_key(settings.state_dir))
     retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
@@ -281,7 +275,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
 
 
 def token_store(settings: "Settings") -> TokenStore:
-    """Return where the tokens of a site lie: a file, a command, or the system's keyring."""
+    """Return the token store of a site: a file, a command, or the system's keyring."""
     server, beside = settings.server, settings.state_dir / "token"
     if not server.token_command and not server.token_keyring:
         return TokenFile(server.token_file)
@@ -293,31 +287,31 @@ def token_store(settings: "Settings") -> TokenStore:
 
 
 def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> "Vault":
-    """Return a vault that seals with one key, and opens also what older ones have sealed."""
+    """Return a vault that encrypts with the current key and also reads entries of older keys."""
     from drawcli.adapters.state.vault import Vault
 
-    older = {one.key_id: one.subkey("vault") for one in retired}
+    older = {key.key_id: key.subkey("vault") for key in retired}
     return Vault(stand_ins.subkey("vault"), stand_ins.key_id, older)
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
-    """Refuse a ledger that is gone, or that was kept under another site key.
+    """Raise an error if the ledger is missing, or belongs to another site key.
 
-    Either would send every series of the datastore a second time.
+    In both cases every series of the datastore would be sent again.
     """
     jobs = ledger.jobs()
     if not jobs and not ledger.archive.months() and work.has_jobs():
         raise LedgerError(
-            f"{work.state_dir} has work folders of jobs, but no ledger that knows them",
-            hint="Put ledger.json back from a copy, or move the folder 'work' away.",
+            f"{work.state_dir} has work folders of jobs, but no ledger",
+            hint="Restore ledger.json from a copy, or move the folder 'work' away.",
         )
-    if {job.key_id for job in jobs} - {None, *(one.key_id for one in ring)}:
+    if {job.key_id for job in jobs} - {None, *(key.key_id for key in ring)}:
         raise _foreign_key(work.state_dir)
 
 
 def _foreign_key(state_dir: Path) -> ConfigError:
     return ConfigError(
-        f"{state_dir}: the site key is not the one that the jobs were made with",
+        f"{state_dir}: the jobs were made with another site key",
         code="site-key",
-        hint="Put that key back: without it the series would be sent again under other names.",
+        hint="Restore that key: without it the series would be sent again under other pseudonyms.",
     )

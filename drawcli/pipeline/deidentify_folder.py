@@ -1,7 +1,7 @@
-"""De-identify a folder into another, without ledger or server, to look at what would leave.
+"""De-identify a folder into another, without ledger or server, to see what would be sent.
 
-The same checks, the same engine and the same gate as on the way to the server; a series shows up
-in the target only after the gate has read it.
+Checks, engine and gate are those of the pipeline; a series appears in the target only after the
+gate has passed it.
 """
 
 import zipfile
@@ -28,8 +28,8 @@ from drawcli.core.series.members import scan_slices
 from drawcli.core.series.readiness import Criteria
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
-from drawcli.pipeline.steps.deidentify import replacements_of, slices_of
-from drawcli.pipeline.survey import judged
+from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
+from drawcli.pipeline.survey import judge_series
 from drawcli.system.platforms import fsync_folder, is_within
 
 _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
@@ -37,7 +37,7 @@ _MODALITIES: Final = frozenset({"CT", "MR", "PT"})
 
 @dataclass(slots=True)
 class FolderSeries:
-    """A series of the folder, and what may be done with it."""
+    """A series of the folder and its verdict."""
 
     slices: list[Slice]
     verdict: Verdict
@@ -45,88 +45,89 @@ class FolderSeries:
 
 @dataclass(slots=True)
 class FolderContents:
-    """What lies in a folder: the series, and what is none, by reason."""
+    """The series in a folder, and the counts of other files by reason."""
 
     series: list[FolderSeries] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # files
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What became of one series: its folder, or why there is none."""
+class ExportedSeries:
+    """The outcome for one series: its folder, or the refusal."""
 
     modality: str
     slices: int
-    first: str  # file of the series, for a person who asks with --identify
+    first: str  # file of the series; shown with --identify
     folder: Path | None = None
     refused: SeriesRefused | GateBlocked | None = None
 
 
-def look(folder: Path) -> FolderContents:
+def read_folder(folder: Path) -> FolderContents:
     """Read every header below a folder, or of one file.
 
     Raises
     ------
     UsageError
-        Where there is nothing of that name.
+        If the path does not exist.
     """
     if not folder.exists():
-        raise UsageError(f"{folder}: there is no such file or folder")
+        raise UsageError(f"{folder}: no such file or folder")
     walk = read_images([folder]) if folder.is_file() else read_datastore([folder])
     found = FolderContents(passed_over=walk.passed_over)
-    demands = Criteria(modalities=_MODALITIES, min_slices=1)
-    for slices, verdict in judged(walk, demands):
+    criteria = Criteria(modalities=_MODALITIES, min_slices=1)
+    for slices, verdict in judge_series(walk, criteria):
         found.series.append(FolderSeries(slices, verdict))
     return found
 
 
 def check_target(target: Path, source: Path, datastore: Iterable[Path]) -> None:
-    """Raise UsageError where the images must not be put."""
+    """Raise UsageError if images must not be written into the target."""
     for folder in (source, *datastore):
         if is_within(target, folder):
-            raise UsageError(f"{target} lies in {folder}, which is only read; choose another")
+            raise UsageError(f"{target} is in {folder}, which is only read; choose another")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is not an empty folder; choose a new one")
+        raise UsageError(f"{target} is not an empty folder; choose another")
 
 
 def export(
     series: Iterable[FolderSeries], target: Path, stand_ins: StandIns, choices: Choices
-) -> Iterator[Exported]:
-    """De-identify the series that may leave, one folder each, named by their stand-ins.
+) -> Iterator[ExportedSeries]:
+    """De-identify series into one folder each, named by their pseudonymous UIDs.
 
     Yields
     ------
-    Exported
-        For each series what became of it. Nothing of a refused or blocked one is left.
+    ExportedSeries
+        One for each series. A refused or blocked series leaves no files.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for one in series:
-        facts = one.slices[0].modality, len(one.slices), min(s.path for s in one.slices)
-        if one.verdict.readiness is not Readiness.READY:
-            refused = SeriesRefused(one.verdict.text, code=one.verdict.code)
-            yield Exported(*facts, refused=refused)
+    for found in series:
+        slices, verdict = found.slices, found.verdict
+        facts = slices[0].modality, len(slices), min(slice_.path for slice_ in slices)
+        if verdict.readiness is not Readiness.READY:
+            refused = SeriesRefused(verdict.text, code=verdict.code)
+            yield ExportedSeries(*facts, refused=refused)
             continue
         try:
-            folder = _exported(Crosswalk.of(one.slices), target, stand_ins, choices)
+            folder = _export(Crosswalk.of(slices), target, stand_ins, choices)
         except (SeriesRefused, GateBlocked) as err:
-            yield Exported(*facts, refused=err)
+            yield ExportedSeries(*facts, refused=err)
         except TryLater as err:
-            yield Exported(*facts, refused=SeriesRefused(str(err), code=err.code))
+            yield ExportedSeries(*facts, refused=SeriesRefused(str(err), code=err.code))
         else:
-            yield Exported(*facts, folder=folder)
+            yield ExportedSeries(*facts, folder=folder)
 
 
-def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: Choices) -> Path:
-    """De-identify one series as for the server, let the gate read it, then unpack it."""
-    replacements, _ = replacements_of(crosswalk, stand_ins, choices)
+def _export(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: Choices) -> Path:
+    """De-identify one series as for the server, check it with the gate, then unpack it."""
+    replacements, _ = read_replacements(crosswalk, stand_ins, choices)
     folder = target / replacements.uid(crosswalk.series_uid)
     package = target / f".{folder.name}.zip"
     unpacked = target / f".{folder.name}"
     try:
-        write_package(package, slices_of(crosswalk, replacements, {}), workers=0)
+        write_package(package, deidentify_slices(crosswalk, replacements, {}), workers=0)
         retained = [keyword for keyword, _ in choices.retain]
         paths = [file.path for file in crosswalk.files]
-        raise_for(findings(package, paths, retained=retained, others=()), "the series")
+        check_leaks(findings(package, paths, retained=retained, others=()), "the series")
         with zipfile.ZipFile(package) as archive:
             archive.extractall(unpacked)
         unpacked.rename(folder)
@@ -140,15 +141,15 @@ def _exported(crosswalk: Crosswalk, target: Path, stand_ins: StandIns, choices: 
     return folder
 
 
-def both_headers(
+def compare_image(
     file: Path, stand_ins: StandIns, choices: Choices
 ) -> tuple[list[ElementDiff], str]:
-    """Return what becomes of the header of an image, and why it would not be sent, or "".
+    """Return the changes in the header of an image, and why it would not be sent, or "".
 
     Raises
     ------
     SeriesRefused
-        Where nothing can be made of it at all.
+        If the header cannot be de-identified.
     """
     stream, header = open_slice(str(file))
     stream.close()
@@ -163,28 +164,28 @@ def both_headers(
 
 
 def check_package(package: Path, against: Path, retained: Iterable[str]) -> list[Leak]:
-    """Let the gate read a package, against the series of a folder that it was made from.
+    """Check a package with the gate against its source series in a folder.
 
     Raises
     ------
     UsageError
-        Where no series of the folder has the pixels of the package.
+        If no series of the folder has the pixels of the package.
     """
     walk = read_datastore([against])
-    every = [[one.path for one in scan_slices(files)] for files in walk.by_series().values()]
+    every = [[slice_.path for slice_ in scan_slices(files)] for files in walk.by_series().values()]
     sources = find_source_series(package, [paths for paths in every if paths])
     if not sources:
         raise UsageError(
             f"no series in {against} has the pixels of {package.name}",
-            hint="Name the folder that holds the images from which the package was made.",
+            hint="Give the folder with the source images of the package.",
         )
     return findings(package, sources, retained=retained)
 
 
-def raise_for(found: Iterable[Leak], what: str) -> None:
-    """Raise GateBlocked where the gate has found anything; the values are not told."""
-    if told := [(one.check, one.where) for one in found]:
+def check_leaks(found: Iterable[Leak], what: str) -> None:
+    """Raise GateBlocked if the gate has found anything; the values are not shown."""
+    if leaks := [(leak.check, leak.where) for leak in found]:
         raise GateBlocked(
-            f"{what} still says something of the patient: {summarize_findings(told)}",
-            hint=f"Let nothing of it leave. {advise(told, 'run the command again')}",
+            f"{what} still contains patient data: {summarize_findings(leaks)}",
+            hint=f"Do not send it. {advise(leaks, 'run the command again')}",
         )

@@ -1,4 +1,4 @@
-"""Delivers a finished structure set to each target of the site."""
+"""Deliver a finished structure set to each target of the site."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from drawcli.pipeline.context import Context
 def deliver(
     job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context, to: Path | None = None
 ) -> list[str]:
-    """Deliver a structure set to the site's targets in their order; return what to report of it.
+    """Deliver a structure set to the site's targets in order; return their reports.
 
-    What belongs into a folder of its own, that of a one-off job or `to`, goes nowhere else.
+    With `to`, or a folder of a one-off job, that folder is the only target.
     """
     place = destination(job, crosswalk, ctx)
     if to is not None:
@@ -26,18 +26,18 @@ def deliver(
     delivery = Delivery(job_id=job.id, data=data, destination=place, work_folder=work_folder)
     is_elsewhere = to is not None or crosswalk.deliver_to
     targets = [folder_of(ctx.settings)] if is_elsewhere else ctx.targets
-    with ctx.turns.released():  # each has its deadlines; no file of the datastore is waited for
-        told = [target.send(delivery) for target in targets]
-    return [what for what in told if what]
+    with ctx.turns.released():  # targets have their own deadlines
+        reports = [target.send(delivery) for target in targets]
+    return [report for report in reports if report]
 
 
 def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
-    """Return where the structure set of a job is delivered to: the same each time.
+    """Return the folder and file name of a job's structure set: the same each time.
 
     Raises
     ------
     NeedsPerson
-        Where that cannot be told.
+        If the images came in a zip and no folder is set.
     """
     deliver = ctx.settings.deliver
     facts = {**facts_of(job), "patient_id": crosswalk.patient_id, "job": job.id}
@@ -50,7 +50,7 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
     beside = Path(crosswalk.files[0].path).parent
     if ctx.work.holds(beside):
         raise NeedsPerson(
-            "the images came in a zip, and nothing says any more where the structure set belongs",
+            "the images came in a zip, and no delivery folder is known",
             code="no-place",
             hint="Set deliver.folder to a folder and release the job.",
         )
@@ -58,6 +58,6 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
 
 
 def facts_of(job: Job) -> dict[str, str]:
-    """Return what the names of a structure set may hold besides the patient."""
+    """Return the values for the name templates of a structure set, without the patient's."""
     day = "" if job.uploaded_at is None else f"{job.uploaded_at:%Y%m%d}"
     return {"template": job.template or "", "date": day, "modality": job.modality or ""}

@@ -1,4 +1,4 @@
-"""Why the rules say of a series what they say; and what looks wrong in the rules themselves."""
+"""Explain the decisions of rules, compare rule books, and warn about doubtful rules."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -38,27 +38,27 @@ from drawcli.pipeline.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One series, what rules could ask of it, and what they said."""
+    """The header of a series and the decision of the rules."""
 
-    series: str  # a job's id, or a number; nothing of the patient
+    series: str  # a job's id, or a number; no patient data
     header: RuleHeader
     decision: Decision
 
 
-def of_job(job: Job, ctx: Context) -> Explanation:
-    """Explain what the rules of now say of a job's series."""
+def explain_job(job: Job, ctx: Context) -> Explanation:
+    """Apply the current rules to a job's series."""
     header = header_of(ctx.crosswalk(job), ctx.now().date())
     decision = decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
     return Explanation(job.id, header, decision)
 
 
-def of_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
-    """Yield what the rules say of each series in a folder, or of the series of a file.
+def explain_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
+    """Yield the decision for each series in a folder, or for the series of a file.
 
     Raises
     ------
     UsageError
-        Where no image is there.
+        If there is no image.
     """
     for name, header in series_at(path, today):
         yield Explanation(name, header, decide(header, book.rules, on_many=on_many))
@@ -74,17 +74,19 @@ def series_at(path: Path, today: date) -> Iterator[tuple[str, RuleHeader]]:
         if path.is_dir() or any(one.path == str(path) for one in files):
             found += 1
             name = f"series {found} ({main_modality(slices)} of {len(slices)} files"
-            name += f"; set aside: {aside})" if aside else ")"
+            name += f"; not used: {aside})" if aside else ")"
             yield name, header_of(Crosswalk.of(slices), today)
     if not found:
-        raise UsageError(f"{path} holds no CT, MR or PT series")
+        raise UsageError(f"there is no CT, MR or PT series in {path}")
 
 
-def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dict[str, Any]:
-    """Return the explanation that was kept beside a job, as it may be shown; {} without one.
+def read_explanation(
+    job: Job, work: WorkDir, book: Callable[[], Rulebook] | None
+) -> dict[str, Any]:
+    """Return the stored explanation of a job; {} if there is none.
 
-    What its conditions ask of a patient is not kept: for one who may see patients it is read again
-    from the rules of now, which `book` reads. Of a rule that is another by now it stays withheld.
+    Values that conditions compare with patient data are not stored. If `book` is given, they are
+    taken from the current rules; for a rule that has changed they stay hidden.
     """
     kept = work.read_json(job.id, EXPLANATION)
     try:
@@ -100,14 +102,14 @@ def kept_of(job: Job, work: WorkDir, book: Callable[[], Rulebook] | None) -> dic
 
 
 def _masked(kept: dict[str, Any]) -> dict[str, Any]:
-    """Return a tree as it was kept, also where an earlier drawcli kept what it asks for."""
+    """Return a stored tree with hidden values, also if an earlier version stored them."""
     tree = {"condition": mask_condition(str(kept["condition"])), "outcome": str(kept["outcome"])}
     parts = [_masked(part) for part in kept.get("parts", ())]
     return tree | ({"parts": parts} if parts else {})
 
 
 def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
-    """Return a tree as it was kept, with what the same rule asks for now, if it is the same."""
+    """Return a stored tree with the values of the current rule, if the rule is the same."""
     if kept["condition"] not in (now.text, hide_value(now.text)):
         return kept
     parts = kept.get("parts", [])
@@ -120,7 +122,7 @@ def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One test of the rules file, and what came of it."""
+    """The outcome of a test of the rules file."""
 
     name: str
     wish: str
@@ -128,19 +130,19 @@ class Trial:
     passed: bool
 
 
-def trials(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
-    """Yield what the rules say in each test of their file; see `tried`."""
+def try_cases(book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+    """Yield the outcome of each test of the rules file; see `try_case`."""
     for case in book.cases:
-        yield from tried(case, book, on_many=on_many, today=today)
+        yield from try_case(case, book, on_many=on_many, today=today)
 
 
-def tried(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
-    """Yield what the rules say of each series of a test.
+def try_case(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterator[Trial]:
+    """Yield the outcome for each series of a test.
 
     Raises
     ------
     UsageError
-        Where its file holds no image.
+        If its file contains no image.
     """
     for header in _headers(case, today):
         decision = decide(header, book.rules, on_many=on_many)
@@ -158,7 +160,7 @@ def _headers(case: Case, today: date) -> Iterator[RuleHeader]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A series, or a test, of which two rule books say different things."""
+    """A series, or a test, that two rule books decide differently."""
 
     what: str
     before: str
@@ -167,14 +169,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSeries:
-    """The series of the ledger as rules see them: by the newest job of each."""
+    """The headers of the series in the ledger, one for each series."""
 
     headers: tuple[tuple[str, RuleHeader], ...]  # job, header
-    gone: int  # series whose images are not there any more
+    gone: int  # series whose images are missing
 
 
-def known_series(ctx: Context) -> LedgerSeries:
-    """Read the series of every job, of the ledger and of its archive, once."""
+def read_ledger_series(ctx: Context) -> LedgerSeries:
+    """Read the header of every series in the ledger and its archive once."""
     today, gone, found = ctx.now().date(), 0, []
     jobs = sorted(ctx.ledger.all_jobs(), key=lambda job: -job.number)
     first = {job.series_key: job for job in jobs}
@@ -186,80 +188,82 @@ def known_series(ctx: Context) -> LedgerSeries:
     return LedgerSeries(tuple(found), gone)
 
 
-def shares(elements: Mapping[str, tuple[str, ...]], known: LedgerSeries) -> dict[str, int]:
-    """Return of how many series of the ledger each of some elements has the same values."""
-    every = [one.values for _, one in known.headers]
-    return {path: sum(one.get(path) == text for one in every) for path, text in elements.items()}
+def count_equal(elements: Mapping[str, tuple[str, ...]], known: LedgerSeries) -> dict[str, int]:
+    """Count the series of the ledger that have the same values, for each element."""
+    every = [header.values for _, header in known.headers]
+    return {path: sum(held.get(path) == text for held in every) for path, text in elements.items()}
 
 
-def changes(
+def compare_rulebooks(
     old: Rulebook, new: Rulebook, known: LedgerSeries, *, on_many: str, today: date
 ) -> list[Change]:
-    """Return of which series of the ledger, and of which tests, two rule books say other things."""
-    asked = [(f"job {job}", header) for job, header in known.headers]
-    for case in (one for one in new.cases if one.header is not None):
-        asked += [(f"test {case.name}", header) for header in _headers(case, today)]
+    """Return the series of the ledger and the tests that two rule books decide differently."""
+    headers = [(f"job {job}", header) for job, header in known.headers]
+    for case in (case for case in new.cases if case.header is not None):
+        headers += [(f"test {case.name}", header) for header in _headers(case, today)]
     found = []
-    for what, header in asked:
-        before, after = (_said(decide(header, one.rules, on_many=on_many)) for one in (old, new))
+    for what, header in headers:
+        before, after = (
+            _outcome(decide(header, book.rules, on_many=on_many)) for book in (old, new)
+        )
         found += [Change(what, before, after)] if before != after else []
     return found
 
 
-def _said(decision: Decision) -> str:
+def _outcome(decision: Decision) -> str:
     chosen = ", ".join(sorted(decision.templates))
     return chosen if decision.choice is Choice.MATCHED else str(decision.choice)
 
 
-def template_lints(book: Rulebook) -> Iterator[str]:
-    """Yield what is unusual in the names that the templates give: one sentence each."""
+def lint_templates(book: Rulebook) -> Iterator[str]:
+    """Yield warnings about the structure names in templates."""
     for name, template in book.templates.items():
         yield from (f"template {name}: {words}" for words in name_warnings(template.shown))
         for one, other in unclear_pairs([*template.drawn, *template.derived]):
             yield (
-                f"template {name}: {one} and {other} look like a left and a right structure, and "
-                "drawcli cannot see which is which; names with L and R are checked"
+                f"template {name}: {one} and {other} look like a left and a right structure, but "
+                "drawcli cannot tell the sides apart; only names with L and R are checked"
             )
 
 
-def lints(book: Rulebook) -> Iterator[str]:
-    """Yield what is allowed in a rules file and hardly meant: one sentence each."""
+def lint_rules(book: Rulebook) -> Iterator[str]:
+    """Yield warnings about what is valid in a rules file, but probably a mistake."""
     used = {template for rule in book.rules for template in rule.templates}
     for template in sorted(book.templates.keys() - used):
-        yield f"no rule asks for template {template}"
+        yield f"no rule uses template {template}"
     for rule in book.rules:
         if not rule.enabled:
-            yield f"rule {rule.name} is switched off"
+            yield f"rule {rule.name} is disabled"
         for path in patient_elements(rule):
             yield f"rule {rule.name} names one patient or study by {path}; rules are kept in git"
         for path, one, other in _contradictions(rule.when):
-            yield f"rule {rule.name} can never fire: {path} cannot be both {one} and {other}"
+            yield f"rule {rule.name} can never match: {path} cannot be both {one} and {other}"
     yield from _overlaps([rule for rule in book.rules if rule.enabled])
 
 
 def _overlaps(rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield pairs of rules of one condition: one of them is never heard, or both always are."""
+    """Yield warnings about pairs of rules with the same condition."""
     for rule, other in combinations(rules, 2):
         if rule.when != other.when:
             continue
         if rule.templates == other.templates and rule.exclude == other.exclude:
-            yield f"rules {rule.name} and {other.name} say the same"
+            yield f"rules {rule.name} and {other.name} are the same"
         elif rule.exclude or other.exclude or rule.priority != other.priority:
             below = other if rule.exclude or rule.priority > other.priority else rule
-            yield f"rule {below.name} never decides: the other of the same condition comes first"
+            yield f"rule {below.name} never decides: a rule with the same condition precedes it"
         else:
-            yield f"rules {rule.name} and {other.name} always fit together: their series are held"
+            yield f"rules {rule.name} and {other.name} always match together: their series are held"
 
 
 def _contradictions(when: Condition) -> Iterator[tuple[str, object, object]]:
-    """Yield elements of one value of which two different ones are asked at once."""
+    """Yield single-valued elements that must equal two different values."""
     if isinstance(when, Either):
         return
     if isinstance(when, Every):
         compared = (part for part in when.parts if isinstance(part, Compare))
         equal = (part for part in compared if part.operator == "equals")
-        asked = [part for part in equal if holds_one_value(part.keyword)]
-        for one, other in combinations(asked, 2):
+        single = [part for part in equal if holds_one_value(part.keyword)]
+        for one, other in combinations(single, 2):
             same = str(one.wanted).casefold() == str(other.wanted).casefold()
             if one.keyword == other.keyword and not same:
                 hidden = is_withheld(one.keyword)

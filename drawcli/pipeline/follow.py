@@ -1,7 +1,7 @@
-"""Scan whenever something changes in the datastore: for sites that prefer a service to cron.
+"""Scan whenever the datastore changes: for sites that prefer a service to cron.
 
-Each look is an ordinary scan, opened and closed for itself: settings may change in between, and
-other processes have ledger and index to themselves most of the time.
+Each scan opens and closes the site: settings may change between scans, and other processes can use
+ledger and index in between.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,32 +19,26 @@ from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import StepReport
 from drawcli.system.mounts_and_locks import remote_disk
 
-_SOON: Final = 60.0  # seconds, where a folder of the datastore is away or another process scans
-_AT_MOST: Final = 600.0  # seconds, where every scan is a full walk, or nobody tells of changes
+_SOON: Final = 60.0  # seconds, if a folder of the datastore is missing or another process scans
+_AT_MOST: Final = 600.0  # seconds, if every scan is a full walk, or changes are not reported
 _ARRIVING: Final = frozenset({"arriving", "too-young"})
 
 
 @dataclass(frozen=True, slots=True)
 class ScanTick:
-    """One scan, and when to look again even if nothing changes, seconds."""
+    """One scan, and the seconds until the next scan if nothing changes."""
 
     report: StepReport
     again_in: float
 
     @property
     def is_partial(self) -> bool:
-        """Whether a folder of the datastore was away."""
+        """Whether a folder of the datastore was missing."""
         return self.report.scanned is not None and bool(self.report.scanned.lost)
 
 
-def listening(datastore: Sequence[Path]) -> Changes:
-    """Begin to listen for changes in the datastore.
-
-    Raises
-    ------
-    ConfigError
-        Where watchfiles is not installed.
-    """
+def watch_datastore(datastore: Sequence[Path]) -> Changes:
+    """Watch the datastore for changes; raise ConfigError if watchfiles is not installed."""
     return Changes(datastore, {kind for folder in datastore if (kind := remote_disk(folder))})
 
 
@@ -53,35 +47,35 @@ def follow(
     changes: Changes,
     go_on: Callable[[], bool],
 ) -> Iterator[StepReport]:
-    """Yield what each scan did: one at once, then one after each change or when time brings one.
+    """Yield the report of each scan: one at once, then one after each change or timeout.
 
     Parameters
     ----------
     opened
         Opens the site for one scan.
     changes
-        Tells of changes in the datastore.
+        Reports changes in the datastore.
     go_on
-        Asked before each further scan.
+        Returns whether to scan again.
     """
     while True:
-        changes.listen()  # before the scan: what changes during it is looked at after it
+        changes.listen()  # before the scan: changes during it cause the next one
         again_in = _SOON
-        with suppress(AnotherRun):  # the other process sees what we would
+        with suppress(AnotherRun):  # the other process finds the same
             with opened() as ctx:
-                look = look_once(ctx, blind=bool(changes.blind))
+                look = scan_once(ctx, blind=bool(changes.blind))
             again_in = look.again_in
             yield look.report
             if look.is_partial:
-                changes.forget()  # a folder that comes back is not listened to yet
+                changes.forget()  # a folder that comes back is not watched yet
         if go_on():
             changes.wait(again_in)
         if not go_on():
             return
 
 
-def look_once(ctx: Context, *, blind: bool) -> ScanTick:
-    """Scan; tell when time alone may bring something new."""
+def scan_once(ctx: Context, *, blind: bool) -> ScanTick:
+    """Scan; return the report and when to scan again."""
     report = run_step("scan", ctx, Selection())
     codes = {job.reason_code for job in ctx.ledger.jobs([State.WAITING])}
     arriving = not _ARRIVING.isdisjoint(codes)
@@ -91,7 +85,7 @@ def look_once(ctx: Context, *, blind: bool) -> ScanTick:
 
 
 def pause(wanted: Scan, *, arriving: bool, blind: bool) -> float:
-    """Return how long to wait for a change before looking again all the same, seconds.
+    """Return how long to wait for a change before the next scan, seconds.
 
     >>> pause(Scan(), arriving=False, blind=False)
     3600.0
@@ -101,11 +95,11 @@ def pause(wanted: Scan, *, arriving: bool, blind: bool) -> float:
     300.0
     """
     folders = [wanted, *map(wanted.in_folder, wanted.folders)]
-    quiet = [one.quiet_minutes * 60 for one in folders if one.quiet_minutes]
-    young = [one.min_age_minutes * 60 for one in folders if one.min_age_minutes]
+    quiet = [folder.quiet_minutes * 60 for folder in folders if folder.quiet_minutes]
+    young = [folder.min_age_minutes * 60 for folder in folders if folder.min_age_minutes]
     waits = [wanted.full_walk_hours * 3600 or _AT_MOST]
     if arriving:
-        waits += [one + 1 for one in (*quiet, *young)]
+        waits += [seconds + 1 for seconds in (*quiet, *young)]
     if blind:
-        waits.append(min([_AT_MOST, *(max(one / 2, 1.0) for one in quiet)]))
+        waits.append(min([_AT_MOST, *(max(seconds / 2, 1.0) for seconds in quiet)]))
     return min(waits)

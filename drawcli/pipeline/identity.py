@@ -1,4 +1,4 @@
-"""Whose series a job is, in words, for a person who asked and may know."""
+"""The patient of a job as text, for `--identify`."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def patient_of(job: "Job", ctx: "Context") -> str:
-    """Return whose series it is, for a person who asked; "?" where the vault cannot be opened."""
+    """Return the patient's name and ID, or a path; "?" if the vault cannot be opened."""
     try:
         crosswalk = ctx.crosswalk(job)
     except JobError:
@@ -23,8 +23,8 @@ def patient_of(job: "Job", ctx: "Context") -> str:
 
 
 def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
-    """Return titles and texts that name the patient, for a person who asked."""
-    from drawcli.pipeline.results import place_of
+    """Return titles and texts that identify the patient."""
+    from drawcli.pipeline.results import delivery_path
 
     try:
         crosswalk = ctx.crosswalk(job)
@@ -40,14 +40,14 @@ def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     ]
     if job.delivered_sha256:
         with suppress(JobError):  # the settings have changed since it was delivered
-            facts.append(("delivered to", place_of(job, ctx)))
+            facts.append(("delivered to", delivery_path(job, ctx)))
     elif crosswalk.deliver_to:
         facts.append(("to be delivered to", crosswalk.deliver_to))
     return facts
 
 
 def readable(text: str) -> str:
-    """Return a header's text, or a path, for a person: its bytes are most often UTF-8."""
-    with suppress(UnicodeEncodeError):  # half a pair of another kind, of a path
+    """Return a header's text, or a path, as printable text; its bytes are mostly UTF-8."""
+    with suppress(UnicodeEncodeError):  # an unpaired surrogate in a path
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return plain(text)

@@ -1,8 +1,7 @@
-"""One-off jobs: series from outside the datastore, taken up because a person showed them.
+"""One-off jobs: series from outside the datastore, named by the user with `scan PATH`.
 
-What is whole becomes a job that goes on like any other; of what is not, the reason is told at once
-and nothing waits. The folder for the structure set is sealed with the job: its path may name
-somebody.
+A complete series becomes an ordinary job; an incomplete one is rejected at once with the reason.
+The folder for the structure set is stored encrypted: its path may name the patient.
 """
 
 import logging
@@ -17,22 +16,22 @@ from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.series.crosswalk import SourceFile
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import NeedsPerson, SeriesRefused, UsageError
-from drawcli.pipeline.actions import locked
+from drawcli.pipeline.actions import act_locked
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
-from drawcli.pipeline.survey import SeriesSnapshot, seen_in
+from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
 from drawcli.system.platforms import is_within
 
 _OVER: Final = FINISHED | {State.DELIVERED}
-# Why a job waits whose series the datastore does not show (any more): images from elsewhere help.
+# Reason codes of waiting jobs that lack their images.
 _WANTS_IMAGES: Final = frozenset({None, "assigned", "not-seen"})
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OneOffRequest:
-    """What a person asks for."""
+    """The arguments of `scan PATH`."""
 
     paths: tuple[Path, ...]  # folders, images and zips; absolute
     deliver_to: str = ""  # an absolute path; "" for the folder of the settings
@@ -40,80 +39,75 @@ class OneOffRequest:
 
 @dataclass(slots=True)
 class OneOffResult:
-    """What was shown: the series that are sent, and what became of each of the others."""
+    """The outcome of `scan PATH` for each series."""
 
     found: list[Job] = field(default_factory=list)
-    known: list[tuple[Job, str]] = field(default_factory=list)  # and what was done with it
+    known: list[tuple[Job, str]] = field(default_factory=list)  # and what was changed, or ""
     refused: list[SeriesRefused] = field(default_factory=list)
     ready: list[SeriesSnapshot] = field(default_factory=list)  # of a dry run
     ignored: Counter[str] = field(default_factory=Counter)  # series
     passed_over: Counter[str] = field(default_factory=Counter)  # files
 
 
-def check(request: OneOffRequest, ctx: Context) -> None:
-    """Refuse a request that makes no sense.
+def check_request(request: OneOffRequest, ctx: Context) -> None:
+    """Raise UsageError if a path or the target cannot be used.
 
-    Raises
-    ------
-    UsageError
-        Where that is so; a path is told by its place among the others, for it may name a patient.
+    Messages give the number of a path, not the path: it may name a patient.
     """
     settings = ctx.settings
     for number, path in enumerate(request.paths, start=1):
         if not path.is_dir() and not path.is_file():
-            raise UsageError(
-                f"PATH {number} of {len(request.paths)}: there is no such file or folder"
-            )
+            raise UsageError(f"PATH {number} of {len(request.paths)}: no such file or folder")
         for folder in (settings.state_dir, *settings.datastore):
             if is_within(path, folder) or is_within(folder, path):
                 raise UsageError(
-                    f"PATH {number} of {len(request.paths)} lies in {folder}, or holds it",
-                    hint="'drawcli scan' alone takes what is in the datastore.",
+                    f"PATH {number} of {len(request.paths)} is in {folder}, or contains it",
+                    hint="'drawcli scan' without PATH scans the datastore.",
                 )
     _check_target(request, ctx)
 
 
 def _check_target(request: OneOffRequest, ctx: Context) -> None:
-    """Raise UsageError where the structure sets would have no place."""
+    """Raise UsageError if structure sets cannot be written."""
     if isinstance(ctx.settings.deliver.folder, Path) and not request.deliver_to:
         return
     if not request.deliver_to and not all(path.is_dir() for path in request.paths):
         raise UsageError(
-            "say with --deliver-to DIR where the structure sets go",
-            hint="Only of folders they can be put beside the images.",
+            "the structure sets need a folder: --deliver-to DIR",
+            hint="They can be written beside the images only if every PATH is a folder.",
         )
     target = Path(request.deliver_to)
     if request.deliver_to and not target.is_dir():
-        raise UsageError("--deliver-to: there is no such folder", hint="Make it first.")
+        raise UsageError("--deliver-to: no such folder", hint="Create it first.")
     if request.deliver_to and is_within(target, ctx.settings.state_dir):
-        raise UsageError(f"--deliver-to lies in {ctx.settings.state_dir}; choose another folder")
+        raise UsageError(f"--deliver-to is in {ctx.settings.state_dir}; choose another folder")
     for folder in [target] if request.deliver_to else request.paths:
         if not os.access(folder, os.W_OK):
             raise UsageError(
-                "the structure sets cannot be written where they belong",
-                hint="Name with --deliver-to a folder that you may write into.",
+                "the folder for the structure sets is not writable",
+                hint="Choose a writable folder with --deliver-to.",
             )
 
 
-def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneOffResult:
-    """Take up the series that a person shows; in a dry run, write nothing.
+def scan_paths(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneOffResult:
+    """Make jobs of the series at some paths; in a dry run, write nothing.
 
     Raises
     ------
     UsageError
-        Where the request makes no sense, or nothing is there.
+        If a path cannot be used, or there is no series.
     OutOfReach
-        Where a medium does not give what is on it.
+        If a medium cannot be read.
     SeriesRefused
-        Where a zip is not unpacked.
+        If a zip is damaged, unsafe or too large.
     DiskFull
-        Where the images of a zip do not fit.
+        If there is not enough space for the images of a zip.
     """
     with ExitStack() as opened:
-        check(request, ctx)
+        check_request(request, ctx)
         sources = Sources(request.paths, ctx, opened)
         shown = OneOffResult(passed_over=sources.walk.passed_over)
-        for seen in seen_in(
+        for seen in snapshot_series(
             sources.walk, ctx, is_same=sources.is_same, deliver_to=request.deliver_to
         ):
             _look_at(seen, sources, ctx, shown, dry_run=dry_run)
@@ -121,8 +115,8 @@ def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneO
         seen_too = sorted((shown.ignored + shown.passed_over).items())
         counts = ", ".join(f"{count} {reason}" for reason, count in seen_too)
         raise UsageError(
-            f"there is no series that would be sent{counts and f': {counts}'}",
-            hint="docs/reasons.md says what the words mean; scan.modalities may leave it out.",
+            f"no series to send{counts and f': {counts}'}",
+            hint="docs/reasons.md explains the reasons; see also scan.modalities.",
         )
     return shown
 
@@ -130,7 +124,7 @@ def show(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -> OneO
 def _look_at(
     seen: SeriesSnapshot, sources: Sources, ctx: Context, shown: OneOffResult, *, dry_run: bool
 ) -> None:
-    """Take a series up, or say why not."""
+    """Make a job of a series, or record why not."""
     jobs = ctx.ledger.of_series(seen.key)
     latest = jobs[-1] if jobs else None
     if latest is not None and not _wants_images(latest):
@@ -150,7 +144,7 @@ def _look_at(
 
 
 def _wants_images(job: Job) -> bool:
-    """Tell whether a job waits for nothing but its images."""
+    """Return whether a job waits only for its images."""
     is_waiting = job.state is State.WAITING
     return is_waiting and (job.one_off or job.reason_code in _WANTS_IMAGES)
 
@@ -158,16 +152,16 @@ def _wants_images(job: Job) -> bool:
 def _refused(seen: SeriesSnapshot) -> SeriesRefused:
     _log.info("series=%s step=scan outcome=refused code=%s", seen.key, seen.verdict.code)
     return SeriesRefused(
-        f"{seen.modality} series of {seen.files} files is not taken: {seen.verdict.text}",
+        f"{seen.modality} series of {seen.files} files rejected: {seen.verdict.text}",
         code=seen.verdict.code,
-        hint="Nothing of it waits. Show the whole series and run the command again.",
+        hint="No job was made. Give the complete series and run the command again.",
     )
 
 
 def _take_up(
     waiting: Job | None, seen: SeriesSnapshot, sources: Sources, ctx: Context, shown: OneOffResult
 ) -> None:
-    """Make a job of a series, or give the one that waits for its images what it waits for."""
+    """Make a job of a series, or give its images to the job that waits for them."""
     facts = {**seen.facts, "one_off": True}
     if waiting is None:
         fresh = Job(id=f"{seen.key}-1", state=State.FOUND, since=ctx.now(), **facts)
@@ -181,22 +175,22 @@ def _take_up(
             ctx.seal(now.id, sources.bring(now.id, ctx)(seen.crosswalk))
             return ctx.ledger.commit(now.to(State.FOUND, at=ctx.now(), **facts))
 
-        job = locked(waiting, ctx, found)
+        job = act_locked(waiting, ctx, found)
         is_taken = job.state is State.FOUND
     if is_taken:
         _log.info("job=%s step=scan outcome=found one-off", job.id)
         shown.found.append(job)
-    else:  # another process was quicker
+    else:  # another process was faster
         shown.known.append((job, ""))
 
 
 def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) -> str:
-    """Give a one-off job on its way its images back, or its structure set another folder.
+    """Restore the images of a one-off job, or set another folder for its structure set.
 
     Returns
     -------
     str
-        What was done; "" for nothing.
+        What was changed; "" for nothing.
     """
     if not job.one_off or job.state in _OVER:
         return ""
@@ -205,7 +199,7 @@ def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) 
         if now.state in _OVER:
             return ""
         if now.source_digest != seen.digest:
-            return "keeps to the images of before: these are others"
+            return "not changed: these are other images than before"
         try:
             crosswalk = ctx.crosswalk(now)
         except NeedsPerson:
@@ -218,14 +212,14 @@ def _show_again(job: Job, seen: SeriesSnapshot, sources: Sources, ctx: Context) 
             return ""
         ctx.seal(now.id, after)
         freed = now.released(at=ctx.now()) if now.reason_code in IMAGES_GONE else now
-        ctx.ledger.commit(freed.noted(ctx.now(), "shown again"))
-        return "goes on with what is shown now"
+        ctx.ledger.commit(freed.noted(ctx.now(), "scanned again"))
+        return "continues with these images"
 
-    return locked(job, ctx, change)
+    return act_locked(job, ctx, change)
 
 
 def _is_there(file: SourceFile) -> bool:
-    """Tell whether a file is still as it was when it was shown."""
+    """Return whether a file has not changed since it was scanned."""
     try:
         at = Path(file.path).stat()
     except OSError:

@@ -1,6 +1,6 @@
-"""What a person shows: folders, images and zips from anywhere, read and compared as one.
+"""Sources of one-off jobs: folders, images and zips from any path.
 
-Nothing is written but the images of a zip, which go into the work folder of their job.
+Only the images of a zip are written, into the work folder of their job.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _GIB: Final = 1 << 30
 
 
 class Sources:
-    """What lies at some paths, zips included, and how to read it.
+    """The image files at some paths, also those in zips.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ class Sources:
     Raises
     ------
     OutOfReach
-        Where one of them cannot be read; it is told by its place among the others.
+        If a path cannot be read; the message gives its number.
     SeriesRefused
-        Where a zip is damaged, unsafe or too large.
+        If a zip is damaged, unsafe or too large.
     """
 
     def __init__(self, paths: Sequence[Path], ctx: Context, opened: ExitStack) -> None:
@@ -55,7 +55,7 @@ class Sources:
             except (OSError, OutOfReach):
                 raise OutOfReach(
                     f"PATH {number} of {len(paths)} cannot be read",
-                    hint="See that the medium is plugged in, and that you may read it.",
+                    hint="Check that the medium is connected and readable.",
                 ) from None
 
     def _take(self, path: Path, opened: ExitStack) -> None:
@@ -67,7 +67,7 @@ class Sources:
             self.walk.add(read_images([path]))
 
     def _read(self, archive: Zip) -> None:
-        """Read the header of each member; nothing is written."""
+        """Read the header of each member."""
         for path, info in archive.members.items():
             file = File("", info.file_size, 0, 0)
             found: Slice | str = "empty-file"
@@ -81,7 +81,7 @@ class Sources:
             self._zips[path] = archive
 
     def is_same(self, one: str, other: str) -> bool:
-        """Tell whether two files hold the same image."""
+        """Return whether two files contain the same image."""
         try:
             with self._reading(one) as first, self._reading(other) as second:
                 return is_same_image(first, second)
@@ -93,10 +93,10 @@ class Sources:
         return Path(path).open("rb") if archive is None else archive.reading(path)
 
     def bring(self, job_id: str, ctx: Context) -> Callable[[Crosswalk], Crosswalk]:
-        """Return how to unpack what is in zips into the work folder of a job.
+        """Return a function that unpacks a series from zips into the work folder of a job.
 
-        The job's lock is held by the caller. What it does is durable when it returns; where it
-        fails, nothing is left.
+        The caller holds the job's lock. The files are durable on return; after a failure none is
+        left.
         """
 
         def unpacked(crosswalk: Crosswalk) -> Crosswalk:
@@ -114,7 +114,7 @@ class Sources:
         return unpacked
 
     def _unpacked(self, files: Sequence[SourceFile], folder: Path) -> tuple[SourceFile, ...]:
-        """Return the files of a series, those out of zips as they lie in a folder now."""
+        """Unpack the files of a series that are in zips; return all files."""
         try:
             with report_disk_full("state_dir"):
                 unpacked = tuple(
@@ -125,7 +125,7 @@ class Sources:
         except OSError as err:
             raise OutOfReach(
                 f"the zip cannot be unpacked: {err.strerror}",
-                hint="See that the medium is plugged in, and run the command again.",
+                hint="Check that the medium is connected, and run the command again.",
             ) from None
         return unpacked
 

@@ -19,7 +19,7 @@ from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.rtstruct.contours import contours_of
-from drawcli.core.rtstruct.displayed import displayed
+from drawcli.core.rtstruct.displayed import read_display
 from drawcli.errors import ConfigError, DrawcliError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import findings_of, has_structure_set, structure_set_of
@@ -39,11 +39,11 @@ __all__ = [
     "Plane",
     "Preview",
     "StructureRow",
+    "draw_preview",
     "has_structure_set",
-    "keep",
-    "picture",
     "preview_of",
     "scene_of",
+    "store_preview",
 ]
 
 Step = Callable[[Job, Context], Job]
@@ -169,7 +169,7 @@ def scene_of(header: Header, images: "Images") -> "Scene":
     return Scene(stack, structures, modality, window.inverted() if images.inverse else window)
 
 
-def picture(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
+def draw_preview(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
     """Make the preview of a job that was held or delivered just now, where the site wants one.
 
     Parameters
@@ -195,11 +195,11 @@ def picture(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None
 def _draw(job: Job, ctx: Context) -> Job:
     """Draw what came, if anything did."""
     if has_structure_set(job, ctx):
-        keep(preview_of(job, ctx), job, ctx)
+        store_preview(preview_of(job, ctx), job, ctx)
     return job
 
 
-def keep(preview: Preview, job: Job, ctx: Context) -> list[Path]:
+def store_preview(preview: Preview, job: Job, ctx: Context) -> list[Path]:
     """Write sheet and page into the work folder of a job; they go with it."""
     files = {PREVIEW_SHEET: preview.sheet(), PREVIEW_PAGE: preview.page()}
     for name, data in files.items():
@@ -235,7 +235,7 @@ def _check_came(job: Job, ctx: Context) -> None:
 def _outlined(header: Header, frame: "CoordinateFrame") -> "list[Outlines]":
     from drawcli.core.pictures.outlines import Outlines
 
-    looks = displayed(header)
+    looks = read_display(header)
     points: dict[int, list[list[Triple]]] = {number: [] for number in looks}
     for contour in contours_of(header):
         if contour.roi in points:

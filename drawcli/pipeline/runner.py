@@ -1,4 +1,4 @@
-"""Takes jobs on, one step each; the one place where a step may fail."""
+"""Advance jobs by one step each; step failures are handled only here."""
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
@@ -31,46 +31,46 @@ from drawcli.errors import (
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
-from drawcli.pipeline.steps.scan import Scanned, scan
-from drawcli.pipeline.survey.watchdog import READ_IMAGES, reading
+from drawcli.pipeline.steps.scan import ScanResult, scan
+from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
 
 
-AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # they wait for the server most of the time
-# Contours come home first; then new series go out.
+AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # run in parallel: mostly waiting
+# Results are delivered first; then new series are sent.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
 
 GIB: Final = 1 << 30
-IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or others
-_SOON_SECONDS: Final = 60.0  # until the server is asked again whether uploads are welcome
+IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or replaced
+_SOON_SECONDS: Final = 60.0  # until the server is asked again whether it takes uploads
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which jobs a command takes."""
+    """The jobs that a command processes."""
 
     job_id: str | None = None
     limit: int | None = None
-    until: datetime | None = None  # no job is begun after this
+    until: datetime | None = None  # no job is started after this time
 
 
 def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
-    """Take every due job that a command is for one step on."""
+    """Advance every due job of a command by one step."""
     with ctx.progress.step(command), ExitStack() as open_:
         if command == "scan":
             return _run_scan(ctx, chosen)
         if command in READ_IMAGES:
-            open_.enter_context(reading(ctx, command))
+            open_.enter_context(watch_step(ctx, command))
         if command == "match":
-            _ = ctx.rulebook  # a broken file is told by the next run, not by the next series
+            _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
         lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
         for state in COMMANDS[command]:
-            jobs = list(due(state, ctx, chosen))
+            jobs = list(due_jobs(state, ctx, chosen))
             if not jobs:
                 continue
             ctx.progress.expect(len(jobs))
@@ -85,7 +85,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
 def _one_by_one(
     jobs: Iterable[Job], ctx: Context, chosen: Selection, report: StepReport
 ) -> Generator[Job, None, None]:
-    """Yield jobs to be begun, until there is a reason to begin no more."""
+    """Yield jobs until the limit or the deadline is reached, or the step must stop."""
     for job in jobs:
         late = chosen.until is not None and ctx.now() >= chosen.until
         full = chosen.limit is not None and report.begun >= chosen.limit
@@ -96,7 +96,7 @@ def _one_by_one(
 
 
 def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepReport) -> None:
-    """Ask once whether uploads are welcome; where they are not, let all wait: none has failed."""
+    """Ask once whether the server takes uploads; if not, postpone all jobs without a failure."""
     try:
         ctx.check_uploads_welcome()
     except ServerUnavailable as err:
@@ -115,21 +115,21 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
 
 
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
-    """Run the whole cycle: contours home, then new series out. Call it under the run lock."""
+    """Run the whole cycle: deliver results, then send new series. The caller holds the run lock."""
     ctx.check_token()
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):
         try:
             yield run_step(command, ctx, chosen)
-        except AnotherRun as err:  # of the scan index: what is known of the datastore goes on
+        except AnotherRun as err:  # it uses the scan index: go on with the known series
             lost = OutOfReach(str(err), code=err.code, hint=err.hint)
-            yield StepReport(command, scanned=Scanned(lost=[lost]))
+            yield StepReport(command, scanned=ScanResult(lost=[lost]))
     tidy(ctx)
 
 
-def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
-    """Yield the jobs in a state whose time has come: the urgent first, then the longest there."""
+def due_jobs(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
+    """Yield the due jobs in a state: by priority, then by age."""
     now = ctx.now()
     for job in sorted(ctx.ledger.jobs([state]), key=lambda job: -job.priority):
         if chosen.job_id is not None and job.id != chosen.job_id:
@@ -137,25 +137,25 @@ def due(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
         if state in RULES_DECIDE:
             from drawcli.pipeline.steps.match import wants_match
 
-            asked = job.is_due(now) or job.reason_code == "ambiguous"
-            if asked and wants_match(job, ctx):  # also what was held for the rules of before
+            is_due = job.is_due(now) or job.reason_code == "ambiguous"
+            if is_due and wants_match(job, ctx):  # also jobs held under earlier rules
                 yield job
         elif job.is_due(now):
             yield job
 
 
 def tidy(ctx: Context) -> None:
-    """Remove old work folders of finished jobs, and put such jobs into the archive."""
-    for job in expired(ctx):
+    """Remove old work folders of finished jobs; archive finished jobs."""
+    for job in expired_jobs(ctx):
         ctx.work.remove(job.id)
     ctx.ledger.archive_finished(ctx.now())
 
 
-def expired(ctx: Context) -> list[Job]:
-    """Return the jobs whose work folders are not needed any more.
+def expired_jobs(ctx: Context) -> list[Job]:
+    """Return the finished jobs whose work folders can be removed.
 
-    Those finished for `deliver.keep_days`; where less than `deliver.keep_free_gib` are free, also
-    the longest finished of the others. Never one that is not finished.
+    They finished `deliver.keep_days` ago; if less than `deliver.keep_free_gib` is free, the oldest
+    of the other finished jobs follow.
     """
     finished = sorted(
         (job for job in ctx.kept_jobs() if job.state in FINISHED), key=lambda job: job.since
@@ -175,12 +175,12 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
     report = StepReport("scan", scanned=done)
     if done.rebuilt:
-        _log.warning("scan index made anew: %s; every file is read once more", done.rebuilt)
+        _log.warning("scan index rebuilt: %s; every file is read again", done.rebuilt)
     counted = sorted((done.ignored + done.passed_over).items())
-    if aside := " ".join(f"{reason}={count}" for reason, count in counted):
-        _log.info("step=scan left alone: %s", aside)
+    if skipped := " ".join(f"{reason}={count}" for reason, count in counted):
+        _log.info("step=scan skipped: %s", skipped)
     for name in done.folders_missing:
-        _log.warning("scan.folders: there is no folder '%s' in the datastore", name)
+        _log.warning("scan.folders: no folder '%s' in the datastore", name)
     for job in done.late:
         _log.warning("job=%s step=scan changed later: %s", job.id, job.events[-1].why)
     for job in done.jobs:
@@ -192,20 +192,22 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
 
 
 def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
-    """Take one job one step on under its lock; write down what became of it."""
+    """Advance a job by one step under its lock; store the outcome."""
     try:
         with ctx.progress.job(job.id), ctx.work.job_lock(job.id):
             fresh = ctx.ledger.get(job.id)
             if fresh is None or fresh.revision != job.revision:
-                return  # another process was quicker
+                return  # another process was faster
             after = _attempt(fresh, step, ctx, report)
             if after != fresh:
                 after = ctx.ledger.commit(after)
             if after.held or (job.state, after.state) == (State.FETCHED, State.DELIVERED):
-                from drawcli.pipeline.preview import picture
+                from drawcli.pipeline.preview import draw_preview
 
-                with reading(ctx, "preview"):
-                    picture(after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview")))
+                with watch_step(ctx, "preview"):
+                    draw_preview(
+                        after, ctx, partial(_attempt, ctx=ctx, report=StepReport("preview"))
+                    )
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
@@ -218,11 +220,11 @@ def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
         *(job.id, step.__name__, job.state, what, after.reason_code),
     )
     if report.no_memory:
-        raise OutOfMemory(f"not enough memory to {step.__name__} job {job.id}; it waits")
+        raise OutOfMemory(f"not enough memory to {step.__name__} job {job.id}; the job waits")
 
 
 def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
-    """Try a step; turn a failure into how the job now fares."""
+    """Run a step; turn a failure into the new state of the job."""
     try:
         after = step(job, ctx)
     except TryLater as err:
@@ -231,15 +233,15 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
         report.blocked += isinstance(err, GateBlocked)
         return _as_stored(job, ctx).held_for(_for_one_off(err, job), at=ctx.now())
     except DrawcliError:
-        raise  # no job is to blame: the run cannot go on
-    except Exception as err:  # noqa: BLE001 - one patient's bug must not stop the others
+        raise  # not caused by this job: the run cannot go on
+    except Exception as err:  # noqa: BLE001 - a bug in one job must not stop the others
         if (trouble := as_machine_error(err, step.__name__)) is not None:
             return _failed(job, trouble, ctx, report)
         _log.exception("job=%s step=%s", job.id, step.__name__)
         bug = NeedsPerson(
             f"bug: {type(err).__name__} in {step.__name__}",
             code="bug",
-            hint="Send the log to the developers; it names no patient.",
+            hint="Send the log to the developers; it contains no patient data.",
         )
         return _as_stored(job, ctx).held_for(bug, at=ctx.now())
     else:
@@ -248,17 +250,17 @@ def _attempt(job: Job, step: Step, ctx: Context, report: StepReport) -> Job:
 
 
 def _for_one_off(err: JobErrorT, job: Job) -> JobErrorT:
-    """Return an error that says how the images of a one-off job come back: no scan finds them."""
+    """Add to an error how to restore the images of a one-off job, which no scan finds."""
     if not job.one_off or err.code not in IMAGES_GONE:
         return err
     return err.replaced(
-        hint="Plug the medium in where it was, or show the images again with 'drawcli scan PATH'; "
+        hint="Reconnect the medium, or scan the images again with 'drawcli scan PATH'; "
         f"then 'drawcli retry {job.id}'."
     )
 
 
 def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
-    """Return the job waiting; held, if it has failed for too long."""
+    """Return the job waiting, or held if it has failed for too long."""
     stored, tries, now = _as_stored(job, ctx), job.tries(err.code), ctx.now()
     is_silent = isinstance(err, ServerSilent)
     report.silent, report.silences = is_silent * (report.silent + 1), report.silences + is_silent
@@ -280,5 +282,5 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
 
 
 def _as_stored(job: Job, ctx: Context) -> Job:
-    """Return the job as the ledger has it: a step may have recorded an attempt before it failed."""
+    """Return the stored job: a step may have recorded an attempt before it failed."""
     return ctx.ledger.get(job.id) or job

@@ -1,4 +1,4 @@
-"""What one step of a run did."""
+"""The outcome of one step of a run."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,34 +8,34 @@ from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
 
 if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
-    from drawcli.pipeline.steps.scan import Scanned
+    from drawcli.pipeline.steps.scan import ScanResult
 
 
 @dataclass(slots=True)
 class StepReport:
-    """What one step did."""
+    """The outcome of one step."""
 
     step: str
     begun: int = 0
-    outcomes: list[tuple[str, str]] = field(default_factory=list)  # job, what became of it
+    outcomes: list[tuple[str, str]] = field(default_factory=list)  # job id, outcome
     held: "list[Job]" = field(default_factory=list)  # newly
-    silent: int = 0  # how many in a row have had no answer in time
-    silences: int = 0  # how many in all
+    silent: int = 0  # timeouts in a row
+    silences: int = 0  # timeouts in total
     blocked: int = 0  # by the privacy gate
     unreachable: str = ""  # why the server could not be reached
-    undelivered: TryLater | None = None  # why their place, or the images, are out of reach
-    stopped: bool = False  # what the step waits for does not answer: no further job is begun
-    no_memory: bool = False  # the step failed for lack of it
-    scanned: "Scanned | None" = None
+    undelivered: TryLater | None = None  # why a delivery target, or the images, cannot be reached
+    stopped: bool = False  # a server or share does not answer: no further job is started
+    no_memory: bool = False  # the step ran out of memory
+    scanned: "ScanResult | None" = None
 
     @property
     def counts(self) -> Counter[str]:
-        """How many jobs became what."""
+        """The number of jobs by outcome."""
         return Counter(what for _, what in self.outcomes)
 
 
 def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
-    """Return what to say where server, datastore or the place for structure sets do not answer."""
+    """Return an error for each server, datastore or delivery target that does not answer."""
     errors = []
     for report in reports:
         errors += report.scanned.lost if report.scanned is not None else []
@@ -43,7 +43,9 @@ def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
             hint = "Nothing is lost; the jobs wait. Check the network and server.url if it lasts."
             errors.append(OutOfReach(f"no answer from the server: {report.unreachable}", hint=hint))
         if err := report.undelivered:
-            kept = "The checked file stays with the job and is tried again. 'drawcli doctor' looks."
+            kept = (
+                "The checked file is kept and delivered later. 'drawcli doctor' tests the target."
+            )
             hint = kept if err.code in UNDELIVERED else err.hint
             errors.append(OutOfReach(str(err), code=err.code, hint=hint))
     return errors

@@ -21,8 +21,8 @@ from drawcli.authoring.migrate import (
     THERE,
     TRANSLATED,
     Migration,
-    into_folder,
-    into_site,
+    migrate_to_folder,
+    migrate_to_site,
 )
 from drawcli.cli import app
 from drawcli.core.rules.conditions import Condition, RuleHeader, Truth
@@ -254,7 +254,7 @@ def group(joiners: list[list[str]], between: list[str], values: Iterator[str]) -
 def migrated(tmp_path: Path, records: list[Any], name: str = "export.json") -> Migration:
     path = tmp_path / name
     path.write_text(json.dumps(records))
-    migration = into_folder(tmp_path / "new")
+    migration = migrate_to_folder(tmp_path / "new")
     migration.take([path])
     return migration
 
@@ -354,7 +354,7 @@ def test_the_rule_sets_of_the_other_client_find_the_template_of_its_own_file(
             ]
         )
     )
-    migration = into_folder(tmp_path / "new")
+    migration = migrate_to_folder(tmp_path / "new")
 
     migration.take([tmp_path / "old.json", tmp_path / "Pelvis.yml"])
 
@@ -442,7 +442,7 @@ def test_a_second_import_changes_nothing(tmp_path: Path) -> None:
     migrated(tmp_path, records).write()
     rules, templates = (tmp_path / "new" / f"{name}.yaml" for name in ("rules", "templates"))
     before = rules.read_bytes(), templates.read_bytes()
-    again = into_site(rules, templates, 64)
+    again = migrate_to_site(rules, templates, 64)
 
     again.take([tmp_path / "export.json"])
     again.write()
@@ -456,7 +456,7 @@ def test_another_rule_of_the_same_name_stays(tmp_path: Path) -> None:
     migrated(tmp_path, records).write()
     rules = tmp_path / "new/rules.yaml"
     rules.write_text(rules.read_text().replace("equals: F", "equals: M"))
-    again = into_site(rules, tmp_path / "new/templates.yaml", 64)
+    again = migrate_to_site(rules, tmp_path / "new/templates.yaml", 64)
 
     again.take([tmp_path / "export.json"])
 
@@ -469,7 +469,7 @@ def test_a_file_that_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
 
     with pytest.raises(ConfigError, match=r"x\.json"):
-        into_folder(tmp_path).take([tmp_path / "x.json"])
+        migrate_to_folder(tmp_path).take([tmp_path / "x.json"])
 
 
 def test_the_command_writes_new_files_and_ends_with_6_where_a_person_must_look(
@@ -589,7 +589,7 @@ def test_no_text_of_an_export_steers_the_terminal_or_ends_in_a_traceback(
 def test_an_export_that_is_well_is_taken_over_whole(tmp_path: Path) -> None:
     file = tmp_path / "export.json"
     file.write_text(json.dumps([{**record, "pk": 1} for record in WHOLE]))
-    migration = into_folder(tmp_path / "new")
+    migration = migrate_to_folder(tmp_path / "new")
 
     migration.take([file])
 
@@ -601,7 +601,7 @@ def test_a_text_that_is_none_is_named_and_its_template_left_out(tmp_path: Path) 
     export[2]["fields"]["name"] = "Blad\x1b[2Jder"
     file = tmp_path / "export.json"
     file.write_text(json.dumps(export))
-    migration = into_folder(tmp_path / "new")
+    migration = migrate_to_folder(tmp_path / "new")
 
     migration.take([file])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.authoring.picks import Pick, pickable, picked
+from drawcli.authoring.picks import Pick, parse_pick, pickable_elements
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.errors import UsageError
 
@@ -52,7 +52,7 @@ HEADER = RuleHeader(
     ],
 )
 def test_what_is_picked_is_written_as_a_condition(words: str, lines: list[str]) -> None:
-    picks = list(picked(words, HEADER))
+    picks = list(parse_pick(words, HEADER))
 
     assert [pick.line for pick in picks] == lines
     assert all(pick.fits(HEADER) for pick in picks)
@@ -81,14 +81,14 @@ def test_what_is_picked_is_written_as_a_condition(words: str, lines: list[str]) 
 )
 def test_what_cannot_be_picked_is_told(words: str, said: str) -> None:
     with pytest.raises(UsageError) as told:
-        list(picked(words, HEADER))
+        list(parse_pick(words, HEADER))
 
     assert said in str(told.value)
     assert "Lindqvist" not in f"{told.value} {told.value.hint}"
 
 
 def test_the_list_begins_with_what_sites_match_by() -> None:
-    assert list(pickable(HEADER)) == [
+    assert list(pickable_elements(HEADER)) == [
         "Modality",
         "ProtocolName",
         "SliceThickness",

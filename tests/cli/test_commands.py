@@ -407,7 +407,7 @@ def test_a_job_that_another_process_works_on_is_left_to_it(
 
     assert (step.code, step.out.split()) == (0, ["1", "busy"])
     assert person.code == 2
-    assert "at this moment" in person.err
+    assert "is being processed" in person.err
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:

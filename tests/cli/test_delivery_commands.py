@@ -38,7 +38,7 @@ def test_verify_and_redeliver(drawcli: Run, delivered: Path, tmp_path: Path) -> 
     assert (well.code, well.err, job["findings"]) == (0, "", [])
     assert "as delivered" in well.out
     assert gone.code == 0
-    assert "not where it was delivered" in gone.out.replace("\n", " ")
+    assert "delivered file is missing" in gone.out.replace("\n", " ")
     assert (planned.code, nothing) == (0, False)
     assert (again.code, back) == (0, True)
     assert (other.code, len(list(tmp_path.glob("RS.*.dcm")))) == (0, 1)
@@ -70,7 +70,7 @@ def test_a_changed_structure_set_is_for_a_person(drawcli: Run, delivered: Path) 
 
     assert ended.code == 6
     assert "1 of 1 delivered structure sets" in ended.err
-    assert "not the one that was delivered" in ended.out.replace("\n", " ")
+    assert "has changed since it was delivered" in ended.out.replace("\n", " ")
 
 
 def test_reidentify_shows_what_it_would_change_and_writes_nothing(
@@ -104,5 +104,5 @@ def test_what_has_not_come_cannot_be_looked_at(drawcli: Run, pelvis: list[Path])
     alone = drawcli("reidentify", "--identify")
 
     assert (asked.code, alone.code) == (2, 2)
-    assert "no structure set of it is here" in asked.err
+    assert "no structure set was received yet" in asked.err
     assert "--dry-run --job" in alone.err

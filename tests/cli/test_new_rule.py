@@ -97,7 +97,10 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
     [
         (("--pick", "Modality"), "use --template NAME or --exclude"),
         (("--pick", "Modality", "--template", "Prostat_OAR"), "did you mean 'Prostate_OAR'"),
-        (("--pick", "Modality", "--template", "A", "--exclude"), "use either --template NAME or --exclude"),
+        (
+            ("--pick", "Modality", "--template", "A", "--exclude"),
+            "use either --template",
+        ),
         (("--pick", "Modalty", "--template", "Prostate_OAR"), "did you mean 'Modality'"),
         (
             ("--pick", "Modality", "--template", "HeadNeck_OAR"),

@@ -86,7 +86,7 @@ def test_what_is_no_series_is_told(drawcli: Run, site: Site, tmp_path: Path) -> 
     unknown = drawcli("explain", str(site.store), "--template", "Pelvis")
 
     assert [one.code for one in (nothing, nobody, unknown)] == [2, 2, 2]
-    assert "holds no CT, MR or PT series" in nothing.err
+    assert "no CT, MR or PT series" in nothing.err
     assert "no template 'Pelvis'" in unknown.err
 
 
@@ -99,7 +99,7 @@ def test_rules_check_tells_mistakes_and_what_is_hardly_meant(drawcli: Run, site:
     wrong = drawcli("rules", "check")
 
     assert (well.code, well.out) == (0, "3 rules, 3 templates: no mistakes\n")
-    assert lint == ["no rule asks for template Thorax_OAR"]
+    assert lint == ["no rule uses template Thorax_OAR"]
     assert wrong.code == 3
     assert "no operator 'contans'; did you mean 'contains'?" in wrong.err
 

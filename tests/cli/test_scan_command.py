@@ -74,7 +74,7 @@ def test_a_list_names_the_paths_one_a_line_in_a_file_or_on_standard_input(
         (["--deliver-to", "usb"], "--deliver-to needs a PATH"),
         (["--from-list", "none.txt"], "the list cannot be read"),
         (["--from-list", os.devnull], "the list names no PATH"),
-        (["usb/KOWALSKI/none"], "PATH 1 of 1: there is no such file or folder"),
+        (["usb/KOWALSKI/none"], "PATH 1 of 1: no such file or folder"),
     ],
 )
 def test_wrong_usage_leaves_with_2_and_names_no_patient(
@@ -96,8 +96,8 @@ def test_what_is_not_whole_leaves_with_6_and_says_why_at_once(drawcli: Run, usb:
 
     (error,) = as_json.answer["errors"]
     assert (told.code, as_json.code, error["code"]) == (6, 6, "missing-slices")
-    assert f"CT series of {SLICES - 1} files is not taken: missing slices" in told.err
-    assert "Nothing of it waits" in told.err
+    assert f"CT series of {SLICES - 1} files rejected: missing slices" in told.err
+    assert "No job was made" in told.err
     assert "KOWALSKI" not in told.err + told.out + as_json.out
     assert drawcli("status").out.endswith("No jobs.\n")
 

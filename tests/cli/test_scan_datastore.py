@@ -65,5 +65,5 @@ def test_what_a_scan_left_alone_is_told_by_reason_also_beside_what_it_found(
     ended = drawcli("scan", "--verbose")
 
     assert "1 found" in ended.out
-    assert "left alone: empty-file=1 not-dicom=1" in ended.err
+    assert "skipped: empty-file=1 not-dicom=1" in ended.err
     assert "notes" not in ended.err

@@ -13,9 +13,9 @@ from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
 from drawcli.core.dicom.instance import slice_of
-from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
-from drawcli.pipeline.steps.deidentify import as_sent
+from drawcli.pipeline.steps.deidentify import complete_crosswalk
 from tests.core.files import as_bytes, ct_slice
 from tests.deidentification.patients import Patient, patients
 from tests.structure_sets import structure_set
@@ -83,7 +83,9 @@ def there(sources: Sequence[bytes], key: bytes) -> tuple[list[Dataset], Crosswal
     sent = [deidentify_header(header, known) + bytes(8) for header in headers]
     files = [slice_of(header, path=f"/{n}", size=1, mtime_ns=1) for n, header in enumerate(headers)]
     crosswalk = Crosswalk.of(files)
-    crosswalk = as_sent(crosswalk, known, headers[0], {one.path: one for one in crosswalk.files})
+    crosswalk = complete_crosswalk(
+        crosswalk, known, headers[0], {one.path: one for one in crosswalk.files}
+    )
     return [dcmread(io.BytesIO(data)) for data in sent], crosswalk
 
 
@@ -94,7 +96,7 @@ def test_what_goes_out_and_comes_home_is_what_it_was(sources: list[bytes], key: 
     crosswalk = Crosswalk.from_plain(crosswalk.as_plain())  # as the vault keeps it
     received = read_header(structure_set(sent, ["Bladder", "Rectum"]), complete=True)
 
-    home = reidentified(received, crosswalk, OWN)
+    home = reidentify_file(received, crosswalk, OWN)
 
     now, was = read_header(home, complete=True), read_header(sources[0], complete=True)
     for tag in RESTORED:

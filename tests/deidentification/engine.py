@@ -21,7 +21,7 @@ from drawcli.core.series.verdict import Readiness
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
-from drawcli.pipeline.steps.deidentify import pixels_as_sent
+from drawcli.pipeline.steps.deidentify import read_pixels
 from tests.conftest import Site
 
 KEY: Final = bytes(range(32))
@@ -102,9 +102,7 @@ def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
         if kind.readiness is not Readiness.READY:
             raise SeriesRefused(kind.text, code=kind.code)
         end = pixel_end(stream, header)
-        raw = deidentify_header(header, replacements) + b"".join(
-            pixels_as_sent(stream, header, end)
-        )
+        raw = deidentify_header(header, replacements) + b"".join(read_pixels(stream, header, end))
     return f"{replacements.uid(seen.sop_uid)}.dcm", raw
 
 

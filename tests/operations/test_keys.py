@@ -187,7 +187,7 @@ def test_without_the_retired_key_nothing_is_sent(
     retired.unlink()
 
     with (
-        pytest.raises(ConfigError, match="not the one that the jobs"),
+        pytest.raises(ConfigError, match="made with another site key"),
         open_context(site.settings()),
     ):
         pass

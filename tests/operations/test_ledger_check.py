@@ -13,7 +13,7 @@ from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE, VAULT
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.ledger_check import check, repair
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, expired, run_step, tidy
+from drawcli.pipeline.runner import Selection, expired_jobs, run_step, tidy
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
 
@@ -293,13 +293,13 @@ def test_folders_go_by_age_and_earlier_on_a_full_disk(
     site: Site, draw: FakeDraw, clock: Clock, archived: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with again(site, draw, clock) as ctx:
-        assert expired(ctx) == []
+        assert expired_jobs(ctx) == []
         clock.at += timedelta(days=29)
-        assert [job.id for job in expired(ctx)] == [archived.id]
+        assert [job.id for job in expired_jobs(ctx)] == [archived.id]
         clock.at -= timedelta(days=29)
 
         monkeypatch.setattr("drawcli.adapters.state.workdir.WorkDir.free_bytes", lambda _self: 100)
-        assert [job.id for job in expired(ctx)] == [archived.id]
+        assert [job.id for job in expired_jobs(ctx)] == [archived.id]
         tidy(ctx)
 
         assert not ctx.work.has_folder(archived.id)
@@ -313,4 +313,4 @@ def test_what_is_not_finished_stays_on_the_fullest_disk(
     ctx.ledger.commit(replace(job, since=job.since - timedelta(days=900)))
     monkeypatch.setattr("drawcli.adapters.state.workdir.WorkDir.free_bytes", lambda _self: 0)
 
-    assert expired(ctx) == []
+    assert expired_jobs(ctx) == []

@@ -7,7 +7,7 @@ import pytest
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson, UsageError
-from drawcli.pipeline.actions import assign, cancel, find_job, locked, release, retry
+from drawcli.pipeline.actions import act_locked, assign, cancel, find_job, release, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock
@@ -52,7 +52,7 @@ def test_a_beginning_of_two_series_is_refused(ctx: Context, in_state: Make) -> N
     in_state(State.FOUND, "0123456789ab-1")
     in_state(State.FOUND, "0123ffffffff-1")
 
-    with pytest.raises(UsageError, match="fits 2 jobs"):
+    with pytest.raises(UsageError, match="matches 2 jobs"):
         find_job("0123", ctx)
 
 
@@ -145,7 +145,7 @@ def test_a_template_that_does_not_exist_is_not_assigned(ctx: Context, in_state: 
 
 
 def test_a_series_that_is_not_whole_gets_no_template(ctx: Context, in_state: Make) -> None:
-    with pytest.raises(UsageError, match="not whole"):
+    with pytest.raises(UsageError, match="not complete"):
         assign(in_state(State.WAITING), "Prostate_OAR", ctx)
 
 
@@ -168,12 +168,12 @@ def test_a_series_on_its_way_is_not_sent_twice_with_one_template(
 ) -> None:
     job = in_state(State.UPLOADED, template="Thorax_OAR")
 
-    with pytest.raises(UsageError, match="already on its way"):
+    with pytest.raises(UsageError, match="already being processed"):
         assign(job, "Thorax_OAR", ctx)
 
 
 def test_a_person_waits_for_a_step_at_work(ctx: Context, in_state: Make) -> None:
     job = in_state(State.FOUND)
 
-    with ctx.work.job_lock(job.id), pytest.raises(UsageError, match="at this moment"):
-        locked(job, ctx, lambda now: now)
+    with ctx.work.job_lock(job.id), pytest.raises(UsageError, match="is being processed"):
+        act_locked(job, ctx, lambda now: now)

@@ -13,7 +13,7 @@ from drawcli.core.rules.conditions import Compare, Rule, RuleHeader, Truth
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import ConfigError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import lints, of_job, of_path
+from drawcli.pipeline.explain import explain_job, explain_path, lint_rules
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import PELVIS, Site
 
@@ -180,10 +180,10 @@ def test_a_mistake_is_told(read: Read, entry: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        (MANY, "rule dormant is switched off"),
+        (MANY, "rule dormant is disabled"),
         (one("{PatientID: A17}"), "rule a names one patient or study by PatientID"),
         (one("{all: [{Modality: CT}, {Modality: MR}]}"), "Modality cannot be both CT and MR"),
-        (MANY + "  - {name: same, template: Prostate_OAR, when: {Modality: CT}}\n", "say the same"),
+        (MANY + "  - {name: same, template: Prostate_OAR, when: {Modality: CT}}\n", "are the same"),
         (
             MANY + "  - {name: other, template: Thorax_OAR, when: {Modality: CT}}\n",
             "rules usual and other always fit together",
@@ -192,31 +192,31 @@ def test_a_mistake_is_told(read: Read, entry: str, told: str) -> None:
             MANY + "  - {name: x, priority: 3, template: Thorax_OAR, when: {Modality: CT}}\n",
             "rule usual never decides",
         ),
-        (one("{Modality: CT}"), "no rule asks for template Thorax_OAR"),
+        (one("{Modality: CT}"), "no rule uses template Thorax_OAR"),
     ],
 )
 def test_what_is_hardly_meant_is_told(read: Read, rules: str, told: str) -> None:
-    assert any(told in line for line in lints(read(rules)))
+    assert any(told in line for line in lint_rules(read(rules)))
 
 
 def test_the_rules_of_this_repository_have_nothing_to_tell() -> None:
     book = read_rulebook(TEMPLATES.with_name("rules.yaml"), TEMPLATES)
 
-    assert list(lints(book)) == []
+    assert list(lint_rules(book)) == []
 
 
 def test_values_of_several_may_differ_and_are_no_contradiction(read: Read) -> None:
     book = read(one("{all: [{ImageType: ORIGINAL}, {ImageType: AXIAL}]}"))
 
-    assert not [line for line in lints(book) if "never fire" in line]
+    assert not [line for line in lint_rules(book) if "never match" in line]
 
 
 def test_explain_says_what_match_does(ctx: Context, pelvis: list[Path], site: Site) -> None:
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
-    told = of_job(job, ctx)
-    (by_path,) = of_path(site.store, ctx.rulebook, on_many="hold", today=ctx.now().date())
-    (by_file,) = of_path(pelvis[0], ctx.rulebook, on_many="hold", today=ctx.now().date())
+    told = explain_job(job, ctx)
+    (by_path,) = explain_path(site.store, ctx.rulebook, on_many="hold", today=ctx.now().date())
+    (by_file,) = explain_path(pelvis[0], ctx.rulebook, on_many="hold", today=ctx.now().date())
 
     run_step("match", ctx, Selection())
 

@@ -11,7 +11,7 @@ from drawcli.adapters.datastore.watch import Changes
 from drawcli.core.jobs.job import State
 from drawcli.errors import AnotherRun
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.follow import follow, listening
+from drawcli.pipeline.follow import follow, watch_datastore
 from tests.conftest import Clock, Site
 
 
@@ -103,7 +103,7 @@ def test_shares_among_the_folders_are_known(
 ) -> None:
     monkeypatch.setattr("drawcli.pipeline.follow.remote_disk", lambda _folder: "nfs4")
 
-    assert "nfs4" in listening([tmp_path]).blind
+    assert "nfs4" in watch_datastore([tmp_path]).blind
 
 
 def test_another_process_that_scans_is_let_through(ctx: Context, pelvis: list[Path]) -> None:

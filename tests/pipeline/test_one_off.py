@@ -18,12 +18,12 @@ from drawcli.core.jobs.backoff import GIVE_UP_AFTER
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import DiskFull, NeedsPerson, OutOfReach, SeriesRefused, UsageError
 from drawcli.operations import keys
-from drawcli.pipeline.actions import assign, cancel, locked, retry
+from drawcli.pipeline.actions import act_locked, assign, cancel, retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, show
+from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, scan_paths
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_once, run_step
-from drawcli.pipeline.steps.scan import preview, scan
+from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened
 from tests.fake_draw import FakeDraw
@@ -66,7 +66,7 @@ def images(folder: Path) -> list[Path]:
 def shown(
     ctx: Context, *paths: Path, to: Path | None = None, dry_run: bool = False
 ) -> OneOffResult:
-    return show(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
+    return scan_paths(OneOffRequest(paths, "" if to is None else str(to)), ctx, dry_run=dry_run)
 
 
 def only_job(ctx: Context) -> Job:
@@ -351,7 +351,7 @@ def test_a_folder_without_a_series_is_wrong_usage_and_says_what_is_there(
     (tmp_path / "usb").mkdir()
     (tmp_path / "usb" / "holiday.jpg").write_bytes(b"\xff\xd8" * 200)
 
-    with pytest.raises(UsageError, match="no series that would be sent: 1 not-dicom"):
+    with pytest.raises(UsageError, match="no series to send: 1 not-dicom"):
         shown(ctx, tmp_path / "usb")
 
 
@@ -393,7 +393,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
     monkeypatch.setattr(os, "access", lambda *_: False)
 
     for place in (None, back):
-        with pytest.raises(UsageError, match="cannot be written where they belong"):
+        with pytest.raises(UsageError, match="not writable"):
             shown(ctx, usb, to=place)
 
 
@@ -409,12 +409,12 @@ def test_what_lies_in_the_datastore_or_in_our_own_folder_is_refused(
         site.state,
         tmp_path / "link",
     ):
-        with pytest.raises(UsageError, match="PATH 1 of 1 lies in"):
+        with pytest.raises(UsageError, match="PATH 1 of 1 is in"):
             shown(ctx, path, to=back)
 
 
 def test_a_path_that_is_not_there_is_told_by_its_number(ctx: Context, usb: Path) -> None:
-    with pytest.raises(UsageError, match=r"PATH 2 of 2: there is no such") as caught:
+    with pytest.raises(UsageError, match=r"PATH 2 of 2: no such") as caught:
         shown(ctx, usb, usb / "KOWALSKI" / "none")
     assert "KOWALSKI" not in str(caught.value)
 
@@ -474,7 +474,7 @@ def test_the_datastore_does_not_disturb_a_one_off_job_nor_send_its_series_again(
             for path in copies:
                 shutil.copy(path, site.store / "same")
         done = scan(ctx)
-        assert (done.jobs, preview(ctx)) == ([], [])
+        assert (done.jobs, preview_scan(ctx)) == ([], [])
         run_step(step, ctx, Selection())
         jobs.append(only_job(ctx))
     scan(ctx)
@@ -511,7 +511,7 @@ def test_assign_sends_a_one_off_once_more_from_images_of_its_own(
     shown(ctx, packed, to=back)
     first = carried_on(ctx)
 
-    second = locked(first, ctx, lambda now: assign(now, "Thorax_OAR", ctx))
+    second = act_locked(first, ctx, lambda now: assign(now, "Thorax_OAR", ctx))
     ctx.work.remove(first.id)
     run_step("scan", ctx, Selection())
     for step in ONWARD:
@@ -549,7 +549,7 @@ def test_a_cancelled_one_off_is_taken_up_again_from_where_it_lay(
     job = ctx.ledger.commit(cancel(only_job(ctx), ctx))
     waiting = ctx.ledger.commit(retry(job, ctx))
     shutil.copytree(usb, site.store / "same")
-    planned = preview(ctx)
+    planned = preview_scan(ctx)
 
     scan(ctx)
 
@@ -573,7 +573,7 @@ def test_a_job_that_waits_for_images_that_are_gone_gets_them_when_they_are_shown
 
     assert not ctx.work.has_folder(first.id)
     assert (waiting.reason_code, waiting.hint) == ("not-seen", None)
-    assert "'scan PATH' shows them" in str(waiting.reason)
+    assert "'drawcli scan PATH' finds them" in str(waiting.reason)
     assert (found.id, found.state, found.template) == (second.id, State.FOUND, "Thorax_OAR")
 
 
@@ -632,7 +632,7 @@ def test_a_medium_that_is_gone_is_waited_for_with_a_reason_and_then_held(
         False,
         "source-changed",
     )
-    assert (held.held, "Plug the medium in" in str(held.hint)) == (True, True)
+    assert (held.held, "Reconnect the medium" in str(held.hint)) == (True, True)
     assert only_job(ctx).state is State.PACKAGED
 
 
@@ -652,7 +652,7 @@ def test_nothing_is_delivered_while_the_medium_with_the_images_is_gone(
     run_step("reidentify", ctx, Selection())
 
     assert (waiting.state, waiting.reason_code) == (State.FETCHED, "source-moved")
-    assert "Plug the medium in" in str(waiting.hint)
+    assert "Reconnect the medium" in str(waiting.hint)
     assert delivered(back).is_file()
 
 
@@ -684,7 +684,7 @@ def test_a_medium_that_lies_elsewhere_now_is_followed_when_it_is_shown_again(
     ((_, did),) = shown(ctx, moved).known
     run_step("reidentify", ctx, Selection())
 
-    assert did == "goes on with what is shown now"
+    assert did == "continues with these images"
     assert (only_job(ctx).state, only_job(ctx).one_off) == (State.DONE, True)
     assert delivered(back).is_file()
 
@@ -697,7 +697,7 @@ def test_a_medium_with_other_images_is_not_followed(ctx: Context, usb: Path) -> 
 
     ((_, did),) = shown(ctx, moved).known
 
-    assert "others" in did
+    assert "other images" in did
     assert ctx.crosswalk(only_job(ctx)) == before
 
 

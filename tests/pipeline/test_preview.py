@@ -19,7 +19,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.pictures.frame import Plane
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.preview import Preview, keep, preview_of
+from drawcli.pipeline.preview import Preview, preview_of, store_preview
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
@@ -273,7 +273,7 @@ def test_what_is_kept_is_private_and_goes_with_the_work_folder(
 ) -> None:
     assert not pictured(site)  # usually only what is held is pictured
 
-    paths = keep(preview_of(home, ctx), home, ctx)
+    paths = store_preview(preview_of(home, ctx), home, ctx)
 
     assert [path.name for path in paths] == [PREVIEW_SHEET, PREVIEW_PAGE]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}

@@ -10,8 +10,8 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.one_off import OneOffRequest, show
-from drawcli.pipeline.results import redeliver, to_verify, verify
+from drawcli.pipeline.one_off import OneOffRequest, scan_paths
+from drawcli.pipeline.results import redeliver, verifiable_jobs, verify
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.system.files import sha256_of
@@ -49,7 +49,7 @@ def codes(job: Job, ctx: Context) -> list[str]:
 
 
 def test_a_delivered_structure_set_is_as_it_was(ctx: Context, job: Job) -> None:
-    assert [one.id for one in to_verify(ctx)] == [job.id]
+    assert [one.id for one in verifiable_jobs(ctx)] == [job.id]
     assert codes(job, ctx) == []
 
 
@@ -165,7 +165,7 @@ def test_images_that_changed_are_told_and_nothing_is_written(
     file.unlink()
 
     assert codes(job, ctx) == ["not-there", "source-moved"]
-    with pytest.raises(NeedsPerson, match="not the one that was sent"):
+    with pytest.raises(NeedsPerson, match="has changed since it was sent"):
         redeliver(job, ctx)
     assert not file.exists()
 
@@ -182,7 +182,7 @@ def test_what_the_server_sent_must_be_there_and_unchanged(ctx: Context, job: Job
     with ctx.work.file(job.id, "received.dcm").open("ab") as received:
         received.write(b"x")
 
-    with pytest.raises(UsageError, match="not in its work folder"):
+    with pytest.raises(UsageError, match="missing from its work folder"):
         redeliver(job, ctx)
 
 
@@ -191,7 +191,7 @@ def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: 
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
 
-    assert to_verify(ctx) == []
+    assert verifiable_jobs(ctx) == []
     for look in (verify, redeliver):
         with pytest.raises(UsageError, match="nothing was delivered yet"):
             look(job, ctx)
@@ -200,13 +200,13 @@ def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: 
 def test_a_job_whose_work_folder_is_gone_is_told_as_such(ctx: Context, job: Job) -> None:
     ctx.work.remove(job.id)
 
-    assert to_verify(ctx) == []
+    assert verifiable_jobs(ctx) == []
     with pytest.raises(UsageError, match="is gone"):
         verify(job, ctx)
 
 
 def test_a_folder_that_is_not_there_is_not_made(ctx: Context, job: Job, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         redeliver(job, ctx, tmp_path / "nowhere")
 
 
@@ -410,7 +410,7 @@ def test_a_one_off_that_a_person_wants_in_a_folder_goes_nowhere_else(
     back = site.folder / "back"
     back.mkdir()
     with opened(site, draw, clock) as ctx:
-        show(OneOffRequest((usb,), str(back)), ctx)
+        scan_paths(OneOffRequest((usb,), str(back)), ctx)
         for step in STEPS[1:]:
             run_step(step, ctx, Selection())
         (job,) = ctx.ledger.jobs()

@@ -24,7 +24,7 @@ from drawcli.errors import ConfigError, OutOfMemory, ServerRefused, TryLater
 from drawcli.operations.after_run import note_run
 from drawcli.pipeline.actions import retry
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.runner import Selection, due, run_once, run_step, tidy
+from drawcli.pipeline.runner import Selection, due_jobs, run_once, run_step, tidy
 from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
@@ -272,9 +272,7 @@ def test_what_the_uploads_ended_with_is_told_and_an_hour_of_illness_holds_nothin
     assert draw.posts() == MOST_POSTS
     assert held_after[0] > timedelta(hours=1)
     assert job.reason_code == "uploads-unanswered"
-    assert job.reason == (
-        "5 uploads were begun and came to nothing: 2 x server: ReadError, 3 x upload: 502"
-    )
+    assert job.reason == ("5 uploads failed: 2 x server: ReadError, 3 x upload: 502")
 
 
 @pytest.mark.usefixtures("packaged", "thorax")
@@ -773,7 +771,7 @@ def test_every_step_that_reads_images_is_watched(
         return open_slice(path)
 
     open_slice = images.open_slice
-    monkeypatch.setattr("drawcli.pipeline.runner.reading", reading)
+    monkeypatch.setattr("drawcli.pipeline.runner.watch_step", reading)
     for step in ("deidentify", "reidentify"):
         monkeypatch.setattr(f"drawcli.pipeline.steps.{step}.open_slice", look)
     monkeypatch.setattr("drawcli.pipeline.preview_pixels.open_slice", look)
@@ -927,7 +925,7 @@ def test_contours_come_home_before_new_series_go_out(ctx: Context) -> None:
 def test_a_held_job_is_not_due(ctx: Context, in_state: Callable[..., Job]) -> None:
     in_state(State.MATCHED, held=True)
 
-    assert list(due(State.MATCHED, ctx, ALL)) == []
+    assert list(due_jobs(State.MATCHED, ctx, ALL)) == []
 
 
 def test_work_folders_go_when_they_are_old_and_finished(

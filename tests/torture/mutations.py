@@ -50,8 +50,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
         "pipeline/delivery.py",
-        "        told = [target.send(delivery) for target in targets]\n",
-        "        told = [target.send(delivery) for target in targets[:1]]\n",
+        "        reports = [target.send(delivery) for target in targets]\n",
+        "        reports = [target.send(delivery) for target in targets[:1]]\n",
         (DELIVERED,),
     ),
     Fault(
@@ -342,8 +342,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the file is delivered",
         "pipeline/steps/reidentify.py",
-        "    told = deliver(",
-        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    told = deliver(',
+        "    reports = deliver(",
+        '    ctx.server.confirm(job.task_id or "", at=ctx.now())\n    reports = deliver(',
         (PIPELINE, KILLS),
     ),
     Fault(

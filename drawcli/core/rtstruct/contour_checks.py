@@ -45,7 +45,7 @@ class Outline(NamedTuple):
 
 
 @dataclass(slots=True)
-class Measured:
+class MeasuredStructure:
     """One structure, as its contours measure it."""
 
     name: str
@@ -78,7 +78,7 @@ def inspect_contours(
     grid: Grid,
     originals: Mapping[str, str],
     bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
-) -> tuple[list[tuple[str, str]], list[Measured]]:
+) -> tuple[list[tuple[str, str]], list[MeasuredStructure]]:
     """Check every contour against the slices on which it was drawn.
 
     The time grows with n log n in the number of points.
@@ -101,7 +101,9 @@ def inspect_contours(
     tuple
         Check and text of every finding, without patient values; and each structure measured.
     """
-    seen = _Checked(grid, originals, {number: Measured(name) for number, name in names.items()})
+    seen = _Checked(
+        grid, originals, {number: MeasuredStructure(name) for number, name in names.items()}
+    )
     for contour in contours:
         seen.add(contour)
         if seen.contours > MOST_CONTOURS or seen.points > MOST_POINTS:
@@ -115,7 +117,7 @@ def inspect_contours(
     return [*findings, *_on_the_wrong_side(measured)], measured
 
 
-def weighed(
+def apply_severities(
     found: Iterable[tuple[str, str]], choices: Mapping[str, Severity | None]
 ) -> list[Finding]:
     """Return findings with the severities of the site; those it switched off are left out.
@@ -127,7 +129,7 @@ def weighed(
     return [Finding(severity, check, text) for severity, check, text in pairs if severity]
 
 
-def slice_of(
+def locate_slice(
     contour: FileContour, point: Point, grid: Grid, originals: Mapping[str, str]
 ) -> tuple[int, Point]:
     """Return the slice of a contour and the position of its first pixel.
@@ -146,7 +148,7 @@ class _Checked:
 
     grid: Grid
     originals: Mapping[str, str]
-    structures: dict[int, Measured]
+    structures: dict[int, MeasuredStructure]
     found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     offsets: list[float] = field(default_factory=list)  # of the contours from their slices, mm
     contours: int = 0
@@ -154,13 +156,13 @@ class _Checked:
 
     def add(self, contour: FileContour) -> None:
         """Check one contour; add its outline to its structure."""
-        structure = self.structures.setdefault(contour.roi, Measured(f"ROI {contour.roi}"))
+        structure = self.structures.setdefault(contour.roi, MeasuredStructure(f"ROI {contour.roi}"))
         structure.contours += 1
         self.contours += 1
         for check in self._check(contour, structure):
             self.found[check][structure.name] += 1
 
-    def _check(self, contour: FileContour, structure: Measured) -> Iterator[str]:
+    def _check(self, contour: FileContour, structure: MeasuredStructure) -> Iterator[str]:
         points = contour.points()
         if contour.kind not in KINDS or (points is None and contour.numbers() is None):
             yield "contour-values"
@@ -173,7 +175,7 @@ class _Checked:
         if len(points) < FEWEST_POINTS:
             yield "contour-short"
         self.points += len(points)
-        index, origin = slice_of(contour, points[0], self.grid, self.originals)
+        index, origin = locate_slice(contour, points[0], self.grid, self.originals)
         along, down, beside = self.grid.flat(points, origin)
         yield from self._position(contour, index, beside)
         sides = zip((along, down), self.grid.size, strict=True)
@@ -207,7 +209,7 @@ class _Checked:
         places = filter(None, map(self.grid.places.get, others))
         return any(self.grid.nearest(self.grid.offset(place)) != index for place in places)
 
-    def measure(self, structure: Measured) -> None:
+    def measure(self, structure: MeasuredStructure) -> None:
         """Compute the volume of a structure; find overlaps, crossings and gaps in it."""
         volume_mm3 = 0.0
         for index, outlines in structure.slices.items():
@@ -219,11 +221,11 @@ class _Checked:
 
     def _area_of(self, outlines: Sequence[Outline], name: str) -> float:
         """Return what the outlines of a structure enclose on one slice, mm2."""
-        from drawcli.core.rtstruct.enclosed_area import TooComplex, crosses_itself, enclosed_by
+        from drawcli.core.rtstruct.enclosed_area import TooComplex, crosses_itself, find_enclosed
 
         try:
             crossing = sum(crosses_itself(o.polygon, o.area, self.grid.pixel) for o in outlines)
-            area, overlapping = enclosed_by([one.polygon for one in outlines])
+            area, overlapping = find_enclosed([one.polygon for one in outlines])
         except TooComplex:
             self.found["contour-tangled"][name] += len(outlines)
             return 0.0
@@ -259,7 +261,7 @@ def _forgotten(slices: Iterable[int]) -> int:
 
 
 def _out_of_bounds(
-    measured: Iterable[Measured], bounds: Mapping[str, tuple[float, float]]
+    measured: Iterable[MeasuredStructure], bounds: Mapping[str, tuple[float, float]]
 ) -> Iterator[tuple[str, str]]:
     for one in measured:
         least, most = bounds.get(one.name, (0.0, float("inf")))
@@ -268,7 +270,7 @@ def _out_of_bounds(
             yield "structure-volume", f"{one.name}: {one.volume_cm3:.1f} cm3, {wanted}"
 
 
-def _on_the_wrong_side(measured: Sequence[Measured]) -> Iterator[tuple[str, str]]:
+def _on_the_wrong_side(measured: Sequence[MeasuredStructure]) -> Iterator[tuple[str, str]]:
     """Yield pairs whose left lies to the right, in the patient's coordinates (LPS)."""
     lefts = {one.name: one.left for one in measured}
     for name, other in other_side(lefts).items():

@@ -7,7 +7,7 @@ from typing import Final
 
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.gate.acceptance import FileContour
-from drawcli.core.rtstruct.contour_checks import slice_of
+from drawcli.core.rtstruct.contour_checks import locate_slice
 from drawcli.core.rtstruct.contour_table import FEWEST_POINTS
 from drawcli.core.series.slice_grid import Grid, Key
 from drawcli.core.templates.appearance import Derived
@@ -29,7 +29,7 @@ class DerivedStructure:
     outlines: tuple[tuple[Key, tuple[Triple, ...]], ...]  # the image, and points, mm
 
 
-def made_of(
+def derive_structures(
     rules: Mapping[str, Derived],
     names: Mapping[int, str],
     contours: Iterable[FileContour],
@@ -60,7 +60,7 @@ def made_of(
         If contours cross so often that their area cannot be computed.
     """
     from drawcli.core.rtstruct.enclosed_area import TooComplex
-    from drawcli.core.rtstruct.solids import derived, outlines_of, solid_of
+    from drawcli.core.rtstruct.solids import derive_solid, outlines_of, solid_of
 
     flat, planes = _flat(names, contours, grid, originals)
     try:
@@ -68,7 +68,7 @@ def made_of(
         images = {place: key for key, place in grid.places.items()}
         for number, (name, rule) in zip(_free_numbers(names), rules.items(), strict=False):
             sources = [solids.get(source, {}) for source in rule.sources]
-            solids[name] = derived(rule, sources, grid)
+            solids[name] = derive_solid(rule, sources, grid)
             parents = [planes.get(source, {}) for source in rule.sources]
             planes[name] = {index: _plane(index, parents) for index in solids[name]}
             outlines = tuple(
@@ -115,7 +115,7 @@ def _flat(
     for contour in contours:
         points = contour.points() or []
         if len(points) >= FEWEST_POINTS:
-            index, origin = slice_of(contour, points[0], grid, originals)
+            index, origin = locate_slice(contour, points[0], grid, originals)
             along, down, beside = grid.flat(points, origin)
             name = names[contour.roi]
             found[name].append((index, list(zip(along, down, strict=True))))

@@ -33,12 +33,12 @@ class Displayed:
     color: Color  # ROIDisplayColor, or one of ours where the file has none
 
 
-def usual_color(rank: int) -> Color:
+def default_color(rank: int) -> Color:
     """Return the colour of a structure that has none of its own."""
     return _COLORS[rank % len(_COLORS)]
 
 
-def displayed(header: Header) -> dict[int, Displayed]:
+def read_display(header: Header) -> dict[int, Displayed]:
     """Return how each structure of an RTSTRUCT is shown, in the order of the file's list.
 
     Raises
@@ -52,7 +52,7 @@ def displayed(header: Header) -> dict[int, Displayed]:
     except (NotDicom, ValueError) as err:
         raise unreadable(err) from None
     return {
-        number: Displayed(name, colors.get(number) or usual_color(rank))
+        number: Displayed(name, colors.get(number) or default_color(rank))
         for rank, (number, name) in enumerate(named)
     }
 

@@ -42,7 +42,7 @@ class Enclosed(NamedTuple):
     overlapping: int  # outlines that repeat another one, or partly overlap one
 
 
-def enclosed_by(outlines: Sequence[Outline]) -> Enclosed:
+def find_enclosed(outlines: Sequence[Outline]) -> Enclosed:
     """Return what outlines on one slice enclose.
 
     Identical outlines count once, an outline inside another one is a hole, and outlines that
@@ -74,7 +74,7 @@ def enclosed_by(outlines: Sequence[Outline]) -> Enclosed:
 def area_mm2(outlines: Sequence[Outline]) -> float:
     """Return the area that outlines on one slice enclose; 0 if it cannot be computed."""
     try:
-        return float(enclosed_by(outlines).area.area)
+        return float(find_enclosed(outlines).area.area)
     except TooComplex:
         return 0.0
 

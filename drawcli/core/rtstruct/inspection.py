@@ -14,7 +14,11 @@ from drawcli.core.gate.rtstruct_table import differences
 from drawcli.core.gate.strict_reader import DataSet, Malformed, name_of
 from drawcli.core.gate.structure_set import decode_text, read_contours, read_structure_set
 from drawcli.core.gate.structure_set_checks import check_origin, inspect
-from drawcli.core.rtstruct.contour_checks import Measured, inspect_contours, weighed
+from drawcli.core.rtstruct.contour_checks import (
+    MeasuredStructure,
+    apply_severities,
+    inspect_contours,
+)
 from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
@@ -40,7 +44,7 @@ class StructureCriteria:
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received
 
 
-def sent_by_server(
+def expect_received(
     crosswalk: Crosswalk,
     structures: Sequence[str],
     required: Mapping[str, bool] = MappingProxyType({}),
@@ -71,7 +75,7 @@ def sent_by_server(
     )
 
 
-def to_deliver(
+def expect_finished(
     crosswalk: Crosswalk, own: frozenset[str], structures: Sequence[str] = ()
 ) -> Expected:
     """Return what a finished file must say: everything is named by its original UID.
@@ -102,7 +106,7 @@ def to_deliver(
 
 def inspect_received(
     data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
-) -> tuple[list[Finding], list[Measured]]:
+) -> tuple[list[Finding], list[MeasuredStructure]]:
     """Return everything that speaks against a file as the server sent it, and its volumes."""
     try:
         file = DataSet(data)
@@ -149,7 +153,7 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
     return [*found, *check_origin(facts, expected)]
 
 
-def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
+def accept_hint(blocking: Sequence[Finding], job_id: str) -> str:
     """Return how a site accepts a structure set that was refused; "" if no setting does."""
     codes = list(dict.fromkeys(one.code for one in blocking))
     if not codes or not CHECKS.keys() >= set(codes):
@@ -162,7 +166,7 @@ def to_accept(blocking: Sequence[Finding], job_id: str) -> str:
 
 
 def _differing(
-    finished: Iterable[Measured], received: Mapping[str, Mapping[str, Any]]
+    finished: Iterable[MeasuredStructure], received: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Yield structures that measure otherwise than in the received file, which was accepted.
 
@@ -192,7 +196,7 @@ def _contours(
     crosswalk: Crosswalk,
     originals: Mapping[str, str],
     wanted: StructureCriteria,
-) -> tuple[list[Finding], list[Measured]]:
+) -> tuple[list[Finding], list[MeasuredStructure]]:
     grid = Grid.of(crosswalk)
     if grid is None:
         return [Finding(Severity.BLOCK, "no-grid", _NO_GRID)], []
@@ -204,7 +208,7 @@ def _contours(
         ours = (one for one in read_contours(file) if one.roi in derived)
         more, _ = inspect_contours(ours, derived, grid, originals)
         found += [(check, text) for check, text in more if check in _OF_DERIVED]
-    return weighed(found, wanted.severities), measured
+    return apply_severities(found, wanted.severities), measured
 
 
 def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:

@@ -34,7 +34,7 @@ def contour_item(images: Sequence[bytes], kind: str, count: str, data: bytes) ->
     return item_of(named | values)
 
 
-def listed(one: StructureItem, frame: bytes) -> bytes:
+def roi_item(one: StructureItem, frame: bytes) -> bytes:
     """Return the item of a structure in StructureSetROISequence."""
     return item_of(
         {
@@ -47,7 +47,7 @@ def listed(one: StructureItem, frame: bytes) -> bytes:
     )
 
 
-def contoured(one: StructureItem) -> bytes:
+def roi_contour_item(one: StructureItem) -> bytes:
     """Return the item of a structure in ROIContourSequence."""
     return item_of(
         {
@@ -58,7 +58,7 @@ def contoured(one: StructureItem) -> bytes:
     )
 
 
-def observed(one: StructureItem) -> bytes:
+def observation_item(one: StructureItem) -> bytes:
     """Return the item of a structure in RTROIObservationsSequence."""
     number = b"%d" % one.number
     return item_of(
@@ -71,7 +71,7 @@ def observed(one: StructureItem) -> bytes:
     )
 
 
-def contributor(one: Contribution) -> bytes:
+def equipment_item(one: Contribution) -> bytes:
     """Return an item of ContributingEquipmentSequence (PS3.3 C.12.1)."""
     code, meaning = one.purpose
     purpose = {0x00080100: code, 0x00080102: "DCM", 0x00080104: meaning}
@@ -86,10 +86,10 @@ def contributor(one: Contribution) -> bytes:
 
 def item_of(values: Values) -> bytes:
     """Return an item of defined length."""
-    return encode_item(joined(values))
+    return encode_item(encode_elements(values))
 
 
-def joined(values: Values) -> bytes:
+def encode_elements(values: Values) -> bytes:
     """Return elements in Implicit VR Little Endian, in ascending order."""
     return b"".join(
         encode(tag, dictionary_vr(tag).encode("ascii"), values[tag], explicit=False)

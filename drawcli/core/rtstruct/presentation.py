@@ -54,7 +54,7 @@ class Presentation:
 PLAIN: Final = Presentation()
 
 
-def looks_of(template: Template, names: Mapping[int, str]) -> Presentation:
+def presentation_of(template: Template, names: Mapping[int, str]) -> Presentation:
     """Return how the structures that came look, as the template says.
 
     Parameters
@@ -71,13 +71,15 @@ def looks_of(template: Template, names: Mapping[int, str]) -> Presentation:
     }
     order = [*template.structures, *template.drawn, *names.values()]
     return Presentation(
-        looks={n: looks_as(template.structures.get(name, Look())) for n, name in names.items()},
+        looks={
+            n: look_elements(template.structures.get(name, Look())) for n, name in names.items()
+        },
         usual={n: _plain(models.get(name, "DRAW")) for n, name in names.items()},
         ranks={number: order.index(name) for number, name in names.items()},
     )
 
 
-def looks_as(look: Look) -> Texts:
+def look_elements(look: Look) -> Texts:
     """Return the elements that say how a structure looks."""
     color = None if look.color is None else "\\".join(map(str, look.color))
     wanted = {

@@ -24,18 +24,18 @@ from drawcli.core.dicom.header import Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
 from drawcli.core.rtstruct.derived import DerivedStructure
-from drawcli.core.rtstruct.displayed import usual_color
+from drawcli.core.rtstruct.displayed import default_color
 from drawcli.core.rtstruct.items import (
     StructureItem,
     contour_item,
-    contoured,
-    contributor,
+    encode_elements,
+    equipment_item,
     item_of,
-    joined,
-    listed,
-    observed,
+    observation_item,
+    roi_contour_item,
+    roi_item,
 )
-from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Presentation, looks_as
+from drawcli.core.rtstruct.presentation import LABELS, PLAIN, Presentation, look_elements
 from drawcli.core.rtstruct.server_values import server_values
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.errors import BadStructureSet
@@ -58,7 +58,7 @@ class OwnUids(NamedTuple):
     series: str
 
 
-def reidentified(
+def reidentify_file(
     header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation = PLAIN
 ) -> bytes:
     """Return the structure set with the patient's identity, as a whole file.
@@ -103,7 +103,7 @@ class _Writer:
     def whole_file(self) -> bytes:
         """Return preamble, file meta and data set."""
         meta = file_meta(STRUCTURE_SET, self._own.sop, _IMPLICIT)
-        return meta + joined(
+        return meta + encode_elements(
             self._identity()
             | server_values(self._header, self._crosswalk)
             | self._fixed()
@@ -152,7 +152,7 @@ class _Writer:
             tag: text[: LABELS[tag][1]].strip().encode("ascii") for tag, text in labels.items()
         }
         frame = {tags.FrameOfReferenceUID: self._crosswalk.frame_uid.encode("ascii")}
-        equipment = [contributor(one) for one in self._dressing.equipment]
+        equipment = [equipment_item(one) for one in self._dressing.equipment]
         return {
             **texts,
             **(frame | {tags.PositionReferenceIndicator: b""} if self._crosswalk.frame_uid else {}),
@@ -174,9 +174,9 @@ class _Writer:
         frame = self._crosswalk.frame_uid.encode("ascii")
         return {
             tags.ReferencedFrameOfReferenceSequence: self._referenced_frame(),
-            tags.StructureSetROISequence: b"".join(listed(one, frame) for one in structures),
-            tags.ROIContourSequence: b"".join(map(contoured, structures)),
-            tags.RTROIObservationsSequence: b"".join(map(observed, structures)),
+            tags.StructureSetROISequence: b"".join(roi_item(one, frame) for one in structures),
+            tags.ROIContourSequence: b"".join(map(roi_contour_item, structures)),
+            tags.RTROIObservationsSequence: b"".join(map(observation_item, structures)),
         }
 
     def _referenced_frame(self) -> bytes:
@@ -241,7 +241,7 @@ class _Writer:
                 )
                 yield (
                     number,
-                    color if _is_color(color) else "\\".join(map(str, usual_color(number))),
+                    color if _is_color(color) else "\\".join(map(str, default_color(number))),
                 )
 
     def _contour(self, contour: FileContour) -> bytes:
@@ -259,7 +259,7 @@ class _Writer:
 
     def _derived(self, made: DerivedStructure) -> StructureItem:
         """Return a structure that drawcli made of others."""
-        looks = looks_as(made.rule)
+        looks = look_elements(made.rule)
         contours = []
         for (uid, frame), points in made.outlines:
             data = "\\".join(f"{value:.3f}" for point in points for value in point)

@@ -15,7 +15,7 @@ from shapely import MultiPolygon, Polygon, union_all
 from shapely.geometry.base import BaseGeometry
 from shapely.geometry.polygon import orient
 
-from drawcli.core.rtstruct.enclosed_area import Outline, enclosed_by, polygons_in
+from drawcli.core.rtstruct.enclosed_area import Outline, find_enclosed, polygons_in
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.appearance import Derived
 
@@ -36,10 +36,10 @@ def solid_of(outlines: Iterable[tuple[int, Outline]]) -> Solid:
     slices: dict[int, list[Outline]] = defaultdict(list)
     for index, outline in outlines:
         slices[index].append(outline)
-    return _cleaned({index: enclosed_by(many).area for index, many in slices.items()})
+    return _cleaned({index: find_enclosed(many).area for index, many in slices.items()})
 
 
-def derived(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
+def derive_solid(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
     """Return the solid that a rule of the template makes of others.
 
     Parameters
@@ -56,21 +56,21 @@ def derived(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
         "union": lambda: reduce(_union, sources),
         "intersection": lambda: reduce(_intersection, sources),
         "subtraction": lambda: reduce(_subtraction, sources),
-        "margin": lambda: grown(first, rule.mm, grid),
+        "margin": lambda: add_margin(first, rule.mm, grid),
         "crop": lambda: _cropped(rule, first, sources[1], grid),
         "smooth": lambda: {index: _smoothed(area, rule.mm) for index, area in first.items()},
         "fill_holes": lambda: {index: _filled(area) for index, area in first.items()},
         "remove_small": lambda: _joined(
-            part for part in parts(first) if volume_mm3(part, grid) >= rule.cm3 * 1000
+            part for part in connected_parts(first) if volume_mm3(part, grid) >= rule.cm3 * 1000
         ),
         "keep_largest": lambda: max(
-            parts(first), key=lambda part: volume_mm3(part, grid), default={}
+            connected_parts(first), key=lambda part: volume_mm3(part, grid), default={}
         ),
     }
     return _cleaned(one_by_one[rule.operation]())
 
 
-def grown(solid: Solid, mm: float, grid: Grid) -> Solid:
+def add_margin(solid: Solid, mm: float, grid: Grid) -> Solid:
     """Return a solid with a margin in all directions, or, where it is negative, without one.
 
     A ball rolls over the solid: a slice so far away that the ball reaches it adds a disk of what
@@ -92,7 +92,7 @@ def grown(solid: Solid, mm: float, grid: Grid) -> Solid:
     return shrunk
 
 
-def parts(solid: Solid) -> list[Solid]:
+def connected_parts(solid: Solid) -> list[Solid]:
     """Return the connected parts of a solid: areas of slices next to each other that overlap."""
     areas = [(index, area) for index in sorted(solid) for area in polygons_in(solid[index])]
     group = list(range(len(areas)))
@@ -139,8 +139,8 @@ def _reached(index: int, mm: float, grid: Grid) -> Iterator[tuple[int, float]]:
 def _cropped(rule: Derived, solid: Solid, border: Solid, grid: Grid) -> Solid:
     """Keep what lies inside another, `mm` away from its edge; or outside, `mm` away."""
     if rule.inside is not None:
-        return _intersection(solid, grown(border, -rule.mm, grid))
-    return _subtraction(solid, grown(border, rule.mm, grid))
+        return _intersection(solid, add_margin(border, -rule.mm, grid))
+    return _subtraction(solid, add_margin(border, rule.mm, grid))
 
 
 def _union(one: Solid, other: Solid) -> Solid:

@@ -18,7 +18,7 @@ from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
-from drawcli.pipeline.explain import kept_of
+from drawcli.pipeline.explain import read_explanation
 from drawcli.pipeline.identity import private_facts
 
 
@@ -50,7 +50,7 @@ def job(request: Request) -> Response:
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
-    explanation = kept_of(found, work, site.rulebook if identify else None)
+    explanation = read_explanation(found, work, site.rulebook if identify else None)
     return page(
         request,
         "job.html",

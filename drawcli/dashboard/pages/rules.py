@@ -16,7 +16,7 @@ from drawcli.dashboard.explanations import ExplanationNode, node_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import ConfigError, DrawcliError
-from drawcli.pipeline.explain import Trial, lints, template_lints, tried
+from drawcli.pipeline.explain import Trial, lint_rules, lint_templates, try_case
 
 _MOST_LISTED: Final = 200
 _MOST_NEAR: Final = 5
@@ -56,7 +56,7 @@ def rules(request: Request) -> Response:
         broken=broken,
         book=book,
         shown=[_shown(rule, identify=identify) for rule in book.rules] if book else [],
-        lints=[*lints(book), *template_lints(book)] if book else [],
+        lints=[*lint_rules(book), *lint_templates(book)] if book else [],
         trials=_trials(book, site) if book else [],
         asked=asked,
         tried=_tried(asked, site, identify=identify) if asked and book else None,
@@ -100,7 +100,9 @@ def _shown(rule: Rule, *, identify: bool) -> RuleRow:
 
 def _trials(book: Rulebook, site: SiteReader) -> list[Trial]:
     """Return the results of the tests in the rules file that need no images."""
-    ask = partial(tried, book=book, on_many=site.ctx.settings.match.on_many, today=site.now.date())
+    ask = partial(
+        try_case, book=book, on_many=site.ctx.settings.match.on_many, today=site.now.date()
+    )
     return [trial for case in book.cases if case.file is None for trial in ask(case)]
 
 

@@ -22,7 +22,7 @@ from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, 
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RunHealth
 from drawcli.pipeline.context import token_store
-from drawcli.pipeline.explain import lints, template_lints
+from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
 from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
@@ -168,9 +168,9 @@ def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count the warnings about them."""
     book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
-    if odd := [*lints(book)]:
+    if odd := [*lint_rules(book)]:
         return CheckResult.warned(f"{text}; {len(odd)} warnings", "drawcli rules check")
-    if named := [*template_lints(book)]:  # the site's own choice: no warning
+    if named := [*lint_templates(book)]:  # the site's own choice: no warning
         return CheckResult.well(
             f"{text}; {len(named)} names are not TG-263 names ('drawcli templates check')"
         )

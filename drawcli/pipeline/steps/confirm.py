@@ -1,6 +1,6 @@
-"""DELIVERED -> DONE: tell the server that the RTSTRUCT is safe; it then deletes its copy.
+"""DELIVERED -> DONE: confirm the delivery to the server, which then deletes its copy.
 
-Safe to repeat: a server that has already deleted it answers 404, and that is success.
+Safe to repeat: a server that has already deleted it answers 404, which counts as success.
 """
 
 from drawcli.adapters.state.audit_log import CONFIRMED

@@ -1,7 +1,7 @@
-"""MATCHED -> PACKAGED: build the zip that leaves the hospital, and check that it may.
+"""MATCHED -> PACKAGED: build the package and check it with the privacy gate.
 
 Safe to repeat: the same key and sources give the same bytes. The crosswalk is durable before the
-zip has its name, and the ledger says so last.
+zip gets its final name; the ledger is written last.
 """
 
 import hashlib
@@ -42,17 +42,17 @@ from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsett
 from drawcli.pipeline.context import Context
 from drawcli.system.platforms import fsync_folder
 
-CANDIDATE: Final = "candidate.zip"  # until the gate has read it
+CANDIDATE: Final = "candidate.zip"  # until the gate has passed it
 _WRITING: Final = "warning: a corner of the pixels looks like writing"
 
 
 def deidentify(job: Job, ctx: Context) -> Job:
-    """De-identify a series into its package; let the gate read it; keep the way back."""
+    """De-identify a series into its package, check it, and store its crosswalk."""
     crosswalk, template = ctx.images_of(job), _template(job, ctx)
     server_template = server_file(job.template or "", template)
     stand_ins = ctx.stand_ins_of(job)
     ctx.work.check_space(sum(file.size for file in crosswalk.files))
-    replacements, header = replacements_of(
+    replacements, header = read_replacements(
         crosswalk,
         stand_ins,
         ctx.settings.deidentify.choices,
@@ -61,42 +61,42 @@ def deidentify(job: Job, ctx: Context) -> Job:
     folder = ctx.work.folder(job.id)
     candidate = folder / CANDIDATE
     files: dict[str, SourceFile] = {}
-    slices = slices_of(crosswalk, replacements, files)
+    slices = deidentify_slices(crosswalk, replacements, files)
     packed = ctx.progress.count_items(slices, "files packed", len(crosswalk.files))
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
         package = write_package(candidate, members, workers=workers)
-        _let_gate_read(candidate, job, crosswalk, ctx)
+        _check_package(candidate, job, crosswalk, ctx)
     except BaseException:
         candidate.unlink(missing_ok=True)
         raise
     ctx.work.write(job.id, TEMPLATE, server_template)
     ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
-    ctx.seal(job.id, as_sent(crosswalk, replacements, header, files))
+    ctx.seal(job.id, complete_crosswalk(crosswalk, replacements, header, files))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)
     job = job.to(State.PACKAGED, at=ctx.now(), zip_sha256=package.sha256, zip_bytes=package.size)
     return job.noted(ctx.now(), _WRITING) if _shows_writing(crosswalk) else job
 
 
-def _let_gate_read(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
-    """Raise GateBlocked where anything of the patient is in the package."""
+def _check_package(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
+    """Raise GateBlocked if the package contains patient data."""
     paths = [file.path for file in crosswalk.files]
     sources = ctx.progress.count_items(paths, "files compared by the gate")
     retained = ctx.settings.deidentify.retain
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
-        told = [(one.check, one.where) for one in found]
-        forward = advise(told, f"run 'drawcli retry {job.id}'")
+        leaks = [(leak.check, leak.where) for leak in found]
+        advice = advise(leaks, f"run 'drawcli retry {job.id}'")
         raise GateBlocked(
-            f"the package still says something of the patient: {summarize_findings(told)}",
-            hint=f"Nothing was sent. {forward}",
+            f"the package still contains patient data: {summarize_findings(leaks)}",
+            hint=f"Nothing was sent. {advice}",
         )
 
 
 def _shows_writing(crosswalk: Crosswalk) -> bool:
-    """Look for writing in the corners of the first, the middle and the last slice."""
+    """Return whether the corners of the first, the middle or the last slice look like text."""
     paths = [file.path for file in crosswalk.files]
     frames = map(first_frame, {paths[0], paths[len(paths) // 2], paths[-1]})
     return any(has_burned_in_text(*frame) for frame in frames if frame)
@@ -106,9 +106,9 @@ def _template(job: Job, ctx: Context) -> Template:
     template = ctx.rulebook.templates.get(job.template or "")
     if template is None:
         raise NeedsPerson(
-            f"template {job.template} is not in templates.yaml any more",
+            f"template {job.template} is no longer in templates.yaml",
             code="template-gone",
-            hint=f"Put it back, or run 'drawcli assign {job.id} TEMPLATE'.",
+            hint=f"Restore it, or run 'drawcli assign {job.id} TEMPLATE'.",
         )
     return template
 
@@ -118,18 +118,18 @@ def package_id(
 ) -> str:
     """Return the StudyID (0020,0010) of the images of one package.
 
-    The server's writer copies it into the structure set, which is thereby known to be made of this
-    package: of this job, template and set of images.
+    The server copies it into the structure set, which identifies the package: job, template and
+    images.
     """
     template = hashlib.sha256(server_template).hexdigest()
     images = sorted(f"{file.sop_uid} {file.size}" for file in crosswalk.files)
     return stand_ins.package_id(job_id, template, *images)
 
 
-def replacements_of(
+def read_replacements(
     crosswalk: Crosswalk, stand_ins: StandIns, choices: Choices, study_id: str = ""
 ) -> tuple[Replacements, Header]:
-    """Read the first slice: whose series it is, and what stands in for that patient.
+    """Read the first slice; return the replacements for the patient's values, and its header.
 
     Parameters
     ----------
@@ -143,20 +143,20 @@ def replacements_of(
     return replace(Replacements.of(header, stand_ins, choices), study_id=study_id), header
 
 
-def as_sent(
+def complete_crosswalk(
     crosswalk: Crosswalk,
     replacements: Replacements,
     header: Header,
     files: Mapping[str, SourceFile],
 ) -> Crosswalk:
-    """Return the crosswalk with all that the way back needs, once every slice was made.
+    """Return the crosswalk with everything that re-identification needs.
 
     Parameters
     ----------
     crosswalk
         The series, as a scan saw it.
     replacements, header
-        What stood in for its patient, and the header of its first slice.
+        The replacements for the patient's values, and the header of the first slice.
     files
         The sources as they were read, by path.
     """
@@ -175,24 +175,24 @@ def as_sent(
     )
 
 
-def slices_of(
+def deidentify_slices(
     crosswalk: Crosswalk, replacements: Replacements, files: dict[str, SourceFile]
 ) -> Iterator[Member]:
-    """Yield the de-identified slices of a series in the order of their stand-ins.
+    """Yield the de-identified slices of a series in the order of their new UIDs.
 
     Parameters
     ----------
     crosswalk
         The series, as a scan saw it.
     replacements
-        What stands in for its patient.
+        The replacements for the patient's values.
     files
         Filled with the sources as they were read, by path.
 
     Raises
     ------
     SeriesRefused, SourceUnsettled
-        Where a slice cannot be de-identified, or is not what the scan saw.
+        If a slice cannot be de-identified, or has changed since the scan.
     """
     named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
     for stand_in, file in named:
@@ -205,7 +205,7 @@ def _slice(
     replacements: Replacements,
     files: dict[str, SourceFile],
 ) -> Iterator[bytes]:
-    """Yield one de-identified slice: the new header, then the pixels as they lie on the disk."""
+    """Yield one de-identified slice: the new header, then the stored pixels."""
     stream, header = open_slice(file.path)
     with closing(stream):
         before = os.fstat(stream.fileno())
@@ -213,7 +213,7 @@ def _slice(
         end = pixel_end(stream, header)
         try:
             yield deidentify_header(header, replacements)
-            yield from pixels_as_sent(stream, header, end)
+            yield from read_pixels(stream, header, end)
         except NotDicom as err:
             raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
         files[file.path] = replace(
@@ -226,12 +226,12 @@ def _slice(
             raise _unsettled()
 
 
-def pixels_as_sent(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
-    """Yield the pixels: native ones as they lie on the disk, compressed ones without margins."""
+def read_pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
+    """Yield the pixels: native ones as stored, compressed ones without extra data."""
     assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
     start, is_native = header.pixels.value, header.transfer_syntax in NATIVE
     if is_native == header.pixels.undefined:
-        raise NotDicom("pixels are not stored as the transfer syntax says")
+        raise NotDicom("pixels do not match the transfer syntax")
     if is_native:
         yield from read_range(stream, start, end - pixels_extra(header))
         return
@@ -251,7 +251,7 @@ def _check_unchanged(
     header: Header,
     crosswalk: Crosswalk,
 ) -> None:
-    """Refuse a file that is no longer the slice that the scan saw."""
+    """Raise an error if a file has changed since the scan, or cannot be sent."""
     size, mtime_ns = status.st_size, status.st_mtime_ns
     now = slice_of(header, path=file.path, size=size, mtime_ns=mtime_ns)
     seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
@@ -267,6 +267,6 @@ def _check_unchanged(
 
 def _unsettled() -> SourceUnsettled:
     return SourceUnsettled(
-        "a file of the series is not the one that the scan saw",
-        hint="The next scan looks at the series again.",
+        "a file of the series has changed since the scan",
+        hint="The next scan reads the series again.",
     )

@@ -1,7 +1,7 @@
-"""SEGMENTED -> FETCHED: download the RTSTRUCT and check that it is the one that was asked for.
+"""SEGMENTED -> FETCHED: download the RTSTRUCT and check it with the acceptance gate.
 
-Safe to repeat: a file that is already here and passes the gate is used; the server's copy stays
-until the delivery is confirmed.
+Safe to repeat: a file that was already downloaded is used; the server keeps its copy until the
+delivery is confirmed.
 """
 
 import hashlib
@@ -12,12 +12,12 @@ from typing import Final
 from drawcli.adapters.state.workdir import RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rtstruct.contour_checks import Measured
+from drawcli.core.rtstruct.contour_checks import MeasuredStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
+    accept_hint,
+    expect_received,
     inspect_received,
-    sent_by_server,
-    to_accept,
 )
 from drawcli.core.templates.appearance import Structure
 from drawcli.errors import BadStructureSet, DrawcliError, NeedsPerson, TryLater
@@ -28,24 +28,24 @@ PARTIAL_WAIT_SECONDS: Final = 60.0
 
 
 def fetch(job: Job, ctx: Context) -> Job:
-    """Download the RTSTRUCT of a job, unless it is here, and let the acceptance gate read it."""
+    """Download the RTSTRUCT of a job, if necessary, and check it."""
     received = ctx.work.folder(job.id) / RECEIVED
     if not received.exists():
         _download(job, received, ctx)
     data = received.read_bytes()
-    found, measured = _inspected(data, job, ctx)
+    found, measured = _inspect(data, job, ctx)
     plain = {
-        "findings": [one.as_plain() for one in found],
-        "structures": [one.as_plain() for one in measured],
+        "findings": [finding.as_plain() for finding in found],
+        "structures": [structure.as_plain() for structure in measured],
     }
     ctx.work.write_json(job.id, REPORT, plain)
     _judge(found, received, job)
-    digest = hashlib.sha256(data).hexdigest()  # of the bytes that the gate has read
+    digest = hashlib.sha256(data).hexdigest()  # of the checked bytes
     return job.to(State.FETCHED, at=ctx.now(), received_sha256=digest)
 
 
 def _download(job: Job, received: Path, ctx: Context) -> None:
-    """Bring the file home; others may go on meanwhile."""
+    """Download the file; other jobs go on meanwhile."""
     room, tell = ctx.work.check_space, ctx.progress.meter("bytes received")
     server = ctx.server
     with ctx.turns.released():
@@ -54,22 +54,22 @@ def _download(job: Job, received: Path, ctx: Context) -> None:
         _lost(job)
 
 
-def _inspected(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list[Measured]]:
-    """Return what the gate finds, and what the structures measure if they belong here."""
-    crosswalk, said = ctx.crosswalk(job), _structures(job, ctx)
-    required = {name: one.required for name, one in said.items() if one.required is not None}
-    expected = sent_by_server(crosswalk, ctx.structures_sent(job), required)
+def _inspect(data: bytes, job: Job, ctx: Context) -> tuple[list[Finding], list[MeasuredStructure]]:
+    """Return the findings of the gate, and the measures of the structures if it passes."""
+    crosswalk, settings = ctx.crosswalk(job), _structures(job, ctx)
+    required = {name: s.required for name, s in settings.items() if s.required is not None}
+    expected = expect_received(crosswalk, ctx.structures_sent(job), required)
     wanted = StructureCriteria(
-        bounds={name: one.volume_cm3 for name, one in said.items() if one.volume_cm3},
+        bounds={name: s.volume_cm3 for name, s in settings.items() if s.volume_cm3},
         severities=ctx.settings.accept.severities,
     )
     return inspect_received(data, expected, crosswalk, wanted)
 
 
 def _structures(job: Job, ctx: Context) -> Mapping[str, Structure]:
-    """Return what the site says about structures in the template, as it is now.
+    """Return the settings of the structures in the current template.
 
-    Broken templates stop matching, but not the retrieval of results.
+    Invalid templates stop matching, but not the download of results.
     """
     try:
         template = ctx.rulebook.templates.get(job.template or "")
@@ -79,31 +79,26 @@ def _structures(job: Job, ctx: Context) -> Mapping[str, Structure]:
 
 
 def _judge(found: list[Finding], received: Path, job: Job) -> None:
-    """Raise what the findings ask for: hold, or fetch again later."""
-    blocking = [one for one in found if one.severity is Severity.BLOCK]
+    """Raise an error if the findings block the file, or ask for another download."""
+    blocking = [finding for finding in found if finding.severity is Severity.BLOCK]
     if blocking:
         kept = received.with_suffix(".refused")
+        again_hint = f"'drawcli retry {job.id}' sends the series again."
         received.replace(kept)
         raise BadStructureSet(
-            "; ".join(one.text for one in blocking),
+            "; ".join(finding.text for finding in blocking),
             code=blocking[0].code,
             hint="Nothing was delivered; the file is kept in the work folder as "
-            f"{kept.name}. {_way_forward(blocking, job)}",
+            f"{kept.name}. {accept_hint(blocking, job.id) or again_hint}",
         )
-    again = [one for one in found if one.severity is Severity.AGAIN]
+    again = [finding for finding in found if finding.severity is Severity.AGAIN]
     if again:
         received.unlink()  # the server may not have finished writing; its copy stays
         raise TryLater(
-            "; ".join(one.text for one in again),
+            "; ".join(finding.text for finding in again),
             code=again[0].code,
             wait_seconds=PARTIAL_WAIT_SECONDS,
         )
-
-
-def _way_forward(blocking: list[Finding], job: Job) -> str:
-    """Return what to do with a structure set that was refused."""
-    again = f"'drawcli retry {job.id}' sends the series again."
-    return to_accept(blocking, job.id) or again
 
 
 def _lost(job: Job) -> None:

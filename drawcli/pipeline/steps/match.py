@@ -1,7 +1,7 @@
 """FOUND -> MATCHED, or UNMATCHED, AMBIGUOUS, EXCLUDED: let the rules choose the template.
 
-Safe to repeat: the same header and rules give the same choice. Jobs that no rule took are tried
-again when rules.yaml or templates.yaml has changed.
+Safe to repeat: the same header and rules give the same choice. Unmatched jobs are tried again when
+rules.yaml or templates.yaml changes.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from drawcli.pipeline.context import Context
 
 
 def match(job: Job, ctx: Context) -> Job:
-    """Choose the template of a series; keep why."""
+    """Choose the template of a series; store the explanation."""
     facts: dict[str, Any] = {
         "rules_digest": ctx.rulebook.digest,
         "rules_commit": ctx.rulebook.commit,
     }
     if job.template in ctx.rulebook.templates and job.rule is None:
-        return job.to(State.MATCHED, at=ctx.now(), **facts)  # a person chose: it stays
+        return job.to(State.MATCHED, at=ctx.now(), **facts)  # assigned by a user
     decision = decision_for(job, ctx)
     ctx.work.write_json(job.id, EXPLANATION, explanation_of(decision))
     if decision.choice is Choice.MATCHED:
@@ -45,13 +45,13 @@ def match(job: Job, ctx: Context) -> Job:
 
 
 def decision_for(job: Job, ctx: Context) -> Decision:
-    """Return what the rules say of a series; write nothing."""
+    """Return the decision of the rules for a series; write nothing."""
     header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.count_items)
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
 
 
 def explanation_of(decision: Decision) -> dict[str, Any]:
-    """Return why, as JSON can hold it; without any value of the series."""
+    """Return the explanation of a decision as JSON data, without values of the series."""
     return {
         "choice": str(decision.choice),
         "sentence": decision.sentence,
@@ -60,12 +60,12 @@ def explanation_of(decision: Decision) -> dict[str, Any]:
 
 
 def wants_match(job: Job, ctx: Context) -> bool:
-    """Tell whether the rules have something new to say of a job that they left."""
+    """Return whether a job is new, or the rules have changed since they left it unmatched."""
     return job.state is State.FOUND or job.rules_digest != ctx.rulebook.digest
 
 
 def _own_first(job: Job, fired: Sequence[Rule], ctx: Context) -> list[Rule]:
-    """Return the rules with this job's own first: its template of before, or one nobody has."""
+    """Return the rules, first the one of the job's template, or of a template without a job."""
     siblings = ctx.ledger.of_series(job.series_key)
     taken = {other.template for other in siblings if other.id != job.id}
     return sorted(fired, key=lambda rule: (rule.template != job.template, rule.template in taken))
@@ -77,7 +77,7 @@ def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
 
 
 def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> None:
-    """Make a job of its own for a further template of the same series, once."""
+    """Make a job for a further template of the same series, once."""
     jobs = ctx.ledger.of_series(job.series_key)
     if any(other.template == rule.template for other in jobs):
         return

@@ -1,7 +1,7 @@
-"""UPLOADED -> SEGMENTED: ask the server how the task fares.
+"""UPLOADED -> SEGMENTED: ask the server for the status of a task.
 
-Safe to repeat: asking changes nothing. A task that the server has lost goes up again, the same
-bytes, once; where that one is lost, too, it is the address of the status that is wrong.
+Safe to repeat: a request changes nothing. If the server has lost a task, the same bytes are sent
+again, once; if that task is lost, too, the status address is probably wrong.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _LATEST: Final = timedelta(minutes=10)
 
 
 def poll(job: Job, ctx: Context) -> Job:
-    """Ask for the status of a job's task; move on, wait, or hold."""
+    """Ask for the status of a job's task; advance, wait, or hold."""
     server = ctx.server
     with ctx.turns.released():
         status = server.status(job.task_id or "")
@@ -39,8 +39,8 @@ def poll(job: Job, ctx: Context) -> Job:
             return _waiting(job, status, ctx)
 
 
-def next_look(uploaded_at: datetime, now: datetime) -> datetime:
-    """Return when to ask again: soon at first, then after a quarter of the time waited so far.
+def next_poll(uploaded_at: datetime, now: datetime) -> datetime:
+    """Return when to ask again: after a quarter of the time waited, 2 s to 10 min.
 
     >>> start = datetime(2026, 3, 14, 12)
     >>> [str(next_look(start, start + timedelta(minutes=m)) - start) for m in (0, 4, 60)]
@@ -50,12 +50,12 @@ def next_look(uploaded_at: datetime, now: datetime) -> datetime:
 
 
 def _lost(job: Job, now: datetime) -> Job:
-    """Return the job on its way to be sent again: once, for a server may forget, but not each."""
+    """Return a job whose task the server lost, to be sent again once."""
     if job.tries("task-unknown") + 1 < LOST_AFTER:
         raise TryLater("the server does not know the task", code="task-unknown")
     if _was_sent_again(job):
         raise NeedsPerson(
-            "the server answers 404 to the status of a task that it has just taken, for the "
+            "the server answers 404 to the status of a task that it has just accepted, for the "
             "second time",
             code="task-unknown",
             hint=f"{ENDPOINT_HINT} 'drawcli release {job.id}' asks again, 'drawcli retry {job.id}' "
@@ -66,7 +66,7 @@ def _lost(job: Job, now: datetime) -> Job:
 
 
 def _was_sent_again(job: Job) -> bool:
-    """Tell whether a lost task was sent again since a person last looked at the job."""
+    """Return whether a lost task was sent again since the job was last held."""
     for event in reversed(job.events):
         if event.kind is EventKind.HELD:
             return False
@@ -76,7 +76,7 @@ def _was_sent_again(job: Job) -> bool:
 
 
 def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
-    """Return the job waiting; a word that nobody knows is told once, and waited through."""
+    """Return the job waiting; an unknown status is reported once."""
     now, word = ctx.now(), status.word
     since = job.uploaded_at or job.since
     hours = ctx.settings.server.deadline_hours
@@ -89,6 +89,6 @@ def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
     code, reason = "processing", f"the server says {word or 'nothing'}"
     if not status.is_known:
         code, reason = "status-unknown", f"{reason}, which drawcli does not know"
-        told = any(event.code == reason for event in job.events)
-        job = job if told else job.noted(now, reason)
-    return job.postponed(next_look(since, now), code=code, reason=reason)
+        is_noted = any(event.code == reason for event in job.events)
+        job = job if is_noted else job.noted(now, reason)
+    return job.postponed(next_poll(since, now), code=code, reason=reason)

@@ -1,7 +1,7 @@
 """FETCHED -> DELIVERED: re-identify the RTSTRUCT, check the finished file, and deliver it.
 
-Safe to repeat: the same file under the same name, and a file that is already there is left alone.
-Nothing is confirmed to the server before the delivered file is durable.
+Safe to repeat: it writes the same file under the same name, and does not overwrite a file. The
+delivery is confirmed only after the file is durable.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.contours import contours_of, names_of
-from drawcli.core.rtstruct.derived import DerivedStructure, made_of
+from drawcli.core.rtstruct.derived import DerivedStructure, derive_structures
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
+    accept_hint,
+    expect_finished,
     inspect_finished,
-    to_accept,
-    to_deliver,
 )
-from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, looks_of
-from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors, presentation_of
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.template import Template
@@ -41,12 +41,12 @@ from drawcli.errors import (
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.delivery import deliver, facts_of
 
-_EMPTY: Final = "warning: made of others, and empty"
+_EMPTY: Final = "warning: derived structures without contours"
 _SHORT_COMMIT: Final = 12  # hex digits
 
 
 def reidentify(job: Job, ctx: Context) -> Job:
-    """Restore identity and references of a job's RTSTRUCT, and deliver it."""
+    """Re-identify a job's RTSTRUCT, check it, and deliver it."""
     received = ctx.work.file(job.id, RECEIVED)
     sent = received.read_bytes() if received.exists() else b""
     if hashlib.sha256(sent).hexdigest() != job.received_sha256:
@@ -54,36 +54,35 @@ def reidentify(job: Job, ctx: Context) -> Job:
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
     check_sources(crosswalk, ctx.progress.count_items)
-    data, empty, found = restored(job, sent, crosswalk, ctx)
+    data, empty, found = finish_structure_set(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
-    told = deliver(job, data, crosswalk, ctx)
+    reports = deliver(job, data, crosswalk, ctx)
     if empty:
-        told.append(f"{_EMPTY}: {', '.join(empty)}")
+        reports.append(f"{_EMPTY}: {', '.join(empty)}")
     sha256 = hashlib.sha256(data).hexdigest()
     job = job.to(State.DELIVERED, at=ctx.now(), delivered_sha256=sha256)
-    for what in told:
-        job = job.noted(ctx.now(), what)
+    for report in reports:
+        job = job.noted(ctx.now(), report)
     return job
 
 
 def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> None:
-    """Raise if an image that the contours were drawn on is gone, or is not the one that was sent.
+    """Raise an error if an image of the series is missing or has changed since it was sent.
 
-    The header of every image is read. Its pixels are read only if the file was changed, moved or
-    restored since it was sent: if its change time is another.
+    Every header is read; pixels are read only if the change time of the file is another.
     """
     for file in counted(crosswalk.files, "files compared"):
         changed = _changed(file)
         if changed:
             raise NeedsPerson(
-                f"an image of the series is not the one that was sent: {changed}",
+                f"an image of the series has changed since it was sent: {changed}",
                 code="source-moved",
                 hint="The contours may not fit it. 'drawcli assign' sends the series as it is now.",
             )
 
 
 def _changed(file: SourceFile) -> str:
-    """Return what has changed of an image since it was sent; "" if nothing has."""
+    """Return what has changed in an image since it was sent; "" if nothing has."""
     try:
         stream, header = open_slice(file.path)
         with closing(stream):
@@ -96,16 +95,16 @@ def _changed(file: SourceFile) -> str:
             return "" if same else "its pixels have changed"
     except (SourceUnsettled, SeriesRefused) as err:
         raise TryLater(
-            "an image of the series is not where it was, or cannot be read",
+            "an image of the series is missing or cannot be read",
             code="source-moved",
-            hint="Put the series back. If it was moved, the next scan notices.",
+            hint="Restore the series. If it was moved, the next scan finds it.",
         ) from err
 
 
-def restored(
+def finish_structure_set(
     job: Job, data: bytes, crosswalk: Crosswalk, ctx: Context
 ) -> tuple[bytes, tuple[str, ...], list[Finding]]:
-    """Return the finished file, which derived structures are empty, and what the gate reports.
+    """Return the finished file, the empty derived structures, and the findings of the gate.
 
     Raises
     ------
@@ -116,52 +115,50 @@ def restored(
     crosswalk = (
         crosswalk if crosswalk.sop_class else replace(crosswalk, sop_class=_class(crosswalk))
     )
-    template = _as_sent(job, ctx)
-    dressing = _dressing(job, header, template, crosswalk, ctx)
-    whole = reidentified(header, crosswalk, own, dressing)
-    found = _finished(whole, job, template, crosswalk, ctx)
-    return whole, tuple(one.name for one in dressing.made if not one.outlines), found
+    template = _template_sent(job, ctx)
+    presentation = _presentation(job, header, template, crosswalk, ctx)
+    whole = reidentify_file(header, crosswalk, own, presentation)
+    found = _check_finished(whole, job, template, crosswalk, ctx)
+    return whole, tuple(s.name for s in presentation.made if not s.outlines), found
 
 
-def _finished(
+def _check_finished(
     whole: bytes, job: Job, template: Template | None, crosswalk: Crosswalk, ctx: Context
 ) -> list[Finding]:
-    """Let the acceptance gate read the finished file; return what it reports.
+    """Check the finished file with the acceptance gate; return its findings.
 
-    What the file should hold is known from the template and from the gate's report on the received
-    file, not from the code that has written it.
+    The expected contents come from the template and from the report on the received file, not from
+    the code that has written the file.
     """
     labels: dict[str, str] = {}
     derived: frozenset[str] = frozenset()
     if template is not None:
-        labels = {name: one.label for name, one in template.structures.items() if one.label}
-        derived = frozenset(one.label or name for name, one in template.derived.items())
+        labels = {name: s.label for name, s in template.structures.items() if s.label}
+        derived = frozenset(s.label or name for name, s in template.derived.items())
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
-    expected = to_deliver(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
+    expected = expect_finished(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
     report = ctx.work.read_json(job.id, REPORT) or {}
     wanted = StructureCriteria(
         severities=ctx.settings.accept.severities,
         derived=derived,
-        measured={
-            labels.get(one["name"], one["name"]): one for one in report.get("structures", [])
-        },
+        measured={labels.get(s["name"], s["name"]): s for s in report.get("structures", [])},
     )
     found = inspect_finished(whole, expected, crosswalk, wanted)
-    blocking = [one for one in found if one.severity is not Severity.WARN]
+    blocking = [finding for finding in found if finding.severity is not Severity.WARN]
     if blocking:
         raise BadStructureSet(
-            "; ".join(one.text for one in blocking),
+            "; ".join(finding.text for finding in blocking),
             code=blocking[0].code,
-            hint=to_accept(blocking, job.id) or None,
+            hint=accept_hint(blocking, job.id) or None,
         )
     return found
 
 
 def _report(job: Job, found: list[Finding], ctx: Context) -> None:
-    """Add what the gate found in the finished file to the report on the received one."""
+    """Add the findings on the finished file to the report on the received one."""
     report = ctx.work.read_json(job.id, REPORT) or {"findings": [], "structures": []}
-    known = {one["code"] for one in report["findings"]}
-    more = [one.as_plain() for one in found if one.code not in known]
+    codes = {finding["code"] for finding in report["findings"]}
+    more = [finding.as_plain() for finding in found if finding.code not in codes]
     if more:
         ctx.work.write_json(job.id, REPORT, report | {"findings": [*report["findings"], *more]})
 
@@ -173,17 +170,17 @@ def _class(crosswalk: Crosswalk) -> str:
     return header.text(tags.SOPClassUID)
 
 
-def _dressing(
+def _presentation(
     job: Job, header: Header, template: Template | None, crosswalk: Crosswalk, ctx: Context
 ) -> Presentation:
-    """Return what template and settings add, by the template as it was sent."""
+    """Return what the settings and the template that was sent add to the file."""
     names = names_of(header)
-    looks = PLAIN if template is None else looks_of(template, names)
+    looks = PLAIN if template is None else presentation_of(template, names)
     made: tuple[DerivedStructure, ...] = ()
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)
-        made = tuple(made_of(template.derived, names, contours, grid, crosswalk.uids))
+        made = tuple(derive_structures(template.derived, names, contours, grid, crosswalk.uids))
     return replace(
         looks,
         made=made,
@@ -193,14 +190,14 @@ def _dressing(
     )
 
 
-def _as_sent(job: Job, ctx: Context) -> Template | None:
-    """Return the template as it was when the package was built; None of jobs before that."""
+def _template_sent(job: Job, ctx: Context) -> Template | None:
+    """Return the template that was sent; None for jobs of early versions."""
     path = ctx.work.file(job.id, AS_SENT)
     return Template.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
 def labels(job: Job, ctx: Context) -> dict[int, str]:
-    """Return what the planning system shows of a structure set: the same each time for a job."""
+    """Return the labels of a structure set: the same each time for a job."""
     deliver, facts = ctx.settings.deliver, facts_of(job)
     name = deliver.description.format(**facts)
     rules = f", rules {job.rules_commit[:_SHORT_COMMIT]}" if job.rules_commit else ""

@@ -1,6 +1,6 @@
-"""(datastore) -> FOUND: take up every series that is whole, and watch those that are not yet.
+"""(datastore) -> FOUND: make a job of every complete series, and watch incomplete ones.
 
-Safe to repeat at any moment: a series has one key, and its job is inserted only once.
+Safe to repeat: a series has one key, and its job is stored only once.
 """
 
 from collections import Counter
@@ -17,23 +17,28 @@ from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, 
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey import SeriesSnapshot, seen_again, surveyed, take_unread
-from drawcli.pipeline.survey.incomplete import as_it_was, as_released, is_same, unready
+from drawcli.pipeline.survey import (
+    SeriesSnapshot,
+    incomplete,
+    open_survey,
+    snapshot_one_off,
+    take_unread,
+)
 
 _ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
-_NOT_SHOWN: Final = "the images of the one-off job are not where they were; 'scan PATH' shows them"
+_NOT_SHOWN: Final = "the images of the one-off job are missing; 'drawcli scan PATH' finds them"
 
 
 @dataclass(slots=True)
-class Scanned:
-    """What a scan did: the jobs it made or moved, and what it passed over, by reason."""
+class ScanResult:
+    """The outcome of a scan: new and changed jobs, and counts of what was skipped, by reason."""
 
     jobs: list[Job] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
-    changed_later: list[str] = field(default_factory=list)  # jobs whose images changed once sent
-    late: list[Job] = field(default_factory=list)  # of these, delivered ones; each change once
-    rebuilt: str = ""  # why the scan index was made anew
+    changed_later: list[str] = field(default_factory=list)  # jobs whose images changed after upload
+    late: list[Job] = field(default_factory=list)  # of these, delivered jobs; each change once
+    rebuilt: str = ""  # why the scan index was rebuilt
     folders_missing: list[str] = field(default_factory=list)  # of scan.folders
     lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
@@ -44,7 +49,7 @@ def scan(
     only: str | None = None,
     limit: int | None = None,
     tell: Callable[[int], None] = lambda _files: None,
-) -> Scanned:
+) -> ScanResult:
     """Read the datastore and bring the ledger up to date with it.
 
     Parameters
@@ -52,9 +57,9 @@ def scan(
     ctx
         The site.
     only
-        A job: look at its series alone.
+        A job: scan its series alone.
     limit
-        How many new series to take up at most.
+        The maximum number of new series.
     tell
         Called with the number of files that were read so far.
     """
@@ -67,9 +72,9 @@ def scan(
 
 def _scan(
     ctx: Context, only: str | None, limit: int | None, tell: Callable[[int], None]
-) -> Scanned:
-    with surveyed(ctx, tell=tell) as survey:
-        done = Scanned(
+) -> ScanResult:
+    with open_survey(ctx, tell=tell) as survey:
+        done = ScanResult(
             passed_over=survey.passed_over,
             rebuilt=survey.rebuilt,
             folders_missing=survey.folders_missing,
@@ -86,7 +91,7 @@ def _take(
     only: str | None,
     limit: int | None,
     ctx: Context,
-    done: Scanned,
+    done: ScanResult,
 ) -> None:
     """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
@@ -102,16 +107,10 @@ def _take(
         _note_unseen(job, ctx, done)
 
 
-def preview(ctx: Context) -> list[SeriesSnapshot]:
-    """Return each series that a scan would look at as new; write nothing.
-
-    Raises
-    ------
-    OutOfReach
-        Where a folder of the datastore is not there, or does not answer.
-    """
+def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
+    """Return each series that a scan would treat as new; raise OutOfReach if a folder is lost."""
     known = _jobs_by_series(ctx)
-    with surveyed(ctx, throwaway=True) as survey:
+    with open_survey(ctx, throwaway=True) as survey:
         if survey.lost:
             raise survey.lost[0]
         return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
@@ -124,15 +123,19 @@ def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
 
 
 def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
-    """Tell whether a series has changed since its contours came home."""
-    is_archived = one.id not in {job.id for job in jobs}  # else it was taken up again
+    """Return whether a series has changed since its job was done and archived."""
+    is_archived = one.id not in {job.id for job in jobs}  # else it was assigned again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
 
 
 def _look_back(
-    archived: list[ArchiveEntry], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: Scanned
+    archived: list[ArchiveEntry],
+    jobs: list[Job],
+    seen: SeriesSnapshot,
+    ctx: Context,
+    done: ScanResult,
 ) -> None:
-    """See whether a series has changed since its contours came home and its job was archived."""
+    """Check whether a series has changed since its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]
     if not others:
         return
@@ -141,13 +144,13 @@ def _look_back(
     if choice == "ignore":
         return
     done.changed_later += others
-    apart = newest is not None and newest.one_off  # what was sent never lay in the datastore
+    apart = newest is not None and newest.one_off  # the images sent were never in the datastore
     is_ready = seen.verdict.readiness is Readiness.READY
     if choice == "resend" and is_ready and not jobs and not apart:
         _make_successor(archived[-1].id, seen, ctx, done)
 
 
-def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: Scanned) -> None:
+def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: ScanResult) -> None:
     """Bring the jobs of one series up to date."""
     if not jobs and seen.verdict.readiness is Readiness.IGNORED:
         done.ignored[seen.verdict.code] += 1
@@ -155,12 +158,12 @@ def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: Scanned)
         _take_up(seen, ctx, done)
     for job in jobs:
         if job.one_off:
-            _note_unseen(job, ctx, done)  # it keeps to its own images
+            _note_unseen(job, ctx, done)  # it keeps its own images
         else:
             _look_at_job(job, seen, ctx, done)
 
 
-def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
+def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     if job.state is State.WAITING:
         _look_again(job, seen, ctx, done)
     elif job.state in BEFORE_UPLOAD:
@@ -170,22 +173,22 @@ def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) ->
         _look_behind(job, seen, ctx, done)
 
 
-def _take_up(seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
-    """Make a job of a series: found, or waiting for what it lacks."""
+def _take_up(seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
+    """Make a job of a series: found, or waiting if incomplete."""
     ready = seen.verdict.readiness is Readiness.READY
     state = State.FOUND if ready else State.WAITING
     job = Job(id=f"{seen.key}-1", state=state, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id).begun(at=ctx.now())
-    job = job if ready else unready(job, seen.verdict, seen, ctx)
+    job = job if ready else incomplete.postpone_or_hold(job, seen.verdict, seen, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
 
 
-def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
-    """See whether a waiting series has become whole."""
-    verdict = as_released(job, seen)
+def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
+    """Check whether a waiting series is complete now."""
+    verdict = incomplete.released_verdict(job, seen)
     changed = job.source_digest != seen.digest
-    if not changed and as_it_was(job, verdict, seen, ctx):
+    if not changed and incomplete.is_unchanged(job, verdict, seen, ctx):
         return
 
     def look() -> Job:
@@ -195,16 +198,16 @@ def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> 
         if verdict.readiness is Readiness.IGNORED and verdict.code != "few-slices":
             after = job.to(State.CANCELLED, at=ctx.now(), **seen.facts)
             return after.postponed(None, code=verdict.code, reason=verdict.text)
-        return unready(replace(job.freed(), **seen.facts), verdict, seen, ctx)
+        return incomplete.postpone_or_hold(replace(job.freed(), **seen.facts), verdict, seen, ctx)
 
-    if job.held and not changed and is_same(job, verdict, seen):
+    if job.held and not changed and incomplete.has_same_reason(job, verdict, seen):
         _ask_rules_again(job, look, ctx, done)
     else:
         _change(job, look, ctx, done)
 
 
-def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scanned) -> None:
-    """Free a held series that the rules would not send; one they would is not told once more."""
+def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: ScanResult) -> None:
+    """Release a held series that the rules would not send; otherwise report nothing new."""
     after = look()
     if after.held:
         asked = replace(job, rules_digest=after.rules_digest)
@@ -214,27 +217,27 @@ def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scan
 
 
 def _sent_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return a job waiting again whose series changed before it was sent."""
+    """Return a job whose series changed before the upload to waiting."""
     ctx.seal(job.id, seen.crosswalk)
     after = job.to(State.WAITING, at=ctx.now(), **seen.facts)
     reason = "the series changed before it was sent"
     return after.postponed(None, code="series-changed", reason=reason)
 
 
-def late_choice(rule: str | None, seen: SeriesSnapshot, ctx: Context) -> Late:
-    """Return what to do where images come, go or change after they were sent.
+def late_choice(rule_name: str | None, seen: SeriesSnapshot, ctx: Context) -> Late:
+    """Return what to do if images are added, removed or changed after the upload.
 
-    The rule that chose the template decides, else the settings; broken rules decide nothing.
+    The rule that chose the template decides, else the settings; invalid rules are ignored.
     """
     try:
-        choices = {one.name: one.late for one in ctx.rulebook.rules}
+        choices = {rule.name: rule.late for rule in ctx.rulebook.rules}
     except DrawcliError:
         choices = {}
-    return choices.get(rule or "") or seen.wanted.late
+    return choices.get(rule_name or "") or seen.wanted.late
 
 
-def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
-    """See what became of the images of a series that was sent: changed, or only moved."""
+def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
+    """Check whether the images of a series that was sent have changed or moved."""
     if job.source_digest == seen.digest:
         if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
             _change(job, lambda: _followed(job, seen, ctx), ctx, done)
@@ -259,14 +262,14 @@ def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) ->
         _change(job, lambda: hold_changed(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
-def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> None:
-    """Make a new job of a series that changed after it was sent, and set the old one aside.
+def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
+    """Make a new job of a series that changed after the upload, and cancel the old one.
 
-    The new one first: after a crash between the two the old one finds that it has a successor.
+    The new job is stored first: after a crash in between, the old job finds its successor.
     """
     newest = ctx.ledger.of_series(job.series_key)[-1]
-    set_aside = newest.state is State.CANCELLED and newest.source_digest != seen.digest
-    if newest.id == job.id or set_aside:
+    is_cancelled = newest.state is State.CANCELLED and newest.source_digest != seen.digest
+    if newest.id == job.id or is_cancelled:
         if not _make_successor(newest.id, seen, ctx, done):
             return
         newest = ctx.ledger.of_series(job.series_key)[-1]
@@ -274,45 +277,45 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> 
         _change(job, lambda: cancel_replaced(job, ctx.now(), newest.id), ctx, done)
 
 
-def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: Scanned) -> bool:
-    """Make the next job of a series that changed after it was sent; it names the one before."""
+def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> bool:
+    """Make the next job of a series that changed after the upload; it names its predecessor."""
     key, _, number = old_id.partition("-")
     job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
     job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
-    made = ctx.begin(job, seen.crosswalk)
-    if made:
+    is_new = ctx.begin(job, seen.crosswalk)
+    if is_new:
         done.jobs.append(job)
-    return made
+    return is_new
 
 
 def _followed(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return the job with its images found where they lie now."""
+    """Return the job with the present paths of its images."""
     ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
     freed = job if job.held else replace(job, due_at=None)
     return replace(freed, source_stamp=seen.stamp)
 
 
-def _note_unseen(job: Job, ctx: Context, done: Scanned) -> None:
-    """Say of a waiting job that its series is not there any more; look where a one-off one was."""
+def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
+    """Record that the series of a waiting job is missing; check the paths of a one-off job."""
     if job.state is not State.WAITING or job.held or job.of_folder:
         return
-    apart = seen_again(job, ctx) if job.one_off else None
+    apart = snapshot_one_off(job, ctx) if job.one_off else None
     if apart is not None:
         _look_again(job, apart, ctx, done)
         return
-    what = _NOT_SHOWN if job.one_off else "the last scan saw no file of the series"
+    what = _NOT_SHOWN if job.one_off else "the last scan found no file of the series"
     gone = Verdict(Readiness.WAITING, "not-seen", what)
-    _change(job, lambda: unready(job, gone, None, ctx), ctx, done)
+    _change(job, lambda: incomplete.postpone_or_hold(job, gone, None, ctx), ctx, done)
 
 
 def _change(
     job: Job,
     make: Callable[[], Job],
     ctx: Context,
-    done: Scanned,
+    done: ScanResult,
     into: list[Job] | None = None,
 ) -> None:
-    """Change a job under its lock, unless another process is at it or was quicker."""
+    """Change a job under its lock, unless another process holds it or was faster."""
     changed = done.jobs if into is None else into
     try:
         with ctx.work.job_lock(job.id):

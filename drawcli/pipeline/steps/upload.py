@@ -1,10 +1,10 @@
-"""PACKAGED -> UPLOADED: send the zip, keep the server's task id.
+"""PACKAGED -> UPLOADED: send the package, store the server's task id.
 
-The one step that cannot be repeated without trace: if the answer to a POST is lost, the client
-cannot learn the task id. So the attempt is in the ledger before the first byte goes out, the same
-bytes go up again, and the number of blind tries is bounded. An attempt that the server plainly did
-not take is not counted; one without an answer stays counted, for it may have left an orphan there.
-So does one to an address that the server does not have: it ends the run, and others wait behind it.
+This step cannot be repeated without a trace: if the answer to a POST is lost, the task id is
+unknown. The attempt is therefore stored in the ledger first, the same bytes are sent again, and the
+number of such attempts is limited. An attempt that the server refused is not counted; an unanswered
+one is, because the server may have a task for it. An attempt at an address that the server does not
+have is counted, too: it ends the run.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ from drawcli.pipeline.context import Context
 from drawcli.system.files import sha256_of
 
 MOST_POSTS: Final = 5
-BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that is ill for an hour holds no job
+BETWEEN_POSTS: Final = timedelta(minutes=15)  # a server that fails for an hour holds no job
 _NO_PLACE: Final = "endpoint"
 _COUNTED: Final = frozenset({_NO_PLACE, "server-lost", "server-unavailable"})
 
@@ -61,7 +61,7 @@ def upload(job: Job, ctx: Context) -> Job:
         ctx.audit_write_outcome(what, job, code=err.code)
         if what != UNANSWERED:
             ctx.ledger.commit(_not_taken(recorded, job, err, ctx.now()))
-        elif isinstance(err, TryLater):  # every one costs one of few tries
+        elif isinstance(err, TryLater):  # the number of attempts is limited
             wait_seconds = max(err.wait_seconds or 0.0, BETWEEN_POSTS.total_seconds())
             raise err.replaced(wait_seconds=wait_seconds) from err
         raise
@@ -69,13 +69,13 @@ def upload(job: Job, ctx: Context) -> Job:
     facts = {"task_id": task_id, "uploaded_at": ctx.now(), "unanswered": job.unanswered}
     sent = recorded.to(State.UPLOADED, at=ctx.now(), **facts)
     if job.pet_counts:
-        told = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
-        return told.postponed(None, code="pet-counts", reason=PET_COUNTS)
+        noted = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
+        return noted.postponed(None, code="pet-counts", reason=PET_COUNTS)
     return sent
 
 
 def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
-    """Return what is about to leave, and to whom, as the audit log has it."""
+    """Return the audit log's entry on what is sent, and to whom."""
     address = urlsplit(ctx.settings.server.url)
     with ZipFile(package) as whole:
         files = len(whole.namelist())
@@ -92,7 +92,7 @@ def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:
 
 
 def _outcome(err: DrawcliError) -> str:
-    """Return what an upload that failed means for what has left."""
+    """Return the audit log's outcome of a failed upload."""
     if err.code in ("server-down", "certificate", RENEWAL) and not err.answered:
         return NOT_SENT
     answered = not isinstance(err, ServerUnavailable) or err.code in SERVER_TOOK_NOTHING
@@ -100,9 +100,9 @@ def _outcome(err: DrawcliError) -> str:
 
 
 def _not_taken(recorded: Job, before: Job, err: DrawcliError, now: datetime) -> Job:
-    """Return a job whose upload the server did not take: it is as before, and the try not counted.
+    """Return a job whose upload the server refused; the attempt is not counted.
 
-    But where the server has no place for uploads: that ends the run, and would do so for ever.
+    An attempt at a wrong upload address is counted, because it ends the run each time.
     """
     if err.code == _NO_PLACE:
         answered = replace(recorded, unanswered=before.unanswered)
@@ -111,13 +111,13 @@ def _not_taken(recorded: Job, before: Job, err: DrawcliError, now: datetime) -> 
 
 
 def _too_many(job: Job) -> NeedsPerson:
-    """Return why a job is not sent once more, with how each upload ended."""
+    """Return the reason why a job is not sent again, with the outcomes of its uploads."""
     ends = list(_ends(job))
-    told = [f"{times} x {why}" for why, times in Counter(one.why for one in ends).items()]
+    outcomes = [f"{n} x {why}" for why, n in Counter(event.why for event in ends).items()]
     if job.posts > len(ends):
-        told.append(f"{job.posts - len(ends)} x no word")
-    text = f"{job.posts} uploads were begun and came to nothing: {', '.join(told)}"
-    if {one.code for one in ends} == {_NO_PLACE}:
+        outcomes.append(f"{job.posts - len(ends)} x no answer")
+    text = f"{job.posts} uploads failed: {', '.join(outcomes)}"
+    if {event.code for event in ends} == {_NO_PLACE}:
         hint = f"{ENDPOINT_HINT} 'drawcli retry {job.id}' sends it again."
         return NeedsPerson(text, code=_NO_PLACE, hint=hint)
     hint = "Ask the server's administrator what arrived; 'drawcli retry' sends it again."
@@ -125,7 +125,7 @@ def _too_many(job: Job) -> NeedsPerson:
 
 
 def _ends(job: Job) -> Iterator[Event]:
-    """Yield how the uploads of a package ended that count, the last first."""
+    """Yield the final events of counted uploads of a package, newest first."""
     for event in reversed(job.events):
         if event.kind is EventKind.RELEASED or event.code == State.PACKAGED:
             return

@@ -1,4 +1,4 @@
-"""What a site asks of a series: by the settings of the folder where most of it lies."""
+"""The scan settings of a series: those of the folder that contains most of its files."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -9,20 +9,20 @@ from drawcli.config.sections import Scan, SeriesCriteria
 from drawcli.core.series.readiness import Criteria
 from drawcli.system.platforms import comparable_path, path_prefix
 
-ELSEWHERE: Final = 0  # the number of the settings for what lies in no folder of its own
+ELSEWHERE: Final = 0  # the number of the settings for all other folders
 _GIB: Final = 1 << 30
 
 
 class FolderSettings:
-    """The settings of the scan and, by number, those of folders that differ.
+    """The scan settings and, by number, those of folders with their own.
 
     Parameters
     ----------
     scan
         The settings.
     roots
-        The folders of the datastore: folders of the settings lie below each of them, unless they
-        are named by their whole path.
+        The folders of the datastore; folders of the settings are relative to each of them, or
+        absolute.
     """
 
     def __init__(self, scan: Scan, roots: Iterable[Path]) -> None:
@@ -35,29 +35,29 @@ class FolderSettings:
         }
         self.missing = [
             name for name in names if not any((root / name).is_dir() for root in roots)
-        ]  # folders of the settings that are not there: misspelt, perhaps
+        ]  # folders of the settings that do not exist
 
     def number_of(self, folder: str) -> int:
-        """Return which settings count in a folder: those of the nearest above it."""
+        """Return the number of the settings for a folder: those of its nearest parent."""
         here = comparable_path(folder)
         inside = [place for place in self._places if here.startswith(place)]
         return self._places[max(inside, key=len)] if inside else ELSEWHERE
 
     def of(self, number: int) -> SeriesCriteria:
-        """Return settings by their number."""
+        """Return the settings of a number."""
         return self._wanted[number]
 
     def demands(self, number: int) -> Criteria:
-        """Return what they ask of a series."""
+        """Return the criteria of the settings of a number."""
         return self._demands[number]
 
     @cached_property
     def _demands(self) -> list[Criteria]:
-        return list(map(demands_of, self._wanted))
+        return list(map(criteria_of, self._wanted))
 
 
-def demands_of(wanted: SeriesCriteria) -> Criteria:
-    """Return what settings ask of a series."""
+def criteria_of(wanted: SeriesCriteria) -> Criteria:
+    """Return settings as criteria for a series."""
     after = wanted.studied_after
     return Criteria(
         modalities=frozenset(wanted.modalities),

@@ -1,7 +1,6 @@
-"""Series that are not whole, or cannot be sent: how long they wait, and who is asked about them.
+"""Series that are incomplete or cannot be sent: they wait, and are held after a time.
 
-The rules first: of what they would not send no person is asked, however long it waits. Then, once
-for just these files, a person.
+A series that the rules would not send is not held, however long it waits.
 """
 
 from dataclasses import replace
@@ -18,18 +17,18 @@ from drawcli.errors import DrawcliError, SeriesRefused
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.judge import SeriesSnapshot
 
-_LEFT_ANYWAY: Final = "; nobody is asked, for the rules would not send it: "
+_LEFT_ANYWAY: Final = "; not held, because the rules would not send it: "
 
 
-def as_released(job: Job, seen: SeriesSnapshot) -> Verdict:
-    """Return the verdict on a series, letting pass what a person has released of these files."""
+def released_verdict(job: Job, seen: SeriesSnapshot) -> Verdict:
+    """Return the verdict on a series, ignoring the reasons that a user has released."""
     released = released_codes(job, seen.digest, seen.stamp)
     return seen.judge(released) if seen.verdict.code in released else seen.verdict
 
 
-def as_it_was(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
-    """Tell whether a waiting job waits for the same, and rules and a person were asked in time."""
-    if not is_same(job, verdict, seen):
+def is_unchanged(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) -> bool:
+    """Return whether a waiting job needs no update: same reason, same rules, not overdue."""
+    if not has_same_reason(job, verdict, seen):
         return False
     if job.held:
         return not _rules_changed(job, ctx)
@@ -38,17 +37,16 @@ def as_it_was(job: Job, verdict: Verdict, seen: SeriesSnapshot, ctx: Context) ->
     return verdict.readiness is Readiness.WAITING and not _too_long(job, seen.wanted, ctx)
 
 
-def is_same(job: Job, verdict: Verdict, seen: SeriesSnapshot) -> bool:
-    """Tell whether a waiting job was told the same already."""
+def has_same_reason(job: Job, verdict: Verdict, seen: SeriesSnapshot) -> bool:
+    """Return whether a waiting job already has this reason for the same files."""
     why = (job.reason or "").partition(_LEFT_ANYWAY)[0]
-    told = (job.reason_code, why, job.source_stamp)
-    return told == (verdict.code, verdict.text, seen.stamp)
+    return (job.reason_code, why, job.source_stamp) == (verdict.code, verdict.text, seen.stamp)
 
 
-def unready(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Context) -> Job:
+def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Context) -> Job:
     """Return the job waiting with its reason; held if it waits too long, or can never be ready.
 
-    A person is asked only of what would be sent: the rules are asked first.
+    Only a series that the rules would send is held.
     """
     wanted = ctx.settings.scan if seen is None else seen.wanted
     lasts = verdict.code not in SETTLING and _too_long(job, wanted, ctx)
@@ -65,10 +63,7 @@ def unready(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ctx: Contex
 
 
 def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
-    """Return why the rules would not send a series even if it were whole; "" where they may.
-
-    Where its headers, or the rules, cannot be read, nobody knows.
-    """
+    """Return why the rules would not send a series even if it were complete; "" if unknown."""
     from drawcli.adapters.datastore.rule_header import header_of
     from drawcli.core.rules.decision import decide_early
 
@@ -81,7 +76,7 @@ def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
 
 
 def _rules_changed(job: Job, ctx: Context) -> bool:
-    """Tell whether the rules, where they can be read, are others than those that were asked."""
+    """Return whether the rules are readable and have changed since the job was judged."""
     if _is_anyhow_sent(job):
         return False
     return _rules_digest(ctx) not in (None, job.rules_digest)
@@ -91,11 +86,11 @@ def _rules_digest(ctx: Context) -> str | None:
     try:
         return ctx.rulebook.digest
     except DrawcliError:
-        return None  # the step 'match' tells
+        return None  # reported by 'match'
 
 
 def _is_anyhow_sent(job: Job) -> bool:
-    """Tell whether no rule decides: a person showed the images, or chose the template."""
+    """Return whether no rule decides: a one-off job, or an assigned template."""
     return job.one_off or (job.template is not None and job.rule is None)
 
 

@@ -1,4 +1,4 @@
-"""What a scan makes of each series: judged anew where something changed, else as it was."""
+"""Verdicts on the series in the scan index; only changed series are judged again."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,26 +35,26 @@ class SeriesSnapshot:
     """A series as this scan sees it."""
 
     key: str
-    key_id: str  # of the site key under which the series is known, or will be
+    key_id: str  # of the site key of its jobs
     modality: str
     files: int
     verdict: Verdict
-    digest: str  # keyed, over which files there are and how large
-    stamp: str  # keyed, over where they lie and when they were changed
-    wanted: SeriesCriteria  # what the site asks of series where it lies
+    digest: str  # keyed, of SOP instance UIDs and sizes
+    stamp: str  # keyed, of paths and change times
+    wanted: SeriesCriteria  # the settings of its folder
     load: Callable[[], list[Slice]]
     load_aside: Callable[[], Counter[str]]  # files that are no slices, by reason
-    judge: Callable[[frozenset[str]], Verdict]  # once more, letting pass what a person has released
-    deliver_to: str = ""  # the folder that a person named for its structure set
+    judge: Callable[[frozenset[str]], Verdict]  # again, without released reasons
+    deliver_to: str = ""  # the folder of a one-off job for its structure set
 
     @cached_property
     def slices(self) -> list[Slice]:
-        """What is known of each file; asked for only where something is done with the series."""
+        """The header facts of each file, loaded on first use."""
         return self.load()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a job remembers of it."""
+        """The values that a job stores."""
         return {
             "modality": self.modality,
             "slices": self.files,
@@ -66,20 +66,20 @@ class SeriesSnapshot:
 
     @property
     def crosswalk(self) -> Crosswalk:
-        """Whose series it is, and its files."""
+        """The identity and the files of the series."""
         return replace(Crosswalk.of(self.slices), deliver_to=self.deliver_to)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """Judges series by what the index knows of their files."""
+    """Judges series by the files in the scan index."""
 
     index: ScanIndex
     wishes: FolderSettings
     known_under: Callable[[str], StandIns]  # by SeriesInstanceUID
 
     def judge_stale(self, heard: Callable[[], None] = lambda: None) -> None:
-        """Judge every series anew of which something changed; each is a sign of life."""
+        """Judge every changed series; call `heard` for each."""
         for number in self.index.stale():
             heard()
             self.index.begin()
@@ -92,9 +92,9 @@ class Judge:
         Parameters
         ----------
         began_ns
-            When this scan began: what it saw first is not settled.
+            When this scan began; files first seen by it are not settled.
         unlistable
-            Series with files in folders that could not be listed this time.
+            Series with files in folders that this scan could not list.
         """
         for row in self.index.series():
             calm = SettlingTimes(first_ns=row.first, since_ns=row.since, newest_ns=row.newest)
@@ -111,7 +111,7 @@ class Judge:
             )
 
     def slices(self, number: int) -> list[Slice]:
-        """Return the files of a series that are its scan: no localizers, no copies."""
+        """Return the slices of a series, without localizers and copies."""
         return _scan_of(self._files(number))
 
     def _files(self, number: int) -> list[Slice]:
@@ -149,9 +149,9 @@ class Judge:
     def _verdict(
         self, number: int, slices: list[Slice], wishes: int, released: frozenset[str] = frozenset()
     ) -> Verdict:
-        """Return what to do with a series; files beside it that cannot be read may belong to it.
+        """Return the verdict on a series; unreadable files beside it may belong to it.
 
-        What lay beside it for longer than a series may wait, before it came, is not of it.
+        Files that were unreadable for longer than a series may wait, before it came, do not.
         """
         verdict = assess(slices, self.wishes.demands(wishes), released)
         if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
@@ -169,7 +169,7 @@ def _scan_of(files: list[Slice]) -> list[Slice]:
 
 
 def same_images(one: str, other: str) -> bool:
-    """Tell whether two files hold the same image; where one cannot be read they do not."""
+    """Return whether two files contain the same image; False if one is unreadable."""
     try:
         with Path(one).open("rb") as first, Path(other).open("rb") as second:
             return is_same_image(first, second)

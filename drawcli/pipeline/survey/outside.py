@@ -1,6 +1,6 @@
-"""Series that lie outside the datastore: read where they are, judged at once, kept in no index.
+"""Series outside the datastore: read in place and judged at once, without the scan index.
 
-A person vouches that nothing arrives any more; whole they must be by every other check.
+They are not checked for files that still arrive, but by every other check.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,32 +19,32 @@ from drawcli.core.series.readiness import Criteria, assess
 from drawcli.core.series.verdict import Readiness, Verdict, waiting
 from drawcli.errors import JobError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey.folder_settings import demands_of
+from drawcli.pipeline.survey.folder_settings import criteria_of
 from drawcli.pipeline.survey.judge import SeriesSnapshot, same_images
 
 Same = Callable[[str, str], bool]
 _UNLISTABLE: Final = "unreadable-folder"
 
 
-def seen_in(
+def snapshot_series(
     walk: Walk, ctx: Context, *, is_same: Same = same_images, deliver_to: str = ""
 ) -> Iterator[SeriesSnapshot]:
-    """Yield each series that a walk over files outside the datastore has found.
+    """Yield each series of a walk over files outside the datastore.
 
     Parameters
     ----------
     walk
-        What was found.
+        The files.
     ctx
         The site.
     is_same
-        Tells of two files whether they hold the same image.
+        Returns whether two files contain the same image.
     deliver_to
-        The folder that a person named for the structure sets; "" for that of the settings.
+        The folder for the structure sets; "" for that of the settings.
     """
     demands = _demands(ctx.settings.scan)
     files = walk.by_series()
-    for slices, verdict in judged(walk, demands, is_same):
+    for slices, verdict in judge_series(walk, demands, is_same):
         stand_ins = _known_under(slices[0].series_uid, ctx)
         names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
         places = sorted(f"{one.path} {one.mtime_ns}" for one in slices)
@@ -64,24 +64,23 @@ def seen_in(
         )
 
 
-def seen_again(job: Job, ctx: Context) -> SeriesSnapshot | None:
-    """Return the series of a one-off job as it is now; None where its images are not there."""
+def snapshot_one_off(job: Job, ctx: Context) -> SeriesSnapshot | None:
+    """Return the present state of a one-off job's series; None if its images are missing."""
     try:
         crosswalk = ctx.crosswalk(job)
     except JobError:
         return None
     walk = read_images(Path(file.path) for file in crosswalk.files)
-    found = seen_in(walk, ctx, deliver_to=crosswalk.deliver_to)
+    found = snapshot_series(walk, ctx, deliver_to=crosswalk.deliver_to)
     return next((seen for seen in found if seen.key == job.series_key), None)
 
 
-def judged(
+def judge_series(
     walk: Walk, demands: Criteria, is_same: Same = same_images
 ) -> Iterator[tuple[list[Slice], Verdict]]:
-    """Yield the files of each series that are its scan, and what to do with it.
+    """Yield the slices of each series and its verdict.
 
-    What cannot be read beside a series may be of it, and so may what lies in a folder that cannot
-    be listed.
+    Unreadable files beside a series, or in a folder that cannot be listed, may belong to it.
     """
     for series in walk.by_series().values():
         files = sorted(series, key=lambda one: one.path)
@@ -97,11 +96,11 @@ def judged(
 
 
 def _demands(wanted: Scan) -> Criteria:
-    """Return what a site asks of any series; a person may show one of any age."""
-    return replace(demands_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
+    """Return the criteria of a site, without those on age."""
+    return replace(criteria_of(wanted), quiet_seconds=0, min_age_seconds=0, studied_after="")
 
 
 def _known_under(uid: str, ctx: Context) -> StandIns:
-    """Return the stand-ins under which a series has jobs, or those of the key of today."""
+    """Return the stand-ins under which a series has jobs, or those of the current key."""
     has_jobs = (one for one in ctx.retired if ctx.ledger.of_series(one.series_key(uid)))
     return next(has_jobs, ctx.stand_ins)

@@ -1,6 +1,6 @@
-"""Headers read chunk by chunk: in this process where they are few, in several where they are many.
+"""Read headers chunk by chunk: a few in this process, many in several processes.
 
-A worker that is left alone ends: its pipe is closed when this process dies, however it dies.
+A worker ends when this process dies, because its pipe is closed.
 """
 
 import os
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-PAYS: Final = 2000  # files, from which on it pays to start more processes
-_MOST: Final = 8  # processes: more would wait for the datastore only
+PAYS: Final = 2000  # files; for more, further processes are started
+_MOST: Final = 8  # processes: more would only wait for the datastore
 
 Reading = tuple[str, File]  # a path, and the file as it was listed
 Results = list[Packed | str]
@@ -30,7 +30,7 @@ class Chunk(Protocol):
 
     @property
     def readings(self) -> list[Reading]:
-        """What is to be read."""
+        """The files to read."""
 
 
 ChunkT = TypeVar("ChunkT", bound=Chunk)
@@ -42,9 +42,9 @@ def read_chunks(chunks: Iterator[ChunkT], workers: int = 0) -> Iterator[tuple[Ch
     Parameters
     ----------
     chunks
-        Asked for while others are read.
+        Consumed while others are read.
     workers
-        How many processes may read at most; 0 takes as many as there are cores.
+        The maximum number of processes; 0: the number of cores.
     """
     most = workers or min(os.cpu_count() or 1, _MOST)
     read = 0
@@ -57,7 +57,7 @@ def read_chunks(chunks: Iterator[ChunkT], workers: int = 0) -> Iterator[tuple[Ch
 
 
 def read_all(readings: Sequence[Reading]) -> Results:
-    """Return what each file holds: a slice, taken apart, or the reason why it is none."""
+    """Return for each file its slice, packed, or the reason why it is none."""
     return [
         found if isinstance(found, str) else pack_slice(found)
         for found in (read_file(path, file) for path, file in readings)
@@ -71,7 +71,7 @@ class _Worker(NamedTuple):
     pipe: "Connection"
 
     def results(self, readings: list[Reading]) -> Results:
-        """Return what it has read; read it here where it has died."""
+        """Return the results of the worker; if it has died, read the files here."""
         try:
             found: Results = self.pipe.recv()
         except (EOFError, OSError):
@@ -95,7 +95,7 @@ def _in_parallel(chunks: Iterator[ChunkT], count: int) -> Iterator[tuple[ChunkT,
                 continue
             worker, done = busy.popleft()
             found = worker.results(done.readings)
-            worker.send(chunk.readings)  # only now: else both might wait for the other to read
+            worker.send(chunk.readings)  # only now: else both pipes might block
             busy.append((worker, chunk))
             yield done, found
         for worker, done in busy:
@@ -111,7 +111,7 @@ def _started() -> _Worker:
     import multiprocessing
 
     here, there = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")  # a fork would keep our locks
+    context = multiprocessing.get_context("spawn")  # a fork would inherit locks
     process = context.Process(target=_serve, args=(there,), daemon=True)
     process.start()
     there.close()
@@ -119,10 +119,10 @@ def _started() -> _Worker:
 
 
 def _serve(pipe: "Connection") -> None:
-    """Read what is asked for until nobody asks any more."""
+    """Read files on request until the pipe is closed."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     with suppress(EOFError, OSError, MemoryError):
         while True:
             pipe.send(read_all(pipe.recv()))

@@ -1,4 +1,4 @@
-"""The datastore of a site, surveyed."""
+"""The survey of a site's datastore."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ from drawcli.errors import OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.folder_settings import FolderSettings
 from drawcli.pipeline.survey.judge import Judge, SeriesSnapshot
-from drawcli.pipeline.survey.unread_folders import SeenFolder, unread_folders
+from drawcli.pipeline.survey.unread_folders import FolderSnapshot, unread_folders
 from drawcli.pipeline.survey.update import HOUR_NS, Update, WalkOptions
-from drawcli.pipeline.survey.watchdog import watched
+from drawcli.pipeline.survey.watchdog import end_when_silent
 from drawcli.system.limits import SHARE_ANSWERS
 
 _SETTINGS: Final = "settings"
@@ -25,25 +25,25 @@ _SETTINGS: Final = "settings"
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What a scan sees."""
+    """The series and folders that a scan has found."""
 
     series: Iterator[SeriesSnapshot]
-    unread: list[SeenFolder]  # folders in which something cannot be read
+    unread: list[FolderSnapshot]  # folders in which something cannot be read
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
-    rebuilt: str  # why the scan index was made anew; "" where it was not
-    folders_missing: list[str]  # of the settings, that are in no datastore
-    lost: list[OutOfReach]  # folders of the datastore that are not there, or do not answer
+    rebuilt: str  # why the scan index was rebuilt, or ""
+    folders_missing: list[str]  # of the settings, that do not exist
+    lost: list[OutOfReach]  # folders of the datastore that are missing or do not answer
 
 
 def _silent(_files: int) -> None:
-    """Tell nobody how many files were read."""
+    """Ignore progress."""
 
 
 @contextmanager
-def surveyed(
+def open_survey(
     ctx: Context, *, throwaway: bool = False, tell: Callable[[int], None] = _silent
 ) -> Iterator[Survey]:
-    """Bring the scan index up to date with the datastore; give every series.
+    """Bring the scan index up to date with the datastore; return the survey.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def surveyed(
     Raises
     ------
     AnotherRun
-        Where another process reads the datastore.
+        If another process reads the datastore.
     IndexBroken
-        Where the index is damaged; it is removed, and the next try makes it anew.
+        If the index is damaged; it is removed, and the next attempt rebuilds it.
     """
     wanted = ctx.settings.scan
     key = ctx.stand_ins.subkey("scan-index")
@@ -68,7 +68,7 @@ def surveyed(
     ) as index:
         began = _nanoseconds(ctx.now())
         _note_settings(index, wanted, ctx)
-        with watched(SHARE_ANSWERS * wanted.answer_seconds) as heard:
+        with end_when_silent(SHARE_ANSWERS * wanted.answer_seconds) as heard:
             update = Update(index, _options(wanted), lambda: _nanoseconds(ctx.now()), tell, heard)
             update.run(ctx.settings.datastore)
             wishes = FolderSettings(wanted, ctx.settings.datastore)
@@ -89,26 +89,26 @@ def surveyed(
 
 
 class _Known:
-    """Tells under which key a series has jobs, or will have."""
+    """Finds the site key of each series."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._keys = {job.series_key for job in ctx.ledger.jobs()} if ctx.retired else set()
 
     def stand_ins(self, uid: str) -> StandIns:
-        """Return the stand-ins under which a series has jobs, or those of the key of today.
+        """Return the stand-ins under which a series has jobs, or those of the current key.
 
         A series that was sent under a retired key must not be sent again under another.
         """
-        for one in self._ctx.retired:
-            key = one.series_key(uid)
+        for stand_ins in self._ctx.retired:
+            key = stand_ins.series_key(uid)
             if key in self._keys or self._ctx.ledger.archive.of_series(key):
-                return one
+                return stand_ins
         return self._ctx.stand_ins
 
 
 def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
-    """Judge everything anew, by the listings of today, where the site has changed its mind."""
+    """List every folder and judge every series again if the settings have changed."""
     words = ctx.stand_ins.digest("scan-settings", wanted.model_dump_json())
     if index.fact(_SETTINGS) != words:
         index.begin()

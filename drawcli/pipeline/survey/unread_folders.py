@@ -1,6 +1,6 @@
-"""Folders that hold files which cannot be read, or cannot be listed: each told once, by a job.
+"""Folders that cannot be listed, or contain unreadable files: each is reported once by a job.
 
-Nobody knows what such files are. They may be a whole scan, so they must not vanish in a count.
+Such files may be a whole series, so a count is not enough.
 """
 
 from collections import Counter
@@ -22,8 +22,8 @@ _MINUTE_NS: Final = 60 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenFolder(SeriesSnapshot):
-    """A folder in which something cannot be read, as this scan sees it."""
+class FolderSnapshot(SeriesSnapshot):
+    """A folder with unreadable files, or that cannot be listed."""
 
     path: str
     since_ns: int  # when the newest of its unread files was first seen as it is; 0: not known
@@ -31,28 +31,28 @@ class SeenFolder(SeriesSnapshot):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a job remembers of it."""
+        """The values that a job stores."""
         found = {"slices": self.files, "source_digest": self.digest, "source_stamp": self.stamp}
         return found | {"of_folder": True}
 
     @property
     def crosswalk(self) -> Crosswalk:
-        """Where it is; whose files lie in it nobody knows."""
+        """The path of the folder; its patients are unknown."""
         place = (SourceFile(self.path, 0, 0, ""),)
         return Crosswalk(series_uid="", study_uid="", patient_id="", patient_name="", files=place)
 
 
 def unread_folders(
     index: ScanIndex, judge: Judge, unlisted: Mapping[str, Unlisted], now_ns: int
-) -> Iterator[SeenFolder]:
+) -> Iterator[FolderSnapshot]:
     """Yield each folder with files that have been unreadable for as long as a series must be quiet.
 
     Parameters
     ----------
     index, judge
-        What is known of the files, and what is asked where they lie.
+        The files, and the settings of their folders.
     unlisted
-        Folders that could not be listed this time, by path.
+        Folders that this scan could not list, by path.
     now_ns
         Our clock.
     """
@@ -71,7 +71,7 @@ def unread_folders(
         trouble, series = unlisted.get(path, ("", set[int]()))
         words = [f"{count} {reason}" for reason, count in sorted(counts.items())]
         verdict = waiting(CODE, _sentence(len(settled), words, trouble))
-        yield SeenFolder(
+        yield FolderSnapshot(
             key=stand_ins.series_key(f"folder {path}"),
             key_id=stand_ins.key_id,
             modality="",

@@ -1,8 +1,7 @@
-"""(datastore) -> WAITING: a job for each folder in which something cannot be read.
+"""(datastore) -> WAITING: a job for each folder with unreadable files.
 
-It is held once it has waited as long as a series may be incomplete, goes away by itself when
-nothing is unreadable any more, and is set aside by a person who releases or cancels it: then it
-comes back only if other files of the folder cannot be read.
+It is held once it has waited as long as a series may be incomplete, and cancelled when everything
+is readable. After a release or cancellation it comes back only for other unreadable files.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.errors import NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.survey import Survey
-from drawcli.pipeline.survey.unread_folders import SeenFolder
+from drawcli.pipeline.survey.unread_folders import FolderSnapshot
 
 Change = Callable[[Job, Callable[[], Job]], None]
 _TOLD_BY_SERIES: Final = "unreadable-files"
@@ -33,7 +32,7 @@ def take_unread(survey: Survey, ctx: Context, change: Change, *, only: str | Non
     change
         Changes a job under its lock.
     only
-        A job: look at that one alone.
+        A job: update that one alone.
     """
     made, known = list[Job](), _jobs_by_folder(ctx)
     for seen in survey.unread:
@@ -41,14 +40,14 @@ def take_unread(survey: Survey, ctx: Context, change: Change, *, only: str | Non
         if only is not None and all(job.id != only for job in jobs):
             continue
         made += _of_folder(jobs[-1] if jobs else None, seen, ctx, change)
-    left = () if survey.lost else known.values()  # where a datastore is away, nobody has looked
+    left = () if survey.lost else known.values()  # a missing datastore was not scanned
     for job in (job for jobs in left for job in jobs if only in (None, job.id)):
         if job.state is State.WAITING:
             change(job, partial(_readable, job, ctx))
     return made
 
 
-def _of_folder(latest: Job | None, seen: SeenFolder, ctx: Context, change: Change) -> list[Job]:
+def _of_folder(latest: Job | None, seen: FolderSnapshot, ctx: Context, change: Change) -> list[Job]:
     """Bring the job of one folder up to date; return the one that was made."""
     if latest is not None and latest.state is State.WAITING:
         _look_again(latest, seen, ctx, change)
@@ -66,13 +65,13 @@ def _jobs_by_folder(ctx: Context) -> dict[str, list[Job]]:
 
 
 def _readable(job: Job, ctx: Context) -> Job:
-    """Return the job of a folder set aside: nothing in it is unreadable any more."""
-    reason = "nothing in the folder is unreadable any more"
-    aside = job.to(State.CANCELLED, at=ctx.now(), source_digest=None)
-    return aside.postponed(None, code="readable-again", reason=reason)
+    """Return the cancelled job of a folder whose files are all readable now."""
+    reason = "everything in the folder is readable now"
+    cancelled = job.to(State.CANCELLED, at=ctx.now(), source_digest=None)
+    return cancelled.postponed(None, code="readable-again", reason=reason)
 
 
-def _begun(latest: Job | None, seen: SeenFolder, ctx: Context) -> list[Job]:
+def _begun(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> list[Job]:
     archived = ctx.ledger.archive.of_series(seen.key)
     numbers = [int(one.id.partition("-")[2]) for one in archived]
     number = max([*numbers, latest.number if latest else 0]) + 1
@@ -82,16 +81,16 @@ def _begun(latest: Job | None, seen: SeenFolder, ctx: Context) -> list[Job]:
     return [job] if ctx.begin(job, seen.crosswalk) else []
 
 
-def _set_aside(latest: Job | None, seen: SeenFolder, ctx: Context) -> bool:
-    """Tell whether a person has said of these very files that they need not be read."""
+def _set_aside(latest: Job | None, seen: FolderSnapshot, ctx: Context) -> bool:
+    """Return whether a user has released or cancelled the job of these files."""
     if latest is not None:
         return latest.state is State.CANCELLED and latest.source_digest == seen.digest
     archived = ctx.ledger.archive.of_series(seen.key)
     return bool(archived) and archived[-1].source_digest == seen.digest
 
 
-def _told_by_series(seen: SeenFolder, ctx: Context) -> bool:
-    """Tell whether a series beside the files has a job that says the same, or did so lately."""
+def _told_by_series(seen: FolderSnapshot, ctx: Context) -> bool:
+    """Return whether the job of a series beside the files reports them, or did so lately."""
     since = datetime.fromtimestamp(seen.since_ns / 1e9, UTC)
     return any(
         (job.state is State.WAITING and job.reason_code == _TOLD_BY_SERIES)
@@ -104,9 +103,9 @@ def _told_by_series(seen: SeenFolder, ctx: Context) -> bool:
     )
 
 
-def _look_again(job: Job, seen: SeenFolder, ctx: Context, change: Change) -> None:
+def _look_again(job: Job, seen: FolderSnapshot, ctx: Context, change: Change) -> None:
     as_it_was = (job.source_digest, job.reason) == (seen.digest, seen.verdict.text)
-    if job.held and not as_it_was:  # once told is enough; what is told is kept up to date
+    if job.held and not as_it_was:  # reported once; the reason is kept up to date
         change(job, lambda: replace(job, reason=seen.verdict.text, **seen.facts))
     elif not job.held:
         after = _waiting(replace(job, **seen.facts), seen, ctx)
@@ -114,13 +113,13 @@ def _look_again(job: Job, seen: SeenFolder, ctx: Context, change: Change) -> Non
             change(job, lambda: after)
 
 
-def _waiting(job: Job, seen: SeenFolder, ctx: Context) -> Job:
-    """Return the job waiting with its reason; held if it has waited for too long."""
+def _waiting(job: Job, seen: FolderSnapshot, ctx: Context) -> Job:
+    """Return the job waiting with its reason; held if it has waited too long."""
     verdict = seen.verdict
     if ctx.now() - job.since <= timedelta(hours=seen.wanted.incomplete_hours):
         return job.postponed(None, code=verdict.code, reason=verdict.text)
     hint = (
-        f"'drawcli show {job.id} --identify' names the folder. Mend its files or take them away: "
-        "the next scan sees it. 'drawcli release JOB' leaves them unread."
+        f"'drawcli show {job.id} --identify' names the folder. Repair or remove its files: the "
+        "next scan finds the change. 'drawcli release JOB' leaves them unread."
     )
     return job.held_for(NeedsPerson(verdict.text, code=verdict.code, hint=hint), at=ctx.now())

@@ -1,8 +1,8 @@
-"""A share that hangs while images are read must not keep the run, and its lock, for ever.
+"""Watchdog: a hanging share must not block the run, and its lock, for ever.
 
-Who waits for a file server in a system call hears nobody. So a second thread listens for signs of
-life, and where there are none for too long it ends the process: as safe as a power cut, and the
-next run finds out at once that the share does not answer.
+A system call that waits for a file server cannot be interrupted. A second thread therefore watches
+the progress and ends the process after a time without any: as safe as a power cut, and the next run
+finds at once that the share does not answer.
 """
 
 import logging
@@ -22,8 +22,8 @@ from drawcli.system.limits import SHARE_ANSWERS
 
 READ_IMAGES: Final = frozenset({"match", "deidentify", "reidentify"})
 _WORDS: Final = (
-    "drawcli: the datastore stopped answering in the middle of {step}; nothing is lost\n"
-    "  Look at the file server and at the mount. The next run goes on.\n"
+    "drawcli: the datastore stopped answering during {step}; nothing is lost\n"
+    "  Check the file server and the mount. The next run continues.\n"
 )
 _log = logging.getLogger(__name__)
 
@@ -37,44 +37,45 @@ def _end(step: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """Takes each sign of progress of a step for a sign of life."""
+    """Reports the progress of a step to the watchdog."""
 
     heard: Callable[[], None]
 
-    def update(self, _state: ProgressState) -> None:
-        """Take note of how far a step is."""
+    def update(self, state: ProgressState) -> None:
+        """Report progress."""
+        del state
         self.heard()
 
     def finish(self) -> None:
-        """Take note that the step has come to its end."""
+        """Report the end of the step."""
         self.heard()
 
 
 @contextmanager
-def reading(ctx: Context, step: str) -> Iterator[None]:
-    """End the process where a step that reads images makes no progress, within the block.
+def watch_step(ctx: Context, step: str) -> Iterator[None]:
+    """End the process if a step that reads images makes no progress, within the block.
 
-    What it waits for while it has given up its turn is no file server, and has its own limits.
+    Waits for the server, during which the turn is given up, have their own limits.
     """
     seconds = SHARE_ANSWERS * ctx.settings.scan.answer_seconds
     quiet = ctx.turns.quiet_seconds
     with (
-        watched(seconds, step, quiet=quiet) as heard,
+        end_when_silent(seconds, step, quiet=quiet) as heard,
         ctx.progress.watched_by(_Listener(heard)),
     ):
         yield
 
 
 @contextmanager
-def watched(
+def end_when_silent(
     seconds: float,
     step: str = "scan",
     end: Callable[[str], None] | None = None,
     quiet: Callable[[], float] = lambda: inf,
 ) -> Iterator[Callable[[], None]]:
-    """End the process where what is given is not called for so many seconds, within the block.
+    """End the process if the yielded function is not called for `seconds`, within the block.
 
-    `quiet` returns for how many seconds something else has not been waited for.
+    `quiet` returns the seconds since the step last waited for something else.
     """
     heard, done = Event(), Event()
 

@@ -18,7 +18,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.series.image_file import File
 from drawcli.errors import AnotherRun, DiskFull
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.steps.scan import preview, scan
+from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.pipeline.survey import readers
 from drawcli.system.files import report_disk_full
 from tests.conftest import PELVIS, SLICES, Site
@@ -137,13 +137,13 @@ def test_waiting_for_another_process_has_a_limit(
 
 def test_a_dry_run_writes_nothing(ctx: Context, site: Site, pelvis: list[Path]) -> None:
     before = sorted(site.state.iterdir())
-    (first,) = preview(ctx)
+    (first,) = preview_scan(ctx)
     after = sorted(site.state.iterdir())
     scan(ctx)
     index = (site.state / FILE_NAME).read_bytes()
     pelvis[0].unlink()
 
-    assert preview(ctx) == []
+    assert preview_scan(ctx) == []
     assert (site.state / FILE_NAME).read_bytes() == index
     assert before == after
     assert first.files == SLICES

@@ -6,7 +6,7 @@ import pytest
 
 from drawcli.core.gate.acceptance import Roi, Severity, StructureSet
 from drawcli.core.gate.structure_set_checks import check_origin, inspect
-from drawcli.core.rtstruct.inspection import sent_by_server, to_deliver
+from drawcli.core.rtstruct.inspection import expect_finished, expect_received
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 
 WANTED = ("Bladder", "Rectum")
@@ -29,7 +29,7 @@ CROSSWALK = Crosswalk(
         "2.25.6": "1.6",  # an instance that the slices refer to, no slice itself
     },
 )
-SENT = sent_by_server(CROSSWALK, WANTED)
+SENT = expect_received(CROSSWALK, WANTED)
 GOOD = StructureSet(
     sop_class="1.2.840.10008.5.1.4.1.1.481.3",
     sop_uid="9.1",
@@ -165,7 +165,7 @@ def test_a_refused_series_has_the_right_reason(facts: dict[str, object], said: s
 def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
     other = replace(CROSSWALK, pseudonym="DEID-ZZZZ", uids={"2.25.91": "7.1", "2.25.92": "7.2"})
 
-    codes = {one.code for one in inspect(GOOD, sent_by_server(other, WANTED))}
+    codes = {one.code for one in inspect(GOOD, expect_received(other, WANTED))}
 
     assert {
         *("foreign-patient", "foreign-study", "foreign-series", "foreign-frame"),
@@ -174,13 +174,13 @@ def test_a_structure_set_of_another_job_is_found_in_every_way() -> None:
 
 
 def test_packages_of_earlier_versions_need_no_study_id() -> None:
-    earlier = sent_by_server(replace(CROSSWALK, study_id=""), WANTED)
+    earlier = expect_received(replace(CROSSWALK, study_id=""), WANTED)
 
     assert inspect(replace(GOOD, study_id="ANYTHING"), earlier) == []
 
 
 def test_a_finished_file_has_the_originals_and_its_own_uids() -> None:
-    expected = to_deliver(CROSSWALK, frozenset({"2.25.1001", "2.25.1002"}), WANTED)
+    expected = expect_finished(CROSSWALK, frozenset({"2.25.1001", "2.25.1002"}), WANTED)
     finished = replace(
         GOOD,
         sop_uid="2.25.1001",

@@ -23,13 +23,13 @@ from drawcli.core.gate.structure_set_checks import inspect
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
+    expect_finished,
+    expect_received,
     inspect_finished,
     inspect_received,
-    sent_by_server,
-    to_deliver,
 )
 from drawcli.core.rtstruct.presentation import Presentation
-from drawcli.core.rtstruct.reidentify import OwnUids, reidentified
+from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, read_identity
 from drawcli.core.templates.appearance import Derived
 from drawcli.errors import BadStructureSet
@@ -85,16 +85,16 @@ class Trip:
         return read_header(structure_set(self.sent, NAMES, change=change), complete=True)
 
     def home(self, header: Header) -> bytes:
-        return reidentified(header, self.crosswalk, OWN)
+        return reidentify_file(header, self.crosswalk, OWN)
 
     def found(self, data: bytes) -> list[Finding]:
         """Return the findings in a file from the server."""
-        expected = sent_by_server(self.crosswalk, NAMES)
+        expected = expect_received(self.crosswalk, NAMES)
         return inspect_received(data, expected, self.crosswalk, StructureCriteria())[0]
 
     def found_finished(self, data: bytes) -> list[Finding]:
         """Return the findings in a finished file."""
-        expected = to_deliver(self.crosswalk, frozenset(OWN), NAMES)
+        expected = expect_finished(self.crosswalk, frozenset(OWN), NAMES)
         return inspect_finished(data, expected, self.crosswalk, StructureCriteria())
 
 
@@ -717,10 +717,10 @@ def test_a_reference_under_a_wrong_vr_is_not_delivered(trip: Trip) -> None:
 
 def test_the_finished_file_is_compared_with_the_one_that_was_accepted(trip: Trip) -> None:
     received = trip.received()
-    expected = sent_by_server(trip.crosswalk, NAMES)
+    expected = expect_received(trip.crosswalk, NAMES)
     _, measured = inspect_received(received.data, expected, trip.crosswalk, StructureCriteria())
     accepted = StructureCriteria(measured={one.name: one.as_plain() for one in measured})
-    finished_as = to_deliver(trip.crosswalk, frozenset(OWN), NAMES)
+    finished_as = expect_finished(trip.crosswalk, frozenset(OWN), NAMES)
     finished = trip.home(received)
     moved = finished.replace(b"-240\\-240\\", b"-200\\-240\\", 1)
     assert moved != finished
@@ -817,7 +817,7 @@ def test_a_name_that_the_character_set_of_the_images_lacks_is_written_in_utf_8(
     trip.crosswalk = replace(trip.crosswalk, identity=identity, character_set=character_set)
     made = DerivedStructure(9, "Lèvre_PRV", Derived(margin="Bladder", mm=5), ())
 
-    finished = reidentified(trip.received(), trip.crosswalk, OWN, Presentation(made=(made,)))
+    finished = reidentify_file(trip.received(), trip.crosswalk, OWN, Presentation(made=(made,)))
 
     whole = parsed(finished)
     assert whole.SpecificCharacterSet == "ISO_IR 192"
@@ -885,9 +885,9 @@ def check_delivery(path: Path) -> None:
         sop_class=CT,
     )
 
-    finished = reidentified(header, crosswalk, OWN)
+    finished = reidentify_file(header, crosswalk, OWN)
 
-    expected = to_deliver(crosswalk, frozenset(OWN), [roi.name for roi in facts.rois])
+    expected = expect_finished(crosswalk, frozenset(OWN), [roi.name for roi in facts.rois])
     now = read_structure_set(DataSet(finished))
     assert not [one for one in inspect(now, expected) if one.severity is not Severity.WARN]
     assert now.rois == facts.rois

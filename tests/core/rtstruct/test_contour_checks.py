@@ -13,9 +13,13 @@ from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.gate.acceptance import FileContour, Severity
 from drawcli.core.gate.strict_reader import DataSet, Malformed
 from drawcli.core.gate.structure_set import read_contours, read_structure_set
-from drawcli.core.rtstruct.contour_checks import Measured, inspect_contours, weighed
+from drawcli.core.rtstruct.contour_checks import (
+    MeasuredStructure,
+    apply_severities,
+    inspect_contours,
+)
 from drawcli.core.rtstruct.contour_table import CHECKS
-from drawcli.core.rtstruct.enclosed_area import TooComplex, enclosed_by
+from drawcli.core.rtstruct.enclosed_area import TooComplex, find_enclosed
 from drawcli.core.rtstruct.laterality import other_side, unclear_pairs
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.slice_grid import Grid
@@ -76,7 +80,7 @@ def inspected(
     contours: Iterable[FileContour],
     series: Crosswalk | None = None,
     bounds: dict[str, tuple[float, float]] | None = None,
-) -> tuple[dict[str, str], dict[str, Measured]]:
+) -> tuple[dict[str, str], dict[str, MeasuredStructure]]:
     series = series or crosswalk()
     grid = Grid.of(series)
     assert grid is not None
@@ -132,7 +136,7 @@ def test_a_contour_of_no_kind_of_the_standard_is_found(kind: str) -> None:
 
 
 def test_no_site_can_accept_values_that_cannot_be_delivered() -> None:
-    (one,) = weighed([("contour-values", "x")], dict.fromkeys(CHECKS))
+    (one,) = apply_severities([("contour-values", "x")], dict.fromkeys(CHECKS))
 
     assert one.severity is Severity.BLOCK
 
@@ -324,7 +328,7 @@ def test_outlines_that_the_library_would_compare_part_by_part_are_refused(
     outline = [(x, y) for x, y, _ in shape(20_000)]  # 40,000 points: minutes, with the square
 
     with pytest.raises(TooComplex):
-        enclosed_by([outline])
+        find_enclosed([outline])
 
 
 def test_a_long_outline_that_touches_itself_has_an_area() -> None:
@@ -340,9 +344,9 @@ def test_a_long_outline_that_touches_itself_has_an_area() -> None:
 def test_outlines_within_outlines_deeper_than_any_drawing_are_refused() -> None:
     rings = [[(x, y) for x, y, _ in circle(0, 0, 30 - n / 10)] for n in range(40)]
 
-    assert enclosed_by(rings[:8]).overlapping == 0
+    assert find_enclosed(rings[:8]).overlapping == 0
     with pytest.raises(TooComplex):
-        enclosed_by(rings)
+        find_enclosed(rings)
 
 
 def test_more_contours_than_any_drawing_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,7 +520,7 @@ def test_a_site_weighs_the_checks_and_switches_them_off() -> None:
         "structure-sides": Severity.WARN,
     }
 
-    found = {one.code: one.severity for one in weighed(told, choices)}
+    found = {one.code: one.severity for one in apply_severities(told, choices)}
 
     assert found == {
         **{c: s for c, s in CHECKS.items() if c != "contour-type"},
@@ -565,7 +569,7 @@ def test_what_vendors_drew_on_their_images_is_not_held(
     names = {roi.number: roi.name for roi in facts.rois}
     found, measured = inspect_contours(read_contours(file), names, grid, originals)
 
-    assert [one for one in weighed(found, {}) if one.severity is not Severity.WARN] == []
+    assert [one for one in apply_severities(found, {}) if one.severity is not Severity.WARN] == []
     assert sum(one.contours for one in measured) == contours
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from drawcli.core.dicom.header import read_header
-from drawcli.core.rtstruct.displayed import Displayed, displayed
+from drawcli.core.rtstruct.displayed import Displayed, read_display
 from drawcli.errors import BadStructureSet
 from tests.structure_sets import structure_set
 
@@ -22,7 +22,7 @@ def changed(pelvis: list[Path], **elements: object) -> bytes:
 
 
 def test_names_and_colours_are_those_that_were_sent(pelvis: list[Path]) -> None:
-    seen = displayed(read_header(changed(pelvis), complete=True))
+    seen = read_display(read_header(changed(pelvis), complete=True))
 
     assert seen == {1: Displayed("Rectum", (255, 0, 1)), 2: Displayed("Blåse", (255, 0, 2))}
 
@@ -36,11 +36,11 @@ def test_a_name_is_one_line(pelvis: list[Path]) -> None:
 
     data = structure_set([dcmread(one) for one in pelvis], ["Rectum"], change=rename)
 
-    assert displayed(read_header(data, complete=True))[1].name == "Rec tum "
+    assert read_display(read_header(data, complete=True))[1].name == "Rec tum "
 
 
 def test_a_structure_without_a_colour_gets_one(pelvis: list[Path]) -> None:
-    seen = displayed(read_header(changed(pelvis, ROIDisplayColor=None), complete=True))
+    seen = read_display(read_header(changed(pelvis, ROIDisplayColor=None), complete=True))
 
     assert seen[1].color not in ((0, 0, 0), seen[2].color)
 
@@ -51,4 +51,4 @@ def test_a_broken_list_is_told_by_name(pelvis: list[Path]) -> None:
     )
 
     with pytest.raises(BadStructureSet, match="cannot be read"):
-        displayed(read_header(data, complete=True))
+        read_display(read_header(data, complete=True))

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import Point, Polygon, box
 
-from drawcli.core.rtstruct.derived import made_of
+from drawcli.core.rtstruct.derived import derive_structures
 from drawcli.core.rtstruct.enclosed_area import crosses_itself
 from drawcli.core.rtstruct.solids import (
     Solid,
-    derived,
-    grown,
+    add_margin,
+    connected_parts,
+    derive_solid,
     outlines_of,
-    parts,
     solid_of,
     volume_mm3,
 )
@@ -61,7 +61,7 @@ def of_ball(radius: float, grid: Grid) -> float:
 
 
 def made(rule: dict[str, Any], *sources: Solid, grid: Grid | None = None) -> Solid:
-    return derived(Derived.model_validate(rule), list(sources), grid or grid_of())
+    return derive_solid(Derived.model_validate(rule), list(sources), grid or grid_of())
 
 
 def areas(solid: Solid) -> dict[int, float]:
@@ -153,7 +153,7 @@ def test_small_parts_go_and_the_largest_stays() -> None:
     tip: Solid = {0: box(58, 58, 60, 60)}
     whole = made({"union": ["a", "b", "c"]}, large, small, tip)
 
-    assert len(parts(whole)) == 2
+    assert len(connected_parts(whole)) == 2
     cleaned = made({"remove_small": "a", "cm3": 0.1}, whole)
     assert areas(cleaned) == {0: 4, **dict.fromkeys(range(1, 7), 400)}
     assert areas(made({"remove_small": "a", "cm3": 0.09}, whole))[4] == 416
@@ -161,15 +161,15 @@ def test_small_parts_go_and_the_largest_stays() -> None:
 
 
 def test_parts_of_neighbours_that_do_not_overlap_are_two() -> None:
-    assert len(parts({2: box(0, 0, 10, 10), 3: box(20, 0, 30, 10)})) == 2
-    assert len(parts({2: box(0, 0, 10, 10), 4: box(0, 0, 10, 10)})) == 2
-    assert len(parts({2: box(0, 0, 10, 10), 3: box(9, 0, 30, 10)})) == 1
+    assert len(connected_parts({2: box(0, 0, 10, 10), 3: box(20, 0, 30, 10)})) == 2
+    assert len(connected_parts({2: box(0, 0, 10, 10), 4: box(0, 0, 10, 10)})) == 2
+    assert len(connected_parts({2: box(0, 0, 10, 10), 3: box(9, 0, 30, 10)})) == 1
 
 
 def test_a_bridge_joins_two_parts_met_before() -> None:
     two = box(0, 0, 10, 10).union(box(20, 0, 30, 10))
 
-    assert len(parts({2: two, 3: box(0, 0, 30, 10), 4: two})) == 1
+    assert len(connected_parts({2: two, 3: box(0, 0, 30, 10), 4: two})) == 1
 
 
 def test_smoothing_rounds_corners_and_leaves_the_rest() -> None:
@@ -222,7 +222,7 @@ def test_a_margin_beyond_its_parent_lies_in_the_planes_of_the_nearest_contour() 
     rules = {"PRV": Derived(margin="Bladder", mm=5)}
     parent = [drawn(rectangle(50 + STEP * n + 0.3), n) for n in range(3, 6)]
 
-    (prv,) = made_of(rules, {1: "Bladder"}, parent, grid, series.uids)
+    (prv,) = derive_structures(rules, {1: "Bladder"}, parent, grid, series.uids)
 
     heights = {
         round(z - STEP * int((z - 50) / STEP), 6) for _, points in prv.outlines for *_, z in points
@@ -235,7 +235,7 @@ def test_a_margin_beyond_its_parent_lies_in_the_planes_of_the_nearest_contour() 
 def test_a_derived_structure_gets_a_number_of_32_bits(number: int, free: int) -> None:
     rules = {"PRV": Derived(margin="Bladder", mm=5)}
 
-    (prv,) = made_of(rules, {number: "Bladder"}, [], grid_of(), {})
+    (prv,) = derive_structures(rules, {number: "Bladder"}, [], grid_of(), {})
 
     assert prv.number == free
 
@@ -244,7 +244,7 @@ def test_margins_are_of_the_patient_in_slices_that_lie_askew() -> None:
     """In a tilted series, too, the distance of two slices is along their normal."""
     grid = grid_of(21, TILTED)
 
-    grown_by_7 = grown(cube(range(10, 11)), 7, grid)
+    grown_by_7 = add_margin(cube(range(10, 11)), 7, grid)
 
     assert sorted(grown_by_7) == [8, 9, 10, 11, 12]
 
@@ -289,8 +289,8 @@ def test_set_algebra_holds_for_any_boxes(
 
     assert volume(union) + volume(common) == pytest.approx(volume(a) + volume(b), abs=1)
     assert volume(rest) + volume(common) == pytest.approx(volume(a), abs=1)
-    assert sum(map(volume, parts(union))) == pytest.approx(volume(union))
-    assert volume(grown(a, 4, grid)) >= volume(a) >= volume(grown(a, -4, grid))
+    assert sum(map(volume, connected_parts(union))) == pytest.approx(volume(union))
+    assert volume(add_margin(a, 4, grid)) >= volume(a) >= volume(add_margin(a, -4, grid))
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,9 +18,9 @@ from drawcli.adapters.state.workdir import RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct import inspection
-from drawcli.core.rtstruct.reidentify import reidentified
+from drawcli.core.rtstruct.reidentify import reidentify_file
 from drawcli.errors import BadStructureSet
-from drawcli.pipeline.actions import assign, changed, release
+from drawcli.pipeline.actions import apply_action, assign, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_step
@@ -100,12 +100,12 @@ def test_a_finished_file_that_the_gate_blocks_is_not_written(
     ctx: Context, site: Site, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pelvis
-    write = reidentified
+    write = reidentify_file
 
     def faulty(*args: object) -> bytes:
         return write(*args).replace(PELVIS.patient_id.encode(), b"X" * len(PELVIS.patient_id))  # type: ignore[arg-type] # as it was called
 
-    monkeypatch.setattr(step, "reidentified", faulty)
+    monkeypatch.setattr(step, "reidentify_file", faulty)
     (job,) = run(ctx, *STEPS)
 
     assert (job.state, job.held, job.reason_code) == (State.FETCHED, True, "not-conformant")
@@ -190,7 +190,7 @@ def test_a_result_that_names_no_package_is_held_and_a_site_may_accept_it(
     assert "accept.checks: {package-unknown: warn}" in (job.hint or "")
     site.add_line("accept: {checks: {package-unknown: warn}}")
     with opened(site, draw, clock) as ctx:
-        changed(job, release, ctx)
+        apply_action(job, release, ctx)
         (job,) = run(ctx, "fetch", "reidentify")
         report = ctx.work.read_json(job.id, REPORT)
 
@@ -270,7 +270,7 @@ def test_a_structure_set_is_checked_again_before_it_is_delivered_again(
     (job,) = run(ctx, *STEPS)
     (path,) = delivered(site)
     path.unlink()
-    write = reidentified
+    write = reidentify_file
     monkeypatch.setattr(
         step, "reidentified", lambda *args: write(*args).replace(b"UNAPPROVED", b"APPROVED  ")
     )
@@ -305,7 +305,7 @@ def test_the_result_of_an_earlier_job_of_the_same_series_and_template_is_held(
     (earlier,) = draw.uploads.values()
     for path in delivered(site):
         path.unlink()
-    changed(job, partial(_sent_again, template="Prostate_OAR"), ctx)
+    apply_action(job, partial(_sent_again, template="Prostate_OAR"), ctx)
     run(ctx, *STEPS[:4])
     draw.results = dict.fromkeys(draw.results, drawn_for(earlier))
 

@@ -16,7 +16,7 @@ from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
-from drawcli.pipeline.steps.scan import preview, scan
+from drawcli.pipeline.steps.scan import preview_scan, scan
 from drawcli.sandbox.phantom import write_planning_ct, write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
 from tests.phantoms.mr_pt import write_mr, write_pt
@@ -479,8 +479,8 @@ def test_a_missing_datastore_is_an_error(ctx: Context, site: Site) -> None:
 
     assert "does not exist" in str(lost)
     assert out_of_reach([run_step("scan", ctx, Selection())]) != []
-    with pytest.raises(OutOfReach, match="does not exist"):
-        preview(ctx)
+    with pytest.raises(OutOfReach, match="is not there"):
+        preview_scan(ctx)
 
 
 def test_an_empty_datastore_is_well(ctx: Context) -> None:

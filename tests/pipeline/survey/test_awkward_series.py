@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
-from drawcli.pipeline.survey import surveyed
+from drawcli.pipeline.survey import open_survey
 from tests.conftest import Site
 from tests.core.files import ROOT, as_bytes
 from tests.pipeline.survey import awkward
@@ -32,7 +32,7 @@ class FoundIn:
         self._ctx = ctx
 
     def __call__(self) -> Found:
-        with surveyed(self._ctx) as survey:
+        with open_survey(self._ctx) as survey:
             return sorted(
                 (str(one.verdict.readiness), one.files, one.verdict.code) for one in survey.series
             )

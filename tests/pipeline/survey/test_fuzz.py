@@ -18,7 +18,7 @@ from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.series.verdict import Readiness
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.survey import surveyed
+from drawcli.pipeline.survey import open_survey
 from tests.conftest import Site
 from tests.core.real_data import REAL, needs_real
 
@@ -153,7 +153,7 @@ def test_mutated_real_series_are_never_wrongly_ready(ctx: Context, site: Site, s
         for _ in range(dice.choice((0, 1, 1, 2))):
             dice.choice(MUTATIONS)([path for path in paths if path.exists()], dice)
 
-        with surveyed(ctx) as survey:
+        with open_survey(ctx) as survey:
             for one in survey.series:
                 if one.verdict.readiness is Readiness.READY:
                     ready += 1

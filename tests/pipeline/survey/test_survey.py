@@ -16,7 +16,7 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.series.image_file import File
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
-from drawcli.pipeline.survey import readers, surveyed
+from drawcli.pipeline.survey import open_survey, readers
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
 
@@ -47,7 +47,7 @@ def only_job(ctx: Context) -> Job:
 
 def codes(ctx: Context) -> list[tuple[str, int, str]]:
     """Return modality, files and verdict of every series."""
-    with surveyed(ctx) as survey:
+    with open_survey(ctx) as survey:
         return sorted((one.modality, one.files, one.verdict.code) for one in survey.series)
 
 
@@ -266,7 +266,7 @@ def test_what_is_left_out_is_not_opened_and_taken_once_the_site_wants_it(
     picky = asking(ctx, include=["*.dcm"], exclude=["research", "pelvis/*1.dcm"])
 
     few = codes(picky)
-    with surveyed(picky) as survey:
+    with open_survey(picky) as survey:
         passed_over = survey.passed_over
     read = len(opened)
     every = codes(ctx)

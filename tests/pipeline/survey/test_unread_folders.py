@@ -151,7 +151,7 @@ def test_a_person_may_ask_again(ctx: Context, held: Job) -> None:
 def test_a_folder_gets_no_template(ctx: Context, held: Job) -> None:
     name = next(iter(ctx.rulebook.templates))
 
-    with pytest.raises(UsageError, match="not of a series"):
+    with pytest.raises(UsageError, match="not for a series"):
         assign(held, name, ctx)
 
 
