@@ -14,6 +14,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from io import BytesIO
 from itertools import chain
@@ -34,7 +35,7 @@ from measure import (
 )
 from pydicom import dcmread
 
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import LEVEL, write_package
@@ -78,7 +79,7 @@ class Bench:
         replacements = self._replacements()
         for number, path in enumerate(self.paths):
             stream, header = open_slice(path)
-            with closed(stream), (target / f"{number}.dcm").open("wb", buffering=0) as out:
+            with closing(stream), (target / f"{number}.dcm").open("wb", buffering=0) as out:
                 end = pixel_end(stream, header)
                 out.write(deidentify_header(header, replacements))
                 assert header.pixels is not None  # noqa: S101 - a phantom has pixels

@@ -1,3 +1,3 @@
-"""Send radiotherapy planning scans to a DRAW server and bring the structure sets home."""
+"""Send radiotherapy planning scans to a DRAW server and deliver the structure sets."""
 
 __version__ = "0.1.0"

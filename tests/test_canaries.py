@@ -1,4 +1,4 @@
-"""Nothing of a patient leaves by any channel: message, figure, ping, log, run book, audit log."""
+"""Nothing of a patient leaves by any channel: message, figure, ping, log, run log, audit log."""
 
 from collections.abc import Iterator
 from datetime import timedelta

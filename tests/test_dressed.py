@@ -310,11 +310,11 @@ def test_folder_and_name_follow_patterns(
 @pytest.mark.parametrize(
     ("deliver", "why"),
     [
-        ('{name: "RS.{patient_id}.dcm"}', "should hold {job}"),
+        ('{name: "RS.{patient_id}.dcm"}', "should contain {job}"),
         ('{name: "{job}/x.dcm"}', "should be a file name"),
         ('{name: ".{job}.dcm"}', "should be a file name"),
-        ('{name: "{job}.{patient_name}.dcm"}', "may hold {patient_id}, {template}, {job}"),
-        ('{folder: "/x/{nobody}"}', "may hold {patient_id}"),
+        ('{name: "{job}.{patient_name}.dcm"}', "may contain {patient_id}, {template}, {job}"),
+        ('{folder: "/x/{nobody}"}', "may contain {patient_id}"),
         ('{uid_root: "1.2.x"}', "should be a UID of at most 24 characters"),
         ('{uid_root: "1.2.826.0.1.3680043.10.12345"}', "should be a UID of at most 24 characters"),
         ('{uid_root: "1.02"}', "should be a UID"),

@@ -26,7 +26,7 @@ from drawcli.adapters.delivery import folder as delivery
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import glance
+from drawcli.adapters.server.probe import probe_server
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
 from drawcli.config.sections import ServerSettings
@@ -481,7 +481,7 @@ def test_a_refresh_without_an_answer_is_not_repeated_by_those_who_waited_for_it(
 
 def looked(peer: hostile.Peer) -> DrawcliError | None:
     try:
-        glance(ServerSettings(url=peer.url, timeout_seconds=SHORT))
+        probe_server(ServerSettings(url=peer.url, timeout_seconds=SHORT))
     except DrawcliError as err:
         return err
     return None
@@ -552,7 +552,7 @@ PROGRAMS = {
     "floods": ("while True: print('a' * 65536, flush=True)", "printed more than 128 KiB"),
     "lies": ("sys.stdout.buffer.write(bytes(range(256)))", "its output is not text"),
     "waits": ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)", "did not end"),
-    "fails": ("sys.exit(3)", "left with 3"),
+    "fails": ("sys.exit(3)", "exited with 3"),
 }
 _LEAVES = """
 import pathlib, signal, subprocess, sys, time
@@ -687,10 +687,10 @@ def never() -> Iterator[Callable[..., Any]]:
 def test_a_datastore_that_hangs_is_passed_over(
     tmp_path: Path, never: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_ask", never)
+    monkeypatch.setattr(walk, "_list", never)
 
     with pytest.raises(OutOfReach) as caught:
-        walk.check_there(tmp_path, SHORT)
+        walk.check_folder(tmp_path, SHORT)
 
     assert caught.value.code == "datastore-silent"
 
@@ -738,7 +738,7 @@ def test_progress_is_a_sign_of_life(ctx: Context, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(watchdog, "SHARE_ANSWERS", 1.0 / ctx.settings.scan.answer_seconds)
 
     with ctx.progress.step("match"), watchdog.watch_step(ctx, "match"):
-        for _ in ctx.progress.counted(range(20), "files read"):
+        for _ in ctx.progress.count_items(range(20), "files read"):
             time.sleep(0.1)
 
     assert ended == []
@@ -775,7 +775,7 @@ def test_a_folder_that_gives_back_another_file_is_not_believed(
 ) -> None:
     monkeypatch.setattr(delivery, "sha256_of", lambda _path: "0" * 64)
 
-    with pytest.raises(DrawcliError, match="read back is not the file written"):
+    with pytest.raises(DrawcliError, match="read back differs from that written"):
         delivery.deliver(tmp_path, "RS.dcm", b"structure set", "0123456789ab-1")
 
     assert list(tmp_path.iterdir()) == []

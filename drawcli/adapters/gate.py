@@ -1,9 +1,9 @@
-"""The privacy gate: reads the finished zip as a stranger would, and looks for the patient in it.
+"""The privacy gate: an independent search of the finished package for patient data.
 
-It shares no code with the de-identifier: the zip is opened by zipfile, its members and the sources
-by pydicom, and what identifies is taken from the sources themselves. Every byte is accounted for:
-between the members of the zip, and of a member its preamble, file meta, elements at every depth,
-pixels, and that nothing lies behind them.
+It shares no code with the de-identifier: zipfile reads the zip, pydicom the members and the
+sources, and the identifying values are taken from the sources. Every byte is covered: between the
+members of the zip, and in a member preamble, file meta, elements at every level, pixels, and the
+end after them.
 """
 
 import warnings
@@ -29,7 +29,7 @@ from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Leak", "findings", "made_from"]
+__all__ = ["Leak", "find_source_series", "findings"]
 
 _TEMPLATE: Final = "template.yml"
 _PREAMBLE: Final = 128  # bytes
@@ -45,42 +45,42 @@ def findings(
     retained: Iterable[str] = (),
     others: Sequence[str] = (_TEMPLATE,),
 ) -> list[Leak]:
-    """Look for the patient in a finished zip.
+    """Search a finished package for data of the patient.
 
     Parameters
     ----------
     package
         The zip.
     sources
-        The files it was made from.
+        The files from which it was made.
     form
-        What is sent beside it: the zip's name and the form fields.
+        The name of the zip and the form fields that are sent with it.
     retained
-        Keywords of what the site lets out besides; the patient is looked for in it all the same.
+        Keywords of elements that the site also sends; they are searched like all others.
     others
-        The members that must be there besides the slices: the template, and nothing else.
+        The exact members besides the slices.
 
     Returns
     -------
     list
-        Sorted, each once; empty where the package may leave.
+        Leaks, sorted and unique; empty if the package may be sent.
 
     Raises
     ------
     SourceUnsettled
-        Where a source is not there (any more): then nothing can be compared.
+        If a source cannot be read.
     SeriesRefused
-        Where pydicom cannot read a source.
+        If pydicom cannot parse a source.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the text of pydicom's quotes the value
+        warnings.simplefilter("ignore")  # warnings of pydicom quote values
         known = KnownIdentifiers.for_site(retained)
         for path, source in _ahead(_source, sources):
             with _comparing():
                 known.learn(path, source)
         try:
             with zipfile.ZipFile(package) as archive:
-                search = _searched(archive, package.stat().st_size, known, others)
+                search = _search(archive, package.stat().st_size, known, others)
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError):
             return [Leak("unreadable", "zip")]
     search.search_site_text(form, "form")
@@ -88,36 +88,36 @@ def findings(
     return sorted(search.found)
 
 
-def made_from(package: Path, series: Iterable[Sequence[str]]) -> list[str]:
-    """Return the files of the one series whose pixels a package holds; none where there is none.
+def find_source_series(package: Path, series: Iterable[Sequence[str]]) -> list[str]:
+    """Return the files of the series whose pixels a package contains; empty if there is none.
 
-    No key is asked: a package made with any key is told by its pixels and where they lie.
+    Pixels and positions are compared, so the key with which it was made is not needed.
 
     Raises
     ------
     UsageError
-        Where the package is not there or no zip.
+        If the package does not exist or is not a zip.
     """
-    held: set[bytes] = set()
+    digests: set[bytes] = set()
     try:
         with zipfile.ZipFile(package) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for name in archive.namelist():
                 dataset = _dataset(archive.read(name)) if name.endswith(".dcm") else None
-                held |= {pixel_digest(dataset)} if dataset is not None else set()
+                digests |= {pixel_digest(dataset)} if dataset is not None else set()
             for paths in series:
-                if any(_digest(_source(path)) in held for path in paths):
+                if any(_digest(_source(path)) in digests for path in paths):
                     return list(paths)
     except (OSError, zipfile.BadZipFile, zlib.error) as err:
-        what = getattr(err, "strerror", None) or "is no zip that can be read"
-        raise UsageError(f"{package}: {what}") from None
+        text = getattr(err, "strerror", None) or "is not a readable zip"
+        raise UsageError(f"{package}: {text}") from None
     return []
 
 
-def _searched(
+def _search(
     archive: zipfile.ZipFile, size: int, known: KnownIdentifiers, wanted: Sequence[str]
 ) -> Search:
-    """Return what a search finds in every part of the zip."""
+    """Search every part of the zip."""
     names = archive.namelist()
     slices = [name for name in names if name.endswith(".dcm")]
     others = [name for name in names if not name.endswith(".dcm")]
@@ -126,18 +126,18 @@ def _searched(
     search = Search(known, known.words_to_find(), known.days_to_find(sent_date))
     if not known.is_moved(sent_date):
         search.add("date", "StudyDate")
-    if others != [*wanted] or not _nothing_between(archive, size):
+    if others != [*wanted] or not _has_no_extra_bytes(archive, size):
         search.add("members", "zip")
     for name in others:
         search.search_site_text(name, "zip")
         search.search_site_text(archive.read(name).decode("utf-8"), "template")
     for name, raw in _ahead(archive.read, slices):
-        _slice(name, raw, search)
+        _search_slice(name, raw, search)
     return search
 
 
-def _slice(name: str, raw: bytes, search: Search) -> None:
-    """Look at one slice: its name, what surrounds the data set, and the data set."""
+def _search_slice(name: str, raw: bytes, search: Search) -> None:
+    """Search a slice: its name, the data set, and the bytes around it."""
     dataset = _dataset(raw)
     if dataset is None:
         search.add("unreadable", "slice")
@@ -160,17 +160,17 @@ def _slice(name: str, raw: bytes, search: Search) -> None:
         search.add("behind-pixels", "(7FE0,0010)")
 
 
-def _nothing_between(archive: zipfile.ZipFile, size: int) -> bool:
-    """Tell whether the zip consists of its members and its directory, without any remark."""
+def _has_no_extra_bytes(archive: zipfile.ZipFile, size: int) -> bool:
+    """Return whether the zip has only its members and its directory, and no comment."""
     local, entry, end, total = 30, 46, 22, 0  # bytes of the fixed parts (APPNOTE 4.3.7, .12, .16)
-    for one in archive.infolist():
-        total += local + entry + 2 * len(one.filename) + one.compress_size
-        total += 16 if one.flag_bits & _STREAMED else 0
+    for info in archive.infolist():
+        total += local + entry + 2 * len(info.filename) + info.compress_size
+        total += 16 if info.flag_bits & _STREAMED else 0
     return not archive.comment and total + end == size
 
 
 def _ahead(read: Callable[[str], _Read], names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
-    """Yield each name with what was read under it; the next is read while this one is looked at."""
+    """Yield each name with its content; the next is read in a thread meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         before = None
         for name in names:
@@ -193,7 +193,7 @@ def _source(path: str) -> "Dataset":
 
 @contextmanager
 def _comparing() -> Iterator[None]:
-    """Refuse the series where a source cannot be decoded; the error's own words quote values."""
+    """Raise SeriesRefused if a source cannot be decoded, without its message."""
     try:
         yield
     except pydicom_errors() as err:
@@ -210,7 +210,7 @@ def _study_date(dataset: "Dataset") -> str:
     try:
         return str(dataset.get("StudyDate", ""))
     except pydicom_errors():
-        return ""  # the search will find that it cannot be read
+        return ""  # the search reports it
 
 
 def _dataset(raw: bytes) -> "Dataset | None":

@@ -1,8 +1,7 @@
-"""From source files to the finished zip in one pass: each byte is read, deflated and hashed once.
+"""Writer of packages: source files are read, deflated and hashed in one pass.
 
-The zip is flat and the same for the same key and sources, bit for bit, whatever the number of
-workers: members in the order given, fixed times, no name that comes from a path. Memory does not
-grow with the series.
+The zip has no folders. The same members give the same bytes, with any number of workers: members in
+the order given, fixed times, no names from paths. Memory does not grow with the series.
 """
 
 import hashlib
@@ -21,18 +20,18 @@ from isal import isal_zlib
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.system.files import CHUNK, fresh_file
 
-LEVEL: Final = 1  # of isal's 0 to 3; measured: 4 % larger than zlib's 6 and 30 times as fast
+LEVEL: Final = 1  # of isal, 0 to 3: 4 % larger than zlib's level 6 and 30 times as fast
 _MOST_WORKERS: Final = 4
-_AHEAD: Final = 4 << 20  # bytes of a member that are held deflated, for each worker
+_AHEAD: Final = 4 << 20  # deflated bytes of a member in memory, for each worker
 _STREAMED: Final = 0x0808  # sizes follow the data; names are UTF-8
 _DEFLATED: Final = 8
 _VERSION: Final = 20
-_FIRST_OF_1980: Final = 0x0021  # the earliest date a zip can name
+_FIRST_OF_1980: Final = 0x0021  # the earliest date in a zip
 _LOCAL: Final = struct.Struct("<IHHHHHIIIHH")
 _SIZES: Final = struct.Struct("<IIII")
 _ENTRY: Final = struct.Struct("<IHHHHHHIIIHHHHHII")
 _END: Final = struct.Struct("<IHHHHIIH")
-_LARGEST: Final = 0xFFFFFFFE  # bytes; the number behind it means "see the zip64 directory"
+_LARGEST: Final = 0xFFFFFFFE  # bytes; 0xFFFFFFFF refers to zip64
 _MOST_MEMBERS: Final = 0xFFFE  # likewise
 
 
@@ -53,42 +52,40 @@ def write_package(path: Path, members: Iterable[Member], *, workers: int = 1) ->
     Parameters
     ----------
     path
-        Where the zip is put.
+        Path of the zip.
     members
-        What goes into it. The pieces of several members may be asked for at the same time, each by
-        a thread of its own.
+        Names and contents. Several threads may read the contents of different members at once.
     workers
-        Threads that read and deflate; 0 takes as many as fit the machine.
+        Number of threads that read and deflate; 0 chooses it for the machine.
 
     Raises
     ------
     SeriesRefused
-        Where the series is larger than a zip can be (4 GiB, 65,534 members).
+        If the zip would be larger than 4 GiB or have more than 65,534 members.
     DiskFull
-        Where the disk is; the earlier file of that name, if any, is as it was.
+        If the disk is full; an earlier file of that name is unchanged.
     """
     with fresh_file(path) as stream:
-        zipped = _ZipWriter(stream)
+        writer = _ZipWriter(stream)
         contents = ((name, _Content(pieces)) for name, pieces in members)
-        for name, content, begun in _begun(contents, workers or _fitting_workers()):
-            zipped.add(name, content, begun)
-        return zipped.finish()
+        for name, content, chunks in _deflate_ahead(contents, workers or _default_workers()):
+            writer.add(name, content, chunks)
+        return writer.finish()
 
 
-def _fitting_workers() -> int:
-    """Return how many threads help: more wait for the disk, not for each other."""
+def _default_workers() -> int:
     return min(os.cpu_count() or 1, _MOST_WORKERS)
 
 
-def pieces_of(stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+def read_range(stream: IO[bytes], start: int, end: int) -> Iterator[bytes]:
     """Yield the bytes between two offsets of a file.
 
     Raises
     ------
     SeriesRefused
-        Where the file ends earlier.
+        If the file ends earlier.
     SourceUnsettled
-        Where the datastore does not give it.
+        If it cannot be read.
     """
     left = end - start
     while left:
@@ -107,24 +104,24 @@ class _Content:
     """A member while it is deflated."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self.check = 0
-        self.size = 0  # bytes, before
-        self.deflated = self._deflated(pieces)
+        self.crc = 0
+        self.size = 0  # bytes, uncompressed
+        self.deflated = self._deflate(pieces)
 
-    def ahead(self) -> list[bytes]:
-        """Deflate as much as memory may hold; the rest is deflated when it is written."""
-        done, held = [], 0
+    def deflate_ahead(self) -> list[bytes]:
+        """Return the beginning deflated, about `_AHEAD` bytes."""
+        chunks, size = [], 0
         for chunk in self.deflated:
-            done.append(chunk)
-            held += len(chunk)
-            if held > _AHEAD:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _AHEAD:
                 break
-        return done
+        return chunks
 
-    def _deflated(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _deflate(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         deflate = isal_zlib.compressobj(level=LEVEL, wbits=-15)
         for piece in pieces:
-            self.check = isal_zlib.crc32(piece, self.check)
+            self.crc = isal_zlib.crc32(piece, self.crc)
             self.size += len(piece)
             _check_limits(self.size, 0, 0)
             if chunk := deflate.compress(piece):
@@ -132,11 +129,10 @@ class _Content:
         yield deflate.flush()
 
 
-_Begun = tuple[str, _Content, list[bytes]]  # with what is deflated of it already
-
-
-def _begun(contents: Iterable[tuple[str, _Content]], workers: int) -> Iterator[_Begun]:
-    """Yield members in their order; further ones are deflated by other threads meanwhile."""
+def _deflate_ahead(
+    contents: Iterable[tuple[str, _Content]], workers: int
+) -> Iterator[tuple[str, _Content, list[bytes]]]:
+    """Yield members in order with their first deflated chunks; threads deflate the next ones."""
     if workers == 1:
         yield from ((name, content, []) for name, content in contents)
         return
@@ -144,10 +140,10 @@ def _begun(contents: Iterable[tuple[str, _Content]], workers: int) -> Iterator[_
     pool = ThreadPoolExecutor(workers)
     try:
         for name, content in contents:
-            waiting.append((name, content, pool.submit(content.ahead)))
+            waiting.append((name, content, pool.submit(content.deflate_ahead)))
             if len(waiting) > workers:
-                first, begun, chunks = waiting.popleft()
-                yield first, begun, chunks.result()
+                first, first_content, chunks = waiting.popleft()
+                yield first, first_content, chunks.result()
         for name, content, chunks in waiting:
             yield name, content, chunks.result()
     finally:
@@ -155,7 +151,7 @@ def _begun(contents: Iterable[tuple[str, _Content]], workers: int) -> Iterator[_
 
 
 class _ZipWriter:
-    """Writes a zip from front to back (APPNOTE 4.3.7, 4.3.9, 4.3.12, 4.3.16)."""
+    """Writes a zip sequentially (APPNOTE 4.3.7, 4.3.9, 4.3.12, 4.3.16)."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -163,16 +159,16 @@ class _ZipWriter:
         self._offset = 0
         self._directory: list[bytes] = []
 
-    def add(self, name: str, content: _Content, begun: Iterable[bytes]) -> None:
+    def add(self, name: str, content: _Content, first_chunks: Iterable[bytes]) -> None:
         raw_name = name.encode("ascii")
         start = self._offset
         fixed = (_VERSION, _STREAMED, _DEFLATED, 0, _FIRST_OF_1980)
         self._write(_LOCAL.pack(0x04034B50, *fixed, 0, 0, 0, len(raw_name), 0) + raw_name)
-        behind_head = self._offset
-        for chunk in chain(begun, content.deflated):
+        data_start = self._offset
+        for chunk in chain(first_chunks, content.deflated):
             self._write(chunk)
             _check_limits(0, self._offset, len(self._directory))
-        sizes = (content.check, self._offset - behind_head, content.size)
+        sizes = (content.crc, self._offset - data_start, content.size)
         self._write(_SIZES.pack(0x08074B50, *sizes))
         names = (len(raw_name), 0, 0, 0, 0, 0, start)
         self._directory.append(_ENTRY.pack(0x02014B50, _VERSION, *fixed, *sizes, *names) + raw_name)
@@ -193,6 +189,6 @@ class _ZipWriter:
 
 
 def _check_limits(size: int, offset: int, members: int) -> None:
-    """Refuse what would need zip64, which the server need not read."""
+    """Refuse a package that would need zip64, which the server need not support."""
     if max(size, offset) > _LARGEST or members > _MOST_MEMBERS:
         raise SeriesRefused("the series is larger than a zip can be", code="too-large")

@@ -17,7 +17,7 @@ from drawcli.core.rules.former_client import (
     FormerTest,
     UntranslatableError,
     When,
-    joined,
+    join_conditions,
     translate,
 )
 from drawcli.errors import ConfigError
@@ -70,7 +70,7 @@ class FormerRule:
             raise UntranslatableError(self.flaw)
         remarks: dict[str, None] = {}
         parts = [_set_of(tests, remarks) for tests in self.sets]
-        return joined(parts, self.joiners[: len(parts) - 1]), list(remarks)
+        return join_conditions(parts, self.joiners[: len(parts) - 1]), list(remarks)
 
 
 class FormerExport:
@@ -203,7 +203,7 @@ def _set_of(tests: tuple[tuple[FormerTest, str], ...], remarks: dict[str, None])
         parts.append(one.when)
         if one.remark:
             remarks[one.remark] = None
-    return joined(parts, [joiner for _, joiner in tests][: len(parts) - 1])
+    return join_conditions(parts, [joiner for _, joiner in tests][: len(parts) - 1])
 
 
 def _in_order(

@@ -10,8 +10,8 @@ from drawcli.authoring.picks import Pick, parse_value
 from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
-from drawcli.core.rules.privacy import paths_in, shareable
-from drawcli.core.rules.withheld import tells_a_patient
+from drawcli.core.rules.privacy import paths_in, shareable_values
+from drawcli.core.rules.withheld import identifies_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks, series_at
@@ -141,10 +141,10 @@ def _case(
     decision = decide(header, book.rules, on_many=on_many)
     _check_decides(name, decision)
     asked = {path for rule in book.rules if rule.enabled for path in paths_in(rule.when)}
-    shared = {path: values for path, values in shareable(header).items() if path in asked}
+    shared = {path: values for path, values in shareable_values(header).items() if path in asked}
     again = decide(RuleHeader(shared, today=header.today), book.rules, on_many=on_many)
     if (again.choice, again.templates) != (decision.choice, decision.templates):
-        private = sorted(path for path in asked - shared.keys() if tells_a_patient(path))
+        private = sorted(path for path in asked - shared.keys() if identifies_patient(path))
         what = ", ".join(private) or "elements that differ between slices"
         return None, f"without {what} the rules say something else of the series"
     return YamlEntry("tests", tuple(_case_lines(name, shared, again)), before="rules"), ""

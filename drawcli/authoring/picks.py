@@ -1,6 +1,6 @@
 """What a person picks of a real header to make a rule of: "Keyword", or "Keyword operator value".
 
-Rules lie under git, so nothing that tells a patient can be picked: see `core.shareable`.
+Rules are kept in git, so no identifying value can be picked: see `shareable_values`.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from drawcli.core.rules.operators import (
     OPERATORS,
     PRESENCE,
     ValueKind,
-    canonical,
+    canonical_path,
     kind_of,
     known_paths,
 )
-from drawcli.core.rules.privacy import patient_of, says_who, shareable
+from drawcli.core.rules.privacy import patient_of, shareable_values, wanted_names_patient
 from drawcli.errors import UsageError
 from drawcli.system.yaml_edit import flow_style
 from drawcli.system.yaml_read import suggest
@@ -59,7 +59,7 @@ def pickable_elements(header: RuleHeader) -> dict[str, tuple[str, ...]]:
     """Return what a rule can be made of, the usual first; elements deep inside are left out."""
     found = {
         path: values
-        for path, values in shareable(header).items()
+        for path, values in shareable_values(header).items()
         if path.count(".") == 0 or (path.count(".") == 2 and ".*." in path)  # noqa: PLR2004 - one item
     }
     usual = [path for path in _USUAL if path in found]
@@ -77,7 +77,7 @@ def parse_pick(words: str, header: RuleHeader) -> Iterator[Pick]:
         Where it cannot be a condition, or would tell a patient.
     """
     keyword, rest = _split(words)
-    path = canonical(keyword)
+    path = canonical_path(keyword)
     if path is None:
         raise UsageError(f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
     pick = _pick(path, rest)
@@ -90,7 +90,7 @@ def parse_pick(words: str, header: RuleHeader) -> Iterator[Pick]:
             f"Pick what all slices fulfil, such as '{path} exists'; or write slices: any by hand."
         )
         raise UsageError(f"{path} differs between the slices of the series", hint=hint)
-    values = shareable(header).get(path) if path in header.values else None
+    values = shareable_values(header).get(path) if path in header.values else None
     if not any(header.values.get(path, ())):
         raise UsageError(
             f"the series has no {path}", hint=f"Pick '{path} missing' to ask for that."
@@ -155,7 +155,7 @@ def _check(pick: Pick, header: RuleHeader) -> None:
         fits = pick.fits(header)
     except ValueError as err:
         raise UsageError(f"'{pick.path}' {err}") from None
-    if says_who(pick.wanted, patient_of(header)):
+    if wanted_names_patient(pick.wanted, patient_of(header)):
         raise UsageError(f"what {pick.path} is compared with names the patient", hint=_BY_HAND)
     if not fits:
         outcome = pick.test.explain(header).outcome

@@ -75,7 +75,7 @@ def audit(
 def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
     from drawcli.pipeline.actions import find_job
 
-    jobs = ctx.ledger.every() if job is None else iter([find_job(job, ctx)])
+    jobs = ctx.ledger.all_jobs() if job is None else iter([find_job(job, ctx)])
     found = [
         (event.at, one.id, event.what)
         for one in jobs

@@ -43,7 +43,7 @@ def check(
     with door.context(dry_run=True) as ctx:
         found = ledger_check.check(ctx, deep=deep)
         count, archived = len(ctx.ledger.jobs()), len(ctx.ledger.archive)
-    result = _told(found, f"{count} jobs, {archived} in the archive: all is as the ledger says")
+    result = _summary(found, f"{count} jobs, {archived} in the archive: all is as the ledger says")
     if found:
         result.errors = [
             LedgerError(
@@ -62,13 +62,13 @@ def repair(door: Door, dry_run: DryRunOption = False) -> Result:
 
     with door.context(dry_run=dry_run) as ctx:
         if dry_run:
-            return _told(ledger_check.check(ctx, deep=True), "there is nothing to mend")
+            return _summary(ledger_check.check(ctx, deep=True), "there is nothing to repair")
         with ctx.work.run_lock(ctx.now()):
             ctx.ledger.keep_copy()
             found = ledger_check.check(ctx, deep=True)
-            mended = ledger_check.repair(found, ctx)
-    left = [one for one in found if one not in mended]
-    result = _told(mended, "there was nothing to mend")
+            repaired = ledger_check.repair(found, ctx)
+    left = [one for one in found if one not in repaired]
+    result = _summary(repaired, "there was nothing to repair")
     if left:
         result.errors = [
             LedgerError(
@@ -130,7 +130,7 @@ def export(
     from drawcli.operations import ledger_copies
 
     with door.context(dry_run=True) as ctx:
-        jobs, now = list(ctx.ledger.every()), ctx.now()
+        jobs, now = list(ctx.ledger.all_jobs()), ctx.now()
     rows = list(ledger_copies.exported(jobs))
     if as_csv:
         text = ledger_copies.as_csv(rows, ledger_copies.COLUMNS)
@@ -191,7 +191,7 @@ def unlock(door: Door) -> Result:
     return _said("\n".join(lines), {"held": held})
 
 
-def _told(troubles: "Sequence[Trouble]", well: str) -> Result:
+def _summary(troubles: "Sequence[Trouble]", well: str) -> Result:
     data = {"troubles": [one.as_plain() for one in troubles]}
     if not troubles:
         return _said(well, data)

@@ -43,7 +43,7 @@ def commands_page() -> str:
     whole = typer.main.get_command(app)
     return "\n".join(
         [
-            _title("drawcli", 1, "Send planning scans to DRAW, bring structure sets home"),
+            _title("drawcli", 1, "Send planning scans to DRAW, deliver structure sets"),
             *_section("SYNOPSIS", [_usage(whole, _NAME)]),
             *_section("DESCRIPTION", [whole.help or ""]),
             *_section("OPTIONS", _options(whole)),
@@ -125,11 +125,11 @@ def _usage(command: Any, name: str) -> str:
 
 
 def _exit_codes() -> list[str]:
-    told = {0: "All well, also when there was nothing to do."}
+    told = {0: "Success, also when there was nothing to do."}
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.DrawcliError):
             told.setdefault(kind.exit_code, (kind.__doc__ or "").partition("\n")[0])
-    told |= {1: "A bug in drawcli.", 6: "The run finished; a job is newly held for a person."}
+    told |= {1: "A bug in drawcli.", 6: "The run finished; a job is newly held."}
     told |= {9: "--fail-if-idle, and there was nothing to do.", 130: "Interrupted."}
     return [f".TP\n.B {code}\n{_plain(told[code])}" for code in sorted(told)]
 

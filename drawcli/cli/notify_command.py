@@ -26,12 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def try_places(door: Door, dry_run: DryRunOption = False) -> Result:
     """Send a test message to each recipient and ping the heartbeat."""
-    from drawcli.adapters.notifications import places_of
+    from drawcli.adapters.notifications import recipients_of
     from drawcli.adapters.state import logs
 
     logs.keep_off_stderr()
     settings = door.settings()
-    places = places_of(settings.notify)
+    places = recipients_of(settings.notify)
     if not places and not settings.metrics.heartbeat_url:
         raise ConfigError("notify: no recipient is set up", code="no-place", hint=_NOWHERE)
     rows: list[tuple[str, str]] = []

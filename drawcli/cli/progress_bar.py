@@ -34,21 +34,21 @@ class Bar:
         self._row: TaskID | None = None
         self._pace = Pace()
 
-    def moved(self, standing: "ProgressState") -> None:
+    def update(self, state: "ProgressState") -> None:
         """Draw it; several times a second at most, whatever is told."""
         if self._drawn is None or self._row is None:
             self._drawn = _new()
-            self._row = self._drawn.add_task(str(standing), total=None)
+            self._row = self._drawn.add_task(str(state), total=None)
             self._drawn.start()
-        share = standing.share
+        share = state.share
         self._drawn.update(
             self._row,
-            description=f"{standing}{self._pace.told(standing, time.monotonic())}",
+            description=f"{state}{self._pace.told(state, time.monotonic())}",
             total=None if share is None else _WHOLE,
             completed=0 if share is None else share * _WHOLE,
         )
 
-    def ended(self) -> None:
+    def finish(self) -> None:
         """Take it away."""
         if self._drawn is not None:
             self._drawn.stop()
@@ -61,8 +61,8 @@ class Pace:
     def __init__(self) -> None:
         self._begun = ("", 0.0, 0)  # unit, when, and how many of it there were then
 
-    def told(self, standing: "ProgressState", now: float) -> str:
-        """Return what is added to a standing at a time, s; nothing for what is not bytes.
+    def told(self, state: "ProgressState", now: float) -> str:
+        """Return what is added to a state at a time, s; nothing if bytes are not counted.
 
         >>> from functools import partial
         >>> from drawcli.adapters.state.progress import ProgressState
@@ -72,15 +72,15 @@ class Pace:
         ['', ', 2.0 MB/s, 41 s left']
         """
         unit, when, had = self._begun
-        if unit != standing.unit or standing.part < had:
-            self._begun = (standing.unit, now, standing.part)
+        if unit != state.unit or state.part < had:
+            self._begun = (state.unit, now, state.part)
             return ""
         if not unit.startswith("bytes") or now - when < _SETTLE_SECONDS:
             return ""
-        rate = (standing.part - had) / (now - when)
-        if standing.parts is None or not rate:
+        rate = (state.part - had) / (now - when)
+        if state.parts is None or not rate:
             return f", {rate / 1e6:.1f} MB/s"
-        left = timedelta(seconds=round((standing.parts - standing.part) / rate))
+        left = timedelta(seconds=round((state.parts - state.part) / rate))
         return f", {rate / 1e6:.1f} MB/s, {long_duration(left)} left"
 
 

@@ -47,7 +47,7 @@ def report(
         first = moment(since, now)
         if first >= now:
             raise UsageError("--since is in the future")
-        made = report_of(ctx.ledger.every(f"{first:%Y-%m}"), first, now)
+        made = report_of(ctx.ledger.all_jobs(f"{first:%Y-%m}"), first, now)
     if html is not None:
         _write_page(html, made)
     if as_csv:

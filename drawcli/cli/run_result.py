@@ -85,7 +85,7 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
         "files_passed_over": dict(report.scanned.passed_over),
         "series_ignored": dict(report.scanned.ignored),
         "series_changed_later": report.scanned.changed_later,
-        "index_made_anew": report.scanned.made_anew or None,
+        "index_made_anew": report.scanned.rebuilt or None,
         "folders_missing": report.scanned.folders_missing,
     }
 
@@ -95,8 +95,8 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
 
     def show(out: "Console") -> None:
         for report in reports:
-            if report.scanned is not None and report.scanned.made_anew:
-                render.say(f"the scan index was made anew: {report.scanned.made_anew}")
+            if report.scanned is not None and report.scanned.rebuilt:
+                render.say(f"the scan index was made anew: {report.scanned.rebuilt}")
             for name in report.scanned.folders_missing if report.scanned is not None else ():
                 render.say(f"scan.folders: there is no folder '{name}' in the datastore")
             if report.scanned is not None and not report.outcomes and len(reports) == 1:

@@ -172,9 +172,9 @@ def demo(
 
 def _story(done: "Demo", keep: Path | None) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
-        out.print("\n5. What left the building: one slice before and after.\n")
+        out.print("\n5. What was sent: one slice before and after.\n")
         render.columns(("element", "in the hospital", "as it was sent"), done.before_after)(out)
-        out.print("\n6. The structure sets are home, beside their series.\n")
+        out.print("\n6. The structure sets are delivered, beside their series.\n")
         for one in done.delivered:
             resolved = one.references - one.dangling
             out.print(f"   {one.path}", soft_wrap=True)

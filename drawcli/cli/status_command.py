@@ -161,7 +161,7 @@ def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
     elif choice.since is not None:
-        jobs = list(ctx.ledger.every(f"{choice.since:%Y-%m}"))
+        jobs = list(ctx.ledger.all_jobs(f"{choice.since:%Y-%m}"))
     else:
         jobs = ctx.ledger.jobs()
     jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]

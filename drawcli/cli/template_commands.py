@@ -86,7 +86,7 @@ def check_templates(
     ] = False,
 ) -> Result:
     """Check the templates, and their names against TG-263."""
-    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.adapters.server.catalogue_cache import load_catalogue
     from drawcli.core.templates.catalogue import unmet_requests
     from drawcli.core.templates.tg263 import EDITION
     from drawcli.pipeline.explain import lint_templates
@@ -94,7 +94,7 @@ def check_templates(
     book = _book(door)
     found = list(lint_templates(book))
     vain = list(unmet_requests(book.templates, _pulled(door))) if server else []
-    kept = None if server else kept_catalogue(door.settings().state_dir)
+    kept = None if server else load_catalogue(door.settings().state_dir)
     if kept is not None:
         by = f"by the catalogue of {kept.at:%Y-%m-%d}"
         found += [f"{one} ({by})" for one in unmet_requests(book.templates, kept.offers)]
@@ -152,11 +152,11 @@ def new_template(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Create a template from the catalogue, with a picker."""
-    from drawcli.adapters.server.catalogue_cache import needed_catalogue
+    from drawcli.adapters.server.catalogue_cache import require_catalogue
     from drawcli.authoring.new_template import Plan, compose, find_structure, structures_in
 
     with door.context(dry_run=True) as ctx:
-        catalogue = needed_catalogue(ctx.settings.state_dir)
+        catalogue = require_catalogue(ctx.settings.state_dir)
         wanted = [one for number in model or () for one in structures_in(catalogue.offers, number)]
         wanted += [find_structure(word, catalogue) for word in structure or ()]
         asks = door.can_ask and not wanted
@@ -189,11 +189,11 @@ def import_templates(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Import templates of a DRAW client or of Eclipse."""
-    from drawcli.adapters.server.catalogue_cache import kept_catalogue
+    from drawcli.adapters.server.catalogue_cache import load_catalogue
     from drawcli.authoring.new_template import compose, import_template
 
     with door.context(dry_run=True) as ctx:
-        catalogue = kept_catalogue(ctx.settings.state_dir)
+        catalogue = load_catalogue(ctx.settings.state_dir)
         made = compose([import_template(path.absolute(), catalogue) for path in files], ctx)
         if not dry_run:
             made.write()
@@ -245,7 +245,7 @@ def _composed(made: "NewTemplates", *, written: bool) -> Result:
 
 def _pulled(door: Door) -> "list[CatalogueModel]":
     """Ask for the catalogue; keep it beside the ledger."""
-    from drawcli.adapters.server.catalogue_cache import keep_catalogue
+    from drawcli.adapters.server.catalogue_cache import save_catalogue
     from drawcli.core.templates.catalogue import parse_catalogue
 
     with door.context() as ctx:
@@ -253,7 +253,7 @@ def _pulled(door: Door) -> "list[CatalogueModel]":
             models = ctx.server.models()
         except ServerUnavailable as err:
             raise OutOfReach(str(err), code=err.code) from None
-        keep_catalogue(ctx.settings.state_dir, models, ctx.now())
+        save_catalogue(ctx.settings.state_dir, models, ctx.now())
     return parse_catalogue(models)
 
 

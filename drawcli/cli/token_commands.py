@@ -56,7 +56,7 @@ def status(door: Door) -> Result:
 
     store = token_store(door.settings())
     tokens = store.read()
-    begun = store.exchanging.begun(tokens)
+    begun = store.pending.begun(tokens)
     data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
     over = tokens.is_expired(_now()) and not data["refresh"]
     gone = ServerRefused("the access token has expired and cannot be renewed", hint=store.no_other)

@@ -29,7 +29,7 @@ from drawcli.system.yaml_read import Document, problem_text, raise_problems, rea
 
 SectionT = TypeVar("SectionT", bound=SettingsSection)
 _PREFIX: Final = "DRAWCLI_"
-_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # what a variable may write as JSON
+_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # types that a variable may give as JSON
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 
 
@@ -38,7 +38,7 @@ def _as_list(value: object) -> object:
 
 
 class Settings(SettingsSection):
-    """What a site sets once."""
+    """The settings of a site."""
 
     datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
     state_dir: FilePath
@@ -90,12 +90,12 @@ def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
-    """Read and check the settings; name everything that is wrong with them at once.
+    """Read and check the settings.
 
     Raises
     ------
     ConfigError
-        With one line a problem: file, line and column, or the variable; the key; what to do.
+        With one line for each problem: file, line and column, or the variable; key; what to do.
     """
     document = read_yaml(path)
     data = {} if document.data is None else document.data
@@ -111,16 +111,14 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
         for error in err.errors(include_url=False):
             where = _where(error["loc"], document, env)
             problems.append(f"{where}: {problem_text(error, Settings)}")
-    raise_problems(
-        problems, hint=f"Mend {path.name} and run the command again; nothing was changed."
-    )
+    raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
     return _checked(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
     )
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the DRAWCLI_* variables set, as if the file said it."""
+    """Return the settings of the DRAWCLI_* variables, in the form of the file."""
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
         top, *below = name.removeprefix(_PREFIX).lower().split("__")
@@ -130,9 +128,9 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
-    """Set one value below a section; lists and keys may be written as JSON.
+    """Set a value in a section; lists and mappings may be JSON.
 
-    A section that a variable of its own sets to something else stays as it is: that is reported.
+    A section that another variable sets to something else is left for validation to report.
     """
     key, *below = path
     if get_origin(kind) is dict:
@@ -146,13 +144,14 @@ def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
         _set(given.setdefault(key, {}), kind, below, text)
         return
     given[key] = text
-    if any(isinstance(one, type) and issubclass(one, _JSON) for one in (kind, get_origin(kind))):
+    types = (kind, get_origin(kind))
+    if any(isinstance(type_, type) and issubclass(type_, _JSON) for type_ in types):
         with suppress(ValueError):
             given[key] = json.loads(text)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return two layers of settings as one; the upper one wins key by key."""
+    """Merge two layers of settings; `above` has precedence, key by key."""
     both = dict(below)
     for key, value in above.items():
         under = both.get(key)
@@ -173,7 +172,7 @@ def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]
 
 
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
-    """Return a line for each DRAWCLI_ variable that sets nothing."""
+    """Return a problem for each DRAWCLI_ variable that is no setting."""
     known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
     given = (name for name in env if name.upper().startswith(_PREFIX))
     return [
@@ -184,9 +183,9 @@ def _unknown_variables(env: Mapping[str, str]) -> list[str]:
 
 
 def _checked(settings: Settings, where: str) -> Settings:
-    """Check what one key alone cannot tell."""
+    """Check conditions on several settings."""
     problems = [
-        f"{where}: state_dir lies in the datastore {store}; it is only read"
+        f"{where}: state_dir is in the datastore {store}, which is only read"
         for store in settings.datastore
         if is_within(settings.state_dir, store)
     ]

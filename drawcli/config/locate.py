@@ -1,4 +1,4 @@
-"""Where the settings file of a site is looked for."""
+"""Search for the settings file of a site."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ FILE_NAME: Final = "drawcli.yaml"
 
 
 def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: the flag's, DRAWCLI_CONFIG's, this folder's, the user's."""
+    """Return the settings file: `given`, DRAWCLI_CONFIG, that of this folder, or of the user."""
     if given is not None:
         return given
     if named := env.get("DRAWCLI_CONFIG"):
@@ -25,5 +25,5 @@ def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
         return users
     raise ConfigError(
         f"no settings: neither {FILE_NAME} in this folder nor {users}",
-        hint="Give --config FILE, or run 'drawcli init' to make a site here.",
+        hint="Add --config FILE, or run 'drawcli init' to create a site here.",
     )

@@ -1,4 +1,4 @@
-"""The sections of the settings file: what a site may set, and what each value may be."""
+"""The sections of the settings file, with types, defaults and limits."""
 
 from datetime import date
 from pathlib import Path
@@ -29,17 +29,17 @@ DEFAULT_ENDPOINTS: Final = {
     "refresh": "/api/token/refresh/",
 }
 _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
-_LONGEST_HOURS: Final = 10_000.0  # about a year: what is longer is a slip of the pen
+_LONGEST_HOURS: Final = 10_000.0  # about a year; larger values are typing errors
 
 
 def parse_path(value: object) -> object:
-    """Return a path with "~" written out."""
+    """Return a path with "~" expanded."""
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("should be a path")
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        raise ValueError("names a user that this computer does not know") from None
+        raise ValueError("names an unknown user") from None
 
 
 def _as_words(value: object) -> object:
@@ -47,7 +47,7 @@ def _as_words(value: object) -> object:
 
 
 def _as_day(value: object) -> object:
-    """Return a date of which the form says that it is one; pydantic takes numbers for seconds."""
+    """Return an ISO date; pydantic would read numbers as seconds."""
     try:
         return date.fromisoformat(str(value)) if value is not None else None
     except ValueError:
@@ -55,16 +55,16 @@ def _as_day(value: object) -> object:
 
 
 def _base_url(value: str) -> str:
-    """Return the address of a server, to which the paths of the endpoints are added."""
+    """Check the address of a server, to which the paths of the endpoints are added."""
     parts = parse_web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
-        raise ValueError("should be an address alone, without a user, '?', '#' or blanks")
+        raise ValueError("should be an address without a user, '?', '#' or blanks")
     return value
 
 
 def _client_name(value: str) -> str:
     if not all(char.isascii() and (char.isalnum() or char in "_.-") for char in value):
-        raise ValueError("may hold letters, digits and _ . - only")
+        raise ValueError("should contain only letters, digits and _ . -")
     return value
 
 
@@ -73,7 +73,7 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError(f"the path of {name} should begin with one '/'")
         if name in _OF_ONE_TASK and "{task_id}" not in path:
-            raise ValueError(f"the path of {name} should hold {{task_id}}")
+            raise ValueError(f"the path of {name} should contain {{task_id}}")
     return paths
 
 
@@ -83,7 +83,7 @@ Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
 
 
 class SettingsSection(BaseModel):
-    """Keys that belong together; an unknown one is an error."""
+    """A section of the settings file; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
@@ -94,17 +94,17 @@ class ServerSettings(SettingsSection):
     url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
     client_id: Annotated[str, AfterValidator(_client_name)] = ""
     token_file: FilePath = Path("token.json")
-    token_command: Command = []  # its output is the pair; in place of token_file
-    token_store_command: Command = []  # gets a new pair on its standard input
-    token_keyring: str = ""  # the service of an entry of the system's keyring; likewise
-    ca_file: FilePath | None = None  # trusted in place of what the system trusts
+    token_command: Command = []  # prints the token pair; in place of token_file
+    token_store_command: Command = []  # receives a new pair on its standard input
+    token_keyring: str = ""  # service name in the system's keyring; in place of token_file
+    ca_file: FilePath | None = None  # in place of the system's certificates
     client_cert: FilePath | None = None
     client_key: FilePath | None = None  # None: in client_cert
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
-    deadline_hours: Hours = 4.0  # then a job without a result is held
-    parallel: int = Field(2, ge=1, le=16)  # requests at once
+    deadline_hours: Hours = 4.0  # a job without a result is held after this time
+    parallel: int = Field(2, ge=1, le=16)  # concurrent requests
     bwlimit: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()  # of uploads
-    allow_http: bool = False  # plain http to another machine: the token goes in the clear
+    allow_http: bool = False  # plain http to another machine sends the token unencrypted
     endpoints: Annotated[
         dict[
             Literal["health", "models", "upload", "status", "rtstruct", "confirm", "refresh"], str
@@ -119,7 +119,7 @@ class ServerSettings(SettingsSection):
         return self
 
     def path_of(self, endpoint: str) -> str:
-        """Return the path of an endpoint, the site's own or the usual one."""
+        """Return the path of an endpoint, as configured or by default."""
         own: dict[str, str] = {str(name): path for name, path in self.endpoints.items()}
         return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
 
@@ -129,21 +129,21 @@ def _image_classes(uids: list[str]) -> list[str]:
 
     unknown = [uid for uid in uids if uid not in IMAGE_CLASSES]
     if unknown:
-        raise ValueError(f"'{unknown[0]}' is no SOP class of CT, MR or PET images")
+        raise ValueError(f"'{unknown[0]}' is not a SOP class of CT, MR or PET images")
     return uids
 
 
 def _globs(patterns: list[str]) -> list[str]:
-    if any(not one.strip("/") or "\\" in one for one in patterns):
+    if any(not pattern.strip("/") or "\\" in pattern for pattern in patterns):
         raise ValueError("should be patterns such as '*.dcm' or 'research/*', with '/' only")
-    return [one.strip("/") for one in patterns]
+    return [pattern.strip("/") for pattern in patterns]
 
 
 class SeriesCriteria(SettingsSection):
-    """Which series are taken, and when they are whole; a folder may ask for other than the rest."""
+    """Which series are taken, and when they are complete; also per folder."""
 
     quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
-    incomplete_hours: Hours = 24.0  # then a series that is not whole is held
+    incomplete_hours: Hours = 24.0  # an incomplete series is held after this time
     modalities: Annotated[
         list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
     ] = ["CT", "MR", "PT"]
@@ -151,40 +151,38 @@ class SeriesCriteria(SettingsSection):
     studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
     sop_classes: Annotated[
         list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
-    ] = []  # none: all that are supported
+    ] = []  # empty: all supported classes
     max_series_gib: float = Field(100.0, gt=0, le=100_000)
-    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file came
-    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual distance of slices
+    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file
+    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual slice distance
     late: Late = "flag"  # images that change after the upload
 
 
 def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
     for name in wanted:
         if not name.strip("/") or ".." in name.split("/"):
-            raise ValueError("should name folders: below the datastore, or by their whole path")
-    return {name.rstrip("/"): one for name, one in wanted.items()}
+            raise ValueError("should name folders below the datastore, or absolute paths")
+    return {name.rstrip("/"): criteria for name, criteria in wanted.items()}
 
 
 class Scan(SeriesCriteria):
-    """Where to look, how often, and what is taken."""
+    """The criteria of the datastore, its folders and the walk through it."""
 
     include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
     exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    folders: Annotated[
-        dict[str, SeriesCriteria], AfterValidator(_folders)
-    ] = {}  # what differs there
+    folders: Annotated[dict[str, SeriesCriteria], AfterValidator(_folders)] = {}  # differences
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
-    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: as many as pay
-    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder of it is passed over
+    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: automatic
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder is skipped
 
     def in_folder(self, name: str) -> SeriesCriteria:
-        """Return what is asked for in a folder of `folders`; else the same as anywhere."""
+        """Return the criteria of a folder of `folders`: its own over the general ones."""
         own = self.folders[name]
         return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
 
 class Match(SettingsSection):
-    """What to do with a series that several templates fit."""
+    """The handling of series that match rules with different templates."""
 
     on_many: Literal["hold", "first", "all"] = "hold"
 
@@ -206,13 +204,13 @@ def _retainable(reasons: dict[str, str]) -> dict[str, str]:
 
 
 class Deidentify(SettingsSection):
-    """Choices that the policy leaves to a site; none of them switches the privacy gate off."""
+    """Choices that the policy leaves to a site; none of them disables the privacy gate."""
 
     dates: Literal["shift", "fixed"] = "shift"
     patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
     remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
-    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: why
-    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: as many as fit
+    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: reason
+    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: automatic
     keep_descriptors: Annotated[
         list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
         BeforeValidator(_as_words),
@@ -220,7 +218,7 @@ class Deidentify(SettingsSection):
 
     @property
     def choices(self) -> "Choices":
-        """What they make of the policy."""
+        """The choices as the policy takes them."""
         from drawcli.core.deid.profile import Choices
 
         return Choices(

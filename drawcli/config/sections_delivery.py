@@ -22,12 +22,12 @@ _UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
 def _pattern(text: str, facts: Mapping[str, str]) -> str:
-    """Return what a pattern makes of facts; refuse one that has other braces."""
+    """Return a pattern with its facts filled in; refuse other braces."""
     try:
         return text.format_map(facts)
     except (KeyError, IndexError, ValueError, AttributeError):
         names = ", ".join(f"{{{name}}}" for name in facts)
-        raise ValueError(f"may hold {names}, and no other braces") from None
+        raise ValueError(f"may contain {names}, and no other braces") from None
 
 
 def _label(text: str) -> str:
@@ -40,7 +40,7 @@ def _label(text: str) -> str:
 def _file_name(text: str) -> str:
     made = _pattern(text, dict.fromkeys(PLACE_FACTS, "x"))
     if "{job}" not in text:
-        raise ValueError("should hold {job}: no two structure sets may have one name")
+        raise ValueError("should contain {job}, so that no two structure sets have the same name")
     if not made.isascii() or _NO_NAME.search(made) or made.startswith("."):
         raise ValueError("should be a file name of letters, digits, blanks and . _ -")
     return text
@@ -52,7 +52,7 @@ def _folder(value: object) -> object:
     _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
     path = Path(str(value))
     if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
-        raise ValueError("should begin with a folder that is there, without braces")
+        raise ValueError("should begin with an existing folder, without braces")
     return parse_path(value)
 
 
@@ -67,11 +67,11 @@ def _root(uid: str) -> str:
 
 
 class Deliver(SettingsSection):
-    """Where structure sets go, and what they are called there."""
+    """Delivery targets and names of structure sets."""
 
     folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
-    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE, too
-    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # ours, to that node
+    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE
+    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # our AE title
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
     label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
@@ -79,11 +79,11 @@ class Deliver(SettingsSection):
     character_set: Literal["source", "utf-8"] = "source"
     uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
     keep_days: float = Field(30.0, gt=0, le=36_500)
-    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it folders of finished jobs go
+    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it finished work folders go
 
 
 def _as_words_of_yaml(choices: object) -> object:
-    """Take `off` without quotes for the word: YAML reads it as false."""
+    """Accept `off` without quotes, which YAML reads as false."""
     if not isinstance(choices, dict):
         return choices
     return {check: "off" if weight is False else weight for check, weight in choices.items()}
@@ -99,7 +99,7 @@ def _known_checks(choices: dict[str, str]) -> dict[str, str]:
 
 
 class Accept(SettingsSection):
-    """How severe the checks of the contours are; those of patient and images cannot be weighed."""
+    """The severity of contour checks; checks of patient and images are fixed."""
 
     checks: Annotated[
         dict[str, Literal["block", "warn", "off"]],
@@ -109,7 +109,7 @@ class Accept(SettingsSection):
 
     @property
     def severities(self) -> "dict[str, Severity | None]":
-        """What each check named does; None where it is off."""
+        """The severity of each configured check; None if it is off."""
         from drawcli.core.gate.acceptance import Severity
 
         return {

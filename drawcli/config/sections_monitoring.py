@@ -1,4 +1,4 @@
-"""The sections of the settings file on what a site tells others: alarms, figures, page, logs."""
+"""Sections of the settings for monitoring: alarms, metrics, web page, logs."""
 
 from datetime import time
 from ipaddress import ip_network
@@ -17,14 +17,14 @@ DIGEST: Final = "digest"
 
 
 def _digest_time(value: object) -> object:
-    """Return a time of day; None and `off`, which YAML reads as false, for no digest."""
+    """Return a time of day, or None for no digest (`off`, which YAML reads as false)."""
     return None if value is None or value is False or value == "off" else parse_time_of_day(value)
 
 
 class Notify(SettingsSection):
-    """Of what persons are told, and from when on; where, is a secret of its own."""
+    """Alarms and the digest; the addresses are in a separate file, because they are secret."""
 
-    urls_file: FilePath | None = None  # one address of apprise a line; chmod 600
+    urls_file: FilePath | None = None  # one apprise URL per line; mode 0600
     events: list[
         Literal[
             "held",
@@ -41,23 +41,23 @@ class Notify(SettingsSection):
     ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
     token_days: float = Field(7.0, gt=0, le=365)  # before it expires
     server_hours: Hours = 2.0  # without an answer
-    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
+    node_hours: Hours = 2.0  # a structure set waits for the DICOM node
     idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
-    run_hours: Hours = RUN_HOURS  # of one run: then the next one that meets it reports it
+    run_hours: Hours = RUN_HOURS  # of one run: later, the next run reports it as hung
     digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
 
 
 def _ping_url(url: str) -> str:
-    """Return an address that may be asked; the words of a refusal do not quote it."""
+    """Check an address; the message of an error does not quote it."""
     if url:
         parse_web_address(url)
     if " " in url:
-        raise ValueError("should be an address alone, without blanks")
+        raise ValueError("should be an address without blanks")
     return url.rstrip("/")
 
 
 class Metrics(SettingsSection):
-    """Figures for monitoring."""
+    """Metrics for monitoring."""
 
     textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
     heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged as healthchecks.io is
@@ -65,31 +65,31 @@ class Metrics(SettingsSection):
 
     @property
     def heartbeat_is_plain(self) -> bool:
-        """Whether the heartbeat would go in the clear to another machine."""
+        """Whether the heartbeat would be sent unencrypted to another machine."""
         plain = urlsplit(self.heartbeat_url).scheme == "http"
         return plain and not is_loopback(self.heartbeat_url)
 
 
 def _networks(value: object) -> object:
-    """Return addresses and networks as text, each as it is compared later."""
-    words = value.replace(",", " ").split() if isinstance(value, str) else value
-    if isinstance(words, list):
-        for word in words:
+    """Return addresses and networks as a checked list of texts."""
+    networks = value.replace(",", " ").split() if isinstance(value, str) else value
+    if isinstance(networks, list):
+        for text in networks:
             try:
-                ip_network(str(word))
+                ip_network(str(text))
             except ValueError:
-                raise ValueError(f"{word!r} is no address or network such as 10.1.2.3") from None
-    return words
+                raise ValueError(f"{text!r} is not an address or network, as 10.1.2.3") from None
+    return networks
 
 
 Networks = Annotated[list[str], BeforeValidator(_networks)]
 
 
 class Dashboard(SettingsSection):
-    """The web page behind a proxy of the site."""
+    """The dashboard behind a reverse proxy."""
 
-    tls_proxy: bool = False  # a proxy before it does TLS: cookies go by https alone
-    proxies: Networks = Field([])  # whose X-Forwarded-For is believed
+    tls_proxy: bool = False  # a proxy in front terminates TLS: cookies are for https only
+    proxies: Networks = Field([])  # whose X-Forwarded-For is trusted
 
 
 class Logs(SettingsSection):
@@ -97,4 +97,4 @@ class Logs(SettingsSection):
 
     format: Literal["text", "json"] = "text"
     max_mb: float = Field(5.0, gt=0, le=1000)  # of one file
-    keep: int = Field(5, ge=1, le=1000)  # older files
+    keep: int = Field(5, ge=1, le=1000)  # number of older files

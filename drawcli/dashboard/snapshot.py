@@ -109,7 +109,7 @@ class SiteReader:
             stamp, now = self.ctx.ledger.stamp, self.now
             if self._report is None or self._report[:2] != (stamp, now.date()):
                 since = (now - timedelta(days=DAYS - 1)).replace(hour=0, minute=0, second=0)
-                jobs = self.ctx.ledger.every(f"{since:%Y-%m}")
+                jobs = self.ctx.ledger.all_jobs(f"{since:%Y-%m}")
                 self._report = (stamp, now.date(), report_of(jobs, since, now))
             return self._report[2]
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from functools import partial
 
 from drawcli.adapters.state import logs
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
-from drawcli.adapters.state.workdir import Runner
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
+from drawcli.adapters.state.workdir import RunOwner
 from drawcli.config.load import Settings
 from drawcli.operations import alarms, heartbeat, metrics
 from drawcli.operations.alarm_conditions import early_end
@@ -39,12 +39,12 @@ def note_run(
         counts=counts,
     )
     with suppress(OSError):
-        RunBook(ctx.settings.state_dir).add(run)
+        RunLog(ctx.settings.state_dir).add(run)
     seconds = (run.ended - began).total_seconds()
     _log.info("step=run outcome=%d code=%s seconds=%.1f", exit_code, error or "-", seconds)
 
 
-def begin_run(ctx: Context, before: Runner | None) -> Callable[[], None]:
+def begin_run(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
     """Record that this run has the lock, and report the run before it if that one was killed.
 
     The report is written at once to the run log and the log; alarms are sent from a thread, because
@@ -56,7 +56,7 @@ def begin_run(ctx: Context, before: Runner | None) -> Callable[[], None]:
     if before is not None:
         run, alarm = broken_off(ctx.settings.state_dir, before, ctx.now())
         with suppress(OSError):
-            RunBook(ctx.settings.state_dir).add(run)
+            RunLog(ctx.settings.state_dir).add(run)
         _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
         send = partial(alarms.send_alarm, ctx.settings, alarm, ctx.now())
         with suppress(MemoryError):  # without memory for a thread, no message; the run continues

@@ -16,8 +16,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.adapters.notifications import Message, Recipient, Weight, recipients_of
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.config.load import Settings
 from drawcli.config.sections_monitoring import DIGEST, Notify
 from drawcli.core.jobs.waiting import delivered_at
@@ -66,7 +66,7 @@ def send_alarms(ctx: Context, hung: Sequence[Alarm] = ()) -> None:
         If the addresses or the ledger cannot be read; nothing is sent then.
     """
     settings = ctx.settings.notify
-    places = places_of(settings)
+    places = recipients_of(settings)
     if not places:
         return
     with _notifier(ctx.settings, ctx.now()) as notifier:
@@ -92,7 +92,7 @@ def send_digest(ctx: Context) -> None:
     settings = ctx.settings.notify
     if DIGEST not in settings.events or settings.digest_at is None:
         return
-    places = places_of(settings)
+    places = recipients_of(settings)
     if places:
         with _notifier(ctx.settings, ctx.now()) as notifier:
             notifier.send(notifier.digest_letter(place, ctx) for place in places)
@@ -106,7 +106,7 @@ def send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
     ConfigError
         As `send_alarms`.
     """
-    places = places_of(settings.notify)
+    places = recipients_of(settings.notify)
     if places:
         with _notifier(settings, now) as notifier:
             notifier.send(notifier.alarm_letter(place, [alarm], {alarm.kind}) for place in places)
@@ -150,8 +150,8 @@ def facts_of(ctx: Context, last_delivered: datetime | None) -> Facts:
     jobs = ctx.ledger.jobs()
     delivered = {job.id: at for job in jobs if (at := delivered_at(job)) is not None}
     known = [*delivered.values(), *filter(None, [last_delivered])]
-    runs = [*_since_answer(RunBook(ctx.settings.state_dir).newest_first())]
-    last = RunBook(ctx.settings.state_dir).last()
+    runs = [*_since_answer(RunLog(ctx.settings.state_dir).newest_first())]
+    last = RunLog(ctx.settings.state_dir).last()
     return Facts(
         jobs=jobs,
         delivered=delivered,
@@ -275,7 +275,7 @@ def titled(settings: Settings, what: str) -> str:
 
 def digest(ctx: Context, since: datetime, now: datetime) -> Iterator[str]:
     """Yield the lines of a digest: activity since the last one, and the present state."""
-    report = report_of(ctx.ledger.every(f"{since:%Y-%m}"), since, now)
+    report = report_of(ctx.ledger.all_jobs(f"{since:%Y-%m}"), since, now)
     sent_mb = report.total("bytes_sent") / _MB
     counts = [f"{report.total(what):,} {what}" for what in ("found", "sent", "delivered", "held")]
     yield f"Since {since:%Y-%m-%d %H:%M} UTC:"

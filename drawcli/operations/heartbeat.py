@@ -84,7 +84,7 @@ def _status(settings: "Metrics", ending: str) -> int:
     """Send the request and return the HTTP status. The body is not read: it may never end."""
     import httpx
 
-    from drawcli.adapters.server.tls import tls_of
+    from drawcli.adapters.server.tls import tls_context
 
     plain = urlsplit(settings.heartbeat_url).scheme == "http"
     with httpx.stream(
@@ -92,7 +92,7 @@ def _status(settings: "Metrics", ending: str) -> int:
         settings.heartbeat_url + ending,
         headers={"user-agent": f"drawcli/{__version__}"},
         timeout=EXCHANGES["heartbeat"].seconds,
-        verify=not plain and tls_of(ServerSettings()),  # plain http has no certificates
+        verify=not plain and tls_context(ServerSettings()),  # plain http has no certificates
         trust_env=not plain or settings.heartbeat_is_plain,  # no proxy on the way to ourselves
         follow_redirects=False,
     ) as answer:

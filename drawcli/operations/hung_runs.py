@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import BROKE_OFF, KILLED, Run, new_run_id
-from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.config.load import Settings
 from drawcli.errors import AnotherRun, DiskFull, DrawcliError, NeedsPerson
 from drawcli.operations.alarm_conditions import Alarm, AlarmKind
@@ -71,7 +71,7 @@ def hanging_run(settings: Settings, now: datetime) -> Hang | None:
     Call this after failing to get the lock. A run that gets the lock calls `forget_run`.
     """
     work = WorkDir(settings.state_dir)
-    holder, runner = holder_of(work.run_lock_file), work.runner()
+    holder, runner = holder_of(work.run_lock_file), work.run_owner()
     if runner is not None and holder is not None and holder.pid != runner.pid:
         runner = None  # the record of an earlier run: the present one has not written its own yet
     pid = runner.pid if runner else holder.pid if holder else None
@@ -131,7 +131,7 @@ def forget_run(state_dir: Path) -> None:
         _write(state_dir, notes)
 
 
-def broken_off(state_dir: Path, runner: Runner, now: datetime) -> tuple[Run, Alarm]:
+def broken_off(state_dir: Path, runner: RunOwner, now: datetime) -> tuple[Run, Alarm]:
     """Return the entry in the run log for a killed run, and its alarm.
 
     Several killed runs in a row are one alarm. It clears when a run ends normally.

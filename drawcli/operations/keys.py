@@ -1,8 +1,8 @@
-"""What a person does with site keys and vaults: rotate, back up, put back, rebuild.
+"""Maintenance of site keys and vaults: rotate, back up, restore, rebuild.
 
-A new key changes every stand-in from then on: a patient gets another pseudonym and another shift
-of dates. Jobs that exist keep the key they were made with, and a retired key stays needed: by it
-drawcli knows which series were sent already.
+A new key changes every replacement value from then on: a patient gets another pseudonym and
+another date shift. Existing jobs keep the key they were made with. Retired keys are still needed,
+to recognise series that were sent already.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from drawcli.adapters.package import write_package
 from drawcli.adapters.state.site_key import (
     LENGTH,
     could_be_committed,
-    put_back,
     replace_site_key,
+    restore_site_keys,
     retire_site_key,
 )
 from drawcli.adapters.state.vault import Vault
@@ -45,20 +45,20 @@ _WORDS: Final = 3  # of a line of a backup
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation did."""
+    """The result of a rotation."""
 
-    key_id: str  # of today
-    retired: str | None  # None where an earlier rotation was finished instead
-    sealed_anew: int  # vaults
-    left: tuple[str, ...]  # jobs whose vault could not be sealed anew; they open as before
+    key_id: str  # of the new key
+    retired: str | None  # None if an unfinished rotation was completed instead
+    sealed_anew: int  # number of vaults
+    left: tuple[str, ...]  # jobs whose vault could not be re-encrypted; the old key opens them
 
 
 def rotate(ctx: Context) -> Rotated:
-    """Put a new site key in the place of today's, which is retired; seal every vault with it.
+    """Create a new site key, retire the present one and re-encrypt every vault.
 
-    The run lock is held by the caller. May be killed at any moment: until the new key has its name
-    nothing has changed, and afterwards both keys open the vaults. The next call goes on with a
-    rotation that was not finished, and makes no further key.
+    The caller holds the run lock. A kill at any moment is safe: until the new key is renamed into
+    place nothing has changed, and afterwards both keys open the vaults. The next call completes an
+    unfinished rotation without creating another key.
     """
     if ctx.retired and not all(map(ctx.vault.is_current, _folders(ctx))):
         return _sealed_anew(ctx.stand_ins, ctx.retired, None, ctx)
@@ -89,58 +89,58 @@ def _folders(ctx: Context) -> list[Path]:
 
 
 def jobs_by_key(ctx: Context) -> dict[str, int]:
-    """Return how many jobs were made with each key of the site, by the keys' ids."""
-    counts = Counter(job.key_id for job in ctx.ledger.every())
+    """Return the number of jobs made with each key of the site, by key id."""
+    counts = Counter(job.key_id for job in ctx.ledger.all_jobs())
     return {one.key_id: counts[one.key_id] for one in (ctx.stand_ins, *ctx.retired)}
 
 
 def back_up(
     target: Path, key: bytes, retired: Mapping[str, bytes], forbidden: Iterable[Path]
 ) -> None:
-    """Write all keys of a site into one new file that its owner alone can read.
+    """Write all keys of a site into a new file with mode 0600.
 
     Parameters
     ----------
     target
-        The file; it must not exist.
+        A file that does not exist.
     key, retired
-        The key of today, and the others by their ids.
+        The present key, and the others by id.
     forbidden
-        Folders in which a key must not lie.
+        Folders that must not contain a key.
 
     Raises
     ------
     UsageError
-        Where the file must not be put there.
+        If the file must not be written there.
     """
     place = target.resolve()
     if target.exists():
-        raise UsageError(f"{target}: there is such a file; it is not overwritten")
+        raise UsageError(f"{target} exists already; it is not overwritten")
     if not place.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
     for folder in forbidden:
         if is_within(place, folder):
             raise UsageError(
-                f"{target} lies in {folder}",
-                hint="Choose a place apart from state and images, such as a safe's USB stick.",
+                f"{target} is in {folder}",
+                hint="Choose a place away from state and images, such as a USB stick in a safe.",
             )
     if could_be_committed(place.parent):
-        raise UsageError(f"{target} lies in a git work tree, from where it could be published")
+        raise UsageError(f"{target} is in a git work tree, from where it could be published")
     lines = [f"key {StandIns(key).key_id} {key.hex()}"]
     lines += [f"retired {StandIns(old).key_id} {old.hex()}" for old in retired.values()]
     write_durably(target, (_HEAD + "\n".join(lines) + "\n").encode("ascii"))
 
 
 def restore(backup: Path, state_dir: Path) -> str:
-    """Put the keys of a backup back where there is no site key; return the id of today's.
+    """Restore the keys of a backup if there is no site key; return the id of the present key.
 
     Raises
     ------
     ConfigError
-        Where the backup is none, or there is a site key already.
+        If the file is no intact backup, or if there is a site key.
     """
     key, retired = None, {}
-    damaged = ConfigError(f"{backup}: is no whole backup of site keys; nothing was changed")
+    damaged = ConfigError(f"{backup} is not an intact backup of site keys; nothing was changed")
     try:
         lines = backup.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError) as err:
@@ -161,29 +161,29 @@ def restore(backup: Path, state_dir: Path) -> str:
         raise damaged
     if key is None:
         raise damaged
-    put_back(state_dir, key, retired)
+    restore_site_keys(state_dir, key, retired)
     return StandIns(key).key_id
 
 
 def rebuild(job: Job, ctx: Context) -> Crosswalk:
-    """Seal the vault of a job again, from the sources and the key, where it is lost.
+    """Rebuild the lost vault of a job from its sources and the site key.
 
-    Stand-ins are derived, so the sources give the same ones. A package that was made is made once
-    more and compared: only the same bytes prove that nothing has changed since.
+    Replacement values are derived, so the sources give the same ones. A package that exists is
+    built again and compared: only identical bytes prove that nothing has changed.
 
     Raises
     ------
     UsageError
-        Where there is nothing to rebuild.
+        If there is nothing to rebuild.
     NeedsPerson
-        Where the sources are gone or are not what they were.
+        If the sources are missing or have changed.
     """
     if _can_be_opened(job, ctx.vault, ctx):
         raise UsageError(f"job {job.id} has its vault; there is nothing to rebuild")
     if job.of_folder:
-        raise UsageError(f"job {job.id} is of a folder; cancel it, and the next scan tells of it")
+        raise UsageError(f"job {job.id} is about a folder; cancel it, and the next scan reports it")
     if job.one_off:
-        raise _lost("it said where the images of this one-off job are, and nothing else does")
+        raise _lost("only the vault knew where the images of this one-off job are")
     stand_ins = ctx.stand_ins_of(job)
     walk = read_datastore(ctx.settings.datastore)
     for uid, files in walk.by_series().items():
@@ -191,10 +191,10 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
             slices = scan_slices(files) or files
             break
     else:
-        raise _lost("the datastore does not hold the series of the job any more")
+        raise _lost("the datastore no longer contains the series of the job")
     names = sorted(f"{one.sop_uid} {one.size}" for one in slices)
     if stand_ins.digest("source", *names) != job.source_digest:
-        raise _lost(f"the series had {job.slices} files and has {len(slices)}, or others")
+        raise _lost(f"the series had {job.slices} files and has {len(slices)}, or other files")
     crosswalk = Crosswalk.of(slices)
     if job.zip_sha256:
         crosswalk = _proven(job, crosswalk, stand_ins, ctx)
@@ -203,7 +203,7 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
 
 
 def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -> Crosswalk:
-    """Return the crosswalk of a package, made once more and found to be the same."""
+    """Return the crosswalk of a package that was built again and found identical."""
     folder = ctx.work.folder(job.id)
     choices = ctx.settings.deidentify.choices
     again = folder / f".{PACKAGE}.rebuilt.tmp"  # swept up with the temporary files of dead runs
@@ -218,10 +218,10 @@ def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -
             if write_package(again, members).sha256 == job.zip_sha256:
                 return complete_crosswalk(crosswalk, replacements, header, files)
     except FileNotFoundError:
-        raise _lost("the template that was sent is gone from the work folder") from None
+        raise _lost("the template that was sent is missing in the work folder") from None
     finally:
         again.unlink(missing_ok=True)
-    raise _lost("the package comes out otherwise: images, settings or drawcli have changed")
+    raise _lost("the package differs now: images, settings or drawcli have changed")
 
 
 def _can_be_opened(job: Job, vault: Vault, ctx: Context) -> bool:
@@ -236,5 +236,5 @@ def _lost(what: str) -> NeedsPerson:
     return NeedsPerson(
         f"the vault cannot be rebuilt: {what}",
         code="vault-lost",
-        hint="Put the work folder back from backup; or 'drawcli assign' sends the series again.",
+        hint="Restore the work folder from backup, or send the series again: 'drawcli assign'.",
     )

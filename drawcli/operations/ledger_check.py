@@ -1,7 +1,7 @@
-"""Is everything there that the ledger speaks of, and nothing else? What can be mended is mended.
+"""Check and repair the ledger against work folders, vaults, audit log and archive.
 
-Every check has a code, a sentence and, where there is one, a repair that loses nothing: a job goes
-back to the step that makes what is missing, or is held for a person.
+Every check has a code, a sentence and, if possible, a repair that loses nothing: the job goes back
+to the step that makes the missing file again, or is held.
 """
 
 from collections import Counter
@@ -26,33 +26,33 @@ _WITH_TEMPLATE: Final = frozenset(
 )
 _ORPHANS: Final = "orphans"
 
-Mend = Callable[[Context], None]
+Repair = Callable[[Context], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that is not as the ledger says."""
+    """An inconsistency between the ledger and the files of a site."""
 
     code: str
     where: str  # a job's id, or a file of the site's own
     text: str
-    repair: str = ""  # what `ledger repair` does about it; "" where a person must
-    mend: Mend | None = None
+    repair: str = ""  # what `ledger repair` does about it; "" if it cannot
+    action: Repair | None = None
 
     def as_plain(self) -> dict[str, str]:
-        """Return it as JSON can hold it."""
+        """Return it as plain values for JSON."""
         return {"code": self.code, "where": self.where, "text": self.text, "repair": self.repair}
 
 
 def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
-    """Hold the ledger against the work folders, the vaults and the archive.
+    """Compare the ledger with the work folders, the vaults and the archive.
 
     Parameters
     ----------
     ctx
         The site.
     deep
-        Whether files are read and their digests compared; else their presence and size is enough.
+        Whether to read files and compare their digests, rather than presence and size only.
     """
     found: list[Trouble] = []
     for job in ctx.ledger.jobs():
@@ -61,19 +61,19 @@ def check(ctx: Context, *, deep: bool = False) -> list[Trouble]:
 
 
 def repair(troubles: Iterable[Trouble], ctx: Context) -> list[Trouble]:
-    """Mend what can be mended; return what was. The run lock is held by the caller."""
-    mended = []
-    for one in troubles:
-        if one.mend is not None:
+    """Repair what can be repaired and return it. The caller holds the run lock."""
+    repaired = []
+    for trouble in troubles:
+        if trouble.action is not None:
             with suppress(Busy):
-                one.mend(ctx)
-                mended.append(one)
-    return mended
+                trouble.action(ctx)
+                repaired.append(trouble)
+    return repaired
 
 
 def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
     if job.held and not (job.reason_code and job.reason):
-        yield Trouble("no-reason", job.id, "is held, and nothing says why")
+        yield Trouble("no-reason", job.id, "is held without a reason")
     if job.state in _WITH_TEMPLATE and not job.template:
         yield _held_for(job, "no-template", "has no template")
     if job.state in _WITH_VAULT:
@@ -88,7 +88,7 @@ def _of_job(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
 
 def _at_server(job: Job, ctx: Context) -> Iterator[Trouble]:
     if not job.task_id:
-        yield _held_for(job, "no-task", "was uploaded, and the server's name for it is missing")
+        yield _held_for(job, "no-task", "was uploaded, but its task id is missing")
     if not ctx.work.file(job.id, TEMPLATE).is_file():
         yield _held_for(job, "template-missing", "the template that was sent is missing")
 
@@ -97,9 +97,9 @@ def _package(job: Job, ctx: Context, *, deep: bool) -> Iterator[Trouble]:
     path = ctx.work.file(job.id, PACKAGE)
     whole = path.is_file() and path.stat().st_size == job.zip_bytes
     if not whole or (deep and sha256_of(path) != job.zip_sha256):
-        mend = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
-        text = "its package is missing, or another"
-        yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", mend)
+        action = _moved(job, State.MATCHED, zip_sha256=None, zip_bytes=None)
+        text = "its package is missing or altered"
+        yield Trouble("no-package", job.id, text, "goes back to matched: it is built again", action)
 
 
 def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
@@ -107,12 +107,12 @@ def _result(job: Job, ctx: Context) -> Iterator[Trouble]:
     if path.is_file() and sha256_of(path) == job.received_sha256:
         return
     if job.state is State.FETCHED:
-        mend = _fetched_again(job)
-        text = "the structure set that came is missing, or another"
-        repaired = "goes back to segmented: it is fetched again"
-        yield Trouble("no-result", job.id, text, repaired, mend)
+        action = _fetched_again(job)
+        text = "the downloaded structure set is missing or altered"
+        repaired = "goes back to segmented: it is downloaded again"
+        yield Trouble("no-result", job.id, text, repaired, action)
     else:
-        text = "the structure set that came is missing; the delivered one is not touched"
+        text = "the downloaded structure set is missing; the delivered file is not affected"
         yield Trouble("no-result", job.id, text)
 
 
@@ -120,12 +120,12 @@ def _vault(job: Job, ctx: Context) -> Iterator[Trouble]:
     try:
         ctx.crosswalk(job)
     except NeedsPerson as err:
-        hint = f"'drawcli vault rebuild {job.id}' may make it again"
+        hint = f"try 'drawcli vault rebuild {job.id}'"
         yield Trouble(err.code, job.id, f"{err}; {hint}")
 
 
 def _held_for(job: Job, code: str, text: str) -> Trouble:
-    def mend(ctx: Context) -> None:
+    def act(ctx: Context) -> None:
         err = NeedsPerson(
             f"the ledger check found that it {text}",
             code=code,
@@ -133,23 +133,23 @@ def _held_for(job: Job, code: str, text: str) -> Trouble:
         )
         _commit(job, lambda now: now.held_for(err, at=ctx.now()), ctx)
 
-    return Trouble(code, job.id, text, "" if job.held else "is held", None if job.held else mend)
+    return Trouble(code, job.id, text, "" if job.held else "is held", None if job.held else act)
 
 
-def _moved(job: Job, state: State, **facts: Any) -> Mend:
+def _moved(job: Job, state: State, **facts: Any) -> Repair:
     return lambda ctx: _commit(job, lambda now: now.to(state, at=ctx.now(), **facts), ctx)
 
 
-def _fetched_again(job: Job) -> Mend:
-    def mend(ctx: Context) -> None:
-        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+def _fetched_again(job: Job) -> Repair:
+    def act(ctx: Context) -> None:
+        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         _moved(job, State.SEGMENTED, received_sha256=None)(ctx)
 
-    return mend
+    return act
 
 
 def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
-    """Change a job under its lock, unless it is another by now."""
+    """Change a job under its lock, unless it has changed meanwhile."""
     with ctx.work.job_lock(job.id):
         now = ctx.ledger.get(job.id)
         if now is not None and now.revision == job.revision:
@@ -158,26 +158,26 @@ def _commit(job: Job, change: Callable[[Job], Job], ctx: Context) -> None:
 
 
 def _orphans(ctx: Context) -> Iterator[Trouble]:
-    """Yield work folders of jobs that the ledger does not know."""
+    """Yield work folders of jobs that are not in the ledger."""
     known = {job.id for job in ctx.ledger.jobs()}
     try:
-        known |= {one.id for one in ctx.ledger.archive.listed()}
+        known |= {one.id for one in ctx.ledger.archive.entries()}
     except LedgerError:
-        return  # nobody can tell now; the index is told of
+        return  # unknown now; the damaged index is reported
     for job_id in ctx.work.job_ids():
         if job_id not in known:
-            text = "has a work folder, and the ledger does not know it"
+            text = "has a work folder but is not in the ledger"
             repaired = f"the folder is moved to {_ORPHANS}/"
-            yield Trouble("orphan", job_id, text, repaired, _set_aside(job_id))
+            yield Trouble("orphan", job_id, text, repaired, _moved_to_orphans(job_id))
 
 
-def _set_aside(job_id: str) -> Mend:
-    def mend(ctx: Context) -> None:
+def _moved_to_orphans(job_id: str) -> Repair:
+    def act(ctx: Context) -> None:
         with ctx.work.job_lock(job_id):
             if ctx.ledger.get(job_id) is None:  # still: a scan may have taken it up
-                ctx.work.set_aside(job_id, _ORPHANS)
+                ctx.work.move_away(job_id, _ORPHANS)
 
-    return mend
+    return act
 
 
 def _of_archive(ctx: Context) -> Iterator[Trouble]:
@@ -199,8 +199,8 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
         yield Trouble(
             "archive-index",
             "archive/index",
-            f"does not say what the months say, of {len(wrong)} jobs",
-            "it is made anew from them",
+            f"differs from the monthly files in {len(wrong)} jobs",
+            "is rebuilt from them",
             lambda ctx: ctx.ledger.rebuild_archive_index(),
         )
 
@@ -225,7 +225,7 @@ def unattested(ctx: Context) -> list[Lacking]:
     that lines were lost. Uploads from before the audit log existed are not counted. The ledger is
     read first because a run may be active.
     """
-    counted = {job.id: job.attested for job in ctx.ledger.every() if job.attested}
+    counted = {job.id: job.attested for job in ctx.ledger.all_jobs() if job.attested}
     lines = (line.facts for line in ctx.audit.lines())
     logged = Counter(facts.get("job") for facts in lines if facts.get("what") == ATTEMPT)
     return [Lacking(job, n, logged[job]) for job, n in counted.items() if logged[job] < n]

@@ -1,4 +1,4 @@
-"""Copies of the ledger: into a zip, back from a copy, and as a table for other programs."""
+"""Copies of the ledger: backup as a zip, restore, and export as a table."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # how a formula begins
 
 
 def back_up(ctx: Context, target: Path) -> int:
-    """Write the ledger with its archive into one new zip; return how many files it holds.
+    """Write the ledger and its archive into a new zip; return its number of files.
 
-    It names no patient. Raises UsageError where the file is there already.
+    It contains no patient data. Raises UsageError if the file exists.
     """
     if target.exists():
-        raise UsageError(f"{target} is there already", hint="Name another file.")
+        raise UsageError(f"{target} exists already", hint="Name another file.")
     state_dir = ctx.settings.state_dir
     paths = [state_dir / "ledger.json", *sorted((state_dir / "archive").glob("*"))]
     paths = [path for path in paths if path.is_file() and not path.name.startswith(".")]
@@ -35,21 +35,21 @@ def back_up(ctx: Context, target: Path) -> int:
 
 
 def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
-    """Put a copy of the hot ledger back; return which, and where the one of before is kept.
+    """Restore a copy of the ledger; return its path, and where the replaced ledger is kept.
 
-    Without `copy` the newest that is whole. The caller holds the run lock.
+    Without `copy` the newest intact copy is restored. The caller holds the run lock.
 
     Raises
     ------
     LedgerError
-        Where no copy is whole.
+        If no copy is intact.
     """
     ledger = Ledger(state_dir / "ledger.json")
     tried = [copy] if copy is not None else ledger.copies
     why = []
     for one in tried:
         try:
-            return one, ledger.put_back(one)
+            return one, ledger.restore(one)
         except LedgerError as err:
             why.append(str(err))
     raise LedgerError(
@@ -59,7 +59,7 @@ def restore(state_dir: Path, copy: Path | None) -> tuple[Path, Path | None]:
 
 
 def exported(jobs: Iterable[Job]) -> Iterator[dict[str, Any]]:
-    """Yield every job as flat facts, the same keys each time; none is of a patient."""
+    """Yield every job as a flat mapping with the same keys; without patient data."""
     for job in jobs:
         row = {name: getattr(job, name) for name in COLUMNS}
         yield {
@@ -69,9 +69,9 @@ def exported(jobs: Iterable[Job]) -> Iterator[dict[str, Any]]:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Return flat facts as CSV with a line of titles: those of the first row, or as named.
+    """Return rows as CSV with a header line: the keys of the first row, or `columns`.
 
-    What a spreadsheet would take for a formula gets an apostrophe before it.
+    A value that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, columns or list(rows[0] if rows else ()), lineterminator="\n")
@@ -81,5 +81,5 @@ def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> st
 
 
 def _inert(value: Any) -> Any:
-    """Return a value that no spreadsheet computes."""
+    """Return a value that no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

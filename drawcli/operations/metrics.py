@@ -1,9 +1,8 @@
-"""Figures of a site for Prometheus: how many jobs stand where, for how long, what failed, how much.
+"""Metrics of a site for Prometheus: jobs by state, waiting times, failures and volumes.
 
-The format is that of text files and of `/metrics` (text format 0.0.4). It is so small that writing
-it here is simpler than a library that would have to be installed for it; the tests read it with
-Prometheus' own parser. All figures are gauges, made anew from what lies in state_dir: nothing has
-to be remembered from run to run. There is no label that names a job.
+The format is text format 0.0.4, for the textfile collector and `/metrics`. It is small enough to
+write here without a library; the tests read it with Prometheus' own parser. All metrics are gauges
+computed from state_dir, so nothing is kept between runs. No label names a job.
 """
 
 from collections import Counter
@@ -30,15 +29,15 @@ _LATELY: Final = timedelta(days=1)  # finished jobs stay in the ledger for so lo
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One figure, or the same figure of several kinds."""
+    """A metric with one value, or one for each value of a label."""
 
     name: str
     what: str
-    label: str = ""  # its name, where there are several
-    values: Mapping[str, float] = field(default_factory=dict)  # by the label's value
+    label: str = ""  # name of the label, if there is one
+    values: Mapping[str, float] = field(default_factory=dict)  # by label value
 
     def lines(self) -> Iterator[str]:
-        """Yield it in the text format; nothing where it has no value."""
+        """Yield its lines in the text format; none without a value."""
         if not self.values:
             return
         name = f"drawcli_{self.name}"
@@ -50,7 +49,7 @@ class Gauge:
 
 
 def metrics_text(ctx: Context) -> str:
-    """Return the figures of a site, as `/metrics` and the text file have them."""
+    """Return the metrics of a site in the text format."""
     jobs, now = ctx.ledger.jobs(), ctx.now()
     home = newest_delivery(jobs, ctx.ledger.archive)
     gauges = [
@@ -66,12 +65,12 @@ def metrics_text(ctx: Context) -> str:
 
 
 def write_textfile(ctx: Context, path: Path) -> None:
-    """Replace a text file for node_exporter; whoever reads it finds the old or the new one.
+    """Replace the file for node_exporter atomically.
 
     Raises
     ------
     TimeoutError
-        Where its folder does not answer.
+        If its folder does not answer.
     """
     write = partial(write_durably, path, metrics_text(ctx).encode("utf-8"), mode=_READABLE)
     call_with_timeout(write, EXCHANGES["textfile"].seconds)

@@ -14,8 +14,8 @@ from typing import Any, Final
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.state.progress import ProgressState
 from drawcli.adapters.state.progress_file import ProgressFile
-from drawcli.adapters.state.run_log import ANSWERED, Run, RunBook
-from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
+from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.waiting import delivered_at
 from drawcli.errors import LedgerError
@@ -54,7 +54,7 @@ class HealthLine:
 class RunHealth:
     """Whether a run is active, and how the last runs ended."""
 
-    runner: Runner | None  # the active run
+    runner: RunOwner | None  # the active run
     longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     standing: ProgressState | None  # progress of the active step, once it has run for a second
     last: Run | None
@@ -65,7 +65,7 @@ class RunHealth:
     @classmethod
     def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
         """Read the health of a site's runs; a run longer than `run_hours` is overdue."""
-        runs = _newest(RunBook(state_dir).newest_first())
+        runs = _newest(RunLog(state_dir).newest_first())
         return cls(
             longest=timedelta(hours=run_hours),
             runner=_runner(WorkDir(state_dir)),
@@ -205,9 +205,9 @@ def _newest(runs: Iterable[Run]) -> dict[str, Run]:
     return found
 
 
-def _runner(work: WorkDir) -> Runner | None:
+def _runner(work: WorkDir) -> RunOwner | None:
     """Return the active run; a killed run has left its record but not its lock."""
-    runner, holder = work.runner(), holder_of(work.run_lock_file)
+    runner, holder = work.run_owner(), holder_of(work.run_lock_file)
     if runner is not None and has_lock_table() and (holder is None or holder.pid != runner.pid):
         return None
     return runner

@@ -16,7 +16,7 @@ from drawcli.core.jobs.timeline import stays
 
 WHOLE: Final = "found to delivered"
 _MOST_DAYS: Final = 62  # more are counted by the week
-# The ways from state to state that take time, under the step that is at work or waited for.
+# Transitions between states, by the step that works or is waited for.
 _WAYS: Final = {
     (State.WAITING, State.FOUND): "arrival",
     (State.FOUND, State.MATCHED): "match",
@@ -32,9 +32,9 @@ STEPS: Final = (*_WAYS.values(), WHOLE)
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """How long one step took, from the job's coming to it until it was done.
+    """How long a step took, from the job's arrival at it until it was done.
 
-    Waiting for the next run of cron is part of it: that is what a clinic waits, too.
+    This includes the wait for the next run of cron.
     """
 
     step: str
@@ -42,12 +42,12 @@ class Took:
 
     @property
     def median(self) -> float:
-        """Half of the jobs took no longer, s."""
+        """Median, s."""
         return median(self.seconds)
 
     @property
     def ninetieth(self) -> float:
-        """Nine of ten jobs took no longer, s; between two jobs it is interpolated."""
+        """90th percentile, interpolated, s."""
         if len(self.seconds) == 1:
             return self.seconds[0]
         return quantiles(self.seconds, n=10, method="inclusive")[-1]
@@ -55,7 +55,7 @@ class Took:
 
 @dataclass(slots=True)
 class Bin:
-    """What happened on a day, or in the week that begins with it."""
+    """The counts of a day, or of the week that begins with it."""
 
     begins: date
     found: int = 0
@@ -68,29 +68,31 @@ class Bin:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What happened from `since` to `until`, UTC."""
+    """The activity from `since` to `until`, UTC."""
 
     since: datetime
     until: datetime
     took: list[Took] = field(default_factory=list)
     bins: list[Bin] = field(default_factory=list)
     by_week: bool = False
-    failures: Counter[str] = field(default_factory=Counter)  # tries that failed, by reason
-    holds: Counter[str] = field(default_factory=Counter)  # times a person was asked, by reason
+    failures: Counter[str] = field(default_factory=Counter)  # failed attempts, by reason
+    holds: Counter[str] = field(default_factory=Counter)  # holds, by reason
     held_now: int = 0
-    templates: Counter[str] = field(default_factory=Counter)  # structure sets that came home
-    left: dict[str, list[str]] = field(default_factory=dict)  # by the rules: state, job ids
+    templates: Counter[str] = field(default_factory=Counter)  # delivered structure sets
+    left: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # unmatched, ambiguous and excluded: state, job ids
 
     def total(self, what: str) -> int:
-        """Return how many there were of one thing that is counted by the day."""
+        """Return the sum of one count over all days."""
         return sum(int(getattr(one, what)) for one in self.bins)
 
     def time_of(self, step: str) -> Took | None:
-        """Return how long a step took; None where no job went that way."""
+        """Return how long a step took; None if no job made it."""
         return next((one for one in self.took if one.step == step), None)
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as plain values for JSON."""
         return {
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
@@ -117,7 +119,7 @@ class Report:
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield every figure as one line of a table: kind, name, measure, value, unit."""
+        """Yield every figure as a row of kind, name, measure, value and unit."""
         for one in self.took:
             yield _row("turnaround", one.step, "jobs", len(one.seconds), "")
             yield _row("turnaround", one.step, "median", round(one.median, 3), "s")
@@ -143,7 +145,7 @@ COLUMNS: Final = ("kind", "name", "measure", "value", "unit")
 
 
 def report_of(jobs: Iterable[Job], since: datetime, until: datetime) -> Report:
-    """Return what happened to jobs in a span of time.
+    """Return the activity of jobs in a span of time.
 
     A step counts where it ended within the span; a failure, a hold or a delivery where it
     happened. Only the last 60 events of a job are known: of one that failed for days, the first
@@ -185,7 +187,7 @@ def _count(event: Event, job: Job, report: Report, span: Bin) -> None:
 
 
 def _times(job: Job) -> Iterator[tuple[str, float, datetime]]:
-    """Yield step, seconds and end of each way that a job went; last the whole way home."""
+    """Yield step, seconds and end of each transition of a job; last the whole cycle."""
     found = None
     for one in stays(job):
         step = _WAYS.get((one.state, one.following))
@@ -199,7 +201,7 @@ def _times(job: Job) -> Iterator[tuple[str, float, datetime]]:
 
 
 def _note_present(job: Job, report: Report) -> None:
-    """Note what a person may want to do something about now."""
+    """Record jobs that the rules left."""
     report.held_now += job.held
     left = job.state in (State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED)
     if left and report.since <= job.since <= report.until:
@@ -214,7 +216,7 @@ def _bins(since: datetime, until: datetime, *, by_week: bool) -> Iterator[Bin]:
 
 
 def _begin(day: date, bins: Mapping[date, Bin], report: Report) -> date:
-    """Return the first day of the bin that a day belongs to."""
+    """Return the first day of the bin of a day."""
     if day in bins:
         return day
     first = report.since.date()

@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, nothing from outside, for light and for dark rooms."""
+"""A report as one HTML file without scripts and external files, in light and dark."""
 
 import base64
 import hashlib

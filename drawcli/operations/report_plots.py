@@ -1,4 +1,4 @@
-"""Small plots as SVG, drawn by the page that holds them: no script, no picture, no font from afar.
+"""Small plots as inline SVG, without scripts, images or external fonts.
 
 Colours are classes, which the page's style sheet knows for light and for dark rooms. Every mark has
 its figures as a title, for a pointer and for a screen reader.

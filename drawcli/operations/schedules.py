@@ -1,4 +1,4 @@
-"""What calls `drawcli run-once` every ten minutes: cron, systemd, launchd or the Task Scheduler.
+"""Schedules that call `drawcli run-once` every ten minutes: cron, systemd, launchd, Task Scheduler.
 
 The texts are in `site/schedule`; those in `cron/` at the top of the repository are the same, for a
 site in /etc/drawcli.
@@ -28,7 +28,7 @@ _PATIENCE_SECONDS: Final = 60.0
 
 
 class Scheduler(StrEnum):
-    """What calls programs from time to time."""
+    """A scheduler of an operating system."""
 
     CRONTAB = "crontab"
     SYSTEMD = "systemd"
@@ -39,38 +39,38 @@ class Scheduler(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledSite:
-    """What a schedule needs to know of a site."""
+    """The facts of a site that a schedule needs."""
 
-    program: tuple[str, ...]  # the words that start drawcli
+    program: tuple[str, ...]  # the command that starts drawcli
     config: Path
     state_dir: Path
-    writable: tuple[Path, ...] = ()  # besides state_dir: tokens, structure sets
+    writable: tuple[Path, ...] = ()  # in addition to state_dir: tokens, structure sets
     user: str = "drawcli"
     group: str = "drawcli"
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of one run."""
+        """The command of one run."""
         return (*self.program, "run-once", "--config", str(self.config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What has to lie where, and what has to be called once."""
+    """The files of a schedule, and the commands that install it."""
 
     files: Mapping[Path, str] = field(default_factory=dict)
     commands: tuple[tuple[str, ...], ...] = ()
-    by_hand: str = ""  # what a person has to do besides
+    by_hand: str = ""  # remaining manual steps
 
 
 def program() -> tuple[str, ...]:
-    """Return the words that start this drawcli, wherever they are called."""
+    """Return the command that starts this drawcli from any folder."""
     found = shutil.which("drawcli") or shutil.which("drawcli", path=Path(sys.executable).parent)
     return (found,) if found else (sys.executable, "-m", "drawcli")
 
 
 def place_of(config: Path, settings: "Settings") -> ScheduledSite:
-    """Return what a schedule needs to know of a site."""
+    """Return the facts of a site that a schedule needs."""
     from drawcli.adapters.delivery.folder import made_below
 
     folder = settings.deliver.folder
@@ -89,24 +89,24 @@ def place_of(config: Path, settings: "Settings") -> ScheduledSite:
 
 
 def usual_here() -> Scheduler:
-    """Return what calls programs on a system like this."""
+    """Return the usual scheduler of this operating system."""
     if (here := system()) != "other":
         return Scheduler.WINDOWS if here == "windows" else Scheduler.LAUNCHD
     return Scheduler.CRONTAB if shutil.which("crontab") else Scheduler.SYSTEMD
 
 
 def cron_line(words: tuple[str, ...]) -> str:
-    """Return the line for `crontab -e`; cron ends a command at a bare %."""
+    """Return the line for `crontab -e`, with % escaped."""
     return "*/10 * * * * " + shlex.join(words).replace("%", r"\%")
 
 
 def schedule(scheduler: Scheduler, place: ScheduledSite) -> Schedule:
-    """Return what makes a scheduler run a site."""
+    """Return the files and commands that make a scheduler run a site."""
     return _MAKERS[scheduler](place)
 
 
 def text_of(name: str, facts: Mapping[str, str]) -> str:
-    """Return one of the texts, with the facts of a site in it."""
+    """Return a template text filled in with the facts of a site."""
     from importlib import resources
     from string import Template
 
@@ -115,7 +115,7 @@ def text_of(name: str, facts: Mapping[str, str]) -> str:
 
 
 def install(what: Schedule) -> None:
-    """Write the files of a schedule and call its commands; a file that is there stays as it is.
+    """Write the files of a schedule and run its commands; existing files are not changed.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def install(what: Schedule) -> None:
 
 
 def install_cron_line(line: str) -> str:
-    """Put a line into the crontab of this user; return the line that runs the site now.
+    """Add a line to this user's crontab; return the line that runs the site now.
 
     A line that runs the site already stays, whatever a person made of it.
     """
@@ -159,7 +159,7 @@ def install_cron_line(line: str) -> str:
 
 
 def _crontab() -> str:
-    """Return the crontab of this user; "" where there is none."""
+    """Return this user's crontab; "" if there is none."""
     try:
         done = subprocess.run(
             ["crontab", "-l"],  # noqa: S607 - wherever the system has it
@@ -178,7 +178,7 @@ def _crontab() -> str:
 
 
 def _call(words: tuple[str, ...], given: str | None = None) -> None:
-    """Call a program of the system; what it says where it fails is told."""
+    """Run a program of the system; its error output becomes part of the error."""
     try:
         done = subprocess.run(  # noqa: S603 - one of ours, without a shell
             words,
@@ -265,12 +265,12 @@ def _for_logrotate(place: ScheduledSite) -> Schedule:
 
 
 def _xml(text: str) -> str:
-    """Return a text as the content of an XML element."""
+    """Escape a text for an XML element."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _unit_word(word: str, *, dollars: bool = True) -> str:
-    """Return a word as systemd reads it: % and, in commands, $ have a meaning there."""
+    """Escape a word for systemd: % and, in commands, $ are special."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     plain = plain.replace("$", "$$") if dollars else plain
     return f'"{plain}"' if " " in plain or "'" in plain else plain

@@ -1,4 +1,4 @@
-"""An archive for whoever helps: what doctor saw, settings, runs, jobs, the end of the log.
+"""A zip for support: the results of doctor, settings, runs, jobs and the end of the log.
 
 It is made of what names no patient anyway, paths are masked, and then every text of it is searched
 for all that the vaults know: names, ids, UIDs, birth days, paths. If anything is found, nothing is
@@ -46,7 +46,7 @@ _NUMBER: Final = "<number>"
 
 
 def write_bundle(target: Path, site: CheckContext, outcomes: Iterable[Outcome]) -> list[str]:
-    """Write the archive; return the names of its members.
+    """Write the zip; return the names of its members.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def _members(
 
 
 def masked(section: Settings | SettingsSection) -> dict[str, Any]:
-    """Return settings without what a person may have written into them.
+    """Return settings without free text.
 
-    Numbers, switches and words that drawcli knows stay; of paths, patterns and reasons it is told
+    Numbers, switches and known words stay; of paths, patterns and reasons it is reported
     only that they are set.
     """
     shown: dict[str, Any] = {}
@@ -124,18 +124,18 @@ def _tail(path: Path, lines: int) -> list[str]:
 
 
 def _log(path: Path) -> list[str]:
-    """Return the end of the log; of tracebacks the frames, without the lines of code in them."""
+    """Return the end of the log; tracebacks keep their frames without the lines of code."""
     return [line for line in _tail(path, _LINES) if not line.startswith("    ")]
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """Paths of this machine, and what stands for each."""
+    """Paths of this machine and their replacements."""
 
     names: Mapping[str, str]
 
     def put(self, text: str) -> str:
-        """Return a text without the paths; the longest first, as one may lie in another."""
+        """Replace the paths in a text, the longest first, as one may contain another."""
         for path in sorted(self.names, key=len, reverse=True):
             text = text.replace(path, self.names[path])
         return text
@@ -175,7 +175,7 @@ def _search(members: Mapping[str, str], ctx: Context) -> tuple[int, set[str]]:
                 job_id, ctx.vault.open(ctx.work.folder(job_id), job_id), stores
             )
         except JobError:
-            continue  # without its vault nobody knows; the archive says how many these are
+            continue  # unknown without its vault; the zip states how many these are
         searched += 1
         numbers |= wanted.numbers
         for name, member in ready.items():
@@ -185,7 +185,7 @@ def _search(members: Mapping[str, str], ctx: Context) -> tuple[int, set[str]]:
 
 
 def _without(name: str, text: str, numbers: set[str]) -> str:
-    """Return a member without the short numbers of patients, where a text of it holds one."""
+    """Remove the short numbers of patients from a member."""
     if not numbers:
         return text
     if name == RUNS:
@@ -201,7 +201,7 @@ def _json_line(plain: Any, numbers: set[str]) -> str:
 
 
 def _without_in(plain: Any, numbers: set[str]) -> Any:
-    """Return what JSON holds, with every text in it looked through; numbers are our counts."""
+    """Return JSON data with every text in it filtered; numbers are our own counts."""
     if isinstance(plain, dict):
         return {_without_in(key, numbers): _without_in(one, numbers) for key, one in plain.items()}
     if isinstance(plain, list):
@@ -219,7 +219,7 @@ def _refused(name: str, what: str, job_id: str) -> ConfigError:
 
 
 def _texts(name: str, text: str) -> Iterator[str]:
-    """Yield the texts to be searched: lines, or the words that JSON holds; no number of it."""
+    """Yield the texts to search: lines, or the strings in JSON without its numbers."""
     if name == RUNS:
         waiting = [*_each_json(text.splitlines())]
     elif name.endswith(".json"):
@@ -238,7 +238,7 @@ def _texts(name: str, text: str) -> Iterator[str]:
 
 
 def _each_json(lines: Iterable[str]) -> Iterator[Any]:
-    """Yield what lines hold as JSON; one that a crash cut short as it is."""
+    """Yield each line parsed as JSON; a torn line as text."""
     for line in lines:
         try:
             yield json.loads(line)

@@ -1,4 +1,4 @@
-"""Does a text say anything of the patients of this site? By all that the vault of a job knows."""
+"""Search texts for the patients of this site, by the identifiers in each job's vault."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ from drawcli.core.series.crosswalk import Crosswalk
 
 _LONG_UID: Final = 12  # characters
 _LONG_NAME: Final = 6  # characters of a file's name that says something
-# What we write ourselves in every line, of digits that anybody's number may hold by chance.
+# Digits that drawcli writes in every line, and that a patient's number may contain by chance.
 _OURS: Final = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?)?([+-]\d\d:\d\d|z)?"
     r"|, line \d+, in |\b[0-9a-f]{12}-\d+\b|\b[0-9a-f]{16,64}\b"
@@ -30,7 +30,7 @@ _PERSONAL: Final = "PatientName PatientID AccessionNumber ReferringPhysicianName
 
 @dataclass(slots=True)
 class PatientTerms:
-    """What identifies the patient of one job, to be looked for."""
+    """The identifiers of the patient of one job."""
 
     job_id: str
     personal: Traces = field(default_factory=Traces)
@@ -40,7 +40,7 @@ class PatientTerms:
 
     @classmethod
     def of(cls, job_id: str, crosswalk: Crosswalk, stores: Sequence[Path]) -> "PatientTerms":
-        """Return what the vault of a job knows; its paths also as they are below a datastore."""
+        """Return the identifiers in a job's vault; paths also relative to the datastore."""
         wanted, told = cls(job_id), crosswalk.readable()
         for text in (crosswalk.patient_name, crosswalk.patient_id):
             wanted.personal.learn(
@@ -62,11 +62,11 @@ class PatientTerms:
 
     @property
     def numbers(self) -> set[str]:
-        """The numbers of the patient that are so short that counts and codes are the same."""
+        """The patient's numbers that are so short that counts and codes match them."""
         return {one for one in self.personal.short if one.isdigit()}
 
     def found_in(self, member: "Haystack", own: frozenset[str]) -> str:
-        """Return what of the patient a member says; "" where it says nothing."""
+        """Return which identifier a member contains; "" if none."""
         if any(path in member.text for path in self.paths):
             return "a path or file name"
         if any(uid in member.dotted for uid in self.uids):
@@ -80,7 +80,7 @@ class PatientTerms:
 
 @dataclass(frozen=True, slots=True)
 class Haystack:
-    """A member, made ready once to be searched for thousands of patients."""
+    """A member prepared for the search for thousands of patients."""
 
     text: str  # with "/" in paths
     dotted: str  # all that may be a UID
@@ -90,7 +90,7 @@ class Haystack:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Haystack":
-        """Return what texts say, in the forms in which a patient may show."""
+        """Prepare texts in the forms in which identifiers may appear."""
         known = list(dict.fromkeys(texts))
         plain = [fold(_OURS.sub(" ", text)) for text in known]
         whole = "\n".join(known)
@@ -104,14 +104,14 @@ class Haystack:
 
 
 def _is_id_in(one: str, text: str) -> bool:
-    """Tell whether a text holds an id; a number inside a longer one is another number."""
+    """Return whether a text contains an ID; a number inside a longer number does not count."""
     if one not in text:
         return False
     return not one.isdigit() or re.search(rf"(?<!\d){one}(?!\d)", text) is not None
 
 
 def without(text: str, words: AbstractSet[str], instead: str) -> str:
-    """Return a text with other words in the place of some, which are folded.
+    """Replace some folded words in a text.
 
     >>> without("2026-11-14 12:00:00,200 slices=200, HTTP 200", {"200"}, "<number>")
     '2026-11-14 12:00:00,200 slices=<number>, HTTP <number>'
@@ -128,7 +128,7 @@ def without(text: str, words: AbstractSet[str], instead: str) -> str:
 
 
 def _candidates(plain: str) -> Iterator[str]:
-    """Yield the words of a text, and those with digits that follow each other, as one."""
+    """Yield the words of a text, and consecutive words with digits joined."""
     for numbered, group in groupby(plain.split(), lambda word: any(map(str.isdigit, word))):
         found = list(group)
         yield from found
@@ -138,7 +138,7 @@ def _candidates(plain: str) -> Iterator[str]:
 
 @cache
 def own_words() -> frozenset[str]:
-    """Return the words that drawcli's own code speaks, folded: they say nothing of a patient.
+    """Return the words of drawcli's own code, folded: they do not identify a patient.
 
     Names of modules, functions and messages stand in every log. Docstrings and comments do not
     count, nor the sandbox with its invented patients.

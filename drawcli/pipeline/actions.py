@@ -54,7 +54,7 @@ def _beginning_with(wanted: str, ctx: Context) -> list[Job]:
     fits = [job for job in ctx.ledger.jobs() if job.id.startswith(wanted)]
     if fits:
         return fits
-    archived = (job.id for job in ctx.ledger.archive.listed() if job.id.startswith(wanted))
+    archived = (job.id for job in ctx.ledger.archive.entries() if job.id.startswith(wanted))
     return [job for job_id in archived if (job := ctx.ledger.get(job_id)) is not None]
 
 

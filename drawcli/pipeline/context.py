@@ -13,7 +13,7 @@ from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_store import TokenStore
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
-from drawcli.adapters.state.run_log import RunBook, new_run_id
+from drawcli.adapters.state.run_log import RunLog, new_run_id
 from drawcli.adapters.state.site_key import read_site_key, retired_keys
 from drawcli.adapters.state.workdir import TEMPLATE, VAULT, Busy, WorkDir
 from drawcli.core.deid.pseudonyms import StandIns
@@ -59,7 +59,7 @@ class Context:
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the current step
     turns: TurnLock = field(default_factory=TurnLock)  # released while a step waits for the server
-    run_id: str = field(default_factory=new_run_id)  # in the log, the run book and the audit log
+    run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
 
     @cached_property
@@ -131,7 +131,7 @@ class Context:
     @cached_property
     def _uploads_welcome(self) -> bool:
         self.server.check_ready()
-        last = RunBook(self.settings.state_dir).last()
+        last = RunLog(self.settings.state_dir).last()
         if last is not None and last.error == ServerRefused.code:
             self.server.check_token()  # before a whole package is sent in vain
         return True
@@ -205,7 +205,7 @@ class Context:
 
     def _with_own_images(self, job_id: str, crosswalk: "Crosswalk") -> "Crosswalk":
         """Return a crosswalk that refers to no image in the work folder of another job."""
-        own = self.work.own_images(job_id, (file.path for file in crosswalk.files))
+        own = self.work.copy_foreign_images(job_id, (file.path for file in crosswalk.files))
         return crosswalk.with_paths(own) if own else crosswalk
 
     def structures_sent(self, job: Job) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from drawcli.adapters.datastore.images import open_slice
 from drawcli.adapters.datastore.walk import read_datastore, read_images
-from drawcli.adapters.gate import Leak, findings, made_from
+from drawcli.adapters.gate import Leak, find_source_series, findings
 from drawcli.adapters.package import write_package
 from drawcli.core.deid.block_hints import advise, summarize_findings
 from drawcli.core.deid.engine import Replacements, deidentify_header
@@ -173,7 +173,7 @@ def check_package(package: Path, against: Path, retained: Iterable[str]) -> list
     """
     walk = read_datastore([against])
     every = [[slice_.path for slice_ in scan_slices(files)] for files in walk.by_series().values()]
-    sources = made_from(package, [paths for paths in every if paths])
+    sources = find_source_series(package, [paths for paths in every if paths])
     if not sources:
         raise UsageError(
             f"no series in {against} has the pixels of {package.name}",

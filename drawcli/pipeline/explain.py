@@ -27,8 +27,8 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.operators import holds_one_value
-from drawcli.core.rules.privacy import names_patient
-from drawcli.core.rules.withheld import emptied, is_withheld, masked
+from drawcli.core.rules.privacy import patient_elements
+from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.core.templates.tg263 import name_warnings
@@ -103,14 +103,14 @@ def read_explanation(
 
 def _masked(kept: dict[str, Any]) -> dict[str, Any]:
     """Return a stored tree with hidden values, also if an earlier version stored them."""
-    tree = {"condition": masked(str(kept["condition"])), "outcome": str(kept["outcome"])}
+    tree = {"condition": mask_condition(str(kept["condition"])), "outcome": str(kept["outcome"])}
     parts = [_masked(part) for part in kept.get("parts", ())]
     return tree | ({"parts": parts} if parts else {})
 
 
 def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
     """Return a stored tree with the values of the current rule, if the rule is the same."""
-    if kept["condition"] not in (now.text, emptied(now.text)):
+    if kept["condition"] not in (now.text, hide_value(now.text)):
         return kept
     parts = kept.get("parts", [])
     if len(parts) != len(now.parts):
@@ -148,7 +148,7 @@ def try_case(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterat
         decision = decide(header, book.rules, on_many=on_many)
         chosen = ", ".join(decision.templates)
         found = chosen if decision.choice is Choice.MATCHED else decision.sentence
-        yield Trial(case.name, case.wish, found, case.agrees(decision))
+        yield Trial(case.name, case.expectation, found, case.agrees(decision))
 
 
 def _headers(case: Case, today: date) -> Iterator[RuleHeader]:
@@ -178,7 +178,8 @@ class LedgerSeries:
 def read_ledger_series(ctx: Context) -> LedgerSeries:
     """Read the header of every series in the ledger and its archive once."""
     today, gone, found = ctx.now().date(), 0, []
-    first = {job.series_key: job for job in sorted(ctx.ledger.every(), key=lambda job: -job.number)}
+    jobs = sorted(ctx.ledger.all_jobs(), key=lambda job: -job.number)
+    first = {job.series_key: job for job in jobs}
     for job in sorted(first.values(), key=lambda job: job.id):
         try:
             found.append((job.id, header_of(ctx.crosswalk(job), today)))
@@ -233,7 +234,7 @@ def lint_rules(book: Rulebook) -> Iterator[str]:
     for rule in book.rules:
         if not rule.enabled:
             yield f"rule {rule.name} is disabled"
-        for path in names_patient(rule):
+        for path in patient_elements(rule):
             yield f"rule {rule.name} names one patient or study by {path}; rules are kept in git"
         for path, one, other in _contradictions(rule.when):
             yield f"rule {rule.name} can never match: {path} cannot be both {one} and {other}"

@@ -148,7 +148,7 @@ def preview_of(job: Job, ctx: Context) -> Preview:
     _check_came(job, ctx)
     crosswalk = ctx.crosswalk(job)
     header, origin = structure_set_of(job, crosswalk, ctx)
-    images = read_images_of(crosswalk.files, ctx.progress.counted)
+    images = read_images_of(crosswalk.files, ctx.progress.count_items)
     scene = scene_of(header, images)
     findings = [*findings_of(job, crosswalk, ctx), *_changed(images)]
     return Preview(

@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from drawcli.adapters.datastore.images import closed, open_slice
-from drawcli.adapters.state.progress import CountedItems, uncounted
+from drawcli.adapters.datastore.images import open_slice
+from drawcli.adapters.state.progress import ItemCounter, no_counting
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import NATIVE, Header
 from drawcli.core.dicom.instance import Slice, slice_of
@@ -41,7 +42,7 @@ class Images:
     changed: int  # files that are not those that were sent
 
 
-def read_images_of(files: Sequence[SourceFile], counted: CountedItems = uncounted) -> Images:
+def read_images_of(files: Sequence[SourceFile], counted: ItemCounter = no_counting) -> Images:
     """Read the images of a series: each file once, pixels as they are stored.
 
     Raises
@@ -87,7 +88,7 @@ class _Reader:
     def read(self, file: SourceFile) -> None:
         """Read a file: where its slices lie, and their pixels."""
         stream, header = open_slice(file.path)
-        with closed(stream):
+        with closing(stream):
             facts = slice_of(header, path=file.path, size=file.size, mtime_ns=0)
             planes, begin = facts.planes, len(self.positions)
             self.changed += bool(file.header_sha256) and header_digest(header) != file.header_sha256

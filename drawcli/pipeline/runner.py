@@ -174,8 +174,8 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
     with ctx.progress.part("files read") as read:
         done = scan(ctx, only=chosen.job_id, limit=chosen.limit, tell=read.to)
     report = StepReport("scan", scanned=done)
-    if done.made_anew:
-        _log.warning("scan index rebuilt: %s; every file is read again", done.made_anew)
+    if done.rebuilt:
+        _log.warning("scan index rebuilt: %s; every file is read again", done.rebuilt)
     counted = sorted((done.ignored + done.passed_over).items())
     if skipped := " ".join(f"{reason}={count}" for reason, count in counted):
         _log.info("step=scan skipped: %s", skipped)

@@ -4,11 +4,12 @@ import io
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.adapters.package import write_package
 from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import Choices
@@ -43,7 +44,7 @@ def packaged(
 
 def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
     stream, header = open_slice(path)
-    with closed(stream):
+    with closing(stream):
         head = deidentify_header(header, replacements)
         assert header.pixels is not None
         end = pixel_end(stream, header)

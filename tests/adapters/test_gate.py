@@ -100,6 +100,7 @@ def images(pattern: str) -> list[Path]:
     return found
 
 
+@pytest.mark.sweep
 @needs_real
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 @pytest.mark.parametrize("pattern", REAL_SERIES)

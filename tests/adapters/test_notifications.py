@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.notifications import Message, Recipient, Weight, places_of
+from drawcli.adapters.notifications import Message, Recipient, Weight, recipients_of
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Notify
 from drawcli.errors import ConfigError
 from tests.webhook import listening
@@ -66,14 +66,14 @@ def test_a_place_is_called_by_number_and_service_and_shows_nothing_of_its_addres
 def test_addresses_come_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
     settings = written(tmp_path, "# ours\n\n  ntfy://a  \nntfy://b\nntfy://a\n")
 
-    places = places_of(settings, {URLS_VARIABLE: "json://c ntfy://b"})
+    places = recipients_of(settings, {URLS_VARIABLE: "json://c ntfy://b"})
 
     assert [(one.number, one.url) for one in places] == [
         (1, "json://c"),
         (2, "ntfy://b"),
         (3, "ntfy://a"),
     ]
-    assert places_of(Notify(), {}) == []
+    assert recipients_of(Notify(), {}) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, files have no mode")
@@ -83,7 +83,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
 
     with pytest.raises(ConfigError, match="others can read it") as caught:
-        places_of(settings, {})
+        recipients_of(settings, {})
 
     assert caught.value.hint == f"Run 'chmod 600 {path}'."
     assert SECRET not in str(caught.value)
@@ -91,7 +91,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        places_of(Notify(urls_file=tmp_path / "none"), {})
+        recipients_of(Notify(urls_file=tmp_path / "none"), {})
 
 
 def test_without_apprise_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.adapters import package as module
-from drawcli.adapters.package import Member, Package, pieces_of, write_package
+from drawcli.adapters.package import Member, Package, read_range, write_package
 from drawcli.errors import DiskFull, SeriesRefused, SourceUnsettled
 
 Contents = dict[str, bytes]
@@ -218,7 +218,7 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
 
     tracemalloc.start()
     with path.open("rb") as stream:
-        read = sum(len(piece) for piece in pieces_of(stream, 0, 64 << 20))
+        read = sum(len(piece) for piece in read_range(stream, 0, 64 << 20))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -229,15 +229,15 @@ def test_memory_does_not_grow_with_a_file(tmp_path: Path) -> None:
 def test_pieces_are_the_bytes_between_two_offsets() -> None:
     content = random.Random(4).randbytes(3_000_000)  # noqa: S311
 
-    read = b"".join(pieces_of(io.BytesIO(content), 17, 2_500_001))
+    read = b"".join(read_range(io.BytesIO(content), 17, 2_500_001))
 
     assert read == content[17:2_500_001]
-    assert list(pieces_of(io.BytesIO(content), 5, 5)) == []
+    assert list(read_range(io.BytesIO(content), 5, 5)) == []
 
 
 def test_a_file_that_ends_too_early_is_refused() -> None:
     with pytest.raises(SeriesRefused) as caught:
-        list(pieces_of(io.BytesIO(b"12345"), 2, 9))
+        list(read_range(io.BytesIO(b"12345"), 2, 9))
 
     assert caught.value.code == "truncated"
 
@@ -248,7 +248,7 @@ def test_a_disk_that_does_not_give_the_file_is_tried_again() -> None:
             raise OSError(errno.EIO, "Input/output error")
 
     with pytest.raises(SourceUnsettled, match="cannot be read: Input/output error"):
-        list(pieces_of(Broken(b"12345"), 0, 5))
+        list(read_range(Broken(b"12345"), 0, 5))
 
 
 def test_level_and_time_against_zlib_are_reported(

@@ -126,12 +126,12 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
         (("Slice Thickness", "", "CASE_SENSITIVE_STRING_CONTAINS", "3"), "for texts"),
         (("Series Description", "", "GREATER_THAN", "3"), "compared as a number"),
         (("Pixel Spacing", "", "LESS_THAN", "1"), "several values"),
-        (("Instance Number", "", "EQUALS", "1"), "from slice to slice"),
-        (("Patient ID", "", "EQUALS", "Q-17"), "names one patient"),
+        (("Instance Number", "", "EQUALS", "1"), "differs between slices"),
+        (("Patient ID", "", "EQUALS", "Q-17"), "identifies a patient"),
         (("Study Time", "", "GREATER_THAN", "0800"), "compared as a number"),
-        (("Referenced Image Sequence", "", "EQUALS", "x"), "no value"),
-        (("Modality", "(0018,0050)", "EQUALS", "CT"), "two elements"),
-        (("Colour of the couch", "", "EQUALS", "red"), "no element"),
+        (("Referenced Image Sequence", "", "EQUALS", "x"), "no text or number"),
+        (("Modality", "(0018,0050)", "EQUALS", "CT"), "does not match its tag"),
+        (("Colour of the couch", "", "EQUALS", "red"), "not an element"),
         (("Acquisition DateTime", "", "EQUALS", "20240131101500"), "date with a time"),
         (("Modality", "", "SOUNDS_LIKE", "CT"), "operator"),
         (("Slice Thickness", "", "EQUALS", "thin"), "thin"),
@@ -190,7 +190,7 @@ def test_what_names_a_patient_is_neither_translated_nor_told(
 def test_where_a_value_may_tell_a_patient_a_person_is_asked_to_look(
     name: str, operator: str, wanted: str
 ) -> None:
-    assert "may tell a patient" in translate(FormerTest(name, "", operator, wanted)).remark
+    assert "may identify a patient" in translate(FormerTest(name, "", operator, wanted)).remark
 
 
 @pytest.mark.parametrize("name", ["Study Date", "Patient's Weight", "Patient's Size"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox
@@ -54,7 +54,7 @@ def test_the_line_that_init_prints_runs_in_silence_and_mails_only_trouble(
     assert in_trouble.returncode == 3
     assert in_trouble.stdout.startswith("drawcli: ")
     assert len(in_trouble.stdout.splitlines()) == 2  # what, and what to do
-    codes = [run.exit_code for run in RunBook(site.state).newest_first()]
+    codes = [run.exit_code for run in RunLog(site.state).newest_first()]
     assert codes == [3, 0]
 
 

@@ -37,14 +37,14 @@ TASKS = {
 @pytest.fixture
 def hanging(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a folder of the datastore hang, and the place of the figures."""
-    over, ask = threading.Event(), walk._ask
+    over, ask = threading.Event(), walk._list
 
     def hang(folder: Path, trouble: list[OSError]) -> None:
         if folder == site.folder / "other":
             over.wait()
         ask(folder, trouble)
 
-    monkeypatch.setattr(walk, "_ask", hang)
+    monkeypatch.setattr(walk, "_list", hang)
     monkeypatch.setattr(metrics, "write_durably", lambda *_args, **_more: over.wait())
     yield
     over.set()

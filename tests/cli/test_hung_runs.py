@@ -15,8 +15,8 @@ from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
-from drawcli.adapters.state.run_log import RunBook
-from drawcli.adapters.state.workdir import Runner, WorkDir
+from drawcli.adapters.state.run_log import RunLog
+from drawcli.adapters.state.workdir import RunOwner, WorkDir
 from drawcli.core.jobs.job import Job, State
 from drawcli.operations.after_run import begin_run
 from drawcli.operations.hung_runs import FILE_NAME
@@ -220,7 +220,7 @@ def test_a_run_that_broke_off_is_in_the_run_book_and_an_alarm_and_nothing_is_pri
 
     ended, again = drawcli("run-once"), drawcli("run-once")
 
-    *others, broken = RunBook(site.state).newest_first()
+    *others, broken = RunLog(site.state).newest_first()
     assert [(one.code, one.out, one.err) for one in (ended, again)] == [(0, "", "")] * 2
     assert [one.exit_code for one in others] == [0, 0]
     assert (broken.exit_code, broken.error, broken.went_well) == (137, "broke-off", False)
@@ -233,7 +233,7 @@ def test_runs_that_all_break_off_are_one_alarm_that_no_end_is_needed_for(
     drawcli: Run, site: Site, post: Post, ctx: Context
 ) -> None:
     drawcli("run-once")  # it makes the files of the site
-    killed = Runner(DEAD, "ward-7", datetime.now(UTC) - timedelta(minutes=5))
+    killed = RunOwner(DEAD, "ward-7", datetime.now(UTC) - timedelta(minutes=5))
     for _ in range(3):
         begin_run(ctx, killed)()
 
@@ -242,7 +242,7 @@ def test_runs_that_all_break_off_are_one_alarm_that_no_end_is_needed_for(
     begin_run(ctx, killed)()
 
     assert (told_of_each, len(post.taken)) == (2, 4)
-    assert [run.exit_code for run in RunBook(site.state).newest_first()] == [137, 0, *[137] * 3, 0]
+    assert [run.exit_code for run in RunLog(site.state).newest_first()] == [137, 0, *[137] * 3, 0]
 
 
 @pytest.mark.usefixtures("post")
@@ -259,7 +259,7 @@ def test_the_alarm_of_a_run_that_broke_off_says_where_it_was(
     monkeypatch.setattr(Recipient, "send", send)
     break_off(site, pid=pid)
 
-    begin_run(ctx, WorkDir(site.state).runner())()
+    begin_run(ctx, WorkDir(site.state).run_owner())()
 
     assert "Nothing is lost" in said[0]
     assert ("It was at deidentify: job 2 of 3." in said[0]) is (pid == DEAD)  # else of another run
@@ -277,8 +277,8 @@ def test_a_run_that_ends_by_itself_has_not_broken_off(drawcli: Run, site: Site) 
 def test_a_broken_off_run_of_a_clock_that_was_wrong_is_no_run_of_the_future(
     ctx: Context, site: Site
 ) -> None:
-    begin_run(ctx, Runner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
+    begin_run(ctx, RunOwner(DEAD, "ward-7", datetime.now(UTC) + timedelta(days=9000)))()
 
-    last = RunBook(site.state).last()
+    last = RunLog(site.state).last()
     assert last is not None
     assert last.began == last.ended <= ctx.now()

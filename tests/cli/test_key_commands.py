@@ -42,7 +42,7 @@ def test_a_lost_key_is_not_made_anew(drawcli: Run, site: Site, job: str) -> None
     ended = drawcli("key", "init")
 
     assert ended.code == 3
-    assert "the site key is gone" in ended.err
+    assert "the site key is missing" in ended.err
     assert keys(site) == {}
 
 

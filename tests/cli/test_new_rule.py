@@ -95,13 +95,16 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--pick", "Modality"), "say what such a series gets"),
+        (("--pick", "Modality"), "use --template NAME or --exclude"),
         (("--pick", "Modality", "--template", "Prostat_OAR"), "did you mean 'Prostate_OAR'"),
-        (("--pick", "Modality", "--template", "A", "--exclude"), "not both"),
+        (
+            ("--pick", "Modality", "--template", "A", "--exclude"),
+            "use either --template",
+        ),
         (("--pick", "Modalty", "--template", "Prostate_OAR"), "did you mean 'Modality'"),
         (
             ("--pick", "Modality", "--template", "HeadNeck_OAR"),
-            "would not decide for this series: rules that ask for different templates fit",
+            "would not decide for this series: several rules with different templates match",
         ),
         (
             ("--pick", "Modality", "--template", "HeadNeck_OAR", "--priority", "-1"),
@@ -192,5 +195,5 @@ def test_a_picker_offers_a_priority_where_rules_are_in_the_way(
 ) -> None:
     said = answering(site, ("rules", "new", "--from", str(pelvis[0])), "Modality\n\n2\n10\ny\n")
 
-    assert "rules that ask for different templates fit" in said
+    assert "several rules with different templates match" in said
     assert "  priority: 10" in (site.folder / "rules.yaml").read_text()

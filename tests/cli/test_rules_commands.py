@@ -128,7 +128,7 @@ def test_the_tests_of_the_rules_are_run(
         "passed": True,
     }
     assert wrong.code == 3
-    assert "failed  the scan: expected Prostate_OAR; no rule fits" in wrong.out
+    assert "failed  the scan: expected Prostate_OAR; no rule matches" in wrong.out
     assert "3 tests, 2 failed" in wrong.out
     assert PELVIS.protocol not in wrong.out
 
@@ -155,7 +155,7 @@ def test_every_mistake_in_the_tests_is_told(drawcli: Run, tested: Path) -> None:
         assert words in told.err, entry
         assert f"rules.yaml:{len(whole.splitlines()) + 1}:" in told.err
     rules.write_text(whole.partition("\ntests:")[0] + "\ntests: 5\n")
-    assert "'tests' holds a list" in drawcli("rules", "check").err
+    assert "'tests' is a list" in drawcli("rules", "check").err
 
 
 def test_what_other_rules_would_change_is_told(

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -8,7 +8,7 @@ from tests.conftest import Site
 def test_each_run_leaves_its_line_in_the_run_book(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
-    book = RunBook(site.state)
+    book = RunLog(site.state)
     drawcli("run-once", "--dry-run")
     assert book.last() is None
     assert pelvis
@@ -27,6 +27,6 @@ def test_a_run_that_could_not_finish_says_why_in_the_run_book(drawcli: Run, site
 
     ended = drawcli("run-once")
 
-    run = RunBook(site.state).last()
+    run = RunLog(site.state).last()
     assert run is not None
     assert (run.exit_code, run.error != "", run.server) == (ended.code, True, "")

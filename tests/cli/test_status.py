@@ -278,7 +278,7 @@ def many(count: int) -> list[Job]:
             since=NOON - timedelta(minutes=number),
             modality="CT",
             slices=180,
-            reason="no rule fits",
+            reason="no rule matches",
             source_digest=f"{number:016x}",
             rules_digest="a" * 64,
             events=events,

@@ -86,10 +86,10 @@ def test_a_whole_model_and_a_dry_run(drawcli: Run, templates: Path) -> None:
         (("X", "--structure", "Body"), 2, "2 models draw Body"),
         (("X", "--structure", "720:Liver"), 2, "no structure 'Liver' of model 720"),
         (("X", "--model", "9"), 2, "offers no model 9"),
-        (("X",), 2, "no structure is named"),
+        (("X",), 2, "no structure was named"),
         (("--structure", "Bladder"), 2, "the template needs a name"),
         (("Prostate_OAR", "--structure", "Bladder"), 2, "'Prostate_OAR' already"),
-        (("My Pelvis", "--structure", "Bladder"), 3, "'My Pelvis' is no template name"),
+        (("My Pelvis", "--structure", "Bladder"), 3, "'My Pelvis' is not a template name"),
         (
             ("X", "--model", "720", "--model", "730"),
             3,
@@ -126,7 +126,7 @@ def test_a_damaged_catalogue_counts_as_none(drawcli: Run, site: Site, kept: str)
     told = drawcli("templates", "new", "X", "--structure", "Bladder")
 
     assert told.code == 2
-    assert "nothing is known of what the server offers" in told.err
+    assert "there is no copy of the server" in told.err
     assert drawcli("templates", "check").code == 0
 
 
@@ -191,7 +191,7 @@ def test_a_template_of_a_client_is_taken_over_as_the_server_wants_it(
         ("name: A\nmodels: {720: 5}", "model 720 has no map"),
         ("name: '!!'\nmodels: {}", "the template has no name"),
         ("name: A\nmodels:\n  720: {map: {1: Bladder}}", "'models.720.name' should be a text"),
-        ("name: [", "a bracket"),
+        ("name: [", "closing bracket"),
         ("<a/>", "a a, not a StructureTemplate"),
     ],
 )

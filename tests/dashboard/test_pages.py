@@ -156,11 +156,11 @@ def test_what_the_rules_left_is_told_with_why(
     client: TestClient, ctx: Context, in_state: Make
 ) -> None:
     job = in_state(State.UNMATCHED, modality="MR", slices=3)
-    ctx.ledger.commit(job.postponed(None, code="unmatched", reason="no rule fits; nearest is x"))
+    ctx.ledger.commit(job.postponed(None, code="unmatched", reason="no rule matches; nearest is x"))
 
     page = client.get("/unmatched").text
 
-    assert "no rule fits; nearest is x" in page
+    assert "no rule matches; nearest is x" in page
     assert f"/rules?job={job.id}#tried" in page
 
 
@@ -217,7 +217,7 @@ def test_the_check_up_says_what_doctor_says(client: TestClient, site: Site) -> N
     page = client.get("/checkup").text
 
     assert "FAIL" in page
-    assert "is not there: is the share mounted?" in page
+    assert "does not exist: is the share mounted?" in page
 
 
 def commands_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:

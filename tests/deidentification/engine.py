@@ -2,10 +2,11 @@
 
 import zipfile
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.adapters.gate import findings
 from drawcli.adapters.package import write_package
 from drawcli.adapters.state.workdir import PACKAGE
@@ -94,7 +95,7 @@ def package_of(ctx: Context, job: Job) -> Path | None:
 
 def _slice(path: str, replacements: Replacements) -> tuple[str, bytes]:
     stream, header = open_slice(path)
-    with closed(stream):
+    with closing(stream):
         size = Path(path).stat().st_size
         seen = slice_of(header, path=path, size=size, mtime_ns=0)
         kind = slice_kind(seen)

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from drawcli.adapters.notifications import Message, Recipient
 from drawcli.adapters.state.audit_log import ATTEMPT
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import DiskFull, LedgerError, NeedsPerson
@@ -97,7 +97,7 @@ def jwt() -> str:
 
 def a_run(ctx: Context, *, server: str = ANSWERED, exit_code: int = 0, error: str = "") -> None:
     facts = {"server": server, "exit_code": exit_code, "error": error}
-    RunBook(ctx.settings.state_dir).add(
+    RunLog(ctx.settings.state_dir).add(
         Run(id="0badcafe", began=ctx.now(), ended=ctx.now(), **facts)  # type: ignore[arg-type]
     )
     after_run.report_out(ctx, error)
@@ -160,6 +160,7 @@ class Week:
         return {"server": ANSWERED if in_office else ""}
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform == "win32", reason="has no tzset")
 @pytest.mark.usefixtures("berlin")
 def test_in_a_week_every_alarm_comes_once_when_it_should_and_never_when_it_should_not(

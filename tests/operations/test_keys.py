@@ -251,7 +251,7 @@ def test_a_damaged_backup_changes_nothing(tmp_path: Path, change: object) -> Non
     back_up(backup, bytes(range(32)), {}, [])
     backup.write_text(change(backup.read_text()))  # type: ignore[operator] # one of the above
 
-    with pytest.raises(ConfigError, match="no whole backup"):
+    with pytest.raises(ConfigError, match="not an intact backup"):
         restore(backup, tmp_path / "state")
 
     assert not (tmp_path / "state").exists()

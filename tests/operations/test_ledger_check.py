@@ -134,7 +134,7 @@ def test_a_template_that_is_gone_asks_a_person(ctx: Context, pelvis: list[Path])
     assert only(ctx).held
     assert only(ctx).reason_code == "template-missing"
     assert "repaired" in [event.what for event in only(ctx).events]
-    assert [one.mend for one in check(ctx)] == [None]  # told still, and not held a second time
+    assert [one.action for one in check(ctx)] == [None]  # told still, and not held a second time
 
 
 def test_a_vault_that_is_gone_is_told_and_left_to_a_person(
@@ -243,7 +243,7 @@ def test_a_series_whose_job_is_archived_is_not_sent_again(
             run_step(step, ctx, ALL)
 
         assert ctx.ledger.jobs() == []
-        assert [job.id for job in ctx.ledger.every()] == [archived.id]
+        assert [job.id for job in ctx.ledger.all_jobs()] == [archived.id]
     assert draw.posts() == 1
 
 
@@ -285,8 +285,8 @@ def test_a_damaged_month_is_told_and_no_index_made_without_it(
     with again(site, draw, clock) as ctx:
         (trouble,) = check(ctx)
 
-        assert (trouble.code, trouble.mend) == ("archive", None)
-        assert archived.id in {one.id for one in ctx.ledger.archive.listed()}
+        assert (trouble.code, trouble.action) == ("archive", None)
+        assert archived.id in {one.id for one in ctx.ledger.archive.entries()}
 
 
 def test_folders_go_by_age_and_earlier_on_a_full_disk(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunBook
+from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
 from drawcli.operations import metrics
@@ -107,7 +107,7 @@ def test_runs_and_the_server_are_told_as_they_were_last(ctx: Context, site: Site
         ended = began + timedelta(seconds=90)
         return Run(id="0badcafe", began=began, ended=ended, **facts)  # type: ignore[arg-type]
 
-    book = RunBook(site.state)
+    book = RunLog(site.state)
     book.add(run(0, exit_code=0, server=ANSWERED))
     book.add(run(1, exit_code=7, server=OUT_OF_REACH))
 

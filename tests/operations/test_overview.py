@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from drawcli.adapters.state.progress_file import FILE_NAME
-from drawcli.adapters.state.run_log import Run, RunBook
+from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import waits_for, way_out
@@ -41,7 +41,7 @@ def test_a_new_site_has_no_run_yet(tmp_path: Path) -> None:
 
 
 def test_a_run_that_went_well_needs_no_more_words(tmp_path: Path) -> None:
-    RunBook(tmp_path).add(a_run(4))
+    RunLog(tmp_path).add(a_run(4))
 
     assert told(tmp_path) == {
         "run": "last run 4 min ago (11:56 UTC): OK",
@@ -51,7 +51,7 @@ def test_a_run_that_went_well_needs_no_more_words(tmp_path: Path) -> None:
 
 def test_a_server_that_is_away_and_the_last_success_are_told(tmp_path: Path) -> None:
     for run in (a_run(200), a_run(14, 7, "out-of-reach"), a_run(4, 7, "out-of-reach")):
-        RunBook(tmp_path).add(run)
+        RunLog(tmp_path).add(run)
 
     said = told(tmp_path)
 
@@ -62,7 +62,7 @@ def test_a_server_that_is_away_and_the_last_success_are_told(tmp_path: Path) -> 
 
 
 def test_a_cron_that_has_stopped_is_asked_after(tmp_path: Path) -> None:
-    RunBook(tmp_path).add(a_run(26 * 60))
+    RunLog(tmp_path).add(a_run(26 * 60))
 
     assert "Does cron still call it?" in told(tmp_path)["run"]
 
@@ -141,7 +141,7 @@ def test_what_a_job_waits_for(in_state: Make) -> None:
 
     assert waits_for(away, NOON) == "another try in 4 min: no answer from the server"
     assert waits_for(replace(away, due_at=None, reason=None), NOON) == "the next run: upload"
-    assert waits_for(replace(away, held=True, reason="too large"), NOON) == "a person: too large"
+    assert waits_for(replace(away, held=True, reason="too large"), NOON) == "a user: too large"
 
 
 def words_of(command: str) -> tuple[str, list[str]]:

@@ -151,8 +151,8 @@ def test_an_exclusion_wins_over_any_priority(read: Read) -> None:
     ("entry", "told"),
     [
         (one("{SliceThickness: thin}"), "'SliceThickness' holds a number; 'thin' is none"),
-        (one("{Modality: {above: CT}}"), "'Modality' holds a text, which is neither more nor less"),
-        (one("{Modality: {in: CT}}"), "'in' holds a list of values, such as [CT, PT]"),
+        (one("{Modality: {above: CT}}"), "'Modality' holds a text, which has no order"),
+        (one("{Modality: {in: CT}}"), "'in' is a list of values, such as [CT, PT]"),
         (
             one("{Modality: {equals: CT, values: most}}"),
             "'values' is one of any, all, first, count",
@@ -166,7 +166,7 @@ def test_an_exclusion_wins_over_any_priority(read: Read) -> None:
         (one("always", "enabled: 1, "), "'enabled' is true or false"),
         (
             one("always", "templates: [Thorax_OAR], "),
-            "'templates' holds a list, without 'template'",
+            "'templates' is a list, without 'template'",
         ),
     ],
 )

@@ -744,7 +744,7 @@ def test_a_scan_by_another_process_keeps_no_series_from_going_on(
 ) -> None:
     assert pelvis
     run_step("scan", ctx, ALL)
-    monkeypatch.setattr("drawcli.adapters.scan_index.opening._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("drawcli.adapters.scan_index.opening._LOCK_SECONDS", 0.05)
 
     with FileLock(ctx.settings.state_dir / "scan-index.sqlite.lock"):
         reports = list(run_once(ctx, ALL))

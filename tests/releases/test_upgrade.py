@@ -37,7 +37,7 @@ def test_the_site_of_an_earlier_release_goes_on(release: Path, tmp_path: Path) -
             list(run_once(ctx, Selection()))
             clock.advance(minutes=10)
 
-        states = sorted(job.state for job in ctx.ledger.every())
+        states = sorted(job.state for job in ctx.ledger.all_jobs())
         troubles = check(ctx)
         untold = unattested(ctx)
 

@@ -46,7 +46,7 @@ def test_an_empty_file_is_no_error_yet(tmp_path: Path) -> None:
     assert read(tmp_path, "# only a comment\n").data is None
 
 
-def test_a_byte_order_mark_of_windows_is_borne(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert read(tmp_path, b"\xef\xbb\xbfa: 1\r\nb: 2\r\n").data == {"a": 1, "b": 2}
 
 

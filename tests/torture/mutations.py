@@ -148,7 +148,7 @@ FAULTS: Final = (
     Fault(
         "a line of the audit log that was changed passes for one that a crash cut short",
         "adapters/state/hash_chain.py",
-        "            if not is_beginning(raw, before):",
+        "            if not is_torn_line(raw, before):",
         "            if False:",
         (AUDIT,),
     ),
@@ -162,7 +162,7 @@ FAULTS: Final = (
     Fault(
         "a new token pair that a crash left on its way is not looked for",
         "adapters/server/token_store.py",
-        "return self.exchanging.kept(stored) or stored",
+        "return self.pending.kept(stored) or stored",
         "return stored",
         (TOKENS,),
     ),
@@ -183,8 +183,8 @@ FAULTS: Final = (
     Fault(
         "it is not noted that an exchange of tokens was begun",
         "adapters/server/token_store.py",
-        "            self.exchanging.begin(old, now)\n",
-        "            self.exchanging.path.write_text('{}')\n",
+        "            self.pending.begin(old, now)\n",
+        "            self.pending.path.write_text('{}')\n",
         (TOKENS,),
     ),
     Fault(
@@ -260,7 +260,7 @@ FAULTS: Final = (
     Fault(
         "the ledger changes without its lock",
         "adapters/ledger/jobs.py",
-        "        with _held(self.lock):\n            super()",
+        "        with _lock(self.lock):\n            super()",
         "        if True:\n            super()",
         (LEDGER,),
     ),
@@ -282,7 +282,7 @@ FAULTS: Final = (
     Fault(
         "archived jobs are not in the index",
         "adapters/ledger/archive.py",
-        "        self._write_index((before | now).values())\n",
+        "        self._write_index((before | after).values())\n",
         "",
         (LEDGER,),
     ),
@@ -366,7 +366,7 @@ FAULTS: Final = (
     Fault(
         "a changed copy of a result is delivered",
         "pipeline/steps/reidentify.py",
-        "        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came\n",
+        "        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came\n",
         "",
         (PIPELINE, UPKEEP),
     ),

@@ -45,7 +45,7 @@ def test_a_zip_is_taken_up_once_wherever_the_first_try_died(world: Make, *, powe
         one.run(*commands[0], kill_at=effect, power=power)
         one.run("run-once")  # by cron, before the person comes back
         with Ledger(one.site.state / "ledger.json") as ledger:
-            known = {job.id for job in ledger.every()}
+            known = {job.id for job in ledger.all_jobs()}
         assert {path.parent.name for path in one.site.state.rglob(UNPACKED)} <= known
         for words in commands:
             assert one.run(*words) == 0

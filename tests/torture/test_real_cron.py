@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.operations.schedules import cron_line
 from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox
@@ -74,7 +74,7 @@ def test_cron_runs_the_cycle_and_mails_only_when_something_is_wrong(
         pytest.skip("needs cron, and a user who may mount")
     words = (sys.executable, "-m", "drawcli", "run-once", "--config", str(site.config))
     line = cron_line(words).replace("*/10", "*", 1)
-    book = RunBook(site.state)
+    book = RunLog(site.state)
 
     def runs() -> int:
         return len(list(book.newest_first()))

@@ -1,7 +1,7 @@
-"""The images of one series, opened for a step; never changed."""
+"""Reading of image files."""
 
-import contextlib
 from collections.abc import Callable
+from contextlib import closing
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import IO
@@ -14,15 +14,15 @@ from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.system.files import CHUNK
 
 
-class _Mended(BytesIO):
-    """A file as it was converted; what the system says of it is said of the one on the disk."""
+class _Converted(BytesIO):
+    """The converted bytes of a file, with the file descriptor of the original."""
 
     def __init__(self, whole: bytes, source: IO[bytes]) -> None:
         super().__init__(whole)
         self._source = source
 
     def fileno(self) -> int:
-        """Return the descriptor of the file on the disk."""
+        """Return the descriptor of the original file."""
         return self._source.fileno()
 
     def close(self) -> None:
@@ -34,14 +34,14 @@ class _Mended(BytesIO):
 def open_slice(path: str) -> tuple[IO[bytes], Header]:
     """Open a file and read its header; the caller closes the stream.
 
-    Of a file that lies unusually, header and stream are those of the converted bytes.
+    Of a file in an unusual encoding, header and stream are those of the converted bytes.
 
     Raises
     ------
     SourceUnsettled
-        Where the file is not there (any more).
+        If the file cannot be read.
     SeriesRefused
-        Where it is no longer what the scan saw.
+        If it has changed since the scan and is no image now.
     """
     try:
         stream = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
@@ -51,24 +51,24 @@ def open_slice(path: str) -> tuple[IO[bytes], Header]:
         header, whole = read_or_convert(stream)
     except (NotDicom, Incomplete) as err:
         stream.close()
-        what = str(err) or "the file ends inside its header"
-        raise SeriesRefused(f"a file of the series cannot be de-identified: {what}") from None
+        text = str(err) or "the file ends inside its header"
+        raise SeriesRefused(f"a file of the series cannot be de-identified: {text}") from None
     except OSError as err:
         stream.close()
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     except BaseException:
         stream.close()
         raise
-    return (stream if whole is None else _Mended(whole, stream)), header
+    return (stream if whole is None else _Converted(whole, stream)), header
 
 
 def pixel_end(stream: IO[bytes], header: Header) -> int:
-    """Return the offset behind the pixel data; what may follow it is never read.
+    """Return the offset of the end of the pixel data.
 
     Raises
     ------
     SeriesRefused
-        Where the file ends before its pixels do, or goes on behind them with its header.
+        If the file ends before its pixels do, or elements follow them that are not allowed there.
     """
     pixels = header.pixels
     if pixels is None:
@@ -85,12 +85,9 @@ def pixel_end(stream: IO[bytes], header: Header) -> int:
 
 
 def reader_at(stream: IO[bytes], offset: int) -> Callable[[int], bytes]:
-    """Return how to read on from an offset, so many bytes at a time; fewer where the file ends.
+    """Return a function that reads the next bytes from an offset on, as `read` of a file.
 
-    Raises
-    ------
-    SourceUnsettled
-        Where the datastore does not give it.
+    It raises SourceUnsettled if the file cannot be read.
     """
 
     def read(count: int) -> bytes:
@@ -104,9 +101,9 @@ def reader_at(stream: IO[bytes], offset: int) -> Callable[[int], bytes]:
 
 
 def first_frame(path: str) -> tuple[bytes, PixelLayout] | None:
-    """Return the first frame of an image and how its pixels lie in it; None where compressed."""
+    """Return the first frame of an image and its pixel layout; None if it is compressed."""
     stream, header = open_slice(path)
-    with closed(stream):
+    with closing(stream):
         rows, columns = header.number(tags.Rows) or 0, header.number(tags.Columns) or 0
         bits = header.number(tags.BitsAllocated) or 0
         if header.pixels is None or header.pixels.undefined:
@@ -117,7 +114,7 @@ def first_frame(path: str) -> tuple[bytes, PixelLayout] | None:
 
 
 def _behind_fragments(stream: IO[bytes], offset: int) -> int:
-    """Return the offset behind encapsulated pixel data."""
+    """Return the offset of the end of encapsulated pixel data."""
     try:
         return end_of_fragments(stream, offset)
     except Incomplete:
@@ -127,8 +124,8 @@ def _behind_fragments(stream: IO[bytes], offset: int) -> int:
         raise SeriesRefused(str(err)) from None
 
 
-def pixel_check(stream: IO[bytes], header: Header) -> int:
-    """Return the CRC-32 of the pixel data as they lie in the file.
+def pixel_crc32(stream: IO[bytes], header: Header) -> int:
+    """Return the CRC-32 of the pixel data as stored in the file.
 
     Raises
     ------
@@ -144,8 +141,3 @@ def pixel_check(stream: IO[bytes], header: Header) -> int:
         check = isal_zlib.crc32(piece, check)
         left -= len(piece)
     return int(check)
-
-
-def closed(stream: IO[bytes]) -> contextlib.closing[IO[bytes]]:
-    """Return a context that closes the stream of `open_slice`."""
-    return contextlib.closing(stream)

@@ -1,4 +1,4 @@
-"""Patterns of file names: which files of the datastore are looked at."""
+"""Patterns of the files of the datastore that are read."""
 
 import re
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Globs:
-    """What is taken, and what is left out, by paths within the datastore with "/" in them.
+    """Included and excluded files, by path below the datastore, with "/" as separator.
 
-    A pattern with a "/" is held against the whole path below the datastore, any other against each
-    name on it. An empty `include` takes all.
+    A pattern with a "/" is matched against the whole path, any other against each name in it. An
+    empty `include` includes all files.
 
     >>> globs = Globs(include=("*.dcm",), exclude=("research/*", "tmp"))
     >>> globs.takes("ward/1.dcm"), globs.takes("ward/notes.txt"), globs.takes("research/1.dcm")
@@ -25,34 +25,33 @@ class Globs:
     exclude: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether anything is left out at all."""
+        """Return whether there is any pattern."""
         return bool(self.include or self.exclude)
 
     def takes(self, path: str) -> bool:
-        """Tell whether a file is looked at."""
-        wanted = not self.include or _matches(self._wanted, path)
-        return wanted and not _matches(self._unwanted, path)
+        """Return whether a file is read."""
+        is_included = not self.include or _matches(self._included, path)
+        return is_included and not _matches(self._excluded, path)
 
     def enters(self, path: str) -> bool:
-        """Tell whether a folder is looked into."""
-        return not _matches(self._unwanted, path)
+        """Return whether a folder is listed."""
+        return not _matches(self._excluded, path)
 
     @cached_property
-    def _wanted(self) -> "_Patterns":
-        return _compiled(self.include)
+    def _included(self) -> "_Patterns":
+        return _compile(self.include)
 
     @cached_property
-    def _unwanted(self) -> "_Patterns":
-        return _compiled(self.exclude)
+    def _excluded(self) -> "_Patterns":
+        return _compile(self.exclude)
 
 
-_Patterns = tuple[re.Pattern[str] | None, re.Pattern[str] | None]
+_Patterns = tuple[re.Pattern[str] | None, re.Pattern[str] | None]  # of paths, of names
 
 
-def _compiled(patterns: Sequence[str]) -> _Patterns:
-    """Return what is held against paths, and what against names."""
-    paths = [translate(one.removesuffix("/")) for one in patterns if "/" in one.removesuffix("/")]
-    names = [translate(one.removesuffix("/")) for one in patterns if "/" not in one[:-1]]
+def _compile(patterns: Sequence[str]) -> _Patterns:
+    paths = [translate(glob.removesuffix("/")) for glob in patterns if "/" in glob[:-1]]
+    names = [translate(glob.removesuffix("/")) for glob in patterns if "/" not in glob[:-1]]
     return _either(paths), _either(names)
 
 
@@ -61,7 +60,7 @@ def _either(patterns: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _matches(patterns: _Patterns, path: str) -> bool:
-    whole, names = patterns
-    if whole is not None and whole.match(path):
+    of_path, of_name = patterns
+    if of_path is not None and of_path.match(path):
         return True
-    return names is not None and any(names.match(name) for name in path.split("/"))
+    return of_name is not None and any(of_name.match(name) for name in path.split("/"))

@@ -1,4 +1,4 @@
-"""What the headers of a series say, as the text that rules ask for."""
+"""The headers of a series as the text that rules compare."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
 
-_DEEPEST_RULE: Final = 3  # sequences within sequences that rules can ask for
+_DEEPEST_RULE: Final = 3  # levels of nested sequences
 
 
 def header_of(
@@ -23,7 +23,7 @@ def header_of(
     today: date,
     counted: Callable[[Iterable[str], str], Iterable[str]] = lambda paths, _unit: paths,
 ) -> RuleHeader:
-    """Return what rules can ask of a series: its elements, and the facts beside them."""
+    """Return the elements of a series, and the facts computed from it, for rules."""
     paths = [file.path for file in crosswalk.files]
     shared = shared_elements(counted(paths, "files read"))
     facts = series_facts(crosswalk, shared.values, today)
@@ -31,21 +31,21 @@ def header_of(
 
 
 def shared_elements(paths: Iterable[str]) -> RuleHeader:
-    """Return the elements that every file of a series shares, as text by path.
+    """Return the elements that all files of a series share, as text by path.
 
-    What differs between files is in `mixed`. Values are decoded by pydicom with the character
-    set of the file; items of sequences are named as in "RequestAttributesSequence.0.Keyword", and
-    all of them together with "*" in place of the number.
+    Elements that differ are in `mixed`. Values are decoded by pydicom with the character set of
+    the file. Items of sequences have paths such as "RequestAttributesSequence.0.Keyword"; with "*"
+    in place of the number the path stands for all items.
 
     Raises
     ------
     SourceUnsettled
-        Where a file is not there (any more).
+        If a file cannot be read.
     SeriesRefused
-        Where pydicom cannot read it.
+        If pydicom cannot parse it.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's quote the value they complain about
+        warnings.simplefilter("ignore")  # warnings of pydicom quote values
         headers = [_text_elements(path) for path in dict.fromkeys(paths)]
     first, *others = headers
     shared = {
@@ -72,7 +72,7 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
     except (Incomplete, NotDicom):
         raise SeriesRefused("the header of a file cannot be read") from None
     except pydicom_errors() as err:
-        kind = type(err).__name__  # its words quote values
+        kind = type(err).__name__  # its message quotes values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
 
 
@@ -84,7 +84,7 @@ def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
             element = dataset[tag]
             value = element.value
         except errors:
-            continue  # a value that its own VR does not allow takes part in no rule
+            continue  # a value that its VR does not allow matches no rule
         if element.VR == "SQ":
             found |= _of_items(element.keyword, value, depth)
         elif element.VR not in ("OB", "OW", "OF", "OD", "UN"):
@@ -95,7 +95,7 @@ def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:
 
 
 def _of_items(keyword: str, items: Any, depth: int) -> dict[str, tuple[str, ...]]:
-    """Return the elements of the items of a sequence, by number and of all together."""
+    """Return the elements of the items of a sequence, by number and with "*"."""
     found: dict[str, tuple[str, ...]] = {}
     for number, item in enumerate(items or ()) if keyword and depth < _DEEPEST_RULE else ():
         for path, values in _decoded(item, depth + 1).items():
@@ -105,7 +105,7 @@ def _of_items(keyword: str, items: Any, depth: int) -> dict[str, tuple[str, ...]
 
 
 def _path_of(element: Any) -> str:
-    """Return the name of an element in rules: its keyword, its creator, or its tag."""
+    """Return the path of an element in rules: its keyword, or tag with private creator."""
     tag = element.tag
     if element.keyword:
         return str(element.keyword)

@@ -1,7 +1,7 @@
-"""The folders of the datastore: listed, and the header of each file read. Never changed.
+"""Listing of the folders of the datastore, and reading the header of each file.
 
-A folder is listed with one stat per file, no file is opened for that. What is no image is told by a
-named reason, and none of them stops the walk.
+Listing takes one stat per file and opens none. A file that is no image gets a named reason; none
+stops the walk.
 """
 
 import errno
@@ -23,9 +23,8 @@ from drawcli.errors import SILENT, OutOfReach
 from drawcli.system.platforms import pseudo_devices
 
 OUR_TEMPORARY: Final = ".drawcli-"
-NO_SIZE: Final = -1  # of what is no file that could be read
-# Why a folder may hold a series that nobody sees.
-UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})
+NO_SIZE: Final = -1  # of a file that cannot be read
+UNLISTABLE: Final = frozenset({"unreadable-folder", "path-too-long"})  # may hide a series
 _ERRORS: Final = {
     errno.EACCES: "permission-denied",
     errno.EPERM: "permission-denied",
@@ -42,10 +41,10 @@ class Folder(NamedTuple):
 
     path: str
     stamp: Stamp
-    rows: list[tuple[str, int, int, int]] | None  # as File, by name; None where it was skipped
-    odd: dict[str, str]  # file -> why it cannot be read
+    rows: list[tuple[str, int, int, int]] | None  # as File, by name; None if skipped
+    odd: dict[str, str]  # file -> reason why it cannot be read
     has_folders: bool
-    trouble: str = ""  # why the folder cannot be listed
+    trouble: str = ""  # reason why the folder cannot be listed
 
     @property
     def files(self) -> Iterator[File]:
@@ -54,19 +53,19 @@ class Folder(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        """What the listing is like: 16 bytes that change when anything in it does."""
-        made = blake2b(digest_size=16)
+        """A digest of the listing, 16 bytes."""
+        digest = blake2b(digest_size=16)
         if self.rows:
             names, *numbers = zip(*self.rows, strict=True)
-            made.update("\0".join(names).encode("utf-8", "surrogateescape"))
+            digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
             for column in numbers:
-                made.update(_as_bytes(column))
-        return made.digest()
+                digest.update(_as_bytes(column))
+        return digest.digest()
 
 
 @dataclass(slots=True)
 class Walk:
-    """What a walk over folders found: the images, and what else by kind of file."""
+    """The result of a walk over folders: images, and counts of other files."""
 
     slices: list[Slice] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)  # reason -> files
@@ -75,18 +74,18 @@ class Walk:
     def by_series(self) -> dict[str, list[Slice]]:
         """Return the slices of each series, by SeriesInstanceUID, from all folders."""
         series: dict[str, list[Slice]] = {}
-        for one in self.slices:
-            series.setdefault(one.series_uid, []).append(one)
+        for slice_ in self.slices:
+            series.setdefault(slice_.series_uid, []).append(slice_)
         return series
 
     def add(self, other: "Walk") -> None:
-        """Take in what another walk found."""
+        """Add the result of another walk."""
         self.slices += other.slices
         self.passed_over += other.passed_over
         self.unread += other.unread
 
     def take(self, folder: str, found: Slice | str) -> None:
-        """Count what was found of one file."""
+        """Add the result for one file: a slice or a reason."""
         if isinstance(found, Slice):
             self.slices.append(found)
             return
@@ -101,95 +100,93 @@ def read_datastore(folders: Iterable[Path]) -> Walk:
     Raises
     ------
     OutOfReach
-        Where one of the folders is not there: a share that is not mounted is no empty datastore.
+        If a folder does not exist, as when a share is not mounted.
     """
-    found = Walk()
-    for folder in folders:
-        check_there(folder)
-        for here in walked(folder):
-            if here.trouble:
-                found.passed_over[here.trouble] += 1
-            for file in here.files:
-                path = os.path.join(here.path, file.name)  # noqa: PTH118 - one call per file
-                found.take(here.path, here.odd.get(file.name) or read_file(path, file))
-    return found
+    walk = Walk()
+    for root in folders:
+        check_folder(root)
+        for folder in walk_folders(root):
+            if folder.trouble:
+                walk.passed_over[folder.trouble] += 1
+            for file in folder.files:
+                path = os.path.join(folder.path, file.name)  # noqa: PTH118 - one call per file
+                walk.take(folder.path, folder.odd.get(file.name) or read_file(path, file))
+    return walk
 
 
 def read_images(paths: Iterable[Path]) -> Walk:
-    """Read the header of each of some files."""
-    found = Walk()
+    """Read the headers of files."""
+    walk = Walk()
     for path in paths:
         try:
-            at = path.stat()
+            status = path.stat()
         except OSError as err:
-            found.take(str(path.parent), reason_of(err))
+            walk.take(str(path.parent), reason_of(err))
             continue
-        file = File(path.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
-        found.take(str(path.parent), read_file(str(path), file))
-    return found
+        file = File(path.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        walk.take(str(path.parent), read_file(str(path), file))
+    return walk
 
 
-def check_there(folder: Path, patience_seconds: float | None = None) -> None:
-    """Raise OutOfReach where a folder of the datastore cannot be listed, or does not answer.
+def check_folder(folder: Path, limit_seconds: float | None = None) -> None:
+    """Raise OutOfReach if a folder of the datastore cannot be listed, or not in time.
 
-    A share that hangs blocks whoever asks it, and cannot be asked to stop: so another thread asks,
-    and is left alone where it gets no answer in time.
+    A call to a hanging share cannot be interrupted, so a thread makes it, and is abandoned if it
+    takes too long.
     """
-    trouble: list[OSError] = []
-    asking = Thread(target=_ask, args=(folder, trouble), daemon=True)
-    asking.start()
-    asking.join(patience_seconds)
-    if asking.is_alive():
+    errors: list[OSError] = []
+    thread = Thread(target=_list, args=(folder, errors), daemon=True)
+    thread.start()
+    thread.join(limit_seconds)
+    if thread.is_alive():
         raise OutOfReach(
             f"the datastore {folder} does not answer",
             code=SILENT,
-            hint="Look at the file server and at the mount; scan.answer_seconds is the patience.",
+            hint="Check the file server and the mount; the limit is scan.answer_seconds.",
         )
-    for err in trouble:
-        missing = isinstance(err, FileNotFoundError | NotADirectoryError)
-        what = "is not there" if missing else f"cannot be read: {err.strerror}"
+    for err in errors:
+        is_missing = isinstance(err, FileNotFoundError | NotADirectoryError)
+        text = "does not exist" if is_missing else f"cannot be read: {err.strerror}"
         raise OutOfReach(
-            f"the datastore {folder} {what}",
+            f"the datastore {folder} {text}",
             code="datastore-missing",
-            hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+            hint="Mount it, or correct 'datastore' in drawcli.yaml.",
         )
 
 
-def is_silent(folder: Path, patience_seconds: float) -> bool:
-    """Tell whether a folder's file server gives no answer in time; that it is not there is one."""
+def is_silent(folder: Path, limit_seconds: float) -> bool:
+    """Return whether a folder's file server does not answer in time."""
     try:
-        check_there(folder, patience_seconds)
+        check_folder(folder, limit_seconds)
     except OutOfReach as err:
         return err.code == SILENT
     return False
 
 
-def _ask(folder: Path, trouble: list[OSError]) -> None:
+def _list(folder: Path, errors: list[OSError]) -> None:
     try:
         os.scandir(folder).close()
     except OSError as err:
-        trouble.append(err)
+        errors.append(err)
 
 
-def walked(
+def walk_folders(
     root: Path,
     skip: Callable[[str, Stamp], bool] = lambda _path, _stamp: False,
     enter: Callable[[str], bool] = lambda _path: True,
 ) -> Iterator[Folder]:
-    """Yield every folder below one, itself first; each once, however it is linked.
+    """Yield a folder and all folders below it, each once even if it is linked.
 
-    A link that leads to a folder above, and so to all of a disk, or into a pseudo file system of
-    the kernel is not followed.
+    Links to a folder above the root, and into pseudo file systems of the kernel, are not followed.
 
     Parameters
     ----------
     root
-        Where to begin.
+        The first folder.
     skip
-        Tells of a folder without folders in it whether its listing is known already: then it is
-        yielded without files.
+        Whether the listing of a folder without subfolders is known; it is yielded without files.
     enter
-        Tells whether a folder is looked into at all.
+        Whether a folder is listed at all.
     """
     waiting, entered = [str(root)], set[tuple[int, int]]()
     above, pseudo = _above(root), pseudo_devices()
@@ -208,7 +205,7 @@ def walked(
             if skip(here, stamp):
                 yield Folder(here, stamp, None, {}, has_folders=False)
                 continue
-            folder, inside = _listed(here, stamp)
+            folder, inside = _list_folder(here, stamp)
         except OSError as err:
             yield Folder(here, (0, 0, 0, 0), None, {}, has_folders=False, trouble=_trouble(err))
             continue
@@ -217,17 +214,17 @@ def walked(
 
 
 def _above(root: Path) -> set[tuple[int, int]]:
-    """Return the device and inode of every folder that a folder lies in."""
-    found = set()
+    """Return device and inode of each parent of a folder."""
+    parents = set()
     for folder in root.resolve().parents:
         with suppress(OSError):
-            at = folder.stat()
-            found.add((at.st_dev, at.st_ino))
-    return found
+            status = folder.stat()
+            parents.add((status.st_dev, status.st_ino))
+    return parents
 
 
 def read_file(path: str, listed: File) -> Slice | str:
-    """Read the header of one file: a slice, or the reason why it is none."""
+    """Read the header of a file; return a slice, or the reason why it is not one."""
     if not listed.size:
         return "empty-file" if may_be_image(listed.name) else "marker-file"
     try:
@@ -243,15 +240,15 @@ def reason_of(err: OSError) -> str:
 
 
 def _reason_of_link(name: str, why: str) -> str:
-    """Return why a link leads nowhere; one that is named like an image may be one."""
+    """Return the reason of a broken link; "lost-link" if its name could be that of an image."""
     why = "broken-link" if why == "vanished" else why
-    lost = why in ("broken-link", "link-loop") and may_be_image(name)
-    return "lost-link" if lost else why
+    is_lost = why in ("broken-link", "link-loop") and may_be_image(name)
+    return "lost-link" if is_lost else why
 
 
-def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
-    """Return a folder with its files, and the paths of the folders in it; links are followed."""
-    rows: list[tuple[str, int, int, int]] = []  # plain tuples: a large store has many
+def _list_folder(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
+    """Return a folder with its files, and the paths of its subfolders; links are followed."""
+    rows: list[tuple[str, int, int, int]] = []  # plain tuples: a large datastore has many
     odd: dict[str, str] = {}
     inside: list[str] = []
     with os.scandir(path) as entries:
@@ -264,9 +261,9 @@ def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
                 elif entry.is_dir():
                     inside.append(entry.path)
                 else:
-                    entry.stat()  # a link to nowhere raises; all else is a pipe, socket or device
+                    entry.stat()  # raises for a broken link; else a pipe, socket or device
                     odd[entry.name] = "special-file"
-            except OSError as err:  # a link to itself, or into a folder that is closed to us
+            except OSError as err:  # a link to itself, or into a folder without permission
                 odd[entry.name] = _reason_of_link(entry.name, reason_of(err))
     rows += ((name, NO_SIZE, 0, len(reason)) for name, reason in odd.items())
     rows.sort()
@@ -276,7 +273,7 @@ def _listed(path: str, stamp: Stamp) -> tuple[Folder, list[str]]:
 def _as_bytes(column: tuple[int, ...]) -> bytes:
     try:
         return array("q", column).tobytes()
-    except OverflowError:  # a time some centuries away
+    except OverflowError:  # a time centuries away
         return repr(column).encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The system tells that something in the datastore changes: nobody has to look again and again."""
+"""Change events of the operating system for the folders of the datastore."""
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from drawcli.errors import ConfigError
 
-CALM_SECONDS: Final = 5.0  # without a change: whoever writes makes a pause
-LONGEST_SECONDS: Final = 60.0  # of ongoing changes: then there is something to be looked at
+CALM_SECONDS: Final = 5.0  # without a change, then `wait` returns
+LONGEST_SECONDS: Final = 60.0  # of ongoing changes, then `wait` returns
 _TICK_MS: Final = 500
 
 _Batches = Generator[set[Any], None, None]
 
 
 class Changes:
-    """The changes in some folders, from now on; none of them is read.
+    """Changes in folders from now on.
 
-    Where the system cannot tell of all of them (a share, on which others write; too many folders; a
-    folder that is not there), `blind` says why, and who waits looks more often.
+    `blind` is the reason if the system does not report all changes: a network share, too many
+    folders, a missing folder. Then the caller scans more often.
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ class Changes:
     shares
         The kinds of network shares among them.
     clock
-        Seconds, of a clock that is never put back.
+        A monotonic clock, seconds.
 
     Raises
     ------
     ConfigError
-        Where watchfiles is not installed.
+        If watchfiles is not installed.
     """
 
     def __init__(
@@ -49,25 +49,24 @@ class Changes:
         self.listen()
 
     def listen(self) -> None:
-        """Begin to listen, where that is not so already; what changes from now on is told."""
+        """Begin to listen, unless already listening."""
         if self._batches is not None:
             return
         self.blind = (
-            f"a share ({self._shares}) does not tell what others write" if self._shares else ""
+            f"a share ({self._shares}) does not report changes by other machines"
+            if self._shares
+            else ""
         )
         try:
-            self._batches = _watch([one for one in self._folders if one.is_dir()])
-            next(self._batches)  # only now does it listen
+            self._batches = _watch([folder for folder in self._folders if folder.is_dir()])
+            next(self._batches)  # begins to listen
         except StopIteration:
             self._stop("there is no folder to watch")
         except OSError as err:
-            self._stop(f"the system does not watch so many folders: {err.strerror or 'its limit'}")
+            self._stop(f"the system cannot watch so many folders: {err.strerror or 'its limit'}")
 
     def wait(self, seconds: float) -> bool:
-        """Return True once something has changed and calmed down, or went on for a minute.
-
-        False after `seconds` without a change.
-        """
+        """Wait for a change, and until it has ended or lasts a minute; False if there is none."""
         deadline, first, last = self._clock() + seconds, None, 0.0
         while True:
             changed, now = self._changed(), self._clock()
@@ -79,20 +78,20 @@ class Changes:
                 return False
 
     def forget(self) -> None:
-        """Listen anew the next time."""
+        """Stop listening; `listen` begins again."""
         if self._batches is not None:
             self._batches.close()
         self._batches = None
 
     def _changed(self) -> bool:
-        """Wait for one tick; tell whether anything changed in it."""
+        """Wait for one tick; return whether anything changed in it."""
         if self._batches is None:
             time.sleep(_TICK_MS / 1000)
             return False
         try:
             return bool(next(self._batches))
         except (StopIteration, OSError):
-            self._stop("the system does not tell of changes any more")
+            self._stop("the system no longer reports changes")
             return False
 
     def _stop(self, why: str) -> None:
@@ -105,7 +104,7 @@ def _watch(folders: Sequence[Path]) -> _Batches:
     except ImportError:
         raise ConfigError(
             "--follow needs the package watchfiles",
-            hint="Install drawcli with its extra 'follow' (docs/installing.md), or use cron.",
+            hint="Install drawcli with its extra 'follow': see docs/installing.md. Or use cron.",
         ) from None
     if not folders:
         return (set[Any]() for _ in ())

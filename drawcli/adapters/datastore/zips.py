@@ -1,7 +1,7 @@
-"""A zip from outside: looked through before a byte of it is written, and trusted in nothing.
+"""Untrusted zip files: checked before anything is unpacked.
 
-Its names are never used: what is unpacked gets names of our own. A zip with links, with names that
-lead out of a folder, or that grows out of all proportion is refused as a whole.
+Names in the zip are never used for files. A zip with links, with names that lead out of a folder,
+or with an excessive compression ratio is refused as a whole.
 """
 
 import os
@@ -18,31 +18,31 @@ from drawcli.errors import SeriesRefused
 from drawcli.system.files import CHUNK, PRIVATE
 
 _BEGINS: Final = (b"PK\x03\x04", b"PK\x05\x06")  # with a member, or empty
-_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # the member, strongly, or the names
+_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000  # encryption, strong encryption, encrypted names
 _PACKINGS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _END: Final = b"PK\x05\x06"
 _END_LENGTH: Final = 22  # bytes
 _LONGEST_END: Final = _END_LENGTH + 0xFFFF  # with the longest comment
 _FAR_END: Final = b"PK\x06\x06"
-_FAR_ENDS: Final = 56 + 20  # bytes of the record of ZIP64 and of its locator, before the other
+_FAR_ENDS: Final = 56 + 20  # bytes of the ZIP64 record and its locator, before the other record
 _UNSAFE: Final = "zip-unsafe"
 _DAMAGED: Final = "zip-damaged"
-_BY_HAND: Final = "Unpack it with a tool you trust, and give drawcli the folder."
+_BY_HAND: Final = "Unpack it with a tool you trust, and pass the folder to drawcli."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a zip may be at most."""
+    """Limits of a zip."""
 
     most_bytes: float  # of all members, unpacked
     most_members: int = 100_000
-    most_directory: int = 32 << 20  # bytes of the list of members: read before they are counted
-    most_ratio: int = 100  # of unpacked to packed; CT slices come to about 4 ...
-    calm_bytes: int = 64 << 20  # ... but a few blank ones to far more, below this
+    most_directory: int = 32 << 20  # bytes of the list of members
+    most_ratio: int = 100  # of unpacked to packed size; CT slices have about 4 ...
+    calm_bytes: int = 64 << 20  # ... a few blank slices far more, so it is checked above this size
 
 
 class Zip:
-    """A zip that was looked through; its members are known by paths that are made up."""
+    """A checked zip; its members have generated paths."""
 
     def __init__(self, archive: zipfile.ZipFile, place: Path) -> None:
         self._archive = archive
@@ -55,14 +55,14 @@ class Zip:
     @classmethod
     @contextmanager
     def opened(cls, path: Path, bounds: Bounds) -> Iterator[Self]:
-        """Open a zip and look through the list of its members.
+        """Open a zip and check the list of its members.
 
         Raises
         ------
         SeriesRefused
-            Where it is damaged, unsafe, or too large.
+            If it is damaged, unsafe, or too large.
         OSError
-            Where the disk does not give it.
+            If it cannot be read.
         """
         with path.open("rb") as stream:
             _check_directory(stream, bounds)
@@ -76,13 +76,7 @@ class Zip:
 
     @contextmanager
     def reading(self, member: str) -> Iterator[IO[bytes]]:
-        """Open a member; whatever is wrong with it is one error.
-
-        Raises
-        ------
-        SeriesRefused
-            Where it is damaged.
-        """
+        """Open a member; raise SeriesRefused if it is damaged."""
         try:
             with self._archive.open(self.members[member]) as stream:
                 yield stream
@@ -90,13 +84,7 @@ class Zip:
             raise _damaged() from None
 
     def unpack(self, member: str, target: Path) -> None:
-        """Write a member to a new file, as long as was announced; durable when this returns.
-
-        Raises
-        ------
-        SeriesRefused
-            Where it is damaged.
-        """
+        """Write a member to a new file, durably; raise SeriesRefused if it is damaged."""
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
         with (
             open(descriptor, "wb") as to,  # noqa: PTH123 - the mode is set at creation
@@ -111,13 +99,7 @@ class Zip:
 
 
 def is_zip(path: Path) -> bool:
-    """Tell whether a file begins as a zip does; no DICOM file does.
-
-    Raises
-    ------
-    OSError
-        Where it cannot be read.
-    """
+    """Return whether a file begins like a zip; raise OSError if it cannot be read."""
     with path.open("rb") as stream:
         return stream.read(len(_BEGINS[0])) in _BEGINS
 
@@ -127,7 +109,7 @@ def _files_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 
 def _check_directory(stream: IO[bytes], bounds: Bounds) -> None:
-    """Refuse a list of members that would fill the memory: zipfile reads it as a whole."""
+    """Check the size of the list of members, which zipfile reads into memory."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(size - _LONGEST_END - _FAR_ENDS, 0))
     length = _length_of_directory(stream.read())
@@ -135,14 +117,14 @@ def _check_directory(stream: IO[bytes], bounds: Bounds) -> None:
     if not 0 <= length <= size:
         raise _damaged()
     if length > bounds.most_directory:
-        raise _too_large("its list of members is longer than that of any scan")
+        raise _too_large("its list of members is too long")
 
 
 def _length_of_directory(tail: bytes) -> int:
-    """Return how many bytes the list of members has, by the records at the end; -1: none there.
+    """Return the size of the list of members in bytes, from the end records; -1 if there is none.
 
-    APPNOTE.TXT 4.3.16 (end of central directory) and 4.3.14 (that of ZIP64, which lies before its
-    locator and the former): looked for where zipfile looks.
+    APPNOTE.TXT 4.3.16 (end of central directory) and 4.3.14 (the ZIP64 record, which precedes its
+    locator and the former), searched as zipfile does.
     """
     bare = tail[-_END_LENGTH:]
     at = len(tail) - _END_LENGTH if bare[:4] == _END and bare[-2:] == b"\0\0" else tail.rfind(_END)
@@ -154,7 +136,7 @@ def _length_of_directory(tail: bytes) -> int:
 
 
 def _check_members(members: list[zipfile.ZipInfo], packed: int, bounds: Bounds) -> None:
-    """Refuse a zip for what it says of its members."""
+    """Check the members of a zip against the limits."""
     if len(members) > bounds.most_members:
         raise _too_large(f"more than {bounds.most_members} members")
     for info in members:
@@ -170,15 +152,15 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
         raise _unsafe("a member is encrypted")
     if info.compress_type not in _PACKINGS:
-        raise _unsafe("a member is packed in a way that drawcli does not read")
+        raise _unsafe("a member has a compression that drawcli does not support")
     if _leads_out(info.orig_filename):
-        raise _unsafe("the name of a member leads out of the folder it is unpacked to")
+        raise _unsafe("the name of a member leads out of the target folder")
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _unsafe("a member is a link or a device")
 
 
 def _leads_out(name: str) -> bool:
-    r"""Tell whether a name is absolute, climbs, or is none, by the habits of any system.
+    r"""Return whether a name is absolute, has "..", or is invalid, on any operating system.
 
     >>> [_leads_out(name) for name in ("CT/1.dcm", "../1.dcm", "/etc/1", "C:1.dcm", r"a\..\b")]
     [False, True, True, True, True]
@@ -196,5 +178,5 @@ def _too_large(what: str) -> SeriesRefused:
 
 
 def _damaged() -> SeriesRefused:
-    hint = "Copy it again, or unpack it with another tool and give drawcli the folder."
+    hint = "Copy it again, or unpack it with another tool and pass the folder to drawcli."
     return SeriesRefused("the zip is damaged", code=_DAMAGED, hint=hint)

@@ -1,4 +1,4 @@
-"""What a DICOM node is asked, encoded with the PDUs and messages of pynetdicom."""
+"""Requests to a DICOM node, encoded with the PDUs and messages of pynetdicom."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,7 +11,7 @@ from drawcli.core.protocol.dicom_address import Node
 if TYPE_CHECKING:
     from pynetdicom.dimse_messages import DIMSEMessage
 
-LONGEST_PDU: Final = 16_384  # bytes that we take in one P-DATA-TF
+LONGEST_PDU: Final = 16_384  # bytes of a P-DATA-TF that we accept
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 
 
@@ -57,7 +57,7 @@ def command_set(request: DimseRequest) -> bytes:
         return _encoded(C_ECHO_RQ(), asked, request)
     asked = C_STORE()
     asked.AffectedSOPInstanceUID = request.sop_instance
-    asked.DataSet = BytesIO(b"\0\0")  # announces a data set, which is sent from where it is
+    asked.DataSet = BytesIO(b"\0\0")  # announces a data set, which is sent separately
     return _encoded(C_STORE_RQ(), asked, request)
 
 

@@ -1,4 +1,4 @@
-"""An RTSTRUCT put where the planning system imports it: whole, once, never over another file."""
+"""Delivery of an RTSTRUCT into a folder: atomically, and never over another file."""
 
 import contextlib
 import errno
@@ -22,9 +22,7 @@ from drawcli.system.threads import call_with_timeout
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_PART: Final = 64
 _PART: Final = re.compile(r"[^/\\]+")  # of a path, on any system
-_MODE: Final = (
-    0o644  # the planning system's import runs as another user; the umask may take from it
-)
+_MODE: Final = 0o644  # the planning system's import runs as another user; the umask applies
 TEMPORARY: Final = ".drawcli-"
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
@@ -33,8 +31,8 @@ _CLOSED: Final = {
     errno.EROFS: "is read-only",
     errno.EACCES: "may not be written by the user who runs drawcli",
     errno.EPERM: "may not be written by the user who runs drawcli",
-    errno.ENOENT: "is not there: is the share mounted?",
-    errno.ENOTDIR: "is no folder",
+    errno.ENOENT: "does not exist: is the share mounted?",
+    errno.ENOTDIR: "is not a folder",
     errno.ENOSPC: "is full",
     errno.EDQUOT: "is full",
 }
@@ -42,19 +40,19 @@ _CLOSED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFolder:
-    """The folder of the settings that structure sets are put into; None: that of their images."""
+    """The folder for structure sets; None: the folder of their images."""
 
     folder: Path | None
-    seconds: float  # how long it may take to answer
+    seconds: float  # time limit of a delivery
 
     def describe(self) -> str:
-        """Return which folder it is; the names of patients below it are left out."""
+        """Return the folder, without the part that depends on the patient."""
         return (
             f"the folder {made_below(self.folder)}" if self.folder else "the folder of the images"
         )
 
     def check(self) -> None:
-        """Write a hidden file, and take it away again; raise TryLater where that fails."""
+        """Write and remove a hidden file; raise TryLater if that fails."""
         if self.folder is None:
             return
         try:
@@ -63,7 +61,7 @@ class DeliveryFolder:
             raise not_writable(f"{self.describe()} {closed(err)}") from None
 
     def send(self, delivery: Delivery) -> str:
-        """Put a structure set where it belongs; there is nothing to report of it."""
+        """Write a structure set to its destination; return "": there is nothing to report."""
         folder, name, below = delivery.destination
         data, job_id = delivery.data, delivery.job_id
         deliver(folder, name, data, job_id, below=below, seconds=self.seconds)
@@ -71,13 +69,13 @@ class DeliveryFolder:
 
 
 def not_writable(why: str) -> TryLater:
-    """Return that structure sets cannot be put into a folder."""
-    hint = "Mount it with the right to write, or name another deliver.folder."
+    """Return the error for a folder that cannot be written."""
+    hint = "Mount it with write permission, or set another deliver.folder."
     return TryLater(f"structure sets cannot be delivered: {why}", code=DELIVERY, hint=hint)
 
 
 def filled(pattern: str, facts: Mapping[str, str]) -> str:
-    """Return a name or a path of a pattern; no fact adds what a file system gives a meaning.
+    """Return the name or path of a pattern; facts cannot add separators or special names.
 
     >>> filled("RS.{patient_id}.{template}.dcm", {"patient_id": "../4711/7", "template": "Pelvis"})
     'RS.4711_7.Pelvis.dcm'
@@ -87,7 +85,7 @@ def filled(pattern: str, facts: Mapping[str, str]) -> str:
 
 
 def made_below(pattern: AnyPath) -> AnyPath:
-    """Return the part of a folder's pattern that must be there; what is below it is made.
+    """Return the part of a folder's pattern that must exist; folders below it are created.
 
     >>> made_below(Path("/tps/import/{patient_id}/RS")).as_posix()
     '/tps/import'
@@ -109,25 +107,23 @@ def deliver(  # noqa: PLR0913 - what, where to, and for how long
     below: Path | None = None,
     seconds: float = EXCHANGES["delivery"].seconds,
 ) -> str:
-    """Put a file into a folder of the planning system in so many seconds; return its SHA-256.
+    """Write a file into a folder of the planning system; return its SHA-256.
 
-    The folder must be there; below `below`, which must be, it is made. So nothing is ever written
-    into the empty place of a share that is not mounted.
-
-    Written under a hidden name that no importer takes, made durable, read back, and only then given
-    its name, which fails if something else has it. The same file already there is success.
+    The folder must exist, or be below the existing folder `below`, and is created then. So nothing
+    is written to the empty mount point of a share. The file is written under a hidden name, made
+    durable and read back before it gets its name, which must be free. If the same file exists
+    already, that is success.
 
     Raises
     ------
     FolderSilent
-        Where the folder does not answer in time, for which the size of the file counts. A file
-        that was being written gets no name any more.
+        If it takes longer than `seconds` and the time for its size. The file gets no name then.
     TryLater
-        Where the folder is not there or cannot be written: the checked result stays with the job.
+        If the folder does not exist or cannot be written: the checked result stays with the job.
     NeedsPerson
-        Where another file has the name.
+        If another file has the name.
     DiskFull
-        Where the folder is on a full disk.
+        If the disk is full.
     """
     whole, given_up = seconds + len(data) / SLOWEST_BYTES_PER_SECOND, Event()
     put = partial(_put, folder, name, data, job_id, below=below, given_up=given_up)
@@ -136,8 +132,8 @@ def deliver(  # noqa: PLR0913 - what, where to, and for how long
     except TimeoutError:
         given_up.set()
         raise FolderSilent(
-            f"the folder where the RTSTRUCT belongs has not answered for {whole:.0f} s",
-            hint="Look at the file server and at the mount. The job is tried again.",
+            f"the folder for the RTSTRUCT has not answered for {whole:.0f} s",
+            hint="Check the file server and the mount. The job is tried again.",
         ) from None
 
 
@@ -147,37 +143,35 @@ def _put(  # noqa: PLR0913 - likewise
     target, wanted = folder / name, hashlib.sha256(data).hexdigest()
     temporary = folder / f"{TEMPORARY}{job_id}.part"
     try:
-        with report_disk_full(
-            "the folder where the RTSTRUCT belongs"
-        ):  # its path may name a person
+        with report_disk_full("the folder for the RTSTRUCT"):  # its path may name a patient
             if below is not None and below.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(target):
                 _write(temporary, data)
                 if sha256_of(temporary) != wanted:
-                    raise TryLater("the file read back is not the file written", code=DELIVERY)
+                    raise TryLater("the file read back differs from that written", code=DELIVERY)
                 if given_up.is_set():  # another try may be under way
                     raise TryLater("the folder has answered too late", code=DELIVERY)
                 rename_if_free(temporary, target)
             if not target.is_file() or sha256_of(target) != wanted:
                 raise NeedsPerson(
-                    "another file has the name of the RTSTRUCT; it was not touched",
+                    "another file has the name of the RTSTRUCT; it was not changed",
                     code="name-taken",
                     hint="Move that file away, then release the job.",
                 )
-            temporary.unlink(missing_ok=True)  # its end is to be durable, too
+            temporary.unlink(missing_ok=True)  # before the folder is synced
             fsync_folder(folder)
     except OSError as err:
         if is_too_long(target, err):
             raise TryLater(
-                "the place of the RTSTRUCT has a longer path than this system takes",
+                "the path of the RTSTRUCT is too long for this system",
                 code=DELIVERY,
                 hint="Shorten deliver.folder or deliver.name.",
             ) from None
         raise TryLater(
-            f"the RTSTRUCT cannot be written where it belongs: {err.strerror}",
+            f"the RTSTRUCT cannot be written to its folder: {err.strerror}",
             code=DELIVERY,
-            hint="See that the folder is there and that drawcli may write into it.",
+            hint="Check that the folder exists and that drawcli may write into it.",
         ) from None
     finally:
         with contextlib.suppress(OSError):
@@ -186,7 +180,7 @@ def _put(  # noqa: PLR0913 - likewise
 
 
 def check_writable(folder: Path) -> None:
-    """Make a hidden file in a folder and take it away again; raise OSError where that fails."""
+    """Write and remove a hidden file in a folder; raise OSError if that fails."""
     temporary = folder / f"{TEMPORARY}probe-{os.getpid()}"
     try:
         _write(temporary, b"drawcli doctor\n")
@@ -196,7 +190,7 @@ def check_writable(folder: Path) -> None:
 
 
 def closed(err: OSError) -> str:
-    """Return why a folder cannot be written, as a predicate."""
+    """Return the reason why a folder cannot be written, as a predicate."""
     return _CLOSED.get(err.errno or 0) or f"cannot be used: {err.strerror}"
 
 

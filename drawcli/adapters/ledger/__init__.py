@@ -1,6 +1,6 @@
-"""The job ledger: a hot file of what is open, and an archive by month of what is finished."""
+"""The job ledger: a file of open jobs, and an archive by month of finished jobs."""
 
-from drawcli.adapters.ledger.archive import Archived
+from drawcli.adapters.ledger.archive import ArchiveEntry
 from drawcli.adapters.ledger.jobs import Ledger
 
-__all__ = ["Archived", "Ledger"]
+__all__ = ["ArchiveEntry", "Ledger"]

@@ -1,11 +1,11 @@
-"""Finished jobs by month, so that the hot ledger stays as small as what is open.
+"""Finished jobs by month.
 
-archive/2026-11.json   a sealed TinyDB file like the ledger: the jobs that were finished then
-archive/index          one line of fixed width for each job, sorted: found in a few steps
+archive/2026-11.json   jobs finished in this month, a TinyDB file with a digest like the ledger
+archive/index          one line of fixed width for each job, sorted, for binary search
 
-A job is in its month and in the index, both durable, before it is dropped from the hot ledger. One
-that is taken up again is in both; the hot one counts, and goes to the archive anew once it is
-finished. The index says only what the months say, and can be made from them.
+A job is in its month and in the index, durably, before it is removed from the ledger. A job that is
+reopened is in both; the one in the ledger is valid, and is archived again when it is finished. The
+index can be rebuilt from the months.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
-from drawcli.adapters.ledger.storage import JOBS, SealedStorage, Tables, damaged, refused
+from drawcli.adapters.ledger.storage import JOBS, SealedStorage, Tables, bad_record, damaged
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError
 from drawcli.system.files import make_private, write_durably
@@ -28,6 +28,7 @@ _HEAD: Final = "drawcli archive index 1 "
 _LONGEST_STATE: Final = 10
 _DIGEST: Final = 16  # hex digits
 _STATES: Final = frozenset(state.value for state in State)
+_REPAIR: Final = "Rebuild it from the months beside it with 'drawcli ledger repair'."
 _is_line: Final = re.compile(
     r"(?P<key>[0-9a-f]{12})-(?P<number>[0-9]{5}) (?P<month>[0-9]{4}-(?:0[1-9]|1[0-2])) "
     r"(?P<state>[a-z]+) +(?P<digest>[!-~]{1,16})\n"
@@ -35,49 +36,46 @@ _is_line: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Archived:
-    """What the index says of a job: enough for a scan to leave its series alone."""
+class ArchiveEntry:
+    """A job in the index, with what a scan needs."""
 
     id: str
     month: str  # "2026-11"
     state: State
-    source_digest: str  # "" where the job has none
+    source_digest: str  # "" if the job has none
 
     @property
     def series_key(self) -> str:
-        """The part of the id that stands for the series."""
+        """The part of the id that identifies the series."""
         return self.id.partition("-")[0]
 
     @property
     def line(self) -> str:
-        """The line of the index: all are of the same length."""
+        """The line of the index, of fixed length."""
         key, _, number = self.id.partition("-")
         digest = self.source_digest or "-" * _DIGEST
         return f"{key}-{int(number):05d} {self.month} {self.state:<{_LONGEST_STATE}} {digest}\n"
 
     @classmethod
-    def of(cls, job: Job) -> "Archived":
-        """Return what the index says of a job."""
+    def of(cls, job: Job) -> "ArchiveEntry":
+        """Return the entry of a job."""
         return cls(job.id, f"{job.since:%Y-%m}", job.state, job.source_digest or "")
 
     @classmethod
-    def from_line(cls, line: str) -> "Archived":
-        """Return what a line of the index says; raise LedgerError where it is none of ours."""
-        found = _is_line(line)
-        if found is None or found["state"] not in _STATES:
-            raise LedgerError(
-                "archive/index has a line that is none of a job",
-                hint="'drawcli ledger repair' makes it anew from the months beside it.",
-            )
-        job_id = f"{found['key']}-{int(found['number'])}"
-        return cls(job_id, found["month"], State(found["state"]), found["digest"].strip("-"))
+    def from_line(cls, line: str) -> "ArchiveEntry":
+        """Return the entry of a line; raise LedgerError if the line is invalid."""
+        match = _is_line(line)
+        if match is None or match["state"] not in _STATES:
+            raise LedgerError("archive/index has an invalid line", hint=_REPAIR)
+        job_id = f"{match['key']}-{int(match['number'])}"
+        return cls(job_id, match["month"], State(match["state"]), match["digest"].strip("-"))
 
 
-_WIDTH: Final = len(Archived("0" * 12 + "-1", "2026-11", State.DONE, "").line)
+_WIDTH: Final = len(ArchiveEntry("0" * 12 + "-1", "2026-11", State.DONE, "").line)
 
 
 class Archive:
-    """The finished jobs of a site. Who writes holds the lock of the ledger."""
+    """The finished jobs of a site. Callers that write hold the lock of the ledger."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -87,42 +85,39 @@ class Archive:
 
     def get(self, job_id: str) -> Job | None:
         """Return an archived job, or None."""
-        one = next((one for one in self._near(job_id) if one.id == job_id), None)
-        return None if one is None else self._jobs_of(one.month).get(job_id)
+        entry = next((entry for entry in self._near(job_id) if entry.id == job_id), None)
+        return None if entry is None else self._jobs_of(entry.month).get(job_id)
 
-    def of_series(self, series_key: str) -> list[Archived]:
-        """Return what the index says of the jobs of one series."""
+    def of_series(self, series_key: str) -> list[ArchiveEntry]:
+        """Return the entries of the jobs of a series."""
         lines = self._index()
         wanted = f"{series_key}-".encode("ascii", "replace")
         count = len(lines) // _WIDTH
         at = bisect_left(range(count), wanted, key=lambda n: lines[n * _WIDTH : (n + 1) * _WIDTH])
-        found = []
+        entries = []
         while at < count and lines.startswith(wanted, at * _WIDTH):
-            found.append(Archived.from_line(lines[at * _WIDTH :][:_WIDTH].decode("ascii")))
+            entries.append(ArchiveEntry.from_line(lines[at * _WIDTH :][:_WIDTH].decode("ascii")))
             at += 1
-        return found
+        return entries
 
-    def _near(self, job_id: str) -> list[Archived]:
+    def _near(self, job_id: str) -> list[ArchiveEntry]:
         return self.of_series(job_id.partition("-")[0])
 
     def jobs(self, since: str = "") -> Iterator[Job]:
-        """Yield every archived job, month by month: no more than one month is held at a time.
-
-        Only the months from `since` on, such as "2026-11", if it is given.
-        """
+        """Yield every archived job from month `since` on ("2026-11"), one month in memory."""
         for month in (month for month in self.months() if month >= since):
-            for job in self._of(month):
-                if any(one.id == job.id and one.month == month for one in self._near(job.id)):
-                    yield job  # else it has moved to another month, or is still in the hot ledger
+            for job in self._jobs_of(month).values():
+                if any(entry.id == job.id and entry.month == month for entry in self._near(job.id)):
+                    yield job  # else it has moved to another month, or is still in the ledger
 
-    def listed(self) -> Iterator[Archived]:
-        """Yield what the index says of every job."""
+    def entries(self) -> Iterator[ArchiveEntry]:
+        """Yield every entry of the index."""
         lines = self._index()
         for start in range(0, len(lines), _WIDTH):
-            yield Archived.from_line(lines[start : start + _WIDTH].decode("ascii"))
+            yield ArchiveEntry.from_line(lines[start : start + _WIDTH].decode("ascii"))
 
     def __len__(self) -> int:
-        """Return how many jobs are archived."""
+        """Return the number of archived jobs."""
         return len(self._index()) // _WIDTH
 
     def months(self) -> list[str]:
@@ -130,41 +125,42 @@ class Archive:
         return sorted(path.stem for path in self._folder.glob("????-??.json"))
 
     def store(self, jobs: Iterable[Job]) -> None:
-        """Add finished jobs, in place of what is there of them; durable when this returns."""
+        """Add or replace finished jobs; durable when this returns."""
         by_month: dict[str, list[Job]] = defaultdict(list)
         for job in jobs:
-            by_month[Archived.of(job).month].append(job)
-        before = {one.id: one for one in self.listed()}
-        now = {job.id: Archived.of(job) for many in by_month.values() for job in many}
+            by_month[ArchiveEntry.of(job).month].append(job)
+        before = {entry.id: entry for entry in self.entries()}
+        after = {job.id: ArchiveEntry.of(job) for many in by_month.values() for job in many}
         if not self._index_file.exists():
-            self._write_index([])  # months without an index are damage
+            self._write_index([])  # months without an index would count as damage
         for month, many in by_month.items():
             self._change(month, add=many)
-        self._write_index((before | now).values())
-        moved = [one for one in before.values() if one.id in now and now[one.id].month != one.month]
-        for one in moved:
-            self._change(one.month, drop=[one.id])
+        self._write_index((before | after).values())
+        for entry in before.values():
+            if entry.id in after and after[entry.id].month != entry.month:
+                self._change(entry.month, drop=[entry.id])
 
     def check(self, month: str) -> None:
-        """Raise LedgerError where the file of a month is damaged."""
+        """Raise LedgerError if the file of a month is damaged."""
         self._jobs_of(month)
 
     def differences(self) -> list[str]:
-        """Return the ids of jobs of which index and months do not say the same."""
-        stored = {Archived.of(job) for month in self.months() for job in self._of(month)}
-        return sorted({one.id for one in stored ^ set(self.listed())})
+        """Return the ids of jobs that differ between index and months."""
+        stored = {ArchiveEntry.of(job) for _, job in self._jobs_by_month()}
+        return sorted({entry.id for entry in stored ^ set(self.entries())})
 
     def rebuild_index(self) -> None:
-        """Make the index from the months; of a job in two of them the latest version stays."""
-        found = [(job.revision, month, job) for month in self.months() for job in self._of(month)]
-        latest = {job.id: (month, job) for _, month, job in sorted(found, key=itemgetter(0, 1))}
-        self._write_index(Archived.of(job) for _, job in latest.values())
-        for _, month, job in found:
+        """Rebuild the index from the months; of a job in two months the latest revision is kept."""
+        jobs = [(job.revision, month, job) for month, job in self._jobs_by_month()]
+        latest = {job.id: (month, job) for _, month, job in sorted(jobs, key=itemgetter(0, 1))}
+        self._write_index(ArchiveEntry.of(job) for _, job in latest.values())
+        for _, month, job in jobs:
             if latest[job.id][0] != month:
                 self._change(month, drop=[job.id])
 
-    def _of(self, month: str) -> Iterable[Job]:
-        return self._jobs_of(month).values()
+    def _jobs_by_month(self) -> Iterator[tuple[str, Job]]:
+        for month in self.months():
+            yield from ((month, job) for job in self._jobs_of(month).values())
 
     def _jobs_of(self, month: str) -> dict[str, Job]:
         path = self._folder / f"{month}.json"
@@ -172,7 +168,7 @@ class Archive:
         try:
             return {row["id"]: as_job(row, n) for n, row in tables.get(JOBS, {}).items()}
         except BadRowError as err:
-            raise refused(path, err) from None
+            raise bad_record(path, err) from None
 
     def _change(self, month: str, *, add: Iterable[Job] = (), drop: Iterable[str] = ()) -> None:
         storage = SealedStorage(self._folder / f"{month}.json")
@@ -184,23 +180,23 @@ class Archive:
         storage.write({JOBS: {str(number): row for number, row in rows.items()}})
 
     def _index(self) -> bytes:
-        """Return the lines of the index, read anew where the file is another."""
+        """Return the lines of the index; read again if the file has changed."""
         try:
             status = self._index_file.stat()
         except FileNotFoundError:
             if self.months():
-                raise self._no_index("it is missing") from None
+                raise self._damaged_index("it is missing") from None
             return b""
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
         if seen != self._read_from:
             head, _, lines = self._index_file.read_bytes().partition(b"\n")
             if head != _head(lines) or len(lines) % _WIDTH:
-                raise self._no_index("its digest does not fit")
+                raise self._damaged_index("its digest does not match")
             self._lines, self._read_from = lines, seen
         return self._lines
 
-    def _write_index(self, every: Iterable[Archived]) -> None:
-        lines = "".join(sorted(one.line for one in every)).encode("ascii")
+    def _write_index(self, entries: Iterable[ArchiveEntry]) -> None:
+        lines = "".join(sorted(entry.line for entry in entries)).encode("ascii")
         make_private(self._folder)
         try:
             write_durably(self._index_file, _head(lines) + b"\n" + lines)
@@ -208,9 +204,8 @@ class Archive:
             raise LedgerError(f"{self._index_file} cannot be written: {err.strerror}") from None
         self._read_from = None
 
-    def _no_index(self, what: str) -> LedgerError:
-        hint = "'drawcli ledger repair' makes it anew from the months beside it."
-        return damaged(self._index_file, what).replaced(hint=hint)
+    def _damaged_index(self, what: str) -> LedgerError:
+        return damaged(self._index_file, what).replaced(hint=_REPAIR)
 
 
 def _head(lines: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Every job, by id: those that are open, or lately finished, in one small sealed file.
+"""The ledger: open and recently finished jobs in one small file with a digest; others archived.
 
-Every change is a read-modify-write of that file under a lock between processes; what was finished
-some time ago is in the archive, so that the file, and the time of a change, do not grow.
+Each change is a read-modify-write of the file under a lock between processes. Finished jobs move to
+the archive, so that the size of the file, and the time of a change, stay constant.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,23 +17,23 @@ from tinydb.table import Document, Table
 
 from drawcli.adapters.ledger.archive import Archive
 from drawcli.adapters.ledger.rows import BadRowError, as_job, as_row, number_of
-from drawcli.adapters.ledger.storage import FORMAT, JOBS, SealedStorage, Tables, refused
+from drawcli.adapters.ledger.storage import FORMAT, JOBS, SealedStorage, Tables, bad_record
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError
 from drawcli.system.files import write_durably
 
-ARCHIVED_AFTER: Final = timedelta(days=1)  # finished jobs stay in sight for so long
+ARCHIVED_AFTER: Final = timedelta(days=1)  # after a job was finished
 COPIES: Final = 3  # ledger.json.bak1 is the newest
-_PATIENCE_SECONDS: Final = 60.0
+_LOCK_SECONDS: Final = 60.0
 
 
 class LockedTable(Table):
-    """Holds the ledger's lock from reading the tables to having written them."""
+    """Holds the ledger's lock while it reads, changes and writes the tables."""
 
     lock: FileLock
 
     def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
-        with _held(self.lock):
+        with _lock(self.lock):
             super()._update_table(updater)
 
 
@@ -46,18 +46,18 @@ class Ledger:
         self._db = TinyDB(storage=lambda: self._storage)
         self._table = LockedTable(self._storage, JOBS, cache_size=0)
         self._table.lock = FileLock(f"{path}.lock", mode=0o600)
-        self._met: dict[str, tuple[Mapping[str, Any], Job]] = {}
+        self._cache: dict[str, tuple[Mapping[str, Any], Job]] = {}
         self.archive = Archive(path.parent / "archive")
 
     def __enter__(self) -> Self:
-        """Read the ledger once, so that damage is told before anything is done."""
+        """Read the ledger, so that damage is found at once; remove files of dead processes."""
         if self._storage.read() is None:
             self._check_new()
         if self._storage.format < FORMAT:
-            with _held(self._table.lock):
+            with _lock(self._table.lock):
                 self._migrate()
         if any(_leftovers(self._path)):
-            with _held(self._table.lock):  # who holds it knows that nobody else is writing
+            with _lock(self._table.lock):  # then no other process is writing
                 for leftover in _leftovers(self._path):
                     leftover.unlink(missing_ok=True)
         return self
@@ -67,50 +67,44 @@ class Ledger:
         self._db.close()
 
     def get(self, job_id: str) -> Job | None:
-        """Return a job, or None where there is none of that id."""
+        """Return a job, archived or not; None if there is none of this id."""
         row = self._table.get(doc_id=number_of(job_id))
         if isinstance(row, Document) and row.get("id") == job_id:
             return self._as_job(row)
         return self.archive.get(job_id)
 
     def jobs(self, states: Iterable[State] | None = None) -> list[Job]:
-        """Return the jobs that are open or lately finished, or those of them in some states.
-
-        Those that came to their state first come first.
-        """
-        wanted = None if states is None else set(states)
+        """Return the jobs that are not archived, optionally of some states, oldest state first."""
+        wanted = set(State if states is None else states)
         rows = (self._storage.read() or {}).get(JOBS, {}).items()
-        found = [self._known(*one) for one in rows if wanted is None or one[1]["state"] in wanted]
-        return sorted(found, key=lambda job: (job.since, job.id))
+        jobs = [self._cached_job(n, row) for n, row in rows if row["state"] in wanted]
+        return sorted(jobs, key=lambda job: (job.since, job.id))
 
     def of_series(self, series_key: str) -> list[Job]:
-        """Return the jobs of one series, the first sending first."""
-        found = {job.id: job for job in self.jobs() if job.series_key == series_key}
-        for one in self.archive.of_series(series_key):
-            job = None if one.id in found else self.archive.get(one.id)
+        """Return all jobs of a series by number."""
+        jobs = {job.id: job for job in self.jobs() if job.series_key == series_key}
+        for entry in self.archive.of_series(series_key):
+            job = None if entry.id in jobs else self.archive.get(entry.id)
             if job is not None:
-                found[job.id] = job
-        return sorted(found.values(), key=lambda job: job.number)
+                jobs[job.id] = job
+        return sorted(jobs.values(), key=lambda job: job.number)
 
-    def every(self, since: str = "") -> Iterator[Job]:
-        """Yield every job there ever was: those of `jobs`, then the archive month by month.
-
-        Of the archive only the months from `since` on, such as "2026-11".
-        """
+    def all_jobs(self, since: str = "") -> Iterator[Job]:
+        """Yield the jobs of `jobs`, then those of the archive from month `since` on ("2026-11")."""
         hot = self.jobs()
         yield from hot
         ids = {job.id for job in hot}
         yield from (job for job in self.archive.jobs(since) if job.id not in ids)
 
     def archive_finished(self, now: datetime) -> int:
-        """Move jobs that were finished a day ago to the archive; return how many.
+        """Move jobs finished more than a day ago to the archive; return their number.
 
-        A time in the future comes from a clock that was wrong: such a job waits for the clock.
+        A job with a time in the future, from a wrong clock, is kept.
         """
         old = [job for job in self.jobs(FINISHED) if job.since < now - ARCHIVED_AFTER]
         if not old:
             return 0
-        with _held(self._table.lock):
+        with _lock(self._table.lock):
             fresh = {job.id: job for job in self.jobs(FINISHED)}
             old = [job for job in old if fresh.get(job.id) == job]
             self.archive.store(old)
@@ -118,7 +112,7 @@ class Ledger:
         return len(old)
 
     def add(self, *jobs: Job) -> list[Job]:
-        """Insert new jobs in one write; return those that were not there yet."""
+        """Insert jobs in one write; return those that are new."""
         added: list[Job] = []
 
         def insert(table: dict[int, Mapping[str, Any]]) -> None:
@@ -127,18 +121,18 @@ class Ledger:
                     table[number_of(job.id)] = as_row(job)
                     added.append(job)
 
-        self._table._update_table(insert)  # noqa: SLF001 - the one way to check and write at once
+        self._table._update_table(insert)  # noqa: SLF001 - checks and writes under one lock
         return added
 
     def commit(self, job: Job) -> Job:
-        """Replace a job by a later version of itself; return it as it stands now.
+        """Store a new version of a job; return it with its revision.
 
-        One from the archive comes back into the hot ledger by it.
+        An archived job moves back to the ledger.
 
         Raises
         ------
         LedgerError
-            Where another process has changed the job since it was read.
+            If another process has changed the job since it was read.
         """
         after = replace(job, revision=job.revision + 1)
 
@@ -147,7 +141,7 @@ class Ledger:
             stored = self.archive.get(job.id) if row is None else self._as_job(row)
             if stored is None or stored.revision != job.revision:
                 raise LedgerError(
-                    f"job {job.id} was changed by another drawcli at the same time",
+                    f"job {job.id} was changed by another process at the same time",
                     hint="Run the command again.",
                 )
             table[number_of(job.id)] = as_row(after)
@@ -155,34 +149,24 @@ class Ledger:
         self._table._update_table(store)  # noqa: SLF001 - likewise
         return after
 
-    def _known(self, number: Any, row: Mapping[str, Any]) -> Job:
-        """Return the job of a row; a row that was met before is not read again.
-
-        Rows are only ever replaced, so that the same object says the same.
-        """
+    def _cached_job(self, number: Any, row: Mapping[str, Any]) -> Job:
+        """Return the job of a row, cached by row object: rows are never changed, only replaced."""
         name = str(row.get("id"))
-        known = self._met.get(name)
-        if known is None or known[0] is not row:
-            known = self._met[name] = (row, self._as_job(row, number))
-        return known[1]
+        cached = self._cache.get(name)
+        if cached is None or cached[0] is not row:
+            cached = self._cache[name] = (row, self._as_job(row, number))
+        return cached[1]
 
     def _as_job(self, row: Mapping[str, Any], number: Any = "") -> Job:
-        """Return a job as it is stored.
-
-        Raises
-        ------
-        LedgerError
-            Where it is no job of ours, or a later drawcli has written something into it that this
-            one does not know.
-        """
+        """Return the job of a row; raise LedgerError if it is invalid or of a newer drawcli."""
         try:
             return as_job(row, number)
         except BadRowError as err:
-            raise refused(self._path, err) from None
+            raise bad_record(self._path, err) from None
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """What tells whether the hot ledger was written since: its file is another each time."""
+        """Changes with each write of the ledger file."""
         try:
             status = self._path.stat()
         except FileNotFoundError:
@@ -191,19 +175,19 @@ class Ledger:
 
     @property
     def generation(self) -> int:
-        """How often the hot ledger has been written; it never goes back."""
+        """Number of writes of the ledger file; never decreases."""
         self._storage.read()
         return self._storage.generation
 
     @property
     def copies(self) -> list[Path]:
-        """The copies of the hot ledger that are there, the newest first."""
+        """The existing copies of the ledger file, newest first."""
         names = (self._path.with_name(f"{self._path.name}.bak{n}") for n in range(1, COPIES + 1))
         return [path for path in names if path.exists()]
 
     def keep_copy(self) -> None:
-        """Keep the hot ledger as it is now as a copy, unless the newest is the same."""
-        with _held(self._table.lock):
+        """Copy the ledger file, unless the newest copy is the same."""
+        with _lock(self._table.lock):
             newest, *older = [
                 self._path.with_name(f"{self._path.name}.bak{n}") for n in range(1, COPIES + 1)
             ]
@@ -217,26 +201,26 @@ class Ledger:
             write_durably(newest, self._path.read_bytes())  # a link would share its damage
 
     def rebuild_archive_index(self) -> None:
-        """Make the index of the archive anew, from its months."""
-        with _held(self._table.lock):
+        """Rebuild the index of the archive from its months."""
+        with _lock(self._table.lock):
             self.archive.rebuild_index()
 
-    def put_back(self, copy: Path) -> Path | None:
-        """Put a copy in the place of the ledger; return where the one of before is kept.
+    def restore(self, copy: Path) -> Path | None:
+        """Replace the ledger by a copy; return the path of the former ledger, if there was one.
 
-        Its generation goes on from the highest that is known, so that it never goes back.
+        The generation continues from the higher of both.
 
         Raises
         ------
         LedgerError
-            Where the copy is damaged itself, or a record of it is none of ours.
+            If the copy is damaged or has an invalid record.
         """
         source = SealedStorage(copy)
         tables = source.read()
         if tables is None:
-            raise LedgerError(f"{copy} is not there")
-        _check_every(copy, tables)
-        with _held(self._table.lock):
+            raise LedgerError(f"{copy} does not exist")
+        _check_jobs(copy, tables)
+        with _lock(self._table.lock):
             aside = None
             if self._path.exists():
                 aside = self._path.with_name(f"{self._path.name}.before-restore")
@@ -248,30 +232,30 @@ class Ledger:
         return aside
 
     def _check_new(self) -> None:
-        """Refuse to begin a ledger where there was one: every series would be sent again."""
+        """Refuse to create a ledger that is lost: every series would be sent again."""
         if self.copies or self.archive.months():
             raise LedgerError(
                 f"{self._path} is missing, but there are copies or an archive of it",
-                hint="'drawcli ledger restore' puts the newest good copy back.",
+                hint="Restore the newest good copy with 'drawcli ledger restore'.",
             )
 
     def _migrate(self) -> None:
-        """Bring the file to the format of today; as it was it is kept beside."""
+        """Convert the file to the current format, keeping a copy of the old one."""
         tables = self._storage.read()
         if tables is None or self._storage.format >= FORMAT:
-            return  # another process was quicker
+            return  # another process was first
         kept = self._path.with_name(f"{self._path.name}.format{self._storage.format}")
         write_durably(kept, self._path.read_bytes())
         self._storage.write(tables)
 
 
-def _check_every(path: Path, tables: Tables) -> None:
-    """Raise LedgerError where a record is no job of ours."""
+def _check_jobs(path: Path, tables: Tables) -> None:
+    """Raise LedgerError if a record is not a valid job."""
     for number, row in tables.get(JOBS, {}).items():
         try:
             as_job(row, number)
         except BadRowError as err:
-            raise refused(path, err) from None
+            raise bad_record(path, err) from None
 
 
 def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:
@@ -279,16 +263,16 @@ def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:
         table.pop(number_of(job.id), None)
 
 
-def _held(lock: FileLock) -> Any:
+def _lock(lock: FileLock) -> Any:
     try:
-        return lock.acquire(timeout=_PATIENCE_SECONDS)
+        return lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
         raise LedgerError(
-            f"another process holds {lock.lock_file} for more than {_PATIENCE_SECONDS:.0f} seconds",
-            hint="Look for a drawcli that hangs; the lock is free once it has ended.",
+            f"another process has locked {lock.lock_file} for more than {_LOCK_SECONDS:.0f} s",
+            hint="Look for a hanging drawcli process; its lock is released when it ends.",
         ) from None
 
 
 def _leftovers(path: Path) -> Iterator[Path]:
-    """Yield the temporary files of this ledger: one is being written now, or its writer died."""
+    """Yield the temporary files of this ledger, of running or dead processes."""
     return path.parent.glob(f".{path.name}.*.tmp")

@@ -26,8 +26,8 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 }
 _STATES: Final = {state.value: state for state in State}
 _WITH_CODE: Final = {kind.value: kind for kind in (EventKind.FAILED, EventKind.HELD)}
-_GOOD: Final[set[tuple[Any, ...]]] = set()  # shapes of rows: their keys, the types of the values
-_MOST: Final = 1 << 53  # what JSON of other programs can count to
+_GOOD: Final[set[tuple[Any, ...]]] = set()  # checked shapes of rows: keys, types of the values
+_MOST: Final = 1 << 53  # largest integer that all JSON parsers keep
 _MOST_SENDINGS: Final = (1 << 16) - 1
 _FIRST_YEAR, _LAST_YEAR = 1970, 9999
 _ID: Final = "[0-9a-f]{12}-[1-9][0-9]{0,4}"
@@ -37,7 +37,7 @@ _is_digest: Final = re.compile(r"[!-~]{1,16}").fullmatch
 
 
 class BadRowError(ValueError):
-    """A row that is no job of ours: which one, and what is wrong with it."""
+    """A row that is not a valid job."""
 
     def __init__(self, number: Any, job_id: Any, what: str, *, is_newer: bool = False) -> None:
         super().__init__(what)
@@ -48,7 +48,7 @@ class BadRowError(ValueError):
 
 
 def is_job_id(text: str) -> bool:
-    """Tell whether a text has the form of a job's id, of which folders and locks are named.
+    """Return whether a text is a valid job id, from which folders and locks are named.
 
     >>> [is_job_id(text) for text in ("0123456789ab-2", "../x-1", "0123456789ab-1/..", "")]
     [True, False, False, False]
@@ -57,7 +57,7 @@ def is_job_id(text: str) -> bool:
 
 
 def number_of(job_id: str) -> int:
-    """Return TinyDB's number for a job: 48 bits of the series, 16 of the sending.
+    """Return TinyDB's number of a job: 48 bits of the series, 16 of the number of the job.
 
     >>> number_of("0000000000ff-2") == 0xFF << 16 | 2
     True
@@ -70,7 +70,7 @@ def number_of(job_id: str) -> int:
 
 
 def as_row(job: Job) -> Document:
-    """Return a job as the table holds it."""
+    """Return the row of a job."""
     row = {field.name: getattr(job, field.name) for field in fields(job)}
     row |= {key: row[key].isoformat() for key in _TIMES if row[key]}
     row["events"] = [
@@ -81,16 +81,15 @@ def as_row(job: Job) -> Document:
 
 
 def check_rows(rows: Mapping[Any, Any]) -> None:
-    """Look at the rows of a table before any is used: quickly, as every start of drawcli does it.
+    """Check ids and states of all rows, fast, because each start of drawcli does it.
 
-    The digest of a ledger has no key, so that a copy from elsewhere may hold anything. An id names
-    a folder and a lock, and the state decides what is done next: these are looked at in every row
-    at once. The rest is looked at by `as_job`, which every row goes through before it is used.
+    The digest of a ledger has no key, so a copy from elsewhere may contain anything. An id names a
+    folder and a lock, and the state selects the next step. `as_job` checks the rest of a row.
 
     Raises
     ------
     BadRowError
-        Where one is none of ours.
+        If a row is invalid.
     """
     try:
         ids = "".join([f"{row['id']}\n" for row in rows.values()])
@@ -104,29 +103,21 @@ def check_rows(rows: Mapping[Any, Any]) -> None:
 
 def _check_row(number: Any, row: Any) -> None:
     if not isinstance(row, dict):
-        raise BadRowError(number, None, "is no record")
+        raise BadRowError(number, None, "is not a record")
     _check_types(number, row)
     if not is_job_id(row["id"]):
-        raise BadRowError(number, row["id"], "its id is not that of a job")
+        raise BadRowError(number, row["id"], "its id is not a job id")
     if row["state"] not in _STATES:
         raise BadRowError(number, row["id"], f"its state is '{row['state']}'", is_newer=True)
 
 
 def as_job(row: Mapping[str, Any], number: Any = "") -> Job:
-    """Return the job of a row.
-
-    Parameters
-    ----------
-    row
-        As the table holds it.
-    number
-        Under which number, for messages; it is that of the job.
+    """Return the job of a row; `number` is its number in the table, if known.
 
     Raises
     ------
     BadRowError
-        Where it is none of ours, or a later drawcli has written into it what this one does not
-        know.
+        If it is invalid, or has fields of a newer drawcli.
     """
     shape = (*row, *map(type, row.values()))
     if shape not in _GOOD:
@@ -151,12 +142,12 @@ def as_job(row: Mapping[str, Any], number: Any = "") -> Job:
 
 def _check_values(job: Job, row: Mapping[str, Any], number: Any) -> None:
     if not is_job_id(job.id) or number not in ("", number_of(job.id), str(number_of(job.id))):
-        raise BadRowError(number, job.id, "its id is not that of a job, or of another one")
+        raise BadRowError(number, job.id, "its id is not a job id, or that of another job")
     counts = [row.get(name) or 0 for name in _COUNTS]
     if min(counts) < 0 or max(*counts, abs(job.priority)) > _MOST:
-        raise BadRowError(number, job.id, "a number of it cannot be right")
+        raise BadRowError(number, job.id, "it has a number out of range")
     if job.source_digest and not _is_digest(job.source_digest):
-        raise BadRowError(number, job.id, "its digest of the sources is not one")
+        raise BadRowError(number, job.id, "its 'source_digest' is not a digest")
 
 
 def _check_types(number: Any, row: Mapping[str, Any]) -> None:
@@ -167,21 +158,21 @@ def _check_types(number: Any, row: Mapping[str, Any]) -> None:
     for name, kinds in _TYPES.items():
         if name not in row and name in _REQUIRED:
             raise BadRowError(number, job_id, f"its '{name}' is missing")
-        is_flag = type(row.get(name)) is bool and bool not in kinds  # which is an int to Python
+        is_flag = type(row.get(name)) is bool and bool not in kinds  # bool is a subclass of int
         if name in row and (is_flag or not isinstance(row[name], kinds)):
-            raise BadRowError(number, job_id, f"its '{name}' is of another kind")
+            raise BadRowError(number, job_id, f"its '{name}' has a wrong type")
 
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
-        raise BadRowError("", None, f"'{text}' is no time with its zone")
+        raise BadRowError("", None, f"'{text}' is not a time with time zone")
     return moment
 
 
 def _event(at: str, what: str, why: str = "") -> Event:
     if type(what) is not str or type(why) is not str:
-        raise BadRowError("", None, "an event of it is of another kind")
+        raise BadRowError("", None, "it has an event of a wrong type")
     return Event(_moment(at), *_kind_and_code(what), why)
 
 

@@ -1,4 +1,4 @@
-"""rules.yaml and templates.yaml: read together, checked together, every problem told at once."""
+"""Reading and checking rules.yaml and templates.yaml; all problems are reported together."""
 
 import hashlib
 import re
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from drawcli.config.load import Settings
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
-_UNREADABLE: Final = object()  # in place of the data of a file whose problems are told already
-_HINT: Final = "Mend the file and run the command again; until then the jobs wait."
+_UNREADABLE: Final = object()  # the data of a file whose problems are already reported
+_HINT: Final = "Correct the file and run the command again; until then the jobs wait."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """The rules and templates of a site, as they are now."""
+    """The rules and templates of a site."""
 
     rules: Rules
     templates: Mapping[str, Template]
     cases: tuple[Case, ...] = ()  # the tests of the rules file
     digest: str  # SHA-256 over both files, 64 hex digits
-    commit: str | None  # of git, with "+" where the files differ from it
+    commit: str | None  # of git, with "+" if the files differ from it
 
     def template_named(self, name: str) -> Template:
-        """Return a template; raise UsageError where there is none of this name."""
+        """Return a template; raise UsageError if there is none of this name."""
         if name not in self.templates:
             near = suggest(name, self.templates)
             raise UsageError(
@@ -57,12 +57,12 @@ def site_rulebook(
     rules: Path | Document | None = None,
     templates: Path | Document | None = None,
 ) -> Rulebook:
-    """Read and check the rules and templates of a site; what is given counts in place of its file.
+    """Read and check the rules and templates of a site, or those given in their place.
 
     Raises
     ------
     ConfigError
-        With one line a problem; nothing is matched with half a file.
+        With one line for each problem.
     """
     longest = settings.deliver.longest_name
     return read_rulebook(rules or settings.rules, templates or settings.templates, longest)
@@ -89,14 +89,12 @@ def read_rulebook(
 
 
 def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
-    """Read what the rules were: from another rules file, or as they stand in a git revision.
-
-    Beside another file its own templates.yaml counts, where it has one.
+    """Read earlier rules: another rules file with the templates.yaml beside it, or a git revision.
 
     Raises
     ------
     UsageError
-        Where `old` is neither a file nor a revision that holds the rules.
+        If `old` is neither a file nor a revision that contains the rules.
     """
     if Path(old).is_file():
         beside = Path(old).with_name(settings.templates.name)
@@ -110,7 +108,7 @@ def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
                 or (text := _git(path.parent, "show", f"{old}:./{path.name}")) is None
             ):
                 raise UsageError(
-                    f"'{old}' is no file, and no git revision that holds {path.name}",
+                    f"'{old}' is neither a file nor a git revision that contains {path.name}",
                     hint="Name another rules.yaml, or a revision such as HEAD or HEAD~3.",
                 )
             copy.write_text(text + "\n", encoding="utf-8")
@@ -118,7 +116,7 @@ def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
 
 
 def _read(path: Path | Document, problems: list[str], hints: list[str]) -> Document:
-    """Return a file; an empty one with its problems told where it is no YAML."""
+    """Return a file; an empty one, with its problems added, if it is not valid YAML."""
     if isinstance(path, Document):
         return path
     try:
@@ -130,7 +128,7 @@ def _read(path: Path | Document, problems: list[str], hints: list[str]) -> Docum
 
 
 def _names(document: Document) -> frozenset[Any] | None:
-    """Return the names under `templates`, of faulty ones too; None where they are unknown."""
+    """Return the names under `templates`, also of faulty templates; None if unknown."""
     entries = document.data.get("templates") if isinstance(document.data, dict) else None
     return frozenset(entries) if isinstance(entries, dict) else None
 
@@ -143,8 +141,8 @@ def _templates(
         where = ("templates", name)
         if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             problems.append(
-                f"{document.place(where)}: '{name}' is no template name: letters, digits, _ and - "
-                f"only, at most 128{QUOTE_IT if not isinstance(name, str) else ''}"
+                f"{document.place(where)}: '{name}' is not a template name: at most 128 letters, "
+                f"digits, _ and -{QUOTE_IT if not isinstance(name, str) else ''}"
             )
             continue
         try:
@@ -175,13 +173,13 @@ def _rules(
             continue
         if rule.name in names:
             where = document.place(("rules", index, "name"))
-            problems.append(f"{where}: a second rule is called '{rule.name}'")
+            problems.append(f"{where}: another rule has the name '{rule.name}'")
         names.add(rule.name)
         yield rule
 
 
 def _section(document: Document, name: str, kind: type, problems: list[str]) -> Any:
-    """Return the one top-level section of a file, or None with a problem told."""
+    """Return the top-level section of a file; None, with the problem added, if it is invalid."""
     data = document.data
     if data is _UNREADABLE:
         return None
@@ -190,7 +188,7 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
         near = next(
             (key for key in data or () if isinstance(data, dict) and suggest(key, [name])), ""
         )
-        instead = f"; '{near}' stands there instead" if near else "; the file begins with it"
+        instead = f"; found '{near}' instead" if near else "; the file begins with it"
         problems.append(f"{document.place((near,))}: '{name}:' is missing{instead}")
         return None
     problems.extend(
@@ -201,16 +199,13 @@ def _section(document: Document, name: str, kind: type, problems: list[str]) -> 
     if data[name] is None:
         return kind()
     if not isinstance(data[name], kind):
-        problems.append(f"{document.place((name,))}: '{name}' should hold {shape}")
+        problems.append(f"{document.place((name,))}: '{name}' should be {shape}")
         return None
     return data[name]
 
 
 def _git_commit(*paths: Path) -> str | None:
-    """Return the commit of the folder the rules lie in; "+" behind it where a file differs.
-
-    A file that git does not know, or ignores, differs from every commit.
-    """
+    """Return the commit of the folder of the rules, with "+" if a file differs or is untracked."""
     folder = paths[0].parent
     head = _git(folder, "rev-parse", "--short=12", "HEAD")
     if not _COMMIT.fullmatch(head or ""):
@@ -221,7 +216,7 @@ def _git_commit(*paths: Path) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """Return what git says, or None where it fails."""
+    """Return the output of git, None if it fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *words]
     ended = run_program(command, EXCHANGES["git"])
     return ended.output.decode("utf-8", "replace").strip() if ended.code == 0 else None

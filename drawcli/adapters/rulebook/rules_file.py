@@ -1,4 +1,4 @@
-"""One entry of rules.yaml as a rule: every mistake is told, with its place and what is meant."""
+"""Parser of the rules of rules.yaml; each problem is reported with its place and a suggestion."""
 
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -14,11 +14,11 @@ from drawcli.core.rules.conditions import (
     Negation,
     Rule,
 )
-from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical, known_paths
+from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path, known_paths
 from drawcli.core.rules.withheld import is_withheld
 from drawcli.system.yaml_read import Document, Location, suggest
 
-QUOTE_IT: Final = "; put it in quotes where it looks like a number, a date, yes or no"
+QUOTE_IT: Final = "; put it in quotes if it looks like a number, a date, yes or no"
 _KEYS: Final = (
     *("name", "template", "when", "exclude", "comment"),
     *("priority", "enabled", "contact", "templates", "late"),
@@ -27,7 +27,7 @@ _HIGHEST: Final = 1_000_000
 
 
 class EntryReader:
-    """What the readers of entries of rules.yaml share: they tell every problem with its place."""
+    """Base of the parsers of entries of rules.yaml; collects problems with their places."""
 
     def __init__(
         self, document: Document, templates: AbstractSet[Any] | None, problems: list[str]
@@ -39,46 +39,46 @@ class EntryReader:
     def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
         for key in entry:
             if key not in known:
-                self._tell((*at, key), f"unknown key '{key}'{suggest(key, known)}")
+                self._add((*at, key), f"unknown key '{key}'{suggest(key, known)}")
 
     def _check_template(self, name: str, at: Location) -> None:
         if self._templates is not None and name not in self._templates:
             near = suggest(name, self._templates)
-            self._tell(at, f"no template '{name}' in templates.yaml{near}")
+            self._add(at, f"no template '{name}' in templates.yaml{near}")
 
     def _path(self, keyword: Any, at: Location) -> str | None:
-        """Return the canonical path of an element; None, and the problem told, where it is none."""
-        path = canonical(keyword) if isinstance(keyword, str) else None
+        """Return the canonical path of an element; None, with the problem added, if invalid."""
+        path = canonical_path(keyword) if isinstance(keyword, str) else None
         if path is None:
-            self._tell(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
+            self._add(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
         return path
 
-    def _tell(self, at: Location, what: str) -> None:
+    def _add(self, at: Location, what: str) -> None:
         self._problems.append(f"{self._document.place(at)}: {what}")
 
 
 class RuleReader(EntryReader):
-    """Turns one entry under `rules` into a rule."""
+    """Parser of an entry under `rules`."""
 
     def read(self, entry: Any, at: Location) -> Rule | None:
-        """Return the rule, or None where it cannot be used."""
+        """Return the rule; None if it is invalid."""
         if not isinstance(entry, dict):
-            self._tell(at, "a rule has keys: name, template, when")
+            self._add(at, "a rule has keys: name, template, when")
             return None
         self._check_keys(entry, _KEYS, at)
         name = entry.get("name")
         if name is None:
-            self._tell(at, "'name' is missing")
+            self._add(at, "'name' is missing")
         elif not isinstance(name, str) or not name:
-            self._tell((*at, "name"), f"'name' should be a text{QUOTE_IT}")
+            self._add((*at, "name"), f"'name' should be a text{QUOTE_IT}")
         first, others = self._outcome(entry, at)
         self._check_priority(entry, at)
         late = entry.get("late")
         if late is not None and late not in LATE:
             near = suggest(late, LATE)
-            self._tell((*at, "late"), f"'late' is one of {', '.join(LATE)}{near}")
+            self._add((*at, "late"), f"'late' is one of {', '.join(LATE)}{near}")
         if "when" not in entry:
-            self._tell(at, "'when' is missing")
+            self._add(at, "'when' is missing")
             return None
         when = self._condition(entry["when"], (*at, "when"))
         if when is None or not isinstance(name, str):
@@ -95,29 +95,29 @@ class RuleReader(EntryReader):
         )
 
     def _outcome(self, entry: dict[str, Any], at: Location) -> tuple[str | None, tuple[str, ...]]:
-        """Return the templates that a rule leads to; tell what is wrong with them."""
+        """Return the first and the other templates of a rule."""
         exclude, template, many = (entry.get(key) for key in ("exclude", "template", "templates"))
         if not isinstance(entry.get("exclude", False), bool):
-            self._tell((*at, "exclude"), "'exclude' is true or false")
+            self._add((*at, "exclude"), "'exclude' is true or false")
         elif exclude:
             for key in ("template", "templates"):
                 if entry.get(key) is not None:
-                    self._tell((*at, key), "a rule with 'exclude: true' has no template")
+                    self._add((*at, key), "a rule with 'exclude: true' has no template")
         elif many is not None:
             if template is not None or not isinstance(many, list) or not many:
-                self._tell((*at, "templates"), "'templates' holds a list, without 'template'")
+                self._add((*at, "templates"), "'templates' is a list, without 'template'")
                 return None, ()
             names = [self._template(one, (*at, "templates", n)) for n, one in enumerate(many)]
             return names[0], tuple(name for name in names[1:] if name)
         elif template is None:
-            self._tell(at, "'template' is missing")
+            self._add(at, "'template' is missing")
         else:
             return self._template(template, (*at, "template")), ()
         return None, ()
 
     def _template(self, name: Any, at: Location) -> str | None:
         if not isinstance(name, str):
-            self._tell(at, f"'template' should be a name{QUOTE_IT}")
+            self._add(at, f"'template' should be a name{QUOTE_IT}")
             return None
         self._check_template(name, at)
         return name
@@ -125,16 +125,16 @@ class RuleReader(EntryReader):
     def _check_priority(self, entry: dict[str, Any], at: Location) -> None:
         priority, enabled = entry.get("priority", 0), entry.get("enabled", True)
         if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _HIGHEST:
-            self._tell((*at, "priority"), "'priority' should be a whole number; higher comes first")
+            self._add((*at, "priority"), "'priority' should be a whole number; higher comes first")
         if not isinstance(enabled, bool):
-            self._tell((*at, "enabled"), "'enabled' is true or false")
+            self._add((*at, "enabled"), "'enabled' is true or false")
 
     def _condition(self, entry: Any, at: Location) -> Condition | None:
-        """Return the condition under `when`, an item of a list, or what `not` turns round."""
+        """Return the condition under `when` or `not`, or of an item of a list."""
         if entry == "always":
             return Every(())
         if not isinstance(entry, dict) or not entry:
-            self._tell(at, "a condition is 'all:', 'any:', 'not:' or 'Keyword: value'")
+            self._add(at, "a condition is 'all:', 'any:', 'not:' or 'Keyword: value'")
             return None
         parts = [self._single(key, value, (*at, key)) for key, value in entry.items()]
         good = [part for part in parts if part is not None]
@@ -145,7 +145,7 @@ class RuleReader(EntryReader):
     def _single(self, key: Any, value: Any, at: Location) -> Condition | None:
         if key in ("all", "any"):
             if not isinstance(value, list) or not value:
-                self._tell(at, f"'{key}' holds a list of conditions, each with '- '")
+                self._add(at, f"'{key}' is a list of conditions, each with '- '")
                 return None
             parts = [self._condition(item, (*at, index)) for index, item in enumerate(value)]
             good = tuple(part for part in parts if part is not None)
@@ -164,7 +164,7 @@ class RuleReader(EntryReader):
         options = {key: one for key, one in tests.items() if key in OPTIONS}
         asked = {key: one for key, one in tests.items() if key not in OPTIONS}
         if not asked:
-            self._tell(at, f"'{keyword}' lacks what it is compared with")
+            self._add(at, f"'{keyword}' has no operator")
         if not self._check_options(options, at):
             return None
         compared = [self._test(path, op, one, options, (*at, op)) for op, one in asked.items()]
@@ -177,7 +177,7 @@ class RuleReader(EntryReader):
         wrong = [key for key, one in options.items() if not _is_choice(one, OPTIONS[key])]
         for key in wrong:
             choices = ", ".join(str(one).lower() for one in OPTIONS[key])
-            self._tell((*at, key), f"'{key}' is one of {choices}")
+            self._add((*at, key), f"'{key}' is one of {choices}")
         return not wrong
 
     def _test(
@@ -185,42 +185,42 @@ class RuleReader(EntryReader):
     ) -> Compare | None:
         if operator not in OPERATORS:
             near = suggest(operator, OPERATORS)
-            hidden = not near and is_withheld(path)  # a value stands where the operator should
-            self._tell(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
+            hidden = not near and is_withheld(path)  # it may be a value in place of an operator
+            self._add(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
             return None
         if operator in PRESENCE:
             if not isinstance(wanted, bool):
-                self._tell(at, f"'{operator}' is true or false")
+                self._add(at, f"'{operator}' is true or false")
                 return None
         elif operator in LISTS and (not isinstance(wanted, list) or not wanted):
-            self._tell(at, f"'{operator}' holds a list of values, such as [CT, PT]")
+            self._add(at, f"'{operator}' is a list of values, such as [CT, PT]")
             return None
         elif operator not in LISTS and isinstance(wanted, list):
-            what = "is compared with one value; for several write {in: [...]}"
-            self._tell(at, f"'{path}' {what}")
+            text = "is compared with one value; for several write {in: [...]}"
+            self._add(at, f"'{path}' {text}")
             return None
         try:
             wanted = tuple(wanted) if isinstance(wanted, list) else wanted
             return Compare(path, operator, wanted, **options)
         except ValueError as err:
-            words = _without_value(str(err)) if is_withheld(path) else str(err)
-            quote = QUOTE_IT if "put it in quotes" in words else ""
-            self._tell(at, f"'{path}' {words.removesuffix('; put it in quotes')}{quote}")
+            text = _without_value(str(err)) if is_withheld(path) else str(err)
+            quote = QUOTE_IT if "put it in quotes" in text else ""
+            self._add(at, f"'{path}' {text.removesuffix('; put it in quotes')}{quote}")
             return None
 
 
-def _without_value(words: str) -> str:
-    """Return what is wrong with a condition, without what it asks for.
+def _without_value(text: str) -> str:
+    """Return the message of an error in a condition without the value in it.
 
     >>> _without_value("holds a number; 'X17' is none")
     'holds a number; what it is compared with is none'
     """
-    before, quoted, _ = words.partition("; '")
+    before, quoted, _ = text.partition("; '")
     if quoted:
         return f"{before}; what it is compared with is none"
-    return words.partition(" that cannot be read: ")[0]
+    return text.partition(" that cannot be read: ")[0]
 
 
 def _is_choice(value: Any, choices: tuple[Any, ...]) -> bool:
-    """Tell whether a value is one of some; True is not 1 here."""
-    return any(value == one and type(value) is type(one) for one in choices)
+    """Return whether a value is a choice of the same type: True is not 1."""
+    return any(value == choice and type(value) is type(choice) for choice in choices)

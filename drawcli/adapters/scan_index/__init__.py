@@ -1,16 +1,15 @@
-"""The scan index: what was read of each file, so that it is not read again while unchanged.
+"""The scan index: a cache of the header of each file, which is read again only if it has changed.
 
-A cache: it may be deleted at any time, and one that is damaged, of another version of drawcli, or
-of another site key is made anew. It lies beside the ledger, mode 0600, and says nothing of a
-patient in the clear: files and folders stand in it as keyed hashes; paths, and what headers say,
-are sealed (AES-256-GCM) and bound to name, size and time of the file. In the clear are numbers,
-named reasons, and keyed digests as the ledger has them.
+It may be deleted at any time; it is rebuilt if it is damaged, or of another version of drawcli or
+site key. It is in the state folder, mode 0600, without patient data in plain text: names of files
+and folders are keyed hashes; paths and header values are encrypted (AES-256-GCM) and bound to
+name, size and time of the file. Numbers, reasons and the ledger's keyed digests are plain.
 
-One process has it at a time. What is committed survives `kill -9`.
+One process uses it at a time. Committed data survive `kill -9`.
 """
 
 from drawcli.adapters.scan_index.index import ScanIndex
-from drawcli.adapters.scan_index.opening import FILE_NAME, IndexBroken, opened_index, remove_index
+from drawcli.adapters.scan_index.opening import FILE_NAME, IndexBroken, open_index, remove_index
 from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, SeriesRow, UnreadRow
 
 __all__ = [
@@ -22,6 +21,6 @@ __all__ = [
     "ScanIndex",
     "SeriesRow",
     "UnreadRow",
-    "opened_index",
+    "open_index",
     "remove_index",
 ]

@@ -1,4 +1,4 @@
-"""The tables of the scan index, and what is asked of them."""
+"""Queries of the scan index."""
 
 import json
 import os
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from drawcli.adapters.scan_index.keys import Keys
 from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, UnreadRow
-from drawcli.adapters.scan_index.series_table import BOUND, SeriesTable, within
+from drawcli.adapters.scan_index.series_table import BOUND, SeriesTable, limit_time
 
-_KNOWN_FACTS: Final = 4096  # shared facts whose row is remembered
+_KNOWN_FACTS: Final = 4096  # shared facts whose row id is cached
 
 
 class ScanIndex(SeriesTable):
@@ -22,23 +22,23 @@ class ScanIndex(SeriesTable):
     database
         A connection in autocommit mode, with the tables in it.
     keys
-        What hashes and seals.
-    made_anew
-        Why there was no index that could be used; "" where there was one.
+        Hashes and encrypts.
+    rebuilt
+        Why the index was rebuilt; "" if it was not.
     """
 
-    def __init__(self, database: sqlite3.Connection, keys: Keys, made_anew: str = "") -> None:
+    def __init__(self, database: sqlite3.Connection, keys: Keys, rebuilt: str = "") -> None:
         super().__init__(database, keys)
-        self.made_anew = made_anew
-        self.changed = 0  # files that came, went or changed since it was opened
+        self.rebuilt = rebuilt
+        self.changed = 0  # files added, changed or removed since it was opened
 
     def begin(self) -> None:
-        """Begin to write; nothing of it is there before `commit`."""
+        """Begin a transaction."""
         if not self._database.in_transaction:
             self._database.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Make what was written survive the end of this process."""
+        """Commit the transaction; it survives the end of this process."""
         if self._database.in_transaction:
             self._database.execute("COMMIT")
 
@@ -48,48 +48,48 @@ class ScanIndex(SeriesTable):
         return "" if row is None else str(row[0])
 
     def set_fact(self, key: str, value: str) -> None:
-        """Write down a fact about the index itself."""
+        """Set a fact about the index itself."""
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def folder(self, path: str) -> FolderRow | None:
-        """Return what is known of a folder."""
+        """Return the row of a folder; None if it is new."""
         row = self._database.execute(
             "SELECT id, digest, stamp, calm FROM folder WHERE key = ?", (self._keys.path(path),)
         ).fetchone()
         return None if row is None else FolderRow(*row)
 
     def add_folder(self, path: str) -> int:
-        """Make a row for a folder; return its number."""
+        """Insert a folder; return its id."""
         key = self._keys.path(path)
         sealed = self._keys.seal(os.fsencode(path), key)
-        made = self._database.execute(
+        inserted = self._database.execute(
             "INSERT INTO folder (key, sealed, stamp, calm) VALUES (?, ?, '', 0)", (key, sealed)
         )
-        return int(made.lastrowid or 0)
+        return int(inserted.lastrowid or 0)
 
     def set_folder(self, folder: int, digest: bytes | None, stamp: str, calm: int) -> None:
-        """Write down how a folder was seen."""
+        """Update a folder."""
         self._database.execute(
             "UPDATE folder SET digest = ?, stamp = ?, calm = ? WHERE id = ?",
             (digest, stamp, calm, folder),
         )
 
     def forget_listings(self) -> None:
-        """Look at every file of every folder again, without reading what is unchanged."""
+        """Let the next scan compare every file of every folder; unchanged files are not read."""
         self._database.execute("UPDATE folder SET digest = NULL")
 
     def retry(self, reasons: Iterable[str]) -> None:
-        """Read files again that the system did not give us."""
-        wanted = [(one,) for one in reasons]
+        """Let the next scan read files again that could not be read for these reasons."""
+        rows = [(reason,) for reason in reasons]
         self._database.executemany(
             "UPDATE folder SET digest = NULL "
             "WHERE id IN (SELECT folder FROM file WHERE reason = ?)",
-            wanted,
+            rows,
         )
-        self._database.executemany("UPDATE file SET final = 0 WHERE reason = ?", wanted)
+        self._database.executemany("UPDATE file SET final = 0 WHERE reason = ?", rows)
 
-    def is_waited_for(self, folder: int) -> bool:
-        """Tell whether a folder holds a file of a series that is not whole yet."""
+    def has_waiting_series(self, folder: int) -> bool:
+        """Return whether a folder has a file of a series that is still incomplete."""
         return bool(
             self._database.execute(
                 "SELECT 1 FROM file JOIN series ON series.id = file.series WHERE folder = ? AND "
@@ -99,7 +99,7 @@ class ScanIndex(SeriesTable):
         )
 
     def files(self, folder: int) -> dict[bytes, FileRow]:
-        """Return the files of a folder by the hashes of their names."""
+        """Return the files of a folder by the keyed hashes of their names."""
         rows = self._database.execute(
             "SELECT name, size, mtime, ctime, since, final, reason, series FROM file "
             "WHERE folder = ?",
@@ -112,75 +112,71 @@ class ScanIndex(SeriesTable):
         return self._keys.name(name)
 
     def put(self, folder: int, entries: Iterable[FileEntry], was: Iterable[int], now: int) -> None:
-        """Store files of a folder; the series they are of, and were of, are judged anew."""
+        """Store files of a folder; mark their present and former series (`was`) as stale."""
         touched = set(was)
         rows: list[tuple[Any, ...]] = []
-        for one in entries:
-            name = self.name_key(one.name)
-            size, mtime, ctime = one.size, within(one.mtime_ns), within(one.ctime_ns)
-            row = (folder, name, size, mtime, ctime, one.since, one.final)
-            if isinstance(one.found, str):
-                rows.append((*row, one.found, None, None, None))
+        for entry in entries:
+            name = self.name_key(entry.name)
+            size, mtime = entry.size, limit_time(entry.mtime_ns)
+            row = (folder, name, size, mtime, limit_time(entry.ctime_ns), entry.since, entry.final)
+            if isinstance(entry.found, str):
+                rows.append((*row, entry.found, None, None, None))
                 continue
-            series = self._series_id(one.found.series_uid, now)
+            series = self._series_id(entry.found.series_uid, now)
             touched.add(series)
-            own = json.dumps([one.name, one.found.own]).encode("ascii")
+            own = json.dumps([entry.name, entry.found.own]).encode("ascii")
             sealed = self._keys.seal(own, name + BOUND.pack(folder, size, mtime))
-            rows.append((*row, None, series, self._facts_id(one.found.shared), sealed))
+            rows.append((*row, None, series, self._facts_id(entry.found.shared), sealed))
         self._database.executemany(
             f"INSERT OR REPLACE INTO file VALUES ({','.join('?' * 11)})",  # noqa: S608 - no value in it
             rows,
         )
         self.changed += len(rows)
-        self._unsettle(touched, now)
+        self._mark_changed(touched, now)
 
     def drop(self, folder: int, gone: dict[bytes, FileRow], now: int) -> None:
-        """Forget files that are not there any more."""
+        """Delete files that no longer exist."""
         self._database.executemany(
             "DELETE FROM file WHERE folder = ? AND name = ?", ((folder, name) for name in gone)
         )
         self.changed += len(gone)
-        self._unsettle({row.series for row in gone.values() if row.series is not None}, now)
+        self._mark_changed({row.series for row in gone.values() if row.series is not None}, now)
 
     def drop_folder(self, folder: int, now: int) -> None:
-        """Forget a folder that is not there any more, and its files."""
+        """Delete a folder that no longer exists, and its files."""
         self.drop(folder, self.files(folder), now)
         self._database.execute("DELETE FROM folder WHERE id = ?", (folder,))
 
-    def folders_but(self, seen: set[int]) -> dict[int, str]:
-        """Return the paths of all folders but some."""
-        others = [row[0] for row in self._database.execute("SELECT id FROM folder")]
-        return {one: self.folder_path(one) for one in others if one not in seen}
+    def folders_except(self, seen: set[int]) -> dict[int, str]:
+        """Return the paths of all folders that are not in `seen`, by id."""
+        ids = [row[0] for row in self._database.execute("SELECT id FROM folder")]
+        return {folder: self.folder_path(folder) for folder in ids if folder not in seen}
 
     def folder_path(self, folder: int) -> str:
         """Return the path of a folder."""
-        words = "SELECT sealed, key FROM folder WHERE id = ?"
-        return os.fsdecode(self._keys.open(*self._database.execute(words, (folder,)).fetchone()))
+        query = "SELECT sealed, key FROM folder WHERE id = ?"
+        return os.fsdecode(self._keys.open(*self._database.execute(query, (folder,)).fetchone()))
 
-    def folders_with(self, reasons: Iterable[str]) -> list[int]:
-        """Return the folders with a file that could not be read for one of some reasons."""
-        rows = (
-            self._database.execute(
-                "SELECT DISTINCT folder FROM file INDEXED BY file_reason WHERE reason = ?", (one,)
-            )
-            for one in reasons
-        )
-        return sorted({row[0] for found in rows for row in found})
+    def folders_with_reasons(self, reasons: Iterable[str]) -> list[int]:
+        """Return the folders with a file that could not be read for one of these reasons."""
+        query = "SELECT DISTINCT folder FROM file INDEXED BY file_reason WHERE reason = ?"
+        results = (self._database.execute(query, (reason,)) for reason in reasons)
+        return sorted({row[0] for rows in results for row in rows})
 
     def unread_in(self, folder: int, reasons: Iterable[str]) -> list[UnreadRow]:
-        """Return the files of a folder that could not be read for one of some reasons."""
-        words = "SELECT name, size, since, reason FROM file WHERE folder = ? AND reason NOT NULL"
-        wanted, rows = set(reasons), self._database.execute(words, (folder,))
-        return [one for one in map(UnreadRow._make, rows) if one.reason in wanted]
+        """Return the files of a folder that could not be read for one of these reasons."""
+        query = "SELECT name, size, since, reason FROM file WHERE folder = ? AND reason NOT NULL"
+        wanted, rows = set(reasons), self._database.execute(query, (folder,))
+        return [row for row in map(UnreadRow._make, rows) if row.reason in wanted]
 
-    def keys_of(self, series: Iterable[int]) -> frozenset[str]:
-        """Return the keys of some series, of those that were judged."""
-        words = "SELECT key FROM series WHERE id = ? AND key NOT NULL"
-        rows = (self._database.execute(words, (one,)).fetchone() for one in series)
+    def series_keys(self, series: Iterable[int]) -> frozenset[str]:
+        """Return the keys of series that have a verdict."""
+        query = "SELECT key FROM series WHERE id = ? AND key NOT NULL"
+        rows = (self._database.execute(query, (number,)).fetchone() for number in series)
         return frozenset(row[0] for row in rows if row)
 
     def passed_over(self) -> Counter[str]:
-        """Return how many files are no images, by reason."""
+        """Return the number of files that are no images, by reason."""
         rows = self._database.execute(
             "SELECT reason, COUNT(*) FROM file WHERE reason IS NOT NULL GROUP BY reason"
         )
@@ -191,29 +187,27 @@ class ScanIndex(SeriesTable):
         row = self._database.execute("SELECT id FROM series WHERE uid = ?", (key,)).fetchone()
         if row is not None:
             return int(row[0])
-        made = self._database.execute(
+        inserted = self._database.execute(
             "INSERT INTO series (uid, first, since, stale) VALUES (?, ?, ?, 1)", (key, now, now)
         )
-        return int(made.lastrowid or 0)
+        return int(inserted.lastrowid or 0)
 
-    def _unsettle(self, series: Iterable[int], now: int) -> None:
-        self._database.executemany(
-            "UPDATE series SET since = ?, stale = 1 WHERE id = ?", ((now, one) for one in series)
-        )
+    def _mark_changed(self, series: Iterable[int], now: int) -> None:
+        query = "UPDATE series SET since = ?, stale = 1 WHERE id = ?"
+        self._database.executemany(query, ((now, number) for number in series))
 
     def _facts_id(self, shared: str) -> int:
-        known = self._facts.get(shared)
-        if known is None:
-            plain = shared.encode("ascii")
+        facts_id = self._facts.get(shared)
+        if facts_id is None:
             key = self._keys.text(shared)
             row = self._database.execute("SELECT id FROM facts WHERE key = ?", (key,)).fetchone()
             if row is None:
-                sealed = self._keys.seal(plain, key)
-                words = "INSERT INTO facts (key, sealed) VALUES (?, ?)"
-                known = int(self._database.execute(words, (key, sealed)).lastrowid or 0)
+                sealed = self._keys.seal(shared.encode("ascii"), key)
+                query = "INSERT INTO facts (key, sealed) VALUES (?, ?)"
+                facts_id = int(self._database.execute(query, (key, sealed)).lastrowid or 0)
             else:
-                known = int(row[0])
+                facts_id = int(row[0])
             if len(self._facts) >= _KNOWN_FACTS:
                 self._facts.clear()
-            self._facts[shared] = known
-        return known
+            self._facts[shared] = facts_id
+        return facts_id

@@ -1,4 +1,4 @@
-"""What hashes names and seals headers in the scan index."""
+"""Keyed hashes and encryption for the scan index."""
 
 import os
 import secrets
@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_NONCE: Final = 12  # bytes: AES-GCM's own
+_NONCE: Final = 12  # bytes, as AES-GCM specifies
 _NAME: Final = 12  # bytes of the keyed hash of a file name
 _KEY: Final = 16  # bytes of every other keyed hash
 
 
 class Damaged(Exception):
-    """What was sealed cannot be opened: it is damaged, or of another place."""
+    """Encrypted data are damaged, or belong to another row."""
 
 
 class Keys:
-    """Keyed hashes and seals.
-
-    Parameters
-    ----------
-    key
-        32 bytes, for the scan index alone.
-    """
+    """Keyed hashes and encryption, with keys derived from 32 bytes used for nothing else."""
 
     def __init__(self, key: bytes) -> None:
         self._hash_key = blake2b(b"hash", key=key, digest_size=32).digest()
@@ -45,18 +39,12 @@ class Keys:
         return blake2b(plain, key=self._hash_key, digest_size=_KEY).digest()
 
     def seal(self, plain: bytes, bound: bytes) -> bytes:
-        """Return bytes sealed, and bound to other bytes that stand beside them."""
+        """Return bytes encrypted and bound to other bytes."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._cipher.encrypt(nonce, plain, bound)
 
     def open(self, sealed: bytes, bound: bytes) -> bytes:
-        """Return what was sealed.
-
-        Raises
-        ------
-        Damaged
-            Where it, or what it is bound to, is not what it was.
-        """
+        """Return decrypted bytes; raise Damaged if they or the bound bytes have changed."""
         from cryptography.exceptions import InvalidTag
 
         try:

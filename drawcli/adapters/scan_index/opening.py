@@ -1,4 +1,4 @@
-"""Opening the scan index: one process at a time, and made anew where it cannot be used."""
+"""Opening the scan index: by one process at a time; it is rebuilt if it cannot be used."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ from drawcli.system.files import PRIVATE
 FILE_NAME: Final = "scan-index.sqlite"
 _FORMAT: Final = f"3 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
-_PATIENCE_SECONDS: Final = 60
+_LOCK_SECONDS: Final = 60
 _CACHE_KIB: Final = 32 << 10
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TABLES: Final = """
@@ -43,52 +43,52 @@ CREATE INDEX series_stale ON series (stale) WHERE stale = 1;
 
 
 class IndexBroken(Exception):
-    """The index could not be read and was removed: begin again."""
+    """The index was damaged and has been removed; begin again."""
 
 
 @contextmanager
-def opened_index(
+def open_index(
     state_dir: Path, key: bytes, key_id: str, *, throwaway: bool = False
 ) -> Iterator[ScanIndex]:
-    """Open the index of a site; make it anew where it cannot be used.
+    """Open the index of a site; rebuild it if it cannot be used.
 
     Parameters
     ----------
     state_dir
-        Where it lies.
+        Its folder.
     key
-        32 bytes, for the index alone.
+        32 bytes, used for the index only.
     key_id
-        Of the site key: an index of another one is of no use.
+        Id of the site key: an index of another key cannot be used.
     throwaway
-        Whether to open a copy that is gone afterwards: for a dry run, which writes nothing.
+        Whether to use a copy in memory, for a dry run.
 
     Raises
     ------
     AnotherRun
-        Where another process keeps it for long.
+        If another process keeps it locked.
     IndexBroken
-        Where it is found to be damaged while it is used.
+        If it turns out to be damaged.
     """
     path, mark = state_dir / FILE_NAME, f"{_FORMAT} {key_id}"
     if throwaway and not path.exists():
-        with closing(_connected("")) as database:
-            _make(database, mark)
+        with closing(_connect("")) as database:
+            _create_tables(database, mark)
             yield ScanIndex(database, Keys(key))
         return
-    lock = FileLock(f"{path}.lock", mode=PRIVATE, timeout=_PATIENCE_SECONDS)
+    lock = FileLock(f"{path}.lock", mode=PRIVATE, timeout=_LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout:
         raise AnotherRun(
-            f"another process has read the datastore for more than {_PATIENCE_SECONDS} s",
+            f"another process has been reading the datastore for more than {_LOCK_SECONDS} s",
             hint="'drawcli unlock' shows which. Wait for it; if it hangs, end it.",
         ) from None
     try:
-        database, made_anew = _usable(path, mark)
+        database, rebuilt = _open_or_rebuild(path, mark)
         with closing(database):
-            used = _copied(database) if throwaway else database
-            yield ScanIndex(used, Keys(key), made_anew)
+            used = _copy(database) if throwaway else database
+            yield ScanIndex(used, Keys(key), rebuilt)
     except Damaged:
         remove_index(state_dir)
         raise IndexBroken from None
@@ -102,18 +102,18 @@ def opened_index(
 
 
 def remove_index(state_dir: Path) -> None:
-    """Remove the index; nothing but time is lost."""
+    """Remove the index."""
     for ending in _BESIDE:
         (state_dir / f"{FILE_NAME}{ending}").unlink(missing_ok=True)
 
 
-def _usable(path: Path, mark: str) -> tuple[sqlite3.Connection, str]:
-    """Return the index and, where it was made anew though there was one, why."""
+def _open_or_rebuild(path: Path, mark: str) -> tuple[sqlite3.Connection, str]:
+    """Return the index and the reason if an existing one was rebuilt, else ""."""
     why = ""
     if path.exists():
         database = None
         try:
-            database = _connected(str(path))
+            database = _connect(str(path))
             if _mark_of(database) == mark:
                 return database, ""
             why = "it is of another version or site key"
@@ -126,12 +126,12 @@ def _usable(path: Path, mark: str) -> tuple[sqlite3.Connection, str]:
         remove_index(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-    database = _connected(str(path))
-    _make(database, mark)
+    database = _connect(str(path))
+    _create_tables(database, mark)
     return database, why
 
 
-def _connected(name: str) -> sqlite3.Connection:
+def _connect(name: str) -> sqlite3.Connection:
     database = sqlite3.connect(name, isolation_level=None)
     for pragma in (
         "locking_mode = EXCLUSIVE",  # one process at a time: no shared memory is needed
@@ -147,19 +147,19 @@ def _connected(name: str) -> sqlite3.Connection:
 def _mark_of(database: sqlite3.Connection) -> str:
     try:
         row = database.execute("SELECT value FROM meta WHERE key = 'mark'").fetchone()
-    except sqlite3.OperationalError:  # killed before the tables were made
+    except sqlite3.OperationalError:  # killed before the tables were created
         return ""
     return "" if row is None else str(row[0])
 
 
-def _make(database: sqlite3.Connection, mark: str) -> None:
-    """Make the tables, all or none."""
+def _create_tables(database: sqlite3.Connection, mark: str) -> None:
+    """Create all tables or none."""
     database.executescript(f"BEGIN;{_TABLES}COMMIT;")
     database.execute("INSERT INTO meta VALUES ('mark', ?)", (mark,))
 
 
-def _copied(database: sqlite3.Connection) -> sqlite3.Connection:
-    copy = _connected("")
+def _copy(database: sqlite3.Connection) -> sqlite3.Connection:
+    copy = _connect("")
     database.backup(copy)
     return copy
 

@@ -1,4 +1,4 @@
-"""What the scan index remembers of folders, files and series. Times are nanoseconds."""
+"""Rows of the scan index. Times are nanoseconds."""
 
 from typing import NamedTuple
 
@@ -7,22 +7,22 @@ from drawcli.core.series.verdict import Verdict
 
 
 class FolderRow(NamedTuple):
-    """A folder as it was seen last."""
+    """A folder at the last scan."""
 
     id: int
     digest: bytes | None  # of its listing; None while something in it is not final
     stamp: str
-    calm: int  # when it was first seen so, ns
+    calm: int  # first scan with this listing, ns
 
 
 class FileRow(NamedTuple):
-    """A file as it was seen last."""
+    """A file at the last scan."""
 
     size: int
     mtime_ns: int
     ctime_ns: int
-    since: int  # when our clock first saw it so, ns
-    final: bool  # it is not read again while unchanged
+    since: int  # first scan that found it unchanged since, by our clock, ns
+    final: bool  # not read again while unchanged
     reason: str | None
     series: int | None
 
@@ -30,14 +30,14 @@ class FileRow(NamedTuple):
 class UnreadRow(NamedTuple):
     """A file that could not be read."""
 
-    name: bytes  # the keyed hash of its name
+    name: bytes  # keyed hash of its name
     size: int
-    since: int  # when our clock first saw it so, ns
+    since: int  # as in FileRow
     reason: str
 
 
 class FileEntry(NamedTuple):
-    """A file that was read now, and what came of it."""
+    """A file with the header that was read, or the reason why there is none."""
 
     name: str
     size: int
@@ -49,11 +49,11 @@ class FileEntry(NamedTuple):
 
 
 class SeriesRow(NamedTuple):
-    """A series as it was judged last."""
+    """A series at the last scan."""
 
     id: int
-    first: int  # when our clock first saw a file of it, ns
-    since: int  # when our clock first saw the files as they are, ns
+    first: int  # first scan with a file of it, by our clock, ns
+    since: int  # first scan with the present files, by our clock, ns
     stale: bool
     key: str
     key_id: str
@@ -61,6 +61,6 @@ class SeriesRow(NamedTuple):
     stamp: str
     modality: str
     files: int
-    newest: int  # the latest mtime, ns
+    newest: int  # latest mtime, ns
     verdict: Verdict
-    wishes: int  # which settings it was judged by: a number of the survey's
+    wishes: int  # number of the folder settings used for the verdict

@@ -18,7 +18,7 @@ BOUND: Final = struct.Struct("<qqq")
 
 
 class SeriesTable:
-    """The series of an open index: what is known of their files, and how they were judged."""
+    """The series of an open index, with their files and verdicts."""
 
     def __init__(self, database: sqlite3.Connection, keys: Keys) -> None:
         self._database = database
@@ -26,22 +26,22 @@ class SeriesTable:
         self._facts: dict[str, int] = {}
 
     def touch(self, folder: int) -> None:
-        """Judge the series of a folder anew: something beside their files has changed."""
+        """Mark the series of a folder as stale: another file in it has changed."""
         self._database.execute(
             "UPDATE series SET stale = 1 WHERE id IN (SELECT series FROM file WHERE folder = ?)",
             (folder,),
         )
 
-    def judge_all(self) -> None:
-        """Judge every series anew."""
+    def mark_all_stale(self) -> None:
+        """Mark every series as stale."""
         self._database.execute("UPDATE series SET stale = 1")
 
     def stale(self) -> list[int]:
-        """Return the series that are to be judged."""
+        """Return the series that need a new verdict."""
         return [row[0] for row in self._database.execute("SELECT id FROM series WHERE stale = 1")]
 
     def slices(self, series: int) -> list[Slice]:
-        """Return what is known of each file of a series."""
+        """Return the slices of a series."""
         rows = self._database.execute(
             "SELECT file.folder, name, size, mtime, file.sealed, facts.key, facts.sealed, "
             "folder.key, folder.sealed FROM file JOIN facts ON facts.id = file.facts "
@@ -51,19 +51,19 @@ class SeriesTable:
         opened: dict[bytes, bytes] = {}
         return [self._slice(row, opened) for row in rows.fetchall()]
 
-    def unread_beside(self, series: int, reasons: Iterable[str], patience: float) -> int:
-        """Count the files in the folders of a series that may be of it and could not be read.
+    def count_unread_beside(self, series: int, reasons: Iterable[str], patience: float) -> int:
+        """Count the unreadable files in the folders of a series that may belong to it.
 
-        What lay there unchanged for `patience` when the series came is not of it.
+        A file that was unchanged for `patience` nanoseconds when the series arrived does not.
         """
         wanted = list(reasons)
         marks = ",".join("?" * len(wanted))
-        words = (
+        query = (
             f"SELECT COUNT(*) FROM file INDEXED BY file_reason WHERE reason IN ({marks}) "  # noqa: S608 - marks only
             "AND since >= (SELECT first FROM series WHERE id = ?) - ? "
             "AND folder IN (SELECT DISTINCT folder FROM file WHERE series = ?)"
         )
-        row = self._database.execute(words, (*wanted, series, int(patience), series)).fetchone()
+        row = self._database.execute(query, (*wanted, series, int(patience), series)).fetchone()
         return int(row[0])
 
     def series_in(self, folder: int) -> set[int]:
@@ -74,31 +74,31 @@ class SeriesTable:
         return {row[0] for row in rows}
 
     def set_series(self, series: int, row: SeriesRow) -> None:
-        """Write down how a series was judged."""
+        """Update a series with its verdict."""
         verdict = row.verdict
         self._database.execute(
             "UPDATE series SET stale = ?, key = ?, key_id = ?, digest = ?, stamp = ?, modality = ?,"
             " count = ?, newest = ?, readiness = ?, code = ?, text = ?, wishes = ? WHERE id = ?",
             (
                 *(row.stale, row.key, row.key_id, row.digest, row.stamp, row.modality, row.files),
-                *(within(row.newest), str(verdict.readiness), verdict.code, verdict.text),
+                *(limit_time(row.newest), str(verdict.readiness), verdict.code, verdict.text),
                 *(row.wishes, series),
             ),
         )
 
-    def mend_times(self, now: int) -> None:
-        """Mend times that lie in the future: our clock was put back."""
+    def limit_times(self, now: int) -> None:
+        """Replace times in the future by the present: the clock was set back."""
         self._database.execute(
             "UPDATE series SET since = MIN(since, ?1), first = MIN(first, ?1) WHERE since > ?1",
             (now,),
         )
 
     def drop_series(self, series: int) -> None:
-        """Forget a series that has no file any more."""
+        """Delete a series without files."""
         self._database.execute("DELETE FROM series WHERE id = ?", (series,))
 
     def series(self) -> Iterator[SeriesRow]:
-        """Yield every series as it was judged."""
+        """Yield every series that has a verdict."""
         rows = self._database.execute(
             "SELECT id, first, since, stale, key, key_id, digest, stamp, modality, count, newest, "
             "readiness, code, text, wishes FROM series WHERE readiness IS NOT NULL ORDER BY id"
@@ -108,7 +108,7 @@ class SeriesTable:
             yield SeriesRow._make((*facts, Verdict(Readiness(readiness), code, text), wishes))
 
     def tidy(self) -> None:
-        """Forget shared facts that no file has any more."""
+        """Delete shared facts that no file uses."""
         self._database.execute(
             "DELETE FROM facts WHERE id NOT IN (SELECT facts FROM file WHERE facts IS NOT NULL)"
         )
@@ -116,9 +116,9 @@ class SeriesTable:
 
     def _slice(self, row: Any, opened: dict[bytes, bytes]) -> Slice:
         folder, name, size, mtime, sealed, facts_key, facts, folder_key, path = row
-        for key, what in ((facts_key, facts), (folder_key, path)):
+        for key, data in ((facts_key, facts), (folder_key, path)):
             if key not in opened:
-                opened[key] = self._keys.open(what, key)
+                opened[key] = self._keys.open(data, key)
         bound = name + BOUND.pack(folder, size, mtime)
         own_name, own = json.loads(self._keys.open(sealed, bound))
         place = os.path.join(os.fsdecode(opened[folder_key]), own_name)  # noqa: PTH118 - as scandir does
@@ -126,6 +126,6 @@ class SeriesTable:
         return unpack_slice(shared, own, path=place, size=size, mtime_ns=mtime)
 
 
-def within(number: int) -> int:
-    """Return a time as the database can hold it."""
+def limit_time(number: int) -> int:
+    """Return a time limited to the range of the database."""
     return max(-_HIGHEST, min(number, _HIGHEST))

@@ -1,6 +1,6 @@
-"""The server's catalogue as it was last asked for: a cache beside the ledger.
+"""Cache of the server's catalogue.
 
-state_dir/catalogue.json    {"at": when, "models": the answer of the server, as it came}
+state_dir/catalogue.json    {"at": time of the request, "models": the server's answer}
 """
 
 import json
@@ -18,20 +18,20 @@ _NAME: Final = "catalogue.json"
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What the server offered, and when."""
+    """The models that the server offered at a time."""
 
     at: datetime
     offers: tuple[CatalogueModel, ...]
 
 
-def keep_catalogue(state_dir: Path, models: list[Any], at: datetime) -> None:
-    """Keep the answer of the server."""
+def save_catalogue(state_dir: Path, models: list[Any], at: datetime) -> None:
+    """Save the server's answer."""
     text = json.dumps({"at": at.isoformat(), "models": models}, indent=1) + "\n"
     write_durably(state_dir / _NAME, text.encode("utf-8"))
 
 
-def kept_catalogue(state_dir: Path) -> Catalogue | None:
-    """Return what was kept; None where nothing was, or it cannot be read any more."""
+def load_catalogue(state_dir: Path) -> Catalogue | None:
+    """Return the cached catalogue; None if there is none or it cannot be read."""
     try:
         plain = json.loads((state_dir / _NAME).read_bytes())
         at, models = datetime.fromisoformat(plain["at"]), plain["models"]
@@ -40,18 +40,12 @@ def kept_catalogue(state_dir: Path) -> Catalogue | None:
     return Catalogue(at, tuple(parse_catalogue(models))) if isinstance(models, list) else None
 
 
-def needed_catalogue(state_dir: Path) -> Catalogue:
-    """Return what was kept.
-
-    Raises
-    ------
-    UsageError
-        Where nothing was.
-    """
-    kept = kept_catalogue(state_dir)
-    if kept is None or not kept.offers:
+def require_catalogue(state_dir: Path) -> Catalogue:
+    """Return the cached catalogue; raise UsageError if there is none."""
+    catalogue = load_catalogue(state_dir)
+    if catalogue is None or not catalogue.offers:
         raise UsageError(
-            "nothing is known of what the server offers",
-            hint="Run 'drawcli templates pull' first; it keeps the server's catalogue.",
+            "there is no copy of the server's catalogue",
+            hint="Run 'drawcli templates pull' first; it saves the server's catalogue.",
         )
-    return kept
+    return catalogue

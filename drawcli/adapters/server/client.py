@@ -1,4 +1,4 @@
-"""The DRAW server: every request of the protocol, and every way to fail as an error of ours."""
+"""Client of the DRAW server: one method per request; failures are raised as drawcli errors."""
 
 import logging
 import time
@@ -26,12 +26,12 @@ from drawcli.adapters.server.responses import (
     TooLong,
     bearer,
     check_empty_or_object,
-    checked_response,
+    check_response,
+    convert_transport_errors,
     json_list,
     json_object,
-    transport_named,
 )
-from drawcli.adapters.server.tls import connected
+from drawcli.adapters.server.tls import open_client
 from drawcli.adapters.server.transfer import Exchange
 from drawcli.core.protocol.task_status import TaskState, TaskStatus, status_of, task_id_of
 from drawcli.core.protocol.tokens import Tokens
@@ -79,40 +79,39 @@ class DrawServer:
         Raises
         ------
         ConfigError
-            Where the URL would send the token in the clear, there is no token, or the proxy or the
+            If the URL would send the token in plain text, there is no token, or the proxy or the
             certificates that the environment names cannot be used.
         """
-        with connected(site) as client:
+        with open_client(site) as client:
             yield cls(client, site, store, now)
 
     def check_ready(self) -> None:
-        """Ask whether uploads are welcome; raise ServerUnavailable where they are not.
+        """Raise ServerUnavailable if the server takes no uploads now.
 
-        No job is to blame for what is wrong here, so a request that the server will not do is a
-        matter of configuration.
+        A refused health request concerns no job, so it is raised as ConfigError.
         """
         try:
-            self._asked("GET", "health")
+            self._request("GET", "health")
         except RequestRefused as err:
             raise ConfigError(str(err), code="endpoint", hint=ENDPOINT_HINT) from None
 
     def check_token(self) -> None:
-        """Raise ServerRefused where the server refuses our token: of a task that nobody has."""
+        """Raise ServerRefused if the server refuses the token; asks for a task of no one."""
         with suppress(RequestRefused):
             self.status("none")
 
     def models(self) -> list[Any]:
-        """Return the server's catalogue as its JSON has it: one entry a model."""
-        found: list[Any] = self._asked("GET", "models", read=json_list)
-        return found
+        """Return the server's catalogue as parsed JSON: one entry per model."""
+        models: list[Any] = self._request("GET", "models", read=json_list)
+        return models
 
     def upload(
         self, package: Path, *, name: str, sha256: str, tell: ProgressCallback = ignore_progress
     ) -> str:
         """Send a package from disk; return the server's task id.
 
-        Not repeated by itself: if the answer is lost, the caller has recorded the attempt. Once a
-        first answer was here, as a 401, an error says so: whatever came after, bytes have left.
+        Never retried here: if the answer is lost, the caller has recorded the attempt. An error
+        has `answered` set if the server answered at all (a 401, say): then bytes have left.
         """
         fields = {"checksum": sha256}
         if self._site.client_id:
@@ -131,17 +130,17 @@ class DrawServer:
             answer = self._with_token(send)
             if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise _too_large(package)
-            checked_response(answer, "upload")
+            check_response(answer, "upload")
         except DrawcliError as err:
             raise err.replaced(answered=bool(answers)) from err
         task_id = task_id_of(json_object(answer, "upload"))
         if not task_id:
-            raise ServerUnavailable("the answer to the upload names no task")
+            raise ServerUnavailable("the answer to the upload names no task id")
         return task_id
 
     def status(self, task_id: str) -> TaskStatus:
-        """Ask how a task fares."""
-        plain = self._asked("GET", "status", task_id=task_id, unknown_is_answer=True)
+        """Return the status of a task."""
+        plain = self._request("GET", "status", task_id=task_id, unknown_is_answer=True)
         return TaskStatus(TaskState.UNKNOWN) if plain is None else status_of(plain)
 
     def download(
@@ -149,39 +148,39 @@ class DrawServer:
         task_id: str,
         target: Path,
         *,
-        room: Callable[[int], None] = lambda _size: None,
+        check_space: Callable[[int], None] = lambda _size: None,
         tell: ProgressCallback = ignore_progress,
     ) -> str | None:
         """Stream the RTSTRUCT of a task into a file; return its SHA-256.
 
-        None where the server does not know the task. The file appears under its name only when all
-        of it is there and agrees with the checksum that the server sent, if it sent one. `room`
-        raises where the disk has no space for so many bytes.
+        None if the server does not know the task. The file gets its name only when it is complete
+        and matches the checksum that the server sent, if any. `check_space` raises if the disk
+        has no space for that many bytes.
         """
-        incoming = Incoming(target, room, tell)
-        with transport_named("rtstruct"):
+        incoming = Incoming(target, check_space, tell)
+        with convert_transport_errors("rtstruct"):
             self._login.keep_fresh()
-            shown = self._tokens
+            used = self._tokens
             try:
-                return self._streamed(task_id, incoming, shown)
+                return self._download(task_id, incoming, used)
             except ServerRefused:
-                self._login.renew(shown)
-                return self._streamed(task_id, incoming, self._tokens)
+                self._login.renew(used)
+                return self._download(task_id, incoming, self._tokens)
 
     def confirm(self, task_id: str, *, at: datetime) -> None:
-        """Tell the server that the RTSTRUCT is safe here; it then deletes its copy.
+        """Confirm that the RTSTRUCT is stored here; the server then deletes its copy.
 
-        A 404 is success: the server has already deleted it. A page of a proxy is not.
+        A 404 is success: the server has already deleted it. An HTML page of a proxy is not.
         """
         body = {"task_id": task_id, "status": "received", "timestamp": at.isoformat()}
-        what: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
-        self._asked("POST", "confirm", read=check_empty_or_object, **what)
+        content: dict[str, Any] = {"task_id": task_id, "unknown_is_answer": True, "json": body}
+        self._request("POST", "confirm", read=check_empty_or_object, **content)
 
     def renew_tokens(self) -> None:
-        """Exchange the token pair for a new one, whatever the clock says."""
+        """Exchange the token pair for a new one, even if it has not expired."""
         self._login.renew(self._tokens)
 
-    def _asked(
+    def _request(
         self,
         method: str,
         endpoint: str,
@@ -204,10 +203,10 @@ class DrawServer:
 
         def send(tokens: Tokens) -> httpx.Response:
             headers = bearer(tokens.access)
-            answer = self._exchange.ask(method, url, headers=headers, **content)
+            answer = self._exchange.request(method, url, headers=headers, **content)
             slash_missing = endpoint == "health" and not url.endswith("/")
             if answer.status_code == HTTPStatus.NOT_FOUND and slash_missing:
-                return self._exchange.ask(method, url + "/", headers=headers, **content)
+                return self._exchange.request(method, url + "/", headers=headers, **content)
             return answer
 
         def pause(seconds: float) -> None:
@@ -217,46 +216,45 @@ class DrawServer:
         for attempt in Retrying(
             stop=stop_after_attempt(_SHORT_TRIES),
             wait=wait_exponential(multiplier=0.2, max=2) + wait_random(0, 0.2),
-            retry=retry_if_exception(_worth_a_short_wait),
+            retry=retry_if_exception(_is_worth_retrying),
             sleep=pause,
             reraise=True,
         ):
-            with attempt, _late_named(deadline, self._site.timeout_seconds):
+            with attempt, _silent_if_late(deadline, self._site.timeout_seconds):
                 answer = self._with_token(send, deadline)
                 if unknown_is_answer and answer.status_code == HTTPStatus.NOT_FOUND:
                     return None
-                return read(checked_response(answer, endpoint), endpoint)
+                return read(check_response(answer, endpoint), endpoint)
         raise ServerUnavailable(f"{endpoint}: no answer")
 
-    def _streamed(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
-        """Bring a file home; None where the server does not know the task."""
+    def _download(self, task_id: str, incoming: Incoming, tokens: Tokens) -> str | None:
         headers = bearer(tokens.access)
-        digest = self._exchange.receive(self._url("rtstruct", task_id), incoming, headers)
+        digest = self._exchange.download(self._url("rtstruct", task_id), incoming, headers)
         if digest and not incoming.checksum:
-            _log.warning("the server sent an RTSTRUCT without checksum; the gate alone judges it")
+            _log.warning("the server sent an RTSTRUCT without checksum; only the gate checks it")
         return digest
 
     def _wait(self, seconds: float) -> None:
-        self.pause(seconds)  # as it is now, not as it was when the exchange was made
+        self.pause(seconds)  # looked up at each call: `pause` may be replaced
 
     def _bandwidth(self) -> float | None:
-        """Return how many bytes a second packages may take now, by the local time of day."""
+        """Return the limit for uploads at this time of day, bytes/s; None: no limit."""
         limits = self._site.bwlimit
         return limits.at(self._now().astimezone().time()) if limits.since else None
 
     def _with_token(
         self, send: Callable[[Tokens], httpx.Response], deadline: Deadline | None = None
     ) -> httpx.Response:
-        """Send with a token that is fresh by the clock; on a 401 refresh once and repeat.
+        """Send with a token that has not expired; on a 401 refresh once and repeat.
 
-        The repeated request has the same time as the first one.
+        The repeated request gets the full time again.
         """
-        with transport_named("server"):
+        with convert_transport_errors("server"):
             self._login.keep_fresh()
-            shown = self._tokens
-            answer = send(shown)
+            used = self._tokens
+            answer = send(used)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                self._login.renew(shown)
+                self._login.renew(used)
                 if deadline is not None:
                     deadline.restart()
                 answer = send(self._tokens)
@@ -271,25 +269,21 @@ class DrawServer:
         return self._site.url.rstrip("/") + path
 
 
-def _worth_a_short_wait(err: BaseException) -> bool:
-    """Tell whether a request may fare better in a moment.
-
-    Not where all the time that it is given has been waited, or more came than can be an answer; a
-    refresh is asked for once.
-    """
+def _is_worth_retrying(err: BaseException) -> bool:
+    """Return whether a request may succeed in a moment: not after a timeout or a failed refresh."""
     if isinstance(err, ServerSilent | TooLong) or not isinstance(err, ServerUnavailable):
         return False
     return err.wait_seconds is None and err.code != RENEWAL
 
 
 @contextmanager
-def _late_named(deadline: Deadline, seconds: float) -> Iterator[None]:
-    """Treat a useless answer as none if less than so many seconds are left."""
+def _silent_if_late(deadline: Deadline, seconds: float) -> Iterator[None]:
+    """Raise ServerSilent for a useless answer if less than `seconds` are left."""
     try:
         yield
     except ServerUnavailable as err:
-        says_more = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
-        if says_more or deadline.left() >= seconds:
+        is_specific = err.wait_seconds is not None or err.code in SERVER_TOOK_NOTHING
+        if is_specific or deadline.left() >= seconds:
             raise
         raise ServerSilent(str(err)) from None
 
@@ -297,7 +291,7 @@ def _late_named(deadline: Deadline, seconds: float) -> Iterator[None]:
 def _too_large(package: Path) -> RequestRefused:
     size = package.stat().st_size / 1e6
     return RequestRefused(
-        f"upload: 413: the server, or a proxy on the way, takes no package of {size:,.1f} MB",
+        f"upload: 413: the server, or a proxy before it, refuses a package of {size:,.1f} MB",
         hint="Ask the administrator to allow larger uploads (nginx: client_max_body_size), then "
-        "'drawcli release' sends it again.",
+        "send it again with 'drawcli release'.",
     )

@@ -1,4 +1,4 @@
-"""The login of a run: its token pair, renewed by the clock and on a 401, by one at a time."""
+"""The token pair of a run, renewed when it expires and on a 401, by one thread at a time."""
 
 import re
 from collections.abc import Callable, Generator, Iterator
@@ -13,13 +13,13 @@ from drawcli.adapters.server.responses import (
     NO_SUCH_ENDPOINT,
     PROXY_ASKS,
     TRY_LATER,
-    checked_response,
-    oddities_named,
+    check_response,
+    convert_http2_errors,
+    convert_transport_errors,
     plain_json,
-    transport_named,
 )
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.adapters.server.transfer import headed, whole
+from drawcli.adapters.server.transfer import drop_body, read_body
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import RENEWAL, ConfigError, ServerRefused, ServerUnavailable
 from drawcli.system.limits import EXCHANGES
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 _OLD_REFRESH: Final = "/auth/refresh"
 _SAYS_NOTHING: Final = NO_SUCH_ENDPOINT | TRY_LATER | {PROXY_ASKS}  # of the refresh token
-_ONE_WORD: Final = re.compile(r"[\x21-\x7e]{1,65536}")  # what can stand in a header
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,65536}")  # valid in a header
 
 
 class Login:
-    """The token pair in use; several threads of a run, and several processes, may share it."""
+    """The token pair in use. Thread-safe; several processes may share the pair."""
 
     def __init__(
         self, client: httpx.Client, site: "Site", store: TokenStore, now: Callable[[], datetime]
@@ -43,34 +43,34 @@ class Login:
         self._site = site
         self._store = store
         self._now = now
-        self._one_at_a_time = Lock()
-        self._failed: ServerUnavailable | None = None  # the last refresh
-        store.settle()
+        self._lock = Lock()
+        self._failed: ServerUnavailable | None = None  # error of the last refresh
+        store.recover()
         self.tokens = store.read()
 
     def keep_fresh(self) -> None:
-        """Renew the pair where the clock says that it is time."""
+        """Renew the pair if the access token has expired."""
         tokens = self.tokens
         if tokens.refresh and self._store.can_renew and tokens.is_stale(self._now()):
             self.renew(tokens)
 
     def renew(self, refused: Tokens) -> None:
-        """Get a new pair in place of one, and have it on disk before it is used.
+        """Replace a refused pair by a new one, which is on disk before it is used.
 
-        Another thread or process may have done it: then its pair is taken. Where another thread has
-        tried meanwhile, and got no pair, this one would wait as long for nothing.
+        If another thread or process has renewed it, its pair is used. If another thread has failed
+        meanwhile, its error is raised again: a second try would take as long.
 
         Raises
         ------
         ServerRefused
-            Where there is no way to another pair.
+            If the pair cannot be renewed.
         ServerUnavailable
-            Where there is none now: whatever needed the token was not taken.
+            If it cannot be renewed now.
         """
         failed_before = self._failed
-        with self._one_at_a_time:
+        with self._lock:
             if self._failed is not failed_before and self._failed is not None:
-                raise _again(self._failed)
+                raise _copy(self._failed)
             with self._store.locked():
                 self._renew(refused)
 
@@ -78,69 +78,69 @@ class Login:
         stored = self._store.read()
         if stored.access == refused.access:
             try:
-                with _renewal_named():
-                    stored = self._exchanged(stored)
+                with _convert_renewal_errors():
+                    stored = self._exchange(stored)
             except ServerUnavailable as err:
                 self._failed = err
                 raise
             self._store.write(stored)
         self.tokens = stored
 
-    def _exchanged(self, old: Tokens) -> Tokens:
+    def _exchange(self, old: Tokens) -> Tokens:
         if not old.refresh or not self._store.can_renew:
             raise ServerRefused(
                 "the server refuses the access token, and there is no other",
                 hint=self._store.no_other,
             )
-        unanswered = self._store.exchanging.begun(old)
+        unanswered = self._store.pending.begun(old)
         self._store.begin_exchange(old, self._now())
         try:
-            answer = self._answer_to(old)
+            answer = self._refresh(old)
         except ServerUnavailable as err:
-            if err.code == "server-down" and unanswered is None:  # nothing has left this machine
-                self._store.exchanging.end()
+            if err.code == "server-down" and unanswered is None:  # nothing was sent
+                self._store.pending.end()
             raise
         if answer.is_client_error and unanswered is None:  # nothing was exchanged
-            self._store.exchanging.end()
+            self._store.pending.end()
         if answer.is_client_error and answer.status_code not in _SAYS_NOTHING:
             raise _refusal(answer.status_code, unanswered)
-        new = _pair_in(_plain(checked_response(answer, "refresh")), old, self._now())
+        new = _pair_in(_plain(check_response(answer, "refresh")), old, self._now())
         if new is None:
             raise ServerUnavailable("the answer to a token refresh holds no token")
         return new
 
-    def _answer_to(self, old: Tokens) -> httpx.Response:
-        with transport_named("refresh"):
-            answer = self._ask(self._site.path_of("refresh"), old)
+    def _refresh(self, old: Tokens) -> httpx.Response:
+        with convert_transport_errors("refresh"):
+            answer = self._request(self._site.path_of("refresh"), old)
             if answer.status_code in NO_SUCH_ENDPOINT:
-                answer = self._ask(_OLD_REFRESH, old)
+                answer = self._request(_OLD_REFRESH, old)
         return answer
 
-    def _ask(self, path: str, old: Tokens) -> httpx.Response:
+    def _request(self, path: str, old: Tokens) -> httpx.Response:
         body = {"client_id": self._site.client_id} if path == _OLD_REFRESH else None
         request = self._client.build_request("POST", self._site.url.rstrip("/") + path, json=body)
 
-        def ask() -> httpx.Response:
-            kept = _Kept(old, self._keep)
-            with oddities_named():
-                self._client.send(request, auth=kept, stream=True)
-            return kept.answer
+        def send() -> httpx.Response:
+            auth = _RefreshAuth(old, self._keep)
+            with convert_http2_errors():
+                self._client.send(request, auth=auth, stream=True)
+            return auth.answer
 
         deadline = Deadline.of(self._site.timeout_seconds)
-        return with_deadline(deadline, ask, httpx.Response.close)
+        return with_deadline(deadline, send, httpx.Response.close)
 
     def _keep(self, answer: httpx.Response, old: Tokens) -> None:
-        """Put the new pair on disk if an answer holds one; any other is judged later.
+        """Write the new pair of a response, if any, to disk.
 
-        An answer may come when nobody waits for it any more: its pair is the only good one.
+        Also after the deadline: the pair of a late response is the only valid one.
         """
         new = _pair_in(_plain(answer), old, self._now()) if answer.is_success else None
-        if new is not None and self._store.exchanging.begun(old) is not None:
-            self._store.exchanging.keep(new)
+        if new is not None and self._store.pending.begun(old) is not None:
+            self._store.pending.keep(new)
 
 
-class _Kept(httpx.Auth):
-    """Shows the refresh token, and has the answer read and kept before anything else is done."""
+class _RefreshAuth(httpx.Auth):
+    """Sends the refresh token; reads and keeps the response before anything else is done."""
 
     answer: httpx.Response
 
@@ -149,22 +149,22 @@ class _Kept(httpx.Auth):
         self._keep = keep
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send once."""
+        """Send the request once."""
         request.headers["authorization"] = f"Bearer {self._old.refresh}"
         answer = yield request
         most = EXCHANGES["refresh"].largest
-        self.answer = whole(answer, most) if answer.is_success else headed(answer)
+        self.answer = read_body(answer, most) if answer.is_success else drop_body(answer)
         self._keep(self.answer, self._old)
 
 
 def _plain(answer: httpx.Response) -> Any:
-    """Return what an answer to a refresh holds; a pair must not be lost over a key said twice."""
+    """Return the JSON of a refresh; not strict, so that no pair is lost to a duplicate key."""
     return plain_json(answer.content, strict=False)
 
 
 @contextmanager
-def _renewal_named() -> Iterator[None]:
-    """Tell trouble with a refresh from trouble with the request that needed it."""
+def _convert_renewal_errors() -> Iterator[None]:
+    """Mark errors of a refresh, so that they differ from those of the request that needed it."""
     try:
         yield
     except ServerUnavailable as err:
@@ -175,32 +175,32 @@ def _renewal_named() -> Iterator[None]:
         raise ConfigError(str(err), code=code, hint=err.hint) from None
 
 
-def _again(err: ServerUnavailable) -> ServerUnavailable:
+def _copy(err: ServerUnavailable) -> ServerUnavailable:
     return ServerUnavailable(str(err), code=err.code, wait_seconds=err.wait_seconds)
 
 
 def _refusal(code: int, unanswered: datetime | None) -> ServerRefused:
-    """Return what a refused refresh token means: it was never good, or its heir was lost."""
+    """Return the error: it was never valid, or the pair that replaced it was lost."""
     if unanswered is None:
         return ServerRefused(f"the server refuses to refresh the token: {code}")
     return ServerRefused(
         f"the server refuses to refresh the token: {code}. A refresh that was begun on "
-        f"{unanswered:%Y-%m-%d at %H:%M} UTC got no answer: most likely the server exchanged the "
-        "tokens then, and the new ones were lost on the way",
+        f"{unanswered:%Y-%m-%d at %H:%M} UTC got no answer: the server has probably exchanged the "
+        "tokens, and its answer was lost",
         code="token-lost",
         hint="Ask the DRAW administrator for a new token pair, then run 'drawcli token set'. "
-        "Every job waits, untouched.",
+        "The jobs wait meanwhile.",
     )
 
 
 def _pair_in(plain: Any, old: Tokens, now: datetime) -> Tokens | None:
-    """Return the new pair that an answer holds, None where it holds none."""
-    if not isinstance(plain, dict) or not _is_word(plain.get("access_token")):
+    """Return the new pair in the JSON of a response; None if there is none."""
+    if not isinstance(plain, dict) or not _is_token(plain.get("access_token")):
         return None
-    if plain.get("refresh_token") and not _is_word(plain["refresh_token"]):
+    if plain.get("refresh_token") and not _is_token(plain["refresh_token"]):
         return None
     return old.after_refresh(plain, now)
 
 
-def _is_word(token: object) -> bool:
-    return isinstance(token, str) and bool(_ONE_WORD.fullmatch(token))
+def _is_token(token: object) -> bool:
+    return isinstance(token, str) and bool(_TOKEN.fullmatch(token))

@@ -1,6 +1,6 @@
-"""One look at the server: does it answer, what time is it there, how long is its certificate good.
+"""Probe of the server for `doctor`: status, clock, TLS version, expiry of its certificate.
 
-Nothing of ours goes out with it, no token and no name. What it finds is for `doctor`.
+The request carries no token and no client id.
 """
 
 import ssl
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from drawcli.adapters.server.responses import oddities_named, transport_named
-from drawcli.adapters.server.tls import connected
+from drawcli.adapters.server.responses import convert_http2_errors, convert_transport_errors
+from drawcli.adapters.server.tls import open_client
 from drawcli.system.pacing import Deadline, with_deadline
 
 if TYPE_CHECKING:
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerProbe:
-    """What the server showed."""
+    """Result of a probe."""
 
-    status: int  # of HTTP
+    status: int  # HTTP status
     seconds: float  # until it answered
-    clock: datetime | None  # its Date header, UTC; None where it sent none
-    asked_at: datetime  # our time when it was asked
-    seen_at: datetime  # our time when it answered
+    clock: datetime | None  # its Date header, UTC; None if it sent none
+    asked_at: datetime  # our time before the request
+    seen_at: datetime  # our time after the response
     tls: str  # such as TLSv1.3; "" over plain http
     certificate_until: datetime | None  # None over plain http
 
     @property
     def skew_seconds(self) -> float | None:
-        """How much our clock is ahead of the server's at least, s; 0 where they may be the same.
+        """Least possible lead of our clock over the server's, s; 0 if they may be equal.
 
-        The header was written between question and answer, and is cut to whole seconds
-        (RFC 9110 5.6.7).
+        The Date header was written between request and response, in whole seconds (RFC 9110 5.6.7).
         """
         if self.clock is None:
             return None
@@ -47,33 +46,31 @@ class ServerProbe:
         return max(least, 0.0) + min(most, 0.0)
 
 
-def glance(site: "Site") -> ServerProbe:
-    """Ask the server's health endpoint.
+def probe_server(site: "Site") -> ServerProbe:
+    """Request the server's health endpoint; only the headers of the response are read.
 
     Raises
     ------
     ServerUnavailable
-        Where it cannot be reached.
+        If it cannot be reached.
     ConfigError
-        Where its certificate is not accepted, or the proxy or the certificates that are named
-        cannot be used.
+        If its certificate is not accepted, or the configured proxy or certificates cannot be used.
     """
     url = site.url.rstrip("/") + site.path_of("health")
-    with connected(site) as client, transport_named("health"):
+    with open_client(site) as client, convert_transport_errors("health"):
         deadline = Deadline.of(site.timeout_seconds)
-        found = _asked(client, url, deadline)
-        missing = found.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
-        return _asked(client, url + "/", deadline) if missing else found
+        probe = _probe_in_time(client, url, deadline)
+        is_missing = probe.status == HTTPStatus.NOT_FOUND and not url.endswith("/")
+        return _probe_in_time(client, url + "/", deadline) if is_missing else probe
 
 
-def _asked(client: httpx.Client, url: str, deadline: Deadline) -> ServerProbe:
-    """Look at the head of the answer; its body is not read."""
-    return with_deadline(deadline, lambda: _looked(client, url), lambda _late: None)
+def _probe_in_time(client: httpx.Client, url: str, deadline: Deadline) -> ServerProbe:
+    return with_deadline(deadline, lambda: _probe(client, url), lambda _late: None)
 
 
-def _looked(client: httpx.Client, url: str) -> ServerProbe:
+def _probe(client: httpx.Client, url: str) -> ServerProbe:
     begun, asked_at = time.monotonic(), datetime.now(UTC)
-    with oddities_named(), client.stream("GET", url) as answer:
+    with convert_http2_errors(), client.stream("GET", url) as answer:
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
         return ServerProbe(
             status=answer.status_code,

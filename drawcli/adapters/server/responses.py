@@ -1,7 +1,7 @@
-"""What an answer of the server means: a good one is returned, any other is an error of ours.
+"""Checks of the server's responses, and their errors as drawcli errors.
 
-Nothing of an answer is trusted: its length is bounded on the way and decompressed, its words are
-decoded as UTF-8 whatever it says of itself, and of JSON only what has one meaning is taken.
+A response is not trusted: its length is limited before and after decompression, text is decoded
+as UTF-8 whatever charset it declares, and ambiguous JSON is refused.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from drawcli.adapters.server.tls import proxy_refusal, tls_trouble
+from drawcli.adapters.server.tls import proxy_auth_error, tls_error
 from drawcli.errors import (
     ConfigError,
     RequestRefused,
@@ -37,28 +37,40 @@ ENDPOINT_HINT: Final = (
 _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
 _NOT_YOU: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED})
 _TASK_HINT: Final = (
-    "Ask the administrator whose task this is; 'drawcli release' asks again. Where it is so with "
-    "every job, compare server.url and server.endpoints with what the administrator gave you."
+    "Ask the administrator whose task this is; retry with 'drawcli release'. If it affects every "
+    "job, compare server.url and server.endpoints with what the administrator gave you."
 )
-_LONGEST_WORDS: Final = 200
-_LONGEST_PAUSE: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
+_LONGEST_EXCERPT: Final = 200
+_LONGEST_PAUSE: Final = 86_400.0  # seconds; a longer Retry-After is cut to this
 
 
-def checked_response(answer: httpx.Response, endpoint: str) -> httpx.Response:
-    """Return a good answer; turn any other into one of our errors."""
+def check_response(answer: httpx.Response, endpoint: str) -> httpx.Response:
+    """Return a successful response; raise any other as a drawcli error.
+
+    Raises
+    ------
+    ServerRefused
+        On 401.
+    ServerUnavailable
+        On 408, 429, 5xx and statuses outside 200 to 499.
+    ConfigError
+        On redirects, 403, 404, 405 and 407.
+    RequestRefused
+        On every other 4xx, and 403 or 405 of a single task.
+    """
     code = answer.status_code
-    what = f"{endpoint}: {code}"
+    text = f"{endpoint}: {code}"
     if answer.is_success:
         return answer
     if code == HTTPStatus.UNAUTHORIZED:
-        raise ServerRefused(what)
+        raise ServerRefused(text)
     if code == PROXY_ASKS:
-        raise proxy_refusal(answer.request.url.scheme)
+        raise proxy_auth_error(answer.request.url.scheme)
     redirects = 300 <= code < 400  # noqa: PLR2004 - RFC 9110, section 15.4
     if code in TRY_LATER or not (redirects or code in _OF_OUR_REQUEST):
         busy = code in _NOT_NOW
         raise ServerUnavailable(
-            what, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
+            text, code="server-busy" if busy else None, wait_seconds=_retry_after(answer)
         )
     where = f"the server answers {code} at {answer.request.url.path}"
     if endpoint in _OF_ONE_TASK and code in _NOT_YOU:
@@ -66,25 +78,25 @@ def checked_response(answer: httpx.Response, endpoint: str) -> httpx.Response:
     if redirects or code in NO_SUCH_ENDPOINT | _NOT_YOU:
         raise ConfigError(where, code="endpoint", hint=ENDPOINT_HINT)
     secret = answer.request.headers.get("authorization", "").removeprefix("Bearer ")
-    raise RequestRefused(f"{what}: {_safe_words(answer.content, secret)}")
+    raise RequestRefused(f"{text}: {_excerpt(answer.content, secret)}")
 
 
-def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes, decompressed; no piece is empty.
+def iter_body(answer: httpx.Response, most: int) -> Iterator[bytes]:
+    """Yield the body of a streamed response as it arrives, decompressed, in non-empty pieces.
 
     Parameters
     ----------
     answer
-        Its head is here.
+        A response whose body has not been read.
     most
-        How many bytes the body may have, on the way and decompressed.
+        Largest size of the body in bytes, compressed and decompressed.
 
     Raises
     ------
     TooLong
-        Where it has more.
+        If the body is larger.
     ServerUnavailable
-        Where it is coded in a way that was not asked for, or not as it says.
+        If its content coding was not requested, or its bytes are not of that coding.
     """
     came, total = 0, 0
     unpack = _unpacker(answer)
@@ -102,11 +114,10 @@ def pieces_of(answer: httpx.Response, most: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def oddities_named() -> Iterator[None]:
-    """Turn errors that a peer can cause over HTTP/2 in httpcore (1.0.9) into those of httpx.
+def convert_http2_errors() -> Iterator[None]:
+    """Raise errors that a peer can cause over HTTP/2 in httpcore (1.0.9) as errors of httpx.
 
-    A status that is no number ends in a ValueError, and a body that is not as long as its head says
-    in an error of h2.
+    A status that is not a number raises ValueError, a body of the wrong length an error of h2.
     """
     try:
         yield
@@ -115,34 +126,34 @@ def oddities_named() -> Iterator[None]:
 
 
 def _oddities() -> tuple[type[Exception], ...]:
-    from h2.exceptions import H2Error  # not loaded where it is not spoken
+    from h2.exceptions import H2Error  # loaded only when needed
 
     return ValueError, LookupError, AssertionError, H2Error
 
 
 def _as_it_comes(answer: httpx.Response) -> Iterator[bytes]:
-    with oddities_named():
+    with convert_http2_errors():
         yield from answer.stream  # type: ignore[misc] # of a synchronous client
 
 
 class TooLong(ServerUnavailable):
-    """An answer is longer than any that the protocol needs."""
+    """A response is larger than the protocol needs."""
 
 
 def _unpacker(answer: httpx.Response) -> "_Plain":
     coding = answer.headers.get("content-encoding", "").strip().lower()
     if coding in ("", "identity"):
         return _Plain()
-    if coding in ("gzip", "x-gzip"):  # what `connection` asks for
+    if coding in ("gzip", "x-gzip"):  # the coding that `tls.open_client` asks for
         return _Gzip()
-    raise ServerUnavailable("an answer in a coding that was not asked for")
+    raise ServerUnavailable("the answer has a content coding that was not requested")
 
 
 class _Plain:
-    """A body that is not compressed."""
+    """Decoder of a body that is not compressed."""
 
     def __call__(self, raw: bytes) -> Iterator[bytes]:
-        """Yield what is in the next bytes."""
+        """Yield the next bytes decoded."""
         if raw:
             yield raw
 
@@ -151,19 +162,19 @@ class _Plain:
 
 
 class _Gzip(_Plain):
-    """A body in gzip, unpacked by pieces of a fixed size."""
+    """Decoder of a gzip body, in pieces of limited size."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
     def __call__(self, raw: bytes) -> Iterator[bytes]:
-        """Yield what is in the next bytes."""
+        """Yield the next bytes decompressed."""
         full = True
         while (raw or full) and not self._stream.eof:
             try:
                 piece = self._stream.decompress(raw, CHUNK)
             except zlib.error:
-                raise ServerUnavailable("an answer that is not coded as it says") from None
+                raise ServerUnavailable("the answer is not valid gzip") from None
             raw, full = self._stream.unconsumed_tail, len(piece) == CHUNK
             if piece:
                 yield piece
@@ -171,18 +182,18 @@ class _Gzip(_Plain):
     def check_end(self) -> None:
         """Raise ServerUnavailable where the body ends too early."""
         if not self._stream.eof:
-            raise ServerUnavailable("an answer that ends too early")
+            raise ServerUnavailable("the answer ends too early")
 
 
-def _safe_words(content: bytes, secret: str = "") -> str:
-    """Return the server's own words: one line, printable, cut short, without our token."""
+def _excerpt(content: bytes, secret: str = "") -> str:
+    """Return the beginning of a response text: one line, printable, without the token."""
     text = content.decode("utf-8", "replace")
-    words = " ".join((text.replace(secret, "...") if secret else text).split())
-    return plain(words)[:_LONGEST_WORDS]
+    line = " ".join((text.replace(secret, "...") if secret else text).split())
+    return plain(line)[:_LONGEST_EXCERPT]
 
 
 def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
-    """Return the object an answer holds; raise ServerUnavailable where it holds none."""
+    """Return the JSON object of a response; raise ServerUnavailable if there is none."""
     plain = _parsed(answer)
     if not isinstance(plain, dict):
         raise ServerUnavailable(f"{endpoint}: an answer without JSON; is a proxy in the way?")
@@ -190,7 +201,7 @@ def json_object(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
 
 
 def json_list(answer: httpx.Response, endpoint: str) -> list[Any]:
-    """Return the list an answer holds; raise ServerUnavailable where it holds none."""
+    """Return the JSON array of a response; raise ServerUnavailable if there is none."""
     plain = _parsed(answer)
     if not isinstance(plain, list):
         raise ServerUnavailable(f"{endpoint}: an answer without a list; is a proxy in the way?")
@@ -202,10 +213,9 @@ def _parsed(answer: httpx.Response) -> Any:
 
 
 def plain_json(content: bytes, *, strict: bool = True) -> Any:
-    """Return what a JSON text holds; None where it is none.
+    """Return the value of a JSON text; None if it is not JSON.
 
-    Nor is it one where a key has two values, or a number is none (RFC 8259, sections 4 and 6);
-    unless it is not strict: then the last value counts.
+    `strict` also refuses a key with two values, NaN and Infinity (RFC 8259, sections 4 and 6).
     """
     hooks: dict[str, Any] = {"object_pairs_hook": _object, "parse_constant": _no_number}
     try:
@@ -221,12 +231,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return plain
 
 
-def _no_number(word: str) -> Any:
-    raise ValueError(word)
+def _no_number(text: str) -> Any:
+    raise ValueError(text)
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
-    """Return how long the server asks us to wait, seconds: it names a span or a date (RFC 9110)."""
+    """Return the Retry-After of a response in seconds: a number or a date (RFC 9110, 10.2.3)."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), _LONGEST_PAUSE)
@@ -239,27 +249,27 @@ def _retry_after(answer: httpx.Response) -> float | None:
 
 
 @contextmanager
-def transport_named(endpoint: str) -> Iterator[None]:
-    """Turn what the network does into one of our errors; its text may hold addresses."""
+def convert_transport_errors(endpoint: str) -> Iterator[None]:
+    """Raise errors of httpx as drawcli errors, without their texts, which may quote addresses."""
     try:
         yield
     except httpx.TransportError as err:
-        if (trouble := tls_trouble(err)) is not None:
+        if (trouble := tls_error(err)) is not None:
             raise trouble from None
         if isinstance(err, httpx.ProxyError) and str(err).startswith(f"{PROXY_ASKS:d} "):
-            raise proxy_refusal("https") from None  # only there a proxy is asked for the way itself
-        what = f"{endpoint}: {type(err).__name__}"
+            raise proxy_auth_error("https") from None  # only https sends CONNECT to a proxy
+        text = f"{endpoint}: {type(err).__name__}"
         if isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-            raise ServerUnavailable(what, code="server-down") from None
+            raise ServerUnavailable(text, code="server-down") from None
         if isinstance(err, httpx.TimeoutException):
-            raise ServerSilent(what) from None
-        raise ServerUnavailable(what, code="server-lost") from None
+            raise ServerSilent(text) from None
+        raise ServerUnavailable(text, code="server-lost") from None
     except httpx.HTTPError as err:
         raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None
 
 
 def check_empty_or_object(answer: httpx.Response, endpoint: str) -> None:
-    """Raise ServerUnavailable where an answer is neither empty nor a JSON object."""
+    """Raise ServerUnavailable if a response is neither empty nor a JSON object."""
     if answer.content:
         json_object(answer, endpoint)
 

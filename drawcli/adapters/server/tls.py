@@ -1,8 +1,8 @@
-"""The connection to the server: whom it trusts, how it shows itself, and what its failures mean.
+"""The HTTP client and its TLS: trust, client certificate, proxy, and errors.
 
-Certificates are judged as the system judges them, where hospitals put their own authorities; a
-site may name the authority that it trusts instead. TLS is 1.2 at least. Redirects are never
-followed, so that no other host sees the token.
+Certificates are verified with the system's trust store, where hospitals install their own
+authorities, or with `server.ca_file`. TLS is at least 1.2. Redirects are never followed, so that
+no other host sees the token.
 """
 
 import os
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 10.0
 _CA_HINT: Final = (
-    "If a device of your hospital reads TLS on the way, or the server has a private authority, ask "
-    "IT for its certificate and name that in server.ca_file. Never trust one unseen."
+    "If your hospital inspects TLS traffic, or the server uses a private authority, ask IT for the "
+    "authority's certificate and set server.ca_file. Never trust a certificate unchecked."
 )
-# What OpenSSL found (X509_V_ERR_*, openssl/x509_vfy.h), in words and with what to do.
+# Results of OpenSSL (X509_V_ERR_*, openssl/x509_vfy.h): text and hint.
 _VERDICTS: Final = {
-    9: ("is not valid yet", "See that the clock of this computer is right."),
-    10: ("is over", "See that the clock is right, then tell the DRAW administrator."),
-    18: ("is signed by itself, and not trusted here", _CA_HINT),
+    9: ("is not valid yet", "Check the clock of this computer."),
+    10: ("has expired", "Check the clock of this computer, then ask the DRAW administrator."),
+    18: ("is self-signed, and not trusted here", _CA_HINT),
     19: ("is from an authority that is not trusted here", _CA_HINT),
     20: ("is from an authority that is not trusted here", _CA_HINT),
     21: ("is from an authority that is not trusted here", _CA_HINT),
     62: ("is for another name", "Compare server.url with what the administrator gave you."),
     64: ("is for another address", "Compare server.url with what the administrator gave you."),
 }
-_WORDS_OF_VERSIONS: Final = ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
-_WORDS_OF_OURS: Final = (
+_VERSION_REASONS: Final = ("UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
+_CLIENT_CERT_REASONS: Final = (
     "CERTIFICATE_REQUIRED",
     "ALERT_BAD_CERTIFICATE",
     "ALERT_UNKNOWN_CA",
@@ -56,22 +56,22 @@ _WORDS_OF_OURS: Final = (
 
 
 @contextmanager
-def connected(site: "Site") -> Iterator[httpx.Client]:
-    """Make a client for a whole run; nothing is sent yet.
+def open_client(site: "Site") -> Iterator[httpx.Client]:
+    """Yield an HTTP client for a whole run; nothing is sent yet.
 
     Raises
     ------
     ConfigError
-        Where the URL would send the token in the clear, or the certificates or the proxy that are
-        named cannot be used.
+        If the URL would send the token in plain text, or the configured certificates or proxy
+        cannot be used.
     """
     is_plain, is_here = urlsplit(site.url).scheme == "http", is_loopback(site.url)
     if is_plain and not is_here and not site.allow_http:
         raise ConfigError(
-            "server.url is plain http: the token would travel in the clear",
-            hint="Use https, or set server.allow_http: true if the way is safe otherwise.",
+            "server.url is plain http: the token would be sent unencrypted",
+            hint="Use https, or set server.allow_http: true if the connection is safe otherwise.",
         )
-    unseen = is_plain and is_here  # then no proxy may see the token, and TLS is not loaded
+    is_local = is_plain and is_here  # then no proxy may see the token, and TLS is not loaded
     timeout = httpx.Timeout(
         site.timeout_seconds, connect=min(CONNECT_SECONDS, site.timeout_seconds)
     )
@@ -79,17 +79,17 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
         client = httpx.Client(
             timeout=timeout,
             headers={"user-agent": f"drawcli/{__version__}", "accept-encoding": "gzip"},
-            verify=_trusting_nobody() if unseen else tls_of(site),
+            verify=_empty_context() if is_local else tls_context(site),
             http2=not is_plain,
-            trust_env=not unseen,
+            trust_env=not is_local,
             follow_redirects=False,
         )
     except (ValueError, ImportError, OSError, httpx.InvalidURL):
         raise ConfigError(
-            "the proxy that the environment names cannot be used",
-            hint="Look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+            "the proxy in the environment cannot be used",
+            hint="Check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         ) from None
-    # The protocol has no cookies. One that is no ASCII would break every request after it.
+    # The protocol has no cookies. A cookie that is not ASCII would break every later request.
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
     try:
         yield client
@@ -97,48 +97,48 @@ def connected(site: "Site") -> Iterator[httpx.Client]:
         after_abandoned_calls(client.close)
 
 
-def proxy_refusal(scheme: str) -> ConfigError:
-    """Return what it means that a proxy asks who we are; its name is told, never a password."""
+def proxy_auth_error(scheme: str) -> ConfigError:
+    """Return the error for a 407 of a proxy; it names the host, never the password."""
     proxies = getproxies()
     named = proxies.get(scheme) or proxies.get("all") or ""
     host = urlsplit(named if "://" in named else f"//{named}").hostname
     return ConfigError(
-        f"the proxy {host or 'on the way'} asks for a name and password (407)",
+        f"the proxy{f' {host}' if host else ''} asks for a name and password (407)",
         code="proxy",
-        hint="Put them into HTTPS_PROXY, in front of its host, with an @ between; or let NO_PROXY "
-        "name the server, if no proxy is needed on the way to it.",
+        hint="Put them into HTTPS_PROXY before the host, followed by @; or add the server to "
+        "NO_PROXY if it can be reached without a proxy.",
     )
 
 
-def tls_of(site: "Site") -> ssl.SSLContext:
-    """Return whom a site trusts, and by which certificate it shows itself.
+def tls_context(site: "Site") -> ssl.SSLContext:
+    """Return the TLS context of a site: trusted authorities and client certificate.
 
     Raises
     ------
     ConfigError
-        Where a file that is named cannot be used.
+        If a configured file cannot be used.
     """
-    named = site.ca_file or _named_in_environment()
-    if named is None:
+    authorities = site.ca_file or _authorities_in_environment()
+    if authorities is None:
         import truststore
 
         tls: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        tls = _trusting(named)
+        tls = _context_trusting(authorities)
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     if site.client_cert is not None:
-        _show(tls, site.client_cert, site.client_key or site.client_cert)
+        _load_client_cert(tls, site.client_cert, site.client_key or site.client_cert)
     return tls
 
 
-def _named_in_environment() -> Path | None:
+def _authorities_in_environment() -> Path | None:
     name = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
     return Path(name) if name else None
 
 
-def _trusting(authorities: Path) -> ssl.SSLContext:
-    """Trust the authorities of a file or folder, and no other."""
-    tls = _trusting_nobody()
+def _context_trusting(authorities: Path) -> ssl.SSLContext:
+    """Return a context that trusts only the authorities of a file or folder."""
+    tls = _empty_context()
     try:
         if authorities.is_dir():
             tls.load_verify_locations(capath=authorities)
@@ -153,12 +153,11 @@ def _trusting(authorities: Path) -> ssl.SSLContext:
     return tls
 
 
-def _trusting_nobody() -> ssl.SSLContext:
+def _empty_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _show(tls: ssl.SSLContext, cert: Path, key: Path) -> None:
-    """Show the site's own certificate where the server asks for one."""
+def _load_client_cert(tls: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
         if is_readable_by_others(key):
             raise ConfigError(
@@ -170,7 +169,7 @@ def _show(tls: ssl.SSLContext, cert: Path, key: Path) -> None:
             f"{cert}: cannot be used as client certificate with its key ({type(err).__name__})",
             code="certificates",
             hint="server.client_cert and server.client_key should be PEM files that belong "
-            "together, the key without a password: nobody is there to type it under cron.",
+            "together; the key must have no password, because cron cannot type it.",
         ) from None
 
 
@@ -178,27 +177,27 @@ def _no_password() -> str:
     raise ValueError("the key has a password")  # else OpenSSL would ask at the terminal
 
 
-def tls_trouble(err: BaseException) -> ConfigError | None:
-    """Return what a failed handshake means; None where the trouble is none of TLS.
+def tls_error(err: BaseException) -> ConfigError | None:
+    """Return the error for a failed TLS handshake; None if the cause is not TLS.
 
-    The words of OpenSSL are not quoted: they hold names out of certificates.
+    The text of OpenSSL is not quoted: it contains names from certificates.
     """
     cause: BaseException | None = err
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        said, hint = _VERDICTS.get(cause.verify_code, ("is not trusted here", _CA_HINT))
-        return ConfigError(f"the server's certificate {said}", code="certificate", hint=hint)
+        text, hint = _VERDICTS.get(cause.verify_code, ("is not trusted here", _CA_HINT))
+        return ConfigError(f"the server's certificate {text}", code="certificate", hint=hint)
     reason = (cause.reason or str(cause)).upper() if cause is not None else ""
-    if any(word in reason for word in _WORDS_OF_VERSIONS):
+    if any(name in reason for name in _VERSION_REASONS):
         return ConfigError(
-            "the server speaks no TLS that is safe: 1.2 is the least",
+            "the server does not offer TLS 1.2 or later",
             code="certificate",
-            hint="Tell the DRAW administrator, or whoever runs the proxy on the way.",
+            hint="Ask the administrator of the DRAW server, or of the proxy before it.",
         )
-    if any(word in reason for word in _WORDS_OF_OURS):
+    if any(name in reason for name in _CLIENT_CERT_REASONS):
         return ConfigError(
-            "the server does not take this site's certificate, or asks for one and has none",
+            "the server refuses this site's certificate, or requires one and got none",
             code="certificate",
             hint="Compare server.client_cert with what the administrator gave you.",
         )

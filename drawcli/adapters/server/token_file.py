@@ -1,4 +1,4 @@
-"""The token file of a site: read, checked, and replaced on disk before a new pair is used."""
+"""The token pair in a file."""
 
 from glob import escape
 from pathlib import Path
@@ -11,20 +11,20 @@ from drawcli.system.platforms import is_readable_by_others
 
 
 class TokenFile(TokenStore):
-    """`{"access_token", "refresh_token", "expires_at"}` in a file that only its owner reads."""
+    """`{"access_token", "refresh_token", "expires_at"}` in a file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.path = path
         self.place = f"token file {path}"
 
-    def stored(self) -> Tokens:
+    def load(self) -> Tokens:
         """Return the tokens.
 
         Raises
         ------
         ConfigError
-            Where the file is missing, damaged, or others can read it.
+            If the file is missing or damaged, or others can read it.
         """
         try:
             exposed = is_readable_by_others(self.path)
@@ -39,13 +39,13 @@ class TokenFile(TokenStore):
         except OSError as err:
             raise ConfigError(
                 f"{self.path}: cannot be read as a token file ({type(err).__name__})",
-                hint=f"It should hold {FORM}, and be yours.",
+                hint=f"It should contain {FORM}, and be yours.",
             ) from None
         except ValueError as err:
             raise ConfigError(
                 f"{self.path}: {err}",
-                hint=f"It should hold {FORM}, each token in one line as it was given to you: "
-                "'drawcli token set' writes it.",
+                hint=f"It should contain {FORM}, each token in one line: 'drawcli token set' "
+                "writes it.",
             ) from None
         if exposed:
             raise ConfigError(
@@ -59,9 +59,9 @@ class TokenFile(TokenStore):
         Raises
         ------
         ConfigError
-            Where the file cannot be written; it is as it was.
+            If the file cannot be written; it is unchanged.
         """
-        with self._may_write():
+        with self._convert_os_errors():
             write_durably(self.path, tokens.as_json().encode("utf-8") + b"\n")
             for left in self.path.parent.glob(f".{escape(self.path.name)}.*.tmp"):
-                left.unlink(missing_ok=True)  # of a process that died; the lock is ours
+                left.unlink(missing_ok=True)  # left by a dead process; we hold the lock

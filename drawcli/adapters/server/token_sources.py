@@ -1,4 +1,4 @@
-"""Tokens from elsewhere than a file: a command of the site, or the keyring of the system."""
+"""The token pair from a command of the site, or from the keyring of the system."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _READ: Final = "server.token_command"
 _STORE: Final = "server.token_store_command"
-_NAMELESS: Final = "drawcli"  # the user of the entry, where server.client_id is not set
+_NAMELESS: Final = "drawcli"  # user of the keyring entry if server.client_id is not set
 
 
 class TokenCommand(TokenStore):
-    """What a command of the site prints: the pair as JSON, or a bare access token.
+    """The pair as JSON, or a bare access token, printed by a command of the site.
 
-    Its standard error goes nowhere: such programs quote what they could not use. A new pair goes to
-    the standard input of a second command; without one, none is asked for.
+    Its standard error is discarded: such programs quote secrets. A new pair goes to the standard
+    input of a second command; without that command the pair is never renewed.
     """
 
     def __init__(self, read: list[str], store: list[str], beside: Path) -> None:
@@ -33,32 +33,32 @@ class TokenCommand(TokenStore):
         self.place = f"the output of {_READ}"
         if not store:
             self.no_other = (
-                f"See that {_READ} prints a token that is valid, or set {_STORE}, so that drawcli "
-                "can renew the pair: a new one must be stored before it is used."
+                f"Check that {_READ} prints a valid token, or set {_STORE}, so that drawcli can "
+                "renew the pair: a new one must be stored before it is used."
             )
 
-    def stored(self) -> Tokens:
-        """Run the command; return what it prints.
+    def load(self) -> Tokens:
+        """Run the command; return the tokens that it prints.
 
         Raises
         ------
         ConfigError
-            Where it fails, takes too long, or prints no token.
+            If it fails, takes too long, or prints no token.
         """
         try:
             return parse_pair_or_token(_run(_READ, self._read).decode("utf-8"))
         except ValueError as err:
-            what = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
+            text = "is not text" if isinstance(err, UnicodeDecodeError) else str(err)
             raise ConfigError(
-                f"{_READ}: its output {what}" if what.startswith("is ") else f"{_READ}: {what}",
+                f"{_READ}: its output {text}" if text.startswith("is ") else f"{_READ}: {text}",
                 hint="It should print the JSON pair or one access token, and nothing else.",
             ) from None
 
     def store(self, tokens: Tokens) -> None:
-        """Hand the pair to the second command; durable when that ends with 0."""
+        """Pass the pair to the second command; durable when that exits with 0."""
         if not self._store:
             raise ConfigError(
-                f"tokens come from {_READ}, and nothing says how to store new ones",
+                f"tokens come from {_READ}, and {_STORE} is not set to store new ones",
                 hint=f"Store them where {_READ} reads them, or set {_STORE}.",
             )
         _run(_STORE, self._store, tokens.as_json().encode("utf-8") + b"\n")
@@ -72,16 +72,16 @@ class TokenKeyring(TokenStore):
         self._service, self._user = service, user or _NAMELESS
         self.place = f"keyring entry {service}, user {self._user}"
 
-    def stored(self) -> Tokens:
+    def load(self) -> Tokens:
         """Return the pair of the entry.
 
         Raises
         ------
         ConfigError
-            Where there is no keyring, no such entry, or no token in it.
+            If there is no keyring, no such entry, or no token in it.
         """
         keyring = _keyring()
-        text = _asked(keyring, lambda: keyring.get_password(self._service, self._user))
+        text = _ask(keyring, lambda: keyring.get_password(self._service, self._user))
         if not text:
             raise ConfigError(
                 f"{self.place}: there is no token",
@@ -91,17 +91,17 @@ class TokenKeyring(TokenStore):
         try:
             return parse_pair_or_token(text)
         except ValueError as err:
-            hint = "Run 'drawcli token set' to write it anew."
+            hint = "Run 'drawcli token set' to write it again."
             raise ConfigError(f"{self.place}: {err}", hint=hint) from None
 
     def store(self, tokens: Tokens) -> None:
         """Replace the entry."""
         keyring, pair = _keyring(), tokens.as_json()
-        _asked(keyring, lambda: keyring.set_password(self._service, self._user, pair))
+        _ask(keyring, lambda: keyring.set_password(self._service, self._user, pair))
 
 
 def _keyring() -> "ModuleType":
-    """Return the library, which is an extra."""
+    """Return the module keyring, which is an extra."""
     try:
         import keyring
         import keyring.errors
@@ -114,17 +114,15 @@ def _keyring() -> "ModuleType":
     return keyring
 
 
-def _asked(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
-    """Return what the keyring answers in time; one that is locked may wait for a person."""
+def _ask(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
+    """Return the keyring's answer, within a limit: a locked keyring may wait for a password."""
     limit = EXCHANGES["keyring"]
     try:
         text = call_with_timeout(ask, limit.seconds)
     except (keyring.errors.KeyringError, TimeoutError) as err:
         raise _locked(err) from None
     if text and len(text) > limit.largest:
-        raise ConfigError(
-            f"the entry of the keyring is longer than {bytes_in_words(limit.largest)}"
-        )
+        raise ConfigError(f"the keyring entry is longer than {bytes_in_words(limit.largest)}")
     return text
 
 
@@ -132,18 +130,18 @@ def _locked(err: Exception) -> ConfigError:
     return ConfigError(
         f"the keyring of this system cannot be used ({type(err).__name__})",
         code="no-keyring",
-        hint="Under cron there often is none, or it is locked: use server.token_file or "
-        "server.token_command there.",
+        hint="Under cron there is often no keyring, or it is locked: use server.token_file or "
+        "server.token_command.",
     )
 
 
 def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:
-    """Run a command of the site; return what it prints."""
+    """Run a command of the site; return its output."""
     ended = run_program(words, EXCHANGES["token-command"], given)
     if ended.code == 0:
         return ended.output
     raise ConfigError(
-        f"{setting} {ended.why or f'left with {ended.code}'}",
+        f"{setting} {ended.why or f'exited with {ended.code}'}",
         code="token-command",
-        hint="Run it by hand as the user who runs drawcli, to see what it says.",
+        hint="Run it as the user that runs drawcli, to see its output.",
     )

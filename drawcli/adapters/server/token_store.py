@@ -1,16 +1,14 @@
-"""Where the token pair of a site lies, and how it survives being exchanged for a new one.
+"""Storage of the site's token pair, safe against a crash while the pair is renewed.
 
-A refresh kills the old refresh token at the server, at once. So that no crash locks the site out,
-the new pair is on disk in the moment in which the answer is here, before anything else is done:
+A refresh invalidates the old refresh token at the server at once. So that no crash locks the site
+out, the new pair is written to disk as soon as it arrives:
 
     token.json        the pair
-    token.json.lock   held from before the request until the new pair lies in its place
-    token.json.next   while it is held: that an exchange was begun, and of which pair; then the new
-                      pair itself. What a crash leaves of it is taken up by whoever reads next.
+    token.json.lock   held from before the request until the new pair is in place
+    token.json.next   while the lock is held: a note that an exchange was begun, and of which pair;
+                      then the new pair. After a crash the next reader takes the pair from here.
 
-Between the server's sending and the first write lies nothing but the network. If the answer is lost
-there, the file says that an exchange was begun and not answered, and the refusal that follows can
-be told for what it is.
+If the answer is lost on the network, the note remains and explains why the next refresh fails.
 """
 
 import hashlib
@@ -29,23 +27,23 @@ from drawcli.core.protocol.tokens import Tokens, parse_moment, parse_pair
 from drawcli.errors import ConfigError, TryLater
 from drawcli.system.files import write_durably
 
-_PATIENCE_SECONDS: Final = 120.0
+_LOCK_SECONDS: Final = 120.0
 
 
-class Exchanging:
-    """The file that says how far an exchange of tokens has come."""
+class PendingExchange:
+    """The file `.next`: an exchange of tokens that has been begun."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def begin(self, old: Tokens, now: datetime) -> None:
-        """Note that a pair is about to be exchanged; durable when this returns."""
+        """Record that a pair is about to be exchanged; durable when this returns."""
         if self.begun(old) is None:
             note = json.dumps({"pair": _digest(old), "begun": now.isoformat()})
             write_durably(self.path, note.encode("ascii") + b"\n")
 
     def keep(self, new: Tokens) -> None:
-        """Add the new pair: one write to a file that is there already, then made durable."""
+        """Append the new pair in one write; durable when this returns."""
         line = json.dumps(json.loads(new.as_json())).encode("utf-8")
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:
@@ -55,11 +53,11 @@ class Exchanging:
             os.close(descriptor)
 
     def end(self) -> None:
-        """Forget the exchange."""
+        """Remove the file."""
         self.path.unlink(missing_ok=True)
 
     def begun(self, old: Tokens) -> datetime | None:
-        """Return when an exchange of this pair was begun that has not ended."""
+        """Return when the unfinished exchange of this pair was begun; None if there is none."""
         try:
             note, *_ = self.path.read_text(encoding="utf-8").splitlines()
             plain = json.loads(note)
@@ -68,7 +66,7 @@ class Exchanging:
             return None
 
     def kept(self, old: Tokens) -> Tokens | None:
-        """Return what the server gave for this pair, if that came through."""
+        """Return the new pair that the server gave for this one, if it arrived."""
         if self.begun(old) is None:
             return None
         for line in reversed(self.path.read_text(encoding="utf-8").splitlines()[1:]):
@@ -80,67 +78,66 @@ class Exchanging:
 
 
 class TokenStore(ABC):
-    """A place for the pair: subclasses say how it is read and written there."""
+    """Base of the stores of a token pair; subclasses implement `load` and `store`."""
 
-    can_renew = True  # whether a new pair can be put there
-    place = ""  # for people: which one it is
+    can_renew = True  # whether a new pair can be stored
+    place = ""  # description for messages
     no_other = "Ask the DRAW administrator for a new token pair, then run 'drawcli token set'."
 
     def __init__(self, beside: Path) -> None:
         self.lock_file = Path(f"{beside}.lock")
-        self.exchanging = Exchanging(Path(f"{beside}.next"))
+        self.pending = PendingExchange(Path(f"{beside}.next"))
 
     @abstractmethod
-    def stored(self) -> Tokens:
-        """Return the pair that lies there; raise ConfigError where there is none to be used."""
+    def load(self) -> Tokens:
+        """Return the stored pair; raise ConfigError if there is none that can be used."""
 
     @abstractmethod
     def store(self, tokens: Tokens) -> None:
-        """Replace the pair that lies there; durable when this returns."""
+        """Replace the stored pair; durable when this returns."""
 
     def read(self) -> Tokens:
-        """Return the pair; the newer one, where a crash left it on its way."""
-        stored = self.stored()
-        return self.exchanging.kept(stored) or stored
+        """Return the pair; after a crash in an exchange, the new one."""
+        stored = self.load()
+        return self.pending.kept(stored) or stored
 
     def write(self, tokens: Tokens) -> None:
-        """Replace the pair, durably; an exchange that was under way is over.
+        """Replace the pair, durably, and end a pending exchange.
 
         Raises
         ------
         ConfigError
-            Where it is not there when it is read again. A pair that came by an exchange stays in
-            the file of that exchange, and is taken from there.
+            If another pair is read back. A pair from an exchange stays in the file of the
+            exchange, and is read from there.
         """
-        self._store_and_look(tokens)
-        with self._may_write():
-            self.exchanging.end()
+        self._store_and_verify(tokens)
+        with self._convert_os_errors():
+            self.pending.end()
 
-    def settle(self) -> None:
-        """Put a pair that a crash left on its way into its place."""
-        stored = self.stored()
-        if self.exchanging.kept(stored) is not None:
+    def recover(self) -> None:
+        """Finish an exchange that a crash interrupted."""
+        if self.pending.kept(self.load()) is not None:
             with self.locked():
                 self.write(self.read())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from refreshing the pair at the same time.
+        """Hold the lock for refreshing the pair.
 
         Raises
         ------
         TryLater
-            Where another process is at it for minutes.
+            If another process holds it for two minutes.
         """
-        lock = FileLock(self.lock_file, timeout=_PATIENCE_SECONDS, mode=0o600)
+        lock = FileLock(self.lock_file, timeout=_LOCK_SECONDS, mode=0o600)
         try:
-            with self._may_write():
+            with self._convert_os_errors():
                 lock.acquire()
         except Timeout:
             raise TryLater(
                 "another process is refreshing the token",
                 code="token-busy",
-                hint="Look for a drawcli that hangs; the lock is free once it has ended.",
+                hint="Look for a hanging drawcli process; its lock is released when it ends.",
             ) from None
         try:
             yield
@@ -148,42 +145,39 @@ class TokenStore(ABC):
             lock.release()
 
     def begin_exchange(self, old: Tokens, now: datetime) -> None:
-        """Find out that a new pair can be stored, and note that one will be asked for.
+        """Check that a pair can be stored, while the old one is still valid; record the exchange.
 
         Raises
         ------
         ConfigError
-            Where it cannot: better now than when the old pair is dead.
+            If it cannot be stored.
         """
-        self._store_and_look(old)
-        with self._may_write():
-            self.exchanging.begin(old, now)
+        self._store_and_verify(old)
+        with self._convert_os_errors():
+            self.pending.begin(old, now)
 
-    def _store_and_look(self, tokens: Tokens) -> None:
-        """Store a pair and read it again: some places take everything and keep nothing."""
+    def _store_and_verify(self, tokens: Tokens) -> None:
+        """Store a pair and read it back: some keyrings accept a password and do not keep it."""
         self.store(tokens)
-        there = self._stored_again()
-        if there.access != tokens.access or there.refresh not in ("", tokens.refresh):
-            raise self._not_stored("another token is")
-
-    def _stored_again(self) -> Tokens:
         try:
-            return self.stored()
+            read = self.load()
         except ConfigError as err:
             if err.code == "no-token":
-                raise self._not_stored("nothing is") from None
+                raise self._not_stored("nothing") from None
             raise
+        if read.access != tokens.access or read.refresh not in ("", tokens.refresh):
+            raise self._not_stored("another token")
 
-    def _not_stored(self, what: str) -> ConfigError:
+    def _not_stored(self, content: str) -> ConfigError:
         return ConfigError(
-            f"{self.place}: {what} there after the token was stored",
+            f"{self.place}: holds {content} after the token was stored",
             code="token-not-stored",
-            hint="See that it is stored where it is read from, and that this place keeps what it "
-            "is given: some keyrings do not. Or use server.token_file.",
+            hint="Check that tokens are stored where they are read from, and that the store keeps "
+            "them: some keyrings do not. Or use server.token_file.",
         )
 
     @contextmanager
-    def _may_write(self) -> Iterator[None]:
+    def _convert_os_errors(self) -> Iterator[None]:
         try:
             yield
         except Timeout:
@@ -191,10 +185,10 @@ class TokenStore(ABC):
         except OSError as err:
             raise ConfigError(
                 f"{self.lock_file.with_suffix('')}: cannot be written: {err.strerror}",
-                hint="drawcli must be able to renew the tokens: let it write into that folder.",
+                hint="Allow drawcli to write into that folder: it must store renewed tokens.",
             ) from None
 
 
 def _digest(tokens: Tokens) -> str:
-    """Return what tells one pair from another, and nothing of either."""
+    """Return a digest that identifies a pair without revealing it."""
     return hashlib.sha256(f"{tokens.access}\n{tokens.refresh}".encode()).hexdigest()

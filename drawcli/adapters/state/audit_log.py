@@ -1,12 +1,12 @@
-"""The audit log: what left this building, when, to whom, who acted, and what came of it.
+"""The audit log: each transfer to the server, with time, user, host and outcome.
 
-state_dir/audit/disclosures-00000001.jsonl    lines of `core.chain`; the name has the first's number
-                disclosures-00021874.jsonl    begun where the one before is full: one chain
+state_dir/audit/disclosures-00000001.jsonl    lines of `hash_chain`; named after its first line
+                disclosures-00021874.jsonl    begun when the file before was full: one chain
                 .lock                         held while a line is added
 
-Lines are only ever added, and nothing here removes a file. Each is durable when `add` returns: the
-attempt is on disk before the first byte of a package goes out. It names no patient; of persons it
-names who ran drawcli.
+Lines are only added, and no file is removed. A line is durable when `add` returns: the attempt is
+on disk before the first byte of a package is sent. The log names no patient; it names the user
+running drawcli.
 """
 
 import getpass
@@ -27,31 +27,31 @@ from drawcli.adapters.state.hash_chain import (
     Break,
     ChainLine,
     Link,
-    breaks,
-    linked,
-    mend,
+    find_breaks,
+    make_line,
     read_line,
+    torn_note,
 )
 from drawcli.errors import TryLater
 from drawcli.system.files import PRIVATE, make_private, report_disk_full
 from drawcli.system.platforms import fsync_folder
 
 FOLDER: Final = "audit"
-ATTEMPT: Final = "attempt"  # a package is about to go out
-ANSWERED: Final = "answered"  # the server has it and named a task
-REFUSED: Final = "refused"  # the server answered and did not take it
+ATTEMPT: Final = "attempt"  # a package is about to be sent
+ANSWERED: Final = "answered"  # the server has accepted it and returned a task id
+REFUSED: Final = "refused"  # the server has refused it
 UNANSWERED: Final = "unanswered"  # it may have arrived
-NOT_SENT: Final = "not-sent"  # the server could not be reached: nothing left
-CONFIRMED: Final = "confirmed"  # the server was told to delete its copy
+NOT_SENT: Final = "not-sent"  # the server could not be reached: nothing was sent
+CONFIRMED: Final = "confirmed"  # the server was asked to delete its copy
 OUTCOMES: Final = frozenset({ANSWERED, REFUSED, UNANSWERED, NOT_SENT})
-_LARGEST: Final = 8_000_000  # bytes of a file, some 14,000 lines
+_LARGEST: Final = 8_000_000  # bytes of a file, about 14,000 lines
 _TAIL: Final = 65_536  # bytes: more than the longest line
-_PATIENCE_SECONDS: Final = 60.0
+_LOCK_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: the user who runs drawcli, on which machine, and whether a person sits there."""
+    """The user running drawcli, the host, and whether it runs at a terminal."""
 
     user: str
     host: str
@@ -60,24 +60,24 @@ class Actor:
     @classmethod
     @cache
     def present(cls) -> "Actor":
-        """Return who runs this process."""
+        """Return the actor of this process."""
         return cls(_user(), socket.gethostname(), bool(sys.stdin and sys.stdin.isatty()))
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as a line holds it."""
+        """Return the actor as JSON."""
         return {"user": self.user, "host": self.host, "attended": self.attended}
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What `audit verify` found."""
+    """The result of `audit verify`."""
 
     files: int
     lines: int
     head: Link
-    mended: int = 0  # lines that a crash cut short, and that are accounted for
+    mended: int = 0  # lines torn by a crash and accounted for
     breaks: list[Break] = field(default_factory=list)
-    unended: list[str] = field(default_factory=list)  # jobs with an attempt without an outcome
+    unended: list[str] = field(default_factory=list)  # jobs with an attempt without outcome
 
 
 class AuditLog:
@@ -87,45 +87,39 @@ class AuditLog:
         self.folder = state_dir / FOLDER
 
     def add(self, what: str, at: datetime, run: str, facts: Mapping[str, Any]) -> Link:
-        """Add a line; it is on disk when this returns.
+        """Add a line; durable when this returns.
 
         Raises
         ------
         TryLater
-            Where another process keeps the log locked.
+            If another process keeps the log locked.
         DiskFull, OSError
-            Where the disk refuses.
+            If the line cannot be written.
         """
         make_private(self.folder)
         plain: dict[str, Any] = {"at": at.isoformat(), "what": what, "run": run}
         plain |= {"who": Actor.present().as_plain(), **facts}
-        with self._locked(), report_disk_full(self.folder):
+        with self._lock(), report_disk_full(self.folder):
             end = self._end()
             if end.torn:
-                note = {"at": at.isoformat(), "run": run, **mend(end.torn)}
-                end = self._added(end, note)
-            return self._added(end, plain).link
+                note = {"at": at.isoformat(), "run": run, **torn_note(end.torn)}
+                end = self._write_line(end, note)
+            return self._write_line(end, plain).link
 
     def lines(self) -> Iterator[ChainLine]:
-        """Yield what the log says, the first line first; what is no line is passed over."""
+        """Yield the lines, oldest first; torn lines are skipped."""
         for _, raw in self._raw():
             line = read_line(raw)
             if line is not None:
                 yield line
 
     def head(self) -> Link:
-        """Return the newest line; kept elsewhere, it proves all that came before it."""
+        """Return the link of the newest line; noted elsewhere, it proves all lines before it."""
         return self._end().link
 
     def verify(self, kept: Link | None = None) -> ChainReport:
-        """Follow the whole chain.
-
-        Parameters
-        ----------
-        kept
-            A head that was noted elsewhere: the chain must still hold that line as it was.
-        """
-        found = [*breaks(self._raw())]
+        """Check the whole chain, and that it contains `kept`, a head that was noted elsewhere."""
+        breaks = [*find_breaks(self._raw())]
         head, count, mended = BEFORE_ALL, 0, 0
         begun, unended = set[str](), set[str]()
         kept_is_there = kept is None
@@ -135,14 +129,14 @@ class AuditLog:
             what, job = line.facts.get("what"), str(line.facts.get("job"))
             mended += "torn_bytes" in line.facts
             if what == ATTEMPT:
-                unended |= begun & {job}  # tried again: of the first try nobody knows
+                unended |= begun & {job}  # tried again: the outcome of the first try is unknown
                 begun.add(job)
             elif what in OUTCOMES:
                 begun.discard(job)
         if not kept_is_there and kept is not None:
             where = f"line {kept.number}"
-            found.append(Break(where, "is not the one whose digest was kept, or is missing"))
-        return ChainReport(len(self._files()), count, head, mended, found, sorted(begun | unended))
+            breaks.append(Break(where, "differs from the digest that was noted, or is missing"))
+        return ChainReport(len(self._files()), count, head, mended, breaks, sorted(begun | unended))
 
     def _raw(self) -> Iterator[tuple[str, bytes]]:
         for path in self._files():
@@ -166,42 +160,42 @@ class AuditLog:
                 torn.append(raw)
         return _End(newest, BEFORE_ALL, b"\n".join(reversed(torn)), open_end)
 
-    def _added(self, end: "_End", facts: Mapping[str, Any]) -> "_End":
-        """Write one more line; into a new file, where the newest is full."""
-        raw, path = linked(end.link, facts), end.path
+    def _write_line(self, end: "_End", facts: Mapping[str, Any]) -> "_End":
+        """Write a line; into a new file if the newest is full."""
+        raw, path = make_line(end.link, facts), end.path
         if path is None or (path.stat().st_size > _LARGEST and not end.torn):
             path = self.folder / f"disclosures-{end.link.number + 1:08d}.jsonl"
         is_open = end.is_open and path == end.path
-        _append(path, b"\n" * is_open + raw + b"\n")  # in one: a crash cuts it somewhere
+        _append(path, b"\n" * is_open + raw + b"\n")  # in one write
         if path != end.path:
             fsync_folder(self.folder)
         line = read_line(raw)
         return end if line is None else _End(path, line.link)
 
-    def _locked(self) -> Any:
+    def _lock(self) -> Any:
         lock = FileLock(self.folder / ".lock", mode=PRIVATE)
         try:
-            return lock.acquire(timeout=_PATIENCE_SECONDS)
+            return lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout:
             raise TryLater(
-                f"another process holds the audit log for more than {_PATIENCE_SECONDS:.0f} s",
+                f"another process has locked the audit log for {_LOCK_SECONDS:.0f} s",
                 code="audit-busy",
-                hint="Look for a drawcli that hangs; the lock is free once it has ended.",
+                hint="Look for a hanging drawcli process; its lock is released when it ends.",
             ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Where the log ends."""
+    """The end of the log."""
 
     path: Path | None  # the newest file
-    link: Link  # the last line that is one
-    torn: bytes = b""  # what stands behind it and is no line: crashes cut it short
+    link: Link  # the last complete line
+    torn: bytes = b""  # torn lines after it
     is_open: bool = False  # the file does not end with a line feed
 
 
 def _append(path: Path, raw: bytes) -> None:
-    """Write at the end of a file; durable when this returns."""
+    """Append to a file; durable when this returns."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     with open(os.open(path, flags, PRIVATE), "ab") as stream:  # noqa: PTH123 - the mode
         stream.write(raw)
@@ -219,5 +213,5 @@ def _tail_of(path: Path) -> bytes:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a number without a name, as in a container
+    except (OSError, KeyError, ImportError):  # a uid without a name, as in a container
         return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"

@@ -1,16 +1,15 @@
-"""Lines that hold together: each names the digest of the one before, and its own.
+"""A hash chain of JSON lines: each line contains its own digest and that of the line before.
 
     {"n":7,"after":"<digest of line 6>","at":"...","what":"attempt", ... ,"sha256":"<its own>"}
 
-The digest of a line is the SHA-256 of its bytes up to the last comma, so that anybody can follow
-the chain with ordinary tools. A line that is changed no longer fits its own digest; one that is
-taken out, put in or moved no longer fits its neighbours. What a crash cut short is never removed:
-the next line is of the kind MENDED and says how many bytes were cut short, and their digest. If a
-crash cuts that short in turn, the next one tells of both pieces, as they lie in the file. Only the
-beginning of a line is taken for such a piece.
+The digest is the SHA-256 of the line's bytes up to the last comma, so that the chain can be checked
+with ordinary tools. A changed line does not match its digest; a line that was removed, inserted or
+moved does not match its neighbours. A line torn by a crash stays: the next line is of the kind
+MENDED, with the number and the digest of the torn bytes. If that line is torn too, the next one
+accounts for both pieces. Only the beginning of a line is accepted as a torn line.
 
-No secret goes into the digests: whoever may write the file could make all of it anew, and would
-find any key in the same folder. Against that helps a digest that is kept elsewhere (a `Link`).
+The digests use no secret: a process that can write the file could rewrite all of it, and read any
+key in the same folder. A digest (`Link`) noted elsewhere detects that.
 """
 
 import hashlib
@@ -20,13 +19,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-START: Final = "0" * 64  # what the first line is after
+START: Final = "0" * 64  # the `after` of the first line
 MENDED: Final = "mended"
 _END: Final = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
-_ENDING: Final = re.compile(rb',"sha256":"(?!(?:[0-9a-f]{0,63}|[0-9a-f]{64}"?)\Z)')  # not cut off
+_ENDING: Final = re.compile(rb',"sha256":"(?!(?:[0-9a-f]{0,63}|[0-9a-f]{64}"?)\Z)')  # not torn
 _CUT_LETTER: Final = re.compile(r"\\u[0-9a-f]{0,4}\Z")
 _CUT_WORD: Final = re.compile(r"|-|t|tr|tru|f|fa|fal|fals|n|nu|nul")
 _OWN: Final = frozenset({"n", "after", "sha256"})
+_UNACCOUNTED: Final = "is no line of the log, and no later line accounts for it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Link:
     digest: str
 
     def __str__(self) -> str:
-        """Return it as it is written down elsewhere."""
+        """Return the form to note elsewhere."""
         return f"{self.number}:{self.digest}"
 
 
@@ -46,31 +46,31 @@ BEFORE_ALL: Final = Link(0, START)
 
 @dataclass(frozen=True, slots=True)
 class ChainLine:
-    """One line that was read: what it says, and whether it is as it was written."""
+    """A line of the chain, parsed."""
 
     link: Link
     after: str
     facts: Mapping[str, Any]
-    is_whole: bool  # its digest fits
+    is_whole: bool  # its digest matches
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A place where the chain does not hold."""
+    """A place where the chain is broken."""
 
     where: str
     what: str
 
 
-def linked(before: Link, facts: Mapping[str, Any]) -> bytes:
-    """Return the line that comes next, without its line feed."""
+def make_line(before: Link, facts: Mapping[str, Any]) -> bytes:
+    """Return the next line of a chain, without line feed."""
     plain = {"n": before.number + 1, "after": before.digest, **facts}
     body = json.dumps(plain, separators=(",", ":"), ensure_ascii=True)[:-1].encode("ascii")
     return body + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode("ascii") + b'"}'
 
 
 def read_line(raw: bytes) -> ChainLine | None:
-    """Return a line; None where it is none, as where a crash cut it short."""
+    """Return a parsed line; None if it is torn or no line of a chain."""
     end = _END.search(raw, max(len(raw) - 78, 0))
     if end is None or end.end() != len(raw):
         return None
@@ -86,19 +86,13 @@ def read_line(raw: bytes) -> ChainLine | None:
     )
 
 
-def mend(torn: bytes) -> dict[str, Any]:
-    """Return what is said of bytes that a crash cut short."""
+def torn_note(torn: bytes) -> dict[str, Any]:
+    """Return the facts that account for torn bytes."""
     return {"what": MENDED, "torn_bytes": len(torn), "torn_sha256": _digest(torn)}
 
 
-def breaks(lines: Iterable[tuple[str, bytes]]) -> Iterator[Break]:
-    """Yield where a chain does not hold.
-
-    Parameters
-    ----------
-    lines
-        Each with where it stands, from the first line of the first file to the last.
-    """
+def find_breaks(lines: Iterable[tuple[str, bytes]]) -> Iterator[Break]:
+    """Yield the breaks of a chain, given all lines in order, each with its place."""
     before, torn = BEFORE_ALL, list[tuple[str, bytes]]()
     for where, raw in lines:
         line = read_line(raw)
@@ -109,30 +103,27 @@ def breaks(lines: Iterable[tuple[str, bytes]]) -> Iterator[Break]:
         yield from _breaks_at(where, line, before)
         before, torn = line.link, []
     if torn:
-        yield Break(torn[0][0], "is cut short: by a crash, if nothing was written since")
+        yield Break(torn[0][0], "is cut short; normal if a crash has just interrupted writing")
 
 
 def _breaks_of_torn(
     torn: Sequence[tuple[str, bytes]], line: ChainLine, where: str, before: Link
 ) -> Iterator[Break]:
-    """Yield what is wrong with the pieces, if any, that lie before a line."""
+    """Yield the breaks of the torn pieces, if any, before a line."""
     if line.facts.get("what") != MENDED:
-        yield from (Break(at, "is no line of the log, and nothing says why") for at, _ in torn)
+        yield from (Break(at, _UNACCOUNTED) for at, _ in torn)
     elif not torn:
-        yield Break(where, "tells of a line that was cut short, which is not there")
+        yield Break(where, "accounts for a torn line that is missing")
     else:
-        if not _tells_of(line, b"\n".join(raw for _, raw in torn)):
-            yield Break(torn[0][0], "is no line of the log, and nothing says why")
+        if not _accounts_for(line, b"\n".join(raw for _, raw in torn)):
+            yield Break(torn[0][0], _UNACCOUNTED)
         for at, raw in torn:
-            if not is_beginning(raw, before):
-                yield Break(at, "was changed: no crash leaves a line like this")
+            if not is_torn_line(raw, before):
+                yield Break(at, "was changed: a crash cannot leave such a line")
 
 
-def is_beginning(raw: bytes, before: Link) -> bool:
-    """Tell whether a crash may have left this of a line that was to come next.
-
-    Where the power fails, a file system may leave zeros in place of the rest.
-    """
+def is_torn_line(raw: bytes, before: Link) -> bool:
+    """Return whether bytes may be the torn next line; a file system may fill it up with zeros."""
     cut = raw.rstrip(b"\0")
     head = b'{"n":%d,"after":"%s"' % (before.number + 1, before.digest.encode("ascii"))
     if not raw or cut[: len(head)] != head[: len(cut)]:
@@ -141,7 +132,7 @@ def is_beginning(raw: bytes, before: Link) -> bool:
 
 
 def _ends_too_early(raw: bytes) -> bool:
-    """Tell whether all that is wrong with a JSON text is that it does not go on."""
+    """Return whether bytes are the beginning of a JSON text."""
     try:
         json.loads(_CUT_LETTER.sub("", raw.decode("ascii")))
     except json.JSONDecodeError as err:
@@ -154,18 +145,18 @@ def _ends_too_early(raw: bytes) -> bool:
 
 def _breaks_at(where: str, line: ChainLine, before: Link) -> Iterator[Break]:
     if not line.is_whole:
-        yield Break(where, "was changed: its digest does not fit")
+        yield Break(where, "was changed: its digest does not match")
     number = before.number + 1
     if line.link.number > number:
         yield Break(where, f"lines {number} to {line.link.number - 1} are missing before it")
     elif line.link.number < number:
-        yield Break(where, f"says it is number {line.link.number}, where {number} belongs")
+        yield Break(where, f"has number {line.link.number} in place of {number}")
     elif line.after != before.digest:
-        yield Break(where, "does not follow the line before it: one of them is another")
+        yield Break(where, "does not follow the line before it: one of them was replaced")
 
 
-def _tells_of(line: ChainLine, torn: bytes) -> bool:
-    return line.facts == {**line.facts, **mend(torn)}
+def _accounts_for(line: ChainLine, torn: bytes) -> bool:
+    return line.facts == {**line.facts, **torn_note(torn)}
 
 
 def _digest(raw: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Logging that can be mailed: what happened and where, never what a dataset says.
+"""Logging without values of datasets, so that logs can be mailed.
 
-One line a move, of words such as job=..., step=..., outcome=...; each line of the file names the
-run that wrote it. As JSON, the same words are keys.
+One line per event, of pairs such as job=..., step=..., outcome=...; each line of the file has the
+id of its run. As JSON, the pairs are keys.
 """
 
 import logging
@@ -33,23 +33,20 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 
 class WithholdValues(logging.Filter):
-    """Drop the words of libraries: many of them quote the value they complain about.
-
-    Only drawcli's own words are known to hold no value of a dataset.
-    """
+    """Replace the messages of libraries: many quote a value of a dataset, drawcli's own never."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the record and where it came from; replace its words."""
+        """Keep the record and its logger; replace the text."""
         if record.name.partition(".")[0] != _OUR_OWN:
             record.msg, record.args = "%s: text withheld, it may quote a value", (record.name,)
         return True
 
 
 class FramesOnly(logging.Formatter):
-    """Write a traceback as frames and a type; the message of a ValueError quotes the value."""
+    """Format a traceback as frames and type, without the message, which may quote a value."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record anew: another handler may have left the words of the error in it."""
+        """Return the text of a record, ignoring a traceback that another handler has cached."""
         kept, record.exc_text = record.exc_text, None
         try:
             return plain_lines(super().format(record))
@@ -62,24 +59,24 @@ class FramesOnly(logging.Formatter):
         return "".join([*traceback.format_tb(ei[2]), kind])
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - likewise
-        """Return the line of a record: what others wrote makes no second one of it."""
+        """Return the line of a record, without line feeds."""
         return plain(super().formatMessage(record))
 
 
 class JsonLines(logging.Formatter):
-    """Write one object a line: time (UTC), level, logger, run, and the words of drawcli as keys."""
+    """Format a record as a JSON object: time (UTC), level, logger, run, and drawcli's pairs."""
 
     def __init__(self, run: str) -> None:
         super().__init__()
         self._run = run
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as JSON; of a traceback the places and the type, without words."""
+        """Return a record as JSON; a traceback as frames and type."""
         import json
 
         message = record.getMessage()
-        said = {name: value for name, value in _PAIR.findall(message) if value != "None"}
-        plain: dict[str, Any] = said | {
+        pairs = {name: value for name, value in _PAIR.findall(message) if value != "None"}
+        plain: dict[str, Any] = pairs | {
             "message": message,
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -88,16 +85,16 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             frames = traceback.extract_tb(record.exc_info[2])
-            plain["trace"] = [f"{one.filename}:{one.lineno} {one.name}" for one in frames]
+            plain["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
             plain["error"] = record.exc_info[0].__name__
         return plain_json(json.dumps(plain, ensure_ascii=False))
 
 
 class _LogFile(logging.Handler):
-    """The log of a site. Any number of processes may write and rotate it.
+    """The log file of a site. Any number of processes may write and rotate it.
 
-    The file of the standard library stays open and is renamed under the feet of other processes;
-    this one is opened for each line, which is added in one piece. Who cannot write goes on.
+    Unlike the standard library's handler, it opens the file for each line and appends it in one
+    write. Errors are ignored.
     """
 
     def __init__(self, path: Path, settings: "Logs") -> None:
@@ -110,10 +107,10 @@ class _LogFile(logging.Handler):
         line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
         with suppress(OSError):
             if self._is_full(line):
-                self._make_room(line)
+                self._rotate_under_lock(line)
             self._append(line)
 
-    def _make_room(self, line: bytes) -> None:
+    def _rotate_under_lock(self, line: bytes) -> None:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self._path.with_name(".rotating"), timeout=1.0, mode=PRIVATE)
@@ -149,10 +146,10 @@ def origin(err: BaseException) -> str:
 
 
 def to_file(state_dir: Path, settings: "Logs", run: str) -> None:
-    """Log every move into `state_dir/logs/drawcli.log`, rotated; into one such file at a time."""
+    """Log to `state_dir/logs/drawcli.log`, rotated; replaces an earlier log file."""
     path = make_private(state_dir / "logs") / "drawcli.log"
     root = logging.getLogger()
-    for earlier in [one for one in root.handlers if isinstance(one, _LogFile)]:
+    for earlier in [handler for handler in root.handlers if isinstance(handler, _LogFile)]:
         root.removeHandler(earlier)
         earlier.close()
     as_json = settings.format == "json"
@@ -161,13 +158,13 @@ def to_file(state_dir: Path, settings: "Logs", run: str) -> None:
 
 
 def keep_off_stderr() -> None:
-    """Keep warnings and logs from being printed where nobody asked: they may quote a value."""
+    """Never print warnings and logs by default: they may quote a value."""
     logging.lastResort = logging.NullHandler()
     logging.captureWarnings(capture=True)
 
 
 def to_stderr(verbosity: int) -> None:
-    """Log to standard error as well: moves with -v, everything of drawcli's own with -vv."""
+    """Log to standard error as well: INFO with -v, DEBUG with -vv."""
     level = logging.INFO if verbosity == 1 else logging.DEBUG
     _add(logging.StreamHandler(sys.stderr), level, FramesOnly(_FORM))
 

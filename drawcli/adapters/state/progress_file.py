@@ -13,16 +13,16 @@ from drawcli.adapters.state.progress import ProgressState
 from drawcli.system.files import PRIVATE
 
 FILE_NAME: Final = "progress.json"
-_OFTEN_SECONDS: Final = 1.0  # the file is not written more often
+_INTERVAL_SECONDS: Final = 1.0  # shortest time between two writes of the file
 
 
 @dataclass(slots=True)
 class ProgressFile:
-    """Writes how far a step is into a file that `status --watch` reads.
+    """Watcher that writes the progress to a file, which `status --watch` reads.
 
-    A step without a job writes nothing in its first second: a run with nothing to do leaves the
-    disk in peace. One that hangs before it has moved at all is written down after that second. The
-    file is replaced as a whole, and not made durable: after a crash it says nothing anyway.
+    A step without a job writes nothing in its first second, so that a run with nothing to do does
+    not use the disk; after that second it is written even if it hangs. The file is replaced as a
+    whole, not durably: after a crash it has no use.
     """
 
     path: Path
@@ -30,8 +30,8 @@ class ProgressFile:
     _step: str = ""
     _written: bool = False
     _latest: ProgressState = field(default=ProgressState(step=""))
-    _moved: float = 0.0  # when, s since 1970
-    _first: Timer | None = None  # writes what the step has not moved to write
+    _updated: float = 0.0  # s since 1970
+    _first: Timer | None = None  # writes the file if the step does not
     _lock: RLock = field(default_factory=RLock)
 
     @classmethod
@@ -39,22 +39,22 @@ class ProgressFile:
         """Return the file of a site."""
         return cls(state_dir / FILE_NAME)
 
-    def moved(self, standing: ProgressState) -> None:
-        """Write it, if the last time is long enough ago."""
+    def update(self, state: ProgressState) -> None:
+        """Write the file, unless it was written in the last second."""
         now = time.monotonic()
         with self._lock:
-            self._latest, self._moved = standing, time.time()
-            if standing.step != self._step:
-                self._step, self._next = standing.step, now + _OFTEN_SECONDS
-                self._begin_to_wait()
-            if now < self._next and (self._written or not standing.job):
+            self._latest, self._updated = state, time.time()
+            if state.step != self._step:
+                self._step, self._next = state.step, now + _INTERVAL_SECONDS
+                self._start_timer()
+            if now < self._next and (self._written or not state.job):
                 return
-            self._next = now + _OFTEN_SECONDS
+            self._next = now + _INTERVAL_SECONDS
             with suppress(OSError):
-                self._write(replace(standing, at=self._moved))
+                self._write(replace(state, at=self._updated))
 
-    def ended(self) -> None:
-        """Remove it."""
+    def finish(self) -> None:
+        """Remove the file."""
         with self._lock:
             self._step = ""
             if self._first is not None:
@@ -64,34 +64,34 @@ class ProgressFile:
                 with suppress(OSError):
                     self.path.unlink(missing_ok=True)
 
-    def _begin_to_wait(self) -> None:
+    def _start_timer(self) -> None:
         if self._first is not None:
             self._first.cancel()
         step = self._step
-        self._first = Timer(_OFTEN_SECONDS, lambda: self._write_first(step))
+        self._first = Timer(_INTERVAL_SECONDS, lambda: self._write_first(step))
         self._first.daemon = True
-        with suppress(RuntimeError):  # no room for a thread: then it is not written
+        with suppress(RuntimeError):  # no memory for a thread: then it is not written
             self._first.start()
 
     def _write_first(self, step: str) -> None:
         with self._lock, suppress(OSError):
             if self._step == step and not self._written:
-                self._write(replace(self._latest, at=self._moved))
+                self._write(replace(self._latest, at=self._updated))
 
-    def _write(self, standing: ProgressState) -> None:
+    def _write(self, state: ProgressState) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(os.open(temporary, flags, PRIVATE), "wb") as stream:  # noqa: PTH123 - the mode
-            stream.write(json.dumps(asdict(standing)).encode("ascii"))
+            stream.write(json.dumps(asdict(state)).encode("ascii"))
         temporary.replace(self.path)
         self._written = True
 
     def read(self) -> ProgressState | None:
-        """Return what another process wrote last; None where no step runs, or it cannot be read.
+        """Return the progress that another process wrote; None if there is none.
 
-        A process that was killed leaves its last words: who reads looks whether it is still there.
+        A killed process leaves its file: the caller checks whether the process still exists.
         """
-        names = {one.name for one in fields(ProgressState)}
+        names = {item.name for item in fields(ProgressState)}
         try:
             plain = json.loads(self.path.read_bytes())
             return ProgressState(**{name: plain[name] for name in names & plain.keys()})

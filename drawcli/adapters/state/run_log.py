@@ -1,7 +1,7 @@
-"""The run book: when cron's runs were, how they ended, and what they did, in counts.
+"""The run log: time, exit code and counts of each run of the whole cycle.
 
-It names no patient and no job. Nothing depends on it but what people and alarms are told: a line
-that a crash cut short is passed over.
+It names no patient and no job. It is used for reports and alarms only; a line that a crash cut
+short is skipped.
 """
 
 import json
@@ -18,15 +18,15 @@ from drawcli.system.files import PRIVATE, write_durably
 FILE_NAME: Final = "runs.jsonl"
 ANSWERED: Final = "answered"
 OUT_OF_REACH: Final = "out-of-reach"
-WELL: Final = frozenset({0, 6, 9})  # exit codes of a run that went through to its end
-EARLY: Final = frozenset({1, 3, 4, 5, 12})  # of one that could not come to its end
-KILLED: Final = 137  # of one that broke off, as a shell says it of a program that was killed
+WELL: Final = frozenset({0, 6, 9})  # exit codes of a complete run
+EARLY: Final = frozenset({1, 3, 4, 5, 12})  # exit codes of a run that ended early
+KILLED: Final = 137  # of a killed run, as a shell reports SIGKILL
 BROKE_OFF: Final = "broke-off"
-_LARGEST: Final = 2_000_000  # bytes, some 7,000 runs; then the older half goes
+_LARGEST: Final = 2_000_000  # bytes, about 7,000 runs; then the older half is removed
 
 
 def new_run_id() -> str:
-    """Return a name for a run: 8 hex digits."""
+    """Return a random id of a run: 8 hex digits."""
     return uuid.uuid4().hex[:8]
 
 
@@ -38,43 +38,43 @@ class Run:
     began: datetime
     ended: datetime
     exit_code: int
-    error: str = ""  # the code of what ended it early
-    server: str = ""  # answered, out-of-reach, or "" where it was not asked
+    error: str = ""  # reason code, if it ended early
+    server: str = ""  # answered, out-of-reach, or "" without a request
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # step, outcome: jobs
 
     @property
     def went_well(self) -> bool:
-        """Whether it came to its end; jobs may have been held on the way."""
+        """Whether the run was complete; jobs may have been held."""
         return self.exit_code in WELL
 
     @property
     def ended_early(self) -> bool:
-        """Whether something kept it from its end that a person has to mend."""
+        """Whether the run ended early for a reason that someone has to fix."""
         return self.exit_code in EARLY
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """Return a run from its line in the book; raise ValueError where it is none."""
-        names = {one.name for one in fields(cls)}
+        """Return a run from a line of the log; raise ValueError if it is not one."""
+        names = {item.name for item in fields(cls)}
         try:
             times = {name: datetime.fromisoformat(plain[name]) for name in ("began", "ended")}
             return cls(**{name: plain[name] for name in names & plain.keys()} | times)
         except (KeyError, TypeError, AttributeError):
-            raise ValueError("no run") from None
+            raise ValueError("not a run") from None
 
 
-class RunBook:
-    """The run book of a site."""
+class RunLog:
+    """The run log of a site."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / FILE_NAME
 
     def add(self, run: Run) -> None:
-        """Write one more run down."""
+        """Append a run."""
         plain = asdict(run) | {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         with open(os.open(self._path, flags, PRIVATE), "ab") as stream:  # noqa: PTH123 - the mode
-            stream.write(b"\n" + json.dumps(plain).encode("ascii"))  # behind what was cut short
+            stream.write(b"\n" + json.dumps(plain).encode("ascii"))  # the last line may be torn
         if self._path.stat().st_size > _LARGEST:
             kept = self._path.read_bytes()[-_LARGEST // 2 :].partition(b"\n")[2]
             write_durably(self._path, kept)
@@ -82,10 +82,10 @@ class RunBook:
     def newest_first(self) -> Iterator[Run]:
         """Yield the runs, the newest first."""
         try:
-            written = self._path.read_bytes()
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return
-        for line in reversed(written.splitlines()):
+        for line in reversed(content.splitlines()):
             try:
                 yield Run.from_json(json.loads(line))
             except ValueError:
@@ -96,9 +96,9 @@ class RunBook:
         return next(self.newest_first(), None)
 
     def last_success(self) -> Run | None:
-        """Return the newest run that came to its end."""
+        """Return the newest complete run."""
         return next((run for run in self.newest_first() if run.went_well), None)
 
     def server_last_seen(self) -> Run | None:
-        """Return the newest run that asked the server anything."""
+        """Return the newest run that sent a request to the server."""
         return next((run for run in self.newest_first() if run.server), None)

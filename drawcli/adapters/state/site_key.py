@@ -1,11 +1,11 @@
 """The site key: 32 random bytes from which every stand-in is derived.
 
-    state_dir/site.key             the key of today
-              site.key.<key id>    a retired one: jobs made with it come home with it, and series
-                                   sent under it are recognised by it
+    state_dir/site.key             the current key
+              site.key.<key id>    a retired key: jobs made with it are delivered with it, and
+                                   series sent under it are recognised by it
 
-A key is never overwritten before it is retired. The state folder is kept out of git by a
-`.gitignore` of its own, because a key in a repository is a key that others have.
+A key is never overwritten before it is retired. The state folder has its own `.gitignore`, so that
+no key is committed to a repository.
 """
 
 import os
@@ -30,56 +30,56 @@ _GITIGNORE: Final = ".gitignore"
 
 
 def site_key_path(state_dir: Path) -> Path:
-    """Return where the key of a site lies."""
+    """Return the path of the site key."""
     return state_dir / FILE_NAME
 
 
 def make_site_key(state_dir: Path) -> Path:
-    """Make the site key, unless there is one; return where it lies.
+    """Create the site key if there is none; return its path.
 
     Raises
     ------
     ConfigError
-        Where a ledger waits for a key that is gone: a new one would not fit it.
+        If there is a ledger, whose jobs need the key that is missing.
     """
     path = site_key_path(make_private(state_dir))
-    if os.path.lexists(path):  # a link to a disk that is not there is a key, too
+    if os.path.lexists(path):  # also a link to a disk that is not mounted
         return path
     if (state_dir / _LEDGER).exists():
         raise ConfigError(
-            f"{path}: the site key is gone, and there is a ledger that was made with it",
-            hint="Put the key back from its backup; a new one would not fit.",
+            f"{path}: the site key is missing, and the ledger needs it",
+            hint="Restore the key from its backup; a new one would not fit the ledger.",
         )
     if not (ignore := state_dir / _GITIGNORE).exists():
         write_durably(ignore, b"*\n")
     fresh = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
     write_durably(fresh, _as_text(secrets.token_bytes(LENGTH)))
-    rename_if_free(fresh, path)  # of two at the same time the first one counts
+    rename_if_free(fresh, path)  # if two processes create a key, the first one is used
     fresh.unlink(missing_ok=True)
     fsync_folder(state_dir)
     return path
 
 
 def retire_site_key(state_dir: Path, key_id: str) -> None:
-    """Keep the key of today under its id; durable when this returns."""
+    """Save the current key under its id; durable when this returns."""
     key = read_site_key(state_dir)
     write_durably(_retired_path(state_dir, key_id), _as_text(key))
 
 
 def replace_site_key(state_dir: Path) -> bytes:
-    """Put a new key in the place of one that is retired; return it."""
+    """Replace the current key, which must be retired, by a new one; return it."""
     key = secrets.token_bytes(LENGTH)
     write_durably(site_key_path(state_dir), _as_text(key))
     return key
 
 
-def put_back(state_dir: Path, key: bytes, retired: Mapping[str, bytes]) -> None:
-    """Write keys from a backup, the key of today last; what is there is not overwritten.
+def restore_site_keys(state_dir: Path, key: bytes, retired: Mapping[str, bytes]) -> None:
+    """Write keys from a backup, the current key last.
 
     Raises
     ------
     ConfigError
-        Where there is a site key already.
+        If there is a site key already; it is not overwritten.
     """
     path = site_key_path(make_private(state_dir))
     if os.path.lexists(path):
@@ -92,13 +92,7 @@ def put_back(state_dir: Path, key: bytes, retired: Mapping[str, bytes]) -> None:
 
 
 def retired_keys(state_dir: Path) -> dict[str, bytes]:
-    """Return the retired keys by the ids that their names give.
-
-    Raises
-    ------
-    ConfigError
-        As for the key of today.
-    """
+    """Return the retired keys by id; raise ConfigError as `read_site_key` does."""
     paths = sorted(state_dir.glob(f"{FILE_NAME}.{'[0-9a-f]' * _ID_LENGTH}"))
     return {path.name.removeprefix(f"{FILE_NAME}."): _read(path) for path in paths}
 
@@ -109,14 +103,14 @@ def read_site_key(state_dir: Path) -> bytes:
     Raises
     ------
     ConfigError
-        Where it is missing, damaged, or others can get at it: nothing is sent with such a key.
+        If it is missing, damaged, readable by others, or in a git work tree.
     """
     return _read(site_key_path(state_dir))
 
 
 def could_be_committed(folder: Path) -> bool:
-    """Tell whether git could take up a key in a folder: a tree, and nothing that says no."""
-    if not any((one / ".git").exists() for one in (folder, *folder.parents)):
+    """Return whether a folder is in a git work tree and not ignored."""
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return False
     try:
         return "*" not in (folder / _GITIGNORE).read_text(encoding="utf-8").split()
@@ -140,20 +134,20 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no site key",
-            hint="Run 'drawcli init' for a new site, or put the key back from its backup.",
+            hint="Run 'drawcli init' for a new site, or restore the key from its backup.",
         ) from None
     except (OSError, ValueError) as err:
         raise ConfigError(
             f"{path}: cannot be read ({type(err).__name__})",
-            hint="Put the key back from its backup.",
+            hint="Restore the key from its backup.",
         ) from None
     if exposed:
         raise ConfigError(f"{path}: others can read it", hint=f"Run 'chmod 600 {path}'.")
     if len(key) != LENGTH:
-        raise ConfigError(f"{path}: damaged", hint="Put the key back from its backup.")
+        raise ConfigError(f"{path}: damaged", hint="Restore the key from its backup.")
     if could_be_committed(state_dir.resolve()):
         raise ConfigError(
-            f"{path}: lies in a git work tree, from where it could get into the repository",
-            hint=f"Write one line with '*' into {state_dir / _GITIGNORE}, or move state_dir away.",
+            f"{path}: is in a git work tree and could be committed",
+            hint=f"Write a line with '*' into {state_dir / _GITIGNORE}, or move state_dir.",
         )
     return key

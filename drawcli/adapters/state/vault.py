@@ -1,7 +1,7 @@
-"""What identifies the patient of a job, sealed with a key derived from the site key.
+"""The identity of a job's patient, encrypted with a key derived from the site key.
 
-The seal protects backups, copies, support bundles and accidents with git. It does not protect
-against somebody who can read both the site key and the datastore: the originals lie there anyway.
+Encryption protects backups, copies, support bundles and files committed to git by accident. It does
+not protect against someone who can read both the site key and the datastore with the originals.
 """
 
 import json
@@ -18,7 +18,7 @@ from drawcli.system.files import write_durably
 
 FILE_NAME: Final = "vault"
 _MAGIC: Final = b"drawcli vault 1\n"
-_NONCE_LENGTH: Final = 12  # bytes: AES-GCM's own
+_NONCE_LENGTH: Final = 12  # bytes, as AES-GCM specifies
 _KEY_ID_LENGTH: Final = 8
 _HEAD_LENGTH: Final = len(_MAGIC) + _KEY_ID_LENGTH
 
@@ -29,19 +29,18 @@ class Vault:
     Parameters
     ----------
     key
-        32 bytes, for this purpose alone.
+        32 bytes, used for nothing else.
     key_id
-        Eight hex digits of the site key; written in the clear, so that a wrong key is told apart
-        from damage.
+        Eight hex digits of the site key; not encrypted, to distinguish a wrong key from damage.
     retired
-        Keys that open what was sealed with them before, by their ids.
+        Retired keys by id, for vaults sealed with them.
     """
 
     def __init__(
         self, key: bytes, key_id: str, retired: Mapping[str, bytes] = MappingProxyType({})
     ) -> None:
         self._key_id = key_id.encode("ascii")
-        self._keys = {one.encode("ascii"): old for one, old in retired.items()}
+        self._keys = {old_id.encode("ascii"): old for old_id, old in retired.items()}
         self._keys[self._key_id] = key
 
     def seal(self, folder: Path, job_id: str, crosswalk: Crosswalk) -> None:
@@ -57,10 +56,7 @@ class Vault:
         write_durably(folder / FILE_NAME, head + nonce + sealed)
 
     def is_current(self, folder: Path) -> bool:
-        """Tell whether a vault is sealed with the key of today; what cannot be read is not.
-
-        A folder without a vault has none that could be sealed otherwise.
-        """
+        """Return whether a vault is sealed with the current key; True if there is no vault."""
         try:
             with (folder / FILE_NAME).open("rb") as stream:
                 return stream.read(_HEAD_LENGTH) == _MAGIC + self._key_id
@@ -75,9 +71,9 @@ class Vault:
         Raises
         ------
         NeedsPerson
-            Where it is missing, damaged, of another job, or sealed with another site key.
+            If it is missing, damaged, of another job, or sealed with another site key.
         TryLater
-            Where the disk does not give it.
+            If it cannot be read.
         """
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -91,7 +87,7 @@ class Vault:
             raise NeedsPerson(
                 "the vault of the job was sealed with another site key",
                 code="vault-key",
-                hint="Put that key back: the job can only come home with it.",
+                hint="Restore that key: the result can only be re-identified with it.",
             )
         nonce, sealed = body[:_NONCE_LENGTH], body[_NONCE_LENGTH:]
         try:
@@ -108,7 +104,7 @@ def _read(path: Path) -> bytes:
         raise NeedsPerson(
             "the vault of the job is missing",
             code="vault-missing",
-            hint="Put the work folder back from backup, or cancel the job and assign it anew.",
+            hint="Restore the work folder from backup, or cancel the job and assign it again.",
         ) from None
     except OSError as err:
         raise TryLater(f"the vault of the job cannot be read: {err.strerror}", code="io") from None
@@ -118,5 +114,5 @@ def _damaged() -> NeedsPerson:
     return NeedsPerson(
         "the vault of the job is damaged",
         code="vault-damaged",
-        hint="Put the work folder back from backup.",
+        hint="Restore the work folder from backup.",
     )

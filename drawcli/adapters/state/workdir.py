@@ -5,12 +5,12 @@ state_dir/work/<job>.lock          one process works on a job; held for the leng
 state_dir/work/<job>/vault         what identifies the patient, sealed
                      explanation.json   which rules fired, and why
                      template.yml  as it goes to the server
-                     template.json the same with what is for people: looks, made structures
+                     template.json the same with display data and derived structures
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
-                     report.json   what the acceptance gate found
-                     node.json     which files of the job the DICOM node may have
-                     sheet.png, preview.html   pictures, where they were made
+                     report.json   findings of the acceptance gate
+                     node.json     the files of the job that the DICOM node may have
+                     sheet.png, preview.html   preview pictures, if any
                      unpacked/     images of a one-off job that came in a zip
 """
 
@@ -49,12 +49,12 @@ _SPARE_BYTES: Final = 64 << 20  # left free beside a package
 
 
 class Busy(Exception):
-    """Another process works on the job at this moment."""
+    """Another process works on the job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
-    """Who says that a run is at work; a run that was killed goes on saying so."""
+class RunOwner:
+    """The process of a run, as it recorded itself; a killed run leaves its record."""
 
     pid: int
     host: str
@@ -62,29 +62,29 @@ class Runner:
 
 
 class WorkDir:
-    """Everything below `state_dir` but the ledger and the key."""
+    """The work folders and locks below `state_dir`."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._work = state_dir / "work"
 
     def folder(self, job_id: str) -> Path:
-        """Return the work folder of a job, made if it is not there."""
+        """Return the work folder of a job; create it if needed."""
         folder = self._of(job_id)
         make_private(self._work)
         return make_private(folder)
 
     def _of(self, job_id: str) -> Path:
-        """Return the folder of a job; never one outside, whatever the ledger says."""
+        """Return the folder of a job; raise LedgerError for an id that could lead outside."""
         if not job_id.isprintable() or Path(job_id).name != job_id or job_id in ("", ".."):
             raise LedgerError(
-                "the ledger has a job whose id is none: a path",
-                hint="'drawcli ledger restore' puts the newest good copy back.",
+                "the ledger has a job whose id is a path",
+                hint="Restore the newest good copy with 'drawcli ledger restore'.",
             )
         return self._work / job_id
 
     def file(self, job_id: str, name: str) -> Path:
-        """Return where a file of a job lies; the folder may not be there."""
+        """Return the path of a file of a job; it need not exist."""
         return self._of(job_id) / name
 
     def write(self, job_id: str, name: str, data: bytes) -> None:
@@ -97,14 +97,14 @@ class WorkDir:
         self.write(job_id, name, text.encode("utf-8"))
 
     def read_json(self, job_id: str, name: str) -> Any:
-        """Return a record of a job, or None where it is missing or damaged."""
+        """Return a record of a job; None if it is missing or damaged."""
         try:
             return json.loads(self.file(job_id, name).read_bytes())
         except (OSError, ValueError):
             return None
 
     def check_space(self, needed: int) -> None:
-        """Raise DiskFull where less than `needed` bytes and some to spare are free."""
+        """Raise DiskFull if fewer than `needed` bytes and a reserve are free."""
         free = self.free_bytes()
         if free < needed + _SPARE_BYTES:
             raise DiskFull(
@@ -114,23 +114,23 @@ class WorkDir:
             )
 
     def unpacked(self, job_id: str) -> Path:
-        """Return an empty folder for the images of a job that came in a zip."""
+        """Return an empty folder for the images of a job from a zip."""
         folder = self.folder(job_id) / UNPACKED
         if folder.exists():
             shutil.rmtree(folder)
         return make_private(folder)
 
     def remove_unpacked(self, job_id: str) -> None:
-        """Remove the images of a job that came in a zip, and its folder if that is all of it."""
+        """Remove the unpacked images of a job, and its folder if that is empty then."""
         folder = self._of(job_id)
         shutil.rmtree(folder / UNPACKED, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
 
-    def own_images(self, job_id: str, paths: Iterable[str]) -> dict[str, str]:
-        """Return where files lie that were unpacked for another job, linked or copied for this one.
+    def copy_foreign_images(self, job_id: str, paths: Iterable[str]) -> dict[str, str]:
+        """Link or copy files that were unpacked for another job; return old and new paths.
 
-        The other job may be finished, and its folder removed, before this one is done.
+        The other job may be finished, and its folder removed, before this one.
         """
         foreign = [path for path in map(Path, paths) if self._is_of_other(path, job_id)]
         if not foreign:
@@ -149,15 +149,14 @@ class WorkDir:
         return of_other and path.is_file()
 
     def holds(self, path: Path) -> bool:
-        """Tell whether a file lies in a work folder."""
+        """Return whether a file is in a work folder."""
         return self._work in path.parents
 
     def remove_leftovers(self, is_known: Callable[[str], bool] = lambda _job_id: True) -> None:
-        """Remove what processes that died have left; call it under the run lock.
+        """Remove temporary files of dead processes; call it under the run lock.
 
-        That is temporary files, and images that were unpacked for a job that the ledger never came
-        to know. What lies with a job is removed under the lock of that job only: a person may be at
-        work on it by hand. The ledger does the same for its own.
+        Also images unpacked for a job that is not in the ledger. Files of a job are removed under
+        its lock: another command may be working on it.
         """
         for name in (_OWNER, PROGRESS):
             for path in self.state_dir.glob(f".{name}.*.tmp"):
@@ -171,35 +170,35 @@ class WorkDir:
                     self.remove_unpacked(path.parent.name)
 
     def free_bytes(self) -> int:
-        """Return how much of the disk is free."""
+        """Return the free bytes of the disk."""
         return shutil.disk_usage(self.state_dir).free
 
     def size_of(self, job_id: str) -> int:
-        """Return how much the files of a job take, bytes."""
+        """Return the size of the files of a job, bytes."""
         return sum(size for _, size in self.files_of(job_id))
 
     def files_of(self, job_id: str) -> Iterator[tuple[str, int]]:
-        """Yield the files of a job, by their names in its work folder, with their sizes."""
+        """Yield the name within the work folder and the size of each file of a job."""
         folder = self._of(job_id)
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             yield path.relative_to(folder).as_posix(), path.stat().st_size
 
     def remove(self, job_id: str) -> None:
-        """Remove the work folder of a finished job, and its lock; not while a step is at it."""
+        """Remove the work folder of a finished job, and its lock, unless a step is using it."""
         with contextlib.suppress(Busy), self.job_lock(job_id):
             shutil.rmtree(self._of(job_id), ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.job_lock_file(job_id).unlink()
 
-    def put_aside(self, job_id: str, name: str) -> None:
-        """Rename a file of a job that is not what it was, if it is there; it is kept to look at."""
+    def keep_altered(self, job_id: str, name: str) -> None:
+        """Rename an altered file of a job, if it exists, to `<name>.altered`, for inspection."""
         path = self.file(job_id, name)
         with contextlib.suppress(FileNotFoundError):
             path.replace(path.with_name(f"{name}.altered"))
             fsync_folder(path.parent)
 
-    def set_aside(self, job_id: str, folder: str) -> None:
-        """Move the work folder of a job that nobody knows out of the way; nothing is removed."""
+    def move_away(self, job_id: str, folder: str) -> None:
+        """Move the work folder of a job that is not in the ledger into another folder."""
         target = make_private(self.state_dir / folder)
         names = chain([job_id], (f"{job_id}.{number}" for number in count(2)))
         self._of(job_id).rename(next(p for n in names if not (p := target / n).exists()))
@@ -207,10 +206,9 @@ class WorkDir:
         fsync_folder(self._work)
 
     def has_jobs(self) -> bool:
-        """Tell whether there is any work folder of a job that the ledger has known.
+        """Return whether there is a work folder of a job that was in the ledger.
 
-        The vault alone does not say so: it is sealed before the job is in the ledger, and a crash
-        may lie between the two.
+        A vault alone is no evidence: it is sealed before the job is in the ledger.
         """
         later = (EXPLANATION, TEMPLATE, PACKAGE)
         return any(path.name in later for path in self._work.glob("*/*"))
@@ -220,7 +218,7 @@ class WorkDir:
         return sorted(path.name for path in self._work.glob("*-*") if path.is_dir())
 
     def has_folder(self, job_id: str) -> bool:
-        """Tell whether a job still has a work folder."""
+        """Return whether a job has a work folder."""
         return self._of(job_id).is_dir()
 
     @property
@@ -232,33 +230,33 @@ class WorkDir:
         """Return the lock of a job."""
         return self._of(job_id).with_name(f"{job_id}.lock")
 
-    def runner(self) -> Runner | None:
-        """Return who says that a run is at work."""
+    def run_owner(self) -> RunOwner | None:
+        """Return the recorded process of the current run, or of one that was killed."""
         try:
             plain = json.loads((self.state_dir / _OWNER).read_bytes())
             since = datetime.fromisoformat(plain["since"])
             since = since if since.tzinfo else since.replace(tzinfo=UTC)
-            return Runner(int(plain["pid"]), str(plain["host"]), since)
+            return RunOwner(int(plain["pid"]), str(plain["host"]), since)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     @contextmanager
-    def run_lock(self, now: datetime) -> Iterator[Runner | None]:
-        """Hold the lock of a whole run; return the one before it, if that did not end by itself.
+    def run_lock(self, now: datetime) -> Iterator[RunOwner | None]:
+        """Hold the lock of a whole run; yield the run before it, if that was killed.
 
         Raises
         ------
         AnotherRun
-            Where another run holds it; says which and since when.
+            If another run holds it; names its process and begin.
         """
         lock = FileLock(self.run_lock_file, mode=0o600)
         owner = self.state_dir / _OWNER
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise AnotherRun(f"another run is at work{_named(self.runner())}") from None
+            raise AnotherRun(f"another run is at work{_describe(self.run_owner())}") from None
         try:
-            before = self.runner()
+            before = self.run_owner()
             write_durably(owner, _owner(now))
             yield before
         finally:
@@ -267,7 +265,7 @@ class WorkDir:
 
     @contextmanager
     def job_lock(self, job_id: str) -> Iterator[None]:
-        """Hold the lock of one job; raise Busy where another process does."""
+        """Hold the lock of a job; raise Busy if another process holds it."""
         make_private(self._work)
         lock = FileLock(self.job_lock_file(job_id), mode=0o600)
         try:
@@ -281,12 +279,12 @@ class WorkDir:
 
 
 def _owner(now: datetime) -> bytes:
-    """Return who holds a lock: for messages only, nothing decides by it."""
+    """Return the record of this process, used in messages only."""
     plain = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()}
     return json.dumps(plain).encode("utf-8")
 
 
-def _named(runner: Runner | None) -> str:
-    if runner is None:
+def _describe(owner: RunOwner | None) -> str:
+    if owner is None:
         return ""
-    return f": process {runner.pid} on {runner.host} since {runner.since.isoformat()}"
+    return f": process {owner.pid} on {owner.host} since {owner.since.isoformat()}"

@@ -1,4 +1,4 @@
-"""How long a job waits after a failure, and when that has gone on for too long."""
+"""Waiting times of jobs after failures, and the limits after which they are held."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -7,16 +7,16 @@ from zlib import crc32
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import AWAY, NeedsPerson, ServerUnavailable, TryLater
 
-GIVE_UP_AFTER: Final = 12  # failed tries of one step that the server is not to blame for
+GIVE_UP_AFTER: Final = 12  # failures of one step not caused by the server
 LONGEST_WAIT: Final = timedelta(hours=6)
-_SHORT_WAIT: Final = timedelta(minutes=15)  # a server or share that comes back is soon noticed
-_JITTER: Final = 0.25  # of a wait: jobs that failed together are not tried again together
-_LEAST_TRIES: Final = 3  # before a job is held for which the server does not do its part
+_SHORT_WAIT: Final = timedelta(minutes=15)  # notices soon that a server or share is back
+_JITTER: Final = 0.25  # fraction of a wait; spreads the retries of jobs that failed together
+_LEAST_TRIES: Final = 3  # before the deadline of the server holds a job
 _SERVERS_PART: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.DELIVERED})
 
 
 def backoff(tries: int) -> timedelta:
-    """Return how long to wait after `tries` failures before this one.
+    """Return the wait after a failure with `tries` failures before it.
 
     >>> [str(backoff(n)) for n in (0, 1, 2, 12)]
     ['0:01:00', '0:02:00', '0:04:00', '6:00:00']
@@ -25,9 +25,9 @@ def backoff(tries: int) -> timedelta:
 
 
 def wait_after(err: TryLater, tries: int, job_id: str) -> timedelta:
-    """Return how long a job waits: as long as the server asks for, or by our own back-off.
+    """Return how long a job waits: the time that the server asked for, or our back-off.
 
-    Ours is up to a quarter shorter, by an amount that is each job's own and the same each time.
+    The back-off is reduced by up to a quarter, by a fixed fraction per job and try.
     """
     if err.wait_seconds is not None:
         return min(timedelta(seconds=err.wait_seconds), LONGEST_WAIT)
@@ -37,17 +37,17 @@ def wait_after(err: TryLater, tries: int, job_id: str) -> timedelta:
 
 
 def is_blameless(err: TryLater) -> bool:
-    """Tell whether something is out of reach, and the job itself is not to blame."""
+    """Return whether a resource is unreachable, so that the job did not cause the error."""
     return isinstance(err, ServerUnavailable) or err.code in AWAY
 
 
 def failed_too_long(
     job: Job, err: TryLater, tries: int, *, now: datetime, deadline: timedelta
 ) -> NeedsPerson | None:
-    """Return why a person is asked after a failure; None where the job goes on trying.
+    """Return the error that holds a job after a failure, or None if it is to be retried.
 
-    A server that answers, and does not do its part, is given as long as one that is at work. One
-    that cannot be reached is waited for: every run says so.
+    A server that keeps answering with errors has until the deadline. An unreachable server is
+    waited for; every run reports it.
     """
     if not is_blameless(err):
         if tries + 1 < GIVE_UP_AFTER:
@@ -59,7 +59,7 @@ def failed_too_long(
         return None
     hours = deadline / timedelta(hours=1)
     return NeedsPerson(
-        f"the server has not done its part within {hours:g} hours; the last answer: {err}",
+        f"no result from the server within {hours:g} hours; the last answer: {err}",
         code="deadline",
-        hint=f"Ask the server's administrator; 'drawcli release {job.id}' goes on asking.",
+        hint=f"Ask the server's administrator; 'drawcli release {job.id}' continues.",
     )

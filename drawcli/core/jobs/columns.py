@@ -1,6 +1,6 @@
-"""What lists show of a job, one row a fact: tables, CSV and JSON, the web page, the support bundle.
+"""Columns of a job for tables, CSV, JSON, the dashboard and the support bundle.
 
-None of it is a value of a patient.
+None contains patient data.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,30 +17,30 @@ from drawcli.system.printable import size
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One fact of a job: its key in JSON and CSV, its title and text for people.
+    """One fact of a job: its key in JSON and CSV, its title and display text.
 
     `table`: a column of `status` and of the page "Jobs". `fact`: a line of `show` and of a job's
-    page. `bundle`: part of the support bundle; no digest is, as the digits of a patient's number
-    may occur in one by chance.
+    page. `bundle`: part of the support bundle, which has no digests: by chance they may contain the
+    digits of a patient ID.
     """
 
     name: str
     title: str = ""
     _: KW_ONLY
     value: Callable[[Job, datetime], Any] | None = None  # None: the job's field of that name
-    text: Callable[[Job, datetime], str] | None = None  # None: the value; "" where there is none
+    text: Callable[[Job, datetime], str] | None = None  # None: the value as text
     table: bool = False
     fact: bool = False
     bundle: bool = False
     is_number: bool = False
 
     def plain(self, job: Job, now: datetime) -> Any:
-        """Return the value as JSON and CSV can hold it."""
+        """Return the value as a JSON or CSV type."""
         value = self._value(job, now)
         return value.isoformat() if isinstance(value, datetime) else value
 
     def shown(self, job: Job, now: datetime) -> str:
-        """Return the text for people."""
+        """Return the display text."""
         return self.text(job, now) if self.text else str(self._value(job, now) or "")
 
     def _value(self, job: Job, now: datetime) -> Any:
@@ -48,12 +48,12 @@ class Column:
 
 
 def as_plain(job: Job, now: datetime, columns: Iterable[Column]) -> dict[str, Any]:
-    """Return some columns of a job by name, as JSON and CSV can hold them."""
+    """Return columns of a job by name, as JSON or CSV types."""
     return {column.name: column.plain(job, now) for column in columns}
 
 
 def facts(job: Job, now: datetime, source_bytes: int | None = None) -> list[tuple[str, str]]:
-    """Return titles and texts of what is known of a job; with the size of its images, if given."""
+    """Return the titles and texts of the known facts of a job, with the image size if given."""
     shown = [(column.title, column.shown(job, now)) for column in FACTS]
     return [_source(job, source_bytes), *((title, text) for title, text in shown if text)]
 
@@ -67,13 +67,13 @@ def _source(job: Job, source_bytes: int | None) -> tuple[str, str]:
 
 
 def waits_text(job: Job, now: datetime) -> str:
-    """Return what a job waits for; of a finished one, since when it is delivered."""
+    """Return what a job waits for, or how long ago it was delivered."""
     came = delivered_at(job) if job.state is State.DONE else None
     return waits_for(job, now) if came is None else f"nothing: delivered {duration(now - came)} ago"
 
 
 def _let_pass(job: Job, _now: datetime) -> str | None:
-    """Return what a person let pass of the series as it is now."""
+    """Return the reason codes that a user released for the current files of the series."""
     codes = released_codes(job, job.source_digest or "", job.source_stamp or "")
     return ", ".join(sorted(codes)) or None
 
@@ -83,15 +83,15 @@ def _package(job: Job, _now: datetime) -> str:
 
 
 def _orphans(job: Job, _now: datetime) -> str:
-    """Return what is left at the server by uploads whose answers were lost."""
+    """Return the number of uploads without an answer, which the server may have kept."""
     if not job.unanswered:
         return ""
     uploads = "upload was" if job.unanswered == 1 else "uploads were"
-    return f"{job.unanswered} {uploads} begun and not answered; the server may hold as many orphans"
+    return f"{job.unanswered} {uploads} started without an answer; the server may have copies"
 
 
 def _aside(job: Job, _now: datetime) -> str:
-    return f"{job.aside}: no slices, never sent" if job.aside else ""
+    return f"{job.aside}: not slices, never sent" if job.aside else ""
 
 
 def _note(job: Job, _now: datetime) -> str:
@@ -103,7 +103,7 @@ def _age(job: Job, now: datetime) -> str:
 
 
 def _rule(job: Job, _now: datetime) -> str:
-    return job.rule or ("assigned by a person" if job.template else "")
+    return job.rule or ("assigned by a user" if job.template else "")
 
 
 # `status` as JSON and CSV; `show` as JSON.
@@ -125,7 +125,7 @@ STATUS: Final = (
     Column("waits_for", "waits for", value=waits_for, text=waits_text, table=True),
     Column("way_out", value=lambda job, _now: way_out(job) or None),
 )
-# `show` as JSON, besides.
+# Further columns of `show` as JSON.
 DETAILS: Final = (
     Column("one_off"),
     Column("set_aside", "set aside", value=lambda job, _now: job.aside, text=_aside, fact=True),

@@ -1,4 +1,4 @@
-"""What becomes of a job whose images came, went or changed after they were sent."""
+"""Changes to jobs whose images were added, removed or changed after the upload."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,27 +7,27 @@ from typing import Literal
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson
 
-Late = Literal["ignore", "flag", "resend"]  # what to do about images that change once sent
+Late = Literal["ignore", "flag", "resend"]  # for images that change after the upload
 
 
-def replaced(job: Job, at: datetime, newest: str) -> Job:
-    """Return a job cancelled in favour of another, which sends the series as it is now."""
-    reason = f"the series changed after it was sent; job {newest} sends it as it is now"
+def cancel_replaced(job: Job, at: datetime, newest: str) -> Job:
+    """Return a job cancelled in favour of a newer one for the current series."""
+    reason = f"the series changed after it was sent; job {newest} sends the current images"
     return job.to(State.CANCELLED, at=at).postponed(None, code="sent-again", reason=reason)
 
 
-def held_late(job: Job, at: datetime, files: int, digest: str) -> Job:
-    """Return the job held, once for each change: the contours would be those of other images."""
+def hold_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
+    """Return the job held, once per change, because its contours are of the former images."""
     err = NeedsPerson(
         f"the series changed after it was sent: {job.slices} files then, {files} now",
         code="changed-after-upload",
-        hint=f"'drawcli release {job.id}' delivers the contours of what was sent; "
-        "'drawcli assign' sends the series as it is now.",
+        hint=f"'drawcli release {job.id}' delivers the contours of the images that were sent; "
+        "'drawcli assign' sends the current images.",
     )
     return replace(job.held_for(err, at=at), late_digest=digest)
 
 
-def noted_late(job: Job, at: datetime, files: int, digest: str) -> Job:
-    """Return a delivered job that says, once for each change, that its contours are of others."""
+def note_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
+    """Return a delivered job with a note, once per change, that its images changed."""
     why = f"{job.slices} files were sent, there are {files} now"
     return replace(job.noted(at, "changed later", why), late_digest=digest)

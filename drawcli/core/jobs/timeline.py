@@ -1,4 +1,4 @@
-"""The story of one job: what happened when, how long it took, at which try."""
+"""The timeline of one job: events, times, durations and attempts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One thing that happened to a job."""
+    """One event of a job."""
 
     at: datetime
-    what: str  # a state that was reached, or `held: code`, `failed: code`, `released` ...
-    after: timedelta | None  # since what happened before; None for the first
-    attempt: int  # how many-th failure in a row it was; 0: none
+    what: str  # the state reached, or `held: code`, `failed: code`, `released` ...
+    after: timedelta | None  # since the event before; None for the first
+    attempt: int  # number of the failure in a row; 0: no failure
     why: str  # one sentence, where there is one
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as JSON types."""
         return {
             "at": self.at.isoformat(),
             "what": self.what,
@@ -32,7 +32,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """How long a job stood in a state before it came to the next."""
+    """The time that a job spent in a state before the next."""
 
     state: State
     following: State
@@ -41,12 +41,12 @@ class Stay:
 
     @property
     def span(self) -> timedelta:
-        """How long; not below zero, whatever clocks did."""
+        """The duration, at least zero even if the clock was set back."""
         return max(self.ended - self.begun, timedelta())
 
 
 def moments(job: Job) -> Iterator[Moment]:
-    """Yield what happened to a job, the first first."""
+    """Yield the events of a job, oldest first."""
     before: Event | None = None
     failures = 0
     for event in job.events:
@@ -62,7 +62,7 @@ def moments(job: Job) -> Iterator[Moment]:
 
 
 def stays(job: Job) -> Iterator[Stay]:
-    """Yield how long a job stood in each state that it has left."""
+    """Yield the time that a job spent in each state that it has left."""
     events = [event for event in job.events if event.kind is EventKind.REACHED]
     reached = [(State(event.code), event.at) for event in events]
     for (state, begun), (following, ended) in pairwise(reached):

@@ -1,4 +1,4 @@
-"""What a job waits for, and the command that takes it up."""
+"""What a job waits for, and the command that resumes it."""
 
 import re
 from datetime import datetime
@@ -8,23 +8,23 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.system.durations import duration
 
 _WAITS_FOR: Final = {
-    State.WAITING: "the series to be whole",
+    State.WAITING: "the series to be complete",
     State.FOUND: "the next run: match",
-    State.UNMATCHED: "a rule that takes it",
+    State.UNMATCHED: "a rule that matches it",
     State.AMBIGUOUS: "rules that agree on a template",
-    State.EXCLUDED: "nothing: a rule leaves it out",
+    State.EXCLUDED: "nothing: excluded by a rule",
     State.MATCHED: "the next run: deidentify",
     State.PACKAGED: "the next run: upload",
     State.UPLOADED: "the server's contours",
     State.SEGMENTED: "the next run: fetch",
     State.FETCHED: "the next run: reidentify",
-    State.DELIVERED: "the server to be told",
+    State.DELIVERED: "the confirmation to the server",
     State.DONE: "nothing",
-    State.CANCELLED: "nothing: it was set aside",
+    State.CANCELLED: "nothing: cancelled",
 }
 _TAKEN_UP: Final = {
-    State.WAITING: "cancel JOB",  # what is mended, the next scan takes up by itself
-    State.UPLOADED: "retry JOB",  # released it would meet the same answer
+    State.WAITING: "cancel JOB",  # the next scan resumes it once the cause is fixed
+    State.UPLOADED: "retry JOB",  # after a release the answer would be the same
     State.SEGMENTED: "retry JOB",
 }
 _ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
@@ -33,17 +33,17 @@ _ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
 def waits_for(job: Job, now: datetime) -> str:
     """Return what a job waits for, with the reason where there is one."""
     if job.held:
-        return f"a person: {job.reason}"
+        return f"a user: {job.reason}"
     what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
     if job.due_at is not None and job.due_at > now:
         what = f"another try in {duration(job.due_at - now)}"
         if job.state is State.UPLOADED:
-            what = f"the server's contours, asked again in {duration(job.due_at - now)}"
+            what = f"the server's contours, next poll in {duration(job.due_at - now)}"
     return f"{what}: {job.reason}" if job.reason else what
 
 
 def way_out(job: Job) -> str:
-    """Return the command that takes a job up that waits for a person; "" where none is needed."""
+    """Return the command that resumes a job that waits for a user; "" if none is needed."""
     words = _command(job)
     return f"drawcli {words.replace('JOB', job.id)}" if words else ""
 
@@ -64,11 +64,11 @@ def _command(job: Job) -> str:
 
 
 def delivered_at(job: Job) -> datetime | None:
-    """Return when the structure set of a job was put where it belongs, the last time."""
+    """Return when the structure set of a job was last delivered."""
     came = (event.at for event in reversed(job.events) if event.code == State.DELIVERED)
     return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
 
 
 def last_touched(job: Job) -> datetime:
-    """Return when something last happened to a job."""
+    """Return the time of the last event of a job."""
     return max([job.since, *(event.at for event in job.events[-1:])])

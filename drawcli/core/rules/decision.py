@@ -1,6 +1,6 @@
-"""What the rules say of a series, taken together."""
+"""The decision of all rules together on one series."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -18,14 +18,14 @@ from drawcli.core.rules.conditions import (
     Truth,
 )
 from drawcli.core.rules.prefilter import Rules
-from drawcli.core.rules.privacy import patient_of
+from drawcli.core.rules.privacy import paths_in, patient_of
 
-# Facts of a series that every further slice may change.
+# Facts that further slices of the series may change.
 _UNSURE: Final = frozenset({"slices", "spacing_mm", "extent_mm", "oblique", "folder"})
 
 
 class Choice(StrEnum):
-    """What the rules say of a series."""
+    """The kind of decision on a series."""
 
     MATCHED = "matched"
     UNMATCHED = "unmatched"
@@ -37,23 +37,23 @@ class Choice(StrEnum):
 class Decision:
     """The choice, the rules that made it, and why each rule fired or did not.
 
-    Nothing that it says in words names a patient, as far as the rules or the header know one.
+    Its texts contain no identifying values that the rules or the header have.
     """
 
     choice: Choice
-    fired: tuple[Rule, ...]  # with their templates, each template once, in the order of the file
+    fired: tuple[Rule, ...]  # each template once, in the order of the file
     header: RuleHeader = field(repr=False)
     asked: tuple[Rule, ...] = field(repr=False)
 
     @cached_property
     def explanation(self) -> Mapping[str, Explained]:
-        """The tree of every rule that was asked, by its name."""
+        """The explanation of every enabled rule, by its name."""
         patient = patient_of(self.header)
         return {rule.name: rule.when.explain(self.header).without(patient) for rule in self.asked}
 
     @property
     def sentence(self) -> str:
-        """Why, in one sentence without values of the series."""
+        """The reason, in one sentence without values of the series."""
         names = ", ".join(rule.name for rule in self.fired)
         match self.choice:
             case Choice.MATCHED:
@@ -61,40 +61,44 @@ class Decision:
             case Choice.EXCLUDED:
                 return f"excluded by rule {names}"
             case Choice.AMBIGUOUS:
-                return f"rules that ask for different templates fit: {names}"
+                return f"several rules with different templates match: {names}"
             case Choice.UNMATCHED:
-                return f"no rule fits{self._nearest()}"
+                return f"no rule matches{self._nearest()}"
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """What the rules that made the choice ask for, in the order of the file."""
+        """The templates of the rules that made the choice, in the order of the file."""
         return tuple(template for rule in self.fired for template in rule.templates)
 
     @cached_property
     def near_misses(self) -> list[tuple[str, list[Explained]]]:
-        """The rules that did not fire with what kept them from it, the nearest first."""
+        """The rules that did not fire with the failed conditions, the fewest first."""
         failed = {name: list(tree.failures()) for name, tree in self.explanation.items()}
         missed = [(name, parts) for name, parts in failed.items() if parts]
-        return sorted(missed, key=lambda one: len(one[1]))
+        return sorted(missed, key=lambda miss: len(miss[1]))
 
     def _nearest(self) -> str:
         if not self.near_misses:
             return ": there are no rules"
         name, failed = self.near_misses[0]
-        what = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
-        return f"; nearest is {name} ({what})"
+        conditions = "; ".join(f"{part.text}: {part.outcome}" for part in failed[:3])
+        return f"; nearest is {name} ({conditions})"
 
 
-def surely_left(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
-    """Return why a series is not sent, whatever slices may still come; None where it may be.
+def decide_early(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
+    """Return the decision on an incomplete series that no further slice can change, else None.
 
-    What counts slices, or differs from slice to slice, may change with every slice.
+    Facts that depend on the number of slices, and elements that differ between slices, may change.
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
     decided = partial(Decision, header=header, asked=book.enabled)
     unsure = _UNSURE | header.mixed.keys()
     for rule in book.enabled:
-        if rule.exclude and unsure.isdisjoint(_asked(rule.when)) and rule in book.that_fit(header):
+        if (
+            rule.exclude
+            and unsure.isdisjoint(paths_in(rule.when))
+            and rule in book.matching(header)
+        ):
             return decided(choice=Choice.EXCLUDED, fired=(rule,))
     wanted = (rule.when for rule in book.enabled if not rule.exclude)
     if any(_may_be(when, header, unsure, wanted=Truth.TRUE) for when in wanted):
@@ -102,19 +106,10 @@ def surely_left(header: RuleHeader, rules: Sequence[Rule]) -> Decision | None:
     return decided(choice=Choice.UNMATCHED, fired=())
 
 
-def _asked(when: Condition) -> Iterator[str]:
-    """Yield the paths that a condition asks for."""
-    if isinstance(when, Compare):
-        yield when.keyword
-    else:
-        for part in (when.part,) if isinstance(when, Negation) else when.parts:
-            yield from _asked(part)
-
-
 def _may_be(
     when: Condition, header: RuleHeader, unsure: AbstractSet[str], *, wanted: Truth
 ) -> bool:
-    """Tell whether a condition may come out as wanted once more slices are there."""
+    """Return whether a condition may have the wanted outcome with more slices."""
     if isinstance(when, Compare):
         now = when.explain(header)
         return when.keyword in unsure or now.skipped or now.truth is wanted
@@ -129,7 +124,7 @@ def _may_be(
 
 
 def decide(header: RuleHeader, rules: Sequence[Rule], *, on_many: str = "hold") -> Decision:
-    """Test every rule; return what they say together.
+    """Test every rule and return the decision.
 
     Parameters
     ----------
@@ -138,10 +133,10 @@ def decide(header: RuleHeader, rules: Sequence[Rule], *, on_many: str = "hold") 
     rules
         In the order of the file.
     on_many
-        What to do if rules with different templates fit: "hold", "first" or "all".
+        What to do if rules with different templates match: "hold", "first" or "all".
     """
     book = rules if isinstance(rules, Rules) else Rules(rules)
-    fits = book.that_fit(header)
+    fits = book.matching(header)
     decided = partial(Decision, header=header, asked=book.enabled)
     never = tuple(rule for rule in fits if rule.exclude)
     if never:

@@ -1,8 +1,8 @@
-"""What a test of a former DRAW client means in our rule language; refused where it cannot be said.
+"""Translation of tests of the former DRAW clients into conditions of rules.yaml.
 
-The former clients compared the text that pydicom shows of a value in the first image of a series.
-An element that was missing fitted nothing; one that was there and empty differed from every text.
-What is returned here takes and refuses the same headers, or says in what it differs.
+The former clients compared pydicom's text of a value in the first image of a series. A missing
+element matched nothing; an empty one differed from every text. A translated condition matches the
+same headers, or has a remark on the difference; other tests are refused.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.rules.conditions import Compare
-from drawcli.core.rules.operators import ValueKind, canonical, holds_one_value, kind_of
+from drawcli.core.rules.operators import ValueKind, canonical_path, holds_one_value, kind_of
 from drawcli.core.rules.privacy import names_a_patient
-from drawcli.core.rules.withheld import is_withheld, tells_a_patient
+from drawcli.core.rules.withheld import identifies_patient, is_withheld
 
-When = dict[str, Any]  # a condition as it stands in rules.yaml
+When = dict[str, Any]  # a condition as written in rules.yaml
 
 _ORDER: Final = {
     "GREATER_THAN": "above",
@@ -25,7 +25,7 @@ _ORDER: Final = {
     "GREATER_THAN_OR_EQUAL_TO": "at_least",
     "LESS_THAN_OR_EQUAL_TO": "at_most",
 }
-# operator of the former client -> ours, whether case matters, whether it is turned round
+# operator of the former client -> ours, case-sensitive, negated
 _TEXT: Final = {
     "EQUALS": ("equals", True, False),
     "NOT_EQUALS": ("equals", True, True),
@@ -40,20 +40,20 @@ _TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
 _OF_EACH_SLICE: Final = frozenset(
     "SOPInstanceUID InstanceNumber ImagePositionPatient SliceLocation InstanceCreationTime".split()
 )
-_LIST_SIGNS: Final = frozenset("[],'\"\\")  # in which pydicom shows several values
+_LIST_SIGNS: Final = frozenset("[],'\"\\")  # used by pydicom to show several values
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 
-_UNDER_GIT: Final = "rules lie under git now, and what {} is compared with may tell a patient"
+_UNDER_GIT: Final = "the value for {} may identify a patient, and rules are kept in git"
 
 
 class UntranslatableError(ValueError):
-    """Our rule language cannot say it; the message completes the name of the element."""
+    """A test has no equivalent in rules.yaml; the message completes the name of the element."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormerTest:
-    """One test of a former client: an element, by name and tag, and what it is compared with."""
+    """One test of a former client: an element, by name and tag, an operator and a value."""
 
     name: str
     tag: str
@@ -62,28 +62,28 @@ class FormerTest:
 
     @property
     def text(self) -> str:
-        """The test in a line; what could name one patient is left out."""
-        named, tagged = _canonical(self.name), _tagged(self.tag)
-        secret = named is None or any(tells_a_patient(path) for path in (named, tagged) if path)
+        """The test as one line; values that may identify a patient are left out."""
+        named, tagged = _path_of_name(self.name), _path_of_tag(self.tag)
+        secret = named is None or any(identifies_patient(path) for path in (named, tagged) if path)
         wanted = "..." if secret else " ".join(self.wanted.split())
         return f"{' '.join(self.name.split())} {self.operator} {wanted}"
 
 
 @dataclass(frozen=True, slots=True)
 class TranslatedTest:
-    """A test in our language, and in what it differs; "" where in nothing."""
+    """A condition, and a remark on how it differs from the former test."""
 
     when: When
     remark: str = ""
 
 
 def translate(asked: FormerTest) -> TranslatedTest:
-    """Return a test in our language.
+    """Return a test as a condition of rules.yaml.
 
     Raises
     ------
     UntranslatableError
-        Where that would take or refuse other series, in a way that cannot be told in a sentence.
+        If no condition matches the same series.
 
     Examples
     --------
@@ -95,42 +95,42 @@ def translate(asked: FormerTest) -> TranslatedTest:
     """
     path = _path(asked)
     if asked.operator in _ORDER:
-        when = _checked(path, _ORDER[asked.operator], _ordered(path, asked.wanted))
+        when = _condition(path, _ORDER[asked.operator], _bound(path, asked.wanted))
         return TranslatedTest(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
     if asked.operator not in _TEXT:
-        raise UntranslatableError(f"has an operator that nobody knows: {asked.operator}")
+        raise UntranslatableError(f"has an unknown operator: {asked.operator}")
     operator, case, turned = _TEXT[asked.operator]
     if asked.wanted != asked.wanted.strip() or not asked.wanted:
         raise UntranslatableError("is compared with a text that begins or ends with a blank")
     one_value = (
-        operator == "equals" and tells_a_patient(path) and kind_of(path) is not ValueKind.DATE
+        operator == "equals" and identifies_patient(path) and kind_of(path) is not ValueKind.DATE
     )
     if one_value or names_a_patient(path):
         raise UntranslatableError(
-            "is asked for what names one patient or study; rules lie under git"
+            "is compared with a value that identifies a patient or study; rules are kept in git"
         )
     if operator == "contains":
-        when = _turned(path, _contains(path, asked.wanted, case=case), turned=turned)
-        return TranslatedTest(when, _UNDER_GIT.format(path) if tells_a_patient(path) else "")
+        when = _negate_if(path, _contains(path, asked.wanted, case=case), turned=turned)
+        return TranslatedTest(when, _UNDER_GIT.format(path) if identifies_patient(path) else "")
     return _equals(path, asked.wanted, case=case, turned=turned)
 
 
-def joined(parts: Sequence[When], joiners: Sequence[str]) -> When:
-    """Return conditions as the former client joined them: from left to right, nothing binds closer.
+def join_conditions(parts: Sequence[When], joiners: Sequence[str]) -> When:
+    """Join conditions as the former client did: from left to right, without precedence.
 
     Parameters
     ----------
     joiners
-        "AND" or "OR" behind each part but the last.
+        "AND" or "OR" after each part but the last.
 
     Raises
     ------
     UntranslatableError
-        Where a joiner is neither.
+        If a joiner is neither.
 
     Examples
     --------
-    >>> joined([{"A": 1}, {"B": 2}, {"C": 3}], ["AND", "OR"])
+    >>> join_conditions([{"A": 1}, {"B": 2}, {"C": 3}], ["AND", "OR"])
     {'any': [{'all': [{'A': 1}, {'B': 2}]}, {'C': 3}]}
     """
     whole = parts[0]
@@ -143,29 +143,29 @@ def joined(parts: Sequence[When], joiners: Sequence[str]) -> When:
 
 
 def _path(asked: FormerTest) -> str:
-    """Return the canonical path of the element that is asked for."""
-    named = _canonical(asked.name)
-    tagged = _tagged(asked.tag)
+    """Return the canonical path of the tested element."""
+    named = _path_of_name(asked.name)
+    tagged = _path_of_tag(asked.tag)
     path = named or tagged
     if path is None or path.startswith("("):
-        raise UntranslatableError("is no element of the DICOM standard")
+        raise UntranslatableError("is not an element of the DICOM standard")
     if named and tagged and named != tagged:
-        raise UntranslatableError(f"and its tag, that of {tagged}, are two elements")
+        raise UntranslatableError(f"does not match its tag, which is that of {tagged}")
     if kind_of(path) is ValueKind.ANY:
-        raise UntranslatableError("has no value that is a text or a number")
+        raise UntranslatableError("has no text or number as value")
     if path in _OF_EACH_SLICE:
-        raise UntranslatableError("differs from slice to slice; only the first was looked at")
+        raise UntranslatableError("differs between slices; the former client tested only the first")
     return path
 
 
-def _tagged(tag: str) -> str | None:
-    """Return the canonical path of a tag: of "(0010,0040)" it is PatientSex."""
+def _path_of_tag(tag: str) -> str | None:
+    """Return the canonical path of a tag: PatientSex for "(0010,0040)"."""
     found = _TAG.fullmatch(tag.strip())
-    return canonical(f"({found[1]},{found[2]})") if found else None
+    return canonical_path(f"({found[1]},{found[2]})") if found else None
 
 
-def _canonical(name: str) -> str | None:
-    """Return the keyword that a name or keyword means: "Patient's Sex" is PatientSex."""
+def _path_of_name(name: str) -> str | None:
+    """Return the keyword for a name or keyword: PatientSex for "Patient's Sex"."""
     return _keywords().get(re.sub(r"[^a-z0-9]", "", name.casefold()))
 
 
@@ -180,21 +180,25 @@ def _keywords() -> dict[str, str]:
     return names
 
 
-def _ordered(path: str, wanted: str) -> float | str:
-    """Return what an element is above or below; float() of the whole text was compared."""
+def _bound(path: str, wanted: str) -> float | str:
+    """Return the bound of an ordering; the former client compared float() of the whole text."""
     kind = kind_of(path)
     is_day = kind is ValueKind.DATE and _vr(path) == "DA"
     if is_day and _DAY.fullmatch(wanted.strip()):
         day = wanted.strip()
         return f"{day[:4]}-{day[4:6]}-{day[6:]}"
     if kind is not ValueKind.NUMBER:
-        raise UntranslatableError(f"is compared as a number, and holds {kind}")
+        raise UntranslatableError(f"is compared as a number, but holds {kind}")
     if not holds_one_value(path):
-        raise UntranslatableError("may have several values, which were never above or below")
+        raise UntranslatableError(
+            "may have several values, which the former client could not order"
+        )
     try:
         number = float(wanted)
     except ValueError:
-        raise UntranslatableError("is compared with what is no number; it never fitted") from None
+        raise UntranslatableError(
+            "is compared with a text that is not a number; it never matched"
+        ) from None
     return int(number) if number.is_integer() else number
 
 
@@ -206,39 +210,39 @@ def _vr(path: str) -> str:
 
 def _contains(path: str, wanted: str, *, case: bool) -> When:
     if not holds_one_value(path) and _LIST_SIGNS & set(wanted):
-        raise UntranslatableError("is searched for the signs between several values")
-    return _checked(path, "contains", wanted, **({"case": True} if case else {}))
+        raise UntranslatableError("is searched for the separators between several values")
+    return _condition(path, "contains", wanted, **({"case": True} if case else {}))
 
 
 def _equals(path: str, wanted: str, *, case: bool, turned: bool) -> TranslatedTest:
     kind = kind_of(path)
-    remark = _UNDER_GIT.format(path) if tells_a_patient(path) else ""
+    remark = _UNDER_GIT.format(path) if identifies_patient(path) else ""
     if not holds_one_value(path) and wanted.startswith("["):
-        raise UntranslatableError("is compared with the signs between several values")
+        raise UntranslatableError("is compared with the separators between several values")
     if kind is ValueKind.TEXT:
         when = _same_text(path, wanted, case=case)
     else:
-        if _vr(path) == "DT":  # ours would take the whole day
+        if _vr(path) == "DT":  # ours would match the whole day
             raise UntranslatableError(
                 "holds a date with a time, of which only the date is compared"
             )
-        when = _checked(path, "equals", _as_file(wanted, kind))
+        when = _condition(path, "equals", _file_value(wanted, kind))
         if kind is not ValueKind.DATE:
-            remark = f"{path} is compared by its value ({kind}), no longer by its spelling"
+            remark = f"{path} is now compared by value ({kind}), not by text"
     if not holds_one_value(path):
         when = {"all": [{path: {"equals": 1, "values": "count"}}, when]}
-    return TranslatedTest(_turned(path, when, turned=turned), remark)
+    return TranslatedTest(_negate_if(path, when, turned=turned), remark)
 
 
 def _same_text(path: str, wanted: str, *, case: bool) -> When:
-    """Return that a text is the same, where `equals` would also take a number."""
+    """Return a condition for an identical text; `equals` would also match an equal number."""
     options = {"case": True} if case else {}
     if not _is_number(wanted):
-        return _checked(path, "equals", wanted, **options)
-    return _checked(path, "matches", f"^{re.escape(wanted)}$", **options)
+        return _condition(path, "equals", wanted, **options)
+    return _condition(path, "matches", f"^{re.escape(wanted)}$", **options)
 
 
-def _as_file(wanted: str, kind: ValueKind) -> float | str:
+def _file_value(wanted: str, kind: ValueKind) -> float | str:
     if kind is ValueKind.NUMBER and _is_number(wanted):
         return int(wanted) if re.fullmatch(r"-?[0-9]+", wanted) else float(wanted)
     return wanted
@@ -252,22 +256,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _turned(path: str, when: When, *, turned: bool) -> When:
-    """Return what holds where a condition does not: the element is there, be it empty."""
+def _negate_if(path: str, when: When, *, turned: bool) -> When:
+    """Return the negation, if wanted; the element must be present, but may be empty."""
     if not turned:
         return when
-    if "all" in when:  # counts values, which even an element that is missing has: none
+    if "all" in when:  # a missing element has a count of values, too: 0
         return {"all": [{path: {"missing": False}}, {"not": when}]}
     return {"any": [{path: {"empty": True}}, {"not": when}]}
 
 
-def _checked(path: str, operator: str, wanted: Any, **options: Any) -> When:
-    """Return a condition that our reader takes."""
+def _condition(path: str, operator: str, wanted: Any, **options: Any) -> When:
+    """Return a valid condition of rules.yaml."""
     try:
         Compare(path, operator, wanted, **options)
     except ValueError as err:
-        if is_withheld(path):  # the message quotes what is wanted
-            raise UntranslatableError(f"holds {kind_of(path)}; something else is asked") from None
+        if is_withheld(path):  # the message quotes the wanted value
+            raise UntranslatableError(
+                f"holds {kind_of(path)} and is compared with a value of another kind"
+            ) from None
         raise UntranslatableError(str(err)) from None
     if operator == "equals" and not options:
         return {path: wanted}

@@ -1,6 +1,6 @@
-"""JSON Schemas of rules.yaml and templates.yaml: what an editor completes, and underlines.
+"""JSON Schemas of rules.yaml and templates.yaml, for completion and checks in editors.
 
-They are hints only. What drawcli itself refuses is more, and told with a place and what is meant.
+The readers of drawcli check more, and report file, line and column.
 """
 
 import json
@@ -92,7 +92,7 @@ _CASE: Final[dict[str, Any]] = {
     "file": {"type": "string"},
     "template": _NAME,
     "templates": _NAMES,
-    "verdict": {"enum": [str(one) for one in Choice if one is not Choice.MATCHED]},
+    "verdict": {"enum": [str(choice) for choice in Choice if choice is not Choice.MATCHED]},
 }
 
 

@@ -1,8 +1,8 @@
-"""What a rule may ask of an element: operators by the kind of value; what is wanted is checked.
+"""Operators of conditions by the kind of value; wanted values are checked.
 
-Values are compared as what they are (PS3.5 6.2): numbers as numbers, dates, times and ages as such,
-person names group by group, texts without regard to case unless the author says so. A wanted value
-that the element can never have is an error in the file, not a rule that never fires.
+Values are compared by their VR (PS3.5 6.2): as numbers, dates, times or ages; person names by
+component group; texts without case by default. A wanted value that the element can never have is an
+error in the file, not a rule that never fires.
 """
 
 import re
@@ -17,7 +17,7 @@ from drawcli.core.rules.values import DAYS, age_of, date_of, groups_of, number_o
 
 
 class ValueKind(StrEnum):
-    """What the values of an element are, in the words of a message."""
+    """The kind of the values of an element, as messages show it."""
 
     NUMBER = "a number"
     DATE = "a date such as '2026-01-31', or '-30d'"
@@ -26,10 +26,10 @@ class ValueKind(StrEnum):
     NAME = "a person's name"
     TEXT = "a text"
     FLAG = "true or false"
-    ANY = "a text or a number"  # of what PS3.6 does not know
+    ANY = "a text or a number"  # of an element that is not in PS3.6
 
 
-DERIVED: Final[Mapping[str, ValueKind]] = {  # facts of the series beside its elements
+DERIVED: Final[Mapping[str, ValueKind]] = {  # facts of the series that are not elements
     "slices": ValueKind.NUMBER,
     "spacing_mm": ValueKind.NUMBER,
     "extent_mm": ValueKind.NUMBER,
@@ -62,14 +62,14 @@ Value = Any
 Checker = Callable[[str, date], bool | None]  # None: the element holds no value of its kind
 
 
-def canonical(path: str) -> str | None:
-    """Return a path as headers have it; None where PS3.6 knows no such element.
+def canonical_path(path: str) -> str | None:
+    """Return a path in the form that headers use; None if PS3.6 has no such element.
 
-    >>> canonical("(0018,0015)"), canonical("(0029,siemens csa header,10)")
+    >>> canonical_path("(0018,0015)"), canonical_path("(0029,siemens csa header,10)")
     ('BodyPartExamined', '(0029,SIEMENS CSA HEADER,10)')
-    >>> canonical("RequestAttributesSequence.*.ScheduledProcedureStepID")
+    >>> canonical_path("RequestAttributesSequence.*.ScheduledProcedureStepID")
     'RequestAttributesSequence.*.ScheduledProcedureStepID'
-    >>> canonical("Modality.0.Manufacturer") is None
+    >>> canonical_path("Modality.0.Manufacturer") is None
     True
     """
     from drawcli.core.dicom.dictionary import keyword_dict, keyword_for_tag
@@ -112,7 +112,7 @@ def kind_of(path: str) -> ValueKind:
 
 
 def holds_one_value(path: str) -> bool:
-    """Tell whether the element at a canonical path has at most one value (PS3.6: VM 1)."""
+    """Return whether the element at a canonical path has at most one value (PS3.6: VM 1)."""
     from drawcli.core.dicom.dictionary import dictionary_VM, keyword_dict
 
     if path in DERIVED:
@@ -121,25 +121,25 @@ def holds_one_value(path: str) -> bool:
 
 
 def checker_of(operator: str, wanted: Any, kind: ValueKind, *, case: bool = False) -> Checker:
-    """Return the test of one value; the value is text, as headers are read.
+    """Return the test of one value, which is given as text.
 
     Raises
     ------
     ValueError
-        Where an element of this kind can never be compared so; the message completes "'Keyword'".
+        If elements of this kind cannot be compared so; the message completes "'Keyword'".
     """
     if operator == _PATTERN or operator in _ON_TEXT:
         return _text_test(operator, wanted, kind, case=case)
     read = _reader(kind, case=case)
     if operator in ("in", "not_in", "between"):
         many = wanted if isinstance(wanted, list | tuple) else [wanted]
-        wants = [_wanted(one, kind, read) for one in many]
+        wants = [_parse_wanted(value, kind, read) for value in many]
         if operator == "between" and len(wants) != 2:  # noqa: PLR2004 - from and to
             raise ValueError("is compared with two values: from and to")
     else:
-        wants = [_wanted(wanted, kind, read)]
+        wants = [_parse_wanted(wanted, kind, read)]
     if operator not in _EQUALITY and kind not in _ORDERED:
-        raise ValueError(f"holds {kind}, which is neither more nor less")
+        raise ValueError(f"holds {kind}, which has no order")
     if operator in ("before", "after") and kind not in (ValueKind.DATE, ValueKind.TIME):
         raise ValueError(f"holds {kind}: use below and above")
     compare = _COMPARE[operator]
@@ -148,7 +148,7 @@ def checker_of(operator: str, wanted: Any, kind: ValueKind, *, case: bool = Fals
         value = read(text)
         if value is None:
             return None
-        return compare(value, [_resolved(one, today) for one in wants])
+        return compare(value, [_resolve(want, today) for want in wants])
 
     return test
 
@@ -168,7 +168,7 @@ def _text_test(operator: str, wanted: Any, kind: ValueKind, *, case: bool) -> Ch
 
 
 def _pattern_test(pattern: str, *, case: bool) -> Checker:
-    """Return a search by RE2, which takes time in proportion to the text whatever the pattern."""
+    """Return a search by RE2, which takes linear time for any pattern."""
     import re2
 
     options = re2.Options()
@@ -178,13 +178,15 @@ def _pattern_test(pattern: str, *, case: bool) -> Checker:
     try:
         compiled = re2.compile(pattern, options)
     except re2.error as err:
-        raise ValueError(f"is compared with a pattern that cannot be read: {_said(err)}") from None
+        raise ValueError(
+            f"is compared with a pattern that cannot be read: {_error_text(err)}"
+        ) from None
     return lambda text, _today: compiled.search(text) is not None
 
 
-def _said(err: Exception) -> str:
-    (what, *_) = err.args or ("",)
-    return what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
+def _error_text(err: Exception) -> str:
+    (text, *_) = err.args or ("",)
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _reader(kind: ValueKind, *, case: bool) -> Callable[[str], Value | None]:
@@ -198,15 +200,15 @@ def _reader(kind: ValueKind, *, case: bool) -> Callable[[str], Value | None]:
     return readers.get(kind, str if case else str.casefold)
 
 
-def _wanted(wanted: Any, kind: ValueKind, read: Callable[[str], Value | None]) -> Value:
-    """Return a value of the file as it is compared."""
+def _parse_wanted(wanted: Any, kind: ValueKind, read: Callable[[str], Value | None]) -> Value:
+    """Return a value of the file in the form that is compared."""
     if kind is ValueKind.FLAG:
         if not isinstance(wanted, bool):
             raise ValueError("is true or false")
         return str(wanted).casefold()
     if isinstance(wanted, bool) or not isinstance(wanted, str | int | float):
-        what = "is compared with a text or a number; put it in quotes"
-        raise ValueError(what)  # noqa: TRY004 - a mistake in the file
+        message = "is compared with a text or a number; put it in quotes"
+        raise ValueError(message)  # noqa: TRY004 - a mistake in the file
     text = str(wanted)
     if not text.strip():
         raise ValueError("is compared with an empty text")
@@ -220,7 +222,7 @@ def _wanted(wanted: Any, kind: ValueKind, read: Callable[[str], Value | None]) -
     return value
 
 
-def _resolved(wanted: Value, today: date) -> Value:
+def _resolve(wanted: Value, today: date) -> Value:
     return today - wanted if isinstance(wanted, timedelta) else wanted
 
 
@@ -232,13 +234,13 @@ def _equal(value: Value, wanted: Value) -> bool:
     if value == wanted:
         return True
     if isinstance(value, str) and isinstance(wanted, str):  # of an unknown kind
-        one, other = number_of(value), number_of(wanted)
-        return one is not None and one == other
+        number = number_of(value)
+        return number is not None and number == number_of(wanted)
     return False
 
 
 def _is_any(value: Value, wants: list[Value]) -> bool:
-    return any(_equal(value, one) for one in wants)
+    return any(_equal(value, want) for want in wants)
 
 
 _ORDERED: Final = frozenset({ValueKind.NUMBER, ValueKind.DATE, ValueKind.TIME, ValueKind.AGE})

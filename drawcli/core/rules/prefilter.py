@@ -1,8 +1,8 @@
-"""Which of many rules can fit a header at all, before any of them is tested whole.
+"""A prefilter for many rules: which of them can match a header.
 
-Every comparison that a rule cannot do without is made once for each value that an element has, and
-its outcome kept as one bit a rule. A header is then asked about with one step for each element that
-the rules name, however many the rules are; only those that are left are tested in full.
+Each comparison that a rule requires is made once for each distinct value of its element; the
+outcomes are kept as one bit per rule. A header then takes one lookup per element, however many
+rules there are. Only the remaining rules are tested in full.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,25 +14,25 @@ from drawcli.core.rules.conditions import Compare, Condition, Every, Rule, RuleH
 if TYPE_CHECKING:
     from datetime import date
 
-_MOST_VALUES: Final = 4096  # remembered for each element
+_MOST_VALUES: Final = 4096  # cached for each element
 Values = tuple[str, ...] | None
 
 
 class Screen:
-    """The comparisons that rules cannot do without, by element."""
+    """The comparisons that rules require, by element."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._all = (1 << len(rules)) - 1
         self._asked: dict[str, dict[Compare, int]] = {}  # path -> comparison -> rules, as bits
-        self._known: dict[str, dict[Values, int]] = {}  # path -> value -> rules it leaves
+        self._known: dict[str, dict[Values, int]] = {}  # path -> value -> remaining rules
         self._today: date | None = None
         for bit, rule in enumerate(rules):
-            for one in _needed(rule.when):
-                asked = self._asked.setdefault(one.keyword, {})
-                asked[one] = asked.get(one, 0) | 1 << bit
+            for compare in _needed(rule.when):
+                asked = self._asked.setdefault(compare.keyword, {})
+                asked[compare] = asked.get(compare, 0) | 1 << bit
 
     def left(self, header: RuleHeader) -> int:
-        """Return the rules that may fit, as bits in their order. The others do not."""
+        """Return the rules that may match, as bits in their order."""
         if header.today != self._today:
             self._known, self._today = {}, header.today
         left = self._all
@@ -54,26 +54,26 @@ class Screen:
 
     def _of(self, asked: dict[Compare, int], header: RuleHeader) -> int:
         left = self._all
-        for one, bits in asked.items():
-            told = one.explain(header)
-            if told.truth is not Truth.TRUE and not told.skipped:
+        for compare, bits in asked.items():
+            result = compare.explain(header)
+            if result.truth is not Truth.TRUE and not result.skipped:
                 left &= ~bits
         return left
 
 
-class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - it keeps its screen
+class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - caches its screen
     """The rules of a site, in the order of the file."""
 
     @cached_property
     def enabled(self) -> tuple[Rule, ...]:
-        """Those that are asked."""
+        """The enabled rules."""
         return tuple(rule for rule in self if rule.enabled)
 
     @cached_property
     def _screen(self) -> Screen:
         return Screen(self.enabled)
 
-    def that_fit(self, header: RuleHeader) -> list[Rule]:
+    def matching(self, header: RuleHeader) -> list[Rule]:
         """Return the enabled rules whose condition is true."""
         left = self._screen.left(header)
         asked = self.enabled
@@ -83,7 +83,7 @@ class Rules(tuple[Rule, ...]):  # noqa: SLOT001 - it keeps its screen
 
 
 def _needed(when: Condition) -> Iterator[Compare]:
-    """Yield the comparisons without which a condition is not true."""
+    """Yield the comparisons that must be true for a condition to be true."""
     if isinstance(when, Compare):
         yield when
     elif isinstance(when, Every):

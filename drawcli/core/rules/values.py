@@ -1,4 +1,4 @@
-"""Values of elements, read from their text as what they are (PS3.5 6.2)."""
+"""Parsers of element values from their text, by VR (PS3.5 6.2)."""
 
 import re
 from datetime import date
@@ -9,7 +9,7 @@ DAYS: Final = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
 def number_of(text: str) -> float | None:
-    """Return a DS or IS value; None where it is no number."""
+    """Return a DS or IS value; None if it is not a number."""
     try:
         number = float(text)
     except ValueError:
@@ -18,7 +18,7 @@ def number_of(text: str) -> float | None:
 
 
 def date_of(text: str) -> date | None:
-    """Return a DA value, or the day of a DT value; None where it is no date."""
+    """Return a DA value, or the day of a DT value; None if it is not a date."""
     digits = text.strip().replace("-", "").replace(".", "")[:8]
     try:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
@@ -27,7 +27,7 @@ def date_of(text: str) -> date | None:
 
 
 def seconds_of(text: str) -> float | None:
-    """Return the seconds since midnight of a TM value, or of "08:30"."""
+    """Return the seconds since midnight of a TM value or of "08:30"; None if it is not a time."""
     clock, _, fraction = text.strip().replace(":", "").partition(".")
     if not clock.isdigit() or len(clock) not in (2, 4, 6):
         return None
@@ -38,13 +38,13 @@ def seconds_of(text: str) -> float | None:
 
 
 def age_of(text: str) -> float | None:
-    """Return an AS value in days: nnnD, nnnW, nnnM or nnnY."""
+    """Return an AS value in days: nnnD, nnnW, nnnM or nnnY; None if it is not an age."""
     count, unit = text.strip()[:-1], text.strip()[-1:].upper()
     return int(count) * DAYS[unit] if count.isdigit() and unit in DAYS else None
 
 
 def groups_of(text: str) -> frozenset[str]:
-    """Return the whole name and each of its component groups, without empty components."""
+    """Return a PN value and each of its component groups, without empty components."""
     groups = [re.sub(r"\^+$", "", group.strip()) for group in text.split("=")]
     spoken = (group.replace("^", " ").strip() for group in groups)
     return frozenset(filter(None, (*groups, *spoken, "=".join(groups))))

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from drawcli.adapters.server.catalogue_cache import kept_catalogue
+from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
 from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.core.protocol.tokens import claims_of
@@ -37,14 +37,14 @@ def server(request: Request) -> Response:
     """Show the server, its last answers, and when the tokens expire; never the tokens."""
     site = parts_of(request).site
     settings = site.ctx.settings.server
-    newest = RunBook(site.ctx.settings.state_dir).newest_first()
+    newest = RunLog(site.ctx.settings.state_dir).newest_first()
     return page(
         request,
         "server.html",
         settings=settings,
         health={line.subject: line.text for line in site.health.sentences(site.now)},
         tokens=_tokens(site),
-        catalogue=kept_catalogue(site.ctx.settings.state_dir),
+        catalogue=load_catalogue(site.ctx.settings.state_dir),
         runs=list(islice(newest, _RUNS)),
         there=sum(job.state in _AT_SERVER for job in site.snapshot().jobs),
     )

@@ -13,7 +13,7 @@ from drawcli import __version__
 from drawcli.adapters.delivery.folder import check_writable, closed
 from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server.token_file import TokenFile
-from drawcli.adapters.state.run_log import RunBook
+from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
@@ -125,7 +125,7 @@ def datastore(site: CheckContext) -> CheckResult:
 def run_lock(site: CheckContext) -> CheckResult:
     """Check whether a run is active, and for how long."""
     work = WorkDir(site.settings.state_dir)
-    holder, runner = holder_of(work.run_lock_file), work.runner()
+    holder, runner = holder_of(work.run_lock_file), work.run_owner()
     if holder is None:
         unknown = "this system does not show whether a run is active"
         return CheckResult.well("no run is active" if has_lock_table() else unknown)
@@ -210,7 +210,7 @@ def _kept_from_renewing(folder: Path, site: CheckContext) -> str:
 
 def last_run(site: CheckContext) -> CheckResult:
     """Check when the last 'run-once' ended, and how."""
-    book = RunBook(site.settings.state_dir)
+    book = RunLog(site.settings.state_dir)
     last, well = book.last(), book.last_success()
     cron = (
         "'crontab -l' shows whether cron calls 'drawcli run-once'; 'drawcli init' prints the line."

@@ -4,7 +4,7 @@ import shlex
 from typing import Final
 
 from drawcli.adapters.delivery.folder import check_writable
-from drawcli.adapters.notifications import places_of
+from drawcli.adapters.notifications import recipients_of
 from drawcli.adapters.state.audit_log import AuditLog
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult
 from drawcli.operations.ledger_check import unattested
@@ -28,7 +28,7 @@ def audit_log(site: CheckContext) -> CheckResult:
 
 def notify(site: CheckContext) -> CheckResult:
     """Check each recipient of alarms: a valid address, and accepting messages."""
-    places = places_of(site.settings.notify)
+    places = recipients_of(site.settings.notify)
     if not places:
         return CheckResult.well("not set up; cron mails what goes wrong")
     names = [place.name for place in places]  # raises if apprise rejects one

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
-from drawcli.adapters.server.catalogue_cache import kept_catalogue
+from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import ServerProbe, glance
+from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue, unmet_requests
 from drawcli.errors import ConfigError, ServerUnavailable
@@ -49,7 +49,7 @@ def online(site: CheckContext) -> Iterator[Outcome]:
 def _reached(site: CheckContext, seen: list[ServerProbe]) -> CheckResult:
     url = site.settings.server.url
     try:
-        found = glance(site.settings.server)
+        found = probe_server(site.settings.server)
     except ServerUnavailable as err:
         remedy = f"Try 'curl -sSI {url}'; if that fails too, ask the hospital's IT."
         return CheckResult.failed(f"{url} cannot be reached ({err})", remedy)
@@ -121,7 +121,7 @@ def _templates(site: CheckContext) -> CheckResult:
 
 
 def _templates_by_kept(site: CheckContext) -> CheckResult:
-    kept = kept_catalogue(site.settings.state_dir)
+    kept = load_catalogue(site.settings.state_dir)
     if kept is None:
         return CheckResult.well(
             "not compared: no catalogue of the server ('drawcli templates pull')"

@@ -7,21 +7,21 @@ zip gets its final name; the ledger is written last.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Final
 
 from drawcli.adapters.datastore.images import (
-    closed,
     first_frame,
     open_slice,
-    pixel_check,
+    pixel_crc32,
     pixel_end,
     reader_at,
 )
 from drawcli.adapters.gate import findings
-from drawcli.adapters.package import Member, pieces_of, write_package
+from drawcli.adapters.package import Member, read_range, write_package
 from drawcli.adapters.state.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.core.deid.block_hints import advise, summarize_findings
 from drawcli.core.deid.engine import Replacements, deidentify_header
@@ -62,7 +62,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
     candidate = folder / CANDIDATE
     files: dict[str, SourceFile] = {}
     slices = deidentify_slices(crosswalk, replacements, files)
-    packed = ctx.progress.counted(slices, "files packed", len(crosswalk.files))
+    packed = ctx.progress.count_items(slices, "files packed", len(crosswalk.files))
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
@@ -83,7 +83,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
 def _check_package(candidate: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> None:
     """Raise GateBlocked if the package contains patient data."""
     paths = [file.path for file in crosswalk.files]
-    sources = ctx.progress.counted(paths, "files compared by the gate")
+    sources = ctx.progress.count_items(paths, "files compared by the gate")
     retained = ctx.settings.deidentify.retain
     found = findings(candidate, sources, form=ctx.package_name(job, crosswalk), retained=retained)
     if found:
@@ -207,7 +207,7 @@ def _slice(
 ) -> Iterator[bytes]:
     """Yield one de-identified slice: the new header, then the stored pixels."""
     stream, header = open_slice(file.path)
-    with closed(stream):
+    with closing(stream):
         before = os.fstat(stream.fileno())
         _check_unchanged(file, before, stream, header, crosswalk)
         end = pixel_end(stream, header)
@@ -219,7 +219,7 @@ def _slice(
         files[file.path] = replace(
             file,
             header_sha256=header_digest(header),
-            pixels_crc32=pixel_check(stream, header),
+            pixels_crc32=pixel_crc32(stream, header),
             ctime_ns=before.st_ctime_ns,
         )
         if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:
@@ -233,7 +233,7 @@ def read_pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
     if is_native == header.pixels.undefined:
         raise NotDicom("pixels do not match the transfer syntax")
     if is_native:
-        yield from pieces_of(stream, start, end - pixels_extra(header))
+        yield from read_range(stream, start, end - pixels_extra(header))
         return
     raster = FrameLayout(
         rows=header.number(tags.Rows) or 0,

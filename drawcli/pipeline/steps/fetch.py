@@ -49,7 +49,7 @@ def _download(job: Job, received: Path, ctx: Context) -> None:
     room, tell = ctx.work.check_space, ctx.progress.meter("bytes received")
     server = ctx.server
     with ctx.turns.released():
-        found = server.download(job.task_id or "", received, room=room, tell=tell)
+        found = server.download(job.task_id or "", received, check_space=room, tell=tell)
     if found is None:
         _lost(job)
 

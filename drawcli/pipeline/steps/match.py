@@ -46,7 +46,7 @@ def match(job: Job, ctx: Context) -> Job:
 
 def decision_for(job: Job, ctx: Context) -> Decision:
     """Return the decision of the rules for a series; write nothing."""
-    header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.counted)
+    header = header_of(ctx.images_of(job), ctx.now().date(), ctx.progress.count_items)
     return decide(header, ctx.rulebook.rules, on_many=ctx.settings.match.on_many)
 
 

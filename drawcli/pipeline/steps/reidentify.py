@@ -6,12 +6,13 @@ delivery is confirmed only after the file is durable.
 
 import hashlib
 import os
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
 from drawcli import __version__
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_check
-from drawcli.adapters.state.progress import CountedItems, uncounted
+from drawcli.adapters.datastore.images import open_slice, pixel_crc32
+from drawcli.adapters.state.progress import ItemCounter, no_counting
 from drawcli.adapters.state.workdir import AS_SENT, RECEIVED, REPORT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
@@ -49,10 +50,10 @@ def reidentify(job: Job, ctx: Context) -> Job:
     received = ctx.work.file(job.id, RECEIVED)
     sent = received.read_bytes() if received.exists() else b""
     if hashlib.sha256(sent).hexdigest() != job.received_sha256:
-        ctx.work.put_aside(job.id, RECEIVED)  # else it would be taken for the file that came
+        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
-    check_sources(crosswalk, ctx.progress.counted)
+    check_sources(crosswalk, ctx.progress.count_items)
     data, empty, found = finish_structure_set(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
     reports = deliver(job, data, crosswalk, ctx)
@@ -65,7 +66,7 @@ def reidentify(job: Job, ctx: Context) -> Job:
     return job
 
 
-def check_sources(crosswalk: Crosswalk, counted: CountedItems = uncounted) -> None:
+def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> None:
     """Raise an error if an image of the series is missing or has changed since it was sent.
 
     Every header is read; pixels are read only if the change time of the file is another.
@@ -84,13 +85,13 @@ def _changed(file: SourceFile) -> str:
     """Return what has changed in an image since it was sent; "" if nothing has."""
     try:
         stream, header = open_slice(file.path)
-        with closed(stream):
+        with closing(stream):
             if header_digest(header) != file.header_sha256:
                 return "its header has changed"
             status = os.fstat(stream.fileno())
             if file.ctime_ns in (0, status.st_ctime_ns):
                 return ""
-            same = pixel_check(stream, header) == file.pixels_crc32
+            same = pixel_crc32(stream, header) == file.pixels_crc32
             return "" if same else "its pixels have changed"
     except (SourceUnsettled, SeriesRefused) as err:
         raise TryLater(

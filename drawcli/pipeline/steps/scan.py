@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from drawcli.adapters.ledger import Archived
+from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.adapters.scan_index import IndexBroken
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.jobs.late_changes import Late, held_late, noted_late, replaced
+from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, note_changed
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
@@ -38,7 +38,7 @@ class ScanResult:
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed after upload
     late: list[Job] = field(default_factory=list)  # of these, delivered jobs; each change once
-    made_anew: str = ""  # why the scan index was rebuilt
+    rebuilt: str = ""  # why the scan index was rebuilt
     folders_missing: list[str] = field(default_factory=list)  # of scan.folders
     lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
@@ -67,7 +67,7 @@ def scan(
         return _scan(ctx, only, limit, tell)
     except IndexBroken:
         done = _scan(ctx, only, limit, tell)
-        return replace(done, made_anew="it is damaged")
+        return replace(done, rebuilt="it is damaged")
 
 
 def _scan(
@@ -76,7 +76,7 @@ def _scan(
     with open_survey(ctx, tell=tell) as survey:
         done = ScanResult(
             passed_over=survey.passed_over,
-            made_anew=survey.made_anew,
+            rebuilt=survey.rebuilt,
             folders_missing=survey.folders_missing,
             lost=survey.lost,
         )
@@ -122,14 +122,18 @@ def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
     return not ctx.ledger.archive.of_series(seen.key)
 
 
-def _was_other(one: Archived, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
+def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
     """Return whether a series has changed since its job was done and archived."""
     is_archived = one.id not in {job.id for job in jobs}  # else it was assigned again
     return is_archived and one.state is State.DONE and one.source_digest != seen.digest
 
 
 def _look_back(
-    archived: list[Archived], jobs: list[Job], seen: SeriesSnapshot, ctx: Context, done: ScanResult
+    archived: list[ArchiveEntry],
+    jobs: list[Job],
+    seen: SeriesSnapshot,
+    ctx: Context,
+    done: ScanResult,
 ) -> None:
     """Check whether a series has changed since its job was archived."""
     others = [one.id for one in archived if _was_other(one, seen, jobs)]
@@ -249,13 +253,13 @@ def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult)
     elif job.state not in _ON_THE_WAY:
         _change(
             job,
-            lambda: noted_late(job, ctx.now(), seen.files, seen.digest),
+            lambda: note_changed(job, ctx.now(), seen.files, seen.digest),
             ctx,
             done,
             into=done.late,
         )
     elif not job.held:
-        _change(job, lambda: held_late(job, ctx.now(), seen.files, seen.digest), ctx, done)
+        _change(job, lambda: hold_changed(job, ctx.now(), seen.files, seen.digest), ctx, done)
 
 
 def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
@@ -270,7 +274,7 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
             return
         newest = ctx.ledger.of_series(job.series_key)[-1]
     if job.state in _ON_THE_WAY:
-        _change(job, lambda: replaced(job, ctx.now(), newest.id), ctx, done)
+        _change(job, lambda: cancel_replaced(job, ctx.now(), newest.id), ctx, done)
 
 
 def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> bool:

@@ -65,11 +65,11 @@ def postpone_or_hold(job: Job, verdict: Verdict, seen: SeriesSnapshot | None, ct
 def _left_anyway(crosswalk: Crosswalk, ctx: Context) -> str:
     """Return why the rules would not send a series even if it were complete; "" if unknown."""
     from drawcli.adapters.datastore.rule_header import header_of
-    from drawcli.core.rules.decision import surely_left
+    from drawcli.core.rules.decision import decide_early
 
     try:
         header = header_of(crosswalk, ctx.now().date())
-        decision = surely_left(header, ctx.rulebook.rules)
+        decision = decide_early(header, ctx.rulebook.rules)
     except DrawcliError:
         return ""
     return "" if decision is None else decision.sentence

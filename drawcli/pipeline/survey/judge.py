@@ -157,7 +157,7 @@ class Judge:
         if verdict.readiness is not Readiness.READY or "unreadable-files" in released:
             return verdict
         patience = self.wishes.of(wishes).incomplete_hours * _HOUR_NS
-        unread = self.index.unread_beside(number, UNREAD, patience)
+        unread = self.index.count_unread_beside(number, UNREAD, patience)
         if unread:
             text = f"{unread} files beside the series cannot be read, are empty, or end too early"
             return waiting("unreadable-files", text)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from drawcli.adapters.datastore.patterns import Globs
-from drawcli.adapters.scan_index import ScanIndex, opened_index
+from drawcli.adapters.scan_index import ScanIndex, open_index
 from drawcli.config.sections import Scan
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.errors import OutOfReach
@@ -30,7 +30,7 @@ class Survey:
     series: Iterator[SeriesSnapshot]
     unread: list[FolderSnapshot]  # folders in which something cannot be read
     passed_over: Counter[str]  # files, and folders that could not be listed, by reason
-    made_anew: str  # why the scan index was rebuilt, or ""
+    rebuilt: str  # why the scan index was rebuilt, or ""
     folders_missing: list[str]  # of the settings, that do not exist
     lost: list[OutOfReach]  # folders of the datastore that are missing or do not answer
 
@@ -63,7 +63,7 @@ def open_survey(
     """
     wanted = ctx.settings.scan
     key = ctx.stand_ins.subkey("scan-index")
-    with opened_index(
+    with open_index(
         ctx.settings.state_dir, key, ctx.stand_ins.key_id, throwaway=throwaway
     ) as index:
         began = _nanoseconds(ctx.now())
@@ -74,7 +74,7 @@ def open_survey(
             wishes = FolderSettings(wanted, ctx.settings.datastore)
             judge = Judge(index=index, wishes=wishes, known_under=_Known(ctx).stand_ins)
             index.begin()
-            index.mend_times(_nanoseconds(ctx.now()))
+            index.limit_times(_nanoseconds(ctx.now()))
             index.commit()
             heard()
             judge.judge_stale(heard)  # copies are read to the end
@@ -82,7 +82,7 @@ def open_survey(
             series=judge.seen(began, update.unlistable),
             unread=list(unread_folders(index, judge, update.unlisted, began)),
             passed_over=index.passed_over() + update.passed_over,
-            made_anew=index.made_anew,
+            rebuilt=index.rebuilt,
             folders_missing=wishes.missing,
             lost=update.lost,
         )
@@ -113,7 +113,7 @@ def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
     if index.fact(_SETTINGS) != words:
         index.begin()
         index.forget_listings()
-        index.judge_all()
+        index.mark_all_stale()
         index.set_fact(_SETTINGS, words)
         index.commit()
 

@@ -56,7 +56,7 @@ def unread_folders(
     now_ns
         Our clock.
     """
-    known = {index.folder_path(number): number for number in index.folders_with(UNREAD)}
+    known = {index.folder_path(number): number for number in index.folders_with_reasons(UNREAD)}
     for path in sorted(known.keys() | unlisted.keys()):
         row = index.folder(path)
         number = None if row is None else row.id
@@ -87,7 +87,9 @@ def unread_folders(
             judge=partial(_as_before, verdict),
             path=path,
             since_ns=max((row.since for row in settled), default=0),
-            beside=index.keys_of(series | (set() if number is None else index.series_in(number))),
+            beside=index.series_keys(
+                series | (set() if number is None else index.series_in(number))
+            ),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from drawcli.adapters.datastore.patterns import Globs
-from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_there, walked
+from drawcli.adapters.datastore.walk import UNLISTABLE, Folder, Stamp, check_folder, walk_folders
 from drawcli.adapters.scan_index import FileEntry, FileRow, ScanIndex
 from drawcli.core.series.image_file import NOT_GIVEN, UNREAD, File
 from drawcli.errors import OutOfReach
@@ -127,9 +127,9 @@ class Update:
                 self.passed_over[err.code] += 1
 
     def _of_root(self, root: Path) -> Iterator[Item | Close]:
-        check_there(root, self._options.answer_seconds)
+        check_folder(root, self._options.answer_seconds)
         self._root = str(root)
-        for folder in walked(root, self._is_known, self._enters):
+        for folder in walk_folders(root, self._is_known, self._enters):
             self._heard()
             if folder.trouble:
                 self._troubled.append(folder.path)
@@ -154,7 +154,7 @@ class Update:
         if row is None or row.digest is None or row.stamp != _as_text(stamp):
             return False
         calm = self._began - row.calm >= self._options.calm_ns
-        if not calm or self.index.is_waited_for(row.id):
+        if not calm or self.index.has_waiting_series(row.id):
             return False
         self._visited.add(row.id)
         return True
@@ -250,7 +250,7 @@ class Update:
 
     def _forget(self) -> None:
         """Forget folders that are not there; those that could not be listed stay as they were."""
-        for number, path in self.index.folders_but(self._visited).items():
+        for number, path in self.index.folders_except(self._visited).items():
             above = [
                 one for one in self._troubled if path == one or path.startswith(path_prefix(one))
             ]

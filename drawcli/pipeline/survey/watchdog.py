@@ -41,11 +41,12 @@ class _Listener:
 
     heard: Callable[[], None]
 
-    def moved(self, _standing: ProgressState) -> None:
+    def update(self, state: ProgressState) -> None:
         """Report progress."""
+        del state
         self.heard()
 
-    def ended(self) -> None:
+    def finish(self) -> None:
         """Report the end of the step."""
         self.heard()
 

@@ -1,6 +1,7 @@
 import errno
 import io
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydicom import dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
@@ -36,7 +37,7 @@ def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
 def test_an_opened_slice_has_its_header_and_its_pixels(slices: list[Path]) -> None:
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         end = pixel_end(stream, header)
         assert header.pixels is not None
         stream.seek(header.pixels.value)
@@ -46,7 +47,7 @@ def test_an_opened_slice_has_its_header_and_its_pixels(slices: list[Path]) -> No
     assert stream.closed
 
 
-def test_a_slice_that_is_gone_is_waited_for_and_not_named(tmp_path: Path) -> None:
+def test_a_missing_slice_is_retried_and_not_named(tmp_path: Path) -> None:
     with pytest.raises(SourceUnsettled, match="No such file") as caught:
         open_slice(str(tmp_path / "Kulkarnee_Ashok.dcm"))
 
@@ -73,7 +74,7 @@ def test_a_slice_that_has_changed_is_refused_and_not_named(
     assert "KULKARNEE" not in str(caught.value)
 
 
-def test_a_disk_that_breaks_while_a_header_is_read_is_tried_again(
+def test_a_read_error_in_a_header_is_retried(
     slices: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(io.BytesIO):
@@ -95,7 +96,7 @@ def test_a_slice_without_pixels_is_refused(slices: list[Path]) -> None:
     empty.save_as(slices[0])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "no-pixels"
@@ -105,18 +106,18 @@ def test_pixels_that_end_too_early_are_refused(slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw[:-1])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "truncated"
 
 
-def test_what_follows_the_pixels_is_not_theirs(slices: list[Path]) -> None:
+def test_data_after_the_pixels_is_not_read(slices: list[Path]) -> None:
     whole = slices[0].stat().st_size
     changed(slices[0], lambda raw: raw + b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0abcd")
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         assert pixel_end(stream, header) == whole
 
 
@@ -130,13 +131,13 @@ def fragmented(path: Path, fragments: list[bytes]) -> None:
     one.save_as(path)
 
 
-def test_encapsulated_pixels_end_behind_their_delimiter(slices: list[Path]) -> None:
+def test_encapsulated_pixels_end_with_their_delimiter(slices: list[Path]) -> None:
     fragmented(slices[0], [b"\1" * 70_000, b"\2" * 10, b"\3\3"])
     size = slices[0].stat().st_size
     changed(slices[0], lambda raw: raw + b"behind")
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream):
+    with closing(stream):
         assert pixel_end(stream, header) == size
 
 
@@ -146,13 +147,13 @@ def test_encapsulated_pixels_that_end_too_early_are_refused(slices: list[Path], 
     changed(slices[0], lambda raw: raw[:-cut])
     stream, header = open_slice(str(slices[0]))
 
-    with closed(stream), pytest.raises(SeriesRefused) as caught:
+    with closing(stream), pytest.raises(SeriesRefused) as caught:
         pixel_end(stream, header)
 
     assert caught.value.code == "truncated"
 
 
-def test_encapsulated_pixels_with_something_else_than_fragments_are_refused(
+def test_encapsulated_pixels_with_other_items_than_fragments_are_refused(
     slices: list[Path],
 ) -> None:
     fragmented(slices[0], [b"\1" * 1000])
@@ -160,7 +161,7 @@ def test_encapsulated_pixels_with_something_else_than_fragments_are_refused(
     stream, header = open_slice(str(slices[0]))
 
     with (
-        closed(stream),
+        closing(stream),
         pytest.raises(SeriesRefused, match=r"\(0010,0010\) in place of"),
     ):
         pixel_end(stream, header)
@@ -173,7 +174,7 @@ def test_real_rle_pixels_end_where_pydicom_says() -> None:
         if not path.is_file():
             continue
         stream, header = open_slice(str(path))
-        with closed(stream):
+        with closing(stream):
             end = pixel_end(stream, header)
         assert header.pixels is not None
         raw = path.read_bytes()

@@ -27,7 +27,7 @@ def slices(store: Path) -> list[Path]:
     return write_planning_ct(store / "pelvis", PELVIS, slices=3, size=16, seed=1)
 
 
-def test_what_all_slices_say_is_text_by_keyword(slices: list[Path]) -> None:
+def test_shared_elements_are_text_by_keyword(slices: list[Path]) -> None:
     shared = shared_elements(map(str, slices))
 
     assert shared.values["Modality"] == ("CT",)
@@ -80,7 +80,7 @@ def test_names_are_decoded_with_the_character_set_of_the_file(
     assert shared.values["StudyDescription"] == ("plain",)
 
 
-def test_a_value_that_its_own_vr_forbids_takes_part_in_no_rule_and_warns_nobody(
+def test_a_value_that_its_vr_forbids_matches_no_rule_and_causes_no_warning(
     slices: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in slices:
@@ -104,7 +104,7 @@ def test_a_series_of_one_file_is_shared_with_itself(slices: list[Path]) -> None:
     assert shared_elements([str(slices[0])]).values["InstanceNumber"] == ("1",)
 
 
-def test_a_slice_that_is_gone_before_it_is_matched_is_waited_for(slices: list[Path]) -> None:
+def test_a_slice_missing_at_matching_is_retried(slices: list[Path]) -> None:
     slices[-1].unlink()
 
     with pytest.raises(SourceUnsettled) as caught:

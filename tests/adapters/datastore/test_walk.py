@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.datastore import walk as module
-from drawcli.adapters.datastore.images import closed, open_slice, pixel_end
+from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.dicom import streaming
@@ -60,7 +61,7 @@ def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:
     return path
 
 
-def test_a_walk_finds_every_slice_wherever_it_lies_and_however_it_is_called(
+def test_a_walk_finds_every_slice_in_any_folder_under_any_name(
     store: Path, slices: list[Path]
 ) -> None:
     names = ["no ending", "with blank & $(x) `y` 'z' \"q\".dcm", "é ü.DCM", "-rf", ".hidden"]
@@ -74,7 +75,7 @@ def test_a_walk_finds_every_slice_wherever_it_lies_and_however_it_is_called(
     assert found(store) == (placed, {})
 
 
-def test_a_name_that_is_no_utf_8_is_found_and_can_be_opened(
+def test_a_name_that_is_not_utf_8_is_found_and_can_be_opened(
     store: Path, slices: list[Path]
 ) -> None:
     raw = os.fsencode(store) + b"/\xffname\xe9.dcm"
@@ -91,7 +92,7 @@ def test_a_name_that_is_no_utf_8_is_found_and_can_be_opened(
     assert header.text(0x00100020) == PELVIS.patient_id
 
 
-def test_a_slice_carries_what_the_file_says(slices: list[Path], store: Path) -> None:
+def test_a_slice_has_the_values_of_the_file(slices: list[Path], store: Path) -> None:
     (one, *_) = sorted(read_datastore([store]).slices, key=lambda one: one.path)
     said = dcmread(slices[0])
     on_disk = slices[0].stat()
@@ -111,9 +112,7 @@ def test_a_slice_carries_what_the_file_says(slices: list[Path], store: Path) -> 
     assert one.pixels_missing == 0
 
 
-def test_slices_of_one_series_come_together_from_all_folders(
-    store: Path, slices: list[Path]
-) -> None:
+def test_slices_of_one_series_are_grouped_from_all_folders(store: Path, slices: list[Path]) -> None:
     (store / "b").mkdir()
     slices[0].rename(store / "b" / "moved.dcm")
     write_planning_ct(store / "other", HEAD_NECK, slices=2, size=16, seed=1)
@@ -133,14 +132,14 @@ def test_several_datastores_are_walked(tmp_path: Path, slices: list[Path], store
 
 
 @pytest.mark.parametrize("missing", ["no folder", "a file", "a dead link"])
-def test_a_datastore_that_is_not_there_is_no_empty_one(store: Path, missing: str) -> None:
+def test_a_missing_datastore_is_an_error(store: Path, missing: str) -> None:
     path = store / "share"
     if missing == "a file":
         path.touch()
     elif missing == "a dead link":
         path.symlink_to(store / "nowhere")
 
-    with pytest.raises(OutOfReach, match="is not there") as caught:
+    with pytest.raises(OutOfReach, match="does not exist") as caught:
         read_datastore([store, path])
 
     assert caught.value.exit_code == 7
@@ -176,7 +175,7 @@ def test_a_folder_in_it_that_cannot_be_listed_is_counted_and_the_rest_is_read(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_is_closed_to_us_is_counted(store: Path, slices: list[Path]) -> None:
+def test_files_without_permission_are_counted(store: Path, slices: list[Path]) -> None:
     slices[0].chmod(0)
     (store / "closed").mkdir(mode=0)
 
@@ -186,7 +185,7 @@ def test_what_is_closed_to_us_is_counted(store: Path, slices: list[Path]) -> Non
     assert passed_over == {"permission-denied": 1, "unreadable-folder": 1}
 
 
-def test_links_in_circles_end_and_nothing_is_read_twice(store: Path, slices: list[Path]) -> None:
+def test_circular_links_end_and_nothing_is_read_twice(store: Path, slices: list[Path]) -> None:
     (store / "up").symlink_to(store)
     (store / "pelvis" / "round").symlink_to(store / "pelvis")
     (store / "again").symlink_to(store / "pelvis")
@@ -223,7 +222,7 @@ def test_a_link_into_the_kernel_is_not_followed(store: Path, slices: list[Path])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/zero and /proc")
-def test_links_to_what_never_ends_are_not_followed(store: Path, slices: list[Path]) -> None:
+def test_links_to_devices_are_not_followed(store: Path, slices: list[Path]) -> None:
     odd = store / "odd"
     odd.mkdir()
     listener = socket.socket(socket.AF_UNIX)
@@ -261,7 +260,7 @@ def test_pipes_and_sockets_are_not_waited_for(store: Path, slices: list[Path]) -
     assert found(store) == ({str(path) for path in slices}, {"special-file": 1})
 
 
-def test_files_that_are_no_whole_images_are_counted_by_kind(
+def test_files_that_are_not_complete_images_are_counted_by_reason(
     store: Path, slices: list[Path]
 ) -> None:
     whole = slices[0].read_bytes()
@@ -278,15 +277,13 @@ def test_files_that_are_no_whole_images_are_counted_by_kind(
     assert passed_over == {"empty-file": 1, "not-dicom": 2, "truncated-header": 2, "blank-file": 1}
 
 
-def test_a_file_without_preamble_is_an_image_all_the_same(store: Path, slices: list[Path]) -> None:
+def test_a_file_without_preamble_is_an_image(store: Path, slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw[132:])
 
     assert found(store) == ({str(path) for path in slices}, {})
 
 
-def test_a_file_that_ends_in_its_pixels_is_seen_to_be_short(
-    store: Path, slices: list[Path]
-) -> None:
+def test_a_file_that_ends_in_its_pixels_is_truncated(store: Path, slices: list[Path]) -> None:
     changed(slices[0], lambda raw: raw[:-100])
 
     short = {one.path: one.pixels_missing for one in read_datastore([store]).slices}
@@ -294,7 +291,7 @@ def test_a_file_that_ends_in_its_pixels_is_seen_to_be_short(
     assert short == {str(path): 100 if path == slices[0] else 0 for path in slices}
 
 
-def test_an_rtstruct_that_is_being_delivered_is_left_alone(store: Path, slices: list[Path]) -> None:
+def test_an_rtstruct_that_is_being_delivered_is_ignored(store: Path, slices: list[Path]) -> None:
     (store / ".drawcli-0123456789ab-1.part").write_bytes(slices[0].read_bytes())
 
     assert found(store)[0] == {str(path) for path in slices}
@@ -332,7 +329,7 @@ def test_a_header_larger_than_the_first_read_is_read_to_its_end(
         assert one.shape == (16, 16)
 
 
-def test_a_header_that_never_ends_is_given_up(
+def test_an_endless_header_is_refused(
     store: Path, slices: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "LARGEST_HEADER", 4 * FIRST_READ)
@@ -351,7 +348,7 @@ def test_nothing_in_the_datastore_is_written_or_moved(store: Path, slices: list[
 
     read_datastore([store])
     stream, header = open_slice(str(slices[0]))
-    with closed(stream):
+    with closing(stream):
         pixel_end(stream, header)
     shared_elements(map(str, slices))
 

@@ -49,7 +49,7 @@ def test_without_a_change_the_time_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_changes_that_do_not_calm_down_are_told_all_the_same(
+def test_ongoing_changes_end_the_wait_after_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(range(0, 100_000, 3))
@@ -62,7 +62,7 @@ def test_changes_that_do_not_calm_down_are_told_all_the_same(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_folder_that_is_not_there_is_said_and_watched_once_it_is(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_watched_once_it_exists(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     changes = Changes([folder])
     said, waited = changes.blind, changes.wait(0.1)
@@ -77,7 +77,7 @@ def test_a_folder_that_is_not_there_is_said_and_watched_once_it_is(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_system_that_watches_no_more_folders_is_said(
+def test_a_limit_of_watched_folders_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_folders: Path, **_options: object) -> object:
@@ -87,15 +87,15 @@ def test_a_system_that_watches_no_more_folders_is_said(
 
     changes = Changes([tmp_path])
 
-    assert "does not watch so many folders" in changes.blind
+    assert "cannot watch so many folders" in changes.blind
     assert not changes.wait(0.1)
 
 
-def test_a_share_is_looked_at_besides(tmp_path: Path) -> None:
+def test_a_network_share_is_reported_as_blind(tmp_path: Path) -> None:
     assert "a share (cifs, nfs4)" in Changes([tmp_path], {"nfs4", "cifs"}).blind
 
 
-def test_without_the_package_its_name_is_told(
+def test_without_watchfiles_the_extra_is_named_in_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)

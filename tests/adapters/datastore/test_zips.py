@@ -49,7 +49,7 @@ def in_directory(path: Path, offset: int, value: bytes) -> Path:
     return path
 
 
-def test_members_are_known_by_paths_that_are_made_up(path: Path) -> None:
+def test_members_have_generated_paths(path: Path) -> None:
     written(path, "MUELLER/CT 1/a.dcm", "MUELLER/CT 1/b.dcm", "MUELLER/notes.txt", "empty/")
 
     with Zip.opened(path, USUAL) as opened:
@@ -90,7 +90,7 @@ def test_a_link_or_device_refuses_the_zip(path: Path, kind: int) -> None:
     assert refused(written(path, of_kind(kind), data=b"/etc/passwd")) == "zip-unsafe"
 
 
-def test_a_plain_file_of_unix_is_taken(path: Path) -> None:
+def test_a_plain_file_of_unix_is_accepted(path: Path) -> None:
     with Zip.opened(written(path, of_kind(stat.S_IFREG)), USUAL) as opened:
         assert len(opened.members) == 1
 
@@ -101,7 +101,7 @@ def test_an_encrypted_member_refuses_the_zip(path: Path, flags: bytes) -> None:
 
 
 @pytest.mark.parametrize("method", [9, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 99])
-def test_another_packing_than_the_usual_two_refuses_the_zip(path: Path, method: int) -> None:
+def test_an_unsupported_compression_refuses_the_zip(path: Path, method: int) -> None:
     in_directory(written(path, "CT/1.dcm"), 10, struct.pack("<H", method))
 
     assert refused(path) == "zip-unsafe"
@@ -117,7 +117,7 @@ def test_another_packing_than_the_usual_two_refuses_the_zip(path: Path, method: 
     ],
     ids=["bytes", "members", "directory", "ratio"],
 )
-def test_what_is_beyond_a_bound_refuses_the_zip(path: Path, bounds: Bounds) -> None:
+def test_a_zip_beyond_a_limit_is_refused(path: Path, bounds: Bounds) -> None:
     written(path, *(f"CT/{number}.dcm" for number in range(3)))
 
     with Zip.opened(path, USUAL) as opened:
@@ -174,7 +174,7 @@ def test_a_damaged_zip_is_refused(path: Path, damage: Callable[[bytes], bytes]) 
     [(16, b"\0\0\0\0"), (24, struct.pack("<I", 100)), (24, struct.pack("<I", 1 << 20)), (46, b"X")],
     ids=["checksum", "says less", "says more", "another name"],
 )
-def test_a_member_that_is_not_what_the_list_says_is_refused(
+def test_a_member_that_differs_from_the_list_is_refused(
     path: Path, tmp_path: Path, offset: int, value: bytes
 ) -> None:
     in_directory(written(path, "CT/1.dcm"), offset, value)
@@ -190,7 +190,7 @@ def test_a_member_that_is_not_what_the_list_says_is_refused(
     assert not out.exists() or out.stat().st_size <= len(IMAGE)
 
 
-def test_a_zip_is_told_by_how_it_begins(path: Path, tmp_path: Path) -> None:
+def test_a_zip_is_recognised_by_its_first_bytes(path: Path, tmp_path: Path) -> None:
     (tmp_path / "image.dcm").write_bytes(bytes(128) + b"DICM" + path.name.encode())
     (tmp_path / "none.zip").write_bytes(b"PK")
 

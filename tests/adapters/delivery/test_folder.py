@@ -251,7 +251,7 @@ def test_a_full_disk_is_told_without_the_path_and_leaves_nothing(
     with pytest.raises(DiskFull) as caught:
         deliver(folder, NAME, DATA, JOB)
 
-    assert str(caught.value) == "no space left in the folder where the RTSTRUCT belongs"
+    assert str(caught.value) == "no space left in the folder for the RTSTRUCT"
     assert PATIENT not in str(caught.value)
     assert names(folder) == []
 
@@ -268,7 +268,7 @@ def test_a_disk_that_lies_is_found_out_before_the_file_has_its_name(
 
     monkeypatch.setattr(os, "fsync", lying)
 
-    with pytest.raises(TryLater, match="read back is not the file written"):
+    with pytest.raises(TryLater, match="read back differs from that written"):
         deliver(folder, NAME, DATA, JOB)
 
     assert names(folder) == []
@@ -339,7 +339,7 @@ def test_a_path_that_is_too_long_is_told_as_such_and_names_nobody(
         monkeypatch.setattr(platforms, "system", lambda: "windows")
     monkeypatch.setattr(os, "open", failing(number))
 
-    with pytest.raises(TryLater, match="longer path than this system takes") as caught:
+    with pytest.raises(TryLater, match="too long for this system") as caught:
         deliver(folder, f"RS.{'x' * 250}.dcm", DATA, JOB)
 
     assert "deliver.folder" in str(caught.value.hint)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from drawcli.adapters.ledger import Ledger, storage
-from drawcli.adapters.ledger.archive import Archived
+from drawcli.adapters.ledger.archive import ArchiveEntry
 from drawcli.adapters.ledger.jobs import COPIES
 from drawcli.adapters.ledger.rows import as_row, number_of
 from drawcli.core.jobs.job import Job, State
@@ -38,7 +38,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def test_what_was_finished_yesterday_leaves_the_hot_ledger(ledger: Ledger) -> None:
+def test_jobs_finished_yesterday_are_archived(ledger: Ledger) -> None:
     done, cancelled, waiting = a_job(1), a_job(2, State.CANCELLED), a_job(3, State.WAITING)
     lately = a_job(4, since=LATER)
     ledger.add(done, cancelled, waiting, lately)
@@ -46,13 +46,13 @@ def test_what_was_finished_yesterday_leaves_the_hot_ledger(ledger: Ledger) -> No
     assert ledger.archive_finished(LATER) == 2
 
     assert [job.id for job in ledger.jobs()] == [waiting.id, lately.id]
-    assert {job.id for job in ledger.every()} == {done.id, cancelled.id, waiting.id, lately.id}
+    assert {job.id for job in ledger.all_jobs()} == {done.id, cancelled.id, waiting.id, lately.id}
     assert ledger.get(done.id) == done
     assert ledger.of_series(cancelled.series_key) == [cancelled]
     assert ledger.archive_finished(LATER) == 0
 
 
-def test_jobs_lie_in_the_month_in_which_they_were_finished(ledger: Ledger) -> None:
+def test_jobs_are_archived_in_the_month_in_which_they_were_finished(ledger: Ledger) -> None:
     months = [datetime(2026, month, 1, tzinfo=UTC) for month in (9, 10, 11)]
     ledger.add(*(a_job(number, since=at) for number, at in enumerate(months)))
 
@@ -70,24 +70,24 @@ def test_the_index_finds_the_jobs_of_one_series_among_many(ledger: Ledger) -> No
 
     for job in jobs:
         (found, *more) = ledger.archive.of_series(job.series_key)
-        assert found == Archived(job.id, "2026-11", State.DONE, job.source_digest or "")
+        assert found == ArchiveEntry(job.id, "2026-11", State.DONE, job.source_digest or "")
         assert [one.id for one in more] == ([twice.id] if job == jobs[5] else [])
     for other in ("0" * 11 + "1", "f" * 12, "zz", ""):
         assert ledger.archive.of_series(other) == []
 
 
-def test_a_job_taken_up_again_is_hot_and_goes_back_later(ledger: Ledger) -> None:
+def test_a_reopened_job_is_in_the_ledger_and_is_archived_again(ledger: Ledger) -> None:
     job = a_job(1, State.CANCELLED)
     ledger.add(job)
     ledger.archive_finished(LATER)
 
     open_again = ledger.commit(job.to(State.WAITING, at=LATER))
 
-    assert ledger.jobs() == [open_again] == list(ledger.every())
+    assert ledger.jobs() == [open_again] == list(ledger.all_jobs())
     assert ledger.get(job.id) == open_again
     after = ledger.commit(open_again.to(State.CANCELLED, at=LATER + timedelta(days=30)))
     ledger.archive_finished(LATER + timedelta(days=60))
-    assert list(ledger.every()) == [after]
+    assert list(ledger.all_jobs()) == [after]
     assert ledger.archive.of_series(job.series_key)[0].month == "2026-12"
     assert ledger.archive.differences() == []
 
@@ -125,7 +125,7 @@ def test_a_time_in_the_future_is_not_archived(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("name", ["2026-11.json", "index"])
-def test_damage_to_the_archive_is_told_and_the_hot_ledger_goes_on(
+def test_damage_to_the_archive_is_reported_and_the_ledger_still_works(
     path: Path, ledger: Ledger, name: str
 ) -> None:
     ledger.add(a_job(1), a_job(2, State.WAITING))
@@ -138,10 +138,10 @@ def test_damage_to_the_archive_is_told_and_the_hot_ledger_goes_on(
     with Ledger(path) as again:
         assert [job.id for job in again.jobs()] == [a_job(2).id]
         with pytest.raises(LedgerError, match="damaged"):
-            list(again.every())
+            list(again.all_jobs())
 
 
-def test_an_index_that_is_lost_is_damage_and_made_anew(path: Path, ledger: Ledger) -> None:
+def test_a_lost_index_is_reported_as_damage_and_rebuilt(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job(1), a_job(2))
     ledger.archive_finished(LATER)
     (path.parent / "archive" / "index").unlink()
@@ -174,7 +174,7 @@ def test_the_index_keeps_the_latest_version_of_a_job_in_two_months(
     assert ledger.archive.differences() == []
 
 
-def test_a_copy_a_run_and_no_more_than_three(path: Path, ledger: Ledger) -> None:
+def test_at_most_three_copies_are_kept(path: Path, ledger: Ledger) -> None:
     kept = []
     for number in range(5):
         ledger.add(a_job(number))
@@ -191,19 +191,19 @@ def test_a_copy_does_not_share_the_damage_of_the_ledger(path: Path, ledger: Ledg
     with path.open("r+b") as stream:
         stream.write(b"garbage")
 
-    ledger.put_back(ledger.copies[0])
+    ledger.restore(ledger.copies[0])
 
     assert ledger.jobs() == [a_job(1)]
 
 
-def test_a_ledger_put_back_goes_on_counting(path: Path, ledger: Ledger) -> None:
+def test_a_restored_ledger_continues_its_generation(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job(1))
     ledger.keep_copy()
     for number in range(2, 6):
         ledger.add(a_job(number))
     before = json.loads(path.read_bytes())["_ledger"]["1"]["generation"]
 
-    aside = ledger.put_back(ledger.copies[0])
+    aside = ledger.restore(ledger.copies[0])
 
     assert json.loads(path.read_bytes())["_ledger"]["1"]["generation"] == before + 1
     assert ledger.jobs() == [a_job(1)]
@@ -211,7 +211,7 @@ def test_a_ledger_put_back_goes_on_counting(path: Path, ledger: Ledger) -> None:
     assert aside.name == "ledger.json.before-restore"
 
 
-def test_a_damaged_copy_is_not_put_back(path: Path, ledger: Ledger) -> None:
+def test_a_damaged_copy_is_not_restored(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job(1))
     ledger.keep_copy()
     before = path.read_bytes()
@@ -219,13 +219,13 @@ def test_a_damaged_copy_is_not_put_back(path: Path, ledger: Ledger) -> None:
     copy.write_bytes(copy.read_bytes()[:-5])
 
     with pytest.raises(LedgerError, match="damaged"):
-        ledger.put_back(copy)
+        ledger.restore(copy)
 
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("left", ["copy", "archive"])
-def test_a_ledger_that_is_gone_beside_its_copies_is_no_new_ledger(path: Path, left: str) -> None:
+def test_a_missing_ledger_with_copies_is_an_error(path: Path, left: str) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job(1))
         if left == "copy":
@@ -239,7 +239,7 @@ def test_a_ledger_that_is_gone_beside_its_copies_is_no_new_ledger(path: Path, le
     assert "ledger restore" in caught.value.hint
 
 
-def test_an_older_format_is_brought_up_to_date_once_and_kept(
+def test_an_older_format_is_converted_once_and_a_copy_is_kept(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Ledger(path) as ledger:
@@ -265,7 +265,7 @@ def test_an_older_format_is_brought_up_to_date_once_and_kept(
     assert path.with_name(f"ledger.json.format{storage.FORMAT - 1}").read_bytes() == before
 
 
-def test_a_ledger_of_the_first_format_is_read_and_goes_on(path: Path) -> None:
+def test_a_ledger_of_the_first_format_is_converted(path: Path) -> None:
     """As version 0.1 wrote it: its digest was over sorted JSON without itself."""
     row = {**as_row(a_job(1, State.WAITING))}
     whole: dict[str, Any] = {"jobs": {str(number_of(row["id"])): row}}
@@ -280,11 +280,11 @@ def test_a_ledger_of_the_first_format_is_read_and_goes_on(path: Path) -> None:
 
     whole["jobs"][str(number_of(row["id"]))]["state"] = "done"
     path.write_text(json.dumps(whole))
-    with pytest.raises(LedgerError, match="digest does not fit"), Ledger(path):
+    with pytest.raises(LedgerError, match="digest does not match"), Ledger(path):
         pass
 
 
-def test_a_change_costs_the_same_beside_any_archive(path: Path) -> None:
+def test_a_change_costs_the_same_with_an_archive_of_any_size(path: Path) -> None:
     """Counted in bytes written: the size of the hot ledger, whatever was archived."""
     with Ledger(path) as ledger:
         ledger.add(*(a_job(number, State.WAITING) for number in range(50)))
@@ -319,7 +319,7 @@ def lined(path: Path, old: bytes, new: bytes) -> None:
         (b" done", b"\ndone"),
     ],
 )
-def test_an_index_with_a_line_of_no_job_is_named_and_nothing_is_made_elsewhere(
+def test_an_invalid_line_of_the_index_is_reported_and_creates_no_files(
     path: Path, ledger: Ledger, old: bytes, new: bytes
 ) -> None:
     ledger.add(a_job(1), a_job(2))
@@ -334,7 +334,7 @@ def test_an_index_with_a_line_of_no_job_is_named_and_nothing_is_made_elsewhere(
     assert sorted(path.parent.parent.rglob("*")) == before
 
 
-def test_a_month_with_a_bad_record_is_named(path: Path, ledger: Ledger) -> None:
+def test_a_month_with_an_invalid_record_is_reported(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job(1))
     ledger.archive_finished(LATER)
     month = path.parent / "archive" / "2026-11.json"

@@ -133,7 +133,7 @@ def python(code: str, *args: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_a_job_comes_back_as_it_was_field_by_field(path: Path, ledger: Ledger) -> None:
+def test_a_job_is_read_as_it_was_written(path: Path, ledger: Ledger) -> None:
     job = full_job()
     ledger.add(job)
 
@@ -154,7 +154,7 @@ def test_an_event_is_the_same_text_in_the_row_that_it_was_read_from(what: str) -
     assert as_job(row).events[0].what == what
 
 
-def test_every_field_of_that_job_is_set_so_the_test_above_says_something() -> None:
+def test_the_example_job_sets_every_field() -> None:
     bare = Job(id="x-1", state=State.FOUND, since=NOON)
     full = full_job()
 
@@ -166,7 +166,7 @@ def test_every_field_of_that_job_is_set_so_the_test_above_says_something() -> No
     assert same == []
 
 
-def test_what_is_not_there_is_none(ledger: Ledger) -> None:
+def test_a_missing_job_is_none(ledger: Ledger) -> None:
     ledger.add(a_job())
 
     for other in ("0123456789ab-2", "0123456789AB-1", "0123456789ab-01", "ab-1", "", "-", "x-y"):
@@ -181,7 +181,7 @@ def test_a_job_is_added_once(ledger: Ledger) -> None:
     assert ledger.jobs() == [first, second]
 
 
-def test_jobs_come_in_the_order_in_which_they_came_to_their_state(ledger: Ledger) -> None:
+def test_jobs_are_sorted_by_the_time_of_their_state(ledger: Ledger) -> None:
     late = replace(a_job("00000000000a-1"), since=NOON + timedelta(seconds=1))
     b, c = a_job("00000000000b-1"), a_job("00000000000c-1", State.MATCHED)
     ledger.add(late, c, b)
@@ -191,7 +191,7 @@ def test_jobs_come_in_the_order_in_which_they_came_to_their_state(ledger: Ledger
     assert ledger.jobs([]) == []
 
 
-def test_the_jobs_of_a_series_come_by_number(ledger: Ledger) -> None:
+def test_the_jobs_of_a_series_are_sorted_by_number(ledger: Ledger) -> None:
     jobs = [a_job(f"0123456789ab-{number}") for number in (2, 10, 1)]
     ledger.add(*jobs, a_job("ffffffffffff-1"))
 
@@ -213,7 +213,9 @@ def test_a_commit_counts_the_revision_and_is_seen_by_another_handle(
         assert another.get(after.id) == after
 
 
-def test_what_another_process_has_changed_is_not_overwritten(path: Path, ledger: Ledger) -> None:
+def test_a_job_that_another_process_has_changed_is_not_overwritten(
+    path: Path, ledger: Ledger
+) -> None:
     mine = a_job()
     ledger.add(mine)
     with Ledger(path) as another:
@@ -225,7 +227,7 @@ def test_what_another_process_has_changed_is_not_overwritten(path: Path, ledger:
     assert ledger.get(mine.id) == theirs
 
 
-def test_a_job_that_is_not_there_cannot_be_committed(ledger: Ledger) -> None:
+def test_a_missing_job_cannot_be_committed(ledger: Ledger) -> None:
     with pytest.raises(LedgerError):
         ledger.commit(a_job())
     assert ledger.jobs() == []
@@ -258,7 +260,7 @@ def test_a_write_that_fails_leaves_the_old_ledger_and_a_ledger_that_works(
     assert ledger.commit(a_job().to(State.MATCHED, at=NOON)).state is State.MATCHED
 
 
-def test_a_full_disk_is_told_as_such(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_as_such(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -296,7 +298,7 @@ def test_three_processes_that_add_at_once_lose_nothing(path: Path, ledger: Ledge
     assert {job.id for job in ledger.jobs()} == wanted
 
 
-def test_what_was_acknowledged_survives_a_kill_and_the_lock_is_free(path: Path) -> None:
+def test_an_acknowledged_change_survives_a_kill_and_the_lock_is_free(path: Path) -> None:
     victim = python(ADD_MANY, path, 0)
     assert victim.stdout is not None
     acknowledged = [int(victim.stdout.readline()) for _ in range(5)]
@@ -313,7 +315,7 @@ def test_what_was_acknowledged_survives_a_kill_and_the_lock_is_free(path: Path) 
     assert {f"{number:012x}-1" for number in acknowledged} <= stored
 
 
-def test_a_lock_that_is_never_free_is_told(
+def test_a_lock_that_stays_held_is_reported(
     path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold = (
@@ -323,9 +325,9 @@ def test_a_lock_that_is_never_free_is_told(
     holder = python(hold, f"{path}.lock")
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr("drawcli.adapters.ledger.jobs._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("drawcli.adapters.ledger.jobs._LOCK_SECONDS", 0.2)
 
-    with pytest.raises(LedgerError, match="another process holds"):
+    with pytest.raises(LedgerError, match="another process has locked"):
         ledger.add(a_job())
 
     holder.kill()
@@ -388,7 +390,7 @@ def test_the_generation_counts_the_writes(path: Path, ledger: Ledger) -> None:
 
 
 @pytest.mark.sweep
-def test_every_flipped_bit_and_changed_byte_is_named_or_harmless(path: Path) -> None:
+def test_every_flipped_bit_and_changed_byte_is_reported_or_harmless(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job(template="A"))
         before = ledger.jobs()
@@ -409,7 +411,7 @@ def test_every_flipped_bit_and_changed_byte_is_named_or_harmless(path: Path) -> 
     assert named > len(whole)
 
 
-def test_a_truncated_ledger_is_named_wherever_it_ends(path: Path) -> None:
+def test_a_truncated_ledger_is_reported(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job())
     whole = path.read_bytes()
@@ -437,7 +439,7 @@ def test_a_truncated_ledger_is_named_wherever_it_ends(path: Path) -> None:
         b'{"_default": {}}rest',
     ],
 )
-def test_what_is_no_ledger_is_named_and_neither_read_nor_overwritten(
+def test_a_file_that_is_not_a_ledger_is_reported_and_not_overwritten(
     path: Path, content: bytes
 ) -> None:
     path.write_bytes(content)
@@ -452,15 +454,15 @@ def test_what_is_no_ledger_is_named_and_neither_read_nor_overwritten(
     assert path.read_bytes() == content
 
 
-def test_a_change_by_hand_is_named(path: Path, ledger: Ledger) -> None:
+def test_a_manual_change_is_reported(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job())
     path.write_bytes(path.read_bytes().replace(b'"posts":0', b'"posts":1'))
 
-    with pytest.raises(LedgerError, match="digest does not fit"):
+    with pytest.raises(LedgerError, match="digest does not match"):
         ledger.jobs()
 
 
-def test_a_ledger_of_a_newer_drawcli_is_left_to_it(path: Path, ledger: Ledger) -> None:
+def test_a_ledger_of_a_newer_drawcli_is_refused(path: Path, ledger: Ledger) -> None:
     ledger.add(a_job())
     newer = path.read_bytes().replace(b'"format":%d' % FORMAT, b'"format":%d' % (FORMAT + 1))
     path.write_bytes(newer)
@@ -472,7 +474,7 @@ def test_a_ledger_of_a_newer_drawcli_is_left_to_it(path: Path, ledger: Ledger) -
 
 
 @pytest.mark.parametrize("change", [{"state": "teleported"}, {"new_field": 1}])
-def test_a_job_of_a_newer_drawcli_is_told_not_dropped(
+def test_a_job_of_a_newer_drawcli_is_reported_and_not_dropped(
     path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
 ) -> None:
     from drawcli.adapters.ledger import jobs as module
@@ -524,7 +526,7 @@ FAULTY.append({"events": [[NOON.isoformat(), "found", "", "more"]]})
 
 
 @pytest.mark.parametrize("change", FAULTY, ids=lambda change: ascii(change)[:40])
-def test_a_record_that_is_none_of_ours_is_refused_by_its_number_and_nothing_is_lost(
+def test_an_invalid_record_is_reported_by_number_and_nothing_is_lost(
     path: Path, change: dict[str, object]
 ) -> None:
     with Ledger(path) as ledger:
@@ -538,7 +540,7 @@ def test_a_record_that_is_none_of_ours_is_refused_by_its_number_and_nothing_is_l
     with pytest.raises(LedgerError, match=f"record {number}") as caught, Ledger(path) as ledger:
         ledger.jobs()
     with pytest.raises(LedgerError), Ledger(path) as ledger:
-        ledger.put_back(path)
+        ledger.restore(path)
 
     assert "ledger restore" in caught.value.hint or "Install that version" in caught.value.hint
     assert (path.read_bytes(), Ledger(path).copies[0].read_bytes()) == (before, good)
@@ -549,7 +551,7 @@ def test_a_record_that_is_none_of_ours_is_refused_by_its_number_and_nothing_is_l
 
 
 @pytest.mark.parametrize("row", [5, None, [], "x", {}])
-def test_a_record_that_is_no_record_is_refused(path: Path, row: object) -> None:
+def test_a_record_that_is_not_an_object_is_refused(path: Path, row: object) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job())
     by_hand(path, lambda _row: row if row is not None else {"id": None})
@@ -563,12 +565,12 @@ def test_a_record_in_the_place_of_another_job_is_refused(path: Path) -> None:
         ledger.add(a_job("0123456789ab-1"), a_job("0123456789ab-2"))
     by_hand(path, lambda row: row.update(id="0123456789ab-2"))
 
-    with Ledger(path) as ledger, pytest.raises(LedgerError, match="or of another one"):
+    with Ledger(path) as ledger, pytest.raises(LedgerError, match="or that of another job"):
         ledger.jobs()
 
 
 @pytest.mark.parametrize("tables", [{"jobs": 5}, {"jobs": []}, {"jobs": None}, {"more": 5}])
-def test_a_ledger_whose_tables_are_none_is_named(path: Path, tables: dict[str, object]) -> None:
+def test_a_ledger_with_invalid_tables_is_reported(path: Path, tables: dict[str, object]) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job())
     whole = json.loads(path.read_bytes()) | tables
@@ -580,7 +582,7 @@ def test_a_ledger_whose_tables_are_none_is_named(path: Path, tables: dict[str, o
         pass
 
 
-def test_a_copy_with_a_bad_record_is_not_put_back_and_the_ledger_stays(path: Path) -> None:
+def test_a_copy_with_an_invalid_record_is_not_restored(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(a_job())
     copy = path.with_name("copy.json")
@@ -589,12 +591,12 @@ def test_a_copy_with_a_bad_record_is_not_put_back_and_the_ledger_stays(path: Pat
     before = path.read_bytes()
 
     with Ledger(path) as ledger, pytest.raises(LedgerError, match=r"copy\.json cannot be used"):
-        ledger.put_back(copy)
+        ledger.restore(copy)
 
     assert path.read_bytes() == before
 
 
-def test_half_a_surrogate_pair_in_one_record_damages_nothing(path: Path) -> None:
+def test_a_lone_surrogate_in_a_record_damages_nothing(path: Path) -> None:
     strange = a_job(reason="of a path \udcfc", reason_code="later", rule="\ud800")
     with Ledger(path) as ledger:
         ledger.add(strange, a_job("0123456789ab-2"))
@@ -605,7 +607,7 @@ def test_half_a_surrogate_pair_in_one_record_damages_nothing(path: Path) -> None
         assert [job.posts for job in ledger.jobs()] == [1, 0]
 
 
-def test_a_ledger_that_may_not_be_read_is_not_called_damaged(
+def test_a_ledger_without_permission_is_not_reported_as_damaged(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.add(a_job())
@@ -722,7 +724,7 @@ class LedgerAgainstDict(RuleBasedStateMachine):
     @invariant()
     def both_handles_hold_what_the_dict_holds(self) -> None:
         for handle in self.handles:
-            every = list(handle.every())
+            every = list(handle.all_jobs())
             assert {job.id: job for job in every} == self.model
             assert len(every) == len(self.model)
         for job_id, job in self.model.items():
@@ -736,7 +738,8 @@ class LedgerAgainstDict(RuleBasedStateMachine):
             handle.__exit__()
 
 
-def test_whatever_is_done_the_ledger_holds_what_a_dict_would(
+@pytest.mark.sweep
+def test_any_sequence_of_changes_gives_the_same_as_a_dict(
     tmp_path: Path,
 ) -> None:
     LedgerAgainstDict.folder = tmp_path
@@ -767,7 +770,7 @@ def test_jobs_that_cannot_be_archived_stay_in_the_ledger(
 @pytest.mark.parametrize(
     "change", [*({"id": one} for one in NO_IDS if "65536" not in one), {"state": "gone"}]
 )
-def test_an_id_that_is_none_is_refused_before_anything_is_asked(
+def test_an_invalid_id_is_refused_when_the_ledger_is_opened(
     path: Path, change: dict[str, str]
 ) -> None:
     with Ledger(path) as ledger:

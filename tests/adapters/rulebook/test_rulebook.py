@@ -35,7 +35,7 @@ rules:
 """
 MODEL = "{name: x, config: y, trainer_name: z, postprocess: null, map: {1: Bladder}}"
 NEVER = "- {name: a, exclude: true, when: {Modality: CT}}"
-NAMES = "letters, digits, _ and - only, at most 128"
+NAMES = "at most 128 letters, digits, _ and -"
 END = len("  A: {models: {720: ") + 1 + len(MODEL)  # the column behind it
 
 
@@ -130,7 +130,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ("- {template: Prostate_OAR, when: {Modality: CT}}", "2:5: 'name' is missing"),
         (
             "- {name: 7, template: Prostate_OAR, when: {Modality: CT}}",
-            "2:6: 'name' should be a text; put it in quotes where it looks like a number",
+            "2:6: 'name' should be a text; put it in quotes if it looks like a number",
         ),
         ("- {name: a, when: {Modality: CT}}", "2:5: 'template' is missing"),
         (
@@ -145,8 +145,8 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ("- {name: a, template: Prostate_OAR}", "2:5: 'when' is missing"),
         ("- {name: a, template: Prostate_OAR, when: }", "2:39: a condition is 'all:', 'any:'"),
         ("- {name: a, template: Prostate_OAR, when: CT}", "2:39: a condition is 'all:', 'any:'"),
-        ("- {name: a, template: Prostate_OAR, when: {all: {}}}", "2:46: 'all' holds a list"),
-        ("- {name: a, template: Prostate_OAR, when: {any: []}}", "2:46: 'any' holds a list"),
+        ("- {name: a, template: Prostate_OAR, when: {all: {}}}", "2:46: 'all' is a list"),
+        ("- {name: a, template: Prostate_OAR, when: {any: []}}", "2:46: 'any' is a list"),
         ("- {name: a, template: Prostate_OAR, when: {not: CT}}", "2:46: a condition is 'all:'"),
         (
             "- {name: a, template: Prostate_OAR, when: {all: [CT]}}",
@@ -168,7 +168,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {Modality: {}}}",
-            "2:46: 'Modality' lacks what it is compared with",
+            "2:46: 'Modality' has no operator",
         ),
         (
             "- {name: a, template: Prostate_OAR, when: {Modality: }}",
@@ -201,7 +201,7 @@ def test_a_shared_condition_may_be_written_once(tmp_path: Path) -> None:
         ("- {name: a, exclude: never, when: {Modality: CT}}", "2:15: 'exclude' is true or false"),
         (
             f"{NEVER}\n  {NEVER}",
-            "3:6: a second rule is called 'a'",
+            "3:6: another rule has the name 'a'",
         ),
     ],
 )
@@ -225,11 +225,14 @@ def test_each_mistake_in_a_rule_is_told_where_it_is(tmp_path: Path, entry: str, 
         ("A: {model: {720: %s}, models: {720: %s}}", "2:7: unknown key 'model'; did you mean"),
         ("A: {models: {720: %s}, protocol: DRAW}", f"2:{END + 3}: unknown key 'protocol'"),
         ("A: {models: {720: %s}, description: 3}", f"2:{END + 3}: 'description' should be a text"),
-        ("no: {models: {720: %s}}", "2:3: 'False' is no template name"),
-        ("12: {models: {720: %s}}", "2:3: '12' is no template name"),
-        ("Prostate OAR: {models: {720: %s}}", "2:3: 'Prostate OAR' is no template name: letters"),
-        ("../A: {models: {720: %s}}", "2:3: '../A' is no template name"),
-        (f"{'A' * 129}: {{models: {{720: %s}}}}", f"2:3: '{'A' * 129}' is no template name"),
+        ("no: {models: {720: %s}}", "2:3: 'False' is not a template name"),
+        ("12: {models: {720: %s}}", "2:3: '12' is not a template name"),
+        (
+            "Prostate OAR: {models: {720: %s}}",
+            "2:3: 'Prostate OAR' is not a template name: at",
+        ),
+        ("../A: {models: {720: %s}}", "2:3: '../A' is not a template name"),
+        (f"{'A' * 129}: {{models: {{720: %s}}}}", f"2:3: '{'A' * 129}' is not a template name"),
         (
             "A: {models: {720: %s, 730: %s}}",
             "2:3: two models draw the same structure: Bladder",
@@ -298,12 +301,12 @@ def test_each_key_of_a_model_is_asked_for(tmp_path: Path, key: str) -> None:
         ("", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with it"),
         ("# nothing\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
         ("- name: a\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; the file begins with"),
-        ("rule: []\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; 'rule' stands there"),
-        ("rules: {a: b}\n", TEMPLATES, "rules.yaml:1:1: 'rules' should hold a list, each entry"),
+        ("rule: []\n", TEMPLATES, "rules.yaml:1:1: 'rules:' is missing; found 'rule' instead"),
+        ("rules: {a: b}\n", TEMPLATES, "rules.yaml:1:1: 'rules' should be a list, each entry"),
         ("rules: []\nextra: 1\n", TEMPLATES, "rules.yaml:2:1: unknown key 'extra'"),
         ("rules: []\nrules: []\n", TEMPLATES, "rules.yaml:2:1: duplicate key 'rules'"),
         ("rules: []\n", "", "templates.yaml:1:1: 'templates:' is missing; the file begins"),
-        ("rules: []\n", "templates: [A]\n", "templates.yaml:1:1: 'templates' should hold entries"),
+        ("rules: []\n", "templates: [A]\n", "templates.yaml:1:1: 'templates' should be entries"),
         ("rules: []\n", "\ttemplates:\n", "templates.yaml:1:1: a tab; indent with spaces"),
     ],
 )
@@ -324,7 +327,7 @@ def test_everything_wrong_in_both_files_is_told_at_once_and_nothing_twice(tmp_pa
 
     assert said == [
         "templates.yaml:14:12: 'models' should not be empty",
-        f"templates.yaml:15:3: 'bad name' is no template name: {NAMES}",
+        f"templates.yaml:15:3: 'bad name' is not a template name: {NAMES}",
         "rules.yaml:2:40: no DICOM keyword 'Modalty'; did you mean 'Modality'?",
         "rules.yaml:3:15: no template 'Missing' in templates.yaml",
         "rules.yaml:3:52: no operator 'like'",

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from drawcli.adapters.datastore.walk import read_file
-from drawcli.adapters.scan_index import FILE_NAME, opened_index, opening
+from drawcli.adapters.scan_index import FILE_NAME, open_index, opening
 from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.series.image_file import File
@@ -29,7 +29,7 @@ def only_job(ctx: Context) -> Job:
     return job
 
 
-def test_nothing_in_it_names_the_patient_or_a_file(
+def test_the_index_contains_no_patient_data_and_no_file_names(
     ctx: Context, site: Site, pelvis: list[Path]
 ) -> None:
     scan(ctx)
@@ -57,7 +57,7 @@ def test_only_its_owner_may_read_it(ctx: Context, site: Site, pelvis: list[Path]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
-def test_it_may_be_deleted_at_any_time(ctx: Context, site: Site, pelvis: list[Path]) -> None:
+def test_the_index_may_be_deleted_at_any_time(ctx: Context, site: Site, pelvis: list[Path]) -> None:
     scan(ctx)
     before = only_job(ctx)
     for path in site.state.glob(f"{FILE_NAME}*"):
@@ -65,13 +65,13 @@ def test_it_may_be_deleted_at_any_time(ctx: Context, site: Site, pelvis: list[Pa
 
     done = scan(ctx)
 
-    assert (done.jobs, done.made_anew) == ([], "")
+    assert (done.jobs, done.rebuilt) == ([], "")
     assert only_job(ctx) == before
     assert pelvis
 
 
 @pytest.mark.parametrize("damage", ["no database", "zeros", "cut", "middle"])
-def test_a_damaged_one_is_made_anew_and_said_so(
+def test_a_damaged_index_is_rebuilt_and_reported(
     ctx: Context, site: Site, pelvis: list[Path], damage: str
 ) -> None:
     scan(ctx)
@@ -91,12 +91,12 @@ def test_a_damaged_one_is_made_anew_and_said_so(
     done = scan(ctx)
     again = scan(ctx)
 
-    assert done.made_anew
-    assert not again.made_anew
+    assert done.rebuilt
+    assert not again.rebuilt
     assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
 
 
-def test_one_of_another_version_is_made_anew_and_said_so(
+def test_an_index_of_another_version_is_rebuilt_and_reported(
     ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pelvis
@@ -104,10 +104,10 @@ def test_one_of_another_version_is_made_anew_and_said_so(
         patch.setattr(opening, "_FORMAT", "0 an older one")
         scan(ctx)
 
-    assert scan(ctx).made_anew == "it is of another version or site key"
+    assert scan(ctx).rebuilt == "it is of another version or site key"
 
 
-def test_facts_that_were_moved_to_another_file_are_found_out(
+def test_data_moved_to_another_file_are_detected(
     ctx: Context, site: Site, pelvis: list[Path]
 ) -> None:
     """Sizes and times are bound to what is sealed: a row cannot speak for another file."""
@@ -123,12 +123,15 @@ def test_facts_that_were_moved_to_another_file_are_found_out(
     assert only_job(ctx).slices == SLICES
 
 
-def test_another_process_that_keeps_it_is_not_waited_for_without_end(
+def test_waiting_for_another_process_has_a_limit(
     ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "_LOCK_SECONDS", 0.1)
 
-    with FileLock(site.state / f"{FILE_NAME}.lock"), pytest.raises(AnotherRun, match="has read"):
+    with (
+        FileLock(site.state / f"{FILE_NAME}.lock"),
+        pytest.raises(AnotherRun, match="has been reading"),
+    ):
         scan(ctx)
 
 
@@ -147,13 +150,13 @@ def test_a_dry_run_writes_nothing(ctx: Context, site: Site, pelvis: list[Path]) 
 
 
 def fill(state: Path) -> None:
-    with report_disk_full("state"), opened_index(state, bytes(32), "0" * 8) as index:
+    with report_disk_full("state"), open_index(state, bytes(32), "0" * 8) as index:
         index._database.execute("PRAGMA max_page_count = 1")
         for number in range(10_000):
             index.set_fact(f"{number}", "x" * 1000)
 
 
-def test_a_full_disk_is_told_as_such(site: Site) -> None:
+def test_a_full_disk_is_reported_as_such(site: Site) -> None:
     with pytest.raises(DiskFull, match="no space left"):
         fill(site.state)
 
@@ -179,7 +182,7 @@ with open_context(load_settings(Path(sys.argv[1]), {})) as ctx:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
-def test_what_was_read_before_a_kill_is_not_read_again(
+def test_files_read_before_a_kill_are_not_read_again(
     ctx: Context, site: Site, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = subprocess.run(

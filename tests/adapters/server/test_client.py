@@ -51,7 +51,7 @@ Answer = httpx.Response | Callable[[httpx.Request], httpx.Response] | Exception
 
 @dataclass
 class Scripted:
-    """Answers as it is told, one answer a request, and remembers what it was asked."""
+    """Gives prepared answers, one per request, and records the requests."""
 
     answers: list[Answer] = field(default_factory=list)
     asked: list[httpx.Request] = field(default_factory=list)
@@ -124,8 +124,8 @@ def renewed(number: int = 2, **more: object) -> httpx.Response:
 
 def parts_of(request: httpx.Request) -> dict[str, EmailMessage]:
     head = f"content-type: {request.headers['content-type']}\r\n\r\n".encode()
-    whole = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + request.content)
-    parts = [part for part in whole.iter_parts() if isinstance(part, EmailMessage)]
+    read_body = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + request.content)
+    parts = [part for part in read_body.iter_parts() if isinstance(part, EmailMessage)]
     return {str(part.get_param("name", header="content-disposition")): part for part in parts}
 
 
@@ -172,7 +172,7 @@ def test_an_upload_is_a_form_with_file_checksum_and_client(
     assert request.headers["authorization"] == "Bearer access-1"
 
 
-def test_a_site_without_a_name_sends_none(
+def test_a_site_without_client_id_sends_none(
     draw: Scripted, tokens: TokenFile, clock: Clock, package: Path
 ) -> None:
     draw.answers = [ok({"task_id": 7})]
@@ -186,7 +186,7 @@ def test_a_site_without_a_name_sends_none(
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("key", ["task_id", "transaction_token"])
-def test_either_name_of_the_task_is_understood(
+def test_either_key_of_the_task_id_is_accepted(
     server: DrawServer, draw: Scripted, package: Path, status: int, key: str
 ) -> None:
     draw.answers = [ok({key: " 3f9a-1 ", "message": "taken"}, status)]
@@ -201,7 +201,7 @@ def test_either_name_of_the_task_is_understood(
         *({"task_id": one} for one in (None, "", " ", "..", "a b", "é", "x" * 9000, ["x", "y"])),
     ],
 )
-def test_an_upload_whose_answer_names_no_task_is_no_success(
+def test_an_upload_whose_answer_has_no_task_id_fails(
     server: DrawServer, draw: Scripted, package: Path, plain: dict[str, object]
 ) -> None:
     draw.answers = [ok(plain, 201)]
@@ -212,7 +212,7 @@ def test_an_upload_whose_answer_names_no_task_is_no_success(
     assert len(draw.asked) == 1
 
 
-def test_a_status_is_asked_under_the_quoted_name_of_the_task(
+def test_a_task_id_is_quoted_in_the_path_of_a_status_request(
     server: DrawServer, draw: Scripted
 ) -> None:
     draw.answers = [ok({"status": "SEGMENTATION_COMPLETED"})]
@@ -223,7 +223,7 @@ def test_a_status_is_asked_under_the_quoted_name_of_the_task(
     assert draw.asked[0].method == "GET"
 
 
-def test_a_confirmation_says_what_and_when(server: DrawServer, draw: Scripted) -> None:
+def test_a_confirmation_has_status_and_time(server: DrawServer, draw: Scripted) -> None:
     draw.answers = [ok({"message": "files cleaned up"})]
 
     server.confirm("task-1", at=NOON)
@@ -236,16 +236,14 @@ def test_a_confirmation_says_what_and_when(server: DrawServer, draw: Scripted) -
     }
 
 
-def test_a_page_of_a_proxy_confirms_nothing(server: DrawServer, draw: Scripted) -> None:
+def test_an_html_page_of_a_proxy_is_no_confirmation(server: DrawServer, draw: Scripted) -> None:
     draw.answers = [httpx.Response(200, text="<html>please log in</html>") for _ in range(3)]
 
     with pytest.raises(ServerUnavailable, match="without JSON"):
         server.confirm("task-1", at=NOON)
 
 
-def test_a_server_that_has_already_cleaned_up_is_content(
-    server: DrawServer, draw: Scripted
-) -> None:
+def test_a_404_to_a_confirmation_is_success(server: DrawServer, draw: Scripted) -> None:
     draw.answers = [ok({"detail": "unknown"}, 404)]
 
     server.confirm("task-1", at=NOON)
@@ -253,7 +251,7 @@ def test_a_server_that_has_already_cleaned_up_is_content(
     assert len(draw.asked) == 1
 
 
-def test_a_task_that_the_server_does_not_know_is_an_answer(
+def test_an_unknown_task_is_not_an_error(
     server: DrawServer, draw: Scripted, tmp_path: Path
 ) -> None:
     draw.answers = [ok(status=404), ok(status=404)]
@@ -268,7 +266,7 @@ def test_a_task_that_the_server_does_not_know_is_an_answer(
     [hashlib.sha256(RESULT).hexdigest(), hashlib.sha256(RESULT).hexdigest().upper(), " {} "],
     ids=["lower", "upper", "blanks"],
 )
-def test_a_download_is_stored_when_it_agrees_with_its_checksum(
+def test_a_download_that_matches_its_checksum_is_stored(
     server: DrawServer, draw: Scripted, tmp_path: Path, checksum: str
 ) -> None:
     digest = hashlib.sha256(RESULT).hexdigest()
@@ -304,7 +302,7 @@ def test_a_download_without_checksum_is_stored_and_logged(
     ],
     ids=["wrong", "short", "nonsense", "empty", "page"],
 )
-def test_a_download_that_is_not_what_it_should_be_is_not_kept(
+def test_a_download_that_differs_from_its_checksum_is_not_kept(
     server: DrawServer, draw: Scripted, tmp_path: Path, answer: httpx.Response
 ) -> None:
     target = tmp_path / "received.dcm"
@@ -337,7 +335,7 @@ def test_a_download_without_end_is_given_up(
     assert [path.name for path in tmp_path.iterdir()] == ["token.json"]
 
 
-def test_a_site_may_have_paths_of_its_own(draw: Scripted, tokens: TokenFile, clock: Clock) -> None:
+def test_a_site_can_configure_the_paths(draw: Scripted, tokens: TokenFile, clock: Clock) -> None:
     paths = {"health": "/ready/", "status": "/v2/{task_id}"}
     draw.answers = [ok(), ok({"status": "PENDING"})]
 
@@ -363,7 +361,7 @@ each_call = pytest.mark.parametrize("call", CALLS)
 
 @each_call
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_unavailable_and_asked_again_where_that_is_safe(
+def test_a_failing_server_is_unavailable_and_safe_requests_are_retried(
     server: DrawServer, draw: Scripted, package: Path, call: str, status: int
 ) -> None:
     draw.answers = [httpx.Response(status, text="trouble")] * 5
@@ -392,7 +390,7 @@ def test_a_server_in_trouble_is_unavailable_and_asked_again_where_that_is_safe(
         (httpx.TooManyRedirects("round"), "server-unavailable"),
     ],
 )
-def test_a_broken_connection_is_unavailable_and_says_nothing_of_the_way(
+def test_a_broken_connection_is_unavailable_and_its_error_quotes_no_address(
     server: DrawServer,
     draw: Scripted,
     package: Path,
@@ -413,7 +411,7 @@ def test_a_broken_connection_is_unavailable_and_says_nothing_of_the_way(
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, html="<p>proxy</p>"), ok({"a": 1})])
-def test_a_catalogue_that_is_no_list_is_no_catalogue(
+def test_a_catalogue_that_is_not_a_list_is_refused(
     server: DrawServer, draw: Scripted, answer: httpx.Response
 ) -> None:
     draw.answers = [answer] * 5
@@ -428,7 +426,7 @@ def test_the_catalogue_is_returned_as_it_is(server: DrawServer, draw: Scripted) 
     assert server.models() == [{"model_id": 720}]
 
 
-def test_trouble_that_passes_is_not_noticed(server: DrawServer, draw: Scripted) -> None:
+def test_a_short_failure_is_retried_without_an_error(server: DrawServer, draw: Scripted) -> None:
     draw.answers = [httpx.ReadError("reset"), httpx.Response(502), ok({"status": "PENDING"})]
 
     assert server.status("task-1").state is TaskState.RUNNING
@@ -461,7 +459,7 @@ def test_trouble_that_passes_is_not_noticed(server: DrawServer, draw: Scripted) 
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_names_a_time_is_not_asked_before(
+def test_retry_after_is_respected(
     server: DrawServer,
     draw: Scripted,
     status: int,
@@ -479,7 +477,7 @@ def test_a_server_that_names_a_time_is_not_asked_before(
 
 @each_call
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 403, 405])
-def test_a_wrong_address_is_a_matter_of_configuration_or_of_the_task_that_is_asked_for(
+def test_a_wrong_path_is_a_config_error_or_concerns_one_task(
     server: DrawServer, draw: Scripted, package: Path, call: str, status: int
 ) -> None:
     draw.answers = [httpx.Response(status, headers={"location": "https://evil.test/"})] * 3
@@ -494,7 +492,7 @@ def test_a_wrong_address_is_a_matter_of_configuration_or_of_the_task_that_is_ask
 
 
 @pytest.mark.parametrize("call", ["health", "upload"])
-def test_a_path_that_the_server_does_not_have_is_a_matter_of_configuration(
+def test_a_missing_endpoint_is_a_config_error(
     server: DrawServer, draw: Scripted, package: Path, call: str
 ) -> None:
     draw.answers = [httpx.Response(404)] * 3
@@ -505,7 +503,7 @@ def test_a_path_that_the_server_does_not_have_is_a_matter_of_configuration(
 
 @each_call
 @pytest.mark.parametrize("status", [400, 409, 415, 422])
-def test_a_request_that_the_server_will_not_do_is_told_in_its_own_words_cut_short(
+def test_a_refused_request_quotes_the_beginning_of_the_answer(
     server: DrawServer, draw: Scripted, package: Path, call: str, status: int
 ) -> None:
     body = "no\nsuch \x1b[31mmodel \x00" + "x" * 5000 + " the end"
@@ -522,13 +520,13 @@ def test_a_request_that_the_server_will_not_do_is_told_in_its_own_words_cut_shor
     assert len(draw.asked) == 1
 
 
-def test_a_package_that_is_too_large_is_told_with_its_size_and_what_to_change(
+def test_a_package_that_is_too_large_is_reported_with_its_size(
     server: DrawServer, draw: Scripted, package: Path
 ) -> None:
     package.write_bytes(bytes(2_340_000))
     draw.answers = [httpx.Response(413, html="<h1>413 Request Entity Too Large</h1>")]
 
-    with pytest.raises(RequestRefused, match=r"413: .* takes no package of 2\.3 MB") as caught:
+    with pytest.raises(RequestRefused, match=r"413: .* refuses a package of 2\.3 MB") as caught:
         server.upload(package, name="a.zip", sha256=SHA256)
 
     assert "client_max_body_size" in caught.value.hint
@@ -538,7 +536,7 @@ def test_a_package_that_is_too_large_is_told_with_its_size_and_what_to_change(
 @pytest.mark.parametrize(
     "body", [b"<html>please log in</html>", b"", b"[1]", b"null", b'"ok"', b"[" * 100_000, b"\xff"]
 )
-def test_a_page_in_place_of_json_is_no_answer(
+def test_html_in_place_of_json_is_unavailable(
     server: DrawServer, draw: Scripted, package: Path, call: str, body: bytes
 ) -> None:
     draw.answers = [httpx.Response(200, content=body)] * 3
@@ -576,7 +574,7 @@ def test_the_repeated_upload_carries_the_whole_package_again(
     assert parts_of(draw.asked[2])["file"].get_payload(decode=True) == PACKAGE
 
 
-def test_a_refusal_that_comes_late_does_not_cost_the_pair_of_the_other_thread(
+def test_a_late_401_does_not_renew_the_pair_of_another_thread(
     tokens: TokenFile, clock: Clock
 ) -> None:
     """Both were asked with the first token; the one is answered when the other has a new one."""
@@ -640,7 +638,7 @@ def test_a_refresh_token_that_is_refused_ends_the_run(
         *(ok({"access_token": one}) for one in (None, "two words", "x\r\nX-Evil: 1")),
     ],
 )
-def test_a_refresh_that_fails_for_a_while_costs_a_wait_and_no_token(
+def test_a_refresh_that_fails_for_a_while_loses_no_token(
     server: DrawServer,
     draw: Scripted,
     package: Path,
@@ -657,9 +655,7 @@ def test_a_refresh_that_fails_for_a_while_costs_a_wait_and_no_token(
     assert tokens.read() == Tokens("access-1", "refresh-1")
 
 
-def test_a_refresh_that_never_ends_is_given_up_and_its_late_pair_is_kept(
-    tokens: TokenFile, clock: Clock
-) -> None:
+def test_a_refresh_has_a_deadline_and_a_late_pair_is_kept(tokens: TokenFile, clock: Clock) -> None:
     comes = threading.Event()
 
     def slowly() -> Iterator[bytes]:
@@ -686,7 +682,7 @@ def test_a_refresh_that_never_ends_is_given_up_and_its_late_pair_is_kept(
 
 
 @each_call
-def test_a_token_is_refreshed_by_the_clock_before_it_is_refused(
+def test_an_expired_token_is_refreshed_before_it_is_used(
     draw: Scripted, tokens: TokenFile, clock: Clock, package: Path, call: str
 ) -> None:
     tokens.write(Tokens("access-1", "refresh-1", NOON + timedelta(minutes=4)))
@@ -699,7 +695,7 @@ def test_a_token_is_refreshed_by_the_clock_before_it_is_refused(
     assert draw.tokens == ["Bearer refresh-1", "Bearer access-2"]
 
 
-def test_a_token_with_an_hour_to_go_is_left_alone(
+def test_a_token_valid_for_an_hour_is_not_refreshed(
     draw: Scripted, tokens: TokenFile, clock: Clock
 ) -> None:
     tokens.write(Tokens("access-1", "refresh-1", NOON + timedelta(hours=1)))
@@ -714,7 +710,7 @@ def test_a_token_with_an_hour_to_go_is_left_alone(
 
 
 @each_call
-def test_a_token_that_cannot_be_refreshed_is_used_to_its_end(
+def test_a_token_that_cannot_be_refreshed_is_used_until_it_expires(
     draw: Scripted, tokens: TokenFile, clock: Clock, package: Path, call: str
 ) -> None:
     tokens.write(Tokens("access-1", "", NOON - timedelta(hours=1)))
@@ -743,7 +739,7 @@ def test_a_new_pair_is_on_disk_before_it_is_used(
     assert on_disk == ["access-2"]
 
 
-def test_a_file_that_cannot_be_written_is_found_out_before_the_old_pair_is_dead(
+def test_a_token_file_that_cannot_be_written_is_found_before_the_exchange(
     server: DrawServer, draw: Scripted, tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_tokens: Tokens) -> None:
@@ -758,7 +754,7 @@ def test_a_file_that_cannot_be_written_is_found_out_before_the_old_pair_is_dead(
     assert draw.paths == ["GET /base/api/health"]
 
 
-def test_a_server_that_does_not_rotate_leaves_the_refresh_token(
+def test_without_rotation_the_refresh_token_is_kept(
     server: DrawServer, draw: Scripted, tokens: TokenFile
 ) -> None:
     moment = "2027-01-31T08:00:00Z"
@@ -772,7 +768,7 @@ def test_a_server_that_does_not_rotate_leaves_the_refresh_token(
 @pytest.mark.parametrize(
     "nonsense", [{"expires_in": 1e300}, {"expires_at": "x"}, {"expires_in": "x"}]
 )
-def test_nonsense_about_the_end_of_a_pair_does_not_lose_it(
+def test_an_invalid_expiry_does_not_lose_the_pair(
     server: DrawServer, draw: Scripted, tokens: TokenFile, nonsense: dict[str, object]
 ) -> None:
     pair = {"access_token": "access-2", "refresh_token": "refresh-2"}
@@ -784,7 +780,7 @@ def test_nonsense_about_the_end_of_a_pair_does_not_lose_it(
 
 
 @pytest.mark.parametrize("status", [404, 405])
-def test_an_older_server_is_refreshed_in_its_own_way(
+def test_an_older_server_is_refreshed_at_the_old_endpoint(
     server: DrawServer, draw: Scripted, status: int
 ) -> None:
     draw.answers = [ok(status=401), ok(status=status), renewed(), ok()]
@@ -796,7 +792,7 @@ def test_an_older_server_is_refreshed_in_its_own_way(
     assert draw.tokens[2] == "Bearer refresh-1"
 
 
-def test_an_older_way_that_is_configured_gets_its_body_at_once(
+def test_a_configured_old_endpoint_gets_its_body_at_once(
     draw: Scripted, tokens: TokenFile, clock: Clock
 ) -> None:
     draw.answers = [ok(status=401), renewed(), ok()]
@@ -808,7 +804,7 @@ def test_an_older_way_that_is_configured_gets_its_body_at_once(
     assert json.loads(draw.asked[1].content) == {"client_id": "ward-7"}
 
 
-def test_a_server_without_any_way_to_refresh_is_a_matter_of_configuration(
+def test_a_server_without_refresh_endpoints_is_a_config_error(
     server: DrawServer, draw: Scripted
 ) -> None:
     draw.answers = [ok(status=401), ok(status=404), ok(status=404)]
@@ -817,7 +813,7 @@ def test_a_server_without_any_way_to_refresh_is_a_matter_of_configuration(
         server.check_ready()
 
 
-def test_a_pair_that_another_process_has_refreshed_is_taken(
+def test_a_pair_that_another_process_has_refreshed_is_used(
     server: DrawServer, draw: Scripted, tokens: TokenFile
 ) -> None:
     tokens.write(Tokens("access-7", "refresh-7"))
@@ -893,7 +889,7 @@ def test_the_threads_of_a_run_refresh_once(tokens: TokenFile, clock: Clock) -> N
 
 
 @each_call
-def test_no_token_is_said_or_logged_whatever_happens(
+def test_no_token_is_in_any_error_or_log(
     server: DrawServer,
     draw: Scripted,
     package: Path,
@@ -933,7 +929,7 @@ def test_plain_http_to_another_machine_is_refused_unless_allowed(
     tokens: TokenFile, clock: Clock, url: str
 ) -> None:
     with (
-        pytest.raises(ConfigError, match="in the clear"),
+        pytest.raises(ConfigError, match="unencrypted"),
         DrawServer.opened(ServerSettings(url=url), tokens, clock.now),
     ):
         pass
@@ -944,14 +940,12 @@ def test_plain_http_to_another_machine_is_refused_unless_allowed(
 @pytest.mark.parametrize(
     "url", ["http://localhost:8000/", "http://127.0.0.1/", "http://[::1]:9", "https://draw.test"]
 )
-def test_loopback_and_https_need_no_permission(tokens: TokenFile, clock: Clock, url: str) -> None:
+def test_loopback_and_https_need_no_allow_http(tokens: TokenFile, clock: Clock, url: str) -> None:
     with DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server:
         assert isinstance(server, DrawServer)
 
 
-def test_a_site_without_tokens_is_told_before_anything_is_sent(
-    tmp_path: Path, clock: Clock
-) -> None:
+def test_missing_tokens_are_reported_before_anything_is_sent(tmp_path: Path, clock: Clock) -> None:
     missing = TokenFile(tmp_path / "none.json")
 
     with (
@@ -962,7 +956,7 @@ def test_a_site_without_tokens_is_told_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("proxy", ["ftp://user:s3cret@proxy", "socks5://u:s3cret@p"])
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+def test_an_unusable_proxy_is_reported_without_its_password(
     tokens: TokenFile, clock: Clock, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -989,7 +983,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
     [httpx.Response(407), httpx.ProxyError("407 Proxy Authentication Required")],
     ids=["forwarded", "tunnel"],
 )
-def test_a_proxy_that_asks_who_we_are_is_named_without_the_password(
+def test_a_407_names_the_proxy_without_the_password(
     server: DrawServer,
     draw: Scripted,
     package: Path,
@@ -1005,7 +999,7 @@ def test_a_proxy_that_asks_who_we_are_is_named_without_the_password(
         assert "s3cret" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_certificates_that_are_not_there_are_told(
+def test_missing_certificates_are_reported(
     tokens: TokenFile, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
@@ -1029,7 +1023,7 @@ def served(draw: Callable[[httpx.Request], httpx.Response]) -> Iterator[str]:
 
 @contextmanager
 def answering(raw: bytes) -> Iterator[str]:
-    """Answer one connection with these bytes, whatever is asked, and hang up."""
+    """Answer one connection with these bytes, to any request, and close it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
@@ -1044,7 +1038,7 @@ def answering(raw: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_the_whole_way_on_a_real_connection(
+def test_the_whole_protocol_on_a_real_connection(
     tokens: TokenFile, clock: Clock, tmp_path: Path
 ) -> None:
     from tests.adapters.packages import TEMPLATE, repacked
@@ -1099,7 +1093,7 @@ def test_a_download_that_is_cut_short_is_not_kept(
     assert [path.name for path in tmp_path.glob("*received*")] == []
 
 
-def test_a_server_that_is_not_there_is_down(tokens: TokenFile, clock: Clock) -> None:
+def test_a_refused_connection_is_server_down(tokens: TokenFile, clock: Clock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -1113,7 +1107,7 @@ def test_a_server_that_is_not_there_is_down(tokens: TokenFile, clock: Clock) -> 
     assert caught.value.code == "server-down"
 
 
-def test_a_server_that_does_not_speak_http_is_lost(tokens: TokenFile, clock: Clock) -> None:
+def test_an_answer_that_is_not_http_is_server_lost(tokens: TokenFile, clock: Clock) -> None:
     with (
         answering(b"220 mail.example.org ESMTP\r\n") as url,
         DrawServer.opened(ServerSettings(url=url), tokens, clock.now) as server,

@@ -34,7 +34,7 @@ class CutShort(httpx.SyncByteStream):
 
 @dataclass
 class Ranged:
-    """A server whose downloads break, and that lets them go on."""
+    """A server whose downloads break, and that supports ranges."""
 
     content: bytes = RESULT
     cuts: list[int] = field(default_factory=list)  # bytes of each answer; then whole ones
@@ -86,7 +86,7 @@ def target(tmp_path: Path) -> Path:
 
 @contextmanager
 def run(draw: Ranged, tokens: TokenFile) -> Iterator[DrawServer]:
-    """Open the server anew, as each run does."""
+    """Open the server again, as each run does."""
     with httpx.Client(transport=httpx.MockTransport(draw)) as client:
         server = DrawServer(client, ServerSettings(url="https://draw.test"), tokens, Clock().now)
         server.pause = lambda _seconds: None
@@ -94,11 +94,11 @@ def run(draw: Ranged, tokens: TokenFile) -> Iterator[DrawServer]:
 
 
 def left(target: Path) -> list[str]:
-    """Return what lies in the folder, without the long digits."""
+    """Return the names in the folder, without the checksums."""
     return sorted(re.sub("[0-9a-f]{64}", "SHA", path.name) for path in target.parent.iterdir())
 
 
-def test_a_download_goes_on_where_it_broke_and_no_byte_comes_twice(
+def test_a_broken_download_is_resumed_without_repeated_bytes(
     tokens: TokenFile, target: Path
 ) -> None:
     draw = Ranged(cuts=[HALF, 1000])
@@ -116,7 +116,7 @@ def test_a_download_goes_on_where_it_broke_and_no_byte_comes_twice(
     assert told[-1] == (len(RESULT), len(RESULT))
 
 
-def test_the_next_run_goes_on_where_the_last_one_broke_off(tokens: TokenFile, target: Path) -> None:
+def test_the_next_run_resumes_a_broken_download(tokens: TokenFile, target: Path) -> None:
     draw = Ranged(cuts=[HALF, 0])
     with run(draw, tokens) as server, pytest.raises(ServerUnavailable) as caught:
         server.download("t", target)
@@ -134,7 +134,7 @@ def test_the_next_run_goes_on_where_the_last_one_broke_off(tokens: TokenFile, ta
 
 
 @pytest.mark.parametrize("missing", ["ranges", "checksum"])
-def test_what_cannot_be_gone_on_with_safely_is_not_kept(
+def test_a_part_that_cannot_be_resumed_safely_is_not_kept(
     tokens: TokenFile, target: Path, missing: str
 ) -> None:
     draw = Ranged(cuts=[HALF])
@@ -171,7 +171,7 @@ def test_a_part_is_never_continued_with_another_file(
     assert target.read_bytes() == OTHER
 
 
-def test_a_part_that_was_damaged_on_disk_is_found_out_and_fetched_anew(
+def test_a_part_damaged_on_disk_is_found_and_downloaded_again(
     tokens: TokenFile, target: Path
 ) -> None:
     draw = Ranged(cuts=[HALF, 0])
@@ -206,7 +206,7 @@ def test_a_range_that_was_not_asked_for_is_not_used(
     assert target.read_bytes() == RESULT
 
 
-def test_a_server_that_does_not_go_on_after_all_sends_all_of_it(
+def test_a_server_that_ignores_the_range_sends_the_whole_file(
     tokens: TokenFile, target: Path
 ) -> None:
     draw = Ranged(cuts=[HALF, 0])
@@ -222,7 +222,7 @@ def test_a_server_that_does_not_go_on_after_all_sends_all_of_it(
     assert left(target) == ["received.dcm"]
 
 
-def test_a_part_that_is_longer_than_the_whole_is_forgotten(tokens: TokenFile, target: Path) -> None:
+def test_a_part_that_is_longer_than_the_file_is_removed(tokens: TokenFile, target: Path) -> None:
     digest = hashlib.sha256(RESULT).hexdigest()
     target.with_name(f".received.dcm.{digest}.part").write_bytes(RESULT + b"more")
     draw = Ranged()
@@ -242,7 +242,7 @@ def test_a_part_that_is_longer_than_the_whole_is_forgotten(tokens: TokenFile, ta
     assert target.read_bytes() == RESULT
 
 
-def test_a_connection_that_breaks_again_and_again_is_left_for_the_next_run(
+def test_a_connection_that_breaks_repeatedly_waits_for_the_next_run(
     tokens: TokenFile, target: Path
 ) -> None:
     draw = Ranged(cuts=[100] * 50)

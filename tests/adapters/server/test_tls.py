@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from drawcli.adapters.server.client import DrawServer
-from drawcli.adapters.server.probe import glance
-from drawcli.adapters.server.tls import tls_of
+from drawcli.adapters.server.probe import probe_server
+from drawcli.adapters.server.tls import tls_context
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.config.sections import ServerSettings
 from drawcli.errors import ConfigError, DrawcliError, ServerUnavailable
@@ -52,16 +52,14 @@ def opened(tokens: TokenFile, url: str, **settings: object) -> Iterator[DrawServ
         yield server
 
 
-def refusal(tokens: TokenFile, url: str, **settings: object) -> DrawcliError:
+def read_error(tokens: TokenFile, url: str, **settings: object) -> DrawcliError:
     """Return how asking for the server's health fails."""
     with pytest.raises(DrawcliError) as caught, opened(tokens, url, **settings) as server:
         server.check_ready()
     return caught.value
 
 
-def test_a_private_authority_that_is_named_is_trusted(
-    tokens: TokenFile, authority: Authority
-) -> None:
+def test_a_configured_private_authority_is_trusted(tokens: TokenFile, authority: Authority) -> None:
     with (
         serving(ready, context(authority.certificate("localhost"))) as port,
         opened(tokens, f"https://localhost:{port}", ca_file=authority.file) as server,
@@ -70,7 +68,7 @@ def test_a_private_authority_that_is_named_is_trusted(
         server.check_ready()
 
 
-def test_an_authority_may_be_named_in_the_environment(
+def test_an_authority_can_be_set_in_the_environment(
     tokens: TokenFile, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
@@ -82,7 +80,7 @@ def test_an_authority_may_be_named_in_the_environment(
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["system", "another"])
-def test_an_authority_that_nobody_trusts_is_refused_with_what_to_do(
+def test_an_unknown_authority_is_refused_with_a_hint(
     tokens: TokenFile, authority: Authority, tmp_path: Path, *, named: bool
 ) -> None:
     asked: list[httpx.Request] = []
@@ -93,7 +91,7 @@ def test_an_authority_that_nobody_trusts_is_refused_with_what_to_do(
 
     trusted = {"ca_file": Authority(tmp_path, "another").file} if named else {}
     with serving(look, context(authority.certificate("localhost"))) as port:
-        said = refusal(tokens, f"https://localhost:{port}", **trusted)
+        said = read_error(tokens, f"https://localhost:{port}", **trusted)
 
     assert (said.exit_code, said.code) == (3, "certificate")
     assert "not trusted here" in str(said)
@@ -106,30 +104,30 @@ def test_an_authority_that_nobody_trusts_is_refused_with_what_to_do(
     [
         (("draw.elsewhere",), 2, "is for another name"),
         (("127.0.0.1",), 2, "is for another name"),
-        (("localhost",), -1, "is over"),
+        (("localhost",), -1, "has expired"),
     ],
 )
-def test_a_certificate_that_is_not_for_this_server_and_day_is_refused(
+def test_a_certificate_of_another_server_or_time_is_refused(
     tokens: TokenFile, authority: Authority, hosts: tuple[str, ...], days: int, words: str
 ) -> None:
     with serving(ready, context(authority.certificate(*hosts, days=days))) as port:
-        said = refusal(tokens, f"https://localhost:{port}", ca_file=authority.file)
+        said = read_error(tokens, f"https://localhost:{port}", ca_file=authority.file)
 
     assert said.code == "certificate"
     assert words in str(said)
     assert hosts[0] not in str(said) or hosts[0] == "localhost"
 
 
-def test_an_address_is_held_against_the_certificate_too(
+def test_an_ip_address_is_compared_with_the_certificate(
     tokens: TokenFile, authority: Authority
 ) -> None:
     with serving(ready, context(authority.certificate("localhost"))) as port:
-        said = refusal(tokens, f"https://127.0.0.1:{port}", ca_file=authority.file)
+        said = read_error(tokens, f"https://127.0.0.1:{port}", ca_file=authority.file)
 
     assert "is for another address" in str(said)
 
 
-def test_the_certificate_of_the_site_is_shown_where_it_is_asked_for(
+def test_the_client_certificate_is_sent_when_requested(
     tokens: TokenFile, authority: Authority
 ) -> None:
     cert, key = authority.certificate()
@@ -139,13 +137,13 @@ def test_the_certificate_of_the_site_is_shown_where_it_is_asked_for(
         ours = {"ca_file": authority.file, "client_cert": cert, "client_key": key}
         with opened(tokens, url, **ours) as server:
             server.check_ready()
-        without = refusal(tokens, url, ca_file=authority.file)
+        without = read_error(tokens, url, ca_file=authority.file)
 
     assert without.code == "certificate"
     assert "server.client_cert" in without.hint
 
 
-def test_certificate_and_key_may_lie_in_one_file(tokens: TokenFile, authority: Authority) -> None:
+def test_certificate_and_key_can_be_in_one_file(tokens: TokenFile, authority: Authority) -> None:
     cert, key = authority.certificate()
     cert.write_bytes(cert.read_bytes() + key.read_bytes())
     cert.chmod(0o600)
@@ -164,47 +162,47 @@ def test_a_private_key_that_others_can_read_is_refused(authority: Authority) -> 
     key.chmod(0o640)
 
     with pytest.raises(ConfigError, match="others can read this private key") as caught:
-        tls_of(ServerSettings(client_cert=cert, client_key=key))
+        tls_context(ServerSettings(client_cert=cert, client_key=key))
 
     assert caught.value.hint == f"Run 'chmod 600 {key}'."
 
 
-def test_a_certificate_that_cannot_be_used_is_told_and_no_password_is_asked_for(
+def test_an_unusable_client_certificate_is_reported_without_a_password_prompt(
     authority: Authority, tmp_path: Path
 ) -> None:
     cert, locked = authority.certificate(password=b"sesame")
     _, foreign = authority.certificate()
     for key in (locked, foreign, tmp_path / "none"):
         with pytest.raises(ConfigError, match="client certificate") as caught:
-            tls_of(ServerSettings(client_cert=cert, client_key=key))
+            tls_context(ServerSettings(client_cert=cert, client_key=key))
         assert caught.value.code == "certificates"
-        assert "without a password" in caught.value.hint
+        assert "no password" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_an_authority_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_authority_is_reported(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(ConfigError, match="cannot be read as certificates of authorities"):
-        tls_of(ServerSettings(ca_file=path))
+        tls_context(ServerSettings(ca_file=path))
 
 
 def test_tls_before_1_2_is_refused(tokens: TokenFile, authority: Authority) -> None:
     with pytest.warns(DeprecationWarning, match="TLS"):
         old = context(authority.certificate("localhost"), newest=ssl.TLSVersion.TLSv1_1)
     with serving(ready, old) as port:
-        said = refusal(tokens, f"https://localhost:{port}", ca_file=authority.file)
+        said = read_error(tokens, f"https://localhost:{port}", ca_file=authority.file)
 
     assert said.code == "certificate"
     assert "1.2 is the least" in str(said)
 
 
-def test_the_default_is_the_systems_trust_and_tls_1_2() -> None:
+def test_the_default_is_the_system_trust_store_and_tls_1_2() -> None:
     import truststore
 
-    tls = tls_of(ServerSettings())
+    tls = tls_context(ServerSettings())
 
     assert isinstance(tls, truststore.SSLContext)
     assert tls.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -212,9 +210,9 @@ def test_the_default_is_the_systems_trust_and_tls_1_2() -> None:
     assert tls.check_hostname
 
 
-def test_a_port_without_tls_is_a_server_that_does_not_answer(tokens: TokenFile) -> None:
+def test_a_port_without_tls_is_unavailable(tokens: TokenFile) -> None:
     with serving(ready) as port:
-        said = refusal(tokens, f"https://localhost:{port}")
+        said = read_error(tokens, f"https://localhost:{port}")
 
     assert isinstance(said, ServerUnavailable)
 
@@ -235,7 +233,7 @@ def test_a_redirect_to_another_host_carries_no_token(
             return httpx.Response(308, headers={"location": place})
 
         with serving(away, context(authority.certificate("localhost"))) as port:
-            said = refusal(tokens, f"https://localhost:{port}", ca_file=authority.file)
+            said = read_error(tokens, f"https://localhost:{port}", ca_file=authority.file)
             with (
                 pytest.raises(DrawcliError),
                 opened(tokens, f"https://localhost:{port}", ca_file=authority.file) as server,
@@ -261,7 +259,7 @@ def test_proxies_of_the_environment_are_used_but_for_those_of_no_proxy(
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://ward:s3same-canary@127.0.0.1:{at}")
         url = f"https://localhost:{port}"
-        said = refusal(tokens, url, ca_file=authority.file)
+        said = read_error(tokens, url, ca_file=authority.file)
         through = len(asked)
         monkeypatch.setenv("NO_PROXY", "localhost,.hospital.example")
         with opened(tokens, url, ca_file=authority.file) as server:
@@ -274,9 +272,7 @@ def test_proxies_of_the_environment_are_used_but_for_those_of_no_proxy(
     assert "s3same" not in f"{said} {said.hint}"
 
 
-def test_what_stays_on_this_machine_goes_through_no_proxy(
-    tokens: TokenFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loopback_requests_use_no_proxy(tokens: TokenFile, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[httpx.Request] = []
 
     def proxy(request: httpx.Request) -> httpx.Response:
@@ -291,7 +287,7 @@ def test_what_stays_on_this_machine_goes_through_no_proxy(
     assert seen == []
 
 
-def test_http_2_is_spoken_where_it_is_offered(tokens: TokenFile, authority: Authority) -> None:
+def test_http_2_is_used_if_offered(tokens: TokenFile, authority: Authority) -> None:
     tls = context(authority.certificate("localhost"))
     with (
         serving_http_2(tls) as (port, asked),
@@ -317,7 +313,7 @@ CALLS: dict[str, Callable[[DrawServer, Path], object]] = {
     ids=lambda said: "-".join(said)[:9],
 )
 @pytest.mark.parametrize("call", CALLS)
-def test_nonsense_in_http_2_is_no_bug(
+def test_invalid_http_2_is_unavailable(
     call: str, said: tuple[str, str], tokens: TokenFile, authority: Authority, tmp_path: Path
 ) -> None:
     tls = context(authority.certificate("localhost"))
@@ -331,17 +327,17 @@ def test_nonsense_in_http_2_is_no_bug(
     assert asked
 
 
-def test_the_look_of_doctor_survives_a_status_that_is_no_number(authority: Authority) -> None:
+def test_the_probe_survives_a_status_that_is_not_a_number(authority: Authority) -> None:
     tls = context(authority.certificate("localhost"))
     with serving_http_2(tls, "abc") as (port, asked):
         site = ServerSettings(url=f"https://localhost:{port}", ca_file=authority.file)
         with pytest.raises(ServerUnavailable, match="RemoteProtocolError"):
-            glance(site)
+            probe_server(site)
 
     assert asked
 
 
-def test_one_connection_is_kept_for_a_run(tokens: TokenFile, authority: Authority) -> None:
+def test_one_connection_is_used_for_a_run(tokens: TokenFile, authority: Authority) -> None:
     connections: list[object] = []
     tls = context(authority.certificate("localhost"))
     tls.sni_callback = lambda *_: connections.append("hello")
@@ -355,7 +351,7 @@ def test_one_connection_is_kept_for_a_run(tokens: TokenFile, authority: Authorit
     assert connections == ["hello"]
 
 
-def test_nothing_of_tls_is_loaded_before_a_server_is_opened(tmp_path: Path) -> None:
+def test_tls_is_not_loaded_before_a_server_is_opened(tmp_path: Path) -> None:
     code = (
         "import sys, drawcli.cli, drawcli.pipeline.context, drawcli.pipeline.runner\n"
         "print(*({'ssl', 'truststore', 'h2', 'httpx', 'keyring'} & sys.modules.keys()))"

@@ -31,7 +31,7 @@ def written(path: Path, content: bytes | Mapping[str, object], mode: int = 0o600
     return TokenFile(path)
 
 
-def test_a_pair_is_read_with_its_end(path: Path) -> None:
+def test_a_pair_is_read_with_its_expiry(path: Path) -> None:
     pair = {"access_token": SECRET, "refresh_token": "r", "expires_at": "2027-01-31T08:00:00Z"}
 
     read = written(path, pair).read()
@@ -54,11 +54,11 @@ def test_an_access_token_alone_is_enough(path: Path, extra: dict[str, object]) -
     assert (read.access, read.refresh, read.expires_at) == (SECRET, "", None)
 
 
-def test_a_byte_order_mark_of_windows_is_borne(path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(path: Path) -> None:
     assert written(path, b'\xef\xbb\xbf{"access_token": "a"}').read().access == "a"
 
 
-def test_what_is_written_is_read_again_and_for_its_owner_alone(path: Path) -> None:
+def test_a_written_pair_can_be_read_by_its_owner_only(path: Path) -> None:
     file = TokenFile(path)
     pair = Tokens("access-2", "refresh-2", JANUARY)
 
@@ -68,7 +68,7 @@ def test_what_is_written_is_read_again_and_for_its_owner_alone(path: Path) -> No
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_missing_file_is_told_with_what_makes_one(path: Path) -> None:
+def test_a_missing_token_file_is_reported_with_a_hint(path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no token") as caught:
         TokenFile(path).read()
 
@@ -148,7 +148,7 @@ def test_one_process_refreshes_at_a_time(path: Path, monkeypatch: pytest.MonkeyP
     holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.2)
 
     with pytest.raises(TryLater, match="another process is refreshing"), TokenFile(path).locked():
         pass
@@ -159,14 +159,14 @@ def test_one_process_refreshes_at_a_time(path: Path, monkeypatch: pytest.MonkeyP
         assert stat.S_IMODE(Path(f"{path}.lock").stat().st_mode) == 0o600
 
 
-def test_what_fails_under_the_lock_is_not_taken_for_the_lock(path: Path) -> None:
+def test_an_error_under_the_lock_is_not_reported_as_a_busy_lock(path: Path) -> None:
     with pytest.raises(OSError, match="of the block"), TokenFile(path).locked():
         raise OSError(errno.EIO, "of the block")
     with TokenFile(path).locked():
         pass
 
 
-def test_the_pair_does_not_show_itself(path: Path) -> None:
+def test_repr_does_not_show_the_tokens(path: Path) -> None:
     read = written(path, {"access_token": SECRET, "refresh_token": SECRET}).read()
 
     assert SECRET not in f"{read} {read!r}"

@@ -53,7 +53,7 @@ def test_a_command_prints_the_pair_or_a_bare_token(beside: Path, text: str, toke
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (printing(SECRET, code=3), "left with 3"),
+        (printing(SECRET, code=3), "exited with 3"),
         (printing(""), "its output is empty"),
         (printing(f"{SECRET} {SECRET}"), "not one word"),
         (printing('{"access_token": '), "is not JSON"),
@@ -62,7 +62,7 @@ def test_a_command_prints_the_pair_or_a_bare_token(beside: Path, text: str, toke
         ([sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff')"], "is not text"),
     ],
 )
-def test_a_command_that_gives_no_token_is_told_without_its_words(
+def test_a_command_without_token_is_reported_without_its_output(
     beside: Path, capfd: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
@@ -74,7 +74,7 @@ def test_a_command_that_gives_no_token_is_told_without_its_words(
     assert "canary" not in everything
 
 
-def test_a_command_that_hangs_is_given_up(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_has_a_time_limit(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         EXCHANGES, "token-command", replace(EXCHANGES["token-command"], seconds=0.2)
     )
@@ -101,16 +101,16 @@ def test_a_new_pair_goes_to_the_second_command(beside: Path, tmp_path: Path) -> 
     assert store.read() == new
 
 
-def test_without_a_second_command_no_new_pair_is_asked_for(beside: Path) -> None:
+def test_without_a_second_command_the_pair_is_not_renewed(beside: Path) -> None:
     store = TokenCommand(printing(json.dumps(PAIR)), [], beside)
 
     assert not store.can_renew
     assert "server.token_store_command" in store.no_other
-    with pytest.raises(ConfigError, match="nothing says how to store"):
+    with pytest.raises(ConfigError, match="is not set to store new"):
         store.write(Tokens("access-2", "refresh-2"))
 
 
-def test_what_a_crash_left_on_its_way_is_stored_by_the_second_command(
+def test_a_pair_left_by_a_crash_is_stored_by_the_second_command(
     beside: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept.json"
@@ -120,14 +120,14 @@ def test_what_a_crash_left_on_its_way_is_stored_by_the_second_command(
     store = TokenCommand(read, write, beside)
     old, new = store.read(), Tokens("access-2", "refresh-2", NOON + timedelta(days=30))
     store.begin_exchange(old, NOON)
-    store.exchanging.keep(new)
+    store.pending.keep(new)
 
     again = TokenCommand(read, write, beside)
     assert again.read() == new
-    again.settle()
+    again.recover()
 
     assert json.loads(kept.read_text())["access_token"] == "access-2"
-    assert again.exchanging.begun(old) is None
+    assert again.pending.begun(old) is None
 
 
 class Ring(keyring.backend.KeyringBackend):
@@ -159,7 +159,7 @@ def ring(monkeypatch: pytest.MonkeyPatch) -> Ring:
     return made
 
 
-def test_the_pair_lies_in_the_keyring(ring: Ring, beside: Path) -> None:
+def test_the_pair_is_stored_in_the_keyring(ring: Ring, beside: Path) -> None:
     store = TokenKeyring("draw", "ward-7", beside)
     pair = Tokens(SECRET, "r", NOON)
 
@@ -172,7 +172,7 @@ def test_the_pair_lies_in_the_keyring(ring: Ring, beside: Path) -> None:
     assert list(ring.entries) == [("draw", "ward-7")]
 
 
-def test_a_keyring_that_is_locked_or_holds_nonsense_is_told(ring: Ring, beside: Path) -> None:
+def test_a_locked_or_invalid_keyring_is_reported(ring: Ring, beside: Path) -> None:
     store = TokenKeyring("draw", "", beside)
     ring.entries["draw", "drawcli"] = f"{SECRET} {SECRET}"
     with pytest.raises(ConfigError, match="not one word") as nonsense:
@@ -199,8 +199,8 @@ class Other(Ring):
         super().set_password(service, username, password.replace(SECRET, SECRET[:6]))
 
 
-@pytest.mark.parametrize(("kind", "said"), [(Null, "nothing is there"), (Other, "another token")])
-def test_a_keyring_that_keeps_nothing_is_no_success(
+@pytest.mark.parametrize(("kind", "said"), [(Null, "holds nothing"), (Other, "another token")])
+def test_a_keyring_that_keeps_nothing_is_an_error(
     beside: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Ring], said: str
 ) -> None:
     made = kind()
@@ -217,11 +217,11 @@ def test_a_keyring_that_keeps_nothing_is_no_success(
         assert caught.value.code == "token-not-stored"
         assert "server.token_file" in caught.value.hint
         assert SECRET not in f"{caught.value} {caught.value.hint}"
-    assert not store.exchanging.path.exists()  # no exchange was begun
+    assert not store.pending.path.exists()  # no exchange was begun
 
 
 @pytest.mark.parametrize("backend", ["null", "fail"])
-def test_the_keyrings_of_the_library_that_keep_nothing_are_told(beside: Path, backend: str) -> None:
+def test_the_null_keyrings_of_the_library_are_reported(beside: Path, backend: str) -> None:
     module = importlib.import_module(f"keyring.backends.{backend}")
     before = keyring.get_keyring()
     keyring.set_keyring(module.Keyring())
@@ -234,7 +234,7 @@ def test_the_keyrings_of_the_library_that_keep_nothing_are_told(beside: Path, ba
     assert caught.value.code == {"null": "token-not-stored", "fail": "no-keyring"}[backend]
 
 
-def test_a_new_pair_that_a_command_does_not_store_is_told_and_kept(
+def test_a_new_pair_that_a_command_does_not_store_is_reported_and_kept(
     beside: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept.json"
@@ -244,10 +244,10 @@ def test_a_new_pair_that_a_command_does_not_store_is_told_and_kept(
     store = TokenCommand(read, write, beside)
     old, new = store.read(), Tokens("access-2", "refresh-2", NOON + timedelta(days=30))
     store.begin_exchange(old, NOON)
-    store.exchanging.keep(new)
+    store.pending.keep(new)
     deaf = TokenCommand(read, [sys.executable, "-c", "import sys; sys.stdin.read()"], beside)
 
-    with pytest.raises(ConfigError, match="another token is there") as caught:
+    with pytest.raises(ConfigError, match="holds another token") as caught:
         deaf.write(new)
 
     assert caught.value.code == "token-not-stored"
@@ -270,7 +270,7 @@ subprocess.Popen(again, **{how})
     ("then", "said"),
     [
         ("print('token-1')", ""),
-        ("sys.exit(3)", "left with 3"),
+        ("sys.exit(3)", "exited with 3"),
         ("time.sleep(600)", "did not end"),
         ("os.write(1, b'x' * (8 << 20)); time.sleep(600)", "printed more than"),
         ("os.close(1); os.close(2); time.sleep(600)", "did not end"),

@@ -45,7 +45,7 @@ def said(ctx: Context) -> list[dict[str, Any]]:
     return [dict(line.facts) for line in ctx.audit.lines()]
 
 
-def test_a_line_says_who_acted_when_and_in_which_run(tmp_path: Path) -> None:
+def test_a_line_has_user_time_and_run(tmp_path: Path) -> None:
     add(AuditLog(tmp_path))
 
     (line,) = AuditLog(tmp_path).lines()
@@ -55,7 +55,7 @@ def test_a_line_says_who_acted_when_and_in_which_run(tmp_path: Path) -> None:
     assert (line.facts["at"], line.facts["run"]) == (NOON.isoformat(), "0badcafe")
 
 
-def test_each_line_is_synced_before_anybody_goes_on(
+def test_each_line_is_synced_before_add_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []  # the size of what was synced, in bytes
@@ -78,7 +78,7 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     assert stat.S_IMODE(only_file(tmp_path).stat().st_mode) == 0o600
 
 
-def test_an_end_that_a_crash_cut_short_is_told_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_accounted_for_and_kept(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
     whole = len(only_file(tmp_path).read_bytes())
@@ -96,7 +96,7 @@ def test_an_end_that_a_crash_cut_short_is_told_and_nothing_of_it_is_lost(tmp_pat
         assert [line.facts["what"] for line in log.lines()][-1] == audit_log.REFUSED
 
 
-def test_a_crash_while_an_end_is_mended_is_mended_too(tmp_path: Path) -> None:
+def test_a_crash_while_a_torn_line_is_accounted_for_is_accounted_for_too(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
     whole = only_file(tmp_path).read_bytes()
@@ -114,7 +114,7 @@ def test_a_crash_while_an_end_is_mended_is_mended_too(tmp_path: Path) -> None:
         assert only_file(tmp_path).read_bytes().startswith(mended[:cut])
 
 
-def test_a_last_line_that_was_made_to_be_none_is_not_mended_away(tmp_path: Path) -> None:
+def test_a_damaged_last_line_is_not_accepted_as_torn(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
     add(log)
@@ -127,7 +127,7 @@ def test_a_last_line_that_was_made_to_be_none_is_not_mended_away(tmp_path: Path)
     assert len(only_file(tmp_path).read_bytes().splitlines()) == 4  # it is there, and told of
 
 
-def test_a_full_file_with_a_torn_end_is_mended_before_another_is_begun(
+def test_a_torn_line_of_a_full_file_is_accounted_for_in_that_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = AuditLog(tmp_path)
@@ -173,7 +173,7 @@ def test_a_full_file_is_followed_by_another_of_the_same_chain(
     assert "are missing before it" in log.verify().breaks[0].what
 
 
-def test_an_empty_file_that_a_crash_left_is_gone_on_with(tmp_path: Path) -> None:
+def test_an_empty_file_left_by_a_crash_is_continued(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     add(log)
     (tmp_path / "audit" / "disclosures-00000002.jsonl").touch()
@@ -183,7 +183,7 @@ def test_an_empty_file_that_a_crash_left_is_gone_on_with(tmp_path: Path) -> None
     assert (log.verify().breaks, log.verify().files, log.verify().lines) == ([], 2, 2)
 
 
-def test_a_head_kept_elsewhere_tells_of_an_end_that_was_cut_off(tmp_path: Path) -> None:
+def test_a_head_noted_elsewhere_detects_removed_lines(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     early, late = add(log), add(log)
     path = only_file(tmp_path)
@@ -260,7 +260,7 @@ def packaged(ctx: Context, pelvis: list[Path]) -> Job:
     return job
 
 
-def test_the_attempt_is_on_disk_before_the_first_byte_goes_out(
+def test_the_attempt_is_on_disk_before_the_first_byte_is_sent(
     ctx: Context, draw: FakeDraw, packaged: Job
 ) -> None:
     seen: list[list[dict[str, Any]]] = []
@@ -299,7 +299,7 @@ def test_the_attempt_is_on_disk_before_the_first_byte_goes_out(
     ids=str,
 )
 @pytest.mark.usefixtures("packaged")
-def test_what_became_of_an_attempt_is_told(
+def test_the_outcome_of_an_attempt_is_logged(
     ctx: Context, draw: FakeDraw, trouble: int | Exception, outcome: str
 ) -> None:
     ctx.check_uploads_welcome()
@@ -320,7 +320,7 @@ def test_what_became_of_an_attempt_is_told(
     ],
 )
 @pytest.mark.usefixtures("packaged")
-def test_what_was_answered_once_is_never_called_not_sent(
+def test_an_answered_attempt_is_never_logged_as_not_sent(
     ctx: Context, draw: FakeDraw, after_a_401: list[httpx.Response | Exception], outcome: str
 ) -> None:
     ctx.check_uploads_welcome()
@@ -346,9 +346,7 @@ def test_a_refresh_before_the_upload_that_finds_no_server_sends_nothing(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_nothing_leaves_that_cannot_be_written_down(
-    ctx: Context, draw: FakeDraw, site: Site
-) -> None:
+def test_nothing_is_sent_that_cannot_be_logged(ctx: Context, draw: FakeDraw, site: Site) -> None:
     (site.state / "audit").touch()  # no folder can be made there
 
     run_step("upload", ctx, ALL)
@@ -358,7 +356,7 @@ def test_nothing_leaves_that_cannot_be_written_down(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_an_outcome_that_cannot_be_written_loses_no_task(
+def test_an_outcome_that_cannot_be_logged_loses_no_task(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = AuditLog.add
@@ -377,7 +375,7 @@ def test_an_outcome_that_cannot_be_written_loses_no_task(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_the_whole_story_names_no_patient(ctx: Context, clock: Clock, site: Site) -> None:
+def test_the_audit_log_names_no_patient(ctx: Context, clock: Clock, site: Site) -> None:
     for step in ("upload", "poll", "fetch", "reidentify"):
         clock.advance(minutes=20)
         run_step(step, ctx, ALL)
@@ -394,7 +392,7 @@ def lacking(ctx: Context) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def twice_sent(ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job) -> Job:
-    """Send a package that is refused at first, and then taken."""
+    """Send a package that is refused first and accepted then."""
     ctx.check_uploads_welcome()
     draw.answers = [503]
     run_step("upload", ctx, ALL)
@@ -406,7 +404,7 @@ def twice_sent(ctx: Context, draw: FakeDraw, clock: Clock, packaged: Job) -> Job
 
 
 @pytest.mark.usefixtures("twice_sent")
-def test_the_loss_of_the_whole_log_is_told(ctx: Context, site: Site) -> None:
+def test_the_loss_of_the_whole_log_is_reported(ctx: Context, site: Site) -> None:
     only_file(site.state).unlink()
     assert lacking(ctx) == [(2, 0)]
 
@@ -415,7 +413,7 @@ def test_the_loss_of_the_whole_log_is_told(ctx: Context, site: Site) -> None:
     assert (ctx.audit.verify().breaks, lacking(ctx)) == ([], [(2, 0)])
 
 
-def test_a_lost_end_is_told_also_where_an_earlier_try_is_on_record(
+def test_a_lost_end_is_reported_even_after_an_earlier_attempt(
     ctx: Context, site: Site, clock: Clock, twice_sent: Job
 ) -> None:
     lines = only_file(site.state).read_bytes().splitlines(keepends=True)
@@ -443,7 +441,7 @@ def test_uploads_without_an_answer_count_too(
     assert lacking(ctx) == [(3, 0)]
 
 
-def test_what_was_sent_before_there_was_an_audit_log_is_not_asked_for(
+def test_uploads_older_than_the_audit_log_need_no_lines(
     ctx: Context, in_state: Callable[..., Job]
 ) -> None:
     in_state(State.DONE, "aaaaaaaaaaaa-1", uploaded_at=NOON, posts=1)

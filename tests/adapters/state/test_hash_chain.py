@@ -7,11 +7,11 @@ import pytest
 from drawcli.adapters.state.hash_chain import (
     BEFORE_ALL,
     Break,
-    breaks,
-    is_beginning,
-    linked,
-    mend,
+    find_breaks,
+    is_torn_line,
+    make_line,
     read_line,
+    torn_note,
 )
 
 Lines = list[bytes]
@@ -21,7 +21,7 @@ def chain(length: int = 5) -> Lines:
     lines: Lines = []
     link = BEFORE_ALL
     for number in range(1, length + 1):
-        lines.append(linked(link, {"what": "attempt", "job": f"{number:012x}-1"}))
+        lines.append(make_line(link, {"what": "attempt", "job": f"{number:012x}-1"}))
         line = read_line(lines[-1])
         assert line is not None
         link = line.link
@@ -29,15 +29,15 @@ def chain(length: int = 5) -> Lines:
 
 
 def found(lines: Lines) -> list[Break]:
-    return [*breaks((str(number), raw) for number, raw in enumerate(lines, 1))]
+    return [*find_breaks((str(number), raw) for number, raw in enumerate(lines, 1))]
 
 
-def test_a_chain_that_nobody_touched_holds() -> None:
+def test_an_unchanged_chain_has_no_breaks() -> None:
     assert found(chain(20)) == []
     assert found([]) == []
 
 
-def test_the_digests_can_be_followed_with_ordinary_tools() -> None:
+def test_the_digests_can_be_checked_with_ordinary_tools() -> None:
     before = "0" * 64
     for raw in chain():
         body, _, _ = raw.rpartition(b",")
@@ -48,7 +48,7 @@ def test_the_digests_can_be_followed_with_ordinary_tools() -> None:
 
 
 @pytest.mark.parametrize("at", range(5))
-def test_no_byte_of_a_line_can_be_changed_unseen(at: int) -> None:
+def test_a_change_of_any_byte_is_detected(at: int) -> None:
     whole = chain()
     for place in range(len(whole[at])):
         raw = bytearray(whole[at])
@@ -62,7 +62,7 @@ def forged(lines: Lines) -> Lines:
     first = read_line(lines[0])
     assert second is not None
     assert first is not None
-    return [lines[0], linked(first.link, {**second.facts, "job": "another-1"}), *lines[2:]]
+    return [lines[0], make_line(first.link, {**second.facts, "job": "another-1"}), *lines[2:]]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def forged(lines: Lines) -> Lines:
     [
         (lambda lines: lines[1:], ("1", "lines 1 to 1 are missing before it")),
         (lambda lines: [*lines[:2], *lines[4:]], ("3", "lines 3 to 4 are missing before it")),
-        (lambda lines: [*lines[:3], lines[2], *lines[3:]], ("4", "says it is number 3, where 4")),
+        (lambda lines: [*lines[:3], lines[2], *lines[3:]], ("4", "has number 3 in place of 4")),
         (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], ("2", "lines 2 to 2 are miss")),
         (forged, ("3", "does not follow the line before it")),
         (lambda lines: [*lines[:2], b"", *lines[2:]], ("3", "is no line of the log")),
@@ -79,7 +79,7 @@ def forged(lines: Lines) -> Lines:
         (lambda lines: [*lines[:4], b"[" * 9000], ("5", "is cut short")),
     ],
 )
-def test_what_was_done_to_a_chain_is_told_with_its_place(
+def test_a_break_is_reported_with_its_place(
     tamper: Callable[[Lines], Lines], told: tuple[str, str]
 ) -> None:
     first = found(tamper(chain()))[0]
@@ -88,51 +88,51 @@ def test_what_was_done_to_a_chain_is_told_with_its_place(
     assert first.what.startswith(told[1])
 
 
-def test_a_line_that_a_crash_cut_short_is_told_by_the_next_and_nothing_else_is() -> None:
+def test_a_torn_line_is_accounted_for_by_the_next_line_only() -> None:
     lines = chain(2)
     torn = lines[1][:50]
     first = read_line(lines[0])
     assert first is not None
 
-    healed = [lines[0], torn, linked(first.link, mend(torn))]
-    other = [lines[0], lines[1][:51], linked(first.link, mend(torn))]
-    without = [lines[0], linked(first.link, mend(torn))]
+    healed = [lines[0], torn, make_line(first.link, torn_note(torn))]
+    other = [lines[0], lines[1][:51], make_line(first.link, torn_note(torn))]
+    without = [lines[0], make_line(first.link, torn_note(torn))]
 
     assert found(healed) == []
-    assert [one.what for one in found(other)] == ["is no line of the log, and nothing says why"]
-    assert "which is not there" in found(without)[0].what
+    assert found(other)[0].what == "is no line of the log, and no later line accounts for it"
+    assert "is missing" in found(without)[0].what
 
 
-RICH = linked(
+RICH = make_line(
     BEFORE_ALL,
     {"who": {"user": "jürgen", "attended": False}, "code": None, "zip_bytes": 5, "one": "a\\b"},
 )
 
 
-def test_every_beginning_of_a_line_may_be_left_by_a_crash() -> None:
-    assert [n for n in range(1, len(RICH)) if not is_beginning(RICH[:n], BEFORE_ALL)] == []
-    assert is_beginning(RICH[:90] + b"\0" * 30, BEFORE_ALL)  # as a file system may leave it
-    assert not is_beginning(b"", BEFORE_ALL)
+def test_every_beginning_of_a_line_is_accepted_as_torn() -> None:
+    assert [n for n in range(1, len(RICH)) if not is_torn_line(RICH[:n], BEFORE_ALL)] == []
+    assert is_torn_line(RICH[:90] + b"\0" * 30, BEFORE_ALL)  # as a file system may leave it
+    assert not is_torn_line(b"", BEFORE_ALL)
 
 
 @pytest.mark.parametrize("shift", range(8))
-def test_no_line_with_a_changed_byte_may_be_left_by_a_crash(shift: int) -> None:
+def test_no_line_with_a_changed_byte_is_accepted_as_torn(shift: int) -> None:
     changed = bytearray(RICH)
     for place, right in enumerate(RICH):
         for byte in range(max(shift, 1), 256, 8):  # a last byte of zero is one that is not there
             changed[place] = byte
-            assert byte == right or not is_beginning(bytes(changed), BEFORE_ALL), (place, byte)
+            assert byte == right or not is_torn_line(bytes(changed), BEFORE_ALL), (place, byte)
         changed[place] = right
 
 
-def test_pieces_of_several_crashes_are_told_together_and_none_may_be_left_out() -> None:
+def test_torn_lines_of_several_crashes_are_accounted_for_together() -> None:
     lines = chain(2)
     first = read_line(lines[0])
     assert first is not None
-    pieces = [lines[1][:50], linked(first.link, mend(lines[1][:50]))[:70], lines[1][:9]]
+    pieces = [lines[1][:50], make_line(first.link, torn_note(lines[1][:50]))[:70], lines[1][:9]]
 
     def healed(told: Lines, there: Lines) -> list[str]:
-        last = linked(first.link, mend(b"\n".join(told)))
+        last = make_line(first.link, torn_note(b"\n".join(told)))
         return [one.what for one in found([lines[0], *there, last])]
 
     assert healed(pieces, pieces) == []
@@ -141,12 +141,12 @@ def test_pieces_of_several_crashes_are_told_together_and_none_may_be_left_out() 
     assert healed(pieces, [pieces[1], pieces[0], pieces[2]]) != []
 
 
-def test_a_changed_line_does_not_pass_for_a_torn_one_whatever_is_said_of_it() -> None:
+def test_a_changed_line_is_never_accepted_as_torn() -> None:
     *lines, last = chain(3)
     before = read_line(lines[-1])
     assert before is not None
     changed = last[:-1] + b"]"
 
-    told = found([*lines, changed, linked(before.link, mend(changed))])
+    told = found([*lines, changed, make_line(before.link, torn_note(changed))])
 
     assert [(one.where, "was changed" in one.what) for one in told] == [("3", True)]

@@ -26,7 +26,7 @@ def log_of(state: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def test_a_move_of_a_job_is_logged_with_time_and_place(tmp_path: Path) -> None:
+def test_an_event_of_a_job_is_logged_with_time_and_logger(tmp_path: Path) -> None:
     to_file(tmp_path)
 
     logging.getLogger("drawcli.pipeline.runner").info("job=%s step=%s", "0123456789ab-1", "upload")
@@ -39,7 +39,7 @@ def test_a_move_of_a_job_is_logged_with_time_and_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pydicom", "pydicom.valuerep", "py.warnings", "any.library"])
-def test_the_words_of_a_library_are_withheld(tmp_path: Path, name: str) -> None:
+def test_the_messages_of_libraries_are_withheld(tmp_path: Path, name: str) -> None:
     to_file(tmp_path)
 
     logging.getLogger(name).warning("Invalid value for VR UI: %r", SECRET)
@@ -49,7 +49,7 @@ def test_the_words_of_a_library_are_withheld(tmp_path: Path, name: str) -> None:
     assert SECRET not in log_of(tmp_path)
 
 
-def test_a_logger_that_only_begins_like_ours_is_not_ours(tmp_path: Path) -> None:
+def test_a_logger_whose_name_only_begins_with_drawcli_is_withheld(tmp_path: Path) -> None:
     to_file(tmp_path)
 
     logging.getLogger("drawcliche").warning(SECRET)
@@ -72,7 +72,7 @@ def test_a_warning_of_python_neither_reaches_the_log_nor_standard_error(
     assert capsys.readouterr().err == ""
 
 
-def test_a_traceback_shows_frames_and_a_type_but_not_the_words(tmp_path: Path) -> None:
+def test_a_traceback_shows_frames_and_type_without_message(tmp_path: Path) -> None:
     to_file(tmp_path)
 
     try:
@@ -87,7 +87,7 @@ def test_a_traceback_shows_frames_and_a_type_but_not_the_words(tmp_path: Path) -
     assert SECRET not in log
 
 
-def test_what_caused_an_error_and_its_notes_are_not_shown_either(tmp_path: Path) -> None:
+def test_causes_and_notes_of_an_error_are_not_shown(tmp_path: Path) -> None:
     to_file(tmp_path)
 
     try:
@@ -104,7 +104,7 @@ def test_what_caused_an_error_and_its_notes_are_not_shown_either(tmp_path: Path)
     assert SECRET not in log_of(tmp_path)
 
 
-def test_other_handlers_keep_what_they_made_of_an_error(tmp_path: Path) -> None:
+def test_other_handlers_keep_their_cached_traceback(tmp_path: Path) -> None:
     to_file(tmp_path)
     record = logging.LogRecord("drawcli", logging.ERROR, __file__, 1, "bug", None, None)
     record.exc_text = f"ValueError: {SECRET}"
@@ -129,7 +129,7 @@ def test_the_folder_of_the_logs_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
 
 
-def test_a_second_site_in_one_process_gets_its_own_log_and_the_first_no_more(
+def test_a_second_site_in_one_process_replaces_the_log_file(
     tmp_path: Path,
 ) -> None:
     to_file(tmp_path / "one")
@@ -141,7 +141,7 @@ def test_a_second_site_in_one_process_gets_its_own_log_and_the_first_no_more(
     assert log_of(tmp_path / "two").count("hello") == 1
 
 
-def test_a_full_log_makes_room(tmp_path: Path) -> None:
+def test_a_full_log_is_rotated(tmp_path: Path) -> None:
     to_file(tmp_path, Logs(max_mb=0.001, keep=5))
 
     for number in range(200):
@@ -179,7 +179,7 @@ def test_several_processes_write_and_rotate_one_log_and_lose_no_line(tmp_path: P
     )
 
 
-def test_a_log_that_cannot_be_written_stops_nobody(
+def test_a_log_that_cannot_be_written_stops_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to_file(tmp_path)
@@ -190,7 +190,7 @@ def test_a_log_that_cannot_be_written_stops_nobody(
     assert capsys.readouterr() == ("", "")
 
 
-def test_as_json_each_line_is_an_object_with_the_words_as_keys(tmp_path: Path) -> None:
+def test_as_json_each_line_is_an_object_with_pairs_as_keys(tmp_path: Path) -> None:
     to_file(tmp_path, Logs(format="json"))
     form = "job=%s step=%s from=%s outcome=%s code=%s"
 

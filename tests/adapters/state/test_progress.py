@@ -13,17 +13,17 @@ from drawcli.adapters.state.progress_file import FILE_NAME, ProgressFile
 
 
 class Listener:
-    """Writes down what it is told."""
+    """Records the progress that it receives."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.shares: list[float | None] = []
 
-    def moved(self, standing: ProgressState) -> None:
-        self.heard.append(str(standing))
-        self.shares.append(standing.share)
+    def update(self, state: ProgressState) -> None:
+        self.heard.append(str(state))
+        self.shares.append(state.share)
 
-    def ended(self) -> None:
+    def finish(self) -> None:
         self.heard.append("ended")
 
 
@@ -34,17 +34,17 @@ def listener() -> Listener:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the file be written every time it may be."""
-    monkeypatch.setattr(module, "_OFTEN_SECONDS", 0.0)
+    """Remove the shortest interval between two writes."""
+    monkeypatch.setattr(module, "_INTERVAL_SECONDS", 0.0)
 
 
-def test_a_step_tells_its_jobs_and_what_is_done_within_them(listener: Listener) -> None:
+def test_a_step_reports_its_jobs_and_the_counts_within_them(listener: Listener) -> None:
     progress = Progress(listener)
 
     with progress.step("deidentify"):
         progress.expect(2)
         with progress.job("0123456789ab-1"):
-            files = list(progress.counted(["a", "b"], "files packed"))
+            files = list(progress.count_items(["a", "b"], "files packed"))
 
     assert files == ["a", "b"]
     assert listener.heard == [
@@ -97,7 +97,7 @@ def test_many_threads_lose_no_job(listener: Listener) -> None:
     assert listener.shares[-1] == 1.0
 
 
-def test_who_tells_after_the_end_is_not_heard(listener: Listener) -> None:
+def test_progress_after_the_end_of_a_step_is_ignored(listener: Listener) -> None:
     progress = Progress(listener)
     with progress.step("upload"):
         late = progress.meter("bytes sent")
@@ -115,7 +115,7 @@ def test_a_step_that_fails_ends(listener: Listener) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_another_process_reads_how_far_it_is(tmp_path: Path) -> None:
+def test_another_process_reads_the_progress(tmp_path: Path) -> None:
     progress = Progress(ProgressFile.of(tmp_path))
 
     with progress.step("deidentify"):
@@ -151,13 +151,13 @@ def test_a_file_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", '{"step": ', '{"done": 1}', '{"other": 1}'])
-def test_a_file_that_says_nothing_is_none(tmp_path: Path, text: str) -> None:
+def test_a_damaged_progress_file_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
 
     assert ProgressFile.of(tmp_path).read() is None
 
 
-def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps({"step": "scan", "mood": "good"}))
 
     assert ProgressFile.of(tmp_path).read() == ProgressState(step="scan")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.adapters.state import run_log
-from drawcli.adapters.state.run_log import Run, RunBook, new_run_id
+from drawcli.adapters.state.run_log import Run, RunLog, new_run_id
 
 BEGAN = datetime(2026, 3, 29, 0, 50, tzinfo=UTC)
 RUN = Run(
@@ -24,19 +24,19 @@ def at(minutes: int, **facts: object) -> Run:
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    RunBook(tmp_path).add(RUN)
+    RunLog(tmp_path).add(RUN)
 
-    assert RunBook(tmp_path).last() == RUN
+    assert RunLog(tmp_path).last() == RUN
 
 
-def test_a_book_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    book = RunBook(tmp_path)
+def test_a_missing_run_log_is_empty(tmp_path: Path) -> None:
+    book = RunLog(tmp_path)
 
     assert (book.last(), book.last_success(), book.server_last_seen()) == (None, None, None)
 
 
-def test_the_last_success_is_the_newest_run_that_came_to_its_end(tmp_path: Path) -> None:
-    book = RunBook(tmp_path)
+def test_the_last_success_is_the_newest_complete_run(tmp_path: Path) -> None:
+    book = RunLog(tmp_path)
     held, lost = at(10, exit_code=6), at(20, exit_code=7, server="out-of-reach")
     idle = at(30, exit_code=3, server="")
     for run in (RUN, held, lost, idle):
@@ -47,8 +47,8 @@ def test_the_last_success_is_the_newest_run_that_came_to_its_end(tmp_path: Path)
     assert book.server_last_seen() == lost
 
 
-def test_a_line_cut_short_by_a_crash_costs_that_line_alone(tmp_path: Path) -> None:
-    book = RunBook(tmp_path)
+def test_a_torn_line_loses_that_run_only(tmp_path: Path) -> None:
+    book = RunLog(tmp_path)
     for run in (RUN, at(10)):
         book.add(run)
     path = tmp_path / run_log.FILE_NAME
@@ -61,8 +61,8 @@ def test_a_line_cut_short_by_a_crash_costs_that_line_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("line", ["[]", "{}", "7", '{"began": 1}', '{"began": "x"}'])
-def test_a_strange_line_is_passed_over(tmp_path: Path, line: str) -> None:
-    book = RunBook(tmp_path)
+def test_an_invalid_line_is_skipped(tmp_path: Path, line: str) -> None:
+    book = RunLog(tmp_path)
     book.add(RUN)
     with (tmp_path / run_log.FILE_NAME).open("a") as stream:
         stream.write(f"\n{line}")
@@ -70,9 +70,9 @@ def test_a_strange_line_is_passed_over(tmp_path: Path, line: str) -> None:
     assert book.last() == RUN
 
 
-def test_the_book_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_log_is_limited_in_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_log, "_LARGEST", 4_000)
-    book = RunBook(tmp_path)
+    book = RunLog(tmp_path)
     made = [at(n) for n in range(60)]
 
     for run in made:
@@ -85,6 +85,6 @@ def test_the_book_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    RunBook(tmp_path).add(RUN)
+    RunLog(tmp_path).add(RUN)
 
     assert (tmp_path / run_log.FILE_NAME).stat().st_mode & 0o777 == 0o600

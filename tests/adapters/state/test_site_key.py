@@ -11,7 +11,7 @@ from drawcli.adapters.state.site_key import make_site_key, read_site_key, site_k
 from drawcli.errors import ConfigError, DiskFull
 
 
-def test_a_new_key_is_32_bytes_that_its_owner_alone_can_read(tmp_path: Path) -> None:
+def test_a_new_key_has_32_bytes_and_is_private(tmp_path: Path) -> None:
     path = make_site_key(tmp_path / "state")
 
     assert path == site_key_path(tmp_path / "state")
@@ -32,7 +32,7 @@ def test_two_sites_have_two_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", b"00" * 32])
-def test_what_is_there_is_never_overwritten(tmp_path: Path, content: bytes) -> None:
+def test_a_site_key_is_never_overwritten(tmp_path: Path, content: bytes) -> None:
     site_key_path(tmp_path).write_bytes(content)
 
     make_site_key(tmp_path)
@@ -54,14 +54,14 @@ def test_a_key_on_a_disk_that_is_not_mounted_is_not_replaced(tmp_path: Path) -> 
 def test_a_lost_key_is_not_replaced_while_there_is_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_bytes(b"{}")
 
-    with pytest.raises(ConfigError, match="the site key is gone") as caught:
+    with pytest.raises(ConfigError, match="the site key is missing") as caught:
         make_site_key(tmp_path)
 
     assert "backup" in caught.value.hint
     assert not site_key_path(tmp_path).exists()
 
 
-def test_of_keys_made_at_the_same_time_one_counts(tmp_path: Path) -> None:
+def test_of_keys_created_at_the_same_time_the_first_is_used(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from drawcli.adapters.state.site_key import make_site_key, read_site_key\n"
@@ -76,7 +76,7 @@ def test_of_keys_made_at_the_same_time_one_counts(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "site.key"]
 
 
-def test_a_crash_while_the_key_is_made_leaves_none_that_is_half(
+def test_a_crash_while_creating_a_key_leaves_no_partial_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:
@@ -92,7 +92,7 @@ def test_a_crash_while_the_key_is_made_leaves_none_that_is_half(
     assert len(read_site_key(tmp_path)) == 32
 
 
-def test_a_missing_key_comes_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_key_is_reported_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no site key") as caught:
         read_site_key(tmp_path)
 
@@ -101,7 +101,7 @@ def test_a_missing_key_comes_with_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o601])
-def test_a_key_that_others_can_get_at_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = make_site_key(tmp_path)
     path.chmod(mode)
 
@@ -131,7 +131,7 @@ def in_git(folder: Path) -> None:
     subprocess.run(["git", "init", "-q", folder], check=True)
 
 
-def test_a_key_in_a_git_tree_is_kept_out_of_it(tmp_path: Path) -> None:
+def test_a_new_key_in_a_git_tree_is_ignored_by_git(tmp_path: Path) -> None:
     in_git(tmp_path / "site")
     make_site_key(tmp_path / "site" / "state")
 
@@ -146,7 +146,7 @@ def test_a_key_in_a_git_tree_is_kept_out_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gitignore", [None, "", "*.log\n", "*.log\n#*\n"])
-def test_a_key_that_git_could_take_up_is_refused(tmp_path: Path, gitignore: str | None) -> None:
+def test_a_key_that_could_be_committed_is_refused(tmp_path: Path, gitignore: str | None) -> None:
     in_git(tmp_path / "site")
     state = tmp_path / "site" / "a" / "state"
     make_site_key(state)
@@ -154,13 +154,13 @@ def test_a_key_that_git_could_take_up_is_refused(tmp_path: Path, gitignore: str 
     if gitignore is not None:
         (state / ".gitignore").write_text(gitignore)
 
-    with pytest.raises(ConfigError, match="lies in a git work tree") as caught:
+    with pytest.raises(ConfigError, match="is in a git work tree") as caught:
         read_site_key(state)
 
     assert str(state / ".gitignore") in caught.value.hint
 
 
-def test_what_a_site_ignores_itself_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_gitignore_of_the_site_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.key\n")
 
     make_site_key(tmp_path)

@@ -29,13 +29,13 @@ def vault() -> Vault:
     return Vault(KEY, KEY_ID)
 
 
-def test_what_is_sealed_comes_back_byte_for_byte(tmp_path: Path, vault: Vault) -> None:
+def test_a_sealed_crosswalk_is_opened_unchanged(tmp_path: Path, vault: Vault) -> None:
     vault.seal(tmp_path, JOB, CROSSWALK)
 
     assert Vault(KEY, KEY_ID).open(tmp_path, JOB) == CROSSWALK
 
 
-def test_nothing_of_the_content_can_be_read_in_the_file(tmp_path: Path, vault: Vault) -> None:
+def test_the_file_contains_no_plain_text(tmp_path: Path, vault: Vault) -> None:
     vault.seal(tmp_path, JOB, CROSSWALK)
 
     raw = (tmp_path / "vault").read_bytes()
@@ -54,7 +54,7 @@ def test_nothing_of_the_content_can_be_read_in_the_file(tmp_path: Path, vault: V
     assert stat.S_IMODE((tmp_path / "vault").stat().st_mode) == 0o600
 
 
-def test_the_same_content_is_never_sealed_alike(tmp_path: Path, vault: Vault) -> None:
+def test_each_seal_of_the_same_content_differs(tmp_path: Path, vault: Vault) -> None:
     vault.seal(tmp_path, JOB, CROSSWALK)
     first = (tmp_path / "vault").read_bytes()
 
@@ -65,7 +65,7 @@ def test_the_same_content_is_never_sealed_alike(tmp_path: Path, vault: Vault) ->
     assert first[36:] != second[36:]
 
 
-def test_another_site_key_is_told_apart_from_damage(tmp_path: Path, vault: Vault) -> None:
+def test_another_site_key_is_distinguished_from_damage(tmp_path: Path, vault: Vault) -> None:
     vault.seal(tmp_path, JOB, CROSSWALK)
 
     with pytest.raises(NeedsPerson, match="another site key") as caught:
@@ -118,14 +118,14 @@ def test_a_truncated_vault_is_damaged_wherever_it_ends(tmp_path: Path, vault: Va
         assert caught.value.code == "vault-damaged"
 
 
-def test_a_missing_vault_is_told_as_such(tmp_path: Path, vault: Vault) -> None:
+def test_a_missing_vault_is_reported_as_missing(tmp_path: Path, vault: Vault) -> None:
     with pytest.raises(NeedsPerson) as caught:
         vault.open(tmp_path, JOB)
 
     assert caught.value.code == "vault-missing"
 
 
-def test_a_disk_that_does_not_give_it_is_tried_again(
+def test_a_vault_that_cannot_be_read_is_retried(
     tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_path: Path) -> bytes:
@@ -138,9 +138,7 @@ def test_a_disk_that_does_not_give_it_is_tried_again(
         vault.open(tmp_path, JOB)
 
 
-def test_no_error_of_the_vault_says_anything_of_the_patient_or_the_path(
-    tmp_path: Path, vault: Vault
-) -> None:
+def test_no_error_of_the_vault_contains_patient_data_or_paths(tmp_path: Path, vault: Vault) -> None:
     vault.seal(tmp_path, JOB, CROSSWALK)
     (tmp_path / "vault").write_bytes((tmp_path / "vault").read_bytes()[:-1])
 

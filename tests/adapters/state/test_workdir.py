@@ -92,14 +92,14 @@ def test_a_record_that_is_missing_or_damaged_is_none(work: WorkDir) -> None:
     assert work.read_json("ffffffffffff-1", "report.json") is None
 
 
-def test_looking_for_a_file_makes_no_folder(work: WorkDir, tmp_path: Path) -> None:
+def test_the_path_of_a_file_creates_no_folder(work: WorkDir, tmp_path: Path) -> None:
     work.file(JOB, "vault")
 
     assert not work.has_folder(JOB)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_finished_job_leaves_its_folder_and_the_others_stay(work: WorkDir) -> None:
+def test_removing_a_job_removes_its_folder_only(work: WorkDir) -> None:
     work.write(JOB, "package.zip", b"zip")
     work.write("ffffffffffff-1", "package.zip", b"zip")
 
@@ -114,7 +114,7 @@ def test_a_finished_job_leaves_its_folder_and_the_others_stay(work: WorkDir) -> 
     ("name", "known"),
     [("vault", False), ("explanation.json", True), ("template.yml", True), ("package.zip", True)],
 )
-def test_a_job_was_known_when_more_than_its_vault_is_there(
+def test_a_folder_with_more_than_a_vault_was_in_the_ledger(
     work: WorkDir, name: str, *, known: bool
 ) -> None:
     assert not work.has_jobs()
@@ -137,7 +137,7 @@ def test_a_job_is_worked_on_by_one_process(work: WorkDir, holder: Holder) -> Non
         assert not work.has_folder(JOB)
 
 
-def test_a_lock_is_free_again_after_its_block_however_that_ends(work: WorkDir) -> None:
+def test_a_lock_is_released_after_its_block_even_on_errors(work: WorkDir) -> None:
     with pytest.raises(ZeroDivisionError), work.job_lock(JOB):
         raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError), work.run_lock(NOON):
@@ -147,7 +147,7 @@ def test_a_lock_is_free_again_after_its_block_however_that_ends(work: WorkDir) -
         pass
 
 
-def test_a_second_run_is_told_which_the_first_is(work: WorkDir, holder: Holder) -> None:
+def test_a_second_run_reports_the_first(work: WorkDir, holder: Holder) -> None:
     first = holder(HOLD_RUN)
 
     with pytest.raises(AnotherRun) as caught, work.run_lock(NOON):
@@ -158,7 +158,7 @@ def test_a_second_run_is_told_which_the_first_is(work: WorkDir, holder: Holder) 
     assert "since 2026-11-14T11:00:00+00:00" in str(caught.value)
 
 
-def test_a_killed_run_leaves_the_lock_free_and_its_record_counts_for_nothing(
+def test_a_killed_run_leaves_the_lock_free_and_its_record_is_ignored(
     work: WorkDir, holder: Holder, tmp_path: Path
 ) -> None:
     killed(holder(HOLD_RUN))
@@ -171,7 +171,7 @@ def test_a_killed_run_leaves_the_lock_free_and_its_record_counts_for_nothing(
 
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"[]", b"3", b'{"pid": 1}', b"\xff"])
-def test_a_damaged_record_of_the_other_run_is_left_out(
+def test_a_damaged_record_of_the_other_run_is_ignored(
     work: WorkDir, holder: Holder, tmp_path: Path, record: bytes
 ) -> None:
     holder(HOLD_RUN)
@@ -200,7 +200,7 @@ def test_leftovers_are_removed_but_not_from_a_job_that_is_worked_on(
     assert (tmp_path / ".ledger.json.4711.tmp").exists()
 
 
-def test_leftovers_of_a_site_without_jobs_are_none(work: WorkDir) -> None:
+def test_removing_leftovers_of_a_site_without_jobs_does_nothing(work: WorkDir) -> None:
     work.remove_leftovers()
 
     assert not work.state_dir.joinpath("work").exists()
@@ -223,15 +223,15 @@ def test_a_package_that_would_fill_the_disk_is_not_begun(
 @pytest.mark.parametrize(
     "job_id", ["../x-1", "/x-1", "", ".", "..", "a/b", "x\x00", "x\n", "a\ud800"]
 )
-def test_no_folder_and_no_lock_is_made_of_what_is_no_name(
+def test_no_folder_or_lock_is_created_for_an_invalid_id(
     work: WorkDir, tmp_path: Path, job_id: str
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(LedgerError, match="whose id is none"):
+    with pytest.raises(LedgerError, match="whose id is a path"):
         work.folder(job_id)
-    with pytest.raises(LedgerError, match="whose id is none"), work.job_lock(job_id):
+    with pytest.raises(LedgerError, match="whose id is a path"), work.job_lock(job_id):
         pass
-    with pytest.raises(LedgerError, match="whose id is none"):
+    with pytest.raises(LedgerError, match="whose id is a path"):
         work.remove(job_id)
 
     assert [one for one in sorted(tmp_path.rglob("*")) if one.name != "work"] == before

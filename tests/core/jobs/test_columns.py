@@ -45,7 +45,7 @@ def test_what_is_not_known_of_a_job_is_no_fact() -> None:
     assert facts(JOB, LATER) == [
         ("series", "?, 12 files"),
         ("template", "Pelvis"),
-        ("rule", "assigned by a person"),
+        ("rule", "assigned by a user"),
     ]
 
 

@@ -41,7 +41,7 @@ def test_a_job_moves_only_along_the_drawing() -> None:
         if there in MOVES[here].split():
             assert job.to(there, at=LATER).state is there
         else:
-            with pytest.raises(DrawcliError, match=f"no way from {here} to {there}$"):
+            with pytest.raises(DrawcliError, match=f"cannot go from {here} to {there}$"):
                 job.to(there, at=LATER)
 
 

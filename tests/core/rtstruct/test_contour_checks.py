@@ -539,6 +539,7 @@ def test_a_crosswalk_keeps_its_geometry_in_the_vault() -> None:
     assert Crosswalk.from_plain(series.as_plain()) == series
 
 
+@pytest.mark.sweep
 @needs_real
 @pytest.mark.parametrize(
     ("place", "contours"),

@@ -202,10 +202,10 @@ def test_the_sentence_says_what_was_decided() -> None:
 
     assert sentences == [
         "rule a",
-        "rules that ask for different templates fit: a, b",
+        "several rules with different templates match: a, b",
         "rule a, b",
-        "no rule fits: there are no rules",
-        "no rule fits; nearest is no (A equals no: fail)",
+        "no rule matches: there are no rules",
+        "no rule matches; nearest is no (A equals no: fail)",
     ]
 
 
@@ -214,7 +214,7 @@ def test_the_nearest_rule_is_the_one_with_the_fewest_failures() -> None:
     near = Rule(name="near", template="T", when=Every((PLAIN[YES], PLAIN[MISSING])))
 
     assert decide(HEADER, [far, near]).sentence == (
-        "no rule fits; nearest is near (C equals yes: missing)"
+        "no rule matches; nearest is near (C equals yes: missing)"
     )
 
 

@@ -80,7 +80,7 @@ def test_with_and_without_the_screen_the_same_rules_fit() -> None:
         for one in (header(dice) for _ in range(25)):
             asked = [rule for rule in rules if rule.enabled]
             plain = [rule for rule in asked if rule.when.explain(one).truth is Truth.TRUE]
-            assert rules.that_fit(one) == plain
+            assert rules.matching(one) == plain
             fitted += len(plain)
     assert fitted > 1000
 

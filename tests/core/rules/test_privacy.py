@@ -6,13 +6,13 @@ from pydicom.datadict import keyword_dict
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, RuleHeader
 from drawcli.core.rules.privacy import (
-    names_patient,
     paths_in,
+    patient_elements,
     patient_of,
-    says_who,
-    shareable,
+    shareable_values,
+    wanted_names_patient,
 )
-from drawcli.core.rules.withheld import tells_a_patient
+from drawcli.core.rules.withheld import identifies_patient
 
 HEADER = RuleHeader(
     {
@@ -39,7 +39,7 @@ HEADER = RuleHeader(
 
 
 def test_only_what_tells_nobody_is_copied() -> None:
-    assert dict(shareable(HEADER)) == {
+    assert dict(shareable_values(HEADER)) == {
         "PatientSex": ("F",),
         "Modality": ("CT",),
         "ProtocolName": ("RT Pelvis",),
@@ -48,7 +48,7 @@ def test_only_what_tells_nobody_is_copied() -> None:
 
 
 def test_no_date_name_or_uid_of_the_standard_is_copied() -> None:
-    refused = {k for k, tag in keyword_dict.items() if k and tells_a_patient(k)}
+    refused = {k for k, tag in keyword_dict.items() if k and identifies_patient(k)}
     private = {
         k for k, tag in keyword_dict.items() if k and dictionary_vr(tag) in ("PN", "DA", "DT", "TM")
     }
@@ -62,8 +62,15 @@ def test_no_date_name_or_uid_of_the_standard_is_copied() -> None:
 def test_what_a_condition_asks_for_may_name_the_patient() -> None:
     patient = patient_of(HEADER)
 
-    assert [says_who(one, patient) for one in ("lindqvist", ["CT", "7734021"])] == [True, True]
-    assert [says_who(one, patient) for one in ("pelvis", 3, ["CT"])] == [False, False, False]
+    assert [wanted_names_patient(one, patient) for one in ("lindqvist", ["CT", "7734021"])] == [
+        True,
+        True,
+    ]
+    assert [wanted_names_patient(one, patient) for one in ("pelvis", 3, ["CT"])] == [
+        False,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +89,7 @@ def test_a_text_that_a_name_or_number_is_searched_for_names_as_well(
 ) -> None:
     def named(path: str) -> list[str]:
         return list(
-            names_patient(Rule(name="r", template="T", when=Compare(path, operator, wanted)))
+            patient_elements(Rule(name="r", template="T", when=Compare(path, operator, wanted)))
         )
 
     for path in ("PatientName", "PatientID", "OtherPatientIDs", "AccessionNumber", "OperatorsName"):
@@ -94,13 +101,13 @@ def test_a_text_that_a_name_or_number_is_searched_for_names_as_well(
 def test_whether_a_name_is_there_names_nobody(operator: str) -> None:
     rule = Rule(name="r", template="T", when=Compare("PatientName", operator, True))  # noqa: FBT003 - as in the file
 
-    assert not list(names_patient(rule))
+    assert not list(patient_elements(rule))
 
 
 def test_a_bound_of_days_names_nobody() -> None:
     rule = Rule(name="r", template="T", when=Compare("PatientBirthDate", "before", "2008-01-01"))
 
-    assert not list(names_patient(rule))
+    assert not list(patient_elements(rule))
 
 
 def test_a_rule_that_names_a_patient_is_found_wherever_it_does() -> None:
@@ -120,7 +127,7 @@ def test_a_rule_that_names_a_patient_is_found_wherever_it_does() -> None:
         ),
     )
 
-    assert list(names_patient(rule)) == ["PatientID", "PatientName"]
+    assert list(patient_elements(rule)) == ["PatientID", "PatientName"]
     assert [*dict.fromkeys(paths_in(rule.when))] == [
         "PatientID",
         "Modality",

@@ -17,7 +17,7 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.decision import decide
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, kind_of
-from drawcli.core.rules.withheld import INSTEAD, emptied, is_withheld, masked
+from drawcli.core.rules.withheld import INSTEAD, hide_value, is_withheld, mask_condition
 
 SECRETS: list[tuple[str, str, Any]] = [
     ("PatientName", "contains", "Canary"),
@@ -101,14 +101,14 @@ def test_every_name_day_and_uid_of_the_dictionary_is_withheld_under_every_operat
     for path in [*asked, "PatientBirthDate", "StudyInstanceUID"]:
         for operator in set(OPERATORS) - PRESENCE:
             condition = f"{path} {operator.replace('_', ' ')} Canary (all of its values)"
-            assert "Canary" not in masked(condition), condition
+            assert "Canary" not in mask_condition(condition), condition
         assert kind_of(path)
     assert len(asked) == 5
 
 
 @pytest.mark.parametrize("text", ["all", "any", "not", "always", "", "odd text", "PatientID"])
 def test_what_is_no_condition_stays(text: str) -> None:
-    assert (masked(text), emptied(text)) == (text, text)
+    assert (mask_condition(text), hide_value(text)) == (text, text)
 
 
 def trees(tree: Explained) -> list[Explained]:

@@ -129,7 +129,7 @@ def test_what_is_for_people_does_not_go_to_the_server() -> None:
 @pytest.mark.parametrize(
     ("structures", "why"),
     [
-        ({"Bladder": {"volume_cm3": [20, 10]}}, "least volume comes first"),
+        ({"Bladder": {"volume_cm3": [20, 10]}}, "smallest volume comes first"),
         ({"Bladder": {"volume_cm3": [-1, 10]}}, "greater than or equal to 0"),
         ({"Bladder": {"volume_cm3": [1, float("inf")]}}, "finite"),
         ({"Bladder": {"volume_cm3": [1]}}, "required"),
@@ -140,7 +140,7 @@ def test_what_is_for_people_does_not_go_to_the_server() -> None:
         ({"Bladder": {"label": "Vess\u00ede"}}, "ASCII"),
         ({"Bladder": {"label": "anorectum"}}, "Anorectum and Bladder would have the same name"),
         ({"Bladder": {"labels": "B"}}, "not permitted"),
-        ({"Spleen": {}}, "no model draws: Spleen"),
+        ({"Spleen": {}}, "no model draws Spleen"),
     ],
 )
 def test_structures_that_cannot_be_meant_are_refused(structures: dict[str, Any], why: str) -> None:

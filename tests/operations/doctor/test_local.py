@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from drawcli.adapters.state.run_log import Run, RunBook
+from drawcli.adapters.state.run_log import Run, RunLog
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError, NeedsPerson
@@ -244,7 +244,7 @@ def test_an_active_run_is_reported_and_an_overdue_one(looked: CheckContext, ctx:
     with ctx.work.run_lock(NOON):
         now = seen("run lock", looked, now=NOON + timedelta(minutes=5))
         late = seen("run lock", looked, now=NOON + timedelta(hours=7))
-        RunBook(ctx.settings.state_dir).add(a_run(NOON - timedelta(hours=2)))
+        RunLog(ctx.settings.state_dir).add(a_run(NOON - timedelta(hours=2)))
         last = seen("last run", looked)
 
     assert now[:2] == (Grade.PASS, f"a run is active: process {os.getpid()} for 5 min")
@@ -361,7 +361,7 @@ def test_the_last_run(
     looked: CheckContext, site: Site, before: timedelta, exit_code: int, grade: Grade
 ) -> None:
     assert seen("last run", looked)[0] is Grade.WARN  # none yet
-    RunBook(site.state).add(a_run(NOON - before, exit_code))
+    RunLog(site.state).add(a_run(NOON - before, exit_code))
 
     assert seen("last run", looked)[0] is grade
 
@@ -397,7 +397,7 @@ def test_no_check_raises_whatever_lies_there(
 ) -> None:
     assert pelvis
     run_step("scan", ctx, Selection())
-    RunBook(site.state).add(a_run(NOON))
+    RunLog(site.state).add(a_run(NOON))
     broken(site, way)
 
     found = [seen(name, looked) for name in CHECKS]

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from drawcli.adapters.server.catalogue_cache import keep_catalogue
-from drawcli.adapters.server.probe import ServerProbe, glance
+from drawcli.adapters.server.catalogue_cache import save_catalogue
+from drawcli.adapters.server.probe import ServerProbe, probe_server
 from drawcli.errors import ConfigError
 from drawcli.operations.doctor import server as checks
 from drawcli.operations.doctor.outcome import CheckContext, Grade, Outcome
@@ -214,12 +214,12 @@ def test_a_certificate_and_how_long_it_is_good(
     assert seen["templates"][0] is Grade.PASS
 
 
-@pytest.mark.parametrize(("days", "said"), [(90, "is signed by itself"), (-1, "is over")])
+@pytest.mark.parametrize(("days", "said"), [(90, "is self-signed"), (-1, "has expired")])
 def test_a_certificate_that_is_not_accepted_is_told_from_a_server_that_is_away(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, said: str
 ) -> None:
     tls = certificate(tmp_path, days)
-    if said == "is over":
+    if said == "has expired":
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "draw.pem"))
 
     seen = online(site, Peer(), tls)
@@ -235,7 +235,7 @@ def test_certificates_that_the_environment_names_and_that_are_not_there(
     elsewhere = site.settings().server.model_copy(update={"url": "https://draw.test"})
 
     with pytest.raises(ConfigError, match="cannot be read as certificates"):
-        glance(elsewhere)
+        probe_server(elsewhere)
 
 
 def test_a_server_that_is_away(site: Site) -> None:
@@ -308,7 +308,7 @@ def test_without_the_server_the_kept_catalogue_is_asked(
 ) -> None:
     looked = looked_at(site, "http://127.0.0.1:9")
     if models is not None:
-        keep_catalogue(site.state, models, datetime.now(UTC))
+        save_catalogue(site.state, models, datetime.now(UTC))
 
     seen = by_name(checks.offline(looked))
 

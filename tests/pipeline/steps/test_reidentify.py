@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 
-from drawcli.adapters.datastore.images import pixel_check
+from drawcli.adapters.datastore.images import pixel_crc32
 from drawcli.adapters.state.workdir import RECEIVED, REPORT
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.jobs.job import Job, State
@@ -232,13 +232,13 @@ def test_an_image_that_was_only_copied_or_moved_does_not_hold_the_delivery(
 def test_pixels_that_change_while_they_are_read_make_no_package(
     ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = pixel_check
+    read = pixel_crc32
 
     def touched(stream: object, header: object) -> int:
         os.utime(pelvis[0], ns=(1, 1))
         return read(stream, header)  # type: ignore[arg-type] # as it was called
 
-    monkeypatch.setattr(packing, "pixel_check", touched)
+    monkeypatch.setattr(packing, "pixel_crc32", touched)
     (job,) = run(ctx, *STEPS[:3])
 
     assert (job.state, job.reason_code) == (State.MATCHED, "source-changed")

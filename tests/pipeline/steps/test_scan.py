@@ -472,12 +472,12 @@ def test_one_job_can_be_looked_at_alone(ctx: Context, site: Site, pelvis: list[P
     assert len(ctx.ledger.jobs()) == 1
 
 
-def test_a_datastore_that_is_not_there_is_no_empty_one(ctx: Context, site: Site) -> None:
+def test_a_missing_datastore_is_an_error(ctx: Context, site: Site) -> None:
     site.store.rmdir()
 
     (lost,) = scan(ctx).lost
 
-    assert "is not there" in str(lost)
+    assert "does not exist" in str(lost)
     assert out_of_reach([run_step("scan", ctx, Selection())]) != []
     with pytest.raises(OutOfReach, match="is not there"):
         preview_scan(ctx)

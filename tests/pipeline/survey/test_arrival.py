@@ -141,16 +141,18 @@ def old_times_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     def trusting(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_ns: int) -> Verdict:
         return judged(verdict, demands, replace(calm, since_ns=0), now_ns)
 
-    monkeypatch.setattr("drawcli.pipeline.survey.judge.settled", trusting)
+    monkeypatch.setattr("drawcli.pipeline.survey.judge.check_settled", trusting)
 
 
 def nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drawcli.pipeline.survey.judge.settled", lambda verdict, *_given: verdict)
+    monkeypatch.setattr(
+        "drawcli.pipeline.survey.judge.check_settled", lambda verdict, *_given: verdict
+    )
 
 
 def changes_do_not_unsettle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "drawcli.adapters.scan_index.index.ScanIndex._unsettle",
+        "drawcli.adapters.scan_index.index.ScanIndex._mark_changed",
         lambda self, series, _now: self._database.executemany(
             "UPDATE series SET stale = 1 WHERE id = ?", ((one,) for one in series)
         ),

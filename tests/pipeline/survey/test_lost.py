@@ -24,7 +24,7 @@ HANG = """
 import sys, time
 from drawcli.adapters.datastore import walk
 if sys.argv.pop(1) == "hang":
-    walk._listed = lambda path, stamp: time.sleep(3600)
+    walk._list_folder = lambda path, stamp: time.sleep(3600)
 from drawcli.cli import main
 main()
 """
@@ -43,14 +43,14 @@ def two(ctx: Context, site: Site) -> Context:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[None]:
     """Let the second folder hang; a scan has little patience."""
-    release, ask = Event(), walk._ask
+    release, ask = Event(), walk._list
 
     def hang(folder: Path, trouble: list[OSError]) -> None:
         if folder == site.folder / "other":
             release.wait()
         ask(folder, trouble)
 
-    monkeypatch.setattr(walk, "_ask", hang)
+    monkeypatch.setattr(walk, "_list", hang)
     yield
     release.set()
 

@@ -136,13 +136,13 @@ def test_a_file_that_gets_its_bytes_within_one_tick_of_its_clock_is_seen_all_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Some shares tell time in steps of two seconds, and sizes before contents."""
-    listed = walk._listed
+    listed = walk._list_folder
 
     def coarse(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
         folder, inside = listed(path, stamp)
         return folder._replace(rows=[(*row[:3], 0) for row in folder.rows or ()]), inside
 
-    monkeypatch.setattr(walk, "_listed", coarse)
+    monkeypatch.setattr(walk, "_list_folder", coarse)
     whole = pelvis[-1].read_bytes()
     pelvis[-1].write_bytes(bytes_first.ljust(len(whole), b"\0"))
     os.utime(pelvis[-1], (1_700_000_000, 1_700_000_000))
@@ -170,14 +170,14 @@ def test_a_folder_that_cannot_be_listed_any_more_keeps_its_series_waiting(
         shutil.move(path, other / path.name)
     quiet = asking(ctx, quiet_minutes=10.0)
     scan(quiet)
-    listed = walk._listed
+    listed = walk._list_folder
 
     def failing(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
         if path == str(site.store / "other"):
             raise OSError(5, "Input/output error")
         return listed(path, stamp)
 
-    monkeypatch.setattr(walk, "_listed", failing)
+    monkeypatch.setattr(walk, "_list_folder", failing)
 
     done = scan(ctx)
 
@@ -191,13 +191,13 @@ def test_a_share_that_is_not_mounted_is_no_empty_datastore(
 ) -> None:
     scan(ctx)
     shutil.rmtree(pelvis[0].parent)
-    listed = walk._listed
+    listed = walk._list_folder
 
     def elsewhere(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
         return listed(path, (stamp[0] + 1, *stamp[1:]))
 
     with monkeypatch.context() as patch:
-        patch.setattr(walk, "_listed", elsewhere)
+        patch.setattr(walk, "_list_folder", elsewhere)
         (lost,) = scan(ctx).lost
         again = scan(ctx).lost
 
@@ -215,13 +215,13 @@ def test_a_folder_that_did_not_change_for_an_hour_is_not_listed_but_at_full_walk
     scan(ctx)
     clock.advance(minutes=61)
     asked: list[str] = []
-    listed = walk._listed
+    listed = walk._list_folder
 
     def counting(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
         asked.append(path)
         return listed(path, stamp)
 
-    monkeypatch.setattr(walk, "_listed", counting)
+    monkeypatch.setattr(walk, "_list_folder", counting)
     scan(ctx)
     calm = list(asked)
     asked.clear()

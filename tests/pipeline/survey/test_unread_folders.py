@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_listed_is_told(
 ) -> None:
     put(site.store / "a", stack())
     put(site.store / "closed", stack(series=2))
-    listed = walk._listed
+    listed = walk._list_folder
 
     def failing(path: str, stamp: walk.Stamp) -> tuple[walk.Folder, list[str]]:
         if path == str(site.store / "closed"):
@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_listed_is_told(
         return listed(path, stamp)
 
     with monkeypatch.context() as patch:
-        patch.setattr(walk, "_listed", failing)
+        patch.setattr(walk, "_list_folder", failing)
         scan(ctx)
         told = only_folder(ctx)
     scan(ctx)
