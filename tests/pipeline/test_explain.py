@@ -186,7 +186,7 @@ def test_a_mistake_is_told(read: Read, entry: str, told: str) -> None:
         (MANY + "  - {name: same, template: Prostate_OAR, when: {Modality: CT}}\n", "are the same"),
         (
             MANY + "  - {name: other, template: Thorax_OAR, when: {Modality: CT}}\n",
-            "rules usual and other always fit together",
+            "rules usual and other always match together",
         ),
         (
             MANY + "  - {name: x, priority: 3, template: Thorax_OAR, when: {Modality: CT}}\n",

@@ -52,16 +52,8 @@ def scan(
 ) -> ScanResult:
     """Read the datastore and bring the ledger up to date with it.
 
-    Parameters
-    ----------
-    ctx
-        The site.
-    only
-        A job: scan its series alone.
-    limit
-        The maximum number of new series.
-    tell
-        Called with the number of files that were read so far.
+    `only` is a job: only its series is scanned. `limit` is the maximum number of new series. `tell`
+    is called with the number of files read so far.
     """
     try:
         return _scan(ctx, only, limit, tell)

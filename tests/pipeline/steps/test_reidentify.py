@@ -272,7 +272,7 @@ def test_a_structure_set_is_checked_again_before_it_is_delivered_again(
     path.unlink()
     write = reidentify_file
     monkeypatch.setattr(
-        step, "reidentified", lambda *args: write(*args).replace(b"UNAPPROVED", b"APPROVED  ")
+        step, "reidentify_file", lambda *args: write(*args).replace(b"UNAPPROVED", b"APPROVED  ")
     )
 
     with pytest.raises(BadStructureSet, match="ApprovalStatus"):
