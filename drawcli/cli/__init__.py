@@ -1,4 +1,4 @@
-"""The command line: thin commands, one file a group."""
+"""The command line: thin commands, one module for each group."""
 
 import gc
 import os

@@ -23,7 +23,7 @@ _ODD: Final = (DrawcliError, OSError, ValueError, LookupError, TypeError, Attrib
 
 
 def offer(parameter: inspect.Parameter) -> None:
-    """Let TAB complete a parameter of a command, if it takes a job or a template."""
+    """Add completion to a parameter of a command, if it takes a job or a template."""
     for info in getattr(parameter.annotation, "__metadata__", ()):
         names = re.split(r"\W+", getattr(info, "metavar", None) or "")
         for word in (*names, getattr(info, "default", None)):  # typer has the first flag there
@@ -32,19 +32,19 @@ def offer(parameter: inspect.Parameter) -> None:
 
 
 def jobs(ctx: typer.Context) -> Offers:
-    """Offer the jobs of the ledger, without the archive."""
+    """Complete job ids from the ledger, without the archive."""
     return _offered(_jobs, ctx)
 
 
 def templates(ctx: typer.Context) -> Offers:
-    """Offer the templates of the site."""
+    """Complete the names of templates."""
     return _offered(_templates, ctx)
 
 
 def _offered(
     read: Callable[[dict[str, Any], Path], Iterator[tuple[str, str]]], ctx: typer.Context
 ) -> Offers:
-    """Return what a site has to offer; typer leaves out what does not begin as typed."""
+    """Return all completions; typer filters them by what was typed."""
     with suppress(*_ODD):
         from drawcli.config.locate import find_settings
         from drawcli.system.yaml_read import read_yaml
@@ -74,12 +74,12 @@ def _templates(settings: dict[str, Any], folder: Path) -> Iterator[tuple[str, st
 
 
 def _set(settings: dict[str, Any], name: str, default: str) -> Path:
-    """Return a path of the settings: the environment wins over the file."""
+    """Return a path from the settings; the environment has precedence over the file."""
     return Path(os.environ.get(_SETTING.format(name.upper())) or settings.get(name, default))
 
 
 def _config(ctx: typer.Context) -> Path | None:
-    """Return the settings file that was named, behind the command or before it."""
+    """Return the settings file given before or after the command."""
     here: Any = ctx
     while here is not None:
         if given := here.params.get("config"):

@@ -247,7 +247,7 @@ def gate(
 
 
 def _site(door: Door) -> "Settings | None":
-    """Return the settings of the site; None where there is no site and none was named."""
+    """Return the settings of the site; None if there is no site and none was named."""
     try:
         path = door.settings_file()
     except ConfigError:
@@ -262,7 +262,7 @@ def _choices(settings: "Settings | None") -> "Choices":
 
 
 def _key(settings: "Settings | None") -> "StandIns":
-    """Return the stand-ins of the site; where there is none, those of a key for this once."""
+    """Return the replacement values of the site, or those of a temporary key without a site."""
     import secrets
 
     from drawcli.adapters.state.site_key import LENGTH, read_site_key

@@ -51,7 +51,7 @@ def reidentify(door: Door, run: RunOptions, identify: IdentifyOption = False) ->
 
 
 def _changes(lines: "list[ElementDiff]", place: Path | None, *, identify: bool) -> Result:
-    """Return what would change: the top of the file by element, and below it in numbers."""
+    """Return the changes: top-level elements one by one, nested ones as counts."""
     changed = [line for line in lines if line.what != "kept"]
     top = [line for line in changed if line.depth == 0 and line.vr != "SQ"]
     below = Counter(f"{line.keyword or line.vr} {line.what}" for line in changed if line.depth)

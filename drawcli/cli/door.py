@@ -36,7 +36,7 @@ IdentifyOption = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
-    """The options that every command has, given before the command's name or behind it."""
+    """The options of every command, given before or after the command's name."""
 
     config: Annotated[
         Path | None,
@@ -59,7 +59,7 @@ class Common:
     ] = False
 
     def over(self, earlier: "Common") -> "Common":
-        """Return these options, with what was given earlier where these are silent."""
+        """Return these options, completed by options given earlier."""
         names = [field.name for field in fields(self) if not getattr(self, field.name)]
         return replace(self, **{name: getattr(earlier, name) for name in names})
 
@@ -91,14 +91,14 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What a command is given: the way to its site, and to the person who called it."""
+    """The first argument of a command: access to the site and to the terminal."""
 
     command: str
     common: Common
 
     @property
     def style(self) -> Style:
-        """How results are written."""
+        """The style of the output."""
         common = self.common
         return Style(as_json=common.as_json, quiet=common.quiet, color=not common.no_color)
 
@@ -124,14 +124,14 @@ class Door:
         return find_settings(self.common.config, os.environ)
 
     def settings(self, path: Path | None = None) -> "Settings":
-        """Return the settings of the site, or raise ConfigError with all that is wrong."""
+        """Return the settings of the site; raise ConfigError with all errors in them."""
         from drawcli.config.load import load_settings
 
         return load_settings(path or self.settings_file(), os.environ)
 
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
-        """Open the site; a dry run leaves no log behind."""
+        """Open the site; a dry run writes no log."""
         from drawcli.adapters.state import logs
         from drawcli.pipeline.context import open_context
 
@@ -142,7 +142,7 @@ class Door:
             yield ctx
 
     def check_identify(self, *, identify: bool) -> None:
-        """Refuse to show patient data to anything but a terminal."""
+        """Raise UsageError unless output goes to a terminal."""
         if identify and (self.common.as_json or not render.on_terminal()):
             from drawcli.errors import UsageError
 
@@ -172,7 +172,7 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function for typer that has an option for each field of its dataclasses."""
+    """Return a function for typer with an option for each field of its dataclasses."""
     parameters = inspect.signature(function).parameters
     groups: dict[str, Any] = {
         name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
@@ -210,7 +210,7 @@ def _keywords(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
 def group(
     app: typer.Typer, name: str, commands: dict[str, Callable[..., Any]], *, what: str
 ) -> None:
-    """Register functions, by the names of their commands, as a group of commands."""
+    """Register functions by command name as a group of commands."""
     inner = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     for word, function in commands.items():
         command(inner, word, group=name)(function)
@@ -243,7 +243,7 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
 
 
 def _failure(err: Exception, door: Door) -> Result:
-    """Return what to say of an error; a stranger's words may quote a value from a dataset."""
+    """Return the message for an error, without texts of foreign errors: they may quote data."""
     from drawcli.errors import OutOfMemory, is_memory_shortage
 
     if is_memory_shortage(err):
@@ -266,7 +266,7 @@ def _failure(err: Exception, door: Door) -> Result:
 
 
 def _own_file(err: OSError, door: Door) -> Exception:
-    """Return an error that names the file, where it is one of the site's own."""
+    """Return an error that names the file, if it belongs to the site."""
     from drawcli.errors import ConfigError, DiskFull
     from drawcli.system.files import NO_SPACE
 

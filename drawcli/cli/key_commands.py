@@ -202,7 +202,7 @@ def _facts(job: "Job", crosswalk: "Crosswalk", ctx: "Context") -> list[tuple[str
 
 
 def _private(crosswalk: "Crosswalk") -> list[tuple[str, object]]:
-    """Return whose series it is, as the source says it."""
+    """Return the patient of a series, as in the source."""
     facts: list[tuple[str, object]] = [
         (keyword, render.shortened(text)) for keyword, text in crosswalk.readable().items()
     ]

@@ -1,4 +1,4 @@
-"""A quick start: options are made ready only of the commands that are asked for."""
+"""Quick start-up: options are built only for the commands that are called."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet

@@ -24,14 +24,14 @@ _ZSH_FIRST_TIME: Final = '[ "$funcstack[1]" = _drawcli ] && _drawcli_completion 
 
 
 def shared_files() -> dict[str, str]:
-    """Return what is installed below `share`, by its place there."""
+    """Return the files to install below `share`, by relative path."""
     pages = {"share/man/man1/drawcli.1": commands_page()}
     pages["share/man/man5/drawcli.yaml.5"] = settings_page()
     return pages | {place: completion(shell) for shell, place in SHELLS.items()}
 
 
 def completion(shell: str) -> str:
-    """Return the script that lets a shell ask drawcli at TAB."""
+    """Return the completion script for a shell."""
     asked = {"_DRAWCLI_COMPLETE": f"source_{shell}"}
     script = CliRunner().invoke(app, prog_name=_NAME, env=asked).stdout
     # zsh calls the file itself the first time, which by then has only said what to call later.
@@ -80,7 +80,7 @@ def _title(name: str, section: int, what: str) -> str:
 
 
 def _section(name: str, lines: list[str], *, plain: bool = True) -> list[str]:
-    """Return a section; `plain` lines are text, or already marked up as pairs."""
+    """Return a section; its lines are plain text, or marked-up pairs."""
     return [
         f'.SH "{name}"',
         *(one if not plain or one[:1] == "." else _plain(one) for one in lines),
@@ -88,7 +88,7 @@ def _section(name: str, lines: list[str], *, plain: bool = True) -> list[str]:
 
 
 def _commands(group: Any, name: str) -> list[str]:
-    """Return every command of a group, and of the groups in it, each with its options."""
+    """Return every command of a group, recursively, with its options."""
     lines = []
     for word, command in sorted(group.commands.items()):
         if not command.hidden:
@@ -109,7 +109,7 @@ def _command(command: Any, name: str) -> Iterator[str]:
 
 
 def _options(command: Any, without: set[tuple[str, ...]] | None = None) -> list[str]:
-    """Return the arguments and options of a command, but for some that all have."""
+    """Return the arguments and options of a command, without the common ones."""
     context = typer.Context(command)
     told = [
         one.get_help_record(context)
@@ -120,7 +120,7 @@ def _options(command: Any, without: set[tuple[str, ...]] | None = None) -> list[
 
 
 def _usage(command: Any, name: str) -> str:
-    """Return how a command is called."""
+    """Return the usage line of a command."""
     return " ".join([name, *command.collect_usage_pieces(typer.Context(command))])
 
 
@@ -135,6 +135,6 @@ def _exit_codes() -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text of which roff takes nothing for a request or a hyphen."""
+    """Escape a text for roff."""
     safe = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{safe}" if safe[:1] in (".", "'") else safe

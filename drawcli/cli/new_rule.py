@@ -119,7 +119,7 @@ def _asked_for_picks(door: Door, header: "RuleHeader", known: "LedgerSeries") ->
 
 
 def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
-    """Ask what a series gets; None is what is never sent."""
+    """Ask for the template of a series; None excludes it."""
     if not asks:
         raise UsageError("use --template NAME or --exclude")
     never = "never send it"
@@ -128,7 +128,7 @@ def _asked_for_template(ctx: "Context", *, asks: bool) -> str | None:
 
 
 def _elements(header: "RuleHeader", known: "LedgerSeries") -> Result:
-    """Return what can be picked, for a person who has not picked yet."""
+    """Return the elements that can be picked."""
     from drawcli.authoring.picks import pickable_elements
     from drawcli.pipeline.explain import count_equal
 
@@ -150,7 +150,7 @@ def _elements(header: "RuleHeader", known: "LedgerSeries") -> Result:
 def _drafted(
     wish: "RuleRequest", header: "RuleHeader", ctx: "Context", known: "LedgerSeries", *, asks: bool
 ) -> "Draft":
-    """Try a rule; where it would not decide, let a person give it another priority."""
+    """Test a rule; if it would not decide, ask for another priority."""
     from drawcli.authoring.new_rule import draft_rule
 
     while True:

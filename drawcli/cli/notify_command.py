@@ -1,4 +1,4 @@
-"""notify test, preview: whether alarms would reach a person, and what the daily digest says."""
+"""notify test, preview: test the alarms; show the daily digest."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final

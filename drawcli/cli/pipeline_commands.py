@@ -43,7 +43,7 @@ _HELP: Final = {
 
 
 def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) -> None:
-    """Add the commands to the program; `own` has those that do more than their step."""
+    """Add the commands to the program; `own` has those that do more than run their step."""
     for name, text in _HELP.items():
         command(app, name, help=text)(own.get(name) or step_command(name))
     command(app, "run-once", help="Run the whole cycle once, as cron does.")(_run_once)
@@ -95,7 +95,7 @@ def _beside_another(door: Door, err: AnotherRun) -> Result:
 
 
 def _tell_of_no_run(door: Door, err: DrawcliError) -> None:
-    """Tell who watches that a run could not begin; where the settings cannot be read, nobody."""
+    """Send an alarm that a run could not start, if the settings can be read."""
     from drawcli.adapters.state.run_log import EARLY
     from drawcli.operations.after_run import report_no_run
     from drawcli.pipeline.context import utc_now
@@ -147,7 +147,7 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
 
 
 def _add_hung(told: Result, hung: "Sequence[Hang]") -> None:
-    """Add what is new of processes that keep jobs from going on."""
+    """Add new reports of processes that block jobs."""
     new = [one.error for one in hung if one.is_new]
     told.errors += new
     told.exit_code = told.exit_code or (JobError.exit_code if new else 0)
@@ -164,7 +164,7 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
 
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
-    """Return what the commands would do now; nothing is written and no connection opened."""
+    """Return what the commands would do; write nothing and open no connection."""
     from drawcli.pipeline.runner import due_jobs
     from drawcli.pipeline.steps import COMMANDS, step_from
 
@@ -205,7 +205,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
 
 
 def _intent(job: "Job", step: str, ctx: "Context") -> str:
-    """Return what a step would do with a job; for match, the rules are asked."""
+    """Return what a step would do with a job; match applies the rules."""
     if step != "match":
         return f"{step} ({job.template})" if job.template else step
     from drawcli.pipeline.steps.match import decision_for

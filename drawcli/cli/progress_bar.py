@@ -1,4 +1,4 @@
-"""A bar on standard error for the step that runs: gone when the step has ended."""
+"""A progress bar on standard error, removed when the step has ended."""
 
 import sys
 import time
@@ -21,13 +21,13 @@ _SETTLE_SECONDS: Final = 1.0  # before it, a rate says little
 
 
 def shown(door: Door, progress: "Progress") -> AbstractContextManager[Any]:
-    """Draw a bar where a person reads along at a terminal, nothing elsewhere."""
+    """Show a progress bar on a terminal, nothing elsewhere."""
     watched = door.to_person and sys.stderr.isatty()
     return progress.watched_by(Bar()) if watched else nullcontext()
 
 
 class Bar:
-    """Draws how far a step is."""
+    """Draws the progress of a step."""
 
     def __init__(self) -> None:
         self._drawn: Drawn | None = None
@@ -35,7 +35,7 @@ class Bar:
         self._pace = Pace()
 
     def update(self, state: "ProgressState") -> None:
-        """Draw it; several times a second at most, whatever is told."""
+        """Redraw the bar, at most a few times a second."""
         if self._drawn is None or self._row is None:
             self._drawn = _new()
             self._row = self._drawn.add_task(str(state), total=None)
@@ -49,14 +49,14 @@ class Bar:
         )
 
     def finish(self) -> None:
-        """Take it away."""
+        """Remove the bar."""
         if self._drawn is not None:
             self._drawn.stop()
         self._drawn = self._row = None
 
 
 class Pace:
-    """How quick the bytes of a step are, and how long those that are known will still take."""
+    """The rate of a transfer and the remaining time."""
 
     def __init__(self) -> None:
         self._begun = ("", 0.0, 0)  # unit, when, and how many of it there were then

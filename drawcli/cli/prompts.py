@@ -1,4 +1,4 @@
-"""Questions to a person at a terminal: all on standard error, so that the result stays clean."""
+"""Questions at a terminal, on standard error so that standard output has only the result."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -20,7 +20,7 @@ _HOW: Final = "Pick by number. Or: NUMBER contains pelvis. Or: slices at_least 4
 
 
 def asked(question: str, default: str = "") -> str:
-    """Return what a person answers; Ctrl-C and Ctrl-D leave the program with nothing done."""
+    """Return the answer; Ctrl-C and Ctrl-D exit without changes."""
     try:
         return str(typer.prompt(question, default=default, show_default=bool(default), err=True))
     except typer.Abort:
@@ -28,7 +28,7 @@ def asked(question: str, default: str = "") -> str:
 
 
 def asked_unseen(question: str) -> str:
-    """Return what a person types without its being shown."""
+    """Return a typed secret without echo."""
     try:
         return str(
             typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
@@ -38,7 +38,7 @@ def asked_unseen(question: str) -> str:
 
 
 def agreed(question: str) -> bool:
-    """Ask for a yes; Enter says so."""
+    """Ask for confirmation; Enter means yes."""
     try:
         return typer.confirm(question, default=True, err=True)
     except typer.Abort:
@@ -46,7 +46,7 @@ def agreed(question: str) -> bool:
 
 
 def one_of(question: str, names: Sequence[str]) -> str:
-    """Ask for one of some names, by number or by name, until one is given."""
+    """Ask for one of the names, by number or name, until one is given."""
     for number, name in enumerate(names, 1):
         render.say(f"{number:>4}  {name}")
     while True:
@@ -66,7 +66,7 @@ def search_and_choose(
     *,
     how: str,
 ) -> list[Chosen]:
-    """Show rows; take one choice after another, or search, until Enter ends it."""
+    """Show rows and accept choices or searches until Enter."""
 
     def show(word: str, most: int | None = None) -> None:
         fits = [(str(n), *row) for n, row in enumerate(rows, 1) if _has(row, word)]
@@ -94,7 +94,7 @@ def picks_of(
     rows: Sequence[tuple[str, ...]],
     out: "Console",
 ) -> "list[Pick]":
-    """Let a person pick the conditions of a rule from a header."""
+    """Ask for the conditions of a rule, from a header."""
     from drawcli.authoring.picks import parse_pick
 
     paths = list(elements)
@@ -110,7 +110,7 @@ def picks_of(
 
 
 def row_of(word: str, names: Sequence[str]) -> str:
-    """Return the name that a number of the list stands for, or the word itself."""
+    """Return the name for a number of the list, or the text itself."""
     if not word.isdigit():
         return word
     if not 0 < int(word) <= len(names):
@@ -121,7 +121,7 @@ def row_of(word: str, names: Sequence[str]) -> str:
 def element_rows(
     elements: Mapping[str, tuple[str, ...]], share: Mapping[str, int], total: int
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield element, value, and how many of the series of the ledger have the same."""
+    """Yield element, value, and the number of series in the ledger with the same value."""
     for path, values in elements.items():
         value = render.shortened("\\".join(values))
         yield path, value, f"{share.get(path, 0)} of {total}" if total else ""

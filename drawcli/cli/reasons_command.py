@@ -1,4 +1,4 @@
-"""reasons: what a reason code means, out of the pages that came with this version."""
+"""reasons: explain a reason code, from the documentation of this version."""
 
 import re
 from typing import Annotated, Final
@@ -41,7 +41,7 @@ def reasons(
 
 
 def page_of(code: str) -> str:
-    """Return where the documentation tells of a reason, from its first page on."""
+    """Return where the documentation explains a reason."""
     return f"reasons.md#{code}"
 
 

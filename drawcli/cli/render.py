@@ -22,7 +22,7 @@ _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 @dataclass(slots=True)
 class Result:
-    """What a command has to say: facts for programs, a picture for people, an exit code."""
+    """The result of a command: data for programs, output for people, an exit code."""
 
     data: dict[str, Any] = field(default_factory=dict)
     show: "Callable[[Console], None] | None" = None  # for people, on standard output
@@ -32,7 +32,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How the reader wants it."""
+    """The style of the output."""
 
     as_json: bool = False
     quiet: bool = False
@@ -40,7 +40,7 @@ class Style:
 
 
 def present(command: str, result: Result, style: Style) -> None:
-    """Write a result: one JSON object, or words and tables; trouble goes to standard error."""
+    """Write a result as one JSON object, or as text and tables; errors go to standard error."""
     if style.as_json:
         _write_json(command, result)
         return
@@ -51,7 +51,7 @@ def present(command: str, result: Result, style: Style) -> None:
 
 
 def say_error(err: DrawcliError) -> None:
-    """Say what went wrong and what to do, on standard error."""
+    """Write an error with its hint to standard error."""
     for line in str(err).splitlines():
         say(f"drawcli: {line}")
     if err.hint:
@@ -59,24 +59,24 @@ def say_error(err: DrawcliError) -> None:
 
 
 def say(line: str) -> None:
-    """Say something on standard error that is no result."""
+    """Write a message to standard error."""
     sys.stderr.write(f"{plain_lines(line)}\n")
 
 
 def on_terminal() -> bool:
-    """Tell whether a person reads standard output."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def console(style: Style, *, stderr: bool = False) -> "Console":
-    """Return where tables are drawn: the result, or what is said besides."""
+    """Return a console for standard output or standard error."""
     colorless = not style.color or bool(os.environ.get("NO_COLOR"))
     width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
     return plain_console(stderr=stderr, no_color=colorless, width=width)
 
 
 def plain_console(**options: Any) -> "Console":
-    """Return a console on which whatever it is given is text: only rich itself steers it."""
+    """Return a console that removes control characters from all it prints."""
     from rich.console import Console
 
     class Plain(Console):
@@ -88,19 +88,19 @@ def plain_console(**options: Any) -> "Console":
 
 
 def survive_any_text() -> None:
-    """Let no letter that the encoding of the terminal lacks end a command."""
+    """Replace characters that the terminal's encoding lacks instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def spinner(what: str) -> AbstractContextManager[Any]:
-    """Return a sign on standard error that something is going on."""
+    """Show on standard error that work is in progress."""
     return plain_console(stderr=True).status(plain(f"{what} ..."))
 
 
 def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
-    """Return how to write facts, one a line, their names in one column."""
+    """Return a renderer of facts, one a line, with aligned names."""
     rows = [(plain(name), plain(str(value))) for name, value in pairs if value not in (None, "")]
     width = max((len(name) for name, _ in rows), default=0)
 
@@ -112,7 +112,7 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
 
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
-    """Return how to draw a plain table."""
+    """Return a renderer of a plain table."""
 
     def show(out: "Console") -> None:
         from rich.table import Table
@@ -150,7 +150,7 @@ def verbatim(text: str, *, drawn: bool = False) -> "Callable[[Console], None]":
 
 
 def teller(style: Style) -> "Callable[[str], None]":
-    """Return how to write one line after another while something goes on."""
+    """Return a writer of single lines for work in progress."""
     out = console(style)
     return lambda line: out.print(line, soft_wrap=True)
 

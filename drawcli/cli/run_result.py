@@ -1,4 +1,4 @@
-"""What a run or a step did, as the result of a command."""
+"""The result of a run or a step, as the result of a command."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ IDLE: Final = 9
 
 
 def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
-    """Return what some steps did: counts for people, everything for programs."""
+    """Return the result of steps: counts for people, all data for programs."""
     from drawcli.pipeline.step_report import out_of_reach
 
     errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
@@ -91,7 +91,7 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
 
 
 def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
-    """Return how to write the counts, one line an outcome."""
+    """Return a renderer of the counts, one line for each outcome."""
 
     def show(out: "Console") -> None:
         for report in reports:
@@ -111,7 +111,7 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
 
 
 def _nothing_new(scanned: "ScanResult") -> str:
-    """Return what a scan saw that took up nothing: a new user asks why."""
+    """Return why a scan found no series."""
     seen = {**scanned.ignored, **scanned.passed_over}
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))
     return f"nothing new; left alone: {counts}" if counts else "nothing new"

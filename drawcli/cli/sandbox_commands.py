@@ -77,7 +77,7 @@ def sandbox(
 
 
 def _address(running: Any, folder: Path) -> Result:
-    """Return where the running sandbox is, and where its tokens and tasks are."""
+    """Return the address of the running sandbox and the paths of its tokens and tasks."""
     data = {"url": running.url, "token_file": str(running.token_file), "folder": str(folder)}
     facts = [
         ("url", running.url),
@@ -117,7 +117,7 @@ def phantoms(
 
 
 def _faults() -> Result:
-    """Return what --fault can ask for."""
+    """Return the faults that --fault accepts."""
     from drawcli.sandbox.faults import ENDPOINTS, table
 
     rows = list(table())

@@ -71,7 +71,7 @@ def scan(
 
 
 def _follow(door: Door, max_minutes: float | None) -> Result | None:
-    """Scan at each change; say what each scan did, and what is wrong once."""
+    """Scan at each change; print each result, and each error once."""
     from drawcli.pipeline.follow import follow, watch_datastore
 
     until = None if max_minutes is None else time.monotonic() + max_minutes * 60
@@ -91,7 +91,7 @@ def _follow(door: Door, max_minutes: float | None) -> Result | None:
 
 
 def _listed(name: str) -> list[Path]:
-    """Return the paths of a list, one a line, whatever their encoding."""
+    """Return the paths in a list, one a line, in any encoding."""
     try:
         raw = sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
     except OSError as err:
@@ -158,7 +158,7 @@ def _shown(shown: "OneOffResult") -> "Callable[[Console], None]":
 
 
 def _how_it_fares(job: "Job") -> str:
-    """Return where a job is, and what a person can do about it."""
+    """Return the state of a job and the command to continue."""
     if job.held or job.state == "waiting":
         return f"{job.state}{', held' if job.held else ''}: {job.reason}"
     if job.state in ("done", "delivered", "cancelled"):

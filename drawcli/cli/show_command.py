@@ -73,7 +73,7 @@ def show(
 
 
 def _source_bytes(job: "Job", ctx: "Context") -> int | None:
-    """Return the size of the series; None where the vault is gone with the work folder."""
+    """Return the size of the series in bytes; None without a vault."""
     try:
         return sum(file.size for file in ctx.crosswalk(job).files)
     except JobError:
@@ -81,7 +81,7 @@ def _source_bytes(job: "Job", ctx: "Context") -> int | None:
 
 
 def _facts(job: "Job", plain_job: dict[str, Any], now: "datetime") -> _Facts:
-    """Return what is said of a job at the top: how it stands, then what is known of it."""
+    """Return the head of the page: state and facts of a job."""
     from drawcli.core.jobs.columns import facts
     from drawcli.system.durations import duration
 

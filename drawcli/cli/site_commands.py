@@ -77,7 +77,7 @@ def init(
 def _scheduled(
     door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
 ) -> Result:
-    """Say what makes the system run a site, or put it in place."""
+    """Show the schedule of a site, or install it."""
     from drawcli.operations import schedules
 
     config = (folder / SITE_FILES[0]).absolute()
@@ -100,7 +100,7 @@ def _scheduled(
 
 
 def _printed(what: "Schedule") -> "Callable[[Console], None]":
-    """Return how to write the files themselves, and what is to be called."""
+    """Return a renderer of the schedule's files and commands."""
 
     def show(out: "Console") -> None:
         for path, text in what.files.items():
@@ -114,7 +114,7 @@ def _printed(what: "Schedule") -> "Callable[[Console], None]":
 
 
 def _told(what: "Schedule", line: str, would: str) -> "Callable[[Console], None]":
-    """Return how to say what was put in place, or would be."""
+    """Return a renderer of what was or would be installed."""
 
     def show(out: "Console") -> None:
         for path in what.files:
@@ -146,7 +146,7 @@ def _write_schemas(folder: Path, *, dry_run: bool) -> list[str]:
 
 
 def _site_key(door: Door, config: Path) -> tuple[Path, bool]:
-    """Make the site key where the settings say; return where it lies and whether it is new."""
+    """Create the site key if needed; return its path and whether it is new."""
     from drawcli.adapters.state.site_key import make_site_key, site_key_path
 
     state_dir = door.settings(config).state_dir
@@ -169,7 +169,7 @@ def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
 
 
 def _quoted(value: object) -> str:
-    """Return a YAML string in single quotes."""
+    """Return a text as a single-quoted YAML string."""
     return "'" + str(value).replace("'", "''") + "'"
 
 

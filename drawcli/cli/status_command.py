@@ -65,7 +65,7 @@ class JobFilter:
 
     @property
     def is_any(self) -> bool:
-        """Whether anything was asked for: then all that fits is listed."""
+        """Whether there is a filter: then all matching jobs are listed."""
         return self.everything or self.unmatched or bool(self.state or self.since or self.patient)
 
 
@@ -114,7 +114,7 @@ def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption =
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """Return the moment that a person means by --since."""
+    """Return the time given by --since."""
     from drawcli.system.durations import parse_moment
 
     try:
@@ -124,7 +124,7 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_csv: bool) -> None:
-    """Refuse what would show patient data in a file, or what cannot be shown live."""
+    """Raise UsageError for options that would write patient data or cannot be shown live."""
     if patient is not None and not (identify and render.on_terminal()):
         raise UsageError("--patient needs --identify, on a terminal")
     if as_csv and identify:
@@ -155,7 +155,7 @@ def _picture(
 
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
-    """Return the jobs that a person asked for, and whose they are, if asked."""
+    """Return the jobs of a filter, and their patients with --identify."""
     from drawcli.core.gate.text_traces import fold
 
     if choice.patient is not None:
@@ -200,7 +200,7 @@ def _rows(picture: "Picture") -> list[dict[str, Any]]:
 
 
 def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
-    """Show it again and again; the ledger is read where it changed. Ctrl-C is the way out."""
+    """Redraw the status until Ctrl-C; the ledger is read again when it has changed."""
     import time
 
     from rich.console import Group

@@ -1,4 +1,4 @@
-"""How `status` looks: whether it runs, what is stuck and why, what is on its way."""
+"""The output of `status`: health, held jobs, jobs in progress."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What `status` shows at one moment."""
+    """The output of `status`."""
 
     pulse: RunHealth
     jobs: Sequence[Job]
@@ -37,12 +37,12 @@ class Picture:
     if_none: str = "No such jobs."
 
     def __call__(self, out: "Console") -> None:
-        """Draw it."""
+        """Print all parts."""
         for part in self.parts():
             out.print(part)
 
     def parts(self) -> "Iterator[RenderableType]":
-        """Yield what is drawn, from the top."""
+        """Yield the parts from the top."""
         overview = Overview.of(self.jobs)
         if not self.chosen:
             yield from self._head(overview)
@@ -87,7 +87,7 @@ class Picture:
             yield Text(f"    and {len(held) - most} more: drawcli quarantine")
 
     def _listed(self, overview: Overview) -> list[Job]:
-        """Return the jobs of the table; without a filter what nobody waits for is left out."""
+        """Return the jobs of the table; without a filter, only those in progress or unmatched."""
         if self.chosen:
             return [job for job in self.jobs if not job.held]
         lately = [job for job in overview.left if job.state is State.UNMATCHED]
@@ -139,7 +139,7 @@ class Picture:
 
 
 def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":
-    """Return many rows in columns of fixed width, but the last."""
+    """Return many rows in columns of fixed width, except for the last."""
     from rich.text import Text
 
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]

@@ -244,7 +244,7 @@ def _composed(made: "NewTemplates", *, written: bool) -> Result:
 
 
 def _pulled(door: Door) -> "list[CatalogueModel]":
-    """Ask for the catalogue; keep it beside the ledger."""
+    """Download the catalogue and store it beside the ledger."""
     from drawcli.adapters.server.catalogue_cache import save_catalogue
     from drawcli.core.templates.catalogue import parse_catalogue
 

@@ -101,7 +101,7 @@ def _renew(site: "Site", store: "TokenStore") -> None:
 
 
 def _given(door: Door, file: str | None) -> str:
-    """Return the text with the tokens; a person at a terminal types it unseen."""
+    """Return the text with the tokens; at a terminal it is typed without echo."""
     if file is not None and file != "-":
         try:
             return Path(file).read_text(encoding="utf-8-sig", errors="replace")
