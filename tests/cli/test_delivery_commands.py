@@ -105,4 +105,4 @@ def test_what_has_not_come_cannot_be_looked_at(drawcli: Run, pelvis: list[Path])
 
     assert (asked.code, alone.code) == (2, 2)
     assert "no structure set was received yet" in asked.err
-    assert "--dry-run --job" in alone.err
+    assert "--dry-run and --job" in alone.err

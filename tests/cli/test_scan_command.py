@@ -71,9 +71,9 @@ def test_a_list_names_the_paths_one_a_line_in_a_file_or_on_standard_input(
     [
         (["usb", "--job", "0123456789ab-1"], "belong to a scan of the datastore"),
         (["usb", "--limit", "1"], "belong to a scan of the datastore"),
-        (["--deliver-to", "usb"], "--deliver-to needs a PATH"),
+        (["--deliver-to", "usb"], "--deliver-to needs PATH"),
         (["--from-list", "none.txt"], "the list cannot be read"),
-        (["--from-list", os.devnull], "the list names no PATH"),
+        (["--from-list", os.devnull], "the list contains no PATH"),
         (["usb/KOWALSKI/none"], "PATH 1 of 1: no such file or folder"),
     ],
 )

@@ -511,7 +511,7 @@ def test_a_structure_set_with_one_foreign_reference_is_never_delivered(
 
     job = only_job(ctx)
     assert (job.state, job.held) == (State.SEGMENTED, True)
-    assert "not of this job" in (job.reason or "")
+    assert "outside this job" in (job.reason or "")
     assert not list(site.store.rglob("RS.*"))
     assert draw.confirmed == []
 

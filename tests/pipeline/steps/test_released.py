@@ -184,9 +184,9 @@ def test_a_file_that_changes_in_its_place_is_judged_again(
 @pytest.mark.parametrize(
     ("values", "code", "word"),
     [
-        ({"PatientID": "another"}, "mixed-patients", "Mend"),
-        ({"StudyInstanceUID": "1.2.3"}, "mixed-studies", "Mend"),
-        ({"FrameOfReferenceUID": "1.2.3"}, "mixed-frames", "Mend"),
+        ({"PatientID": "another"}, "mixed-patients", "Correct"),
+        ({"StudyInstanceUID": "1.2.3"}, "mixed-studies", "Correct"),
+        ({"FrameOfReferenceUID": "1.2.3"}, "mixed-frames", "Correct"),
         ({"PixelData": b"\0\0"}, "truncated", "Send the files to the datastore again"),
         ({"PixelData": b"\1" * 4096}, "extra-pixels", "Export the series again"),
     ],

@@ -479,7 +479,7 @@ def test_a_missing_datastore_is_an_error(ctx: Context, site: Site) -> None:
 
     assert "does not exist" in str(lost)
     assert out_of_reach([run_step("scan", ctx, Selection())]) != []
-    with pytest.raises(OutOfReach, match="is not there"):
+    with pytest.raises(OutOfReach, match="does not exist"):
         preview_scan(ctx)
 
 
