@@ -1,6 +1,6 @@
 """What template and settings add to a structure set: labels, appearance, derived structures.
 
-It contains no patient data.
+It contains no patient identity.
 """
 
 from collections.abc import Mapping
