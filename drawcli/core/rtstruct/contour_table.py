@@ -48,7 +48,7 @@ TEXTS: Final = {
         "contours closer to another slice than to one they refer to, or beyond the scan"
     ),
     "contour-shifted": f"contours more than {ROUNDING_MM:g} mm away from their slice",
-    "contour-not-planar": f"contours that extend more than {ROUNDING_MM:g} mm along the slice normal",
+    "contour-not-planar": f"contours extending more than {ROUNDING_MM:g} mm along the slice normal",
     "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
     "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
     "contour-specks": "contours that enclose less than one pixel",
