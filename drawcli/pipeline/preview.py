@@ -1,7 +1,7 @@
-"""Pictures of a job: the structures that came, drawn on the images as they lie in the datastore.
+"""Pictures of a job: the received structures on the current images of the datastore.
 
-Contours are drawn where their numbers say, images where their own headers say: a shift or a mirror
-image between them is seen. Nothing here names a patient but what a scanner burned into pixels.
+Contours are placed by their coordinates and images by their own headers, so a shift or a mirrored
+image is visible. The pictures name no patient, except in text burned into the pixels.
 """
 
 import io
@@ -49,14 +49,14 @@ __all__ = [
 Step = Callable[[Job, Context], Job]
 
 _log = logging.getLogger(__name__)
-_QUICK: Final = 3  # of zlib: noise does not get smaller by trying harder
+_QUICK: Final = 3  # zlib level: higher levels do not compress noise better
 _PACKAGES: Final = ("contourpy", "numpy", "PIL")
 _WIDEST: Final = 4096  # pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureRow:
-    """One structure of a preview."""
+    """A structure of a preview."""
 
     number: int  # ROINumber (3006,0022)
     name: str  # ROIName (3006,0026)
@@ -67,7 +67,7 @@ class StructureRow:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """The pictures of one job; each is drawn when it is asked for."""
+    """The pictures of a job; each is drawn on request."""
 
     scene: "Scene"
     caption: "Caption"
@@ -75,28 +75,28 @@ class Preview:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What acceptance gate and verification say: codes and sentences."""
+        """The findings of acceptance gate and verification."""
         return tuple(self.caption.findings)
 
     def count(self, plane: Plane) -> int:
-        """Return how many pictures there are in a plane."""
+        """Return the number of pictures in a plane."""
         return len(self.scene.stack.positions(plane))
 
     def best_picture(self, plane: Plane, structure: int | None = None) -> int:
-        """Return the picture of a plane that shows most of a structure, by its number.
+        """Return the index of the picture that shows most of a structure, given by ROI number.
 
-        Of no structure, or of one without contours: the middle of the images.
+        Without a structure, or if it has no contours, it is the middle picture.
         """
         found = next((one for one in self.scene.structures if one.number == structure), None)
         return self.scene.best_picture(plane, found)
 
     def picture(self, plane: Plane, index: int, *, width: int) -> bytes:
-        """Return one picture of a plane with all outlines in it: a PNG so many pixels wide.
+        """Return a picture of a plane with all outlines as PNG, `width` pixels wide.
 
         Raises
         ------
         UsageError
-            Where there is no such picture.
+            If there is no such picture.
         """
         from drawcli.core.pictures.painting import View, paint_view
 
@@ -114,33 +114,33 @@ class Preview:
         return contact_sheet(self.scene, self.caption)
 
     def sheet(self) -> bytes:
-        """Return the contact sheet: a PNG."""
+        """Return the contact sheet as PNG."""
         return _png(self._sheet)
 
     def for_terminal(self, protocol: "Protocol", columns: int) -> str:
-        """Return what shows the contact sheet in a terminal of so many columns."""
+        """Return the text that shows the contact sheet in a terminal `columns` wide."""
         from drawcli.core.pictures.terminal import encode_picture
 
         return encode_picture(self._sheet, protocol, columns)
 
     def page(self) -> bytes:
-        """Return everything as one HTML file."""
+        """Return all pictures as an HTML file."""
         from drawcli.core.pictures.page import render_page
 
         return render_page(self.scene, self.caption).encode("utf-8")
 
 
 def preview_of(job: Job, ctx: Context) -> Preview:
-    """Return the pictures of a job, from its delivered structure set or what will be delivered.
+    """Return the pictures of a job, with its delivered structure set or the one to be delivered.
 
     Raises
     ------
     UsageError
-        Where no structure set of the job has come, or its work folder is gone.
+        If no structure set of the job was received, or its work folder is gone.
     ConfigError
-        Where packages are missing that draw, or that decode the images.
+        If packages that draw, or that decode the images, are not installed.
     JobError
-        Where structure set or images cannot be read.
+        If structure set or images cannot be read.
     """
     _check_packages()
     from drawcli.pipeline.preview_pixels import read_images_of
@@ -159,7 +159,7 @@ def preview_of(job: Job, ctx: Context) -> Preview:
 
 
 def scene_of(header: Header, images: "Images") -> "Scene":
-    """Return the structures of an RTSTRUCT on images, each where its own millimetres say."""
+    """Return the structures of an RTSTRUCT on images, both at their own coordinates."""
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.windows import Window
 
@@ -170,18 +170,18 @@ def scene_of(header: Header, images: "Images") -> "Scene":
 
 
 def draw_preview(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
-    """Make the preview of a job that was held or delivered just now, where the site wants one.
+    """Store the preview of a job that was just held or delivered, if the settings require it.
 
     Parameters
     ----------
     job, ctx
-        The job as the ledger has it; its lock is held.
+        The job as in the ledger; its lock is held.
     attempt
-        Tries a step and returns how the job would fare, as the pipeline does: what goes wrong here,
-        even a bug, is logged and costs no job.
+        Runs a step and returns the resulting job, as the pipeline does. A failure here, even a
+        bug, is only logged and does not change the job.
     """
     wanted = ctx.settings.preview
-    outdated = ctx.work.file(job.id, PREVIEW_SHEET).exists()  # of before it was released
+    outdated = ctx.work.file(job.id, PREVIEW_SHEET).exists()  # drawn before the release
     if wanted == "never" or not (job.held or outdated or wanted == "always"):
         return
     try:
@@ -193,14 +193,14 @@ def draw_preview(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) ->
 
 
 def _draw(job: Job, ctx: Context) -> Job:
-    """Draw what came, if anything did."""
+    """Store the preview if a structure set was received."""
     if has_structure_set(job, ctx):
         store_preview(preview_of(job, ctx), job, ctx)
     return job
 
 
 def store_preview(preview: Preview, job: Job, ctx: Context) -> list[Path]:
-    """Write sheet and page into the work folder of a job; they go with it."""
+    """Write sheet and page to the work folder of a job; they are removed with it."""
     files = {PREVIEW_SHEET: preview.sheet(), PREVIEW_PAGE: preview.page()}
     for name, data in files.items():
         ctx.work.write(job.id, name, data)
@@ -223,12 +223,12 @@ def _check_came(job: Job, ctx: Context) -> None:
     if not ctx.work.has_folder(job.id):
         raise UsageError(
             f"the work folder of job {job.id} is gone",
-            hint="deliver.keep_days says how long it is kept.",
+            hint="It is removed after deliver.keep_days.",
         )
     if not has_structure_set(job, ctx):
         raise UsageError(
-            f"job {job.id} is {job.state}: no structure set of it is here",
-            hint=f"'drawcli show {job.id}' tells what it waits for.",
+            f"job {job.id} is {job.state}: no structure set was received yet",
+            hint=f"'drawcli show {job.id}' shows what it waits for.",
         )
 
 
@@ -269,12 +269,12 @@ def _caption(job: Job, origin: str, images: "Images", findings: list[Finding]) -
 def _changed(images: "Images") -> list[Finding]:
     if not images.changed:
         return []
-    text = f"{images.changed} images are not those that were sent any more: contours may not fit"
+    text = f"{images.changed} images changed after they were sent: contours may not fit"
     return [Finding(Severity.BLOCK, "source-changed", text)]
 
 
 def _png(image: "Image.Image") -> bytes:
-    """Return a picture as PNG: pixels, and not a word besides."""
+    """Return a picture as PNG without metadata."""
     out = io.BytesIO()
     image.save(out, "PNG", compress_level=_QUICK)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""The images of a series with their pixels, read once, as a stack."""
+"""Read the images of a series with their pixels into a stack."""
 
 import warnings
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _INTERCEPT: Final = 0x00281052
 _SLOPE: Final = 0x00281053
 _PHOTOMETRIC: Final = 0x00280004
-_MOST_BYTES: Final = 512 << 20  # of a series in memory: of a larger one only every n-th pixel
-_DECODERS: Final = {  # what to install, by the beginning of the transfer syntax
+_MOST_BYTES: Final = 512 << 20  # of a series in memory: larger series are subsampled
+_DECODERS: Final = {  # packages to install, by prefix of the transfer syntax
     "1.2.840.10008.1.2.4.8": "pyjpegls",
     "1.2.840.10008.1.2.4.9": "pylibjpeg pylibjpeg-openjpeg",
     "1.2.840.10008.1.2.4.20": "pylibjpeg pylibjpeg-openjpeg",
@@ -34,25 +34,25 @@ _DECODERS: Final = {  # what to install, by the beginning of the transfer syntax
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """A series as it lies in the datastore now."""
+    """A series as it is in the datastore now."""
 
     stack: "Stack"
     modality: str
-    inverse: bool  # MONOCHROME1: the least value is meant to be white
-    changed: int  # files that are not those that were sent
+    inverse: bool  # MONOCHROME1: the lowest value is white
+    changed: int  # files that differ from those that were sent
 
 
 def read_images_of(files: Sequence[SourceFile], counted: ItemCounter = no_counting) -> Images:
-    """Read the images of a series: each file once, pixels as they are stored.
+    """Read the images of a series: each file once, with the stored pixel values.
 
     Raises
     ------
     SourceUnsettled
-        Where a file is not there any more.
+        If a file no longer exists.
     SeriesRefused
-        Where one cannot be decoded, or does not say where it lies.
+        If an image cannot be decoded, or has no position or orientation.
     ConfigError
-        Where the decoder of its compression is not installed.
+        If the decoder of the compression is not installed.
     """
     from drawcli.core.pictures.stack import Stack
 
@@ -72,7 +72,7 @@ def read_images_of(files: Sequence[SourceFile], counted: ItemCounter = no_counti
 
 
 class _Reader:
-    """Takes one file after the other into one array."""
+    """Reads one file after the other into one array."""
 
     pixels: "npt.NDArray[Any]"
     first: Slice
@@ -86,7 +86,7 @@ class _Reader:
         self.changed = 0
 
     def read(self, file: SourceFile) -> None:
-        """Read a file: where its slices lie, and their pixels."""
+        """Read the positions and pixels of the slices of a file."""
         stream, header = open_slice(file.path)
         with closing(stream):
             facts = slice_of(header, path=file.path, size=file.size, mtime_ns=0)
@@ -95,7 +95,7 @@ class _Reader:
             if len(planes) != file.frames or not all(
                 one.position and one.orientation for one in planes
             ):
-                raise SeriesRefused("an image does not say where it lies", code="no-geometry")
+                raise SeriesRefused("an image has no position or orientation", code="no-geometry")
             if not begin:
                 self._begin(facts, header)
             self.positions += [one.position for one in planes if one.position]
@@ -103,7 +103,7 @@ class _Reader:
             self._take(stream, header, file, slice(begin, begin + file.frames))
 
     def spacing(self, between: Sequence[float]) -> tuple[float, float]:
-        """Return the distances of the pixels that were taken, mm."""
+        """Return the spacing of the pixels after subsampling, mm."""
         return between[0] * self._thin, between[1] * self._thin
 
     def _begin(self, facts: Slice, header: Header) -> None:
@@ -139,17 +139,17 @@ class _Reader:
 
 
 def _stored_as(header: Header) -> "np.dtype[Any]":
-    """Return how pixels are stored; of 8, 16 or 32 bits, signed or not."""
+    """Return the type of stored pixels: 8, 16 or 32 bits, signed or unsigned."""
     import numpy as np
 
     bits = header.number(tags.BitsAllocated) or 0
     if bits not in (8, 16, 32) or header.number(tags.SamplesPerPixel) != 1:
-        raise SeriesRefused("pixels that cannot be shown", code="undecodable")
+        raise SeriesRefused("the pixel format of an image is not supported", code="undecodable")
     return np.dtype(f"<{'i' if header.number(tags.PixelRepresentation) else 'u'}{bits // 8}")
 
 
 def _fill(stream: IO[bytes], header: Header, array: "npt.NDArray[Any]") -> None:
-    """Read pixels that are not compressed straight into their place."""
+    """Read uncompressed pixels directly into an array."""
     if header.pixels is None:
         raise SeriesRefused("a file of the series has no pixel data", code="no-pixels")
     stream.seek(header.pixels.value)
@@ -160,7 +160,7 @@ def _fill(stream: IO[bytes], header: Header, array: "npt.NDArray[Any]") -> None:
 
 def _decoded(path: str, transfer_syntax: str) -> "npt.NDArray[Any]":
     from pydicom import dcmread
-    from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # where its docs say it is
+    from pydicom.pixels import get_decoder  # type: ignore[attr-defined] # documented there
 
     try:
         decoder = get_decoder(transfer_syntax)
@@ -171,12 +171,12 @@ def _decoded(path: str, transfer_syntax: str) -> "npt.NDArray[Any]":
             (name for begin, name in _DECODERS.items() if transfer_syntax.startswith(begin)), ""
         )
         raise ConfigError(
-            f"nothing here decodes the images ({decoder.UID.name})",
+            f"the decoder of the images is not installed ({decoder.UID.name})",
             code="decoder-missing",
-            hint=f"Install what does: pip install {packages}",
+            hint=f"Install it: pip install {packages}",
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's words quote values
+        warnings.simplefilter("ignore")  # pydicom's warnings quote values
         try:
             pixels: npt.NDArray[Any] = decoder.as_array(dcmread(path))[0]
         except (RuntimeError, ValueError, AttributeError, KeyError, IndexError):

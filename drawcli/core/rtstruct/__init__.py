@@ -1,1 +1,1 @@
-"""Structure sets: contours, checks of their geometry, and the file that is delivered."""
+"""Structure sets: contours, geometric checks, and the delivered file."""

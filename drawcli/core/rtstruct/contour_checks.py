@@ -1,7 +1,7 @@
 """Geometric checks of contours: position, planarity, overlaps, volume, left and right.
 
-The second half of the acceptance gate. A site may set the severity of each check
-(`accept.checks`); the checks of patient, series and images in `acceptance.py` are fixed.
+This is the second half of the acceptance gate. A site can set the severity of each check
+(`accept.checks`). The checks of patient, series and images in `structure_set_checks.py` are fixed.
 """
 
 from collections import Counter, defaultdict
@@ -29,24 +29,24 @@ from drawcli.core.rtstruct.contour_table import (
 from drawcli.core.rtstruct.laterality import other_side
 from drawcli.core.series.slice_grid import Grid
 
-_WIDEST_GAP: Final = 2  # slices: a longer gap separates two parts, a shorter one was forgotten
-_SIDES_MM: Final = 1.0  # how far left must be to the right of right before it is reported
+_WIDEST_GAP: Final = 2  # slices: shorter gaps are reported, longer ones separate two parts
+_SIDES_MM: Final = 1.0  # smallest left/right swap that is reported, mm
 
 
 Polygon = list[tuple[float, float]]  # mm
 
 
 class Outline(NamedTuple):
-    """A contour on its slice."""
+    """A contour in the plane of its slice."""
 
     polygon: Polygon
     area: float  # mm2
-    left: float  # how far its points lie to the patient's left, mean, mm (LPS)
+    left: float  # mean position of its points towards the patient's left, mm (LPS x)
 
 
 @dataclass(slots=True)
 class MeasuredStructure:
-    """One structure, as its contours measure it."""
+    """A structure and the measurements of its contours."""
 
     name: str
     contours: int = 0
@@ -54,7 +54,7 @@ class MeasuredStructure:
     volume_cm3: float = 0.0
 
     def as_plain(self) -> dict[str, str | int | float | None]:
-        """Return what is stored and shown."""
+        """Return the measurements as JSON values, rounded."""
         left = self.left
         return {
             "name": self.name,
@@ -66,7 +66,7 @@ class MeasuredStructure:
 
     @property
     def left(self) -> float | None:
-        """How far to the patient's left its middle lies, mm; None if it encloses nothing."""
+        """The LPS x of its centre, mm (positive: patient's left); None if it encloses no area."""
         outlines = [one for many in self.slices.values() for one in many]
         area = fsum(one.area for one in outlines)
         return fsum(one.area * one.left for one in outlines) / area if area > 0 else None
@@ -79,27 +79,27 @@ def inspect_contours(
     originals: Mapping[str, str],
     bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> tuple[list[tuple[str, str]], list[MeasuredStructure]]:
-    """Check every contour against the slices on which it was drawn.
+    """Check every contour against the slices of its series.
 
-    The time grows with n log n in the number of points.
+    The time is O(n log n) in the number of points.
 
     Parameters
     ----------
     contours
-        In the patient's coordinates, mm.
+        In patient coordinates (LPS), mm.
     names
         ROI number -> name.
     grid
-        Of the series.
+        The slices of the series.
     originals
-        UID by which contours name an image -> UID of the image in the grid.
+        Image UID in the contours -> image UID in the grid.
     bounds
-        Name -> least and largest volume, cm3.
+        Name -> smallest and largest allowed volume, cm3.
 
     Returns
     -------
     tuple
-        Check and text of every finding, without patient values; and each structure measured.
+        Code and text of each finding, without patient values; and the measured structures.
     """
     seen = _Checked(
         grid, originals, {number: MeasuredStructure(name) for number, name in names.items()}
@@ -120,9 +120,9 @@ def inspect_contours(
 def apply_severities(
     found: Iterable[tuple[str, str]], choices: Mapping[str, Severity | None]
 ) -> list[Finding]:
-    """Return findings with the severities of the site; those it switched off are left out.
+    """Return findings with the severities of the site, without the checks it switched off.
 
-    What a site cannot set blocks: values that cannot be delivered.
+    Findings whose severity a site cannot set always block: such values cannot be delivered.
     """
     severities = {check: choices.get(check, usual) for check, usual in CHECKS.items()}
     pairs = ((severities.get(check, Severity.BLOCK), check, text) for check, text in found)
@@ -134,7 +134,7 @@ def locate_slice(
 ) -> tuple[int, Point]:
     """Return the slice of a contour and the position of its first pixel.
 
-    The slice is the one that the contour names, or else the nearest one.
+    The slice is that of the referenced image, or the nearest slice if there is no such image.
     """
     uid, frame = contour.image or ("", 1)
     named = grid.places.get((originals.get(uid, ""), frame))
@@ -144,18 +144,18 @@ def locate_slice(
 
 @dataclass(slots=True)
 class _Checked:
-    """The contours checked so far, and what was found."""
+    """Collects the findings and measurements of contours."""
 
     grid: Grid
     originals: Mapping[str, str]
     structures: dict[int, MeasuredStructure]
     found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    offsets: list[float] = field(default_factory=list)  # of the contours from their slices, mm
+    offsets: list[float] = field(default_factory=list)  # from each contour to its slice, mm
     contours: int = 0
     points: int = 0
 
     def add(self, contour: FileContour) -> None:
-        """Check one contour; add its outline to its structure."""
+        """Check one contour and add its outline to its structure."""
         structure = self.structures.setdefault(contour.roi, MeasuredStructure(f"ROI {contour.roi}"))
         structure.contours += 1
         self.contours += 1
@@ -190,7 +190,7 @@ class _Checked:
                 yield "contour-specks"
 
     def _position(self, contour: FileContour, index: int, beside: Sequence[float]) -> Iterator[str]:
-        """Yield whether a contour lies beside its slice, or in no plane."""
+        """Yield the findings about a contour's distance from its slice and its planarity."""
         lowest, highest = min(beside), max(beside)
         offset = (lowest + highest) / 2
         self.offsets.append(offset)
@@ -204,13 +204,13 @@ class _Checked:
             yield "contour-shifted"
 
     def _names_others(self, contour: FileContour, index: int) -> bool:
-        """Tell whether a contour also names an image at another place than its slice."""
+        """Return whether a contour also references an image in another slice."""
         others = ((self.originals.get(uid, ""), frame) for uid, frame in contour.images[1:])
         places = filter(None, map(self.grid.places.get, others))
         return any(self.grid.nearest(self.grid.offset(place)) != index for place in places)
 
     def measure(self, structure: MeasuredStructure) -> None:
-        """Compute the volume of a structure; find overlaps, crossings and gaps in it."""
+        """Compute the volume of a structure; record its overlaps, crossings and gaps."""
         volume_mm3 = 0.0
         for index, outlines in structure.slices.items():
             volume_mm3 += self.grid.thickness(index) * self._area_of(outlines, structure.name)
@@ -220,7 +220,7 @@ class _Checked:
             self.found["structure-gaps"][structure.name] = missing
 
     def _area_of(self, outlines: Sequence[Outline], name: str) -> float:
-        """Return what the outlines of a structure enclose on one slice, mm2."""
+        """Return the area that the outlines of a structure enclose in one slice, mm2."""
         from drawcli.core.rtstruct.enclosed_area import TooComplex, crosses_itself, find_enclosed
 
         try:
@@ -236,7 +236,7 @@ class _Checked:
 
 
 def _shifted(offsets: Sequence[float], grid: Grid) -> Iterator[tuple[str, str]]:
-    """Yield whether the contours as a whole lie beside the slices."""
+    """Yield a finding if the median contour is off its slice: the whole set is shifted."""
     shift = median(offsets) if offsets else 0.0
     if abs(shift) > max(LARGEST_SHIFT * grid.step, ROUNDING_MM):
         text = f"the structure set is shifted by {shift:.2f} mm along the normal of the slices"
@@ -255,7 +255,7 @@ def _area(polygon: Sequence[tuple[float, float]]) -> float:
 
 
 def _forgotten(slices: Iterable[int]) -> int:
-    """Return how many slices are missing between neighbours, in gaps too short to be meant."""
+    """Return the number of slices that are missing in gaps of up to `_WIDEST_GAP` slices."""
     gaps = (behind - before - 1 for before, behind in pairwise(sorted(slices)))
     return sum(gap for gap in gaps if gap <= _WIDEST_GAP)
 
@@ -271,15 +271,15 @@ def _out_of_bounds(
 
 
 def _on_the_wrong_side(measured: Sequence[MeasuredStructure]) -> Iterator[tuple[str, str]]:
-    """Yield pairs whose left lies to the right, in the patient's coordinates (LPS)."""
+    """Yield pairs whose left structure is on the patient's right (LPS)."""
     lefts = {one.name: one.left for one in measured}
     for name, other in other_side(lefts).items():
         left, right = lefts[name], lefts[other]
         if left is not None and right is not None and left < right - _SIDES_MM:
-            yield "structure-sides", f"{name} lies to the right of {other}"
+            yield "structure-sides", f"left and right are swapped: {name} is right of {other}"
 
 
 def _counted(text: str, many: Counter[str]) -> str:
-    """Return a finding with the structures that have it, the most frequent first."""
+    """Return the text of a finding with its structures, the most frequent first."""
     worst = ", ".join(f"{name} {count}" for name, count in many.most_common(6))
     return f"{text}: {worst}" + (" ..." if len(many) > 6 else "")  # noqa: PLR2004 - as above

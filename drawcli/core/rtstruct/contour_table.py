@@ -1,4 +1,4 @@
-"""The checks of contours: how severe each is, and what is said of a structure that fails it."""
+"""The checks of contours: their default severities and the texts of their findings."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,17 +6,17 @@ from typing import Final
 
 from drawcli.core.gate.acceptance import Severity
 
-MARGIN_MM: Final = 5.0  # how far a contour may lie outside the image
+MARGIN_MM: Final = 5.0  # how far a contour may be outside the image
 FEWEST_POINTS: Final = 3
-ROUNDING_MM: Final = 0.1  # distances from a plane up to this are rounding
-LARGEST_SHIFT: Final = 0.2  # of the slice spacing: how far all contours together may be off
-MOST_CONTOURS: Final = 200_000  # of a structure set; large real ones have 20,000
+ROUNDING_MM: Final = 0.1  # distances from a plane up to this are rounding errors
+LARGEST_SHIFT: Final = 0.2  # of the slice spacing: allowed median distance from the slices
+MOST_CONTOURS: Final = 200_000  # in a structure set; large real sets have 20,000
 MOST_POINTS: Final = 20_000_000
 CLOSED: Final = "CLOSED_PLANAR"
-KINDS: Final = frozenset(  # of contours, PS3.3 C.8.8.6.1
+KINDS: Final = frozenset(  # PS3.3 C.8.8.6.1
     {CLOSED, "CLOSEDPLANAR_XOR", "OPEN_NONPLANAR", "OPEN_PLANAR", "POINT"}
 )
-# The checks, and their severities if a site does not set others.
+# Default severities; a site can set others.
 CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
     {
         "contour-type": Severity.BLOCK,
@@ -40,21 +40,21 @@ CHECKS: Final[Mapping[str, Severity]] = MappingProxyType(
 TEXTS: Final = {
     "contour-type": f"contours that are not {CLOSED}",
     "contour-values": (
-        "contours without ContourGeometricType or ContourData, or with values there that no "
+        "contours whose ContourGeometricType or ContourData is missing or has values that no "
         "contour can have"
     ),
-    "contour-points": "contours whose points are not as many as NumberOfContourPoints says",
+    "contour-points": "contours whose number of points is not NumberOfContourPoints",
     "contour-off-slice": (
-        "contours closer to another slice than to one that they name, or beyond the scan"
+        "contours closer to another slice than to one they refer to, or beyond the scan"
     ),
-    "contour-shifted": f"contours more than {ROUNDING_MM:g} mm beside their slice",
-    "contour-not-planar": f"contours whose points differ by more than {ROUNDING_MM:g} mm in height",
+    "contour-shifted": f"contours more than {ROUNDING_MM:g} mm away from their slice",
+    "contour-not-planar": f"contours extending more than {ROUNDING_MM:g} mm along the slice normal",
     "contour-outside": f"contours more than {MARGIN_MM:g} mm outside the image",
     "contour-short": f"contours of fewer than {FEWEST_POINTS} points",
     "contour-specks": "contours that enclose less than one pixel",
     "contour-crossing": "contours that cross themselves: the enclosed area depends on the reader",
     "contour-overlap": (
-        "contours that repeat or partly overlap another one on the same slice: the enclosed area "
+        "contours that repeat or partly overlap another in the same slice: the enclosed area "
         "depends on the reader"
     ),
     "contour-tangled": (

@@ -1,4 +1,4 @@
-"""Names and contours of an RTSTRUCT, read for the delivered file and for pictures."""
+"""Read the names and contours of an RTSTRUCT, for the delivered file and for pictures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ def contours_of(header: Header) -> Iterator[FileContour]:
     Raises
     ------
     BadStructureSet
-        If the file cannot be read to its end.
+        If the file cannot be read completely.
     """
     try:
         for roi in items_of(header, tags.ROIContourSequence):
@@ -45,7 +45,7 @@ def _text(header: Header, item: Sequence[Element], tag: int) -> str:
 
 
 def names_of(header: Header) -> dict[int, str]:
-    """Return the names of the structures that came, by ROI number.
+    """Return the names of the structures by ROI number.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def names_of(header: Header) -> dict[int, str]:
 def items_of(
     header: Header, tag: int, inside: Sequence[Element] | None = None
 ) -> Iterator[list[Element]]:
-    """Yield the items of a sequence of the data set, or of one item; none where it is missing."""
+    """Yield the items of a sequence in the data set or in an item; none if it is missing."""
     if inside is None:
         element = header.elements.get(tag)
     else:
@@ -75,5 +75,5 @@ def items_of(
 
 
 def unreadable(err: Exception) -> BadStructureSet:
-    """Return an error of reading as one of the structure set; no value is quoted."""
+    """Return a reading error as BadStructureSet, without values from the file."""
     return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")

@@ -1,4 +1,4 @@
-"""Structures that a template derives from those that came: from contours to solids, and back."""
+"""Derive structures from received ones, as a template defines: contours to solids and back."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from drawcli.core.series.slice_grid import Grid, Key
 from drawcli.core.templates.appearance import Derived
 from drawcli.errors import BadStructureSet
 
-_HIGH: Final = 1 << 30  # an ROI number above which few are left (PS3.5: an IS has 32 bits)
+_HIGH: Final = 1 << 30  # ROI numbers above this are not continued (PS3.5: an IS has 32 bits)
 
-Flat = tuple[int, list[tuple[float, float]]]  # number of the slice, and points on it, mm
-Planes = dict[int, float]  # number of the slice -> how far the contours lie beside it, mm
+Flat = tuple[int, list[tuple[float, float]]]  # slice index, and points in its plane, mm
+Planes = dict[int, float]  # slice index -> distance of the contours from it, mm
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedStructure:
-    """A structure that was derived from others."""
+    """A structure derived from others."""
 
     number: int  # ROINumber
     name: str  # in the template
     rule: Derived
-    outlines: tuple[tuple[Key, tuple[Triple, ...]], ...]  # the image, and points, mm
+    outlines: tuple[tuple[Key, tuple[Triple, ...]], ...]  # image, and points (LPS), mm
 
 
 def derive_structures(
@@ -36,28 +36,28 @@ def derive_structures(
     grid: Grid,
     originals: Mapping[str, str],
 ) -> Iterator[DerivedStructure]:
-    """Yield the structures that rules derive from others, in their order.
+    """Yield the derived structures in the order of their rules.
 
-    A rule may use the structures of the rules before it. Contours lie in the planes of the first
-    structure that they are derived from.
+    A rule may use structures of earlier rules. The contours are in the planes of the first source
+    structure.
 
     Parameters
     ----------
     rules
-        By the name of what they make.
+        By the name of the derived structure.
     names
-        ROI number -> name, of the structures that came.
+        ROI number -> name, of the received structures.
     contours
-        All of theirs, as accepted.
+        All contours of these structures, as accepted.
     grid
         The slices.
     originals
-        Stand-in -> UID, as contours name images by stand-ins.
+        Stand-in -> image UID; contours refer to images by stand-ins.
 
     Raises
     ------
     BadStructureSet
-        If contours cross so often that their area cannot be computed.
+        If contours are so entangled that their area cannot be computed.
     """
     from drawcli.core.rtstruct.enclosed_area import TooComplex
     from drawcli.core.rtstruct.solids import derive_solid, outlines_of, solid_of
@@ -85,16 +85,16 @@ def derive_structures(
 
 
 def _free_numbers(names: Mapping[int, str]) -> Iterator[int]:
-    """Yield ROI numbers that no structure has: above the largest, of 32 bits."""
+    """Yield unused ROI numbers, from above the largest, within 32 bits."""
     largest = max(names, default=0)
     above = count(largest + 1) if largest < _HIGH else count(1)
     return (number for number in above if number not in names)
 
 
 def _plane(index: int, parents: Sequence[Planes]) -> float:
-    """Return how far beside a slice a derived contour lies: as those of its parents do there.
+    """Return the distance of a derived contour from a slice: that of its parents' contours there.
 
-    Where no parent has one, as the nearest contour of the first parent that has any.
+    If no parent has a contour there, the nearest contour of the first parent with any is used.
     """
     here = next((one[index] for one in parents if index in one), None)
     if here is not None:
@@ -109,7 +109,7 @@ def _flat(
     grid: Grid,
     originals: Mapping[str, str],
 ) -> tuple[dict[str, list[Flat]], dict[str, Planes]]:
-    """Return the outlines of each structure, and how far beside the slices they lie."""
+    """Return the outlines of each structure, and their distances from the slices."""
     found: dict[str, list[Flat]] = {name: [] for name in names.values()}
     planes: dict[str, Planes] = {name: {} for name in names.values()}
     for contour in contours:

@@ -1,4 +1,4 @@
-"""How the structures of an RTSTRUCT want to be shown: names and colours, by ROI number."""
+"""Names and display colours of the structures of an RTSTRUCT, by ROI number."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from drawcli.core.rtstruct.contours import items_of, unreadable
 Color = tuple[int, int, int]  # red, green, blue: 0 to 255
 
 _MOST: Final = 255
-# Of structures without a colour, in turn: bright, and far from each other on grey.
+# For structures without a colour, in turn: bright, and easy to distinguish on grey.
 _COLORS: Final[tuple[Color, ...]] = (
     (255, 90, 90),
     (90, 210, 90),
@@ -27,24 +27,24 @@ _COLORS: Final[tuple[Color, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Displayed:
-    """How one structure is shown."""
+    """Name and colour of a structure."""
 
-    name: str  # ROIName, in one line
-    color: Color  # ROIDisplayColor, or one of ours where the file has none
+    name: str  # ROIName, on one line
+    color: Color  # ROIDisplayColor, or a default colour if the file has none
 
 
 def default_color(rank: int) -> Color:
-    """Return the colour of a structure that has none of its own."""
+    """Return the colour for a structure that has none in the file."""
     return _COLORS[rank % len(_COLORS)]
 
 
 def read_display(header: Header) -> dict[int, Displayed]:
-    """Return how each structure of an RTSTRUCT is shown, in the order of the file's list.
+    """Return name and colour of each structure by ROI number, in the order of the file.
 
     Raises
     ------
     BadStructureSet
-        Where the file cannot be read to its end.
+        If the file cannot be read completely.
     """
     try:
         colors = dict(_colors(header))

@@ -1,7 +1,7 @@
-"""What the outlines of a structure enclose on one slice.
+"""The area that the outlines of a structure enclose in one slice.
 
-The time grows with n log n in the number of points: more crossings and overlaps than any drawing
-has are refused, because the results, or the work of the library, would grow with the square.
+The time is O(n log n) in the number of points. Outlines with more crossings or overlaps than any
+real drawing has are refused, because results or run time would grow quadratically.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,30 +24,29 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
 Outline = list[tuple[float, float]]  # mm along row and column; not closed
-_NEIGHBOURS: Final = 64  # outlines, or parts of one, that may lie near each other, on average
-_AT_ONCE: Final = 64  # outlines that are looked up together
-_SMALL: Final = 300  # points of an outline that needs no look at its parts
-_DEEPEST: Final = 32  # outlines within each other
-_SAME: Final = 0.999  # of the area: an outline inside that is larger repeats the outer one
+_NEIGHBOURS: Final = 64  # allowed mean number of outlines, or parts of an outline, near each other
+_AT_ONCE: Final = 64  # outlines per query
+_SMALL: Final = 300  # points: the parts of smaller outlines are not checked
+_DEEPEST: Final = 32  # allowed nesting levels
+_SAME: Final = 0.999  # of the outer area: a larger inner outline repeats the outer outline
 
 
 class TooComplex(Exception):
-    """Outlines are so entangled, with themselves or each other, that no area can be given."""
+    """Outlines are so entangled, with themselves or each other, that no area can be computed."""
 
 
 class Enclosed(NamedTuple):
-    """What the outlines of a structure enclose on one slice."""
+    """The area that the outlines of a structure enclose in one slice."""
 
     area: BaseGeometry
-    overlapping: int  # outlines that repeat another one, or partly overlap one
+    overlapping: int  # outlines that repeat or partly overlap another
 
 
 def find_enclosed(outlines: Sequence[Outline]) -> Enclosed:
-    """Return what outlines on one slice enclose.
+    """Return the area that outlines in one slice enclose.
 
-    Identical outlines count once, an outline inside another one is a hole, and outlines that
-    partly overlap are united. The time grows with n log n; more overlaps than any drawing has are
-    refused.
+    Identical outlines count once, an outline inside another is a hole, and partly overlapping
+    outlines are united.
 
     Raises
     ------
@@ -72,7 +71,7 @@ def find_enclosed(outlines: Sequence[Outline]) -> Enclosed:
 
 
 def area_mm2(outlines: Sequence[Outline]) -> float:
-    """Return the area that outlines on one slice enclose; 0 if it cannot be computed."""
+    """Return the area that outlines in one slice enclose, mm2; 0 if it cannot be computed."""
     try:
         return float(find_enclosed(outlines).area.area)
     except TooComplex:
@@ -80,16 +79,16 @@ def area_mm2(outlines: Sequence[Outline]) -> float:
 
 
 def crosses_itself(outline: Outline, area: float, least_mm2: float) -> bool:
-    """Tell whether an outline crosses itself so that the area it encloses depends on the reader.
+    """Return whether an outline crosses itself so that its area depends on the reader.
 
-    An outline that only touches itself, as outlines of pixels do, does not.
+    An outline that only touches itself, as outlines of pixels do, does not cross itself.
 
     Parameters
     ----------
     outline, area
         The outline, and the area by the shoelace formula, mm2.
     least_mm2
-        Differences up to this do not count.
+        Differences of area up to this are ignored.
 
     Raises
     ------
@@ -101,12 +100,12 @@ def crosses_itself(outline: Outline, area: float, least_mm2: float) -> bool:
 
 
 def crossings(outline: Outline) -> int:
-    """Return how often segments of an outline cross each other between their ends.
+    """Return the number of crossings between segments of an outline.
 
     Raises
     ------
     TooComplex
-        If more segments lie near each other than in any drawing.
+        If more segments are near each other than in any real drawing.
     """
     import numpy as np
 
@@ -114,7 +113,7 @@ def crossings(outline: Outline) -> int:
     starts, steps = ends[:-1], np.diff(ends, axis=0)
 
     def parted(first: "ndarray", second: "ndarray") -> "ndarray":
-        """Return which lines of `first` have an end of their segment of `second` on either side."""
+        """Return which lines of `first` separate the ends of the segments of `second`."""
         (u, v), here = steps[first].T, starts[first]
         begin, end = (starts[second] - here).T, (ends[1:][second] - here).T
         sides: ndarray = (u * begin[1] - v * begin[0]) * (u * end[1] - v * end[0])
@@ -125,7 +124,7 @@ def crossings(outline: Outline) -> int:
 
 
 def _near(starts: "ndarray", ends: "ndarray", most: int) -> "Iterator[tuple[ndarray, ndarray]]":
-    """Yield pairs of diagonals whose boxes meet, each pair once, many at a time.
+    """Yield pairs of segments whose bounding boxes intersect, each pair once, in portions.
 
     Raises
     ------
@@ -146,10 +145,10 @@ def _near(starts: "ndarray", ends: "ndarray", most: int) -> "Iterator[tuple[ndar
 
 
 def _check_entangled(outline: Sequence[tuple[float, float]]) -> None:
-    """Raise TooComplex if parts of an outline lie near each other more often than in a drawing.
+    """Raise TooComplex if too many monotone parts of an outline are near each other.
 
-    The library compares parts that only rise or only fall, and only go left or right, wherever
-    their boxes meet. Of long slanting spikes all boxes meet, although none crosses another.
+    The library compares all monotone parts whose bounding boxes intersect. The boxes of long
+    slanting spikes all intersect, although no spike crosses another.
     """
     import numpy as np
 
@@ -164,7 +163,7 @@ def _check_entangled(outline: Sequence[tuple[float, float]]) -> None:
 
 
 def _ring_key(outline: Outline) -> tuple[tuple[float, float], ...]:
-    """Return the points of an outline from a fixed start in a fixed direction."""
+    """Return the points of an outline with a normalised start and direction."""
     start = outline.index(min(outline))
     turned = [*outline[start:], *outline[:start]]
     other = [turned[0], *reversed(turned[1:])]
@@ -172,17 +171,17 @@ def _ring_key(outline: Outline) -> tuple[tuple[float, float], ...]:
 
 
 def _shape(outline: Sequence[tuple[float, float]]) -> BaseGeometry:
-    """Return what one outline encloses; see `_shape_of`."""
+    """Return the area that an outline encloses; see `_shape_of`."""
     return _shape_of(outline)[0]
 
 
 def _shape_of(outline: Sequence[tuple[float, float]]) -> tuple[BaseGeometry, bool]:
-    """Return what one outline encloses, and whether it neither crosses nor touches itself.
+    """Return the area that an outline encloses, and whether the outline is simple.
 
     Raises
     ------
     TooComplex
-        If it crosses itself more often than it has points: the result would grow with the square.
+        If it crosses itself more often than it has points: the result would grow quadratically.
     """
     _check_entangled(outline)
     polygon = Polygon(outline)
@@ -194,12 +193,12 @@ def _shape_of(outline: Sequence[tuple[float, float]]) -> tuple[BaseGeometry, boo
 
 
 def _nested(shapes: Sequence[BaseGeometry]) -> tuple[list[int], int]:
-    """Return inside how many others each shape lies, and how many partly overlap another one.
+    """Return the nesting depth of each shape, and how many shapes partly overlap another.
 
     Parameters
     ----------
     shapes
-        The largest first.
+        Sorted by area, the largest first.
     """
     tree, depth = STRtree(shapes), [0] * len(shapes)
     overlapping: set[int] = set()
@@ -222,7 +221,7 @@ def _compare(
     depth: list[int],
     overlapping: set[int],
 ) -> None:
-    """Hold the smaller shapes near a shape against it."""
+    """Compare the smaller shapes near a shape with it; update `depth` and `overlapping`."""
     shape, near = shapes[number], [shapes[other] for other in others]
     prepare(shape)
     inside, across = covers(shape, near), overlaps(shape, near)
@@ -235,12 +234,12 @@ def _compare(
 
 
 def _areas(geometry: BaseGeometry) -> BaseGeometry:
-    """Return the areas of a geometry, without the lines and points that it may have besides."""
+    """Return the polygons of a geometry, without its lines and points."""
     return MultiPolygon(list(polygons_in(geometry)))
 
 
 def polygons_in(geometry: BaseGeometry) -> Iterator[Polygon]:
-    """Yield the polygons of a geometry, at every depth."""
+    """Yield the polygons of a geometry, also of nested collections."""
     if isinstance(geometry, Polygon):
         if not geometry.is_empty:
             yield geometry

@@ -1,6 +1,6 @@
-"""The acceptance gate on a file: as the server sent it, and finished, before it is delivered.
+"""Apply the acceptance gate to a file: as received, finished before delivery, and delivered.
 
-Both times the bytes are read by `strict_reader`, never by the code that writes the delivered file.
+The bytes are always read by `strict_reader`, never by the code that writes the delivered file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ from drawcli.core.rtstruct.contour_table import CHECKS
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
 
-# What is checked of derived structures: that they are contours on slices.
+# The checks that apply to derived structures.
 _OF_DERIVED: Final = frozenset(
     {"contour-values", "contour-type", "contour-points", "contour-off-slice", "contour-not-planar"}
 )
 _NO_GRID: Final = (
-    "the vault does not say where the slices lie; 'drawcli assign' sends the series again"
+    "the vault has no positions of the slices; send the series again with 'drawcli assign'"
 )
 
 Severities = Mapping[str, Severity | None]
@@ -36,7 +36,7 @@ Severities = Mapping[str, Severity | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureCriteria:
-    """What a site wants of the structures, by the name that they have in the file."""
+    """The criteria of a site for structures, by their names in the file."""
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # cm3
     severities: Severities = field(default_factory=dict)
@@ -49,16 +49,16 @@ def expect_received(
     structures: Sequence[str],
     required: Mapping[str, bool] = MappingProxyType({}),
 ) -> Expected:
-    """Return what the server must send: everything is named by stand-ins.
+    """Return what the server must send: all UIDs are stand-ins.
 
     Parameters
     ----------
     crosswalk
-        Of the job.
+        The crosswalk of the job.
     structures
         The names in the template that was sent.
     required
-        True: must have contours. False: may be missing. Else: must be there, and may be empty.
+        True: must have contours. False: may be missing. Not listed: must exist, may be empty.
     """
     stand_ins = {original: stand_in for stand_in, original in crosswalk.uids.items()}
     return Expected(
@@ -78,14 +78,14 @@ def expect_received(
 def expect_finished(
     crosswalk: Crosswalk, own: frozenset[str], structures: Sequence[str] = ()
 ) -> Expected:
-    """Return what a finished file must say: everything is named by its original UID.
+    """Return what a finished file must contain: all UIDs are the original ones.
 
     Parameters
     ----------
     crosswalk
-        Of the job.
+        The crosswalk of the job.
     own
-        The UIDs that drawcli gives the file and its series.
+        The UIDs that drawcli assigns to the file and its series.
     structures
         The names in the file.
     """
@@ -107,7 +107,7 @@ def expect_finished(
 def inspect_received(
     data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
 ) -> tuple[list[Finding], list[MeasuredStructure]]:
-    """Return everything that speaks against a file as the server sent it, and its volumes."""
+    """Return the findings about a received file, and its measured structures."""
     try:
         file = DataSet(data)
         facts = read_structure_set(file)
@@ -124,7 +124,7 @@ def inspect_received(
 def inspect_finished(
     data: bytes, expected: Expected, crosswalk: Crosswalk, wanted: StructureCriteria
 ) -> list[Finding]:
-    """Return everything that speaks against delivering a finished file."""
+    """Return the findings about a finished file before its delivery."""
     try:
         file = DataSet(data)
         facts = read_structure_set(file)
@@ -142,7 +142,7 @@ def inspect_finished(
 
 
 def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> list[Finding]:
-    """Return what says that a file at its destination is not of this patient, study and series."""
+    """Return findings if a delivered file is not of this patient, study and series."""
     try:
         file = DataSet(data)
         facts = read_structure_set(file)
@@ -154,13 +154,13 @@ def inspect_delivered(data: bytes, expected: Expected, crosswalk: Crosswalk) -> 
 
 
 def accept_hint(blocking: Sequence[Finding], job_id: str) -> str:
-    """Return how a site accepts a structure set that was refused; "" if no setting does."""
+    """Return how to accept a refused structure set; "" if no setting can accept it."""
     codes = list(dict.fromkeys(one.code for one in blocking))
     if not codes or not CHECKS.keys() >= set(codes):
         return ""
     weights = ", ".join(f"{code}: warn" for code in codes)
     return (
-        f"Look at it with 'drawcli preview {job_id}'. To accept it, set "
+        f"View it with 'drawcli preview {job_id}'. To accept it, set "
         f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job_id}'."
     )
 
@@ -168,20 +168,19 @@ def accept_hint(blocking: Sequence[Finding], job_id: str) -> str:
 def _differing(
     finished: Iterable[MeasuredStructure], received: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    """Yield structures that measure otherwise than in the received file, which was accepted.
+    """Yield a finding for each structure whose measurements differ from those of the received file.
 
-    Reports of earlier versions, which do not say how far to the left a structure lies, were
-    measured in another way and are not compared.
+    Reports of earlier versions without `left_mm` used another method and are not compared.
     """
     for one in finished:
         before, now = received.get(one.name), one.as_plain()
         if before and "left_mm" in before and {**before, "name": one.name} != now:
-            text = f"{one.name} is not what the server sent: other contours or another volume"
+            text = f"{one.name} is not what the server sent: contours or volume differ"
             yield Finding(Severity.BLOCK, "not-conformant", text)
 
 
 def _with_severities(found: list[Finding], severities: Severities) -> list[Finding]:
-    """Return findings with the severities that a site may set."""
+    """Return findings with the severities of the site, without the checks it switched off."""
     adjusted = []
     for one in found:
         severity = severities.get(one.code, one.severity) if one.code in CHECKS else one.severity
@@ -212,7 +211,7 @@ def _contours(
 
 
 def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:
-    """Return which patient and study values are not those of the images."""
+    """Return a text for each patient or study value that differs from that of the images."""
     character_set = file.raw(file.elements, tags.SpecificCharacterSet) or b""
     same_set = character_set.strip(b" \0") == crosswalk.character_set.strip(b" \0")
     others = []
@@ -223,5 +222,5 @@ def _other_identity(file: DataSet, crosswalk: Crosswalk) -> list[str]:
             same_set
             or decode_text(ours, character_set) != decode_text(source, crosswalk.character_set)
         ):
-            others.append(f"{name_of(tag)} is not that of the images")
+            others.append(f"{name_of(tag)} differs from that of the images")
     return others

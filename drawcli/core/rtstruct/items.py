@@ -1,4 +1,4 @@
-"""The items of a structure set's sequences, in Implicit VR Little Endian, tags ascending."""
+"""Encode the sequence items of a structure set: Implicit VR Little Endian, ascending tags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Values = Mapping[int, bytes]  # tag -> value, or the items of a sequence
 
 @dataclass(slots=True)
 class StructureItem:
-    """One structure, as it is written into the three lists."""
+    """A structure as written to the three sequences of structures."""
 
     number: int
     name: bytes  # in the character set of the delivered file

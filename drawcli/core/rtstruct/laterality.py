@@ -1,9 +1,9 @@
 """Left and right in the names of structures.
 
-Names are split at everything that is not a letter and where the case changes, so the word for a
-side is found at either end and inside: `Femoral Head Lt`, `LungLeft`, `Femur_L_PRV05`. Two names
-are a pair if they differ in one word alone, which is left in one of them and right in the other: a
-word that happens to mean a side in some language does no harm elsewhere.
+Names are split at non-letters and where the case changes, so a word for a side is recognised
+anywhere in a name: `Femoral Head Lt`, `LungLeft`, `Femur_L_PRV05`. Two names are a pair if they
+differ only in one word, which means left in one name and right in the other. A single name with a
+word that means a side in some language has therefore no effect.
 """
 
 import re
@@ -34,14 +34,14 @@ _AT_ENDS: Final = (  # also as the beginning or the end of a word
     ("左", "右"),
 )
 _WORD: Final = re.compile(r"[^\W\d_]+|\d+")
-_LEAST: Final = 3  # letters beside a side in a word, so that `cleft` and `bright` say none
-_SHORT: Final = 2  # letters: names that differ in one word of at most so many may be a pair
+_LEAST: Final = 3  # other letters of a word with a side, so that `cleft` and `bright` have none
+_SHORT: Final = 2  # letters: longest word in which the names of an unclear pair may differ
 
 Rest = tuple[str, ...]  # the words of a name, with * in place of the side
 
 
 def sides_of(name: str) -> Iterator[tuple[str, Rest]]:
-    """Yield each side that a name may say, "left" or "right", and the words without it.
+    """Yield each side that a name may mean, "left" or "right", and the words without it.
 
     >>> list(sides_of("Head Lt")), list(sides_of("Neck_R_PRV05"))
     ([('left', ('head', '*'))], [('right', ('neck', '*', 'prv', '05'))])
@@ -55,7 +55,7 @@ def sides_of(name: str) -> Iterator[tuple[str, Rest]]:
 
 
 def other_side(names: Iterable[str]) -> dict[str, str]:
-    """Return the right structure of each left one, by name; names without a partner are left out.
+    """Return left name -> right name for each pair.
 
     >>> other_side(["Lung-Left", "LUNG_RIGHT", "Heart", "Kidney_L"])
     {'Lung-Left': 'LUNG_RIGHT'}
@@ -66,9 +66,9 @@ def other_side(names: Iterable[str]) -> dict[str, str]:
 
 
 def unclear_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return names that look like a pair of sides, which cannot be told apart.
+    """Return pairs of names that may be left and right, but do not say which is which.
 
-    They differ in one short word, and that word is not known as a side.
+    They differ in one short word that is not a known word for a side.
 
     >>> unclear_pairs(["Poumon_G", "Poumon_D", "Kidney_L", "Kidney_R", "Level_1", "Level_2"])
     [('Poumon_G', 'Poumon_D')]
@@ -94,7 +94,7 @@ def _words(name: str) -> Rest:
 
 
 def _parts(word: str) -> Iterator[str]:
-    """Yield the parts of a word: it is cut where the case changes, and before and behind others.
+    """Yield the parts of a word, split where the case changes and around letters without case.
 
     >>> [list(_parts(word)) for word in ("FemurHeadL", "LLung", "Lèvre", "Lung左")]
     [['Femur', 'Head', 'L'], ['L', 'Lung'], ['Lèvre'], ['Lung', '左']]
@@ -114,7 +114,7 @@ def _has_case(letter: str) -> bool:
 
 
 def _sides_in(word: str) -> Iterator[tuple[str, str]]:
-    """Yield the sides that a word says, and what is left of it."""
+    """Yield each side that a word may mean, and the word with * in place of the side."""
     if word in _LEFT or word in _RIGHT:
         yield ("left" if word in _LEFT else "right"), "*"
         return

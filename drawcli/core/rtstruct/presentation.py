@@ -1,6 +1,6 @@
-"""What the template and the settings add to a structure set: labels, looks, derived structures.
+"""What template and settings add to a structure set: labels, appearance, derived structures.
 
-Nothing here says anything of the patient.
+It contains no patient identity.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.templates.appearance import Look
 from drawcli.core.templates.template import Template
 
-LABELS: Final = MappingProxyType(  # what a site may call a structure set: VR, most characters
+LABELS: Final = MappingProxyType(  # labels that a site can set: VR, maximum characters
     {
         tags.SeriesDescription: ("LO", 64),
         tags.StructureSetLabel: ("SH", 16),
@@ -22,7 +22,7 @@ LABELS: Final = MappingProxyType(  # what a site may call a structure set: VR, m
     }
 )
 _LONGEST_LO: Final = 64  # characters
-_LONGEST_LIST: Final = 900  # characters of a list of models in an ST
+_LONGEST_LIST: Final = 900  # characters of the list of models in an ST
 _PROCESSING: Final = ("109102", "Processing Equipment")  # PS3.16 annex D
 _MODIFYING: Final = ("109103", "Modifying Equipment")
 
@@ -40,11 +40,11 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """What is added to the structures that came."""
+    """What is added to the received structures."""
 
-    looks: Mapping[int, Texts] = field(default_factory=dict)  # ROI number -> elements it gets
-    usual: Mapping[int, str] = field(default_factory=dict)  # ROI number -> usual description
-    ranks: Mapping[int, int] = field(default_factory=dict)  # ROI number -> place in the lists
+    looks: Mapping[int, Texts] = field(default_factory=dict)  # ROI number -> elements
+    usual: Mapping[int, str] = field(default_factory=dict)  # ROI number -> default description
+    ranks: Mapping[int, int] = field(default_factory=dict)  # ROI number -> position in the lists
     made: tuple[DerivedStructure, ...] = ()
     equipment: tuple[Contribution, ...] = ()
     labels: Texts = field(default_factory=dict)  # by the tags of LABELS
@@ -55,14 +55,14 @@ PLAIN: Final = Presentation()
 
 
 def presentation_of(template: Template, names: Mapping[int, str]) -> Presentation:
-    """Return how the structures that came look, as the template says.
+    """Return the appearance of the received structures that the template defines.
 
     Parameters
     ----------
     template
-        As it was sent.
+        The template that was sent.
     names
-        ROI number -> name, as the server sent them.
+        ROI number -> name, as received.
     """
     models = {
         name: f"DRAW model {number} {model.name}"
@@ -80,7 +80,7 @@ def presentation_of(template: Template, names: Mapping[int, str]) -> Presentatio
 
 
 def look_elements(look: Look) -> Texts:
-    """Return the elements that say how a structure looks."""
+    """Return the elements of a structure's appearance."""
     color = None if look.color is None else "\\".join(map(str, look.color))
     wanted = {
         tags.ROIName: look.label,
@@ -92,7 +92,7 @@ def look_elements(look: Look) -> Texts:
 
 
 def contributors(template: Template | None, version: str) -> tuple[Contribution, ...]:
-    """Return the equipment that contributed: the server's models, and drawcli."""
+    """Return the contributing equipment: the server with its models, and drawcli."""
     models = {} if template is None else template.models
     said = ", ".join(f"{number} {model.name} {model.config}" for number, model in models.items())
     listed = f"models: {_plain(said, _LONGEST_LIST)}" if said else ""

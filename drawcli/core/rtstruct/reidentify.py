@@ -1,9 +1,9 @@
-"""The structure set that is delivered: built from what the server drew, for the source's patient.
+"""Build the delivered structure set from the server's contours and the patient's identity.
 
-Nothing of the received file is copied but what is read here by name: numbers and names of the
-structures, colours, contours, dates and the maker. All else comes from the images that were sent,
-from the settings and from the template, so an element that nobody listed cannot be delivered. The
-result is in Implicit VR Little Endian, with explicit lengths and ascending tags in every item.
+Only listed elements of the received file are used: numbers and names of structures, colours,
+contours, dates and manufacturer. Everything else comes from the images that were sent, the settings
+and the template, so an unlisted element cannot be delivered. The result is in Implicit VR Little
+Endian, with explicit lengths and ascending tags in every item.
 
 References
 ----------
@@ -52,7 +52,7 @@ Values = dict[int, bytes]  # tag -> value, or the items of a sequence
 
 
 class OwnUids(NamedTuple):
-    """The UIDs that drawcli gives a structure set."""
+    """The UIDs that drawcli assigns to a structure set."""
 
     sop: str
     series: str
@@ -61,23 +61,23 @@ class OwnUids(NamedTuple):
 def reidentify_file(
     header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation = PLAIN
 ) -> bytes:
-    """Return the structure set with the patient's identity, as a whole file.
+    """Return the structure set with the patient's identity, as a complete file.
 
     Parameters
     ----------
     header
-        The file as it came from the server.
+        The received file.
     crosswalk
-        Of the job. UIDs, dates, patient and study values come from it.
+        The source of UIDs, dates, patient and study values.
     own
         The UIDs of the delivered file.
     dressing
-        What the template and the settings add: labels, looks, derived structures.
+        What template and settings add: labels, appearance, derived structures.
 
     Raises
     ------
     BadStructureSet
-        If the file cannot be read, or contours name images that are not of the job.
+        If the file cannot be read, or contours refer to images that are not of the job.
     """
     try:
         return _Writer(header, crosswalk, own, dressing).whole_file()
@@ -86,7 +86,7 @@ def reidentify_file(
 
 
 class _Writer:
-    """Builds one file."""
+    """Builds a file."""
 
     def __init__(
         self, header: Header, crosswalk: Crosswalk, own: OwnUids, dressing: Presentation
@@ -113,7 +113,7 @@ class _Writer:
     # --- patient, study and text ---------------------------------------------------------------
 
     def _needs_utf_8(self) -> bool:
-        """Tell whether names of structures need another character set than the patient's name."""
+        """Return whether structure names need another character set than the patient's name."""
         derived = (one.rule.label or one.name for one in self._dressing.made)
         names = (*self._names.values(), *derived)
         server = (self._header.raw(tags.SpecificCharacterSet) or b"").strip(b" \0")
@@ -122,13 +122,13 @@ class _Writer:
         return not all(is_encodable(name, self._character_set) for name in names)
 
     def _identity(self) -> Values:
-        """Return patient and study values as the images have them, and the character set."""
+        """Return the patient and study values of the images, and the character set."""
         values: Values = {}
         for tag, vr in RESTORED.items():
             value = self._crosswalk.identity.get(tag)
             if value is None and tag not in _TYPE_2:
                 continue
-            value = value or b""  # what the images lack is empty if it must be present
+            value = value or b""  # type 2: empty if the images lack it
             if self._utf_8 and vr in _TEXT:
                 value = recode_as_utf8(value, self._crosswalk.character_set)
             values[tag] = value
@@ -146,7 +146,7 @@ class _Writer:
         return encode_string(name, [python_encoding[self._character_set.decode("ascii")]])
 
     def _fixed(self) -> Values:
-        """Return what drawcli writes itself."""
+        """Return the elements whose values drawcli sets itself."""
         labels = {tags.StructureSetLabel: "DRAW"} | dict(self._dressing.labels)
         texts: Values = {
             tag: text[: LABELS[tag][1]].strip().encode("ascii") for tag, text in labels.items()
@@ -198,7 +198,7 @@ class _Writer:
         )
 
     def _image(self, uid: str, frame: int) -> bytes:
-        """Return an item that references an image of the series, or a frame of it."""
+        """Return an item that references an image of the series, or one of its frames."""
         values = {
             tags.ReferencedSOPClassUID: self._crosswalk.sop_class.encode("ascii"),
             tags.ReferencedSOPInstanceUID: uid.encode("ascii"),
@@ -208,7 +208,7 @@ class _Writer:
         return item_of(values)
 
     def _of_server(self) -> Iterator[StructureItem]:
-        """Yield the structures that the server drew, in the order of the template."""
+        """Yield the received structures in the order of the template."""
         contours = defaultdict[int, list[bytes]](list)
         for contour in contours_of(self._header):
             contours[contour.roi].append(self._contour(contour))
@@ -229,7 +229,7 @@ class _Writer:
             raise BadStructureSet("contours of a structure that is not listed", code="roi-numbers")
 
     def _colors(self) -> Iterator[tuple[int, str]]:
-        """Yield the colours by ROI number; 255.0 is read as 255, an invalid one is replaced."""
+        """Yield the colours by ROI number; 255.0 is read as 255, invalid colours are replaced."""
         for roi in items_of(self._header, tags.ROIContourSequence):
             parts = ascii_text(item_value(self._header, roi, tags.ROIDisplayColor) or b"").split(
                 "\\"
@@ -245,7 +245,7 @@ class _Writer:
                 )
 
     def _contour(self, contour: FileContour) -> bytes:
-        """Return an item of ContourSequence with the coordinates as they came."""
+        """Return an item of ContourSequence with the received coordinates."""
         images = []
         for stand_in, frame in contour.images:
             uid = self._crosswalk.uids.get(stand_in, "")
@@ -258,7 +258,7 @@ class _Writer:
         return contour_item(images, contour.kind, count, data)
 
     def _derived(self, made: DerivedStructure) -> StructureItem:
-        """Return a structure that drawcli made of others."""
+        """Return the item of a derived structure."""
         looks = look_elements(made.rule)
         contours = []
         for (uid, frame), points in made.outlines:
@@ -278,6 +278,6 @@ class _Writer:
 
 
 def _is_color(text: str) -> bool:
-    """Tell whether a text is red, green and blue, 0 to 255 each."""
+    """Return whether a text is red, green and blue, 0 to 255 each."""
     form = _COLOR_FORM.fullmatch(text) is not None
     return form and max(map(int, text.split("\\"))) <= _BRIGHTEST

@@ -1,4 +1,4 @@
-"""Values of the server's that are delivered as they are, if they are valid: dates and the maker."""
+"""Values of the received file that are delivered if valid: dates, times, manufacturer."""
 
 import re
 from datetime import date
@@ -21,7 +21,7 @@ _KEPT: Final = {
     0x30060008: ("DA", True),  # StructureSetDate
     0x30060009: ("TM", True),  # StructureSetTime
 }
-_FORMS: Final = {  # of values that are kept, without padding (PS3.5 table 6.2-1)
+_FORMS: Final = {  # of values without padding (PS3.5 table 6.2-1)
     "IS": re.compile(r"[+-]?[0-9]{1,9}"),
     "LO": re.compile(r"[ -\[\]-~]{1,64}"),
     "TM": re.compile(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){0,2}(?:\.[0-9]{1,6})?"),
@@ -29,7 +29,7 @@ _FORMS: Final = {  # of values that are kept, without padding (PS3.5 table 6.2-1
 
 
 def server_values(header: Header, crosswalk: Crosswalk) -> dict[int, bytes]:
-    """Return elements of the server's that are kept; what is not valid is empty or left out."""
+    """Return the kept elements; invalid values are empty if required, or else left out."""
     values: dict[int, bytes] = {}
     for tag, (vr, needed) in _KEPT.items():
         text = header.text(tag)
@@ -43,7 +43,7 @@ def server_values(header: Header, crosswalk: Crosswalk) -> dict[int, bytes]:
 
 
 def _is_date(text: str) -> bool:
-    """Tell whether a text is a day of the calendar, as a DA has it."""
+    """Return whether a text is a valid DA (YYYYMMDD)."""
     try:
         return date.fromisoformat(text).strftime("%Y%m%d") == text
     except ValueError:

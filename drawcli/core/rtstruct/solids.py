@@ -1,8 +1,8 @@
-"""Structures as solids: stacks of outlines in the slices of a series, joined, cut and grown.
+"""Structures as solids: set operations, margins and other operations of derived structures.
 
-A solid is a mapping from the number of a slice to the area in it, in mm along row and column.
-Operations across slices (margins, parts) use the position of each slice. Outlines inside outlines
-are holes (PS3.3 C.8.8.6.3); outlines that partly overlap are united.
+A solid maps a slice index to the area in that slice, in mm along row and column. Operations across
+slices (margins, parts) use the positions of the slices. Outlines inside outlines are holes
+(PS3.3 C.8.8.6.3); partly overlapping outlines are united.
 """
 
 from collections import defaultdict
@@ -20,18 +20,18 @@ from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.appearance import Derived
 
 Solid = Mapping[int, BaseGeometry]
-_SEGMENTS: Final = 16  # of a quarter of a circle: 0.12 % of the radius off at most
-_TOLERANCE_MM: Final = 0.02  # what an outline may move when points on a line are left out
+_SEGMENTS: Final = 16  # per quarter circle: at most 0.12 % of the radius off
+_TOLERANCE_MM: Final = 0.02  # allowed movement of an outline when it is simplified
 _SMALLEST_MM2: Final = 0.01
 
 
 def solid_of(outlines: Iterable[tuple[int, Outline]]) -> Solid:
-    """Return the solid that outlines enclose: each with the number of its slice.
+    """Return the solid that outlines enclose: each with its slice index.
 
     Raises
     ------
     TooComplex
-        See `enclosed_by`.
+        See `find_enclosed`.
     """
     slices: dict[int, list[Outline]] = defaultdict(list)
     for index, outline in outlines:
@@ -40,7 +40,7 @@ def solid_of(outlines: Iterable[tuple[int, Outline]]) -> Solid:
 
 
 def derive_solid(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
-    """Return the solid that a rule of the template makes of others.
+    """Return the solid that a rule of the template derives from others.
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ def derive_solid(rule: Derived, sources: Sequence[Solid], grid: Grid) -> Solid:
 
 
 def add_margin(solid: Solid, mm: float, grid: Grid) -> Solid:
-    """Return a solid with a margin in all directions, or, where it is negative, without one.
+    """Return a solid grown by `mm` in all directions, or shrunk if `mm` is negative.
 
-    A ball rolls over the solid: a slice so far away that the ball reaches it adds a disk of what
-    is left of the radius there. Slices beyond the series cannot be drawn on, and cut nothing off.
+    The structuring element is a ball: each slice within its radius contributes a disk, the section
+    of the ball at that distance. Slices beyond the series are ignored.
     """
     if mm >= 0:
         return {
@@ -93,7 +93,7 @@ def add_margin(solid: Solid, mm: float, grid: Grid) -> Solid:
 
 
 def connected_parts(solid: Solid) -> list[Solid]:
-    """Return the connected parts of a solid: areas of slices next to each other that overlap."""
+    """Return the connected parts of a solid: overlapping areas of adjacent slices."""
     areas = [(index, area) for index in sorted(solid) for area in polygons_in(solid[index])]
     group = list(range(len(areas)))
 
@@ -115,12 +115,12 @@ def connected_parts(solid: Solid) -> list[Solid]:
 
 
 def volume_mm3(solid: Solid, grid: Grid) -> float:
-    """Return area times the thickness that each slice stands for."""
+    """Return the volume: the sum of area times thickness of each slice."""
     return fsum(grid.thickness(index) * area.area for index, area in solid.items())
 
 
 def outlines_of(solid: Solid) -> Iterator[tuple[int, Outline]]:
-    """Yield the outlines of a solid, slice by slice: each area, and behind it its holes."""
+    """Yield slice index and outline, slice by slice: each area followed by its holes."""
     for index in sorted(solid):
         for area in polygons_in(solid[index]):
             whole = orient(area)
@@ -129,7 +129,7 @@ def outlines_of(solid: Solid) -> Iterator[tuple[int, Outline]]:
 
 
 def _reached(index: int, mm: float, grid: Grid) -> Iterator[tuple[int, float]]:
-    """Yield the slices within reach of one, and what is left of the radius there, mm."""
+    """Yield the slices within `mm` of a slice, and the radius of the ball's section there, mm."""
     here = grid.offsets[index]
     for other, offset in enumerate(grid.offsets):
         if abs(offset - here) <= mm:
@@ -137,7 +137,7 @@ def _reached(index: int, mm: float, grid: Grid) -> Iterator[tuple[int, float]]:
 
 
 def _cropped(rule: Derived, solid: Solid, border: Solid, grid: Grid) -> Solid:
-    """Keep what lies inside another, `mm` away from its edge; or outside, `mm` away."""
+    """Keep the part inside `border` at least `mm` from its edge, or outside at that distance."""
     if rule.inside is not None:
         return _intersection(solid, add_margin(border, -rule.mm, grid))
     return _subtraction(solid, add_margin(border, rule.mm, grid))
@@ -161,7 +161,7 @@ def _joined(solids: Iterable[Solid]) -> Solid:
 
 
 def _smoothed(area: BaseGeometry, mm: float) -> BaseGeometry:
-    """Round off corners: what is thinner than twice `mm` goes, then what is narrower is closed."""
+    """Open, then close: remove parts, then fill gaps, that are narrower than twice `mm`."""
     opened = area.buffer(-mm, quad_segs=_SEGMENTS).buffer(2 * mm, quad_segs=_SEGMENTS)
     return opened.buffer(-mm, quad_segs=_SEGMENTS)
 
@@ -171,7 +171,7 @@ def _filled(area: BaseGeometry) -> BaseGeometry:
 
 
 def _cleaned(solid: Solid) -> Solid:
-    """Return a solid of areas alone, without specks and points on a line; empty slices left out."""
+    """Return a simplified solid, without specks, lines and empty slices."""
     clean = {}
     for index, area in solid.items():
         simple = area.simplify(_TOLERANCE_MM)

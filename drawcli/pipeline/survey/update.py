@@ -1,4 +1,4 @@
-"""The scan index brought up to date with the folders: what came, went or changed since."""
+"""Update the scan index from the folders: new, removed and changed files."""
 
 import os
 from collections import Counter
@@ -18,10 +18,10 @@ from drawcli.pipeline.survey.batches import Batch, Close, Item, Unlisted
 from drawcli.pipeline.survey.readers import Results, read_chunks
 from drawcli.system.platforms import path_prefix
 
-SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read once more after this
+SETTLE_NS: Final = 60 * 10**9  # a file that could not be read is read again after this time
 HOUR_NS: Final = 3600 * 10**9
 EXCLUDED: Final = "excluded"
-_CHUNK: Final = 200  # files that are read, stored and committed together
+_CHUNK: Final = 200  # files per read and commit
 _LAST_FULL: Final = "last-full-walk"
 
 
@@ -31,28 +31,26 @@ class WalkOptions:
 
     globs: Globs = field(default_factory=Globs)
     full_walk_ns: float = 0  # between two walks that list every folder
-    calm_ns: float = HOUR_NS  # a folder unchanged for so long need not be listed each time
+    calm_ns: float = HOUR_NS  # a folder unchanged for this long is not listed each time
     workers: int = 0
-    answer_seconds: float | None = (
-        None  # patience with a folder of the datastore; None: without end
-    )
+    answer_seconds: float | None = None  # timeout for a folder of the datastore; None: no timeout
 
 
 class Update:
-    """One walk.
+    """One walk through the datastore.
 
     Parameters
     ----------
     index
-        What is known; brought up to date by `run`.
+        The scan index; updated by `run`.
     options
         How the datastore is walked.
     now_ns
-        Our clock.
+        The clock, ns.
     tell
-        Called with the number of files that were read so far.
+        Called with the number of files read so far.
     heard
-        Called whenever the datastore has answered.
+        Called whenever the datastore answers.
     """
 
     def __init__(
@@ -66,14 +64,14 @@ class Update:
         self.index = index
         self.passed_over: Counter[str] = Counter()  # folders that could not be listed, by reason
         self.unlistable: set[int] = set()  # series with files in such folders
-        self.unlisted: dict[str, Unlisted] = {}  # folders that should have been listed
-        self.lost: list[OutOfReach] = []  # of whole folders of the datastore
+        self.unlisted: dict[str, Unlisted] = {}  # folders whose listing failed, with their series
+        self.lost: list[OutOfReach] = []  # errors of whole datastore folders
         self._options = options
         self._now = now_ns
         self._tell = tell
         self._heard = heard
         self._visited: set[int] = set()
-        self._unsettled: set[int] = set()  # folders with files that are read once more
+        self._unsettled: set[int] = set()  # folders with files to be read again
         self._troubled: list[str] = []
         self._read = 0
         self._began = now_ns()
@@ -81,9 +79,9 @@ class Update:
         self._root = ""
 
     def run(self, roots: Iterable[Path]) -> None:
-        """Walk the folders, read what is new, and forget what is gone.
+        """Walk the folders, read new files, and drop removed ones from the index.
 
-        One that is not there, or does not answer, keeps what is known of it and is noted in `lost`.
+        A missing or silent folder keeps its entries and is recorded in `lost`.
         """
         self._full = self._is_full()
         if self._full:
@@ -100,12 +98,12 @@ class Update:
         self.index.commit()
 
     def _is_full(self) -> bool:
-        """Tell whether every folder is listed this time, also those that look unchanged."""
+        """Return whether every folder is listed this time, even if it looks unchanged."""
         last = int(self.index.fact(_LAST_FULL) or -1)
         return last < 0 or not last <= self._began < last + self._options.full_walk_ns
 
     def _batches(self, roots: Iterable[Path]) -> Generator[Batch, None, None]:
-        """Yield what is to be read, in portions."""
+        """Yield the files to be read, in batches."""
         batch = Batch()
         for part in self._work(roots):
             if isinstance(part, Close):
@@ -121,7 +119,7 @@ class Update:
         for root in roots:
             try:
                 yield from self._of_root(root)
-            except OutOfReach as err:  # the others are scanned all the same
+            except OutOfReach as err:  # the other folders are still scanned
                 self.lost.append(err)
                 self._troubled.append(str(root))
                 self.passed_over[err.code] += 1
@@ -143,11 +141,11 @@ class Update:
         return not self._options.globs or self._options.globs.enters(self._within(path))
 
     def _within(self, path: str) -> str:
-        """Return a path below the datastore, with "/" in it."""
+        """Return a path relative to the datastore folder, with "/"."""
         return path[len(self._root) :].replace(os.sep, "/").strip("/")
 
     def _is_known(self, path: str, stamp: Stamp) -> bool:
-        """Tell whether a folder need not be listed: nothing can have come or gone."""
+        """Return whether a folder need not be listed because no file was added or removed."""
         if self._full:
             return False
         row = self.index.folder(path)
@@ -160,7 +158,7 @@ class Update:
         return True
 
     def _of_folder(self, folder: Folder) -> Iterator[Item | Close]:
-        """Yield what is to be read of a folder; forget what is gone from it."""
+        """Yield the files of a folder to be read; drop removed files from the index."""
         row = self.index.folder(folder.path)
         if folder.path == self._root:
             self._check_mounted(folder, known=row is not None)
@@ -172,7 +170,7 @@ class Update:
                 return
         self.index.begin()
         number = self.index.add_folder(folder.path) if row is None else row.id
-        self.index.set_folder(number, None, "", 0)  # not known again before all of it is read
+        self.index.set_folder(number, None, "", 0)  # unknown until all its files are read
         self._visited.add(number)
         known = self.index.files(number) if row is not None else {}
         unread = any(was.reason in UNREAD for was in known.values())
@@ -188,7 +186,7 @@ class Update:
         yield Close(number, digest, _as_text(folder.stamp) if not folder.has_folders else "")
 
     def _item(self, number: int, folder: Folder, file: File, was: FileRow | None) -> Item | None:
-        """Return a file as it is to be read, or None where it is known."""
+        """Return the file as an item to be read, or None if it is known."""
         path = os.path.join(folder.path, file.name)  # noqa: PTH118 - one call per file
         odd = folder.odd.get(file.name, "")
         if self._options.globs and not self._options.globs.takes(self._within(path)):
@@ -201,28 +199,28 @@ class Update:
         return Item(number, path, file, since, None if was is None else was.series, odd)
 
     def _note_stamp(self, number: int, stamp: str, folder: Folder) -> None:
-        """Write down since when a folder without folders has looked as it does."""
+        """Record since when a folder without subfolders is unchanged."""
         now = "" if folder.has_folders else _as_text(folder.stamp)
         if now != stamp:
             self.index.begin()
             self.index.set_folder(number, folder.digest, now, self._began)
 
     def _check_mounted(self, folder: Folder, *, known: bool) -> None:
-        """Refuse an empty folder where there was a datastore on another disk: it is not mounted."""
+        """Raise OutOfReach if a folder is empty and its datastore was on another disk."""
         device, fact = str(folder.stamp[0]), f"device {self.index.name_key(folder.path).hex()}"
         was = self.index.fact(fact)
         if known and was not in ("", device) and not folder.rows and not folder.has_folders:
             raise OutOfReach(
-                f"the datastore {folder.path} is empty, and on another disk than it was",
+                f"the datastore {folder.path} is empty, and on another disk than before",
                 code="datastore-not-mounted",
-                hint="Mount it, or mend 'datastore' in drawcli.yaml.",
+                hint="Mount it, or correct 'datastore' in drawcli.yaml.",
             )
         if was != device:
             self.index.begin()
             self.index.set_fact(fact, device)
 
     def _store(self, batch: Batch, results: Results) -> None:
-        """Store what was read, and make it last."""
+        """Store and commit what was read."""
         now, read = self._now(), iter(results)
         self.index.begin()
         for number, items in groupby(batch.items, key=lambda item: item.folder):
@@ -249,7 +247,7 @@ class Update:
         self._tell(self._read)
 
     def _forget(self) -> None:
-        """Forget folders that are not there; those that could not be listed stay as they were."""
+        """Drop removed folders from the index; unlistable folders keep their entries."""
         for number, path in self.index.folders_except(self._visited).items():
             above = [
                 one for one in self._troubled if path == one or path.startswith(path_prefix(one))

@@ -437,7 +437,7 @@ def test_a_structure_that_was_not_drawn_has_no_volume_to_be_judged() -> None:
 def test_left_and_right_that_have_changed_places_are_found() -> None:
     found, _ = inspected([*box([2], 2, left=-40), *box([2], 3, left=20)])
 
-    assert found == {"structure-sides": "Kidney_L lies to the right of Kidney_R"}
+    assert found == {"structure-sides": "left and right are swapped: Kidney_L is right of Kidney_R"}
 
 
 @pytest.mark.parametrize(
