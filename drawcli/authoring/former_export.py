@@ -1,8 +1,8 @@
-"""What a former DRAW client exported: the records of its database, and the rules among them.
+"""Reads the database export of a former DRAW client, and the rules in it.
 
-Two clients are known. In one a rule group has rule sets and these have rules, each joined to the
-next by AND or OR; in earlier versions of it a rule set stands alone. In the other every rule of a
-set must fit. The records tell which it was by the names of their fields.
+Two clients are supported. In one, a rule group has rule sets and a set has rules, each joined to
+the next by AND or OR; earlier versions have rule sets without groups. In the other, every rule of
+a set must match. The field names of the records identify the client.
 """
 
 import json
@@ -30,26 +30,26 @@ _KNOWN: Final = frozenset(
     "systemconfiguration".split()
 )
 _EXPORT_HINT: Final = (
-    "Export them with 'python manage.py dumpdata ... -o FILE.json' at the former client."
+    "Run 'python manage.py dumpdata ... -o FILE.json' on the former client to export the records."
 )
-_ODD: Final = " odd"  # in a record: the name of a field whose text is none
+_ODD: Final = " odd"  # key in a record: the name of a field without a valid text
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class FormerRule:
-    """One or more tests that lead to a template, as the former client had them."""
+    """Tests that select a template, as the former client stored them."""
 
     name: str
-    template: str  # the former name; "" where it had none
+    template: str  # the former name; "" if it had none
     sets: tuple[
         tuple[tuple[FormerTest, str], ...], ...
-    ]  # each test, and how the next is joined to it
-    joiners: tuple[str, ...]  # behind each set
-    flaw: str = ""  # why it never fitted
+    ]  # each test, and the operator that joins the next one
+    joiners: tuple[str, ...]  # after each set
+    flaw: str = ""  # why it never matched
 
     def lines(self) -> Iterator[str]:
-        """Yield the tests as a person can read them."""
+        """Yield the tests as readable lines."""
         for number, tests in enumerate(self.sets):
             last_of_all = number == len(self.sets) - 1
             for at, (asked, joiner) in enumerate(tests):
@@ -59,12 +59,12 @@ class FormerRule:
                 yield f"-- {self.joiners[number]} --"
 
     def when(self) -> tuple[When, list[str]]:
-        """Return the condition in our language, and in what it differs.
+        """Return the condition in our rule language, and its differences.
 
         Raises
         ------
         UntranslatableError
-            Where it cannot be said.
+            If our rule language cannot express it.
         """
         if self.flaw:
             raise UntranslatableError(self.flaw)
@@ -93,12 +93,12 @@ class FormerExport:
         return self._records.get(kind, {})
 
     def of(self, kind: str, key: str, owner: object) -> list[tuple[str, Record]]:
-        """Return the records that name an owner."""
+        """Return the records of a kind whose field `key` refers to an owner."""
         wanted = str(owner)
         return [(pk, one) for pk, one in self.all(kind).items() if str(one.get(key)) == wanted]
 
     def rules(self) -> Iterator[FormerRule]:
-        """Yield what led to a template."""
+        """Yield the rules of the export."""
         for key, group in self.all("rulegroup").items():
             sets = self.of("ruleset", "rulegroup", key)
             yield self._made(_text(group.get("rulegroup_name")) or "unnamed", group, sets)
@@ -107,7 +107,7 @@ class FormerExport:
             if "rulegroup" not in one:
                 yield self._made(name, one, [(key, one)])
             elif str(one["rulegroup"]) not in self.all("rulegroup"):
-                flaw = "belongs to no rule group of the export, and was never asked"
+                flaw = "belongs to no rule group of the export and was never evaluated"
                 yield FormerRule(name, "", (self._tests(key, one),), (), flaw)
 
     def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> FormerRule:
@@ -119,14 +119,14 @@ class FormerExport:
             flaw = flaw or doubt or find_oddity(*map(self._whole, mine))
             tests.append(self._tests(key, one, mine))
         if not any(tests):
-            flaw = "has no rules, and never fitted"
+            flaw = "has no rules and never matched"
         elif not all(tests):
-            flaw = "has a set without rules, which never fitted"
+            flaw = "has a set without rules, which never matched"
         joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
         return FormerRule(name, self._template_of(owner), tuple(tests), joiners, flaw)
 
     def _whole(self, rule: tuple[str, Record]) -> Record:
-        """Return a rule with the element that it asks for."""
+        """Return a rule, marked as invalid if its DICOM element is."""
         tag = self._tag_of(rule[1])
         return rule[1] if _ODD in rule[1] else {**rule[1], **{k: tag[k] for k in tag if k == _ODD}}
 
@@ -166,15 +166,15 @@ class FormerExport:
 
 
 def find_oddity(*records: Record) -> str:
-    """Return what is wrong with records whose texts are none; "" where all is well."""
+    """Return what is wrong with records that have an invalid text; "" if nothing is."""
     odd = next((one[_ODD] for one in records if _ODD in one), "")
-    return f"'{odd}' of the export holds what is no text" if odd else ""
+    return f"'{odd}' in the export is not valid text" if odd else ""
 
 
 def _cleaned(fields: Mapping[Any, Any]) -> Record:
-    """Return the fields of a record as texts and numbers; what was neither is made a note of.
+    """Return the fields of a record as texts and numbers; note the first one that was neither.
 
-    Its text stays, with signs in the place of what would steer a terminal, to be shown.
+    Its text is kept for display, with control characters replaced.
     """
     made: dict[str, Any] = {}
     for name, value in fields.items():
@@ -209,11 +209,11 @@ def _set_of(tests: tuple[tuple[FormerTest, str], ...], remarks: dict[str, None])
 def _in_order(
     records: list[tuple[str, Record]], order: str, joiner: str
 ) -> tuple[list[tuple[str, Record]], str]:
-    """Return records in their order, and a flaw where that decides and is not said."""
+    """Return records in their order, and a flaw if the order matters and is not defined."""
     places = [one.get(order) for _, one in records]
     joiners = {one.get(joiner) for _, one in records}
     if len({str(place) for place in places}) < len(places) and len(joiners) > 1:
-        return records, "does not say in which order its AND and OR are read"
+        return records, "does not define the order of its AND and OR"
     return sorted(records, key=lambda one: _place(one[1].get(order))), ""
 
 
@@ -231,11 +231,11 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     except ValueError:
         raise ConfigError(f"{path}: not JSON in UTF-8", hint=_EXPORT_HINT) from None
     except RecursionError:
-        raise ConfigError(f"{path}: lists within lists without end") from None
+        raise ConfigError(f"{path}: nested too deeply") from None
     if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
-        raise ConfigError(f"{path}: no list of records", hint=_EXPORT_HINT)
+        raise ConfigError(f"{path}: not a list of records", hint=_EXPORT_HINT)
     if not any("model" in one for one in data):
-        raise ConfigError(f"{path}: holds no record of a DRAW client", hint=_EXPORT_HINT)
+        raise ConfigError(f"{path}: contains no record of a DRAW client", hint=_EXPORT_HINT)
     return data
 
 

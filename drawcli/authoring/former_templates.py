@@ -1,4 +1,4 @@
-"""Templates of a former DRAW client as plans of ours."""
+"""Converts the templates of a former DRAW client to plans."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1
 
 
 def plans_of(dump: FormerExport) -> Iterator[tuple[Plan, str, str]]:
-    """Yield the templates of an export with their former names, and what is wrong with each."""
+    """Yield each template of an export with its former name and its flaw, or ""."""
     taken: set[str] = set()
     for key, record in dump.all("autosegmentationtemplate").items():
         former = " ".join(str(record.get("template_name") or "").split())
@@ -30,12 +30,12 @@ def plans_of(dump: FormerExport) -> Iterator[tuple[Plan, str, str]]:
         derived = dump.of("additionalstructures", "autosegmentation_template", key)
         if derived:
             names = ", ".join(str(one.get("roi_label")) for _, one in derived)
-            plan.remarks.append(f"structures made of others are left out, see 'derived': {names}")
+            plan.remarks.append(f"derived structures are left out, see 'derived': {names}")
         yield plan, former, flaw or ("" if plan.models else "has no models")
 
 
 def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
-    """Add a model with its structures to a template; return what is wrong, or ""."""
+    """Add a model with its structures to a template; return its flaw, or ""."""
     if odd := find_oddity(model):
         return odd
     number = model.get("model_id")
@@ -54,7 +54,7 @@ def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
         if odd := find_oddity(one):
             return odd
         if place is None or not name or place in plan.models[number]["map"]:
-            return f"model {number} has a structure without number or name, or two of one number"
+            return f"model {number} has a structure without number or name, or two with one number"
         plan.models[number]["map"][place] = name
         for _, look in dump.of("structureproperties", "autosegmentation_structure", pk):
             if odd := find_oddity(look):
@@ -72,20 +72,20 @@ def _add_look(plan: Plan, name: str, look: Record) -> None:
     if color:
         values = _color(color)
         if values is None:
-            plan.remarks.append(f"{name}: its colour is left out, '{color}'")
+            plan.remarks.append(f"{name}: colour '{color}' is not valid and left out")
         else:
             made["color"] = values
     kind = str(look.get("rt_roi_interpreted_type") or "").strip()
     if kind in get_args(RoiType) and kind:
         made["type"] = kind
     elif kind:
-        plan.remarks.append(f"{name}: its type is left out, '{kind}'")
+        plan.remarks.append(f"{name}: type '{kind}' is not valid and left out")
     if made:
         plan.structures[name] = made
 
 
 def _color(text: str) -> list[int] | None:
-    """Return red, green and blue.
+    """Return red, green and blue (0 to 255); None if the text is not a colour.
 
     >>> _color("#ff8000"), _color("255,128,0"), _color("red")
     ([255, 128, 0], [255, 128, 0], None)
@@ -98,9 +98,9 @@ def _color(text: str) -> list[int] | None:
 
 
 def notes_of(dump: FormerExport) -> Iterator[str]:
-    """Yield what a person should know of an export."""
+    """Yield remarks on settings and other records of an export."""
     for record in dump.all("systemconfiguration").values():
-        yield "Settings are not taken over; drawcli.yaml asks for those of the former client:"
+        yield "Settings are not imported. Values of the former client for drawcli.yaml:"
         for ours, theirs in (
             ("server.client_id", "client_id"),
             ("server.url", "draw_base_url"),
@@ -112,6 +112,6 @@ def notes_of(dump: FormerExport) -> Iterator[str]:
     if dump.passed_over:
         kinds = ", ".join(f"{kind} ({many})" for kind, many in sorted(dump.passed_over.items()))
         yield (
-            f"{dump.path.name}: records that are neither rules nor templates were passed over: "
-            f"{kinds}. If they are of patients, delete the file."
+            f"{dump.path.name}: skipped records that are neither rules nor templates: "
+            f"{kinds}. If they contain patient data, delete the file."
         )

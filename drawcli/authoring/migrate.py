@@ -1,7 +1,7 @@
-"""Rules and templates of a former DRAW client, taken over into those of a site.
+"""Migrates rules and templates of a former DRAW client to the files of a site.
 
-Nothing changes its meaning in silence: what our rule language cannot say goes into rules.yaml as a
-comment, what differs is told beside the rule, and what is there already stays as it is.
+No meaning changes silently: a rule that our language cannot express is added to rules.yaml as a
+comment, a difference is noted in a comment of the rule, and existing entries are not changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,28 +26,28 @@ TRANSLATED: Final = "translated"
 DIFFERENT: Final = "translated, and differs"
 LEFT: Final = "not translated"
 THERE: Final = "there already"
-_FOR_GIT: Final = 0o644  # as `init` leaves such files
+_FOR_GIT: Final = 0o644  # the mode that `init` uses
 _SINGLE: Final = (
-    "The former client asked the first image of a series; drawcli asks every slice, and what "
-    "differs between slices fits nothing."
+    "The former client tested the first image of a series; drawcli tests every slice, and an "
+    "element that differs between slices does not match."
 )
 _MANY: Final = (
-    "Where several rule groups fitted, the former client sent the series for each: 'match.on_many: "
-    "all' does so; 'hold', the default, asks a person."
+    "If several rule groups matched, the former client sent the series for each: 'match.on_many: "
+    "all' does the same; 'hold', the default, holds the series for a decision."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MigratedItem:
-    """A rule or template of the former client, and what became of it."""
+    """A rule or template of the former client, and the outcome of its migration."""
 
-    kind: str  # rule or template
+    kind: str  # "rule" or "template"
     name: str
     outcome: str
     why: tuple[str, ...] = ()
 
     def as_plain(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as a dict for JSON."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -58,30 +58,30 @@ class MigratedItem:
 
 @dataclass(slots=True)
 class Migration:
-    """What is taken over, into two files; nothing is written until `write`."""
+    """Migrated rules and templates; nothing is written until `write`."""
 
     rules: Document
     templates: Document
     longest_name: int = LONGEST_ROI_NAME  # of a structure, in characters
-    is_new: bool = False  # the files are not there yet
+    is_new: bool = False  # the files do not exist yet
     taken: list[MigratedItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _before: tuple[Document, Document] = field(init=False)
     _names: dict[str, str] = field(default_factory=dict)  # of templates: former -> ours
 
     def __post_init__(self) -> None:
-        """Keep what the files were; raise ConfigError where they cannot be used."""
+        """Keep the original files; raise ConfigError if they have errors."""
         self._before = (self.rules, self.templates)
         if not self.is_new:
             read_rulebook(self.rules, self.templates, self.longest_name)
 
     @property
     def has_doubts(self) -> bool:
-        """Whether a person must look at something."""
+        """Whether an item needs a review."""
         return any(one.outcome in (DIFFERENT, LEFT) for one in self.taken)
 
     def take(self, paths: Sequence[Path]) -> None:
-        """Take over files: exports (JSON) and templates (YAML); templates first."""
+        """Migrate files: exports (JSON) and templates (YAML); templates first."""
         dumps = [FormerExport(path) for path in paths if path.suffix.casefold() == ".json"]
         for path in paths:
             if path.suffix.casefold() != ".json":
@@ -109,7 +109,7 @@ class Migration:
         self.taken.append(MigratedItem(kind, name, outcome, why))
 
     def _take_template(self, plan: Plan, former: str = "", flaw: str = "") -> None:
-        """Take over a template; of one from a file of its own, remarks tell no loss."""
+        """Migrate a template; the remarks on one from its own file are not differences."""
         name, there = plan.name, self._template_names()
         try:
             self.templates = self._with_template(plan, flaw)
@@ -134,7 +134,7 @@ class Migration:
         return self.templates
 
     def _template_names(self) -> dict[str, Any]:
-        """Return the templates of the file as they are now."""
+        """Return the templates of the file, with those added so far."""
         return (self.templates.data or {}).get("templates") or {}
 
     def _take_rule(self, former: FormerRule) -> None:
@@ -163,16 +163,16 @@ class Migration:
         return self.rules
 
     def _template(self, former: FormerRule) -> str:
-        """Return our name of the template of a rule."""
+        """Return our name for the template of a rule."""
         if not former.template:
-            raise UntranslatableError("has no template: nothing was sent for it")
+            raise UntranslatableError("has no template, so nothing was sent")
         ours = self._names.get(former.template) or plain_name(former.template)
         if ours not in self._template_names():
-            raise UntranslatableError(f"its template '{former.template}' was not taken over")
+            raise UntranslatableError(f"its template '{former.template}' was not migrated")
         return ours
 
     def _comment(self, former: FormerRule, why: str) -> None:
-        """Leave a rule that cannot be translated in the file, for a person to write."""
+        """Add a rule that cannot be translated to the file as a comment."""
         template = former.template or "no template"
         head = f"not translated: rule '{former.name}' for {template}: {why.splitlines()[0]}"
         lines = [head, *(f"  {line}" for line in former.lines())]
@@ -181,30 +181,30 @@ class Migration:
 
 
 def _why(err: Exception) -> list[str]:
-    """Return why something is not taken over, line by line."""
+    """Return the lines of the reason why an item is not migrated."""
     if isinstance(err, yaml.YAMLError):
-        return ["holds a text that YAML cannot hold there: it is too long, or of several lines"]
+        return ["contains a text that YAML does not allow there: too long, or more than one line"]
     return str(err).splitlines()
 
 
 def migrate_to_folder(folder: Path) -> Migration:
-    """Return a migration into a folder that has no rules yet.
+    """Return a migration into a folder without rules and templates.
 
     Raises
     ------
     UsageError
-        Where it has.
+        If it has such files.
     """
     paths = [folder / "rules.yaml", folder / "templates.yaml"]
     for path in paths:
         if path.exists():
-            raise UsageError(f"{path} is there already", hint="Name another folder with --to.")
+            raise UsageError(f"{path} already exists", hint="Name another folder with --to.")
     rules, templates = (parse_yaml(path, f"{path.stem}:\n".encode()) for path in paths)
     return Migration(rules, templates, is_new=True)
 
 
 def migrate_to_site(rules: Path, templates: Path, longest_name: int) -> Migration:
-    """Return a migration into the files of a site; raise ConfigError where they have mistakes."""
+    """Return a migration into the files of a site; raise ConfigError if they have errors."""
     return Migration(read_yaml(rules), read_yaml(templates), longest_name)
 
 

@@ -1,4 +1,4 @@
-"""A new rule from a real series: written down, tried on what the ledger knows, and kept."""
+"""Creates a rule from a real series, and compares its effect on the series of the ledger."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,10 +21,10 @@ from drawcli.system.yaml_read import Document, read_yaml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRequest:
-    """What a new rule should be."""
+    """The properties of a new rule."""
 
-    name: str = ""  # "" makes one of the template's
-    template: str | None  # None: never send such a series
+    name: str = ""  # "" derives it from the template
+    template: str | None  # None: exclude such series
     picks: tuple[Pick, ...]
     priority: int = 0
     comment: str = ""
@@ -32,17 +32,17 @@ class RuleRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A new rule with its test, and what the rules would say with it; nothing is written yet."""
+    """A new rule with its test and the decisions that it changes; nothing is written yet."""
 
     name: str
     entries: tuple[YamlEntry, ...]
-    without_test: str  # why there is no test with it; "" where there is one
+    without_test: str  # why it has no test; "" if it has one
     changes: list[Change]
     before: Document
     after: Document
 
     def write(self) -> None:
-        """Put the rule and its test into rules.yaml; raise ConfigError if it changed meanwhile."""
+        """Add the rule and its test to rules.yaml; raise ConfigError if that changed meanwhile."""
         replace_file(self.before, self.after)
 
 
@@ -52,7 +52,7 @@ def read_source(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     Raises
     ------
     UsageError
-        Where there are several, and no number says which; `explain` numbers them the same way.
+        If there are several and `number` selects none; `explain` uses the same numbers.
     """
     found = list(series_at(path, ctx.now().date()))
     images = [one for one in found if {*one[1].values.get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
@@ -61,25 +61,25 @@ def read_source(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     if number is None or not 0 < number <= len(found):
         names = "; ".join(name for name, _ in images or found)
         raise UsageError(
-            f"more than one series is there: {names}",
-            hint="Say which one: --series NUMBER, or name one of its images.",
+            f"more than one series: {names}",
+            hint="Select one with --series NUMBER, or give the path of one of its images.",
         )
     return found[number - 1][1]
 
 
 def draft_rule(wish: RuleRequest, header: RuleHeader, ctx: Context, known: LedgerSeries) -> Draft:
-    """Return a new rule, tried on its own series and on those of the ledger.
+    """Return a new rule, tested on its own series and on those of the ledger.
 
     Raises
     ------
     UsageError
-        Where it would not decide for the series that it is written from.
+        If it would not decide for the series that it is made from.
     ConfigError
-        Where the files of the site have mistakes, or nothing can be added to them.
+        If the files of the site have errors, or nothing can be added to them.
     """
     name = wish.name or _free_name(wish, ctx.rulebook)
     if any(rule.name == name for rule in ctx.rulebook.rules):
-        raise UsageError(f"a rule is called '{name}' already", hint="Give another --name.")
+        raise UsageError(f"there is already a rule '{name}'", hint="Give another --name.")
     before = read_yaml(ctx.settings.rules)
     rule = YamlEntry("rules", tuple(_rule_lines(replace(wish, name=name), known)))
     case, without = _case(name, header, add_entries(before, rule), ctx)
@@ -100,18 +100,18 @@ def draft_rule(wish: RuleRequest, header: RuleHeader, ctx: Context, known: Ledge
 
 
 def _check_decides(name: str, decision: Decision) -> None:
-    """Raise UsageError where a new rule does not decide for the series it was written from."""
+    """Raise UsageError if a new rule does not decide for the series that it is made from."""
     decided = decision.choice in (Choice.MATCHED, Choice.EXCLUDED)
     if decided and any(rule.name == name for rule in decision.fired):
         return
-    hint = "Nothing was written. Give the rule a higher --priority, or look at 'drawcli explain'."
+    hint = "Nothing was written. Give the rule a higher --priority, or see 'drawcli explain'."
     if decision.choice is Choice.AMBIGUOUS:
-        hint = "Nothing was written. Pick what tells them apart, or give a higher --priority."
+        hint = "Nothing was written. Pick an element that differs, or give a higher --priority."
     raise UsageError(f"the rule would not decide for this series: {decision.sentence}", hint=hint)
 
 
 def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
-    """Yield the rule as it stands in the file, each condition with how common it is."""
+    """Yield the lines of the rule, each condition with the number of series that meet it."""
     yield f"- name: {flow_style(wish.name)}"
     yield "  exclude: true" if wish.template is None else f"  template: {flow_style(wish.template)}"
     if wish.priority:
@@ -130,12 +130,12 @@ def _rule_lines(wish: RuleRequest, known: LedgerSeries) -> Iterator[str]:
 def _case(
     name: str, header: RuleHeader, rules: Document, ctx: Context
 ) -> tuple[YamlEntry | None, str]:
-    """Return a test of what the rules say of the series, or why there can be none.
+    """Return a test of the decision for the series, or the reason why there is none.
 
     Raises
     ------
     UsageError
-        Where the new rule does not decide for it.
+        If the new rule does not decide for it.
     """
     book, on_many = site_rulebook(ctx.settings, rules=rules), ctx.settings.match.on_many
     decision = decide(header, book.rules, on_many=on_many)
@@ -146,12 +146,12 @@ def _case(
     if (again.choice, again.templates) != (decision.choice, decision.templates):
         private = sorted(path for path in asked - shared.keys() if identifies_patient(path))
         what = ", ".join(private) or "elements that differ between slices"
-        return None, f"without {what} the rules say something else of the series"
+        return None, f"without {what} the rules decide differently for the series"
     return YamlEntry("tests", tuple(_case_lines(name, shared, again)), before="rules"), ""
 
 
 def _case_lines(name: str, shared: dict[str, tuple[str, ...]], decision: Decision) -> Iterator[str]:
-    """Yield the test as it stands in the file."""
+    """Yield the lines of the test."""
     yield f"- name: {flow_style(_case_name(name))}"
     yield "  header:"
     for path, texts in shared.items():

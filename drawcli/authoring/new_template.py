@@ -1,4 +1,4 @@
-"""New templates: of what the server offers, or of what a site had before."""
+"""Creates templates from the structures that the server offers, or from files of other systems."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,39 +19,39 @@ from drawcli.system.yaml_read import Document, read_yaml, suggest
 
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
 _OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")
-_LARGEST: Final = 10_000_001  # bytes; core.eclipse refuses one less
+_LARGEST: Final = 10_000_001  # bytes; one more than core.eclipse accepts
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenStructure:
-    """A structure of a model."""
+    """A structure of a model of the server."""
 
     offer: CatalogueModel
     number: int
 
     @property
     def name(self) -> str:
-        """What the server calls it."""
+        """Its name on the server."""
         return self.structure.name
 
     @property
     def structure(self) -> OfferedStructure:
-        """What the server says of it."""
+        """Its entry in the catalogue."""
         return self.offer.structures[self.number]
 
 
 @dataclass(slots=True)
 class Plan:
-    """A template in the making."""
+    """A template that is not written yet."""
 
     name: str
     description: str = ""
     models: dict[int, dict[str, Any]] = field(default_factory=dict)
-    structures: dict[str, dict[str, Any]] = field(default_factory=dict)  # looks, by name
-    remarks: list[str] = field(default_factory=list)  # what did not come along, and why
+    structures: dict[str, dict[str, Any]] = field(default_factory=dict)  # appearance, by name
+    remarks: list[str] = field(default_factory=list)  # what was left out, and why
 
     def add(self, chosen: ChosenStructure) -> None:
-        """Ask for a structure, once."""
+        """Add a structure; adding it again changes nothing."""
         offer = chosen.offer
         model = self.models.setdefault(
             offer.model_id,
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def entry(self) -> YamlEntry:
-        """The template as it stands in the file."""
+        """The template as an entry of templates.yaml."""
         return YamlEntry("templates", tuple(self._lines()))
 
     def _lines(self) -> Iterator[str]:
@@ -93,49 +93,49 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class NewTemplates:
-    """New templates, checked; nothing is written yet."""
+    """Checked new templates; nothing is written until `write`."""
 
     plans: tuple[Plan, ...]
     before: Document
     after: Document
 
     def write(self) -> None:
-        """Put them into templates.yaml; raise ConfigError if it changed meanwhile."""
+        """Add them to templates.yaml; raise ConfigError if that changed meanwhile."""
         replace_file(self.before, self.after)
 
 
 def compose(plans: Sequence[Plan], ctx: Context) -> NewTemplates:
-    """Check new templates beside those that there are.
+    """Check new templates together with the existing ones.
 
     Raises
     ------
     UsageError
-        Where a name is taken.
+        If a name is in use.
     ConfigError
-        Where one could not be sent, with every reason.
+        If one could not be sent; it lists every reason.
     """
     names = [plan.name for plan in plans]
     for number, name in enumerate(names):
         if name in ctx.rulebook.templates or name in names[:number]:
-            raise UsageError(f"there is a template '{name}' already", hint="Give another name.")
+            raise UsageError(f"there is already a template '{name}'", hint="Give another name.")
     before = read_yaml(ctx.settings.templates)
     after = add_entries(before, *(plan.entry for plan in plans))
     try:
         site_rulebook(ctx.settings, templates=after)
     except ConfigError as err:
         raise ConfigError(
-            str(err), hint="Nothing was written; lines are as they would be."
+            str(err), hint="Nothing was written; line numbers are those after the change."
         ) from None
     return NewTemplates(tuple(plans), before, after)
 
 
 def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
-    """Return the structure that a word means: a name, MODEL:NAME or MODEL:NUMBER.
+    """Return the structure for a NAME, MODEL:NAME or MODEL:NUMBER.
 
     Raises
     ------
     UsageError
-        Where no model offers it, or several do.
+        If no model offers it, or several do.
     """
     found = _NUMBERED.fullmatch(word.strip())
     model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
@@ -149,19 +149,19 @@ def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
         raise UsageError(f"the server offers no structure '{wanted}'{of_it}{near}")
     if len(fits) > 1:
         ways = ", ".join(f"{one.offer.model_id}:{one.name}" for one in fits)
-        raise UsageError(f"{len(fits)} models draw {wanted}", hint=f"Say which: {ways}.")
+        raise UsageError(f"{len(fits)} models draw {wanted}", hint=f"Select one: {ways}.")
     return fits[0]
 
 
 def structures_in(
     offers: Iterable[CatalogueModel], model: int | None = None
 ) -> Iterator[ChosenStructure]:
-    """Yield every structure that is offered, of one model or of all.
+    """Yield the structures of one model, or of all.
 
     Raises
     ------
     UsageError
-        Where there is no such model.
+        If there is no such model.
     """
     known = list(offers)
     wanted = [offer for offer in known if model in (None, offer.model_id)]
@@ -173,12 +173,12 @@ def structures_in(
 
 
 def import_template(path: Path, catalogue: Catalogue | None) -> Plan:
-    """Return the template in a file of a DRAW client (YAML), or of Eclipse (XML).
+    """Return the template in a file of a DRAW client (YAML) or of Eclipse (XML).
 
     Raises
     ------
     ConfigError
-        Where it is neither; UsageError where Eclipse's structures need a catalogue.
+        If it is neither; UsageError if an Eclipse template is imported without a catalogue.
     """
     try:
         with path.open("rb") as stream:
@@ -191,10 +191,10 @@ def import_template(path: Path, catalogue: Catalogue | None) -> Plan:
 
 
 def _of_client(path: Path, data: Any) -> Plan:
-    """Return the template of a file as DRAW clients keep them."""
+    """Return the template in a file of a DRAW client."""
     models = data.get("models") if isinstance(data, dict) else None
     if not isinstance(models, dict) or not isinstance(data.get("name"), str):
-        raise ConfigError(f"{path}: no template of a DRAW client: it has 'name' and 'models'")
+        raise ConfigError(f"{path}: not a template of a DRAW client: 'name' or 'models' is missing")
     plan = Plan(_name(data["name"], path))
     if plan.name != data["name"]:
         plan.remarks.append(f"{data['name']} became {plan.name}: letters, digits, _ and - only")
@@ -209,20 +209,20 @@ def _of_client(path: Path, data: Any) -> Plan:
             kept["postprocess"] = None
         plan.models[_number(number)] = kept
     if left:
-        plan.remarks.append(f"left out, the server refuses it: {', '.join(left)}")
+        plan.remarks.append(f"left out, because the server refuses them: {', '.join(left)}")
     return plan
 
 
 def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
-    """Return what of a template of Eclipse the server can draw, with its names and colours."""
+    """Return the structures of an Eclipse template that the server offers."""
     try:
         template = read_eclipse(data)
     except ValueError as err:
         raise ConfigError(f"{path}: {err}") from None
     if catalogue is None:
         raise UsageError(
-            "nothing is known of what the server offers",
-            hint="Run 'drawcli templates pull' first: structures are looked up in its catalogue.",
+            "there is no catalogue of the server yet",
+            hint="Run 'drawcli templates pull' first, then import the template again.",
         )
     plan = Plan(_name(template.name, path), f"from the Eclipse template {template.name}".strip())
     every, missing = list(structures_in(catalogue.offers)), []
@@ -244,7 +244,7 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
 
 
 def _is_same(name: str, offered: str) -> bool:
-    """Tell whether two names mean one structure, as TG-263 has it."""
+    """Return whether two names mean the same structure of TG-263."""
     return name.casefold() == offered.casefold() or (
         nearest_name(name) is not None and nearest_name(name) == nearest_name(offered)
     )
@@ -260,12 +260,12 @@ def _look(one: EclipseStructure, name: str) -> dict[str, Any]:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as templates may have it; "" where nothing of it may stay."""
+    """Return a valid template name made from a text; "" if no character of it is allowed."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name.strip()).strip("_")[:128]
 
 
 def _name(name: str, path: Path) -> str:
-    """Return a name as templates may have it."""
+    """Return a valid template name; raise ConfigError if none can be made."""
     plain = plain_name(name)
     if not re.fullmatch(NAME_PATTERN, plain):
         raise ConfigError(f"{path}: the template has no name")
@@ -273,5 +273,5 @@ def _name(name: str, path: Path) -> str:
 
 
 def _number(key: Any) -> Any:
-    """Return a number that somebody wrote in quotes."""
+    """Return a quoted number as int, any other key unchanged."""
     return int(key) if isinstance(key, str) and key.strip().isdigit() else key

@@ -1,6 +1,6 @@
-"""What a person picks of a real header to make a rule of: "Keyword", or "Keyword operator value".
+"""Parses the conditions of a new rule: "Keyword", or "Keyword operator value".
 
-Rules are kept in git, so no identifying value can be picked: see `shareable_values`.
+Rules are kept in git, so identifying values are refused: see `shareable_values`.
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from drawcli.errors import UsageError
 from drawcli.system.yaml_edit import flow_style
 from drawcli.system.yaml_read import suggest
 
-# What sites match by, most used first; a picker shows these above the rest.
+# Elements that sites use in rules, most used first; a picker lists them before the rest.
 _USUAL: Final = (
     *("Modality", "ProtocolName", "SeriesDescription", "StudyDescription", "BodyPartExamined"),
     *("slices", "SliceThickness", "spacing_mm", "extent_mm", "station", "ManufacturerModelName"),
     *("ConvolutionKernel", "ImageType", "contrast", "oblique", "PatientPosition"),
 )
-_BY_HAND: Final = "Rules lie under git. If this must be asked for, write the rule by hand."
+_BY_HAND: Final = "Rules are kept in git. If you need this condition, edit rules.yaml yourself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,23 @@ class Pick:
 
     @property
     def line(self) -> str:
-        """The condition as it stands in the file."""
+        """The condition as a line of rules.yaml."""
         whole = self.wanted if self.operator == "equals" else {self.operator: self.wanted}
         return f"{flow_style(self.path)}: {flow_style(whole)}"
 
     def fits(self, header: RuleHeader) -> bool:
-        """Tell whether a series fulfils it."""
+        """Return whether a series meets the condition."""
         return self.test.explain(header).truth is Truth.TRUE
 
     @property
     def test(self) -> Compare:
-        """The condition as it is tested; ValueError where its element can never be so."""
+        """The condition as a test; raises ValueError if its element cannot have such a value."""
         many = isinstance(self.wanted, list)
         return Compare(self.path, self.operator, tuple(self.wanted) if many else self.wanted)
 
 
 def pickable_elements(header: RuleHeader) -> dict[str, tuple[str, ...]]:
-    """Return what a rule can be made of, the usual first; elements deep inside are left out."""
+    """Return the elements for conditions, usual ones first, without deeply nested ones."""
     found = {
         path: values
         for path, values in shareable_values(header).items()
@@ -67,14 +67,14 @@ def pickable_elements(header: RuleHeader) -> dict[str, tuple[str, ...]]:
 
 
 def parse_pick(words: str, header: RuleHeader) -> Iterator[Pick]:
-    """Yield the conditions that "Keyword", or "Keyword operator value", stands for.
+    """Yield the conditions of a text "Keyword" or "Keyword operator value".
 
-    A keyword alone asks for what this series has; of several values, for each.
+    A keyword alone gives one condition for each value of this series.
 
     Raises
     ------
     UsageError
-        Where it cannot be a condition, or would tell a patient.
+        If it is not a valid condition, or contains an identifying value.
     """
     keyword, rest = _split(words)
     path = canonical_path(keyword)
@@ -86,23 +86,19 @@ def parse_pick(words: str, header: RuleHeader) -> Iterator[Pick]:
         yield pick
         return
     if path in header.mixed:
-        hint = (
-            f"Pick what all slices fulfil, such as '{path} exists'; or write slices: any by hand."
-        )
+        hint = f"Pick a condition that all slices meet: '{path} exists'; or write 'slices: any'."
         raise UsageError(f"{path} differs between the slices of the series", hint=hint)
     values = shareable_values(header).get(path) if path in header.values else None
     if not any(header.values.get(path, ())):
-        raise UsageError(
-            f"the series has no {path}", hint=f"Pick '{path} missing' to ask for that."
-        )
+        raise UsageError(f"the series has no {path}", hint=f"Pick '{path} missing' to match that.")
     if values is None:
-        raise UsageError(f"{path} may tell who the patient is", hint=_BY_HAND)
+        raise UsageError(f"{path} may identify the patient", hint=_BY_HAND)
     for value in dict.fromkeys(values):
         yield Pick(path, "equals", parse_value(value, path))
 
 
 def _split(words: str) -> tuple[str, str]:
-    """Return the keyword and the rest; a private element may have blanks in its name."""
+    """Return the keyword and the rest; the path of a private element may contain blanks."""
     plain = words.strip()
     end = plain.find(")") + 1 if plain.startswith("(") else 0
     head, _, rest = plain[end:].partition(" ")
@@ -110,7 +106,7 @@ def _split(words: str) -> tuple[str, str]:
 
 
 def _pick(path: str, rest: str) -> Pick | None:
-    """Return the condition of an operator and its value; None where there is no operator."""
+    """Return the condition of an operator and its value; None if there is no operator."""
     operator, _, text = rest.partition(" ")
     if not operator:
         return None
@@ -122,7 +118,7 @@ def _pick(path: str, rest: str) -> Pick | None:
     if operator in PRESENCE:
         return Pick(path, operator, text.strip() != "false")
     if not text.strip(" []"):
-        what = f"'{path} {operator}' lacks what it is compared with"
+        what = f"'{path} {operator}' needs a value"
         raise UsageError(what, hint="Such as: Modality in CT, PT")
     if operator in LISTS:
         parts = [part.strip() for part in text.strip(" []").split(",")]
@@ -131,13 +127,13 @@ def _pick(path: str, rest: str) -> Pick | None:
 
 
 def _bare(text: str) -> str:
-    """Return a text without the quotes that somebody put around it."""
+    """Return a text without the quotes around it."""
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     return text[1:-1] if quoted else text
 
 
 def parse_value(text: str, path: str) -> Any:
-    """Return a text as the file should hold it: a number or true and false where that is meant."""
+    """Return a text as a YAML value: a number or a flag if the element has such values."""
     kind = kind_of(path)
     if kind is ValueKind.FLAG and text in ("true", "false"):
         return text == "true"
@@ -156,7 +152,7 @@ def _check(pick: Pick, header: RuleHeader) -> None:
     except ValueError as err:
         raise UsageError(f"'{pick.path}' {err}") from None
     if wanted_names_patient(pick.wanted, patient_of(header)):
-        raise UsageError(f"what {pick.path} is compared with names the patient", hint=_BY_HAND)
+        raise UsageError(f"the value for {pick.path} identifies the patient", hint=_BY_HAND)
     if not fits:
         outcome = pick.test.explain(header).outcome
-        raise UsageError(f"the series does not fulfil '{pick.test.text}': {outcome}")
+        raise UsageError(f"the series does not meet '{pick.test.text}': {outcome}")

@@ -55,7 +55,7 @@ def _as_day(value: object) -> object:
 
 
 def _base_url(value: str) -> str:
-    """Check the address of a server, to which the paths of the endpoints are added."""
+    """Check the base URL of a server; the paths of the endpoints are appended to it."""
     parts = parse_web_address(value)
     if parts.username is not None or parts.query or parts.fragment or " " in value:
         raise ValueError("should be an address without a user, '?', '#' or blanks")
@@ -94,10 +94,10 @@ class ServerSettings(SettingsSection):
     url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
     client_id: Annotated[str, AfterValidator(_client_name)] = ""
     token_file: FilePath = Path("token.json")
-    token_command: Command = []  # prints the token pair; in place of token_file
+    token_command: Command = []  # prints the token pair; instead of token_file
     token_store_command: Command = []  # receives a new pair on its standard input
-    token_keyring: str = ""  # service name in the system's keyring; in place of token_file
-    ca_file: FilePath | None = None  # in place of the system's certificates
+    token_keyring: str = ""  # service name in the system's keyring; instead of token_file
+    ca_file: FilePath | None = None  # instead of the system's certificates
     client_cert: FilePath | None = None
     client_key: FilePath | None = None  # None: in client_cert
     timeout_seconds: float = Field(60.0, gt=0, le=3600)
@@ -140,9 +140,9 @@ def _globs(patterns: list[str]) -> list[str]:
 
 
 class SeriesCriteria(SettingsSection):
-    """Which series are taken, and when they are complete; also per folder."""
+    """Criteria for series to process and for complete series; also per folder."""
 
-    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # of the series, not of each file
+    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # without a change of the series
     incomplete_hours: Hours = 24.0  # an incomplete series is held after this time
     modalities: Annotated[
         list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
@@ -166,17 +166,17 @@ def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
 
 
 class Scan(SeriesCriteria):
-    """The criteria of the datastore, its folders and the walk through it."""
+    """The criteria of the datastore and its folders, and how it is scanned."""
 
     include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
     exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
     folders: Annotated[dict[str, SeriesCriteria], AfterValidator(_folders)] = {}  # differences
     full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
     workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: automatic
-    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # then a folder is skipped
+    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # after that a folder is skipped
 
     def in_folder(self, name: str) -> SeriesCriteria:
-        """Return the criteria of a folder of `folders`: its own over the general ones."""
+        """Return the criteria of a folder of `folders`: its own override the general ones."""
         own = self.folders[name]
         return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
 
@@ -204,7 +204,7 @@ def _retainable(reasons: dict[str, str]) -> dict[str, str]:
 
 
 class Deidentify(SettingsSection):
-    """Choices that the policy leaves to a site; none of them disables the privacy gate."""
+    """De-identification options of a site; none of them disables the privacy gate."""
 
     dates: Literal["shift", "fixed"] = "shift"
     patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
@@ -218,7 +218,7 @@ class Deidentify(SettingsSection):
 
     @property
     def choices(self) -> "Choices":
-        """The choices as the policy takes them."""
+        """The options as a `Choices` object of the policy."""
         from drawcli.core.deid.profile import Choices
 
         return Choices(

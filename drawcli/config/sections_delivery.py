@@ -1,4 +1,4 @@
-"""Settings of delivery and acceptance."""
+"""The settings sections for delivery and acceptance."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 
 
 def _pattern(text: str, facts: Mapping[str, str]) -> str:
-    """Return a pattern with its facts filled in; refuse other braces."""
+    """Return a pattern with its fields filled in; raise ValueError for other braces."""
     try:
         return text.format_map(facts)
     except (KeyError, IndexError, ValueError, AttributeError):
@@ -73,13 +73,13 @@ class Deliver(SettingsSection):
     node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE
     ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # our AE title
     name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
-    label: Annotated[str, AfterValidator(_label)] = "{template}"  # cut to 16 characters
+    label: Annotated[str, AfterValidator(_label)] = "{template}"  # truncated to 16 characters
     description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
     longest_name: int = Field(64, ge=8, le=64)  # of a structure, in characters
     character_set: Literal["source", "utf-8"] = "source"
     uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
     keep_days: float = Field(30.0, gt=0, le=36_500)
-    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it finished work folders go
+    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it, old work folders are removed
 
 
 def _as_words_of_yaml(choices: object) -> object:

@@ -1,4 +1,4 @@
-"""Sections of the settings for monitoring: alarms, metrics, web page, logs."""
+"""The settings sections for monitoring: alarms, metrics, dashboard, logs."""
 
 from datetime import time
 from ipaddress import ip_network
@@ -22,7 +22,7 @@ def _digest_time(value: object) -> object:
 
 
 class Notify(SettingsSection):
-    """Alarms and the digest; the addresses are in a separate file, because they are secret."""
+    """Alarms and the digest; the addresses are secret and in a separate file."""
 
     urls_file: FilePath | None = None  # one apprise URL per line; mode 0600
     events: list[
@@ -41,9 +41,9 @@ class Notify(SettingsSection):
     ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
     token_days: float = Field(7.0, gt=0, le=365)  # before it expires
     server_hours: Hours = 2.0  # without an answer
-    node_hours: Hours = 2.0  # a structure set waits for the DICOM node
-    idle_hours: Hours = 72.0  # without a delivery: a weekend is no alarm
-    run_hours: Hours = RUN_HOURS  # of one run: later, the next run reports it as hung
+    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
+    idle_hours: Hours = 72.0  # without a delivery; longer than a weekend
+    run_hours: Hours = RUN_HOURS  # of one run; after that the next run reports it as hung
     digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
 
 
@@ -60,7 +60,7 @@ class Metrics(SettingsSection):
     """Metrics for monitoring."""
 
     textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
-    heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged as healthchecks.io is
+    heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged like healthchecks.io
     allow_http: bool = False  # plain http to another machine
 
     @property
@@ -71,7 +71,7 @@ class Metrics(SettingsSection):
 
 
 def _networks(value: object) -> object:
-    """Return addresses and networks as a checked list of texts."""
+    """Return addresses and networks as a list of strings; raise ValueError if invalid."""
     networks = value.replace(",", " ").split() if isinstance(value, str) else value
     if isinstance(networks, list):
         for text in networks:

@@ -1,7 +1,7 @@
-"""The whole cycle on this machine: phantom scans, a sandbox server, and run-once as cron runs it.
+"""Runs the whole cycle on this machine: phantom scans, a sandbox server, and run-once as in cron.
 
-The site is created by `drawcli init`, every run is a process with an almost empty environment, and
-the results are read from the files.
+`drawcli init` creates the site, each run is a process with a minimal environment, and the results
+are read from the files.
 """
 
 import json
@@ -55,7 +55,7 @@ class Delivered:
     patient: str
     structures: tuple[str, ...]
     references: int  # referenced image UIDs
-    dangling: int  # of those, how many no source file has
+    dangling: int  # number of those without a source file
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
 
 
 def scan_patients(store: Path, slices: int, size: int, tell: ShowLine) -> list[Path]:
-    """Write a visit of each invented patient; return the images of the planning scans."""
+    """Write a visit of each invented patient; return the image files of the planning scans."""
     from drawcli.sandbox.patients import PEOPLE
     from drawcli.sandbox.phantom import write_visit
 
@@ -144,7 +144,7 @@ def _make_site(folder: Path, url: str, token_file: Path) -> Path:
 
 
 def _run_until_done(config: Path, demo: Demo, tell: ShowLine) -> None:
-    """Run the cycle until all jobs are done, showing each change of state; then once more."""
+    """Run the cycle until all jobs are done and show each change of state; then run once more."""
     known: dict[str, str] = {}
     while demo.runs < MOST_RUNS:
         demo.runs += 1
@@ -168,7 +168,7 @@ def _moves(jobs: list[dict[str, Any]], known: dict[str, str]) -> Iterator[str]:
 
 
 def _drawcli(*words: str) -> str:
-    """Run drawcli in a process; return its output, or raise DrawcliError with it."""
+    """Run drawcli in a process and return its output; raise DrawcliError if it fails."""
     done = subprocess.run(  # noqa: S603 - this very program
         [sys.executable, "-m", "drawcli", *words],
         capture_output=True,
@@ -184,13 +184,13 @@ def _drawcli(*words: str) -> str:
 
 
 def _cron_environment() -> Mapping[str, str]:
-    """Return an environment as small as that of cron, with the variables that Windows needs."""
+    """Return a minimal environment like that of cron, with the variables that Windows needs."""
     wanted = ("PATH", "HOME", "SYSTEMROOT", "TEMP", "TMP", "PYTHONPATH")
     return {name: os.environ[name] for name in wanted if name in os.environ}
 
 
 def _before_and_after(sources: list[Path], folder: Path) -> list[tuple[str, str, str]]:
-    """Return some elements of a slice in its file and in the package."""
+    """Return elements of one slice: keyword, value in its file, value in the package."""
     from pydicom import dcmread
 
     before = dcmread(sources[0], stop_before_pixels=True)
@@ -218,7 +218,7 @@ def _delivered(store: Path) -> list[Path]:
 
 
 def _read_delivered(path: Path, sources: list[Path]) -> Delivered:
-    """Read a delivered structure set with pydicom alone, and check its references."""
+    """Read a delivered structure set with pydicom only, and check its references."""
     from pydicom import dcmread
 
     dataset = dcmread(path)

@@ -389,7 +389,7 @@ def test_a_set_without_order_that_mixes_and_and_or_is_not_guessed(tmp_path: Path
 
     migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *records])
 
-    assert migration.taken[1].why == ("does not say in which order its AND and OR are read",)
+    assert migration.taken[1].why == ("does not define the order of its AND and OR",)
 
 
 @pytest.mark.parametrize(
@@ -607,4 +607,4 @@ def test_a_text_that_is_none_is_named_and_its_template_left_out(tmp_path: Path) 
 
     template, rule = migration.taken
     assert (template.outcome, rule.outcome) == (LEFT, LEFT)
-    assert template.why == ("'name' of the export holds what is no text",)
+    assert template.why == ("'name' in the export is not valid text",)

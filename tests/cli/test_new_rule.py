@@ -112,7 +112,7 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
         ),
         (
             ("--pick", "Modality", "--template", "HeadNeck_OAR", "--name", "pelvis-planning-ct"),
-            "a rule is called 'pelvis-planning-ct' already",
+            "there is already a rule 'pelvis-planning-ct'",
         ),
     ],
 )

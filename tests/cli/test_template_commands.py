@@ -168,7 +168,7 @@ def test_a_template_of_a_client_is_taken_over_as_the_server_wants_it(
     told = drawcli("templates", "import", "o.yml")
 
     assert told.code == 0
-    assert "left out, the server refuses it: extra, 730.notes" in told.out
+    assert "left out, because the server refuses them: extra, 730.notes" in told.out
     assert yaml.safe_load(drawcli("templates", "show", "Old_One").out) == {
         "name": "Old_One",
         "protocol": "DRAW",
@@ -187,7 +187,7 @@ def test_a_template_of_a_client_is_taken_over_as_the_server_wants_it(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("templates: {}", "no template of a DRAW client"),
+        ("templates: {}", "not a template of a DRAW client"),
         ("name: A\nmodels: {720: 5}", "model 720 has no map"),
         ("name: '!!'\nmodels: {}", "the template has no name"),
         ("name: A\nmodels:\n  720: {map: {1: Bladder}}", "'models.720.name' should be a text"),

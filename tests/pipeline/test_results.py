@@ -379,7 +379,7 @@ def test_what_the_node_has_of_an_earlier_try_is_delivered_and_reported(
             again = redeliver(job, ctx)
 
     assert job.state is State.DONE
-    told = f"warning: the DICOM node TPS@127.0.0.1:{peer.port} has had it since an earlier try"
+    told = f"warning: the DICOM node TPS@127.0.0.1:{peer.port} has it from an earlier try"
     assert [event.what for event in job.events if "warning" in event.what] == [
         f"{told} (status 0111)"
     ]

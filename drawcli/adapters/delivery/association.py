@@ -1,19 +1,19 @@
-"""One association with a DICOM node: each phase has a deadline, each answer a limit.
+"""An association with a DICOM node: every phase has a deadline, every answer a size limit.
 
-Everything happens in the calling thread, on one socket that never blocks; nothing is left when it
-ends. What is sent is encoded with the PDUs and messages of pynetdicom. Its own associations are not
-used, because of what pynetdicom 3.0.4 does and no setting changes:
+It runs in the calling thread, on one non-blocking socket that is closed at the end. Requests are
+encoded with the PDUs and messages of pynetdicom. The associations of pynetdicom 3.0.4 are not used,
+because no setting changes the following:
 
-- it takes the timeout off its socket once connected (`AssociationSocket.connect`), and reads in a
-  thread that is no daemon: half a PDU, or a node that reads nothing, blocks the process for ever,
-  and at its end, too;
-- it reads a PDU whole, whatever length it names: up to 4 GB (`DULServiceProvider._read_pdu_data`);
+- it removes the timeout of its socket after connecting (`AssociationSocket.connect`) and reads in a
+  thread that is not a daemon: half a PDU, or a node that does not read, blocks the process forever,
+  even at exit;
+- it reads a PDU of any announced length, up to 4 GB (`DULServiceProvider._read_pdu_data`);
 - its timeout for an answer begins before the file is sent;
-- it takes any answer for the answer to its request: message id, command, SOP UIDs and presentation
-  context are not compared;
-- an acceptance of what was not offered ends in a KeyError or ValueError, and so do damaged bytes.
+- it accepts any answer: message id, command, SOP UIDs and presentation context are not compared
+  with the request;
+- accepted contexts that were not offered, and damaged bytes, raise a KeyError or ValueError.
 
-A failure is a NodeTrouble: a predicate for a sentence that begins with the node.
+A failure raises NodeTrouble, with a predicate for a sentence that begins with the node.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,15 +47,15 @@ from drawcli.system.limits import (
     NODE_SECONDS,
 )
 
-STALL_SECONDS: Final = 60.0  # while sending, without a byte taken
-EARLY_SECONDS: Final = 0.05  # before the last fragment: an answer that comes now is too early
-_LONGEST_SENT: Final = 131_072  # bytes in one P-DATA-TF, where the node takes as many
+STALL_SECONDS: Final = 60.0  # while sending, without progress
+EARLY_SECONDS: Final = 0.05  # wait before the last fragment; an answer in it is too early
+_LONGEST_SENT: Final = 131_072  # bytes in one P-DATA-TF, if the node accepts that
 _LEAST_DATA: Final = 2  # bytes of data in a P-DATA-TF: fragments are of even length
 
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each phase of an exchange may take, seconds."""
+    """The time limits of the phases of an exchange, in seconds."""
 
     connect: float = NODE_SECONDS["connect"]
     associate: float = NODE_SECONDS["associate"]
@@ -66,43 +66,43 @@ class Deadlines:
     rest: float = NODE_SECONDS["rest"]
     release: float = NODE_SECONDS["release"]
     early: float = EARLY_SECONDS
-    slowest: float = NODE_BYTES_PER_SECOND  # the rate of sending
+    slowest: float = NODE_BYTES_PER_SECOND  # bytes per second while sending
 
     def sending(self, size: int) -> float:
-        """Return how long it may take to send so many bytes."""
+        """Return the limit for sending `size` bytes."""
         return self.send + self.early + size / self.slowest
 
     def answering(self, size: int) -> float:
-        """Return how long the answer may take to begin; what is held back goes out first."""
+        """Return the limit until the answer begins, including the bytes in the send buffer."""
         return self.answer + min(size, HELD_BACK) / self.slowest
 
     @property
     def total_of_echo(self) -> float:
-        """How long it takes at most to ask whether a node is there."""
+        """The limit of a whole C-ECHO."""
         before = self.connect + self.associate + self.send
         return before + self.echo + self.rest + self.release
 
     def total(self, size: int) -> float:
-        """Return how long it takes at most to store a file of so many bytes, or to fail."""
+        """Return the limit of a whole C-STORE of `size` bytes."""
         before = self.connect + self.associate + self.sending(size)
         return before + self.answering(size) + self.rest + self.release
 
 
 class Association:
-    """An association with a node; released where the block ends well, else aborted."""
+    """An association with a node; released when the block ends, aborted after an exception."""
 
     def __init__(
         self, node: Node, calling: str, offers: Sequence[ProposedContext], deadlines: Deadlines
     ) -> None:
-        """Ask a node for an association.
+        """Request an association.
 
         Raises
         ------
         NodeTrouble
-            Where there is none. One that accepts nothing of what is offered is an association.
+            If there is none. An association without an accepted context is not an error.
         """
         self._deadlines = deadlines
-        self._unfinished = False  # a request was begun, and not sent whole or not answered
+        self._unfinished = False  # a request was not sent completely, or not answered
         self._answer = b""  # the last PDU of the answer
         request = association_request(node, calling, offers)
         self._wire = connected(node, deadlines.connect)
@@ -118,26 +118,26 @@ class Association:
         return self
 
     def __exit__(self, failure: object, *_: object) -> None:
-        """Release or abort it; raise NodeTrouble where the node contradicts its answer."""
+        """Release or abort it; raise NodeTrouble if the node contradicts its answer."""
         if failure is not None or self._unfinished:
             self._abort()
         else:
             self._release()
 
     def accepts(self, offer: ProposedContext) -> bool:
-        """Tell whether the node has accepted a presentation context."""
+        """Return whether the node has accepted a presentation context."""
         return self._acceptance.accepts(offer)
 
     def echo(self, offer: ProposedContext) -> int:
-        """Send a C-ECHO; return the status of its answer.
+        """Send a C-ECHO; return the status of the answer.
 
         Raises
         ------
         NodeTrouble
-            Where there is none.
+            If there is no answer to this request.
         """
         request = DimseRequest(ECHO, offer.sop_class)
-        sending = Phase("did not take the C-ECHO", self._deadlines.send)
+        sending = Phase("did not accept the C-ECHO", self._deadlines.send)
         send = partial(self._sent, offer, command_set(request), sending, of_command=True)
         return self._status(offer, request, send, self._deadlines.echo)
 
@@ -148,7 +148,7 @@ class Association:
         data: bytes | memoryview,
         before_last: Callable[[], None],
     ) -> int:
-        """Send a data set by C-STORE; return the status of its answer.
+        """Send a data set by C-STORE; return the status of the answer.
 
         Parameters
         ----------
@@ -157,17 +157,17 @@ class Association:
         instance
             SOP Instance UID of the data set.
         data
-            The data set.
+            The encoded data set.
         before_last
-            Called before the last fragment is sent: until then the node cannot have the data set.
+            Called before the last fragment is sent; the node cannot have the data set before.
 
         Raises
         ------
         NodeTrouble
-            Where there is no answer, or none to this request.
+            If there is no answer to this request.
         """
         request = DimseRequest(STORE, offer.sop_class, instance)
-        sending = Phase("did not take the structure set", self._deadlines.sending(len(data)))
+        sending = Phase("did not accept the structure set", self._deadlines.sending(len(data)))
 
         def send() -> bool:
             command = command_set(request)
@@ -178,7 +178,7 @@ class Association:
         return self._status(offer, request, send, self._deadlines.answering(len(data)))
 
     def _accepted(self, request: bytes, offers: Sequence[ProposedContext]) -> Acceptance:
-        """Send an A-ASSOCIATE-RQ; return what the node accepts."""
+        """Send an A-ASSOCIATE-RQ; return the acceptance of the node."""
         phase = Phase("did not answer the association request", self._deadlines.associate)
         whole = self._wire.write(request, phase, self._deadlines.stall)
         kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
@@ -195,13 +195,13 @@ class Association:
         send: Callable[[], bool],
         seconds: float,
     ) -> int:
-        """Send a request; return the status of its answer."""
+        """Send a request; return the status of the answer."""
         self._unfinished = True
         whole = send()
         begins = Phase(f"did not answer the {request.name}", seconds)
         status = status_of(self._command(offer, begins), request)
         if not whole and is_success(status):
-            raise NodeTrouble(f"answers the {request.name} before it had all of it")
+            raise NodeTrouble(f"answers the {request.name} before it was sent completely")
         self._unfinished = not whole
         return status
 
@@ -214,7 +214,7 @@ class Association:
         of_command: bool = False,
         before_last: Callable[[], None] | None = None,
     ) -> bool:
-        """Send a command set or a data set; return False where the node interrupts."""
+        """Send a command set or a data set; return False if the node answers before the end."""
         content = memoryview(content)
         for start in range(0, len(content), self._fragment):
             piece = content[start : start + self._fragment]
@@ -229,7 +229,7 @@ class Association:
         return True
 
     def _command(self, offer: ProposedContext, begins: Phase) -> bytes:
-        """Return the command set of an answer, which may come in any number of fragments."""
+        """Return the command set of the answer, which can have any number of fragments."""
         if not self._wire.has_come(begins.left()):
             raise begins.late()
         rest = Phase("did not finish its answer", self._deadlines.rest)
@@ -245,24 +245,24 @@ class Association:
                 if fragment.context != offer.context:
                     raise NodeTrouble("answers on another presentation context")
                 if not fragment.of_command:
-                    raise NodeTrouble("answers with a data set, where none belongs")
+                    raise NodeTrouble("answers with an unexpected data set")
                 command, ended = command + fragment.content, fragment.is_last
             self._answer = body
         return command
 
     def _release(self) -> None:
-        """Release the association; what the node does now changes nothing, but another answer."""
+        """Release the association; errors are ignored, except for a second, different answer."""
         self._wire.write_at_once(RELEASE)
         phase = Phase("", self._deadlines.release)
         kind, body = Pdu.DATA, self._answer
         try:
-            with suppress(NodeTrouble):  # it has answered before
+            with suppress(NodeTrouble):  # the answer was received before
                 while kind is Pdu.DATA and body == self._answer:
                     kind, body = self._wire.read_pdu(phase, NODE_ANSWER_BYTES)
         finally:
             self._wire.close()
         if kind is Pdu.DATA and body != self._answer:
-            raise NodeTrouble("answers one request twice, and not the same")
+            raise NodeTrouble("answers one request twice, with different answers")
 
     def _abort(self) -> None:
         self._wire.write_at_once(ABORT)
@@ -270,10 +270,10 @@ class Association:
 
 
 def _fragment_length(longest_pdu: int) -> int:
-    """Return how many bytes of data go into one P-DATA-TF."""
+    """Return the number of data bytes in one P-DATA-TF."""
     longest = min(longest_pdu or _LONGEST_SENT, _LONGEST_SENT) - PDV_OVERHEAD
     if longest < _LEAST_DATA:
-        raise NodeTrouble("takes PDUs too short for any data")
+        raise NodeTrouble("accepts only PDUs that are too short for data")
     return longest - longest % 2
 
 
@@ -281,5 +281,5 @@ def _unexpected(kind: Pdu) -> NodeTrouble:
     if kind is Pdu.ABORT:
         return NodeTrouble("aborted the association")
     if kind is Pdu.RELEASE:
-        return NodeTrouble("wants to release the association before it has answered")
-    return NodeTrouble(f"answers with a PDU that does not belong there (type {kind:02X})")
+        return NodeTrouble("asks to release the association before it answers")
+    return NodeTrouble(f"answers with an unexpected PDU (type {kind:02X})")

@@ -1,7 +1,7 @@
-"""A TCP connection on which nothing waits longer than its phase allows.
+"""A TCP connection on which no wait is longer than its phase allows.
 
-Each wait ends with what came, with a failure of the connection, or with the end of the phase; the
-last two are a NodeTrouble. The socket never blocks, so no thread is needed to give up on it.
+A wait ends with data, a failure of the connection or the end of the phase; the last two raise
+NodeTrouble. The socket never blocks, so a timeout needs no thread.
 """
 
 import selectors
@@ -19,15 +19,15 @@ from drawcli.system.pacing import Deadline, with_deadline
 from drawcli.system.threads import LISTEN_SECONDS
 
 SEND_BUFFER: Final = 131_072  # bytes; Linux doubles it
-HELD_BACK: Final = 2 * SEND_BUFFER  # bytes that the system has taken from us, and not sent yet
-_LEAST_SECONDS: Final = 0.01  # for a connection; 0 would not wait at all
-_LARGEST_PIECE: Final = 65_536  # bytes that are received at once
+HELD_BACK: Final = 2 * SEND_BUFFER  # bytes that the system has buffered and not sent yet
+_LEAST_SECONDS: Final = 0.01  # for connecting; 0 would not wait
+_LARGEST_PIECE: Final = 65_536  # bytes for one recv
 _T = TypeVar("_T")
-_TYPING_ERROR: Final = "Look for a typing error in deliver.node, and whether the name has changed."
+_TYPING_ERROR: Final = "Check deliver.node for a typing error, and whether the name has changed."
 
 
 class Phase:
-    """A part of an exchange, and until when it may take."""
+    """A part of an exchange, with its deadline."""
 
     def __init__(self, what: str, seconds: float) -> None:
         self._what = what
@@ -35,11 +35,11 @@ class Phase:
         self._end = monotonic() + seconds
 
     def left(self) -> float:
-        """Return how many seconds are left; 0 where there are none."""
+        """Return the remaining seconds, at least 0."""
         return max(0.0, self._end - monotonic())
 
     def late(self) -> NodeTrouble:
-        """Return that the phase is over."""
+        """Return the error for a missed deadline."""
         return NodeTrouble(f"{self._what} within {self._seconds:.0f} seconds")
 
 
@@ -53,38 +53,38 @@ class Wire:
         self._selector.register(connection, EVENT_READ)
 
     def close(self) -> None:
-        """End the connection; what is not sent is the system's."""
+        """Close the connection; the system sends the bytes that it has buffered."""
         self._selector.close()
         self._socket.close()
 
     def has_come(self, seconds: float) -> bool:
-        """Tell whether anything comes, or the connection ends, within some seconds."""
+        """Return whether data arrives, or the connection ends, within some seconds."""
         return bool(self._wait(EVENT_READ, seconds))
 
     def read_pdu(self, phase: Phase, limit: int) -> tuple[Pdu, bytes]:
-        """Return the next PDU: its type, and what follows its length.
+        """Return the next PDU: its type and its content.
 
         Raises
         ------
         NodeTrouble
-            Where none comes, or one that is longer than the limit, bytes with its head.
+            If none arrives, or it is longer than `limit`, in bytes with its header.
         """
         kind, length = PDU_HEAD.unpack(self._read(PDU_HEAD.size, phase))
         try:
             pdu = Pdu(kind)
         except ValueError:
-            raise NodeTrouble("does not answer as a DICOM node does") from None
+            raise NodeTrouble("does not answer like a DICOM node") from None
         if PDU_HEAD.size + length > limit:
-            raise NodeTrouble(f"sends a PDU of {length:,} bytes, more than an answer may have")
+            raise NodeTrouble(f"sends a PDU of {length:,} bytes, more than an answer can have")
         return pdu, self._read(length, phase)
 
     def write(self, data: bytes, phase: Phase, stall: float) -> bool:
-        """Send; return False, with some of it not sent, as soon as anything has come.
+        """Send data; stop and return False as soon as anything is received.
 
         Raises
         ------
         NodeTrouble
-            Where it is not taken in time, or nothing of it for `stall` seconds.
+            If it is not sent in time, or nothing is sent for `stall` seconds.
         """
         rest = memoryview(data)
         while rest:
@@ -98,7 +98,7 @@ class Wire:
         return True
 
     def write_at_once(self, data: bytes) -> None:
-        """Send what the system takes without waiting; nothing depends on it."""
+        """Send as much as possible without waiting; ignore errors."""
         try:
             self._socket.send(data)
         except OSError:
@@ -113,13 +113,13 @@ class Wire:
             wanted = min(size - len(read), _LARGEST_PIECE)
             piece = self._tried(partial(self._socket.recv, wanted))
             if piece == b"":
-                raise NodeTrouble("closed the connection before it had answered")
+                raise NodeTrouble("closed the connection before it answered")
             read += piece or b""
         return bytes(read)
 
     @staticmethod
     def _tried(call: Callable[[], _T]) -> _T | None:
-        """Return what a call on the socket returns; None where it would have had to wait."""
+        """Return the result of a call on the socket; None if it would block."""
         try:
             return call()
         except BlockingIOError:
@@ -129,7 +129,7 @@ class Wire:
             raise NodeTrouble(f"broke the connection: {why}") from None
 
     def _wait(self, events: int, seconds: float) -> int:
-        """Return which of two events has happened; 0 where neither did in so many seconds."""
+        """Return the events that happened; 0 if none did within some seconds."""
         self._selector.modify(self._socket, events)
         end = monotonic() + seconds
         while True:
@@ -141,12 +141,12 @@ class Wire:
 
 
 def connected(node: Node, seconds: float) -> Wire:
-    """Look a node up and connect to it; each of its addresses is tried.
+    """Resolve the name of a node and connect to the first address that answers.
 
     Raises
     ------
     NodeTrouble
-        Where its name has no address, or nothing at it takes the connection.
+        If the name has no address, or no address accepts the connection.
     """
     phase = Phase("", seconds)
     addresses = _addresses(node, phase)
@@ -170,7 +170,7 @@ def connected(node: Node, seconds: float) -> Wire:
 
 
 def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
-    """Return the addresses of a node as `getaddrinfo` does; a name is looked up in a thread."""
+    """Return the addresses of a node as `getaddrinfo` does; names are resolved in a thread."""
     look = partial(socket.getaddrinfo, node.host, node.port, type=socket.SOCK_STREAM)
     try:
         try:
@@ -181,7 +181,7 @@ def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
         raise NodeTrouble("cannot be reached: the name service did not answer in time") from None
     except UnicodeError:
         raise NodeTrouble(
-            "cannot be reached: its host cannot be the name of one", _TYPING_ERROR
+            "cannot be reached: its host is not a valid name", _TYPING_ERROR
         ) from None
     except socket.gaierror as err:
         if err.errno == socket.EAI_AGAIN:
@@ -192,4 +192,4 @@ def _addresses(node: Node, phase: Phase) -> list[tuple[Any, ...]]:
 
 
 def _stalled(seconds: float) -> NodeTrouble:
-    return NodeTrouble(f"took nothing of what was sent for {seconds:.0f} seconds")
+    return NodeTrouble(f"accepted no data for {seconds:.0f} seconds")

@@ -1,8 +1,8 @@
-"""A structure set sent on by C-STORE to a DICOM node: a planning system, an archive.
+"""Sends structure sets by C-STORE to a DICOM node, such as a planning system or an archive.
 
-The bytes that were delivered into the folder go out as they are, or in Implicit VR Little Endian to
-a node that takes no other. A node has them when it says so of this very SOP instance (status 0000,
-or a warning): only then is the structure set delivered. Sent twice it is the same SOP instance.
+The bytes of the delivered file are sent unchanged, or in Implicit VR Little Endian if the node
+accepts no other. The structure set is delivered only when the node has confirmed this SOP instance
+(status 0000, or a warning). Sent twice it is the same SOP instance.
 """
 
 import hashlib
@@ -43,65 +43,64 @@ _NOT_AUTHORISED: Final = 0x0124
 _DUPLICATE: Final = 0x0111
 _PENDING: Final = frozenset({0xFF00, 0xFF01})
 _EXPLICIT_ONLY: Final = (
-    "takes structure sets in Explicit VR Little Endian only; those that the server makes in "
+    "accepts structure sets in Explicit VR Little Endian only; those that the server makes in "
     "Implicit VR Little Endian, the default of DICOM, cannot be sent to it"
 )
-_HINT: Final = "'drawcli doctor' asks the node. The checked file stays with the job."
+_HINT: Final = "Run 'drawcli doctor' to test the node. The checked file is kept with the job."
 
 
 @dataclass(slots=True)
 class DicomNode:
-    """A node that structure sets are sent to; one that is away is not asked again in a run.
+    """A node that receives structure sets; once unreachable, it is not tried again in a run.
 
-    What it says of one file says nothing of the next: one that it cannot digest, or is silent
-    about, keeps no other from being sent.
+    A file that it refuses or does not answer does not stop the next one from being sent.
     """
 
     node: Node
     calling: str  # our own AE title
     deadlines: Deadlines = field(default_factory=Deadlines)
     _away: NodeTrouble | None = field(default=None, init=False)
-    _silent: int = field(default=0, init=False)  # how many files in a row it has not answered
-    _silences: int = field(default=0, init=False)  # how many in all
+    _silent: int = field(default=0, init=False)  # number of files in a row without an answer
+    _silences: int = field(default=0, init=False)  # number of files without an answer
 
     def describe(self) -> str:
-        """Return which node it is."""
+        """Return the name of the node for messages."""
         return f"the DICOM node {self.node}"
 
     def check(self) -> Remark | None:
-        """Ask the node whether it is there and takes structure sets; raise TryLater where not."""
+        """Test by C-ECHO whether the node accepts structure sets; raise TryLater if not."""
         try:
             but = self.echo()
         except TryLater as err:
             hint = (
-                f"It has to know {self.calling}, and this machine. Look at deliver.node and "
+                f"It must accept {self.calling} and this machine. Check deliver.node and "
                 "deliver.ae_title."
             )
             raise TryLater(str(err), code=err.code, hint=hint) from None
-        return Remark(but, "Let it take Implicit VR Little Endian, too.") if but else None
+        return Remark(but, "Let it accept Implicit VR Little Endian, too.") if but else None
 
     def send(self, delivery: Delivery) -> str:
-        """Send a structure set; return that it was sent, or what the node said besides."""
+        """Send a structure set; return a report, or the warning of the node."""
         if said := self.store(delivery.data, delivery.work_folder / RECORD):
             return f"warning: {self.describe()} {said}"
         return f"sent to {self.describe()}"
 
     def store(self, data: bytes, record: Path) -> str:
-        """Send a file; return what the node said besides that it has it, or "".
+        """Send a file; return the warning of the node, or "".
 
         Parameters
         ----------
         data
-            The delivered file, whole.
+            The bytes of the delivered file.
         record
-            Where to note what the node may have of the job.
+            The file that records which files of the job the node may have.
 
         Raises
         ------
         TryLater
-            Where the node is away, cannot take it now, or gives no answer that can be believed.
+            If the node is unreachable, cannot store it now, or gives no valid answer.
         NeedsPerson
-            Where it refuses this file, or has another one of the same SOP Instance UID.
+            If it refuses this file, or has another with the same SOP Instance UID.
         """
         if self._away is not None:
             raise self._gone(self._away)
@@ -117,21 +116,21 @@ class DicomNode:
             raise self._unanswered(err, may_have=sendings.include(sha256)) from None
         self._silent = 0
         if status == _DUPLICATE and not had_before:
-            sendings.settle(sha256)  # whoever releases the job has been asked
+            sendings.settle(sha256)  # the hint asks the user to compare before a release
             raise self._has_another()
         said = self._judged(status)
         sendings.settle(sha256)
         return said
 
     def echo(self) -> str:
-        """Ask whether the node is there and takes structure sets.
+        """Test whether the node answers a C-ECHO and accepts structure sets.
 
-        Returns what should be known of a node that does, or "".
+        Returns a remark on a node that does, or "".
 
         Raises
         ------
         TryLater
-            Where it is not there, or does not take them.
+            If it is unreachable, or does not accept them.
         """
         explicit = ProposedContext(1, _STRUCTURE_SETS, EXPLICIT_LITTLE)
         default = ProposedContext(3, _STRUCTURE_SETS, IMPLICIT_LITTLE)
@@ -140,9 +139,9 @@ class DicomNode:
         try:
             with association:
                 if not (association.accepts(explicit) or association.accepts(default)):
-                    raise self._later("does not take structure sets")
+                    raise self._later("does not accept structure sets")
                 if not association.accepts(verification):
-                    raise self._later("does not take C-ECHO")
+                    raise self._later("does not accept C-ECHO")
                 status = association.echo(verification)
         except NodeTrouble as err:
             raise self._gone(err) from None
@@ -165,11 +164,11 @@ class DicomNode:
         offers: Sequence[ProposedContext],
         before_last: Callable[[], None],
     ) -> int:
-        """Send a file in the first transfer syntax that the node takes; return the status."""
+        """Send a file in the first transfer syntax that the node accepts; return the status."""
         offer = next(filter(association.accepts, offers), None)
         if offer is None:
             raise self._later(
-                "does not take structure sets as they are coded, nor in Implicit VR Little Endian"
+                "does not accept structure sets as they are coded or in Implicit VR Little Endian"
             )
         if offer.transfer_syntax == header.transfer_syntax:
             first = next(iter(header.elements.values()))
@@ -182,47 +181,45 @@ class DicomNode:
         try:
             return encode_implicit_vr(header)
         except NotDicom as err:
-            why = (
-                f"takes Implicit VR Little Endian only, to which a file cannot be converted: {err}"
-            )
+            why = f"accepts Implicit VR Little Endian only; a file cannot be converted to it: {err}"
             raise self._later(why) from None
 
     def _unanswered(self, err: NodeTrouble, *, may_have: bool) -> TryLater:
-        """Return that a file is tried again; after some the node counts as away."""
+        """Return the error for a missing answer; after several the node counts as unreachable."""
         self._silent, self._silences = self._silent + 1, self._silences + 1
         if self._silent >= SILENT_IN_A_ROW or self._silences >= SILENT_IN_ALL:
             self._away = err
-        unsure = "; it may have the structure set, and gets it again" if may_have else ""
+        unsure = "; it may have the structure set, which is sent again" if may_have else ""
         return self._later(f"{err}{unsure}", err.hint)
 
     def _judged(self, status: int) -> str:
-        """Return what to say of a status of C-STORE (PS3.4 table B.2-1) that means: stored."""
+        """Return the warning of a C-STORE status (PS3.4 table B.2-1), or ""; raise if refused."""
         if status == _SUCCESS:
             return ""
         if status in _CHANGED:
             return f"stored it with changes of its own (status {status:04X})"
         if status == _DUPLICATE:
-            return f"has had it since an earlier try (status {status:04X})"
-        if is_success(status):  # of the class "warning": it was done (PS3.7 annex C)
-            return f"stored it with a warning that C-STORE does not have (status {status:04X})"
+            return f"has it from an earlier try (status {status:04X})"
+        if is_success(status):  # of the class "warning": it is stored (PS3.7 annex C)
+            return f"stored it with an unknown warning (status {status:04X})"
         if status in _FULL:
             raise self._later(f"is out of resources (status {status:04X})")
         if status == _NOT_AUTHORISED:
-            raise self._later(f"does not allow it (status {status:04X})")
-        what = "does not say whether it has stored" if status in _PENDING else "refuses"
+            raise self._later(f"is not authorised to store it (status {status:04X})")
+        what = "does not confirm that it has stored" if status in _PENDING else "refuses"
         raise NeedsPerson(
             f"the DICOM node {self.node} {what} the structure set (status {status:04X})",
             code="node-refused",
-            hint="Its log says why. Release the job to send it again; the file lies in its folder.",
+            hint="See its log. Release the job to send it again; the file is in its folder.",
         )
 
     def _has_another(self) -> NeedsPerson:
         return NeedsPerson(
-            f"the DICOM node {self.node} has a structure set of this SOP Instance UID already "
-            f"(status {_DUPLICATE:04X}), and not this file as far as is on record",
+            f"the DICOM node {self.node} already has a structure set with this SOP Instance UID "
+            f"(status {_DUPLICATE:04X}), and drawcli has no record that it is this file",
             code="node-duplicate",
-            hint="Compare the two in the planning system. If it is the same, or once you have "
-            "removed the one there, release the job.",
+            hint="Compare the two in the planning system. If they are the same, or after you have "
+            "removed the other, release the job.",
         )
 
     def _gone(self, trouble: NodeTrouble) -> TryLater:
@@ -234,7 +231,7 @@ class DicomNode:
 
 
 def opened(deliver: "Deliver") -> DicomNode:
-    """Return the node of a site; raise ConfigError where what speaks DICOM is not installed."""
+    """Return the node of a site; raise ConfigError if pynetdicom is not installed."""
     try:
         import pynetdicom
     except ImportError as err:
@@ -243,7 +240,7 @@ def opened(deliver: "Deliver") -> DicomNode:
             code="dicom-net",
             hint="Install its extra 'dicom-net' (docs/installing.md), or remove deliver.node.",
         ) from err
-    logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may quote what it sends
+    logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may log patient data
     return DicomNode(parse_node(deliver.node), deliver.ae_title)
 
 
@@ -253,12 +250,12 @@ def _header(data: bytes) -> Header:
     except (NotDicom, Incomplete):
         raise BadStructureSet("the delivered file cannot be read", code="not-dicom") from None
     if not (header.text(tags.SOPClassUID) and header.text(tags.SOPInstanceUID)):
-        raise BadStructureSet("the delivered file does not say what it is", code="not-dicom")
+        raise BadStructureSet("the delivered file has no SOP UIDs", code="not-dicom")
     return header
 
 
 def _offers_for(header: Header) -> list[ProposedContext]:
-    """Return what is offered for a file: as it is coded, and the default of DICOM (PS3.5 10.1)."""
+    """Return the contexts for a file: its transfer syntax and the default one (PS3.5 10.1)."""
     syntaxes = dict.fromkeys((header.transfer_syntax, IMPLICIT_LITTLE))
     sop_class = header.text(tags.SOPClassUID)
     return [ProposedContext(2 * n + 1, sop_class, syntax) for n, syntax in enumerate(syntaxes)]

@@ -13,31 +13,31 @@ RECORD: Final = "node.json"  # in the work folder: which files of the job the no
 
 @dataclass(frozen=True, slots=True)
 class Sendings:
-    """The files of one job that the node may have: kept beside the job, as it was sent.
+    """The SHA-256 digests of the files of one job that a node may have, in its work folder.
 
-    A node that says 0111 (it has this SOP instance) has the file that is sent now only where no
-    other was ever sent under that UID.
+    A node that answers 0111 (duplicate SOP instance) has the file that is being sent only if no
+    other file was sent with that UID.
     """
 
     path: Path
     node: Node
 
     def include(self, sha256: str) -> bool:
-        """Tell whether a file was sent to this node before."""
+        """Return whether a file was sent to this node before."""
         return sha256 in self._digests()
 
     def are_only(self, sha256: str) -> bool:
-        """Tell whether a file was sent to this node before, and no other of the job."""
+        """Return whether this file, and no other of the job, was sent to this node before."""
         return self._digests() == {sha256}
 
     def add(self, sha256: str) -> None:
-        """Note a file before the node can have it; durable when this returns."""
+        """Record a file before the node can have it; durable when this returns."""
         digests = self._digests()
         if sha256 not in digests:
             self._write(digests | {sha256})
 
     def settle(self, sha256: str) -> None:
-        """Note that the node has this file, or that somebody is asked whether it does."""
+        """Record that the node has this file only, or that the user is asked to compare it."""
         if not self.are_only(sha256):
             self._write({sha256})
 

@@ -1,7 +1,7 @@
-"""The port of delivery: what a folder, a DICOM node and any further target implement.
+"""The interface of delivery targets: a folder, a DICOM node and any other.
 
-A further target is a class with these three methods, a setting, a line in `delivery.targets_of`,
-and a line in the checks of `doctor`.
+A new target is a class with these three methods, a setting, a line in `delivery.targets_of` and a
+line in the checks of `doctor`.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from typing import NamedTuple, Protocol
 
 
 class Destination(NamedTuple):
-    """The file that a structure set is delivered as; both names may be those of the patient."""
+    """The file of a delivered structure set; both names may identify the patient."""
 
     folder: Path
     name: str
-    below: Path | None = None  # the part of the folder that must be there; None: all of it
+    below: Path | None = None  # the part of the folder that must exist; None: all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A finished structure set, and what a target needs to know of its job."""
+    """A finished structure set, with the properties of its job that a target needs."""
 
     job_id: str
     data: bytes
@@ -28,30 +28,30 @@ class Delivery:
 
 
 class Remark(NamedTuple):
-    """What should be known of a target that takes structure sets, and what to do about it."""
+    """A warning about a target that accepts structure sets, with a hint."""
 
-    text: str  # a predicate: "takes structure sets in ... only"
+    text: str  # a predicate: "accepts structure sets in ... only"
     hint: str
 
 
 class DeliveryTarget(Protocol):
-    """Where structure sets are delivered to."""
+    """A target that structure sets are delivered to."""
 
     def describe(self) -> str:
-        """Return what it is: "the DICOM node TPS@host:104"."""
+        """Return its name for messages: "the DICOM node TPS@host:104"."""
 
     def check(self) -> Remark | None:
-        """Ask whether it takes structure sets; raise TryLater, with a hint, where it does not."""
+        """Test whether it accepts structure sets; raise TryLater, with a hint, if not."""
 
     def send(self, delivery: Delivery) -> str:
-        """Deliver a structure set, durably when this returns; return what to report of it, or "".
+        """Deliver a structure set, durably when this returns; return a report, or "".
 
-        Safe to repeat: a target that has this very file already has it once.
+        Safe to repeat: a target that already has this file keeps one copy.
 
         Raises
         ------
         TryLater
-            Where the target cannot take it now.
+            If the target cannot store it now.
         NeedsPerson
-            Where it refuses it, or has another file in its place.
+            If it refuses it, or has another file in its place.
         """

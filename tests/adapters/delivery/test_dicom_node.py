@@ -190,7 +190,7 @@ def test_one_file_without_an_answer_keeps_no_other_and_two_in_a_row_are_enough(
     [
         ({"require_called_aet": True}, "OTHER", "called AE title not recognised"),
         ({"require_calling_aet": ["SOMEBODY"]}, "TPS", "calling AE title not recognised"),
-        ({"takes": CTImageStorage}, "TPS", "does not take structure sets"),
+        ({"takes": CTImageStorage}, "TPS", "does not accept structure sets"),
     ],
 )
 def test_what_the_two_do_not_agree_on_is_said(
@@ -244,7 +244,7 @@ def test_a_node_of_the_default_coding_alone_gets_the_same_values(rtstruct: Path)
 def test_a_node_that_takes_another_coding_alone_gets_nothing(rtstruct: Path) -> None:
     with (
         listening(Peer(), coded=ExplicitVRLittleEndian) as peer,
-        pytest.raises(TryLater, match="does not take structure sets"),
+        pytest.raises(TryLater, match="does not accept structure sets"),
     ):
         store(at(peer.port), rtstruct)
 
@@ -287,7 +287,7 @@ def test_what_the_node_has_of_an_earlier_try_is_stored_and_reported(rtstruct: Pa
             store(at(peer.port), rtstruct)
         said = store(at(peer.port), rtstruct)
 
-    assert said == "has had it since an earlier try (status 0111)"
+    assert said == "has it from an earlier try (status 0111)"
 
 
 def test_what_the_node_has_of_somebody_else_is_for_a_person_and_then_stored(
@@ -320,7 +320,7 @@ def test_a_node_that_has_an_older_file_of_the_job_is_for_a_person(
         for _ in between:
             with pytest.raises(TryLater):
                 store(at(peer.port), rtstruct)
-        with pytest.raises(NeedsPerson, match="not this file as far as is on record"):
+        with pytest.raises(NeedsPerson, match="no record that it is this file"):
             store(at(peer.port), rtstruct)
         said = store(at(peer.port), rtstruct)  # the job was released
 
@@ -384,14 +384,14 @@ def test_an_answer_that_is_not_true_waits_and_says_why(rtstruct: Path) -> None:
 
     assert told.value.code == "dicom-node"
     assert "answers for another SOP instance" in str(told.value)
-    assert "it may have the structure set, and gets it again" in str(told.value)
+    assert "it may have the structure set, which is sent again" in str(told.value)
 
 
 def test_a_node_that_is_no_node_is_away_for_the_run(rtstruct: Path) -> None:
     with scripted(lambda talk: talk.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as peer:
         node = at(peer.port)
         for _ in range(3):
-            with pytest.raises(TryLater, match="does not answer as a DICOM node does"):
+            with pytest.raises(TryLater, match="does not answer like a DICOM node"):
                 store(node, rtstruct)
 
     assert len(peer.talks) == 1

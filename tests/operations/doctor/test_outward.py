@@ -136,4 +136,4 @@ def test_a_dicom_node_that_does_not_know_us(site: Site) -> None:
 
     assert grade is Grade.FAIL
     assert "calling AE title not recognised" in text
-    assert "It has to know DRAWCLI" in remedy
+    assert "It must accept DRAWCLI" in remedy
