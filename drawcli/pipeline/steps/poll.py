@@ -43,7 +43,7 @@ def next_poll(uploaded_at: datetime, now: datetime) -> datetime:
     """Return when to ask again: after a quarter of the time waited, 2 s to 10 min.
 
     >>> start = datetime(2026, 3, 14, 12)
-    >>> [str(next_look(start, start + timedelta(minutes=m)) - start) for m in (0, 4, 60)]
+    >>> [str(next_poll(start, start + timedelta(minutes=m)) - start) for m in (0, 4, 60)]
     ['0:00:02', '0:05:00', '1:10:00']
     """
     return now + max(_SOONEST, min((now - uploaded_at) / 4, _LATEST))

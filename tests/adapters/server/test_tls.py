@@ -196,7 +196,7 @@ def test_tls_before_1_2_is_refused(tokens: TokenFile, authority: Authority) -> N
         said = read_error(tokens, f"https://localhost:{port}", ca_file=authority.file)
 
     assert said.code == "certificate"
-    assert "1.2 is the least" in str(said)
+    assert "does not offer TLS 1.2 or later" in str(said)
 
 
 def test_the_default_is_the_system_trust_store_and_tls_1_2() -> None:

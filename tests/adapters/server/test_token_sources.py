@@ -55,7 +55,7 @@ def test_a_command_prints_the_pair_or_a_bare_token(beside: Path, text: str, toke
     [
         (printing(SECRET, code=3), "exited with 3"),
         (printing(""), "its output is empty"),
-        (printing(f"{SECRET} {SECRET}"), "not one word"),
+        (printing(f"{SECRET} {SECRET}"), "not ASCII text without blanks"),
         (printing('{"access_token": '), "is not JSON"),
         (printing('{"token": "x"}'), "holds no access_token"),
         (["/nowhere/canary-vault", "read"], "cannot be started"),
@@ -175,7 +175,7 @@ def test_the_pair_is_stored_in_the_keyring(ring: Ring, beside: Path) -> None:
 def test_a_locked_or_invalid_keyring_is_reported(ring: Ring, beside: Path) -> None:
     store = TokenKeyring("draw", "", beside)
     ring.entries["draw", "drawcli"] = f"{SECRET} {SECRET}"
-    with pytest.raises(ConfigError, match="not one word") as nonsense:
+    with pytest.raises(ConfigError, match="not ASCII text without blanks") as nonsense:
         store.read()
     ring.locked = True
     for act in (store.read, lambda: store.write(Tokens("a"))):
