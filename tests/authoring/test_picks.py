@@ -74,7 +74,7 @@ def test_what_is_picked_is_written_as_a_condition(words: str, lines: list[str]) 
         ("(0029,ACME LTD,10)", "may identify the patient"),
         ("PatientName contains lindqvist", "identifies the patient"),
         ("Modality in", "'Modality in' needs a value"),
-        ("ProtocolName contains ", "'ProtocolName contains' lacks"),
+        ("ProtocolName contains ", "'ProtocolName contains' needs a value"),
         ("ProtocolName matches (", "cannot be read"),
         ("", "no DICOM keyword ''"),
     ],

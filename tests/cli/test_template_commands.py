@@ -88,7 +88,7 @@ def test_a_whole_model_and_a_dry_run(drawcli: Run, templates: Path) -> None:
         (("X", "--model", "9"), 2, "offers no model 9"),
         (("X",), 2, "no structure was named"),
         (("--structure", "Bladder"), 2, "the template needs a name"),
-        (("Prostate_OAR", "--structure", "Bladder"), 2, "'Prostate_OAR' already"),
+        (("Prostate_OAR", "--structure", "Bladder"), 2, "already a template 'Prostate_OAR'"),
         (("My Pelvis", "--structure", "Bladder"), 3, "'My Pelvis' is not a template name"),
         (
             ("X", "--model", "720", "--model", "730"),
