@@ -312,31 +312,6 @@ def test_a_site_made_by_init_works_at_once(drawcli: Run, tmp_path: Path) -> None
     assert ended.answer["data"]["jobs"] == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the time of children is told on POSIX")
-def test_the_start_of_help_is_cheap(site: Site) -> None:
-    import resource
-
-    def of_children() -> float:  # of the processor: others may keep it busy meanwhile
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    bare = {"PATH": os.environ["PATH"]}  # without what measures coverage
-
-    def quickest(*words: str) -> float:
-        spans = []
-        for _ in range(9):
-            begun = of_children()
-            command = [sys.executable, *words]
-            subprocess.run(command, cwd=site.folder, env=bare, capture_output=True, check=True)
-            spans.append(of_children() - begun)
-        return min(spans)
-
-    # Typer alone takes seven times a bare start: beside it, what is ours is seen.
-    ratio = quickest("-m", "drawcli", "--help") / quickest("-c", "import typer")
-
-    assert ratio <= 1.7
-
-
 FAR = "pydicom numpy shapely re2 httpx ssl asyncio pynetdicom PIL tenacity".split()
 NEAR = "pydantic rich yaml tinydb filelock cryptography logging hashlib".split()
 LOADED = """

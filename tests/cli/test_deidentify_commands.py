@@ -86,13 +86,13 @@ def test_it_is_what_would_be_sent(drawcli: Run, site: Site, package: Path) -> No
         assert data.replace(alone, job) == sent[name]
 
 
-def test_without_a_site_a_key_is_made_for_once(drawcli: Run, site: Site, away: Path) -> None:
+def test_without_a_site_a_temporary_key_is_used(drawcli: Run, site: Site, away: Path) -> None:
     site.config.unlink()
 
     ended = [drawcli("deidentify", str(away), "--to", name) for name in ("one", "two")]
 
     assert [one.code for one in ended] == [0, 0]
-    assert all("a key was made for this once" in one.out for one in ended)
+    assert all("a temporary key was used" in one.out for one in ended)
     first, second = (images(site.folder / name) for name in ("one", "two"))
     assert len(first) == len(second) == SLICES
     assert {one.PatientID for one in first} & {one.PatientID for one in second} == set()
@@ -146,9 +146,9 @@ def test_what_the_gate_finds_is_not_left(drawcli: Run, site: Site, away: Path) -
     ("words", "said"),
     [
         (("usb",), "--to DIR"),
-        (("--to", "out"), "needs a PATH"),
+        (("--to", "out"), "needs PATH"),
         (("usb", "--to", "out", "--limit", "1"), "belong to the step"),
-        (("usb", "--to", "out", "--conformance"), "alone"),
+        (("usb", "--to", "out", "--conformance"), "cannot be combined"),
         (("usb", "--to", "usb/deid"), "only read"),
         (("usb", "--to", "store/deid"), "only read"),
         (("usb", "--to", "state"), "not an empty folder"),
@@ -295,7 +295,7 @@ def test_a_name_in_a_package_is_found_and_not_said(drawcli: Run, site: Site, pac
     ("words", "said"),
     [
         ("nowhere.zip --against store", "No such file"),
-        ("drawcli.yaml --against store", "no zip"),
+        ("drawcli.yaml --against store", "not a readable zip"),
         ("{package} --against usb", "no series in usb has the pixels"),
     ],
 )
