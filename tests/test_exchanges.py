@@ -636,7 +636,7 @@ class Ring(keyring.backend.KeyringBackend):
     [
         (lambda: str(threading.Event().wait(5.0)), "cannot be used"),
         (lambda: "a" * 10_000_000, "longer than 128 KiB"),
-        (lambda: "two words", "not one word"),
+        (lambda: "two words", "not ASCII text without blanks"),
     ],
     ids=["drips", "floods", "lies"],
 )

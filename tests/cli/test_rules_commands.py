@@ -187,7 +187,7 @@ def test_what_other_rules_would_change_is_told(
     ]
     assert f"job {job['id']}: Prostate_OAR -> unmatched" in by_file.out
     assert unknown.code == 2
-    assert "no git revision that holds rules.yaml" in unknown.err
+    assert "neither a file nor a git revision" in unknown.err
     assert "1 series not asked about" in gone.out
 
 
