@@ -15,7 +15,7 @@ from statistics import median
 from measure import Row, beside, options, peak_mib, taken, tell
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 NOW = datetime(2026, 11, 14, 12, 0, tzinfo=UTC)
 MOST = 10.0  # times the floor
@@ -34,7 +34,10 @@ class Measured:
 
 def a_job(number: int, state: State, since: datetime) -> Job:
     """Return a job of the usual size: about 1.2 kB."""
-    events = tuple(Event(since, word) for word in ("found", "matched", "packaged", "uploaded"))
+    events = tuple(
+        Event(since, EventKind.REACHED, word)
+        for word in ("found", "matched", "packaged", "uploaded")
+    )
     return Job(
         id=f"{number * 7919 % 2**48:012x}-1",
         state=state,

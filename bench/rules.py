@@ -10,6 +10,7 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from drawcli.adapters.datastore.rule_header import shared_elements
-from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, Series
+from drawcli.core.rules.conditions import Compare, Either, Every, Negation, Rule, RuleHeader
 from drawcli.core.rules.decision import decide
 from drawcli.core.rules.prefilter import Rules
 
@@ -70,7 +71,7 @@ def rules_of(count: int) -> Rules:
     )
 
 
-def read(paths: list[Path]) -> list[Series]:
+def read(paths: list[Path]) -> list[RuleHeader]:
     """Read the headers."""
     return [shared_elements([str(path)]) for path in paths]
 
@@ -86,8 +87,8 @@ def main() -> int:
             begun = time.perf_counter()
             headers = read(paths)
             reading = time.perf_counter() - begun
-            for one in headers:
-                one.today = FIRST_DAY + timedelta(days=365)
+            today = FIRST_DAY + timedelta(days=365)
+            headers = [replace(header, today=today) for header in headers]
             begun = time.perf_counter()
             chosen |= {decide(one, rules, on_many="first").choice for one in headers}
             pairs.append((time.perf_counter() - begun, reading))

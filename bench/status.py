@@ -14,7 +14,7 @@ from pathlib import Path
 from measure import beside, options, started, tell
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.core.jobs.job import Event, Job, State
+from drawcli.core.jobs.job import Event, EventKind, Job, State
 
 NOW = datetime.now(UTC)
 MOST = 3.0  # times an empty ledger
@@ -39,7 +39,7 @@ def a_job(number: int) -> Job:
         zip_sha256="b" * 64,
         zip_bytes=64_000_000,
         reason="the server says PROCESSING",
-        events=tuple(Event(since, word) for word in words),
+        events=tuple(Event(since, EventKind.REACHED, word) for word in words),
     )
 
 
