@@ -75,8 +75,8 @@ class Context:
         return site_rulebook(self.settings)
 
     @cached_property
-    def targets(self) -> "list[DeliveryTarget]":
-        """The delivery targets in order; the first is the folder."""
+    def targets(self) -> "list[Callable[[], DeliveryTarget]]":
+        """Functions that open the delivery targets, in order; the first is the folder."""
         from drawcli.adapters.delivery import targets_of
 
         return targets_of(self.settings)

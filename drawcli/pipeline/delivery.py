@@ -1,5 +1,6 @@
 """Deliver a finished structure set to each target of the site."""
 
+from functools import partial
 from pathlib import Path
 
 from drawcli.adapters.delivery import folder_of
@@ -25,9 +26,9 @@ def deliver(
     work_folder = ctx.work.file(job.id, RECEIVED).parent
     delivery = Delivery(job_id=job.id, data=data, destination=place, work_folder=work_folder)
     is_elsewhere = to is not None or crosswalk.deliver_to
-    targets = [folder_of(ctx.settings)] if is_elsewhere else ctx.targets
+    targets = [partial(folder_of, ctx.settings)] if is_elsewhere else ctx.targets
     with ctx.turns.released():  # targets have their own deadlines
-        reports = [target.send(delivery) for target in targets]
+        reports = [open_target().send(delivery) for open_target in targets]
     return [report for report in reports if report]
 
 

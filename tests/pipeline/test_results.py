@@ -1,5 +1,6 @@
 """Structure sets after their delivery: written again, and looked at again."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.core.jobs.job import Job, State
-from drawcli.errors import JobError, NeedsPerson, TryLater, UsageError
+from drawcli.errors import ConfigError, JobError, NeedsPerson, TryLater, UsageError
 from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.one_off import OneOffRequest, scan_paths
@@ -283,6 +284,24 @@ def test_while_the_node_takes_nothing_the_job_waits_and_every_run_tells(
     assert home.state is State.DONE
     assert len(set(tps.received)) == 1  # the same bytes each time
     assert len(list(site.store.rglob("RS.*"))) == 1
+
+
+@pytest.mark.usefixtures("tps", "pelvis")
+def test_the_folder_has_the_file_even_if_the_package_for_the_node_is_missing(
+    site: Site, draw: FakeDraw, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(site, draw, clock) as ctx:
+        for step in STEPS[:-1]:
+            run_step(step, ctx, Selection())
+        monkeypatch.setitem(sys.modules, "pynetdicom", None)
+
+        with pytest.raises(ConfigError, match=r"deliver\.node needs a package"):
+            run_step("reidentify", ctx, Selection())
+
+        (job,) = ctx.ledger.jobs()
+    assert job.state is State.FETCHED
+    assert len(list(site.store.rglob("RS.*"))) == 1
+    assert draw.confirmed == []
 
 
 @pytest.mark.usefixtures("pelvis")

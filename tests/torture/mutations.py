@@ -50,8 +50,8 @@ FAULTS: Final = (
     Fault(
         "the server is told before the DICOM node has the structure set",
         "pipeline/delivery.py",
-        "        reports = [target.send(delivery) for target in targets]\n",
-        "        reports = [target.send(delivery) for target in targets[:1]]\n",
+        "        reports = [open_target().send(delivery) for open_target in targets]\n",
+        "        reports = [open_target().send(delivery) for open_target in targets[:1]]\n",
         (DELIVERED,),
     ),
     Fault(

@@ -159,7 +159,7 @@ def _put(  # noqa: PLR0913 - likewise
                     code="name-taken",
                     hint="Move that file away, then release the job.",
                 )
-            temporary.unlink(missing_ok=True)  # before the folder is synced
+            _clear(temporary)  # before the folder is synced
             fsync_folder(folder)
     except OSError as err:
         if is_too_long(target, err):
@@ -175,8 +175,14 @@ def _put(  # noqa: PLR0913 - likewise
         ) from None
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            _clear(temporary)
     return wanted
+
+
+def _clear(temporary: Path) -> None:
+    """Remove a temporary file if there is one; on a read-only share even the attempt fails."""
+    if os.path.lexists(temporary):
+        temporary.unlink()
 
 
 def check_writable(folder: Path) -> None:

@@ -65,6 +65,16 @@ def test_the_same_file_again_is_success_and_is_not_written_again(folder: Path) -
     assert names(folder) == [NAME]
 
 
+def test_the_same_file_on_a_share_that_became_read_only_is_success(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(folder, NAME, DATA, JOB)
+    monkeypatch.setattr(os, "unlink", failing(errno.EROFS))  # also for a file that does not exist
+    monkeypatch.setattr(Path, "unlink", failing(errno.EROFS))
+
+    assert deliver(folder, NAME, DATA, JOB) == SHA256
+
+
 def test_another_file_of_that_name_is_never_touched(folder: Path) -> None:
     (folder / NAME).write_bytes(b"edited by a physician")
 
