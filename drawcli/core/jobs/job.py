@@ -99,6 +99,10 @@ class Event:
             return str(self.code)
         return f"{self.kind}: {self.code}" if self.code else str(self.kind)
 
+    def reached(self, state: State) -> bool:
+        """Return whether the job reached a state by this event."""
+        return self.kind is EventKind.REACHED and self.code == state
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

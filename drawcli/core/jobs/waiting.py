@@ -65,7 +65,7 @@ def _command(job: Job) -> str:
 
 def delivered_at(job: Job) -> datetime | None:
     """Return when the structure set of a job was last delivered."""
-    came = (event.at for event in reversed(job.events) if event.code == State.DELIVERED)
+    came = (event.at for event in reversed(job.events) if event.reached(State.DELIVERED))
     return next(came, job.since if job.state in (State.DELIVERED, State.DONE) else None)
 
 

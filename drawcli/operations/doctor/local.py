@@ -20,14 +20,13 @@ from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
-from drawcli.operations.overview import RunHealth
+from drawcli.operations.overview import RUNS_LATE, RunHealth
 from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
 from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
 
-RUNS_LATE: Final = timedelta(hours=1)  # cron starts one every few minutes
 RUNS_STOPPED: Final = timedelta(hours=24)
 _NO_PROGRESS: Final = timedelta(hours=1)  # an overdue run without progress for so long hangs
 _TOKEN_SOON: Final = timedelta(days=7)

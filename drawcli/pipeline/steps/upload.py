@@ -127,7 +127,7 @@ def _too_many(job: Job) -> NeedsPerson:
 def _ends(job: Job) -> Iterator[Event]:
     """Yield the final events of counted uploads of a package, newest first."""
     for event in reversed(job.events):
-        if event.kind is EventKind.RELEASED or event.code == State.PACKAGED:
+        if event.kind is EventKind.RELEASED or event.reached(State.PACKAGED):
             return
         if event.kind is EventKind.FAILED and event.code in _COUNTED:
             yield event
