@@ -10,10 +10,10 @@ from typer.models import CommandInfo, TyperInfo
 
 
 def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:
-    """Return the commands of an app, those without options that no word of the caller names.
+    """Return a copy of an app with options only for the commands named in `words`.
 
-    A command that runs, helps or completes is named by its caller. Of the others nothing but name
-    and help is ever shown, and typer takes two thirds of a start to read their options.
+    A command that runs, shows its help or is completed is named on the command line. The others
+    show only name and help, and reading their options takes two thirds of the start-up time.
     """
     quick = copy(app)
     quick.registered_commands = [
@@ -26,9 +26,9 @@ def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:
 
 
 def with_values_as_typed(command: Any) -> Any:
-    """Return a command as typer builds it, whose values are not converted: TAB shows none.
+    """Change a command of typer to leave its values as typed: completion shows none of them.
 
-    To convert a value typer imports pydantic, which takes longer than all else that TAB does.
+    To convert a value typer imports pydantic, which takes longer than the rest of a completion.
     """
     parameters_of = command.get_params  # with --help, which is made at each call
 

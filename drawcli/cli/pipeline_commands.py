@@ -129,28 +129,30 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                     with shown(door, ctx.progress):
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
-                    told = result_of(reports, fail_if_idle=run.fail_if_idle, always=door.to_person)
+                    result = result_of(
+                        reports, fail_if_idle=run.fail_if_idle, always=door.to_person
+                    )
                 except (DrawcliError, *SHORTAGES) as err:
                     ended = as_run_error(err)
-                    told = result_of(reports, fail_if_idle=False, always=door.to_person)
-                    told.errors.append(ended)
-                    told.exit_code, error = ended.exit_code, ended.code
+                    result = result_of(reports, fail_if_idle=False, always=door.to_person)
+                    result.errors.append(ended)
+                    result.exit_code, error = ended.exit_code, ended.code
                 busy = {job for one in reports for job, what in one.outcomes if what == "busy"}
                 hung = hanging_jobs(ctx.settings, busy, ctx.now())
-                _add_hung(told, hung)
-                note_run(ctx, began, reports, exit_code=told.exit_code, error=error)
-                beat.exit_code = told.exit_code
+                _add_hung(result, hung)
+                note_run(ctx, began, reports, exit_code=result.exit_code, error=error)
+                beat.exit_code = result.exit_code
                 lock.close()  # what follows is for others, and no run shall wait for it
                 reported()
                 report_out(ctx, error, hung)
-            return told
+            return result
 
 
-def _add_hung(told: Result, hung: "Sequence[Hang]") -> None:
+def _add_hung(result: Result, hung: "Sequence[Hang]") -> None:
     """Add new reports of processes that block jobs."""
     new = [one.error for one in hung if one.is_new]
-    told.errors += new
-    told.exit_code = told.exit_code or (JobError.exit_code if new else 0)
+    result.errors += new
+    result.exit_code = result.exit_code or (JobError.exit_code if new else 0)
 
 
 def _selection(ctx: "Context", run: RunOptions) -> "Selection":

@@ -96,7 +96,7 @@ def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         for report in reports:
             if report.scanned is not None and report.scanned.rebuilt:
-                render.say(f"the scan index was made anew: {report.scanned.rebuilt}")
+                render.say(f"the scan index was rebuilt: {report.scanned.rebuilt}")
             for name in report.scanned.folders_missing if report.scanned is not None else ():
                 render.say(f"scan.folders: there is no folder '{name}' in the datastore")
             if report.scanned is not None and not report.outcomes and len(reports) == 1:

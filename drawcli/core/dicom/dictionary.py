@@ -1,8 +1,8 @@
-"""The data dictionary of PS3.6 as pydicom has it, without the rest of pydicom.
+"""The data dictionary of PS3.6 from pydicom, without importing the rest of pydicom.
 
-Rules are read at each start, and the whole of pydicom takes as long to import as everything else
-together: its table of elements is loaded alone. The names and answers are those of
-`pydicom.datadict`, which is asked about repeating groups (60xx).
+Every start reads the rules, and importing all of pydicom takes as long as everything else together,
+so only its table of elements is loaded. Names and results are those of `pydicom.datadict`, which is
+used for repeating groups (60xx).
 """
 
 import sys

@@ -29,8 +29,8 @@ _OTHER_STATES: Final = (
     (State.WAITING, "still arriving"),
     (State.UNMATCHED, "no rule matches"),
     (State.AMBIGUOUS, "several rules match"),
-    (State.EXCLUDED, "excluded by a rule"),
-    (State.CANCELLED, "cancelled by hand"),
+    (State.EXCLUDED, "by a rule"),
+    (State.CANCELLED, "by a user"),
 )
 _MOST_HELD: Final = 12
 

@@ -1,4 +1,4 @@
-"""What a walk of the datastore reads and stores together."""
+"""Batches of files that a walk of the datastore reads and stores together."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from drawcli.pipeline.survey.readers import Reading
 
 
 class Item(NamedTuple):
-    """A file that is to be read."""
+    """A file to read."""
 
     folder: int
     path: str
     file: File
-    since: int  # when it was first seen as it is now; 0: now
-    was: int | None  # the series it was of
-    odd: str  # why it is not read at all; "" where it is
+    since: int  # first seen in its present state at, ns; 0: now
+    was: int | None  # its former series
+    odd: str  # why it is not read; "" if it is
 
 
 class Close(NamedTuple):
@@ -27,7 +27,7 @@ class Close(NamedTuple):
 
 
 class Unlisted(NamedTuple):
-    """A folder that should have been listed, and could not be."""
+    """A folder that could not be listed."""
 
     reason: str
     series: set[int]  # with files in it or below, as they were known
@@ -35,12 +35,12 @@ class Unlisted(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What is read and stored together."""
+    """Files and folders that are read and stored together."""
 
     items: list[Item] = field(default_factory=list)
     closes: list[Close] = field(default_factory=list)
 
     @property
     def readings(self) -> list[Reading]:
-        """What is to be opened."""
+        """The files to open."""
         return [(item.path, item.file) for item in self.items if not item.odd]
