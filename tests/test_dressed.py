@@ -125,7 +125,7 @@ def test_what_the_template_does_not_say_stays_as_the_server_has_it(home: Home) -
 def test_structures_come_in_the_order_of_the_template(home: Home) -> None:
     whole = home(structures=LOOKS)
 
-    order = ["Rectum_AI", "Bladder", "FemoralHead_L", "FemoralHead_R"]
+    order = ["Rectum_AI", "Bladder", "Femur_Head_L", "Femur_Head_R"]
     assert [roi.ROIName for roi in whole.StructureSetROISequence] == order
     numbers = [roi.ROINumber for roi in whole.StructureSetROISequence]
     assert [one.ReferencedROINumber for one in whole.ROIContourSequence] == numbers
@@ -369,7 +369,7 @@ def test_a_name_longer_than_the_planning_system_takes_is_told_before_anything_is
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
 ) -> None:
     assert pelvis
-    described(site, structures={"FemoralHead_L": {"label": "A_name_of_17_char"}})
+    described(site, structures={"Femur_Head_L": {"label": "A_name_of_17_char"}})
     site.add_line("deliver: {longest_name: 16}")
 
     with opened(site, draw, clock) as ctx, pytest.raises(ConfigError) as told:

@@ -104,7 +104,7 @@ def check_templates(
         for one in vain:
             out.print(f"  asked for in vain: {one}", soft_wrap=True)
         for one in found:
-            out.print(f"  perhaps not meant: {one}", soft_wrap=True)
+            out.print(f"  warning: {one}", soft_wrap=True)
 
     data = {"templates": len(book.templates), "edition": EDITION, "lints": found, "vain": vain}
     return Result(data=data, show=show, exit_code=ConfigError.exit_code if vain else 0)
