@@ -11,7 +11,7 @@ from typing import Any, Final
 from drawcli.core.rules.conditions import LATE, LISTS, OPTIONS
 from drawcli.core.rules.decision import Choice
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, known_paths
-from drawcli.core.templates.appearance import Derived, Structure
+from drawcli.core.templates.appearance import Derived, Empty, Structure
 from drawcli.core.templates.template import NAME_PATTERN, Model, Template
 from drawcli.system.records import Field, Record
 
@@ -62,7 +62,7 @@ def templates_schema() -> dict[str, Any]:
         "$schema": _DIALECT,
         "title": "templates.yaml of drawcli",
         **_object({"templates": named | {"propertyNames": _NAME}}, required=["templates"]),
-        "$defs": {of.__name__: _record(of) for of in (Derived, Model, Structure, Template)},
+        "$defs": {of.__name__: _record(of) for of in (Derived, Empty, Model, Structure, Template)},
     }
 
 

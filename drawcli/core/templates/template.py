@@ -13,6 +13,7 @@ import yaml
 from drawcli.core.templates.appearance import (
     STRUCTURE_NAME,
     Derived,
+    Empty,
     Look,
     Structure,
     look_problems,
@@ -62,10 +63,11 @@ class Template(Record):
     )
     structures: dict[str, Structure] = setting({}, keyed(section(Structure), TEXT))
     derived: dict[str, Derived] = setting({}, keyed(section(Derived), STRUCTURE_NAME))
+    empty: dict[str, Empty] = setting({}, keyed(section(Empty), STRUCTURE_NAME))
 
     def check(self) -> None:
         """Refuse structures that do not fit together."""
-        problems = look_problems(frozenset(self.drawn), self.structures, self.derived)
+        problems = look_problems(frozenset(self.drawn), self.structures, self.derived, self.empty)
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -78,7 +80,8 @@ class Template(Record):
     def shown(self) -> tuple[str, ...]:
         """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
-        looks.update(self.derived)
+        looks |= self.derived
+        looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
 
     @property
