@@ -42,6 +42,7 @@ AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # run in parallel: most
 # Results are delivered first; then new series are sent.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
+SENDING: Final = frozenset({"deidentify", "upload"})
 
 GIB: Final = 1 << 30
 IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or replaced
@@ -68,18 +69,42 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "match":
             _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
-        lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
-        for state in COMMANDS[command]:
-            jobs = list(due_jobs(state, ctx, chosen))
-            if not jobs:
-                continue
-            ctx.progress.expect(len(jobs))
-            if command == "upload":
-                _put_off_unless_welcome(jobs, ctx, report)
-            waiting = _one_by_one(jobs, ctx, chosen, report)
-            take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
-            ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
+        if command in SENDING:
+            _hold_first_run(ctx, chosen, report)
+        _advance_due(command, ctx, chosen, report)
+        if command == "match":
+            _hold_first_run(ctx, chosen, report)
     return report
+
+
+def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepReport) -> None:
+    """Advance the due jobs of a command by one step each."""
+    lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
+    for state in COMMANDS[command]:
+        jobs = list(due_jobs(state, ctx, chosen))
+        if not jobs:
+            continue
+        ctx.progress.expect(len(jobs))
+        if command == "upload":
+            _put_off_unless_welcome(jobs, ctx, report)
+        waiting = _one_by_one(jobs, ctx, chosen, report)
+        take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
+        ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
+
+
+def _hold_first_run(ctx: Context, chosen: Selection, report: StepReport) -> None:
+    """Hold the jobs that a new site would send, if they are too many; see `first_run`."""
+    from drawcli.pipeline.first_run import too_many
+
+    found = None if chosen.job_id is not None else too_many(ctx)
+    if found is None:
+        return
+
+    def match(job: Job, ctx: Context) -> Job:
+        return job.held_for(found.error, at=ctx.now())
+
+    for job in found.jobs:
+        _advance(job, match, ctx, report)
 
 
 def _one_by_one(
