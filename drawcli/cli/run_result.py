@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.step_report import StepReport
-    from drawcli.pipeline.steps.scan import ScanResult
+    from drawcli.pipeline.survey.scan_result import ScanResult
 
 
 IDLE: Final = 9
