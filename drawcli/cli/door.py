@@ -296,6 +296,5 @@ def _own_file(err: OSError, door: Door) -> Exception:
             hint="Check the disk: it is failing or read-only. Nothing was lost; the jobs wait.",
         )
     hint = "Check that the user running drawcli can read and write the site's files."
-    if place and isinstance(err, PermissionError):
-        hint = owner_hint(Path(place[:-2]))
+    hint = owner_hint(named) if place and isinstance(err, PermissionError) else hint
     return ConfigError(f"{place}{err.strerror or type(err).__name__}", code="io", hint=hint)

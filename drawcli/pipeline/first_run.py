@@ -4,13 +4,13 @@ A site is new until it has sent more than `match.first_run_limit` series. While 
 rules chose are held if more than that are to be sent; one that a user released is not held again.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from drawcli.core.jobs.job import EventKind, Job, State
 from drawcli.errors import FIRST_RUN, NeedsPerson
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.steps import Step
 
 _TO_SEND: Final = (State.MATCHED, State.PACKAGED)
 _HINT: Final = (
@@ -20,30 +20,34 @@ _HINT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TooMany:
-    """The jobs to hold, and why."""
-
-    jobs: list[Job]
-    error: NeedsPerson
-
-
-def too_many(ctx: Context) -> TooMany | None:
-    """Return the jobs that exceed the limit of a first run; None if there are none.
+def hold_first_run(ctx: Context, advance: Callable[[Job, Step], None]) -> None:
+    """Hold the jobs that a new site would send, if they are too many.
 
     Jobs that are held for it already count, so that an archive that is found in parts is held, too.
+
+    Parameters
+    ----------
+    ctx
+        The site.
+    advance
+        Runs a step on a job and stores the outcome.
     """
     limit = ctx.settings.match.first_run_limit
     open_ = [job for job in ctx.ledger.jobs(_TO_SEND) if _rules_chose(job) and not _was_sent(job)]
     new = [job for job in open_ if not job.held and not _was_released(job)]
     series = _series([*new, *(job for job in open_ if job.held and job.reason_code == FIRST_RUN)])
     if not limit or not new or len(series) <= limit or not _is_new(ctx, limit):
-        return None
+        return
     text = (
         f"this new site would send {len(series):,} series, "
         f"more than match.first_run_limit ({limit:,})"
     )
-    return TooMany(new, NeedsPerson(text, code=FIRST_RUN, hint=_HINT))
+
+    def match(_job: Job, _ctx: Context) -> Job:
+        raise NeedsPerson(text, code=FIRST_RUN, hint=_HINT)
+
+    for job in new:
+        advance(job, match)
 
 
 def _is_new(ctx: Context, limit: int) -> bool:

@@ -29,6 +29,7 @@ from drawcli.errors import (
     as_machine_error,
 )
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.first_run import hold_first_run
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.steps.scan import scan
@@ -43,7 +44,6 @@ AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # run in parallel: most
 # Results are delivered first; then new series are sent.
 HOMEWARD: Final = ("poll", "fetch", "reidentify")
 OUTWARD: Final = ("match", "deidentify", "upload")
-SENDING: Final = frozenset({"deidentify", "upload"})
 
 GIB: Final = 1 << 30
 IMAGES_GONE: Final = frozenset({"source-changed", "source-moved"})  # or replaced
@@ -70,11 +70,12 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "match":
             _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
-        if command in SENDING:
-            _hold_first_run(ctx, chosen, report)
+        hold = partial(_advance, ctx=ctx, report=report)
+        if command in OUTWARD[1:] and chosen.job_id is None:
+            hold_first_run(ctx, hold)
         _advance_due(command, ctx, chosen, report)
-        if command == "match":
-            _hold_first_run(ctx, chosen, report)
+        if command == "match" and chosen.job_id is None:
+            hold_first_run(ctx, hold)
     return report
 
 
@@ -91,21 +92,6 @@ def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepRepo
         waiting = _one_by_one(jobs, ctx, chosen, report)
         take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
         ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
-
-
-def _hold_first_run(ctx: Context, chosen: Selection, report: StepReport) -> None:
-    """Hold the jobs that a new site would send, if they are too many; see `first_run`."""
-    from drawcli.pipeline.first_run import too_many
-
-    found = None if chosen.job_id is not None else too_many(ctx)
-    if found is None:
-        return
-
-    def match(job: Job, ctx: Context) -> Job:
-        return job.held_for(found.error, at=ctx.now())
-
-    for job in found.jobs:
-        _advance(job, match, ctx, report)
 
 
 def _one_by_one(
