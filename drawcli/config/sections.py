@@ -173,9 +173,10 @@ class Scan(SeriesCriteria):
 
 
 class Match(Record):
-    """The handling of series that match rules with different templates."""
+    """The handling of series that match several rules, and the limit of a first run."""
 
     on_many: str = setting("hold", choice("hold", "first", "all"))
+    first_run_limit: int = setting(20, whole(least=0, most=1_000_000))  # series; 0: no limit
 
 
 def _removable(keywords: list[str]) -> list[str]:
