@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
