@@ -44,6 +44,7 @@ _LIST_SIGNS: Final = frozenset("[],'\"\\")  # used by pydicom to show several va
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 
+_FILE_META: Final = 0x0002  # group
 _UNDER_GIT: Final = "the value for {} may identify a patient, and rules are kept in git"
 
 
@@ -59,6 +60,7 @@ class FormerTest:
     tag: str
     operator: str
     wanted: str
+    client: int = 0  # 1 or 2: how it found elements; 0: not known
 
     @property
     def text(self) -> str:
@@ -94,6 +96,7 @@ def translate(asked: FormerTest) -> TranslatedTest:
     {'SliceThickness': {'below': 3.5}}
     """
     path = _path(asked)
+    _check_was_found(asked, path)
     if asked.operator in _ORDER:
         when = _condition(path, _ORDER[asked.operator], _bound(path, asked.wanted))
         return TranslatedTest(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
@@ -156,6 +159,34 @@ def _path(asked: FormerTest) -> str:
     if path in _OF_EACH_SLICE:
         raise UntranslatableError("differs between slices; the former client tested only the first")
     return path
+
+
+def _check_was_found(asked: FormerTest, path: str) -> None:
+    """Raise UntranslatableError if the former client never found the element in a header.
+
+    The first client compared pydicom's name without its blanks; the second one pydicom's name, then
+    the tag as "(GGGG,EEEE)" in capitals. Neither read the file meta information.
+    """
+    from drawcli.core.dicom.dictionary import dictionary_description, keyword_dict
+
+    tag = keyword_dict[path]
+    name = dictionary_description(tag)
+    number = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    found = {
+        0: True,
+        1: asked.name == name.replace(" ", ""),
+        2: asked.name == name or asked.tag == number,
+    }[asked.client]
+    if asked.client and tag >> 16 == _FILE_META:
+        raise UntranslatableError("was never found in a header: it is in the file meta information")
+    if not found:
+        known = name.replace(" ", "") if asked.client == 1 else f"{name}' or '{number}"
+        raise UntranslatableError(
+            f"was never found in a header: the former client looked for '{known}'; "
+            "the rule could never match"
+        )
+    if asked.client == 1 and asked.wanted == str(None):
+        raise UntranslatableError("is compared with 'None', which stood for an empty value")
 
 
 def _path_of_tag(tag: str) -> str | None:

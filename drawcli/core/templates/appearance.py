@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
-_WIDEST_MARGIN_MM: Final = 100.0
+WIDEST_MARGIN_MM: Final = 100.0
 
 # RTROIInterpretedType (3006,00A4): the defined terms of PS3.3 C.8.8.8.1, and OAR.
 RoiType = Literal[
@@ -122,10 +122,11 @@ class Derived(Look):
     keep_largest: StructureName | None = None
     inside: StructureName | None = None  # of crop: the part to keep
     outside: StructureName | None = None  # of crop: the part to remove
-    mm: Annotated[
-        float, Field(ge=-_WIDEST_MARGIN_MM, le=_WIDEST_MARGIN_MM, allow_inf_nan=False)
-    ] = 0.0
+    mm: Annotated[float, Field(ge=-WIDEST_MARGIN_MM, le=WIDEST_MARGIN_MM, allow_inf_nan=False)] = (
+        0.0
+    )
     cm3: _Volume = 0.0  # of remove_small: smaller parts are removed
+    hidden: bool = False  # only a step on the way to others; not in the delivered file
 
     @model_validator(mode="after")
     def _one_operation(self) -> Self:

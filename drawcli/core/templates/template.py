@@ -93,7 +93,7 @@ class Template(BaseModel):
     def shown(self) -> tuple[str, ...]:
         """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
-        looks |= self.derived
+        looks |= {name: rule for name, rule in self.derived.items() if not rule.hidden}
         looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
 
