@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from drawcli.authoring.former_export import FormerExport, Record, TemplateKey, find_oddity
 from drawcli.authoring.former_structures import add_structures
 from drawcli.authoring.new_template import Plan, plain_name
-from drawcli.core.templates.appearance import RoiType
+from drawcli.core.templates.appearance import ROI_TYPES
 
 _HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 _RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
@@ -96,7 +96,7 @@ def _look(plan: Plan, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
         else:
             made["color"] = values
     kind = str(record.get("rt_roi_interpreted_type") or "").strip()
-    if kind in get_args(RoiType) and kind:
+    if kind in ROI_TYPES and kind:
         made["type"] = kind
     elif kind:
         plan.remarks.append(f"{name}: type '{kind}' is not valid and left out")
