@@ -14,13 +14,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.rules.former_client import (
-    FormerTest,
-    UntranslatableError,
-    When,
-    join_conditions,
-    translate,
-)
+from drawcli.core.rules.former_client import When, join_conditions, translate
+from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError
 from drawcli.system.printable import plain, plain_lines
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from drawcli.authoring.former_export import Record
 from drawcli.authoring.new_template import Plan, import_template
-from drawcli.core.rules.former_client import UntranslatableError
+from drawcli.core.rules.former_test import UntranslatableError
 
 _SHA_512: Final = re.compile(r"[0-9a-f]{128}")
 

@@ -20,7 +20,8 @@ from drawcli.authoring.former_export import FormerExport, FormerRule, TemplateKe
 from drawcli.authoring.former_files import TemplateFiles
 from drawcli.authoring.former_templates import notes_of, templates_of
 from drawcli.authoring.new_template import Plan
-from drawcli.core.rules.former_client import UntranslatableError, When
+from drawcli.core.rules.former_client import When
+from drawcli.core.rules.former_test import UntranslatableError
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import write_durably

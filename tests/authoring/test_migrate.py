@@ -28,7 +28,8 @@ from drawcli.authoring.migrate import (
 from drawcli.cli import app
 from drawcli.core.dicom.dictionary import keyword_dict
 from drawcli.core.rules.conditions import Condition, RuleHeader, Truth
-from drawcli.core.rules.former_client import FormerTest, UntranslatableError, translate
+from drawcli.core.rules.former_client import translate
+from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.yaml_read import Document, parse_yaml
 

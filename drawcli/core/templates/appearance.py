@@ -115,7 +115,7 @@ class Derived(Look):
     outside: str | None = setting(None, _NAME)  # of crop: the part to remove
     mm: float = setting(0.0, number(least=-WIDEST_MARGIN_MM, most=WIDEST_MARGIN_MM))
     cm3: float = setting(0.0, _VOLUME)  # of remove_small: smaller parts are removed
-    hidden: bool = setting(False, SWITCH)  # only a step on the way to others; not delivered
+    hidden: bool = setting(default=False, kind=SWITCH)  # a step on the way to others
 
     def check(self) -> None:
         """Refuse more than one operation, and parameters that it does not take."""
