@@ -20,6 +20,38 @@ if TYPE_CHECKING:
 
 _MISSING = "Install drawcli with its extra 'web': see docs/installing.md."
 
+DelayOption = Annotated[
+    float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
+]
+ShortOption = Annotated[
+    bool,
+    typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
+]
+DialectOption = Annotated[
+    int, typer.Option("--dialect", help="Answer as DRAW client 1 or 2 expects.", min=1, max=2)
+]
+RealisticOption = Annotated[
+    bool,
+    typer.Option("--realistic", help="Fail as the real server's job does: without a reason."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse requests that no DRAW client sends.")
+]
+CatalogueOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue", help="Offer the models of a site's catalogue.json.", metavar="FILE"
+    ),
+]
+FaultOption = Annotated[
+    str,
+    typer.Option(
+        "--fault",
+        help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
+        metavar="FAULTS",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -34,39 +66,14 @@ def sandbox(
         Path, typer.Option("--dir", help="Folder for its tasks.", metavar="DIR")
     ] = Path("drawcli-sandbox"),
     port: Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)] = 8042,
-    delay: Annotated[
-        float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
-    ] = 0.0,
-    short_coordinates: Annotated[
-        bool,
-        typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
-    ] = False,
+    delay: DelayOption = 0.0,
+    short_coordinates: ShortOption = False,
     ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
-    dialect: Annotated[
-        int,
-        typer.Option("--dialect", help="Answer as DRAW client 1 or 2 expects.", min=1, max=2),
-    ] = 2,
-    realistic: Annotated[
-        bool,
-        typer.Option("--realistic", help="Fail as the real server's job does: without a reason."),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse requests that no DRAW client sends.")
-    ] = False,
-    catalogue: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalogue", help="Offer the models of a site's catalogue.json.", metavar="FILE"
-        ),
-    ] = None,
-    fault: Annotated[
-        str,
-        typer.Option(
-            "--fault",
-            help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
-            metavar="FAULTS",
-        ),
-    ] = "",
+    dialect: DialectOption = 2,
+    realistic: RealisticOption = False,
+    strict: StrictOption = False,
+    catalogue: CatalogueOption = None,
+    fault: FaultOption = "",
 ) -> Result | None:
     """Run a DRAW server here, for training only."""
     try:
