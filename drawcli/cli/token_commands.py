@@ -38,9 +38,9 @@ def set_(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Store new tokens from a file, standard input or a prompt."""
-    from drawcli.pipeline.context import token_store
+    from drawcli.adapters.server import site_tokens
 
-    store = token_store(door.settings())
+    store = site_tokens(door.settings())
     tokens = _parsed(_given(door, file), file)
     if not dry_run:
         with store.locked():
@@ -52,9 +52,9 @@ def set_(
 
 def status(door: Door) -> Result:
     """Show client and expiry of the stored tokens."""
-    from drawcli.pipeline.context import token_store
+    from drawcli.adapters.server import site_tokens
 
-    store = token_store(door.settings())
+    store = site_tokens(door.settings())
     tokens = store.read()
     begun = store.pending.begun(tokens)
     data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
@@ -71,12 +71,12 @@ def status(door: Door) -> Result:
 
 def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
     """Renew the tokens now; the server revokes the old ones."""
+    from drawcli.adapters.server import site_tokens
     from drawcli.adapters.state import logs
-    from drawcli.pipeline.context import token_store
 
     logs.keep_off_stderr()
     settings = door.settings()
-    store = token_store(settings)
+    store = site_tokens(settings)
     tokens = store.read()
     if not tokens.refresh or not store.can_renew:
         what = "there is no way to store new tokens" if tokens.refresh else "there is none to do so"

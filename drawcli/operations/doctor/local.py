@@ -12,16 +12,17 @@ from typing import Final
 from drawcli import __version__
 from drawcli.adapters.delivery.folder import check_writable, closed
 from drawcli.adapters.rulebook.rulebook import site_rulebook
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
+from drawcli.operations.doctor.old_studies import old_studies
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RunHealth
-from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
@@ -167,6 +168,10 @@ def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count the warnings about them."""
     book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    if not any(rule.enabled and not rule.exclude for rule in book.rules):
+        return CheckResult.warned(
+            f"{text}; no rule is enabled: nothing is sent", "drawcli rules new --from FOLDER"
+        )
     if odd := [*lint_rules(book)]:
         return CheckResult.warned(f"{text}; {len(odd)} warnings", "drawcli rules check")
     if named := [*lint_templates(book)]:  # the site's own choice: no warning
@@ -178,7 +183,7 @@ def rules(site: CheckContext) -> CheckResult:
 
 def token(site: CheckContext) -> CheckResult:
     """Check the token pair: private, renewable, not about to expire."""
-    store = token_store(site.settings)
+    store = site_tokens(site.settings)
     tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh and store.can_renew:
@@ -262,6 +267,7 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("ledger", ledger),
     ("held jobs", held_jobs),
     ("rules", rules),
+    ("old studies", old_studies),
     ("token", token),
     ("last run", last_run),
     ("versions", versions),
