@@ -7,7 +7,6 @@ from pathlib import Path
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
 from drawcli.authoring.picks import Pick, parse_value
-from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.privacy import paths_in, shareable_values
@@ -54,12 +53,11 @@ def read_source(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     UsageError
         If there are several and `number` selects none; `explain` uses the same numbers.
     """
-    found = list(series_at(path, ctx.now().date()))
-    images = [one for one in found if {*one[1].values.get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
-    if number is None and len(images) == 1:
-        return images[0][1]
+    found = series_at([path], ctx.now().date()).headers
+    if number is None and len(found) == 1:
+        return found[0][1]
     if number is None or not 0 < number <= len(found):
-        names = "; ".join(name for name, _ in images or found)
+        names = "; ".join(name for name, _ in found)
         raise UsageError(
             f"more than one series: {names}",
             hint="Select one with --series NUMBER, or give the path of one of its images.",
