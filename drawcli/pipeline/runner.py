@@ -71,7 +71,7 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
         for state in COMMANDS[command]:
             jobs = list(due_jobs(state, ctx, chosen))
-            if not jobs:
+            if _is_paused(command, ctx, report) or not jobs:
                 continue
             ctx.progress.expect(len(jobs))
             if command == "upload":
@@ -91,8 +91,16 @@ def _one_by_one(
         full = chosen.limit is not None and report.begun >= chosen.limit
         if late or full or report.unreachable or report.stopped:
             return
+        if _is_paused(report.step, ctx, report):
+            return
         report.begun += 1
         yield job
+
+
+def _is_paused(command: str, ctx: Context, report: StepReport) -> bool:
+    """Return whether a step must not go on because uploads are paused, and note it."""
+    report.pause = ctx.pause if command == "upload" else None
+    return report.pause is not None
 
 
 def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepReport) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
 
 if TYPE_CHECKING:
+    from drawcli.adapters.state.pause import Pause
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.steps.scan import ScanResult
 
@@ -27,6 +28,7 @@ class StepReport:
     stopped: bool = False  # a server or share does not answer: no further job is started
     no_memory: bool = False  # the step ran out of memory
     scanned: "ScanResult | None" = None
+    pause: "Pause | None" = None  # uploads are paused, and a package waits
 
     @property
     def counts(self) -> Counter[str]:
