@@ -63,7 +63,7 @@ def checkup(request: Request) -> Response:
         *asked_of.offline(seen),
     ]
     grades = [outcome.result.grade for outcome in outcomes]
-    order = [Grade.FAIL, Grade.WARN, Grade.PASS]
+    order = [Grade.FAIL, Grade.WARN, Grade.SKIP, Grade.PASS]
     return page(
         request,
         "checkup.html",
