@@ -6,7 +6,7 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import UsageError
+from drawcli.errors import DrawcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.context import Context
 
+    Action = Callable[[Job, Context], Job]
+
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
+]
+
+JobArguments = Annotated[
+    list[str], typer.Argument(help="Ids of jobs or their unique beginnings.", metavar="JOB...")
 ]
 
 
@@ -29,26 +35,18 @@ def register(app: typer.Typer) -> None:
     command(app, "cancel")(cancel)
 
 
-def release(
-    door: Door,
-    job: JobArgument,
-    dry_run: DryRunOption = False,
-) -> Result:
-    """Continue a held job from its present state."""
+def release(door: Door, jobs: JobArguments, dry_run: DryRunOption = False) -> Result:
+    """Continue held jobs from their present states."""
     from drawcli.pipeline import actions
 
-    return _act(door, job, actions.release, "released", dry_run=dry_run)
+    return _act(door, jobs, actions.release, "released", dry_run=dry_run)
 
 
-def cancel(
-    door: Door,
-    job: JobArgument,
-    dry_run: DryRunOption = False,
-) -> Result:
-    """Cancel a job. Undo with retry."""
+def cancel(door: Door, jobs: JobArguments, dry_run: DryRunOption = False) -> Result:
+    """Cancel jobs. Undo with retry."""
     from drawcli.pipeline import actions
 
-    return _act(door, job, actions.cancel, "cancelled", dry_run=dry_run)
+    return _act(door, jobs, actions.cancel, "cancelled", dry_run=dry_run)
 
 
 def retry(
@@ -95,24 +93,53 @@ def assign(
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
 
 
-def _act(
-    door: Door,
-    name: str,
-    action: "Callable[[Job, Context], Job]",
-    done: str,
-    *,
-    dry_run: bool,
-) -> Result:
+def _act(door: Door, names: list[str], action: "Action", done: str, *, dry_run: bool) -> Result:
+    """Act on jobs, once all of them allow it; report those that changed meanwhile."""
+    with door.context(dry_run=dry_run) as ctx:
+        before = _checked(names, action, ctx)
+        after: list[Job] = []
+        errors: list[DrawcliError] = []
+        for job in before:
+            try:
+                after.append(_changed(job, action, ctx, dry_run=dry_run))
+            except UsageError as err:  # a step has taken it since, or another user
+                errors.append(err)
+    result = _acted(after, done, dry_run=dry_run)
+    result.data["failed"] = [job.id for job in before if job.id not in result.data["jobs"]]
+    result.errors, result.exit_code = errors, errors[0].exit_code if errors else 0
+    result.is_partial = bool(after)
+    return result
+
+
+def _checked(names: list[str], action: "Action", ctx: "Context") -> "list[Job]":
+    """Return the jobs of some names, each once.
+
+    Raises
+    ------
+    UsageError
+        With a line for each job that does not exist or does not allow the action.
+    """
     from drawcli.pipeline.actions import find_job
 
-    with door.context(dry_run=dry_run) as ctx:
-        after = _changed(find_job(name, ctx), action, ctx, dry_run=dry_run)
-    return _acted([after], done, dry_run=dry_run)
+    found: dict[str, Job] = {}
+    refused: list[UsageError] = []
+    for name in names:
+        try:
+            job = find_job(name, ctx)
+            action(job, ctx)
+        except UsageError as err:
+            refused.append(err)
+        else:
+            found[job.id] = job
+    if len(names) == 1 and refused:
+        raise refused[0]
+    if refused:
+        text = "\n".join(dict.fromkeys(str(err) for err in refused))
+        raise UsageError(text, hint="Nothing was changed, for none of the jobs.")
+    return list(found.values())
 
 
-def _changed(
-    job: "Job", action: "Callable[[Job, Context], Job]", ctx: "Context", *, dry_run: bool
-) -> "Job":
+def _changed(job: "Job", action: "Action", ctx: "Context", *, dry_run: bool) -> "Job":
     from drawcli.pipeline.actions import apply_action
 
     return action(job, ctx) if dry_run else apply_action(job, action, ctx)
