@@ -17,11 +17,15 @@ from drawcli.cli import (
     deidentify_commands,
     delivery_commands,
     doctor_command,
+    help_command,
     job_commands,
     key_commands,
     ledger_commands,
+    logs_command,
     migration_command,
     notify_command,
+    open_command,
+    pause_command,
     pipeline_commands,
     preview_command,
     reasons_command,
@@ -47,6 +51,7 @@ _RARELY: Final = (100_000, 50, 50)
 
 app = typer.Typer(
     name="drawcli",
+    cls=help_command.HelpByUse,
     no_args_is_help=True,
     rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
     pretty_exceptions_enable=False,  # a traceback with local variables would print the patient
@@ -81,6 +86,10 @@ audit_command.register(app)
 notify_command.register(app)
 dashboard_command.register(app)
 sandbox_commands.register(app)
+pause_command.register(app)
+open_command.register(app)
+logs_command.register(app)
+help_command.register(app)
 
 
 @app.callback(invoke_without_command=True)

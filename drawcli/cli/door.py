@@ -95,6 +95,7 @@ class Door:
 
     command: str
     common: Common
+    typed: typer.Context | None = None  # the command line as parsed
 
     @property
     def style(self) -> Style:
@@ -161,7 +162,8 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
         @wraps(function, assigned=_NAMES)
         def enter(typer_context: typer.Context, common: Common, **given: Any) -> None:
             earlier = typer_context.obj if isinstance(typer_context.obj, Common) else Common()
-            _run(function, Door(f"{group} {name}".strip(), common.over(earlier)), given)
+            words = f"{group} {name}".strip()
+            _run(function, Door(words, common.over(earlier), typer_context), given)
 
         context, common, _ = inspect.signature(enter, follow_wrapped=False).parameters.values()
         enter.__signature__ = _keywords([context, *own, common])  # type: ignore[attr-defined] # as functools does
@@ -211,7 +213,9 @@ def group(
     app: typer.Typer, name: str, commands: dict[str, Callable[..., Any]], *, what: str
 ) -> None:
     """Register functions by command name as a group of commands."""
-    inner = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    from drawcli.cli.help_command import HelpByUse
+
+    inner = typer.Typer(cls=HelpByUse, no_args_is_help=True, rich_markup_mode=None)
     for word, function in commands.items():
         command(inner, word, group=name)(function)
     app.add_typer(inner, name=name, help=what)
