@@ -79,7 +79,7 @@ IMPURE = {
 # What the engine and its gate may have in common; else one mistake would blind both.
 OF_BOTH_SIDES = {"drawcli.errors"}
 OF_ERRORS = {"hint", "wait_seconds", "answered"}  # attributes that errors alone have
-LONGEST_MODULE = 333  # lines
+LONGEST_MODULE = 300  # lines
 LONGEST_FUNCTION = 45  # lines without its docstring
 
 

@@ -154,7 +154,7 @@ def check(door: Door) -> Result:
     def show(out: "Console") -> None:
         out.print(f"{len(book.rules)} rules, {len(book.templates)} templates: no mistakes")
         for one in found:
-            out.print(f"  perhaps not meant: {one}", soft_wrap=True)
+            out.print(f"  warning: {one}", soft_wrap=True)
 
     return Result(data=data, show=show)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from drawcli.adapters.state.pause import Pause
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.step_report import StepReport
-    from drawcli.pipeline.steps.scan import ScanResult
+    from drawcli.pipeline.survey.scan_result import ScanResult
 
 
 IDLE: Final = 9

@@ -44,12 +44,12 @@ def set_(
 
     The server is asked first: a pair that it refuses is not stored, and the old pair stays.
     """
+    from drawcli.adapters.server import site_tokens
     from drawcli.adapters.state import logs
-    from drawcli.pipeline.context import token_store
 
     logs.keep_off_stderr()
     settings = door.settings()
-    store = token_store(settings)
+    store = site_tokens(settings)
     tokens, accepted = _parsed(_given(door, file), file), False
     if not force and not dry_run:
         tokens, accepted = _asked_for(tokens, settings.server, store)
@@ -100,9 +100,9 @@ def _has_pair(store: "TokenStore") -> bool:
 
 def status(door: Door) -> Result:
     """Show client and expiry of the stored tokens."""
-    from drawcli.pipeline.context import token_store
+    from drawcli.adapters.server import site_tokens
 
-    store = token_store(door.settings())
+    store = site_tokens(door.settings())
     tokens = store.read()
     begun = store.pending.begun(tokens)
     data = _facts(tokens, store) | {"unanswered": begun.isoformat() if begun else None}
@@ -119,12 +119,12 @@ def status(door: Door) -> Result:
 
 def refresh(door: Door, dry_run: DryRunOption = False) -> Result:
     """Renew the tokens now; the server revokes the old ones."""
+    from drawcli.adapters.server import site_tokens
     from drawcli.adapters.state import logs
-    from drawcli.pipeline.context import token_store
 
     logs.keep_off_stderr()
     settings = door.settings()
-    store = token_store(settings)
+    store = site_tokens(settings)
     tokens = store.read()
     if not tokens.refresh or not store.can_renew:
         what = "there is no way to store new tokens" if tokens.refresh else "there is none to do so"

@@ -27,14 +27,14 @@ from drawcli.adapters.state.site_key import (
     retire_site_key,
     retired_keys,
 )
-from drawcli.adapters.state.vault import Vault
+from drawcli.adapters.state.vault import Vault, vault_of
 from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT, Busy
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, DrawcliError, NeedsPerson, UsageError
-from drawcli.pipeline.context import Context, vault_of
+from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.deidentify import (
     complete_crosswalk,
     deidentify_slices,

@@ -31,7 +31,8 @@ from drawcli.errors import (
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
-from drawcli.pipeline.steps.scan import ScanResult, scan
+from drawcli.pipeline.steps.scan import scan
+from drawcli.pipeline.survey.scan_result import ScanResult
 from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 

@@ -9,7 +9,7 @@ from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
 if TYPE_CHECKING:
     from drawcli.adapters.state.pause import Pause
     from drawcli.core.jobs.job import Job
-    from drawcli.pipeline.steps.scan import ScanResult
+    from drawcli.pipeline.survey.scan_result import ScanResult
 
 
 @dataclass(slots=True)

@@ -30,8 +30,8 @@ CATALOGUE: Final[tuple[SandboxModel, ...]] = (
         structures={
             1: "Bladder",
             2: "Rectum",
-            3: "FemoralHead_L",
-            4: "FemoralHead_R",
+            3: "Femur_Head_L",
+            4: "Femur_Head_R",
             5: "Prostate",
             6: "PenileBulb",
             7: "SeminalVes",
@@ -49,7 +49,7 @@ CATALOGUE: Final[tuple[SandboxModel, ...]] = (
         group="Head and Neck",
         structures={
             1: "Brain",
-            2: "BrainStem",
+            2: "Brainstem",
             3: "Mandible",
             4: "SpinalCord",
             5: "Parotid_L",

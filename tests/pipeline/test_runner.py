@@ -508,7 +508,7 @@ def test_a_partial_structure_set_is_fetched_again_before_anything_is_confirmed(
     run_step("fetch", ctx, ALL)
 
     assert (waiting.state, waiting.reason_code) == (State.SEGMENTED, "structures-missing")
-    assert "FemoralHead_R" in (waiting.reason or "")
+    assert "Femur_Head_R" in (waiting.reason or "")
     assert only_job(ctx).state is State.FETCHED
     assert draw.confirmed == []
 

@@ -16,21 +16,31 @@ from pydantic import (
 LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
 _WIDEST_MARGIN_MM: Final = 100.0
 
-# RTROIInterpretedType (3006,00A4): the defined terms of PS3.3 C.8.8.8.1 that a model can draw.
+# RTROIInterpretedType (3006,00A4): the defined terms of PS3.3 C.8.8.8.1, and OAR.
 RoiType = Literal[
     "",
     "AVOIDANCE",
     "BOLUS",
+    "BRACHY_ACCESSORY",
+    "BRACHY_CHANNEL",
+    "BRACHY_CHNL_SHLD",
+    "BRACHY_SRC_APP",
     "CAVITY",
+    "CONTRAST_AGENT",
     "CONTROL",
     "CTV",
+    "DOSE_MEASUREMENT",
     "DOSE_REGION",
     "EXTERNAL",
     "FIXATION",
     "GTV",
     "IRRAD_VOLUME",
+    "ISOCENTER",
+    "MARKER",
+    "OAR",
     "ORGAN",
     "PTV",
+    "REGISTRATION",
     "SUPPORT",
     "TREATED_VOLUME",
 ]
@@ -84,6 +94,15 @@ class Structure(Look):
 
     volume_cm3: Annotated[tuple[_Volume, _Volume], AfterValidator(_rising)] | None = None
     required: bool | None = None  # True: with contours; False: may be missing; else: may be empty
+
+
+class Empty(Look):
+    """A structure without contours, to be contoured in the planning system."""
+
+    @property
+    def sentence(self) -> str:
+        """The text for ROIGenerationDescription."""
+        return "drawcli: empty, to be contoured"
 
 
 class Derived(Look):
@@ -166,7 +185,10 @@ _OPERATIONS: Final = tuple(_NEEDS)
 
 
 def look_problems(
-    drawn: frozenset[str], structures: Mapping[str, Structure], derived: Mapping[str, Derived]
+    drawn: frozenset[str],
+    structures: Mapping[str, Structure],
+    derived: Mapping[str, Derived],
+    empty: Mapping[str, Empty],
 ) -> list[str]:
     """Return the problems of the structures of a template with each other.
 
@@ -176,6 +198,8 @@ def look_problems(
         The names that the models draw.
     structures, derived
         The settings for them, and the structures derived from them, in order.
+    empty
+        The structures that are delivered without contours.
     """
     problems = []
     foreign = sorted(structures.keys() - drawn)
@@ -189,7 +213,11 @@ def look_problems(
         if unknown:
             problems.append(f"derived {name}: {', '.join(unknown)} must be defined before it")
         known.add(name)
+    problems += [
+        f"empty {name}: a structure of that name exists already" for name in empty if name in known
+    ]
     looks: dict[str, Any] = {name: structures.get(name) for name in drawn} | dict(derived)
+    looks |= empty
     by_label: dict[str, str] = {}
     for name, look in sorted(looks.items()):
         label = (look and look.label) or name

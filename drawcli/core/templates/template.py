@@ -18,7 +18,14 @@ from pydantic import (
     model_validator,
 )
 
-from drawcli.core.templates.appearance import Derived, Look, Structure, StructureName, look_problems
+from drawcli.core.templates.appearance import (
+    Derived,
+    Empty,
+    Look,
+    Structure,
+    StructureName,
+    look_problems,
+)
 
 PROTOCOL: Final = "DRAW"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"  # a path component on the server
@@ -68,10 +75,11 @@ class Template(BaseModel):
     ]
     structures: dict[StrictStr, Structure] = {}
     derived: dict[StructureName, Derived] = {}
+    empty: dict[StructureName, Empty] = {}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = look_problems(frozenset(self.drawn), self.structures, self.derived)
+        problems = look_problems(frozenset(self.drawn), self.structures, self.derived, self.empty)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -85,7 +93,8 @@ class Template(BaseModel):
     def shown(self) -> tuple[str, ...]:
         """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
-        looks.update(self.derived)
+        looks |= self.derived
+        looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
 
     @property

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
@@ -20,7 +21,6 @@ from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
-from drawcli.pipeline.context import token_store
 from drawcli.system.durations import duration
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
@@ -75,7 +75,7 @@ def checkup(request: Request) -> Response:
 
 def _unseen(site: SiteReader) -> list[str]:
     """Return the checks that would write a file or start a command."""
-    in_file = isinstance(token_store(site.ctx.settings), TokenFile)
+    in_file = isinstance(site_tokens(site.ctx.settings), TokenFile)
     return ["delivery"] if in_file else ["delivery", "token"]
 
 

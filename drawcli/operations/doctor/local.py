@@ -12,6 +12,7 @@ from typing import Final
 from drawcli import __version__
 from drawcli.adapters.delivery.folder import check_writable, closed
 from drawcli.adapters.rulebook.rulebook import site_rulebook
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.pause import read_pause
 from drawcli.adapters.state.run_log import RunLog
@@ -28,7 +29,6 @@ from drawcli.operations.doctor.delivery import folder_of_delivery
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RunHealth
-from drawcli.pipeline.context import token_store
 from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
@@ -207,7 +207,7 @@ def rules(site: CheckContext) -> CheckResult:
 
 def token(site: CheckContext) -> CheckResult:
     """Check the token pair: private, renewable, not about to expire."""
-    store = token_store(site.settings)
+    store = site_tokens(site.settings)
     tokens = store.read()
     left = None if tokens.expires_at is None else tokens.expires_at - site.now
     if tokens.refresh and store.can_renew:

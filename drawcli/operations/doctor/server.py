@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, probe_server
@@ -13,7 +14,7 @@ from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue, unmet_requests
 from drawcli.errors import ConfigError, ServerUnavailable
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, run_checks
-from drawcli.pipeline.context import token_store, utc_now
+from drawcli.pipeline.context import utc_now
 from drawcli.system.addresses import is_loopback
 from drawcli.system.durations import duration
 
@@ -113,7 +114,7 @@ def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
 
 def _templates(site: CheckContext) -> CheckResult:
     """Compare the templates with the server's catalogue; this tests the token, too."""
-    tokens = token_store(site.settings)
+    tokens = site_tokens(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = parse_catalogue(server.models())

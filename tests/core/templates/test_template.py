@@ -149,6 +149,27 @@ def test_structures_that_cannot_be_meant_are_refused(structures: dict[str, Any],
 
 
 @pytest.mark.parametrize(
+    ("empty", "why"),
+    [
+        ({"Bladder": {}}, "empty Bladder: a structure of that name exists already"),
+        ({"PTV": {"label": "bladder"}}, "would have the same name"),
+        ({"PTV": {"volume_cm3": [1, 2]}}, "not permitted"),
+        ({"PTV": {"type": "TARGET"}}, "PTV"),
+    ],
+)
+def test_an_empty_structure_has_a_name_of_its_own(empty: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Template.model_validate(template().model_dump() | {"empty": empty})
+
+
+def test_the_server_does_not_see_an_empty_structure() -> None:
+    with_empty = Template.model_validate(template().model_dump() | {"empty": {"PTV": {}}})
+
+    assert server_file("P", with_empty) == server_file("P", template())
+    assert with_empty.shown == (*template().shown, "PTV")
+
+
+@pytest.mark.parametrize(
     ("rule", "why"),
     [
         ({}, "one of union, intersection"),

@@ -16,7 +16,7 @@ from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
 
 AT = datetime(2026, 11, 22, 8, 30, 1, tzinfo=UTC)
-NAMES = ("Body", "Bladder", "FemoralHead_L", "Lung_L")  # no lung in a pelvis
+NAMES = ("Body", "Bladder", "Femur_Head_L", "Lung_L")  # no lung in a pelvis
 # What the real form gets wrong, and we with it.
 KNOWN_ERRORS = (
     "ReferringPhysicianName",
