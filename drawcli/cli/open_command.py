@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from drawcli.pipeline.context import Context
 
 
-class Part(StrEnum):
+class JobPart(StrEnum):
     """What of a job is opened."""
 
     PICTURE = "picture"
@@ -36,12 +36,12 @@ def open_(
     door: Door,
     job: JobArgument,
     part: Annotated[
-        Part,
+        JobPart,
         typer.Argument(
             help="picture: the contours on the images, drawn if need be; page: all slices in a "
             "browser; folder: the job's work folder; file: its delivered structure set."
         ),
-    ] = Part.PICTURE,
+    ] = JobPart.PICTURE,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the path; open nothing.")
     ] = False,
@@ -65,7 +65,7 @@ def open_(
             open_path(path, os.environ)
     except NoDesktop as err:
         why = str(err)
-    shown = str(path) if identify or part is not Part.FILE else ""
+    shown = str(path) if identify or part is not JobPart.FILE else ""
     if only_print and not shown:
         raise UsageError("the path may name the patient: --identify prints it, on a terminal")
     data = {
@@ -82,11 +82,11 @@ def open_(
     return Result(data=data, show=render.lines(rows))
 
 
-def _path_of(part: Part, job: "Job", ctx: "Context") -> Path:
+def _path_of(part: JobPart, job: "Job", ctx: "Context") -> Path:
     """Return what to open; a picture that is missing is drawn."""
     from drawcli.pipeline.results import delivery_path
 
-    if part is Part.FILE:
+    if part is JobPart.FILE:
         path = delivery_path(job, ctx) if job.delivered_sha256 else None
         if path is None or not path.is_file():
             gone = "was delivered, and is not there any more" if path else "is not delivered yet"
@@ -99,15 +99,15 @@ def _path_of(part: Part, job: "Job", ctx: "Context") -> Path:
             f"job {job.id} has no work folder any more",
             hint="It is removed some time after a job is finished: deliver.keep_days.",
         )
-    if part is Part.FOLDER:
+    if part is JobPart.FOLDER:
         return ctx.work.file(job.id, "")
     return _drawn(part, job, ctx)
 
 
-def _drawn(part: Part, job: "Job", ctx: "Context") -> Path:
+def _drawn(part: JobPart, job: "Job", ctx: "Context") -> Path:
     from drawcli.adapters.state.workdir import PREVIEW_PAGE, PREVIEW_SHEET
 
-    path = ctx.work.file(job.id, PREVIEW_SHEET if part is Part.PICTURE else PREVIEW_PAGE)
+    path = ctx.work.file(job.id, PREVIEW_SHEET if part is JobPart.PICTURE else PREVIEW_PAGE)
     if not path.is_file():
         from drawcli.pipeline.preview import preview_of, store_preview
 

@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from drawcli.system.platforms import System, system
 
 _START_SECONDS: Final = 2.0  # an opener that fails does so at once; others may stay open
 _DISPLAYS: Final = ("WAYLAND_DISPLAY", "DISPLAY")
@@ -18,7 +19,7 @@ class NoDesktop(Exception):
     """Nothing can be opened in this session; the text says why."""
 
 
-def opener(env: Mapping[str, str], platform: str = sys.platform) -> list[str]:
+def opener(env: Mapping[str, str], here: System | None = None) -> list[str]:
     """Return the words of the command that opens a path; [] for the call of Windows.
 
     Raises
@@ -27,10 +28,11 @@ def opener(env: Mapping[str, str], platform: str = sys.platform) -> list[str]:
         If there is no desktop, or no program of it.
     """
     is_remote = any(env.get(name) for name in _REMOTE)
-    if platform in ("win32", "darwin"):
+    here = here or system()
+    if here != "other":
         if is_remote:
             raise NoDesktop("this is a session over ssh")
-        return ["open"] if platform == "darwin" else []
+        return ["open"] if here == "macos" else []
     if not any(env.get(name) for name in _DISPLAYS):
         raise NoDesktop(
             "this is a session over ssh, without a display" if is_remote else "there is no display"

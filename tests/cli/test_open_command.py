@@ -8,6 +8,7 @@ from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.system.desktop import NoDesktop, open_path, opener
+from drawcli.system.platforms import System
 from tests.cli.conftest import Run, at_terminal
 from tests.conftest import Clock, Site
 
@@ -90,26 +91,26 @@ def test_what_is_not_there_is_said(drawcli: Run, site: Site, done: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "env", "said"),
+    ("here", "env", "said"),
     [
-        ("linux", {}, "no display"),
-        ("linux", {"SSH_TTY": "/dev/pts/1"}, "over ssh"),
-        ("linux", DESKTOP | {"PATH": "/nowhere"}, "neither xdg-open nor gio"),
-        ("darwin", {"SSH_CONNECTION": "x"}, "over ssh"),
-        ("win32", {"SSH_CONNECTION": "x"}, "over ssh"),
+        ("other", {}, "no display"),
+        ("other", {"SSH_TTY": "/dev/pts/1"}, "over ssh"),
+        ("other", DESKTOP | {"PATH": "/nowhere"}, "neither xdg-open nor gio"),
+        ("macos", {"SSH_CONNECTION": "x"}, "over ssh"),
+        ("windows", {"SSH_CONNECTION": "x"}, "over ssh"),
     ],
 )
-def test_where_nothing_can_be_opened(platform: str, env: dict[str, str], said: str) -> None:
+def test_where_nothing_can_be_opened(here: System, env: dict[str, str], said: str) -> None:
     with pytest.raises(NoDesktop, match=said):
-        opener(env, platform)
+        opener(env, here)
 
 
 def test_each_system_has_its_opener(opens: Path) -> None:
     program = opens.parent / "bin" / "xdg-open"
 
-    assert opener({}, "darwin") == ["open"]
-    assert opener({}, "win32") == []
-    assert opener(DESKTOP | {"PATH": str(program.parent)}, "linux") == [str(program)]
+    assert opener({}, "macos") == ["open"]
+    assert opener({}, "windows") == []
+    assert opener(DESKTOP | {"PATH": str(program.parent)}, "other") == [str(program)]
 
 
 def test_an_opener_that_fails_has_opened_nothing(opens: Path) -> None:
