@@ -59,7 +59,15 @@ class Cycle:
     def __init__(self, folder: Path, server: Running, store: Path) -> None:
         self.folder, self.server, self.store = folder, server, store
         self.site = folder / "site"
-        words = ["init", str(self.site), "--datastore", str(store), "--url", server.url]
+        words = [
+            "init",
+            str(self.site),
+            "--datastore",
+            str(store),
+            "--url",
+            server.url,
+            "--practice",
+        ]
         drawcli(words)
         shutil.copy2(server.token_file, self.site / "token.json")
         with (self.site / "drawcli.yaml").open("a") as stream:

@@ -13,7 +13,8 @@ from drawcli.core.rules.privacy import paths_in, shareable_values
 from drawcli.core.rules.withheld import identifies_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks, series_at
+from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks
+from drawcli.pipeline.series_at_paths import series_at
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, read_yaml
 

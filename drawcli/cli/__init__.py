@@ -40,8 +40,8 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
-from drawcli.cli.door import Common, with_options
-from drawcli.cli.lazy_options import only_asked, with_values_as_typed
+from drawcli.cli.door import Common
+from drawcli.cli.lazy_options import only_asked, with_options, with_values_as_typed
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")

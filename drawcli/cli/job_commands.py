@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
 ]
-
-JobArguments = Annotated[
-    list[str], typer.Argument(help="Ids of jobs or their unique beginnings.", metavar="JOB...")
+JobsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Ids of jobs, or their unique beginnings.", metavar="[JOB]..."),
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reason", help="All jobs held for this reason, such as first-run.", metavar="CODE"
+    ),
 ]
 
 
@@ -35,18 +41,28 @@ def register(app: typer.Typer) -> None:
     command(app, "cancel")(cancel)
 
 
-def release(door: Door, jobs: JobArguments, dry_run: DryRunOption = False) -> Result:
-    """Continue held jobs from their present states."""
+def release(
+    door: Door,
+    jobs: JobsArgument = None,
+    reason: ReasonOption = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Continue held jobs from their present state."""
     from drawcli.pipeline import actions
 
-    return _act(door, jobs, actions.release, "released", dry_run=dry_run)
+    return _act(door, jobs, reason, actions.release, "released", dry_run=dry_run)
 
 
-def cancel(door: Door, jobs: JobArguments, dry_run: DryRunOption = False) -> Result:
+def cancel(
+    door: Door,
+    jobs: JobsArgument = None,
+    reason: ReasonOption = None,
+    dry_run: DryRunOption = False,
+) -> Result:
     """Cancel jobs. Undo with retry."""
     from drawcli.pipeline import actions
 
-    return _act(door, jobs, actions.cancel, "cancelled", dry_run=dry_run)
+    return _act(door, jobs, reason, actions.cancel, "cancelled", dry_run=dry_run)
 
 
 def retry(
@@ -93,18 +109,32 @@ def assign(
     return _acted([after], f"assigned to {template}", dry_run=dry_run)
 
 
-def _act(door: Door, names: list[str], action: "Action", done: str, *, dry_run: bool) -> Result:
-    """Act on jobs, once all of them allow it; report those that changed meanwhile."""
+def _act(
+    door: Door,
+    names: list[str] | None,
+    reason: str | None,
+    action: "Action",
+    done: str,
+    *,
+    dry_run: bool,
+) -> Result:
+    """Act on the named jobs, or on all that are held for a reason; all or none are changed.
+
+    A job that a step or another user has taken since is reported.
+    """
+    if bool(names) == bool(reason):
+        raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
+    after: list[Job] = []
+    errors: list[DrawcliError] = []
     with door.context(dry_run=dry_run) as ctx:
-        before = _checked(names, action, ctx)
-        after: list[Job] = []
-        errors: list[DrawcliError] = []
+        held = [job.id for job in ctx.ledger.jobs() if job.held and job.reason_code == reason]
+        before = _checked(names or held, action, ctx)
         for job in before:
             try:
                 after.append(_changed(job, action, ctx, dry_run=dry_run))
-            except UsageError as err:  # a step has taken it since, or another user
+            except UsageError as err:
                 errors.append(err)
-    result = _acted(after, done, dry_run=dry_run)
+    result = _acted(after, done, dry_run=dry_run, none=f"No job is held for '{reason}'.")
     result.data["failed"] = [job.id for job in before if job.id not in result.data["jobs"]]
     result.errors, result.exit_code = errors, errors[0].exit_code if errors else 0
     result.is_partial = bool(after)
@@ -145,13 +175,15 @@ def _changed(job: "Job", action: "Action", ctx: "Context", *, dry_run: bool) -> 
     return action(job, ctx) if dry_run else apply_action(job, action, ctx)
 
 
-def _acted(jobs: "list[Job]", done: str, *, dry_run: bool) -> Result:
+def _acted(
+    jobs: "list[Job]", done: str, *, dry_run: bool, none: str = "No job waits or is held."
+) -> Result:
     said = f"would be {done}" if dry_run else done
 
     def show(out: "Console") -> None:
         for job in jobs:
             out.print(f"{job.id}  {said}; state {job.state}", soft_wrap=True)
         if not jobs:
-            out.print("No job waits or is held.")
+            out.print(none)
 
     return Result(data={"jobs": [job.id for job in jobs], "dry_run": dry_run}, show=show)

@@ -167,7 +167,9 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do; write nothing and open no connection."""
-    pause = ctx.pause if "upload" in commands else None
+    from drawcli.adapters.state.pause import read_pause
+
+    pause = read_pause(ctx.settings.state_dir) if "upload" in commands else None
     going = [name for name in commands if pause is None or name != "upload"]
     rows = [row for name in going for row in _planned_step(name, ctx, chosen)]
     rows = rows[: chosen.limit] if len(commands) == 1 else rows

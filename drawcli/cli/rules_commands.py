@@ -80,6 +80,7 @@ def _explained(words: list[str], ctx: "Context") -> "tuple[list[Explanation], Ma
     """Return the explanations of paths and jobs, and the counts of skipped files."""
     from drawcli.pipeline import explain as explaining
     from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.series_at_paths import series_at
 
     names = [word for word in words if not Path(word).exists()]
     paths = [Path(word).absolute() for word in words if word not in names]
@@ -87,7 +88,7 @@ def _explained(words: list[str], ctx: "Context") -> "tuple[list[Explanation], Ma
     if not paths:
         return found, {}
     book, on_many = ctx.rulebook, ctx.settings.match.on_many
-    there = explaining.series_at(paths, datetime.now(UTC).date())
+    there = series_at(paths, datetime.now(UTC).date())
     found += [
         explaining.explain_header(name, header, book, on_many=on_many)
         for name, header in there.headers

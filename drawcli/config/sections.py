@@ -182,9 +182,10 @@ class Scan(SeriesCriteria):
 
 
 class Match(SettingsSection):
-    """The handling of series that match rules with different templates."""
+    """The handling of series that match several rules, and the limit of a first run."""
 
     on_many: Literal["hold", "first", "all"] = "hold"
+    first_run_limit: int = Field(20, ge=0, le=1_000_000)  # series; 0: no limit
 
 
 def _removable(keywords: list[str]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from drawcli.adapters.ledger import Ledger
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_store import TokenStore
-from drawcli.adapters.state.pause import Pause, read_pause
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
@@ -81,11 +80,6 @@ class Context:
         from drawcli.adapters.delivery import targets_of
 
         return targets_of(self.settings)
-
-    @property
-    def pause(self) -> Pause | None:
-        """The present pause of uploads; it may begin and end while a run is active."""
-        return read_pause(self.settings.state_dir)
 
     @cached_property
     def vault(self) -> "Vault":

@@ -1,20 +1,16 @@
 """Explain the decisions of rules, compare rule books, and warn about doubtful rules."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from drawcli.adapters.datastore.rule_header import header_of
-from drawcli.adapters.datastore.walk import read_datastore, read_images
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.adapters.rulebook.tests_file import Case
 from drawcli.adapters.state.workdir import EXPLANATION, WorkDir
-from drawcli.core.dicom.instance import Slice
 from drawcli.core.jobs.job import Job
 from drawcli.core.rtstruct.laterality import unclear_pairs
 from drawcli.core.rules.conditions import (
@@ -31,12 +27,10 @@ from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import patient_elements
 from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
-from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.core.templates.tg263 import name_warnings
-from drawcli.errors import DrawcliError, UsageError
+from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.series_at_paths import series_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,66 +49,9 @@ def explain_job(job: Job, ctx: Context) -> Explanation:
     return Explanation(job.id, header, decision)
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesAtPaths:
-    """The series of images at some paths."""
-
-    headers: list[tuple[str, RuleHeader]]  # each with a name: number, modality, files
-    skipped: Counter[str]  # files that are no images of a scan, by reason
-
-
 def explain_header(name: str, header: RuleHeader, book: Rulebook, *, on_many: str) -> Explanation:
     """Apply rules to the header of a series."""
     return Explanation(name, header, decide(header, book.rules, on_many=on_many))
-
-
-def series_at(paths: Sequence[Path], today: date) -> SeriesAtPaths:
-    """Return the series of images in folders, and the whole series of image files.
-
-    Files that are no images are skipped and counted.
-
-    Raises
-    ------
-    UsageError
-        If there is no image.
-    """
-    slices, skipped = _slices_at(paths)
-    headers: list[tuple[str, RuleHeader]] = []
-    for files in slices.values():
-        if all(slice_kind(one).code == "not-an-image" for one in files):
-            skipped["not-an-image"] += len(files)
-            continue
-        used = scan_slices(files) or files
-        aside = counts_text(count_non_slices(files))
-        name = f"series {len(headers) + 1} ({main_modality(used)} of {len(used)} files"
-        name += f"; not used: {aside})" if aside else ")"
-        headers.append((name, header_of(Crosswalk.of(used), today)))
-    if not headers:
-        where = str(paths[0]) if len(paths) == 1 else f"these {len(paths)} paths"
-        others = f"; skipped: {counts_text(skipped)}" if skipped else ""
-        raise UsageError(f"there is no CT, MR or PT series in {where}{others}")
-    return SeriesAtPaths(headers, skipped)
-
-
-def _slices_at(paths: Sequence[Path]) -> tuple[dict[str, list[Slice]], Counter[str]]:
-    """Return the slices at some paths by series, and the counts of other files."""
-    folders = [path for path in paths if path.is_dir()]
-    walk = read_datastore(_outermost(folders))
-    series = walk.by_series()
-    if files := [path for path in paths if path not in folders]:
-        given = read_images(files)
-        walk.passed_over += given.passed_over
-        wanted = dict.fromkeys(slice_.series_uid for slice_ in given.slices)
-        parents = _outermost(Path(slice_.path).parent for slice_ in given.slices)
-        around = read_datastore(parents).by_series()
-        series |= {uid: around.get(uid, []) for uid in wanted if uid not in series}
-    return series, walk.passed_over
-
-
-def _outermost(folders: Iterable[Path]) -> list[Path]:
-    """Return folders without those inside others: each file is read once."""
-    chosen = set(folders)
-    return sorted(path for path in chosen if chosen.isdisjoint(path.parents))
 
 
 def read_explanation(

@@ -13,8 +13,9 @@ from drawcli.core.rules.conditions import Compare, Rule, RuleHeader, Truth
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import ConfigError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import explain_header, explain_job, lint_rules, series_at
+from drawcli.pipeline.explain import explain_header, explain_job, lint_rules
 from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.series_at_paths import series_at
 from tests.conftest import PELVIS, Site
 
 TEMPLATES = Path(__file__).parents[2] / "templates.yaml"

@@ -16,17 +16,12 @@ from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.pause import read_pause
 from drawcli.adapters.state.run_log import RunLog
-from drawcli.adapters.state.site_key import (
-    read_backup,
-    read_site_key,
-    retired_keys,
-    site_key_path,
-)
 from drawcli.adapters.state.workdir import WorkDir
-from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
+from drawcli.operations.doctor.old_studies import old_studies
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
+from drawcli.operations.doctor.site_keys import key_backup, site_key
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RunHealth
 from drawcli.pipeline.explain import lint_rules, lint_templates
@@ -78,27 +73,6 @@ def _check_open(folder: Path, site: CheckContext) -> None:
         check_writable(folder)
     elif not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written")
-
-
-def site_key(site: CheckContext) -> CheckResult:
-    """Check the site key, without which no structure set can be re-identified."""
-    folder = site.settings.state_dir
-    read_site_key(folder)  # raises if others can read it or if it is in a git work tree
-    return CheckResult.well(str(site_key_path(folder)))
-
-
-def key_backup(site: CheckContext) -> CheckResult:
-    """Check that 'key backup' was called since the newest site key was made."""
-    folder = site.settings.state_dir
-    keys = [read_site_key(folder), *retired_keys(folder).values()]
-    last = read_backup(folder)
-    remedy = "drawcli key backup FILE, on a medium that is kept apart from this machine"
-    if last is None:
-        return CheckResult.warned("none made with 'drawcli key backup'", remedy)
-    if missing := {StandIns(key).key_id for key in keys} - last.key_ids:
-        text = f"that of {last.at:%Y-%m-%d} lacks {len(missing)} of {len(keys)} keys"
-        return CheckResult.warned(text, remedy)
-    return CheckResult.well(f"made {duration(site.now - last.at)} ago ({last.at:%Y-%m-%d})")
 
 
 def free_space(site: CheckContext) -> CheckResult:
@@ -196,6 +170,10 @@ def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count the warnings about them."""
     book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    if not any(rule.enabled and not rule.exclude for rule in book.rules):
+        return CheckResult.warned(
+            f"{text}; no rule is enabled: nothing is sent", "drawcli rules new --from FOLDER"
+        )
     if odd := [*lint_rules(book)]:
         return CheckResult.warned(f"{text}; {len(odd)} warnings", "drawcli rules check")
     if named := [*lint_templates(book)]:  # the site's own choice: no warning
@@ -297,6 +275,7 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("pause", pause),
     ("held jobs", held_jobs),
     ("rules", rules),
+    ("old studies", old_studies),
     ("token", token),
     ("last run", last_run),
     ("versions", versions),
