@@ -31,7 +31,7 @@ from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.appearance import Derived
-from drawcli.core.templates.template import Template
+from drawcli.core.templates.template import Template, from_json
 from drawcli.errors import (
     BadStructureSet,
     NeedsPerson,
@@ -200,7 +200,7 @@ def _presentation(
 def _template_sent(job: Job, ctx: Context) -> Template | None:
     """Return the template that was sent; None for jobs of early versions."""
     path = ctx.work.file(job.id, AS_SENT)
-    return Template.model_validate_json(path.read_bytes()) if path.exists() else None
+    return from_json(path.read_bytes()) if path.exists() else None
 
 
 def labels(job: Job, ctx: Context) -> dict[int, str]:
