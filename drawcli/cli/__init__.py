@@ -13,6 +13,7 @@ from typer.main import get_command
 from drawcli import __version__
 from drawcli.cli import (
     audit_command,
+    config_command,
     dashboard_command,
     deidentify_commands,
     delivery_commands,
@@ -89,6 +90,7 @@ sandbox_commands.register(app)
 pause_command.register(app)
 open_command.register(app)
 logs_command.register(app)
+config_command.register(app)
 help_command.register(app)
 
 

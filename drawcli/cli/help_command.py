@@ -21,7 +21,7 @@ BY_USE: Final[dict[str, str]] = {
     "Decide about jobs": "release retry assign cancel redeliver",
     "Run": "run-once scan match deidentify upload poll fetch reidentify pause resume",
     "Rules and templates": "rules templates import-draw-client",
-    "Set up and check a site": "init doctor token key notify dashboard",
+    "Set up and check a site": "init config doctor token key notify dashboard",
     "Records": "report logs audit verify ledger vault clean unlock",
     "Inspect what is sent": "diff-header gate",
     "Try it out": "demo sandbox phantoms",
@@ -69,7 +69,7 @@ def help_(
     ] = None,
 ) -> Result:
     """Show the help of drawcli, or of a command."""
-    from drawcli.system.yaml_read import suggest
+    from drawcli.system.records import suggest
 
     context: Any = door.typed
     context = context.find_root()

@@ -50,6 +50,8 @@ def read_pause(state_dir: Path) -> Pause | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError:  # such as that of another user
+        raw = b""
     try:
         plain = json.loads(raw)
         since = datetime.fromisoformat(plain["since"])
