@@ -9,12 +9,18 @@ from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from drawcli import __version__
 from drawcli.cli import render
-from drawcli.cli.door import Common, with_options
-from drawcli.cli.lazy_options import only_asked, with_quick_values, with_values_as_typed
+from drawcli.cli.door import Common
+from drawcli.cli.lazy_options import (
+    only_asked,
+    with_options,
+    with_quick_values,
+    with_values_as_typed,
+)
 
 # Where shells put the line that is to be completed.
 _TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -39,10 +45,11 @@ _QUICK: Final = {
 _RARELY: Final = (100_000, 50, 50)
 
 
-def bare_app() -> typer.Typer:
+def bare_app(kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
     """Return the program without commands."""
     app = typer.Typer(
         name="drawcli",
+        cls=kind,
         no_args_is_help=True,
         rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
         pretty_exceptions_enable=False,  # a traceback with local variables would print the patient

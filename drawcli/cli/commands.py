@@ -3,15 +3,20 @@
 from drawcli.cli import (
     audit_command,
     bare_app,
+    config_command,
     dashboard_command,
     deidentify_commands,
     delivery_commands,
     doctor_command,
+    help_command,
     job_commands,
     key_commands,
     ledger_commands,
+    logs_command,
     migration_command,
     notify_command,
+    open_command,
+    pause_command,
     pipeline_commands,
     preview_command,
     reasons_command,
@@ -26,7 +31,7 @@ from drawcli.cli import (
     token_commands,
 )
 
-app = bare_app()
+app = bare_app(help_command.HelpByUse)
 
 pipeline_commands.register(
     app,
@@ -56,3 +61,8 @@ audit_command.register(app)
 notify_command.register(app)
 dashboard_command.register(app)
 sandbox_commands.register(app)
+pause_command.register(app)
+open_command.register(app)
+logs_command.register(app)
+config_command.register(app)
+help_command.register(app)
