@@ -3,20 +3,26 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from drawcli.errors import DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
+_FORCE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables that make rich use colours
+_UNPRINTABLE: Final = "\0"
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 
@@ -46,7 +52,7 @@ def present(command: str, result: Result, style: Style) -> None:
         _write_json(command, result)
         return
     if result.show is not None and not style.quiet:
-        result.show(console(style))
+        result.show(output(style))
     for err in result.errors:
         say_error(err)
 
@@ -74,6 +80,103 @@ def console(style: Style, *, stderr: bool = False) -> "Console":
     colorless = not style.color or bool(os.environ.get("NO_COLOR"))
     width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
     return plain_console(stderr=stderr, no_color=colorless, width=width)
+
+
+def output(style: Style) -> "Console":
+    """Return what results are printed to: a console, or without a terminal a plain one."""
+    width = os.environ.get("COLUMNS", str(_WIDE))
+    if on_terminal() or not width.isdigit() or any(map(os.environ.get, _FORCE)):
+        return console(style)
+    return cast("Console", PlainOutput(int(width), style))
+
+
+class PlainOutput:
+    """Prints as rich does where nothing is coloured; rich is imported only for what it lays out."""
+
+    def __init__(self, width: int, style: Style) -> None:
+        self._width = width
+        self._style = style
+
+    def print(self, *parts: Any, soft_wrap: bool = False, **options: Any) -> None:
+        """Print a text as it is, if it fits or shall not be wrapped; anything else with rich."""
+        text = None if options or len(parts) > 1 else "".join(map(_as_text, parts))
+        room = None if soft_wrap else self._width
+        if text is None or not all(_fits(line, room) for line in text.split("\n")):
+            console(self._style).print(*parts, soft_wrap=soft_wrap, **options)
+        else:
+            sys.stdout.write(f"{text}\n")
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else a console has."""
+        return getattr(console(self._style), name)
+
+
+@dataclass(frozen=True, slots=True)
+class StyledLine:
+    """A text in a style, folded at the edge of the terminal."""
+
+    text: str
+    style: str = ""
+
+    def __rich__(self) -> "Text":
+        """Return it as rich prints it."""
+        from rich.text import Text
+
+        return Text(self.text, style=self.style, overflow="fold")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTable:
+    """A table without lines. A cell is folded if it is too wide, but not in the columns `whole`."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    whole: AbstractSet[int]  # numbers of columns
+    right: AbstractSet[int] = frozenset()  # columns of numbers
+    styles: Sequence[str] = ()  # of the rows, if they have any
+
+    def __rich__(self) -> "Table":
+        """Return it as rich prints it."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, title in enumerate(self.titles):
+            table.add_column(
+                title,
+                justify="right" if number in self.right else "left",
+                no_wrap=number in self.whole,
+                overflow="fold",
+            )
+        for row, style in zip_longest(self.rows, self.styles, fillvalue=""):
+            table.add_row(*row, style=style)
+        return table
+
+    @property
+    def text(self) -> str:
+        """The table as text; a character that cannot be printed if a cell has several lines."""
+        lines = [self.titles, *self.rows]
+        if any("\n" in cell for line in lines for cell in line):
+            return _UNPRINTABLE
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        places = [">" if number in self.right else "<" for number in range(len(widths))]
+        return "\n".join(
+            "  ".join(
+                f"{cell:{place}{width}}"
+                for cell, place, width in zip(line, places, widths, strict=True)
+            )
+            for line in lines
+        )
+
+
+def _as_text(part: Any) -> str:
+    """Return a text; a character that cannot be printed if it is something else."""
+    if isinstance(part, StyledLine | TextTable):
+        return part.text
+    return part if isinstance(part, str) else _UNPRINTABLE
+
+
+def _fits(line: str, room: int | None) -> bool:
+    return line.isascii() and line.isprintable() and (room is None or len(line) <= room)
 
 
 def plain_console(**options: Any) -> "Console":
@@ -114,18 +217,9 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
 
 def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
     """Return a renderer of a plain table."""
-
-    def show(out: "Console") -> None:
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, title in enumerate(titles):
-            table.add_column(title, overflow="fold", no_wrap=not number)
-        for row in rows:
-            table.add_row(*map(plain, row))
-        out.print(table)
-
-    return show
+    shown = [list(map(plain, row)) for row in rows]
+    grid = TextTable(titles=titles, rows=shown, whole={0})
+    return lambda out: out.print(grid)
 
 
 def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from drawcli.cli.render import StyledLine, TextTable
 from drawcli.core.jobs.columns import TABLE
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
@@ -57,19 +58,15 @@ class Picture:
         else:
             yield from self._foot(overview, len(listed) - _MOST)
 
-    def _head(self, overview: Overview) -> "Iterator[Text]":
-        from rich.text import Text
-
+    def _head(self, overview: Overview) -> Iterator[StyledLine]:
         for line in self.pulse.sentences(self.now):
             style = "yellow" if line.is_alarm else ""
-            yield Text(f"{line.subject:<8} {line.text}", style=style, overflow="fold")
-        yield Text(f"{'jobs':<8} {overview.flow(self.archived)}", overflow="fold")
+            yield StyledLine(f"{line.subject:<8} {line.text}", style)
+        yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
-    def _held(self, held: Sequence[Job]) -> "Iterator[Text]":
-        from rich.text import Text
-
+    def _held(self, held: Sequence[Job]) -> Iterator[StyledLine]:
         if held and not self.chosen:
-            yield Text(f"\nHELD: {len(held)}", style="bold red")
+            yield StyledLine(f"\nHELD: {len(held)}", "bold red")
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"
@@ -77,14 +74,14 @@ class Picture:
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
             since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
-            yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
+            yield StyledLine(f"{job.id}  held at {job.state} for {since}  {what}{named}", "red")
             command = way_out(job)
-            yield Text(f"    why  {job.reason}")
-            yield Text(f"    do   {command}", style="bold")
+            yield StyledLine(f"    why  {job.reason}")
+            yield StyledLine(f"    do   {command}", "bold")
             if job.hint and f"'{command}'" not in job.hint:
-                yield Text(f"         {job.hint}", style="dim")
+                yield StyledLine(f"         {job.hint}", "dim")
         if len(held) > most:
-            yield Text(f"    and {len(held) - most} more: drawcli quarantine")
+            yield StyledLine(f"    and {len(held) - most} more: drawcli quarantine")
 
     def _listed(self, overview: Overview) -> list[Job]:
         """Return the jobs of the table; without a filter, only those in progress or unmatched."""
@@ -102,21 +99,13 @@ class Picture:
         if len(jobs) > _MOST_IN_TABLE:
             yield _as_they_are(titles, [self._cells(job) for job in jobs])
             return
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        fixed = {column.title: column.is_number for column in TABLE[:-1]}
-        for title in titles:
-            right = fixed.get(title, False)
-            table.add_column(
-                title,
-                justify="right" if right else "left",
-                no_wrap=title in fixed,
-                overflow="fold",
-            )
-        for job in jobs:
-            table.add_row(*self._cells(job), style=_COLOURS.get(job.state, ""))
-        yield table
+        yield TextTable(
+            titles=titles,
+            rows=[self._cells(job) for job in jobs],
+            whole=set(range(len(TABLE) - 1)),
+            right={number for number, column in enumerate(TABLE[:-1]) if column.is_number},
+            styles=[_COLOURS.get(job.state, "") for job in jobs],
+        )
 
     def _cells(self, job: Job) -> list[str]:
         cells = [column.shown(job, self.now) for column in TABLE]
