@@ -211,6 +211,8 @@ class Deidentify(SettingsSection):
     remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
     retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: reason
     workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: automatic
+    multiframe: Literal["split", "hold"] = "split"  # images with several frames in a file
+    decompress: bool = True  # codings that the server does not decode
     keep_descriptors: Annotated[
         list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
         BeforeValidator(_as_words),
@@ -227,4 +229,6 @@ class Deidentify(SettingsSection):
             descriptors=frozenset(self.keep_descriptors),
             remove=frozenset(self.remove),
             retain=tuple(sorted(self.retain.items())),
+            multiframe=self.multiframe,
+            decompress=self.decompress,
         )

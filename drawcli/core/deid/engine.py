@@ -74,6 +74,7 @@ class Replacements:
     study_id: str = ""  # of the package; "": derived from StudyInstanceUID
     persons: Persons = field(default_factory=Persons)  # named in the header
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
+    frame_numbers: dict[str, int] = field(default_factory=dict)  # stand-in of a frame -> number
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
     known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # rewritten elements
 
@@ -95,6 +96,13 @@ class Replacements:
         self.uids[stand_in] = original
         return stand_in
 
+    def frame_uid(self, original: str, number: int) -> str:
+        """Return the stand-in for a frame, which becomes an image, and record both."""
+        stand_in = self.stand_ins.own_uid("frame", original, str(number))
+        self.uids[stand_in] = original
+        self.frame_numbers[stand_in] = number
+        return stand_in
+
     def without_names(self, description: str) -> str:
         """Return a description without names and numbers of persons."""
         words = description.split(" ")
@@ -112,8 +120,17 @@ class Replacements:
         return moved
 
 
-def deidentify_header(header: Header, replacements: Replacements) -> bytes:
+def deidentify_header(header: Header, replacements: Replacements, sop_uid: str = "") -> bytes:
     """Return preamble, file meta and data set of a slice, up to the value of its pixel data.
+
+    Parameters
+    ----------
+    header
+        Of the slice.
+    replacements
+        The replacements for the patient's values.
+    sop_uid
+        SOPInstanceUID as it is sent; "": the stand-in of that in the header.
 
     Raises
     ------
@@ -130,13 +147,18 @@ def deidentify_header(header: Header, replacements: Replacements) -> bytes:
         if tag not in kept:
             kept[tag] = _replace(rows[tag], b"", header, replacements)
     kept.update(_own_elements(replacements.choices, explicit=header.explicit))
+    if sop_uid:
+        value = sop_uid.encode("ascii")
+        kept[tags.SOPInstanceUID] = encode(
+            tags.SOPInstanceUID, b"UI", value, explicit=header.explicit
+        )
     assert header.pixels is not None  # noqa: S101 - a slice without pixels was refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
     if extra := pixels_extra(header):  # padding, which is not sent
         length = header.pixels.end - header.pixels.value - extra
         pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
     data_set = b"".join([kept[tag] for tag in sorted(kept)])
-    sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
+    sop_uid = sop_uid or replacements.uid(header.text(tags.SOPInstanceUID))
     return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
 
 

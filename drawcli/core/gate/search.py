@@ -28,6 +28,7 @@ from drawcli.core.gate.pydicom_elements import (
     texts_of,
     undecoded_value,
 )
+from drawcli.core.gate.slices import OF_FRAMES, digest_of_slice
 from drawcli.core.gate.text_traces import days, fold, has_long_number, has_mail
 from drawcli.core.gate.text_traces import words as words_of
 
@@ -143,6 +144,10 @@ class Search:
 
     def _check_pixels(self, dataset: "Dataset") -> None:
         digest, beside = pixels_of(dataset)
+        if self.known.by_slice:
+            digest = digest_of_slice(dataset)
+        if self.known.split and not OF_FRAMES.isdisjoint(dataset.keys()):
+            self.add("marker", "NumberOfFrames")
         self.pixels[digest] += 1
         if beside:
             self.add("beside-pixels", "(7FE0,0010)")
