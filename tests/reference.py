@@ -13,8 +13,9 @@ import typer
 from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.cli.door import Common
+from drawcli.cli.help_command import sections
 from drawcli.config.load import Settings
 from drawcli.core.deid.conformance import statement
 from drawcli.core.deid.profile import Choices
@@ -31,6 +32,7 @@ from drawcli.system.limits import (
     bytes_in_words,
     seconds_in_words,
 )
+from drawcli.system.records import Record
 
 _COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
@@ -107,14 +109,13 @@ def commands() -> str:
         '"errors"}`. Commands that change something take `-n/--dry-run`: nothing is written and no '
         "connection opened."
     )
-    summary = [
-        f"| [`{name}`](#drawcli-{name}) | {_first(one)} |" for name, one in root.commands.items()
-    ]
-    parts = [
-        _head("Commands", what),
-        "| command | what it does |\n|---|---|",
-        *summary,
-        "",
+    parts = [_head("Commands", what)]
+    for use, names in sections(root, is_top=True):
+        rows = [
+            f"| [`{name}`](#drawcli-{name}) | {_first(root.commands[name])} |" for name in names
+        ]
+        parts += [f"| {use.lower()} | |\n|---|---|", *rows, ""]
+    parts += [
         "| common option | default | |\n|---|---|---|",
         *_rows(root.commands["status"], is_common=True),
         "",
@@ -346,17 +347,13 @@ def _takes(operator: str, kind: ValueKind) -> bool:
 
 
 def _keys() -> Iterator[tuple[str, Any]]:
-    for name, field in Settings.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", None)
-        if inner is None:
-            yield (
-                name,
-                None if field.is_required() else field.get_default(call_default_factory=True),
-            )
-            continue
-        for part, one in inner.items():
-            default = None if one.is_required() else one.get_default(call_default_factory=True)
-            yield f"{name}.{part}", default
+    for name, field in Settings.fields.items():
+        default = None if field.is_required else field.default
+        if isinstance(default, Record):
+            for part, one in default.fields.items():
+                yield f"{name}.{part}", one.default
+        else:
+            yield name, default
 
 
 def _value(default: Any) -> str:

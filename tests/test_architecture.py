@@ -47,8 +47,6 @@ OUTSIDE = {
     "numpy": {"core", "pipeline/preview_pixels.py", "sandbox"},
     "orjson": {"adapters/ledger"},
     "platformdirs": {"config"},
-    "pydantic": {"core", "config", "adapters", "dashboard", "system/yaml_read.py"},
-    "pydantic_core": {"system/yaml_read.py"},
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
     "pynetdicom": {"adapters/delivery"},
     "pytest": {"pytest_plugin.py"},
@@ -79,7 +77,7 @@ IMPURE = {
 # What the engine and its gate may have in common; else one mistake would blind both.
 OF_BOTH_SIDES = {"drawcli.errors"}
 OF_ERRORS = {"hint", "wait_seconds", "answered"}  # attributes that errors alone have
-LONGEST_MODULE = 333  # lines
+LONGEST_MODULE = 300  # lines
 LONGEST_FUNCTION = 45  # lines without its docstring
 
 

@@ -16,7 +16,7 @@ from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
 from tests.conftest import PELVIS, Site
 from tests.fake_draw import FakeDraw
-from tests.segmented import segmented
+from tests.test_enhanced import drawn_by_the_job
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 NAME = b"Kulkarnee^Meera 4711"
@@ -37,7 +37,7 @@ def series(
     request: pytest.FixtureRequest, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> list[Dataset]:
     """Compress a planning CT in the datastore; the server draws as the sandbox does."""
-    monkeypatch.setattr("tests.fake_draw.drawn_for", segmented)
+    monkeypatch.setattr("tests.fake_draw.drawn_for", drawn_by_the_job)
     sources: list[Dataset] = []
     for path in pelvis:
         one = dcmread(path)

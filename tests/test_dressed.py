@@ -1,6 +1,8 @@
 """What a template and the settings make of a structure set: looks, made structures, places."""
 
+import io
 import re
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -123,7 +125,7 @@ def test_what_the_template_does_not_say_stays_as_the_server_has_it(home: Home) -
 def test_structures_come_in_the_order_of_the_template(home: Home) -> None:
     whole = home(structures=LOOKS)
 
-    order = ["Rectum_AI", "Bladder", "FemoralHead_L", "FemoralHead_R"]
+    order = ["Rectum_AI", "Bladder", "Femur_Head_L", "Femur_Head_R"]
     assert [roi.ROIName for roi in whole.StructureSetROISequence] == order
     numbers = [roi.ROINumber for roi in whole.StructureSetROISequence]
     assert [one.ReferencedROINumber for one in whole.ROIContourSequence] == numbers
@@ -367,10 +369,56 @@ def test_a_name_longer_than_the_planning_system_takes_is_told_before_anything_is
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
 ) -> None:
     assert pelvis
-    described(site, structures={"FemoralHead_L": {"label": "A_name_of_17_char"}})
+    described(site, structures={"Femur_Head_L": {"label": "A_name_of_17_char"}})
     site.add_line("deliver: {longest_name: 16}")
 
     with opened(site, draw, clock) as ctx, pytest.raises(ConfigError) as told:
         _ = ctx.rulebook
 
     assert "longest_name is 16, longer are: A_name_of_17_char" in str(told.value)
+
+
+EMPTY = {
+    "PTV": {"type": "PTV", "color": [255, 0, 0]},
+    "CTV 1": {"label": "CTV1", "type": "CTV"},
+    "Marker": {"type": "MARKER", "description": "set by hand"},
+}
+
+
+def test_empty_structures_are_added_after_the_others_and_named_as_empty(
+    home: Home, draw: FakeDraw
+) -> None:
+    hidden = {"Bladder_05": {"margin": "Bladder", "mm": 5, "hidden": True}}
+
+    whole = home(derived=MADE | hidden, empty=EMPTY)
+
+    found = by_name(whole)
+    assert "Rim_AI" in found  # derived from the hidden one
+    assert "Bladder_05" not in found
+    assert [roi.ROIName for roi in whole.StructureSetROISequence][-3:] == ["PTV", "CTV1", "Marker"]
+    assert len({roi.ROINumber for roi in whole.StructureSetROISequence}) == len(found)
+    for name, kind in (("PTV", "PTV"), ("CTV1", "CTV"), ("Marker", "MARKER")):
+        assert "ContourSequence" not in found[name][1]
+        assert found[name][2].RTROIInterpretedType == kind
+    assert found["PTV"][0].ROIGenerationDescription == "drawcli: empty, to be contoured"
+    assert list(found["PTV"][1].ROIDisplayColor) == [255, 0, 0]
+    assert found["Marker"][0].ROIGenerationDescription == "set by hand"
+    for package in draw.uploads.values():
+        with zipfile.ZipFile(io.BytesIO(package)) as opened_zip:
+            (sent,) = (one for one in opened_zip.namelist() if one.endswith(".yml"))
+            assert b"PTV" not in opened_zip.read(sent)
+
+
+def test_empty_structures_are_no_warning_and_what_is_lost_stays_one(
+    site: Site, server: Lossy, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    described(site, empty=EMPTY)
+
+    with server("contours") as ctx:
+        job = all_steps(ctx)
+        report = ctx.work.read_json(job.id, "report.json") or {}
+
+    texts = [finding["text"] for finding in report["findings"]]
+    assert [text for text in texts if "Rectum" in text]
+    assert not [text for text in texts if "PTV" in text or "CTV" in text]

@@ -16,15 +16,16 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from drawcli.adapters.package import read_range
 from drawcli.config.sections import Deidentify
 from drawcli.core.deid.profile import Choices
 from drawcli.core.jobs.job import Job, State
-from drawcli.pipeline import sent_frames
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps import upload
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
+from drawcli.sandbox.upload_reader import check_as_real_job
 from tests.conftest import PELVIS, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.enhanced import write_enhanced
@@ -44,11 +45,8 @@ KINDS = (
 
 
 def drawn_by_the_job(package: bytes) -> bytes:
-    """Return the structure set of a job that expects one slice a file, as the real one does."""
-    for image in images_in(package):
-        assert "PerFrameFunctionalGroupsSequence" not in image
-        assert len(image.pixel_array.shape) == 2
-        assert float(image.ImagePositionPatient[2]) is not None
+    """Return the structure set of a job that takes what the real one takes."""
+    check_as_real_job(images_in(package))
     return segmented(package)
 
 
@@ -187,13 +185,12 @@ def test_a_source_that_changes_between_two_frames_makes_no_package(
     ctx: Context, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = image("CT")
-    read = sent_frames.read_range
 
     def touched(*where: Any) -> Any:
         os.utime(path, ns=(1, 1))
-        return read(*where)
+        return read_range(*where)
 
-    monkeypatch.setattr(sent_frames, "read_range", touched)
+    monkeypatch.setattr("drawcli.pipeline.sent_frames.read_range", touched)
 
     job = run(ctx, *STEPS[:3])
 

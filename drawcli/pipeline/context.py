@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_store import TokenStore
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
@@ -84,6 +84,8 @@ class Context:
     @cached_property
     def vault(self) -> "Vault":
         """The encrypted store of the identity of each job."""
+        from drawcli.adapters.state.vault import vault_of
+
         return vault_of(self.stand_ins, self.retired)
 
     @cached_property
@@ -260,7 +262,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
 
             return opened.enter_context(DrawServer.opened(settings.server, tokens, now))
 
-        tokens = token_store(settings)
+        tokens = site_tokens(settings)
         yield Context(
             settings=settings,
             ledger=ledger,
@@ -272,26 +274,6 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
             now=now,
             progress=Progress(ProgressFile.of(settings.state_dir)),
         )
-
-
-def token_store(settings: "Settings") -> TokenStore:
-    """Return the token store of a site: a file, a command, or the system's keyring."""
-    server, beside = settings.server, settings.state_dir / "token"
-    if not server.token_command and not server.token_keyring:
-        return TokenFile(server.token_file)
-    from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
-
-    if server.token_command:
-        return TokenCommand(server.token_command, server.token_store_command, beside)
-    return TokenKeyring(server.token_keyring, server.client_id, beside)
-
-
-def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> "Vault":
-    """Return a vault that encrypts with the current key and also reads entries of older keys."""
-    from drawcli.adapters.state.vault import Vault
-
-    older = {key.key_id: key.subkey("vault") for key in retired}
-    return Vault(stand_ins.subkey("vault"), stand_ins.key_id, older)
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:

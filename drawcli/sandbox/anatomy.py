@@ -114,7 +114,7 @@ BODIES: Final[dict[Site, Body]] = {
             BodyPart("Vertebrae", (0, 40, 130), (26, 21, 42), 330),
             *_pair("Acetabulum", (88, 4, -22), (36, 36, 36), 480),
             *_pair("JointSpace", (90, 2, -25), (27, 27, 27), 60),
-            *_pair("FemoralHead", (90, 2, -25), (24, 24, 24), 380),
+            *_pair("Femur_Head", (90, 2, -25), (24, 24, 24), 380),
             *_pair("Femur", (112, 10, -125), (17, 17, 78), 900),
             *_pair("FemurMarrow", (112, 10, -125), (10, 10, 70), 40),
             *_pair("Pubis", (24, -48, -62), (24, 10, 14), 450),

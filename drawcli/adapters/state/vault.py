@@ -7,11 +7,12 @@ not protect against someone who can read both the site key and the datastore wit
 import json
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.system.files import write_durably
@@ -116,3 +117,9 @@ def _damaged() -> NeedsPerson:
         code="vault-damaged",
         hint="Restore the work folder from backup.",
     )
+
+
+def vault_of(stand_ins: StandIns, retired: Iterable[StandIns]) -> Vault:
+    """Return a vault that encrypts with the current key and also reads entries of older keys."""
+    older = {key.key_id: key.subkey("vault") for key in retired}
+    return Vault(stand_ins.subkey("vault"), stand_ins.key_id, older)

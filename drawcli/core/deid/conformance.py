@@ -65,8 +65,8 @@ _SPLIT: Final = """
 """
 _HELD: Final = "Refused: a site may send their frames as single slices."
 _DECODED: Final = (
-    "Codings other than RLE and JPEG 2000 are decompressed; images that were compressed with a "
-    "loss still say so."
+    "Codings other than RLE, JPEG 2000 and JPEG baseline are decompressed; images that were "
+    "compressed with a loss still say so."
 )
 _METHODS: Final = {
     "Elements": """

@@ -20,7 +20,7 @@ from drawcli.core.dicom.header import NATIVE, Header, NotDicom
 from drawcli.errors import SeriesRefused
 
 # The codings that the server reads.
-SENT_AS_THEY_ARE: Final = NATIVE | {RLE, f"{JPEG}90", f"{JPEG}91"}
+SENT_AS_THEY_ARE: Final = NATIVE | {RLE, f"{JPEG}50", f"{JPEG}90", f"{JPEG}91"}
 _BITS_STORED: Final = 0x00280101
 _HIGH_BIT: Final = 0x00280102
 
@@ -47,7 +47,7 @@ _LIBJPEG: Final = Codec("pylibjpeg-libjpeg", "libjpeg", _plugin)
 _CHARLS: Final = Codec("pyjpegls", "jpeg_ls", _jpeg_ls)
 _OPENJPEG: Final = Codec("pylibjpeg-openjpeg", "openjpeg", _plugin)
 _CODECS: Final = {
-    **dict.fromkeys(("50", "51", "57", "70"), _LIBJPEG),
+    **dict.fromkeys(("51", "57", "70"), _LIBJPEG),
     **dict.fromkeys(("80", "81"), _CHARLS),
     **dict.fromkeys(("201", "202", "203"), _OPENJPEG),
 }

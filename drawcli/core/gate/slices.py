@@ -53,9 +53,9 @@ _COMPARED: Final = (
     (0x00200052, 0),  # present or not: FrameOfReferenceUID
 )
 _IS_PRESENT: Final = frozenset({0x00200052})
-_LOSSY: Final = frozenset({"50", "51", "203"})  # decoders differ: that of the engine decides
-_OTHER_FIRST: Final = ("gdcm", "pylibjpeg", "pyjpegls", "pillow")
-_SAME_FIRST: Final = ("pylibjpeg", "gdcm", "pillow")
+_LOSSY: Final = frozenset({"51", "203"})  # decoders differ: that of the engine decides
+_OTHER_FIRST: Final = ("gdcm", "pylibjpeg", "pyjpegls")
+_SAME_FIRST: Final = ("pylibjpeg", "gdcm")
 _JPEG: Final = "1.2.840.10008.1.2.4."
 
 Opener = Callable[[], BinaryIO]

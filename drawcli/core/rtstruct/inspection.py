@@ -41,7 +41,7 @@ class StructureCriteria:
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # cm3
     severities: Severities = field(default_factory=dict)
-    derived: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()  # and empty: not drawn by the server
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received
 
 
@@ -77,7 +77,10 @@ def expect_received(
 
 
 def expect_finished(
-    crosswalk: Crosswalk, own: frozenset[str], structures: Sequence[str] = ()
+    crosswalk: Crosswalk,
+    own: frozenset[str],
+    structures: Sequence[str] = (),
+    empty: frozenset[str] = frozenset(),
 ) -> Expected:
     """Return what a finished file must contain: all UIDs are the original ones.
 
@@ -89,6 +92,8 @@ def expect_finished(
         The UIDs that drawcli assigns to the file and its series.
     structures
         The names in the file.
+    empty
+        The names of further structures, which must have no contours.
     """
     return Expected(
         patient_id=None,
@@ -101,6 +106,7 @@ def expect_finished(
         known=frozenset(crosswalk.uids.values()),
         own=own,
         structures=tuple(structures),
+        empty=empty,
         required=dict.fromkeys(structures, False),
     )
 

@@ -2,17 +2,16 @@
 
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
-from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.core.protocol.tokens import claims_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
@@ -20,17 +19,13 @@ from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
-from drawcli.pipeline.context import token_store
+from drawcli.operations.setting_texts import setting_text
 from drawcli.system.durations import duration
+from drawcli.system.records import Record
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
 _OF_LEDGER: Final = ("ledger", "held jobs")  # checks that read the ledger
-_SECRET: Final = {  # settings that may contain a secret, and the text shown instead
-    "token_command": "a command; its arguments are not shown",
-    "token_store_command": "a command; its arguments are not shown",
-    "heartbeat_url": "set; not shown, since anyone with the address can send heartbeats",
-}
 
 
 def server(request: Request) -> Response:
@@ -63,7 +58,7 @@ def checkup(request: Request) -> Response:
         *asked_of.offline(seen),
     ]
     grades = [outcome.result.grade for outcome in outcomes]
-    order = [Grade.FAIL, Grade.WARN, Grade.PASS]
+    order = [Grade.FAIL, Grade.WARN, Grade.SKIP, Grade.PASS]
     return page(
         request,
         "checkup.html",
@@ -75,7 +70,7 @@ def checkup(request: Request) -> Response:
 
 def _unseen(site: SiteReader) -> list[str]:
     """Return the checks that would write a file or start a command."""
-    in_file = isinstance(token_store(site.ctx.settings), TokenFile)
+    in_file = isinstance(site_tokens(site.ctx.settings), TokenFile)
     return ["delivery"] if in_file else ["delivery", "token"]
 
 
@@ -125,13 +120,17 @@ def _expiry(at: datetime | None, now: datetime) -> str:
 def _own(site: SiteReader) -> frozenset[str]:
     """Return the settings that differ from the defaults, as "section.key"."""
     own = set[str]()
-    for name in type(site.ctx.settings).model_fields:
+    for name in site.ctx.settings.fields:
         section = getattr(site.ctx.settings, name)
-        if not isinstance(section, BaseModel):
+        if not isinstance(section, Record):
             own.add(name)
             continue
         default = type(section)()
-        own |= {f"{name}.{key}" for key, value in section if value != getattr(default, key)}
+        own |= {
+            f"{name}.{key}"
+            for key in section.fields
+            if getattr(section, key) != getattr(default, key)
+        }
     return frozenset(own)
 
 
@@ -139,26 +138,12 @@ def _sections(site: SiteReader) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return every setting by section; the first section has the top-level keys."""
     plain: list[tuple[str, str]] = []
     sections: list[tuple[str, list[tuple[str, str]]]] = [("the site", plain)]
-    for name in type(site.ctx.settings).model_fields:
+    for name in site.ctx.settings.fields:
         value = getattr(site.ctx.settings, name)
-        if isinstance(value, BaseModel):
-            sections.append((name, [(key, _text(key, item)) for key, item in value]))
+        if isinstance(value, Record):
+            sections.append(
+                (name, [(key, setting_text(key, getattr(value, key))) for key in value.fields])
+            )
         else:
-            plain.append((name, _text(name, value)))
+            plain.append((name, setting_text(name, value)))
     return sections
-
-
-def _text(key: str, value: Any) -> str:
-    """Return the value of a setting as text."""
-    if key in _SECRET:
-        return _SECRET[key] if value else "none"
-    if isinstance(value, Bandwidth):
-        value = [f"{rate or 'off'} from {start:%H:%M} on" for start, rate in value.since]
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {item}" for name, item in value.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    value = f"{value:g}" if isinstance(value, float) else value
-    return "none" if value in (None, "") else str(value)

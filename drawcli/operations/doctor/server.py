@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from drawcli.adapters.rulebook.rulebook import site_rulebook
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.client import DrawServer
 from drawcli.adapters.server.probe import ServerProbe, probe_server
@@ -13,7 +14,7 @@ from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.core.templates.catalogue import CatalogueModel, parse_catalogue, unmet_requests
 from drawcli.errors import ConfigError, ServerUnavailable
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Outcome, run_checks
-from drawcli.pipeline.context import token_store, utc_now
+from drawcli.pipeline.context import utc_now
 from drawcli.system.addresses import is_loopback
 from drawcli.system.durations import duration
 
@@ -30,11 +31,23 @@ def offline(site: CheckContext) -> Iterator[Outcome]:
     yield from run_checks([("templates", _templates_by_kept)], site)
 
 
+def unasked(names: Sequence[str]) -> Iterator[Outcome]:
+    """Yield the checks that would ask others, as not made."""
+    for name in names:
+        yield _unasked(name, "--offline", "drawcli doctor")
+
+
+def _unasked(name: str, why: str, remedy: str) -> Outcome:
+    return Outcome(name, CheckResult.not_checked(why, remedy))
+
+
 def online(site: CheckContext) -> Iterator[Outcome]:
     """Yield the checks of the server; the first one alone if it does not answer."""
     seen: list[ServerProbe] = []
     yield from run_checks([("server", lambda site: _reached(site, seen))], site)
     if not seen:
+        for name in ("clock", "TLS"):
+            yield _unasked(name, "the server does not answer", "Fix that first.")
         yield from offline(site)
         return
     found = seen[0]
@@ -101,7 +114,7 @@ def tls(found: ServerProbe, site: CheckContext) -> CheckResult:
 
 def _templates(site: CheckContext) -> CheckResult:
     """Compare the templates with the server's catalogue; this tests the token, too."""
-    tokens = token_store(site.settings)
+    tokens = site_tokens(site.settings)
     with DrawServer.opened(site.settings.server, tokens, utc_now) as server:
         try:
             offers = parse_catalogue(server.models())
@@ -123,8 +136,8 @@ def _templates(site: CheckContext) -> CheckResult:
 def _templates_by_kept(site: CheckContext) -> CheckResult:
     kept = load_catalogue(site.settings.state_dir)
     if kept is None:
-        return CheckResult.well(
-            "not compared: no catalogue of the server ('drawcli templates pull')"
+        return CheckResult.not_checked(
+            "there is no catalogue of the server to compare with", "drawcli templates pull"
         )
     vain, by = _in_vain(site, kept.offers), f"by the catalogue of {kept.at:%Y-%m-%d}"
     if vain:

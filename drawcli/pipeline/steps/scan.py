@@ -3,19 +3,14 @@
 Safe to repeat: a series has one key, and its job is stored only once.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from drawcli.adapters.ledger import ArchiveEntry
 from drawcli.adapters.scan_index import IndexBroken
-from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
-from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, note_changed
 from drawcli.core.series.verdict import Readiness, Verdict
-from drawcli.errors import DrawcliError, OutOfReach
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import (
     SeriesSnapshot,
@@ -24,23 +19,10 @@ from drawcli.pipeline.survey import (
     snapshot_one_off,
     take_unread,
 )
+from drawcli.pipeline.survey.late_series import check_archived, check_sent
+from drawcli.pipeline.survey.scan_result import ScanResult, change_job
 
-_ON_THE_WAY: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
 _NOT_SHOWN: Final = "the images of the one-off job are missing; 'drawcli scan PATH' finds them"
-
-
-@dataclass(slots=True)
-class ScanResult:
-    """The outcome of a scan: new and changed jobs, and counts of what was skipped, by reason."""
-
-    jobs: list[Job] = field(default_factory=list)
-    passed_over: Counter[str] = field(default_factory=Counter)  # files
-    ignored: Counter[str] = field(default_factory=Counter)  # series
-    changed_later: list[str] = field(default_factory=list)  # jobs whose images changed after upload
-    late: list[Job] = field(default_factory=list)  # of these, delivered jobs; each change once
-    rebuilt: str = ""  # why the scan index was rebuilt
-    folders_missing: list[str] = field(default_factory=list)  # of scan.folders
-    lost: list[OutOfReach] = field(default_factory=list)  # folders of the datastore
 
 
 def scan(
@@ -73,7 +55,7 @@ def _scan(
             lost=survey.lost,
         )
         _take(survey.series, only, limit, ctx, done)
-        change = partial(_change, ctx=ctx, done=done)
+        change = partial(change_job, ctx=ctx, done=done)
         done.jobs += take_unread(survey, ctx, change, only=only)
     return done
 
@@ -92,7 +74,7 @@ def _take(
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
-        _look_back(archived, jobs, seen, ctx, done)
+        check_archived(archived, jobs, seen, ctx, done)
         if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
@@ -114,34 +96,6 @@ def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:
     return not ctx.ledger.archive.of_series(seen.key)
 
 
-def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
-    """Return whether a series has changed since its job was done and archived."""
-    is_archived = one.id not in {job.id for job in jobs}  # else it was assigned again
-    return is_archived and one.state is State.DONE and one.source_digest != seen.digest
-
-
-def _look_back(
-    archived: list[ArchiveEntry],
-    jobs: list[Job],
-    seen: SeriesSnapshot,
-    ctx: Context,
-    done: ScanResult,
-) -> None:
-    """Check whether a series has changed since its job was archived."""
-    others = [one.id for one in archived if _was_other(one, seen, jobs)]
-    if not others:
-        return
-    newest = ctx.ledger.get(archived[-1].id)
-    choice = late_choice(newest.rule if newest else None, seen, ctx)
-    if choice == "ignore":
-        return
-    done.changed_later += others
-    apart = newest is not None and newest.one_off  # the images sent were never in the datastore
-    is_ready = seen.verdict.readiness is Readiness.READY
-    if choice == "resend" and is_ready and not jobs and not apart:
-        _make_successor(archived[-1].id, seen, ctx, done)
-
-
 def _look_at(seen: SeriesSnapshot, jobs: list[Job], ctx: Context, done: ScanResult) -> None:
     """Bring the jobs of one series up to date."""
     if not jobs and seen.verdict.readiness is Readiness.IGNORED:
@@ -160,9 +114,9 @@ def _look_at_job(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult)
         _look_again(job, seen, ctx, done)
     elif job.state in BEFORE_UPLOAD:
         if (job.source_digest, job.source_stamp) != (seen.digest, seen.stamp):
-            _change(job, partial(_sent_back, job, seen, ctx), ctx, done)
+            change_job(job, partial(_sent_back, job, seen, ctx), ctx, done)
     elif job.state is not State.CANCELLED:
-        _look_behind(job, seen, ctx, done)
+        check_sent(job, seen, ctx, done)
 
 
 def _take_up(seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
@@ -195,7 +149,7 @@ def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
     if job.held and not changed and incomplete.has_same_reason(job, verdict, seen):
         _ask_rules_again(job, look, ctx, done)
     else:
-        _change(job, look, ctx, done)
+        change_job(job, look, ctx, done)
 
 
 def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: ScanResult) -> None:
@@ -203,9 +157,9 @@ def _ask_rules_again(job: Job, look: Callable[[], Job], ctx: Context, done: Scan
     after = look()
     if after.held:
         asked = replace(job, rules_digest=after.rules_digest)
-        _change(job, lambda: asked, ctx, done, into=[])
+        change_job(job, lambda: asked, ctx, done, into=[])
     else:
-        _change(job, lambda: after, ctx, done)
+        change_job(job, lambda: after, ctx, done)
 
 
 def _sent_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
@@ -214,77 +168,6 @@ def _sent_back(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
     after = job.to(State.WAITING, at=ctx.now(), **seen.facts)
     reason = "the series changed before it was sent"
     return after.postponed(None, code="series-changed", reason=reason)
-
-
-def late_choice(rule_name: str | None, seen: SeriesSnapshot, ctx: Context) -> Late:
-    """Return what to do if images are added, removed or changed after the upload.
-
-    The rule that chose the template decides, else the settings; invalid rules are ignored.
-    """
-    try:
-        choices = {rule.name: rule.late for rule in ctx.rulebook.rules}
-    except DrawcliError:
-        choices = {}
-    return choices.get(rule_name or "") or seen.wanted.late
-
-
-def _look_behind(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
-    """Check whether the images of a series that was sent have changed or moved."""
-    if job.source_digest == seen.digest:
-        if job.state in _ON_THE_WAY and job.source_stamp != seen.stamp:
-            _change(job, lambda: _followed(job, seen, ctx), ctx, done)
-        return
-    choice = late_choice(job.rule, seen, ctx)
-    if choice == "ignore":
-        return
-    done.changed_later.append(job.id)
-    if choice == "resend" and seen.verdict.readiness is Readiness.READY:
-        _send_again(job, seen, ctx, done)
-    elif job.late_digest == seen.digest:
-        return
-    elif job.state not in _ON_THE_WAY:
-        _change(
-            job,
-            lambda: note_changed(job, ctx.now(), seen.files, seen.digest),
-            ctx,
-            done,
-            into=done.late,
-        )
-    elif not job.held:
-        _change(job, lambda: hold_changed(job, ctx.now(), seen.files, seen.digest), ctx, done)
-
-
-def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
-    """Make a new job of a series that changed after the upload, and cancel the old one.
-
-    The new job is stored first: after a crash in between, the old job finds its successor.
-    """
-    newest = ctx.ledger.of_series(job.series_key)[-1]
-    is_cancelled = newest.state is State.CANCELLED and newest.source_digest != seen.digest
-    if newest.id == job.id or is_cancelled:
-        if not _make_successor(newest.id, seen, ctx, done):
-            return
-        newest = ctx.ledger.of_series(job.series_key)[-1]
-    if job.state in _ON_THE_WAY:
-        _change(job, lambda: cancel_replaced(job, ctx.now(), newest.id), ctx, done)
-
-
-def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> bool:
-    """Make the next job of a series that changed after the upload; it names its predecessor."""
-    key, _, number = old_id.partition("-")
-    job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
-    job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
-    is_new = ctx.begin(job, seen.crosswalk)
-    if is_new:
-        done.jobs.append(job)
-    return is_new
-
-
-def _followed(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:
-    """Return the job with the present paths of its images."""
-    ctx.seal(job.id, ctx.crosswalk(job).moved_to(seen.slices))
-    freed = job if job.held else replace(job, due_at=None)
-    return replace(freed, source_stamp=seen.stamp)
 
 
 def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
@@ -297,28 +180,7 @@ def _note_unseen(job: Job, ctx: Context, done: ScanResult) -> None:
         return
     what = _NOT_SHOWN if job.one_off else "the last scan found no file of the series"
     gone = Verdict(Readiness.WAITING, "not-seen", what)
-    _change(job, lambda: incomplete.postpone_or_hold(job, gone, None, ctx), ctx, done)
-
-
-def _change(
-    job: Job,
-    make: Callable[[], Job],
-    ctx: Context,
-    done: ScanResult,
-    into: list[Job] | None = None,
-) -> None:
-    """Change a job under its lock, unless another process holds it or was faster."""
-    changed = done.jobs if into is None else into
-    try:
-        with ctx.work.job_lock(job.id):
-            stored = ctx.ledger.get(job.id)
-            if stored is None or stored.revision != job.revision:
-                return
-            after = make()
-            if after != job:
-                changed.append(ctx.ledger.commit(after))
-    except Busy:
-        return
+    change_job(job, lambda: incomplete.postpone_or_hold(job, gone, None, ctx), ctx, done)
 
 
 def _jobs_by_series(ctx: Context) -> dict[str, list[Job]]:

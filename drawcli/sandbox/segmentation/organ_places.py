@@ -100,7 +100,7 @@ def kind_of(name: str) -> Kind | None:
 def side_of(name: str) -> Side:
     """Return the side in a name, as in TG-263 and similar nomenclatures.
 
-    >>> side_of("FemoralHead_L"), side_of("Right Lung"), side_of("Liver")
+    >>> side_of("Femur_Head_L"), side_of("Right Lung"), side_of("Liver")
     ('left', 'right', 'both')
     """
     words = _words(name)
@@ -114,7 +114,7 @@ def place_of(name: str) -> OrganPlace:
 
     >>> place_of("Parotid_R").centre
     (-0.76, 0.08, -0.14)
-    >>> place_of("Left Femur Head") == place_of("FemoralHead_L")
+    >>> place_of("Left Femur Head") == place_of("Femur_Head_L")
     True
     """
     stem = _stem(name)

@@ -14,11 +14,11 @@ import keyring.backend
 import keyring.errors
 import pytest
 
+from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.server.token_sources import TokenCommand, TokenKeyring
 from drawcli.core.protocol.tokens import Tokens
 from drawcli.errors import ConfigError
-from drawcli.pipeline.context import token_store
 from drawcli.system.limits import EXCHANGES
 from tests.conftest import NOON, Site
 
@@ -325,15 +325,15 @@ def test_without_the_package_the_extra_is_named(
 def test_the_settings_choose_the_source(site: Site) -> None:
     words = shlex.join(printing(SECRET))
     site.env = {"DRAWCLI_SERVER__TOKEN_COMMAND": words}
-    by_command = token_store(site.settings())
+    by_command = site_tokens(site.settings())
     site.env = {"DRAWCLI_SERVER__TOKEN_KEYRING": "draw"}
-    by_keyring = token_store(site.settings())
+    by_keyring = site_tokens(site.settings())
     site.env = {}
 
     assert by_command.read() == Tokens(SECRET)
     assert isinstance(by_keyring, TokenKeyring)
     assert by_keyring.place == "keyring entry draw, user ward-7"
-    assert isinstance(token_store(site.settings()), TokenFile)
+    assert isinstance(site_tokens(site.settings()), TokenFile)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_it_says_in_which_form_images_are_sent() -> None:
     other = statement(Choices(multiframe="hold", decompress=False))
 
     assert "Each frame is sent as an image of the single-frame class" in usual
-    assert "Codings other than RLE and JPEG 2000 are decompressed" in usual
+    assert "Codings other than RLE, JPEG 2000 and JPEG baseline are decompressed" in usual
     assert "**Multi-frame images.** Refused" in other
     assert "Compressed images are sent as they are." in other
 

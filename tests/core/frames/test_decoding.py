@@ -99,7 +99,7 @@ SAME_CT = "odd/cornerstone_same_ct_16_ts/CTImage.dcm"
 
 
 @needs_real
-@pytest.mark.parametrize("last", ["50", "51", "57", "70", "80", "81"])
+@pytest.mark.parametrize("last", ["51", "57", "70", "80", "81"])
 def test_a_real_slice_is_decoded_as_pydicom_does(last: str) -> None:
     (path,) = Path(REAL).glob(f"{SAME_CT}_*_{JPEG}{last}.dcm")
     image = dcmread(path)

@@ -24,7 +24,7 @@ def test_ct_is_shown_for_soft_tissue_and_lungs_and_bones_in_their_own_windows() 
 
     assert (usual.low, usual.high, usual.inverse) == (-160, 240, False)
     assert usual.for_structure("Lung_L", "CT").low < -1000
-    assert usual.for_structure("FemoralHead_R", "CT").high > 1000
+    assert usual.for_structure("Femur_Head_R", "CT").high > 1000
     assert usual.for_structure("Tribute", "CT") == usual
     assert usual.for_structure("Lung_L", "MR") == usual
 

@@ -17,8 +17,8 @@ ENTRY = {
     "modelmap": [
         {"id": 9, "mapid": 1, "map_tg263_primary_name": "Bladder", "median_dice_score": 0.9},
         {"id": 10, "mapid": 2, "map_tg263_primary_name": "Rectum"},
-        {"id": 11, "mapid": 3, "map_tg263_primary_name": "FemoralHead_L"},
-        {"id": 12, "mapid": 4, "map_tg263_primary_name": "FemoralHead_R"},
+        {"id": 11, "mapid": 3, "map_tg263_primary_name": "Femur_Head_L"},
+        {"id": 12, "mapid": 4, "map_tg263_primary_name": "Femur_Head_R"},
     ],
     "something_new": {},
 }
@@ -26,7 +26,7 @@ ENTRY = {
 
 def templates() -> dict[str, Template]:
     plain = yaml.safe_load(SITE.read_text())["templates"]["Prostate_OAR"]
-    return {"Prostate_OAR": Template.model_validate(plain)}
+    return {"Prostate_OAR": Template.read(plain)}
 
 
 def test_what_the_server_offers_is_no_trouble() -> None:
@@ -55,7 +55,7 @@ def test_what_a_template_asks_for_in_vain_is_told() -> None:
         "template Prostate_OAR: model 720 has config 2d at the server, not 3d_fullres",
         "template Prostate_OAR: model 720 has postprocess largest at the server, not null",
         "template Prostate_OAR: structure 2 of model 720 is Anorectum at the server, not Rectum",
-        "template Prostate_OAR: model 720 offers no structure 3 (FemoralHead_L)",
+        "template Prostate_OAR: model 720 offers no structure 3 (Femur_Head_L)",
     ]
     assert list(unmet_requests(templates(), [])) == [
         "template Prostate_OAR: the server offers no model 720 (TSPrime)"

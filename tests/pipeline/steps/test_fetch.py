@@ -63,7 +63,7 @@ def test_what_was_drawn_is_measured_and_the_measures_are_kept(
     assert job.state is State.FETCHED
     assert report["findings"] == []
     names = [one["name"] for one in report["structures"]]
-    assert names == ["Bladder", "Rectum", "FemoralHead_L", "FemoralHead_R"]
+    assert names == ["Bladder", "Rectum", "Femur_Head_L", "Femur_Head_R"]
     assert {one["slices"] for one in report["structures"]} == {len(pelvis)}
     assert all(one["volume_cm3"] > 0 for one in report["structures"])
 

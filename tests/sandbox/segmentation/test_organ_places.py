@@ -9,8 +9,8 @@ NAMES = sorted({name for model in CATALOGUE for name in model.structures.values(
 @pytest.mark.parametrize(
     ("name", "side"),
     [
-        ("FemoralHead_L", "left"),
-        ("FemoralHead_R", "right"),
+        ("Femur_Head_L", "left"),
+        ("Femur_Head_R", "right"),
         ("Lung Left", "left"),
         ("rt_kidney", "right"),
         ("Rectum", "both"),
@@ -39,7 +39,7 @@ def test_some_names_are_left_to_the_pixels(name: str, kind: str | None) -> None:
 
 
 def test_left_is_positive_x_and_right_its_mirror_image() -> None:
-    left, right = place_of("FemoralHead_L"), place_of("FemoralHead_R")
+    left, right = place_of("Femur_Head_L"), place_of("Femur_Head_R")
 
     assert left.centre[0] > 0 > right.centre[0]
     assert left == right.mirrored()

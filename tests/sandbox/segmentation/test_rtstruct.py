@@ -16,7 +16,7 @@ from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
 
 AT = datetime(2026, 11, 22, 8, 30, 1, tzinfo=UTC)
-NAMES = ("Body", "Bladder", "FemoralHead_L", "Lung_L")  # no lung in a pelvis
+NAMES = ("Body", "Bladder", "Femur_Head_L", "Lung_L")  # no lung in a pelvis
 # What the real form gets wrong, and we with it.
 KNOWN_ERRORS = (
     "ReferringPhysicianName",
@@ -55,6 +55,21 @@ def test_it_is_implicit_vr_with_an_empty_preamble(result: Dataset) -> None:
     assert result.preamble == bytes(128)
     assert result.SOPClassUID == RTStructureSetStorage
     assert result.file_meta.MediaStorageSOPInstanceUID == result.SOPInstanceUID
+
+
+def test_a_frame_of_reference_is_invented_where_the_series_has_none(
+    slices: list[Path],
+) -> None:
+    images = [dcmread(path) for path in slices]
+    for image in images:
+        del image.FrameOfReferenceUID
+
+    result = dcmread(BytesIO(drawn(volume(images))))
+
+    (frame,) = result.ReferencedFrameOfReferenceSequence
+    rois = {roi.ReferencedFrameOfReferenceUID for roi in result.StructureSetROISequence}
+    assert rois == {frame.FrameOfReferenceUID}
+    assert frame.FrameOfReferenceUID.is_valid
 
 
 def test_the_head_is_that_of_the_real_server(result: Dataset) -> None:

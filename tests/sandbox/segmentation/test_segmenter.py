@@ -127,9 +127,7 @@ def test_bone_ends_between_a_dense_pixel_and_one_that_is_not(
         assert np.minimum(*ends).max() <= 220 <= np.maximum(*ends).min()
 
 
-@pytest.mark.parametrize(
-    "name", ["Bladder", "Prostate", "Rectum", "FemoralHead_L", "FemoralHead_R"]
-)
+@pytest.mark.parametrize("name", ["Bladder", "Prostate", "Rectum", "Femur_Head_L", "Femur_Head_R"])
 def test_a_placed_organ_of_the_pelvis_is_where_the_phantom_has_it(
     volumes: dict[str, list[PhantomSlice]], name: str
 ) -> None:
