@@ -10,8 +10,7 @@ A.5.1 (SIZ).
 """
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from drawcli.core.deid.table_single_frame import SYNTAXES
 from drawcli.core.dicom import tags
@@ -21,31 +20,39 @@ from drawcli.errors import SeriesRefused
 
 # The codings that the server reads.
 SENT_AS_THEY_ARE: Final = NATIVE | {RLE, f"{JPEG}50", f"{JPEG}90", f"{JPEG}91"}
+_GREY: Final = "MONOCHROME2"  # no conversion of colours
 _BITS_STORED: Final = 0x00280101
 _HIGH_BIT: Final = 0x00280102
 
 
 class Codec(NamedTuple):
-    """A decoder: the package to install, its module, and how it is called."""
+    """A decoder: the package to install, and a function that returns little endian bytes."""
 
     package: str
-    module: str
-    decode: Callable[[Any, bytes], bytes]
+    decode: Callable[[bytes], bytes]
 
 
-def _jpeg_ls(module: Any, frame: bytes) -> bytes:
-    return bytes(module.decode_pixel_data(frame)[0])
+def _charls(frame: bytes) -> bytes:
+    import jpeg_ls  # type: ignore[import-untyped]
+
+    return bytes(jpeg_ls.decode_pixel_data(frame)[0])
 
 
-def _plugin(module: Any, frame: bytes) -> bytes:
-    """Decode with a plugin of pylibjpeg; version 2 returns little endian bytes."""
-    grey = "MONOCHROME2"  # no conversion of colours
-    return bytes(module.decode_pixel_data(frame, version=2, photometric_interpretation=grey))
+def _libjpeg(frame: bytes) -> bytes:
+    from libjpeg.utils import decode_pixel_data
+
+    return bytes(decode_pixel_data(frame, version=2, photometric_interpretation=_GREY))
 
 
-_LIBJPEG: Final = Codec("pylibjpeg-libjpeg", "libjpeg", _plugin)
-_CHARLS: Final = Codec("pyjpegls", "jpeg_ls", _jpeg_ls)
-_OPENJPEG: Final = Codec("pylibjpeg-openjpeg", "openjpeg", _plugin)
+def _openjpeg(frame: bytes) -> bytes:
+    from openjpeg.utils import decode_pixel_data
+
+    return bytes(decode_pixel_data(frame, version=2))
+
+
+_LIBJPEG: Final = Codec("pylibjpeg-libjpeg", _libjpeg)
+_CHARLS: Final = Codec("pyjpegls", _charls)
+_OPENJPEG: Final = Codec("pylibjpeg-openjpeg", _openjpeg)
 _CODECS: Final = {
     **dict.fromkeys(("51", "57", "70"), _LIBJPEG),
     **dict.fromkeys(("80", "81"), _CHARLS),
@@ -106,11 +113,9 @@ def decode_frame(frame: bytes, transfer_syntax: str, form: SampleFormat) -> byte
     if _stated(frame) != (form.rows, form.columns, 1) or _depth(frame) > form.allocated:
         raise _undecodable(name, "a frame has another size or depth than the header says")
     try:
-        module = import_module(codec.module)
+        raw = codec.decode(frame)
     except ImportError:
         raise _missing(name, codec.package) from None
-    try:
-        raw = codec.decode(module, frame)
     except (RuntimeError, ValueError, TypeError, MemoryError, OverflowError):
         raise _undecodable(name, "the decoder reports an error") from None
     return _in_format(raw, form, name)

@@ -71,14 +71,17 @@ def test_a_frame_that_is_not_what_the_header_says_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("coding", "package"), [("80", "pyjpegls"), ("70", "pylibjpeg-libjpeg"), ("201", "openjpeg")]
+    ("coding", "package", "module"),
+    [
+        ("80", "pyjpegls", "jpeg_ls"),
+        ("70", "pylibjpeg-libjpeg", "libjpeg.utils"),
+        ("201", "pylibjpeg-openjpeg", "openjpeg.utils"),
+    ],
 )
 def test_a_missing_decoder_is_named(
-    monkeypatch: pytest.MonkeyPatch, coding: str, package: str
+    monkeypatch: pytest.MonkeyPatch, coding: str, package: str, module: str
 ) -> None:
-    codec = codec_of(f"{JPEG}{coding}")
-    assert codec is not None
-    monkeypatch.setitem(sys.modules, codec.module, None)
+    monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr("drawcli.core.frames.decoding._stated", lambda _frame: (ROWS, COLUMNS, 1))
     monkeypatch.setattr("drawcli.core.frames.decoding._depth", lambda _frame: 16)
 
