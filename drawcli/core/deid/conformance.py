@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from drawcli import __version__
-from drawcli.core.deid.engine import MEANINGS
+from drawcli.core.deid.own_elements import MEANINGS
 from drawcli.core.deid.profile import (
     CT_IMAGE,
     EDITION,

@@ -241,3 +241,10 @@ def texts_of(value: Any) -> list[str]:
         return [value.decode("latin-1")]
     many = value if isinstance(value, list | tuple) or hasattr(value, "_list") else [value]
     return ["" if part is None else str(part).strip(" \0") for part in many]
+
+
+def registered_as(uid: str) -> str:
+    """Return the type of a UID in the registry of PS3.6; "" if it is not registered."""
+    from pydicom.uid import UID
+
+    return UID(uid).type if uid else ""

@@ -25,6 +25,7 @@ from drawcli.core.gate.pydicom_elements import (
     Piece,
     pieces,
     pixels_of,
+    registered_as,
     texts_of,
     undecoded_value,
 )
@@ -93,13 +94,6 @@ class Leak:
 
     check: str
     where: str  # a tag path, or the part of the package
-
-
-def _registered_as(uid: str) -> str:
-    """Return the type of a UID in the registry of PS3.6; "" if it is not registered."""
-    from pydicom.uid import UID
-
-    return UID(uid).type if uid else ""
 
 
 @dataclass(slots=True)
@@ -243,7 +237,7 @@ class Search:
 
     def _is_allowed_uid(self, keyword: str, uid: str) -> bool:
         """Return whether a UID is a stand-in, or registered for such an element in PS3.6."""
-        if _registered_as(uid) in _ROLES.get(keyword, ()):
+        if registered_as(uid) in _ROLES.get(keyword, ()):
             return True
         return not uid or (_STAND_IN.fullmatch(uid) is not None and uid not in self.known.uids)
 
@@ -296,7 +290,7 @@ class Search:
 
     def _uids(self, text: str, where: str) -> None:
         long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
-        if not all(map(_registered_as, long)):
+        if not all(map(registered_as, long)):
             self.add("uid", where)
 
     def _days(self, text: str, where: str) -> None:

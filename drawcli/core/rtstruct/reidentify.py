@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from drawcli.core.deid.engine import file_meta
+from drawcli.core.deid.own_elements import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.decimal_strings import shorten_decimals
