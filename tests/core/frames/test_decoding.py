@@ -48,6 +48,19 @@ def test_the_sign_is_in_all_bits_that_are_not_stored(
     assert raw == signed.tobytes()
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_codestream_of_the_jpeg_2000_family_is_decoded(*, signed: bool) -> None:
+    from openjpeg.utils import encode_array  # HT-J2K has no encoder here; its header is the same
+
+    low, high, size = (-2048, 2048, 64) if signed else (0, 4096, 64)
+    kind = np.int16 if signed else np.uint16
+    pixels = np.random.default_rng(7).integers(low, high, (size, size), dtype=kind)
+    frame = encode_array(pixels, bits_stored=12, photometric_interpretation=2)
+
+    stated = SampleFormat(size, size, 16, 12, signed)
+    assert decode_frame(frame, f"{JPEG}201", stated) == pixels.tobytes()
+
+
 @pytest.mark.parametrize(
     ("frame", "rows"),
     [("whole", ROWS + 1), ("cut", ROWS), ("none", ROWS), ("flipped", ROWS), ("no start", ROWS)],
