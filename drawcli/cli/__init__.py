@@ -24,6 +24,7 @@ from drawcli.cli import (
     notify_command,
     pipeline_commands,
     preview_command,
+    qa_commands,
     reasons_command,
     render,
     report_command,
@@ -70,6 +71,7 @@ doctor_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 preview_command.register(app)
+qa_commands.register(app)
 rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)
