@@ -25,7 +25,7 @@ from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 
-IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydantic, pydicom, tinydb, yaml"
+IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydicom, tinydb, yaml"
 SEND = """
 import hashlib, sys, zipfile
 from isal import isal_zlib
@@ -59,7 +59,15 @@ class Cycle:
     def __init__(self, folder: Path, server: Running, store: Path) -> None:
         self.folder, self.server, self.store = folder, server, store
         self.site = folder / "site"
-        words = ["init", str(self.site), "--datastore", str(store), "--url", server.url]
+        words = [
+            "init",
+            str(self.site),
+            "--datastore",
+            str(store),
+            "--url",
+            server.url,
+            "--practice",
+        ]
         drawcli(words)
         shutil.copy2(server.token_file, self.site / "token.json")
         with (self.site / "drawcli.yaml").open("a") as stream:

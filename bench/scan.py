@@ -50,7 +50,7 @@ class Site:
 
     def __init__(self, folder: Path, store: Path, *, full: bool = False) -> None:
         self.folder = folder
-        run("-m", "drawcli", "init", str(folder), "--datastore", str(store))
+        run("-m", "drawcli", "init", str(folder), "--datastore", str(store), "--practice")
         (folder / "rules.yaml").write_text("rules: []\n")
         if full:
             with (folder / "drawcli.yaml").open("a") as stream:

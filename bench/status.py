@@ -46,7 +46,7 @@ def a_job(number: int) -> Job:
 def site(folder: Path, jobs: int) -> Path:
     """Make a site with so many jobs; return its settings file."""
     (folder / "store").mkdir(parents=True)
-    words = ["init", str(folder / "site"), "--datastore", str(folder / "store")]
+    words = ["init", str(folder / "site"), "--datastore", str(folder / "store"), "--practice"]
     subprocess.run([sys.executable, "-m", "drawcli", *words], check=True, capture_output=True)
     if jobs:
         with Ledger(folder / "site" / "state" / "ledger.json") as ledger:

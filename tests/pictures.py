@@ -55,7 +55,7 @@ def main(folder: Path, slices: int = 60, size: int = 192) -> None:
 
 def run_site(site: Path, server: str) -> None:
     """Make a site with two delivered jobs, and one that is held for an implausible volume."""
-    drawcli(site, "init", ".", "--datastore", "store", "--url", server)
+    drawcli(site, "init", ".", "--datastore", "store", "--url", server, "--practice")
     templates = site / "templates.yaml"
     text = templates.read_text(encoding="utf-8").replace("  Thorax_OAR:\n", IMPLAUSIBLE)
     templates.write_text(text, encoding="utf-8")

@@ -1,6 +1,8 @@
 """What a template and the settings make of a structure set: looks, made structures, places."""
 
+import io
 import re
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -374,3 +376,45 @@ def test_a_name_longer_than_the_planning_system_takes_is_told_before_anything_is
         _ = ctx.rulebook
 
     assert "longest_name is 16, longer are: A_name_of_17_char" in str(told.value)
+
+
+EMPTY = {
+    "PTV": {"type": "PTV", "color": [255, 0, 0]},
+    "CTV 1": {"label": "CTV1", "type": "CTV"},
+    "Marker": {"type": "MARKER", "description": "set by hand"},
+}
+
+
+def test_empty_structures_are_added_after_the_others_and_named_as_empty(
+    home: Home, draw: FakeDraw
+) -> None:
+    whole = home(derived=MADE, empty=EMPTY)
+
+    found = by_name(whole)
+    assert [roi.ROIName for roi in whole.StructureSetROISequence][-3:] == ["PTV", "CTV1", "Marker"]
+    assert len({roi.ROINumber for roi in whole.StructureSetROISequence}) == len(found)
+    for name, kind in (("PTV", "PTV"), ("CTV1", "CTV"), ("Marker", "MARKER")):
+        assert "ContourSequence" not in found[name][1]
+        assert found[name][2].RTROIInterpretedType == kind
+    assert found["PTV"][0].ROIGenerationDescription == "drawcli: empty, to be contoured"
+    assert list(found["PTV"][1].ROIDisplayColor) == [255, 0, 0]
+    assert found["Marker"][0].ROIGenerationDescription == "set by hand"
+    for package in draw.uploads.values():
+        with zipfile.ZipFile(io.BytesIO(package)) as opened_zip:
+            (sent,) = (one for one in opened_zip.namelist() if one.endswith(".yml"))
+            assert b"PTV" not in opened_zip.read(sent)
+
+
+def test_empty_structures_are_no_warning_and_what_is_lost_stays_one(
+    site: Site, server: Lossy, pelvis: list[Path]
+) -> None:
+    assert pelvis
+    described(site, empty=EMPTY)
+
+    with server("contours") as ctx:
+        job = all_steps(ctx)
+        report = ctx.work.read_json(job.id, "report.json") or {}
+
+    texts = [finding["text"] for finding in report["findings"]]
+    assert [text for text in texts if "Rectum" in text]
+    assert not [text for text in texts if "PTV" in text or "CTV" in text]

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from drawcli.authoring.former_export import FormerExport, Record, find_oddity
 from drawcli.authoring.new_template import Plan, plain_name
-from drawcli.core.templates.appearance import RoiType
+from drawcli.core.templates.appearance import ROI_TYPES
 
 _HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 _RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
@@ -76,7 +76,7 @@ def _add_look(plan: Plan, name: str, look: Record) -> None:
         else:
             made["color"] = values
     kind = str(look.get("rt_roi_interpreted_type") or "").strip()
-    if kind in get_args(RoiType) and kind:
+    if kind in ROI_TYPES and kind:
         made["type"] = kind
     elif kind:
         plan.remarks.append(f"{name}: type '{kind}' is not valid and left out")

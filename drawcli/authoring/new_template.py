@@ -14,8 +14,9 @@ from drawcli.core.templates.template import NAME_PATTERN
 from drawcli.core.templates.tg263 import nearest_name
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
+from drawcli.system.records import suggest
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
-from drawcli.system.yaml_read import Document, read_yaml, suggest
+from drawcli.system.yaml_read import Document, read_yaml
 
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
 _OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")
@@ -48,6 +49,8 @@ class Plan:
     description: str = ""
     models: dict[int, dict[str, Any]] = field(default_factory=dict)
     structures: dict[str, dict[str, Any]] = field(default_factory=dict)  # appearance, by name
+    derived: dict[str, dict[str, Any]] = field(default_factory=dict)
+    empty: dict[str, dict[str, Any]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)  # what was left out, and why
 
     def add(self, chosen: ChosenStructure) -> None:
@@ -85,10 +88,11 @@ class Plan:
             yield from (
                 f"        {flow_style(place)}: {flow_style(name)}" for place, name in structures
             )
-        if self.structures:
-            yield "  structures:"
-        for name, look in self.structures.items():
-            yield f"    {flow_style(name)}: {flow_style(look)}"
+        for key in ("structures", "derived", "empty"):
+            named: dict[str, dict[str, Any]] = getattr(self, key)
+            if named:
+                yield f"  {key}:"
+            yield from (f"    {flow_style(name)}: {flow_style(one)}" for name, one in named.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +176,17 @@ def structures_in(
         yield from (ChosenStructure(offer, number) for number in offer.structures)
 
 
-def import_template(path: Path, catalogue: Catalogue | None) -> Plan:
+def import_template(path: Path, catalogue: Catalogue | None, *, empty: bool = False) -> Plan:
     """Return the template in a file of a DRAW client (YAML) or of Eclipse (XML).
+
+    Parameters
+    ----------
+    path
+        The file.
+    catalogue
+        What the server offers, for templates of Eclipse.
+    empty
+        Whether structures of Eclipse that no model draws are requested as empty structures.
 
     Raises
     ------
@@ -186,7 +199,7 @@ def import_template(path: Path, catalogue: Catalogue | None) -> Plan:
     except OSError as err:
         raise ConfigError(f"{path}: {err.strerror}") from None
     if data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
-        return _of_eclipse(path, data, catalogue)
+        return _of_eclipse(path, data, catalogue, empty=empty)
     return _of_client(path, read_yaml(path).data)
 
 
@@ -213,8 +226,8 @@ def _of_client(path: Path, data: Any) -> Plan:
     return plan
 
 
-def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
-    """Return the structures of an Eclipse template that the server offers."""
+def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None, *, empty: bool) -> Plan:
+    """Return the structures of an Eclipse template that the server offers, others as `empty`."""
     try:
         template = read_eclipse(data)
     except ValueError as err:
@@ -233,13 +246,16 @@ def _of_eclipse(path: Path, data: bytes, catalogue: Catalogue | None) -> Plan:
         )
         taken = {name for model in plan.models.values() for name in model["map"].values()}
         if not fits or fits[0].name in taken:
-            missing.append(one.name)
+            missing.append(one)
             continue
         plan.add(fits[0])
         if look := _look(one, fits[0].name):
             plan.structures[fits[0].name] = look
-    if missing:
-        plan.remarks.append(f"no model draws: {', '.join(missing)}")
+    if empty:
+        plan.empty = {one.name: _look(one, one.name) for one in missing}
+    elif missing:
+        names = ", ".join(one.name for one in missing)
+        plan.remarks.append(f"no model draws: {names}; --empty adds them as empty structures")
     return plan
 
 

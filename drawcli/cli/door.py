@@ -126,8 +126,11 @@ class Door:
     def settings(self, path: Path | None = None) -> "Settings":
         """Return the settings of the site; raise ConfigError with all errors in them."""
         from drawcli.config.load import load_settings
+        from drawcli.system.ownership import end_as_owner
 
-        return load_settings(path or self.settings_file(), os.environ)
+        settings = load_settings(path or self.settings_file(), os.environ)
+        end_as_owner(settings.state_dir, settings.server.token_file)
+        return settings
 
     @contextmanager
     def context(self, *, dry_run: bool = False) -> "Iterator[Context]":
@@ -269,6 +272,7 @@ def _own_file(err: OSError, door: Door) -> Exception:
     """Return an error that names the file, if it belongs to the site."""
     from drawcli.errors import ConfigError, DiskFull
     from drawcli.system.files import NO_SPACE
+    from drawcli.system.ownership import owner_hint
 
     place = ""
     ours = [Path.cwd()]
@@ -291,8 +295,6 @@ def _own_file(err: OSError, door: Door) -> Exception:
             code="io",
             hint="Check the disk: it is failing or read-only. Nothing was lost; the jobs wait.",
         )
-    return ConfigError(
-        f"{place}{err.strerror or type(err).__name__}",
-        code="io",
-        hint="Check that the user running drawcli can read and write the site's files.",
-    )
+    hint = "Check that the user running drawcli can read and write the site's files."
+    hint = owner_hint(named) if place and isinstance(err, PermissionError) else hint
+    return ConfigError(f"{place}{err.strerror or type(err).__name__}", code="io", hint=hint)

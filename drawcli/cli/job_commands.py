@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
 ]
+JobsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Ids of jobs, or their unique beginnings.", metavar="[JOB]..."),
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reason", help="All jobs held for this reason, such as first-run.", metavar="CODE"
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,24 +41,26 @@ def register(app: typer.Typer) -> None:
 
 def release(
     door: Door,
-    job: JobArgument,
+    jobs: JobsArgument = None,
+    reason: ReasonOption = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Continue a held job from its present state."""
+    """Continue held jobs from their present state."""
     from drawcli.pipeline import actions
 
-    return _act(door, job, actions.release, "released", dry_run=dry_run)
+    return _act(door, jobs, reason, actions.release, "released", dry_run=dry_run)
 
 
 def cancel(
     door: Door,
-    job: JobArgument,
+    jobs: JobsArgument = None,
+    reason: ReasonOption = None,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Cancel a job. Undo with retry."""
+    """Cancel jobs. Undo with retry."""
     from drawcli.pipeline import actions
 
-    return _act(door, job, actions.cancel, "cancelled", dry_run=dry_run)
+    return _act(door, jobs, reason, actions.cancel, "cancelled", dry_run=dry_run)
 
 
 def retry(
@@ -97,17 +109,25 @@ def assign(
 
 def _act(
     door: Door,
-    name: str,
+    names: list[str] | None,
+    reason: str | None,
     action: "Callable[[Job, Context], Job]",
     done: str,
     *,
     dry_run: bool,
 ) -> Result:
+    """Act on the named jobs, or on all that are held for a reason."""
     from drawcli.pipeline.actions import find_job
 
+    if bool(names) == bool(reason):
+        raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
     with door.context(dry_run=dry_run) as ctx:
-        after = _changed(find_job(name, ctx), action, ctx, dry_run=dry_run)
-    return _acted([after], done, dry_run=dry_run)
+        if reason:
+            chosen = [one for one in ctx.ledger.jobs() if one.held and one.reason_code == reason]
+        else:
+            chosen = [find_job(name, ctx) for name in names or []]
+        after = [_changed(job, action, ctx, dry_run=dry_run) for job in chosen]
+    return _acted(after, done, dry_run=dry_run, none=f"No job is held for '{reason}'.")
 
 
 def _changed(
@@ -118,13 +138,15 @@ def _changed(
     return action(job, ctx) if dry_run else apply_action(job, action, ctx)
 
 
-def _acted(jobs: "list[Job]", done: str, *, dry_run: bool) -> Result:
+def _acted(
+    jobs: "list[Job]", done: str, *, dry_run: bool, none: str = "No job waits or is held."
+) -> Result:
     said = f"would be {done}" if dry_run else done
 
     def show(out: "Console") -> None:
         for job in jobs:
             out.print(f"{job.id}  {said}; state {job.state}", soft_wrap=True)
         if not jobs:
-            out.print("No job waits or is held.")
+            out.print(none)
 
     return Result(data={"jobs": [job.id for job in jobs], "dry_run": dry_run}, show=show)

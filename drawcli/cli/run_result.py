@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from drawcli.cli import render
 from drawcli.cli.render import Result
 from drawcli.errors import (
+    FIRST_RUN,
     DrawcliError,
     GateBlocked,
     JobError,
@@ -12,7 +13,7 @@ from drawcli.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -28,7 +29,7 @@ def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bo
     """Return the result of steps: counts for people, all data for programs."""
     from drawcli.pipeline.step_report import out_of_reach
 
-    errors: list[DrawcliError] = [_held_error(job) for report in reports for job in report.held]
+    errors: list[DrawcliError] = [*_held_errors(job for report in reports for job in report.held)]
     errors += [_late_error(job) for report in reports for job in _late(report)]
     lost = out_of_reach(list(reports))
     errors += lost
@@ -55,6 +56,19 @@ def _exit_code(reports: "Sequence[StepReport]", *, unreachable: bool) -> int:
     if any(report.held or _late(report) for report in reports):
         return JobError.exit_code
     return 7 if unreachable else 0
+
+
+def _held_errors(held: "Iterable[Job]") -> "Iterator[DrawcliError]":
+    """Yield an error for each held job; one for all that a new site would send at first."""
+    first = []
+    for job in held:
+        if job.reason_code == FIRST_RUN:
+            first.append(job)
+        else:
+            yield _held_error(job)
+    if first:
+        what = "it is held" if len(first) == 1 else f"{len(first):,} jobs are held"
+        yield NeedsPerson(f"{first[-1].reason}; {what}", code=FIRST_RUN, hint=first[-1].hint)
 
 
 def _held_error(job: "Job") -> DrawcliError:

@@ -1,6 +1,8 @@
 """init: the files of a new site."""
 
+import re
 import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,7 +14,7 @@ from drawcli.errors import UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
@@ -35,6 +37,13 @@ def init(
     url: Annotated[
         str | None, typer.Option("--url", help="The DRAW server, for drawcli.yaml.")
     ] = None,
+    practice: Annotated[
+        bool,
+        typer.Option(
+            "--practice",
+            help="For invented patients: example rules enabled, studies of any date sent.",
+        ),
+    ] = False,
     cron: Annotated[
         bool, typer.Option("--cron", help="Show the schedule that runs the site in FOLDER.")
     ] = False,
@@ -52,18 +61,10 @@ def init(
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
-    made: list[str] = []
-    kept: list[str] = []
-    for name in SITE_FILES:
-        target = folder / name
-        if target.exists():
-            kept.append(str(target))
-            continue
-        made.append(str(target))
-        if not dry_run:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = _site_file(name, datastore, url)
-            target.write_text(text, encoding="utf-8")
+    texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
+    if not practice:
+        texts = {name: _guarded(name, text) for name, text in texts.items()}
+    made, kept = _write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
         key, is_new = _site_key(door, folder / SITE_FILES[0])
@@ -74,20 +75,33 @@ def init(
     return Result(data=data, show=_report(made, kept, line, folder, dry_run=dry_run))
 
 
+def _write_missing(
+    folder: Path, texts: "Mapping[str, str]", *, dry_run: bool
+) -> tuple[list[str], list[str]]:
+    """Write the files that are missing in a folder; return these, and those that were there."""
+    kept = [name for name in texts if (folder / name).exists()]
+    made = [name for name in texts if name not in kept]
+    for name in made if not dry_run else ():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(texts[name], encoding="utf-8")
+    return [str(folder / name) for name in made], [str(folder / name) for name in kept]
+
+
 def _scheduled(
     door: Door, folder: Path, chosen: Scheduler | None, *, install: bool, dry_run: bool
 ) -> Result:
     """Show the schedule of a site, or install it."""
-    from drawcli.operations import schedules
+    from drawcli.operations import schedule_install, schedules
 
     config = (folder / SITE_FILES[0]).absolute()
     scheduler = chosen or schedules.usual_here()
-    what = schedules.schedule(scheduler, schedules.place_of(config, door.settings(config)))
+    place = schedules.place_of(config, door.settings(config))
+    what = schedules.schedule(scheduler, place)
     line = what.by_hand
     if install and not dry_run:
-        schedules.install(what)
-        if scheduler is Scheduler.CRONTAB:
-            line = schedules.install_cron_line(line)
+        schedule_install.install(what)
+        if scheduler in (Scheduler.CRONTAB, Scheduler.CRON):
+            line = schedule_install.install_cron_line(line, schedule_install.crontab_of(place.user))
     data = {
         "scheduler": str(scheduler),
         "files": {str(path): text for path, text in what.files.items()},
@@ -168,6 +182,21 @@ def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
     return text
 
 
+def _guarded(name: str, text: str) -> str:
+    """Return a file of a new site so that it sends nothing old, and nothing by an example rule."""
+    if name == SITE_FILES[0]:
+        day = datetime.now().astimezone().date()
+        dated = (
+            f"  studied_after: {day}      # the day of 'drawcli init': older studies are ignored"
+        )
+        text = text.replace("# scan:\n", "scan:\n")
+        return re.sub("#   studied_after: .*", dated, text)
+    if name == "rules.yaml":
+        off = r"\1    enabled: false       # an example: adapt it, then delete this line\n"
+        return re.sub(r"(  - name: .*\n)(?=    template)", off, text)
+    return text
+
+
 def _quoted(value: object) -> str:
     """Return a text as a single-quoted YAML string."""
     return "'" + str(value).replace("'", "''") + "'"
@@ -181,16 +210,28 @@ def _report(
             out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
         for path in kept:
             out.print(f"kept  {path}", soft_wrap=True)
-        for line in (
-            "",
-            "Next:",
-            f"  1. Set datastore and server in {folder / SITE_FILES[0]}.",
-            "  2. Store the tokens that the DRAW administrator gave you: drawcli token set",
-            "  3. See what would happen: drawcli scan --dry-run",
-            "  4. Keep rules.yaml and templates.yaml under git; back up the site key apart.",
-            "  5. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
-            f"     {cron}",
-        ):
+        for line in _next_steps(folder, cron):
             out.print(line, soft_wrap=True)
 
     return show
+
+
+def _next_steps(folder: Path, cron: str) -> list[str]:
+    """Return what is to be done before a new site sends its first series."""
+    config = shlex.quote(str((folder / SITE_FILES[0]).absolute()))
+    return [
+        "",
+        "Next; nothing is sent before step 8:",
+        f"  1. Name this site for all commands: export DRAWCLI_CONFIG={config}",
+        "  2. Set datastore, server.url and server.client_id in drawcli.yaml.",
+        "  3. Store the tokens that the DRAW administrator gave you: drawcli token set",
+        "  4. Compare templates.yaml with what the server offers: drawcli templates pull",
+        "  5. Write a rule for each protocol, from a real series; the examples are disabled:",
+        "     drawcli rules new --from FOLDER",
+        "  6. Choose from which study date on series are sent: scan.studied_after in drawcli.yaml.",
+        "  7. Check it: drawcli doctor; see what would be sent: drawcli scan --dry-run",
+        "  8. Send one series: drawcli run-once --limit 1; run it again to deliver the contours.",
+        "  9. Back up the site key apart (drawcli key backup FILE); keep the YAML files under git.",
+        " 10. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
+        f"     {cron}",
+    ]

@@ -186,6 +186,10 @@ def import_templates(
         list[Path],
         typer.Argument(help="YAML of a DRAW client, or XML of Eclipse.", metavar="FILE..."),
     ],
+    empty: Annotated[
+        bool,
+        typer.Option("--empty", help="Add structures that no model draws as empty structures."),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Import templates of a DRAW client or of Eclipse."""
@@ -194,7 +198,8 @@ def import_templates(
 
     with door.context(dry_run=True) as ctx:
         catalogue = load_catalogue(ctx.settings.state_dir)
-        made = compose([import_template(path.absolute(), catalogue) for path in files], ctx)
+        plans = [import_template(path.absolute(), catalogue, empty=empty) for path in files]
+        made = compose(plans, ctx)
         if not dry_run:
             made.write()
     return _composed(made, written=not dry_run)

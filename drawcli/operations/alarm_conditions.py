@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from drawcli.core.jobs.job import EventKind, Job
 from drawcli.core.protocol.tokens import Tokens
-from drawcli.errors import NODE
+from drawcli.errors import FIRST_RUN, NODE
 from drawcli.system.durations import duration
 
 MOST_LINES: Final = 20  # of one message
@@ -89,7 +89,11 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
     yield from facts.hung
     if facts.failing:
         yield early_end(facts.failing)
-    yield from (_held(job) for job in facts.jobs if job.held)
+    held = [job for job in facts.jobs if job.held]
+    yield from (_held(job) for job in held if job.reason_code != FIRST_RUN)
+    if first := [job for job in held if job.reason_code == FIRST_RUN]:
+        text = f"{first[-1].reason}; they are held: 'drawcli show {first[-1].id}'"
+        yield Alarm(AlarmKind.HELD, FIRST_RUN, text)
     away = facts.server_away_since
     if away is not None and now - away >= limits.server:
         text = f"the server has not answered for {duration(now - away)}"

@@ -4,6 +4,7 @@ The texts are in `site/schedule`; those in `cron/` at the top of the repository 
 site in /etc/drawcli.
 """
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,23 +15,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from drawcli.errors import ConfigError, UsageError
 from drawcli.system.platforms import system
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
 
 UNITS: Final = Path("/etc/systemd/system")
+PLAIN_NAME: Final = "drawcli"
+_USUAL_FOLDER: Final = Path("/etc/drawcli")
 LOGROTATE: Final = Path("/etc/logrotate.d")
-READABLE: Final = 0o644
 _VAR_LIB: Final = Path("/var/lib")
-_PATIENCE_SECONDS: Final = 60.0
 
 
 class Scheduler(StrEnum):
     """A scheduler of an operating system."""
 
     CRONTAB = "crontab"
+    CRON = "cron"  # the same
     SYSTEMD = "systemd"
     LAUNCHD = "launchd"
     WINDOWS = "windows"
@@ -49,6 +50,17 @@ class ScheduledSite:
     group: str = "drawcli"
 
     @property
+    def name(self) -> str:
+        """The name of its units and tasks: `drawcli` in /etc/drawcli, else with its folder.
+
+        A unit `drawcli` that runs this site already, from an earlier version, is kept.
+        """
+        earlier = UNITS / f"{PLAIN_NAME}.service"
+        if self.config.parent == _USUAL_FOLDER or _runs(earlier, self):
+            return PLAIN_NAME
+        return f"{PLAIN_NAME}-{'-'.join(re.findall('[A-Za-z0-9_.]+', str(self.config.parent)))}"
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The command of one run."""
         return (*self.program, "run-once", "--config", str(self.config))
@@ -60,6 +72,7 @@ class Schedule:
 
     files: Mapping[Path, str] = field(default_factory=dict)
     commands: tuple[tuple[str, ...], ...] = ()
+    undo: tuple[tuple[str, ...], ...] = ()  # if one fails: before and after files are removed
     by_hand: str = ""  # remaining manual steps
 
 
@@ -114,92 +127,22 @@ def text_of(name: str, facts: Mapping[str, str]) -> str:
     return Template(raw).substitute(facts)
 
 
-def install(what: Schedule) -> None:
-    """Write the files of a schedule and run its commands; existing files are not changed.
-
-    Raises
-    ------
-    UsageError
-        Where a file is there that says something else; then nothing was changed.
-    ConfigError
-        Where a command fails, or the system does not let this user do it.
-    """
-    from drawcli.system.files import write_durably
-
-    missing = {path: text for path, text in what.files.items() if not path.exists()}
-    for path in what.files.keys() - missing.keys():
-        if path.read_text(encoding="utf-8") != what.files[path]:
-            hint = "Compare it with what 'drawcli init --cron' prints; delete it to have it new."
-            raise UsageError(f"{path} is there and says something else", hint=hint)
-    for path, text in missing.items():
-        try:
-            write_durably(path, text.encode(), mode=READABLE)
-        except PermissionError:
-            hint = "Call it with sudo, or print it without --install and put it there yourself."
-            raise ConfigError(f"{path} may not be written by this user", hint=hint) from None
-        except FileNotFoundError:
-            hint = "Make it, or choose another with --scheduler."
-            raise ConfigError(f"there is no folder {path.parent} here", hint=hint) from None
-    for words in what.commands:
-        _call(words)
-
-
-def install_cron_line(line: str) -> str:
-    """Add a line to this user's crontab; return the line that runs the site now.
-
-    A line that runs the site already stays, whatever a person made of it.
-    """
-    before = _crontab()
-    run = line[line.index("run-once") :]
-    for one in before.splitlines():
-        if not one.lstrip().startswith("#") and f"{run} " in f"{one} ":
-            return one
-    _call(("crontab", "-"), given="\n".join([*before.splitlines(), line, ""]))
-    return line
-
-
-def _crontab() -> str:
-    """Return this user's crontab; "" if there is none."""
-    try:
-        done = subprocess.run(
-            ["crontab", "-l"],  # noqa: S607 - wherever the system has it
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as err:
-        what = err.strerror if isinstance(err, OSError) else "it does not end"
-        raise ConfigError(f"crontab cannot be started: {what}") from None
-    if done.returncode and "no crontab" not in done.stderr:
-        raise ConfigError(f"crontab -l says: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _call(words: tuple[str, ...], given: str | None = None) -> None:
-    """Run a program of the system; its error output becomes part of the error."""
-    try:
-        done = subprocess.run(  # noqa: S603 - one of ours, without a shell
-            words,
-            input=given or "",
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as err:
-        raise ConfigError(f"'{shlex.join(words)}' did not go: {type(err).__name__}") from None
-    if done.returncode:
-        raise ConfigError(f"'{shlex.join(words)}' says: {done.stderr.strip() or done.stdout}")
-
-
 def _owner(folder: Path) -> tuple[str, str]:
     """Return the names of the user and the group of a folder."""
     try:
         return folder.owner(), folder.group()
     except (OSError, KeyError, NotImplementedError):  # the last one: Windows
         return "drawcli", "drawcli"
+
+
+def _runs(unit: Path, place: ScheduledSite) -> bool:
+    """Return whether a unit runs a site."""
+    try:
+        text = unit.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    command = " ".join(map(_unit_word, place.words[len(place.program) :]))
+    return text.find(f" {command}\n") >= 0
 
 
 def _for_crontab(place: ScheduledSite) -> Schedule:
@@ -211,30 +154,37 @@ def _for_systemd(place: ScheduledSite) -> Schedule:
     state = f"StateDirectory={_unit_word(place.state_dir.name)}\nStateDirectoryMode=0700"
     writable = [f"-{path}" for path in (place.state_dir, *place.writable)]
     facts = {
+        "name": place.name,
         "user": place.user,
         "command": " ".join(map(_unit_word, place.words)),
         "state": state if has_own else "# state_dir is not below /var/lib: named in the next line.",
         "writable": " ".join(_unit_word(one, dollars=False) for one in writable),
     }
-    units = ("drawcli.service", "drawcli.timer")
+    service, timer = (f"{place.name}.{kind}" for kind in ("service", "timer"))
     return Schedule(
-        files={UNITS / name: text_of(name, facts) for name in units},
+        files={
+            UNITS / service: text_of("drawcli.service", facts),
+            UNITS / timer: text_of("drawcli.timer", facts),
+        },
         commands=(
             ("systemctl", "daemon-reload"),
-            ("systemctl", "enable", "--now", "drawcli.timer"),
+            ("systemctl", "enable", "--now", timer),
         ),
+        undo=(("systemctl", "disable", "--now", timer), ("systemctl", "daemon-reload")),
     )
 
 
 def _for_launchd(place: ScheduledSite) -> Schedule:
-    path = Path("~/Library/LaunchAgents/drawcli.plist").expanduser()
+    path = Path(f"~/Library/LaunchAgents/{place.name}.plist").expanduser()
     facts = {
+        "name": place.name,
         "words": "\n".join(f"    <string>{_xml(word)}</string>" for word in place.words),
         "errors": _xml(str(place.state_dir / "launchd.log")),
     }
     return Schedule(
         files={path: text_of("drawcli.plist", facts)},
         commands=(("launchctl", "load", "-w", str(path)),),
+        undo=(("launchctl", "unload", "-w", str(path)),),
     )
 
 
@@ -249,7 +199,7 @@ def _for_windows(place: ScheduledSite) -> Schedule:
     return Schedule(
         files={
             folder / "drawcli-task.xml": text_of("drawcli-task.xml", facts),
-            script: text_of("install-task.ps1", {}),
+            script: text_of("install-task.ps1", {"name": place.name}),
         },
         by_hand=f'powershell -ExecutionPolicy Bypass -File "{script}"',
     )
@@ -261,7 +211,7 @@ def _for_logrotate(place: ScheduledSite) -> Schedule:
         "user": place.user,
         "group": place.group,
     }
-    return Schedule(files={LOGROTATE / "drawcli": text_of("logrotate", facts)})
+    return Schedule(files={LOGROTATE / place.name: text_of("logrotate", facts)})
 
 
 def _xml(text: str) -> str:
@@ -278,6 +228,7 @@ def _unit_word(word: str, *, dollars: bool = True) -> str:
 
 _MAKERS: Final = {
     Scheduler.CRONTAB: _for_crontab,
+    Scheduler.CRON: _for_crontab,
     Scheduler.SYSTEMD: _for_systemd,
     Scheduler.LAUNCHD: _for_launchd,
     Scheduler.WINDOWS: _for_windows,

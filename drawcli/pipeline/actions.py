@@ -9,7 +9,7 @@ from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE, hint_for, remember_release
-from drawcli.errors import JobError, UsageError
+from drawcli.errors import FIRST_RUN, JobError, UsageError
 from drawcli.pipeline.context import Context
 
 _Made = TypeVar("_Made")
@@ -76,13 +76,24 @@ def release(job: Job, ctx: Context) -> Job:
             hint=hint_for(job, job.reason_code or ""),
         )
     after = remember_release(job).released(at=ctx.now())
+    if job.reason_code == FIRST_RUN:
+        return _judged_again(after, ctx)
     if job.reason_code == "deadline" and job.state is State.UPLOADED:
         return replace(after, uploaded_at=ctx.now())  # the deadline starts again
     return _asked_again(after)
 
 
+def _judged_again(job: Job, ctx: Context) -> Job:
+    """Return a job for the next scan: the present settings and rules decide on its series."""
+    after = job.to(State.WAITING, at=ctx.now())
+    reason = "released; the next scan checks it by the present settings and rules"
+    return after.postponed(None, code=FIRST_RUN, reason=reason)
+
+
 def retry(job: Job, ctx: Context) -> Job:
     """Make a waiting job due now; repeat the failed step of a held job."""
+    if job.held and job.reason_code == FIRST_RUN:
+        return release(job, ctx)
     if job.state is State.DONE:
         raise UsageError(f"job {job.id} is done; there is nothing to retry")
     if job.state is State.CANCELLED:

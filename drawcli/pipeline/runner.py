@@ -29,6 +29,7 @@ from drawcli.errors import (
     as_machine_error,
 )
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.first_run import hold_first_run
 from drawcli.pipeline.step_report import StepReport
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.steps.scan import scan
@@ -69,18 +70,28 @@ def run_step(command: str, ctx: Context, chosen: Selection) -> StepReport:
         if command == "match":
             _ = ctx.rulebook  # report a broken file at once, not with the next series
         report = StepReport(command)
-        lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
-        for state in COMMANDS[command]:
-            jobs = list(due_jobs(state, ctx, chosen))
-            if not jobs:
-                continue
-            ctx.progress.expect(len(jobs))
-            if command == "upload":
-                _put_off_unless_welcome(jobs, ctx, report)
-            waiting = _one_by_one(jobs, ctx, chosen, report)
-            take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
-            ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
+        hold = partial(_advance, ctx=ctx, report=report)
+        if command in OUTWARD[1:] and chosen.job_id is None:
+            hold_first_run(ctx, hold)
+        _advance_due(command, ctx, chosen, report)
+        if command == "match" and chosen.job_id is None:
+            hold_first_run(ctx, hold)
     return report
+
+
+def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepReport) -> None:
+    """Advance the due jobs of a command by one step each."""
+    lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
+    for state in COMMANDS[command]:
+        jobs = list(due_jobs(state, ctx, chosen))
+        if not jobs:
+            continue
+        ctx.progress.expect(len(jobs))
+        if command == "upload":
+            _put_off_unless_welcome(jobs, ctx, report)
+        waiting = _one_by_one(jobs, ctx, chosen, report)
+        take = partial(_advance, step=step_from(state), ctx=ctx, report=report)
+        ctx.turns.share(waiting, take, lanes=min(lanes, len(jobs)))
 
 
 def _one_by_one(

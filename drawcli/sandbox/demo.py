@@ -133,7 +133,8 @@ def scan_patients(store: Path, slices: int, size: int, tell: ShowLine) -> list[P
 
 def _make_site(folder: Path, url: str, token_file: Path) -> Path:
     site = folder / "site"
-    _drawcli("init", str(site), "--datastore", str(folder / "store"), "--url", url)
+    words = ("--datastore", str(folder / "store"), "--url", url, "--practice")
+    _drawcli("init", str(site), *words)
     token = site / "token.json"
     token.touch(mode=0o600)
     token.write_bytes(token_file.read_bytes())

@@ -412,7 +412,7 @@ def test_looks_come_along_and_what_does_not_is_told(tmp_path: Path) -> None:
         *("structureproperties", "p"),
         autosegmentation_structure="s",
         roi_label="Heart_AI",
-        rt_roi_interpreted_type="OAR",
+        rt_roi_interpreted_type="TARGET",
         roi_display_color="255,0,0",
     )
     more = record("additionalstructures", "x", autosegmentation_template="t", roi_label="PRV")
@@ -422,7 +422,7 @@ def test_looks_come_along_and_what_does_not_is_told(tmp_path: Path) -> None:
     template = migration.templates.data["templates"]["Breast_L"]
     assert template["structures"] == {"Heart": {"label": "Heart_AI", "color": [255, 0, 0]}}
     assert outcomes(migration) == [("Breast L", DIFFERENT)]
-    assert "'OAR'" in migration.taken[0].why[1]
+    assert "'TARGET'" in migration.taken[0].why[1]
     assert "PRV" in migration.taken[0].why[2]
 
 

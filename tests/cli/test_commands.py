@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from drawcli.cli import app
 from drawcli.sandbox.patients import identifying_values
+from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
-from tests.conftest import PELVIS, SLICES, Site
+from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
 
 NAMES = sorted(command.name or "" for command in app.registered_commands)
 STEPS = ["scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"]
@@ -296,9 +299,54 @@ def test_init_makes_a_site_and_never_overwrites(drawcli: Run, tmp_path: Path) ->
     assert (folder / "rules.yaml").read_text() == "rules: []  # mine\n"
     assert (folder / "state" / "site.key").stat().st_mode & 0o777 == 0o600
     assert "run-once --config" in ended.out
+    today = datetime.now().astimezone().date()
+    assert yaml.safe_load((folder / "drawcli.yaml").read_text())["scan"] == {"studied_after": today}
     key = (folder / "state" / "site.key").read_bytes()
     assert drawcli("init", str(folder)).code == 0
     assert (folder / "state" / "site.key").read_bytes() == key
+
+
+@pytest.mark.parametrize(("option", "states"), [((), []), (("--practice",), ["matched"])])
+def test_a_new_site_sends_nothing_until_date_and_rules_are_set(
+    drawcli: Run, tmp_path: Path, pelvis: list[Path], option: tuple[str, ...], states: list[str]
+) -> None:
+    folder, store = tmp_path / "new", pelvis[0].parent
+    drawcli("init", str(folder), "--datastore", str(store), *option)
+    rules = yaml.safe_load((folder / "rules.yaml").read_text())["rules"]
+    config = ("--config", str(folder / "drawcli.yaml"))
+
+    for step in ("scan", "match"):
+        drawcli(step, *config, DRAWCLI_SCAN__QUIET_MINUTES="0")
+    jobs = drawcli("status", "--json", *config).answer["data"]["jobs"]
+
+    assert {rule.get("enabled", True) for rule in rules} == {bool(option)}
+    assert [job["state"] for job in jobs] == states
+
+
+def test_a_first_run_with_too_many_series_asks_once_and_is_answered_with_one_command(
+    drawcli: Run, site: Site
+) -> None:
+    for seed, person in enumerate((PELVIS, HEAD_NECK), 1):
+        write_planning_ct(site.store / person.site, person, slices=SLICES, size=32, seed=seed)
+    env = {"DRAWCLI_MATCH__FIRST_RUN_LIMIT": "1"}
+
+    drawcli("scan")
+    held, again = (drawcli("match", **env) for _ in range(2))
+    status = drawcli("status").out
+    none = drawcli("release", "--reason", "uploads-unanswered").out
+    neither = drawcli("release")
+    planned = drawcli("cancel", "--reason", "first-run", "--dry-run").out
+    released = drawcli("release", "--reason", "first-run").out
+    drawcli("scan")
+    matched = drawcli("match", **env)
+
+    assert (held.code, held.err.count("drawcli: "), again.code) == (6, 1, 0)
+    assert "would send 2 series, more than match.first_run_limit (1); 2 jobs are held" in held.err
+    assert status.count("'drawcli release --reason first-run'") == 2
+    assert (none, neither.code) == ("No job is held for 'uploads-unanswered'.\n", 2)
+    assert planned.count("would be cancelled") == 2
+    assert released.count("released; state waiting") == 2
+    assert (matched.code, matched.out.split()) == (0, ["2", "matched"])
 
 
 def test_a_site_made_by_init_works_at_once(drawcli: Run, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_init_prints_what_it_would_install_and_installs_only_when_asked(
     crontab.chmod(0o755)
     path = f"{site.folder}:/usr/bin:/bin"
 
-    words = ("init", ".", "--cron", "--scheduler", "crontab", "--install")
+    words = ("init", ".", "--cron", "--scheduler", "cron", "--install")
     dry, wet = drawcli(*words, "-n", PATH=path), drawcli(*words, "--json", PATH=path)
 
     assert dry.code == 0

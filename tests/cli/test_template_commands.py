@@ -160,6 +160,21 @@ def test_a_template_of_eclipse_keeps_its_names_and_colours(
     }
 
 
+@pytest.mark.usefixtures("pulled")
+def test_what_no_model_draws_can_be_requested_as_an_empty_structure(
+    drawcli: Run, site: Site, templates: Path
+) -> None:
+    (site.folder / "e.xml").write_text(ECLIPSE)
+
+    told = drawcli("templates", "import", "e.xml", "--empty")
+
+    assert (told.code, "no model draws" in told.out) == (0, False)
+    made = yaml.safe_load(templates.read_text())["templates"]["Head_Neck"]
+    assert list(made["empty"]) == ["PTV"]
+    assert made["empty"]["PTV"]["type"] == "PTV"
+    assert "PTV" not in drawcli("templates", "show", "Head_Neck").out
+
+
 def test_a_template_of_a_client_is_taken_over_as_the_server_wants_it(
     drawcli: Run, site: Site
 ) -> None:

@@ -188,3 +188,16 @@ def test_many_alarms_are_one_message_that_a_person_reads() -> None:
     )
     lines = body_of([one.text for one in many]).splitlines()
     assert (len(lines), lines[-1][:12]) == (MOST_LINES + 1, "and 30 more:")
+
+
+def test_all_that_a_new_site_holds_at_first_is_one_alarm() -> None:
+    err = NeedsPerson("this new site would send 2 series, more than 1", code="first-run")
+    jobs = [
+        Job(id=f"{number:012x}-1", state=State.MATCHED, since=NOON).held_for(err, at=NOON)
+        for number in range(2)
+    ]
+
+    (alarm,) = alarms_of(Facts(jobs=jobs), LIMITS, NOON, NOON)
+
+    assert alarm.name == "held:first-run"
+    assert "would send 2 series" in alarm.text

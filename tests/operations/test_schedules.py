@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,13 +13,12 @@ import pytest
 
 from drawcli.errors import ConfigError, UsageError
 from drawcli.operations import schedules
+from drawcli.operations.schedule_install import crontab_of, install, install_cron_line
 from drawcli.operations.schedules import (
     Schedule,
     ScheduledSite,
     Scheduler,
     cron_line,
-    install,
-    install_cron_line,
     place_of,
     schedule,
     text_of,
@@ -93,9 +93,10 @@ def test_systemd_finds_nothing_to_say_and_little_exposed(
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     place = ScheduledSite(program=(str(program),), config=place.config, state_dir=place.state_dir)
+    units = []
     for path, text in schedule(Scheduler.SYSTEMD, place).files.items():
         (tmp_path / path.name).write_text(text)
-    units = [str(tmp_path / name) for name in ("drawcli.service", "drawcli.timer")]
+        units.append(str(tmp_path / path.name))
 
     verified = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
@@ -226,6 +227,78 @@ def test_what_the_system_refuses_is_told_in_its_words(programs: Path) -> None:
 
     with pytest.raises(ConfigError, match="'systemctl daemon-reload' says: no bus"):
         install(schedule(Scheduler.SYSTEMD, EXAMPLE))
+
+    assert not list(schedules.UNITS.iterdir())  # no unit stays behind
+    assert (programs / "calls").read_text().splitlines() == [
+        "daemon-reload",
+        "disable --now drawcli.timer",
+        "daemon-reload",
+    ]
+
+
+@unix
+def test_units_that_were_there_stay_where_systemctl_fails(programs: Path) -> None:
+    schedules.UNITS.mkdir()
+    install(schedule(Scheduler.SYSTEMD, EXAMPLE))
+    (programs / "broken").touch()
+
+    with pytest.raises(ConfigError, match="no bus"):
+        install(schedule(Scheduler.SYSTEMD, EXAMPLE))
+
+    assert len(list(schedules.UNITS.iterdir())) == 2
+
+
+@unix
+def test_files_without_a_command_are_taken_back_too(tmp_path: Path) -> None:
+    files = {tmp_path / "task.xml": "x", tmp_path / "none" / "install.ps1": "y"}
+
+    with pytest.raises(ConfigError, match="there is no folder"):
+        install(Schedule(files=files))
+
+    assert not list(tmp_path.iterdir())
+
+
+@unix
+def test_two_sites_have_two_units(programs: Path) -> None:
+    schedules.UNITS.mkdir()
+    sites = [replace(EXAMPLE, config=Path(f"/srv/{name}/drawcli.yaml")) for name in "ab"]
+
+    for site in (EXAMPLE, *sites):
+        install(schedule(Scheduler.SYSTEMD, site))
+
+    names = {path.name for path in schedules.UNITS.iterdir()}
+    assert names == {
+        f"drawcli{end}.{kind}" for end in ("", "-srv-a", "-srv-b") for kind in ("service", "timer")
+    }
+    assert "enable --now drawcli-srv-b.timer" in (programs / "calls").read_text()
+    labels = {
+        plistlib.loads(text.encode())["Label"]
+        for site in sites
+        for text in schedule(Scheduler.LAUNCHD, site).files.values()
+    }
+    assert labels == {"drawcli-srv-a", "drawcli-srv-b"}
+
+
+@unix
+def test_a_unit_of_an_earlier_version_keeps_its_name(programs: Path) -> None:
+    schedules.UNITS.mkdir()
+    site = replace(EXAMPLE, config=Path("/srv/a/drawcli.yaml"))
+    command = " ".join(site.words)
+    (schedules.UNITS / "drawcli.service").write_text(f"[Service]\nExecStart={command}\n")
+
+    assert programs.is_dir()
+    assert site.name == "drawcli"
+    assert replace(EXAMPLE, config=Path("/srv/b/drawcli.yaml")).name == "drawcli-srv-b"
+
+
+@unix
+def test_root_edits_the_crontab_of_the_owner_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    as_root = [crontab_of(name) for name in ("root", "daemon", "no-such-user")]
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+    assert as_root == [("crontab",), ("crontab", "-u", "daemon"), ("crontab",)]
+    assert crontab_of("daemon") == ("crontab",)
 
 
 def test_a_system_without_such_a_folder_is_told(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tinydb.storages import Storage
 from drawcli.adapters.ledger.rows import BadRowError, check_rows
 from drawcli.errors import LedgerError
 from drawcli.system.files import write_durably
+from drawcli.system.ownership import owner_hint
 
 FORMAT: Final = 2
 JOBS: Final = "jobs"
@@ -52,7 +53,10 @@ class SealedStorage(Storage):
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise LedgerError(f"{self._path} cannot be read: {err.strerror}") from None
+            hint = owner_hint(self._path) if isinstance(err, PermissionError) else ""
+            raise LedgerError(
+                f"{self._path} cannot be read: {err.strerror}", hint=hint or None
+            ) from None
         if self._cached is not None and raw == self._cached[0]:
             return _copy(self._cached[1])  # the usual case
         whole, seal = self._check(raw)

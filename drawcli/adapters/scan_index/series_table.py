@@ -10,7 +10,7 @@ from typing import Any, Final
 from drawcli.adapters.scan_index.keys import Keys
 from drawcli.adapters.scan_index.rows import SeriesRow
 from drawcli.core.dicom.instance import Slice
-from drawcli.core.dicom.instance_json import unpack_slice
+from drawcli.core.dicom.instance_json import unpack_slice, unpack_study_date
 from drawcli.core.series.verdict import Readiness, Verdict
 
 _HIGHEST: Final = (1 << 63) - 1  # of a number in the database
@@ -106,6 +106,17 @@ class SeriesTable:
         for row in rows.fetchall():
             *facts, readiness, code, text, wishes = row
             yield SeriesRow._make((*facts, Verdict(Readiness(readiness), code, text), wishes))
+
+    def study_dates(self) -> Iterator[tuple[str, str]]:
+        """Yield key and study date (yyyymmdd, or "") of each series that may be sent."""
+        rows = self._database.execute(
+            "SELECT series.key, facts.key, facts.sealed FROM series JOIN facts ON facts.id = "
+            "(SELECT MIN(facts) FROM file WHERE file.series = series.id) "
+            "WHERE readiness != ?",
+            (str(Readiness.IGNORED),),
+        )
+        for series, key, sealed in rows:
+            yield series, unpack_study_date(self._keys.open(sealed, key).decode("ascii"))
 
     def tidy(self) -> None:
         """Delete shared facts that no file uses."""

@@ -7,6 +7,7 @@ from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import FORM, Tokens, parse_pair
 from drawcli.errors import ConfigError
 from drawcli.system.files import write_durably
+from drawcli.system.ownership import owner_hint
 from drawcli.system.platforms import is_readable_by_others
 
 
@@ -35,6 +36,10 @@ class TokenFile(TokenStore):
                 f"{self.path}: there is no token",
                 code="no-token",
                 hint="Run 'drawcli token set' with what the DRAW administrator gave you.",
+            ) from None
+        except PermissionError:
+            raise ConfigError(
+                f"{self.path}: this user may not read it", hint=owner_hint(self.path)
             ) from None
         except OSError as err:
             raise ConfigError(

@@ -20,6 +20,7 @@ from drawcli.system.files import (
     rename_if_free,
     write_durably,
 )
+from drawcli.system.ownership import owner_hint
 from drawcli.system.platforms import fsync_folder, is_readable_by_others
 
 FILE_NAME: Final = "site.key"
@@ -136,6 +137,8 @@ def _read(path: Path) -> bytes:
             f"{path}: there is no site key",
             hint="Run 'drawcli init' for a new site, or restore the key from its backup.",
         ) from None
+    except PermissionError:
+        raise ConfigError(f"{path}: this user may not read it", hint=owner_hint(path)) from None
     except (OSError, ValueError) as err:
         raise ConfigError(
             f"{path}: cannot be read ({type(err).__name__})",

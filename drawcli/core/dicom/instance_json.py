@@ -53,6 +53,11 @@ def unpack_slice(shared: str, own: str, *, path: str, size: int, mtime_ns: int) 
     )
 
 
+def unpack_study_date(shared: str) -> str:
+    """Return the study date of a series from the facts that its slices share."""
+    return str(json.loads(shared)[_SHARED.index("study_date")])
+
+
 def _plain_frames(frames: Frames | None) -> list[Any] | None:
     if frames is None:
         return None

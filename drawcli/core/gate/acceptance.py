@@ -130,4 +130,5 @@ class Expected:
     known: frozenset[str] = frozenset()  # all UIDs of the job
     own: frozenset[str] = frozenset()  # SOP and series instance UID that drawcli gives the file
     structures: tuple[str, ...] = ()  # requested names
+    empty: frozenset[str] = frozenset()  # names of further structures, without contours
     required: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))

@@ -98,7 +98,7 @@ def _structures(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     names = Counter(roi.name for roi in found.rois)
     required = expected.required
     missing = [name for name in expected.structures if name not in names]
-    extra = sorted(names.keys() - set(expected.structures))
+    extra = sorted(names.keys() - set(expected.structures) - expected.empty)
     twice = sorted(name for name, count in names.items() if count > 1)
     for severity, names_ in _by_severity(missing, [n for n in missing if required.get(n, True)]):
         yield Finding(severity, "structures-missing", f"missing: {', '.join(names_)}")
@@ -107,12 +107,24 @@ def _structures(found: StructureSet, expected: Expected) -> Iterator[Finding]:
     if twice:
         yield _block("structures-twice", f"more than once: {_listed_names(twice)}")
     yield from _numbers(found)
+    yield from _placeholders(found, expected)
     empty = [roi.name for roi in found.rois if not roi.contours and roi.name in expected.structures]
     if empty and len(empty) == len(expected.structures):
         yield _block("all-empty", "no structure has a contour")
         return
     for severity, names_ in _by_severity(empty, [n for n in empty if required.get(n, False)]):
         yield Finding(severity, "structures-empty", f"without contours: {', '.join(names_)}")
+
+
+def _placeholders(found: StructureSet, expected: Expected) -> Iterator[Finding]:
+    """Yield findings on the structures that must be listed, and have no contours."""
+    lost = sorted(expected.empty - {roi.name for roi in found.rois})
+    filled = [roi.name for roi in found.rois if roi.contours and roi.name in expected.empty]
+    if lost:
+        yield _block("not-conformant", f"empty structures missing: {_listed_names(lost)}")
+    if filled:
+        text = f"contours in structures that must be empty: {_listed_names(filled)}"
+        yield _block("not-conformant", text)
 
 
 def _numbers(found: StructureSet) -> Iterator[Finding]:

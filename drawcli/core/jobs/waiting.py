@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from drawcli.core.jobs.job import Job, State
+from drawcli.errors import FIRST_RUN
 from drawcli.system.durations import duration
 
 _WAITS_FOR: Final = {
@@ -27,7 +28,7 @@ _TAKEN_UP: Final = {
     State.UPLOADED: "retry JOB",  # after a release the answer would be the same
     State.SEGMENTED: "retry JOB",
 }
-_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate"})
+_ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate", FIRST_RUN})
 
 
 def waits_for(job: Job, now: datetime) -> str:

@@ -1,6 +1,6 @@
 """Derive structures from received ones, as a template defines: contours to solids and back."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -10,7 +10,7 @@ from drawcli.core.gate.acceptance import FileContour
 from drawcli.core.rtstruct.contour_checks import locate_slice
 from drawcli.core.rtstruct.contour_table import FEWEST_POINTS
 from drawcli.core.series.slice_grid import Grid, Key
-from drawcli.core.templates.appearance import Derived
+from drawcli.core.templates.appearance import Derived, Empty
 from drawcli.errors import BadStructureSet
 
 _HIGH: Final = 1 << 30  # ROI numbers above this are not continued (PS3.5: an IS has 32 bits)
@@ -21,11 +21,11 @@ Planes = dict[int, float]  # slice index -> distance of the contours from it, mm
 
 @dataclass(frozen=True, slots=True)
 class DerivedStructure:
-    """A structure derived from others."""
+    """A structure derived from others, or an empty one."""
 
     number: int  # ROINumber
     name: str  # in the template
-    rule: Derived
+    rule: Derived | Empty
     outlines: tuple[tuple[Key, tuple[Triple, ...]], ...]  # image, and points (LPS), mm
 
 
@@ -84,11 +84,19 @@ def derive_structures(
         raise BadStructureSet(text, code="contour-tangled") from None
 
 
-def _free_numbers(names: Mapping[int, str]) -> Iterator[int]:
+def empty_structures(
+    wanted: Mapping[str, Empty], taken: Collection[int]
+) -> Iterator[DerivedStructure]:
+    """Yield the empty structures of a template; `taken` are the ROI numbers in use."""
+    for number, (name, look) in zip(_free_numbers(taken), wanted.items(), strict=False):
+        yield DerivedStructure(number, name, look, ())
+
+
+def _free_numbers(taken: Collection[int]) -> Iterator[int]:
     """Yield unused ROI numbers, from above the largest, within 32 bits."""
-    largest = max(names, default=0)
+    largest = max(taken, default=0)
     above = count(largest + 1) if largest < _HIGH else count(1)
-    return (number for number in above if number not in names)
+    return (number for number in above if number not in taken)
 
 
 def _plane(index: int, parents: Sequence[Planes]) -> float:

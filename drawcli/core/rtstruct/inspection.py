@@ -40,7 +40,7 @@ class StructureCriteria:
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # cm3
     severities: Severities = field(default_factory=dict)
-    derived: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()  # and empty: not drawn by the server
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as received
 
 
@@ -76,7 +76,10 @@ def expect_received(
 
 
 def expect_finished(
-    crosswalk: Crosswalk, own: frozenset[str], structures: Sequence[str] = ()
+    crosswalk: Crosswalk,
+    own: frozenset[str],
+    structures: Sequence[str] = (),
+    empty: frozenset[str] = frozenset(),
 ) -> Expected:
     """Return what a finished file must contain: all UIDs are the original ones.
 
@@ -88,6 +91,8 @@ def expect_finished(
         The UIDs that drawcli assigns to the file and its series.
     structures
         The names in the file.
+    empty
+        The names of further structures, which must have no contours.
     """
     return Expected(
         patient_id=None,
@@ -100,6 +105,7 @@ def expect_finished(
         known=frozenset(crosswalk.uids.values()),
         own=own,
         structures=tuple(structures),
+        empty=empty,
         required=dict.fromkeys(structures, False),
     )
 

@@ -45,7 +45,7 @@ class Presentation:
     looks: Mapping[int, Texts] = field(default_factory=dict)  # ROI number -> elements
     usual: Mapping[int, str] = field(default_factory=dict)  # ROI number -> default description
     ranks: Mapping[int, int] = field(default_factory=dict)  # ROI number -> position in the lists
-    made: tuple[DerivedStructure, ...] = ()
+    made: tuple[DerivedStructure, ...] = ()  # derived, then empty
     equipment: tuple[Contribution, ...] = ()
     labels: Texts = field(default_factory=dict)  # by the tags of LABELS
     utf_8: bool = False  # whether text is converted to ISO_IR 192

@@ -6,9 +6,9 @@
 # It asks for the account that may read the datastore. Shares need the password of that account: a
 # task without it (S4U) cannot access other machines. To remove the task:
 #
-#     Unregister-ScheduledTask -TaskName drawcli
+#     Unregister-ScheduledTask -TaskName $name
 param(
-    [string]$$TaskName = 'drawcli',
+    [string]$$TaskName = '$name',
     [System.Management.Automation.PSCredential]$$Account = (Get-Credential -Message 'The account that runs drawcli')
 )
 $$ErrorActionPreference = 'Stop'

@@ -19,6 +19,7 @@ from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
+from drawcli.operations.doctor.old_studies import old_studies
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RunHealth
@@ -167,6 +168,10 @@ def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count the warnings about them."""
     book = site_rulebook(site.settings)
     text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    if not any(rule.enabled and not rule.exclude for rule in book.rules):
+        return CheckResult.warned(
+            f"{text}; no rule is enabled: nothing is sent", "drawcli rules new --from FOLDER"
+        )
     if odd := [*lint_rules(book)]:
         return CheckResult.warned(f"{text}; {len(odd)} warnings", "drawcli rules check")
     if named := [*lint_templates(book)]:  # the site's own choice: no warning
@@ -262,6 +267,7 @@ LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("ledger", ledger),
     ("held jobs", held_jobs),
     ("rules", rules),
+    ("old studies", old_studies),
     ("token", token),
     ("last run", last_run),
     ("versions", versions),

@@ -19,7 +19,7 @@ from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct.contours import contours_of, names_of
-from drawcli.core.rtstruct.derived import DerivedStructure, derive_structures
+from drawcli.core.rtstruct.derived import DerivedStructure, derive_structures, empty_structures
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
     accept_hint,
@@ -30,7 +30,8 @@ from drawcli.core.rtstruct.presentation import PLAIN, Presentation, contributors
 from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
-from drawcli.core.templates.template import Template
+from drawcli.core.templates.appearance import Derived
+from drawcli.core.templates.template import Template, from_json
 from drawcli.errors import (
     BadStructureSet,
     NeedsPerson,
@@ -119,7 +120,8 @@ def finish_structure_set(
     presentation = _presentation(job, header, template, crosswalk, ctx)
     whole = reidentify_file(header, crosswalk, own, presentation)
     found = _check_finished(whole, job, template, crosswalk, ctx)
-    return whole, tuple(s.name for s in presentation.made if not s.outlines), found
+    vain = (s for s in presentation.made if not s.outlines and isinstance(s.rule, Derived))
+    return whole, tuple(s.name for s in vain), found
 
 
 def _check_finished(
@@ -131,16 +133,18 @@ def _check_finished(
     the code that has written the file.
     """
     labels: dict[str, str] = {}
-    derived: frozenset[str] = frozenset()
+    derived, empty = frozenset[str](), frozenset[str]()
     if template is not None:
         labels = {name: s.label for name, s in template.structures.items() if s.label}
         derived = frozenset(s.label or name for name, s in template.derived.items())
+        empty = frozenset(s.label or name for name, s in template.empty.items())
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
-    expected = expect_finished(crosswalk, frozenset(own_uids(job, ctx)), [*names, *derived])
+    own = frozenset(own_uids(job, ctx))
+    expected = expect_finished(crosswalk, own, [*names, *derived], empty)
     report = ctx.work.read_json(job.id, REPORT) or {}
     wanted = StructureCriteria(
         severities=ctx.settings.accept.severities,
-        derived=derived,
+        derived=derived | empty,
         measured={labels.get(s["name"], s["name"]): s for s in report.get("structures", [])},
     )
     found = inspect_finished(whole, expected, crosswalk, wanted)
@@ -181,6 +185,9 @@ def _presentation(
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)
         made = tuple(derive_structures(template.derived, names, contours, grid, crosswalk.uids))
+    if template is not None:
+        taken = {*names, *(one.number for one in made)}
+        made += tuple(empty_structures(template.empty, taken))
     return replace(
         looks,
         made=made,
@@ -193,7 +200,7 @@ def _presentation(
 def _template_sent(job: Job, ctx: Context) -> Template | None:
     """Return the template that was sent; None for jobs of early versions."""
     path = ctx.work.file(job.id, AS_SENT)
-    return Template.model_validate_json(path.read_bytes()) if path.exists() else None
+    return from_json(path.read_bytes()) if path.exists() else None
 
 
 def labels(job: Job, ctx: Context) -> dict[int, str]:

@@ -230,3 +230,30 @@ def test_a_report_is_plain_data() -> None:
         "code": "foreign-patient",
         "text": "PatientID is not the one that was sent",
     }
+
+
+PTV = Roi(number=3, name="PTV", contours=0)
+
+
+@pytest.mark.parametrize(
+    ("structures", "texts"),
+    [
+        ((BLADDER, RECTUM, PTV), []),
+        ((BLADDER, RECTUM), ["empty structures missing: PTV"]),
+        (
+            (BLADDER, RECTUM, replace(PTV, contours=1)),
+            ["contours in structures that must be empty: PTV"],
+        ),
+        (
+            (replace(BLADDER, contours=0), replace(RECTUM, contours=0), PTV),
+            ["no structure has a contour"],
+        ),
+        ((BLADDER, PTV), ["missing: Rectum"]),
+    ],
+)
+def test_an_empty_structure_is_expected_to_be_listed_without_contours(
+    structures: tuple[Roi, ...], texts: list[str]
+) -> None:
+    found = inspect(replace(GOOD, **rois(*structures)), replace(SENT, empty=frozenset({"PTV"})))  # type: ignore[arg-type] # any fact
+
+    assert [finding.text for finding in found] == texts

@@ -52,7 +52,9 @@ def a_run(ended: datetime, exit_code: int = 0) -> Run:
     return Run(id="0badcafe", began=ended - timedelta(minutes=1), ended=ended, exit_code=exit_code)
 
 
-@pytest.mark.parametrize("name", [name for name in CHECKS if name not in ("last run", "datastore")])
+@pytest.mark.parametrize(
+    "name", [name for name in CHECKS if name not in ("last run", "datastore", "old studies")]
+)
 def test_a_new_site_is_well(looked: CheckContext, site: Site, name: str) -> None:
     grade, text, _ = seen(name, looked)
 
@@ -83,7 +85,7 @@ def test_a_state_folder_that_others_read(looked: CheckContext, site: Site) -> No
 
 @on_linux
 def test_a_state_folder_that_cannot_be_written(looked: CheckContext) -> None:
-    elsewhere = looked.settings.model_copy(update={"state_dir": NOWHERE_TO_WRITE})
+    elsewhere = looked.settings.replace(state_dir=NOWHERE_TO_WRITE)
 
     assert seen("state folder", looked, settings=elsewhere)[0] is Grade.FAIL
 
@@ -428,3 +430,34 @@ def test_a_check_that_cannot_be_made_says_so_and_quotes_nothing(
     assert plain["grade"] == "FAIL"
     assert "could not be checked" in plain["text"]
     assert "Kowalski" not in str(plain)
+
+
+def test_old_studies_are_counted_as_long_as_no_date_is_set(
+    looked: CheckContext, site: Site, ctx: Context, pelvis: list[Path]
+) -> None:
+    before = seen("old studies", looked)
+    run_step("scan", ctx, Selection())
+    counted = seen("old studies", looked)
+    ctx.ledger.commit(replace(ctx.ledger.jobs()[0], state=State.UPLOADED))
+    sent = seen("old studies", looked)
+    text = site.config.read_text()
+    site.config.write_text(text.replace("scan: {", "scan: {studied_after: 2026-11-14, "))
+    dated = seen("old studies", set_to(site, looked, ""))
+
+    assert pelvis
+    assert before[:2] == (Grade.WARN, "scan.studied_after is not set")
+    assert "1 unsent series was studied before today" in counted[1]
+    assert "0 unsent series" in sent[1]
+    assert dated[0] is Grade.PASS
+
+
+def test_a_site_without_an_enabled_rule_sends_nothing(looked: CheckContext, site: Site) -> None:
+    rules = site.folder / "rules.yaml"
+    rules.write_text(
+        rules.read_text().replace("\n    template:", "\n    enabled: false\n    template:")
+    )
+
+    grade, text, _ = seen("rules", looked)
+
+    assert grade is Grade.WARN
+    assert "no rule is enabled: nothing is sent" in text
