@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from contextlib import nullcontext
+from math import hypot
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +13,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, group
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
-from drawcli.errors import DrawcliError, UsageError
+from drawcli.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from drawcli.operations.qa.compare import ComparedPair
 
 _TAU_MM: Final = 3.0
-_LONGEST_NAME: Final = 18  # characters in the table
+_LARGE_CM3: Final = 100.0  # shown without decimals
+_LONGEST_NAME: Final = 16  # characters in the table
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +73,7 @@ def compare(
     if len(errors) == len(pairs):
         result.exit_code = errors[0].exit_code
     elif errors:
-        result.exit_code = DrawcliError.exit_code
+        result.exit_code = JobError.exit_code
     if as_csv:
         text = _table(pairs)
         return Result(data={"csv": text}, show=render.verbatim(text), errors=errors)
@@ -147,7 +149,10 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
         _show_structures(out, _structures(pairs[0]))
     else:
         _show_summary(out, pairs)
-    out.print(f"tau {tau:g} mm; A is the reference", soft_wrap=True)
+    out.print(
+        f"sDice, APL: tolerance {tau:g} mm. HD95, mean, APL, shift in mm. A is the reference.",
+        soft_wrap=True,
+    )
     if not has_scipy():
         out.print(DISTANCES_NEED, soft_wrap=True)
     if html is not None:
@@ -157,34 +162,45 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
 def _show_structures(out: "Console", structures: "Iterable[StructureComparison]") -> None:
     from drawcli.operations.qa.page import figure
 
-    titles = ("structure", "outcome", "A cm3", "B cm3", "Dice", "sDice", "HD95", "mean", "APL")
+    titles = (
+        "structure",
+        "outcome",
+        "A cm3",
+        "B cm3",
+        "Dice",
+        "sDice",
+        "HD95",
+        "mean",
+        "APL",
+        "shift",
+    )
     rows = [
         (
             render.shortened(one.name, _LONGEST_NAME),
             str(one.outcome),
-            figure(one.volume_a_cm3, 1),
-            figure(one.volume_b_cm3, 1),
+            _volume(one.volume_a_cm3),
+            _volume(one.volume_b_cm3),
             figure(one.dice, 3),
             figure(one.surface_dice, 3),
             figure(one.hd95_mm, 1),
             figure(one.mean_distance_mm, 2),
             figure(one.apl_mm, 0),
+            figure(None if one.shift_mm is None else hypot(*one.shift_mm), 1),
         )
         for one in structures
     ]
-    render.columns(titles, rows)(out)
+    render.columns(titles, rows, numbers_from=2)(out)
     for one in structures:
-        moved = max((abs(mm) for mm in one.shift_mm or ()), default=0.0)
-        if one.shift_mm and moved >= 0.05:  # noqa: PLR2004 - mm, what one decimal shows
-            left, posterior, superior = one.shift_mm
-            out.print(
-                f"{one.name}: shift {left:+.1f} left, {posterior:+.1f} posterior, "
-                f"{superior:+.1f} superior mm",
-                soft_wrap=True,
-            )
         if one.note or one.name_b:
             why = one.note or f"in B {one.name_b}"
             out.print(f"{one.name}: {why}", soft_wrap=True)
+
+
+def _volume(cm3: float | None) -> str:
+    """Return a volume with at least three digits."""
+    from drawcli.operations.qa.page import figure
+
+    return figure(cm3, 0 if cm3 is not None and cm3 >= _LARGE_CM3 else 1)
 
 
 def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
@@ -214,6 +230,6 @@ def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
             )
         )
     titles = ("structure", "n", "same", "edited", "redrawn", "Dice", "HD95", "worst Dice")
-    render.columns(titles, rows)(out)
+    render.columns(titles, rows, numbers_from=1)(out)
     for number, pair in enumerate(pairs, start=1):
         out.print(f"pair {number}: {pair.a} and {pair.b}", soft_wrap=True)

@@ -111,15 +111,20 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     return show
 
 
-def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
-    """Return a renderer of a plain table."""
+def columns(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None
+) -> "Callable[[Console], None]":
+    """Return a renderer of a plain table; columns from a number on are narrow and aligned right."""
 
     def show(out: "Console") -> None:
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        narrow = numbers_from is not None
+        padding = (0, 1, 0, 0) if narrow else (0, 1)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
         for number, title in enumerate(titles):
-            table.add_column(title, overflow="fold", no_wrap=not number)
+            justify = "right" if numbers_from is not None and number >= numbers_from else "left"
+            table.add_column(title, overflow="fold", no_wrap=narrow or not number, justify=justify)
         for row in rows:
             table.add_row(*map(plain, row))
         out.print(table)

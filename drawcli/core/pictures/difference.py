@@ -20,7 +20,7 @@ COLOR_A: Final[Color] = (90, 200, 255)
 COLOR_B: Final[Color] = (255, 190, 70)
 ADDED: Final[Color] = (255, 190, 70)
 REMOVED: Final[Color] = (90, 160, 255)
-_OPAQUE: Final = 110  # of 255
+_OPAQUE: Final = 140  # of 255
 _WIDTH: Final = 360  # pixels
 
 

@@ -87,7 +87,7 @@ def path_lengths(a: Solid, b: Solid, tau_mm: float) -> PathLengths:
 
 def _beyond(line: BaseGeometry, other: BaseGeometry, mm: float) -> float:
     """Return the length of a line farther than a distance from another."""
-    return float(line.difference(other.buffer(mm, quad_segs=_ROUND)).length)
+    return float(line.difference(other.buffer(max(mm, SAME_MM), quad_segs=_ROUND)).length)
 
 
 def is_same(one: BaseGeometry, other: BaseGeometry) -> bool:

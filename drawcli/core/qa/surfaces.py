@@ -230,7 +230,7 @@ def _sampled(triangles: Floats, cell: Indices) -> Surface:
     normals = np.cross(edges[:, 0], edges[:, 1])
     area = np.sqrt(dot(normals, normals)) / 2
     weighted = triangles.mean(axis=1) * area[:, None]
-    areas = np.bincount(cell, area)
+    areas = np.asarray(np.bincount(cell, area), float)
     sums = np.stack([np.bincount(cell, weighted[:, axis]) for axis in range(3)], axis=1)
     real = areas > 0
     return Surface(triangles, sums[real] / areas[real, None], areas[real])

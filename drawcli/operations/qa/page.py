@@ -25,14 +25,14 @@ _STYLE: Final = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 0; }
 p { margin: .25rem 0; overflow-wrap: anywhere; } .soft, footer, th { color: var(--soft); }
 .a { color: var(--a); } .b { color: var(--b); }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0;
   font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
+th, td { text-align: right; padding: .35rem .35rem; border-bottom: 1px solid var(--line);
   font-weight: 400; white-space: nowrap; }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
@@ -112,7 +112,7 @@ def _row(one: StructureComparison) -> str:
 
 def figure(value: float | None, digits: int) -> str:
     """Return a figure as text; an en dash if it has no meaning."""
-    return NO_FIGURE if value is None else f"{value + 0.0:.{digits}f}"
+    return NO_FIGURE if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _sections(compared: Comparison, images: "Scene") -> "Sequence[str]":
