@@ -27,7 +27,7 @@ _REDRAWN: Final = 0.05  # share of B's contours that lie on A's: below it, B was
 _SAME: Final = {"surface_dice": 1.0, "hd_mm": 0.0, "hd95_mm": 0.0, "mean_distance_mm": 0.0}
 
 
-class Outcome(StrEnum):
+class ContourOutcome(StrEnum):
     """What became of a structure of A in B."""
 
     UNTOUCHED = "untouched"  # the same contours, within 0.01 mm
@@ -54,7 +54,7 @@ class StructureComparison:
     """
 
     name: str  # in A; in B if A has none
-    outcome: Outcome
+    outcome: ContourOutcome
     name_b: str | None = None  # if it is another
     dice: float | None = None
     surface_dice: float | None = None
@@ -157,38 +157,40 @@ def _compare(
     lengths = path_lengths(a, b, tau_mm)
     facts["outcome"] = _drawn(a, b, pair, lengths)
     facts |= _figures(a, b, axes, lengths)
-    if facts["outcome"] in (Outcome.UNTOUCHED, Outcome.RENAMED):
+    if facts["outcome"] in (ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED):
         facts |= _SAME
     elif with_distances:
         facts |= _distances(a, b, tau_mm)
     return StructureComparison(**facts)
 
 
-def _outcome(pair: Pair, *, other_frame: bool) -> Outcome | None:
+def _outcome(pair: Pair, *, other_frame: bool) -> ContourOutcome | None:
     """Return the outcome if there are no two drawn structures to compare."""
     drawn = bool(pair.a and pair.a.slabs), any(one.slabs for one in pair.b)
     reasons = {
-        Outcome.AMBIGUOUS: pair.ambiguous,
-        Outcome.ADDED: pair.a is None,
-        Outcome.REMOVED: not pair.b,
-        Outcome.NOT_COMPARED: any(one.fault for one in (pair.a, *pair.b) if one),
-        Outcome.EMPTY: drawn == (False, False),
-        Outcome.EMPTIED: drawn == (True, False),
-        Outcome.FILLED: drawn == (False, True),
-        Outcome.OTHER_FRAME: other_frame,
-        Outcome.SPLIT: len(pair.b) > 1,
+        ContourOutcome.AMBIGUOUS: pair.ambiguous,
+        ContourOutcome.ADDED: pair.a is None,
+        ContourOutcome.REMOVED: not pair.b,
+        ContourOutcome.NOT_COMPARED: any(one.fault for one in (pair.a, *pair.b) if one),
+        ContourOutcome.EMPTY: drawn == (False, False),
+        ContourOutcome.EMPTIED: drawn == (True, False),
+        ContourOutcome.FILLED: drawn == (False, True),
+        ContourOutcome.OTHER_FRAME: other_frame,
+        ContourOutcome.SPLIT: len(pair.b) > 1,
     }
     return next((outcome for outcome, applies in reasons.items() if applies), None)
 
 
-def _drawn(a: Solid, b: Solid, pair: Pair, lengths: PathLengths) -> Outcome:
+def _drawn(a: Solid, b: Solid, pair: Pair, lengths: PathLengths) -> ContourOutcome:
     """Return the outcome for two structures with contours."""
     if is_untouched(a, b):
-        return Outcome.RENAMED if pair.by == "contours" else Outcome.UNTOUCHED
+        return ContourOutcome.RENAMED if pair.by == "contours" else ContourOutcome.UNTOUCHED
     ranges_overlap = a.slabs[0].low < b.slabs[-1].high and b.slabs[0].low < a.slabs[-1].high
     if ranges_overlap and all(None in slices for slices in same_slices(a, b)):
-        return Outcome.OTHER_SLICES
-    return Outcome.REDRAWN if lengths.kept < _REDRAWN * lengths.total else Outcome.EDITED
+        return ContourOutcome.OTHER_SLICES
+    return (
+        ContourOutcome.REDRAWN if lengths.kept < _REDRAWN * lengths.total else ContourOutcome.EDITED
+    )
 
 
 def _figures(a: Solid, b: Solid, axes: Axes, lengths: PathLengths) -> dict[str, Any]:

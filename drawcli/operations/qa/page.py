@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
-from drawcli.core.qa.comparison import Comparison, Outcome, StructureComparison
+from drawcli.core.qa.comparison import Comparison, ContourOutcome, StructureComparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,13 @@ _COLUMNS: Final = (
     ("added path, mm", "apl_mm", 0),
 )
 _SHOWN: Final = frozenset(
-    {Outcome.EDITED, Outcome.REDRAWN, Outcome.OTHER_SLICES, Outcome.FILLED, Outcome.EMPTIED}
+    {
+        ContourOutcome.EDITED,
+        ContourOutcome.REDRAWN,
+        ContourOutcome.OTHER_SLICES,
+        ContourOutcome.FILLED,
+        ContourOutcome.EMPTIED,
+    }
 )
 _QUALITY: Final = 88
 NO_FIGURE: Final = "\N{EN DASH}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawcli.core.qa.comparison import Outcome, StructureComparison, compare_structure_sets
+from drawcli.core.qa.comparison import ContourOutcome, StructureComparison, compare_structure_sets
 from drawcli.core.qa.structures import RoiContours
 from tests.core.qa.solids import UPRIGHT, Matrix, ball, box, cone, levels, round_solid, tube, turned
 
@@ -93,7 +93,7 @@ def test_an_edit_of_known_length_is_the_added_path() -> None:
 
     found = one(a, b, tau=0.0)
 
-    assert found.outcome is Outcome.EDITED
+    assert found.outcome is ContourOutcome.EDITED
     assert found.apl_mm == pytest.approx(3 * (10 + 20 + 10), abs=0.1)
     assert found.apl_share == pytest.approx(120 / (4 * 160 + 3 * 180), abs=0.001)
     assert one(a, b, tau=3.0).apl_mm == pytest.approx(3 * (7 + 20 + 7), abs=0.1)
@@ -188,8 +188,8 @@ def test_other_frames_of_reference_are_not_compared() -> None:
     a = round_solid("Ball", ball(10), levels(3.0))
     b = RoiContours(1, "Ball", "9.9.9", a.contours)
 
-    assert one(a, b).outcome is Outcome.OTHER_FRAME
-    assert one(a, RoiContours(1, "Ball", "", a.contours)).outcome is Outcome.UNTOUCHED
+    assert one(a, b).outcome is ContourOutcome.OTHER_FRAME
+    assert one(a, RoiContours(1, "Ball", "", a.contours)).outcome is ContourOutcome.UNTOUCHED
 
 
 def test_an_alias_pairs_names_that_nothing_else_does() -> None:
@@ -201,7 +201,7 @@ def test_an_alias_pairs_names_that_nothing_else_does() -> None:
     ).structures
     apart = compare([a], [b], with_distances=False)
 
-    assert (paired.outcome, paired.name_b) == (Outcome.REDRAWN, "Enddarm")
+    assert (paired.outcome, paired.name_b) == (ContourOutcome.REDRAWN, "Enddarm")
     assert [str(s.outcome) for s in apart] == ["removed", "added"]
 
 
@@ -225,5 +225,5 @@ def test_contours_out_of_the_plane_are_named_and_not_compared() -> None:
 
     found = one(round_solid("Ball", tube(10), levels(3.0)), tilted)
 
-    assert found.outcome is Outcome.NOT_COMPARED
+    assert found.outcome is ContourOutcome.NOT_COMPARED
     assert "plane" in found.note
