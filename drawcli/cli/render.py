@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from drawcli.errors import DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
@@ -124,7 +124,8 @@ def columns(
         padding = (0, 1, 0, 0) if narrow else (0, 1)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
         for number, title in enumerate(titles):
-            justify = "right" if numbers_from is not None and number >= numbers_from else "left"
+            is_number = numbers_from is not None and number >= numbers_from
+            justify: Literal["left", "right"] = "right" if is_number else "left"
             table.add_column(title, overflow="fold", no_wrap=narrow or not number, justify=justify)
         for row in rows:
             table.add_row(*map(plain, row))

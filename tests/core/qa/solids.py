@@ -22,7 +22,7 @@ def turned(degrees: float) -> Matrix:
         [[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]], float
     )
     angle = degrees * pi / 180
-    return np.eye(3) + sin(angle) * cross + (1 - cos(angle)) * cross @ cross
+    return np.asarray(np.eye(3) + sin(angle) * cross + (1 - cos(angle)) * cross @ cross)
 
 
 def levels(step: float, reach: float = 30.0) -> list[float]:

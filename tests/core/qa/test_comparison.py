@@ -15,9 +15,9 @@ GRIDS = [(1.0, UPRIGHT), (2.5, UPRIGHT), (5.0, UPRIGHT), (3.0, turned(23))]
 
 
 def compare(
-    a: list[RoiContours], b: list[RoiContours], tau: float = 3.0, **options: bool
+    a: list[RoiContours], b: list[RoiContours], tau: float = 3.0, *, with_distances: bool = True
 ) -> list[StructureComparison]:
-    return list(compare_structure_sets(a, b, tau_mm=tau, **options).structures)
+    return list(compare_structure_sets(a, b, tau_mm=tau, with_distances=with_distances).structures)
 
 
 def one(a: RoiContours, b: RoiContours, tau: float = 3.0) -> StructureComparison:
@@ -128,11 +128,11 @@ def test_each_outcome_is_distinct() -> None:
     at = levels(3.0)
     whole = round_solid("Whole", tube(10), at)
     halves = [round_solid(f"Half{n}", tube(10), part) for n, part in enumerate((at[:10], at[10:]))]
-    far = {"centre": (90.0, 0.0, 0.0)}
+    far = (90.0, 0.0, 0.0)
     a = [
         whole,
         round_solid("Same", ball(9), at),
-        round_solid("Old name", ball(12), at, **far),
+        round_solid("Old name", ball(12), at, centre=far),
         round_solid("BrainStem", ball(8), at),
         round_solid("Grown", tube(10), at),
         RoiContours(6, "Nothing", "1.2.3"),
@@ -146,7 +146,7 @@ def test_each_outcome_is_distinct() -> None:
     b = [
         *halves,
         round_solid("Same", ball(9), at),
-        round_solid("New name", ball(12), at, **far),
+        round_solid("New name", ball(12), at, centre=far),
         round_solid("Brainstem", ball(8), at),
         round_solid("Grown", tube(13), at),
         RoiContours(6, "Nothing", "1.2.3"),
