@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox
+from tests.cli.conftest import Run, at_sandbox, piped
 from tests.conftest import Site
 
 SECRET, REFRESH = "canary-access", "canary-refresh"
@@ -27,18 +27,6 @@ def jwt(**claims: object) -> str:
 def pair_in(site: Site) -> dict[str, str]:
     plain: dict[str, str] = json.loads((site.folder / "token.json").read_text())
     return plain
-
-
-def piped(site: Site, text: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "drawcli", *words],
-        input=text,
-        capture_output=True,
-        text=True,
-        cwd=site.folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(site.folder)},
-        check=False,
-    )
 
 
 def typing(site: Site, answers: dict[bytes, str]) -> str:
@@ -96,7 +84,7 @@ def test_what_a_server_answered_can_be_piped_in(site: Site, words: tuple[str, ..
 
     ended = piped(site, json.dumps(answer), *words)
 
-    assert ended.returncode == 0, ended.stderr
+    assert ended.code == 0, ended.err
     left = datetime.fromisoformat(pair_in(site)["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=50) < left <= timedelta(hours=1)
 
@@ -104,9 +92,9 @@ def test_what_a_server_answered_can_be_piped_in(site: Site, words: tuple[str, ..
 def test_a_bare_token_says_itself_when_it_ends(site: Site) -> None:
     ended = piped(site, jwt(exp=1900000000, sub="ward-7") + "\n", "token", "set", "-")
 
-    assert ended.returncode == 0
+    assert ended.code == 0
     assert pair_in(site)["expires_at"] == "2030-03-17T17:46:40+00:00"
-    assert "no: it is used to its end" in ended.stdout
+    assert "no: it is used to its end" in ended.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -125,9 +113,9 @@ def test_what_is_no_token_is_refused_and_changes_nothing(site: Site, text: str) 
 
     ended = piped(site, text, "token", "set", "-")
 
-    assert ended.returncode == 2
-    assert "standard input" in ended.stderr
-    assert "canary" not in ended.stdout + ended.stderr
+    assert ended.code == 2
+    assert "standard input" in ended.err
+    assert "canary" not in ended.out + ended.err
     assert pair_in(site) == before
 
 
