@@ -13,15 +13,20 @@ from typer.main import get_command
 from drawcli import __version__
 from drawcli.cli import (
     audit_command,
+    config_command,
     dashboard_command,
     deidentify_commands,
     delivery_commands,
     doctor_command,
+    help_command,
     job_commands,
     key_commands,
     ledger_commands,
+    logs_command,
     migration_command,
     notify_command,
+    open_command,
+    pause_command,
     pipeline_commands,
     preview_command,
     reasons_command,
@@ -36,8 +41,8 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
-from drawcli.cli.door import Common, with_options
-from drawcli.cli.lazy_options import only_asked, with_values_as_typed
+from drawcli.cli.door import Common
+from drawcli.cli.lazy_options import only_asked, with_options, with_values_as_typed
 
 # Where shells put the line that is to be completed.
 _WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -47,6 +52,7 @@ _RARELY: Final = (100_000, 50, 50)
 
 app = typer.Typer(
     name="drawcli",
+    cls=help_command.HelpByUse,
     no_args_is_help=True,
     rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
     pretty_exceptions_enable=False,  # a traceback with local variables would print the patient
@@ -81,6 +87,11 @@ audit_command.register(app)
 notify_command.register(app)
 dashboard_command.register(app)
 sandbox_commands.register(app)
+pause_command.register(app)
+open_command.register(app)
+logs_command.register(app)
+config_command.register(app)
+help_command.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,12 +1,56 @@
-"""Quick start-up: options are built only for the commands that are called."""
+"""Options of commands: from dataclasses, and built only for the commands that are called."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from copy import copy
-from typing import Any
+from dataclasses import is_dataclass
+from functools import cache, wraps
+from typing import Any, Final
 
 import typer
 from typer.models import CommandInfo, TyperInfo
+
+from drawcli.cli import completion
+
+NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")  # of a function; copied
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function for typer with an option for each field of its dataclasses."""
+    parameters = inspect.signature(function).parameters
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
+    }
+    options = [
+        each
+        for name, parameter in parameters.items()
+        for each in (_options_of(groups[name]) if name in groups else [parameter])
+    ]
+    for option in options:
+        completion.offer(option)
+
+    @wraps(function, assigned=NAMES)
+    def call(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{p.name: given.pop(p.name) for p in _options_of(kind)})
+        function(**given)
+
+    call.__signature__ = keyword_signature(options)  # type: ignore[attr-defined] # as functools does
+    call.__annotations__ = {option.name: option.annotation for option in options}
+    return call
+
+
+@cache
+def _options_of(kind: Any) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as parameters of a function."""
+    return list(inspect.signature(kind).parameters.values())
+
+
+def keyword_signature(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
+    """Return the signature of a function that takes parameters as keywords only."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature([one.replace(kind=kind) for one in parameters])
 
 
 def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:

@@ -35,7 +35,7 @@ def typing(site: Site, answers: dict[bytes, str]) -> str:
 
     leader, follower = pty.openpty()
     env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
-    words = [sys.executable, "-m", "drawcli", "token", "set"]
+    words = [sys.executable, "-m", "drawcli", "token", "set", "--force"]
     process = subprocess.Popen(
         words,
         cwd=site.folder,
@@ -67,7 +67,7 @@ def test_a_pair_is_set_from_a_file_for_its_owner_alone(drawcli: Run, site: Site)
 
     planned = drawcli("token", "set", str(given), "--dry-run")
     before = pair_in(site)["access_token"]
-    ended = drawcli("token", "set", str(given), "--json")
+    ended = drawcli("token", "set", str(given), "--force", "--json")
 
     assert (planned.code, ended.code) == (0, 0)
     assert "would be stored in" in planned.out
@@ -82,7 +82,7 @@ def test_a_pair_is_set_from_a_file_for_its_owner_alone(drawcli: Run, site: Site)
 def test_what_a_server_answered_can_be_piped_in(site: Site, words: tuple[str, ...]) -> None:
     answer = {"access_token": SECRET, "refresh_token": REFRESH, "expires_in": 3600}
 
-    ended = piped(site, json.dumps(answer), *words)
+    ended = piped(site, json.dumps(answer), *words, "--force")
 
     assert ended.code == 0, ended.err
     left = datetime.fromisoformat(pair_in(site)["expires_at"]) - datetime.now(UTC)
@@ -90,7 +90,7 @@ def test_what_a_server_answered_can_be_piped_in(site: Site, words: tuple[str, ..
 
 
 def test_a_bare_token_says_itself_when_it_ends(site: Site) -> None:
-    ended = piped(site, jwt(exp=1900000000, sub="ward-7") + "\n", "token", "set", "-")
+    ended = piped(site, jwt(exp=1900000000, sub="ward-7") + "\n", "token", "set", "-", "--force")
 
     assert ended.code == 0
     assert pair_in(site)["expires_at"] == "2030-03-17T17:46:40+00:00"
@@ -111,7 +111,7 @@ def test_at_a_terminal_tokens_are_typed_unseen(site: Site) -> None:
 def test_what_is_no_token_is_refused_and_changes_nothing(site: Site, text: str) -> None:
     before = pair_in(site)
 
-    ended = piped(site, text, "token", "set", "-")
+    ended = piped(site, text, "token", "set", "-", "--force")
 
     assert ended.code == 2
     assert "standard input" in ended.err
@@ -129,7 +129,14 @@ def test_a_file_that_is_not_there_is_named(drawcli: Run) -> None:
 def test_the_status_tells_whose_and_until_when_and_not_the_tokens(drawcli: Run, site: Site) -> None:
     soon = datetime.now(UTC) + timedelta(days=3, minutes=5)
     token = jwt(sub="ward-7", iss="draw", exp=soon.timestamp(), jti="canary", name="canary")
-    piped(site, json.dumps({"access_token": token, "refresh_token": REFRESH}), "token", "set", "-")
+    piped(
+        site,
+        json.dumps({"access_token": token, "refresh_token": REFRESH}),
+        "token",
+        "set",
+        "-",
+        "--force",
+    )
 
     said, plain = drawcli("token", "status"), drawcli("token", "status", "--json")
 
@@ -172,6 +179,49 @@ def test_the_exit_code_of_the_status_says_whether_a_run_would_get_in(
     assert "drawcli token set" in missing.err
 
 
+def test_a_pair_replaces_the_old_one_only_if_the_server_accepts_it(
+    drawcli: Run, site: Site, tmp_path: Path
+) -> None:
+    bad, good, away = site.folder / "bad.json", site.folder / "good.json", {}
+    bad.write_text(json.dumps({"access_token": SECRET, "refresh_token": REFRESH}))
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        before = pair_in(site)
+        good.write_bytes(server.token_file.read_bytes())
+        refused = drawcli("token", "set", str(bad))
+        wrong_place = {"DRAWCLI_SERVER__URL": f"{server.url}/elsewhere"}
+        no_draw = drawcli("token", "set", str(good), **wrong_place)
+        planned, after_all = drawcli("token", "set", str(bad), "-n"), pair_in(site)
+        server.sandbox.accounts.expire()
+        renewed = drawcli("token", "set", str(good), "--json")
+        known = server.sandbox.accounts.client_of(pair_in(site)["access_token"])
+        away["before"] = pair_in(site)
+    down = drawcli("token", "set", str(bad))
+    away["after"] = pair_in(site)
+    forced = drawcli("token", "set", str(bad), "--force")
+
+    assert [refused.code, no_draw.code, planned.code] == [5, 3, 0]
+    assert "the server refuses the new token; the old one stays" in refused.err
+    assert "the old one stays: the server answers 404" in no_draw.err
+    assert after_all == before
+    assert (renewed.code, renewed.answer["data"]["accepted_by_server"]) == (0, True)
+    assert known == "sandbox"
+    assert (down.code, "--force" in down.err, away["after"]) == (7, True, away["before"])
+    assert (forced.code, pair_in(site)["access_token"]) == (0, SECRET)
+    assert not list(site.folder.glob("token.json.new*"))
+    assert "canary" not in refused.err + down.err + forced.out
+
+
+def test_a_first_pair_is_stored_also_if_the_server_is_away(drawcli: Run, site: Site) -> None:
+    given = site.folder / "given.json"
+    (site.folder / "token.json").rename(given)
+
+    ended = drawcli("token", "set", str(given))
+
+    assert (ended.code, pair_in(site)["access_token"]) == (0, "access-1")
+    assert "not asked" in ended.out
+
+
 def test_a_refresh_exchanges_the_pair(drawcli: Run, site: Site, tmp_path: Path) -> None:
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
@@ -196,7 +246,7 @@ def test_a_refresh_that_cannot_be_says_why(drawcli: Run, site: Site, tmp_path: P
         at_sandbox(site, server.url, server.token_file)
         server.sandbox.accounts.close_all()
         refused = drawcli("token", "refresh")
-    piped(site, SECRET, "token", "set", "-")
+    piped(site, SECRET, "token", "set", "-", "--force")
     alone = [drawcli("token", "refresh", *more) for more in ((), ("-n",))]
 
     assert [down.code, refused.code, *(one.code for one in alone)] == [7, 5, 5, 5]
