@@ -87,6 +87,20 @@ def read_rulebook(
     return Rulebook(rules=checked, templates=by_name, cases=cases, digest=digest, commit=commit)
 
 
+def check_templates(document: Document, longest_name: int) -> None:
+    """Raise ConfigError with the problems of the templates of a document, if there are any."""
+    problems = list[str]()
+    _ = dict(_templates(document, longest_name, problems))
+    raise_problems(problems)
+
+
+def check_rules(document: Document, templates: AbstractSet[Any]) -> None:
+    """Raise ConfigError with the problems of the rules of a document, if there are any."""
+    problems = list[str]()
+    _ = list(_rules(document, templates, problems))
+    raise_problems(problems)
+
+
 def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
     """Read earlier rules: another rules file with the templates.yaml beside it, or a git revision.
 

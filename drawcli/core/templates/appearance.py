@@ -7,7 +7,7 @@ from drawcli.system.kinds import SWITCH, choice, listed, maybe, number, several,
 from drawcli.system.records import Record, setting
 
 LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
-_WIDEST_MARGIN_MM: Final = 100.0
+WIDEST_MARGIN_MM: Final = 100.0
 
 # RTROIInterpretedType (3006,00A4): the defined terms of PS3.3 C.8.8.8.1, and OAR.
 ROI_TYPES: Final = (
@@ -113,8 +113,9 @@ class Derived(Look):
     keep_largest: str | None = setting(None, _NAME)
     inside: str | None = setting(None, _NAME)  # of crop: the part to keep
     outside: str | None = setting(None, _NAME)  # of crop: the part to remove
-    mm: float = setting(0.0, number(least=-_WIDEST_MARGIN_MM, most=_WIDEST_MARGIN_MM))
+    mm: float = setting(0.0, number(least=-WIDEST_MARGIN_MM, most=WIDEST_MARGIN_MM))
     cm3: float = setting(0.0, _VOLUME)  # of remove_small: smaller parts are removed
+    hidden: bool = setting(default=False, kind=SWITCH)  # a step on the way to others
 
     def check(self) -> None:
         """Refuse more than one operation, and parameters that it does not take."""

@@ -80,7 +80,7 @@ class Template(Record):
     def shown(self) -> tuple[str, ...]:
         """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
-        looks |= self.derived
+        looks |= {name: rule for name, rule in self.derived.items() if not rule.hidden}
         looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
 

@@ -136,7 +136,8 @@ def _check_finished(
     derived, empty = frozenset[str](), frozenset[str]()
     if template is not None:
         labels = {name: s.label for name, s in template.structures.items() if s.label}
-        derived = frozenset(s.label or name for name, s in template.derived.items())
+        shown = {name: s for name, s in template.derived.items() if not s.hidden}
+        derived = frozenset(s.label or name for name, s in shown.items())
         empty = frozenset(s.label or name for name, s in template.empty.items())
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
     own = frozenset(own_uids(job, ctx))
@@ -184,7 +185,8 @@ def _presentation(
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)
-        made = tuple(derive_structures(template.derived, names, contours, grid, crosswalk.uids))
+        every = derive_structures(template.derived, names, contours, grid, crosswalk.uids)
+        made = tuple(one for one in every if not template.derived[one.name].hidden)
     if template is not None:
         taken = {*names, *(one.number for one in made)}
         made += tuple(empty_structures(template.empty, taken))
