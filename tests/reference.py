@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.cli.door import Common
 from drawcli.cli.help_command import sections
 from drawcli.config.load import Settings

@@ -13,7 +13,7 @@ import yaml
 from pydicom import dcmread
 from pydicom.uid import UID
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.patients import identifying_values
