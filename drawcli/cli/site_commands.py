@@ -10,8 +10,9 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import UsageError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
+from drawcli.system.ownership import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,9 +82,16 @@ def _write_missing(
     """Write the files that are missing in a folder; return these, and those that were there."""
     kept = [name for name in texts if (folder / name).exists()]
     made = [name for name in texts if name not in kept]
-    for name in made if not dry_run else ():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(texts[name], encoding="utf-8")
+    try:
+        for name in made if not dry_run else ():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(texts[name], encoding="utf-8")
+    except PermissionError:
+        make = f"sudo install -d -o {user_name()} {shlex.quote(str(folder.absolute()))}"
+        raise ConfigError(
+            f"{folder}: this user may not write it",
+            hint=f"Make it for the user that will run drawcli: {make}; or choose another folder.",
+        ) from None
     return [str(folder / name) for name in made], [str(folder / name) for name in kept]
 
 
