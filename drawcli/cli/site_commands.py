@@ -42,7 +42,7 @@ def init(
         bool,
         typer.Option(
             "--practice",
-            help="For invented patients: example rules enabled, studies of any date sent.",
+            help="For invented patients: example rules enabled, any study date, no waiting.",
         ),
     ] = False,
     cron: Annotated[
@@ -63,8 +63,8 @@ def init(
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
     texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
-    if not practice:
-        texts = {name: _guarded(name, text) for name, text in texts.items()}
+    adapt = _for_practice if practice else _guarded
+    texts = {name: adapt(name, text) for name, text in texts.items()}
     made, kept = _write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
@@ -188,6 +188,14 @@ def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
     if url is not None:
         text = text.replace("url: https://draw.chavi.ai/", f"url: {_quoted(url)}")
     return text
+
+
+def _for_practice(name: str, text: str) -> str:
+    """Return a file of a site with invented patients, which are complete and of any date."""
+    if name != SITE_FILES[0]:
+        return text
+    quick = "  quiet_minutes: 0              # the invented patients are complete"
+    return re.sub("#   quiet_minutes: [^\n]*\n.*", quick, text.replace("# scan:\n", "scan:\n"))
 
 
 def _guarded(name: str, text: str) -> str:
