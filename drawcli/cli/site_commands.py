@@ -1,5 +1,6 @@
 """init: the files of a new site."""
 
+import os
 import re
 import shlex
 from datetime import datetime
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
     from drawcli.operations.schedules import Schedule
 
+_ON: Final = "\n     "  # the next line of a step
+_NEW_RULE: Final = (
+    f"Write a rule for each protocol, from a real series; the examples are disabled:{_ON}"
+    "drawcli rules new --from FOLDER"
+)
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
 
 
@@ -234,20 +240,26 @@ def _report(
 
 def _next_steps(folder: Path, cron: str) -> list[str]:
     """Return what is to be done before a new site sends its first series."""
-    config = shlex.quote(str((folder / SITE_FILES[0]).absolute()))
-    return [
-        "",
-        "Next; nothing is sent before step 8:",
-        f"  1. Name this site for all commands: export DRAWCLI_CONFIG={config}",
-        "  2. Set datastore, server.url and server.client_id in drawcli.yaml.",
-        "  3. Store the tokens that the DRAW administrator gave you: drawcli token set",
-        "  4. Compare templates.yaml with what the server offers: drawcli templates pull",
-        "  5. Write a rule for each protocol, from a real series; the examples are disabled:",
-        "     drawcli rules new --from FOLDER",
-        "  6. Choose from which study date on series are sent: scan.studied_after in drawcli.yaml.",
-        "  7. Check it: drawcli doctor; see what would be sent: drawcli scan --dry-run",
-        "  8. Send one series: drawcli run-once --limit 1; run it again to deliver the contours.",
-        "  9. Back up the site key apart (drawcli key backup FILE); keep the YAML files under git.",
-        " 10. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
-        f"     {cron}",
+    config = (folder / SITE_FILES[0]).absolute()
+    name_it = f"Name this site for all commands: export DRAWCLI_CONFIG={shlex.quote(str(config))}"
+    steps = [
+        *([] if _is_found(config) else [name_it]),
+        "Set datastore, server.url and server.client_id in drawcli.yaml.",
+        "Store the tokens that the DRAW administrator gave you: drawcli token set",
+        "Compare templates.yaml with what the server offers: drawcli templates pull",
+        _NEW_RULE,
+        "Choose from which study date on series are sent: scan.studied_after in drawcli.yaml.",
+        "Check it: drawcli doctor; see what would be sent: drawcli scan --dry-run",
+        "Send one series: drawcli run-once --limit 1; run it again to deliver the contours.",
+        "Back up the site key apart (drawcli key backup FILE); keep the YAML files under git.",
+        f"Let cron run it (other schedulers: drawcli init FOLDER --cron): crontab -e{_ON}{cron}",
     ]
+    numbered = [f"{number:3d}. {step}" for number, step in enumerate(steps, 1)]
+    return ["", "Next; nothing is sent before 'run-once':", *numbered]
+
+
+def _is_found(config: Path) -> bool:
+    """Return whether commands find a site from any folder."""
+    from drawcli.config.locate import MACHINE
+
+    return str(config) in (os.environ.get("DRAWCLI_CONFIG"), str(MACHINE))
