@@ -25,7 +25,7 @@ from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 
-IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydantic, pydicom, tinydb, yaml"
+IMPORTS = "import cryptography, httpx, isal.igzip, orjson, pydicom, tinydb, yaml"
 SEND = """
 import hashlib, sys, zipfile
 from isal import isal_zlib

@@ -31,6 +31,7 @@ from drawcli.system.limits import (
     bytes_in_words,
     seconds_in_words,
 )
+from drawcli.system.records import Record
 
 _COMMON: Final = frozenset(field.name for field in fields(Common))
 ROOT: Final = Path(__file__).parents[1]
@@ -347,17 +348,13 @@ def _takes(operator: str, kind: ValueKind) -> bool:
 
 
 def _keys() -> Iterator[tuple[str, Any]]:
-    for name, field in Settings.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", None)
-        if inner is None:
-            yield (
-                name,
-                None if field.is_required() else field.get_default(call_default_factory=True),
-            )
-            continue
-        for part, one in inner.items():
-            default = None if one.is_required() else one.get_default(call_default_factory=True)
-            yield f"{name}.{part}", default
+    for name, field in Settings.fields.items():
+        default = None if field.is_required else field.default
+        if isinstance(default, Record):
+            for part, one in default.fields.items():
+                yield f"{name}.{part}", one.default
+        else:
+            yield name, default
 
 
 def _value(default: Any) -> str:

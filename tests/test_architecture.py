@@ -47,8 +47,6 @@ OUTSIDE = {
     "numpy": {"core", "pipeline/preview_pixels.py", "sandbox"},
     "orjson": {"adapters/ledger"},
     "platformdirs": {"config"},
-    "pydantic": {"core", "config", "adapters", "dashboard", "system/yaml_read.py"},
-    "pydantic_core": {"system/yaml_read.py"},
     "pydicom": {"adapters", "core", "dashboard", "pipeline/preview_pixels.py", "sandbox"},
     "pynetdicom": {"adapters/delivery"},
     "pytest": {"pytest_plugin.py"},

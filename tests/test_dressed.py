@@ -388,9 +388,13 @@ EMPTY = {
 def test_empty_structures_are_added_after_the_others_and_named_as_empty(
     home: Home, draw: FakeDraw
 ) -> None:
-    whole = home(derived=MADE, empty=EMPTY)
+    hidden = {"Bladder_05": {"margin": "Bladder", "mm": 5, "hidden": True}}
+
+    whole = home(derived=MADE | hidden, empty=EMPTY)
 
     found = by_name(whole)
+    assert "Rim_AI" in found  # derived from the hidden one
+    assert "Bladder_05" not in found
     assert [roi.ROIName for roi in whole.StructureSetROISequence][-3:] == ["PTV", "CTV1", "Marker"]
     assert len({roi.ROINumber for roi in whole.StructureSetROISequence}) == len(found)
     for name, kind in (("PTV", "PTV"), ("CTV1", "CTV"), ("Marker", "MARKER")):

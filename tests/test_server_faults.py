@@ -129,7 +129,12 @@ def wait_for(server: Running) -> None:
 @pytest.fixture
 def wrong(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
     """Serve a sandbox with the faults that a test is parametrized with."""
-    options = SandboxOptions(faults=read_faults(request.param), ranges="length*" in request.param)
+    options = SandboxOptions(
+        faults=read_faults(request.param),
+        ranges="length*" in request.param,
+        strict=True,
+        realistic=True,
+    )
     with running(tmp_path / "sandbox", options=options) as server:
         yield server
 

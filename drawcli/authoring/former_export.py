@@ -6,6 +6,7 @@ a set must match. The field names of the records identify the client.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.core.rules.former_client import (
-    FormerTest,
-    UntranslatableError,
-    When,
-    join_conditions,
-    translate,
-)
+from drawcli.core.rules.former_client import When, join_conditions, translate
+from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError
 from drawcli.system.printable import plain, plain_lines
 
@@ -27,13 +23,17 @@ _LARGEST: Final = 200_000_000  # bytes
 _KNOWN: Final = frozenset(
     "rulegroup ruleset rule dicomtagtype tagname autosegmentationtemplate autosegmentationmodel "
     "autosegmentationstructure structureproperties additionalstructures modelyamlinfo "
-    "systemconfiguration".split()
+    "systemconfiguration systemsettings".split()
 )
 _EXPORT_HINT: Final = (
     "Run 'python manage.py dumpdata ... -o FILE.json' on the former client to export the records."
 )
 _ODD: Final = " odd"  # key in a record: the name of a field without a valid text
+_LOGIC: Final = "roi_generation_logic"  # the only field that is JSON itself
+_SECRET: Final = re.compile(r"token|password|secret|session_data|api_?key", re.IGNORECASE)
+_NO_SECRET: Final = re.compile(r"endpoint|expir|valid|verified|date|time", re.IGNORECASE)
 Record = Mapping[str, Any]
+TemplateKey = tuple[int, str, str]  # of an export, a kind of record, and the key of the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class FormerRule:
     """Tests that select a template, as the former client stored them."""
 
     name: str
-    template: str  # the former name; "" if it had none
+    template: str  # the former name, for messages; "" if it had none
+    template_key: TemplateKey | None  # the record, which decides: names are not unique
     sets: tuple[
         tuple[tuple[FormerTest, str], ...], ...
     ]  # each test, and the operator that joins the next one
@@ -79,23 +80,41 @@ class FormerExport:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._records: dict[str, dict[str, Record]] = {}
+        self._owned: dict[tuple[str, str], dict[str, list[tuple[str, Record]]]] = {}
         self.passed_over: Counter[str] = Counter()  # records of other kinds: patients, series ...
+        self.secrets: dict[str, None] = {}  # kind and field of tokens and the like; no values
         for entry in _entries(path):
             kind = str(entry.get("model", "")).rpartition(".")[2].casefold()
+            kind = kind if kind.isidentifier() else "unknown"
             fields = entry.get("fields")
-            if kind not in _KNOWN or not isinstance(fields, dict):
-                self.passed_over[kind if kind.isidentifier() else "unknown"] += 1
-                continue
-            self._records.setdefault(kind, {})[plain(str(entry.get("pk")))] = _cleaned(fields)
+            self.secrets |= dict.fromkeys(_secrets(kind, entry, fields))
+            if kind in _KNOWN and isinstance(fields, dict):
+                self._add(kind, entry.get("pk"), _cleaned(fields))
+            else:
+                self.passed_over[kind] += 1
+
+    def _add(self, kind: str, key: Any, record: Record) -> None:
+        """Add a record; raise ConfigError if its key is not its own: rules would be mixed up."""
+        is_key = isinstance(key, int | str) and not isinstance(key, bool) and str(key).isprintable()
+        if not is_key or not str(key):
+            text = f"{self.path}: a record of '{kind}' has no key"
+            raise ConfigError(text, hint="Export without --natural-primary.")
+        there = self._records.setdefault(kind, {}).setdefault(str(key), record)
+        if there != record:
+            text = f"{self.path}: two different records of '{kind}' have the key {key}"
+            raise ConfigError(text, hint="Export each client into a file of its own.")
 
     def all(self, kind: str) -> dict[str, Record]:
         """Return the records of a kind, by their keys."""
         return self._records.get(kind, {})
 
-    def of(self, kind: str, key: str, owner: object) -> list[tuple[str, Record]]:
+    def of(self, kind: str, key: str, owner: str) -> list[tuple[str, Record]]:
         """Return the records of a kind whose field `key` refers to an owner."""
-        wanted = str(owner)
-        return [(pk, one) for pk, one in self.all(kind).items() if str(one.get(key)) == wanted]
+        if (kind, key) not in self._owned:
+            by_owner = self._owned[kind, key] = {}
+            for pk, one in self.all(kind).items():
+                by_owner.setdefault(_reference(one, key), []).append((pk, one))
+        return self._owned[kind, key].get(owner, [])
 
     def rules(self) -> Iterator[FormerRule]:
         """Yield the rules of the export."""
@@ -106,9 +125,9 @@ class FormerExport:
             name = _text(one.get("ruleset_name") or one.get("rule_set_name")) or "unnamed"
             if "rulegroup" not in one:
                 yield self._made(name, one, [(key, one)])
-            elif str(one["rulegroup"]) not in self.all("rulegroup"):
+            elif _reference(one, "rulegroup") not in self.all("rulegroup"):
                 flaw = "belongs to no rule group of the export and was never evaluated"
-                yield FormerRule(name, "", (self._tests(key, one),), (), flaw)
+                yield FormerRule(name, "", None, (self._tests(key, one),), (), flaw)
 
     def _made(self, name: str, owner: Record, sets: list[tuple[str, Record]]) -> FormerRule:
         ordered, flaw = _in_order(sets, "rulset_order", "ruleset_combination_type")
@@ -123,7 +142,7 @@ class FormerExport:
         elif not all(tests):
             flaw = "has a set without rules, which never matched"
         joiners = tuple(str(one.get("ruleset_combination_type", "AND")) for _, one in ordered)
-        return FormerRule(name, self._template_of(owner), tuple(tests), joiners, flaw)
+        return FormerRule(name, *self._template_of(owner), tuple(tests), joiners, flaw)
 
     def _whole(self, rule: tuple[str, Record]) -> Record:
         """Return a rule, marked as invalid if its DICOM element is."""
@@ -146,29 +165,50 @@ class FormerExport:
     def _asked(self, rule: Record) -> FormerTest:
         tag = self._tag_of(rule)
         return FormerTest(
-            name=_text(tag.get("tag_name")),
-            tag=_text(tag.get("tag_id")),
+            name=str(tag.get("tag_name") or ""),
+            tag=str(tag.get("tag_id") or ""),
             operator=_text(rule.get("operator_type", "EQUALS")),
             wanted=str(rule.get("tag_value_to_evaluate", rule.get("tag_value")) or ""),
+            client=2 if "dicom_tag_type" in rule else 1,
         )
 
     def _tag_of(self, rule: Record) -> Record:
-        tags = self.all("dicomtagtype") | self.all("tagname")
-        return tags.get(str(rule.get("dicom_tag_type", rule.get("tag_name"))), {})
+        if "dicom_tag_type" in rule:
+            return self.all("dicomtagtype").get(_reference(rule, "dicom_tag_type"), {})
+        return self.all("tagname").get(_reference(rule, "tag_name"), {})
 
-    def _template_of(self, owner: Record) -> str:
-        key = str(owner.get("associated_autosegmentation_template"))
-        template = self.all("autosegmentationtemplate").get(key)
-        if template is not None:
-            return _text(template.get("template_name"))
-        named = self.all("modelyamlinfo").get(str(owner.get("model_yaml")), {})
-        return _text(named.get("yaml_name")).removesuffix(".yml").removesuffix(".yaml")
+    def _template_of(self, owner: Record) -> tuple[str, TemplateKey | None]:
+        """Return name and key of the template of a rule."""
+        for kind, field, name in (
+            ("autosegmentationtemplate", "associated_autosegmentation_template", "template_name"),
+            ("modelyamlinfo", "model_yaml", "yaml_name"),
+        ):
+            key = _reference(owner, field)
+            if key in self.all(kind):
+                return _text(self.all(kind)[key].get(name)), (id(self), kind, key)
+        return "", None
 
 
 def find_oddity(*records: Record) -> str:
     """Return what is wrong with records that have an invalid text; "" if nothing is."""
     odd = next((one[_ODD] for one in records if _ODD in one), "")
     return f"'{odd}' in the export is not valid text" if odd else ""
+
+
+def _reference(record: Record, key: str) -> str:
+    """Return the key that a field refers to; "" if it refers to nothing."""
+    value = record.get(key)
+    return "" if value is None else str(value)
+
+
+def _secrets(kind: str, entry: Mapping[str, Any], fields: Any) -> Iterator[str]:
+    """Yield the fields of a record that hold a token, a password or the like."""
+    if kind == "token" and entry.get("pk"):
+        yield "token.key"  # Django's own tokens: the key of the record is the token
+    for name, value in fields.items() if isinstance(fields, dict) else ():
+        is_secret = _SECRET.search(name) and not _NO_SECRET.search(name)
+        if is_secret and isinstance(value, str) and value:
+            yield f"{kind}.{plain(name)}"
 
 
 def _cleaned(fields: Mapping[Any, Any]) -> Record:
@@ -178,7 +218,8 @@ def _cleaned(fields: Mapping[Any, Any]) -> Record:
     """
     made: dict[str, Any] = {}
     for name, value in fields.items():
-        made[plain(name)] = one = _scalar(value)
+        is_logic = name == _LOGIC and isinstance(value, dict)
+        made[plain(name)] = one = value if is_logic else _scalar(value)
         if one != value:
             made.setdefault(_ODD, plain(name))
     return made

@@ -1,37 +1,52 @@
 """Converts the templates of a former DRAW client to plans."""
 
 import re
-from collections.abc import Iterator
-from typing import Any, Final, get_args
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from drawcli.authoring.former_export import FormerExport, Record, find_oddity
+from drawcli.authoring.former_export import FormerExport, Record, TemplateKey, find_oddity
+from drawcli.authoring.former_structures import add_structures
 from drawcli.authoring.new_template import Plan, plain_name
-from drawcli.core.templates.appearance import RoiType
+from drawcli.core.templates.appearance import ROI_TYPES
 
 _HEX: Final = re.compile(r"#([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
 _RGB: Final = re.compile(r"[^0-9]*([0-9]{1,3})[\\, ]+([0-9]{1,3})[\\, ]+([0-9]{1,3})[^0-9]*")
+_SETTINGS: Final = (  # of drawcli, of the second client, of the first one
+    ("server.client_id", "client_id", "client_id"),
+    ("server.url", "draw_base_url", "api_base_url"),
+    ("scan.studied_after", "data_pull_start_datetime", ""),
+)
 
 
-def plans_of(dump: FormerExport) -> Iterator[tuple[Plan, str, str]]:
-    """Yield each template of an export with its former name and its flaw, or ""."""
-    taken: set[str] = set()
-    for key, record in dump.all("autosegmentationtemplate").items():
+@dataclass(frozen=True, slots=True)
+class FormerTemplate:
+    """A template of an export."""
+
+    key: TemplateKey
+    name: str  # the former name
+    plan: Plan
+    flaw: str  # why it cannot be used, or ""
+
+
+def templates_of(dump: FormerExport) -> Iterator[FormerTemplate]:
+    """Yield each template of an export."""
+    kind = "autosegmentationtemplate"
+    for key, record in dump.all(kind).items():
         former = " ".join(str(record.get("template_name") or "").split())
         name = plain_name(former)
         plan = Plan(name, " ".join(str(record.get("template_description") or "").split()))
         flaw = find_oddity(record) or ("" if name else "has no name")
-        if name in taken:
-            flaw = "a second template of the export has this name"
-        taken.add(name)
         for model_key, model in dump.of(
             "autosegmentationmodel", "autosegmentation_template_name", key
         ):
             flaw = _add_model(plan, model, model_key, dump) or flaw
-        derived = dump.of("additionalstructures", "autosegmentation_template", key)
-        if derived:
-            names = ", ".join(str(one.get("roi_label")) for _, one in derived)
-            plan.remarks.append(f"derived structures are left out, see 'derived': {names}")
-        yield plan, former, flaw or ("" if plan.models else "has no models")
+        more = [one for _, one in dump.of("additionalstructures", "autosegmentation_template", key)]
+        flaw = find_oddity(*more) or flaw
+        if not flaw:
+            add_structures(plan, more, _look)
+        flaw = flaw or ("" if plan.models else "has no models")
+        yield FormerTemplate((id(dump), kind, key), former, plan, flaw)
 
 
 def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
@@ -63,25 +78,29 @@ def _add_model(plan: Plan, model: Record, key: str, dump: FormerExport) -> str:
     return ""
 
 
-def _add_look(plan: Plan, name: str, look: Record) -> None:
+def _add_look(plan: Plan, name: str, record: Record) -> None:
+    label = str(record.get("roi_label") or "").strip()
+    made = ({"label": label} if label and label != name else {}) | _look(plan, name, record)
+    if made:
+        plan.structures[name] = made
+
+
+def _look(plan: Plan, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return colour and type of a record; add a remark on those that are not valid."""
     made: dict[str, Any] = {}
-    label = str(look.get("roi_label") or "").strip()
-    if label and label != name:
-        made["label"] = label
-    color = str(look.get("roi_display_color") or "").strip()
+    color = str(record.get("roi_display_color") or "").strip()
     if color:
         values = _color(color)
         if values is None:
             plan.remarks.append(f"{name}: colour '{color}' is not valid and left out")
         else:
             made["color"] = values
-    kind = str(look.get("rt_roi_interpreted_type") or "").strip()
-    if kind in get_args(RoiType) and kind:
+    kind = str(record.get("rt_roi_interpreted_type") or "").strip()
+    if kind in ROI_TYPES and kind:
         made["type"] = kind
     elif kind:
         plan.remarks.append(f"{name}: type '{kind}' is not valid and left out")
-    if made:
-        plan.structures[name] = made
+    return made
 
 
 def _color(text: str) -> list[int] | None:
@@ -98,17 +117,21 @@ def _color(text: str) -> list[int] | None:
 
 
 def notes_of(dump: FormerExport) -> Iterator[str]:
-    """Yield remarks on settings and other records of an export."""
-    for record in dump.all("systemconfiguration").values():
-        yield "Settings are not imported. Values of the former client for drawcli.yaml:"
-        for ours, theirs in (
-            ("server.client_id", "client_id"),
-            ("server.url", "draw_base_url"),
-            ("scan.studied_after", "data_pull_start_datetime"),
-        ):
-            value = str(record.get(theirs) or "")
-            if value and "@" not in value:
-                yield f"  {ours}: {value[:10] if ours.startswith('scan') else value}"
+    """Yield remarks on settings, tokens and other records of an export."""
+    for kind, column in (("systemconfiguration", 1), ("systemsettings", 2)):
+        for record in dump.all(kind).values():
+            yield "Settings are not imported. Values of the former client for drawcli.yaml:"
+            for names in _SETTINGS:
+                value = str(record.get(names[column]) or "")
+                if value and not {"@", "?"} & {*value}:
+                    yield f"  {names[0]}: {value[:10] if names[0].startswith('scan') else value}"
+    if dump.secrets:
+        yield (
+            f"{dump.path.name}: contains tokens or passwords of the former client: "
+            f"{', '.join(sorted(dump.secrets))}. They are neither imported nor shown. Delete the "
+            "file or keep it as a secret. One pair of tokens cannot serve two clients: get a new "
+            "pair for drawcli."
+        )
     if dump.passed_over:
         kinds = ", ".join(f"{kind} ({many})" for kind, many in sorted(dump.passed_over.items()))
         yield (

@@ -1,9 +1,13 @@
 """Migrates rules and templates of a former DRAW client to the files of a site.
 
 No meaning changes silently: a rule that our language cannot express is added to rules.yaml as a
-comment, a difference is noted in a comment of the rule, and existing entries are not changed.
+comment, as is a template that cannot be used to templates.yaml; a difference is noted in a comment
+of the rule, and existing entries are not changed. A rule is bound to the record of its template,
+never to a template that only has the same name.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +15,13 @@ from typing import Any, Final
 
 import yaml
 
-from drawcli.adapters.rulebook.rulebook import read_rulebook
-from drawcli.authoring.former_export import FormerExport, FormerRule
-from drawcli.authoring.former_templates import notes_of, plans_of
-from drawcli.authoring.new_template import Plan, import_template, plain_name
-from drawcli.core.rules.former_client import UntranslatableError, When
+from drawcli.adapters.rulebook.rulebook import check_rules, check_templates, read_rulebook
+from drawcli.authoring.former_export import FormerExport, FormerRule, TemplateKey
+from drawcli.authoring.former_files import TemplateFiles
+from drawcli.authoring.former_templates import notes_of, templates_of
+from drawcli.authoring.new_template import Plan
+from drawcli.core.rules.former_client import When
+from drawcli.core.rules.former_test import UntranslatableError
 from drawcli.core.templates.appearance import LONGEST_ROI_NAME
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.files import write_durably
@@ -27,6 +33,7 @@ DIFFERENT: Final = "translated, and differs"
 LEFT: Final = "not translated"
 THERE: Final = "there already"
 _FOR_GIT: Final = 0o644  # the mode that `init` uses
+_PLACE: Final = re.compile(r"^.*?:\d+:\d+: ")  # in a document that holds the one entry only
 _SINGLE: Final = (
     "The former client tested the first image of a series; drawcli tests every slice, and an "
     "element that differs between slices does not match."
@@ -57,6 +64,39 @@ class MigratedItem:
 
 
 @dataclass(slots=True)
+class _Section:
+    """The entries of a file: those there, those to add, and comments on those left out."""
+
+    kind: str  # "rule" or "template"
+    entries: dict[str, Any]  # by name, with those to add
+    new: list[YamlEntry] = field(default_factory=list)
+    comments: list[list[str]] = field(default_factory=list)
+
+    def add(self, name: str, content: Any, entry: YamlEntry) -> bool:
+        """Add an entry; return False if it is there already.
+
+        Raises
+        ------
+        UntranslatableError
+            If another entry has its name.
+        """
+        if name not in self.entries:
+            self.entries[name] = content
+            self.new.append(entry)
+            return True
+        if self.entries[name] != content:
+            raise UntranslatableError(f"another {self.kind} has this name")
+        return False
+
+    def written_to(self, document: Document) -> Document:
+        """Return the document of the section with the new entries and comments."""
+        after = add_entries(document, *self.new) if self.new else document
+        lines = [one for one in self.comments if f"# {one[0]}".encode() not in document.source]
+        separated = (line for one in lines for line in ("", *one))
+        return add_comment(after, list(separated)[1:]) if lines else after
+
+
+@dataclass(slots=True)
 class Migration:
     """Migrated rules and templates; nothing is written until `write`."""
 
@@ -67,7 +107,10 @@ class Migration:
     taken: list[MigratedItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _before: tuple[Document, Document] = field(init=False)
-    _names: dict[str, str] = field(default_factory=dict)  # of templates: former -> ours
+    _bound: dict[TemplateKey, str] = field(default_factory=dict)  # to names in templates.yaml
+    _unbound: dict[TemplateKey, str] = field(default_factory=dict)  # why there is none
+    _files: TemplateFiles = field(default_factory=TemplateFiles)
+    _times: Counter[str] = field(default_factory=Counter)  # names of rules
 
     def __post_init__(self) -> None:
         """Keep the original files; raise ConfigError if they have errors."""
@@ -83,18 +126,38 @@ class Migration:
     def take(self, paths: Sequence[Path]) -> None:
         """Migrate files: exports (JSON) and templates (YAML); templates first."""
         dumps = [FormerExport(path) for path in paths if path.suffix.casefold() == ".json"]
+        templates = _Section("template", dict(self._section(self.templates) or {}))
         for path in paths:
             if path.suffix.casefold() != ".json":
-                self._take_template(import_template(path, None))
+                self._files.add(path, lambda plan: self._take_template(templates, plan, plan.name))
         for dump in dumps:
-            for plan in plans_of(dump):
-                self._take_template(*plan)
+            self._take_templates(dump, templates)
             self.notes += notes_of(dump)
-        found = [one for dump in dumps for one in dump.rules()]
+        self._take_rules([one for dump in dumps for one in dump.rules()], templates)
+        if any(dump.all("rulegroup") for dump in dumps):
+            self.notes.append(_MANY)
+
+    def _take_templates(self, dump: FormerExport, templates: _Section) -> None:
+        """Migrate the templates of an export, and find those of its template files."""
+        for one in templates_of(dump):
+            name = self._take_template(templates, one.plan, one.name, flaw=one.flaw, of_export=True)
+            if name is not None:
+                self._bound[one.key] = name
+        for key, record in dump.all("modelyamlinfo").items():
+            try:
+                self._bound[id(dump), "modelyamlinfo", key] = self._files.named(record)
+            except UntranslatableError as err:
+                self._unbound[id(dump), "modelyamlinfo", key] = str(err)
+
+    def _take_rules(self, found: Sequence[FormerRule], templates: _Section) -> None:
+        rules = _Section("rule", {one["name"]: one for one in self._section(self.rules) or ()})
         for one in found:
-            self._take_rule(one)
-        if found:
-            self.notes += [_SINGLE, *([_MANY] if any(d.all("rulegroup") for d in dumps) else ())]
+            self._take_rule(rules, templates, one)
+        self.notes += [_SINGLE] if found else []
+        self.templates = templates.written_to(self.templates)
+        self.rules = rules.written_to(self.rules)
+        if templates.new or rules.new:
+            read_rulebook(self.rules, self.templates, self.longest_name)
 
     def write(self) -> None:
         """Write both files; raise ConfigError if one changed meanwhile."""
@@ -105,86 +168,94 @@ class Migration:
             elif before.source != after.source:
                 replace_file(before, after)
 
+    def _section(self, document: Document) -> Any:
+        return (document.data or {}).get("rules" if document is self.rules else "templates")
+
     def _tell(self, kind: str, name: str, outcome: str, *why: str) -> None:
         self.taken.append(MigratedItem(kind, name, outcome, why))
 
-    def _take_template(self, plan: Plan, former: str = "", flaw: str = "") -> None:
-        """Migrate a template; the remarks on one from its own file are not differences."""
-        name, there = plan.name, self._template_names()
-        try:
-            self.templates = self._with_template(plan, flaw)
-        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
-            return self._tell("template", former or name, LEFT, *_why(err))
-        renamed = [f"its name is now {name}"] if former not in ("", name) else []
-        changed = DIFFERENT if former and plan.remarks else TRANSLATED
-        self._names[former or name] = name
-        outcome = THERE if name in there else changed
-        return self._tell("template", former or name, outcome, *renamed, *plan.remarks)
+    def _take_template(
+        self,
+        templates: _Section,
+        plan: Plan,
+        former: str,
+        *,
+        flaw: str = "",
+        of_export: bool = False,
+    ) -> str | None:
+        """Migrate a template; return its name in templates.yaml, or None.
 
-    def _with_template(self, plan: Plan, flaw: str) -> Document:
-        there = self._template_names()
+        The remarks on a template from its own file are not differences.
+        """
+        try:
+            is_new = templates.add(plan.name, self._checked(plan, flaw), plan.entry)
+        except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
+            why = _why(err)
+            head = f"not translated: template '{former}': {why[0]}"
+            templates.comments.append([head, *(f"  {line}" for line in plan.entry.lines)])
+            self._tell("template", former, LEFT, *why)
+            return None
+        renamed = [f"its name is now {plan.name}"] if former != plan.name else []
+        changed = DIFFERENT if of_export and plan.remarks else TRANSLATED
+        outcome = changed if is_new else THERE
+        self._tell("template", former, outcome, *renamed, *plan.remarks)
+        return plan.name
+
+    def _checked(self, plan: Plan, flaw: str) -> Any:
+        """Return a template as plain data; raise an error if it cannot be used."""
         if flaw:
             raise UntranslatableError(flaw)
-        if plan.name not in there:
-            after = add_entries(self.templates, plan.entry)
-            read_rulebook(self.rules, after, self.longest_name)
-            return after
-        if there[plan.name] != yaml.safe_load(plan.entry.text)[plan.name]:
-            raise UntranslatableError("another template has this name")
-        return self.templates
+        document = _alone(plan.entry)
+        check_templates(document, self.longest_name)
+        return document.data["templates"][plan.name]
 
-    def _template_names(self) -> dict[str, Any]:
-        """Return the templates of the file, with those added so far."""
-        return (self.templates.data or {}).get("templates") or {}
-
-    def _take_rule(self, former: FormerRule) -> None:
-        before = self.rules
+    def _take_rule(self, rules: _Section, templates: _Section, former: FormerRule) -> None:
+        """Migrate a rule; further rules of one name are numbered, since names are unique here."""
+        self._times[former.name] += 1
+        times = self._times[former.name]
+        name = former.name if times == 1 else f"{former.name} ({times})"
         try:
             when, remarks = former.when()
-            lines = tuple(_rule_lines(former.name, self._template(former), when, remarks))
-            self.rules = self._with_rule(YamlEntry("rules", lines))
+            template = self._template(former)
+            entry = YamlEntry("rules", tuple(_rule_lines(name, template, when, remarks)))
+            document = _alone(entry)
+            check_rules(document, templates.entries.keys())
+            is_new = rules.add(name, document.data["rules"][0], entry)
         except (UntranslatableError, ConfigError, yaml.YAMLError) as err:
-            self._comment(former, "; ".join(_why(err)[:1]))
-            return self._tell("rule", former.name, LEFT, *_why(err))
+            why = _why(err)
+            rules.comments.append(_rule_comment(former, name, why[0]))
+            return self._tell("rule", name, LEFT, *why)
         changed = DIFFERENT if remarks else TRANSLATED
-        outcome = THERE if self.rules is before else changed
-        return self._tell("rule", former.name, outcome, *remarks)
-
-    def _with_rule(self, entry: YamlEntry) -> Document:
-        (wanted,) = yaml.safe_load(entry.text)
-        rules = (self.rules.data or {}).get("rules") or ()
-        there = [one for one in rules if one.get("name") == wanted["name"]]
-        if not there:
-            after = add_entries(self.rules, entry)
-            read_rulebook(after, self.templates, self.longest_name)
-            return after
-        if wanted not in there:
-            raise UntranslatableError("another rule has this name")
-        return self.rules
+        return self._tell("rule", name, changed if is_new else THERE, *remarks)
 
     def _template(self, former: FormerRule) -> str:
-        """Return our name for the template of a rule."""
-        if not former.template:
+        """Return the name in templates.yaml of the template of a rule: that of its record."""
+        if former.template_key is None:
             raise UntranslatableError("has no template, so nothing was sent")
-        ours = self._names.get(former.template) or plain_name(former.template)
-        if ours not in self._template_names():
-            raise UntranslatableError(f"its template '{former.template}' was not migrated")
-        return ours
+        if former.template_key not in self._bound:
+            why = self._unbound.get(former.template_key)
+            why = why or f"its template '{former.template}' was not translated"
+            raise UntranslatableError(why)
+        return self._bound[former.template_key]
 
-    def _comment(self, former: FormerRule, why: str) -> None:
-        """Add a rule that cannot be translated to the file as a comment."""
-        template = former.template or "no template"
-        head = f"not translated: rule '{former.name}' for {template}: {why.splitlines()[0]}"
-        lines = [head, *(f"  {line}" for line in former.lines())]
-        if f"# {head}".encode() not in self.rules.source:
-            self.rules = add_comment(self.rules, lines)
+
+def _alone(entry: YamlEntry) -> Document:
+    """Return a document with one entry only; raise ConfigError if it is not valid YAML."""
+    lines = "".join(f"  {line}\n" for line in entry.lines)
+    return parse_yaml(Path(entry.section), f"{entry.section}:\n{lines}".encode())
+
+
+def _rule_comment(former: FormerRule, name: str, why: str) -> list[str]:
+    """Return the comment for a rule that cannot be translated."""
+    head = f"not translated: rule '{name}' for {former.template or 'no template'}: {why}"
+    return [head, *(f"  {line}" for line in former.lines())]
 
 
 def _why(err: Exception) -> list[str]:
     """Return the lines of the reason why an item is not migrated."""
     if isinstance(err, yaml.YAMLError):
         return ["contains a text that YAML does not allow there: too long, or more than one line"]
-    return str(err).splitlines()
+    return [_PLACE.sub("", line) for line in str(err).splitlines()]
 
 
 def migrate_to_folder(folder: Path) -> Migration:

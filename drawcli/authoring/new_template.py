@@ -14,8 +14,9 @@ from drawcli.core.templates.template import NAME_PATTERN
 from drawcli.core.templates.tg263 import nearest_name
 from drawcli.errors import ConfigError, UsageError
 from drawcli.pipeline.context import Context
+from drawcli.system.records import suggest
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
-from drawcli.system.yaml_read import Document, read_yaml, suggest
+from drawcli.system.yaml_read import Document, read_yaml
 
 _NUMBERED: Final = re.compile(r"(\d+):(.+)")
 _OF_A_MODEL: Final = ("name", "config", "trainer_name", "postprocess", "map")

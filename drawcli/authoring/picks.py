@@ -18,8 +18,8 @@ from drawcli.core.rules.operators import (
 )
 from drawcli.core.rules.privacy import patient_of, shareable_values, wanted_names_patient
 from drawcli.errors import UsageError
+from drawcli.system.records import suggest
 from drawcli.system.yaml_edit import flow_style
-from drawcli.system.yaml_read import suggest
 
 # Elements that sites use in rules, most used first; a picker lists them before the rest.
 _USUAL: Final = (

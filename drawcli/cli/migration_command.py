@@ -73,5 +73,5 @@ def _show(out: "Console", migration: "Migration", *, written: bool) -> None:
         done = "written" if written else "nothing is written; it would be"
         out.print(f"{document.path}: {done}", soft_wrap=True)
     if any(one.outcome == "not translated" for one in migration.taken):
-        out.print("What is not translated is a comment at the end of rules.yaml.")
+        out.print("What is not translated is a comment at the end of its file.")
     out.print("Next: drawcli rules check; drawcli templates check; drawcli match --dry-run")

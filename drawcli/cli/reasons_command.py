@@ -25,7 +25,7 @@ def reasons(
     ] = None,
 ) -> Result:
     """Explain a reason code; without CODE, list all."""
-    from drawcli.system.yaml_read import suggest
+    from drawcli.system.records import suggest
 
     del door  # no site is needed
     known = _meanings()

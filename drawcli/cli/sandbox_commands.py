@@ -19,6 +19,38 @@ if TYPE_CHECKING:
 
     from drawcli.sandbox.demo import Demo
 
+DelayOption = Annotated[
+    float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
+]
+ShortOption = Annotated[
+    bool,
+    typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
+]
+DialectOption = Annotated[
+    int, typer.Option("--dialect", help="Answer as DRAW client 1 or 2 expects.", min=1, max=2)
+]
+RealisticOption = Annotated[
+    bool,
+    typer.Option("--realistic", help="Fail as the real server's job does: without a reason."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse requests that no DRAW client sends.")
+]
+CatalogueOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue", help="Offer the models of a site's catalogue.json.", metavar="FILE"
+    ),
+]
+FaultOption = Annotated[
+    str,
+    typer.Option(
+        "--fault",
+        help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
+        metavar="FAULTS",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -33,25 +65,18 @@ def sandbox(
         Path, typer.Option("--dir", help="Folder for its tasks.", metavar="DIR")
     ] = Path("drawcli-sandbox"),
     port: Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)] = 8042,
-    delay: Annotated[
-        float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
-    ] = 0.0,
-    short_coordinates: Annotated[
-        bool,
-        typer.Option("--short-coordinates", help="Write no coordinate longer than a DS allows."),
-    ] = False,
+    delay: DelayOption = 0.0,
+    short_coordinates: ShortOption = False,
     ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
-    fault: Annotated[
-        str,
-        typer.Option(
-            "--fault",
-            help="Faults to inject, such as upload:500*2,status:html; 'list' shows all.",
-            metavar="FAULTS",
-        ),
-    ] = "",
+    dialect: DialectOption = 2,
+    realistic: RealisticOption = False,
+    strict: StrictOption = False,
+    catalogue: CatalogueOption = None,
+    fault: FaultOption = "",
 ) -> Result | None:
     """Run a DRAW server here, for training only."""
     try:
+        from drawcli.sandbox.catalogue import CATALOGUE, read_catalogue
         from drawcli.sandbox.faults import read_faults
         from drawcli.sandbox.options import SandboxOptions
         from drawcli.sandbox.server import serve
@@ -62,7 +87,14 @@ def sandbox(
         return _faults()
     faults = read_faults(fault)
     options = SandboxOptions(
-        work_seconds=delay, long_coordinates=not short_coordinates, ranges=ranges, faults=faults
+        dialect=1 if dialect == 1 else 2,
+        realistic=realistic,
+        strict=strict,
+        catalogue=CATALOGUE if catalogue is None else read_catalogue(catalogue),
+        work_seconds=delay,
+        long_coordinates=not short_coordinates,
+        ranges=ranges,
+        faults=faults,
     )
 
     def tell(running: Any) -> None:
@@ -75,11 +107,24 @@ def sandbox(
 
 def _address(running: Any, folder: Path) -> Result:
     """Return the address of the running sandbox and the paths of its tokens and tasks."""
-    data = {"url": running.url, "token_file": str(running.token_file), "folder": str(folder)}
+    options = running.sandbox.options
+    models = len(options.catalogue)
+    data = {
+        "url": running.url,
+        "token_file": str(running.token_file),
+        "folder": str(folder),
+        "dialect": options.dialect,
+        "realistic": options.realistic,
+        "strict": options.strict,
+        "models": models,
+    }
+    modes = [name for name in ("realistic", "strict") if data[name]]
     facts = [
         ("url", running.url),
         ("token file", running.token_file),
         ("tasks", folder / "tasks"),
+        ("behaves", ", ".join([f"as for DRAW client {options.dialect}", *modes])),
+        ("models", models),
         ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
     ]
     return Result(data=data, show=render.lines(facts))

@@ -8,85 +8,77 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
-
-from drawcli.config.sections import (
-    Deidentify,
-    FilePath,
-    Match,
-    Scan,
-    ServerSettings,
-    SettingsSection,
-)
+from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
 from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
-from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.errors import ConfigError
+from drawcli.system.kinds import PATH, choice, listed, section
 from drawcli.system.platforms import is_within
-from drawcli.system.yaml_read import Document, problem_text, raise_problems, read_yaml, suggest
+from drawcli.system.records import Invalid, Kind, Record, message, required, setting, suggest
+from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
-SectionT = TypeVar("SectionT", bound=SettingsSection)
+RecordT = TypeVar("RecordT", bound=Record)
 _PREFIX: Final = "DRAWCLI_"
-_JSON: Final = (list, dict, SettingsSection, Bandwidth)  # types that a variable may give as JSON
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
+_WHEN_PREVIEWED: Final = choice("always", "on_hold", "never")
 
 
-def _as_list(value: object) -> object:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | Path) else value
 
 
-class Settings(SettingsSection):
+def _section(of: type[Record]) -> Any:
+    """Declare a section; it may be empty, if its keys are comments."""
+    kind = section(of)
+    read = kind.read
+    kind.read = lambda value: read({} if value is None else value)
+    return setting(of, kind)
+
+
+class Settings(Record):
     """The settings of a site."""
 
-    datastore: Annotated[list[FilePath], BeforeValidator(_as_list), Field(min_length=1)]
-    state_dir: FilePath
-    rules: FilePath = Path("rules.yaml")
-    templates: FilePath = Path("templates.yaml")
-    server: ServerSettings = Field(default_factory=ServerSettings)
-    scan: Scan = Field(default_factory=Scan)
-    match: Match = Field(default_factory=Match)
-    deidentify: Deidentify = Field(default_factory=Deidentify)
-    accept: Accept = Field(default_factory=Accept)
-    deliver: Deliver = Field(default_factory=Deliver)
-    preview: Literal["always", "on_hold", "never"] = "on_hold"
-    notify: Notify = Field(default_factory=Notify)
-    metrics: Metrics = Field(default_factory=Metrics)
-    dashboard: Dashboard = Field(default_factory=Dashboard)
-    logs: Logs = Field(default_factory=Logs)
+    datastore: list[Path] = required(listed(PATH, split=_as_list, least=1))
+    state_dir: Path = required(PATH)
+    rules: Path = setting(Path("rules.yaml"), PATH)
+    templates: Path = setting(Path("templates.yaml"), PATH)
+    server: ServerSettings = _section(ServerSettings)
+    scan: Scan = _section(Scan)
+    match: Match = _section(Match)
+    deidentify: Deidentify = _section(Deidentify)
+    accept: Accept = _section(Accept)
+    deliver: Deliver = _section(Deliver)
+    preview: str = setting("on_hold", _WHEN_PREVIEWED)
+    notify: Notify = _section(Notify)
+    metrics: Metrics = _section(Metrics)
+    dashboard: Dashboard = _section(Dashboard)
+    logs: Logs = _section(Logs)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
         folder = self.deliver.folder
         deliver = {} if folder == "beside" else {"folder": base / folder}
-        return self.model_copy(
-            update={
-                "datastore": [base / path for path in self.datastore],
-                "state_dir": base / self.state_dir,
-                "rules": base / self.rules,
-                "templates": base / self.templates,
-                "server": _placed(
-                    self.server, base, "token_file", "ca_file", "client_cert", "client_key"
-                ),
-                "notify": _placed(self.notify, base, "urls_file"),
-                "metrics": _placed(self.metrics, base, "textfile"),
-                "deliver": self.deliver.model_copy(update=deliver),
-            }
+        return self.replace(
+            datastore=[base / path for path in self.datastore],
+            state_dir=base / self.state_dir,
+            rules=base / self.rules,
+            templates=base / self.templates,
+            server=_placed(self.server, base, "token_file", "ca_file", "client_cert", "client_key"),
+            notify=_placed(self.notify, base, "urls_file"),
+            metrics=_placed(self.metrics, base, "textfile"),
+            deliver=self.deliver.replace(**deliver),
         )
 
 
-_SECTIONS: Final = [
-    name for name, field in Settings.model_fields.items() if field.default_factory is not None
-]
+_SITE: Final = section(Settings)
 
 
-def _placed(section: SectionT, base: Path, *names: str) -> SectionT:
+def _placed(record: RecordT, base: Path, *names: str) -> RecordT:
     """Return a section with its relative paths made relative to `base`."""
-    given = {name: getattr(section, name) for name in names}
-    return section.model_copy(
-        update={name: base / path for name, path in given.items() if path is not None}
-    )
+    given = {name: getattr(record, name) for name in names}
+    return record.replace(**{name: base / path for name, path in given.items() if path is not None})
 
 
 def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
@@ -102,15 +94,12 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1:1: expected keys with values, such as 'datastore: /dicom'")
     problems = _unknown_variables(env)
-    given = {key: {} for key in _SECTIONS} | {
-        str(key): {} if value is None and key in _SECTIONS else value for key, value in data.items()
-    }
+    given = {str(key): value for key, value in data.items()}
     try:
         settings = Settings(**_over(given, _environment(env)))
-    except ValidationError as err:
-        for error in err.errors(include_url=False):
-            where = _where(error["loc"], document, env)
-            problems.append(f"{where}: {problem_text(error, Settings)}")
+    except Invalid as err:
+        for problem in err.problems:
+            problems.append(f"{_where(problem[0], document, env)}: {message(problem)}")
     raise_problems(problems, hint=f"Correct {path.name} and run the command again.")
     return _checked(
         settings.anchored(path.absolute().parent), _where(("state_dir",), document, env)
@@ -122,30 +111,25 @@ def _environment(env: Mapping[str, str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
         top, *below = name.removeprefix(_PREFIX).lower().split("__")
-        if name.startswith(_PREFIX) and top in Settings.model_fields:
-            _set(given, Settings, [top, *below], value)
+        if name.startswith(_PREFIX) and top in Settings.fields:
+            _set(given, _SITE, [top, *below], value)
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _set(given: Any, kind: Any, path: list[str], text: str) -> None:
+def _set(given: Any, kind: Kind | None, path: list[str], text: str) -> None:
     """Set a value in a section; lists and mappings may be JSON.
 
-    A section that another variable sets to something else is left for validation to report.
+    A section that another variable sets to something else is left for the check to report.
     """
     key, *below = path
-    if get_origin(kind) is dict:
-        kind = get_args(kind)[1]
-    else:
-        known = getattr(kind, "model_fields", {})
-        kind = known[key].annotation if key in known else None
+    kind = kind and kind.inner(key)
     if not isinstance(given, dict):
         return
     if below:
         _set(given.setdefault(key, {}), kind, below, text)
         return
     given[key] = text
-    types = (kind, get_origin(kind))
-    if any(isinstance(type_, type) and issubclass(type_, _JSON) for type_ in types):
+    if kind is not None and not kind.is_plain:
         with suppress(ValueError):
             given[key] = json.loads(text)
 
@@ -173,7 +157,7 @@ def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]
 
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     """Return a problem for each DRAWCLI_ variable that is no setting."""
-    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{_PREFIX}{name}".upper() for name in Settings.fields}
     given = (name for name in env if name.upper().startswith(_PREFIX))
     return [
         f"environment {name}: unknown setting{suggest(name, known)}"

@@ -2,9 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from drawcli.core.jobs.late_changes import Late
 from drawcli.core.protocol.bandwidth import Bandwidth, parse_bandwidth
@@ -15,6 +13,22 @@ from drawcli.system.addresses import (
     parse_web_address,
     split_command,
 )
+from drawcli.system.kinds import (
+    PATH,
+    SWITCH,
+    TEXT,
+    choice,
+    keyed,
+    listed,
+    maybe,
+    number,
+    one_of_keys,
+    section,
+    text,
+    whole,
+    words,
+)
+from drawcli.system.records import Kind, Record, setting
 
 if TYPE_CHECKING:
     from drawcli.core.deid.profile import Choices
@@ -32,24 +46,9 @@ _OF_ONE_TASK: Final = frozenset({"status", "rtstruct", "confirm"})
 _LONGEST_HOURS: Final = 10_000.0  # about a year; larger values are typing errors
 
 
-def parse_path(value: object) -> object:
-    """Return a path with "~" expanded."""
-    if not isinstance(value, str | Path) or not str(value):
-        raise ValueError("should be a path")
+def _day(value: Any) -> date:
     try:
-        return Path(value).expanduser()
-    except RuntimeError:
-        raise ValueError("names an unknown user") from None
-
-
-def _as_words(value: object) -> object:
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
-
-
-def _as_day(value: object) -> object:
-    """Return an ISO date; pydantic would read numbers as seconds."""
-    try:
-        return date.fromisoformat(str(value)) if value is not None else None
+        return date.fromisoformat(str(value))
     except ValueError:
         raise ValueError("should be a date such as 2026-01-31") from None
 
@@ -77,51 +76,41 @@ def _endpoint_paths(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
-FilePath = Annotated[Path, BeforeValidator(parse_path)]
-Command = Annotated[list[str], BeforeValidator(split_command)]
-Hours = Annotated[float, Field(gt=0, le=_LONGEST_HOURS)]
+COMMAND: Final = listed(TEXT, split=split_command)
+HOURS: Final = number(above=0, most=_LONGEST_HOURS)
+WORKERS: Final = whole(least=0, most=64)
+_PAUSE: Final = number(least=0, most=_LONGEST_HOURS)
 
 
-class SettingsSection(BaseModel):
-    """A section of the settings file; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
-
-
-class ServerSettings(SettingsSection):
+class ServerSettings(Record):
     """The DRAW server and how to talk to it."""
 
-    url: Annotated[str, AfterValidator(_base_url)] = "https://draw.chavi.ai/"
-    client_id: Annotated[str, AfterValidator(_client_name)] = ""
-    token_file: FilePath = Path("token.json")
-    token_command: Command = []  # prints the token pair; instead of token_file
-    token_store_command: Command = []  # receives a new pair on its standard input
-    token_keyring: str = ""  # service name in the system's keyring; instead of token_file
-    ca_file: FilePath | None = None  # instead of the system's certificates
-    client_cert: FilePath | None = None
-    client_key: FilePath | None = None  # None: in client_cert
-    timeout_seconds: float = Field(60.0, gt=0, le=3600)
-    deadline_hours: Hours = 4.0  # a job without a result is held after this time
-    parallel: int = Field(2, ge=1, le=16)  # concurrent requests
-    bwlimit: Annotated[Bandwidth, BeforeValidator(parse_bandwidth)] = Bandwidth()  # of uploads
-    allow_http: bool = False  # plain http to another machine sends the token unencrypted
-    endpoints: Annotated[
-        dict[
-            Literal["health", "models", "upload", "status", "rtstruct", "confirm", "refresh"], str
-        ],
-        AfterValidator(_endpoint_paths),
-    ] = {}
+    url: str = setting("https://draw.chavi.ai/", text(check=_base_url))
+    client_id: str = setting("", text(check=_client_name))
+    token_file: Path = setting(Path("token.json"), PATH)
+    token_command: list[str] = setting([], COMMAND)  # prints the token pair; not token_file
+    token_store_command: list[str] = setting([], COMMAND)  # receives a new pair on standard input
+    token_keyring: str = setting("", TEXT)  # service name in the system's keyring; not token_file
+    ca_file: Path | None = setting(None, maybe(PATH))  # instead of the system's certificates
+    client_cert: Path | None = setting(None, maybe(PATH))
+    client_key: Path | None = setting(None, maybe(PATH))  # None: in client_cert
+    timeout_seconds: float = setting(60.0, number(above=0, most=3600))
+    deadline_hours: float = setting(4.0, HOURS)  # a job without a result is held after this time
+    parallel: int = setting(2, whole(least=1, most=16))  # concurrent requests
+    bwlimit: Bandwidth = setting(Bandwidth(), Kind(parse_bandwidth, is_plain=False))  # of uploads
+    allow_http: bool = setting(default=False, kind=SWITCH)  # plain http sends the token unencrypted
+    endpoints: dict[str, str] = setting(
+        {}, keyed(TEXT, one_of_keys(*DEFAULT_ENDPOINTS), check=_endpoint_paths)
+    )
 
-    @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
+    def check(self) -> None:
+        """Refuse two sources of tokens, and half a certificate."""
         check_token_source(self.token_command, self.token_store_command, self.token_keyring)
         check_certificate(self.client_cert, self.client_key)
-        return self
 
     def path_of(self, endpoint: str) -> str:
         """Return the path of an endpoint, as configured or by default."""
-        own: dict[str, str] = {str(name): path for name, path in self.endpoints.items()}
-        return own.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
+        return self.endpoints.get(endpoint, DEFAULT_ENDPOINTS[endpoint])
 
 
 def _image_classes(uids: list[str]) -> list[str]:
@@ -139,23 +128,23 @@ def _globs(patterns: list[str]) -> list[str]:
     return [pattern.strip("/") for pattern in patterns]
 
 
-class SeriesCriteria(SettingsSection):
+class SeriesCriteria(Record):
     """Criteria for series to process and for complete series; also per folder."""
 
-    quiet_minutes: float = Field(10.0, ge=0, le=_LONGEST_HOURS)  # without a change of the series
-    incomplete_hours: Hours = 24.0  # an incomplete series is held after this time
-    modalities: Annotated[
-        list[Literal["CT", "MR", "PT"]], BeforeValidator(_as_words), Field(min_length=1)
-    ] = ["CT", "MR", "PT"]
-    min_slices: int = Field(3, ge=2, le=100_000)
-    studied_after: Annotated[date | None, BeforeValidator(_as_day)] = None
-    sop_classes: Annotated[
-        list[str], BeforeValidator(_as_words), AfterValidator(_image_classes)
-    ] = []  # empty: all supported classes
-    max_series_gib: float = Field(100.0, gt=0, le=100_000)
-    min_age_minutes: float = Field(0.0, ge=0, le=_LONGEST_HOURS * 60)  # since its first file
-    largest_step: float = Field(LARGEST_STEP, gt=1, le=10)  # times the usual slice distance
-    late: Late = "flag"  # images that change after the upload
+    quiet_minutes: float = setting(10.0, _PAUSE)  # without a change of the series
+    incomplete_hours: float = setting(24.0, HOURS)  # an incomplete series is held after this time
+    modalities: list[str] = setting(
+        ["CT", "MR", "PT"], listed(choice("CT", "MR", "PT"), split=words, least=1)
+    )
+    min_slices: int = setting(3, whole(least=2, most=100_000))
+    studied_after: date | None = setting(None, maybe(Kind(_day)))
+    sop_classes: list[str] = setting(  # empty: all supported classes
+        [], listed(TEXT, split=words, check=_image_classes)
+    )
+    max_series_gib: float = setting(100.0, number(above=0, most=100_000))
+    min_age_minutes: float = setting(0.0, number(least=0, most=_LONGEST_HOURS * 60))  # of files
+    largest_step: float = setting(LARGEST_STEP, number(above=1, most=10))  # times the usual one
+    late: Late = setting("flag", choice(*get_args(Late)))  # images that change after the upload
 
 
 def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
@@ -168,24 +157,26 @@ def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
 class Scan(SeriesCriteria):
     """The criteria of the datastore and its folders, and how it is scanned."""
 
-    include: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    exclude: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_globs)] = []
-    folders: Annotated[dict[str, SeriesCriteria], AfterValidator(_folders)] = {}  # differences
-    full_walk_hours: float = Field(1.0, ge=0, le=_LONGEST_HOURS)
-    workers: int = Field(0, ge=0, le=64)  # processes that read headers; 0: automatic
-    answer_seconds: float = Field(120.0, gt=0, le=86_400)  # after that a folder is skipped
+    include: list[str] = setting([], listed(TEXT, split=words, check=_globs))
+    exclude: list[str] = setting([], listed(TEXT, split=words, check=_globs))
+    folders: dict[str, SeriesCriteria] = setting(  # differences
+        {}, keyed(section(SeriesCriteria), TEXT, check=_folders)
+    )
+    full_walk_hours: float = setting(1.0, _PAUSE)
+    workers: int = setting(0, WORKERS)  # processes that read headers; 0: automatic
+    answer_seconds: float = setting(120.0, number(above=0, most=86_400))  # then a folder is skipped
 
     def in_folder(self, name: str) -> SeriesCriteria:
         """Return the criteria of a folder of `folders`: its own override the general ones."""
         own = self.folders[name]
-        return self.model_copy(update={key: getattr(own, key) for key in own.model_fields_set})
+        return self.replace(**{key: getattr(own, key) for key in own.given})
 
 
-class Match(SettingsSection):
+class Match(Record):
     """The handling of series that match several rules, and the limit of a first run."""
 
-    on_many: Literal["hold", "first", "all"] = "hold"
-    first_run_limit: int = Field(20, ge=0, le=1_000_000)  # series; 0: no limit
+    on_many: str = setting("hold", choice("hold", "first", "all"))
+    first_run_limit: int = setting(20, whole(least=0, most=1_000_000))  # series; 0: no limit
 
 
 def _removable(keywords: list[str]) -> list[str]:
@@ -204,18 +195,17 @@ def _retainable(reasons: dict[str, str]) -> dict[str, str]:
     return reasons
 
 
-class Deidentify(SettingsSection):
+class Deidentify(Record):
     """De-identification options of a site; none of them disables the privacy gate."""
 
-    dates: Literal["shift", "fixed"] = "shift"
-    patient_characteristics: Literal["keep", "remove"] = "keep"  # sex, age, size, weight
-    remove: Annotated[list[str], BeforeValidator(_as_words), AfterValidator(_removable)] = []
-    retain: Annotated[dict[str, str], AfterValidator(_retainable)] = {}  # keyword: reason
-    workers: int = Field(0, ge=0, le=64)  # threads that build a package; 0: automatic
-    keep_descriptors: Annotated[
-        list[Literal["SeriesDescription", "StudyDescription", "ProtocolName"]],
-        BeforeValidator(_as_words),
-    ] = []
+    dates: str = setting("shift", choice("shift", "fixed"))
+    patient_characteristics: str = setting("keep", choice("keep", "remove"))  # sex, age, size...
+    remove: list[str] = setting([], listed(TEXT, split=words, check=_removable))
+    retain: dict[str, str] = setting({}, keyed(TEXT, TEXT, check=_retainable))  # keyword: reason
+    workers: int = setting(0, WORKERS)  # threads that build a package; 0: automatic
+    keep_descriptors: list[str] = setting(
+        [], listed(choice("SeriesDescription", "StudyDescription", "ProtocolName"), split=words)
+    )
 
     @property
     def choices(self) -> "Choices":

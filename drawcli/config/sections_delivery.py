@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
-
-from drawcli.config.sections import SettingsSection, parse_path
 from drawcli.core.deid.pseudonyms import LONGEST_ROOT, UUID_ROOT
 from drawcli.core.protocol.dicom_address import check_ae_title, parse_node
+from drawcli.system.kinds import TEXT, choice, keyed, number, read_path, text, whole
+from drawcli.system.records import Kind, Record, setting
 
 if TYPE_CHECKING:
     from drawcli.core.gate.acceptance import Severity
@@ -46,14 +45,14 @@ def _file_name(text: str) -> str:
     return text
 
 
-def _folder(value: object) -> object:
+def _folder(value: Any) -> Any:
     if value == "beside":
         return value
     _pattern(str(value), dict.fromkeys(PLACE_FACTS, "x"))
     path = Path(str(value))
     if all("{" in str(part) for part in (path, *path.parents)):  # \\server\{patient_id}
         raise ValueError("should begin with an existing folder, without braces")
-    return parse_path(value)
+    return read_path(value)
 
 
 def _node(text: str) -> str:
@@ -66,27 +65,21 @@ def _root(uid: str) -> str:
     return uid
 
 
-class Deliver(SettingsSection):
+class Deliver(Record):
     """Delivery targets and names of structure sets."""
 
-    folder: Annotated[Literal["beside"] | Path, BeforeValidator(_folder)] = "beside"
-    node: Annotated[str, AfterValidator(_node)] = ""  # AE_TITLE@host:port, for C-STORE
-    ae_title: Annotated[str, AfterValidator(check_ae_title)] = "DRAWCLI"  # our AE title
-    name: Annotated[str, AfterValidator(_file_name)] = "RS.{patient_id}.{template}.{job}.dcm"
-    label: Annotated[str, AfterValidator(_label)] = "{template}"  # truncated to 16 characters
-    description: Annotated[str, AfterValidator(_label)] = "{template} {date} AI, not reviewed"
-    longest_name: int = Field(64, ge=8, le=64)  # of a structure, in characters
-    character_set: Literal["source", "utf-8"] = "source"
-    uid_root: Annotated[str, AfterValidator(_root)] = UUID_ROOT
-    keep_days: float = Field(30.0, gt=0, le=36_500)
-    keep_free_gib: float = Field(2.0, ge=0, le=100_000)  # below it, old work folders are removed
-
-
-def _as_words_of_yaml(choices: object) -> object:
-    """Accept `off` without quotes, which YAML reads as false."""
-    if not isinstance(choices, dict):
-        return choices
-    return {check: "off" if weight is False else weight for check, weight in choices.items()}
+    folder: str | Path = setting("beside", Kind(_folder))
+    node: str = setting("", text(check=_node))  # AE_TITLE@host:port, for C-STORE
+    ae_title: str = setting("DRAWCLI", text(check=check_ae_title))  # our AE title
+    name: str = setting("RS.{patient_id}.{template}.{job}.dcm", text(check=_file_name))
+    label: str = setting("{template}", text(check=_label))  # truncated to 16 characters
+    description: str = setting("{template} {date} AI, not reviewed", text(check=_label))
+    longest_name: int = setting(64, whole(least=8, most=64))  # of a structure, in characters
+    character_set: str = setting("source", choice("source", "utf-8"))
+    uid_root: str = setting(UUID_ROOT, text(check=_root))
+    keep_days: float = setting(30.0, number(above=0, most=36_500))
+    # Below it, the oldest work folders are removed.
+    keep_free_gib: float = setting(2.0, number(least=0, most=100_000))
 
 
 def _known_checks(choices: dict[str, str]) -> dict[str, str]:
@@ -98,14 +91,18 @@ def _known_checks(choices: dict[str, str]) -> dict[str, str]:
     return choices
 
 
-class Accept(SettingsSection):
+def _severity(value: Any) -> Any:
+    """Read a severity; `off` without quotes is false in YAML."""
+    return _SEVERITY.read("off" if value is False else value)
+
+
+_SEVERITY: Final = choice("block", "warn", "off")
+
+
+class Accept(Record):
     """The severity of contour checks; checks of patient and images are fixed."""
 
-    checks: Annotated[
-        dict[str, Literal["block", "warn", "off"]],
-        BeforeValidator(_as_words_of_yaml),
-        AfterValidator(_known_checks),
-    ] = Field({})
+    checks: dict[str, str] = setting({}, keyed(Kind(_severity), TEXT, check=_known_checks))
 
     @property
     def severities(self) -> "dict[str, Severity | None]":

@@ -2,49 +2,39 @@
 
 from datetime import time
 from ipaddress import ip_network
-from typing import Annotated, Final, Literal
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
-
-from drawcli.config.sections import FilePath, Hours, SettingsSection
+from drawcli.config.sections import HOURS
 from drawcli.core.protocol.bandwidth import parse_time_of_day
 from drawcli.system.addresses import is_loopback, parse_web_address
+from drawcli.system.kinds import PATH, SWITCH, TEXT, choice, listed, maybe, number, text, whole
 from drawcli.system.limits import RUN_HOURS
+from drawcli.system.records import Kind, Record, setting
 
 URLS_VARIABLE: Final = "DRAWCLI_NOTIFY_URLS"
 DIGEST: Final = "digest"
+_USUAL_EVENTS: Final = tuple("held blocked token server node idle failed hung digest".split())
+_EVENTS: Final = tuple("held blocked token server node idle failed hung delivered digest".split())
 
 
-def _digest_time(value: object) -> object:
+def _digest_time(value: Any) -> time | None:
     """Return a time of day, or None for no digest (`off`, which YAML reads as false)."""
     return None if value is None or value is False or value == "off" else parse_time_of_day(value)
 
 
-class Notify(SettingsSection):
+class Notify(Record):
     """Alarms and the digest; the addresses are secret and in a separate file."""
 
-    urls_file: FilePath | None = None  # one apprise URL per line; mode 0600
-    events: list[
-        Literal[
-            "held",
-            "blocked",
-            "token",
-            "server",
-            "node",
-            "idle",
-            "failed",
-            "hung",
-            "delivered",
-            "digest",
-        ]
-    ] = Field(["held", "blocked", "token", "server", "node", "idle", "failed", "hung", "digest"])
-    token_days: float = Field(7.0, gt=0, le=365)  # before it expires
-    server_hours: Hours = 2.0  # without an answer
-    node_hours: Hours = 2.0  # that a structure set waits for the DICOM node
-    idle_hours: Hours = 72.0  # without a delivery; longer than a weekend
-    run_hours: Hours = RUN_HOURS  # of one run; after that the next run reports it as hung
-    digest_at: Annotated[time | None, BeforeValidator(_digest_time)] = time(7)  # local
+    urls_file: Path | None = setting(None, maybe(PATH))  # one apprise URL per line; mode 0600
+    events: list[str] = setting(list(_USUAL_EVENTS), listed(choice(*_EVENTS)))
+    token_days: float = setting(7.0, number(above=0, most=365))  # before it expires
+    server_hours: float = setting(2.0, HOURS)  # without an answer
+    node_hours: float = setting(2.0, HOURS)  # that a structure set waits for the DICOM node
+    idle_hours: float = setting(72.0, HOURS)  # without a delivery; longer than a weekend
+    run_hours: float = setting(RUN_HOURS, HOURS)  # of one run; the next run reports it as hung
+    digest_at: time | None = setting(time(7), Kind(_digest_time))  # local
 
 
 def _ping_url(url: str) -> str:
@@ -56,12 +46,12 @@ def _ping_url(url: str) -> str:
     return url.rstrip("/")
 
 
-class Metrics(SettingsSection):
+class Metrics(Record):
     """Metrics for monitoring."""
 
-    textfile: FilePath | None = None  # *.prom, for node_exporter; written at the end of a run
-    heartbeat_url: Annotated[str, AfterValidator(_ping_url)] = ""  # pinged like healthchecks.io
-    allow_http: bool = False  # plain http to another machine
+    textfile: Path | None = setting(None, maybe(PATH))  # *.prom, for node_exporter
+    heartbeat_url: str = setting("", text(check=_ping_url))  # pinged like healthchecks.io
+    allow_http: bool = setting(default=False, kind=SWITCH)  # plain http to another machine
 
     @property
     def heartbeat_is_plain(self) -> bool:
@@ -70,31 +60,32 @@ class Metrics(SettingsSection):
         return plain and not is_loopback(self.heartbeat_url)
 
 
-def _networks(value: object) -> object:
-    """Return addresses and networks as a list of strings; raise ValueError if invalid."""
-    networks = value.replace(",", " ").split() if isinstance(value, str) else value
-    if isinstance(networks, list):
-        for text in networks:
-            try:
-                ip_network(str(text))
-            except ValueError:
-                raise ValueError(f"{text!r} is not an address or network, as 10.1.2.3") from None
-    return networks
+def _addresses(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
-Networks = Annotated[list[str], BeforeValidator(_networks)]
+def _networks(addresses: list[str]) -> list[str]:
+    for address in addresses:
+        try:
+            ip_network(address)
+        except ValueError:
+            raise ValueError(f"{address!r} is not an address or network, as 10.1.2.3") from None
+    return addresses
 
 
-class Dashboard(SettingsSection):
+NETWORKS: Final = listed(TEXT, split=_addresses, check=_networks)
+
+
+class Dashboard(Record):
     """The dashboard behind a reverse proxy."""
 
-    tls_proxy: bool = False  # a proxy in front terminates TLS: cookies are for https only
-    proxies: Networks = Field([])  # whose X-Forwarded-For is trusted
+    tls_proxy: bool = setting(default=False, kind=SWITCH)  # it ends TLS: cookies for https
+    proxies: list[str] = setting([], NETWORKS)  # whose X-Forwarded-For is trusted
 
 
-class Logs(SettingsSection):
+class Logs(Record):
     """The log of the site, in state_dir/logs."""
 
-    format: Literal["text", "json"] = "text"
-    max_mb: float = Field(5.0, gt=0, le=1000)  # of one file
-    keep: int = Field(5, ge=1, le=1000)  # number of older files
+    format: str = setting("text", choice("text", "json"))
+    max_mb: float = setting(5.0, number(above=0, most=1000))  # of one file
+    keep: int = setting(5, whole(least=1, most=1000))  # number of older files

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.state.run_log import FILE_NAME as RUNS
-from drawcli.config.load import Settings
-from drawcli.config.sections import SettingsSection
 from drawcli.core.gate.identifiers import COMMON
 from drawcli.core.jobs.columns import BUNDLE, as_plain
 from drawcli.core.jobs.job import Job
@@ -26,6 +24,7 @@ from drawcli.operations.doctor.outcome import CheckContext, Outcome
 from drawcli.operations.support_bundle_search import Haystack, PatientTerms, own_words, without
 from drawcli.pipeline.context import Context
 from drawcli.system.files import fresh_file
+from drawcli.system.records import Record
 
 _LINES: Final = 500  # of the log
 _RUNS: Final = 300
@@ -81,16 +80,16 @@ def _members(
     yield "log.txt", "\n".join(_log(ctx.settings.state_dir / "logs" / "drawcli.log"))
 
 
-def masked(section: Settings | SettingsSection) -> dict[str, Any]:
+def masked(section: Record) -> dict[str, Any]:
     """Return settings without free text.
 
     Numbers, switches and known words stay; of paths, patterns and reasons it is reported
     only that they are set.
     """
     shown: dict[str, Any] = {}
-    for name in type(section).model_fields:
+    for name in section.fields:
         value = getattr(section, name)
-        if isinstance(value, SettingsSection):
+        if isinstance(value, Record):
             shown[name] = masked(value)
         elif isinstance(value, bool | int | float) or value is None or name in _KNOWN_WORDS:
             shown[name] = value

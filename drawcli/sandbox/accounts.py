@@ -97,13 +97,15 @@ class Accounts:
                     return account.client_id
         return None
 
-    def refresh(self, refresh_token: str, *, client_id: str | None = None) -> TokenPair | None:
-        """Return a new pair for a valid refresh token, which it replaces; else None."""
+    def refresh(self, refresh_token: str) -> TokenPair | None:
+        """Return a new pair for a valid refresh token, which it replaces; else None.
+
+        The client is that of the token, whatever it calls itself.
+        """
         digest = _digest(refresh_token)
         with self._lock:
             for account in self._accounts:
-                is_client = client_id in (None, account.client_id)
-                if is_client and secrets.compare_digest(account.refresh, digest):
+                if secrets.compare_digest(account.refresh, digest):
                     return self._renew(account)
         return None
 

@@ -1,7 +1,6 @@
 """The endpoints of a DRAW server, each a short function."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -18,12 +17,14 @@ from starlette.routing import Route
 from drawcli.sandbox import NOTICE
 from drawcli.sandbox.accounts import Accounts, TokenPair
 from drawcli.sandbox.catalogue import as_json
+from drawcli.sandbox.middleware import Endpoint, check_form, strictly
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.page import page
 from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks, WrongChecksum
 from drawcli.sandbox.worker import Worker
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+_NEW: Final = 2  # the dialect of the second client
+_OLD_READY: Final = "SEGMENTATION COMPLETE"  # the word that the first client knows
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _ONLY_THIS_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -54,9 +55,10 @@ async def health(request: Request) -> Response:
 
 async def models(request: Request) -> Response:
     """List the models; the response is a list, so the notice is in each entry."""
-    if _parts(request).options.models_need_token:
+    options = _parts(request).options
+    if options.dialect == _NEW:
         _client(request)
-    return JSONResponse(as_json())
+    return JSONResponse(as_json(options.catalogue))
 
 
 async def upload(request: Request) -> Response:
@@ -65,6 +67,8 @@ async def upload(request: Request) -> Response:
     parts = _parts(request)
     key = request.headers.get("Idempotency-Key") if parts.options.honour_idempotency_key else None
     async with request.form(max_files=1, max_fields=8) as form:
+        if parts.options.strict:
+            check_form(request, form)
         file, checksum = form.get("file"), form.get("checksum")
         if not isinstance(file, UploadFile) or not isinstance(checksum, str):
             raise HTTPException(HTTPStatus.BAD_REQUEST, "the form needs a file and its checksum")
@@ -91,8 +95,12 @@ async def status(request: Request) -> Response:
     """Return the status of a task."""
     _client(request)
     task = _task(request)
-    answer = {"task_id": task.task_id, "status": task.status.value}
-    return _json(answer | ({"error": task.error} if task.error else {}))
+    options = _parts(request).options
+    word = task.status.value
+    if task.status is Status.COMPLETED and options.dialect != _NEW:
+        word = _OLD_READY
+    answer = {"task_id": task.task_id, "status": word}
+    return _json(answer | ({"error": task.error} if task.error and not options.realistic else {}))
 
 
 async def download(request: Request) -> Response:
@@ -130,19 +138,23 @@ async def confirm(request: Request) -> Response:
     """Delete the files of a task after the client's confirmation; 404 for a second one."""
     _client(request)
     task = _task(request)
-    body = await _body(request)
-    if body.get("task_id") != task.task_id or body.get("status") != "received":
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "not a confirmation of this task")
-    try:
-        datetime.fromisoformat(str(body.get("timestamp")))
-    except ValueError:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "timestamp: not ISO 8601") from None
+    if await request.body():  # the first client sends none
+        _check_confirmation(await _body(request), task)
     if task.status is Status.CONFIRMED:
         raise HTTPException(HTTPStatus.NOT_FOUND, "confirmed before, the files are gone")
     if task.status is not Status.COMPLETED:
         raise HTTPException(HTTPStatus.CONFLICT, f"there is nothing to confirm: {task.status}")
     await run_in_threadpool(_parts(request).tasks.confirm, task)
     return _json({"message": "Transfer confirmation received, files cleaned up"})
+
+
+def _check_confirmation(body: dict[str, Any], task: Task) -> None:
+    if body.get("task_id") != task.task_id or body.get("status") != "received":
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "not a confirmation of this task")
+    try:
+        datetime.fromisoformat(str(body.get("timestamp")))
+    except ValueError:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "timestamp: not ISO 8601") from None
 
 
 async def refresh(request: Request) -> Response:
@@ -154,10 +166,9 @@ async def refresh(request: Request) -> Response:
 
 async def refresh_legacy(request: Request) -> Response:
     """Exchange a refresh token of an older client, which sends its id and expects the expiry."""
-    client_id = (await _body(request)).get("client_id")
-    if not isinstance(client_id, str):
+    if not isinstance((await _body(request)).get("client_id"), str):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "client_id is missing")
-    pair = _renewed(request, client_id)
+    pair = _renewed(request)
     return _json(_tokens(pair) | {"expires_at": pair.expires_at.isoformat()}, headers=_NO_STORE)
 
 
@@ -173,10 +184,10 @@ _ROUTES: Final[tuple[tuple[str, str, str, Endpoint], ...]] = (
 )
 
 
-def routes() -> list[Route]:
+def routes(*, strict: bool = False) -> list[Route]:
     """Return every endpoint, with and without a trailing slash."""
     return [Route("/", home, methods=["GET"])] + [
-        Route(path + slash, endpoint, methods=[method], name=name)
+        Route(path + slash, strictly(endpoint) if strict else endpoint, methods=[method], name=name)
         for name, method, path, endpoint in _ROUTES
         for slash in ("", "/")
     ]
@@ -207,8 +218,8 @@ def _client(request: Request) -> str:
     return client
 
 
-def _renewed(request: Request, client_id: str | None = None) -> TokenPair:
-    pair = _parts(request).accounts.refresh(_bearer(request), client_id=client_id)
+def _renewed(request: Request) -> TokenPair:
+    pair = _parts(request).accounts.refresh(_bearer(request))
     if pair is None:
         raise _unauthorized("refresh")
     return pair
@@ -245,7 +256,7 @@ def _tokens(pair: TokenPair) -> dict[str, Any]:
 
 
 def _accepted(task: Task, options: SandboxOptions) -> Response:
-    word = "transaction_token" if options.answer_with_transaction_token else "task_id"
+    word = "task_id" if options.dialect == _NEW else "transaction_token"
     return _json({word: task.task_id, "status": task.status.value}, status_code=HTTPStatus.ACCEPTED)
 
 

@@ -1,8 +1,12 @@
-"""The models of the sandbox, and their list as the server's JSON."""
+"""The models of the sandbox, its own or those of a file, and their list as the server's JSON."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+from drawcli.errors import UsageError
 from drawcli.sandbox import NOTICE
 
 _TRAINER: Final = "nnUNetTrainerNoMirroring"
@@ -16,11 +20,16 @@ class SandboxModel:
     name: str
     config: str
     trainer: str
-    group: str  # Anatomic_Group of its structures
     structures: dict[int, str]  # mapid: TG-263 primary name
+    group: str = ""  # Anatomic_Group of its structures
+    postprocess: str | None = "null"  # the server writes the string
+    entry: Mapping[str, Any] = field(default_factory=dict)  # as a file lists it
 
 
-CATALOGUE: Final[tuple[SandboxModel, ...]] = (
+Catalogue = tuple[SandboxModel, ...]
+
+
+CATALOGUE: Final[Catalogue] = (
     SandboxModel(
         model_id=720,
         name="TSPrime",
@@ -86,23 +95,62 @@ CATALOGUE: Final[tuple[SandboxModel, ...]] = (
 )
 
 
-def find(model_id: int) -> SandboxModel | None:
+def find(model_id: int, catalogue: Catalogue = CATALOGUE) -> SandboxModel | None:
     """Return a model of the catalogue, or None."""
-    return next((model for model in CATALOGUE if model.model_id == model_id), None)
+    return next((model for model in catalogue if model.model_id == model_id), None)
 
 
-def as_json() -> list[dict[str, Any]]:
+def as_json(catalogue: Catalogue = CATALOGUE) -> list[dict[str, Any]]:
     """Return the catalogue as the server lists it, the string "null" included."""
-    return [_model(model) for model in CATALOGUE]
+    return [{**(model.entry or _entry(model)), "notice": NOTICE} for model in catalogue]
 
 
-def _model(model: SandboxModel) -> dict[str, Any]:
+def read_catalogue(path: Path) -> Catalogue:
+    """Return the models of a file: the server's list, or `catalogue.json` of a site.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or an entry lacks something that a template needs.
+    """
+    try:
+        plain = json.loads(path.read_bytes())
+        entries = plain["models"] if isinstance(plain, dict) else plain
+        models = tuple(_model(entry) for entry in entries)
+    except OSError as err:
+        raise UsageError(f"{path} cannot be read: {err.strerror}") from err
+    except (ValueError, KeyError, TypeError) as err:
+        raise UsageError(
+            f"{path} is not a catalogue",
+            hint="Name catalogue.json of a state_dir ('drawcli templates pull' writes it), or the "
+            "answer of the server's /api/models/.",
+        ) from err
+    if len({model.model_id for model in models}) < len(models) or not models:
+        raise UsageError(f"{path} has no models, or two with one model_id")
+    return models
+
+
+def _model(entry: Mapping[str, Any]) -> SandboxModel:
+    return SandboxModel(
+        model_id=int(entry["model_id"]),
+        name=str(entry["model_name"]),
+        config=str(entry["model_config"]),
+        trainer=str(entry["model_trainer_name"]),
+        structures={
+            int(one["mapid"]): str(one["map_tg263_primary_name"]) for one in entry["modelmap"]
+        },
+        postprocess=entry.get("model_postprocess"),
+        entry=entry,
+    )
+
+
+def _entry(model: SandboxModel) -> dict[str, Any]:
     return {
         "model_id": model.model_id,
         "model_name": model.name,
         "model_config": model.config,
         "model_trainer_name": model.trainer,
-        "model_postprocess": "null",
+        "model_postprocess": model.postprocess,
         "modelmap": [
             {
                 "id": model.model_id * 100 + mapid,
@@ -116,5 +164,4 @@ def _model(model: SandboxModel) -> dict[str, Any]:
             }
             for mapid, name in model.structures.items()
         ],
-        "notice": NOTICE,
     }

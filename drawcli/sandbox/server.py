@@ -61,7 +61,7 @@ class Sandbox:
         self.worker.close()
 
     def _application(self) -> SandboxMiddleware:
-        endpoints = routes()
+        endpoints = routes(strict=self.options.strict)
         app = Starlette(
             routes=endpoints,
             exception_handlers={HTTPException: refusal, ClientDisconnect: refusal},

@@ -4,6 +4,7 @@ Nothing is unpacked to disk, so names in the zip cannot escape a folder.
 """
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,18 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
+from drawcli.sandbox.catalogue import CATALOGUE, Catalogue
 from drawcli.sandbox.template import RequestedTemplate, read_template
 
 MOST_BYTES: Final = 4 << 30  # of all members together, unpacked
@@ -24,9 +36,20 @@ _FILLED: Final = (
     "SeriesInstanceUID",
     "SOPClassUID",
     "SOPInstanceUID",
-    "FrameOfReferenceUID",
 )
 _PRESENT: Final = ("StudyDate", "StudyTime", "StudyID")
+_DECODED: Final = frozenset(  # by the real job, whose pydicom has Pillow only
+    {
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+        RLELossless,
+        JPEGBaseline8Bit,
+        JPEG2000Lossless,
+        JPEG2000,
+    }
+)
 
 
 class BadUpload(Exception):
@@ -41,8 +64,8 @@ class Upload:
     slices: list[Dataset]
 
 
-def read_upload(path: Path) -> Upload:
-    """Return template and slices of a zip.
+def read_upload(path: Path, catalogue: Catalogue = CATALOGUE) -> Upload:
+    """Return template and slices of a zip; the models are those of a catalogue.
 
     Raises
     ------
@@ -55,10 +78,19 @@ def read_upload(path: Path) -> Upload:
         with ZipFile(path) as archive:
             slices, template = _members(archive)
             with archive.open(template) as stream:
-                wanted = read_template(stream.read(_MOST_TEMPLATE_BYTES))
+                wanted = read_template(stream.read(_MOST_TEMPLATE_BYTES), catalogue)
             return Upload(wanted, _one_series([_slice(archive, member) for member in slices]))
     except (BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as err:
         raise BadUpload(f"the zip cannot be read ({type(err).__name__})") from err
+
+
+def check_as_real_job(slices: Iterable[Dataset]) -> None:
+    """Raise BadUpload for images that the real job dies on, although the sandbox can draw them."""
+    for each in slices:
+        if int(each.get("NumberOfFrames") or 1) > 1 or "PerFrameFunctionalGroupsSequence" in each:
+            raise BadUpload("a multi-frame image: the job expects one slice a file")
+        if (syntax := each.file_meta.TransferSyntaxUID) not in _DECODED:
+            raise BadUpload(f"the job has no decoder for {syntax.name}")
 
 
 def _members(archive: ZipFile) -> tuple[list[ZipInfo], ZipInfo]:
@@ -96,7 +128,7 @@ def _slice(archive: ZipFile, member: ZipInfo) -> Dataset:
 
 def _one_series(slices: list[Dataset]) -> list[Dataset]:
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        if len({str(each[keyword].value) for each in slices}) > 1:
+        if len({str(each.get(keyword) or "") for each in slices}) > 1:
             raise BadUpload(f"the slices have more than one {keyword}")
     if len({str(each.SOPInstanceUID) for each in slices}) < len(slices):
         raise BadUpload("two slices have one SOPInstanceUID")

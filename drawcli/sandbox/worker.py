@@ -15,7 +15,7 @@ from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.segmentation.volume import BadSeries, volume
 from drawcli.sandbox.tasks import Status, Task, Tasks
 from drawcli.sandbox.template import BadTemplate
-from drawcli.sandbox.upload_reader import BadUpload, Upload, read_upload
+from drawcli.sandbox.upload_reader import BadUpload, Upload, check_as_real_job, read_upload
 
 _UNFINISHED: Final = (Status.PENDING, Status.PROCESSING)
 
@@ -53,7 +53,7 @@ class Worker:
         if self._stopping.wait(self._options.work_seconds):
             return
         try:
-            upload = read_upload(self._tasks.upload(task.task_id))
+            upload = read_upload(self._tasks.upload(task.task_id), self._options.catalogue)
             task = replace(
                 task, template=upload.template.name, structures=upload.template.structures
             )
@@ -63,10 +63,14 @@ class Worker:
 
     def _draw(self, upload: Upload) -> bytes:
         """Return the RTSTRUCT of an upload."""
+        if self._options.realistic:
+            check_as_real_job(upload.slices)
         slices = volume(upload.slices)
         segmenter = Segmenter(slices)
+        template = upload.template
         structures = [
-            DrawnStructure(name, segmenter.contours(name)) for name in upload.template.structures
+            DrawnStructure(name, [] if number in template.undrawn else segmenter.contours(name))
+            for number, name in enumerate(template.structures)
         ]
         return file_bytes(
             structure_set(

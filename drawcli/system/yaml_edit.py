@@ -6,6 +6,7 @@ The new text is parsed and compared with the expected data before anything is wr
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,8 +60,11 @@ def add_entries(document: Document, *entries: YamlEntry) -> Document:
     """
     text, path = document.source.decode("utf-8-sig"), document.path
     wanted = document.data
-    for entry in entries:
-        text, wanted = _added(text, entry, path), _joined(wanted, entry)
+    for section, several in groupby(entries, key=lambda entry: (entry.section, entry.before)):
+        many = tuple(several)
+        text = _added(text, section[0], section[1], [entry.lines for entry in many], path)
+        whole = YamlEntry(section[0], tuple(line for entry in many for line in entry.lines))
+        wanted = _joined(wanted, whole)
     after = parse_yaml(path, (_MARK if document.source.startswith(_MARK) else b"") + text.encode())
     if after.data != wanted:
         raise ConfigError(f"{path}: a command cannot add to this file", hint=_BY_HAND)
@@ -68,9 +72,10 @@ def add_entries(document: Document, *entries: YamlEntry) -> Document:
 
 
 def add_comment(document: Document, lines: Iterable[str]) -> Document:
-    """Return a document with comment lines at its end; nothing is written."""
+    """Return a document with comment lines at its end, "" for empty lines; nothing is written."""
     newline = "\r\n" if b"\r\n" in document.source else "\n"
-    comment = newline.join(["", *(f"# {plain(' '.join(line.splitlines()))}" for line in lines), ""])
+    marked = (f"# {plain(' '.join(line.splitlines()))}" if line else "" for line in lines)
+    comment = newline.join(["", *marked, ""])
     ended = document.source.rstrip(b"\r\n") + newline.encode()
     return parse_yaml(document.path, ended + comment.encode())
 
@@ -86,31 +91,32 @@ def replace_file(before: Document, after: Document) -> None:
     write_durably(path, after.source, mode=path.stat().st_mode & 0o777)
 
 
-def _added(text: str, entry: YamlEntry, path: Path) -> str:
-    """Return a text with an entry at the end of its section."""
-    key, value = _section(text, entry.section)
+def _added(text: str, section: str, before: str, entries: list[tuple[str, ...]], path: Path) -> str:
+    """Return a text with entries, as lines, at the end of their section."""
+    key, value = _section(text, section)
     newline = "\r\n" if "\r\n" in text else "\n"
+    plain = [line for lines in entries for line in lines]
     if key is None:
-        above = _section(text, entry.before)[0]
+        above = _section(text, before)[0]
         at = len(text) if above is None else _above_comments(text, above.start_mark.index)
         spare = [""] if above is not None else []
-        lines = [f"{entry.section}:", *_indented(entry.lines, _STEP), *spare]
-        return _inserted(text, at, lines, newline)
-    blank: tuple[str, ...] = ()
+        return _inserted(text, at, [f"{section}:", *_indented(plain, _STEP), *spare], newline)
+    lines = plain
     if isinstance(value, yaml.ScalarNode) and not value.value:
         at, indent = key.end_mark.index, _STEP
     elif isinstance(value, yaml.CollectionNode) and value.value and not value.flow_style:
         at, indent = _last_index(value, text), " " * value.start_mark.column
-        blank = ("",) if _has_blank_lines(value, text) else ()
+        if _has_blank_lines(value, text):
+            lines = [line for one in entries for line in ("", *one)]
     else:
         where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
         raise ConfigError(
-            f"{where}: '{entry.section}' is written in brackets; a command cannot add to it",
+            f"{where}: '{section}' is written in brackets; a command cannot add to it",
             hint=f"Write each entry on its own line. {_BY_HAND}",
         )
     line_end = text.find("\n", at)
     at = len(text) if line_end < 0 else line_end + 1
-    return _inserted(text, at, _indented((*blank, *entry.lines), indent), newline)
+    return _inserted(text, at, _indented(lines, indent), newline)
 
 
 def _section(text: str, name: str) -> tuple[yaml.Node | None, yaml.Node | None]:
@@ -148,7 +154,7 @@ def _above_comments(text: str, at: int) -> int:
     return at
 
 
-def _indented(lines: tuple[str, ...], indent: str) -> list[str]:
+def _indented(lines: Iterable[str], indent: str) -> list[str]:
     return [f"{indent}{line}" if line else "" for line in lines]
 
 

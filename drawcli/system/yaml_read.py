@@ -3,20 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import Any, Final
 
 import yaml
 
 from drawcli.errors import ConfigError
+from drawcli.system.records import Location
 from drawcli.system.yaml_problems import INDENT_HINT, yaml_problem
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
-    from pydantic_core import ErrorDetails
-
-Location = tuple[Any, ...]  # keys and indices from the top of a document to a value
 _LARGEST_FILE: Final = 1_000_000  # bytes; a rules file of this size is a mistake
 _MOST_VALUES: Final = 100_000  # with aliases expanded
 _TAG: Final = "tag:yaml.org,2002:"
@@ -26,34 +21,6 @@ _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
-_QUOTED: Final = re.compile(r"'([^']+)'")
-
-
-# Messages for pydantic's error types; {} is filled in from the context of the error.
-_MESSAGES: Final = {
-    "missing": "is missing",
-    "int_type": "should be a whole number, without quotes",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "finite_number": "should be a finite number",
-    "bool_type": "should be true or false",
-    "bool_parsing": "should be true or false",
-    "string_type": "should be a text; put it in quotes",
-    "string_too_short": "should not be empty",
-    "list_type": "should be a list, such as [first, second]",
-    "too_short": "should not be empty",
-    "dict_type": "should have keys with values below it",
-    "model_type": "should have keys with values below it",
-    "model_attributes_type": "should have keys with values below it",
-    "path_type": "should be a path",
-    "literal_error": "should be {expected}",
-    "greater_than": "should be greater than {gt:g}",
-    "greater_than_equal": "should be at least {ge:g}",
-    "less_than_equal": "should be at most {le:g}",
-}
-
 _COMPARED: Final = frozenset({"when", "header"})  # the values below are compared with headers
 
 
@@ -102,56 +69,6 @@ def raise_problems(problems: Iterable[str], *, hint: str = "") -> None:
     """Raise one ConfigError that names every problem, if there is any."""
     if unique := list(dict.fromkeys(problems)):
         raise ConfigError("\n".join(unique), hint=hint)
-
-
-def suggest(name: object, known: Iterable[object]) -> str:
-    """Return a suggestion for a mistyped name, or "".
-
-    >>> suggest("qiet_minutes", ["quiet_minutes", "min_slices"])
-    "; did you mean 'quiet_minutes'?"
-    """
-    names = {str(other).casefold(): str(other) for other in known if str(other)}
-    near = get_close_matches(str(name).casefold(), names, n=1)
-    return f"; did you mean '{names[near[0]]}'?" if near else ""
-
-
-def model_problems(
-    err: "ValidationError", model: "type[BaseModel]", document: Document, *, top: Location = ()
-) -> list[str]:
-    """Return one line for each validation error of a document."""
-    return [
-        f"{document.place((*top, *error['loc']))}: {problem_text(error, model)}"
-        for error in err.errors(include_url=False)
-    ]
-
-
-def problem_text(error: "ErrorDetails", model: "type[BaseModel]") -> str:
-    """Return the message of a validation error: key, problem, suggestion; never the value."""
-    location = tuple(part for part in error["loc"] if part != "[key]")
-    name = ".".join(str(part) for part in location)
-    context = error.get("ctx", {})
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{name}'{suggest(location[-1], _keys(model, location[:-1]))}"
-    if error["type"] == "literal_error" and "[key]" in error["loc"]:
-        return f"unknown key '{name}'{suggest(location[-1], _QUOTED.findall(context['expected']))}"
-    known = _MESSAGES.get(error["type"])
-    message = error["msg"].removeprefix("Value error, ") if known is None else ""
-    problem = f"{message[:1].lower()}{message[1:]}" if known is None else known.format(**context)
-    return f"'{name}' {problem}" if name else f"this {problem}"
-
-
-def _keys(model: "type[BaseModel]", location: Location) -> list[str]:
-    """Return the keys of a model at a location; [] if they cannot be determined."""
-    from pydantic import BaseModel
-
-    here: Any = model
-    for part in location:
-        fields = getattr(here, "model_fields", {})
-        here = fields[part].annotation if part in fields else here
-        inner = [kind for kind in (here, *get_args(here)) if isinstance(kind, type)]
-        models = [kind for kind in inner if issubclass(kind, BaseModel)]
-        here = models[0] if models else here
-    return list(getattr(here, "model_fields", {}))
 
 
 def _bytes(path: Path) -> bytes:

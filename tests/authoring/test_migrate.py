@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from pydicom import Dataset
+from pydicom.datadict import dictionary_description
 from pydicom.multival import MultiValue
 from typer.testing import CliRunner
 
@@ -25,10 +26,12 @@ from drawcli.authoring.migrate import (
     migrate_to_site,
 )
 from drawcli.cli import app
+from drawcli.core.dicom.dictionary import keyword_dict
 from drawcli.core.rules.conditions import Condition, RuleHeader, Truth
-from drawcli.core.rules.former_client import FormerTest, UntranslatableError, translate
+from drawcli.core.rules.former_client import translate
+from drawcli.core.rules.former_test import FormerTest, UntranslatableError
 from drawcli.errors import ConfigError, UsageError
-from drawcli.system.yaml_read import parse_yaml
+from drawcli.system.yaml_read import Document, parse_yaml
 
 NAMES: dict[str, list[Any]] = {
     "Modality": ["CT", "MR", "", None],
@@ -138,7 +141,9 @@ def test_every_test_takes_the_same_headers_or_says_that_it_differs() -> None:
         (("Modality", "", "EQUALS", " "), "blank"),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_a_reason(asked: tuple[str, ...], why: str) -> None:
+def test_what_cannot_be_said_is_refused_with_a_reason(
+    asked: tuple[str, str, str, str], why: str
+) -> None:
     with pytest.raises(UntranslatableError, match=why):
         translate(FormerTest(*asked))
 
@@ -216,6 +221,15 @@ TEMPLATE = [
     ),
     record("autosegmentationstructure", "s", autosegmentation_model="m", map_id=1, name="Heart"),
 ]
+PELVIS = (
+    "name: Pelvis\nprotocol: Pelvis\nmodels:\n  720:\n    name: TSPrime\n    config: 3d\n"
+    "    map: {1: Bladder}\n    trainer_name: T\n    postprocess: null\n"
+)
+CLIENT_TYPES = """
+EXTERNAL PTV CTV GTV TREATED_VOLUME IRRAD_VOLUME OAR BOLUS AVOIDANCE ORGAN MARKER REGISTRATION
+ISOCENTER CONTRAST_AGENT CAVITY BRACHY_CHANNEL BRACHY_ACCESSORY BRACHY_SRC_APP BRACHY_CHNL_SHLD
+SUPPORT FIXATION DOSE_REGION CONTROL DOSE_MEASUREMENT
+""".split()
 TAGS = [
     record("dicomtagtype", "A", tag_name="Modality", tag_id="(0008,0060)"),
     record("dicomtagtype", "B", tag_name="Patient's Sex", tag_id="(0010,0040)"),
@@ -338,10 +352,7 @@ def test_rule_sets_of_earlier_versions_stand_alone(tmp_path: Path) -> None:
 def test_the_rule_sets_of_the_other_client_find_the_template_of_its_own_file(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "Pelvis.yml").write_text(
-        "name: Pelvis\nprotocol: Pelvis\nmodels:\n  720:\n    name: TSPrime\n    config: 3d\n"
-        "    map: {1: Bladder}\n    trainer_name: T\n    postprocess: null\n"
-    )
+    (tmp_path / "Pelvis.yml").write_text(PELVIS)
     (tmp_path / "old.json").write_text(
         json.dumps(
             [
@@ -415,15 +426,169 @@ def test_looks_come_along_and_what_does_not_is_told(tmp_path: Path) -> None:
         rt_roi_interpreted_type="TARGET",
         roi_display_color="255,0,0",
     )
-    more = record("additionalstructures", "x", autosegmentation_template="t", roi_label="PRV")
 
-    migration = migrated(tmp_path, [*TEMPLATE, look, more])
+    migration = migrated(tmp_path, [*TEMPLATE, look])
 
     template = migration.templates.data["templates"]["Breast_L"]
     assert template["structures"] == {"Heart": {"label": "Heart_AI", "color": [255, 0, 0]}}
     assert outcomes(migration) == [("Breast L", DIFFERENT)]
     assert "'TARGET'" in migration.taken[0].why[1]
-    assert "PRV" in migration.taken[0].why[2]
+
+
+@pytest.mark.parametrize("kind", CLIENT_TYPES)
+def test_every_type_of_the_former_client_is_kept(tmp_path: Path, kind: str) -> None:
+    look = record(
+        "structureproperties", "p", autosegmentation_structure="s", rt_roi_interpreted_type=kind
+    )
+
+    migration = migrated(tmp_path, [*TEMPLATE, look])
+
+    structures = migration.templates.data["templates"]["Breast_L"]["structures"]
+    assert structures == {"Heart": {"type": kind}}
+
+
+OWNERS = {
+    "autosegmentation_template_name",
+    "autosegmentation_model",
+    "rulegroup",
+    "ruleset",
+}
+
+
+def copied(records: list[Any], suffix: str) -> list[Any]:
+    """Return records with other keys, that refer to each other as the given ones do."""
+    return [
+        {
+            "model": one["model"],
+            "pk": f"{one['pk']}{suffix}",
+            "fields": {
+                key: f"{value}{suffix}" if key in OWNERS else value
+                for key, value in one["fields"].items()
+            },
+        }
+        for one in records
+    ]
+
+
+def test_a_template_that_cannot_be_used_stays_as_a_comment(tmp_path: Path) -> None:
+    second = copied(TEMPLATE, "2")
+    second[-1]["fields"]["name"] = "Lung_L"
+
+    migration = migrated(tmp_path, [*TEMPLATE, *second])
+    migration.write()
+    again = migrate_to_site(tmp_path / "new/rules.yaml", tmp_path / "new/templates.yaml", 64)
+    again.take([tmp_path / "export.json"])
+
+    text = (tmp_path / "new/templates.yaml").read_text()
+    assert outcomes(migration) == [("Breast L", TRANSLATED), ("Breast L", LEFT)]
+    assert "# not translated: template 'Breast L': another template has this name" in text
+    assert "#           1: Lung_L" in text
+    assert again.templates.source == text.encode()
+
+
+def test_rules_of_one_name_are_numbered(tmp_path: Path) -> None:
+    one, other = (group([["AND"]], ["AND"], iter([sex])) for sex in "FM")
+
+    migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *one, *copied(other, "2")])
+
+    assert outcomes(migration)[1:] == [("g", TRANSLATED), ("g (2)", TRANSLATED)]
+    book = read_rulebook(migration.rules, migration.templates)
+    assert [rule.name for rule in book.rules] == ["g", "g (2)"]
+
+
+def test_the_files_are_read_once_however_many_rules_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+
+    def parse(path: Path, source: bytes) -> Document:
+        parsed.append(path)
+        return parse_yaml(path, source)
+
+    monkeypatch.setattr("drawcli.system.yaml_edit.parse_yaml", parse)
+    rules = group([["AND"]], ["AND"], iter(["F"]))
+
+    many = [one for n in range(60) for one in copied(rules, f"-{n}")]
+    migration = migrated(tmp_path, [*TEMPLATE, *TAGS, *many])
+
+    assert [outcome for _, outcome in outcomes(migration)] == [TRANSLATED] * 61
+    assert len(parsed) == 2  # each file once
+
+
+NEVER = [
+    ("tagname", "PatientSex", "(0010,0040)"),  # 'Patient'sSex' is pydicom's name without blanks
+    ("tagname", "Modality ", "(0008,0060)"),
+    ("tagname", "Slice Thickness", "(0018,0050)"),
+    ("tagname", "TransferSyntaxUID", "(0002,0010)"),
+    ("dicomtagtype", "PatientSex", ""),
+    ("dicomtagtype", "patient's sex", "(0010, 0040)"),
+    ("dicomtagtype", "Transfer Syntax UID", "(0002,0010)"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "tag"), NEVER)
+def test_a_rule_that_could_never_match_is_not_made_to_match(
+    tmp_path: Path, kind: str, name: str, tag: str
+) -> None:
+    (tmp_path / "Pelvis.yml").write_text(PELVIS)
+    tags = [record(kind, 3, tag_name=name, tag_id=tag)]
+    if kind == "tagname":
+        rules = [
+            record("modelyamlinfo", 1, yaml_name="Pelvis.yml"),
+            record("ruleset", 2, rule_set_name="g", model_yaml=1),
+            record("rule", 5, rule_set=2, tag_name=3, tag_value="F"),
+        ]
+    else:
+        rules = group([["AND"]], ["AND"], iter(["F"]))
+        rules[-1]["fields"]["dicom_tag_type"] = 3
+    (tmp_path / "e.json").write_text(json.dumps([*TEMPLATE, *tags, *rules]))
+    migration = migrate_to_folder(tmp_path / "new")
+
+    migration.take([tmp_path / "e.json", tmp_path / "Pelvis.yml"])
+
+    assert outcomes(migration)[-1] == ("g", LEFT)
+    assert "was never found in a header" in migration.taken[-1].why[0]
+    assert b"never found" in migration.rules.source
+
+
+def test_the_first_client_found_only_what_pydicom_calls_as_its_list_does() -> None:
+    """Its list of tags holds keywords, and it compared pydicom's names without blanks with them."""
+    other = 0
+    for keyword, tag in keyword_dict.items():
+        asked = FormerTest(keyword, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "EQUALS", "x", 1)
+        same = dictionary_description(tag).replace(" ", "") == keyword
+        other += not same
+        why = "translated"
+        try:
+            translate(asked)
+        except UntranslatableError as err:
+            why = str(err)
+        assert same or why != "translated", keyword
+        assert not same or tag >> 16 == 2 or "never found" not in why, keyword
+    assert other > 600
+
+
+TOKENS = {
+    "systemconfiguration": {"draw_bearer_token": "eyJ-s3cr3t-1", "draw_refresh_token": "r-s3cr3t"},
+    "systemsettings": {"encrypted_bearer_token": "gAAAAA-s3cr3t-2", "token_expiry": "2026-01-01"},
+    "dicomtransfer": {"server_token": "t-s3cr3t", "server_task_id": "7"},
+    "user": {"password": "pbkdf2-s3cr3t", "username": "root"},
+}
+
+
+def test_tokens_are_named_and_neither_copied_nor_shown(tmp_path: Path) -> None:
+    secrets = [record(kind, 1, **fields) for kind, fields in TOKENS.items()]
+    file = tmp_path / "e.json"
+    file.write_text(json.dumps([*TEMPLATE, *secrets, record("token", "key-s3cr3t", user=1)]))
+
+    for more in ((), ("--json",)):
+        to = tmp_path / f"new{len(more)}"
+        told = CliRunner().invoke(app, ["import-draw-client", str(file), "--to", str(to), *more])
+
+        assert "s3cr3t" not in told.output + "".join(one.read_text() for one in to.iterdir())
+        for name in ("systemconfiguration.draw_bearer_token", "user.password", "token.key"):
+            assert name in told.output
+        assert "token_expiry" not in told.output
 
 
 def test_patients_in_an_export_are_counted_and_never_told(tmp_path: Path) -> None:

@@ -225,6 +225,22 @@ def test_a_section_whose_keys_are_all_comments_keeps_its_defaults(tmp_path: Path
     assert settings.scan.min_slices == 3
 
 
+def test_settings_of_a_scan_have_the_text_of_earlier_versions(tmp_path: Path) -> None:
+    """It is kept in the scan index; another text would list every folder again."""
+    own = "scan: {studied_after: 2026-01-31, folders: {ä: {late: ignore}}}\n"
+    criteria = (
+        '"quiet_minutes":10.0,"incomplete_hours":24.0,"modalities":["CT","MR","PT"],"min_slices":3,'
+        '"studied_after":%s,"sop_classes":[],"max_series_gib":100.0,"min_age_minutes":0.0,'
+        '"largest_step":1.5,"late":"%s"'
+    )
+
+    whole, part = criteria % ('"2026-01-31"', "flag"), criteria % ("null", "ignore")
+    assert load(tmp_path, ENOUGH + own).scan.as_json() == (
+        f'{{{whole},"include":[],"exclude":[],"folders":{{"ä":{{{part}}}}},'
+        '"full_walk_hours":1.0,"workers":0,"answer_seconds":120.0}'
+    )
+
+
 def test_a_date_may_be_written_as_dicom_does(tmp_path: Path) -> None:
     for text in ("2026-01-31", "20260131", "'2026-01-31'"):
         settings = load(tmp_path, ENOUGH + f"scan: {{studied_after: {text}}}\n")
@@ -343,8 +359,8 @@ def test_nothing_of_ours_may_lie_in_the_datastore_by_another_name_of_it(
 def test_a_share_has_no_pattern_in_its_own_name(
     monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    for module in ("sections", "sections_delivery"):
-        monkeypatch.setattr(f"drawcli.config.{module}.Path", PureWindowsPath)
+    for module in ("system.kinds", "config.sections_delivery"):
+        monkeypatch.setattr(f"drawcli.{module}.Path", PureWindowsPath)
     monkeypatch.setattr(PureWindowsPath, "expanduser", lambda path: path, raising=False)
 
     with pytest.raises(ValueError, match="begin with an existing folder"):
@@ -373,10 +389,10 @@ def test_the_example_of_the_package_shows_every_key_with_its_default(tmp_path: P
     by_default = load(tmp_path, "datastore: /mnt/dicom\nstate_dir: state\n")
     as_shown = load(tmp_path, shown)
 
-    assert set(yaml.safe_load(shown)) == set(Settings.model_fields)
+    assert set(yaml.safe_load(shown)) == set(Settings.fields)
     for name in ("server", "scan", "match", "deidentify", "accept", "deliver", *SIGNALS):
-        assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).model_fields)
-    assert as_shown.model_copy(update={"server": by_default.server}) == by_default
+        assert set(yaml.safe_load(shown)[name]) == set(type(getattr(by_default, name)).fields)
+    assert as_shown.replace(server=by_default.server) == by_default
 
 
 @pytest.mark.parametrize(

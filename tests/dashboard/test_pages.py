@@ -183,8 +183,8 @@ def test_settings_in_force_say_which_the_site_has_set(client: TestClient, site: 
 def test_settings_that_may_hold_a_key_are_not_shown(
     ctx: Context, client: TestClient, section: str, key: str, value: object
 ) -> None:
-    changed = getattr(ctx.settings, section).model_copy(update={key: value})
-    settings = ctx.settings.model_copy(update={section: changed})
+    changed = getattr(ctx.settings, section).replace(**{key: value})
+    settings = ctx.settings.replace(**{section: changed})
     object.__setattr__(ctx, "settings", settings)
 
     page = client.get("/settings").text
@@ -239,8 +239,8 @@ def test_the_check_up_writes_nothing_and_starts_no_command(
 ) -> None:
     mark = tmp_path / "ran"
     command = [sys.executable, "-c", f"open({str(mark)!r}, 'w').write('x'); print('token')"]
-    server = ctx.settings.server.model_copy(update={"token_command": command})
-    object.__setattr__(ctx, "settings", ctx.settings.model_copy(update={"server": server}))
+    server = ctx.settings.server.replace(token_command=command)
+    object.__setattr__(ctx, "settings", ctx.settings.replace(server=server))
     for folder in (path for path in site.folder.rglob("*") if path.is_dir()):
         os.utime(folder, (0, 0))  # what is made and taken away again leaves its time there
     before = {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")}
@@ -356,9 +356,7 @@ def test_a_page_is_told_of_a_change_and_its_stream_ends_with_the_server(
 
 
 def test_a_run_is_overdue_after_the_hours_that_the_site_has_set(ctx: Context, site: Site) -> None:
-    settings = ctx.settings.model_copy(
-        update={"notify": ctx.settings.notify.model_copy(update={"run_hours": 1.5})}
-    )
+    settings = ctx.settings.replace(notify=ctx.settings.notify.replace(run_hours=1.5))
     shown = Shown(replace(ctx, settings=settings), lambda: pytest.fail("opened"), site.config)
 
     assert shown.health.longest == timedelta(hours=1.5)

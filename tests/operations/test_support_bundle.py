@@ -100,7 +100,7 @@ def test_no_path_and_no_secret_of_the_site_is_in_it(
 
 def test_a_path_with_what_json_escapes_is_masked(looked: Looked, tmp_path: Path) -> None:
     odd = Path('/mnt/ward "7"\\ct')
-    settings = looked.settings.model_copy(update={"datastore": [odd]})
+    settings = looked.settings.replace(datastore=[odd])
     told = [Outcome("datastore", CheckResult.failed(f"{odd} is away", "ls"))]
 
     write_bundle(tmp_path / "b.zip", replace(looked, settings=settings), told)

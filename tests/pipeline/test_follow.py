@@ -75,8 +75,8 @@ def test_what_arrives_is_looked_at_again_when_it_may_be_settled(
     ctx: Context, pelvis: list[Path], clock: Clock, site: Site
 ) -> None:
     assert pelvis
-    asked = ctx.settings.scan.model_copy(update={"quiet_minutes": 10.0})
-    settled = ctx.settings.model_copy(update={"scan": asked})
+    asked = ctx.settings.scan.replace(quiet_minutes=10.0)
+    settled = ctx.settings.replace(scan=asked)
     object.__setattr__(ctx, "settings", settled)
     changes = Scripted(lambda: clock.advance(minutes=10.1), None, None)
 

@@ -132,8 +132,8 @@ def test_deliver_to_wins_over_beside_and_over_the_folder_of_the_settings(
     ctx: Context, usb: Path, back: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tps").mkdir()
-    deliver = ctx.settings.deliver.model_copy(update={"folder": tmp_path / "tps"})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"deliver": deliver}))
+    deliver = ctx.settings.deliver.replace(folder=tmp_path / "tps")
+    ctx = replace(ctx, settings=ctx.settings.replace(deliver=deliver))
     shown(ctx, usb, to=back)
 
     carried_on(ctx)
@@ -146,8 +146,8 @@ def test_images_by_name_and_a_zip_need_no_deliver_to_where_the_settings_name_a_f
     ctx: Context, packed: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tps").mkdir()
-    deliver = ctx.settings.deliver.model_copy(update={"folder": tmp_path / "tps" / "{patient_id}"})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"deliver": deliver}))
+    deliver = ctx.settings.deliver.replace(folder=tmp_path / "tps" / "{patient_id}")
+    ctx = replace(ctx, settings=ctx.settings.replace(deliver=deliver))
     shown(ctx, packed)
 
     carried_on(ctx)
@@ -159,8 +159,8 @@ def test_a_structure_set_without_a_place_is_held_and_not_lost(
     ctx: Context, packed: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tps").mkdir()
-    deliver = ctx.settings.deliver.model_copy(update={"folder": tmp_path / "tps"})
-    then = replace(ctx, settings=ctx.settings.model_copy(update={"deliver": deliver}))
+    deliver = ctx.settings.deliver.replace(folder=tmp_path / "tps")
+    then = replace(ctx, settings=ctx.settings.replace(deliver=deliver))
     shown(then, packed)
 
     held = carried_on(ctx)  # with deliver.folder: beside
@@ -266,8 +266,8 @@ def site_work(ctx: Context) -> Path:
 
 def test_nobody_waits_for_quiet_minutes_that_a_person_vouches_for(ctx: Context, usb: Path) -> None:
     update = {"quiet_minutes": 10.0, "min_age_minutes": 60.0}
-    wanted = ctx.settings.scan.model_copy(update=update)
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = ctx.settings.scan.replace(**update)
+    ctx = replace(ctx, settings=ctx.settings.replace(scan=wanted))
 
     assert [job.state for job in shown(ctx, usb).found] == [State.FOUND]
 
@@ -339,8 +339,8 @@ def test_a_folder_that_cannot_be_listed_may_hold_the_last_slice(
 
 
 def test_an_old_study_is_taken_for_a_person_chose_it(ctx: Context, usb: Path) -> None:
-    wanted = ctx.settings.scan.model_copy(update={"studied_after": date(2099, 1, 1)})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = ctx.settings.scan.replace(studied_after=date(2099, 1, 1))
+    ctx = replace(ctx, settings=ctx.settings.replace(scan=wanted))
 
     assert len(shown(ctx, usb).found) == 1
 
@@ -491,8 +491,8 @@ def test_the_datastore_does_not_disturb_a_one_off_job_nor_send_its_series_again(
 def test_other_images_of_the_series_in_the_datastore_do_not_send_an_archived_one_off_again(
     ctx: Context, site: Site, usb: Path, back: Path, clock: Clock
 ) -> None:
-    wanted = ctx.settings.scan.model_copy(update={"late": "resend"})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = ctx.settings.scan.replace(late="resend")
+    ctx = replace(ctx, settings=ctx.settings.replace(scan=wanted))
     shown(ctx, usb, to=back)
     done = carried_on(ctx)
     clock.advance(days=2)
@@ -529,8 +529,8 @@ def test_a_second_template_of_the_rules_has_images_of_its_own(
     text = (site.folder / "rules.yaml").read_text()
     text += "  - name: any-ct\n    template: Thorax_OAR\n    when: {Modality: CT}\n"
     (site.folder / "rules.yaml").write_text(text)
-    choice = ctx.settings.match.model_copy(update={"on_many": "all"})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"match": choice}))
+    choice = ctx.settings.match.replace(on_many="all")
+    ctx = replace(ctx, settings=ctx.settings.replace(match=choice))
     (job,) = shown(ctx, packed, to=back).found
     run_step("match", ctx, Selection())
     ctx.work.remove(job.id)

@@ -538,8 +538,8 @@ def test_nothing_is_confirmed_before_it_is_delivered(
 ) -> None:
     run_step("poll", ctx, ALL)
     run_step("fetch", ctx, ALL)
-    nowhere = ctx.settings.deliver.model_copy(update={"folder": site.folder / "nowhere"})
-    lost = replace(ctx, settings=ctx.settings.model_copy(update={"deliver": nowhere}))
+    nowhere = ctx.settings.deliver.replace(folder=site.folder / "nowhere")
+    lost = replace(ctx, settings=ctx.settings.replace(deliver=nowhere))
 
     reports = []
     for _ in range(GIVE_UP_AFTER + 1):
@@ -776,7 +776,7 @@ def test_every_step_that_reads_images_is_watched(
         monkeypatch.setattr(f"drawcli.pipeline.steps.{step}.open_slice", look)
     monkeypatch.setattr("drawcli.pipeline.preview_pixels.open_slice", look)
     monkeypatch.setattr("drawcli.adapters.datastore.images.open_slice", look)
-    always = replace(ctx, settings=ctx.settings.model_copy(update={"preview": "always"}))
+    always = replace(ctx, settings=ctx.settings.replace(preview="always"))
     for _ in range(2):
         list(run_once(always, ALL))
 
@@ -790,8 +790,8 @@ def test_a_server_that_is_silent_now_and_then_ends_the_step(
         in_state(State.UPLOADED, f"{number:012x}-1", task_id=f"task-{number}")
     silent, well = httpx.ReadTimeout("slow"), httpx.Response(200, json={"status": "PENDING"})
     draw.answers = [silent, well] * 20
-    server = ctx.settings.server.model_copy(update={"parallel": 1})
-    alone = replace(ctx, settings=ctx.settings.model_copy(update={"server": server}))
+    server = ctx.settings.server.replace(parallel=1)
+    alone = replace(ctx, settings=ctx.settings.replace(server=server))
 
     report = run_step("poll", alone, ALL)
 
@@ -864,7 +864,7 @@ def test_several_templates_make_several_jobs_where_the_site_wants_all(
     )
     every = replace(
         ctx,
-        settings=ctx.settings.model_copy(update={"match": type(ctx.settings.match)(on_many="all")}),
+        settings=ctx.settings.replace(match=type(ctx.settings.match)(on_many="all")),
     )
     run_step("scan", every, ALL)
 

@@ -66,14 +66,6 @@ def test_one_kind_of_token_is_no_use_as_the_other(accounts: Accounts) -> None:
     assert accounts.refresh(pair.access_token) is None
 
 
-def test_a_refresh_in_another_name_is_refused_and_costs_nothing(accounts: Accounts) -> None:
-    pair = accounts.first_pair("site")
-    accounts.first_pair("other")
-
-    assert accounts.refresh(pair.refresh_token, client_id="other") is None
-    assert accounts.refresh(pair.refresh_token, client_id="site") is not None
-
-
 def test_a_new_first_pair_closes_the_old_account(accounts: Accounts) -> None:
     old = accounts.first_pair("site")
     accounts.first_pair("site")

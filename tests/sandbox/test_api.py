@@ -115,6 +115,22 @@ def test_a_template_the_gpu_job_would_die_of_fails_with_a_reason(
     assert refused.status_code == 409
 
 
+def test_realistic_fails_without_telling_the_client_why(
+    tmp_path: Path, connect: Connect, upload: Upload, ended: Ended, template: str
+) -> None:
+    with (
+        running(tmp_path, options=SandboxOptions(realistic=True)) as sandbox,
+        connect(sandbox) as client,
+    ):
+        task_id = upload(client, template=template.replace("720:", "721:")).json()["task_id"]
+        answer = ended(client, task_id)
+        page = client.get("/").text
+
+    assert {"task_id": task_id, "status": "FAILED"}.items() <= answer.items()
+    assert "error" not in answer
+    assert "no such model" in page
+
+
 @slashes
 def test_the_download_bears_its_checksum(client: httpx.Client, drawn: str, slash: str) -> None:
     answer = client.get(f"/api/rtstruct/{drawn}{slash}")
@@ -202,7 +218,7 @@ def test_a_confirmation_of_something_else_deletes_nothing(
 
 
 def test_a_confirmation_that_is_not_json_deletes_nothing(client: httpx.Client, drawn: str) -> None:
-    for content in (b"", b"[]", b"\xff"):
+    for content in (b"[]", b"\xff"):
         answer = client.post(f"/api/rtstruct/{drawn}/confirm/", content=content)
         assert answer.status_code == 400
     assert client.get(f"/api/rtstruct/{drawn}/").status_code == 200
@@ -243,18 +259,25 @@ def test_refreshing_rotates_the_pair(served: Running) -> None:
     assert second.status_code == 401
 
 
+def test_a_client_may_confirm_without_a_body(client: httpx.Client, drawn: str) -> None:
+    answer = client.post(f"/api/rtstruct/{drawn}/confirm/")
+
+    assert answer.json()["message"] == "Transfer confirmation received, files cleaned up"
+    assert client.get(f"/api/rtstruct/{drawn}/").status_code == 404
+
+
 def test_older_clients_refresh_in_their_own_way(served: Running) -> None:
     old = served.sandbox.new_pair("older")
     headers = {"Authorization": f"Bearer {old.refresh_token}"}
     url = f"{served.url}/auth/refresh"
 
     unnamed = httpx.post(url, headers=headers, json={}, trust_env=False)
-    wrong = httpx.post(url, headers=headers, json={"client_id": "rotation"}, trust_env=False)
-    right = httpx.post(url, headers=headers, json={"client_id": "older"}, trust_env=False)
+    named = httpx.post(url, headers=headers, json={"client_id": "Clinic 7"}, trust_env=False)
+    again = httpx.post(url, headers=headers, json={"client_id": "Clinic 7"}, trust_env=False)
 
-    assert [unnamed.status_code, wrong.status_code, right.status_code] == [400, 401, 200]
-    assert datetime.fromisoformat(right.json()["expires_at"]) > datetime.now(UTC)
-    assert served.sandbox.accounts.client_of(right.json()["access_token"]) == "older"
+    assert [unnamed.status_code, named.status_code, again.status_code] == [400, 200, 401]
+    assert datetime.fromisoformat(named.json()["expires_at"]) > datetime.now(UTC)
+    assert served.sandbox.accounts.client_of(named.json()["access_token"]) == "older"
 
 
 def test_an_access_token_that_is_too_old_is_refused(tmp_path: Path, connect: Connect) -> None:
@@ -293,13 +316,17 @@ def test_the_same_zip_twice_is_two_tasks_unless_keys_are_honoured(
     assert (len(today), len(later)) == (2, 1)
 
 
-def test_an_older_server_can_be_played(tmp_path: Path, connect: Connect, upload: Upload) -> None:
-    options = SandboxOptions(models_need_token=False, answer_with_transaction_token=True)
-
-    with running(tmp_path, options=options) as sandbox, connect(sandbox) as client:
+def test_the_server_of_the_first_client_can_be_played(
+    tmp_path: Path, connect: Connect, upload: Upload, ended: Ended
+) -> None:
+    with (
+        running(tmp_path, options=SandboxOptions(dialect=1)) as sandbox,
+        connect(sandbox) as client,
+    ):
         models = httpx.get(f"{sandbox.url}/api/models/", trust_env=False)
         answer = upload(client).json()
+        status = ended(client, answer["transaction_token"])["status"]
 
     assert models.status_code == 200
-    assert "transaction_token" in answer
     assert "task_id" not in answer
+    assert status == "SEGMENTATION COMPLETE"

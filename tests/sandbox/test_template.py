@@ -16,6 +16,28 @@ def test_a_structure_may_be_renamed(template: str) -> None:
     assert read.structures == ("Bladder", "Anorectum", "Body")
 
 
+def test_a_structure_that_no_model_draws_comes_back_empty(template: str) -> None:
+    read = read_template(template.replace("2: Rectum", "99: Rectum").encode())
+
+    assert read.structures == ("Bladder", "Rectum", "Body")
+    assert read.undrawn == {1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("postprocess: null", "postprocess: 'null'"),  # as the second client writes it
+        ("postprocess: null", "postprocess: ''"),
+        ("name: Prostate_OAR", "name: Example Prostate Template"),
+        ("name: Prostate_OAR", "name: Próstata, 3 mm"),
+    ],
+)
+def test_what_the_job_reads_although_drawcli_does_not_write_it(
+    template: str, old: str, new: str
+) -> None:
+    assert read_template(template.replace(old, new).encode()).structures
+
+
 def test_one_name_twice_is_two_structures_as_at_the_real_server(template: str) -> None:
     read = read_template(template.replace("2: Rectum", "2: Bladder").encode())
 
@@ -34,10 +56,9 @@ def test_one_name_twice_is_two_structures_as_at_the_real_server(template: str) -
         ("{1: Bladder", "{'1': Bladder", "not an integer above 0"),
         ("{1: Bladder", "{true: Bladder", "not an integer above 0"),
         ("{1: Bladder", "{0: Bladder", "not an integer above 0"),
-        ("{1: Bladder", "{99: Bladder", "draws no such structure"),
         ("{1: Bladder", "{1: 7", "the name is not text"),
         ("{1: Bladder, 2: Rectum, 10: Body}", "{}", "at least one structure"),
-        ("postprocess: null", "postprocess: 'null'", 'the text "null"'),
+        ("postprocess: null", "postprocess: a/b.pkl", "there is no such file"),
         ("postprocess: null", "postprocess: 3", "neither text nor null"),
         ("    postprocess: null\n", "", "missing key postprocess"),
         ("    postprocess: null", "    postprocess: null\n    fold: 0", "unknown key fold"),
@@ -45,6 +66,8 @@ def test_one_name_twice_is_two_structures_as_at_the_real_server(template: str) -
         ("protocol: DRAW\n", "", "missing key protocol"),
         ("protocol: DRAW", "protocol: 1", "protocol: not text"),
         ("name: Prostate_OAR", "name: ../etc", "name: not 1 to 128"),
+        ("name: Prostate_OAR", "name: A/B", "name: not 1 to 128"),
+        ("name: Prostate_OAR", 'name: ""', "name: not 1 to 128"),
         ("name: Prostate_OAR", f"name: {'x' * 129}", "name: not 1 to 128"),
         ("name: TSPrime", "name: TSSecond", "model 720 has TSPrime"),
         ("3d_fullres", "2d", "model 720 has 3d_fullres"),

@@ -4,11 +4,13 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID
 
 from drawcli.sandbox import upload_reader
 from drawcli.sandbox.template import BadTemplate
-from drawcli.sandbox.upload_reader import BadUpload, read_upload
+from drawcli.sandbox.upload_reader import BadUpload, check_as_real_job, read_upload
 
 Zipped = Callable[..., Path]
 
@@ -52,6 +54,17 @@ def test_what_has_to_be_filled_may_not_be_empty(
 
     with pytest.raises(BadUpload, match=f"no {keyword}"):
         read_upload(path)
+
+
+def test_a_series_without_frame_of_reference_is_read(zipped: Zipped, slices: list[Path]) -> None:
+    bare = {
+        f"1.2.{number}.dcm": changed(path, FrameOfReferenceUID=None)
+        for number, path in enumerate(slices)
+    }
+
+    assert len(read_upload(zipped(bare)).slices) == len(slices)
+    with pytest.raises(BadUpload, match="more than one FrameOfReferenceUID"):
+        read_upload(zipped({"1.2.0.dcm": bare["1.2.0.dcm"]}))
 
 
 @pytest.mark.parametrize(
@@ -151,3 +164,43 @@ def test_a_refusal_quotes_no_value(zipped: Zipped, slices: list[Path]) -> None:
 
     dataset = dcmread(slices[0])
     assert not any(part in str(refused.value) for part in (dataset.PatientID, "Kulkarnee"))
+
+
+def image(syntax: str, **values: object) -> Dataset:
+    """Return the header of an image in a transfer syntax."""
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = UID(syntax)
+    for keyword, value in values.items():
+        setattr(header, keyword, value)
+    return header
+
+
+# What the functions of the real job did with 121 packages, as far as the sandbox could draw them.
+PLAIN = "1.2.840.10008.1.2"
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        *(image(f"{PLAIN}{rest}") for rest in ("", ".1", ".2", ".1.99", ".5", ".4.50")),
+        *(image(f"{PLAIN}.4.{number}") for number in (90, 91)),
+        image(PLAIN, NumberOfFrames=1),
+    ],
+    ids=lambda header: header.file_meta.TransferSyntaxUID.name,
+)
+def test_the_real_job_takes(taken: Dataset) -> None:
+    check_as_real_job([taken])
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        *((image(f"{PLAIN}.4.{number}"), "no decoder") for number in (51, 57, 70, 80, 81, 201)),
+        (image(PLAIN, NumberOfFrames=2), "multi-frame"),
+        (image(PLAIN, NumberOfFrames=1, PerFrameFunctionalGroupsSequence=[]), "multi-frame"),
+    ],
+)
+def test_the_real_job_dies_on(refused: Dataset, words: str) -> None:
+    with pytest.raises(BadUpload, match=words):
+        check_as_real_job([image(PLAIN), refused])

@@ -4,14 +4,17 @@ from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from time import monotonic, sleep
+from zipfile import ZipFile
 
 import pytest
 from pydicom import dcmread
 
 from drawcli.sandbox.options import SandboxOptions
+from drawcli.sandbox.phantom import PEOPLE
 from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.tasks import Arrival, Status, Task, Tasks
 from drawcli.sandbox.worker import Worker
+from tests.phantoms.enhanced import write_enhanced
 
 Zipped = Callable[..., Path]
 
@@ -66,6 +69,23 @@ def test_a_bad_upload_fails_with_a_reason_and_the_next_one_is_drawn(
         until(tasks, good, Status.COMPLETED)
 
     assert failed.error == "template: missing key models, protocol"
+
+
+def test_realistic_fails_on_multi_frame_images_that_it_could_draw(
+    tasks: Tasks, tmp_path: Path, template: str, slices: list[Path]
+) -> None:
+    image = write_enhanced(tmp_path / "image.dcm", PEOPLE[0], slices)
+    with ZipFile(tmp_path / "multi.zip", "w") as archive:
+        archive.write(image, "1.2.dcm")
+        archive.writestr("template.yml", template)
+    ends = []
+    for realistic in (False, True):
+        task = arrived(tasks, tmp_path / "multi.zip")
+        with closing(Worker(tasks, SandboxOptions(realistic=realistic))):
+            ends.append(until(tasks, task, Status.COMPLETED, Status.FAILED))
+
+    assert [end.status for end in ends] == [Status.COMPLETED, Status.FAILED]
+    assert ends[1].error == "a multi-frame image: the job expects one slice a file"
 
 
 def test_the_words_come_in_their_order(tasks: Tasks, zipped: Zipped) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.errors import ConfigError
-from drawcli.system.yaml_read import Document, parse_yaml, raise_problems, read_yaml, suggest
+from drawcli.system.records import suggest
+from drawcli.system.yaml_read import Document, parse_yaml, raise_problems, read_yaml
 
 
 def read(tmp_path: Path, text: str | bytes) -> Document:

@@ -29,7 +29,8 @@ def test_a_process_with_one_fault_at_the_server_loses_nothing(
 ) -> None:
     assert pelvis
     codes = []
-    with running(tmp_path / "sandbox", options=SandboxOptions(faults=read_faults(spec))) as server:
+    options = SandboxOptions(faults=read_faults(spec), strict=True, realistic=True)
+    with running(tmp_path / "sandbox", options=options) as server:
         at_sandbox(site, server.url, server.token_file)
         site.config.write_text(
             site.config.read_text().replace("server: {", "server: {timeout_seconds: 2, ")

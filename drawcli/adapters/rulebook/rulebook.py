@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import ValidationError
-
 from drawcli.adapters.rulebook.rules_file import QUOTE_IT, RuleReader
 from drawcli.adapters.rulebook.tests_file import Case, CaseReader
 from drawcli.core.rules.conditions import Rule
@@ -20,7 +18,8 @@ from drawcli.core.templates.template import NAME_PATTERN, Template
 from drawcli.errors import ConfigError, UsageError
 from drawcli.system.limits import EXCHANGES
 from drawcli.system.programs import run_program
-from drawcli.system.yaml_read import Document, model_problems, raise_problems, read_yaml, suggest
+from drawcli.system.records import Invalid, message, suggest
+from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
 if TYPE_CHECKING:
     from drawcli.config.load import Settings
@@ -88,6 +87,20 @@ def read_rulebook(
     return Rulebook(rules=checked, templates=by_name, cases=cases, digest=digest, commit=commit)
 
 
+def check_templates(document: Document, longest_name: int) -> None:
+    """Raise ConfigError with the problems of the templates of a document, if there are any."""
+    problems = list[str]()
+    _ = dict(_templates(document, longest_name, problems))
+    raise_problems(problems)
+
+
+def check_rules(document: Document, templates: AbstractSet[Any]) -> None:
+    """Raise ConfigError with the problems of the rules of a document, if there are any."""
+    problems = list[str]()
+    _ = list(_rules(document, templates, problems))
+    raise_problems(problems)
+
+
 def earlier_rulebook(old: str, settings: "Settings") -> Rulebook:
     """Read earlier rules: another rules file with the templates.yaml beside it, or a git revision.
 
@@ -146,9 +159,12 @@ def _templates(
             )
             continue
         try:
-            template = Template.model_validate(entry)
-        except ValidationError as err:
-            problems += model_problems(err, Template, document, top=where)
+            template = Template.read(entry)
+        except Invalid as err:
+            problems += [
+                f"{document.place((*where, *problem[0]))}: {message(problem)}"
+                for problem in err.problems
+            ]
             continue
         if template.duplicate_names:
             names = ", ".join(template.duplicate_names)

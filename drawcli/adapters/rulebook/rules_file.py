@@ -16,7 +16,8 @@ from drawcli.core.rules.conditions import (
 )
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path, known_paths
 from drawcli.core.rules.withheld import is_withheld
-from drawcli.system.yaml_read import Document, Location, suggest
+from drawcli.system.records import Location, suggest
+from drawcli.system.yaml_read import Document
 
 QUOTE_IT: Final = "; put it in quotes if it looks like a number, a date, yes or no"
 _KEYS: Final = (

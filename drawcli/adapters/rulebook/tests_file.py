@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from drawcli.adapters.rulebook.rules_file import EntryReader
 from drawcli.core.rules.decision import Choice, Decision
-from drawcli.system.yaml_read import Location
+from drawcli.system.records import Location
 
 _KEYS: Final = ("name", "header", "file", "template", "templates", "verdict")
 _EXPECTED: Final = ("template", "templates", "verdict")

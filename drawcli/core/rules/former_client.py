@@ -8,12 +8,12 @@ same headers, or has a remark on the difference; other tests are refused.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from drawcli.core.dicom.elements import dictionary_vr
 from drawcli.core.rules.conditions import Compare
-from drawcli.core.rules.operators import ValueKind, canonical_path, holds_one_value, kind_of
+from drawcli.core.rules.former_test import FormerTest, UntranslatableError, element_of
+from drawcli.core.rules.operators import ValueKind, holds_one_value, kind_of
 from drawcli.core.rules.privacy import names_a_patient
 from drawcli.core.rules.withheld import identifies_patient, is_withheld
 
@@ -36,37 +36,11 @@ _TEXT: Final = {
     "CASE_SENSITIVE_STRING_DOES_NOT_CONTAIN": ("contains", True, True),
     "CASE_INSENSITIVE_STRING_DOES_NOT_CONTAIN": ("contains", False, True),
 }
-_TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),? ?([0-9A-Fa-f]{4})\)?")
-_OF_EACH_SLICE: Final = frozenset(
-    "SOPInstanceUID InstanceNumber ImagePositionPatient SliceLocation InstanceCreationTime".split()
-)
 _LIST_SIGNS: Final = frozenset("[],'\"\\")  # used by pydicom to show several values
 _DAY: Final = re.compile(r"[0-9]{8}")
 
 
 _UNDER_GIT: Final = "the value for {} may identify a patient, and rules are kept in git"
-
-
-class UntranslatableError(ValueError):
-    """A test has no equivalent in rules.yaml; the message completes the name of the element."""
-
-
-@dataclass(frozen=True, slots=True)
-class FormerTest:
-    """One test of a former client: an element, by name and tag, an operator and a value."""
-
-    name: str
-    tag: str
-    operator: str
-    wanted: str
-
-    @property
-    def text(self) -> str:
-        """The test as one line; values that may identify a patient are left out."""
-        named, tagged = _path_of_name(self.name), _path_of_tag(self.tag)
-        secret = named is None or any(identifies_patient(path) for path in (named, tagged) if path)
-        wanted = "..." if secret else " ".join(self.wanted.split())
-        return f"{' '.join(self.name.split())} {self.operator} {wanted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +67,7 @@ def translate(asked: FormerTest) -> TranslatedTest:
     >>> translate(FormerTest("Slice Thickness", "", "LESS_THAN", "3.5")).when
     {'SliceThickness': {'below': 3.5}}
     """
-    path = _path(asked)
+    path = element_of(asked)
     if asked.operator in _ORDER:
         when = _condition(path, _ORDER[asked.operator], _bound(path, asked.wanted))
         return TranslatedTest(when, _UNDER_GIT.format(path) if names_a_patient(path) else "")
@@ -140,44 +114,6 @@ def join_conditions(parts: Sequence[When], joiners: Sequence[str]) -> When:
             raise UntranslatableError("is joined by neither AND nor OR")
         whole = {key: [*(whole[key] if [*whole] == [key] else [whole]), part]}
     return whole
-
-
-def _path(asked: FormerTest) -> str:
-    """Return the canonical path of the tested element."""
-    named = _path_of_name(asked.name)
-    tagged = _path_of_tag(asked.tag)
-    path = named or tagged
-    if path is None or path.startswith("("):
-        raise UntranslatableError("is not an element of the DICOM standard")
-    if named and tagged and named != tagged:
-        raise UntranslatableError(f"does not match its tag, which is that of {tagged}")
-    if kind_of(path) is ValueKind.ANY:
-        raise UntranslatableError("has no text or number as value")
-    if path in _OF_EACH_SLICE:
-        raise UntranslatableError("differs between slices; the former client tested only the first")
-    return path
-
-
-def _path_of_tag(tag: str) -> str | None:
-    """Return the canonical path of a tag: PatientSex for "(0010,0040)"."""
-    found = _TAG.fullmatch(tag.strip())
-    return canonical_path(f"({found[1]},{found[2]})") if found else None
-
-
-def _path_of_name(name: str) -> str | None:
-    """Return the keyword for a name or keyword: PatientSex for "Patient's Sex"."""
-    return _keywords().get(re.sub(r"[^a-z0-9]", "", name.casefold()))
-
-
-@cache
-def _keywords() -> dict[str, str]:
-    from drawcli.core.dicom.dictionary import dictionary_description, keyword_dict
-
-    names: dict[str, str] = {}
-    for keyword, tag in keyword_dict.items():
-        for word in (dictionary_description(tag), keyword) if keyword else ():
-            names.setdefault(re.sub(r"[^a-z0-9]", "", word.casefold()), keyword)
-    return names
 
 
 def _bound(path: str, wanted: str) -> float | str:

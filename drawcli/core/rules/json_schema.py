@@ -3,6 +3,7 @@
 The readers of drawcli check more, and report file, line and column.
 """
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,7 +11,9 @@ from typing import Any, Final
 from drawcli.core.rules.conditions import LATE, LISTS, OPTIONS
 from drawcli.core.rules.decision import Choice
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, known_paths
-from drawcli.core.templates.template import NAME_PATTERN, Template
+from drawcli.core.templates.appearance import Derived, Empty, Structure
+from drawcli.core.templates.template import NAME_PATTERN, Model, Template
+from drawcli.system.records import Field, Record
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ONE: Final = {"type": ["string", "number", "boolean"]}
@@ -54,14 +57,12 @@ def rules_schema() -> dict[str, Any]:
 
 def templates_schema() -> dict[str, Any]:
     """Return the schema of templates.yaml."""
-    entry = Template.model_json_schema(ref_template="#/$defs/{model}")
-    definitions = entry.pop("$defs", {})
     named = {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/Template"}}
     return {
         "$schema": _DIALECT,
         "title": "templates.yaml of drawcli",
         **_object({"templates": named | {"propertyNames": _NAME}}, required=["templates"]),
-        "$defs": definitions | {"Template": entry},
+        "$defs": {of.__name__: _record(of) for of in (Derived, Empty, Model, Structure, Template)},
     }
 
 
@@ -100,6 +101,19 @@ def _object(properties: dict[str, Any], *, required: list[str] | None = None) ->
     """Return the schema of an object that has these keys and no others."""
     plain = {"type": "object", "properties": properties, "additionalProperties": False}
     return plain | ({"required": required} if required else {})
+
+
+def _record(of: type[Record]) -> dict[str, Any]:
+    """Return the schema of a record."""
+    needed = [name for name, field in of.fields.items() if field.is_required]
+    properties = {name: _property(name, field) for name, field in of.fields.items()}
+    words = {"title": of.__name__, "description": inspect.cleandoc(of.__doc__ or "")}
+    return words | _object(properties, required=needed)
+
+
+def _property(name: str, field: Field) -> dict[str, Any]:
+    default = {} if field.is_required else {"default": field.default}
+    return field.kind.schema | {"title": name.replace("_", " ").title()} | default
 
 
 def _operators() -> dict[str, Any]:

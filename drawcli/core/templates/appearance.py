@@ -1,23 +1,16 @@
 """The appearance of structures in the planning system, and structures derived from others."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    model_validator,
-)
+from drawcli.system.kinds import SWITCH, choice, listed, maybe, number, several, text, whole
+from drawcli.system.records import Record, setting
 
 LONGEST_ROI_NAME: Final = 64  # characters of ROIName (3006,0026), an LO
-_WIDEST_MARGIN_MM: Final = 100.0
+WIDEST_MARGIN_MM: Final = 100.0
 
 # RTROIInterpretedType (3006,00A4): the defined terms of PS3.3 C.8.8.8.1, and OAR.
-RoiType = Literal[
+ROI_TYPES: Final = (
     "",
     "AVOIDANCE",
     "BOLUS",
@@ -43,7 +36,7 @@ RoiType = Literal[
     "REGISTRATION",
     "SUPPORT",
     "TREATED_VOLUME",
-]
+)
 
 
 def check_lo_text(name: str) -> str:
@@ -65,35 +58,33 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-StructureName = Annotated[
-    StrictStr,
-    Field(min_length=1, max_length=LONGEST_ROI_NAME),
-    AfterValidator(check_lo_text),
-]
-_Label = Annotated[
-    StrictStr, Field(min_length=1, max_length=LONGEST_ROI_NAME), AfterValidator(_plain)
-]
-_Text = Annotated[StrictStr, Field(max_length=64), AfterValidator(_plain)]  # LO
-_Byte = Annotated[StrictInt, Field(ge=0, le=255)]
-_Volume = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+STRUCTURE_NAME: Final = text(least=1, most=LONGEST_ROI_NAME, check=check_lo_text)
+_NAME: Final = maybe(STRUCTURE_NAME)
+_LABEL: Final = text(least=1, most=LONGEST_ROI_NAME, check=_plain)
+_LO: Final = text(most=64, check=_plain)
+_BYTE: Final = whole(least=0, most=255, strict=True)
+_VOLUME: Final = number(least=0)
+_VOLUMES: Final = several(_VOLUME, 2, check=_rising)
+_COLOR: Final = several(_BYTE, 3)
+_AT_LEAST_2: Final = maybe(listed(STRUCTURE_NAME, least=2))
 
 
-class Look(BaseModel):
+class Look(Record):
     """The appearance of a structure in the planning system."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    label: _Label | None = None  # ROIName (3006,0026), in place of the name in the template
-    color: tuple[_Byte, _Byte, _Byte] | None = None  # ROIDisplayColor (3006,002A): red, green, blue
-    type: RoiType | None = None  # RTROIInterpretedType (3006,00A4)
-    description: _Text | None = None  # ROIGenerationDescription (3006,002C)
+    label: str | None = setting(None, maybe(_LABEL))  # ROIName (3006,0026), not the template's
+    # ROIDisplayColor (3006,002A): red, green, blue.
+    color: tuple[int, int, int] | None = setting(None, maybe(_COLOR))
+    type: str | None = setting(None, maybe(choice(*ROI_TYPES)))  # RTROIInterpretedType (3006,00A4)
+    description: str | None = setting(None, maybe(_LO))  # ROIGenerationDescription (3006,002C)
 
 
 class Structure(Look):
     """The settings of a site for a structure that a model draws."""
 
-    volume_cm3: Annotated[tuple[_Volume, _Volume], AfterValidator(_rising)] | None = None
-    required: bool | None = None  # True: with contours; False: may be missing; else: may be empty
+    volume_cm3: tuple[float, float] | None = setting(None, maybe(_VOLUMES))
+    # True: it needs contours; False: it may be missing; None: it may be empty.
+    required: bool | None = setting(None, maybe(SWITCH))
 
 
 class Empty(Look):
@@ -111,28 +102,27 @@ class Derived(Look):
     Lengths are in mm; a margin is the same in all directions, and may be negative.
     """
 
-    union: Annotated[list[StructureName], Field(min_length=1)] | None = None
-    intersection: Annotated[list[StructureName], Field(min_length=2)] | None = None
-    subtraction: Annotated[list[StructureName], Field(min_length=2)] | None = None  # from the first
-    margin: StructureName | None = None
-    crop: StructureName | None = None
-    smooth: StructureName | None = None
-    fill_holes: StructureName | None = None
-    remove_small: StructureName | None = None
-    keep_largest: StructureName | None = None
-    inside: StructureName | None = None  # of crop: the part to keep
-    outside: StructureName | None = None  # of crop: the part to remove
-    mm: Annotated[
-        float, Field(ge=-_WIDEST_MARGIN_MM, le=_WIDEST_MARGIN_MM, allow_inf_nan=False)
-    ] = 0.0
-    cm3: _Volume = 0.0  # of remove_small: smaller parts are removed
+    union: list[str] | None = setting(None, maybe(listed(STRUCTURE_NAME, least=1)))
+    intersection: list[str] | None = setting(None, _AT_LEAST_2)
+    subtraction: list[str] | None = setting(None, _AT_LEAST_2)  # from the first
+    margin: str | None = setting(None, _NAME)
+    crop: str | None = setting(None, _NAME)
+    smooth: str | None = setting(None, _NAME)
+    fill_holes: str | None = setting(None, _NAME)
+    remove_small: str | None = setting(None, _NAME)
+    keep_largest: str | None = setting(None, _NAME)
+    inside: str | None = setting(None, _NAME)  # of crop: the part to keep
+    outside: str | None = setting(None, _NAME)  # of crop: the part to remove
+    mm: float = setting(0.0, number(least=-WIDEST_MARGIN_MM, most=WIDEST_MARGIN_MM))
+    cm3: float = setting(0.0, _VOLUME)  # of remove_small: smaller parts are removed
+    hidden: bool = setting(default=False, kind=SWITCH)  # a step on the way to others
 
-    @model_validator(mode="after")
-    def _one_operation(self) -> Self:
+    def check(self) -> None:
+        """Refuse more than one operation, and parameters that it does not take."""
         given = [name for name in _OPERATIONS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"a derived structure needs one of {', '.join(_OPERATIONS)}")
-        unused = self.model_fields_set & {"inside", "outside", "mm", "cm3"} - _NEEDS[given[0]]
+        unused = self.given & {"inside", "outside", "mm", "cm3"} - _NEEDS[given[0]]
         if unused:
             raise ValueError(f"{given[0]} does not take {', '.join(sorted(unused))}")
         if given[0] in ("margin", "smooth") and not self.mm:
@@ -143,7 +133,6 @@ class Derived(Look):
             raise ValueError("remove_small needs cm3")
         if given[0] == "crop" and (self.inside is None) == (self.outside is None):
             raise ValueError("crop needs either inside or outside")
-        return self
 
     @property
     def operation(self) -> str:

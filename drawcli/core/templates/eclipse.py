@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 from xml.etree import ElementTree as ET
 
-from drawcli.core.templates.appearance import RoiType
+from drawcli.core.templates.appearance import ROI_TYPES
 
 Colour = tuple[int, int, int]
 _LARGEST: Final = 10_000_000  # bytes; a template has a few thousand
@@ -88,7 +88,7 @@ def parse_type(volume_type: str) -> str | None:
     """
     term = volume_type.strip().upper().replace(" ", "_")
     term = _TYPES.get(term, term)
-    return term if term and term in get_args(RoiType) else None
+    return term if term and term in ROI_TYPES else None
 
 
 def parse_colour(text: str) -> Colour | None:

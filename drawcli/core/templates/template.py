@@ -4,36 +4,30 @@ The server's GPU job fails without a message on anything unexpected in the file 
 an extra key), so everything is checked here, before anything is sent.
 """
 
+import json
 from collections import Counter
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictInt,
-    StrictStr,
-    model_validator,
-)
 
 from drawcli.core.templates.appearance import (
+    STRUCTURE_NAME,
     Derived,
     Empty,
     Look,
     Structure,
-    StructureName,
     look_problems,
 )
+from drawcli.system.kinds import TEXT, keyed, maybe, section, text, whole
+from drawcli.system.records import Record, required, setting
 
 PROTOCOL: Final = "DRAW"
 NAME_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"  # a path component on the server
 LOWEST_MODEL_ID: Final = 10  # ids are greater than this
 
 
-def _not_the_word_null(value: str | None) -> str | None:
-    if value is not None and value.strip().casefold() in ("null", "none", ""):
+def _not_the_word_null(value: str) -> str:
+    if value.strip().casefold() in ("null", "none", ""):
         raise ValueError("write null without quotes")
     return value
 
@@ -45,44 +39,37 @@ def _each_once(structures: dict[int, str]) -> dict[int, str]:
     return structures
 
 
-_Word = Annotated[StrictStr, Field(min_length=1)]
+_WORD: Final = text(least=1)
 
 
-class Model(BaseModel):
+class Model(Record):
     """A model of the server, and the structures requested from it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: _Word
-    config: _Word
-    trainer_name: _Word
-    postprocess: Annotated[StrictStr | None, AfterValidator(_not_the_word_null)]
-    map: Annotated[
-        dict[Annotated[StrictInt, Field(gt=0)], StructureName],
-        Field(min_length=1),
-        AfterValidator(_each_once),
-    ]
+    name: str = required(_WORD)
+    config: str = required(_WORD)
+    trainer_name: str = required(_WORD)
+    postprocess: str | None = required(maybe(text(check=_not_the_word_null)))
+    map: dict[int, str] = required(
+        keyed(STRUCTURE_NAME, whole(above=0, strict=True), least=1, check=_each_once)
+    )
 
 
-class Template(BaseModel):
+class Template(Record):
     """An entry of templates.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    description: str = setting("", TEXT)
+    models: dict[int, Model] = required(
+        keyed(section(Model), whole(above=LOWEST_MODEL_ID, strict=True), least=1)
+    )
+    structures: dict[str, Structure] = setting({}, keyed(section(Structure), TEXT))
+    derived: dict[str, Derived] = setting({}, keyed(section(Derived), STRUCTURE_NAME))
+    empty: dict[str, Empty] = setting({}, keyed(section(Empty), STRUCTURE_NAME))
 
-    description: str = ""
-    models: Annotated[
-        dict[Annotated[StrictInt, Field(gt=LOWEST_MODEL_ID)], Model], Field(min_length=1)
-    ]
-    structures: dict[StrictStr, Structure] = {}
-    derived: dict[StructureName, Derived] = {}
-    empty: dict[StructureName, Empty] = {}
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def check(self) -> None:
+        """Refuse structures that do not fit together."""
         problems = look_problems(frozenset(self.drawn), self.structures, self.derived, self.empty)
         if problems:
             raise ValueError("; ".join(problems))
-        return self
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -93,7 +80,7 @@ class Template(BaseModel):
     def shown(self) -> tuple[str, ...]:
         """The names of the structures in the planning system: ROIName (3006,0026)."""
         looks: dict[str, Look | None] = {name: self.structures.get(name) for name in self.drawn}
-        looks |= self.derived
+        looks |= {name: rule for name, rule in self.derived.items() if not rule.hidden}
         looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
 
@@ -101,6 +88,15 @@ class Template(BaseModel):
     def duplicate_names(self) -> tuple[str, ...]:
         """Names that several models would draw, which would give two ROIs of one name."""
         return tuple(name for name, count in Counter(self.drawn).items() if count > 1)
+
+
+def from_json(kept: bytes) -> Template:
+    """Return a template from JSON, where the numbers of models and structures are texts."""
+    plain = json.loads(kept)
+    for model in plain["models"].values():
+        model["map"] = {int(number): name for number, name in model["map"].items()}
+    models = {int(number): model for number, model in plain["models"].items()}
+    return Template(**plain | {"models": models})
 
 
 def server_file(name: str, template: Template) -> bytes:

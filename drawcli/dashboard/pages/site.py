@@ -4,7 +4,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +21,7 @@ from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
 from drawcli.system.durations import duration
+from drawcli.system.records import Record
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
@@ -125,13 +125,17 @@ def _expiry(at: datetime | None, now: datetime) -> str:
 def _own(site: SiteReader) -> frozenset[str]:
     """Return the settings that differ from the defaults, as "section.key"."""
     own = set[str]()
-    for name in type(site.ctx.settings).model_fields:
+    for name in site.ctx.settings.fields:
         section = getattr(site.ctx.settings, name)
-        if not isinstance(section, BaseModel):
+        if not isinstance(section, Record):
             own.add(name)
             continue
         default = type(section)()
-        own |= {f"{name}.{key}" for key, value in section if value != getattr(default, key)}
+        own |= {
+            f"{name}.{key}"
+            for key in section.fields
+            if getattr(section, key) != getattr(default, key)
+        }
     return frozenset(own)
 
 
@@ -139,10 +143,12 @@ def _sections(site: SiteReader) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return every setting by section; the first section has the top-level keys."""
     plain: list[tuple[str, str]] = []
     sections: list[tuple[str, list[tuple[str, str]]]] = [("the site", plain)]
-    for name in type(site.ctx.settings).model_fields:
+    for name in site.ctx.settings.fields:
         value = getattr(site.ctx.settings, name)
-        if isinstance(value, BaseModel):
-            sections.append((name, [(key, _text(key, item)) for key, item in value]))
+        if isinstance(value, Record):
+            sections.append(
+                (name, [(key, _text(key, getattr(value, key))) for key in value.fields])
+            )
         else:
             plain.append((name, _text(name, value)))
     return sections

@@ -72,7 +72,7 @@ def deidentify(job: Job, ctx: Context) -> Job:
         candidate.unlink(missing_ok=True)
         raise
     ctx.work.write(job.id, TEMPLATE, server_template)
-    ctx.work.write(job.id, AS_SENT, template.model_dump_json(exclude_unset=True).encode("utf-8"))
+    ctx.work.write(job.id, AS_SENT, template.as_json(only_given=True).encode("utf-8"))
     ctx.seal(job.id, complete_crosswalk(crosswalk, replacements, header, files))
     candidate.replace(folder / PACKAGE)
     fsync_folder(folder)

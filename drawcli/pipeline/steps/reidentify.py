@@ -31,7 +31,7 @@ from drawcli.core.rtstruct.reidentify import OwnUids, reidentify_file
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest
 from drawcli.core.series.slice_grid import Grid
 from drawcli.core.templates.appearance import Derived
-from drawcli.core.templates.template import Template
+from drawcli.core.templates.template import Template, from_json
 from drawcli.errors import (
     BadStructureSet,
     NeedsPerson,
@@ -136,7 +136,8 @@ def _check_finished(
     derived, empty = frozenset[str](), frozenset[str]()
     if template is not None:
         labels = {name: s.label for name, s in template.structures.items() if s.label}
-        derived = frozenset(s.label or name for name, s in template.derived.items())
+        shown = {name: s for name, s in template.derived.items() if not s.hidden}
+        derived = frozenset(s.label or name for name, s in shown.items())
         empty = frozenset(s.label or name for name, s in template.empty.items())
     names = [labels.get(name, name) for name in ctx.structures_sent(job)]
     own = frozenset(own_uids(job, ctx))
@@ -184,7 +185,8 @@ def _presentation(
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
         contours = contours_of(header)
-        made = tuple(derive_structures(template.derived, names, contours, grid, crosswalk.uids))
+        every = derive_structures(template.derived, names, contours, grid, crosswalk.uids)
+        made = tuple(one for one in every if not template.derived[one.name].hidden)
     if template is not None:
         taken = {*names, *(one.number for one in made)}
         made += tuple(empty_structures(template.empty, taken))
@@ -200,7 +202,7 @@ def _presentation(
 def _template_sent(job: Job, ctx: Context) -> Template | None:
     """Return the template that was sent; None for jobs of early versions."""
     path = ctx.work.file(job.id, AS_SENT)
-    return Template.model_validate_json(path.read_bytes()) if path.exists() else None
+    return from_json(path.read_bytes()) if path.exists() else None
 
 
 def labels(job: Job, ctx: Context) -> dict[int, str]:

@@ -109,7 +109,7 @@ class _Known:
 
 def _note_settings(index: ScanIndex, wanted: Scan, ctx: Context) -> None:
     """List every folder and judge every series again if the settings have changed."""
-    words = ctx.stand_ins.digest("scan-settings", wanted.model_dump_json())
+    words = ctx.stand_ins.digest("scan-settings", wanted.as_json())
     if index.fact(_SETTINGS) != words:
         index.begin()
         index.forget_listings()

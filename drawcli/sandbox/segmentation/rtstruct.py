@@ -72,8 +72,8 @@ def structure_set(
         16 bytes. False rounds to 0.0001 mm.
     """
     result = _head(slices[0].header, at)
-    frame = slices[0].header.FrameOfReferenceUID
-    result.ReferencedFrameOfReferenceSequence = Sequence([_referenced_frame(slices)])
+    frame = str(slices[0].header.get("FrameOfReferenceUID") or generate_uid())
+    result.ReferencedFrameOfReferenceSequence = Sequence([_referenced_frame(slices, frame)])
     result.StructureSetROISequence = Sequence(
         _roi(number, each, frame) for number, each in enumerate(structures, start=1)
     )
@@ -137,7 +137,7 @@ def _as_latin_1(header: Dataset, keyword: str) -> bytes:
     return _even(text.encode("latin-1", "replace"))
 
 
-def _referenced_frame(slices: Several[PhantomSlice]) -> Dataset:
+def _referenced_frame(slices: Several[PhantomSlice], frame_uid: str) -> Dataset:
     """Return frame, study, series and every slice, nested as in PS3.3 C.8.8.5."""
     header = slices[0].header
     series = Dataset()
@@ -149,7 +149,7 @@ def _referenced_frame(slices: Several[PhantomSlice]) -> Dataset:
     study.ReferencedSOPInstanceUID = header.StudyInstanceUID
     study.RTReferencedSeriesSequence = Sequence([series])
     frame = Dataset()
-    frame.FrameOfReferenceUID = header.FrameOfReferenceUID
+    frame.FrameOfReferenceUID = frame_uid
     frame.RTReferencedStudySequence = Sequence([study])
     return frame
 

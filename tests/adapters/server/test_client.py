@@ -106,7 +106,7 @@ def opened(
     clock: Clock,
     **settings: object,
 ) -> Iterator[DrawServer]:
-    site = ServerSettings.model_validate({"url": f"{BASE}/", "client_id": "ward-7", **settings})
+    site = ServerSettings.read({"url": f"{BASE}/", "client_id": "ward-7", **settings})
     with httpx.Client(transport=httpx.MockTransport(draw)) as client:
         made = DrawServer(client, site, tokens, clock.now)
         made.pause = lambda _seconds: None

@@ -46,7 +46,7 @@ def tokens(tmp_path: Path) -> TokenFile:
 
 @contextmanager
 def opened(tokens: TokenFile, url: str, **settings: object) -> Iterator[DrawServer]:
-    site = ServerSettings.model_validate({"url": url, "timeout_seconds": 5, **settings})
+    site = ServerSettings.read({"url": url, "timeout_seconds": 5, **settings})
     with DrawServer.opened(site, tokens, Clock().now) as server:
         server.pause = lambda _seconds: None
         yield server

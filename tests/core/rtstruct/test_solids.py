@@ -61,7 +61,7 @@ def of_ball(radius: float, grid: Grid) -> float:
 
 
 def made(rule: dict[str, Any], *sources: Solid, grid: Grid | None = None) -> Solid:
-    return derive_solid(Derived.model_validate(rule), list(sources), grid or grid_of())
+    return derive_solid(Derived.read(rule), list(sources), grid or grid_of())
 
 
 def areas(solid: Solid) -> dict[int, float]:

@@ -26,7 +26,7 @@ ENTRY = {
 
 def templates() -> dict[str, Template]:
     plain = yaml.safe_load(SITE.read_text())["templates"]["Prostate_OAR"]
-    return {"Prostate_OAR": Template.model_validate(plain)}
+    return {"Prostate_OAR": Template.read(plain)}
 
 
 def test_what_the_server_offers_is_no_trouble() -> None:

@@ -85,7 +85,7 @@ def test_a_state_folder_that_others_read(looked: CheckContext, site: Site) -> No
 
 @on_linux
 def test_a_state_folder_that_cannot_be_written(looked: CheckContext) -> None:
-    elsewhere = looked.settings.model_copy(update={"state_dir": NOWHERE_TO_WRITE})
+    elsewhere = looked.settings.replace(state_dir=NOWHERE_TO_WRITE)
 
     assert seen("state folder", looked, settings=elsewhere)[0] is Grade.FAIL
 

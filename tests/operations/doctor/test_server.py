@@ -232,7 +232,7 @@ def test_certificates_that_the_environment_names_and_that_are_not_there(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
-    elsewhere = site.settings().server.model_copy(update={"url": "https://draw.test"})
+    elsewhere = site.settings().server.replace(url="https://draw.test")
 
     with pytest.raises(ConfigError, match="cannot be read as certificates"):
         probe_server(elsewhere)

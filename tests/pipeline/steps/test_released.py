@@ -214,8 +214,8 @@ def test_what_no_word_of_a_person_mends_is_not_released(  # noqa: PLR0913 - what
 
 
 def test_a_long_minimum_age_asks_nobody(ctx: Context, pelvis: list[Path], clock: Clock) -> None:
-    asked = ctx.settings.scan.model_copy(update={"min_age_minutes": 60.0 * 24 * 30})
-    patient = replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+    asked = ctx.settings.scan.replace(min_age_minutes=60.0 * 24 * 30)
+    patient = replace(ctx, settings=ctx.settings.replace(scan=asked))
     assert pelvis
 
     young = held(patient, clock)

@@ -25,8 +25,8 @@ from tests.phantoms.mr_pt import write_mr, write_pt
 @pytest.fixture
 def quiet(ctx: Context) -> Context:
     """Return the site with ten quiet minutes asked for."""
-    asked = ctx.settings.scan.model_copy(update={"quiet_minutes": 10.0})
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+    asked = ctx.settings.scan.replace(quiet_minutes=10.0)
+    return replace(ctx, settings=ctx.settings.replace(scan=asked))
 
 
 def only_job(ctx: Context) -> Job:
@@ -229,8 +229,8 @@ def test_images_that_change_after_the_upload_hold_the_job_once(
 
 def late(ctx: Context, choice: str) -> Context:
     """Return the site with another choice for late images."""
-    asked = ctx.settings.scan.model_copy(update={"late": choice})
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+    asked = ctx.settings.scan.replace(late=choice)
+    return replace(ctx, settings=ctx.settings.replace(scan=asked))
 
 
 def run_steps(ctx: Context, *steps: str) -> None:
@@ -600,8 +600,8 @@ def test_a_series_without_a_study_date_is_not_called_old(ctx: Context, site: Sit
         dataset = dcmread(path)
         dataset.StudyDate = ""
         dataset.save_as(path)
-    wanted = ctx.settings.scan.model_copy(update={"studied_after": date(2020, 1, 1)})
-    ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = ctx.settings.scan.replace(studied_after=date(2020, 1, 1))
+    ctx = replace(ctx, settings=ctx.settings.replace(scan=wanted))
 
     done = scan(ctx)
 

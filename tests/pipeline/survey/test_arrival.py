@@ -98,10 +98,8 @@ def arriving(site: Site, clock: Clock, seed: int) -> tuple[Copy, random.Random]:
 
 
 def asked(ctx: Context) -> Context:
-    wanted = ctx.settings.scan.model_copy(
-        update={"quiet_minutes": QUIET_MINUTES, "full_walk_hours": 1.0}
-    )
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = ctx.settings.scan.replace(quiet_minutes=QUIET_MINUTES, full_walk_hours=1.0)
+    return replace(ctx, settings=ctx.settings.replace(scan=wanted))
 
 
 def interleaved(ctx: Context, site: Site, clock: Clock, seed: int) -> Iterator[tuple[bool, int]]:

@@ -25,13 +25,13 @@ ROOT = Path("/dicom")
 def wishing(ctx: Context, **folders: dict[str, Any]) -> Context:
     """Return the site with settings of folders."""
     own = {"folders": {name.replace("__", "/"): one for name, one in folders.items()}}
-    wanted = Scan.model_validate(ctx.settings.scan.model_dump() | own)
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": wanted}))
+    wanted = Scan.read(ctx.settings.scan.as_plain() | own)
+    return replace(ctx, settings=ctx.settings.replace(scan=wanted))
 
 
 def test_the_nearest_folder_above_a_series_decides() -> None:
     folders = {"ward": {"min_slices": 4}, "ward/ct2/": {"min_slices": 9}, "/dicom/b": {}}
-    wishes = FolderSettings(Scan.model_validate({"min_slices": 5, "folders": folders}), [ROOT])
+    wishes = FolderSettings(Scan.read({"min_slices": 5, "folders": folders}), [ROOT])
 
     asked = {
         place: wishes.demands(wishes.number_of(f"/dicom/{place}/")).min_slices
@@ -45,7 +45,7 @@ def test_the_nearest_folder_above_a_series_decides() -> None:
 
 def test_what_a_folder_does_not_say_is_as_everywhere() -> None:
     folders = {"ward": {"late": "resend"}}
-    wanted = Scan.model_validate({"quiet_minutes": 30, "late": "ignore", "folders": folders})
+    wanted = Scan.read({"quiet_minutes": 30, "late": "ignore", "folders": folders})
 
     own = wanted.in_folder("ward")
 
@@ -55,7 +55,7 @@ def test_what_a_folder_does_not_say_is_as_everywhere() -> None:
 @pytest.mark.parametrize("name", ["", "/", "../other", "a/../b"])
 def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="should name folders"):
-        Scan.model_validate({"folders": {name: {}}})
+        Scan.read({"folders": {name: {}}})
 
 
 def test_a_series_is_taken_by_the_settings_of_its_folder(ctx: Context, site: Site) -> None:
@@ -124,7 +124,7 @@ def test_settings_count_in_a_folder_of_windows_however_it_is_written(
 ) -> None:
     monkeypatch.setattr(platforms, "system", lambda: "windows")
     monkeypatch.setattr(os, "sep", "\\")
-    scan = Scan.model_validate({"folders": {name: {"min_slices": 9}}})
+    scan = Scan.read({"folders": {name: {"min_slices": 9}}})
 
     wishes = FolderSettings(scan, [Share(r"\\srv\dicom")])  # type: ignore[list-item] # a stand-in
 
@@ -132,9 +132,7 @@ def test_settings_count_in_a_folder_of_windows_however_it_is_written(
 
 
 def test_elsewhere_names_that_differ_by_case_are_two_folders() -> None:
-    wishes = FolderSettings(
-        Scan.model_validate({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")]
-    )
+    wishes = FolderSettings(Scan.read({"folders": {"ward": {"min_slices": 9}}}), [Path("/store")])
 
     assert wishes.number_of(path_prefix(str(Path("/store/ward")))) == 1
     if sys.platform not in ("win32", "darwin"):

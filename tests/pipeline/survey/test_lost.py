@@ -37,7 +37,7 @@ def two(ctx: Context, site: Site) -> Context:
     write_planning_ct(site.store / "a", PELVIS, slices=SLICES, size=16)
     write_planning_ct(other / "b", THORAX, slices=SLICES, size=16)
     update = {"datastore": [other, site.store]}
-    return replace(ctx, settings=ctx.settings.model_copy(update=update))
+    return replace(ctx, settings=ctx.settings.replace(**update))
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def silent(monkeypatch: pytest.MonkeyPatch, site: Site) -> Iterator[None]:
 
 
 def patient(ctx: Context, seconds: float) -> Context:
-    scan_settings = ctx.settings.scan.model_copy(update={"answer_seconds": seconds})
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": scan_settings}))
+    scan_settings = ctx.settings.scan.replace(answer_seconds=seconds)
+    return replace(ctx, settings=ctx.settings.replace(scan=scan_settings))
 
 
 @pytest.mark.usefixtures("silent")

@@ -36,8 +36,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def asking(ctx: Context, **wanted: Any) -> Context:
     """Return the site with other settings of the scan."""
-    changed = ctx.settings.scan.model_copy(update=wanted)
-    return replace(ctx, settings=ctx.settings.model_copy(update={"scan": changed}))
+    changed = ctx.settings.scan.replace(**wanted)
+    return replace(ctx, settings=ctx.settings.replace(scan=changed))
 
 
 def only_job(ctx: Context) -> Job:

@@ -102,8 +102,8 @@ def test_it_goes_away_by_itself(ctx: Context, site: Site, mend: str) -> None:
         folder.rmdir()
     if mend == "excluded":
         update = {"exclude": ["Muster*/**"]}
-        asked = ctx.settings.scan.model_copy(update=update)
-        ctx = replace(ctx, settings=ctx.settings.model_copy(update={"scan": asked}))
+        asked = ctx.settings.scan.replace(**update)
+        ctx = replace(ctx, settings=ctx.settings.replace(scan=asked))
 
     scan(ctx)
 

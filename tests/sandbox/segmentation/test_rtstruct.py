@@ -57,6 +57,21 @@ def test_it_is_implicit_vr_with_an_empty_preamble(result: Dataset) -> None:
     assert result.file_meta.MediaStorageSOPInstanceUID == result.SOPInstanceUID
 
 
+def test_a_frame_of_reference_is_invented_where_the_series_has_none(
+    slices: list[Path],
+) -> None:
+    images = [dcmread(path) for path in slices]
+    for image in images:
+        del image.FrameOfReferenceUID
+
+    result = dcmread(BytesIO(drawn(volume(images))))
+
+    (frame,) = result.ReferencedFrameOfReferenceSequence
+    rois = {roi.ReferencedFrameOfReferenceUID for roi in result.StructureSetROISequence}
+    assert rois == {frame.FrameOfReferenceUID}
+    assert frame.FrameOfReferenceUID.is_valid
+
+
 def test_the_head_is_that_of_the_real_server(result: Dataset) -> None:
     assert result.SpecificCharacterSet == "ISO_IR 100"
     assert result.Manufacturer == result.InstitutionName == "Qurit"
