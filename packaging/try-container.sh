@@ -39,17 +39,18 @@ buildah images drawcli-try
 
 # A site as in the pages: the user of the image owns its folders, and may read the datastore.
 container=$(buildah from drawcli-try)
+buildah config --volume /var/lib/drawcli- "$container" # else each 'buildah run' has a new one
 mkdir "$work/store"
 install -d -o 10001 -g 10001 "$work"/{site,state,structures,sandbox}
-drawcli() {
+inside() {
   buildah run --user 10001:10001 --volume "$work/site:/etc/drawcli" --volume "$work/state:/var/lib/drawcli" \
     --volume "$work/store:/mnt/dicom:ro" --volume "$work/structures:/mnt/structures" \
-    --volume "$work/sandbox:/sandbox" --env DRAWCLI_DELIVER__FOLDER=/mnt/structures \
-    "$container" -- entrypoint.sh "$@"
+    --volume "$work/sandbox:/sandbox" --env DRAWCLI_DELIVER__FOLDER=/mnt/structures "$container" -- "$@"
 }
+drawcli() { inside entrypoint.sh "$@"; }
 drawcli phantoms /sandbox/store --slices 12 --size 64 >/dev/null
 mv "$work"/sandbox/store/* "$work/store/"
-drawcli sandbox --dir /sandbox --port 0 >"$work/server" 2>&1 &
+inside timeout 300 drawcli sandbox --dir /sandbox --port 0 >"$work/server" 2>&1 &
 server=$!
 for _ in {1..60}; do
   url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/server" | head -n 1) && break

@@ -6,10 +6,8 @@ users start it; else a prepared process forks, ten times as fast.
 """
 
 import os
-import select
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -34,6 +32,7 @@ from tests.documents.blocks import (
     strays,
 )
 from tests.documents.starter import write_command
+from tests.documents.terminal import at_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -74,31 +73,9 @@ class Desk:
             "GIT_COMMITTER_NAME": "A",
             "GIT_COMMITTER_EMAIL": "a@example.org",
         }
-        code, shown = at_terminal(["sh", str(typed)], self.checkout, env)
+        code, shown = at_terminal(["sh", str(typed)], self.checkout, env, _FOREVER)
         if code:
             pytest.fail(f"{at.read_text().strip()} ended with {code}\n{shown}")
-
-
-def at_terminal(words: list[str], folder: Path, env: dict[str, str]) -> tuple[int, str]:
-    """Run a program at a terminal of 80 columns; return its exit code and what was shown."""
-    import fcntl
-    import pty
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    shell = ["sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1', "sh", os.ttyname(theirs)]
-    shown = b""
-    with subprocess.Popen([*shell, *words], cwd=folder, env=env, start_new_session=True) as typing:
-        until = time.monotonic() + _FOREVER
-        while typing.poll() is None or select.select([ours], [], [], 0)[0]:
-            if select.select([ours], [], [], 0.2)[0]:
-                shown += os.read(ours, 1 << 16)
-            if time.monotonic() > until:
-                typing.kill()
-    os.close(theirs)
-    os.close(ours)
-    return typing.returncode, shown.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _path_without_drawcli() -> str:
