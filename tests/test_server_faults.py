@@ -19,10 +19,10 @@ from drawcli.pipeline.context import open_context
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
 from drawcli.sandbox.options import SandboxOptions
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
 from tests.conftest import PELVIS, THORAX, Clock, Site
+from tests.phantoms.planning import write_planning_ct
 
 CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
 ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")

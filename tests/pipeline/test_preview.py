@@ -22,10 +22,10 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.preview import Preview, preview_of, store_preview
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests import structure_sets
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 from tests.segmented import segmented
 
 OUT = ("scan", "match", "deidentify", "upload", "poll")

@@ -14,9 +14,9 @@ from drawcli.core.series.crosswalk import SourceFile
 from drawcli.errors import ConfigError, DrawcliError, SeriesRefused, SourceUnsettled
 from drawcli.pipeline import preview_pixels
 from drawcli.pipeline.preview_pixels import read_images_of
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.phantoms.enhanced import write_enhanced
+from tests.phantoms.planning import write_planning_ct
 
 SLICES = 4
 
