@@ -13,7 +13,7 @@ export BUILDAH_ISOLATION=chroot # needs no runtime, and shares the network of th
 work=$(mktemp -d)
 made=()
 tidy() {
-  [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true
+  [ ! -s "$work/sandbox/pid" ] || kill "$(<"$work/sandbox/pid")" 2>/dev/null || true
   [ -z "${container:-}" ] || buildah rm "$container" >/dev/null || true
   [ "${#made[@]}" -eq 0 ] || buildah rmi "${made[@]}" >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -50,8 +50,7 @@ inside() {
 drawcli() { inside entrypoint.sh "$@"; }
 drawcli phantoms /sandbox/store --slices 12 --size 64 >/dev/null
 mv "$work"/sandbox/store/* "$work/store/"
-inside timeout 300 drawcli sandbox --dir /sandbox --port 0 >"$work/server" 2>&1 &
-server=$!
+inside sh -c 'echo $$ >/sandbox/pid; exec timeout 300 drawcli sandbox --dir /sandbox --port 0' >"$work/server" 2>&1 &
 for _ in {1..60}; do
   url=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/server" | head -n 1) && break
   sleep 1

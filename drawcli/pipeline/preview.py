@@ -7,7 +7,7 @@ image is visible. The pictures name no patient, except in text burned into the p
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -161,13 +161,17 @@ def preview_of(job: Job, ctx: Context) -> Preview:
 
 def scene_of(header: Header, images: "Images") -> "Scene":
     """Return the structures of an RTSTRUCT on images, both at their own coordinates."""
+    bare = scene_without_structures(images)
+    return replace(bare, structures=_outlined(header, images.stack.frame))
+
+
+def scene_without_structures(images: "Images") -> "Scene":
+    """Return images in the usual window of their modality."""
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.windows import Window
 
-    stack, modality = images.stack, images.modality
-    window = Window.of(stack, modality)
-    structures = _outlined(header, stack.frame)
-    return Scene(stack, structures, modality, window.inverted() if images.inverse else window)
+    window = Window.of(images.stack, images.modality)
+    return Scene(images.stack, (), images.modality, window.inverted() if images.inverse else window)
 
 
 def draw_preview(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:

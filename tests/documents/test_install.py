@@ -4,6 +4,7 @@ The server is this machine, with layers over its folders in a mount namespace: n
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,12 +59,11 @@ def has_system_python() -> bool:
 
 def of_section(heading: str) -> str:
     """Return the text of the blocks of a section, up to the next heading of its level."""
-    level = heading.partition(" ")[0]
-    text = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
-    found = blocks(PAGE, text.partition(f"\n{level} ")[0])
-    return "".join(
-        block.text for block in found if "systemctl" not in block.text and "& $" not in block.text
-    )
+    level = len(heading.partition(" ")[0])
+    after = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    section = re.split(rf"(?m)^#{{1,{level}}} ", after)[0]
+    posix = [block.text for block in blocks(PAGE, section) if "& $" not in block.text]
+    return "".join(text for text in posix if "systemctl" not in text)
 
 
 def typed(text: str, folder: Path, env: dict[str, str], *, within: tuple[str, ...] = ()) -> None:
