@@ -20,9 +20,10 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.rtstruct.contours import contours_of
 from drawcli.core.rtstruct.displayed import read_display
-from drawcli.errors import ConfigError, DrawcliError, UsageError
+from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import findings_of, has_structure_set, structure_set_of
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -215,12 +216,8 @@ def _check_packages() -> None:
     try:
         for name in _PACKAGES:
             import_module(name)
-    except ImportError as err:
-        raise ConfigError(
-            f"pictures need packages that are not installed ({err.name})",
-            code="preview-packages",
-            hint="Install drawcli with its extra 'preview': see docs/installing.md.",
-        ) from None
+    except ImportError:
+        raise not_installed("a picture", "preview", code="preview-packages") from None
 
 
 def _check_came(job: Job, ctx: Context) -> None:
