@@ -42,10 +42,12 @@ _HELP: Final = {
 }
 
 
-def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) -> None:
+def register(
+    app: typer.Typer, own: Mapping[str, Callable[..., Result | None]] | None = None
+) -> None:
     """Add the commands to the program; `own` has those that do more than run their step."""
     for name, text in _HELP.items():
-        command(app, name, help=text)(own.get(name) or step_command(name))
+        command(app, name, help=text)((own or {}).get(name) or step_command(name))
     command(app, "run-once", help="Run the whole cycle once, as cron does.")(_run_once)
 
 

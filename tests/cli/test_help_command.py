@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from drawcli import __version__
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.cli.help_command import BY_USE
 from tests.cli.conftest import Run
 
