@@ -24,12 +24,12 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps import upload
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.upload_reader import check_as_real_job
 from tests.conftest import PELVIS, Clock, Site, opened
 from tests.fake_draw import FakeDraw
 from tests.phantoms.enhanced import write_enhanced
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 from tests.segmented import segmented
 
 Image = Callable[[str], Path]

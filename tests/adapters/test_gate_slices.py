@@ -17,10 +17,10 @@ from drawcli.pipeline import sent_frames
 from drawcli.pipeline.deidentify_folder import read_folder
 from drawcli.pipeline.sent_slices import deidentify_slices
 from drawcli.pipeline.steps.deidentify import read_replacements
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.adapters.packages import KEY, as_bytes, as_dataset, contents, repacked
 from tests.conftest import PELVIS
 from tests.phantoms.enhanced import write_enhanced
+from tests.phantoms.planning import write_planning_ct
 
 FRAMES = 4
 Plant = Callable[[list[Dataset]], None]

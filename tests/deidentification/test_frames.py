@@ -19,11 +19,11 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.gate.pydicom_elements import pydicom_errors
 from drawcli.pipeline.deidentify_folder import export, read_folder
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.real_data import needs_real, real_files
 from tests.phantoms.enhanced import write_enhanced
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 from tests.validator import errors_of, needs_validator
 
 FRAMES = 5

@@ -15,11 +15,11 @@ from drawcli.core.dicom.header import Header, read_header
 from drawcli.core.frames.attributes import sent_class
 from drawcli.core.frames.split import SplitImage
 from drawcli.errors import SeriesRefused
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.files import item
 from tests.phantoms.enhanced import write_enhanced
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 FRAMES = 4
 WRITE = {"CT": write_planning_ct, "MR": write_mr, "PT": write_pt}
