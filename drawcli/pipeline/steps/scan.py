@@ -70,6 +70,7 @@ def _take(
     """Bring the jobs of every series up to date."""
     known = _jobs_by_series(ctx)
     for seen in series:
+        done.series, done.files = done.series + 1, done.files + seen.files
         jobs = known.pop(seen.key, [])
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
