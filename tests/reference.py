@@ -13,8 +13,9 @@ import typer
 from typer.core import TyperArgument, TyperGroup
 
 from drawcli import errors
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.cli.door import Common
+from drawcli.cli.help_command import sections
 from drawcli.config.load import Settings
 from drawcli.core.deid.conformance import statement
 from drawcli.core.deid.profile import Choices
@@ -108,14 +109,13 @@ def commands() -> str:
         '"errors"}`. Commands that change something take `-n/--dry-run`: nothing is written and no '
         "connection opened."
     )
-    summary = [
-        f"| [`{name}`](#drawcli-{name}) | {_first(one)} |" for name, one in root.commands.items()
-    ]
-    parts = [
-        _head("Commands", what),
-        "| command | what it does |\n|---|---|",
-        *summary,
-        "",
+    parts = [_head("Commands", what)]
+    for use, names in sections(root, is_top=True):
+        rows = [
+            f"| [`{name}`](#drawcli-{name}) | {_first(root.commands[name])} |" for name in names
+        ]
+        parts += [f"| {use.lower()} | |\n|---|---|", *rows, ""]
+    parts += [
         "| common option | default | |\n|---|---|---|",
         *_rows(root.commands["status"], is_common=True),
         "",

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import drawcli
 from drawcli import errors
 from drawcli.adapters.rulebook.rulebook import read_rulebook
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
 from drawcli.core.deid.profile import EDITION

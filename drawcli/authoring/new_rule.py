@@ -7,14 +7,14 @@ from pathlib import Path
 
 from drawcli.adapters.rulebook.rulebook import Rulebook, site_rulebook
 from drawcli.authoring.picks import Pick, parse_value
-from drawcli.core.deid.profile import IMAGE_CLASSES
 from drawcli.core.rules.conditions import RuleHeader
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.privacy import paths_in, shareable_values
 from drawcli.core.rules.withheld import identifies_patient
 from drawcli.errors import UsageError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks, series_at
+from drawcli.pipeline.explain import Change, LedgerSeries, compare_rulebooks
+from drawcli.pipeline.series_at_paths import series_at
 from drawcli.system.yaml_edit import YamlEntry, add_entries, flow_style, replace_file
 from drawcli.system.yaml_read import Document, read_yaml
 
@@ -54,12 +54,11 @@ def read_source(path: Path, ctx: Context, number: int | None) -> RuleHeader:
     UsageError
         If there are several and `number` selects none; `explain` uses the same numbers.
     """
-    found = list(series_at(path, ctx.now().date()))
-    images = [one for one in found if {*one[1].values.get("SOPClassUID", ())} & {*IMAGE_CLASSES}]
-    if number is None and len(images) == 1:
-        return images[0][1]
+    found = series_at([path], ctx.now().date()).headers
+    if number is None and len(found) == 1:
+        return found[0][1]
     if number is None or not 0 < number <= len(found):
-        names = "; ".join(name for name, _ in images or found)
+        names = "; ".join(name for name, _ in found)
         raise UsageError(
             f"more than one series: {names}",
             hint="Select one with --series NUMBER, or give the path of one of its images.",

@@ -3,89 +3,64 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from drawcli import __version__
-from drawcli.cli import (
-    audit_command,
-    dashboard_command,
-    deidentify_commands,
-    delivery_commands,
-    doctor_command,
-    job_commands,
-    key_commands,
-    ledger_commands,
-    migration_command,
-    notify_command,
-    pipeline_commands,
-    preview_command,
-    reasons_command,
-    render,
-    report_command,
-    rules_commands,
-    sandbox_commands,
-    scan_command,
-    show_command,
-    site_commands,
-    status_command,
-    template_commands,
-    token_commands,
+from drawcli.cli import render
+from drawcli.cli.door import Common
+from drawcli.cli.lazy_options import (
+    only_asked,
+    with_options,
+    with_quick_values,
+    with_values_as_typed,
 )
-from drawcli.cli.door import Common, with_options
-from drawcli.cli.lazy_options import only_asked, with_values_as_typed
 
 # Where shells put the line that is to be completed.
-_WORDS_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+_TO_COMPLETE: Final = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+
+# Commands that run often, and their modules: the other modules are not imported for them.
+_QUICK: Final = {
+    "status": "status_command",
+    "quarantine": "status_command",
+    "show": "show_command",
+    "run-once": "pipeline_commands",
+    "match": "pipeline_commands",
+    "upload": "pipeline_commands",
+    "poll": "pipeline_commands",
+    "fetch": "pipeline_commands",
+    "release": "job_commands",
+    "retry": "job_commands",
+    "assign": "job_commands",
+    "cancel": "job_commands",
+}
 
 # When the garbage collector looks: ten thousand jobs of a ledger are many objects, and no garbage.
 _RARELY: Final = (100_000, 50, 50)
 
-app = typer.Typer(
-    name="drawcli",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
-    pretty_exceptions_enable=False,  # a traceback with local variables would print the patient
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-pipeline_commands.register(
-    app,
-    {
-        "deidentify": deidentify_commands.deidentify,
-        "reidentify": delivery_commands.reidentify,
-        "scan": scan_command.scan,
-    },
-)
-deidentify_commands.register(app)
-status_command.register(app)
-show_command.register(app)
-reasons_command.register(app)
-report_command.register(app)
-doctor_command.register(app)
-job_commands.register(app)
-delivery_commands.register(app)
-preview_command.register(app)
-rules_commands.register(app)
-template_commands.register(app)
-site_commands.register(app)
-migration_command.register(app)
-key_commands.register(app)
-token_commands.register(app)
-ledger_commands.register(app)
-audit_command.register(app)
-notify_command.register(app)
-dashboard_command.register(app)
-sandbox_commands.register(app)
+def bare_app(kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """Return the program without commands."""
+    app = typer.Typer(
+        name="drawcli",
+        cls=kind,
+        no_args_is_help=True,
+        rich_markup_mode=None,  # help without rich starts in half the time, and at each TAB
+        pretty_exceptions_enable=False,  # a traceback with local variables would print the patient
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_drawcli)
+    return app
 
 
-@app.callback(invoke_without_command=True)
 @with_options
-def drawcli(
+def _drawcli(
     ctx: typer.Context,
     common: Common,
     *,
@@ -105,7 +80,6 @@ def main() -> None:
     """Run the command line."""
     gc.set_threshold(*_RARELY)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each thread reserves memory
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it looks for them in every package
     render.survive_any_text()
     with _shortage_unsaid():
         _run_app()
@@ -128,9 +102,37 @@ def _shortage_unsaid() -> Iterator[None]:
 
 
 def _run_app() -> None:
-    typed = " ".join(os.environ.get(name, "") for name in _WORDS_TO_COMPLETE).split()
-    quick = only_asked(app, {*sys.argv, *typed})
+    typed = next(filter(None, map(os.environ.get, _TO_COMPLETE)), "")
+    words = f"{typed}|".split()[1:-1] if typed else sys.argv[1:]  # without the word at the cursor
+    command = get_command(only_asked(_app_for(words), {*sys.argv, *words}))
     try:
-        with_values_as_typed(get_command(quick))() if typed else quick()
+        with_values_as_typed(command)() if typed else with_quick_values(command)()
     except KeyboardInterrupt:  # before a command had begun
         sys.exit(130)
+
+
+def _app_for(words: Iterable[str]) -> typer.Typer:
+    """Return the program with the command that the words ask for, and perhaps with others."""
+    module = _QUICK.get(_command_in(words))
+    if module is None:
+        from drawcli.cli.commands import app
+
+        return app
+    app = bare_app()
+    import_module(f"drawcli.cli.{module}").register(app)
+    return app
+
+
+def _command_in(words: Iterable[str]) -> str:
+    """Return the command of a command line, or "".
+
+    >>> _command_in(["-q", "--config", "site.yaml", "status", "--all"])
+    'status'
+    """
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return word
+        if word == "--config" or (word[1:2] != "-" and word.endswith("c")):
+            next(rest, None)
+    return ""

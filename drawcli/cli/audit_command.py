@@ -14,6 +14,8 @@ from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from drawcli.adapters.state.audit_log import ChainReport
     from drawcli.adapters.state.hash_chain import Link
     from drawcli.pipeline.context import Context
@@ -43,10 +45,12 @@ def register(app: typer.Typer) -> None:
 def audit(
     door: Door,
     subject: Annotated[
-        Subject,
+        str,
         typer.Argument(
             help="events: the history of each job; disclosures: what was sent, when, to whom, by "
-            "whom; verify: whether the log of disclosures is intact."
+            "whom; verify: whether the log of disclosures is intact; or a job: its lines in that "
+            "log.",
+            metavar="JOB|SUBJECT",
         ),
     ] = Subject.EVENTS,
     since: SinceOption = None,
@@ -61,15 +65,17 @@ def audit(
     ] = None,
 ) -> Result:
     """List the history of jobs or uploads; verify the log."""
-    if head is not None and subject is not Subject.VERIFY:
+    if head is not None and subject != Subject.VERIFY:
         raise UsageError("--head is for 'audit verify'")
     first = None if since is None else since.replace(tzinfo=UTC)
+    if subject not in {*Subject} and (job or since):
+        raise UsageError("'audit JOB' takes neither --job nor --since")
     with door.context(dry_run=True) as ctx:
-        if subject is Subject.VERIFY:
+        if subject == Subject.VERIFY:
             return _verified(ctx, None if head is None else _link(head))
-        if subject is Subject.DISCLOSURES:
+        if subject == Subject.DISCLOSURES:
             return _disclosures(ctx, first, job)
-        return _events(ctx, first, job)
+        return _events(ctx, first, job) if subject == Subject.EVENTS else _of_job(ctx, subject)
 
 
 def _events(ctx: "Context", first: datetime | None, job: str | None) -> Result:
@@ -92,19 +98,48 @@ def _disclosures(ctx: "Context", first: datetime | None, job: str | None) -> Res
     from drawcli.pipeline.actions import find_job
 
     job_id = None if job is None else find_job(job, ctx).id
-    rows = [
-        dict(line.facts) | {"n": line.link.number}
-        for line in ctx.audit.lines()
-        if (job_id is None or line.facts.get("job") == job_id)
-        and (first is None or str(line.facts.get("at")) >= first.isoformat())
-    ]
+    since = "" if first is None else first.isoformat()
+    rows = [row for row in _lines(ctx, job_id) if str(row.get("at")) >= since]
     titles = ("n", "at (UTC)", "what", "job", "to", "bytes", "zip", "who")
     return Result(data={"lines": rows}, show=render.columns(titles, map(_row, rows)))
 
 
+def _lines(ctx: "Context", job_id: str | None) -> list[dict[str, Any]]:
+    """Return the lines of the audit log with their numbers; None: of all jobs."""
+    return [
+        dict(line.facts) | {"n": line.link.number}
+        for line in ctx.audit.lines()
+        if job_id is None or line.facts.get("job") == job_id
+    ]
+
+
+def _of_job(ctx: "Context", name: str) -> Result:
+    """Return the lines of a job in the audit log, and whether the log is intact."""
+    from drawcli.operations.ledger_check import unattested
+    from drawcli.pipeline.actions import find_job
+
+    job_id = find_job(name, ctx).id
+    rows, verdict = _lines(ctx, job_id), ctx.audit.verify()
+    errors = [_broken(f"{one.where} {one.what}") for one in verdict.breaks]
+    errors += [_broken(str(one)) for one in unattested(ctx) if one.job == job_id]
+
+    def show(out: "Console") -> None:
+        for row in rows:
+            at = str(row.get("at", ""))[:19].replace("T", " ")
+            out.print(f"{row['n']}  {at} UTC  {row.get('what')}  by {_who(row)}", soft_wrap=True)
+            others = row.keys() - {"n", "at", "what", "who", "job"}
+            render.lines((f"    {name}", row[name]) for name in row if name in others)(out)
+        if not rows:
+            out.print(f"Nothing of job {job_id} was sent.")
+        out.print(f"chain: {_state_of(verdict)}, {verdict.lines:,} lines")
+
+    data = {"job": job_id, "lines": rows, "chain_intact": not verdict.breaks}
+    return Result(
+        data=data, show=show, errors=[*errors], exit_code=LedgerError.exit_code if errors else 0
+    )
+
+
 def _row(facts: dict[str, Any]) -> tuple[str, ...]:
-    who = facts.get("who") or {}
-    unattended = "" if who.get("attended") else " (unattended)"
     return (
         str(facts["n"]),
         str(facts.get("at", ""))[:19].replace("T", " "),
@@ -113,8 +148,14 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
         str(facts.get("server") or facts.get("task") or ""),
         f"{facts['zip_bytes']:,}" if "zip_bytes" in facts else "",
         str(facts.get("zip_sha256") or "")[:12],
-        f"{who['user']}@{who['host']}{unattended}" if who else "",
+        _who(facts),
     )
+
+
+def _who(facts: dict[str, Any]) -> str:
+    who = facts.get("who") or {}
+    unattended = "" if who.get("attended") else " (unattended)"
+    return f"{who['user']}@{who['host']}{unattended}" if who else ""
 
 
 def _verified(ctx: "Context", kept: "Link | None") -> Result:
@@ -135,14 +176,18 @@ def _verified(ctx: "Context", kept: "Link | None") -> Result:
     errors += [_broken(str(one)) for one in lacking]
     return Result(
         data=data,
-        show=render.lines(_told(verdict, len(lacking))),
+        show=render.lines(_chain_facts(verdict, len(lacking))),
         errors=[*errors],
         exit_code=LedgerError.exit_code if errors else 0,
     )
 
 
-def _told(verdict: "ChainReport", lacking: int) -> list[tuple[str, object]]:
-    chain = "BROKEN" if verdict.breaks else "whole"
+def _state_of(verdict: "ChainReport") -> str:
+    return "BROKEN" if verdict.breaks else "whole"
+
+
+def _chain_facts(verdict: "ChainReport", lacking: int) -> list[tuple[str, object]]:
+    chain = _state_of(verdict)
     unended = ", ".join(verdict.unended)
     return [
         ("lines", f"{verdict.lines:,} in {verdict.files} files"),

@@ -41,6 +41,22 @@ def templates(ctx: typer.Context) -> Offers:
     return _offered(_templates, ctx)
 
 
+def subjects(ctx: typer.Context) -> Offers:
+    """Complete the subjects of `audit`, and jobs."""
+    from drawcli.cli.audit_command import Subject
+
+    return [*((str(subject), "") for subject in Subject), *jobs(ctx)]
+
+
+def commands(ctx: typer.Context) -> Offers:
+    """Complete the names of commands, of `help`."""
+    group: Any = ctx.find_root().command
+    for word in ctx.params.get("words") or ():
+        group = getattr(group, "commands", {}).get(word)
+    known = getattr(group, "commands", {})
+    return [(name, one.get_short_help_str()) for name, one in known.items()]
+
+
 def _offered(
     read: Callable[[dict[str, Any], Path], Iterator[tuple[str, str]]], ctx: typer.Context
 ) -> Offers:
@@ -88,4 +104,11 @@ def _config(ctx: typer.Context) -> Path | None:
     return None
 
 
-_OFFERED: Final = {"JOB": jobs, "--job": jobs, "TEMPLATE": templates, "--template": templates}
+_OFFERED: Final = {
+    "COMMAND": commands,
+    "JOB": jobs,
+    "SUBJECT": subjects,
+    "--job": jobs,
+    "TEMPLATE": templates,
+    "--template": templates,
+}

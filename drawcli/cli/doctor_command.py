@@ -1,5 +1,6 @@
 """doctor: check what a run needs, and say how to fix what is wrong."""
 
+from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from drawcli.operations.doctor.outcome import CheckContext, Outcome
     from drawcli.pipeline.context import Context
 
-_COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
+_COLOURS: Final = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "SKIP": "cyan"}
+_IN_WORDS: Final = {"PASS": "passed", "WARN": "warned", "FAIL": "failed", "SKIP": "not checked"}
 
 
 def register(app: typer.Typer) -> None:
@@ -42,8 +44,6 @@ def doctor(
     ] = None,
 ) -> Result:
     """Check what a run needs; say how to fix what is wrong."""
-    from drawcli.operations.doctor.outcome import Grade
-
     errors: list[DrawcliError] = []
     written = None
     with ExitStack() as opened:
@@ -53,19 +53,26 @@ def doctor(
             outcomes += _run_checks(site, offline=offline)
         try:
             written = _bundle(bundle, site, outcomes)
-        except DrawcliError as err:  # what was seen is told all the same
+        except DrawcliError as err:  # the checks are reported all the same
             errors.append(err)
-    grades = [one.result.grade for one in outcomes]
-    failed, warned = grades.count(Grade.FAIL), grades.count(Grade.WARN)
-    if failed:
-        said = f"{failed} of {len(grades)} checks failed"
-        errors.append(
-            ConfigError(said, code="doctor", hint="The line below each FAIL says how to fix it.")
-        )
+    return _result(outcomes, written, errors)
+
+
+def _result(outcomes: "list[Outcome]", written: Any, errors: list[DrawcliError]) -> Result:
+    """Return the checks, their number by grade, and an error if one failed."""
+    from drawcli.operations.doctor.outcome import Grade
+
+    counts = Counter(one.result.grade for one in outcomes)
+    if failed := counts[Grade.FAIL]:
+        text = f"{failed} of {len(outcomes)} checks failed"
+        hint = "The line below each FAIL says how to fix it."
+        errors.append(ConfigError(text, code="doctor", hint=hint))
     data = {
         "checks": [one.as_plain() for one in outcomes],
+        "passed": counts[Grade.PASS],
+        "warned": counts[Grade.WARN],
         "failed": failed,
-        "warned": warned,
+        "not_checked": counts[Grade.SKIP],
         "bundle": written,
     }
     code = ConfigError.exit_code if failed else max((err.exit_code for err in errors), default=0)
@@ -89,6 +96,7 @@ def _site(door: Door, opened: ExitStack, outcomes: "list[Outcome]") -> "CheckCon
         outcomes += [
             Outcome("settings", CheckResult.of_error(err)),
             Outcome("versions", versions()),
+            Outcome("all others", CheckResult.not_checked("no settings", "Fix them first.")),
         ]
         return None
     ctx: Context | None = None
@@ -108,9 +116,13 @@ def _run_checks(site: "CheckContext", *, offline: bool) -> "Iterator[Outcome]":
     from drawcli.operations.doctor.outcome import run_checks
 
     yield from run_checks((*local.LOCAL, *outward.OUTWARD), site)
-    if site.settings.deliver.node and not offline:
-        yield from run_checks([("DICOM node", delivery.dicom_node)], site)
-    yield from (server.offline(site) if offline else server.online(site))
+    node = ["DICOM node"] if site.settings.deliver.node else []
+    if offline:
+        yield from server.unasked([*node, "server", "clock", "TLS"])
+        yield from server.offline(site)
+        return
+    yield from run_checks([(name, delivery.dicom_node) for name in node], site)
+    yield from server.online(site)
 
 
 def _bundle(target: Path | None, site: "CheckContext | None", outcomes: "list[Outcome]") -> Any:
@@ -136,6 +148,9 @@ def _tell(out: "Console", outcomes: "list[Outcome]", written: Any) -> None:
         out.print(grade, Text(f" {one.check:<{width}}  {one.result.text}"), soft_wrap=True)
         if one.result.remedy:
             out.print(Text(f"      {'':<{width}}  -> {one.result.remedy}"), soft_wrap=True)
+    counts = Counter(str(one.result.grade) for one in outcomes)
+    words = [f"{counts[grade]} {text}" for grade, text in _IN_WORDS.items() if counts[grade]]
+    out.print(f"\n{', '.join(words)}")
     if written is not None:
         out.print(
             f"\nwritten: {written['file']}  ({', '.join(written['members'])})", soft_wrap=True

@@ -4,16 +4,17 @@ import errno
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, wraps
+from dataclasses import dataclass, fields, replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli.cli import completion, render
+from drawcli.cli import render
+from drawcli.cli.lazy_options import NAMES, keyword_signature, with_options
 from drawcli.cli.render import Result, Style
 from drawcli.errors import DrawcliError
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _FAILING: Final = frozenset({errno.EIO, errno.EROFS})
-
-_NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")
 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Show what would be done; write and send nothing.")
@@ -95,6 +94,7 @@ class Door:
 
     command: str
     common: Common
+    typed: typer.Context | None = None  # the command line as parsed
 
     @property
     def style(self) -> Style:
@@ -157,64 +157,31 @@ def command(app: typer.Typer, name: str, *, group: str = "", **settings: Any) ->
 
     The common options are added to its own, so that they may stand on either side of its name.
     """
+    words = f"{group} {name}".strip()
 
     def register(function: Callable[..., Result | None]) -> Callable[..., Result | None]:
         own = list(inspect.signature(function).parameters.values())[1:]
 
-        @wraps(function, assigned=_NAMES)
+        @wraps(function, assigned=NAMES)
         def enter(typer_context: typer.Context, common: Common, **given: Any) -> None:
             earlier = typer_context.obj if isinstance(typer_context.obj, Common) else Common()
-            _run(function, Door(f"{group} {name}".strip(), common.over(earlier)), given)
+            _run(function, Door(words, common.over(earlier), typer_context), given)
 
         context, common, _ = inspect.signature(enter, follow_wrapped=False).parameters.values()
-        enter.__signature__ = _keywords([context, *own, common])  # type: ignore[attr-defined] # as functools does
+        enter.__signature__ = keyword_signature([context, *own, common])  # type: ignore[attr-defined] # as functools does
         app.command(name, **settings)(with_options(enter))
         return function
 
     return register
 
 
-def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function for typer with an option for each field of its dataclasses."""
-    parameters = inspect.signature(function).parameters
-    groups: dict[str, Any] = {
-        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
-    }
-    options = [
-        each
-        for name, parameter in parameters.items()
-        for each in (_options_of(groups[name]) if name in groups else [parameter])
-    ]
-    for option in options:
-        completion.offer(option)
-
-    @wraps(function, assigned=_NAMES)
-    def call(**given: Any) -> None:
-        for name, kind in groups.items():
-            given[name] = kind(**{p.name: given.pop(p.name) for p in _options_of(kind)})
-        function(**given)
-
-    call.__signature__ = _keywords(options)  # type: ignore[attr-defined] # as functools does
-    call.__annotations__ = {option.name: option.annotation for option in options}
-    return call
-
-
-@cache
-def _options_of(kind: Any) -> list[inspect.Parameter]:
-    """Return the fields of a dataclass as parameters of a function."""
-    return list(inspect.signature(kind).parameters.values())
-
-
-def _keywords(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Signature([one.replace(kind=kind) for one in parameters])
-
-
 def group(
     app: typer.Typer, name: str, commands: dict[str, Callable[..., Any]], *, what: str
 ) -> None:
     """Register functions by command name as a group of commands."""
-    inner = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    from drawcli.cli.help_command import HelpByUse
+
+    inner = typer.Typer(cls=HelpByUse, no_args_is_help=True, rich_markup_mode=None)
     for word, function in commands.items():
         command(inner, word, group=name)(function)
     app.add_typer(inner, name=name, help=what)

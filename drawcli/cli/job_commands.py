@@ -6,7 +6,7 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import UsageError
+from drawcli.errors import DrawcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.context import Context
+
+    Action = Callable[[Job, Context], Job]
 
 JobArgument = Annotated[
     str, typer.Argument(help="A job's id or its unique beginning.", metavar="JOB")
@@ -111,28 +113,63 @@ def _act(
     door: Door,
     names: list[str] | None,
     reason: str | None,
-    action: "Callable[[Job, Context], Job]",
+    action: "Action",
     done: str,
     *,
     dry_run: bool,
 ) -> Result:
-    """Act on the named jobs, or on all that are held for a reason."""
-    from drawcli.pipeline.actions import find_job
+    """Act on the named jobs, or on all that are held for a reason; all or none are changed.
 
+    A job that a step or another user has taken since is reported.
+    """
     if bool(names) == bool(reason):
         raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
+    after: list[Job] = []
+    errors: list[DrawcliError] = []
     with door.context(dry_run=dry_run) as ctx:
-        if reason:
-            chosen = [one for one in ctx.ledger.jobs() if one.held and one.reason_code == reason]
+        held = [job.id for job in ctx.ledger.jobs() if job.held and job.reason_code == reason]
+        before = _checked(names or held, action, ctx)
+        for job in before:
+            try:
+                after.append(_changed(job, action, ctx, dry_run=dry_run))
+            except UsageError as err:
+                errors.append(err)
+    result = _acted(after, done, dry_run=dry_run, none=f"No job is held for '{reason}'.")
+    result.data["failed"] = [job.id for job in before if job.id not in result.data["jobs"]]
+    result.errors, result.exit_code = errors, errors[0].exit_code if errors else 0
+    result.is_partial = bool(after)
+    return result
+
+
+def _checked(names: list[str], action: "Action", ctx: "Context") -> "list[Job]":
+    """Return the jobs of some names, each once.
+
+    Raises
+    ------
+    UsageError
+        With a line for each job that does not exist or does not allow the action.
+    """
+    from drawcli.pipeline.actions import find_job
+
+    found: dict[str, Job] = {}
+    refused: list[UsageError] = []
+    for name in names:
+        try:
+            job = find_job(name, ctx)
+            action(job, ctx)
+        except UsageError as err:
+            refused.append(err)
         else:
-            chosen = [find_job(name, ctx) for name in names or []]
-        after = [_changed(job, action, ctx, dry_run=dry_run) for job in chosen]
-    return _acted(after, done, dry_run=dry_run, none=f"No job is held for '{reason}'.")
+            found[job.id] = job
+    if len(names) == 1 and refused:
+        raise refused[0]
+    if refused:
+        text = "\n".join(dict.fromkeys(str(err) for err in refused))
+        raise UsageError(text, hint="Nothing was changed, for none of the jobs.")
+    return list(found.values())
 
 
-def _changed(
-    job: "Job", action: "Callable[[Job, Context], Job]", ctx: "Context", *, dry_run: bool
-) -> "Job":
+def _changed(job: "Job", action: "Action", ctx: "Context", *, dry_run: bool) -> "Job":
     from drawcli.pipeline.actions import apply_action
 
     return action(job, ctx) if dry_run else apply_action(job, action, ctx)

@@ -114,11 +114,12 @@ def backup(
 ) -> Result:
     """Write all site keys into a file; store it apart from the images."""
     from drawcli.adapters.state.site_key import read_site_key, retired_keys
-    from drawcli.operations.keys import back_up
+    from drawcli.operations.keys import back_up, note_keys_kept
 
     settings = door.settings()
     key, retired = read_site_key(settings.state_dir), retired_keys(settings.state_dir)
     back_up(file, key, retired, (settings.state_dir, *settings.datastore))
+    note_keys_kept(settings.state_dir, datetime.now(UTC))
     data = {"file": str(file), "keys": 1 + len(retired)}
     said = (
         f"{1 + len(retired)} keys written to {file}\n"
@@ -132,9 +133,12 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file written by 'key backup'.")],
 ) -> Result:
     """Restore the site keys from a backup, if there are none."""
+    from drawcli.operations.keys import note_keys_kept
     from drawcli.operations.keys import restore as put_keys_back
 
-    key_id = put_keys_back(file, door.settings().state_dir)
+    state_dir = door.settings().state_dir
+    key_id = put_keys_back(file, state_dir)
+    note_keys_kept(state_dir, datetime.now(UTC))
     return Result(data={"key_id": key_id}, show=_line(f"key {key_id} is in use"))
 
 

@@ -1,12 +1,58 @@
-"""Quick start-up: options are built only for the commands that are called."""
+"""Options of commands: from dataclasses, and built only for the commands that are called."""
 
-from collections.abc import Callable
+import inspect
+import os
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from copy import copy
-from typing import Any
+from dataclasses import is_dataclass
+from functools import cache, partial, wraps
+from pathlib import Path
+from typing import Any, Final
 
 import typer
 from typer.models import CommandInfo, TyperInfo
+
+from drawcli.cli import completion
+
+NAMES: Final = ("__module__", "__name__", "__qualname__", "__doc__")  # of a function; copied
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function for typer with an option for each field of its dataclasses."""
+    parameters = inspect.signature(function).parameters
+    groups: dict[str, Any] = {
+        name: p.annotation for name, p in parameters.items() if is_dataclass(p.annotation)
+    }
+    options = [
+        each
+        for name, parameter in parameters.items()
+        for each in (_options_of(groups[name]) if name in groups else [parameter])
+    ]
+    for option in options:
+        completion.offer(option)
+
+    @wraps(function, assigned=NAMES)
+    def call(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{p.name: given.pop(p.name) for p in _options_of(kind)})
+        function(**given)
+
+    call.__signature__ = keyword_signature(options)  # type: ignore[attr-defined] # as functools does
+    call.__annotations__ = {option.name: option.annotation for option in options}
+    return call
+
+
+@cache
+def _options_of(kind: Any) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as parameters of a function."""
+    return list(inspect.signature(kind).parameters.values())
+
+
+def keyword_signature(parameters: Iterable[inspect.Parameter]) -> inspect.Signature:
+    """Return the signature of a function that takes parameters as keywords only."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Signature([one.replace(kind=kind) for one in parameters])
 
 
 def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:
@@ -25,23 +71,60 @@ def only_asked(app: typer.Typer, words: AbstractSet[str]) -> typer.Typer:
     return quick
 
 
-def with_values_as_typed(command: Any) -> Any:
-    """Change a command of typer to leave its values as typed: completion shows none of them.
+def with_quick_values(command: Any) -> Any:
+    """Change a command of typer to convert itself what needs no check.
 
-    To convert a value typer imports pydantic, which takes longer than the rest of a completion.
+    For its conversions typer imports pydantic, which takes longer than `status`. Most values are
+    defaults, texts, or paths of files that can be read.
     """
+
+    def convert_quickly(parameter: Any) -> None:
+        convert = getattr(parameter, "get_runtime_param", None)  # typer converts since 0.26
+        if convert is not None and not isinstance(convert, partial):
+            parameter.get_runtime_param = partial(_QuickValue, convert)
+
+    return _with_parameters(command, convert_quickly)
+
+
+def with_values_as_typed(command: Any) -> Any:
+    """Change a command of typer to leave its values as typed: completion shows none of them."""
+
+    def leave(parameter: Any) -> None:
+        parameter.process_value = lambda _, value: value
+
+    return _with_parameters(command, leave)
+
+
+def _with_parameters(command: Any, change: Callable[[Any], None]) -> Any:
     parameters_of = command.get_params  # with --help, which is made at each call
 
     def get_params(ctx: typer.Context) -> list[Any]:
         parameters: list[Any] = parameters_of(ctx)
         for parameter in parameters:
-            parameter.process_value = lambda _, value: value
+            change(parameter)
         return parameters
 
     command.get_params = get_params
     for inner in getattr(command, "commands", {}).values():
-        with_values_as_typed(inner)
+        _with_parameters(inner, change)
     return command
+
+
+class _QuickValue:
+    """The conversion of a value; typer's own where it does more."""
+
+    def __init__(self, convert: Callable[[], Any]) -> None:
+        self._convert = convert
+
+    def coerce(self, value: Any, param: Any, ctx: typer.Context) -> Any:
+        kind = param.type_descriptor.annotation
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if type(value) is kind:
+            return value
+        if kind is Path and isinstance(value, str) and os.access(value, os.R_OK):
+            return Path(value)
+        return self._convert().coerce(value, param=param, ctx=ctx)
 
 
 def _listed(info: CommandInfo) -> CommandInfo:

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from drawcli import __version__, errors
-from drawcli.cli import app
+from drawcli.cli.commands import app
 
 SHELLS: Final = {  # where each looks for the completion of a program that is installed
     "bash": "share/bash-completion/completions/drawcli",

@@ -1,6 +1,6 @@
 """scan, match, deidentify, upload, poll, fetch, reidentify, and all of them: run-once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -42,10 +42,12 @@ _HELP: Final = {
 }
 
 
-def register(app: typer.Typer, own: Mapping[str, Callable[..., Result | None]]) -> None:
+def register(
+    app: typer.Typer, own: Mapping[str, Callable[..., Result | None]] | None = None
+) -> None:
     """Add the commands to the program; `own` has those that do more than run their step."""
     for name, text in _HELP.items():
-        command(app, name, help=text)(own.get(name) or step_command(name))
+        command(app, name, help=text)((own or {}).get(name) or step_command(name))
     command(app, "run-once", help="Run the whole cycle once, as cron does.")(_run_once)
 
 
@@ -167,27 +169,41 @@ def _selection(ctx: "Context", run: RunOptions) -> "Selection":
 
 def _planned(commands: Sequence[str], ctx: "Context", chosen: "Selection") -> Result:
     """Return what the commands would do; write nothing and open no connection."""
-    from drawcli.pipeline.runner import due_jobs
-    from drawcli.pipeline.steps import COMMANDS, step_from
+    from drawcli.adapters.state.pause import read_pause
 
-    rows: list[tuple[str, str, str]] = []
-    for name in commands:
-        if name == "scan":
-            rows += _planned_scan(ctx, chosen)
-            continue
-        for state in COMMANDS[name]:
-            for job in due_jobs(state, ctx, chosen):
-                rows.append((name, job.id, _intent(job, step_from(state).__name__, ctx)))
+    pause = read_pause(ctx.settings.state_dir) if "upload" in commands else None
+    going = [name for name in commands if pause is None or name != "upload"]
+    rows = [row for name in going for row in _planned_step(name, ctx, chosen)]
     rows = rows[: chosen.limit] if len(commands) == 1 else rows
-    data = {"planned": [{"step": s, "job": j, "would": what} for s, j, what in rows]}
+    data = {
+        "planned": [{"step": s, "job": j, "would": what} for s, j, what in rows],
+        "paused": pause and pause.as_plain(),
+    }
 
     def show(out: "Console") -> None:
         for step, job_id, what in rows:
             out.print(f"{step:<11} {job_id}  {what}", soft_wrap=True)
         if not rows:
             out.print("Nothing would be done.")
+        if pause is not None:
+            out.print(pause.notice(ctx.now()), soft_wrap=True)
 
     return Result(data=data, show=show)
+
+
+def _planned_step(
+    name: str, ctx: "Context", chosen: "Selection"
+) -> "Iterator[tuple[str, str, str]]":
+    """Yield step, job and intent of each job that a step would take."""
+    from drawcli.pipeline.runner import due_jobs
+    from drawcli.pipeline.steps import COMMANDS, step_from
+
+    if name == "scan":
+        yield from _planned_scan(ctx, chosen)
+        return
+    for state in COMMANDS[name]:
+        for job in due_jobs(state, ctx, chosen):
+            yield name, job.id, _intent(job, step_from(state).__name__, ctx)
 
 
 def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, str]]:

@@ -28,6 +28,7 @@ class Result:
     show: "Callable[[Console], None] | None" = None  # for people, on standard output
     errors: list[DrawcliError] = field(default_factory=list)
     exit_code: int = 0
+    is_partial: bool = False  # in spite of an exit code of an error, something was done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,8 @@ def teller(style: Style) -> "Callable[[str], None]":
 
 def _write_json(command: str, result: Result) -> None:
     status = "success" if not result.errors and not result.exit_code else "partial"
-    if result.errors and result.exit_code in (1, 2, 3, 4, 5, 11, 12, 130):
+    ended_early = result.exit_code in (1, 2, 3, 4, 5, 11, 12, 130)
+    if result.errors and ended_early and not result.is_partial:
         status = "error"
     envelope = {
         "schema": SCHEMA,

@@ -14,10 +14,13 @@ from drawcli.errors import ConfigError
 from drawcli.system.printable import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.core.rules.conditions import Explained, RuleHeader
+    from drawcli.pipeline.context import Context
     from drawcli.pipeline.explain import Explanation
 
 _MOST_NEAR: int = 5
@@ -37,9 +40,11 @@ def register(app: typer.Typer) -> None:
 def explain(
     door: Door,
     what: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="A folder or image, a SeriesInstanceUID, or a job.", metavar="PATH|SERIES|JOB"
+            help="Folders or files, a SeriesInstanceUID, or jobs. Files that are no images are "
+            "skipped.",
+            metavar="PATH|SERIES|JOB...",
         ),
     ],
     template: Annotated[
@@ -48,31 +53,47 @@ def explain(
     identify: IdentifyOption = False,
 ) -> Result:
     """Show why rules match a series or not, by condition."""
-    from drawcli.pipeline import explain as explaining
-    from drawcli.pipeline.actions import find_job
-
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         if template is not None:
             ctx.rulebook.template_named(template)
-        if Path(what).exists():
-            on_many, today = ctx.settings.match.on_many, datetime.now(UTC).date()
-            path = Path(what).absolute()
-            found = list(explaining.explain_path(path, ctx.rulebook, on_many=on_many, today=today))
-        else:
-            found = [explaining.explain_job(find_job(what, ctx), ctx)]
+        found, skipped = _explained(what, ctx)
         asked = {
             rule.name
             for rule in ctx.rulebook.rules
             if template is None or template in rule.templates
         }
-    data = {"series": [_facts(one, asked) for one in found]}
+    data = {"series": [_facts(one, asked) for one in found], "skipped": dict(skipped)}
 
     def show(out: "Console") -> None:
         for one in found:
             _tell(out, one, asked, identify=identify)
+        if skipped:
+            from drawcli.core.series.members import counts_text
+
+            out.print(f"skipped files: {counts_text(skipped)}", soft_wrap=True)
 
     return Result(data=data, show=show)
+
+
+def _explained(words: list[str], ctx: "Context") -> "tuple[list[Explanation], Mapping[str, int]]":
+    """Return the explanations of paths and jobs, and the counts of skipped files."""
+    from drawcli.pipeline import explain as explaining
+    from drawcli.pipeline.actions import find_job
+    from drawcli.pipeline.series_at_paths import series_at
+
+    names = [word for word in words if not Path(word).exists()]
+    paths = [Path(word).absolute() for word in words if word not in names]
+    found = [explaining.explain_job(find_job(name, ctx), ctx) for name in names]
+    if not paths:
+        return found, {}
+    book, on_many = ctx.rulebook, ctx.settings.match.on_many
+    there = series_at(paths, datetime.now(UTC).date())
+    found += [
+        explaining.explain_header(name, header, book, on_many=on_many)
+        for name, header in there.headers
+    ]
+    return found, there.skipped
 
 
 def _facts(one: "Explanation", asked: set[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The result of a run or a step, as the result of a command."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.cli import render
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from drawcli.adapters.state.pause import Pause
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.step_report import StepReport
     from drawcli.pipeline.survey.scan_result import ScanResult
@@ -31,7 +33,7 @@ def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bo
 
     errors: list[DrawcliError] = [*_held_errors(job for report in reports for job in report.held)]
     errors += [_late_error(job) for report in reports for job in _late(report)]
-    lost = out_of_reach(list(reports))
+    lost, pause = out_of_reach(list(reports)), _pause(reports)
     errors += lost
     outcomes = [
         {"job": job_id, "step": report.step, "outcome": what}
@@ -41,6 +43,7 @@ def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bo
     data: dict[str, Any] = {
         "steps": {report.step: dict(report.counts) for report in reports},
         "jobs": outcomes,
+        "paused": pause and pause.as_plain(),
         **{key: value for report in reports for key, value in _scan_facts(report).items()},
     }
     exit_code = _exit_code(reports, unreachable=bool(lost))
@@ -106,22 +109,37 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
 
 def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
     """Return a renderer of the counts, one line for each outcome."""
+    pause = _pause(reports)
 
     def show(out: "Console") -> None:
         for report in reports:
-            if report.scanned is not None and report.scanned.rebuilt:
-                render.say(f"the scan index was rebuilt: {report.scanned.rebuilt}")
-            for name in report.scanned.folders_missing if report.scanned is not None else ():
-                render.say(f"scan.folders: there is no folder '{name}' in the datastore")
+            _say_of_scan(report)
             if report.scanned is not None and not report.outcomes and len(reports) == 1:
                 out.print(_nothing_new(report.scanned), soft_wrap=True)
             for what, count in sorted(report.counts.items()):
                 step = f"  ({report.step})" if len(reports) > 1 else ""
                 out.print(f"{count:4d} {what}{step}")
-        if len(reports) > 1 and not any(report.outcomes for report in reports):
+        if pause is not None:
+            render.say(pause.notice(datetime.now(UTC)))
+        elif len(reports) > 1 and not any(report.outcomes for report in reports):
             render.say("Nothing to do.")
 
     return show
+
+
+def _say_of_scan(report: "StepReport") -> None:
+    """Report what a scan found amiss."""
+    if report.scanned is None:
+        return
+    if report.scanned.rebuilt:
+        render.say(f"the scan index was rebuilt: {report.scanned.rebuilt}")
+    for name in report.scanned.folders_missing:
+        render.say(f"scan.folders: there is no folder '{name}' in the datastore")
+
+
+def _pause(reports: "Sequence[StepReport]") -> "Pause | None":
+    """Return the pause that kept a step from sending."""
+    return next((report.pause for report in reports if report.pause is not None), None)
 
 
 def _nothing_new(scanned: "ScanResult") -> str:

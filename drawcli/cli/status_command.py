@@ -36,6 +36,12 @@ PatientOption = Annotated[
         "--patient", help="Only jobs of a patient, by part of name or ID; with --identify."
     ),
 ]
+TemplateOption = Annotated[
+    str | None, typer.Option("--template", help="Only jobs with this template.", metavar="NAME")
+]
+ModalityOption = Annotated[
+    str | None, typer.Option("--modality", help="Only jobs of this modality: CT, MR or PT.")
+]
 UnmatchedOption = Annotated[
     bool, typer.Option("--unmatched", help="Only unmatched series of the last week.")
 ]
@@ -59,6 +65,8 @@ class JobFilter:
     state: str | None = None
     since: datetime | None = None
     patient: str | None = None
+    template: str | None = None
+    modality: str | None = None
     unmatched: bool = False
     everything: bool = False
     identify: bool = False
@@ -66,7 +74,8 @@ class JobFilter:
     @property
     def is_any(self) -> bool:
         """Whether there is a filter: then all matching jobs are listed."""
-        return self.everything or self.unmatched or bool(self.state or self.since or self.patient)
+        texts = (self.state, self.patient, self.template, self.modality)
+        return self.everything or self.unmatched or any(texts) or self.since is not None
 
 
 def status(
@@ -74,6 +83,8 @@ def status(
     state: StateOption = None,
     since: SinceOption = None,
     patient: PatientOption = None,
+    template: TemplateOption = None,
+    modality: ModalityOption = None,
     unmatched: UnmatchedOption = False,
     everything: AllOption = False,
     watch: WatchOption = False,
@@ -92,6 +103,8 @@ def status(
             state=state,
             since=None if since is None else moment(since, ctx.now()),
             patient=patient,
+            template=template,
+            modality=modality and modality.upper(),
             unmatched=unmatched,
             everything=everything,
             identify=identify,
@@ -177,6 +190,8 @@ def _wanted(job: "Job", choice: JobFilter, now: datetime) -> bool:
     from drawcli.core.jobs.waiting import last_touched
 
     if choice.state not in (None, job.state, "held" if job.held else None):
+        return False
+    if choice.template not in (None, job.template) or choice.modality not in (None, job.modality):
         return False
     if choice.since is not None and last_touched(job) < choice.since:
         return False

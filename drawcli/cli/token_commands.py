@@ -10,7 +10,7 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.render import Result
-from drawcli.errors import OutOfReach, ServerRefused, TryLater, UsageError
+from drawcli.errors import ConfigError, OutOfReach, ServerRefused, TryLater, UsageError
 from drawcli.system.durations import duration
 
 if TYPE_CHECKING:
@@ -35,19 +35,67 @@ def set_(
         str | None,
         typer.Argument(help="JSON with the token pair, or an access token; - is standard input."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Store them without asking the server.")
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Store new tokens from a file, standard input or a prompt."""
-    from drawcli.adapters.server import site_tokens
+    """Store new tokens from a file, standard input or a prompt.
 
-    store = site_tokens(door.settings())
-    tokens = _parsed(_given(door, file), file)
+    The server is asked first: a pair that it refuses is not stored, and the old pair stays.
+    """
+    from drawcli.adapters.server import site_tokens
+    from drawcli.adapters.state import logs
+
+    logs.keep_off_stderr()
+    settings = door.settings()
+    store = site_tokens(settings)
+    tokens, accepted = _parsed(_given(door, file), file), False
+    if not force and not dry_run:
+        tokens, accepted = _asked_for(tokens, settings.server, store)
     if not dry_run:
         with store.locked():
             store.write(tokens)
-    data = _facts(tokens, store) | {"written": not dry_run}
-    said = ("would be stored in" if dry_run else "stored in", store.place)
-    return Result(data=data, show=render.lines([said, *_shown(data)]))
+    data = _facts(tokens, store) | {"written": not dry_run, "accepted_by_server": accepted}
+    said = [("would be stored in" if dry_run else "stored in", store.place)]
+    if not dry_run:
+        said.append(("server", "accepts it" if accepted else "not asked"))
+    return Result(data=data, show=render.lines([*said, *_shown(data)]))
+
+
+def _asked_for(tokens: "Tokens", site: "Site", store: "TokenStore") -> "tuple[Tokens, bool]":
+    """Return a new pair that the server accepts, renewed if need be; the stored one stays.
+
+    If there is no stored pair that a wrong one could replace, an unreachable server is no obstacle:
+    then the second value is False.
+    """
+    from drawcli.adapters.server.token_trial import accepted_pair
+
+    old = "the old one stays" if _has_pair(store) else "nothing was stored"
+    try:
+        return accepted_pair(tokens, site, store, _now), True
+    except ServerRefused as err:
+        hint = "Check that it was issued for this server and client, and copied whole."
+        raise ServerRefused(f"the server refuses the new token; {old} ({err})", hint=hint) from None
+    except TryLater as err:
+        if not _has_pair(store):
+            return tokens, False
+        hint = "Run it again when the server answers, or store it untried with --force."
+        what = f"the new token could not be tried; {old}: {err}"
+        raise OutOfReach(what, code=err.code, hint=hint) from None
+    except ConfigError as err:
+        what = f"the new token could not be tried; {old}: {err}"
+        hint = f"{err.hint} --force stores it untried.".strip()
+        raise ConfigError(what, code=err.code, hint=hint) from None
+
+
+def _has_pair(store: "TokenStore") -> bool:
+    """Return whether a pair is stored, even one that cannot be used as it is."""
+    try:
+        store.read()
+    except ConfigError as err:
+        return err.code != "no-token"
+    return True
 
 
 def status(door: Door) -> Result:

@@ -20,7 +20,7 @@ from drawcli.system.records import Invalid, Kind, Record, message, required, set
 from drawcli.system.yaml_read import Document, raise_problems, read_yaml
 
 RecordT = TypeVar("RecordT", bound=Record)
-_PREFIX: Final = "DRAWCLI_"
+PREFIX: Final = "DRAWCLI_"
 _OTHER_VARIABLES: Final = frozenset({"DRAWCLI_CONFIG", URLS_VARIABLE})
 _WHEN_PREVIEWED: Final = choice("always", "on_hold", "never")
 
@@ -96,7 +96,7 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     problems = _unknown_variables(env)
     given = {str(key): value for key, value in data.items()}
     try:
-        settings = Settings(**_over(given, _environment(env)))
+        settings = Settings(**_over(given, settings_in(env)))
     except Invalid as err:
         for problem in err.problems:
             problems.append(f"{_where(problem[0], document, env)}: {message(problem)}")
@@ -106,12 +106,12 @@ def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
     )
 
 
-def _environment(env: Mapping[str, str]) -> dict[str, Any]:
+def settings_in(env: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of the DRAWCLI_* variables, in the form of the file."""
     given: dict[str, Any] = {}
     for name, value in sorted((name.upper(), value) for name, value in env.items()):
-        top, *below = name.removeprefix(_PREFIX).lower().split("__")
-        if name.startswith(_PREFIX) and top in Settings.fields:
+        top, *below = name.removeprefix(PREFIX).lower().split("__")
+        if name.startswith(PREFIX) and top in Settings.fields:
             _set(given, _SITE, [top, *below], value)
     return {key: value for key, value in given.items() if value is not None}
 
@@ -149,7 +149,7 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]) -> str:
     names = [str(part).upper() for part in location]
     for length in range(len(names), 0, -1):
-        variable = _PREFIX + "__".join(names[:length])
+        variable = PREFIX + "__".join(names[:length])
         if variable in {name.upper() for name in env}:
             return f"environment {variable}"
     return document.place(location)
@@ -157,8 +157,8 @@ def _where(location: tuple[Any, ...], document: Document, env: Mapping[str, str]
 
 def _unknown_variables(env: Mapping[str, str]) -> list[str]:
     """Return a problem for each DRAWCLI_ variable that is no setting."""
-    known = {f"{_PREFIX}{name}".upper() for name in Settings.fields}
-    given = (name for name in env if name.upper().startswith(_PREFIX))
+    known = {f"{PREFIX}{name}".upper() for name in Settings.fields}
+    given = (name for name in env if name.upper().startswith(PREFIX))
     return [
         f"environment {name}: unknown setting{suggest(name, known)}"
         for name in given

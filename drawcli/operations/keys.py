@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -17,10 +18,14 @@ from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.package import write_package
 from drawcli.adapters.state.site_key import (
     LENGTH,
+    KeyBackup,
     could_be_committed,
+    note_backup,
+    read_site_key,
     replace_site_key,
     restore_site_keys,
     retire_site_key,
+    retired_keys,
 )
 from drawcli.adapters.state.vault import Vault, vault_of
 from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT, Busy
@@ -28,7 +33,7 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
-from drawcli.errors import ConfigError, NeedsPerson, UsageError
+from drawcli.errors import ConfigError, DrawcliError, NeedsPerson, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.deidentify import (
     complete_crosswalk,
@@ -129,6 +134,13 @@ def back_up(
     lines = [f"key {StandIns(key).key_id} {key.hex()}"]
     lines += [f"retired {StandIns(old).key_id} {old.hex()}" for old in retired.values()]
     write_durably(target, (_HEAD + "\n".join(lines) + "\n").encode("ascii"))
+
+
+def note_keys_kept(state_dir: Path, now: datetime) -> None:
+    """Record for `doctor` that a backup has the present keys; the backup does not depend on it."""
+    keys = [read_site_key(state_dir), *retired_keys(state_dir).values()]
+    with suppress(OSError, DrawcliError):
+        note_backup(state_dir, KeyBackup(now, frozenset(StandIns(key).key_id for key in keys)))
 
 
 def restore(backup: Path, state_dir: Path) -> str:

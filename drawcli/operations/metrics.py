@@ -109,6 +109,7 @@ def _of_last_day(report: Report) -> Iterator[Gauge]:
 def _of_runs(pulse: RunHealth, now: datetime) -> Iterator[Gauge]:
     last, well, answered = pulse.last, pulse.success, pulse.answered
     at_work = 0.0 if pulse.runner is None else (now - pulse.runner.since).total_seconds()
+    yield _one("paused", "1 while uploads are paused.", float(pulse.pause is not None))
     what = "How long the run has been at work that is at work now; 0 where none is."
     yield _one("running_seconds", what, max(at_work, 0.0))
     if last is not None:

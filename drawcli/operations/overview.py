@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drawcli.adapters.ledger.archive import Archive
+from drawcli.adapters.state.pause import Pause, read_pause
 from drawcli.adapters.state.progress import ProgressState
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import ANSWERED, Run, RunLog
@@ -61,6 +62,7 @@ class RunHealth:
     success: Run | None  # the newest that ended normally
     server: Run | None  # the newest that asked the server anything
     answered: Run | None  # the newest that got an answer from the server
+    pause: Pause | None = None  # uploads are paused
 
     @classmethod
     def of(cls, state_dir: Path, run_hours: float = RUN_HOURS) -> "RunHealth":
@@ -74,6 +76,7 @@ class RunHealth:
             success=runs.get("success"),
             server=runs.get("server"),
             answered=runs.get("answered"),
+            pause=read_pause(state_dir),
         )
 
     def as_plain(self, now: datetime) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class RunHealth:
             "overdue": self.is_overdue(now),
         }
         return {
+            "paused": None if self.pause is None else self.pause.as_plain(),
             "running": running,
             "progress": None if self.standing is None else asdict(self.standing),
             "last_run": _plain(self.last),
@@ -97,7 +101,9 @@ class RunHealth:
         return self.runner is not None and now - self.runner.since > self.longest
 
     def sentences(self, now: datetime) -> Iterator[HealthLine]:
-        """Yield the lines "run", "step", "success" and "server", as far as they apply."""
+        """Yield the lines "paused", "run", "step", "success", "server", as far as they apply."""
+        if self.pause is not None:
+            yield HealthLine("paused", self.pause.notice(now), is_alarm=True)
         failed = self.last is not None and not self.last.went_well
         trouble = failed or self.is_overdue(now) or self._is_late(now)
         yield HealthLine("run", self._run(now), is_alarm=trouble)

@@ -5,11 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from drawcli.adapters.datastore.rule_header import header_of
-from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.adapters.rulebook.tests_file import Case
 from drawcli.adapters.state.workdir import EXPLANATION, WorkDir
@@ -29,11 +27,10 @@ from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import patient_elements
 from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
-from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.core.templates.tg263 import name_warnings
-from drawcli.errors import DrawcliError, UsageError
+from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.series_at_paths import series_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +49,9 @@ def explain_job(job: Job, ctx: Context) -> Explanation:
     return Explanation(job.id, header, decision)
 
 
-def explain_path(path: Path, book: Rulebook, *, on_many: str, today: date) -> Iterator[Explanation]:
-    """Yield the decision for each series in a folder, or for the series of a file.
-
-    Raises
-    ------
-    UsageError
-        If there is no image.
-    """
-    for name, header in series_at(path, today):
-        yield Explanation(name, header, decide(header, book.rules, on_many=on_many))
-
-
-def series_at(path: Path, today: date) -> Iterator[tuple[str, RuleHeader]]:
-    """Yield the name and the header of each series in a folder, or of the series of a file."""
-    walk = read_datastore([path if path.is_dir() else path.parent])
-    found = 0
-    for files in walk.by_series().values():
-        slices = scan_slices(files) or files
-        aside = counts_text(count_non_slices(files))
-        if path.is_dir() or any(one.path == str(path) for one in files):
-            found += 1
-            name = f"series {found} ({main_modality(slices)} of {len(slices)} files"
-            name += f"; not used: {aside})" if aside else ")"
-            yield name, header_of(Crosswalk.of(slices), today)
-    if not found:
-        raise UsageError(f"there is no CT, MR or PT series in {path}")
+def explain_header(name: str, header: RuleHeader, book: Rulebook, *, on_many: str) -> Explanation:
+    """Apply rules to the header of a series."""
+    return Explanation(name, header, decide(header, book.rules, on_many=on_many))
 
 
 def read_explanation(
@@ -153,7 +127,7 @@ def try_case(case: Case, book: Rulebook, *, on_many: str, today: date) -> Iterat
 
 def _headers(case: Case, today: date) -> Iterator[RuleHeader]:
     if case.file is not None:
-        yield from (header for _, header in series_at(case.file, today))
+        yield from (header for _, header in series_at([case.file], today).headers)
         return
     yield RuleHeader(case.header or {}, today=today)
 

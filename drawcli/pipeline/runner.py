@@ -84,7 +84,7 @@ def _advance_due(command: str, ctx: Context, chosen: Selection, report: StepRepo
     lanes = ctx.settings.server.parallel if command in AT_ONCE else 1
     for state in COMMANDS[command]:
         jobs = list(due_jobs(state, ctx, chosen))
-        if not jobs:
+        if report.is_paused(ctx.settings.state_dir) or not jobs:
             continue
         ctx.progress.expect(len(jobs))
         if command == "upload":
@@ -101,7 +101,8 @@ def _one_by_one(
     for job in jobs:
         late = chosen.until is not None and ctx.now() >= chosen.until
         full = chosen.limit is not None and report.begun >= chosen.limit
-        if late or full or report.unreachable or report.stopped:
+        ended = late or full or report.unreachable or report.stopped
+        if ended or report.is_paused(ctx.settings.state_dir):
             return
         report.begun += 1
         yield job

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drawcli.adapters.state.pause import Pause, read_pause
 from drawcli.errors import UNDELIVERED, OutOfReach, TryLater
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ class StepReport:
     stopped: bool = False  # a server or share does not answer: no further job is started
     no_memory: bool = False  # the step ran out of memory
     scanned: "ScanResult | None" = None
+    pause: Pause | None = None  # uploads are paused, and a package waits
+
+    def is_paused(self, state_dir: Path) -> bool:
+        """Return, and note, whether the step must not go on: uploads are paused."""
+        self.pause = read_pause(state_dir) if self.step == "upload" else None
+        return self.pause is not None
 
     @property
     def counts(self) -> Counter[str]:

@@ -25,7 +25,7 @@ from drawcli.authoring.migrate import (
     migrate_to_folder,
     migrate_to_site,
 )
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.core.dicom.dictionary import keyword_dict
 from drawcli.core.rules.conditions import Condition, RuleHeader, Truth
 from drawcli.core.rules.former_client import translate

@@ -32,6 +32,30 @@ def test_what_left_is_listed(drawcli: Run) -> None:
     assert [(line["n"], line["what"]) for line in lines] == [(2, "answered")]
 
 
+def test_the_lines_of_a_job_with_the_state_of_the_chain(
+    drawcli: Run, site: Site, log: AuditLog, in_state: Callable[..., Job]
+) -> None:
+    job = in_state(State.UPLOADED, "0123456789ab-1").id
+    other = in_state(State.MATCHED, "9123456789ab-1").id
+    log.add(ATTEMPT, datetime(2026, 11, 3, tzinfo=UTC), "0badcafe", {"job": "another"})
+
+    shown, plain = drawcli("audit", job[:6]), drawcli("audit", job, "--json").answer["data"]
+    nothing = drawcli("audit", other)
+    (path,) = (site.state / "audit").glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"draw.example", b"evil.example"))
+    broken = drawcli("audit", job)
+
+    assert [line["what"] for line in plain["lines"]] == ["attempt", "answered"]
+    assert plain["chain_intact"] is True
+    assert "1  2026-11-01 00:00:00 UTC  attempt  by " in shown.out
+    assert "zip_sha256  ab" in shown.out
+    assert "another" not in shown.out
+    assert shown.out.splitlines()[-1] == "chain: whole, 3 lines"
+    assert f"Nothing of job {other} was sent." in nothing.out
+    assert (broken.code, "chain: BROKEN" in broken.out) == (4, True)
+    assert drawcli("audit", job, "--job", job).code == 2
+
+
 def test_a_chain_that_holds_and_one_that_does_not(drawcli: Run, site: Site, log: AuditLog) -> None:
     head = str(log.head())
 

@@ -4,19 +4,25 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from pydicom import dcmread
+from pydicom.uid import UID
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
+from drawcli.core.jobs.job import Job, State
+from drawcli.pipeline.context import Context
 from drawcli.sandbox.patients import identifying_values
 from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
 
+RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 NAMES = sorted(command.name or "" for command in app.registered_commands)
 STEPS = ["scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"]
 
@@ -238,6 +244,68 @@ def test_release_lets_a_held_job_go_on(drawcli: Run, site: Site, pelvis: list[Pa
     assert (job["held"], job["reason_code"]) == (True, "template-gone")
     assert released.code == 0
     assert (again.code, again.out.split()) == (0, ["1", "packaged"])
+
+
+def test_several_jobs_are_cancelled_all_or_none(
+    drawcli: Run, ctx: Context, in_state: Callable[..., Job]
+) -> None:
+    one, two, done = (f"{n}123456789ab-1" for n in "abc")
+    for job_id, state in ((one, "matched"), (two, "packaged"), (done, "done")):
+        in_state(State(state), job_id)
+
+    refused = drawcli("cancel", one, two[:5], done, "nowhere")
+    states = [ctx.ledger.get(name) for name in (one, two)]
+    planned = drawcli("cancel", one, two, "-n")
+    with ctx.work.job_lock(two):
+        partly = drawcli("cancel", one, one, two, "--json")
+
+    assert refused.code == 2
+    assert f"job {done} is done" in refused.err
+    assert "there is no job 'nowhere'" in refused.err
+    assert "Nothing was changed" in refused.err
+    assert [job.state for job in states if job] == ["matched", "packaged"]
+    assert planned.out.count("would be cancelled") == 2
+    assert (partly.code, partly.answer["status"]) == (2, "partial")
+    assert partly.answer["data"]["jobs"] == [one]
+    assert partly.answer["data"]["failed"] == [two]
+    assert [err["message"] for err in partly.answer["errors"]] == [f"job {two} is being processed"]
+
+
+def test_status_of_a_template_or_a_modality(drawcli: Run, in_state: Callable[..., Job]) -> None:
+    in_state(State.UPLOADED, "a123456789ab-1", template="Prostate_OAR", modality="CT")
+    in_state(State.UPLOADED, "b123456789ab-1", template="Brain_OAR", modality="MR")
+    in_state(State.DONE, "c123456789ab-1", template="Brain_OAR", modality="CT")
+
+    def first_digits(*words: str) -> str:
+        jobs = drawcli("status", "--json", *words).answer["data"]["jobs"]
+        return "".join(sorted(job["id"][0] for job in jobs))
+
+    assert first_digits("--template", "Brain_OAR") == "bc"
+    assert first_digits("--modality", "ct") == "ac"
+    assert first_digits("--modality", "CT", "--template", "Brain_OAR") == "c"
+    assert first_digits("--template", "Brain_OAR", "--state", "uploaded") == "b"
+    assert first_digits("--template", "gone") == ""
+
+
+def test_explain_skips_what_is_no_image(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
+    notes = site.store / "notes.txt"
+    notes.write_text("hello")
+    plan = pelvis[0].with_name("000-plan.dcm")
+    dataset = dcmread(pelvis[0])
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID(RTSTRUCT)
+    dataset.SeriesInstanceUID, dataset.Modality = "1.2.3", "RTSTRUCT"
+    dataset.save_as(plan)
+
+    folder = drawcli("explain", str(site.store), "--json").answer["data"]
+    files = drawcli("explain", str(notes), str(plan), *map(str, pelvis), "--json").answer["data"]
+    shown = drawcli("explain", str(site.store)).out
+    nothing = drawcli("explain", str(notes), str(plan))
+
+    assert [one["verdict"] for one in folder["series"]] == ["matched"]
+    assert folder == files | {"skipped": {"not-dicom": 1, "not-an-image": 1}}
+    assert "skipped files: 1 not-dicom, 1 not-an-image" in shown
+    assert nothing.code == 2
+    assert "no CT, MR or PT series in these 2 paths; skipped: 1 not-dicom" in nothing.err
 
 
 def test_release_of_a_job_that_is_not_held_says_what_to_do(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.cli.manual import SHELLS, commands_page, completion, settings_page
 
 ROFF_HYPHEN = r"\-"

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from drawcli.adapters.notifications import Recipient
 from drawcli.adapters.state.workdir import WorkDir
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.operations import heartbeat, metrics
 from tests.cli.conftest import Ended
 from tests.conftest import Site

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values

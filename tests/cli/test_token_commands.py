@@ -31,7 +31,7 @@ def pair_in(site: Site) -> dict[str, str]:
 
 def piped(site: Site, text: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "drawcli", *words],
+        [sys.executable, "-m", "drawcli", *words, "--force"],
         input=text,
         capture_output=True,
         text=True,
@@ -47,7 +47,7 @@ def typing(site: Site, answers: dict[bytes, str]) -> str:
 
     leader, follower = pty.openpty()
     env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
-    words = [sys.executable, "-m", "drawcli", "token", "set"]
+    words = [sys.executable, "-m", "drawcli", "token", "set", "--force"]
     process = subprocess.Popen(
         words,
         cwd=site.folder,
@@ -79,7 +79,7 @@ def test_a_pair_is_set_from_a_file_for_its_owner_alone(drawcli: Run, site: Site)
 
     planned = drawcli("token", "set", str(given), "--dry-run")
     before = pair_in(site)["access_token"]
-    ended = drawcli("token", "set", str(given), "--json")
+    ended = drawcli("token", "set", str(given), "--force", "--json")
 
     assert (planned.code, ended.code) == (0, 0)
     assert "would be stored in" in planned.out
@@ -182,6 +182,49 @@ def test_the_exit_code_of_the_status_says_whether_a_run_would_get_in(
     assert over.answer["data"]["expired"] is True
     assert "chmod 600" in exposed.err
     assert "drawcli token set" in missing.err
+
+
+def test_a_pair_replaces_the_old_one_only_if_the_server_accepts_it(
+    drawcli: Run, site: Site, tmp_path: Path
+) -> None:
+    bad, good, away = site.folder / "bad.json", site.folder / "good.json", {}
+    bad.write_text(json.dumps({"access_token": SECRET, "refresh_token": REFRESH}))
+    with running(tmp_path / "sandbox") as server:
+        at_sandbox(site, server.url, server.token_file)
+        before = pair_in(site)
+        good.write_bytes(server.token_file.read_bytes())
+        refused = drawcli("token", "set", str(bad))
+        wrong_place = {"DRAWCLI_SERVER__URL": f"{server.url}/elsewhere"}
+        no_draw = drawcli("token", "set", str(good), **wrong_place)
+        planned, after_all = drawcli("token", "set", str(bad), "-n"), pair_in(site)
+        server.sandbox.accounts.expire()
+        renewed = drawcli("token", "set", str(good), "--json")
+        known = server.sandbox.accounts.client_of(pair_in(site)["access_token"])
+        away["before"] = pair_in(site)
+    down = drawcli("token", "set", str(bad))
+    away["after"] = pair_in(site)
+    forced = drawcli("token", "set", str(bad), "--force")
+
+    assert [refused.code, no_draw.code, planned.code] == [5, 3, 0]
+    assert "the server refuses the new token; the old one stays" in refused.err
+    assert "the old one stays: the server answers 404" in no_draw.err
+    assert after_all == before
+    assert (renewed.code, renewed.answer["data"]["accepted_by_server"]) == (0, True)
+    assert known == "sandbox"
+    assert (down.code, "--force" in down.err, away["after"]) == (7, True, away["before"])
+    assert (forced.code, pair_in(site)["access_token"]) == (0, SECRET)
+    assert not list(site.folder.glob("token.json.new*"))
+    assert "canary" not in refused.err + down.err + forced.out
+
+
+def test_a_first_pair_is_stored_also_if_the_server_is_away(drawcli: Run, site: Site) -> None:
+    given = site.folder / "given.json"
+    (site.folder / "token.json").rename(given)
+
+    ended = drawcli("token", "set", str(given))
+
+    assert (ended.code, pair_in(site)["access_token"]) == (0, "access-1")
+    assert "not asked" in ended.out
 
 
 def test_a_refresh_exchanges_the_pair(drawcli: Run, site: Site, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from drawcli.adapters.state.pause import Pause, write_pause
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.errors import DiskFull, NeedsPerson, TryLater
@@ -120,6 +121,13 @@ def test_runs_and_the_server_are_told_as_they_were_last(ctx: Context, site: Site
         0,
         NOON.timestamp() + 90,
     )
+
+
+def test_a_pause_is_a_figure(ctx: Context, site: Site) -> None:
+    before = figures(ctx)["paused"]
+    write_pause(site.state, Pause(since=NOON))
+
+    assert (before, figures(ctx)["paused"]) == (0, 1)
 
 
 def test_no_figure_names_a_job(ctx: Context, in_state: Make) -> None:

@@ -13,8 +13,9 @@ from drawcli.core.rules.conditions import Compare, Rule, RuleHeader, Truth
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import ConfigError
 from drawcli.pipeline.context import Context
-from drawcli.pipeline.explain import explain_job, explain_path, lint_rules
+from drawcli.pipeline.explain import explain_header, explain_job, lint_rules
 from drawcli.pipeline.runner import Selection, run_step
+from drawcli.pipeline.series_at_paths import series_at
 from tests.conftest import PELVIS, Site
 
 TEMPLATES = Path(__file__).parents[2] / "templates.yaml"
@@ -215,8 +216,11 @@ def test_explain_says_what_match_does(ctx: Context, pelvis: list[Path], site: Si
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
     told = explain_job(job, ctx)
-    (by_path,) = explain_path(site.store, ctx.rulebook, on_many="hold", today=ctx.now().date())
-    (by_file,) = explain_path(pelvis[0], ctx.rulebook, on_many="hold", today=ctx.now().date())
+    by_path, by_file = (
+        explain_header(name, header, ctx.rulebook, on_many="hold")
+        for path in (site.store, pelvis[0])
+        for name, header in series_at([path], ctx.now().date()).headers
+    )
 
     run_step("match", ctx, Selection())
 

@@ -15,6 +15,7 @@ from pydicom import dcmread
 
 from drawcli.adapters.datastore import images
 from drawcli.adapters.state.audit_log import AuditLog
+from drawcli.adapters.state.pause import Pause, end_pause, write_pause
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED
 from drawcli.core.dicom.header import Header
 from drawcli.core.jobs.backoff import GIVE_UP_AFTER
@@ -65,6 +66,34 @@ def uploaded(ctx: Context, packaged: Job) -> Job:
 def thorax(site: Site) -> None:
     """Put a second series into the datastore, after what was asked for before."""
     write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
+
+
+@pytest.mark.usefixtures("thorax", "pelvis")
+def test_a_pause_stops_uploads_with_the_next_package_and_nothing_else(
+    draw: FakeDraw, site: Site, clock: Clock
+) -> None:
+    one_at_once = site.config.read_text().replace("client_id:", "parallel: 1, client_id:")
+    site.config.write_text(one_at_once)
+
+    def pause_at_upload(request: httpx.Request) -> None:
+        if request.url.path == "/api/upload/":
+            write_pause(site.state, Pause(since=clock.now()))
+
+    draw.watch = pause_at_upload
+    with opened(site, draw, clock) as ctx:
+        first = {report.step: report for report in run_once(ctx, ALL)}
+        clock.advance(minutes=5)
+        second = {report.step: report for report in run_once(ctx, ALL)}
+        (waiting,) = ctx.ledger.jobs([State.PACKAGED])
+        sent_before = draw.posts()
+        end_pause(site.state)
+        run_step("upload", ctx, ALL)
+
+    assert first["upload"].counts == {"uploaded": 1}
+    assert first["upload"].pause == second["upload"].pause is not None
+    assert second["reidentify"].counts == {"delivered": 1, "done": 1}
+    assert (waiting.due_at, waiting.held, waiting.posts) == (None, False, 0)
+    assert (sent_before, draw.posts()) == (1, 2)
 
 
 @pytest.mark.usefixtures("packaged")

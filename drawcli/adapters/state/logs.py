@@ -26,7 +26,7 @@ _OUR_OWN: Final = "drawcli"
 _CHATTY: Final = ("httpx", "httpcore", "filelock", "asyncio", "urllib3", "apprise", "requests")
 _FORM: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _FILE_FORM: Final = "%(asctime)s %(levelname)s %(name)s run={run} %(message)s"
-_PAIR: Final = re.compile(r"(?<!\S)([a-z_]+)=(\S+)")
+PAIR: Final = re.compile(r"(?<!\S)([a-z_]+)=(\S+)")
 _MB: Final = 1_000_000
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -75,7 +75,7 @@ class JsonLines(logging.Formatter):
         import json
 
         message = record.getMessage()
-        pairs = {name: value for name, value in _PAIR.findall(message) if value != "None"}
+        pairs = {name: value for name, value in PAIR.findall(message) if value != "None"}
         plain: dict[str, Any] = pairs | {
             "message": message,
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -145,9 +145,15 @@ def origin(err: BaseException) -> str:
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown line"
 
 
+def log_path(state_dir: Path) -> Path:
+    """Return the newest log file of a site; older ones have a number behind its name."""
+    return state_dir / "logs" / "drawcli.log"
+
+
 def to_file(state_dir: Path, settings: "Logs", run: str) -> None:
     """Log to `state_dir/logs/drawcli.log`, rotated; replaces an earlier log file."""
-    path = make_private(state_dir / "logs") / "drawcli.log"
+    path = log_path(state_dir)
+    make_private(path.parent)
     root = logging.getLogger()
     for earlier in [handler for handler in root.handlers if isinstance(handler, _LogFile)]:
         root.removeHandler(earlier)

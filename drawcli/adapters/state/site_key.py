@@ -3,14 +3,18 @@
     state_dir/site.key             the current key
               site.key.<key id>    a retired key: jobs made with it are delivered with it, and
                                    series sent under it are recognised by it
+              key-backup.json      when 'key backup' was called last, and of which keys
 
 A key is never overwritten before it is retired. The state folder has its own `.gitignore`, so that
 no key is committed to a repository.
 """
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +31,37 @@ FILE_NAME: Final = "site.key"
 LENGTH: Final = 32  # bytes
 _ID_LENGTH: Final = 8  # hex digits
 _LEDGER: Final = "ledger.json"
+_BACKUP: Final = "key-backup.json"
 _GITIGNORE: Final = ".gitignore"
 
 
 def site_key_path(state_dir: Path) -> Path:
     """Return the path of the site key."""
     return state_dir / FILE_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBackup:
+    """The last backup of the site keys: when it was made, and of which keys."""
+
+    at: datetime  # UTC
+    key_ids: frozenset[str]
+
+
+def note_backup(state_dir: Path, backup: KeyBackup) -> None:
+    """Record that the keys were backed up; where to is not recorded."""
+    plain = {"at": backup.at.isoformat(), "keys": sorted(backup.key_ids)}
+    write_durably(state_dir / _BACKUP, json.dumps(plain).encode("ascii") + b"\n")
+
+
+def read_backup(state_dir: Path) -> KeyBackup | None:
+    """Return the recorded last backup of the keys; None if there is none."""
+    try:
+        plain = json.loads((state_dir / _BACKUP).read_bytes())
+        at = datetime.fromisoformat(plain["at"])
+        return KeyBackup(at.astimezone(UTC), frozenset(map(str, plain["keys"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def make_site_key(state_dir: Path) -> Path:

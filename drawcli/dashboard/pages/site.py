@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,6 @@ from drawcli.adapters.server.catalogue_cache import load_catalogue
 from drawcli.adapters.server.token_file import TokenFile
 from drawcli.adapters.state.run_log import RunLog
 from drawcli.core.jobs.job import State
-from drawcli.core.protocol.bandwidth import Bandwidth
 from drawcli.core.protocol.tokens import claims_of
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
@@ -20,17 +19,13 @@ from drawcli.errors import DrawcliError
 from drawcli.operations.doctor import local
 from drawcli.operations.doctor import server as asked_of
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, run_checks
+from drawcli.operations.setting_texts import setting_text
 from drawcli.system.durations import duration
 from drawcli.system.records import Record
 
 _AT_SERVER: Final = (State.UPLOADED, State.SEGMENTED)
 _RUNS: Final = 20
 _OF_LEDGER: Final = ("ledger", "held jobs")  # checks that read the ledger
-_SECRET: Final = {  # settings that may contain a secret, and the text shown instead
-    "token_command": "a command; its arguments are not shown",
-    "token_store_command": "a command; its arguments are not shown",
-    "heartbeat_url": "set; not shown, since anyone with the address can send heartbeats",
-}
 
 
 def server(request: Request) -> Response:
@@ -63,7 +58,7 @@ def checkup(request: Request) -> Response:
         *asked_of.offline(seen),
     ]
     grades = [outcome.result.grade for outcome in outcomes]
-    order = [Grade.FAIL, Grade.WARN, Grade.PASS]
+    order = [Grade.FAIL, Grade.WARN, Grade.SKIP, Grade.PASS]
     return page(
         request,
         "checkup.html",
@@ -147,24 +142,8 @@ def _sections(site: SiteReader) -> list[tuple[str, list[tuple[str, str]]]]:
         value = getattr(site.ctx.settings, name)
         if isinstance(value, Record):
             sections.append(
-                (name, [(key, _text(key, getattr(value, key))) for key in value.fields])
+                (name, [(key, setting_text(key, getattr(value, key))) for key in value.fields])
             )
         else:
-            plain.append((name, _text(name, value)))
+            plain.append((name, setting_text(name, value)))
     return sections
-
-
-def _text(key: str, value: Any) -> str:
-    """Return the value of a setting as text."""
-    if key in _SECRET:
-        return _SECRET[key] if value else "none"
-    if isinstance(value, Bandwidth):
-        value = [f"{rate or 'off'} from {start:%H:%M} on" for start, rate in value.since]
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {item}" for name, item in value.items()) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    value = f"{value:g}" if isinstance(value, float) else value
-    return "none" if value in (None, "") else str(value)

@@ -14,13 +14,14 @@ from drawcli.adapters.delivery.folder import check_writable, closed
 from drawcli.adapters.rulebook.rulebook import site_rulebook
 from drawcli.adapters.server import site_tokens
 from drawcli.adapters.server.token_file import TokenFile
+from drawcli.adapters.state.pause import read_pause
 from drawcli.adapters.state.run_log import RunLog
-from drawcli.adapters.state.site_key import read_site_key, site_key_path
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import State
 from drawcli.operations.doctor.delivery import folder_of_delivery
 from drawcli.operations.doctor.old_studies import old_studies
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
+from drawcli.operations.doctor.site_keys import key_backup, site_key
 from drawcli.operations.ledger_check import check as ledger_troubles
 from drawcli.operations.overview import RUNS_LATE, RunHealth
 from drawcli.pipeline.explain import lint_rules, lint_templates
@@ -31,6 +32,7 @@ from drawcli.system.platforms import is_readable_by_others, is_writable_by_other
 RUNS_STOPPED: Final = timedelta(hours=24)
 _NO_PROGRESS: Final = timedelta(hours=1)  # an overdue run without progress for so long hangs
 _TOKEN_SOON: Final = timedelta(days=7)
+_MISSING: Final = "(missing)"
 _GIB: Final = 1 << 30
 _LEAST_FREE: Final = _GIB  # bytes: the next package may not fit
 
@@ -71,15 +73,6 @@ def _check_open(folder: Path, site: CheckContext) -> None:
         check_writable(folder)
     elif not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written")
-
-
-def site_key(site: CheckContext) -> CheckResult:
-    """Check the site key, without which no structure set can be re-identified."""
-    folder = site.settings.state_dir
-    read_site_key(folder)  # raises if others can read it or if it is in a git work tree
-    return CheckResult.well(
-        f"{site_key_path(folder)}; do you have a backup? ('drawcli key backup')"
-    )
 
 
 def free_space(site: CheckContext) -> CheckResult:
@@ -126,9 +119,10 @@ def run_lock(site: CheckContext) -> CheckResult:
     """Check whether a run is active, and for how long."""
     work = WorkDir(site.settings.state_dir)
     holder, runner = holder_of(work.run_lock_file), work.run_owner()
+    if holder is None and not has_lock_table():
+        return CheckResult.not_checked("this system does not list locks", "drawcli status")
     if holder is None:
-        unknown = "this system does not show whether a run is active"
-        return CheckResult.well("no run is active" if has_lock_table() else unknown)
+        return CheckResult.well("no run is active")
     since = "" if runner is None else f" for {duration(site.now - runner.since)}"
     text = f"a run is active: process {holder.pid}{since}"
     health = RunHealth.of(site.settings.state_dir, site.settings.notify.run_hours)
@@ -154,10 +148,18 @@ def ledger(site: CheckContext) -> CheckResult:
     return CheckResult.well(f"{len(jobs):,} jobs, {archived:,} archived: consistent")
 
 
+def pause(site: CheckContext) -> CheckResult:
+    """Check whether uploads are paused."""
+    paused = read_pause(site.settings.state_dir)
+    if paused is not None:
+        return CheckResult.warned(f"uploads are paused {paused.facts(site.now)}", "drawcli resume")
+    return CheckResult.well("uploads are not paused")
+
+
 def held_jobs(site: CheckContext) -> CheckResult:
     """Count the held jobs."""
     if site.ctx is None:
-        return CheckResult.warned("not counted: the ledger cannot be opened", "Fix that first.")
+        return CheckResult.not_checked("the ledger cannot be opened", "Fix that first.")
     held = [job for job in site.ctx.ledger.jobs() if job.held]
     if held:
         return CheckResult.warned(f"{len(held):,} held", "drawcli quarantine")
@@ -246,25 +248,31 @@ def versions(_: CheckContext | None = None) -> CheckResult:
             f"{ours}; not installed as a package", "Install it: see docs/installing.md."
         )
     names = sorted({_name_of(one) for one in wanted if ";" not in one})
-    return CheckResult.well(f"{ours}; {', '.join(map(_with_version, names))}")
+    found = [_with_version(name) for name in names]
+    text = f"{ours}; {', '.join(found)}"
+    if any(one.endswith(_MISSING) for one in found):
+        return CheckResult.warned(text, "Install drawcli again: see docs/installing.md.")
+    return CheckResult.well(text)
 
 
 def _with_version(package: str) -> str:
     try:
         return f"{package} {metadata.version(package)}"
     except metadata.PackageNotFoundError:
-        return f"{package} (missing)"
+        return f"{package} {_MISSING}"
 
 
 LOCAL: Final[tuple[tuple[str, Check], ...]] = (
     ("settings", settings_file),
     ("state folder", state_folder),
     ("site key", site_key),
+    ("key backup", key_backup),
     ("free space", free_space),
     ("datastore", of_share(datastore)),
     ("delivery", of_share(folder_of_delivery)),
     ("run lock", run_lock),
     ("ledger", ledger),
+    ("pause", pause),
     ("held jobs", held_jobs),
     ("rules", rules),
     ("old studies", old_studies),

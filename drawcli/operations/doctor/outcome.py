@@ -1,7 +1,8 @@
 """Results of the checks of `doctor`, and how checks are run: none of them raises.
 
 A check returns its result and, if something is wrong, the command or sentence that fixes it. A
-check that cannot be made is a failed check, never a crash. No text comes from an image; paths are
+check that raises an error is a failed check, never a crash; one that cannot be made is "not
+checked", and never passed. No text comes from an image; paths are
 those in the settings.
 """
 
@@ -26,6 +27,7 @@ class Grade(StrEnum):
     PASS = "PASS"  # noqa: S105 - no password
     WARN = "WARN"
     FAIL = "FAIL"
+    SKIP = "SKIP"  # not checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class CheckResult:
     def failed(cls, text: str, remedy: str) -> "CheckResult":
         """Return a problem that stops runs."""
         return cls(Grade.FAIL, text, remedy)
+
+    @classmethod
+    def not_checked(cls, why: str, remedy: str) -> "CheckResult":
+        """Return the result of a check that could not be made, and how it can be."""
+        return cls(Grade.SKIP, f"not checked: {why}", remedy)
 
     @classmethod
     def of_error(cls, err: Exception) -> "CheckResult":

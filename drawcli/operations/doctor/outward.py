@@ -18,7 +18,12 @@ def audit_log(site: CheckContext) -> CheckResult:
     if verdict.breaks:
         first = verdict.breaks[0]
         return CheckResult.failed(f"{first.where} {first.what}", "drawcli audit verify")
-    lacking = unattested(site.ctx) if site.ctx is not None else []
+    if site.ctx is None:
+        return CheckResult.not_checked(
+            "the chain is intact, but the ledger to compare it with cannot be opened",
+            "Fix that first.",
+        )
+    lacking = unattested(site.ctx)
     if lacking:
         return CheckResult.failed(str(lacking[0]), "drawcli audit verify")
     if not verdict.lines:

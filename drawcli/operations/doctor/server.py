@@ -31,11 +31,23 @@ def offline(site: CheckContext) -> Iterator[Outcome]:
     yield from run_checks([("templates", _templates_by_kept)], site)
 
 
+def unasked(names: Sequence[str]) -> Iterator[Outcome]:
+    """Yield the checks that would ask others, as not made."""
+    for name in names:
+        yield _unasked(name, "--offline", "drawcli doctor")
+
+
+def _unasked(name: str, why: str, remedy: str) -> Outcome:
+    return Outcome(name, CheckResult.not_checked(why, remedy))
+
+
 def online(site: CheckContext) -> Iterator[Outcome]:
     """Yield the checks of the server; the first one alone if it does not answer."""
     seen: list[ServerProbe] = []
     yield from run_checks([("server", lambda site: _reached(site, seen))], site)
     if not seen:
+        for name in ("clock", "TLS"):
+            yield _unasked(name, "the server does not answer", "Fix that first.")
         yield from offline(site)
         return
     found = seen[0]
@@ -124,8 +136,8 @@ def _templates(site: CheckContext) -> CheckResult:
 def _templates_by_kept(site: CheckContext) -> CheckResult:
     kept = load_catalogue(site.settings.state_dir)
     if kept is None:
-        return CheckResult.well(
-            "not compared: no catalogue of the server ('drawcli templates pull')"
+        return CheckResult.not_checked(
+            "there is no catalogue of the server to compare with", "drawcli templates pull"
         )
     vain, by = _in_vain(site, kept.offers), f"by the catalogue of {kept.at:%Y-%m-%d}"
     if vain:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from drawcli.adapters.state.run_log import Run, RunLog
+from drawcli.adapters.state.site_key import replace_site_key
 from drawcli.adapters.state.workdir import WorkDir
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import LedgerError, NeedsPerson
 from drawcli.operations.doctor import delivery, local
 from drawcli.operations.doctor import outcome as outcomes
 from drawcli.operations.doctor.outcome import Check, CheckContext, CheckResult, Grade, of_share
+from drawcli.operations.keys import note_keys_kept
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import NOON, Site
@@ -53,7 +55,8 @@ def a_run(ended: datetime, exit_code: int = 0) -> Run:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in CHECKS if name not in ("last run", "datastore", "old studies")]
+    "name",
+    [name for name in CHECKS if name not in "last run, datastore, key backup, old studies"],
 )
 def test_a_new_site_is_well(looked: CheckContext, site: Site, name: str) -> None:
     grade, text, _ = seen(name, looked)
@@ -129,6 +132,28 @@ def test_a_site_key_that_git_would_take(looked: CheckContext, site: Site) -> Non
     grade, _, remedy = seen("site key", looked)
 
     assert (grade, ".gitignore" in remedy) == (Grade.FAIL, True)
+
+
+def test_a_backup_of_the_keys_counts_for_the_keys_that_it_has(
+    looked: CheckContext, site: Site
+) -> None:
+    before = seen("key backup", looked)
+    note_keys_kept(site.state, NOON - timedelta(days=3))
+    after = seen("key backup", looked)
+    replace_site_key(site.state)
+    rotated = seen("key backup", looked)
+
+    assert (before[0], rotated[0]) == (Grade.WARN, Grade.WARN)
+    assert after[:2] == (Grade.PASS, "made 3 d ago (2026-11-11)")
+    assert "lacks 1 of 1 keys" in rotated[1]
+
+
+def test_without_a_list_of_locks_the_run_lock_is_not_checked(
+    looked: CheckContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "has_lock_table", lambda: False)
+
+    assert seen("run lock", looked)[0] is Grade.SKIP
 
 
 @pytest.mark.parametrize(("free_gib", "grade"), [(0.5, Grade.FAIL), (1.5, Grade.WARN)])
@@ -271,7 +296,7 @@ def test_a_ledger_that_cannot_be_opened_says_why_and_counts_nothing(looked: Chec
     told = seen("ledger", looked, ctx=None, closed=err)
 
     assert told == (Grade.FAIL, "ledger.json is no ledger", "Put a copy back.")
-    assert seen("held jobs", looked, ctx=None, closed=err)[0] is Grade.WARN
+    assert seen("held jobs", looked, ctx=None, closed=err)[0] is Grade.SKIP
 
 
 def test_jobs_that_wait_for_a_person(looked: CheckContext, ctx: Context, in_state: Make) -> None:
@@ -375,6 +400,7 @@ def test_versions_are_told_of_each_package_also_of_one_that_is_not_there(
 
     found = local.versions()
 
+    assert found.grade is Grade.WARN
     assert "nowhere-at-all (missing)" in found.text
     assert found.text.startswith("drawcli ")
 

@@ -41,6 +41,14 @@ def test_an_audit_log_that_holds_and_one_that_was_changed(site: Site, ctx: Conte
     assert (grade, "was changed" in text) == (Grade.FAIL, True)
 
 
+def test_a_log_without_a_ledger_to_compare_with_is_not_passed(site: Site, ctx: Context) -> None:
+    one = CheckContext(settings=ctx.settings, config=site.config, now=NOON)
+
+    (found,) = run_checks([("audit log", dict(OUTWARD)["audit log"])], one)
+
+    assert found.result.grade is Grade.SKIP
+
+
 def test_an_audit_log_that_is_gone_is_told_by_what_the_ledger_counts(
     site: Site, ctx: Context, in_state: Callable[..., Job]
 ) -> None:

@@ -241,7 +241,8 @@ def test_certificates_that_the_environment_names_and_that_are_not_there(
 def test_a_server_that_is_away(site: Site) -> None:
     seen = by_name(checks.online(looked_at(site, "http://127.0.0.1:9")))
 
-    assert list(seen) == ["server", "templates"]
+    assert list(seen) == ["server", "clock", "TLS", "templates"]
+    assert {seen[name][0] for name in ("clock", "TLS", "templates")} == {Grade.SKIP}
     assert seen["server"][0] is Grade.FAIL
     assert "cannot be reached" in seen["server"][1]
 
@@ -298,7 +299,7 @@ def test_a_server_without_a_catalogue(site: Site) -> None:
 @pytest.mark.parametrize(
     ("models", "grade", "said"),
     [
-        (None, Grade.PASS, "not compared"),
+        (None, Grade.SKIP, "no catalogue"),
         (MODELS, Grade.PASS, "offered"),
         ([], Grade.WARN, ""),
     ],

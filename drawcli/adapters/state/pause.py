@@ -1,0 +1,73 @@
+"""The mark of a paused site: no package is uploaded until someone resumes.
+
+state_dir/paused.json    since when, by whom and why
+
+Its existence pauses, even if its content is damaged. Results are still downloaded and delivered.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from drawcli.system.durations import duration
+from drawcli.system.files import write_durably
+from drawcli.system.platforms import fsync_folder
+
+FILE_NAME: Final = "paused.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A pause of the uploads."""
+
+    since: datetime  # UTC
+    user: str = ""
+    host: str = ""
+    reason: str = ""  # as typed; "" if none was given
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return asdict(self) | {"since": self.since.isoformat()}
+
+    def facts(self, now: datetime) -> str:
+        """Return since when, by whom and why."""
+        since = f"since {self.since:%Y-%m-%d %H:%M} UTC ({duration(now - self.since)})"
+        who = f", by {self.user}@{self.host}" if self.user else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"{since}{who}{why}"
+
+    def notice(self, now: datetime) -> str:
+        """Return what a run or a check says about it."""
+        return f"uploads are paused {self.facts(now)}. 'drawcli resume' sends again"
+
+
+def read_pause(state_dir: Path) -> Pause | None:
+    """Return the pause of a site; None if it is not paused."""
+    path = state_dir / FILE_NAME
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:  # such as that of another user
+        raw = b""
+    try:
+        plain = json.loads(raw)
+        since = datetime.fromisoformat(plain["since"])
+        texts = {name: str(plain.get(name) or "") for name in ("user", "host", "reason")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        since, texts = datetime.fromtimestamp(path.stat().st_mtime, UTC), {}
+    return Pause(since=since if since.tzinfo else since.replace(tzinfo=UTC), **texts)
+
+
+def write_pause(state_dir: Path, pause: Pause) -> None:
+    """Pause a site; durable when this returns."""
+    text = json.dumps(pause.as_plain(), indent=1, ensure_ascii=False)
+    write_durably(state_dir / FILE_NAME, text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def end_pause(state_dir: Path) -> None:
+    """Let a site send again; durable when this returns."""
+    (state_dir / FILE_NAME).unlink(missing_ok=True)
+    fsync_folder(state_dir)

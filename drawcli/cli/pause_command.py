@@ -1,0 +1,99 @@
+"""pause and resume: stop sending, while results are still downloaded and delivered."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drawcli.cli import render
+from drawcli.cli.door import Door, DryRunOption, command
+from drawcli.cli.render import Result
+from drawcli.system.printable import plain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from drawcli.adapters.state.pause import Pause
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "pause")(pause)
+    command(app, "resume")(resume)
+
+
+def pause(
+    door: Door,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; 'status' shows it. No patient data.")
+    ] = "",
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Stop sending. Results are still downloaded and delivered.
+
+    The next package is not uploaded any more; an upload that has begun is finished. Series are
+    still found, matched and packaged. The pause lasts until 'drawcli resume', over restarts.
+    """
+    from drawcli.adapters.state.pause import read_pause, write_pause
+    from drawcli.pipeline.context import utc_now
+
+    state_dir, now = door.settings().state_dir, utc_now()
+    before = read_pause(state_dir)
+    after = _paused(before, plain(reason).strip(), now)
+    if not dry_run and after != before:
+        write_pause(state_dir, after)
+        _log_it(door, state_dir, "paused")
+    done = "would be paused" if dry_run else "already paused" if before else "paused"
+    return Result(
+        data={"paused": after.as_plain(), "was_paused": before is not None, "dry_run": dry_run},
+        show=render.lines(
+            [
+                (done, after.facts(now)),
+                ("results", "still downloaded and delivered"),
+                ("to send again", "drawcli resume"),
+            ]
+        ),
+    )
+
+
+def _paused(before: "Pause | None", reason: str, now: "datetime") -> "Pause":
+    """Return the new pause; one that lasts keeps its begin, and changes only for a new reason."""
+    from drawcli.adapters.state.audit_log import Actor
+    from drawcli.adapters.state.pause import Pause
+
+    if before is not None and reason in ("", before.reason):
+        return before
+    who = Actor.present()
+    since = now if before is None else before.since
+    return Pause(since=since, user=who.user, host=who.host, reason=reason)
+
+
+def resume(door: Door, dry_run: DryRunOption = False) -> Result:
+    """Send again after a pause, with the next run."""
+    from drawcli.adapters.state.pause import end_pause, read_pause
+    from drawcli.pipeline.context import utc_now
+
+    state_dir = door.settings().state_dir
+    before = read_pause(state_dir)
+    if before is not None and not dry_run:
+        end_pause(state_dir)
+        _log_it(door, state_dir, "resumed")
+    data = {"was_paused": before and before.as_plain(), "dry_run": dry_run}
+    if before is None:
+        return Result(data=data, show=render.lines([("not paused", "uploads go on as usual")]))
+    done = "would be resumed" if dry_run else "resumed"
+    was = ("was paused", before.facts(utc_now()))
+    return Result(data=data, show=render.lines([(done, "the next run uploads again"), was]))
+
+
+def _log_it(door: Door, state_dir: "Path", outcome: str) -> None:
+    """Write into the log who paused or resumed; not the reason, which may be anything."""
+    import logging
+
+    from drawcli.adapters.state import logs
+    from drawcli.adapters.state.audit_log import Actor
+    from drawcli.adapters.state.run_log import new_run_id
+
+    logs.to_file(state_dir, door.settings().logs, new_run_id())
+    user = Actor.present().user
+    logging.getLogger(__name__).info("step=pause outcome=%s user=%s", outcome, user)
