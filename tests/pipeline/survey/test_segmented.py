@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread
 from typer.testing import CliRunner
 
 from drawcli.adapters.state.former_client import read_history
-from drawcli.cli import app
+from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import ConfigError
 from drawcli.pipeline.actions import release
