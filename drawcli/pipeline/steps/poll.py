@@ -28,8 +28,9 @@ def poll(job: Job, ctx: Context) -> Job:
         case TaskState.READY | TaskState.DELIVERED:
             return job.to(State.SEGMENTED, at=ctx.now())
         case TaskState.FAILED:
+            why = status.error or f"{status.word}, without a reason"
             raise NeedsPerson(
-                f"the server could not segment the series: {status.error or status.word}",
+                f"the server could not segment the series: {why}",
                 code="segmentation-failed",
                 hint=f"'drawcli retry {job.id}' sends it again.",
             )
