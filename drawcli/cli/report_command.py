@@ -103,20 +103,14 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
         ("delivered, by template", made.templates),
     ):
         _tell_counts(out, title, counts)
-    if made.former and (figures := list(made.former.rows())):
+    if made.former and (rows := made.former.table()):
         out.print()
-        render.columns(("the former client", "", ""), map(_former_row, figures))(out)
+        render.columns(("the former client", "", ""), rows)(out)
     if unmatched := made.left.get("unmatched"):
         out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
         out.print("  'drawcli explain JOB' tells why", soft_wrap=True)
     if html is not None:
         out.print(f"\nwritten: {html}", soft_wrap=True)
-
-
-def _former_row(figure: tuple[str, str, float, str]) -> tuple[str, str, str]:
-    name, measure, value, unit = figure
-    words = name.removesuffix("_since_last_run").replace("_", " ") if name.islower() else name
-    return words, f"{value:,.10g}", f"{measure} {unit}".strip()
 
 
 def _tell_counts(out: "Console", title: str, counts: "Counter[str]") -> None:

@@ -52,6 +52,17 @@ class FormerReport:
             is_mean = any(word in name for word in _AVERAGES)
             yield name, "mean" if is_mean else "sum", value, ""
 
+    def table(self) -> list[tuple[str, str, str]]:
+        """Return every figure as text: name, value, and what the value is."""
+        return [
+            (
+                name.removesuffix("_since_last_run").replace("_", " ") if name.islower() else name,
+                f"{value:,.10g}",
+                f"{measure} {unit}".strip(),
+            )
+            for name, measure, value, unit in self.rows()
+        ]
+
 
 def former_report(history: FormerHistory, since: datetime, until: datetime) -> FormerReport | None:
     """Return what happened from `since` to `until`, UTC; None without an imported history."""

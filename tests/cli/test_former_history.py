@@ -145,6 +145,15 @@ def test_table_and_csv_hold_the_same_figures(drawcli: Run) -> None:
     assert values[STATISTIC] == "7.0"
 
 
+@pytest.mark.usefixtures("imported")
+def test_the_page_has_them_too(drawcli: Run, site: Site) -> None:
+    drawcli("report", "--since", "2021-11-09", "--html", "report.html")
+
+    page = (site.folder / "report.html").read_text()
+    assert "<h2>The former client</h2>" in page
+    assert "<td>series completing segmentation</td><td>7</td><td>sum</td>" in page
+
+
 def test_without_a_history_nothing_is_said_of_one(drawcli: Run) -> None:
     told = drawcli("report", "--json")
 
