@@ -12,11 +12,11 @@ from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS, Site
 from tests.fake_draw import FakeDraw
 from tests.phantoms.enhanced import write_enhanced
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 from tests.segmented import segmented
 
 Image = Callable[[str], Path]

@@ -9,7 +9,8 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
-from drawcli.errors import ConfigError, UsageError
+from drawcli.errors import UsageError
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.sandbox.demo import Demo
-
-_MISSING = "Install drawcli with its extra 'web': see docs/installing.md."
 
 DelayOption = Annotated[
     float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
@@ -81,10 +80,8 @@ def sandbox(
         from drawcli.sandbox.faults import read_faults
         from drawcli.sandbox.options import SandboxOptions
         from drawcli.sandbox.server import serve
-    except ImportError as err:
-        raise ConfigError(
-            f"the sandbox needs {err.name}, which is missing", hint=_MISSING
-        ) from None
+    except ImportError:
+        raise not_installed("the sandbox", "web") from None
 
     if fault == "list":
         return _faults()
@@ -150,9 +147,8 @@ def phantoms(
         from drawcli.sandbox.demo import scan_patients
 
         written = scan_patients(folder, slices, size, said.append)
-    except ImportError as err:
-        missing = f"the phantoms need {err.name}, which is missing"
-        raise ConfigError(missing, hint=_MISSING) from None
+    except ImportError:
+        raise not_installed("'drawcli phantoms'", "web") from None
 
     def show(out: "Console") -> None:
         for line in said:
@@ -194,8 +190,8 @@ def demo(
         quiet = door.common.as_json or door.common.quiet
         tell = render.teller(door.style) if not quiet else lambda _line: None
         done = run_demo(keep, tell, slices=slices, size=size)
-    except ImportError as err:
-        raise ConfigError(f"the demo needs {err.name}, which is missing", hint=_MISSING) from None
+    except ImportError:
+        raise not_installed("the demo", "web") from None
     data = {
         "folder": str(done.folder) if keep else None,
         "runs": done.runs,

@@ -11,9 +11,9 @@ from drawcli.errors import FIRST_RUN
 from drawcli.pipeline import actions
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, NOON, PELVIS, SLICES, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 ALL = Selection()
 InState = Callable[..., Job]

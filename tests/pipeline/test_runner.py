@@ -29,10 +29,10 @@ from drawcli.pipeline.runner import Selection, due_jobs, run_once, run_step, tid
 from drawcli.pipeline.step_report import StepReport, out_of_reach
 from drawcli.pipeline.steps import match as steps_match
 from drawcli.pipeline.steps.upload import MOST_POSTS
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system.limits import SILENT_IN_ALL
 from tests.conftest import HEAD_NECK, THORAX, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 ALL = Selection()
 
