@@ -142,4 +142,4 @@ def test_a_patient_is_found_without_case_accents_and_order(query: str, patient: 
 
 
 def test_the_index_of_an_earlier_version_is_read_again() -> None:
-    assert opening._FORMAT.startswith("4 ")  # with the character set of each name
+    assert opening._FORMAT.startswith("5 ")  # with the character set of each name
