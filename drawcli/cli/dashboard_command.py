@@ -118,13 +118,13 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
 
     words = secrets.token_urlsafe(24) if by_chance else _asked(door)
     secret.store(words)
-    told = [("token", words)] if by_chance else []
+    shown = [("token", words)] if by_chance else []
     facts = [
-        *told,
+        *shown,
         ("stored in", secret.path),
         ("notice", "it counts at once, and ends all logins"),
     ]
-    data = {"stored_in": str(secret.path)} | dict(told)
+    data = {"stored_in": str(secret.path)} | dict(shown)
     return Result(data=data, show=render.lines(facts))
 
 

