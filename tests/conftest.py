@@ -23,12 +23,16 @@ from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.patients import PEOPLE
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
-# A change is judged by the same examples each time; RANDOM=1 (make torture) looks for new ones.
+# A change is judged by the same few examples each time; RANDOM=1 (make torture) looks for new ones.
 settings.register_profile(
-    "here", deadline=None, derandomize="RANDOM" not in os.environ, database=None
+    "here",
+    max_examples=100 if "RANDOM" in os.environ else 25,
+    deadline=None,
+    derandomize="RANDOM" not in os.environ,
+    database=None,
 )
 settings.load_profile("here")
 

@@ -24,11 +24,11 @@ from drawcli.pipeline.runner import Selection, due_jobs, run_step
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.patients import PEOPLE
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 from tests.torture.test_processes import started
 
 ALL = Selection()

@@ -13,9 +13,9 @@ from drawcli.operations.metrics import metrics_text
 from drawcli.operations.notification_store import FILE_NAME
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 from tests.webhook import Webhook, listening
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise asks for it
@@ -57,7 +57,7 @@ def a_run(site: Site, draw: FakeDraw, clock: Clock) -> str:
 
 
 @pytest.mark.usefixtures("logging_as_it_was")
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", pytest.param("json", marks=pytest.mark.sweep)])
 def test_nothing_that_is_sent_or_written_for_others_names_a_patient(
     site: Site, draw: FakeDraw, clock: Clock, hook: Webhook, form: str
 ) -> None:

@@ -19,10 +19,10 @@ from drawcli.pipeline.context import open_context
 from drawcli.pipeline.runner import Selection, run_once
 from drawcli.sandbox.faults import FIRST, INSTEAD, read_faults
 from drawcli.sandbox.options import SandboxOptions
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
 from tests.conftest import PELVIS, THORAX, Clock, Site
+from tests.phantoms.planning import write_planning_ct
 
 CODES = ("400", "401", "403", "404", "408", "413", "429/30s", "500", "502", "503", "504")
 ON_THE_WAY_BACK = ("lost", "length", "truncate", "twice")
@@ -61,7 +61,7 @@ HELD = {
 }
 # The short form: all that holds a job, and every third of the others.
 # A refresh that an upload needs: what delays it, and what leaves the new pair with nobody.
-RENEWED_LATER = ("401", "404", "429/30s", "500", "html", "drop", "stall", "drip", "redirect")
+RENEWED_LATER = ("401", "429/30s", "500", "html", "drop", "stall", "drip", "redirect")
 NEVER_RENEWED = ("lost", "truncate", "keys")
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 TRIED = MATRIX if LONG else [one for n, one in enumerate(MATRIX) if n % 5 == 0 or one in HELD]
@@ -198,6 +198,15 @@ def test_a_refresh_that_fails_once_delays_the_series_and_counts_as_no_upload(
     at_home(told)
     assert wrong.requests["refresh"] <= 3
     assert told.runs == 3
+
+
+@pytest.mark.parametrize("wrong", ["upload:expire,token:404"], indirect=True)
+def test_without_the_newer_endpoint_the_token_is_refreshed_at_the_older_one(
+    told: Told, wrong: Running
+) -> None:
+    (job,) = told.jobs
+    assert (job.state, job.posts, told.errors, told.runs) == (State.DONE, 1, [], 2)
+    assert wrong.requests["refresh"] == 2
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,30 @@
 """Tables, sentences and JSON: the only module that writes to standard output."""
 
+import codecs
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from io import TextIOWrapper
-from itertools import zip_longest
+from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from drawcli.errors import DrawcliError
+from drawcli.cli.text_parts import TextTable, fits, text_of
+from drawcli.errors import DiskFull, DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
 
+_CLOSED: Final = frozenset({errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN})  # EINVAL on Windows
+_ESCAPED: Final = "drawcli-escaped"
+_SIGNS: Final = {"·": "-", "…": "...", "²": "2", "³": "3"}
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
+_LONGEST_KEY: Final = 32  # characters of a code or an id
 _FORCE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables that make rich use colours
-_UNPRINTABLE: Final = "\0"
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 
@@ -55,6 +57,34 @@ def present(command: str, result: Result, style: Style) -> None:
         result.show(output(style))
     for err in result.errors:
         say_error(err)
+
+
+def finish(command: str, result: Result, style: Style) -> int:
+    """Write a result; return its exit code, also if nobody reads the output any more."""
+    try:
+        present(command, result, style)
+        sys.stdout.flush()
+    except OSError as err:
+        with suppress(OSError):
+            for error in () if style.as_json else result.errors:
+                say_error(error)
+        return end_output(err, result.exit_code)
+    return result.exit_code
+
+
+def end_output(err: OSError, exit_code: int) -> int:
+    """Give up output that cannot be written; return the exit code.
+
+    A reader that has gone, as in `| head -1`, changes nothing. A full disk is an error.
+    """
+    is_closed = err.errno in _CLOSED
+    if not is_closed:
+        with suppress(OSError):
+            say(f"drawcli: the output cannot be written: {err.strerror}")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # else Python would complain at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return exit_code if is_closed else exit_code or DiskFull.exit_code
 
 
 def say_error(err: DrawcliError) -> None:
@@ -99,9 +129,9 @@ class PlainOutput:
 
     def print(self, *parts: Any, soft_wrap: bool = False, **options: Any) -> None:
         """Print a text as it is, if it fits or shall not be wrapped; anything else with rich."""
-        text = None if options or len(parts) > 1 else "".join(map(_as_text, parts))
+        text = None if options or len(parts) > 1 else "".join(map(text_of, parts))
         room = None if soft_wrap else self._width
-        if text is None or not all(_fits(line, room) for line in text.split("\n")):
+        if text is None or not all(fits(line, room) for line in text.split("\n")):
             console(self._style).print(*parts, soft_wrap=soft_wrap, **options)
         else:
             sys.stdout.write(f"{text}\n")
@@ -109,74 +139,6 @@ class PlainOutput:
     def __getattr__(self, name: str) -> Any:
         """Return what else a console has."""
         return getattr(console(self._style), name)
-
-
-@dataclass(frozen=True, slots=True)
-class StyledLine:
-    """A text in a style, folded at the edge of the terminal."""
-
-    text: str
-    style: str = ""
-
-    def __rich__(self) -> "Text":
-        """Return it as rich prints it."""
-        from rich.text import Text
-
-        return Text(self.text, style=self.style, overflow="fold")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTable:
-    """A table without lines. A cell is folded if it is too wide, but not in the columns `whole`."""
-
-    titles: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    whole: AbstractSet[int]  # numbers of columns
-    right: AbstractSet[int] = frozenset()  # columns of numbers
-    styles: Sequence[str] = ()  # of the rows, if they have any
-
-    def __rich__(self) -> "Table":
-        """Return it as rich prints it."""
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for number, title in enumerate(self.titles):
-            table.add_column(
-                title,
-                justify="right" if number in self.right else "left",
-                no_wrap=number in self.whole,
-                overflow="fold",
-            )
-        for row, style in zip_longest(self.rows, self.styles, fillvalue=""):
-            table.add_row(*row, style=style)
-        return table
-
-    @property
-    def text(self) -> str:
-        """The table as text; a character that cannot be printed if a cell has several lines."""
-        lines = [self.titles, *self.rows]
-        if any("\n" in cell for line in lines for cell in line):
-            return _UNPRINTABLE
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        places = [">" if number in self.right else "<" for number in range(len(widths))]
-        return "\n".join(
-            "  ".join(
-                f"{cell:{place}{width}}"
-                for cell, place, width in zip(line, places, widths, strict=True)
-            )
-            for line in lines
-        )
-
-
-def _as_text(part: Any) -> str:
-    """Return a text; a character that cannot be printed if it is something else."""
-    if isinstance(part, StyledLine | TextTable):
-        return part.text
-    return part if isinstance(part, str) else _UNPRINTABLE
-
-
-def _fits(line: str, room: int | None) -> bool:
-    return line.isascii() and line.isprintable() and (room is None or len(line) <= room)
 
 
 def plain_console(**options: Any) -> "Console":
@@ -188,19 +150,39 @@ def plain_console(**options: Any) -> "Console":
             for one in super().render(*args, **options):
                 yield one if one.control else one._replace(text=plain_lines(one.text))
 
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
     return Plain(highlight=False, emoji=False, markup=False, **options)
 
 
 def survive_any_text() -> None:
     """Replace characters that the terminal's encoding lacks instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    codecs.register_error(_ESCAPED, _in_ascii)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, StringIO())
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def is_unicode(stream: Any) -> bool:
+    """Return whether a stream can show every character."""
+    return (getattr(stream, "encoding", None) or "").casefold().startswith("utf")
+
+
+def _in_ascii(err: UnicodeError) -> tuple[str | bytes, int]:
+    """Return our own signs as ASCII; any other character as an escape."""
+    if isinstance(err, UnicodeEncodeError) and (sign := _SIGNS.get(err.object[err.start])):
+        return sign, err.start + 1
+    return codecs.backslashreplace_errors(err)
 
 
 def spinner(what: str) -> AbstractContextManager[Any]:
     """Show on standard error that work is in progress."""
-    return plain_console(stderr=True).status(plain(f"{what} ..."))
+    kind = "dots" if is_unicode(sys.stderr) else "line"
+    return plain_console(stderr=True).status(plain(f"{what} ..."), spinner=kind)
 
 
 def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
@@ -215,11 +197,24 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     return show
 
 
-def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
-    """Return a renderer of a plain table."""
-    shown = [list(map(plain, row)) for row in rows]
-    grid = TextTable(titles=titles, rows=shown, whole={0})
-    return lambda out: out.print(grid)
+def columns(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None
+) -> "Callable[[Console], None]":
+    """Return a renderer of a plain table; columns from a number on are narrow and aligned right."""
+    cells = [[*map(plain, row)] for row in rows]
+    every = range(len(titles))
+    # Ids and codes are shown whole: they are typed.
+    keys = [number for number in every if not number or titles[number] == "job"]
+    longest = {key: max((len(row[key]) for row in cells), default=0) for key in keys}
+    table = TextTable(
+        titles=titles,
+        rows=cells,
+        whole=set(keys if numbers_from is None else every),
+        right=set() if numbers_from is None else set(every[numbers_from:]),
+        least={key: min(length, _LONGEST_KEY) for key, length in longest.items()},
+        narrow=numbers_from is not None,
+    )
+    return lambda out: out.print(table)
 
 
 def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:
@@ -268,5 +263,4 @@ def _write_json(command: str, result: Result) -> None:
     import json
 
     text = json.dumps(envelope, ensure_ascii=False)
-    is_unicode = (sys.stdout.encoding or "").casefold().startswith("utf")
-    sys.stdout.write(plain_json(text, ascii_only=not is_unicode) + "\n")
+    sys.stdout.write(plain_json(text, ascii_only=not is_unicode(sys.stdout)) + "\n")

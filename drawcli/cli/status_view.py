@@ -1,12 +1,12 @@
 """The output of `status`: health, held jobs, jobs in progress."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from drawcli.cli.render import StyledLine, TextTable
-from drawcli.core.jobs.columns import TABLE
+from drawcli.cli.text_parts import HangingLine, StyledLine, TextTable
+from drawcli.core.jobs.columns import TABLE, Column, files_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.operations.overview import Overview, RunHealth
@@ -21,6 +21,7 @@ _MOST: Final = 30  # rows of each kind, where nobody asked for all
 _MOST_IN_TABLE: Final = (
     300  # a table that fits its columns takes time; more are written as they are
 )
+_ID_WIDTH: Final = len("0123456789ab-1")  # ids are shown whole: they are typed again
 _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "green"}
 
 
@@ -36,11 +37,12 @@ class Picture:
     who: Mapping[str, str]  # patients by job, where a person asked for them
     chosen: bool  # a person asked for some of the jobs: all of those are listed
     if_none: str = "No such jobs."
+    where: Mapping[str, str] = field(default_factory=dict)  # of the structure set, by job
 
     def __call__(self, out: "Console") -> None:
         """Print all parts."""
         for part in self.parts():
-            out.print(part)
+            out.print(part, soft_wrap=getattr(part, "overflow", None) == "ignore")
 
     def parts(self) -> "Iterator[RenderableType]":
         """Yield the parts from the top."""
@@ -49,8 +51,9 @@ class Picture:
             yield from self._head(overview)
             if not self.jobs and not self.archived:
                 yield "No jobs."
+        yield from self._whereabouts()
         yield from self._held(overview.held)
-        listed = self._listed(overview)
+        listed = [] if self.where else self._listed(overview)
         yield from self._table(listed if self.chosen else listed[:_MOST])
         if self.chosen:
             if not self.jobs:
@@ -64,22 +67,33 @@ class Picture:
             yield StyledLine(f"{line.subject:<8} {line.text}", style)
         yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
-    def _held(self, held: Sequence[Job]) -> Iterator[StyledLine]:
+    def _whereabouts(self) -> "Iterator[Text]":
+        """Yield a line for each job: the patient, and where the structure set is."""
+        if not self.where:
+            return
+        from rich.text import Text
+
+        for job in self.jobs:
+            line = f"{self.who[job.id]}, {job.template or 'no template'}: {self.where[job.id]}"
+            yield Text(f"{line}  [{job.id}]", no_wrap=True, overflow="ignore")
+
+    def _held(self, held: Sequence[Job]) -> Iterator[StyledLine | HangingLine]:
         if held and not self.chosen:
             yield StyledLine(f"\nHELD: {len(held)}", "bold red")
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"
-            what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
+            what = f"{job.modality or ''} of {files_text(job)}, {template}"
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
             since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield StyledLine(f"{job.id}  held at {job.state} for {since}  {what}{named}", "red")
             command = way_out(job)
-            yield StyledLine(f"    why  {job.reason}")
-            yield StyledLine(f"    do   {command}", "bold")
-            if job.hint and f"'{command}'" not in job.hint:
-                yield StyledLine(f"         {job.hint}", "dim")
+            yield HangingLine("why", f"{job.reason}")
+            yield HangingLine("do", command, "bold")
+            first = f"'{command}'" in (job.hint or "") and "preview" not in command
+            if job.hint and not first:
+                yield HangingLine("", job.hint, "dim")
         if len(held) > most:
             yield StyledLine(f"    and {len(held) - most} more: drawcli quarantine")
 
@@ -93,22 +107,25 @@ class Picture:
     def _table(self, jobs: Sequence[Job]) -> "Iterator[RenderableType]":
         if not jobs:
             return
-        titles = self._with_patient([column.title for column in TABLE], "patient")
+        columns = [c for c in TABLE if c.always or any(c.shown(job, self.now) for job in jobs)]
+        titles = self._with_patient([column.title for column in columns], "patient")
         if not self.chosen:
             yield ""
         if len(jobs) > _MOST_IN_TABLE:
-            yield _as_they_are(titles, [self._cells(job) for job in jobs])
+            yield _as_they_are(titles, [self._cells(job, columns) for job in jobs])
             return
+        fixed = columns[:-1]
         yield TextTable(
             titles=titles,
-            rows=[self._cells(job) for job in jobs],
-            whole=set(range(len(TABLE) - 1)),
-            right={number for number, column in enumerate(TABLE[:-1]) if column.is_number},
+            rows=[self._cells(job, columns) for job in jobs],
+            whole=set(range(len(fixed))),
+            right={number for number, column in enumerate(fixed) if column.is_number},
+            least={0: _ID_WIDTH},
             styles=[_COLOURS.get(job.state, "") for job in jobs],
         )
 
-    def _cells(self, job: Job) -> list[str]:
-        cells = [column.shown(job, self.now) for column in TABLE]
+    def _cells(self, job: Job, columns: Sequence[Column]) -> list[str]:
+        cells = [column.shown(job, self.now) for column in columns]
         return self._with_patient(cells, self.who.get(job.id, ""))
 
     def _with_patient(self, cells: list[str], patient: str) -> list[str]:

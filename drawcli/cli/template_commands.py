@@ -10,8 +10,11 @@ from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.prompts import agreed, asked
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
@@ -100,7 +103,8 @@ def check_templates(
         found += [f"{one} ({by})" for one in unmet_requests(book.templates, kept.offers)]
 
     def show(out: "Console") -> None:
-        out.print(f"{len(book.templates)} templates: no mistakes in the file ({EDITION})")
+        read = counted(len(book.templates), "template")
+        out.print(f"{read}: no mistakes in the file ({EDITION})")
         for one in vain:
             out.print(f"  asked for in vain: {one}", soft_wrap=True)
         for one in found:
@@ -128,7 +132,7 @@ def pull_templates(
                 dice = "" if one.dice is None else f", Dice {one.dice:.2f}"
                 region = f" ({one.region}{dice})" if one.region else ""
                 out.print(f"  {number}: {one.name}{region}", soft_wrap=True)
-        out.print(f"{len(offers)} models")
+        out.print(counted(len(offers), "model"))
 
     return Result(data={"models": [offer.as_plain() for offer in offers]}, show=show)
 
@@ -153,12 +157,11 @@ def new_template(
 ) -> Result:
     """Create a template from the catalogue, with a picker."""
     from drawcli.adapters.server.catalogue_cache import require_catalogue
-    from drawcli.authoring.new_template import Plan, compose, find_structure, structures_in
+    from drawcli.authoring.new_template import Plan, compose
 
     with door.context(dry_run=True) as ctx:
         catalogue = require_catalogue(ctx.settings.state_dir)
-        wanted = [one for number in model or () for one in structures_in(catalogue.offers, number)]
-        wanted += [find_structure(word, catalogue) for word in structure or ()]
+        wanted = _named_structures(structure or (), model or (), catalogue)
         asks = door.can_ask and not wanted
         if asks:
             wanted = _asked_for_structures(door, catalogue)
@@ -203,6 +206,16 @@ def import_templates(
         if not dry_run:
             made.write()
     return _composed(made, written=not dry_run)
+
+
+def _named_structures(
+    names: "Sequence[str]", models: "Sequence[int]", catalogue: "Catalogue"
+) -> "list[ChosenStructure]":
+    """Return all structures of some models, and structures by name."""
+    from drawcli.authoring.new_template import find_structure, structures_in
+
+    chosen = [one for number in models for one in structures_in(catalogue.offers, number)]
+    return chosen + [find_structure(name, catalogue) for name in names]
 
 
 def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[ChosenStructure]":

@@ -1,6 +1,5 @@
 import io
 import struct
-import time
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,7 +12,6 @@ from pydicom.uid import generate_uid
 from drawcli.adapters.gate import Leak, findings
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.sandbox.patients import Person, identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.adapters.packages import (
     TEMPLATE,
     as_bytes,
@@ -26,14 +24,15 @@ from tests.adapters.packages import (
 from tests.conftest import HEAD_NECK, PELVIS, THORAX
 from tests.core.real_data import REAL, needs_real, unpacked
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 Plant = Callable[[Dataset], object]
 
 
 @pytest.fixture
 def slices(tmp_path: Path) -> list[Path]:
-    """Write a planning CT of the pelvis: three small slices full of identifiers."""
-    return write_planning_ct(tmp_path / "source", PELVIS, slices=3, size=16, seed=1)
+    """Write a planning CT of the pelvis: two small slices full of identifiers."""
+    return write_planning_ct(tmp_path / "source", PELVIS, slices=2, size=16, seed=1)
 
 
 @pytest.fixture
@@ -50,13 +49,37 @@ def first_slice(members: dict[str, bytes]) -> str:
     return next(name for name in members if name.endswith(".dcm"))
 
 
+Found = Callable[[dict[str, bytes]], list[tuple[str, str]]]
+FoundIn = Callable[[Plant], list[tuple[str, str]]]
+
+
+@pytest.fixture
+def found(tmp_path: Path, slices: list[Path]) -> Found:
+    """Return a function that tells what the gate finds in a package of these members."""
+    return lambda members: seen(repacked(members, tmp_path / "planted.zip"), slices)
+
+
+@pytest.fixture
+def found_in(package: Path, found: Found) -> FoundIn:
+    """Return a function that changes the first slice of the package and tells what is found."""
+    return lambda plant: found(changed(contents(package), plant))
+
+
+def changed(members: dict[str, bytes], plant: Plant) -> dict[str, bytes]:
+    """Change the first slice of a package."""
+    name = first_slice(members)
+    dataset = as_dataset(members[name])
+    plant(dataset)
+    return members | {name: as_bytes(dataset)}
+
+
 @pytest.mark.parametrize("person", [PELVIS, HEAD_NECK, THORAX], ids=lambda one: one.site)
 @pytest.mark.parametrize("kind", [write_planning_ct, write_mr, write_pt], ids=["CT", "MR", "PT"])
 @pytest.mark.parametrize("fixed_dates", [False, True], ids=["shifted", "fixed"])
 def test_a_clean_package_of_a_phantom_passes(
     tmp_path: Path, person: Person, kind: Callable[..., list[Path]], *, fixed_dates: bool
 ) -> None:
-    slices = kind(tmp_path / "source", person, slices=3, size=16, seed=1)
+    slices = kind(tmp_path / "source", person, slices=2, size=16, seed=1)
 
     package = packaged(slices, tmp_path / "package.zip", fixed_dates=fixed_dates)
 
@@ -213,10 +236,7 @@ PLANTED: dict[str, tuple[Plant, set[tuple[str, str]]]] = {
     ),
     "the id as a number": (element("SeriesNumber", "7734021"), {("personal", "SeriesNumber")}),
     "the id as a decimal": (element("TableHeight", "7734021"), {("personal", "TableHeight")}),
-    "the phone number": (
-        element("ImageComments", "99999 00417"),
-        {("personal", "ImageComments")},
-    ),
+    "the phone number": (element("ImageComments", "99999 00417"), {("personal", "ImageComments")}),
     "the hospital": (
         element("InstitutionName", PELVIS.institution),
         {("institution", "InstitutionName")},
@@ -324,97 +344,50 @@ PLANTED: dict[str, tuple[Plant, set[tuple[str, str]]]] = {
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")  # some of it is just that
 @pytest.mark.parametrize("what", PLANTED)
 def test_what_is_planted_in_a_good_package_is_found_by_its_name_and_place(
-    tmp_path: Path, slices: list[Path], package: Path, what: str
+    found_in: FoundIn, what: str
 ) -> None:
     plant, wanted = PLANTED[what]
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    plant(dataset)
-    members[name] = as_bytes(dataset)
 
-    found = set(seen(repacked(members, tmp_path / "planted.zip"), slices))
+    told = set(found_in(plant))
 
-    assert found >= wanted
-    assert {where for _, where in found} == {where for _, where in wanted}
+    assert told >= wanted
+    assert {where for _, where in told} == {where for _, where in wanted}
 
 
-def test_a_slice_that_pydicom_writes_again_is_as_clean_as_before(
-    tmp_path: Path, slices: list[Path], package: Path
-) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    members[name] = as_bytes(as_dataset(members[name]))
-
-    assert seen(repacked(members, tmp_path / "again.zip"), slices) == []
+def test_a_slice_that_pydicom_writes_again_is_as_clean_as_before(found_in: FoundIn) -> None:
+    assert found_in(lambda _dataset: None) == []
 
 
 @pytest.mark.parametrize("value", identifying_values(PELVIS))
-def test_every_identifying_value_of_the_patient_is_found(
-    tmp_path: Path, slices: list[Path], package: Path, value: str
-) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.ImageComments = f"a remark {value} here"
-    members[name] = as_bytes(dataset)
+def test_every_identifying_value_of_the_patient_is_found(found_in: FoundIn, value: str) -> None:
+    told = found_in(element("ImageComments", f"a remark {value} here"))
 
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert {where for _, where in found} == {"ImageComments"}
+    assert {where for _, where in told} == {"ImageComments"}
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
-def test_every_original_uid_is_found(
-    tmp_path: Path, slices: list[Path], package: Path, keyword: str
+def test_every_original_uid_is_found(slices: list[Path], found_in: FoundIn, keyword: str) -> None:
+    uid = dcmread(slices[0])[keyword].value
+
+    told = found_in(nested("ReferencedImageSequence", ReferencedSOPInstanceUID=uid))
+
+    assert told == [("uid", "ReferencedImageSequence/ReferencedSOPInstanceUID")]
+
+
+@pytest.mark.parametrize(
+    ("uid", "keyword", "text"),
+    [
+        ("2.25.1234567", "FrameOfReferenceUID", "{}"),
+        ("1.3.6.1.4.1.9590.100.1.2.3", "FrameOfReferenceUID", "{}"),
+        ("1.3.46.67058.1.2", "ManufacturerModelName", "C {}"),
+    ],
+)
+def test_a_uid_of_the_source_is_found_whatever_it_looks_like(
+    slices: list[Path], found_in: FoundIn, uid: str, keyword: str, text: str
 ) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.ReferencedImageSequence = Sequence([Dataset()])
-    dataset.ReferencedImageSequence[0].ReferencedSOPInstanceUID = dcmread(slices[0])[keyword].value
-    members[name] = as_bytes(dataset)
+    renamed(slices, DeviceUID=uid)
 
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert found == [("uid", "ReferencedImageSequence/ReferencedSOPInstanceUID")]
-
-
-@pytest.mark.parametrize("uid", ["2.25.1234567", "1.3.6.1.4.1.9590.100.1.2.3"])
-def test_a_uid_of_the_source_is_found_whatever_it_looks_like(tmp_path: Path, uid: str) -> None:
-    slices = write_planning_ct(tmp_path / "source", PELVIS, slices=2, size=16, seed=1)
-    for path in slices:
-        one = dcmread(path)
-        one.DeviceUID = uid
-        one.save_as(path)
-    members = contents(packaged(slices, tmp_path / "package.zip"))
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.FrameOfReferenceUID = uid
-    members[name] = as_bytes(dataset)
-
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert found == [("uid", "FrameOfReferenceUID")]
-
-
-def test_a_uid_of_the_source_is_found_in_a_text(
-    tmp_path: Path, slices: list[Path], package: Path
-) -> None:
-    uid = "1.3.46.67058.1.2"
-    for path in slices:
-        one = dcmread(path)
-        one.DeviceUID = uid
-        one.save_as(path)
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.ManufacturerModelName = f"C {uid}"
-    members[name] = as_bytes(dataset)
-
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert found == [("uid", "ManufacturerModelName")]
+    assert found_in(element(keyword, text.format(uid))) == [("uid", keyword)]
 
 
 REQUIRED = [
@@ -433,18 +406,8 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("keyword", REQUIRED)
-def test_what_has_to_be_there_is_missed(
-    tmp_path: Path, slices: list[Path], package: Path, keyword: str
-) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    del dataset[keyword]
-    members[name] = as_bytes(dataset)
-
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert found == [("marker", keyword)]
+def test_what_has_to_be_there_is_missed(found_in: FoundIn, keyword: str) -> None:
+    assert found_in(lambda dataset: delattr(dataset, keyword)) == [("marker", keyword)]
 
 
 @pytest.mark.parametrize(
@@ -461,9 +424,8 @@ def test_what_has_to_be_there_is_missed(
     ],
 )
 def test_what_no_honest_writer_writes_is_found_too(
-    tmp_path: Path,
-    slices: list[Path],
     package: Path,
+    found: Found,
     planted: tuple[int, bytes, bytes],
     wanted: set[tuple[str, str]],
 ) -> None:
@@ -471,10 +433,10 @@ def test_what_no_honest_writer_writes_is_found_too(
     name = first_slice(members)
     members[name] = with_element(members[name], *planted)
 
-    found = set(seen(repacked(members, tmp_path / "planted.zip"), slices))
+    told = set(found(members))
 
-    assert found >= wanted
-    assert {where for _, where in found} == {where for _, where in wanted}
+    assert told >= wanted
+    assert {where for _, where in told} == {where for _, where in wanted}
 
 
 def test_a_name_in_another_encoding_than_the_slice_names_is_found(tmp_path: Path) -> None:
@@ -496,43 +458,36 @@ def test_a_name_in_another_encoding_than_the_slice_names_is_found(tmp_path: Path
         (lambda raw: b"Ashok" + raw[5:], [("preamble", "preamble")]),
         (lambda raw: raw + b"Ashok", [("behind-pixels", "(7FE0,0010)")]),
         (lambda raw: raw + b"\0", [("behind-pixels", "(7FE0,0010)")]),
-        (
-            lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]),
-            [("pixels", "(7FE0,0010)")],
-        ),
+        (lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), [("pixels", "(7FE0,0010)")]),
         (lambda raw: raw[:-2], [("behind-pixels", "(7FE0,0010)"), ("pixels", "(7FE0,0010)")]),
     ],
     ids=["preamble", "text behind", "byte behind", "another pixel", "pixels cut"],
 )
 def test_the_bytes_around_the_data_set_are_looked_at(
-    tmp_path: Path,
-    slices: list[Path],
     package: Path,
+    found: Found,
     change: Callable[[bytes], bytes],
     wanted: list[tuple[str, str]],
 ) -> None:
     members = contents(package)
     name = first_slice(members)
-    members[name] = change(members[name])
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == wanted
+    assert found(members | {name: change(members[name])}) == wanted
 
 
-def test_pixels_that_have_changed_places_are_found(
-    tmp_path: Path, slices: list[Path], package: Path
-) -> None:
+def test_pixels_that_have_changed_places_are_found(package: Path, found: Found) -> None:
     members = contents(package)
     first, second, *_ = sorted(members)
     one, two = as_dataset(members[first]), as_dataset(members[second])
     one.PixelData, two.PixelData = two.PixelData, one.PixelData
     members |= {first: as_bytes(one), second: as_bytes(two)}
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [("pixels", "(7FE0,0010)")]
+    assert found(members) == [("pixels", "(7FE0,0010)")]
 
 
 @pytest.mark.parametrize("days", [0, 7, 363, 365, 521 * 7, -364])
 def test_dates_that_are_not_moved_as_they_should_are_found(
-    tmp_path: Path, slices: list[Path], package: Path, days: int
+    package: Path, found: Found, days: int
 ) -> None:
     studied = datetime.strptime(PELVIS.study_date, "%Y%m%d").astimezone()
     sent = f"{studied - timedelta(days=days):%Y%m%d}"
@@ -543,76 +498,49 @@ def test_dates_that_are_not_moved_as_they_should_are_found(
             setattr(dataset, keyword, sent)
         members[name] = as_bytes(dataset)
 
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert ("date", "StudyDate") in found
+    assert ("date", "StudyDate") in found(members)
 
 
 @pytest.mark.parametrize("keyword", ["Rows", "KVP", "PatientPosition", "ImageOrientationPatient"])
-def test_what_one_slice_lacks_of_its_source_is_found(
-    tmp_path: Path, slices: list[Path], package: Path, keyword: str
-) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    delattr(dataset, keyword)
-    members[name] = as_bytes(dataset)
-
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
-
-    assert found == [("missing", keyword)]
+def test_what_one_slice_lacks_of_its_source_is_found(found_in: FoundIn, keyword: str) -> None:
+    assert found_in(lambda dataset: delattr(dataset, keyword)) == [("missing", keyword)]
 
 
-def test_a_missing_slice_is_found(tmp_path: Path, slices: list[Path], package: Path) -> None:
+def test_a_missing_slice_is_found(package: Path, found: Found) -> None:
     members = contents(package)
     del members[first_slice(members)]
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [
-        ("pixels", "(7FE0,0010)"),
-        ("uids", "SOPInstanceUID"),
-    ]
+    assert found(members) == [("pixels", "(7FE0,0010)"), ("uids", "SOPInstanceUID")]
 
 
-def test_a_slice_too_many_is_found(tmp_path: Path, slices: list[Path], package: Path) -> None:
+def test_a_slice_too_many_is_found(package: Path, found: Found) -> None:
     members = contents(package)
     dataset = as_dataset(members[first_slice(members)])
     uid = generate_uid(prefix=None)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
     members = {f"{uid}.dcm": as_bytes(dataset), **members}
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [
-        ("pixels", "(7FE0,0010)"),
-        ("uids", "SOPInstanceUID"),
-    ]
+    assert found(members) == [("pixels", "(7FE0,0010)"), ("uids", "SOPInstanceUID")]
 
 
-def test_a_slice_of_another_series_is_found(
-    tmp_path: Path, slices: list[Path], package: Path
-) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.SeriesInstanceUID = generate_uid(prefix=None)
-    members[name] = as_bytes(dataset)
+def test_a_slice_of_another_series_is_found(found_in: FoundIn) -> None:
+    other = element("SeriesInstanceUID", generate_uid(prefix=None))
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [
-        ("uids", "SeriesInstanceUID")
-    ]
+    assert found_in(other) == [("uids", "SeriesInstanceUID")]
 
 
 @pytest.mark.parametrize("new", ["KULKARNEE.dcm", "2.25.1.dcm", "deeper/{}", "slice_0001.dcm"])
 def test_a_member_that_is_not_called_like_its_stand_in_is_found(
-    tmp_path: Path, slices: list[Path], package: Path, new: str
+    package: Path, found: Found, new: str
 ) -> None:
     members = contents(package)
     name = first_slice(members)
-    renamed = {new.format(name): members.pop(name), **members}
 
-    assert seen(repacked(renamed, tmp_path / "planted.zip"), slices) == [("member-name", "zip")]
+    assert found({new.format(name): members.pop(name), **members}) == [("member-name", "zip")]
 
 
 def test_another_uid_in_the_file_meta_is_found(
-    tmp_path: Path, slices: list[Path], package: Path
+    slices: list[Path], package: Path, found: Found
 ) -> None:
     members = contents(package)
     name = first_slice(members)
@@ -623,7 +551,7 @@ def test_another_uid_in_the_file_meta_is_found(
     dataset.save_as(out)
     members[name] = out.getvalue()
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [
+    assert found(members) == [
         ("file-meta", "file meta/MediaStorageSOPInstanceUID"),
         ("uid", "file meta/MediaStorageSOPInstanceUID"),
     ]
@@ -641,12 +569,12 @@ def test_another_uid_in_the_file_meta_is_found(
     ],
 )
 def test_the_template_is_looked_at(
-    tmp_path: Path, slices: list[Path], package: Path, template: bytes, check: str
+    slices: list[Path], package: Path, found: Found, template: bytes, check: str
 ) -> None:
     uid = str(dcmread(slices[0]).StudyInstanceUID).encode()
     members = contents(package) | {"template.yml": template.replace(b"%s", uid)}
 
-    assert seen(repacked(members, tmp_path / "planted.zip"), slices) == [(check, "template")]
+    assert found(members) == [(check, "template")]
 
 
 @pytest.mark.parametrize(
@@ -669,15 +597,13 @@ def test_the_form_is_looked_at(
 
 @pytest.mark.parametrize("others", [{}, {"template.yaml": TEMPLATE}, {"notes.txt": b"hello"}])
 def test_exactly_one_template_belongs_into_a_package(
-    tmp_path: Path, slices: list[Path], package: Path, others: dict[str, bytes]
+    package: Path, found: Found, others: dict[str, bytes]
 ) -> None:
     members = contents(package)
     if not others or "template.yaml" in others:
         del members["template.yml"]
 
-    assert seen(repacked(members | others, tmp_path / "planted.zip"), slices) == [
-        ("members", "zip")
-    ]
+    assert found(members | others) == [("members", "zip")]
 
 
 def test_a_remark_on_the_zip_is_found(slices: list[Path], package: Path) -> None:
@@ -730,13 +656,11 @@ def test_a_zip_that_cannot_be_read_is_a_finding(
     assert seen(package, slices) == [("unreadable", "zip")]
 
 
-def test_a_slice_that_cannot_be_read_is_a_finding(
-    tmp_path: Path, slices: list[Path], package: Path
-) -> None:
+def test_a_slice_that_cannot_be_read_is_a_finding(package: Path, found: Found) -> None:
     members = contents(package)
     members[first_slice(members)] = b"no image"
 
-    assert ("unreadable", "slice") in seen(repacked(members, tmp_path / "planted.zip"), slices)
+    assert ("unreadable", "slice") in found(members)
 
 
 def renamed(slices: list[Path], **values: str) -> list[Path]:
@@ -762,19 +686,15 @@ def test_a_patient_called_like_a_maker_or_an_organ_passes_clean(
 
 
 def test_a_patient_called_like_a_maker_is_found_where_no_maker_stands(
-    tmp_path: Path, slices: list[Path]
+    tmp_path: Path, slices: list[Path], found: Found
 ) -> None:
     renamed(slices, PatientName="Siemens^Axel")
     members = contents(packaged(slices, tmp_path / "package.zip"))
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.ImageComments = "Mr Siemens"
-    members[name] = as_bytes(dataset)
 
-    found = seen(repacked(members, tmp_path / "planted.zip"), slices)
+    told = found(changed(members, element("ImageComments", "Mr Siemens")))
 
-    assert ("personal", "ImageComments") in found
-    assert {where for _, where in found} == {"ImageComments"}
+    assert ("personal", "ImageComments") in told
+    assert {where for _, where in told} == {"ImageComments"}
 
 
 @pytest.mark.parametrize("number", ["1", "12", "512", "4711", "00120", "16"])
@@ -787,28 +707,23 @@ def test_a_short_number_for_an_id_passes_clean(
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "text"),
+    ("name", "text"),
     [
-        ("Li^Na", "4711", "scan of Li"),
-        ("Ng^An", "4711", "id 4711"),
-        ("Wang^XiaoDong=王^小东", "4711", "小东"),
+        ("Li^Na", "scan of Li"),
+        ("Ng^An", "id 4711"),
+        ("Wang^XiaoDong=王^小东", "小东"),
     ],
 )
 def test_short_names_and_numbers_are_found_where_nothing_else_belongs(
-    tmp_path: Path, slices: list[Path], name: str, number: str, text: str
+    tmp_path: Path, slices: list[Path], found: Found, name: str, text: str
 ) -> None:
-    renamed(slices, PatientName=name, PatientID=number)
+    renamed(slices, PatientName=name, PatientID="4711")
     members = contents(packaged(slices, tmp_path / "package.zip"))
-    member = first_slice(members)
     for keyword in ("ImageComments", "SeriesDescription"):
-        dataset = as_dataset(members[member])
-        setattr(dataset, keyword, text)
-        planted = repacked(members | {member: as_bytes(dataset)}, tmp_path / "planted.zip")
+        told = found(changed(members, element(keyword, text)))
 
-        found = seen(planted, slices)
-
-        assert ("personal", keyword) in found
-        assert {where for _, where in found} == {keyword}
+        assert ("personal", keyword) in told
+        assert {where for _, where in told} == {keyword}
 
 
 def test_a_day_that_the_shift_makes_of_another_is_no_finding(
@@ -831,19 +746,16 @@ def test_a_patient_born_on_the_day_that_fixed_dates_name_passes(
 
 
 def test_no_finding_says_what_it_found(tmp_path: Path, slices: list[Path], package: Path) -> None:
-    members = contents(package)
-    name = first_slice(members)
-    dataset = as_dataset(members[name])
-    dataset.ImageComments = " ".join(identifying_values(PELVIS))
-    dataset.PatientName = PELVIS.name
-    members[name] = as_bytes(dataset)
+    everything = element("ImageComments", " ".join(identifying_values(PELVIS)))
+    members = changed(contents(package), everything)
+    members = changed(members, element("PatientName", PELVIS.name))
 
-    found = findings(repacked(members, tmp_path / "planted.zip"), map(str, slices))
+    leaks = findings(repacked(members, tmp_path / "planted.zip"), map(str, slices))
 
-    said = repr(found)
-    assert len(found) >= 4
+    said = repr(leaks)
+    assert len(leaks) >= 4
     assert not [value for value in identifying_values(PELVIS) if value in said]
-    assert all(isinstance(one, Leak) for one in found)
+    assert all(isinstance(leak, Leak) for leak in leaks)
 
 
 def test_the_gate_warns_nobody_of_values(
@@ -895,20 +807,3 @@ def test_a_source_with_a_damaged_element_is_refused_and_not_named(
         findings(package, map(str, slices))
 
     assert "KULKARNEE" not in str(caught.value)
-
-
-def test_the_time_of_the_gate_is_reported(
-    tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
-) -> None:
-    slices = write_planning_ct(tmp_path / "source", PELVIS, slices=20, size=256, seed=1)
-
-    begun = time.perf_counter()
-    package = packaged(slices, tmp_path / "package.zip")
-    between = time.perf_counter()
-    found = seen(package, slices)
-    ended = time.perf_counter()
-
-    record_testsuite_property(
-        "gate against packaging", f"{(ended - between) / (between - begun):.2f}"
-    )
-    assert found == []

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -40,42 +40,29 @@ class Ended:
 @pytest.fixture
 def drawcli(site: Site) -> Run:
     """Return a function that runs drawcli at the site, here: starting a process costs far more."""
-
-    def run(*words: str, **env: str) -> Ended:
-        out, err = written(), written()
-        with (
-            chdir(site.folder),
-            patch.dict(os.environ, environment(site) | env, clear=True),
-            patch.object(sys, "argv", ["drawcli", *words]),
-            patch.object(sys, "stdin", written()),
-            redirect_stdout(out),
-            redirect_stderr(err),
-            logging_as_it_was(),
-            pytest.raises(SystemExit) as ended,
-        ):
-            main()
-        return Ended(int(ended.value.code or 0), text_of(out), text_of(err))
-
-    return run
+    return lambda *words, **env: run_here(site, words, (written(), written(), written()), env)
 
 
-@pytest.fixture
-def process(site: Site) -> Run:
-    """Return a function that runs drawcli as its users do: as a process."""
-
-    def run(*words: str, **env: str) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-m", "drawcli", *words],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=site.folder,
-            env=environment(site) | env,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    return run
+def run_here(
+    site: Site,
+    words: Sequence[str],
+    streams: tuple[TextIOWrapper, TextIOWrapper, TextIOWrapper],
+    env: dict[str, str],
+) -> Ended:
+    """Run drawcli in this process, with standard input, output and error of its own."""
+    stdin, out, err = streams
+    with (
+        chdir(site.folder),
+        patch.dict(os.environ, environment(site) | env, clear=True),
+        patch.object(sys, "argv", ["drawcli", *words]),
+        patch.object(sys, "stdin", stdin),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        logging_as_it_was(),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return Ended(int(ended.value.code or 0), text_of(out), text_of(err))
 
 
 def environment(site: Site) -> dict[str, str]:
@@ -130,53 +117,51 @@ def poll_until(drawcli: Run, state: str) -> None:
     pytest.fail(f"the jobs did not come to {state}: {jobs}")
 
 
+class Terminal(TextIOWrapper):
+    """A stream that says that a person sits there."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def at_terminal(site: Site, *words: str) -> str:
-    """Run drawcli with a pseudo-terminal as its standard output."""
+    """Return what drawcli prints where its standard output is a terminal."""
+    out = Terminal(BytesIO(), encoding="utf-8", write_through=True)
+    ended = run_here(site, words, (written(), out, written()), {"COLUMNS": "200"})
+    assert ended.code == 0, ended.err
+    return ended.out
+
+
+def piped(site: Site, text: str, *words: str) -> Ended:
+    """Run drawcli with a text at its standard input."""
+    given = TextIOWrapper(BytesIO(text.encode()), encoding="utf-8")
+    return run_here(site, words, (given, written(), written()), {})
+
+
+def answering(site: Site, words: Sequence[str], answers: str) -> str:
+    """Return what drawcli prints to a person who types answers."""
+    typed = Terminal(BytesIO(answers.encode()), encoding="utf-8")
+    said = Terminal(BytesIO(), encoding="utf-8", write_through=True)
+    assert run_here(site, words, (typed, said, said), {"COLUMNS": "200"}).code == 0
+    return text_of(said)
+
+
+def at_pseudo_terminal(site: Site, *words: str) -> str:
+    """Return what a drawcli of its own prints to a pseudo-terminal."""
     import pty
 
     leader, follower = pty.openpty()
-    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "drawcli", *words], cwd=site.folder, env=env, stdout=follower
-    )
-    os.close(follower)
-    said = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        said += piece
-    os.close(leader)
-    assert process.wait() == 0
-    return said.decode("utf-8")
-
-
-def answering(site: Site, words: tuple[str, ...], answers: str) -> str:
-    """Run drawcli at a pseudo-terminal and type answers."""
-    import pty
-
-    leader, follower = pty.openpty()
-    env = {"PATH": os.environ["PATH"], "HOME": str(site.folder), "COLUMNS": "200"}
     process = subprocess.Popen(
         [sys.executable, "-m", "drawcli", *words],
         cwd=site.folder,
-        env=env,
-        stdin=follower,
+        env=environment(site) | {"COLUMNS": "200"},
         stdout=follower,
-        stderr=follower,
     )
     os.close(follower)
-    os.write(leader, answers.encode())
     said = b""
-    while True:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:  # the other end is closed
-            break
-        said += piece
+    with suppress(OSError):  # the other end is closed
+        while piece := os.read(leader, 65536):
+            said += piece
     os.close(leader)
     assert process.wait() == 0
-    return said.decode("utf-8").replace("\r\n", "\n")
+    return said.decode("utf-8")

@@ -17,10 +17,10 @@ from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job, State
 from drawcli.pipeline.context import Context
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox, at_terminal, poll_until
+from tests.cli.conftest import Run, at_pseudo_terminal, at_sandbox, poll_until
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
+from tests.phantoms.planning import write_planning_ct
 
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 NAMES = sorted(command.name or "" for command in app.registered_commands)
@@ -44,17 +44,22 @@ def test_every_command_that_changes_something_has_a_dry_run(drawcli: Run, name: 
 
 
 def test_the_steps_one_by_one_bring_a_structure_set_home(
-    process: Run, drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
-    said = []
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
-        said += [process(step).out.split() for step in ("scan", "match", "deidentify", "upload")]
+        scanned = drawcli("scan").out.splitlines()
+        said = [drawcli(step).out.split() for step in ("match", "deidentify", "upload")]
         poll_until(drawcli, "segmented")
-        said += [process(step).out.split() for step in ("fetch", "reidentify")]
+        said += [drawcli(step).out.split() for step in ("fetch", "reidentify")]
 
+    assert scanned == [
+        f"scanned: 1 series of {len(pelvis)} images in the datastore",
+        "   1 found",
+        "waiting now:",
+        "   1 found: the next run: match",
+    ]
     assert said == [
-        ["1", "found"],
         ["1", "matched"],
         ["1", "packaged"],
         ["1", "uploaded"],
@@ -140,7 +145,7 @@ def test_a_person_at_a_terminal_may_ask_who_it_is(
     assert pelvis
     drawcli("scan")
 
-    said = at_terminal(site, "status", "--identify")
+    said = at_pseudo_terminal(site, "status", "--identify")
 
     assert PELVIS.patient_id in said
     assert "कुलकर्णी" in said

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 
 from drawcli.dashboard.password import Secret
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, piped
 from tests.conftest import Site
 from tests.dashboard.conftest import WORDS
 
@@ -25,19 +25,12 @@ def test_another_address_is_refused_with_what_to_do(drawcli: Run) -> None:
 def test_a_password_is_taken_from_standard_input_and_a_token_is_told_once(
     drawcli: Run, site: Site
 ) -> None:
-    given = subprocess.run(
-        [sys.executable, "-m", "drawcli", "dashboard", "--set-password"],
-        input=f"{WORDS}\n",
-        capture_output=True,
-        text=True,
-        cwd=site.folder,
-        check=True,
-    )
+    given = piped(site, f"{WORDS}\n", "dashboard", "--set-password")
     stored = Secret(site.state).verify(WORDS)
     token = drawcli("dashboard", "--make-token", "--json").answer["data"]["token"]
 
-    assert stored
-    assert WORDS not in given.stdout + given.stderr
+    assert (given.code, stored) == (0, True)
+    assert WORDS not in given.out + given.err
     assert Secret(site.state).verify(token)
 
 

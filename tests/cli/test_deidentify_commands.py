@@ -11,9 +11,10 @@ from drawcli.adapters.state.workdir import PACKAGE
 from drawcli.core.deid.conformance import statement
 from drawcli.core.deid.profile import Choices
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct, write_scout
+from drawcli.sandbox.phantom import write_scout
 from tests.cli.conftest import Ended, Run, at_terminal
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

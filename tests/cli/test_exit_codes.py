@@ -231,21 +231,19 @@ def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None
 
 
 def test_1_a_bug_is_told_without_its_words(
-    process: Run, pelvis: list[Path], tmp_path: Path
+    drawcli: Run, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pelvis
-    plugin = tmp_path / "sitecustomize.py"
-    plugin.write_text(
-        "import json\n"
-        "def burst(*_args, **_more):\n"
-        "    raise ValueError('CANARY')\n"
-        "json.dumps = burst\n"
-    )
 
-    ended = process("scan", PYTHONPATH=str(tmp_path))
+    def burst(*_args: object, **_more: object) -> str:
+        raise ValueError("CANARY")
+
+    monkeypatch.setattr(json, "dumps", burst)
+    ended = drawcli("scan")
 
     assert ended.code == 1
-    assert "bug: ValueError at sitecustomize.py:3" in ended.err
+    line = burst.__code__.co_firstlineno + 1
+    assert f"bug: ValueError at test_exit_codes.py:{line}" in ended.err
     assert "CANARY" not in ended.err
 
 

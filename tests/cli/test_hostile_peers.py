@@ -15,15 +15,18 @@ from drawcli.adapters.datastore import walk
 from drawcli.adapters.ledger import Ledger
 from drawcli.core.jobs.job import Job
 from drawcli.operations import metrics
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system.limits import EXCHANGES, KB
 from tests import hostile
 from tests.cli.conftest import Run
 from tests.conftest import PELVIS, SLICES, Site
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 from tests.webhook import listening
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are scripts")
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.skipif(sys.platform == "win32", reason="stand-ins are scripts"),
+]
 TIMEOUT = 0.3  # seconds: server.timeout_seconds
 SHORTER = {"heartbeat": 0.3, "message": 6.0, "git": 0.5, "textfile": 0.3}
 OWN_WORK = 120.0  # seconds: what the run itself needs on any machine

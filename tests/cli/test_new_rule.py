@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.cli.conftest import Run, answering
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Site
+from tests.phantoms.planning import write_planning_ct
 
 PICKS = ("--pick", "Modality", "--pick", "ProtocolName contains prostate")
 

@@ -15,9 +15,9 @@ from drawcli.cli.commands import app
 from drawcli.core.jobs.job import Job
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS, SLICES, Clock, Site, made_site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 STEPS = ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify")
 

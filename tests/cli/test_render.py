@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from drawcli.cli.render import PlainOutput, Style, StyledLine, TextTable, console, output
+from drawcli.cli.render import PlainOutput, Style, console, output
+from drawcli.cli.text_parts import HangingLine, StyledLine, TextTable
 
 PRINTED: list[Callable[[Any], None]] = [
     lambda out: out.print(),
@@ -18,6 +19,8 @@ PRINTED: list[Callable[[Any], None]] = [
     lambda out: out.print("tab\there", "[bold]no markup[/] :smile:"),
     lambda out: out.print("Füße", style="red"),
     lambda out: out.print(StyledLine("word " * 60, "red")),
+    lambda out: out.print(HangingLine("why", "it waits", "bold")),
+    lambda out: out.print(HangingLine("", "word " * 60, "dim")),
     lambda out: out.print(StyledLine("\nHELD: 1", "bold red")),
     lambda out: out.print(TextTable(titles=["a", "b"], rows=[], whole={0})),
     lambda out: out.print(TextTable(titles=["a", ""], rows=[["1\n2", "x"]], whole={0})),
@@ -59,6 +62,8 @@ def test_tables_without_a_terminal_are_those_of_rich(capsys: pytest.CaptureFixtu
             rows=[[text() for _ in range(count)] for _ in range(chosen.randrange(5))],
             whole={0},
             right={chosen.randrange(count)},
+            least={0: chosen.randrange(20)},
+            narrow=chosen.random() < 0.3,
         )
 
         shown = printed(lambda out: out.print(grid), output(Style()), capsys)  # noqa: B023 - called at once

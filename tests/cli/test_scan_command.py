@@ -1,18 +1,15 @@
 """`scan PATH`: what a person shows at a command line, and what it answers."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox, poll_until
+from tests.cli.conftest import Run, at_sandbox, piped, poll_until
 from tests.conftest import PELVIS, SLICES, Site
 
 
@@ -52,16 +49,8 @@ def test_a_list_names_the_paths_one_a_line_in_a_file_or_on_standard_input(
         *("scan", "--from-list", "list.txt", "--deliver-to", str(back), "--dry-run", "--json")
     )
     words = ("scan", "--from-list", "-", "--deliver-to", str(back), "--json")
-    done = subprocess.run(
-        [sys.executable, "-m", "drawcli", *words],
-        input="\n".join(lines),
-        text=True,
-        capture_output=True,
-        cwd=site.folder,
-        check=True,
-    )
+    answer = piped(site, "\n".join(lines), *words).answer
 
-    answer = json.loads(done.stdout)
     assert [one["would"] for one in planned.answer["data"]["planned"]] == [f"CT of {SLICES} files"]
     assert answer["data"]["steps"] == {"scan": {"found": 1}}
 

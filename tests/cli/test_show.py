@@ -1,11 +1,9 @@
 """show: the whole story of a job, without the patient."""
 
 import json
-import sys
 import zipfile
 from pathlib import Path
 
-import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.ledger import Ledger
@@ -107,7 +105,6 @@ def test_what_a_rule_asks_of_a_patient_is_neither_kept_nor_told(
         assert [secret for secret in SECRETS if secret in text] == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_who_may_see_patients_reads_it_again_from_the_rules(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
@@ -160,7 +157,6 @@ def test_what_an_earlier_drawcli_kept_in_clear_is_not_told(
 STEERING = "\x1b]0;pwn\x07\x9b31m\u202e"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_nothing_in_an_image_steers_the_terminal_of_whoever_asks(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:

@@ -145,7 +145,6 @@ def test_a_patient_is_found_by_a_part_of_name_or_id(
     assert ids(JobFilter(patient="Somebody Else", identify=True), ctx) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_patient_is_asked_for_on_a_terminal_only(
     drawcli: Run, site: Site, pelvis: list[Path]
 ) -> None:
@@ -287,6 +286,7 @@ def many(count: int) -> list[Job]:
     ]
 
 
+@pytest.mark.sweep
 def test_ten_thousand_jobs_take_little_longer_than_none(site: Site) -> None:
     bare = {"PATH": os.environ["PATH"]}  # without what measures coverage
 

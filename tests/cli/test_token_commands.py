@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox
+from tests.cli.conftest import Run, at_sandbox, piped
 from tests.conftest import Site
 
 SECRET, REFRESH = "canary-access", "canary-refresh"
@@ -27,18 +27,6 @@ def jwt(**claims: object) -> str:
 def pair_in(site: Site) -> dict[str, str]:
     plain: dict[str, str] = json.loads((site.folder / "token.json").read_text())
     return plain
-
-
-def piped(site: Site, text: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "drawcli", *words, "--force"],
-        input=text,
-        capture_output=True,
-        text=True,
-        cwd=site.folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(site.folder)},
-        check=False,
-    )
 
 
 def typing(site: Site, answers: dict[bytes, str]) -> str:
@@ -94,19 +82,19 @@ def test_a_pair_is_set_from_a_file_for_its_owner_alone(drawcli: Run, site: Site)
 def test_what_a_server_answered_can_be_piped_in(site: Site, words: tuple[str, ...]) -> None:
     answer = {"access_token": SECRET, "refresh_token": REFRESH, "expires_in": 3600}
 
-    ended = piped(site, json.dumps(answer), *words)
+    ended = piped(site, json.dumps(answer), *words, "--force")
 
-    assert ended.returncode == 0, ended.stderr
+    assert ended.code == 0, ended.err
     left = datetime.fromisoformat(pair_in(site)["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=50) < left <= timedelta(hours=1)
 
 
 def test_a_bare_token_says_itself_when_it_ends(site: Site) -> None:
-    ended = piped(site, jwt(exp=1900000000, sub="ward-7") + "\n", "token", "set", "-")
+    ended = piped(site, jwt(exp=1900000000, sub="ward-7") + "\n", "token", "set", "-", "--force")
 
-    assert ended.returncode == 0
+    assert ended.code == 0
     assert pair_in(site)["expires_at"] == "2030-03-17T17:46:40+00:00"
-    assert "no: it is used to its end" in ended.stdout
+    assert "no: it is used to its end" in ended.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -123,11 +111,11 @@ def test_at_a_terminal_tokens_are_typed_unseen(site: Site) -> None:
 def test_what_is_no_token_is_refused_and_changes_nothing(site: Site, text: str) -> None:
     before = pair_in(site)
 
-    ended = piped(site, text, "token", "set", "-")
+    ended = piped(site, text, "token", "set", "-", "--force")
 
-    assert ended.returncode == 2
-    assert "standard input" in ended.stderr
-    assert "canary" not in ended.stdout + ended.stderr
+    assert ended.code == 2
+    assert "standard input" in ended.err
+    assert "canary" not in ended.out + ended.err
     assert pair_in(site) == before
 
 
@@ -141,7 +129,14 @@ def test_a_file_that_is_not_there_is_named(drawcli: Run) -> None:
 def test_the_status_tells_whose_and_until_when_and_not_the_tokens(drawcli: Run, site: Site) -> None:
     soon = datetime.now(UTC) + timedelta(days=3, minutes=5)
     token = jwt(sub="ward-7", iss="draw", exp=soon.timestamp(), jti="canary", name="canary")
-    piped(site, json.dumps({"access_token": token, "refresh_token": REFRESH}), "token", "set", "-")
+    piped(
+        site,
+        json.dumps({"access_token": token, "refresh_token": REFRESH}),
+        "token",
+        "set",
+        "-",
+        "--force",
+    )
 
     said, plain = drawcli("token", "status"), drawcli("token", "status", "--json")
 
@@ -251,7 +246,7 @@ def test_a_refresh_that_cannot_be_says_why(drawcli: Run, site: Site, tmp_path: P
         at_sandbox(site, server.url, server.token_file)
         server.sandbox.accounts.close_all()
         refused = drawcli("token", "refresh")
-    piped(site, SECRET, "token", "set", "-")
+    piped(site, SECRET, "token", "set", "-", "--force")
     alone = [drawcli("token", "refresh", *more) for more in ((), ("-n",))]
 
     assert [down.code, refused.code, *(one.code for one in alone)] == [7, 5, 5, 5]

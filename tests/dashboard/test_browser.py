@@ -21,10 +21,10 @@ from drawcli.dashboard.options import DashboardOptions
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.snapshot import SiteReader as Shown
 from drawcli.pipeline.context import Context
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import NOON, PELVIS, SLICES, Clock, made_site, opened
 from tests.dashboard.conftest import QUICK, WORDS, brought_home, put_on_hold
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page

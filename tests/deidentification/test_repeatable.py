@@ -12,11 +12,11 @@ import pytest
 
 from drawcli.adapters.state.site_key import make_site_key
 from drawcli.core.jobs.job import State
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import THORAX, Clock, Site, opened
 from tests.deidentification import engine
 from tests.fake_draw import FakeDraw
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

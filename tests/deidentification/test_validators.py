@@ -12,10 +12,10 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from drawcli.sandbox.patients import PEOPLE
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.core.real_data import REAL, needs_real, real_files
 from tests.deidentification import engine
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 WRITERS: Final = {"CT": write_planning_ct, "MR": write_mr, "PT": write_pt}
 LEAST_REAL: Final = 20  # series that are sent

@@ -9,7 +9,10 @@ from PIL import Image
 
 from tests.pictures import NAMES, main
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends servers as POSIX does")
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.skipif(sys.platform == "win32", reason="ends servers as POSIX does"),
+]
 
 
 def test_the_pictures_are_drawn_anew_from_phantoms(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from drawcli.errors import ConfigError, NeedsPerson, UsageError
 from drawcli.operations.keys import back_up, jobs_by_key, rebuild, restore, rotate
 from drawcli.pipeline.context import Context, open_context
 from drawcli.pipeline.runner import Selection, run_once, run_step
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 OUT = ("scan", "match", "deidentify", "upload")
 HOME = ("poll", "fetch", "reidentify")

@@ -8,13 +8,14 @@ from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import read_header
 from drawcli.sandbox.patients import identifying_values
-from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
+from drawcli.sandbox.phantom import PEOPLE
 from drawcli.sandbox.segmentation.rtstruct import DrawnStructure, structure_set
 from drawcli.sandbox.segmentation.segmenter import DrawnContour
 from drawcli.sandbox.segmentation.volume import volume
 from tests.conftest import NOON
 from tests.phantoms.enhanced import write_enhanced
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 from tests.validator import errors_of, needs_validator
 
 WRITE = {"CT": write_planning_ct, "MR": write_mr, "PT": write_pt}

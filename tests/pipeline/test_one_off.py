@@ -24,9 +24,10 @@ from drawcli.pipeline.one_off import OneOffRequest, OneOffResult, scan_paths
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_once, run_step
 from drawcli.pipeline.steps.scan import preview_scan, scan
-from drawcli.sandbox.phantom import write_planning_ct, write_visit
+from drawcli.sandbox.phantom import write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, Clock, Site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 Made = Callable[[Path], Path]
 ONWARD = ("match", "deidentify", "upload", "poll", "fetch", "reidentify")

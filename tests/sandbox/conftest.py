@@ -12,9 +12,10 @@ import httpx
 import pytest
 from pydicom import dcmread
 
-from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
+from drawcli.sandbox.phantom import PEOPLE
 from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
 from drawcli.sandbox.server import Running, running
+from tests.phantoms.planning import write_planning_ct
 
 TEMPLATE = """\
 name: Prostate_OAR

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydicom import dcmread
 
+from drawcli.sandbox.catalogue import CATALOGUE
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import Running, running
 
@@ -320,13 +321,13 @@ def test_the_server_of_the_first_client_can_be_played(
     tmp_path: Path, connect: Connect, upload: Upload, ended: Ended
 ) -> None:
     with (
-        running(tmp_path, options=SandboxOptions(dialect=1)) as sandbox,
+        running(tmp_path, options=SandboxOptions(dialect=1, catalogue=CATALOGUE[:1])) as sandbox,
         connect(sandbox) as client,
     ):
         models = httpx.get(f"{sandbox.url}/api/models/", trust_env=False)
         answer = upload(client).json()
         status = ended(client, answer["transaction_token"])["status"]
 
-    assert models.status_code == 200
+    assert [model["model_id"] for model in models.json()] == [CATALOGUE[0].model_id]
     assert "task_id" not in answer
     assert status == "SEGMENTATION COMPLETE"

@@ -22,6 +22,7 @@ import pytest
 from pydicom import dcmread
 
 from drawcli.core.jobs.job import State
+from drawcli.sandbox.catalogue import CATALOGUE
 from drawcli.sandbox.options import Dialect, SandboxOptions
 from drawcli.sandbox.server import Running, running
 from drawcli.sandbox.tasks import Status
@@ -151,6 +152,20 @@ def test_drawcli_goes_through_both_dialects_and_refreshes_its_token(
     (job,) = told.jobs
     assert (job.state, told.errors, len(told.delivered)) == (State.DONE, [], 1)
     assert (sandbox.requests["refresh"], sandbox.requests["confirm"]) == (1, 1)
+
+
+def test_drawcli_holds_a_job_that_fails_without_a_reason(
+    site: Site, pelvis: list[Path], clock: Clock, tmp_path: Path
+) -> None:
+    assert pelvis
+    options = SandboxOptions(strict=True, realistic=True, catalogue=CATALOGUE[1:])
+
+    with running(tmp_path / "sandbox", options=options) as server:
+        told = cycle(site, clock, server)
+
+    (job,) = told.jobs
+    assert (job.held, job.reason_code) == (True, "segmentation-failed")
+    assert job.reason == "the server could not segment the series: FAILED, without a reason"
 
 
 def form(**changes: Any) -> Entry:

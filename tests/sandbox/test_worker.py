@@ -57,6 +57,18 @@ def test_a_task_is_drawn(tasks: Tasks, zipped: Zipped) -> None:
     assert [roi.ROIName for roi in drawn.StructureSetROISequence] == ["Bladder", "Rectum", "Body"]
 
 
+def test_a_structure_that_no_model_draws_comes_back_empty(
+    tasks: Tasks, zipped: Zipped, template: str
+) -> None:
+    task = arrived(tasks, zipped(template=template.replace("2: Rectum", "99: External")))
+
+    with closing(Worker(tasks, SandboxOptions())):
+        until(tasks, task, Status.COMPLETED)
+
+    rois = dcmread(tasks.rtstruct(task.task_id)).ROIContourSequence
+    assert [bool(roi.get("ContourSequence")) for roi in rois][1:] == [False, True]
+
+
 def test_a_bad_upload_fails_with_a_reason_and_the_next_one_is_drawn(
     tasks: Tasks, zipped: Zipped
 ) -> None:

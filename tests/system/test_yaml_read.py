@@ -183,7 +183,7 @@ def test_a_suggestion_needs_something_like_it() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50)
 def test_no_bytes_whatever_do_more_than_a_told_error(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes
 ) -> None:
@@ -199,7 +199,7 @@ def test_no_bytes_whatever_do_more_than_a_told_error(
 
 
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,?\n \t01.~<=", max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80)
 def test_no_yaml_whatever_does_more_than_a_told_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:

@@ -4,6 +4,8 @@ The short form takes one fault of each kind; the long form every fault at every 
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,7 @@ import pytest
 from drawcli.sandbox.faults import read_faults
 from drawcli.sandbox.options import SandboxOptions
 from drawcli.sandbox.server import running
-from tests.cli.conftest import Run, at_sandbox
-from tests.cli.conftest import process as process  # noqa: PLC0414 - the fixture
+from tests.cli.conftest import Ended, Run, at_sandbox, environment
 from tests.conftest import Site
 from tests.test_server_faults import HELD, MATRIX, MOST_UPLOADS, wait_for
 
@@ -21,6 +22,25 @@ ROUNDS = 16
 ALLOWED = {0, 3, 4, 5, 6, 7, 10}  # never a crash, never a wrong use
 SHORT = ("health:503", "upload:lost", "status:html", "rtstruct:length", "confirm:drop")
 SPECS = [one for one in MATRIX if not one.endswith("lockout")] if LONG else SHORT
+
+
+@pytest.fixture
+def process(site: Site) -> Run:
+    """Return a function that runs drawcli as its users do: as a process."""
+
+    def run(*words: str) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-m", "drawcli", *words],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=site.folder,
+            env=environment(site),
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
 
 
 @pytest.mark.parametrize("spec", [*SPECS, "upload:expire"])

@@ -19,10 +19,10 @@ from pydicom import dcmread
 from drawcli.adapters.ledger import Ledger
 from drawcli.config.sections import ServerSettings
 from drawcli.core.jobs.job import State
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.server import running
 from tests.cli.conftest import at_sandbox
 from tests.conftest import HEAD_NECK, PELVIS, THORAX, Site
+from tests.phantoms.planning import write_planning_ct
 
 SEEDS = range(int(os.environ.get("TORTURE", "1")))  # the long form: make torture
 RUNS = 30 if len(SEEDS) > 1 else 12

@@ -8,6 +8,7 @@ from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, bytes_in_words
+from drawcli.system.packages import not_installed
 from drawcli.system.programs import run_program
 from drawcli.system.threads import call_with_timeout
 
@@ -106,10 +107,9 @@ def _keyring() -> "ModuleType":
         import keyring
         import keyring.errors
     except ImportError:
-        raise ConfigError(
-            "server.token_keyring is set, and the package keyring is not installed",
-            code="no-keyring",
-            hint="Install its extra 'keyring' (docs/installing.md), or use server.token_file.",
+        or_else = "Or use server.token_file."
+        raise not_installed(
+            "server.token_keyring", "keyring", code="no-keyring", or_else=or_else
         ) from None
     return keyring
 
@@ -128,11 +128,17 @@ def _ask(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
 
 def _locked(err: Exception) -> ConfigError:
     return ConfigError(
-        f"the keyring of this system cannot be used ({type(err).__name__})",
+        f"the keyring of this system {_fault(err)}",
         code="no-keyring",
         hint="Under cron there is often no keyring, or it is locked: use server.token_file or "
         "server.token_command.",
     )
+
+
+def _fault(err: Exception) -> str:
+    if isinstance(err, TimeoutError):
+        return "does not answer: it may wait for a password"
+    return "is locked, refuses access, or does not work"
 
 
 def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:

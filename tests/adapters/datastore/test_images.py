@@ -11,9 +11,9 @@ from pydicom.uid import RLELossless
 
 from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.errors import SeriesRefused, SourceUnsettled
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.real_data import REAL, needs_real
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pydicom import dcmread
 
 from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.errors import SourceUnsettled
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.files import as_bytes, ct_slice
+from tests.phantoms.planning import write_planning_ct
 
 BITS_STORED = b"\x28\x00\x01\x01US\x02\x00"
 SERIES_NUMBER = b"\x20\x00\x11\x00IS\x02\x00"

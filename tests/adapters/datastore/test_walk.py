@@ -23,9 +23,9 @@ from drawcli.core.dicom.instance import Slice
 from drawcli.core.dicom.streaming import FIRST_READ
 from drawcli.core.series.image_file import File
 from drawcli.errors import OutOfReach
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS
 from tests.core.real_data import REAL, needs_real, unpacked
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

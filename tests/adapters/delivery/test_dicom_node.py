@@ -25,9 +25,9 @@ from drawcli.adapters.delivery.dicom_node import DicomNode, opened
 from drawcli.config.sections_delivery import Deliver
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import BadStructureSet, ConfigError, JobError, NeedsPerson, TryLater
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.dicom_peer import Peer, behind_meta, listening
+from tests.phantoms.planning import write_planning_ct
 from tests.scripted_peer import Talk, scripted
 from tests.structure_sets import structure_set
 

@@ -374,7 +374,7 @@ _TREES = st.recursive(
 
 
 @given(rules=_TREES, templates=_TREES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 def test_whatever_the_files_hold_the_outcome_is_a_book_or_a_told_error(
     tmp_path_factory: pytest.TempPathFactory, rules: object, templates: object
 ) -> None:

@@ -22,10 +22,10 @@ from drawcli.core.dicom.instance import slice_of
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.verdict import Readiness
 from drawcli.sandbox.patients import PEOPLE, Person, identifying_values
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.core.files import CT, ROOT, as_bytes, ct_slice, every_element, header_of, item, parsed
 from tests.core.real_data import REAL, needs_real, real_files
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 KEY = StandIns(b"site key of the tests, 32 bytes.")
 PIXELS = b"\x01\x02\x03\x04\x05\x06\x07\x08"

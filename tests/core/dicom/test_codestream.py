@@ -319,6 +319,7 @@ def _runner(rows: int, columns: int, bits: int) -> Any:
 
 
 @needs_real
+@pytest.mark.sweep
 def test_real_frames_decode_to_the_same_pixels() -> None:
     """Only segments that every decoder ignores are overwritten."""
     pytest.importorskip("libjpeg", reason="decoders are in the dev extra")

@@ -89,6 +89,7 @@ def refusal(data: bytes) -> str:
 
 
 @needs_real
+@pytest.mark.sweep
 def test_real_files_read_as_pydicom_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +158,7 @@ def datasets(draw: st.DrawFn, depth: int = 3) -> Dataset:
 
 
 @pytest.mark.sweep
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(datasets(), st.sampled_from(["explicit", "implicit"]))
 def test_made_files_read_as_pydicom_reads_them(dataset: Dataset, syntax: str) -> None:
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"

@@ -12,9 +12,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from drawcli.core.dicom.header import DEEPEST, NotDicom, read_header
 from drawcli.core.dicom.implicit_vr import encode_implicit_vr
 from drawcli.core.gate.pydicom_elements import pydicom_errors
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.real_data import needs_real, real_files
+from tests.phantoms.planning import write_planning_ct
 from tests.structure_sets import structure_set
 
 
@@ -129,6 +129,7 @@ def test_sequences_without_end_are_not_followed() -> None:
 
 
 @needs_real
+@pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom finds fault with most of them
 def test_real_structure_sets_have_the_same_values() -> None:
     """Most of them are in implicit VR; those are written in explicit VR first, by pydicom."""

@@ -8,10 +8,10 @@ from drawcli.adapters.datastore.walk import read_datastore
 from drawcli.core.dicom.header import read_header
 from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.dicom.instance_json import pack_slice, unpack_slice
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS
 from tests.core.files import as_bytes, ct_slice
 from tests.phantoms.enhanced import write_enhanced
+from tests.phantoms.planning import write_planning_ct
 
 
 def again(one: Slice) -> Slice:

@@ -16,10 +16,10 @@ from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps import deidentify as packing
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system.files import sha256_of
 from tests.conftest import PELVIS, SLICES, Clock, made_site, opened
 from tests.fake_draw import FakeDraw
+from tests.phantoms.planning import write_planning_ct
 
 WARNING = "warning: a corner of the pixels looks like writing"
 
@@ -65,7 +65,7 @@ def test_the_vault_says_by_which_policy_a_series_left(ctx: Context, pelvis: list
     assert ctx.crosswalk(job).policy == fingerprint(CT_IMAGE)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(min_size=1, max_size=4), st.integers(0, 100_000), st.sampled_from(["", "late"]))
 def test_the_bytes_that_leave_are_the_bytes_that_the_gate_approved(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int, late: str

@@ -17,9 +17,10 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import preview_scan, scan
-from drawcli.sandbox.phantom import write_planning_ct, write_visit
+from drawcli.sandbox.phantom import write_visit
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from drawcli.core.jobs.job import State
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.folder_settings import ELSEWHERE, FolderSettings
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.system import platforms
 from drawcli.system.platforms import path_prefix
 from tests.conftest import PELVIS, SLICES, THORAX, Clock, Site
+from tests.phantoms.planning import write_planning_ct
 
 ROOT = Path("/dicom")
 

@@ -17,8 +17,8 @@ from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.step_report import out_of_reach
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.watchdog import end_when_silent
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import PELVIS, SLICES, THORAX, Site
+from tests.phantoms.planning import write_planning_ct
 
 HANG = """
 import sys, time

@@ -17,8 +17,8 @@ from drawcli.core.series.image_file import File
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey import open_survey, readers
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import HEAD_NECK, PELVIS, SLICES, THORAX, Clock, Site
+from tests.phantoms.planning import write_planning_ct
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import pytest
 from pydicom import DataElement, Dataset, config, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 
-from drawcli.sandbox.phantom import PEOPLE, write_planning_ct
+from drawcli.sandbox.phantom import PEOPLE
 from drawcli.sandbox.segmentation.rtstruct import DrawnStructure, file_bytes, structure_set
 from drawcli.sandbox.segmentation.segmenter import Segmenter
 from drawcli.sandbox.segmentation.volume import PhantomSlice, volume
+from tests.phantoms.planning import write_planning_ct
 
 AT = datetime(2026, 11, 22, 8, 30, 1, tzinfo=UTC)
 NAMES = ("Body", "Bladder", "Femur_Head_L", "Lung_L")  # no lung in a pelvis

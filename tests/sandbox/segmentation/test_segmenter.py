@@ -9,10 +9,10 @@ from pydicom import dcmread
 from drawcli.sandbox.anatomy import BODIES, BodyPart, grid_mm
 from drawcli.sandbox.catalogue import CATALOGUE, SandboxModel
 from drawcli.sandbox.patients import PEOPLE, Person, Site
-from drawcli.sandbox.phantom import write_planning_ct
 from drawcli.sandbox.segmentation.segmenter import DrawnContour, Segmenter
 from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice, volume
 from tests.phantoms.mr_pt import write_mr, write_pt
+from tests.phantoms.planning import write_planning_ct
 
 SITES: list[Site] = ["pelvis", "head-neck", "thorax"]
 
