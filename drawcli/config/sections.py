@@ -145,6 +145,7 @@ class SeriesCriteria(Record):
     min_age_minutes: float = setting(0.0, number(least=0, most=_LONGEST_HOURS * 60))  # of files
     largest_step: float = setting(LARGEST_STEP, number(above=1, most=10))  # times the usual one
     late: Late = setting("flag", choice(*get_args(Late)))  # images that change after the upload
+    segmented: str = setting("hold", choice("send", "hold", "skip"))  # series segmented elsewhere
 
 
 def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:
@@ -203,6 +204,8 @@ class Deidentify(Record):
     remove: list[str] = setting([], listed(TEXT, split=words, check=_removable))
     retain: dict[str, str] = setting({}, keyed(TEXT, TEXT, check=_retainable))  # keyword: reason
     workers: int = setting(0, WORKERS)  # threads that build a package; 0: automatic
+    multiframe: str = setting("split", choice("split", "hold"))  # several frames in a file
+    decompress: bool = setting(default=True, kind=SWITCH)  # codings that the server does not decode
     keep_descriptors: list[str] = setting(
         [], listed(choice("SeriesDescription", "StudyDescription", "ProtocolName"), split=words)
     )
@@ -218,4 +221,6 @@ class Deidentify(Record):
             descriptors=frozenset(self.keep_descriptors),
             remove=frozenset(self.remove),
             retain=tuple(sorted(self.retain.items())),
+            multiframe=self.multiframe,
+            decompress=self.decompress,
         )

@@ -16,6 +16,7 @@ from drawcli.core.dicom.multiframe import (
     number_of_frames,
     numbers_in,
 )
+from drawcli.core.dicom.references import referenced_series
 from drawcli.core.dicom.streaming import ElementStream, is_all_zeros
 
 _OVERLAY_BIT_POSITION: Final = 0x60000102
@@ -65,12 +66,14 @@ class Slice:
     pixels_missing: int  # missing bytes of pixel data; -1: no pixel data
     pixels_extra: int  # bytes of pixel data after the image, except a pad byte
     overlay_in_pixels: bool  # an overlay in unused bits of the pixels
+    character_set: str = ""  # SpecificCharacterSet (0008,0005) of the patient's name
     called_scout: bool = False  # by the description of its series or protocol
     frames: Frames | None = None  # of a multi-frame image
     pet_counts: bool = False  # the factor to Bq/ml is in private elements, which are not sent
     number: int | None = None  # InstanceNumber
     thickness: float | None = None  # SliceThickness, mm: nominal
     frames_named: int = 1  # NumberOfFrames (0028,0008), of any SOP class
+    contoured: tuple[str, ...] = ()  # of a structure set: the series that it references
 
     @property
     def planes(self) -> tuple[ImagePlane, ...]:
@@ -101,6 +104,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         study_uid=header.text(tags.StudyInstanceUID),
         patient_id=header.text(tags.PatientID),
         patient_name=header.text(tags.PatientName),
+        character_set=header.text(tags.SpecificCharacterSet),
         frame_of_reference=header.text(tags.FrameOfReferenceUID),
         study_date=header.text(tags.StudyDate).replace(".", ""),
         image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),
@@ -121,6 +125,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         number=_whole(header.text(_INSTANCE_NUMBER)),
         thickness=None if thickness is None else thickness[0],
         frames_named=number_of_frames(header),
+        contoured=referenced_series(header),
     )
 
 
