@@ -1,12 +1,14 @@
 """Read the names and contours of an RTSTRUCT, for the delivered file and for pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import decode_text, item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import FileContour
 from drawcli.errors import BadStructureSet
+from drawcli.system.failures import in_words
 
 
 def contours_of(header: Header) -> Iterator[FileContour]:
@@ -44,6 +46,20 @@ def _text(header: Header, item: Sequence[Element], tag: int) -> str:
     return ascii_text(item_value(header, item, tag) or b"")
 
 
+def in_frames(contour: FileContour, numbers: Mapping[str, int]) -> FileContour:
+    """Return a contour whose references to images that were frames have the frame's number.
+
+    Parameters
+    ----------
+    contour
+        As received; its images are unchanged if they were no frames.
+    numbers
+        Number of the frame by the SOPInstanceUID that it was sent with.
+    """
+    images = tuple((uid, numbers.get(uid, frame)) for uid, frame in contour.images)
+    return contour if images == contour.images else replace(contour, images=images)
+
+
 def names_of(header: Header) -> dict[int, str]:
     """Return the names of the structures by ROI number.
 
@@ -76,4 +92,4 @@ def items_of(
 
 def unreadable(err: Exception) -> BadStructureSet:
     """Return a reading error as BadStructureSet, without values from the file."""
-    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")
+    return BadStructureSet(f"the RTSTRUCT cannot be read: {in_words(err)}")
