@@ -121,6 +121,7 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
         "files_seen": report.scanned.files,
         "files_passed_over": dict(report.scanned.passed_over),
         "series_ignored": dict(report.scanned.ignored),
+        "series_with_structure_set": report.scanned.contoured,
         "series_changed_later": report.scanned.changed_later,
         "index_made_anew": report.scanned.rebuilt or None,
         "folders_missing": report.scanned.folders_missing,
@@ -173,6 +174,9 @@ def _tell_scan(out: "Console", scanned: "ScanResult") -> None:
         render.say(f"scan.folders: there is no folder '{name}' in the datastore")
     seen = f"{counted(scanned.series, 'series', 'series')} of {counted(scanned.files, 'image')}"
     out.print(f"scanned: {seen} in the datastore")
+    if scanned.contoured:
+        count = counted(scanned.contoured, "new series", "new series")
+        out.print(f"{count} with a structure set already (scan.segmented)", soft_wrap=True)
     for what, counts in (("series", scanned.ignored), ("files", scanned.passed_over)):
         if shown := ", ".join(f"{count} {code}" for code, count in sorted(counts.items())):
             out.print(f"{what} left alone: {shown}", soft_wrap=True)

@@ -231,7 +231,7 @@ def test_settings_of_a_scan_have_the_text_of_earlier_versions(tmp_path: Path) ->
     criteria = (
         '"quiet_minutes":10.0,"incomplete_hours":24.0,"modalities":["CT","MR","PT"],"min_slices":3,'
         '"studied_after":%s,"sop_classes":[],"max_series_gib":100.0,"min_age_minutes":0.0,'
-        '"largest_step":1.5,"late":"%s","segmented":"hold"'
+        '"largest_step":1.5,"late":"%s","segmented":"former"'
     )
 
     whole, part = criteria % ('"2026-01-31"', "flag"), criteria % ("null", "ignore")

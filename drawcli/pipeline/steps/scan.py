@@ -133,6 +133,7 @@ def _take_up(seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:
     job = job if ready else incomplete.postpone_or_hold(job, seen.verdict, seen, ctx)
     if ctx.begin(job, seen.crosswalk):
         done.jobs.append(job)
+        done.contoured += seen.contoured
 
 
 def _look_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> None:

@@ -19,6 +19,7 @@ class ScanResult:
     files: int = 0  # of these series
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
+    contoured: int = 0  # new series that a structure set in the datastore references
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed after upload
     late: list[Job] = field(default_factory=list)  # of these, delivered jobs; each change once
     rebuilt: str = ""  # why the scan index was rebuilt

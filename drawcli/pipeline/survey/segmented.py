@@ -1,7 +1,7 @@
 """New series that were segmented before: by a former client, or by anyone with a structure set.
 
-They are held by default: to send them would repeat work and let data leave again; to skip them
-could leave a patient without contours, since the structure set may hold a target only.
+By default those of the former client are held: to send them would repeat work and let data leave
+again. A structure set alone is no reason: it may hold a target only, or points of the scanner.
 """
 
 from dataclasses import replace
@@ -43,8 +43,9 @@ class SegmentedJudge:
         if wanted == "send" or not undecided:
             return seen
         former = self._outcome(seen)
-        text = _BY_FILE if seen.contoured else _TEXTS.get(former, "")
-        if text and wanted == "skip" and (seen.contoured or former == DONE):
+        by_file = seen.contoured and wanted != "former"
+        text = _BY_FILE if by_file else _TEXTS.get(former, "")
+        if text and wanted == "skip" and (by_file or former == DONE):
             return replace(seen, verdict=ignored(CODE, f"{text}; scan.segmented is skip"))
         if text and verdict.readiness is Readiness.READY:
             return replace(seen, verdict=refused(CODE, text))

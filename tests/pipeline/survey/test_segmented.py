@@ -50,7 +50,7 @@ def test_a_series_with_a_structure_set_is_held_with_that_reason(
 ) -> None:
     contour(pelvis)
 
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
 
     job = only_job(ctx)
     assert (job.state, job.held, job.reason_code) == (State.WAITING, True, "segmented")
@@ -60,10 +60,10 @@ def test_a_series_with_a_structure_set_is_held_with_that_reason(
 
 def test_release_sends_it_once(ctx: Context, pelvis: list[Path]) -> None:
     contour(pelvis)
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
 
     ctx.ledger.commit(release(only_job(ctx), ctx))
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
     run_step("match", ctx, Selection())
 
     assert only_job(ctx).state is State.MATCHED
@@ -85,7 +85,7 @@ def test_a_held_series_follows_the_setting_when_it_changes(
     ctx: Context, pelvis: list[Path], then: str, state: State
 ) -> None:
     contour(pelvis)
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
     assert only_job(ctx).held
 
     scan(wanting(ctx, then))
@@ -93,12 +93,15 @@ def test_a_held_series_follows_the_setting_when_it_changes(
     assert (only_job(ctx).state, only_job(ctx).held) == (state, False)
 
 
-def test_send_sends_it(ctx: Context, pelvis: list[Path]) -> None:
+def test_a_structure_set_alone_holds_nothing_by_default_and_is_counted(
+    ctx: Context, pelvis: list[Path]
+) -> None:
     contour(pelvis)
 
-    scan(wanting(ctx, "send"))
+    done = scan(ctx)
 
-    assert only_job(ctx).state is State.FOUND
+    assert (only_job(ctx).state, done.contoured) == (State.FOUND, 1)
+    assert scan(ctx).contoured == 0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_a_file_that_references_no_series_changes_nothing(
 ) -> None:
     contour(pelvis, **changes)
 
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
 
     assert ctx.ledger.jobs()[0].state is State.FOUND
 
@@ -120,7 +123,7 @@ def test_the_structure_set_of_another_series_changes_nothing(
     others = write_planning_ct(site.store / "other", THORAX, slices=6, size=32)
     contour(others)
 
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
 
     codes = sorted(str(job.reason_code) for job in ctx.ledger.jobs())
     assert codes == ["None", "segmented"]
@@ -131,11 +134,11 @@ def test_a_structure_set_that_is_removed_or_changed_counts_no_more(
     ctx: Context, pelvis: list[Path]
 ) -> None:
     path = contour(pelvis)
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
     assert only_job(ctx).held
 
     path.unlink()
-    scan(ctx)
+    scan(wanting(ctx, "hold"))
 
     assert only_job(ctx).state is State.FOUND
 
