@@ -138,6 +138,7 @@ def made_site(folder: Path) -> Site:
     made.config.write_text(
         "datastore: store\nstate_dir: state\n"
         "scan: {quiet_minutes: 0}\n"
+        "preview: never\n"  # it takes longer than the rest of a cycle
         "server: {url: 'http://127.0.0.1:9', client_id: ward-7}\n",
         encoding="utf-8",
     )

@@ -268,11 +268,7 @@ def test_pictures_in_the_page_carry_no_comment(well: Preview) -> None:
         assert b"\xff\xfe" not in markers  # comments
 
 
-def test_what_is_kept_is_private_and_goes_with_the_work_folder(
-    ctx: Context, home: Job, site: Site
-) -> None:
-    assert not pictured(site)  # usually only what is held is pictured
-
+def test_what_is_kept_is_private_and_goes_with_the_work_folder(ctx: Context, home: Job) -> None:
     paths = store_preview(preview_of(home, ctx), home, ctx)
 
     assert [path.name for path in paths] == [PREVIEW_SHEET, PREVIEW_PAGE]
@@ -281,22 +277,28 @@ def test_what_is_kept_is_private_and_goes_with_the_work_folder(
     assert not any(path.exists() for path in paths)
 
 
+def picture(site: Site, which: str) -> None:
+    """Let the site have pictures of the jobs that it wants to see."""
+    site.config.write_text(site.config.read_text().replace("preview: never", f"preview: {which}"))
+
+
 def pictured(site: Site) -> bool:
     return bool(list(site.state.rglob(PREVIEW_SHEET)))
 
 
-def test_pictures_of_every_job_where_the_site_wants_them(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+@pytest.mark.parametrize(("wanted", "made"), [("always", True), ("on_hold", False)])
+def test_pictures_of_every_job_where_the_site_wants_them(  # noqa: PLR0913 - fixtures
+    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path], wanted: str, *, made: bool
 ) -> None:
     assert pelvis
-    site.add_line("preview: always")
+    picture(site, wanted)
 
     with opened(site, draw, clock) as ctx:
         taken(ctx, *OUT, "fetch")
         assert not pictured(site)
         taken(ctx, "reidentify")
 
-    assert pictured(site)
+    assert pictured(site) is made
 
 
 @pytest.mark.usefixtures("shifted")
@@ -305,7 +307,7 @@ def test_a_held_job_is_pictured_unless_the_site_never_wants_it(  # noqa: PLR0913
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path], wanted: str, *, made: bool
 ) -> None:
     assert pelvis
-    site.add_line(f"preview: {wanted}")
+    picture(site, wanted)
 
     with opened(site, draw, clock) as ctx:
         assert taken(ctx, *OUT, "fetch").held
@@ -317,6 +319,7 @@ def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
 ) -> None:
     assert pelvis
+    picture(site, "on_hold")
     with opened(site, draw, clock) as ctx:
         job = taken(ctx, *OUT, "fetch")
         ctx.work.write(job.id, PREVIEW_SHEET, b"held")
@@ -337,7 +340,7 @@ def test_a_preview_that_fails_costs_no_job(  # noqa: PLR0913, PLR0917 - fixtures
     error: Exception,
 ) -> None:
     assert pelvis
-    site.add_line("preview: always")
+    picture(site, "always")
 
     def fail(_job: Job, _ctx: Context) -> Preview:
         raise error
