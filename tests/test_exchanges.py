@@ -525,6 +525,7 @@ def test_a_monitor_that_lies_has_not_taken_the_ping(manner: hostile.Manner) -> N
         assert not ping(Metrics(heartbeat_url=peer.url))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "manner",
     [hostile.drips_in_body, hostile.floods_body, hostile.saying(b"\xff", "302 Found")],

@@ -135,10 +135,8 @@ def test_pictures_are_counted_by_plane_and_found_by_structure(well: Preview) -> 
             preview.picture(plane, index, width=width)
 
 
-def test_before_the_delivery_that_is_drawn_which_would_be_delivered(
-    ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_before_the_delivery_that_is_drawn_which_would_be_delivered(ctx: Context) -> None:
     job = taken(ctx, *OUT, "fetch")
 
     preview = preview_of(job, ctx)
@@ -201,10 +199,10 @@ def test_images_that_changed_since_are_told(ctx: Context, home: Job, pelvis: lis
     assert [one.code for one in preview_of(home, ctx).warnings] == ["source-changed"]
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_without_a_structure_set_there_is_nothing_to_draw(
-    ctx: Context, pelvis: list[Path], in_state: Callable[..., Job]
+    ctx: Context, in_state: Callable[..., Job]
 ) -> None:
-    assert pelvis
     job = taken(ctx, *OUT)
 
     with pytest.raises(UsageError, match="no structure set"):
@@ -287,10 +285,10 @@ def pictured(site: Site) -> bool:
 
 
 @pytest.mark.parametrize(("wanted", "made"), [("always", True), ("on_hold", False)])
-def test_pictures_of_every_job_where_the_site_wants_them(  # noqa: PLR0913 - fixtures
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path], wanted: str, *, made: bool
+@pytest.mark.usefixtures("pelvis")
+def test_pictures_of_every_job_where_the_site_wants_them(
+    site: Site, draw: FakeDraw, clock: Clock, wanted: str, *, made: bool
 ) -> None:
-    assert pelvis
     picture(site, wanted)
 
     with opened(site, draw, clock) as ctx:
@@ -315,10 +313,10 @@ def test_a_held_job_is_pictured_unless_the_site_never_wants_it(  # noqa: PLR0913
     assert pictured(site) is made
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     picture(site, "on_hold")
     with opened(site, draw, clock) as ctx:
         job = taken(ctx, *OUT, "fetch")
@@ -330,16 +328,15 @@ def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("Kulkarnee"), ConfigError("no", code="x")])
+@pytest.mark.usefixtures("pelvis")
 def test_a_preview_that_fails_costs_no_job(  # noqa: PLR0913, PLR0917 - fixtures
     site: Site,
     draw: FakeDraw,
     clock: Clock,
-    pelvis: list[Path],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    assert pelvis
     picture(site, "always")
 
     def fail(_job: Job, _ctx: Context) -> Preview:
@@ -353,10 +350,8 @@ def test_a_preview_that_fails_costs_no_job(  # noqa: PLR0913, PLR0917 - fixtures
     assert f"job={job.id} no preview" in caplog.text
 
 
-def test_contours_of_the_sandbox_lie_on_its_phantom(
-    ctx: Context, draw: FakeDraw, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_contours_of_the_sandbox_lie_on_its_phantom(ctx: Context, draw: FakeDraw) -> None:
     taken(ctx, "scan", "match", "deidentify", "upload")
     draw.results = {task: segmented(package) for task, package in draw.uploads.items()}
     job = taken(ctx, "poll", "fetch", "reidentify")
