@@ -71,7 +71,7 @@ class Cycle:
         drawcli(words)
         shutil.copy2(server.token_file, self.site / "token.json")
         with (self.site / "drawcli.yaml").open("a") as stream:
-            stream.write("\nscan: {quiet_minutes: 0}\ndeliver: {folder: home}\n")
+            stream.write("\ndeliver: {folder: home}\n")
         (self.site / "home").mkdir()
         self.token = json.loads(server.token_file.read_text())["access_token"]
 

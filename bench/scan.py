@@ -53,8 +53,9 @@ class Site:
         run("-m", "drawcli", "init", str(folder), "--datastore", str(store), "--practice")
         (folder / "rules.yaml").write_text("rules: []\n")
         if full:
-            with (folder / "drawcli.yaml").open("a") as stream:
-                stream.write("scan: {full_walk_hours: 0}\n")
+            config = folder / "drawcli.yaml"
+            text = config.read_text().replace("scan:\n", "scan:\n  full_walk_hours: 0\n")
+            config.write_text(text)
         token = folder / "token.json"
         token.write_text('{"access_token": "a", "refresh_token": "b"}')
         token.chmod(0o600)

@@ -164,9 +164,10 @@ def settings() -> str:
         meaning = meanings.get(key, "(write here what it means)")
         rows.append(f"| `{key}` | {_value(default)} | `{variable}` | {meaning} |")
     what = (
-        "`drawcli.yaml` is found by `--config`, `$DRAWCLI_CONFIG`, in the current folder, or in "
-        "your configuration folder. An option of the command line overrides an environment "
-        "variable, which overrides the file, which overrides the default. Relative paths are "
+        "`drawcli.yaml` is found by `--config`, `$DRAWCLI_CONFIG`, in the current folder, in "
+        "your configuration folder, or as `/etc/drawcli/drawcli.yaml`. An option of the command "
+        "line overrides an environment variable, which overrides the file, which overrides the "
+        "default. Relative paths are "
         "relative to the file. All errors are listed together, with line and column; an unknown "
         "key is shown with the nearest known one. The meanings are written by hand, the other "
         "columns by the code."

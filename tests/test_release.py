@@ -1,6 +1,7 @@
 """What a release is made of: one version, a changelog that tells sites, a lock, a container."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -111,17 +112,37 @@ def test_the_service_of_compose_can_do_little() -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["user"] in DOCKERFILE
     assert [one for one in service["volumes"] if one.endswith(":/mnt/dicom:ro")]
-    assert "run-once" in service["entrypoint"][-1]
+    assert "entrypoint" not in service  # that of the image: words are a command, none is the loop
+
+
+def test_words_are_a_command_of_the_container_and_none_are_runs_again_and_again(
+    tmp_path: Path,
+) -> None:
+    stub = '#!/bin/sh\necho "$0 $*" >> "$0.log"\n'
+    for name in ("drawcli", "sleep"):
+        (tmp_path / name).write_text(stub + ("kill $PPID\n" if name == "sleep" else ""))
+        (tmp_path / name).chmod(0o755)
+    for words in (["init", "/etc/a b"], []):
+        subprocess.run(
+            ["/bin/sh", ROOT / "packaging" / "entrypoint.sh", *words],
+            env={"PATH": str(tmp_path)},
+            check=False,
+        )
+
+    calls = (tmp_path / "drawcli.log").read_text().replace(f"{tmp_path}/", "").splitlines()
+    assert calls == ["drawcli init /etc/a b", "drawcli run-once"]
+    assert (tmp_path / "sleep.log").read_text().endswith("sleep 600\n")
 
 
 def test_the_settings_that_the_container_makes_are_settings(tmp_path: Path) -> None:
     compose = yaml.safe_load((ROOT / "packaging" / "compose.yaml").read_text(encoding="utf-8"))
-    made = dict(re.findall(r"(DRAWCLI_STATE_DIR)=(\S+)", DOCKERFILE))
+    made = dict(re.findall(r"(DRAWCLI_(?!CONFIG)[A-Z_]+)=(\S+)", DOCKERFILE))
     given = compose["services"]["drawcli"]["environment"]
     made |= {name: text for name, text in given.items() if name.startswith("DRAWCLI_")}
     (tmp_path / "drawcli.yaml").write_text("datastore: /mnt/dicom\nstate_dir: state\n")
 
     settings = load_settings(tmp_path / "drawcli.yaml", made)
 
+    assert settings.datastore == [Path("/mnt/dicom")]
     assert settings.state_dir == Path("/var/lib/drawcli")
     assert settings.deliver.folder == Path("/mnt/structures")

@@ -61,7 +61,7 @@ HELD = {
 }
 # The short form: all that holds a job, and every third of the others.
 # A refresh that an upload needs: what delays it, and what leaves the new pair with nobody.
-RENEWED_LATER = ("401", "404", "429/30s", "500", "html", "drop", "stall", "drip", "redirect")
+RENEWED_LATER = ("401", "429/30s", "500", "html", "drop", "stall", "drip", "redirect")
 NEVER_RENEWED = ("lost", "truncate", "keys")
 LONG = int(os.environ.get("TORTURE", "1")) > 1
 TRIED = MATRIX if LONG else [one for n, one in enumerate(MATRIX) if n % 5 == 0 or one in HELD]
@@ -197,6 +197,15 @@ def test_a_refresh_that_fails_once_delays_the_series_and_counts_as_no_upload(
     at_home(told)
     assert wrong.requests["refresh"] <= 3
     assert told.runs == 3
+
+
+@pytest.mark.parametrize("wrong", ["upload:expire,token:404"], indirect=True)
+def test_without_the_newer_endpoint_the_token_is_refreshed_at_the_older_one(
+    told: Told, wrong: Running
+) -> None:
+    (job,) = told.jobs
+    assert (job.state, job.posts, told.errors, told.runs) == (State.DONE, 1, [], 2)
+    assert wrong.requests["refresh"] == 2
 
 
 @pytest.mark.parametrize(

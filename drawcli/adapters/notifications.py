@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, SENDER_BYTES
+from drawcli.system.packages import not_installed
 from drawcli.system.platforms import is_readable_by_others, limit_memory
 from drawcli.system.programs import run_program
 
@@ -133,11 +134,7 @@ def _plugin(recipient: Recipient) -> Any:
 
 
 def _no_apprise() -> ConfigError:
-    return ConfigError(
-        "notify is set, and the package apprise is not installed",
-        code="no-apprise",
-        hint="Install drawcli with its extra 'notify': see docs/installing.md.",
-    )
+    return not_installed("notify", "notify", code="no-apprise")
 
 
 def _unknown_service(recipient: Recipient) -> ConfigError:

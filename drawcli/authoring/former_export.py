@@ -8,7 +8,7 @@ a set must match. The field names of the records identify the client.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -24,6 +24,11 @@ _KNOWN: Final = frozenset(
     "rulegroup ruleset rule dicomtagtype tagname autosegmentationtemplate autosegmentationmodel "
     "autosegmentationstructure structureproperties additionalstructures modelyamlinfo "
     "systemconfiguration systemsettings".split()
+)
+# With data of patients: read only for the history, which keeps none of these.
+HISTORY: Final = frozenset(
+    "dicomseries dicomseriesprocessingmodel rtstructurefileimport rtstructurefilevoidata "
+    "statistics".split()
 )
 _EXPORT_HINT: Final = (
     "Run 'python manage.py dumpdata ... -o FILE.json' on the former client to export the records."
@@ -77,7 +82,7 @@ class FormerRule:
 class FormerExport:
     """The records of an export, by kind and key."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kinds: Collection[str] = _KNOWN) -> None:
         self.path = path
         self._records: dict[str, dict[str, Record]] = {}
         self._owned: dict[tuple[str, str], dict[str, list[tuple[str, Record]]]] = {}
@@ -88,7 +93,7 @@ class FormerExport:
             kind = kind if kind.isidentifier() else "unknown"
             fields = entry.get("fields")
             self.secrets |= dict.fromkeys(_secrets(kind, entry, fields))
-            if kind in _KNOWN and isinstance(fields, dict):
+            if kind in kinds and isinstance(fields, dict):
                 self._add(kind, entry.get("pk"), _cleaned(fields))
             else:
                 self.passed_over[kind] += 1
@@ -101,7 +106,7 @@ class FormerExport:
             raise ConfigError(text, hint="Export without --natural-primary.")
         there = self._records.setdefault(kind, {}).setdefault(str(key), record)
         if there != record:
-            text = f"{self.path}: two different records of '{kind}' have the key {key}"
+            text = f"{self.path}: two different records of '{kind}' have the same key"
             raise ConfigError(text, hint="Export each client into a file of its own.")
 
     def all(self, kind: str) -> dict[str, Record]:

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from drawcli.authoring.former_export import FormerExport, Record, TemplateKey, find_oddity
+from drawcli.authoring.former_export import (
+    HISTORY,
+    FormerExport,
+    Record,
+    TemplateKey,
+    find_oddity,
+)
 from drawcli.authoring.former_structures import add_structures
 from drawcli.authoring.new_template import Plan, plain_name
 from drawcli.core.templates.appearance import ROI_TYPES
@@ -138,3 +144,5 @@ def notes_of(dump: FormerExport) -> Iterator[str]:
             f"{dump.path.name}: skipped records that are neither rules nor templates: "
             f"{kinds}. If they contain patient data, delete the file."
         )
+    if HISTORY & dump.passed_over.keys():
+        yield "--history imports series done, ratings and statistics: docs/how-to/migration-day.md"

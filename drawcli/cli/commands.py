@@ -19,6 +19,7 @@ from drawcli.cli import (
     pause_command,
     pipeline_commands,
     preview_command,
+    qa_commands,
     reasons_command,
     report_command,
     rules_commands,
@@ -50,6 +51,7 @@ doctor_command.register(app)
 job_commands.register(app)
 delivery_commands.register(app)
 preview_command.register(app)
+qa_commands.register(app)
 rules_commands.register(app)
 template_commands.register(app)
 site_commands.register(app)

@@ -4,20 +4,20 @@ import sys
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import ConfigError, UsageError
+from drawcli.errors import UsageError
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from drawcli.dashboard.options import DashboardOptions
     from drawcli.dashboard.password import Secret
 
-_MISSING: Final = "Install drawcli with its extra 'web': see docs/installing.md."
 HostOption = Annotated[
     str,
     typer.Option("--host", help="Address to listen on; any but loopback needs TLS and a login."),
@@ -64,10 +64,8 @@ def dashboard(
     try:
         from drawcli.dashboard.options import DashboardOptions
         from drawcli.dashboard.password import Secret
-    except ImportError as err:
-        raise ConfigError(
-            f"the dashboard needs {err.name}, which is missing", hint=_MISSING
-        ) from None
+    except ImportError:
+        raise not_installed("the dashboard", "web") from None
     site = door.settings()
     secret = Secret(site.state_dir)
     if set_password or make_token:
@@ -94,10 +92,8 @@ def _serve(door: Door, options: "DashboardOptions", secret: "Secret") -> None:
 
     try:
         from drawcli.dashboard.serve import serve
-    except ImportError as err:
-        raise ConfigError(
-            f"the dashboard needs {err.name}, which is missing", hint=_MISSING
-        ) from None
+    except ImportError:
+        raise not_installed("the dashboard", "web") from None
     from drawcli.dashboard.snapshot import SiteReader
 
     def tell(url: str) -> None:
@@ -122,13 +118,13 @@ def _stored(door: Door, secret: "Secret", *, by_chance: bool) -> Result:
 
     words = secrets.token_urlsafe(24) if by_chance else _asked(door)
     secret.store(words)
-    told = [("token", words)] if by_chance else []
+    shown = [("token", words)] if by_chance else []
     facts = [
-        *told,
+        *shown,
         ("stored in", secret.path),
         ("notice", "it counts at once, and ends all logins"),
     ]
-    data = {"stored_in": str(secret.path)} | dict(told)
+    data = {"stored_in": str(secret.path)} | dict(shown)
     return Result(data=data, show=render.lines(facts))
 
 

@@ -23,7 +23,7 @@ BY_USE: Final[dict[str, str]] = {
     "Rules and templates": "rules templates import-draw-client",
     "Set up and check a site": "init config doctor token key notify dashboard",
     "Records": "report logs audit verify ledger vault clean unlock",
-    "Inspect what is sent": "diff-header gate",
+    "Inspect and compare": "diff-header gate qa",
     "Try it out": "demo sandbox phantoms",
     "Help": "help version",
 }

@@ -111,12 +111,12 @@ def _command(command: Any, name: str) -> Iterator[str]:
 def _options(command: Any, without: set[tuple[str, ...]] | None = None) -> list[str]:
     """Return the arguments and options of a command, without the common ones."""
     context = typer.Context(command)
-    told = [
+    records = [
         one.get_help_record(context)
         for one in command.params
         if tuple(one.opts) not in (without or ())
     ]
-    return [f".TP\n.B {_plain(what)}\n{_plain(text)}" for what, text in filter(None, told)]
+    return [f".TP\n.B {_plain(what)}\n{_plain(text)}" for what, text in filter(None, records)]
 
 
 def _usage(command: Any, name: str) -> str:
@@ -125,13 +125,13 @@ def _usage(command: Any, name: str) -> str:
 
 
 def _exit_codes() -> list[str]:
-    told = {0: "Success, also when there was nothing to do."}
+    meanings = {0: "Success, also when there was nothing to do."}
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.DrawcliError):
-            told.setdefault(kind.exit_code, (kind.__doc__ or "").partition("\n")[0])
-    told |= {1: "A bug in drawcli.", 6: "The run finished; a job is newly held."}
-    told |= {9: "--fail-if-idle, and there was nothing to do.", 130: "Interrupted."}
-    return [f".TP\n.B {code}\n{_plain(told[code])}" for code in sorted(told)]
+            meanings.setdefault(kind.exit_code, (kind.__doc__ or "").partition("\n")[0])
+    meanings |= {1: "A bug in drawcli.", 6: "The run finished; a job is newly held."}
+    meanings |= {9: "--fail-if-idle, and there was nothing to do.", 130: "Interrupted."}
+    return [f".TP\n.B {code}\n{_plain(meanings[code])}" for code in sorted(meanings)]
 
 
 def _plain(text: str) -> str:

@@ -11,6 +11,7 @@ from drawcli.cli.render import Result
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from drawcli.adapters.state.former_client import FormerHistory
     from drawcli.authoring.migrate import Migration
 
 _DOUBTS: Final = 6  # finished; a person must look at something
@@ -33,11 +34,17 @@ def import_draw_client(
         Path | None,
         typer.Option("--to", help="Write new files there instead of adding to the site's."),
     ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Import series done, ratings and statistics instead."),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Import rules and templates of a former DRAW client."""
     from drawcli.authoring.migrate import migrate_to_folder, migrate_to_site
 
+    if history:
+        return _import_history(door, files, dry_run=dry_run)
     if to is not None:
         migration = migrate_to_folder(to.absolute())
     else:
@@ -60,6 +67,36 @@ def import_draw_client(
         show=lambda out: _show(out, migration, written=not dry_run),
         exit_code=_DOUBTS if migration.has_doubts else 0,
     )
+
+
+def _import_history(door: Door, files: list[Path], *, dry_run: bool) -> Result:
+    """Keep what the former client did in the state folder, for `scan` and `report`."""
+    from drawcli.adapters.state.former_client import FormerHistory, read_history, write_history
+    from drawcli.authoring.former_export import HISTORY, FormerExport
+    from drawcli.authoring.former_history import history_of
+
+    found = FormerHistory()
+    with door.context(dry_run=dry_run) as ctx:
+        for path in files:
+            dump = FormerExport(path.absolute(), HISTORY)
+            stand_ins = ctx.stand_ins
+            found = found.joined(history_of(dump, stand_ins.key_id, stand_ins.series_key))
+        whole = read_history(ctx.settings.state_dir).joined(found)
+        if not dry_run:
+            write_history(ctx.settings.state_dir, whole)
+    data = {**found.counts, "written": not dry_run}
+    return Result(data=data, show=lambda out: _show_history(out, found, written=not dry_run))
+
+
+def _show_history(out: "Console", found: "FormerHistory", *, written: bool) -> None:
+    counts = found.counts
+    for outcome, many in counts["series"].items():
+        out.print(f"series {outcome} by the former client: {many:,}")
+    out.print(f"reviews: {counts['ratings']:,}; statistics: {counts['statistics']:,}")
+    out.print("kept in the state folder" if written else "nothing is written")
+    if counts["series"]:
+        out.print("Next: drawcli scan; see 'scan.segmented' in docs/reference/settings.md")
+    out.print("The export contains patient data: delete it when you have finished.")
 
 
 def _show(out: "Console", migration: "Migration", *, written: bool) -> None:

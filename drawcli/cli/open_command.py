@@ -53,18 +53,12 @@ def open_(
     patient: it is printed only with --identify.
     """
     from drawcli.pipeline.actions import find_job
-    from drawcli.system.desktop import NoDesktop, open_path
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:
         found = find_job(job, ctx)
         path = _path_of(part, found, ctx)
-    why = ""
-    try:
-        if not only_print:
-            open_path(path, os.environ)
-    except NoDesktop as err:
-        why = str(err)
+    why = "" if only_print else _opened(path)
     shown = str(path) if identify or part is not JobPart.FILE else ""
     if only_print and not shown:
         raise UsageError("the path may name the patient: --identify prints it, on a terminal")
@@ -80,6 +74,17 @@ def open_(
     where = shown or "it may name the patient: --identify prints it"
     rows = [("not opened", why), ("path", where)] if why else [("opened", shown or found.id)]
     return Result(data=data, show=render.lines(rows))
+
+
+def _opened(path: Path) -> str:
+    """Open a path; return why it cannot be opened, or ""."""
+    from drawcli.system.desktop import NoDesktop, open_path
+
+    try:
+        open_path(path, os.environ)
+    except NoDesktop as err:
+        return str(err)
+    return ""
 
 
 def _path_of(part: JobPart, job: "Job", ctx: "Context") -> Path:

@@ -43,7 +43,7 @@ class Bar:
         share = state.share
         self._drawn.update(
             self._row,
-            description=f"{state}{self._pace.told(state, time.monotonic())}",
+            description=f"{state}{self._pace.text(state, time.monotonic())}",
             total=None if share is None else _WHOLE,
             completed=0 if share is None else share * _WHOLE,
         )
@@ -61,14 +61,14 @@ class Pace:
     def __init__(self) -> None:
         self._begun = ("", 0.0, 0)  # unit, when, and how many of it there were then
 
-    def told(self, state: "ProgressState", now: float) -> str:
+    def text(self, state: "ProgressState", now: float) -> str:
         """Return what is added to a state at a time, s; nothing if bytes are not counted.
 
         >>> from functools import partial
         >>> from drawcli.adapters.state.progress import ProgressState
         >>> sent = partial(ProgressState, step="upload", unit="bytes sent", parts=90_000_000)
         >>> pace = Pace()
-        >>> [pace.told(sent(part=mega * 1_000_000), at) for mega, at in ((0, 5.0), (8, 9.0))]
+        >>> [pace.text(sent(part=mega * 1_000_000), at) for mega, at in ((0, 5.0), (8, 9.0))]
         ['', ', 2.0 MB/s, 41 s left']
         """
         unit, when, had = self._begun

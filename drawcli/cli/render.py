@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from drawcli.errors import DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
@@ -112,15 +112,21 @@ def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
     return show
 
 
-def columns(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> "Callable[[Console], None]":
-    """Return a renderer of a plain table."""
+def columns(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None
+) -> "Callable[[Console], None]":
+    """Return a renderer of a plain table; columns from a number on are narrow and aligned right."""
 
     def show(out: "Console") -> None:
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        narrow = numbers_from is not None
+        padding = (0, 1, 0, 0) if narrow else (0, 1)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
         for number, title in enumerate(titles):
-            table.add_column(title, overflow="fold", no_wrap=not number)
+            is_number = numbers_from is not None and number >= numbers_from
+            justify: Literal["left", "right"] = "right" if is_number else "left"
+            table.add_column(title, overflow="fold", no_wrap=narrow or not number, justify=justify)
         for row in rows:
             table.add_row(*map(plain, row))
         out.print(table)

@@ -40,6 +40,8 @@ def report(
     ] = None,
 ) -> Result:
     """Show turnaround, volume, failures, unmatched series."""
+    from drawcli.adapters.state.former_client import read_history
+    from drawcli.operations.former_report import former_report
     from drawcli.operations.report import COLUMNS, report_of
 
     with door.context(dry_run=True) as ctx:
@@ -48,6 +50,7 @@ def report(
         if first >= now:
             raise UsageError("--since is in the future")
         made = report_of(ctx.ledger.all_jobs(f"{first:%Y-%m}"), first, now)
+        made.former = former_report(read_history(ctx.settings.state_dir), first, now)
     if html is not None:
         _write_page(html, made)
     if as_csv:
@@ -100,6 +103,9 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
         ("delivered, by template", made.templates),
     ):
         _tell_counts(out, title, counts)
+    if made.former and (rows := made.former.table()):
+        out.print()
+        render.columns(("the former client", "", ""), rows)(out)
     if unmatched := made.left.get("unmatched"):
         out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
         out.print("  'drawcli explain JOB' tells why", soft_wrap=True)

@@ -1,6 +1,7 @@
 """sandbox: a DRAW server on this machine. demo: the whole cycle on it, with phantom scans."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,8 @@ import typer
 from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
-from drawcli.errors import ConfigError, UsageError
+from drawcli.errors import UsageError
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from drawcli.sandbox.demo import Demo
-
-_MISSING = "Install drawcli with its extra 'web': see docs/installing.md."
+    from drawcli.sandbox.options import SandboxOptions
 
 DelayOption = Annotated[
     float, typer.Option("--delay", help="Extra seconds per segmentation.", min=0)
@@ -53,6 +54,37 @@ FaultOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxBehaviour:
+    """The options of `sandbox` that say how it answers."""
+
+    delay: DelayOption = 0.0
+    short_coordinates: ShortOption = False
+    ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False
+    dialect: DialectOption = 2
+    realistic: RealisticOption = False
+    strict: StrictOption = False
+    catalogue: CatalogueOption = None
+    fault: FaultOption = ""
+
+    def options(self) -> "SandboxOptions":
+        """Return them in the form of the sandbox."""
+        from drawcli.sandbox.catalogue import CATALOGUE, read_catalogue
+        from drawcli.sandbox.faults import read_faults
+        from drawcli.sandbox.options import SandboxOptions
+
+        return SandboxOptions(
+            dialect=1 if self.dialect == 1 else 2,
+            realistic=self.realistic,
+            strict=self.strict,
+            catalogue=CATALOGUE if self.catalogue is None else read_catalogue(self.catalogue),
+            work_seconds=self.delay,
+            long_coordinates=not self.short_coordinates,
+            ranges=self.ranges,
+            faults=read_faults(self.fault),
+        )
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, "sandbox")(sandbox)
@@ -62,43 +94,22 @@ def register(app: typer.Typer) -> None:
 
 def sandbox(
     door: Door,
+    *,
     folder: Annotated[
         Path, typer.Option("--dir", help="Folder for its tasks.", metavar="DIR")
     ] = Path("drawcli-sandbox"),
     port: Annotated[int, typer.Option("--port", help="0 chooses a free port.", min=0)] = 8042,
-    delay: DelayOption = 0.0,
-    short_coordinates: ShortOption = False,
-    ranges: Annotated[bool, typer.Option("--ranges", help="Resume broken downloads.")] = False,
-    dialect: DialectOption = 2,
-    realistic: RealisticOption = False,
-    strict: StrictOption = False,
-    catalogue: CatalogueOption = None,
-    fault: FaultOption = "",
+    behaviour: SandboxBehaviour,
 ) -> Result | None:
     """Run a DRAW server here, for training only."""
     try:
-        from drawcli.sandbox.catalogue import CATALOGUE, read_catalogue
-        from drawcli.sandbox.faults import read_faults
-        from drawcli.sandbox.options import SandboxOptions
         from drawcli.sandbox.server import serve
-    except ImportError as err:
-        raise ConfigError(
-            f"the sandbox needs {err.name}, which is missing", hint=_MISSING
-        ) from None
+    except ImportError:
+        raise not_installed("the sandbox", "web") from None
 
-    if fault == "list":
+    if behaviour.fault == "list":
         return _faults()
-    faults = read_faults(fault)
-    options = SandboxOptions(
-        dialect=1 if dialect == 1 else 2,
-        realistic=realistic,
-        strict=strict,
-        catalogue=CATALOGUE if catalogue is None else read_catalogue(catalogue),
-        work_seconds=delay,
-        long_coordinates=not short_coordinates,
-        ranges=ranges,
-        faults=faults,
-    )
+    options = behaviour.options()
 
     def tell(running: Any) -> None:
         render.present("sandbox", _address(running, folder), door.style)
@@ -150,9 +161,8 @@ def phantoms(
         from drawcli.sandbox.demo import scan_patients
 
         written = scan_patients(folder, slices, size, said.append)
-    except ImportError as err:
-        missing = f"the phantoms need {err.name}, which is missing"
-        raise ConfigError(missing, hint=_MISSING) from None
+    except ImportError:
+        raise not_installed("'drawcli phantoms'", "web") from None
 
     def show(out: "Console") -> None:
         for line in said:
@@ -194,8 +204,8 @@ def demo(
         quiet = door.common.as_json or door.common.quiet
         tell = render.teller(door.style) if not quiet else lambda _line: None
         done = run_demo(keep, tell, slices=slices, size=size)
-    except ImportError as err:
-        raise ConfigError(f"the demo needs {err.name}, which is missing", hint=_MISSING) from None
+    except ImportError:
+        raise not_installed("the demo", "web") from None
     data = {
         "folder": str(done.folder) if keep else None,
         "runs": done.runs,

@@ -78,13 +78,13 @@ def _follow(door: Door, max_minutes: float | None) -> Result | None:
     changes = watch_datastore(door.settings().datastore)
     if changes.blind and door.to_person:
         render.say(f"{changes.blind}: looking from time to time, too")
-    told: list[str] = []
+    reported: list[str] = []
     for report in follow(door.context, changes, lambda: until is None or time.monotonic() < until):
         result = result_of([report], fail_if_idle=False, always=bool(report.outcomes))
         trouble = [str(err) for err in result.errors]
-        if trouble == told:
+        if trouble == reported:
             result.errors = []
-        told = trouble
+        reported = trouble
         if report.outcomes or result.errors:
             render.present(door.command, result, door.style)
     return None

@@ -1,5 +1,6 @@
 """init: the files of a new site."""
 
+import os
 import re
 import shlex
 from datetime import datetime
@@ -10,8 +11,9 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
-from drawcli.errors import UsageError
+from drawcli.errors import ConfigError, UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
+from drawcli.system.ownership import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
     from drawcli.operations.schedules import Schedule
 
+_ON: Final = "\n     "  # the next line of a step
+_NEW_RULE: Final = (
+    f"Write a rule for each protocol, from a real series; the examples are disabled:{_ON}"
+    "drawcli rules new --from FOLDER"
+)
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
 
 
@@ -41,7 +48,7 @@ def init(
         bool,
         typer.Option(
             "--practice",
-            help="For invented patients: example rules enabled, studies of any date sent.",
+            help="For invented patients: example rules enabled, any study date, no waiting.",
         ),
     ] = False,
     cron: Annotated[
@@ -62,8 +69,8 @@ def init(
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
     texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
-    if not practice:
-        texts = {name: _guarded(name, text) for name, text in texts.items()}
+    adapt = _for_practice if practice else _guarded
+    texts = {name: adapt(name, text) for name, text in texts.items()}
     made, kept = _write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
@@ -81,9 +88,16 @@ def _write_missing(
     """Write the files that are missing in a folder; return these, and those that were there."""
     kept = [name for name in texts if (folder / name).exists()]
     made = [name for name in texts if name not in kept]
-    for name in made if not dry_run else ():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(texts[name], encoding="utf-8")
+    try:
+        for name in made if not dry_run else ():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(texts[name], encoding="utf-8")
+    except PermissionError:
+        make = f"sudo install -d -o {user_name()} {shlex.quote(str(folder.absolute()))}"
+        raise ConfigError(
+            f"{folder}: this user may not write it",
+            hint=f"Make it for the user that will run drawcli: {make}; or choose another folder.",
+        ) from None
     return [str(folder / name) for name in made], [str(folder / name) for name in kept]
 
 
@@ -182,6 +196,14 @@ def _site_file(name: str, datastore: Path | None, url: str | None) -> str:
     return text
 
 
+def _for_practice(name: str, text: str) -> str:
+    """Return a file of a site with invented patients, which are complete and of any date."""
+    if name != SITE_FILES[0]:
+        return text
+    quick = "  quiet_minutes: 0              # the invented patients are complete"
+    return re.sub("#   quiet_minutes: [^\n]*\n.*", quick, text.replace("# scan:\n", "scan:\n"))
+
+
 def _guarded(name: str, text: str) -> str:
     """Return a file of a new site so that it sends nothing old, and nothing by an example rule."""
     if name == SITE_FILES[0]:
@@ -218,20 +240,26 @@ def _report(
 
 def _next_steps(folder: Path, cron: str) -> list[str]:
     """Return what is to be done before a new site sends its first series."""
-    config = shlex.quote(str((folder / SITE_FILES[0]).absolute()))
-    return [
-        "",
-        "Next; nothing is sent before step 8:",
-        f"  1. Name this site for all commands: export DRAWCLI_CONFIG={config}",
-        "  2. Set datastore, server.url and server.client_id in drawcli.yaml.",
-        "  3. Store the tokens that the DRAW administrator gave you: drawcli token set",
-        "  4. Compare templates.yaml with what the server offers: drawcli templates pull",
-        "  5. Write a rule for each protocol, from a real series; the examples are disabled:",
-        "     drawcli rules new --from FOLDER",
-        "  6. Choose from which study date on series are sent: scan.studied_after in drawcli.yaml.",
-        "  7. Check it: drawcli doctor; see what would be sent: drawcli scan --dry-run",
-        "  8. Send one series: drawcli run-once --limit 1; run it again to deliver the contours.",
-        "  9. Back up the site key apart (drawcli key backup FILE); keep the YAML files under git.",
-        " 10. Let cron run it, or what else there is (drawcli init FOLDER --cron): crontab -e",
-        f"     {cron}",
+    config = (folder / SITE_FILES[0]).absolute()
+    name_it = f"Name this site for all commands: export DRAWCLI_CONFIG={shlex.quote(str(config))}"
+    steps = [
+        *([] if _is_found(config) else [name_it]),
+        "Set datastore, server.url and server.client_id in drawcli.yaml.",
+        "Store the tokens that the DRAW administrator gave you: drawcli token set",
+        "Compare templates.yaml with what the server offers: drawcli templates pull",
+        _NEW_RULE,
+        "Choose from which study date on series are sent: scan.studied_after in drawcli.yaml.",
+        "Check it: drawcli doctor; see what would be sent: drawcli scan --dry-run",
+        "Send one series: drawcli run-once --limit 1; run it again to deliver the contours.",
+        "Back up the site key apart (drawcli key backup FILE); keep the YAML files under git.",
+        f"Let cron run it (other schedulers: drawcli init FOLDER --cron): crontab -e{_ON}{cron}",
     ]
+    numbered = [f"{number:3d}. {step}" for number, step in enumerate(steps, 1)]
+    return ["", "Next; nothing is sent before 'run-once':", *numbered]
+
+
+def _is_found(config: Path) -> bool:
+    """Return whether commands find a site from any folder."""
+    from drawcli.config.locate import MACHINE
+
+    return str(config) in (os.environ.get("DRAWCLI_CONFIG"), str(MACHINE))

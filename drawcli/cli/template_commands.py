@@ -12,6 +12,8 @@ from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from drawcli.adapters.rulebook.rulebook import Rulebook
@@ -153,12 +155,11 @@ def new_template(
 ) -> Result:
     """Create a template from the catalogue, with a picker."""
     from drawcli.adapters.server.catalogue_cache import require_catalogue
-    from drawcli.authoring.new_template import Plan, compose, find_structure, structures_in
+    from drawcli.authoring.new_template import Plan, compose
 
     with door.context(dry_run=True) as ctx:
         catalogue = require_catalogue(ctx.settings.state_dir)
-        wanted = [one for number in model or () for one in structures_in(catalogue.offers, number)]
-        wanted += [find_structure(word, catalogue) for word in structure or ()]
+        wanted = _named_structures(structure or (), model or (), catalogue)
         asks = door.can_ask and not wanted
         if asks:
             wanted = _asked_for_structures(door, catalogue)
@@ -203,6 +204,16 @@ def import_templates(
         if not dry_run:
             made.write()
     return _composed(made, written=not dry_run)
+
+
+def _named_structures(
+    names: "Sequence[str]", models: "Sequence[int]", catalogue: "Catalogue"
+) -> "list[ChosenStructure]":
+    """Return all structures of some models, and structures by name."""
+    from drawcli.authoring.new_template import find_structure, structures_in
+
+    chosen = [one for number in models for one in structures_in(catalogue.offers, number)]
+    return chosen + [find_structure(name, catalogue) for name in names]
 
 
 def _asked_for_structures(door: Door, catalogue: "Catalogue") -> "list[ChosenStructure]":

@@ -1,5 +1,6 @@
 """Search for the settings file of a site."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -7,10 +8,11 @@ from typing import Final
 from drawcli.errors import ConfigError
 
 FILE_NAME: Final = "drawcli.yaml"
+MACHINE: Final = Path("/etc/drawcli") / FILE_NAME
 
 
 def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
-    """Return the settings file: `given`, DRAWCLI_CONFIG, that of this folder, or of the user."""
+    """Return the settings file: `given`, DRAWCLI_CONFIG, that of this folder, user or machine."""
     if given is not None:
         return given
     if named := env.get("DRAWCLI_CONFIG"):
@@ -21,9 +23,10 @@ def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     users = user_config_path("drawcli") / FILE_NAME
-    if users.exists():
-        return users
+    for path in (users, MACHINE):
+        if os.path.exists(path):  # noqa: PTH110 - False also in a closed folder
+            return path
     raise ConfigError(
-        f"no settings: neither {FILE_NAME} in this folder nor {users}",
+        f"no settings: neither {FILE_NAME} in this folder nor {users} nor {MACHINE}",
         hint="Add --config FILE, or run 'drawcli init' to create a site here.",
     )

@@ -145,6 +145,7 @@ class SeriesCriteria(Record):
     min_age_minutes: float = setting(0.0, number(least=0, most=_LONGEST_HOURS * 60))  # of files
     largest_step: float = setting(LARGEST_STEP, number(above=1, most=10))  # times the usual one
     late: Late = setting("flag", choice(*get_args(Late)))  # images that change after the upload
+    segmented: str = setting("hold", choice("send", "hold", "skip"))  # series segmented elsewhere
 
 
 def _folders(wanted: dict[str, SeriesCriteria]) -> dict[str, SeriesCriteria]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.timeline import stays
+from drawcli.operations.former_report import KIND, FormerReport
 
 WHOLE: Final = "found to delivered"
 _MOST_DAYS: Final = 62  # more are counted by the week
@@ -82,6 +83,7 @@ class Report:
     left: dict[str, list[str]] = field(
         default_factory=dict
     )  # unmatched, ambiguous and excluded: state, job ids
+    former: FormerReport | None = None  # what a former client did, if that was imported
 
     def total(self, what: str) -> int:
         """Return the sum of one count over all days."""
@@ -116,6 +118,7 @@ class Report:
             "holds": dict(self.holds.most_common()),
             "templates": dict(self.templates.most_common()),
             "left": {state: ids for state, ids in self.left.items() if ids},
+            "former": None if self.former is None else self.former.as_plain(),
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -138,6 +141,8 @@ class Report:
         for kind, counts in kinds.items():
             for name, count in counts.items():
                 yield _row(kind, name, "count", count, "")
+        for figure in self.former.rows() if self.former else ():
+            yield _row(KIND, *figure)
 
 
 _TOTALS: Final = ("found", "sent", "delivered", "held", "failed", "bytes_sent")

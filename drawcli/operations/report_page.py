@@ -85,6 +85,7 @@ def page(report: Report) -> str:
 {_volume(report)}
 {_reasons(report)}
 {_left(report)}
+{_former(report)}
 <footer>drawcli {escape(__version__)}. Nothing on this page names a patient. Structure sets are
 unapproved until a qualified person has reviewed them.</footer>
 </main>
@@ -183,6 +184,11 @@ def _left(report: Report) -> str:
     unmatched = "".join(f"<code>{escape(one)}</code> " for one in left.get("unmatched", ()))
     more = f'<p class="soft">Unmatched: {unmatched}</p>' if unmatched else ""
     return f"<h2>Left by the rules</h2>{_table(('', 'series'), rows)}{more}"
+
+
+def _former(report: Report) -> str:
+    rows = report.former.table() if report.former else []
+    return f"<h2>The former client</h2>{_table(('', '', ''), rows)}" if rows else ""
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

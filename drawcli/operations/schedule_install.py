@@ -12,6 +12,7 @@ from drawcli.errors import ConfigError, UsageError
 from drawcli.operations.schedules import Schedule
 
 READABLE: Final = 0o644
+_NOTHING_DONE: Final = "Nothing was installed; choose another with --scheduler, or try again."
 _PATIENCE_SECONDS: Final = 60.0
 
 
@@ -135,6 +136,8 @@ def _call(words: tuple[str, ...], given: str | None = None) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as err:
-        raise ConfigError(f"'{shlex.join(words)}' did not go: {type(err).__name__}") from None
+        why = f"'{shlex.join(words)}' did not go: {type(err).__name__}"
+        raise ConfigError(why, hint=_NOTHING_DONE) from None
     if done.returncode:
-        raise ConfigError(f"'{shlex.join(words)}' says: {done.stderr.strip() or done.stdout}")
+        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        raise ConfigError(f"'{shlex.join(words)}' says: {said}", hint=_NOTHING_DONE)

@@ -7,7 +7,7 @@ image is visible. The pictures name no patient, except in text burned into the p
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -20,9 +20,10 @@ from drawcli.core.jobs.job import Job
 from drawcli.core.pictures.frame import Plane
 from drawcli.core.rtstruct.contours import contours_of
 from drawcli.core.rtstruct.displayed import read_display
-from drawcli.errors import ConfigError, DrawcliError, UsageError
+from drawcli.errors import DrawcliError, UsageError
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import findings_of, has_structure_set, structure_set_of
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -160,13 +161,17 @@ def preview_of(job: Job, ctx: Context) -> Preview:
 
 def scene_of(header: Header, images: "Images") -> "Scene":
     """Return the structures of an RTSTRUCT on images, both at their own coordinates."""
+    bare = scene_without_structures(images)
+    return replace(bare, structures=_outlined(header, images.stack.frame))
+
+
+def scene_without_structures(images: "Images") -> "Scene":
+    """Return images in the usual window of their modality."""
     from drawcli.core.pictures.scene import Scene
     from drawcli.core.pictures.windows import Window
 
-    stack, modality = images.stack, images.modality
-    window = Window.of(stack, modality)
-    structures = _outlined(header, stack.frame)
-    return Scene(stack, structures, modality, window.inverted() if images.inverse else window)
+    window = Window.of(images.stack, images.modality)
+    return Scene(images.stack, (), images.modality, window.inverted() if images.inverse else window)
 
 
 def draw_preview(job: Job, ctx: Context, attempt: Callable[[Job, Step], Job]) -> None:
@@ -211,12 +216,8 @@ def _check_packages() -> None:
     try:
         for name in _PACKAGES:
             import_module(name)
-    except ImportError as err:
-        raise ConfigError(
-            f"pictures need packages that are not installed ({err.name})",
-            code="preview-packages",
-            hint="Install drawcli with its extra 'preview': see docs/installing.md.",
-        ) from None
+    except ImportError:
+        raise not_installed("a picture", "preview", code="preview-packages") from None
 
 
 def _check_came(job: Job, ctx: Context) -> None:

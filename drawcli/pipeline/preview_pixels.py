@@ -13,6 +13,7 @@ from drawcli.core.dicom.header import NATIVE, Header
 from drawcli.core.dicom.instance import Slice, slice_of
 from drawcli.core.series.crosswalk import SourceFile, header_digest
 from drawcli.errors import ConfigError, SeriesRefused
+from drawcli.system.packages import install_hint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,7 +174,7 @@ def _decoded(path: str, transfer_syntax: str) -> "npt.NDArray[Any]":
         raise ConfigError(
             f"the decoder of the images is not installed ({decoder.UID.name})",
             code="decoder-missing",
-            hint=f"Install it: pip install {packages}",
+            hint=install_hint(*packages.split()),
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's warnings quote values

@@ -13,7 +13,7 @@ def owner_hint(path: Path) -> str:
     The owner of a path in a closed folder is not known: then it is that of the folder.
     """
     closed = next((one for one in (path, *path.parents) if _owner(one)), path)
-    owner, me = _owner(closed) or "another user", _me()
+    owner, me = _owner(closed) or "another user", user_name()
     return (
         f"{closed} belongs to {owner}, and this is {me}: run drawcli as {owner}, "
         f"or give it to this user: sudo chown -R {me} {closed}"
@@ -61,11 +61,13 @@ def _owner(path: Path) -> str:
         return ""
 
 
-def _me() -> str:
+def user_name() -> str:
     """Return the name of the user that this process runs as."""
     try:
         from pwd import getpwuid
 
         return getpwuid(os.geteuid()).pw_name
-    except (ImportError, KeyError):
-        return "another user"
+    except ImportError:  # Windows
+        return os.environ.get("USERNAME", "this user")
+    except KeyError:  # a number without a name, as in a container
+        return str(os.geteuid())

@@ -37,12 +37,28 @@ def two_jobs(in_state: Callable[..., Job]) -> None:
 
 
 @pytest.mark.usefixtures("two_jobs")
-@pytest.mark.parametrize("words", ["show ", "retry ", "vault show ", "upload --job ", "explain "])
+@pytest.mark.parametrize("words", ["show ", "cancel x ", "vault show ", "logs --job ", "audit "])
 def test_jobs_are_offered_wherever_one_is_named(tab: Tab, words: str) -> None:
     offered = tab(words)
 
     assert f'"{OPEN}":"uploaded Prostate_OAR"' in offered
     assert f'"{HELD}":"held at fetched"' in offered
+
+
+@pytest.mark.parametrize(
+    ("words", "offered", "not_offered"),
+    [
+        ("help ", "token", "set"),
+        ("help token ", "set", "status --"),
+        ("audit ", "disclosures", "token"),
+        ("open x ", "folder", "token"),
+    ],
+)
+def test_words_are_offered(tab: Tab, words: str, offered: str, not_offered: str) -> None:
+    said = tab(words)
+
+    assert f'"{offered}"' in said
+    assert f'"{not_offered}"' not in said
 
 
 @pytest.mark.usefixtures("two_jobs")

@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 import yaml
 
+from drawcli.config import locate
 from drawcli.config.load import Settings, load_settings
 from drawcli.config.locate import find_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS, ServerSettings
@@ -230,7 +231,7 @@ def test_settings_of_a_scan_have_the_text_of_earlier_versions(tmp_path: Path) ->
     criteria = (
         '"quiet_minutes":10.0,"incomplete_hours":24.0,"modalities":["CT","MR","PT"],"min_slices":3,'
         '"studied_after":%s,"sop_classes":[],"max_series_gib":100.0,"min_age_minutes":0.0,'
-        '"largest_step":1.5,"late":"%s"'
+        '"largest_step":1.5,"late":"%s","segmented":"hold"'
     )
 
     whole, part = criteria % ('"2026-01-31"', "flag"), criteria % ("null", "ignore")
@@ -444,9 +445,13 @@ def test_the_flag_comes_first_then_the_variable_then_this_folder_then_the_users(
     users = home / "drawcli" / "drawcli.yaml"
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(locate, "MACHINE", tmp_path / "etc.yaml")
     with pytest.raises(ConfigError, match="no settings") as caught:
         find_settings(None, {})
     assert "drawcli init" in caught.value.hint
+
+    locate.MACHINE.touch()
+    assert find_settings(None, {}) == locate.MACHINE
 
     users.parent.mkdir(parents=True)
     users.touch()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from drawcli.adapters.state.pause import Pause, write_pause
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.dashboard.app import Files
@@ -164,6 +165,14 @@ def test_what_the_rules_left_is_told_with_why(
     assert f"/rules?job={job.id}#tried" in page
 
 
+def test_a_pause_is_on_the_overview(client: TestClient, site: Site) -> None:
+    assert "uploads are paused" not in client.get("/").text
+
+    write_pause(site.state, Pause(since=NOON, user="marta", host="ward-7", reason="<new> rules"))
+
+    assert "by marta@ward-7: &lt;new&gt; rules" in client.get("/").text
+
+
 def test_settings_in_force_say_which_the_site_has_set(client: TestClient, site: Site) -> None:
     page = client.get("/settings").text
 
@@ -251,7 +260,7 @@ def test_the_check_up_writes_nothing_and_starts_no_command(
     assert {path: path.stat().st_mtime_ns for path in site.folder.rglob("*")} == before
     assert set(started) <= {"git"}  # which names the commit of the rules, and takes no lock
     assert not mark.exists()
-    assert "Not checked here: delivery, token, the server" in page
+    assert "Not checked here: delivery, old studies, token, the server" in page
 
 
 def test_a_token_in_a_file_is_looked_at_without_a_trial_of_its_folder(
@@ -262,7 +271,7 @@ def test_a_token_in_a_file_is_looked_at_without_a_trial_of_its_folder(
     page = client.get("/checkup").text
 
     assert "renews itself" in page
-    assert "Not checked here: delivery, the server" in page
+    assert "Not checked here: delivery, old studies, the server" in page
     assert site.folder.stat().st_mtime == 0
 
 

@@ -38,6 +38,9 @@ _OF_THE_MACHINE: Final = re.compile(
 )
 _INDENTED: Final = re.compile(r"(?: {4}|\t)\s*(?:\$ )?(?:sudo )?(?:drawcli|pipx?|uv|make)\b")
 _COMMAND: Final = re.compile(r"\s*(?:\$ )?(?:sudo )?(?:drawcli|pipx?|uv|make) ")
+# What a terminal needs that does not find drawcli, installed as the page on installing says.
+FIND: Final = 'export PATH="$HOME/.local/bin:$PATH"'
+IN_PRACTICE: Final = f"{FIND}; cd ~/practice"
 STARTS_FROM_PRACTICE: Final = "<!-- starts from: practice -->"
 
 
@@ -108,8 +111,8 @@ def strays(text: str) -> list[int]:
     return found
 
 
-def script(todo: list[Block], url: str) -> str:
-    """Return a script that runs blocks one after the other and ends where one goes wrong.
+def script(todo: list[Block], url: str, first: str = "") -> str:
+    """Return a script that runs `first`, then blocks, and ends where one goes wrong.
 
     Where it stands is kept in the file $AT, so that a failure can name its block.
 
@@ -121,7 +124,7 @@ def script(todo: list[Block], url: str) -> str:
     for block in todo:
         if block.touches_the_machine:
             raise ValueError(f"{block.place}: touches the machine; say '<!-- not run: why -->'")
-    lines = ["set -eu"]
+    lines = ["set -eu", first]
     for block in todo:
         text = block.text.replace(PORT, url.removeprefix("http://"))
         lines.append(f'echo {shlex.quote(block.place)} > "$AT"')

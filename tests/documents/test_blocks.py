@@ -1,7 +1,8 @@
 """Every block of commands in README and docs does what the page says, or says why it is not run.
 
-The blocks of a page are typed in order into one shell, in a fresh folder. With DOCS=long every
-command is started as its users start it; else a prepared process forks, ten times as fast.
+The blocks of a page are typed in order into one shell, at a terminal, in a checkout. drawcli is
+where the page on installing puts it, not on the PATH. With DOCS=long each command is started as its
+users start it; else a prepared process forks, ten times as fast.
 """
 
 import os
@@ -19,7 +20,9 @@ import pytest
 
 from drawcli.sandbox.server import running
 from tests.documents.blocks import (
+    FIND,
     IN_FULL,
+    IN_PRACTICE,
     ROOT,
     STARTS_FROM_PRACTICE,
     Block,
@@ -29,6 +32,7 @@ from tests.documents.blocks import (
     strays,
 )
 from tests.documents.starter import write_command
+from tests.documents.terminal import at_terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="types into a POSIX shell")
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -38,39 +42,46 @@ SANDBOX = "drawcli-sandbox"  # the folder of the sandbox, as its help says
 
 @dataclass
 class Desk:
-    """Where blocks are typed: a folder, and a shell that finds drawcli."""
+    """Where blocks are typed: a new terminal in a checkout, and the home of its user."""
 
-    bin: Path
-    folder: Path
+    home: Path
+    checkout: Path
 
-    def type(self, todo: list[Block], url: str) -> None:
-        """Run blocks; fail with the place and the words of the first that goes wrong."""
-        at = self.folder.parent / "at"
+    @classmethod
+    def made(cls, folder: Path, commands: Path) -> "Desk":
+        """Make a home with drawcli in it, and a checkout apart."""
+        desk = cls(folder / "home", folder / "checkout")
+        (desk.home / ".local" / "bin").mkdir(parents=True)
+        (desk.home / ".local" / "bin" / "drawcli").symlink_to(commands / "drawcli")
+        desk.checkout.mkdir()
+        subprocess.run(["git", "init", "-q", str(desk.checkout)], check=True)
+        return desk
+
+    def type(self, todo: list[Block], url: str, first: str = FIND) -> None:
+        """Run `first` and blocks; fail with the place and the words of the first that fails."""
+        at, typed = self.home.parent / "at", self.home.parent / "typed"
+        typed.write_text(script(todo, url, first), encoding="utf-8")
         env = {
-            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(self.folder.parent),
+            "PATH": _path_without_drawcli(),
+            "HOME": str(self.home),
             "AT": str(at),
-            "TMPDIR": str(self.folder.parent),
+            "TERM": "xterm",
+            "TMPDIR": str(self.home.parent),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_AUTHOR_NAME": "A",
             "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "A",
             "GIT_COMMITTER_EMAIL": "a@example.org",
         }
-        done = subprocess.run(
-            ["sh", "-c", script(todo, url)],
-            cwd=self.folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=_FOREVER,
-        )
-        if done.returncode:
-            place = at.read_text().strip()
-            pytest.fail(f"{place} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        code, shown = at_terminal(["sh", str(typed)], self.checkout, env, _FOREVER)
+        if code:
+            pytest.fail(f"{at.read_text().strip()} ended with {code}\n{shown}")
+
+
+def _path_without_drawcli() -> str:
+    """Return the PATH without folders that have drawcli, such as that of the tests."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(one for one in folders if not (Path(one) / "drawcli").exists())
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +117,7 @@ def _wait_for(door: Path, starter: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def desk(commands: Path, tmp_path: Path) -> Desk:
-    (tmp_path / "desk").mkdir()
-    return Desk(commands, tmp_path / "desk")
+    return Desk.made(tmp_path, commands)
 
 
 @dataclass
@@ -120,24 +130,27 @@ class Practice:
 
     def restore(self) -> None:
         """Put the site back; what the sandbox remembers stays."""
-        for path in self.desk.folder.iterdir():
+        for path in self.folder.iterdir():
             if path.name != SANDBOX:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(self.kept, self.desk.folder, dirs_exist_ok=True, symlinks=True)
+        shutil.copytree(self.kept, self.folder, dirs_exist_ok=True, symlinks=True)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the tutorial makes."""
+        return self.desk.home / "practice"
 
 
 @pytest.fixture(scope="module")
 def practice(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
     """Yield what the tutorial leads to; typing it is the test of the tutorial, too."""
-    top = tmp_path_factory.mktemp("tutorial")
-    desk = Desk(commands, top)
+    desk = Desk.made(tmp_path_factory.mktemp("tutorial"), commands)
     todo = [block for block in blocks(TUTORIAL) if block.is_run]
-    folder = top / "practice"
+    folder = desk.home / "practice"
     with running(folder / SANDBOX) as server:
-        desk.type(todo, server.url)
+        desk.type(todo, server.url, first="")
         kept = tmp_path_factory.mktemp("kept") / "practice"
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(SANDBOX), symlinks=True)
-        desk.folder = folder
         yield Practice(desk, server.url, kept)
 
 
@@ -147,7 +160,7 @@ def _with_blocks() -> list[Path]:
 
 
 def test_the_tutorial_leads_from_an_empty_folder_to_contours(practice: Practice) -> None:
-    assert len(list(practice.desk.folder.glob("store/*/RS.*.dcm"))) == 3
+    assert len(list(practice.folder.glob("store/*/RS.*.dcm"))) == 3
 
 
 @pytest.mark.parametrize("path", _with_blocks(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -159,16 +172,30 @@ def test_the_commands_of_a_page_do_what_it_says(
     if STARTS_FROM_PRACTICE in path.read_text(encoding="utf-8"):
         practice: Practice = request.getfixturevalue("practice")
         practice.restore()
-        practice.desk.type(todo, practice.url)
+        practice.desk.type(todo, practice.url, first=IN_PRACTICE)
     else:
-        with running(desk.folder / _second_folder(path) / SANDBOX) as server:
+        with running(desk.home / SANDBOX) as server:
             desk.type(todo, server.url)
 
 
-def _second_folder(path: Path) -> str:
-    """Return the folder in which a page starts the sandbox."""
-    said = "".join(block.text for block in blocks(path) if block.word == "second terminal")
-    return said.partition("cd ")[2].partition("\n")[0]
+def test_a_page_that_goes_on_from_the_tutorial_says_what_a_new_terminal_needs() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in pages()}
+    practice = {path for path, text in texts.items() if STARTS_FROM_PRACTICE in text}
+
+    assert [path for path in practice if f"`{IN_PRACTICE}`" not in texts[path]] == [
+        ROOT / "README.md"  # of a site of its own
+    ]
+
+
+def test_each_terminal_of_the_tutorial_finds_drawcli_and_its_folder() -> None:
+    first, second = (
+        next(block for block in blocks(TUTORIAL) if (block.word == "second terminal") == other)
+        for other in (False, True)
+    )
+
+    for block in (first, second):
+        assert block.text.startswith(f"{FIND}\n")
+        assert "\ncd ~/practice\n" in block.text
 
 
 def test_what_is_not_run_says_why() -> None:
@@ -234,7 +261,7 @@ def test_a_block_that_reaches_beyond_its_folder_is_never_typed(desk: Desk, line:
     with pytest.raises(ValueError, match=r"page\.md:6: touches the machine"):
         desk.type(blocks(Path("page.md"), text), "http://127.0.0.1:9")
 
-    assert not (desk.folder / "typed").exists()
+    assert not (desk.checkout / "typed").exists()
 
 
 def test_a_right_block_is_run_in_the_folder_and_shell_of_those_before_it(desk: Desk) -> None:
@@ -243,4 +270,4 @@ def test_a_right_block_is_run_in_the_folder_and_shell_of_those_before_it(desk: D
 
     desk.type(blocks(Path("page.md"), text), "http://127.0.0.1:9")
 
-    assert "rules.yaml" in (desk.folder / "a/said").read_text()
+    assert "rules.yaml" in (desk.checkout / "a/said").read_text()

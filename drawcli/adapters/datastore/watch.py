@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from drawcli.errors import ConfigError
+from drawcli.system.packages import not_installed
 
 CALM_SECONDS: Final = 5.0  # without a change, then `wait` returns
 LONGEST_SECONDS: Final = 60.0  # of ongoing changes, then `wait` returns
@@ -102,10 +102,7 @@ def _watch(folders: Sequence[Path]) -> _Batches:
     try:
         from watchfiles import watch
     except ImportError:
-        raise ConfigError(
-            "--follow needs the package watchfiles",
-            hint="Install drawcli with its extra 'follow': see docs/installing.md. Or use cron.",
-        ) from None
+        raise not_installed("--follow", "follow", or_else="Or use cron.") from None
     if not folders:
         return (set[Any]() for _ in ())
     return watch(

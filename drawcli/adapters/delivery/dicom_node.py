@@ -28,8 +28,9 @@ from drawcli.core.dicom.header import (
 from drawcli.core.dicom.implicit_vr import encode_implicit_vr
 from drawcli.core.dicom.upper_layer import NodeTrouble, ProposedContext
 from drawcli.core.protocol.dicom_address import Node, parse_node
-from drawcli.errors import NODE, BadStructureSet, ConfigError, NeedsPerson, TryLater
+from drawcli.errors import NODE, BadStructureSet, NeedsPerson, TryLater
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
+from drawcli.system.packages import not_installed
 
 if TYPE_CHECKING:
     from drawcli.config.sections_delivery import Deliver
@@ -235,11 +236,8 @@ def opened(deliver: "Deliver") -> DicomNode:
     try:
         import pynetdicom
     except ImportError as err:
-        raise ConfigError(
-            "deliver.node needs a package that is not installed",
-            code="dicom-net",
-            hint="Install its extra 'dicom-net' (docs/installing.md), or remove deliver.node.",
-        ) from err
+        or_else = "Or remove deliver.node."
+        raise not_installed("deliver.node", "dicom-net", code="dicom-net", or_else=or_else) from err
     logging.getLogger(pynetdicom.__name__).setLevel(logging.CRITICAL)  # it may log patient data
     return DicomNode(parse_node(deliver.node), deliver.ae_title)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from drawcli.adapters.scan_index.keys import Keys
 from drawcli.adapters.scan_index.rows import FileEntry, FileRow, FolderRow, UnreadRow
 from drawcli.adapters.scan_index.series_table import BOUND, SeriesTable, limit_time
+from drawcli.core.dicom.instance_json import Packed
 
 _KNOWN_FACTS: Final = 4096  # shared facts whose row id is cached
 
@@ -115,8 +116,10 @@ class ScanIndex(SeriesTable):
         """Store files of a folder; mark their present and former series (`was`) as stale."""
         touched = set(was)
         rows: list[tuple[Any, ...]] = []
+        contoured: list[tuple[int, bytes, str]] = []
         for entry in entries:
             name = self.name_key(entry.name)
+            contoured += ((folder, name, uid) for uid in _contoured(entry.found))
             size, mtime = entry.size, limit_time(entry.mtime_ns)
             row = (folder, name, size, mtime, limit_time(entry.ctime_ns), entry.since, entry.final)
             if isinstance(entry.found, str):
@@ -131,14 +134,17 @@ class ScanIndex(SeriesTable):
             f"INSERT OR REPLACE INTO file VALUES ({','.join('?' * 11)})",  # noqa: S608 - no value in it
             rows,
         )
+        self._set_contoured([row[:2] for row in rows], contoured)
         self.changed += len(rows)
         self._mark_changed(touched, now)
 
     def drop(self, folder: int, gone: dict[bytes, FileRow], now: int) -> None:
         """Delete files that no longer exist."""
-        self._database.executemany(
-            "DELETE FROM file WHERE folder = ? AND name = ?", ((folder, name) for name in gone)
-        )
+        for table in ("file", "contoured"):
+            self._database.executemany(
+                f"DELETE FROM {table} WHERE folder = ? AND name = ?",  # noqa: S608 - no value in it
+                ((folder, name) for name in gone),
+            )
         self.changed += len(gone)
         self._mark_changed({row.series for row in gone.values() if row.series is not None}, now)
 
@@ -182,6 +188,15 @@ class ScanIndex(SeriesTable):
         )
         return Counter(dict(rows.fetchall()))
 
+    def _set_contoured(
+        self, files: Iterable[tuple[Any, ...]], contoured: Iterable[tuple[int, bytes, str]]
+    ) -> None:
+        """Store the series that the structure sets among some files reference."""
+        delete = "DELETE FROM contoured WHERE folder = ? AND name = ?"
+        self._database.executemany(delete, files)
+        rows = ((folder, name, self._keys.text(uid)) for folder, name, uid in contoured)
+        self._database.executemany("INSERT INTO contoured VALUES (?, ?, ?)", rows)
+
     def _series_id(self, uid: str, now: int) -> int:
         key = self._keys.text(uid)
         row = self._database.execute("SELECT id FROM series WHERE uid = ?", (key,)).fetchone()
@@ -211,3 +226,8 @@ class ScanIndex(SeriesTable):
                 self._facts.clear()
             self._facts[shared] = facts_id
         return facts_id
+
+
+def _contoured(found: Packed | str) -> tuple[str, ...]:
+    """Return the series that a file references as a structure set."""
+    return () if isinstance(found, str) else found.contoured

@@ -64,3 +64,4 @@ class SeriesRow(NamedTuple):
     newest: int  # latest mtime, ns
     verdict: Verdict
     wishes: int  # number of the folder settings used for the verdict
+    contoured: bool = False  # whether a structure set of the datastore references it

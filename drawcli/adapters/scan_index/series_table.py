@@ -101,11 +101,13 @@ class SeriesTable:
         """Yield every series that has a verdict."""
         rows = self._database.execute(
             "SELECT id, first, since, stale, key, key_id, digest, stamp, modality, count, newest, "
-            "readiness, code, text, wishes FROM series WHERE readiness IS NOT NULL ORDER BY id"
+            "readiness, code, text, wishes, EXISTS (SELECT 1 FROM contoured WHERE "
+            "contoured.uid = series.uid) FROM series WHERE readiness IS NOT NULL ORDER BY id"
         )
         for row in rows.fetchall():
-            *facts, readiness, code, text, wishes = row
-            yield SeriesRow._make((*facts, Verdict(Readiness(readiness), code, text), wishes))
+            *facts, readiness, code, text, wishes, contoured = row
+            verdict = Verdict(Readiness(readiness), code, text)
+            yield SeriesRow._make((*facts, verdict, wishes, bool(contoured)))
 
     def study_dates(self) -> Iterator[tuple[str, str]]:
         """Yield key and study date (yyyymmdd, or "") of each series that may be sent."""

@@ -8,6 +8,7 @@ from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import Tokens, parse_pair_or_token
 from drawcli.errors import ConfigError
 from drawcli.system.limits import EXCHANGES, bytes_in_words
+from drawcli.system.packages import not_installed
 from drawcli.system.programs import run_program
 from drawcli.system.threads import call_with_timeout
 
@@ -106,10 +107,9 @@ def _keyring() -> "ModuleType":
         import keyring
         import keyring.errors
     except ImportError:
-        raise ConfigError(
-            "server.token_keyring is set, and the package keyring is not installed",
-            code="no-keyring",
-            hint="Install its extra 'keyring' (docs/installing.md), or use server.token_file.",
+        or_else = "Or use server.token_file."
+        raise not_installed(
+            "server.token_keyring", "keyring", code="no-keyring", or_else=or_else
         ) from None
     return keyring
 

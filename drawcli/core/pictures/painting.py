@@ -16,7 +16,7 @@ from drawcli.core.rtstruct.displayed import Color
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-_FINER: Final = 2  # supersampling factor, for smooth lines
+FINER: Final = 2  # supersampling factor, for smooth lines
 _DARK: Final = 90  # colours below this brightness get a light rim
 _BAR_PX: Final = 28  # least length of the scale
 _LIGHT: Final = (255, 255, 240)
@@ -46,7 +46,7 @@ class View:
 
     def at(self, points: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[float]:
         """Return points (n x 2, mm) as pixels of the supersampled drawing: x, y, x, y ..."""
-        scale = self.width * _FINER / self.region.size[0]
+        scale = self.width * FINER / self.region.size[0]
         pixels = (points - np.array(self.region[:2])) * scale - 0.5
         return list(pixels.ravel().tolist())
 
@@ -62,7 +62,7 @@ def paint_view(scene: Scene, view: View) -> "Image.Image":
     outlines = scene.outlines(view.plane, view.index)
     for structure, lines in sorted(outlines, key=lambda outline: outline[0] is view.focus):
         _stroke(pen, view, lines, structure.color, bold=structure is view.focus)
-    image = image.reduce(_FINER)
+    image = image.reduce(FINER)
     _annotate(ImageDraw.Draw(image), scene, view)
     return image
 
@@ -74,7 +74,7 @@ def _grey(scene: Scene, section: PlaneCut, view: View) -> "Image.Image":
     window = scene.window
     if view.focus is not None:
         window = window.for_structure(view.focus.name, scene.modality)
-    size = (view.width * _FINER, view.height * _FINER)
+    size = (view.width * FINER, view.height * FINER)
     canvas = Image.new("L", size, 255 if window.inverse else 0)
     spans = [_overlap(section, view, axis, size[axis]) for axis in (0, 1)]
     if all(spans):

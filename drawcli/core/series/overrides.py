@@ -18,6 +18,8 @@ RELEASABLE: Final[Mapping[str, str]] = {  # code -> other remedies
     "uneven-spacing": _LARGEST,
     "crooked": "",
     "mixed-image-types": " Or export the images of each kind as a separate series.",
+    "segmented": " Where all such series are to be sent, set scan.segmented: send; where none is, "
+    "skip.",
     "unreadable-files": " Or repair the files, remove them, or exclude them with scan.exclude.",
 }
 _FIX: Final = "Correct the series in the datastore: the next scan reads it again."

@@ -44,7 +44,7 @@ def nearest_name(name: str) -> str | None:
     >>> nearest_name("BrainStem"), nearest_name("Parotid Left"), nearest_name("Xyzzy")
     ('Brainstem', 'Parotid_L', None)
     """
-    plain = _plain(name)
+    plain = plain_name(name)
     by_plain = _by_plain()
     if plain in by_plain:
         return by_plain[plain]
@@ -70,10 +70,10 @@ def _known() -> frozenset[str]:
 
 @cache
 def _by_plain() -> dict[str, str]:
-    return {_plain(name): name for name in primary_names()}
+    return {plain_name(name): name for name in primary_names()}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name in a normal form: lower case, separated words, side as a last letter."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").split()
     sides = {"left": "l", "lt": "l", "right": "r", "rt": "r"}

@@ -71,7 +71,7 @@ def checkup(request: Request) -> Response:
 def _unseen(site: SiteReader) -> list[str]:
     """Return the checks that would write a file or start a command."""
     in_file = isinstance(site_tokens(site.ctx.settings), TokenFile)
-    return ["delivery"] if in_file else ["delivery", "token"]
+    return ["delivery", "old studies"] if in_file else ["delivery", "old studies", "token"]
 
 
 def _in_turn(name: str, check: Check, site: SiteReader) -> Check:

@@ -27,6 +27,7 @@ from drawcli.operations.overview import RUNS_LATE, RunHealth
 from drawcli.pipeline.explain import lint_rules, lint_templates
 from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
+from drawcli.system.ownership import owner_hint
 from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
 
 RUNS_STOPPED: Final = timedelta(hours=24)
@@ -61,7 +62,9 @@ def state_folder(site: CheckContext) -> CheckResult:
     try:
         _check_open(folder, site)
     except OSError as err:
-        return CheckResult.failed(f"{folder} {closed(err)}", f"ls -ld {_quoted(folder)}")
+        look = f"ls -ld {_quoted(folder)}"
+        remedy = owner_hint(folder) if isinstance(err, PermissionError) else look
+        return CheckResult.failed(f"{folder} {closed(err)}", remedy)
     if is_readable_by_others(folder):
         return CheckResult.warned(f"{folder} is open to others", f"chmod 700 {_quoted(folder)}")
     return CheckResult.well(f"{folder}: private, on a local disk, writable")

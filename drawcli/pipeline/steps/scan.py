@@ -13,6 +13,7 @@ from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import (
+    SegmentedJudge,
     SeriesSnapshot,
     incomplete,
     open_survey,
@@ -68,13 +69,15 @@ def _take(
     done: ScanResult,
 ) -> None:
     """Bring the jobs of every series up to date."""
-    known = _jobs_by_series(ctx)
+    known, segmented = _jobs_by_series(ctx), SegmentedJudge(ctx)
     for seen in series:
         jobs = known.pop(seen.key, [])
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):
             continue
         check_archived(archived, jobs, seen, ctx, done)
+        if not archived and all(job.state is State.WAITING for job in jobs):
+            seen = segmented.judged(seen)  # noqa: PLW2901 - the same series
         if jobs or (not archived and (limit is None or len(done.jobs) < limit)):
             _look_at(seen, jobs, ctx, done)
     for job in (job for jobs in known.values() for job in jobs if only in (None, job.id)):
@@ -87,7 +90,8 @@ def preview_scan(ctx: Context) -> list[SeriesSnapshot]:
     with open_survey(ctx, throwaway=True) as survey:
         if survey.lost:
             raise survey.lost[0]
-        return [one for one in survey.series if _is_new(one, known.get(one.key, []), ctx)]
+        new = (one for one in survey.series if _is_new(one, known.get(one.key, []), ctx))
+        return list(map(SegmentedJudge(ctx).judged, new))
 
 
 def _is_new(seen: SeriesSnapshot, jobs: list[Job], ctx: Context) -> bool:

@@ -8,10 +8,12 @@ their own jobs (`unread_folders`, `unread_jobs`).
 
 from drawcli.pipeline.survey.judge import SeriesSnapshot
 from drawcli.pipeline.survey.outside import judge_series, snapshot_one_off, snapshot_series
+from drawcli.pipeline.survey.segmented import SegmentedJudge
 from drawcli.pipeline.survey.survey import Survey, open_survey
 from drawcli.pipeline.survey.unread_jobs import take_unread
 
 __all__ = [
+    "SegmentedJudge",
     "SeriesSnapshot",
     "Survey",
     "judge_series",

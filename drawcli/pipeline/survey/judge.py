@@ -46,6 +46,7 @@ class SeriesSnapshot:
     load_aside: Callable[[], Counter[str]]  # files that are no slices, by reason
     judge: Callable[[frozenset[str]], Verdict]  # again, without released reasons
     deliver_to: str = ""  # the folder of a one-off job for its structure set
+    contoured: bool = False  # whether a structure set of the datastore references it
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -108,6 +109,7 @@ class Judge:
                 load=lambda files=files: _scan_of(files()),  # type: ignore[misc] # bound now
                 load_aside=lambda files=files: count_non_slices(files()),  # type: ignore[misc]
                 judge=partial(self._judged_again, row.id, row.wishes),
+                contoured=row.contoured,
             )
 
     def slices(self, number: int) -> list[Slice]:

@@ -1,0 +1,235 @@
+"""qa: quality assurance of contours."""
+
+from collections import defaultdict
+from contextlib import nullcontext
+from math import hypot
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from drawcli.cli import render
+from drawcli.cli.door import Door, group
+from drawcli.cli.render import Result
+from drawcli.cli.status_command import CsvOption
+from drawcli.errors import JobError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from drawcli.core.qa.comparison import StructureComparison
+    from drawcli.operations.qa.compare import ComparedPair
+
+_TAU_MM: Final = 3.0
+_LARGE_CM3: Final = 100.0  # shown without decimals
+_LONGEST_NAME: Final = 16  # characters in the table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands to the program."""
+    group(app, "qa", {"compare": compare}, what="Quality assurance of contours.")
+
+
+def compare(
+    door: Door,
+    a: Annotated[Path, typer.Argument(help="An RTSTRUCT, or a folder.", show_default=False)],
+    b: Annotated[
+        Path | None, typer.Argument(help="Another RTSTRUCT, or a folder.", show_default=False)
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", help="The images, for pictures on the page.", metavar="DIR"),
+    ] = None,
+    tau: Annotated[
+        float,
+        typer.Option(
+            "--tau", min=0, help="Tolerance of surface Dice and added path.", metavar="MM"
+        ),
+    ] = _TAU_MM,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Also write a page; a folder for many pairs.", metavar="FILE"),
+    ] = None,
+    as_csv: CsvOption = False,
+) -> Result:
+    """Compare two structure sets, structure by structure: outcome, volumes, Dice, distances.
+
+    A and B are two RTSTRUCT files, or two folders: their files pair by name or by series. A folder
+    alone has a subfolder for each pair. No site is needed.
+    """
+    from drawcli.operations.qa.compare import compare_files, pairs_of
+
+    if images is not None and html is None:
+        raise UsageError("--images needs --html FILE: where to write the page")
+    with render.spinner("comparing") if door.to_person else nullcontext():
+        pairs = list(compare_files(pairs_of(a, b), tau))
+    errors = [pair.error for pair in pairs if pair.error is not None]
+    if html is not None:
+        _write_pages(pairs, html, images, tau)
+    result = Result(data=_facts(pairs, tau, html), errors=errors)
+    if len(errors) == len(pairs):
+        result.exit_code = errors[0].exit_code
+    elif errors:
+        result.exit_code = JobError.exit_code
+    if as_csv:
+        text = _table(pairs)
+        return Result(data={"csv": text}, show=render.verbatim(text), errors=errors)
+    result.show = lambda out: _show(out, pairs, tau, html)
+    return result
+
+
+def _facts(pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> dict[str, Any]:
+    from drawcli.operations.qa.compare import has_scipy
+
+    data: dict[str, Any] = {
+        "tau_mm": tau,
+        "distances": has_scipy(),
+        "html": None if html is None else str(html),
+        "pairs": [
+            {
+                "a": str(pair.a),
+                "b": str(pair.b),
+                "structures": [one.as_plain() for one in _structures(pair)],
+            }
+            for pair in pairs
+        ],
+    }
+    data["structures"] = [one for pair in data["pairs"] for one in pair["structures"]]
+    return data
+
+
+def _structures(pair: "ComparedPair") -> "Sequence[StructureComparison]":
+    return () if pair.comparison is None else pair.comparison.structures
+
+
+def _table(pairs: "Sequence[ComparedPair]") -> str:
+    """Return one row a structure as CSV."""
+    from dataclasses import fields
+
+    from drawcli.core.qa.comparison import StructureComparison
+    from drawcli.operations.ledger_copies import as_csv
+
+    rows: list[dict[str, Any]] = []
+    for pair in pairs:
+        for one in _structures(pair):
+            plain = one.as_plain()
+            for name in ("shift_mm", "ends_moved"):
+                plain[name] = " ".join(map(str, plain[name] or ()))
+            rows.append({"a": str(pair.a), "b": str(pair.b)} | plain)
+    names = ("a", "b", *(one.name for one in fields(StructureComparison)))
+    return as_csv(rows, names)
+
+
+def _write_pages(
+    pairs: "Sequence[ComparedPair]", html: Path, images: Path | None, tau: float
+) -> None:
+    """Write one page, or a page a pair into a folder."""
+    from drawcli.operations.qa.compare import read_scene
+    from drawcli.operations.qa.page import render_comparison
+
+    compared = [pair for pair in pairs if pair.comparison is not None]
+    if len(pairs) > 1:
+        html.mkdir(parents=True, exist_ok=True)
+    for number, pair in enumerate(compared, start=1):
+        scene = None if images is None else read_scene(images, pair.a)
+        path = html / f"pair-{number:03}.html" if len(pairs) > 1 else html
+        try:
+            path.write_text(render_comparison(pair, tau, scene), encoding="utf-8")
+        except OSError as err:
+            raise UsageError(f"{path} cannot be written: {err.strerror}") from None
+
+
+def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> None:
+    from drawcli.operations.qa.compare import DISTANCES_NEED, has_scipy
+
+    if len(pairs) == 1:
+        _show_structures(out, _structures(pairs[0]))
+    else:
+        _show_summary(out, pairs)
+    out.print(
+        f"sDice, APL: tolerance {tau:g} mm. HD95, mean, APL, shift in mm. A is the reference.",
+        soft_wrap=True,
+    )
+    if not has_scipy():
+        out.print(DISTANCES_NEED, soft_wrap=True)
+    if html is not None:
+        out.print(f"written: {html}", soft_wrap=True)
+
+
+def _show_structures(out: "Console", structures: "Iterable[StructureComparison]") -> None:
+    from drawcli.operations.qa.page import figure
+
+    titles = (
+        "structure",
+        "outcome",
+        "A cm3",
+        "B cm3",
+        "Dice",
+        "sDice",
+        "HD95",
+        "mean",
+        "APL",
+        "shift",
+    )
+    rows = [
+        (
+            render.shortened(one.name, _LONGEST_NAME),
+            str(one.outcome),
+            _volume(one.volume_a_cm3),
+            _volume(one.volume_b_cm3),
+            figure(one.dice, 3),
+            figure(one.surface_dice, 3),
+            figure(one.hd95_mm, 1),
+            figure(one.mean_distance_mm, 2),
+            figure(one.apl_mm, 0),
+            figure(None if one.shift_mm is None else hypot(*one.shift_mm), 1),
+        )
+        for one in structures
+    ]
+    render.columns(titles, rows, numbers_from=2)(out)
+    for one in structures:
+        if one.note or one.name_b:
+            why = one.note or f"in B {one.name_b}"
+            out.print(f"{one.name}: {why}", soft_wrap=True)
+
+
+def _volume(cm3: float | None) -> str:
+    """Return a volume with at least three digits."""
+    from drawcli.operations.qa.page import figure
+
+    return figure(cm3, 0 if cm3 is not None and cm3 >= _LARGE_CM3 else 1)
+
+
+def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
+    """Show medians for each structure over all pairs, and its worst pair by Dice."""
+    from drawcli.operations.qa.page import NO_FIGURE, figure
+
+    by_name: dict[str, list[tuple[StructureComparison, int]]] = defaultdict(list)
+    for number, pair in enumerate(pairs, start=1):
+        for one in _structures(pair):
+            by_name[one.name].append((one, number))
+    rows = []
+    for name, found in by_name.items():
+        dice = [(one.dice, number) for one, number in found if one.dice is not None]
+        hd95 = [one.hd95_mm for one, _ in found if one.hd95_mm is not None]
+        worst = min(dice, default=(None, 0))
+        kinds = [str(one.outcome) for one, _ in found]
+        rows.append(
+            (
+                render.shortened(name, _LONGEST_NAME),
+                str(len(found)),
+                str(kinds.count("untouched")),
+                str(kinds.count("edited")),
+                str(kinds.count("redrawn")),
+                figure(median(value for value, _ in dice) if dice else None, 3),
+                figure(median(hd95) if hd95 else None, 1),
+                f"{figure(worst[0], 3)} (pair {worst[1]})" if dice else NO_FIGURE,
+            )
+        )
+    titles = ("structure", "n", "same", "edited", "redrawn", "Dice", "HD95", "worst Dice")
+    render.columns(titles, rows, numbers_from=1)(out)
+    for number, pair in enumerate(pairs, start=1):
+        out.print(f"pair {number}: {pair.a} and {pair.b}", soft_wrap=True)

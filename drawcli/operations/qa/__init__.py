@@ -1,0 +1,1 @@
+"""Quality assurance of contours: reads structure sets and images, compares, reports."""

@@ -1,0 +1,99 @@
+"""qa compare: files, folders of pairs, the page, and what is said where nothing can be compared."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread
+
+from tests.cli.conftest import Run
+from tests.structure_sets import structure_set
+
+
+def _larger(dataset: Dataset) -> None:
+    """Move one edge of the first structure by 6 mm, and rename the second."""
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        points = [float(number) for number in contour.ContourData]
+        right = max(points[::3])
+        points[::3] = [x + 6 if x == right else x for x in points[::3]]
+        contour.ContourData = points
+    dataset.StructureSetROISequence[1].ROIName = "rectum"
+    del dataset.ROIContourSequence[2].ContourSequence
+
+
+@pytest.fixture
+def pair(pelvis: list[Path], tmp_path: Path) -> tuple[Path, Path]:
+    slices = sorted((dcmread(path) for path in pelvis), key=lambda one: one.InstanceNumber)
+    slices[0].PatientName = "Doe^Jane"  # in the character set of the structure set
+    a, b = tmp_path / "pairs" / "one" / "a.dcm", tmp_path / "pairs" / "one" / "b.dcm"
+    a.parent.mkdir(parents=True)
+    names = ("Bladder", "Rectum", "Prostate")
+    a.write_bytes(structure_set(slices, names))
+    b.write_bytes(structure_set(slices, names, change=_larger))
+    return a, b
+
+
+def test_two_files_are_compared_without_a_site(
+    drawcli: Run, pair: tuple[Path, Path], pelvis: list[Path], tmp_path: Path
+) -> None:
+    a, b = map(str, pair)
+    page = tmp_path / "changes.html"
+
+    shown = drawcli("qa", "compare", a, b, "--images", str(pelvis[0].parent), "--html", str(page))
+    data = drawcli("qa", "compare", a, b, "--json").answer["data"]
+    rows = list(csv.DictReader(io.StringIO(drawcli("qa", "compare", a, b, "--csv").out)))
+
+    assert shown.code == 0
+    bladder, rectum, prostate = data["structures"]
+    assert [one["outcome"] for one in data["structures"]] == ["edited", "untouched", "emptied"]
+    assert bladder["hd_mm"] == pytest.approx(6, abs=0.3)
+    assert bladder["shift_mm"] == pytest.approx([3, 0, 0], abs=0.01)  # half of the edge's way
+    assert rectum["name_b"] == "rectum"
+    assert prostate["dice"] is None
+    assert [row["outcome"] for row in rows] == ["edited", "untouched", "emptied"]
+    assert rows[2]["dice"] == ""
+    html = page.read_text()
+    assert html.count("<img") == 6  # three planes of what was edited and of what was emptied
+    assert "Bladder, axial" in html
+
+
+def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = pair
+    second = tmp_path / "pairs" / "two"
+    second.mkdir()
+    (second / "a.dcm").write_bytes(a.read_bytes())
+    whole = dcmread(b)
+    whole.StructureSetROISequence[0].ROINumber = None
+    whole.save_as(second / "b.dcm")
+
+    folders = drawcli("qa", "compare", str(tmp_path / "pairs"), "--json")
+    table = drawcli("qa", "compare", str(tmp_path / "pairs"))
+
+    assert [len(one["structures"]) for one in folders.answer["data"]["pairs"]] == [3, 0]
+    assert folders.answer["status"] == "partial"
+    assert "cannot be read" in table.err
+    assert "Bladder" in table.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{images}", "{a}"], "two files or two folders"),
+        (["{a}"], "B is missing"),
+        (["{a}", "gone.dcm"], "no such file"),
+        (["{image}", "{a}"], "is not an RT Structure Set"),
+        (["{a}", "{a}", "--images", "{images}"], "needs --html"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    words: list[str], message: str, drawcli: Run, pair: tuple[Path, Path], pelvis: list[Path]
+) -> None:
+    places = {"a": pair[0], "images": pelvis[0].parent, "image": pelvis[0]}
+
+    ended = drawcli("qa", "compare", *(word.format(**places) for word in words))
+
+    assert ended.code != 0
+    assert message in ended.err
