@@ -45,7 +45,7 @@ def test_3_settings_that_cannot_be_used(drawcli: Run, site: Site) -> None:
     ended = drawcli("status")
 
     assert ended.code == 3
-    assert "drawcli.yaml:5:1: unknown key 'scann'; did you mean 'scan'?" in ended.err
+    assert "drawcli.yaml:6:1: unknown key 'scann'; did you mean 'scan'?" in ended.err
 
 
 def test_3_rules_that_cannot_be_used_while_contours_still_come_home(
