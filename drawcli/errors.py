@@ -214,7 +214,7 @@ def as_machine_error(err: Exception, step: str) -> TryLater | None:
     if is_memory_shortage(err):
         return TryLater("not enough memory", code=OutOfMemory.code, hint=OutOfMemory.hint)
     if isinstance(err, OSError):
-        return TryLater(f"{step}: {err.strerror or type(err).__name__}", code="io")
+        return TryLater(f"{step}: {err.strerror or 'the disk reports an error'}", code="io")
     return None
 
 

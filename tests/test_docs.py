@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import drawcli
 from drawcli import errors
 from drawcli.adapters.rulebook.rulebook import read_rulebook
 from drawcli.cli.commands import app
+from drawcli.cli.reasons_command import entries
 from drawcli.config.load import load_settings
 from drawcli.config.sections import DEFAULT_ENDPOINTS
 from drawcli.core.deid.profile import EDITION
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(drawcli.__file__).parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN_CODES = {"config", "no-token", "endpoint", "usage", "site-key"}  # end a run and touch no job
+COMMANDS = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
 REASONS = (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8")
 
 
@@ -204,6 +207,45 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
 
     assert page.exists(), f"run: {reference.RENEW}"
     assert page.read_text(encoding="utf-8") == reference.pages()[name], f"run: {reference.RENEW}"
+
+
+def test_every_reason_says_why_what_to_look_at_and_what_to_do() -> None:
+    known = entries()
+    told = {code for path in PACKAGE.rglob("*.py") for code in reason_codes(path)}
+    classes = {kind.code for kind in all_errors(errors.DrawcliError)} - {"error"}
+
+    assert told | classes | RUN_CODES <= known.keys()
+    for code, several in known.items():
+        for reason in several:
+            assert all(map(str.strip, astuple(reason))), code
+            assert not re.search(r"TODO|\?\?", " ".join(astuple(reason))), code
+
+
+def test_the_commands_that_reasons_name_exist() -> None:
+    names = set(re.findall(r"^## drawcli ([a-z -]+?)$", COMMANDS, re.MULTILINE))
+    named = re.findall(r"`drawcli ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)", REASONS)
+
+    assert len(named) > 100
+    for words in named:
+        assert words in names or words.split()[0] in names, words
+
+
+def test_the_settings_that_reasons_name_exist() -> None:
+    settings = (ROOT / reference.SETTINGS).read_text(encoding="utf-8")
+    sections = "scan|server|deliver|deidentify|accept|match|notify|logs|dashboard"
+
+    named = set(re.findall(rf"`((?:{sections})\.[a-z_]+)", REASONS))
+    assert len(named) > 20
+    for name in named:
+        assert f"`{name}" in settings, name
+
+
+def all_errors(kind: type[errors.DrawcliError]) -> Iterator[type[errors.DrawcliError]]:
+    """Yield a class of errors and all below it."""
+    yield kind
+    for below in kind.__subclasses__():
+        if below.__module__ == errors.__name__:
+            yield from all_errors(below)
 
 
 def test_every_reason_can_be_asked_for_without_the_internet() -> None:

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from drawcli import __version__
-from drawcli.cli import render
+from drawcli.cli import render, usage
 from drawcli.cli.door import Common
 from drawcli.cli.lazy_options import (
     only_asked,
@@ -71,6 +71,8 @@ def _drawcli(
     if version:
         typer.echo(f"drawcli {__version__}")
         raise typer.Exit
+    if ctx.invoked_subcommand is None and common.as_json:
+        raise usage.WRONG_USAGE("name a command", ctx=ctx)
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit(2)
@@ -105,10 +107,9 @@ def _run_app() -> None:
     typed = next(filter(None, map(os.environ.get, _TO_COMPLETE)), "")
     words = f"{typed}|".split()[1:-1] if typed else sys.argv[1:]  # without the word at the cursor
     command = get_command(only_asked(_app_for(words), {*sys.argv, *words}))
-    try:
-        with_values_as_typed(command)() if typed else with_quick_values(command)()
-    except KeyboardInterrupt:  # before a command had begun
-        sys.exit(130)
+    if typed:
+        with_values_as_typed(command)()
+    sys.exit(usage.run(with_quick_values(command), sys.argv[1:]))
 
 
 def _app_for(words: Iterable[str]) -> typer.Typer:

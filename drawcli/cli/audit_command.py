@@ -12,6 +12,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -190,7 +191,7 @@ def _chain_facts(verdict: "ChainReport", lacking: int) -> list[tuple[str, object
     chain = _state_of(verdict)
     unended = ", ".join(verdict.unended)
     return [
-        ("lines", f"{verdict.lines:,} in {verdict.files} files"),
+        ("lines", f"{verdict.lines:,} in {counted(verdict.files, 'file')}"),
         ("chain", f"{chain}; LINES OF {lacking} JOBS ARE MISSING" if lacking else chain),
         ("cut short", f"{verdict.mended} by crashes, accounted for" if verdict.mended else ""),
         ("no outcome", f"{unended}: begun, and the run ended before an answer" if unended else ""),

@@ -11,6 +11,7 @@ from drawcli.cli.door import Door, IdentifyOption, RunOptions, command
 from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, DrawcliError, GateBlocked, SeriesRefused, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +160,7 @@ def _planned(series: "list[FolderSeries]") -> Result:
     def show(out: "Console") -> None:
         for modality, count, ready, why in rows:
             would = "would be de-identified" if ready == "ready" else f"would be refused: {why}"
-            out.print(f"{modality} of {count} files {would}", soft_wrap=True)
+            out.print(f"{modality} of {counted(count, 'file')} {would}", soft_wrap=True)
 
     return Result(data=data, show=show)
 
@@ -236,7 +237,7 @@ def gate(
         said = f"{package}: nothing of the patient was found"
         return Result(data=data, show=lambda out: out.print(said, soft_wrap=True))
     blocked = GateBlocked(
-        f"{package}: {len(found)} findings",
+        f"{package}: {counted(len(found), 'finding')}",
         hint="Do not send it. Show it to the data protection officer.",
     )
 
@@ -274,6 +275,6 @@ def _key(settings: "Settings | None") -> "StandIns":
 
 
 def _told(found: "FolderContents") -> str:
-    seen = [f"{count} files: {why}" for why, count in sorted(found.passed_over.items())]
+    seen = [f"{counted(count, 'file')}: {why}" for why, count in sorted(found.passed_over.items())]
     seen += sorted({one.verdict.text for one in found.series if one.verdict.text})
     return f" ({'; '.join(seen)})" if seen else ""

@@ -205,11 +205,7 @@ def _run(function: Callable[..., Result | None], door: Door, given: dict[str, An
         result = _failure(err, door)
     if result is None:  # the command has said everything itself
         return
-    try:
-        render.present(door.command, result, door.style)
-    except OSError:  # nobody reads any more, or the disk they write to is full
-        raise typer.Exit(result.exit_code or 1) from None
-    raise typer.Exit(result.exit_code)
+    raise typer.Exit(render.finish(door.command, result, door.style))
 
 
 def _failure(err: Exception, door: Door) -> Result:
@@ -238,6 +234,7 @@ def _failure(err: Exception, door: Door) -> Result:
 def _own_file(err: OSError, door: Door) -> Exception:
     """Return an error that names the file, if it belongs to the site."""
     from drawcli.errors import ConfigError, DiskFull
+    from drawcli.system.failures import in_words
     from drawcli.system.files import NO_SPACE
     from drawcli.system.ownership import owner_hint
 
@@ -264,4 +261,4 @@ def _own_file(err: OSError, door: Door) -> Exception:
         )
     hint = "Check that the user running drawcli can read and write the site's files."
     hint = owner_hint(named) if place and isinstance(err, PermissionError) else hint
-    return ConfigError(f"{place}{err.strerror or type(err).__name__}", code="io", hint=hint)
+    return ConfigError(f"{place}{in_words(err)}", code="io", hint=hint)

@@ -73,21 +73,31 @@ def retry(
     everything: Annotated[
         bool, typer.Option("--all", help="All jobs that wait or are held.")
     ] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Upload the series again, to be segmented once more.")
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Retry jobs now, from the step that failed."""
+    """Retry jobs now, from the step that failed.
+
+    A refused structure set is checked again with the present settings, then downloaded again. The
+    series is uploaded again only if the server has failed or lost it, or with --resend.
+    """
     from drawcli.core.jobs.job import FINISHED
     from drawcli.pipeline import actions
 
     if bool(jobs) == everything:
         raise UsageError("name the jobs to retry, or use --all")
+    if everything and resend:
+        raise UsageError("--resend uploads series again: name the jobs instead of --all")
     with door.context(dry_run=dry_run) as ctx:
         if everything:
             stuck = (job for job in ctx.ledger.jobs() if job.held or job.due_at)
             chosen = [job for job in stuck if job.state not in FINISHED]
         else:
             chosen = [actions.find_job(name, ctx) for name in jobs or []]
-        after = [_changed(job, actions.retry, ctx, dry_run=dry_run) for job in chosen]
+        action = actions.resend if resend else actions.retry
+        after = [_changed(job, action, ctx, dry_run=dry_run) for job in chosen]
     return _acted(after, "to be tried again", dry_run=dry_run)
 
 

@@ -10,6 +10,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, IdentifyOption, group
 from drawcli.cli.render import Result
 from drawcli.errors import JobError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +123,7 @@ def backup(
     note_keys_kept(settings.state_dir, datetime.now(UTC))
     data = {"file": str(file), "keys": 1 + len(retired)}
     said = (
-        f"{1 + len(retired)} keys written to {file}\n"
+        f"{counted(1 + len(retired), 'key')} written to {file}\n"
         "Anyone with this file can re-identify the images that were sent."
     )
     return Result(data=data, show=_line(said))
@@ -172,7 +173,9 @@ def rebuild(door: Door, job: JobArgument) -> Result:
             return Result(errors=[err], exit_code=err.exit_code)
     count = len(crosswalk.files)
     data = {"job": found.id, "files": count}
-    return Result(data=data, show=_line(f"the vault of job {found.id} holds {count} files again"))
+    return Result(
+        data=data, show=_line(f"the vault of job {found.id} holds {counted(count, 'file')} again")
+    )
 
 
 def _rebuilt(
@@ -211,7 +214,7 @@ def _private(crosswalk: "Crosswalk") -> list[tuple[str, object]]:
         (keyword, render.shortened(text)) for keyword, text in crosswalk.readable().items()
     ]
     if not crosswalk.identity:  # not de-identified yet
-        facts += [("PatientName", crosswalk.patient_name), ("PatientID", crosswalk.patient_id)]
+        facts += list(zip(("PatientName", "PatientID"), crosswalk.patient, strict=True))
     facts += [
         ("StudyInstanceUID", crosswalk.study_uid),
         ("SeriesInstanceUID", crosswalk.series_uid),

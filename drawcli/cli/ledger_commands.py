@@ -10,6 +10,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, DryRunOption, command, group
 from drawcli.cli.render import Result
 from drawcli.errors import LedgerError, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,9 @@ def check(
     with door.context(dry_run=True) as ctx:
         found = ledger_check.check(ctx, deep=deep)
         count, archived = len(ctx.ledger.jobs()), len(ctx.ledger.archive)
-    result = _summary(found, f"{count} jobs, {archived} in the archive: all is as the ledger says")
+    result = _summary(
+        found, f"{counted(count, 'job')}, {archived} in the archive: all is as the ledger says"
+    )
     if found:
         result.errors = [
             LedgerError(
@@ -91,7 +94,7 @@ def backup(
 
     with door.context() as ctx:
         count = back_up(ctx, file)
-    return _said(f"{file}  {count} files", {"file": str(file), "files": count})
+    return _said(f"{file}  {counted(count, 'file')}", {"file": str(file), "files": count})
 
 
 def restore(

@@ -10,7 +10,7 @@ import typer
 from drawcli.cli.door import Door, RunOptions, command
 from drawcli.cli.progress_bar import shown
 from drawcli.cli.render import Result
-from drawcli.cli.run_result import result_of
+from drawcli.cli.run_result import result_of, waiting_now
 from drawcli.errors import (
     SHORTAGES,
     AnotherRun,
@@ -19,6 +19,7 @@ from drawcli.errors import (
     UsageError,
     as_run_error,
 )
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,9 @@ def step_command(name: str) -> Callable[..., Result]:
                 return _planned((name,), ctx, chosen)
             with shown(door, ctx.progress):
                 reports = [run_step(name, ctx, chosen)]
-            return result_of(reports, fail_if_idle=run.fail_if_idle, always=True)
+            wordy = name == "scan" or door.to_person or door.common.as_json
+            waiting = waiting_now(ctx) if wordy else None  # cron would mail it
+            return result_of(reports, waiting, fail_if_idle=run.fail_if_idle, always=True)
 
     return step
 
@@ -132,7 +135,10 @@ def _whole_run(door: Door, run: RunOptions) -> Result:
                         for report in run_once(ctx, chosen):
                             reports.append(report)  # noqa: PERF402 - what was done stays known
                     result = result_of(
-                        reports, fail_if_idle=run.fail_if_idle, always=door.to_person
+                        reports,
+                        waiting_now(ctx),
+                        fail_if_idle=run.fail_if_idle,
+                        always=door.to_person,
                     )
                 except (DrawcliError, *SHORTAGES) as err:
                     ended = as_run_error(err)
@@ -215,7 +221,7 @@ def _planned_scan(ctx: "Context", chosen: "Selection") -> list[tuple[str, str, s
         (
             "scan",
             seen.key,
-            f"{seen.modality} of {seen.files} files: "
+            f"{seen.modality} of {counted(seen.files, 'file')}: "
             + ", ".join(filter(None, (seen.verdict.readiness, seen.verdict.text))),
         )
         for seen in preview_scan(ctx)

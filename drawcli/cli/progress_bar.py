@@ -88,7 +88,7 @@ def _new() -> "Drawn":
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     return Progress(
-        SpinnerColumn(),
+        SpinnerColumn("dots" if render.is_unicode(sys.stderr) else "line"),
         BarColumn(bar_width=30),
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),

@@ -1,7 +1,8 @@
 """reasons: explain a reason code, from the documentation of this version."""
 
 import re
-from typing import Annotated, Final
+from dataclasses import asdict, astuple, dataclass
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -9,8 +10,22 @@ from drawcli.cli.door import Door, command
 from drawcli.cli.render import Result, columns
 from drawcli.errors import UsageError
 
-_ROW: Final = re.compile(r"\| (`.+?`) \| (.+) \|")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_ROW: Final = re.compile(r"\| (`.+?`) \| (.+) \| (.+) \| (.+) \|")
 _CODE: Final = re.compile(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`")
+_COMMAND: Final = re.compile(r"`(drawcli [^`]+)`")
+_LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The entry of a code. Some codes have one in more than one place."""
+
+    meaning: str  # why it happens
+    look: str  # what to look at
+    do: str
 
 
 def register(app: typer.Typer) -> None:
@@ -24,20 +39,25 @@ def reasons(
         str | None, typer.Argument(help="As shown by 'status' and 'show'.", metavar="CODE")
     ] = None,
 ) -> Result:
-    """Explain a reason code; without CODE, list all."""
+    """Explain a reason code and what to do about it; without CODE, list all."""
     from drawcli.system.records import suggest
 
     del door  # no site is needed
-    known = _meanings()
+    known = entries()
     if code is not None and code not in known:
         raise UsageError(
             f"there is no reason '{code}'{suggest(code, known)}",
             hint="'drawcli reasons' lists them.",
         )
     chosen = known if code is None else {code: known[code]}
-    rows = [(name, meaning, page_of(name)) for name, meaning in chosen.items()]
-    data = {"reasons": [dict(zip(("code", "meaning", "page"), row, strict=True)) for row in rows]}
-    return Result(data=data, show=columns(("code", "meaning"), [row[:2] for row in rows]))
+    data = [
+        {"code": name, "page": page_of(name), **asdict(_joined(several))}
+        for name, several in chosen.items()
+    ]
+    if code is None:
+        rows = [(name, _joined(several).meaning) for name, several in chosen.items()]
+        return Result(data={"reasons": data}, show=columns(("code", "meaning"), rows))
+    return Result(data={"reasons": data}, show=lambda out: _tell(out, code, chosen[code]))
 
 
 def page_of(code: str) -> str:
@@ -45,15 +65,35 @@ def page_of(code: str) -> str:
     return f"reasons.md#{code}"
 
 
-def _meanings() -> dict[str, str]:
-    """Return every code with its meaning."""
+def entries() -> dict[str, list[Reason]]:
+    """Return the entries of every code."""
     from importlib import resources
 
     text = (resources.files("drawcli") / "data" / "reasons.md").read_text(encoding="utf-8")
-    found: dict[str, str] = {}
+    found: dict[str, list[Reason]] = {}
     for line in text.splitlines():
         if row := _ROW.fullmatch(line):
-            plain = row[2].replace("`", "").replace("**", "")
-            for code in _CODE.findall(row[1]):  # some are told in more than one place
-                found[code] = f"{found[code]}; or: {plain}" if code in found else plain
+            reason = Reason(*(_plain(cell) for cell in row.groups()[1:]))
+            for code in _CODE.findall(row[1]):
+                found.setdefault(code, []).append(reason)
     return found
+
+
+def _plain(cell: str) -> str:
+    quoted = _COMMAND.sub(r"'\1'", cell)
+    return _LINK.sub(r"\1", quoted.replace("`", "").replace("**", ""))
+
+
+def _joined(several: list[Reason]) -> Reason:
+    return Reason(*("; or: ".join(texts) for texts in zip(*map(astuple, several), strict=True)))
+
+
+def _tell(out: "Console", code: str, several: list[Reason]) -> None:
+    """Write the entries of one code, each with a heading for its three parts."""
+    from rich.padding import Padding
+
+    out.print(code, style="bold")
+    for reason in several:
+        for title, text in zip(("why", "look at", "do"), astuple(reason), strict=True):
+            out.print(f"  {title}", style="bold")
+            out.print(Padding(text, (0, 0, 0, 4)))

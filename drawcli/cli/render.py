@@ -1,22 +1,28 @@
 """Tables, sentences and JSON: the only module that writes to standard output."""
 
+import codecs
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from drawcli.errors import DrawcliError
+from drawcli.errors import DiskFull, DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+_CLOSED: Final = frozenset({errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN})  # EINVAL on Windows
+_ESCAPED: Final = "drawcli-escaped"
+_SIGNS: Final = {"·": "-", "…": "...", "²": "2", "³": "3"}
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
+_LONGEST_KEY: Final = 32  # characters of a code or an id
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 
@@ -49,6 +55,34 @@ def present(command: str, result: Result, style: Style) -> None:
         result.show(console(style))
     for err in result.errors:
         say_error(err)
+
+
+def finish(command: str, result: Result, style: Style) -> int:
+    """Write a result; return its exit code, also if nobody reads the output any more."""
+    try:
+        present(command, result, style)
+        sys.stdout.flush()
+    except OSError as err:
+        with suppress(OSError):
+            for error in () if style.as_json else result.errors:
+                say_error(error)
+        return end_output(err, result.exit_code)
+    return result.exit_code
+
+
+def end_output(err: OSError, exit_code: int) -> int:
+    """Give up output that cannot be written; return the exit code.
+
+    A reader that has gone, as in `| head -1`, changes nothing. A full disk is an error.
+    """
+    is_closed = err.errno in _CLOSED
+    if not is_closed:
+        with suppress(OSError):
+            say(f"drawcli: the output cannot be written: {err.strerror}")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # else Python would complain at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return exit_code if is_closed else exit_code or DiskFull.exit_code
 
 
 def say_error(err: DrawcliError) -> None:
@@ -85,19 +119,39 @@ def plain_console(**options: Any) -> "Console":
             for one in super().render(*args, **options):
                 yield one if one.control else one._replace(text=plain_lines(one.text))
 
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
     return Plain(highlight=False, emoji=False, markup=False, **options)
 
 
 def survive_any_text() -> None:
     """Replace characters that the terminal's encoding lacks instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    codecs.register_error(_ESCAPED, _in_ascii)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, StringIO())
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def is_unicode(stream: Any) -> bool:
+    """Return whether a stream can show every character."""
+    return (getattr(stream, "encoding", None) or "").casefold().startswith("utf")
+
+
+def _in_ascii(err: UnicodeError) -> tuple[str | bytes, int]:
+    """Return our own signs as ASCII; any other character as an escape."""
+    if isinstance(err, UnicodeEncodeError) and (sign := _SIGNS.get(err.object[err.start])):
+        return sign, err.start + 1
+    return codecs.backslashreplace_errors(err)
 
 
 def spinner(what: str) -> AbstractContextManager[Any]:
     """Show on standard error that work is in progress."""
-    return plain_console(stderr=True).status(plain(f"{what} ..."))
+    kind = "dots" if is_unicode(sys.stderr) else "line"
+    return plain_console(stderr=True).status(plain(f"{what} ..."), spinner=kind)
 
 
 def lines(pairs: Iterable[tuple[str, object]]) -> "Callable[[Console], None]":
@@ -123,12 +177,21 @@ def columns(
         narrow = numbers_from is not None
         padding = (0, 1, 0, 0) if narrow else (0, 1)
         table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
+        cells = [[*map(plain, row)] for row in rows]
         for number, title in enumerate(titles):
+            longest = max((len(row[number]) for row in cells), default=0)
+            is_key = not number or title == "job"  # ids and codes are shown whole: they are typed
             is_number = numbers_from is not None and number >= numbers_from
             justify: Literal["left", "right"] = "right" if is_number else "left"
-            table.add_column(title, overflow="fold", no_wrap=narrow or not number, justify=justify)
-        for row in rows:
-            table.add_row(*map(plain, row))
+            table.add_column(
+                title,
+                overflow="fold",
+                no_wrap=narrow or is_key,
+                justify=justify,
+                min_width=min(longest, _LONGEST_KEY) if is_key else None,
+            )
+        for row in cells:
+            table.add_row(*row)
         out.print(table)
 
     return show
@@ -180,5 +243,4 @@ def _write_json(command: str, result: Result) -> None:
     import json
 
     text = json.dumps(envelope, ensure_ascii=False)
-    is_unicode = (sys.stdout.encoding or "").casefold().startswith("utf")
-    sys.stdout.write(plain_json(text, ascii_only=not is_unicode) + "\n")
+    sys.stdout.write(plain_json(text, ascii_only=not is_unicode(sys.stdout)) + "\n")

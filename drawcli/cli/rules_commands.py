@@ -11,7 +11,7 @@ from drawcli.cli.door import Door, IdentifyOption, command, group
 from drawcli.cli.new_rule import new
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError
-from drawcli.system.printable import plain
+from drawcli.system.printable import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,9 +153,11 @@ def check(door: Door) -> Result:
     }
 
     def show(out: "Console") -> None:
-        out.print(f"{len(book.rules)} rules, {len(book.templates)} templates: no mistakes")
+        read = f"{counted(len(book.rules), 'rule')}, {counted(len(book.templates), 'template')}"
+        result = f"no errors, {counted(len(found), 'warning')}" if found else "no mistakes"
+        out.print(f"{read}: {result}")
         for one in found:
-            out.print(f"  warning: {one}", soft_wrap=True)
+            out.print(f"  warning: {plain(one)}", soft_wrap=True)
 
     return Result(data=data, show=show)
 
@@ -175,7 +177,7 @@ def test(door: Door) -> Result:
     def show(out: "Console") -> None:
         for one in failed:
             out.print(f"failed  {one.name}: expected {one.wish}; {one.found}", soft_wrap=True)
-        out.print(f"{len(found)} tests, {len(failed)} failed")
+        out.print(f"{counted(len(found), 'test')}, {len(failed)} failed")
 
     data = {"tests": tests, "failed": len(failed)}
     return Result(data=data, show=show, exit_code=ConfigError.exit_code if failed else 0)
@@ -206,9 +208,9 @@ def diff(
     def show(out: "Console") -> None:
         for one in found:
             out.print(f"{one.what}: {one.before} -> {one.after}", soft_wrap=True)
-        out.print(f"{asked} series asked about, {len(found)} differences")
+        out.print(f"{asked} series compared, {counted(len(found), 'difference')}")
         if gone:
-            out.print(f"{gone} series not asked about: their images are no longer there")
+            out.print(f"{gone} series not compared: their images are no longer there")
 
     return Result(data=data, show=show)
 

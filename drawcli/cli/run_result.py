@@ -12,6 +12,7 @@ from drawcli.errors import (
     JobError,
     NeedsPerson,
 )
+from drawcli.system.printable import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,15 +21,31 @@ if TYPE_CHECKING:
 
     from drawcli.adapters.state.pause import Pause
     from drawcli.core.jobs.job import Job
+    from drawcli.pipeline.context import Context
     from drawcli.pipeline.step_report import StepReport
     from drawcli.pipeline.survey.scan_result import ScanResult
-
 
 IDLE: Final = 9
 
 
-def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bool) -> Result:
-    """Return the result of steps: counts for people, all data for programs."""
+def waiting_now(ctx: "Context") -> "list[tuple[int, str]]":
+    """Return how many jobs wait for what."""
+    from drawcli.core.jobs.waiting import open_groups
+
+    return open_groups(ctx.ledger.jobs(), ctx.now())
+
+
+def result_of(
+    reports: "Sequence[StepReport]",
+    waiting: "Sequence[tuple[int, str]] | None" = None,
+    *,
+    fail_if_idle: bool,
+    always: bool,
+) -> Result:
+    """Return the result of steps: counts and what waits for people, all data for programs.
+
+    Without `waiting` people see the counts only.
+    """
     from drawcli.pipeline.step_report import out_of_reach
 
     errors: list[DrawcliError] = [*_held_errors(job for report in reports for job in report.held)]
@@ -43,13 +60,14 @@ def result_of(reports: "Sequence[StepReport]", *, fail_if_idle: bool, always: bo
     data: dict[str, Any] = {
         "steps": {report.step: dict(report.counts) for report in reports},
         "jobs": outcomes,
+        "waiting": [{"jobs": count, "what": what} for count, what in waiting or ()],
         "paused": pause and pause.as_plain(),
         **{key: value for report in reports for key, value in _scan_facts(report).items()},
     }
     exit_code = _exit_code(reports, unreachable=bool(lost))
     if fail_if_idle and not outcomes and not exit_code:
         exit_code = IDLE
-    show = _summary(reports) if always else None
+    show = _summary(reports, waiting) if always else None
     return Result(data=data, show=show, errors=errors, exit_code=exit_code)
 
 
@@ -99,6 +117,8 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
     if report.scanned is None:
         return {}
     return {
+        "series_seen": report.scanned.series,
+        "files_seen": report.scanned.files,
         "files_passed_over": dict(report.scanned.passed_over),
         "series_ignored": dict(report.scanned.ignored),
         "series_changed_later": report.scanned.changed_later,
@@ -107,34 +127,32 @@ def _scan_facts(report: "StepReport") -> dict[str, Any]:
     }
 
 
-def _summary(reports: "Sequence[StepReport]") -> "Callable[[Console], None]":
-    """Return a renderer of the counts, one line for each outcome."""
+def _summary(
+    reports: "Sequence[StepReport]", waiting: "Sequence[tuple[int, str]] | None"
+) -> "Callable[[Console], None]":
+    """Return a renderer: what was scanned, the counts of the outcomes, and what waits.
+
+    A single step that was done shows its counts only.
+    """
+    done = any(report.outcomes for report in reports)
+    scanned = any(report.scanned is not None for report in reports)
     pause = _pause(reports)
 
     def show(out: "Console") -> None:
         for report in reports:
-            _say_of_scan(report)
-            if report.scanned is not None and not report.outcomes and len(reports) == 1:
-                out.print(_nothing_new(report.scanned), soft_wrap=True)
-            for what, count in sorted(report.counts.items()):
-                step = f"  ({report.step})" if len(reports) > 1 else ""
-                out.print(f"{count:4d} {what}{step}")
+            if report.scanned is not None and waiting is not None:
+                _tell_scan(out, report.scanned)
+            _tell_counts(out, report, f"  ({report.step})" if len(reports) > 1 else "")
+        if reports and not done and (scanned or waiting is not None):
+            out.print(_nothing(reports))
         if pause is not None:
             render.say(pause.notice(datetime.now(UTC)))
-        elif len(reports) > 1 and not any(report.outcomes for report in reports):
-            render.say("Nothing to do.")
+        if waiting is not None and (scanned or not done):
+            out.print("waiting now:" if waiting else "waiting now: nothing")
+            for count, what in waiting:
+                out.print(f"{count:4d} {plain(what)}", soft_wrap=True)
 
     return show
-
-
-def _say_of_scan(report: "StepReport") -> None:
-    """Report what a scan found amiss."""
-    if report.scanned is None:
-        return
-    if report.scanned.rebuilt:
-        render.say(f"the scan index was rebuilt: {report.scanned.rebuilt}")
-    for name in report.scanned.folders_missing:
-        render.say(f"scan.folders: there is no folder '{name}' in the datastore")
 
 
 def _pause(reports: "Sequence[StepReport]") -> "Pause | None":
@@ -142,8 +160,25 @@ def _pause(reports: "Sequence[StepReport]") -> "Pause | None":
     return next((report.pause for report in reports if report.pause is not None), None)
 
 
-def _nothing_new(scanned: "ScanResult") -> str:
-    """Return why a scan found no series."""
-    seen = {**scanned.ignored, **scanned.passed_over}
-    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(seen.items()))
-    return f"nothing new; left alone: {counts}" if counts else "nothing new"
+def _tell_counts(out: "Console", report: "StepReport", step: str) -> None:
+    for what, count in sorted(report.counts.items()):
+        out.print(f"{count:4d} {what}{step}")
+
+
+def _tell_scan(out: "Console", scanned: "ScanResult") -> None:
+    """Write what a scan has seen, and what it left alone."""
+    if scanned.rebuilt:
+        render.say(f"the scan index was rebuilt: {scanned.rebuilt}")
+    for name in scanned.folders_missing:
+        render.say(f"scan.folders: there is no folder '{name}' in the datastore")
+    seen = f"{counted(scanned.series, 'series', 'series')} of {counted(scanned.files, 'image')}"
+    out.print(f"scanned: {seen} in the datastore")
+    for what, counts in (("series", scanned.ignored), ("files", scanned.passed_over)):
+        if shown := ", ".join(f"{count} {code}" for code, count in sorted(counts.items())):
+            out.print(f"{what} left alone: {shown}", soft_wrap=True)
+
+
+def _nothing(reports: "Sequence[StepReport]") -> str:
+    if reports[-1].scanned is not None:
+        return "nothing new"
+    return "nothing was due" if len(reports) > 1 else "no job was due for this step"

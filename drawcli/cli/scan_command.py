@@ -16,6 +16,7 @@ from drawcli.cli.pipeline_commands import step_command
 from drawcli.cli.render import Result
 from drawcli.cli.run_result import IDLE, result_of
 from drawcli.errors import JobError, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,7 +131,11 @@ def _facts(shown: "OneOffResult") -> dict[str, Any]:
             for job, did in shown.known
         ],
         "planned": [
-            {"step": "scan", "job": seen.key, "would": f"{seen.modality} of {seen.files} files"}
+            {
+                "step": "scan",
+                "job": seen.key,
+                "would": f"{seen.modality} of {counted(seen.files, 'file')}",
+            }
             for seen in shown.ready
         ],
         "files_passed_over": dict(shown.passed_over),
@@ -141,10 +146,13 @@ def _facts(shown: "OneOffResult") -> dict[str, Any]:
 def _shown(shown: "OneOffResult") -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
         for job in shown.found:
-            out.print(f"{job.id}  found: {job.modality} of {job.slices} files", soft_wrap=True)
+            out.print(
+                f"{job.id}  found: {job.modality} of {counted(job.slices or 0, 'file')}",
+                soft_wrap=True,
+            )
         for seen in shown.ready:
             out.print(
-                f"{seen.key}  would be found: {seen.modality} of {seen.files} files",
+                f"{seen.key}  would be found: {seen.modality} of {counted(seen.files, 'file')}",
                 soft_wrap=True,
             )
         for job, did in shown.known:

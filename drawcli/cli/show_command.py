@@ -60,7 +60,11 @@ def show(
             "acceptance": report,
             "files": files,
         }
-        facts = _facts(found, plain_job, now) + (private_facts(found, ctx) if identify else [])
+        facts = (
+            _facts(found, plain_job, now)
+            + _folder(found, ctx)
+            + (private_facts(found, ctx) if identify else [])
+        )
 
         def tell(out: "Console") -> None:
             render.lines(facts)(out)
@@ -70,6 +74,13 @@ def show(
             _tell_files(out, files)
 
         return Result(data=data, show=tell)
+
+
+def _folder(job: "Job", ctx: "Context") -> _Facts:
+    from drawcli.adapters.state.workdir import VAULT
+
+    there = ctx.work.has_folder(job.id)
+    return [("work folder", ctx.work.file(job.id, VAULT).parent)] if there else []
 
 
 def _source_bytes(job: "Job", ctx: "Context") -> int | None:

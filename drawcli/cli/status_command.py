@@ -11,7 +11,8 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, IdentifyOption, command
 from drawcli.cli.render import Result
 from drawcli.errors import UsageError
-from drawcli.pipeline.identity import patient_of
+from drawcli.pipeline.identity import names_patient, patient_of, whereabouts
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from drawcli.cli.status_view import Picture
@@ -33,7 +34,8 @@ SinceOption = Annotated[
 PatientOption = Annotated[
     str | None,
     typer.Option(
-        "--patient", help="Only jobs of a patient, by part of name or ID; with --identify."
+        "--patient",
+        help="Where the structure sets of a patient are, by words of name or ID; with --identify.",
     ),
 ]
 TemplateOption = Annotated[
@@ -139,7 +141,10 @@ def moment(text: str, now: datetime) -> datetime:
 def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_csv: bool) -> None:
     """Raise UsageError for options that would write patient data or cannot be shown live."""
     if patient is not None and not (identify and render.on_terminal()):
-        raise UsageError("--patient needs --identify, on a terminal")
+        raise UsageError(
+            "--patient needs --identify, on a terminal",
+            hint="Its output names patients: 'drawcli status --identify --patient NAME'.",
+        )
     if as_csv and identify:
         raise UsageError("--csv is for files; --identify works on a terminal only")
     if watch and (not door.to_person or as_csv):
@@ -163,14 +168,24 @@ def _picture(
         last_delivered=None if choice.is_any else newest_delivery(jobs, ctx.ledger.archive),
         who=who,
         chosen=choice.is_any,
-        if_none="Nothing is held." if choice.state == "held" else "No such jobs.",
+        if_none=_none_of(choice, ctx),
+        where={job.id: whereabouts(job, ctx) for job in jobs} if choice.patient else {},
     )
+
+
+def _none_of(choice: JobFilter, ctx: "Context") -> str:
+    """Return what to say if no job passes the filter."""
+    if choice.patient is not None:
+        days = ctx.settings.deliver.keep_days
+        return (
+            f"No job of such a patient among {counted(len(ctx.work.job_ids()), 'work folder')}; "
+            f"they are removed {counted(days, 'day')} after the end of a job (deliver.keep_days)."
+        )
+    return "Nothing is held." if choice.state == "held" else "No such jobs."
 
 
 def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str, str]]":
     """Return the jobs of a filter, and their patients with --identify."""
-    from drawcli.core.gate.text_traces import fold
-
     if choice.patient is not None:
         jobs = list(ctx.kept_jobs())
     elif choice.since is not None:
@@ -180,8 +195,7 @@ def chosen_jobs(choice: JobFilter, ctx: "Context") -> "tuple[list[Job], dict[str
     jobs = [job for job in jobs if _wanted(job, choice, ctx.now())]
     who = {job.id: patient_of(job, ctx) for job in jobs} if choice.identify else {}
     if choice.patient is not None:
-        wanted = fold(choice.patient)
-        jobs = [job for job in jobs if wanted in fold(who[job.id])]
+        jobs = [job for job in jobs if names_patient(choice.patient, who[job.id])]
     return sorted(jobs, key=lambda job: (job.since, job.id)), who
 
 

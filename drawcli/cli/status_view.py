@@ -1,11 +1,11 @@
 """The output of `status`: health, held jobs, jobs in progress."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.jobs.columns import TABLE
+from drawcli.core.jobs.columns import TABLE, Column, files_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.operations.overview import Overview, RunHealth
@@ -20,6 +20,7 @@ _MOST: Final = 30  # rows of each kind, where nobody asked for all
 _MOST_IN_TABLE: Final = (
     300  # a table that fits its columns takes time; more are written as they are
 )
+_ID_WIDTH: Final = len("0123456789ab-1")  # ids are shown whole: they are typed again
 _COLOURS: Final = {State.DONE: "dim", State.CANCELLED: "dim", State.DELIVERED: "green"}
 
 
@@ -35,11 +36,15 @@ class Picture:
     who: Mapping[str, str]  # patients by job, where a person asked for them
     chosen: bool  # a person asked for some of the jobs: all of those are listed
     if_none: str = "No such jobs."
+    where: Mapping[str, str] = field(default_factory=dict)  # of the structure set, by job
 
     def __call__(self, out: "Console") -> None:
         """Print all parts."""
+        from rich.text import Text
+
         for part in self.parts():
-            out.print(part)
+            whole = isinstance(part, Text) and part.overflow == "ignore"
+            out.print(part, soft_wrap=whole)
 
     def parts(self) -> "Iterator[RenderableType]":
         """Yield the parts from the top."""
@@ -48,8 +53,9 @@ class Picture:
             yield from self._head(overview)
             if not self.jobs and not self.archived:
                 yield "No jobs."
+        yield from self._whereabouts()
         yield from self._held(overview.held)
-        listed = self._listed(overview)
+        listed = [] if self.where else self._listed(overview)
         yield from self._table(listed if self.chosen else listed[:_MOST])
         if self.chosen:
             if not self.jobs:
@@ -65,7 +71,15 @@ class Picture:
             yield Text(f"{line.subject:<8} {line.text}", style=style, overflow="fold")
         yield Text(f"{'jobs':<8} {overview.flow(self.archived)}", overflow="fold")
 
-    def _held(self, held: Sequence[Job]) -> "Iterator[Text]":
+    def _whereabouts(self) -> "Iterator[Text]":
+        """Yield a line for each job: the patient, and where the structure set is."""
+        from rich.text import Text
+
+        for job in self.jobs if self.where else ():
+            line = f"{self.who[job.id]}, {job.template or 'no template'}: {self.where[job.id]}"
+            yield Text(f"{line}  [{job.id}]", no_wrap=True, overflow="ignore")
+
+    def _held(self, held: Sequence[Job]) -> "Iterator[RenderableType]":
         from rich.text import Text
 
         if held and not self.chosen:
@@ -73,16 +87,17 @@ class Picture:
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"
-            what = f"{job.modality or ''} of {job.slices or '?'} files, {template}"
+            what = f"{job.modality or ''} of {files_text(job)}, {template}"
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
             since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
             yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
             command = way_out(job)
-            yield Text(f"    why  {job.reason}")
-            yield Text(f"    do   {command}", style="bold")
-            if job.hint and f"'{command}'" not in job.hint:
-                yield Text(f"         {job.hint}", style="dim")
+            yield _hanging("why", f"{job.reason}")
+            yield _hanging("do", command, style="bold")
+            first = f"'{command}'" in (job.hint or "") and "preview" not in command
+            if job.hint and not first:
+                yield _hanging("", job.hint, style="dim")
         if len(held) > most:
             yield Text(f"    and {len(held) - most} more: drawcli quarantine")
 
@@ -96,16 +111,17 @@ class Picture:
     def _table(self, jobs: Sequence[Job]) -> "Iterator[RenderableType]":
         if not jobs:
             return
-        titles = self._with_patient([column.title for column in TABLE], "patient")
+        columns = [c for c in TABLE if c.always or any(c.shown(job, self.now) for job in jobs)]
+        titles = self._with_patient([column.title for column in columns], "patient")
         if not self.chosen:
             yield ""
         if len(jobs) > _MOST_IN_TABLE:
-            yield _as_they_are(titles, [self._cells(job) for job in jobs])
+            yield _as_they_are(titles, [self._cells(job, columns) for job in jobs])
             return
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        fixed = {column.title: column.is_number for column in TABLE[:-1]}
+        fixed = {column.title: column.is_number for column in columns[:-1]}
         for title in titles:
             right = fixed.get(title, False)
             table.add_column(
@@ -113,13 +129,14 @@ class Picture:
                 justify="right" if right else "left",
                 no_wrap=title in fixed,
                 overflow="fold",
+                min_width=_ID_WIDTH if title == TABLE[0].title else None,
             )
         for job in jobs:
-            table.add_row(*self._cells(job), style=_COLOURS.get(job.state, ""))
+            table.add_row(*self._cells(job, columns), style=_COLOURS.get(job.state, ""))
         yield table
 
-    def _cells(self, job: Job) -> list[str]:
-        cells = [column.shown(job, self.now) for column in TABLE]
+    def _cells(self, job: Job, columns: Sequence[Column]) -> list[str]:
+        cells = [column.shown(job, self.now) for column in columns]
         return self._with_patient(cells, self.who.get(job.id, ""))
 
     def _with_patient(self, cells: list[str], patient: str) -> list[str]:
@@ -136,6 +153,18 @@ class Picture:
                 f"last delivered {duration(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)"
             )
         yield from (["", *lines] if lines else [])
+
+
+def _hanging(title: str, text: str, style: str = "") -> "RenderableType":
+    """Return a text beside its title, indented as a whole."""
+    from rich.padding import Padding
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=3)
+    grid.add_column(overflow="fold")
+    grid.add_row(title, text, style=style)
+    return Padding(grid, (0, 0, 0, 4), expand=False)
 
 
 def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":

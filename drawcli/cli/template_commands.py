@@ -10,6 +10,7 @@ from drawcli.cli.door import Door, DryRunOption, group
 from drawcli.cli.prompts import agreed, asked
 from drawcli.cli.render import Result
 from drawcli.errors import ConfigError, OutOfReach, ServerUnavailable, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,8 @@ def check_templates(
         found += [f"{one} ({by})" for one in unmet_requests(book.templates, kept.offers)]
 
     def show(out: "Console") -> None:
-        out.print(f"{len(book.templates)} templates: no mistakes in the file ({EDITION})")
+        read = counted(len(book.templates), "template")
+        out.print(f"{read}: no mistakes in the file ({EDITION})")
         for one in vain:
             out.print(f"  asked for in vain: {one}", soft_wrap=True)
         for one in found:
@@ -130,7 +132,7 @@ def pull_templates(
                 dice = "" if one.dice is None else f", Dice {one.dice:.2f}"
                 region = f" ({one.region}{dice})" if one.region else ""
                 out.print(f"  {number}: {one.name}{region}", soft_wrap=True)
-        out.print(f"{len(offers)} models")
+        out.print(counted(len(offers), "model"))
 
     return Result(data={"models": [offer.as_plain() for offer in offers]}, show=show)
 

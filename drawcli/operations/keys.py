@@ -41,6 +41,7 @@ from drawcli.pipeline.steps.deidentify import (
     package_id,
     read_replacements,
 )
+from drawcli.system.failures import in_words
 from drawcli.system.files import write_durably
 from drawcli.system.platforms import is_within
 
@@ -156,7 +157,7 @@ def restore(backup: Path, state_dir: Path) -> str:
     try:
         lines = backup.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError) as err:
-        raise ConfigError(f"{backup}: cannot be read ({type(err).__name__})") from None
+        raise ConfigError(f"{backup}: cannot be read: {in_words(err)}") from None
     for line in (line for line in lines if not line.startswith("#")):
         words = line.split()
         with suppress(ValueError):

@@ -16,6 +16,7 @@ from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import LedgerError, NeedsPerson
 from drawcli.pipeline.context import Context
 from drawcli.system.files import sha256_of
+from drawcli.system.printable import counted
 
 _WITH_VAULT: Final = frozenset(State) - FINISHED - {State.WAITING}
 _WITH_TASK: Final = frozenset({State.UPLOADED, State.SEGMENTED})
@@ -199,7 +200,7 @@ def _of_archive(ctx: Context) -> Iterator[Trouble]:
         yield Trouble(
             "archive-index",
             "archive/index",
-            f"differs from the monthly files in {len(wrong)} jobs",
+            f"differs from the monthly files in {counted(len(wrong), 'job')}",
             "is rebuilt from them",
             lambda ctx: ctx.ledger.rebuild_archive_index(),
         )

@@ -39,6 +39,21 @@ _ENDED: Final = {
     12: "the disk is full",
     137: "killed",
 }
+_ENDED_BY: Final = {  # reason codes that say more than the exit code
+    "no-token": "there is no token",
+    "token-command": "the command that gives the token failed",
+    "no-keyring": "the keyring with the token cannot be used",
+    "token-lost": "the token was lost while it was renewed",
+    "certificate": "the certificate of the server is not accepted",
+    "certificates": "a certificate file in the settings cannot be used",
+    "proxy": "the proxy asks for a user and password",
+    "endpoint": "the server has no such address",
+    "token-renewal": "the server does not renew the tokens",
+    "site-key": "the site key is missing, or another one",
+    "state-on-share": "state_dir is on a network share",
+    "io": "a file of the site cannot be read or written",
+    "out-of-memory": "there was not enough memory",
+}
 _LEFT_BY_RULES: Final = frozenset({State.UNMATCHED, State.EXCLUDED})
 
 
@@ -121,7 +136,7 @@ class RunHealth:
     def _run(self, now: datetime) -> str:
         before = ""
         if self.last is not None:
-            how = _ENDED.get(self.last.exit_code, f"exit code {self.last.exit_code}")
+            how = _how_ended(self.last)
             before = f"last run {_when(self.last.ended, now)}: {how}"
         if self.runner is not None:
             said = f"running for {duration(now - self.runner.since)} (process {self.runner.pid})"
@@ -188,6 +203,11 @@ def newest_delivery(jobs: Sequence[Job], archive: Archive) -> datetime | None:
         with suppress(LedgerError):  # 'ledger check' reports the damage
             found += [job for month in archive.months()[-1:] for job in archive.jobs(month)]
     return max(filter(None, map(delivered_at, found)), default=None)
+
+
+def _how_ended(run: Run) -> str:
+    other = f"exit code {run.exit_code}"
+    return _ENDED_BY.get(run.error) or _ENDED.get(run.exit_code, other)
 
 
 def _when(at: datetime, now: datetime) -> str:

@@ -42,10 +42,8 @@ class PatientTerms:
     def of(cls, job_id: str, crosswalk: Crosswalk, stores: Sequence[Path]) -> "PatientTerms":
         """Return the identifiers in a job's vault; paths also relative to the datastore."""
         wanted, told = cls(job_id), crosswalk.readable()
-        for text in (crosswalk.patient_name, crosswalk.patient_id):
-            wanted.personal.learn(
-                text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            )
+        for text in crosswalk.patient:
+            wanted.personal.learn(text)
         for keyword in _PERSONAL:
             wanted.personal.learn(told.get(keyword, ""))
         wanted.born.update(days(told.get("PatientBirthDate", "")))

@@ -1,5 +1,6 @@
 """Actions of a user on a job: release, retry, assign, cancel. Each runs under the job's lock."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +15,16 @@ from drawcli.pipeline.context import Context
 
 _Made = TypeVar("_Made")
 SHORTEST_PREFIX: Final = 4
-# A job held in these states can only go on if the series is sent again.
+_IS_PREFIX: Final = re.compile("[0-9a-f]+")
+_MOST_LISTED: Final = 10
+_LIST_HINT: Final = "'drawcli status --all' lists the jobs with their ids."
 _AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED})
+_RESENDABLE: Final = _AT_SERVER | {State.FETCHED}
+# A job held at the server for these reasons can only go on if the series is sent again: the task
+# has failed or is lost, or what was sent is.
+_NEEDS_UPLOAD: Final = frozenset(
+    {"segmentation-failed", "task-unknown", "result-missing", "template-missing", "no-task"}
+)
 _ASSIGNABLE: Final = frozenset(
     {State.FOUND, State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED, State.MATCHED}
     | {State.PACKAGED}
@@ -30,7 +39,7 @@ def find_job(name: str, ctx: Context) -> Job:
     Raises
     ------
     UsageError
-        If no series matches, or more than one.
+        If no series matches, or more than one, or the prefix is too short.
     """
     wanted = name.strip().lower()
     if "." in wanted:
@@ -39,13 +48,21 @@ def find_job(name: str, ctx: Context) -> Job:
     exact = ctx.ledger.get(wanted)
     if exact is not None:
         return exact
-    fits = _beginning_with(wanted, ctx) if len(wanted) >= SHORTEST_PREFIX else []
-    if not fits:
+    if len(wanted) < SHORTEST_PREFIX and _IS_PREFIX.fullmatch(wanted):
         raise UsageError(
-            f"there is no job '{name}'", hint="'drawcli status' lists the jobs with their ids."
+            f"'{name}' is too short: give at least {SHORTEST_PREFIX} characters of a job's id",
+            hint=_LIST_HINT,
         )
+    fits = _beginning_with(wanted, ctx) if wanted else []
+    if not fits:
+        raise UsageError(f"there is no job '{name}'", hint=_LIST_HINT)
     if len({job.series_key for job in fits}) > 1:
-        raise UsageError(f"'{name}' matches {len(fits)} jobs", hint="Give more of the id.")
+        ids = [job.id for job in fits]
+        more = f" and {len(ids) - _MOST_LISTED} more" if len(ids) > _MOST_LISTED else ""
+        raise UsageError(
+            f"'{name}' matches {len(ids)} jobs: {', '.join(ids[:_MOST_LISTED])}{more}",
+            hint="Give more of the id.",
+        )
     return max(fits, key=lambda job: job.number)
 
 
@@ -78,9 +95,7 @@ def release(job: Job, ctx: Context) -> Job:
     after = remember_release(job).released(at=ctx.now())
     if job.reason_code == FIRST_RUN:
         return _judged_again(after, ctx)
-    if job.reason_code == "deadline" and job.state is State.UPLOADED:
-        return replace(after, uploaded_at=ctx.now())  # the deadline starts again
-    return _asked_again(after)
+    return _asked_again(after, job, ctx)
 
 
 def _judged_again(job: Job, ctx: Context) -> Job:
@@ -91,29 +106,48 @@ def _judged_again(job: Job, ctx: Context) -> Job:
 
 
 def retry(job: Job, ctx: Context) -> Job:
-    """Make a waiting job due now; repeat the failed step of a held job."""
+    """Make a waiting job due now; repeat the failed step of a held job.
+
+    The series is sent again only if the server has failed, or has lost the task.
+    """
     if job.held and job.reason_code == FIRST_RUN:
         return release(job, ctx)
     if job.state is State.DONE:
         raise UsageError(f"job {job.id} is done; there is nothing to retry")
     if job.state is State.CANCELLED:
         return job.to(State.WAITING, at=ctx.now())  # the next scan checks the series again
-    if job.held and job.state in _AT_SERVER:
-        return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None, posts=0)
+    if job.held and job.state in _AT_SERVER and job.reason_code in _NEEDS_UPLOAD:
+        return _packaged_again(job, ctx)
     after = job.released(at=ctx.now())
-    return _asked_again(replace(after, posts=0) if job.held else after)
+    return _asked_again(replace(after, posts=0) if job.held else after, job, ctx)
 
 
-def _asked_again(job: Job) -> Job:
-    """Return the job so that the rules are evaluated again, if they decide in its state."""
-    return replace(job, rules_digest=None) if job.state in RULES_DECIDE else job
+def resend(job: Job, ctx: Context) -> Job:
+    """Send the package of a job again; before its first upload this is the same as `retry`."""
+    if job.state is State.DELIVERED:
+        raise UsageError(
+            f"job {job.id} is delivered",
+            hint=f"'drawcli assign {job.id} {job.template}' sends its series once more.",
+        )
+    return _packaged_again(job, ctx) if job.state in _RESENDABLE else retry(job, ctx)
+
+
+def _packaged_again(job: Job, ctx: Context) -> Job:
+    return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None, posts=0)
+
+
+def _asked_again(after: Job, held: Job, ctx: Context) -> Job:
+    """Return a released job with its deadline reset, to be decided again by the rules."""
+    if held.reason_code == "deadline" and held.state is State.UPLOADED:
+        return replace(after, uploaded_at=ctx.now())
+    return replace(after, rules_digest=None) if after.state in RULES_DECIDE else after
 
 
 def cancel(job: Job, ctx: Context) -> Job:
     """Cancel a job: nothing is done for it until someone retries or assigns it."""
     if job.state in FINISHED or job.state is State.DELIVERED:
         raise UsageError(f"job {job.id} is {job.state}; there is nothing to cancel")
-    return job.to(State.CANCELLED, at=ctx.now())
+    return job.to(State.CANCELLED, at=ctx.now(), task_id=None)
 
 
 def assign(job: Job, template: str, ctx: Context) -> Job:

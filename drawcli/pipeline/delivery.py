@@ -53,7 +53,8 @@ def destination(job: Job, crosswalk: Crosswalk, ctx: Context) -> Destination:
         raise NeedsPerson(
             "the images came in a zip, and no delivery folder is known",
             code="no-place",
-            hint="Set deliver.folder to a folder and release the job.",
+            hint="Set deliver.folder in drawcli.yaml to a folder, then 'drawcli release "
+            f"{job.id}'.",
         )
     return Destination(beside, name)
 

@@ -24,6 +24,7 @@ from drawcli.core.rules.conditions import (
     RuleHeader,
 )
 from drawcli.core.rules.decision import Choice, Decision, decide
+from drawcli.core.rules.impossible import doubts
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import patient_elements
 from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
@@ -210,6 +211,8 @@ def lint_rules(book: Rulebook) -> Iterator[str]:
             yield f"rule {rule.name} is disabled"
         for path in patient_elements(rule):
             yield f"rule {rule.name} names one patient or study by {path}; rules are kept in git"
+        for doubt in doubts(rule.when):
+            yield f"rule {rule.name}: {doubt}"
         for path, one, other in _contradictions(rule.when):
             yield f"rule {rule.name} can never match: {path} cannot be both {one} and {other}"
     yield from _overlaps([rule for rule in book.rules if rule.enabled])

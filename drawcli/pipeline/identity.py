@@ -1,14 +1,19 @@
-"""The patient of a job as text, for `--identify`."""
+"""The patient of a job as text, for `--identify`; where the structure set of a patient is."""
 
+import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from drawcli.core.gate.text_traces import spellings
 from drawcli.errors import JobError
 from drawcli.system.printable import plain
 
 if TYPE_CHECKING:
     from drawcli.core.jobs.job import Job
     from drawcli.pipeline.context import Context
+
+_BETWEEN_NAMES: Final = re.compile(r"[\s,;^=]+")
+_ANSWER_SECONDS: Final = 5.0
 
 
 def patient_of(job: "Job", ctx: "Context") -> str:
@@ -19,7 +24,49 @@ def patient_of(job: "Job", ctx: "Context") -> str:
         return "?"
     if job.of_folder:
         return readable(crosswalk.files[0].path)
-    return f"{readable(crosswalk.patient_name)} ({readable(crosswalk.patient_id)})"
+    name, id_ = map(plain, crosswalk.patient)
+    return f"{name} ({id_})"
+
+
+def names_patient(query: str, patient: str) -> bool:
+    """Return whether a patient's name and ID have every word of a query, in any order.
+
+    Case and accents do not count.
+
+    >>> [names_patient(query, "Lindqvíst^Åsa (SE-1967)") for query in ("asa LINDQV", "Åse", "1967")]
+    [True, False, True]
+    """
+    known = " ".join(spellings(patient))
+    return all(
+        any(spelling in known for spelling in spellings(word))
+        for word in _BETWEEN_NAMES.split(query)
+        if word
+    )
+
+
+def whereabouts(job: "Job", ctx: "Context") -> str:
+    """Return whether the structure set of a job is delivered, and where it is; names the patient.
+
+    The folder of the planning system may be a share that does not answer: it is asked briefly.
+    """
+    from drawcli.core.jobs.waiting import delivered_at, waits_for
+    from drawcli.pipeline.results import delivery_path
+    from drawcli.system.durations import duration
+    from drawcli.system.threads import call_with_timeout
+
+    now, came = ctx.now(), delivered_at(job)
+    if came is None or not job.delivered_sha256:
+        return f"not delivered; waits for {waits_for(job, now)}"
+    when = f"delivered {duration(now - came)} ago"
+    try:
+        path = delivery_path(job, ctx)
+        there = call_with_timeout(path.is_file, _ANSWER_SECONDS)
+    except TimeoutError:
+        return f"{when}; its folder does not answer now: {readable(str(path))}"
+    except (JobError, OSError):
+        return f"{when}; its place is not known any more: the settings have changed"
+    gone = "" if there else "; it is not there any more"
+    return f"{when}: {readable(str(path))}{gone}"
 
 
 def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
@@ -40,7 +87,7 @@ def private_facts(job: "Job", ctx: "Context") -> list[tuple[str, object]]:
     ]
     if job.delivered_sha256:
         with suppress(JobError):  # the settings have changed since it was delivered
-            facts.append(("delivered to", delivery_path(job, ctx)))
+            facts.append(("delivered to", readable(str(delivery_path(job, ctx)))))
     elif crosswalk.deliver_to:
         facts.append(("to be delivered to", crosswalk.deliver_to))
     return facts

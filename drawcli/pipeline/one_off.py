@@ -22,6 +22,7 @@ from drawcli.pipeline.one_off_sources import Sources
 from drawcli.pipeline.runner import IMAGES_GONE
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
 from drawcli.system.platforms import is_within
+from drawcli.system.printable import counted
 
 _OVER: Final = FINISHED | {State.DELIVERED}
 # Reason codes of waiting jobs that lack their images.
@@ -116,7 +117,7 @@ def scan_paths(request: OneOffRequest, ctx: Context, *, dry_run: bool = False) -
         counts = ", ".join(f"{count} {reason}" for reason, count in seen_too)
         raise UsageError(
             f"no series to send{counts and f': {counts}'}",
-            hint="docs/reasons.md explains the reasons; see also scan.modalities.",
+            hint="'drawcli reasons CODE' explains a reason; see also scan.modalities.",
         )
     return shown
 
@@ -152,7 +153,7 @@ def _wants_images(job: Job) -> bool:
 def _refused(seen: SeriesSnapshot) -> SeriesRefused:
     _log.info("series=%s step=scan outcome=refused code=%s", seen.key, seen.verdict.code)
     return SeriesRefused(
-        f"{seen.modality} series of {seen.files} files rejected: {seen.verdict.text}",
+        f"{seen.modality} series of {counted(seen.files, 'file')} rejected: {seen.verdict.text}",
         code=seen.verdict.code,
         hint="No job was made. Give the complete series and run the command again.",
     )

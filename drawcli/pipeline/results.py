@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from drawcli.adapters.state.workdir import RECEIVED, REPORT
+from drawcli.adapters.state.workdir import RECEIVED, REFUSED, REPORT
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.gate.header_diff import ElementDiff, compare_headers
@@ -56,7 +56,7 @@ def redeliver(job: Job, ctx: Context, to: Path | None = None) -> Redelivered:
         )
     if to is not None and not to.is_dir():
         raise UsageError(f"{to} is not a folder", hint="Create it first.")
-    check_sources(crosswalk)
+    check_sources(crosswalk, job)
     if to is None and _is_there(delivery_path(job, ctx), job):
         data = delivery_path(job, ctx).read_bytes()  # another version may have written it
     else:
@@ -86,7 +86,7 @@ def compare_finished(job: Job, ctx: Context) -> list[ElementDiff]:
             hint=f"'drawcli show {job.id}' shows what it waits for.",
         )
     data, crosswalk = received.read_bytes(), ctx.crosswalk(job)
-    check_sources(crosswalk)
+    check_sources(crosswalk, job)
     whole, _, _ = finish_structure_set(job, data, crosswalk, ctx)
     return compare_headers(data, whole)
 
@@ -111,7 +111,7 @@ def verify(job: Job, ctx: Context) -> list[Finding]:
         If nothing was delivered yet, or the work folder is gone.
     """
     crosswalk = _of_delivered(job, ctx)
-    return [*check_file(delivery_path(job, ctx), job, crosswalk, ctx), *_sources(crosswalk)]
+    return [*check_file(delivery_path(job, ctx), job, crosswalk, ctx), *_sources(crosswalk, job)]
 
 
 def check_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list[Finding]:
@@ -131,9 +131,9 @@ def check_file(path: Path, job: Job, crosswalk: Crosswalk, ctx: Context) -> list
     return [*found, *inspect_delivered(data, expected, crosswalk)]
 
 
-def _sources(crosswalk: Crosswalk) -> list[Finding]:
+def _sources(crosswalk: Crosswalk, job: Job) -> list[Finding]:
     try:
-        check_sources(crosswalk)
+        check_sources(crosswalk, job)
     except DrawcliError as err:
         return [Finding(Severity.BLOCK, err.code, str(err))]
     return []
@@ -162,7 +162,7 @@ def _is_kept(job: Job, ctx: Context) -> bool:
 def has_structure_set(job: Job, ctx: Context) -> bool:
     """Return whether a structure set of the job was received."""
     received = ctx.work.file(job.id, RECEIVED)
-    return received.is_file() or _refused(received).is_file()
+    return received.is_file() or ctx.work.file(job.id, REFUSED).is_file()
 
 
 def structure_set_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Header, str]:
@@ -172,7 +172,7 @@ def structure_set_of(job: Job, crosswalk: Crosswalk, ctx: Context) -> tuple[Head
         return delivered, _DELIVERED
     received = ctx.work.file(job.id, RECEIVED)
     if not received.is_file():
-        return _came(_refused(received)), _AS_CAME
+        return _came(ctx.work.file(job.id, REFUSED)), _AS_CAME
     try:
         data, _, _ = finish_structure_set(job, received.read_bytes(), crosswalk, ctx)
     except JobError:  # reported among the findings
@@ -187,10 +187,6 @@ def _delivered(job: Job, ctx: Context) -> Header | None:
         return read_header(delivery_path(job, ctx).read_bytes(), complete=True)
     except (OSError, NotDicom, Incomplete):  # reported among the findings
         return None
-
-
-def _refused(received: Path) -> Path:
-    return received.with_suffix(".refused")
 
 
 def _came(path: Path) -> Header:

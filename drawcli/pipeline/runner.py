@@ -30,7 +30,7 @@ from drawcli.errors import (
 )
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.first_run import hold_first_run
-from drawcli.pipeline.step_report import StepReport
+from drawcli.pipeline.step_report import StepReport, outcome_of
 from drawcli.pipeline.steps import COMMANDS, Step, step_from
 from drawcli.pipeline.steps.scan import scan
 from drawcli.pipeline.survey.scan_result import ScanResult
@@ -38,7 +38,6 @@ from drawcli.pipeline.survey.watchdog import READ_IMAGES, watch_step
 from drawcli.system.limits import SILENT_IN_A_ROW, SILENT_IN_ALL
 
 JobErrorT = TypeVar("JobErrorT", bound=JobError)
-
 
 AT_ONCE: Final = frozenset({"upload", "poll", "fetch"})  # run in parallel: mostly waiting
 # Results are delivered first; then new series are sent.
@@ -147,6 +146,8 @@ def due_jobs(state: State, ctx: Context, chosen: Selection) -> Iterator[Job]:
     for job in sorted(ctx.ledger.jobs([state]), key=lambda job: -job.priority):
         if chosen.job_id is not None and job.id != chosen.job_id:
             continue
+        if state in FINISHED and not job.replaced:
+            continue
         if state in RULES_DECIDE:
             from drawcli.pipeline.steps.match import wants_match
 
@@ -224,7 +225,7 @@ def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
     except Busy:
         report.outcomes.append((job.id, "busy"))
         return
-    what = "held" if after.held else "waiting" if after.state is job.state else str(after.state)
+    what = outcome_of(job, after)
     report.outcomes.append((job.id, what))
     if after.held:
         report.held.append(after)
@@ -286,7 +287,7 @@ def _failed(job: Job, err: TryLater, ctx: Context, report: StepReport) -> Job:
         report.no_memory = True
     elif err.code in SERVER_TOOK_NOTHING:
         report.unreachable = str(err)
-    else:
+    elif job.state not in FINISHED:
         deadline = timedelta(hours=ctx.settings.server.deadline_hours)
         given_up = failed_too_long(stored, err, tries, now=now, deadline=deadline)
         if given_up is not None:

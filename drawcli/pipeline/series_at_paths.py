@@ -14,6 +14,7 @@ from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.instance_kind import slice_kind
 from drawcli.core.series.members import count_non_slices, counts_text, main_modality, scan_slices
 from drawcli.errors import UsageError
+from drawcli.system.printable import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def series_at(paths: Sequence[Path], today: date) -> SeriesAtPaths:
             continue
         used = scan_slices(files) or files
         aside = counts_text(count_non_slices(files))
-        name = f"series {len(headers) + 1} ({main_modality(used)} of {len(used)} files"
+        name = f"series {len(headers) + 1} ({main_modality(used)} of {counted(len(used), 'file')}"
         name += f"; not used: {aside})" if aside else ")"
         headers.append((name, header_of(Crosswalk.of(used), today)))
     if not headers:

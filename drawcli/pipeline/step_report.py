@@ -42,6 +42,15 @@ class StepReport:
         return Counter(what for _, what in self.outcomes)
 
 
+def outcome_of(before: "Job", after: "Job") -> str:
+    """Return what a step has done to a job, as reports count it."""
+    if after.held:
+        return "held"
+    if after.state is not before.state:
+        return str(after.state)
+    return "confirmed" if before.replaced and not after.replaced else "waiting"
+
+
 def out_of_reach(reports: list[StepReport]) -> list[OutOfReach]:
     """Return an error for each server, datastore or delivery target that does not answer."""
     errors = []

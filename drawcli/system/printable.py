@@ -23,6 +23,16 @@ def size(count: int | None) -> str:
     return f"{count:,} bytes" if count < _MIB else f"{count / _MIB:,.1f} MiB"
 
 
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "job"), counted(2_000, "job"), counted(0, "series", "series")
+    ('1 job', '2,000 jobs', '0 series')
+    """
+    shown = f"{count:,}".removesuffix(".0")
+    return f"{shown} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def plain(text: str) -> str:
     r"""Return a text for one line of a terminal; line breaks are replaced too.
 

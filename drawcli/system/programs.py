@@ -14,6 +14,7 @@ from functools import partial
 from time import monotonic
 from typing import IO, Any, Final, cast
 
+from drawcli.system.failures import in_words
 from drawcli.system.limits import Limit, bytes_in_words
 from drawcli.system.platforms import end_session
 from drawcli.system.threads import run_in_thread
@@ -53,8 +54,7 @@ def run_program(words: Sequence[str], limit: Limit, given: bytes = b"") -> Progr
             start_new_session=True,
         )
     except (OSError, ValueError) as err:
-        problem = err.strerror if isinstance(err, OSError) else None
-        return ProgramResult(why=f"cannot be started ({problem or type(err).__name__})")
+        return ProgramResult(why=f"cannot be started: {in_words(err)}")
     try:
         return _wait_for(process, limit, given)
     finally:

@@ -46,15 +46,20 @@ def test_every_command_that_changes_something_has_a_dry_run(drawcli: Run, name: 
 def test_the_steps_one_by_one_bring_a_structure_set_home(
     drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
 ) -> None:
-    said = []
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
-        said += [drawcli(step).out.split() for step in ("scan", "match", "deidentify", "upload")]
+        scanned = drawcli("scan").out.splitlines()
+        said = [drawcli(step).out.split() for step in ("match", "deidentify", "upload")]
         poll_until(drawcli, "segmented")
         said += [drawcli(step).out.split() for step in ("fetch", "reidentify")]
 
+    assert scanned == [
+        f"scanned: 1 series of {len(pelvis)} images in the datastore",
+        "   1 found",
+        "waiting now:",
+        "   1 found: the next run: match",
+    ]
     assert said == [
-        ["1", "found"],
         ["1", "matched"],
         ["1", "packaged"],
         ["1", "uploaded"],

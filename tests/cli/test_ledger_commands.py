@@ -35,7 +35,7 @@ def test_check_and_repair(drawcli: Run, site: Site, found: str) -> None:
 
     assert found
     assert (well.code, well.err) == (0, "")
-    assert "1 jobs, 0 in the archive: all is as the ledger says" in well.out
+    assert "1 job, 0 in the archive: all is as the ledger says" in well.out
     assert told.code == 4
     assert "1 things are not as the ledger says" in told.err
     assert (planned.code, there) == (0, True)

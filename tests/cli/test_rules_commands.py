@@ -176,7 +176,7 @@ def test_what_other_rules_would_change_is_told(
     pelvis[0].unlink()
     gone = drawcli("rules", "diff", "HEAD")
 
-    assert "1 series asked about, 0 differences" in same.out
+    assert "1 series compared, 0 differences" in same.out
     assert by_git["changes"] == [
         {"what": f"job {job['id']}", "before": "Prostate_OAR", "after": "unmatched"},
         {"what": "test a planning scan of the pelvis", "before": "Prostate_OAR"}
@@ -185,7 +185,7 @@ def test_what_other_rules_would_change_is_told(
     assert f"job {job['id']}: Prostate_OAR -> unmatched" in by_file.out
     assert unknown.code == 2
     assert "neither a file nor a git revision" in unknown.err
-    assert "1 series not asked about" in gone.out
+    assert "1 series not compared" in gone.out
 
 
 def test_templates_are_listed_shown_and_held_against_tg_263(drawcli: Run, site: Site) -> None:

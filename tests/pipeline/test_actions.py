@@ -6,7 +6,7 @@ import pytest
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson, UsageError
-from drawcli.pipeline.actions import act_locked, assign, cancel, find_job, release, retry
+from drawcli.pipeline.actions import act_locked, assign, cancel, find_job, release, resend, retry
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from tests.conftest import Clock
@@ -37,7 +37,7 @@ def test_of_several_sendings_the_latest_is_meant(ctx: Context, in_state: Make) -
     assert find_job("0123456789ab", ctx) == latest
 
 
-@pytest.mark.parametrize("name", ["012", "fedc", "", "1.2.3"])
+@pytest.mark.parametrize("name", ["fedc", "", "xyz", "1.2.3"])
 def test_a_job_that_is_not_clear_is_not_guessed(ctx: Context, in_state: Make, name: str) -> None:
     in_state(State.FOUND, "0123456789ab-1")
 
@@ -49,8 +49,15 @@ def test_a_beginning_of_two_series_is_refused(ctx: Context, in_state: Make) -> N
     in_state(State.FOUND, "0123456789ab-1")
     in_state(State.FOUND, "0123ffffffff-1")
 
-    with pytest.raises(UsageError, match="matches 2 jobs"):
+    with pytest.raises(UsageError, match=r"matches 2 jobs: 0123456789ab-1, 0123ffffffff-1$"):
         find_job("0123", ctx)
+
+
+def test_a_beginning_that_is_too_short_says_so(ctx: Context, in_state: Make) -> None:
+    in_state(State.FOUND, "0123456789ab-1")
+
+    with pytest.raises(UsageError, match="'012' is too short: give at least 4 characters"):
+        find_job("012", ctx)
 
 
 def test_release_frees_a_held_job_where_it_stands(ctx: Context, in_state: Make) -> None:
@@ -86,7 +93,7 @@ def test_retry_makes_a_waiting_job_due_now(
     ("state", "code"),
     [
         (State.UPLOADED, "segmentation-failed"),
-        (State.UPLOADED, "deadline"),
+        (State.UPLOADED, "task-unknown"),
         (State.SEGMENTED, "result-missing"),
     ],
 )
@@ -98,7 +105,33 @@ def test_retry_sends_a_series_again_where_only_that_helps(
     after = retry(job, ctx)
 
     assert (after.state, after.task_id, after.posts) == (State.PACKAGED, None, 0)
-    assert not after.held
+    assert (after.held, after.replaced) == (False, ("task-1",))
+
+
+@pytest.mark.parametrize("state", [State.UPLOADED, State.SEGMENTED, State.FETCHED])
+def test_a_series_is_sent_again_only_if_asked_for(
+    ctx: Context, in_state: Make, state: State
+) -> None:
+    job = held(in_state(state, task_id="task-1", posts=2), "structure-volume", ctx)
+
+    after, again = retry(job, ctx), resend(job, ctx)
+
+    assert (after.state, after.task_id, after.held) == (state, "task-1", False)
+    assert (again.state, again.task_id, again.replaced) == (State.PACKAGED, None, ("task-1",))
+
+
+def test_retry_after_the_deadline_begins_it_again(
+    ctx: Context, in_state: Make, clock: Clock
+) -> None:
+    job = held(in_state(State.UPLOADED, task_id="t", uploaded_at=clock.at), "deadline", ctx)
+    clock.advance(hours=5)
+
+    assert retry(job, ctx).uploaded_at == clock.at
+
+
+def test_what_is_delivered_is_not_sent_again(ctx: Context, in_state: Make) -> None:
+    with pytest.raises(UsageError, match="is delivered"):
+        resend(in_state(State.DELIVERED), ctx)
 
 
 def test_retry_of_unanswered_uploads_counts_from_nothing(ctx: Context, in_state: Make) -> None:

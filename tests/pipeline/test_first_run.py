@@ -113,8 +113,8 @@ def test_the_job_that_a_user_names_is_sent(ctx: Context, in_state: InState) -> N
 
 @pytest.fixture
 def archive(site: Site) -> list[Path]:
-    """Put three planning CTs into the datastore of a site with a limit of two."""
-    site.add_line("match: {first_run_limit: 2}")
+    """Put three planning CTs into the datastore of a site with a limit of one."""
+    site.add_line("match: {first_run_limit: 1}")
     people = {"pelvis": PELVIS, "head": HEAD_NECK, "thorax": THORAX}
     for seed, (name, person) in enumerate(people.items(), 1):
         write_planning_ct(site.store / name, person, slices=SLICES, size=32, seed=seed)

@@ -15,6 +15,7 @@ from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.facts import series_facts
 from drawcli.errors import SeriesRefused, SourceUnsettled
 
+_ASCII: Final = ("", "ISO_IR 6", "ISO 2022 IR 6")
 _DEEPEST_RULE: Final = 3  # levels of nested sequences
 
 
@@ -66,7 +67,7 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
             whole = read_or_convert(stream)[1]
             stream.seek(0)
             usual = stream if whole is None else BytesIO(whole)
-            return _decoded(dcmread(usual, stop_before_pixels=True, force=True))
+            return _read_elements(dcmread(usual, stop_before_pixels=True, force=True))
     except OSError as err:
         raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
     except (Incomplete, NotDicom):
@@ -74,6 +75,29 @@ def _text_elements(path: str) -> dict[str, tuple[str, ...]]:
     except pydicom_errors() as err:
         kind = type(err).__name__  # its message quotes values
         raise SeriesRefused(f"the header of a file cannot be decoded ({kind})") from None
+
+
+def _read_elements(dataset: Any) -> dict[str, tuple[str, ...]]:
+    """Return the texts of a data set; without a character set they may be in UTF-8."""
+    found = _decoded(dataset)
+    named = dataset.get("SpecificCharacterSet") or ""
+    if any(name not in _ASCII for name in ([named] if isinstance(named, str) else named)):
+        return found
+    return {path: tuple(map(_as_utf_8, texts)) for path, texts in found.items()}
+
+
+def _as_utf_8(text: str) -> str:
+    r"""Return a text whose bytes pydicom has read as Latin-1, if they are UTF-8.
+
+    >>> _as_utf_8("LindqvÃ\xadst"), _as_utf_8("Lindqvíst")
+    ('Lindqvíst', 'Lindqvíst')
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _decoded(dataset: Any, depth: int = 0) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from drawcli.core.dicom.upper_layer import PDU_HEAD, NodeTrouble, Pdu
 from drawcli.core.protocol.dicom_address import Node
 from drawcli.errors import ServerSilent
+from drawcli.system.failures import in_words
 from drawcli.system.pacing import Deadline, with_deadline
 from drawcli.system.threads import LISTEN_SECONDS
 
@@ -125,8 +126,7 @@ class Wire:
         except BlockingIOError:
             return None
         except OSError as err:
-            why = err.strerror or type(err).__name__
-            raise NodeTrouble(f"broke the connection: {why}") from None
+            raise NodeTrouble(f"broke the connection: {in_words(err)}") from None
 
     def _wait(self, events: int, seconds: float) -> int:
         """Return the events that happened; 0 if none did within some seconds."""

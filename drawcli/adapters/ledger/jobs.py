@@ -99,9 +99,11 @@ class Ledger:
     def archive_finished(self, now: datetime) -> int:
         """Move jobs finished more than a day ago to the archive; return their number.
 
-        A job with a time in the future, from a wrong clock, is kept.
+        A job with a time in the future, from a wrong clock, is kept; so is one of which the server
+        still has a replaced task.
         """
-        old = [job for job in self.jobs(FINISHED) if job.since < now - ARCHIVED_AFTER]
+        done = (job for job in self.jobs(FINISHED) if not job.replaced)
+        old = [job for job in done if job.since < now - ARCHIVED_AFTER]
         if not old:
             return 0
         with _lock(self._table.lock):

@@ -14,7 +14,9 @@ from drawcli.core.rules.conditions import (
     Negation,
     Rule,
 )
+from drawcli.core.rules.impossible import instead_of
 from drawcli.core.rules.operators import OPERATORS, PRESENCE, canonical_path, known_paths
+from drawcli.core.rules.synonyms import combination_meant, suggest_key, suggest_operator
 from drawcli.core.rules.withheld import is_withheld
 from drawcli.system.records import Location, suggest
 from drawcli.system.yaml_read import Document
@@ -40,7 +42,7 @@ class EntryReader:
     def _check_keys(self, entry: dict[Any, Any], known: tuple[str, ...], at: Location) -> None:
         for key in entry:
             if key not in known:
-                self._add((*at, key), f"unknown key '{key}'{suggest(key, known)}")
+                self._add((*at, key), f"unknown key '{key}'{suggest_key(key, known)}")
 
     def _check_template(self, name: str, at: Location) -> None:
         if self._templates is not None and name not in self._templates:
@@ -50,7 +52,9 @@ class EntryReader:
     def _path(self, keyword: Any, at: Location) -> str | None:
         """Return the canonical path of an element; None, with the problem added, if invalid."""
         path = canonical_path(keyword) if isinstance(keyword, str) else None
-        if path is None:
+        if path is None and (meant := combination_meant(keyword)):
+            self._add(at, f"unknown key '{keyword}'; did you mean '{meant}:'?")
+        elif path is None:
             self._add(at, f"no DICOM keyword '{keyword}'{suggest(keyword, known_paths())}")
         return path
 
@@ -185,7 +189,7 @@ class RuleReader(EntryReader):
         self, path: str, operator: Any, wanted: Any, options: dict[str, Any], at: Location
     ) -> Compare | None:
         if operator not in OPERATORS:
-            near = suggest(operator, OPERATORS)
+            near = suggest_operator(operator, path)
             hidden = not near and is_withheld(path)  # it may be a value in place of an operator
             self._add(at, "no such operator" if hidden else f"no operator '{operator}'{near}")
             return None
@@ -206,7 +210,9 @@ class RuleReader(EntryReader):
         except ValueError as err:
             text = _without_value(str(err)) if is_withheld(path) else str(err)
             quote = QUOTE_IT if "put it in quotes" in text else ""
-            self._add(at, f"'{path}' {text.removesuffix('; put it in quotes')}{quote}")
+            meant = instead_of(wanted) if operator == "equals" and not is_withheld(path) else ""
+            write = f"; write {path}: {meant}" if meant else ""
+            self._add(at, f"'{path}' {text.removesuffix('; put it in quotes')}{quote}{write}")
             return None
 
 

@@ -18,7 +18,7 @@ from drawcli.errors import AnotherRun
 from drawcli.system.files import PRIVATE
 
 FILE_NAME: Final = "scan-index.sqlite"
-_FORMAT: Final = f"4 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
+_FORMAT: Final = f"5 {__version__} {sys.version_info.major}.{sys.version_info.minor}"
 _BESIDE: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_SECONDS: Final = 60
 _CACHE_KIB: Final = 32 << 10

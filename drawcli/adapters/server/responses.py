@@ -22,6 +22,7 @@ from drawcli.errors import (
     ServerSilent,
     ServerUnavailable,
 )
+from drawcli.system.failures import cause_in_words
 from drawcli.system.files import CHUNK
 from drawcli.system.limits import bytes_in_words
 from drawcli.system.printable import plain
@@ -39,6 +40,18 @@ _NOT_YOU: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED
 _TASK_HINT: Final = (
     "Ask the administrator whose task this is; retry with 'drawcli release'. If it affects every "
     "job, compare server.url and server.endpoints with what the administrator gave you."
+)
+_TRANSPORT: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (httpx.ConnectTimeout, "no connection in time"),
+    (httpx.ConnectError, "no connection"),
+    (httpx.ProxyError, "the proxy refuses the connection"),
+    (httpx.WriteTimeout, "the upload came to a standstill"),
+    (httpx.TimeoutException, "no answer in time"),
+    (httpx.ProtocolError, "the connection broke off, or the answer is not HTTP"),
+    (httpx.NetworkError, "the connection broke"),
+    (httpx.UnsupportedProtocol, "the address begins with neither https:// nor http://"),
+    (httpx.DecodingError, "the answer cannot be decompressed"),
+    (httpx.TooManyRedirects, "the server redirects without end"),
 )
 _LONGEST_EXCERPT: Final = 200
 _LONGEST_PAUSE: Final = 86_400.0  # seconds; a longer Retry-After is cut to this
@@ -258,14 +271,21 @@ def convert_transport_errors(endpoint: str) -> Iterator[None]:
             raise trouble from None
         if isinstance(err, httpx.ProxyError) and str(err).startswith(f"{PROXY_ASKS:d} "):
             raise proxy_auth_error("https") from None  # only https sends CONNECT to a proxy
-        text = f"{endpoint}: {type(err).__name__}"
+        text = f"{endpoint}: {_transport_words(err)}"
         if isinstance(err, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
             raise ServerUnavailable(text, code="server-down") from None
         if isinstance(err, httpx.TimeoutException):
             raise ServerSilent(text) from None
         raise ServerUnavailable(text, code="server-lost") from None
     except httpx.HTTPError as err:
-        raise ServerUnavailable(f"{endpoint}: {type(err).__name__}") from None
+        raise ServerUnavailable(f"{endpoint}: {_transport_words(err)}") from None
+
+
+def _transport_words(err: httpx.HTTPError) -> str:
+    """Return what happened to a request, with the cause that the operating system gives."""
+    words = next((text for kind, text in _TRANSPORT if isinstance(err, kind)), "no usable answer")
+    cause = cause_in_words(err)
+    return f"{words}; {cause}" if cause and isinstance(err, httpx.ConnectError) else words
 
 
 def check_empty_or_object(answer: httpx.Response, endpoint: str) -> None:

@@ -20,6 +20,7 @@ import httpx
 from drawcli import __version__
 from drawcli.errors import ConfigError
 from drawcli.system.addresses import is_loopback
+from drawcli.system.failures import in_words
 from drawcli.system.pacing import after_abandoned_calls
 from drawcli.system.platforms import is_readable_by_others
 
@@ -146,7 +147,7 @@ def _context_trusting(authorities: Path) -> ssl.SSLContext:
             tls.load_verify_locations(cafile=authorities)
     except (OSError, ssl.SSLError) as err:
         raise ConfigError(
-            f"{authorities}: cannot be read as certificates of authorities ({type(err).__name__})",
+            f"{authorities}: cannot be read as certificates of authorities: {in_words(err)}",
             code="certificates",
             hint="server.ca_file (or SSL_CERT_FILE) should name a PEM file of certificates.",
         ) from None
@@ -166,7 +167,7 @@ def _load_client_cert(tls: ssl.SSLContext, cert: Path, key: Path) -> None:
         tls.load_cert_chain(cert, key, password=_no_password)
     except (OSError, ValueError) as err:  # an SSLError is an OSError
         raise ConfigError(
-            f"{cert}: cannot be used as client certificate with its key ({type(err).__name__})",
+            f"{cert}: cannot be used as client certificate with its key: {in_words(err)}",
             code="certificates",
             hint="server.client_cert and server.client_key should be PEM files that belong "
             "together; the key must have no password, because cron cannot type it.",

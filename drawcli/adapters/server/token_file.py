@@ -6,6 +6,7 @@ from pathlib import Path
 from drawcli.adapters.server.token_store import TokenStore
 from drawcli.core.protocol.tokens import FORM, Tokens, parse_pair
 from drawcli.errors import ConfigError
+from drawcli.system.failures import in_words
 from drawcli.system.files import write_durably
 from drawcli.system.ownership import owner_hint
 from drawcli.system.platforms import is_readable_by_others
@@ -43,7 +44,7 @@ class TokenFile(TokenStore):
             ) from None
         except OSError as err:
             raise ConfigError(
-                f"{self.path}: cannot be read as a token file ({type(err).__name__})",
+                f"{self.path}: cannot be read as a token file: {in_words(err)}",
                 hint=f"It should contain {FORM}, and be yours.",
             ) from None
         except ValueError as err:

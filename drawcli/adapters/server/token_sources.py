@@ -128,11 +128,17 @@ def _ask(keyring: "ModuleType", ask: Callable[[], str | None]) -> str | None:
 
 def _locked(err: Exception) -> ConfigError:
     return ConfigError(
-        f"the keyring of this system cannot be used ({type(err).__name__})",
+        f"the keyring of this system {_fault(err)}",
         code="no-keyring",
         hint="Under cron there is often no keyring, or it is locked: use server.token_file or "
         "server.token_command.",
     )
+
+
+def _fault(err: Exception) -> str:
+    if isinstance(err, TimeoutError):
+        return "does not answer: it may wait for a password"
+    return "is locked, refuses access, or does not work"
 
 
 def _run(setting: str, words: list[str], given: bytes = b"") -> bytes:

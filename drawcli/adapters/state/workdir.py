@@ -8,6 +8,7 @@ state_dir/work/<job>/vault         what identifies the patient, sealed
                      template.json the same with display data and derived structures
                      package.zip   as it goes to the server
                      received.dcm  the RTSTRUCT as it came
+                     received.refused   the same, if the acceptance gate refused it
                      report.json   findings of the acceptance gate
                      node.json     the files of the job that the DICOM node may have
                      sheet.png, preview.html   preview pictures, if any
@@ -40,6 +41,7 @@ TEMPLATE: Final = "template.yml"
 AS_SENT: Final = "template.json"
 RECEIVED: Final = "received.dcm"
 EXPLANATION: Final = "explanation.json"
+REFUSED: Final = "received.refused"
 REPORT: Final = "report.json"
 PREVIEW_SHEET: Final = "sheet.png"
 PREVIEW_PAGE: Final = "preview.html"

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -11,6 +12,11 @@ from drawcli.errors import BadStructureSet
 
 ESCAPE: Final = b"\x1b"  # switches the character set within a text (PS3.5 6.1.2.5)
 _KATAKANA: Final = b"ISO_IR 13"  # two ASCII codes are other characters
+_ASCII_ONLY: Final = frozenset({b"", b"ISO_IR 6", b"ISO 2022 IR 6"})
+_ALL_ESCAPED: Final = b"\\".join(  # the code extensions of PS3.3 tables C.12-3 and C.12-4
+    b"ISO 2022 IR %d" % number
+    for number in (6, 87, 149, 58, 159, 13, 100, 101, 109, 110, 144, 127, 126, 138, 148, 166)
+)
 _DELIMITERS: Final = {0x0A, 0x0C, 0x0D, 0x5C, 0x5E, 0x3D}  # PS3.5 6.1.2.5.3
 
 
@@ -102,6 +108,28 @@ def decode_text(raw: bytes, character_set: bytes) -> str:
             return decode_bytes(raw, convert_encodings(names), _DELIMITERS)
     except (UserWarning, LookupError, UnicodeError):
         raise BadStructureSet("a text is not in the named character set") from None
+
+
+def readable_text(raw: bytes, character_set: bytes) -> str:
+    r"""Return a text as well as it can be read, for people.
+
+    By its character set; if that is missing or wrong, as UTF-8, by its escape sequences, or as
+    Windows-1252, which contains Latin-1.
+
+    >>> readable_text(b"Lindqv\xedst^\xc5sa", b""), readable_text(b"Lindqv\xc3\xadst", b"")
+    ('Lindqvíst^Åsa', 'Lindqvíst')
+    """
+    raw = raw.strip(b" \0")
+    named = [part.strip() for part in character_set.strip(b" \0").split(b"\\")]
+    guess = b"" if ESCAPE not in raw else _ALL_ESCAPED
+    candidates = [guess] if set(named) <= _ASCII_ONLY else [character_set, guess]
+    for candidate in filter(None, candidates):
+        with suppress(BadStructureSet):
+            return decode_text(raw, candidate)
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("latin-1")
 
 
 def is_encodable(name: str, character_set: bytes) -> bool:

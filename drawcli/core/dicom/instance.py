@@ -66,6 +66,7 @@ class Slice:
     pixels_missing: int  # missing bytes of pixel data; -1: no pixel data
     pixels_extra: int  # bytes of pixel data after the image, except a pad byte
     overlay_in_pixels: bool  # an overlay in unused bits of the pixels
+    character_set: str = ""  # SpecificCharacterSet (0008,0005) of the patient's name
     called_scout: bool = False  # by the description of its series or protocol
     frames: Frames | None = None  # of a multi-frame image
     pet_counts: bool = False  # the factor to Bq/ml is in private elements, which are not sent
@@ -103,6 +104,7 @@ def slice_of(header: Header, *, path: str, size: int, mtime_ns: int) -> Slice:
         study_uid=header.text(tags.StudyInstanceUID),
         patient_id=header.text(tags.PatientID),
         patient_name=header.text(tags.PatientName),
+        character_set=header.text(tags.SpecificCharacterSet),
         frame_of_reference=header.text(tags.FrameOfReferenceUID),
         study_date=header.text(tags.StudyDate).replace(".", ""),
         image_type=tuple(word.strip() for word in header.text(tags.ImageType).upper().split("\\")),

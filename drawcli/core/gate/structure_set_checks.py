@@ -81,10 +81,10 @@ def _images(found: StructureSet, expected: Expected) -> Iterator[Finding]:
         yield _block("foreign-reference", "a reference to an image has no ReferencedSOPInstanceUID")
     foreign = named - expected.known - {""}
     if foreign:
-        yield _block("foreign-reference", f"{len(foreign)} references are outside this job")
+        yield _block("foreign-reference", f"references outside this job: {len(foreign)}")
     elsewhere = named - expected.images.keys() - foreign - {""}
     if elsewhere:
-        yield _block("foreign-image", f"{len(elsewhere)} references name images outside the series")
+        yield _block("foreign-image", f"references to images outside the series: {len(elsewhere)}")
     counts = ((expected.images.get(uid), number) for uid, number in found.contour_images)
     beyond = sum(count is not None and not 1 <= number <= count for count, number in counts)
     if beyond:

@@ -6,6 +6,7 @@ from zlib import crc32
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import AWAY, NeedsPerson, ServerUnavailable, TryLater
+from drawcli.system.printable import counted
 
 GIVE_UP_AFTER: Final = 12  # failures of one step not caused by the server
 LONGEST_WAIT: Final = timedelta(hours=6)
@@ -53,13 +54,14 @@ def failed_too_long(
         if tries + 1 < GIVE_UP_AFTER:
             return None
         text = f"gave up after {GIVE_UP_AFTER} tries: {err}"
-        return NeedsPerson(text, code=err.code, hint=err.hint)
+        again = f"'drawcli retry {job.id}' tries again; the log has each failure."
+        return NeedsPerson(text, code=err.code, hint=err.hint or again)
     since = job.since if job.uploaded_at is None else max(job.since, job.uploaded_at)
     if job.state not in _SERVERS_PART or now - since <= deadline or tries + 1 < _LEAST_TRIES:
         return None
     hours = deadline / timedelta(hours=1)
     return NeedsPerson(
-        f"no result from the server within {hours:g} hours; the last answer: {err}",
+        f"no result from the server within {counted(hours, 'hour')}; the last answer: {err}",
         code="deadline",
-        hint=f"Ask the server's administrator; 'drawcli release {job.id}' continues.",
+        hint=f"Ask the DRAW administrator. 'drawcli retry {job.id}' goes on asking.",
     )

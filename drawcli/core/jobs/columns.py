@@ -8,11 +8,11 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from drawcli.core.jobs.job import PET_COUNTS, Job, State
+from drawcli.core.jobs.job import FINISHED, PET_COUNTS, Job, State
 from drawcli.core.jobs.waiting import delivered_at, waits_for, way_out
 from drawcli.core.series.overrides import released_codes
 from drawcli.system.durations import duration
-from drawcli.system.printable import size
+from drawcli.system.printable import counted, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Column:
     fact: bool = False
     bundle: bool = False
     is_number: bool = False
+    always: bool = True  # also in a table where every job has "" in it
 
     def plain(self, job: Job, now: datetime) -> Any:
         """Return the value as a JSON or CSV type."""
@@ -63,7 +64,12 @@ def _source(job: Job, source_bytes: int | None) -> tuple[str, str]:
         return "folder", f"{job.slices} files that cannot be read"
     of_size = f", {size(source_bytes)}" if source_bytes else ""
     one_off = ", one-off" if job.one_off else ""
-    return "series", f"{job.modality or '?'}, {job.slices or '?'} files{of_size}{one_off}"
+    return "series", f"{job.modality or '?'}, {files_text(job)}{of_size}{one_off}"
+
+
+def files_text(job: Job) -> str:
+    """Return the number of files of a series."""
+    return "? files" if job.slices is None else counted(job.slices, "file")
 
 
 def waits_text(job: Job, now: datetime) -> str:
@@ -88,6 +94,15 @@ def _orphans(job: Job, _now: datetime) -> str:
         return ""
     uploads = "upload was" if job.unanswered == 1 else "uploads were"
     return f"{job.unanswered} {uploads} started without an answer; the server may have copies"
+
+
+def _replaced(job: Job, _now: datetime) -> str:
+    """Return the number of replaced tasks that the server has not deleted yet."""
+    if not job.replaced:
+        return ""
+    copies = counted(len(job.replaced), "copy", "copies")
+    when = "the server is asked to delete them" if job.state in FINISHED else "until this is done"
+    return f"{copies} of earlier uploads at the server, {when}"
 
 
 def _aside(job: Job, _now: datetime) -> str:
@@ -116,7 +131,7 @@ STATUS: Final = (
     Column("rule", "rule", text=_rule, fact=True, bundle=True),
     Column("modality", "modality", table=True, bundle=True),
     Column("slices", "slices", table=True, bundle=True, is_number=True),
-    Column("attempts", "tries", table=True, bundle=True, is_number=True),
+    Column("attempts", "tries", table=True, bundle=True, is_number=True, always=False),
     Column("due_at", bundle=True),
     Column("held", bundle=True),
     Column("reason_code", bundle=True),
@@ -149,6 +164,14 @@ DETAILS: Final = (
         fact=True,
     ),
     Column("task_id", "task", fact=True),
+    Column(
+        "tasks_replaced",
+        "replaced",
+        value=lambda job, _now: len(job.replaced),
+        text=_replaced,
+        fact=True,
+        bundle=True,
+    ),
     Column("uploaded_at", bundle=True),
     Column("received_sha256", "received SHA-256", fact=True),
     Column("delivered_sha256", "delivered SHA-256", fact=True),

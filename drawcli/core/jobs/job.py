@@ -49,7 +49,7 @@ NEXT: Final[dict[State, frozenset[State]]] = {
     State.PACKAGED: frozenset({State.UPLOADED, State.MATCHED}) | _CHANGED,  # zip missing
     State.UPLOADED: frozenset({State.SEGMENTED, State.PACKAGED}) | _CANCEL,  # task lost
     State.SEGMENTED: frozenset({State.FETCHED, State.PACKAGED}) | _CANCEL,  # task lost
-    State.FETCHED: frozenset({State.DELIVERED, State.SEGMENTED}) | _CANCEL,  # file missing
+    State.FETCHED: frozenset({State.DELIVERED, State.SEGMENTED, State.PACKAGED}) | _CANCEL,
     State.DELIVERED: frozenset({State.DONE}),
     State.DONE: frozenset(),
     State.CANCELLED: frozenset({State.WAITING, State.MATCHED}),  # retried, or assigned
@@ -137,6 +137,7 @@ class Job:
     unanswered: int = 0  # of these, without an answer: the server may have a copy
     attested: int = 0  # uploads started that are in the audit log; never decreases
     task_id: str | None = None  # the server's name for the job
+    replaced: tuple[str, ...] = ()  # tasks of earlier uploads that the server has not deleted yet
     uploaded_at: datetime | None = None
     received_sha256: str | None = None  # of the RTSTRUCT as downloaded
     delivered_sha256: str | None = None  # of the RTSTRUCT as delivered
@@ -154,18 +155,28 @@ class Job:
         return self.noted(at, self.state, kind=EventKind.REACHED)
 
     def to(self, state: State, *, at: datetime, **facts: Any) -> Self:
-        """Return the job moved to `state`, with changed fields; DrawcliError if NEXT forbids it."""
+        """Return the job moved to `state`, with changed fields; DrawcliError if NEXT forbids it.
+
+        A task that is replaced or given up is kept in `replaced` until the server has deleted it.
+        """
         if state not in NEXT[self.state]:
             raise DrawcliError(f"job {self.id}: cannot go from {self.state} to {state}")
         moved = replace(self.freed(), state=state, since=at, **facts)
-        return moved.noted(at, state, kind=EventKind.REACHED)
+        earlier = dict.fromkeys((*self.replaced, self.task_id))  # a server may reuse the id
+        kept = tuple(task for task in earlier if task and task != moved.task_id)
+        return replace(moved, replaced=kept).noted(at, state, kind=EventKind.REACHED)
 
     def postponed(self, until: datetime | None, *, code: str, reason: str) -> Self:
         """Return the job with nothing to do before `until`; no step has failed."""
         return replace(self, attempts=0, due_at=until, reason_code=code, reason=reason, hint=None)
 
     def failed(self, err: DrawcliError, *, at: datetime, until: datetime) -> Self:
-        """Return the job with one more failure, to be retried at `until`."""
+        """Return the job with one more failure, to be retried at `until`.
+
+        A finished job keeps its reason: the server still has to delete a replaced task.
+        """
+        if self.state in FINISHED:
+            return replace(self, attempts=self.attempts + 1, due_at=until)
         tries = self.tries(err.code) + 1
         after = replace(self._with_reason(err), attempts=tries, due_at=until)
         return after.noted(at, err.code, str(err), EventKind.FAILED)
@@ -188,7 +199,8 @@ class Job:
 
     def tries(self, code: str) -> int:
         """Return how often the next step has failed in a row for this reason code."""
-        return self.attempts if self.reason_code == code else 0
+        is_same = self.state in FINISHED or self.reason_code == code
+        return self.attempts if is_same else 0
 
     def is_due(self, now: datetime) -> bool:
         """Return whether the next step may be tried.

@@ -13,7 +13,8 @@ Late = Literal["ignore", "flag", "resend"]  # for images that change after the u
 def cancel_replaced(job: Job, at: datetime, newest: str) -> Job:
     """Return a job cancelled in favour of a newer one for the current series."""
     reason = f"the series changed after it was sent; job {newest} sends the current images"
-    return job.to(State.CANCELLED, at=at).postponed(None, code="sent-again", reason=reason)
+    after = job.to(State.CANCELLED, at=at, task_id=None)
+    return after.postponed(None, code="sent-again", reason=reason)
 
 
 def hold_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
@@ -22,7 +23,7 @@ def hold_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
         f"the series changed after it was sent: {job.slices} files then, {files} now",
         code="changed-after-upload",
         hint=f"'drawcli release {job.id}' delivers the contours of the images that were sent; "
-        "'drawcli assign' sends the current images.",
+        f"'drawcli assign {job.id} {job.template}' uploads the current images.",
     )
     return replace(job.held_for(err, at=at), late_digest=digest)
 

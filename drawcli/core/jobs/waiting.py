@@ -1,10 +1,11 @@
 """What a job waits for, and the command that resumes it."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.errors import FIRST_RUN
 from drawcli.system.durations import duration
 
@@ -25,7 +26,7 @@ _WAITS_FOR: Final = {
 }
 _TAKEN_UP: Final = {
     State.WAITING: "cancel JOB",  # the next scan resumes it once the cause is fixed
-    State.UPLOADED: "retry JOB",  # after a release the answer would be the same
+    State.UPLOADED: "retry JOB",
     State.SEGMENTED: "retry JOB",
 }
 _ASKS_TO_CHOOSE: Final = frozenset({"changed-after-upload", "privacy-gate", FIRST_RUN})
@@ -40,7 +41,31 @@ def waits_for(job: Job, now: datetime) -> str:
         what = f"another try in {duration(job.due_at - now)}"
         if job.state is State.UPLOADED:
             what = f"the server's contours, next poll in {duration(job.due_at - now)}"
+    if job.reason and job.state is State.WAITING and not job.of_folder:
+        return job.reason
     return f"{what}: {job.reason}" if job.reason else what
+
+
+def open_groups(jobs: Iterable[Job], now: datetime) -> list[tuple[int, str]]:
+    """Return how many jobs are not finished, and what they wait for, by state and reason.
+
+    A text of several jobs is that of the first. Series that a rule excludes wait for nothing.
+    """
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
+        if job.held:
+            groups.setdefault((), []).append(job)
+        elif job.state not in FINISHED | {State.EXCLUDED}:
+            groups.setdefault((list(State).index(job.state), job.reason_code), []).append(job)
+    return [(len(groups[key]), _group_text(groups[key][0], now)) for key in sorted(groups)]
+
+
+def _group_text(job: Job, now: datetime) -> str:
+    if job.held:
+        return "held: 'drawcli quarantine' shows why, and what to do"
+    if job.state is State.UNMATCHED:
+        return "unmatched: 'drawcli status --unmatched' shows the nearest rules"
+    return f"{job.state}: {waits_for(job, now)}"
 
 
 def way_out(job: Job) -> str:

@@ -18,6 +18,7 @@ RUNNING: Final = frozenset(  # also an empty status
     PENDING PROCESSING QUEUED RUNNING STARTED RECEIVED UPLOADED WAITING SUBMITTED ACCEPTED
     """.split()
 ) | {"", "IN PROGRESS", "IN QUEUE", "FILE UPLOADED", "SEGMENTATION STARTED", "SENT TO GPU"}
+SENT_AGAIN: Final = "the server has lost the task: the series is sent again"
 _LONGEST_TEXT: Final = 200  # characters
 _TASK_ID: Final = re.compile(r"[\x21-\x7e]{1,8192}")  # valid in an HTTP header and in a path
 

@@ -7,6 +7,7 @@ from drawcli.core.dicom.elements import decode_text, item_value, parts
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import FileContour
 from drawcli.errors import BadStructureSet
+from drawcli.system.failures import in_words
 
 
 def contours_of(header: Header) -> Iterator[FileContour]:
@@ -76,4 +77,4 @@ def items_of(
 
 def unreadable(err: Exception) -> BadStructureSet:
     """Return a reading error as BadStructureSet, without values from the file."""
-    return BadStructureSet(f"the RTSTRUCT cannot be read ({type(err).__name__})")
+    return BadStructureSet(f"the RTSTRUCT cannot be read: {in_words(err)}")

@@ -164,10 +164,12 @@ def accept_hint(blocking: Sequence[Finding], job_id: str) -> str:
     codes = list(dict.fromkeys(one.code for one in blocking))
     if not codes or not CHECKS.keys() >= set(codes):
         return ""
+    widen = "widen volume_cm3 of it in templates.yaml, or " if "structure-volume" in codes else ""
     weights = ", ".join(f"{code}: warn" for code in codes)
     return (
-        f"View it with 'drawcli preview {job_id}'. To accept it, set "
-        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli release {job_id}'."
+        f"View it with 'drawcli preview {job_id}'. To accept it, {widen}set "
+        f"accept.checks: {{{weights}}} in drawcli.yaml, then run 'drawcli retry {job_id}'. The "
+        "setting then holds for every job."
     )
 
 

@@ -6,12 +6,12 @@ encrypted (see `adapters/state/vault.py`) from the moment that the series is fou
 
 import base64
 import hashlib
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from drawcli.core.dicom import tags
+from drawcli.core.dicom.elements import readable_text
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Header
 from drawcli.core.dicom.instance import Slice
@@ -57,7 +57,7 @@ class Crosswalk:
 
     series_uid: str
     study_uid: str
-    patient_id: str  # as text, for --identify
+    patient_id: str  # ASCII with surrogates; `patient` has both as text
     patient_name: str
     files: tuple[SourceFile, ...]
     frame_uid: str = ""  # FrameOfReferenceUID (0020,0052)
@@ -68,7 +68,7 @@ class Crosswalk:
     study_id: str = ""  # StudyID (0020,0010) as it was sent; the name of the package
     sop_class: str = ""  # of the images: SOPClassUID (0008,0016)
     policy: str = ""  # fingerprint of the de-identification policy
-    character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of `identity`
+    character_set: bytes = b""  # SpecificCharacterSet (0008,0005) of `identity` and `patient`
     orientation: tuple[float, ...] = ()  # of all slices: six direction cosines
     spacing: tuple[float, ...] = ()  # of all slices: between rows, between columns, mm
     shape: tuple[int, int] = (0, 0)  # of all slices: rows, columns
@@ -84,6 +84,7 @@ class Crosswalk:
             study_uid=files[0].study_uid,
             patient_id=files[0].patient_id,
             patient_name=files[0].patient_name,
+            character_set=files[0].character_set.encode("ascii", "surrogateescape"),
             files=tuple(
                 SourceFile(
                     *(f.path, f.size, f.mtime_ns, f.sop_uid),
@@ -122,22 +123,21 @@ class Crosswalk:
 
     def readable(self) -> dict[str, str]:
         """Return the identity by DICOM keyword, decoded with the character set of the source."""
-        from pydicom.charset import convert_encodings, decode_bytes
-        from pydicom.valuerep import PN_DELIMS
-
         from drawcli.core.dicom.dictionary import keyword_for_tag
 
-        charsets = self.character_set.decode("ascii", "replace").strip(" \0").split("\\")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                encodings = convert_encodings(charsets)
-            except LookupError:
-                encodings = ["utf-8"]
-            return {
-                keyword_for_tag(tag): decode_bytes(raw.rstrip(b" \0"), encodings, PN_DELIMS)
-                for tag, raw in self.identity.items()
-            }
+        return {
+            keyword_for_tag(tag): readable_text(raw, self.character_set)
+            for tag, raw in self.identity.items()
+        }
+
+    @property
+    def patient(self) -> tuple[str, str]:
+        """Name and ID of the patient as text."""
+        name, id_ = (
+            readable_text(text.encode("ascii", "surrogateescape"), self.character_set)
+            for text in (self.patient_name, self.patient_id)
+        )
+        return name, id_
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

@@ -128,10 +128,13 @@ def check_settled(verdict: Verdict, demands: Criteria, calm: SettlingTimes, now_
     if demands.quiet_seconds > 0:
         ages = [now_ns - calm.since_ns, *(a for a in [now_ns - calm.newest_ns] if a >= 0)]
         if min(ages) < demands.quiet_seconds * 1e9:
-            text = "still arriving: a file was added or changed less than quiet_minutes ago"
-            return waiting("arriving", text)
+            ago = f"{demands.quiet_seconds / 60:g} min ago (scan.quiet_minutes)"
+            return waiting(
+                "arriving", f"still arriving: a file was added or changed less than {ago}"
+            )
     if 0 < demands.min_age_seconds * 1e9 > now_ns - calm.first_ns:
-        return waiting("too-young", "arrived less than scan.min_age_minutes ago")
+        ago = f"{demands.min_age_seconds / 60:g} min ago (scan.min_age_minutes)"
+        return waiting("too-young", f"arrived less than {ago}")
     return verdict
 
 

@@ -29,6 +29,7 @@ from drawcli.system.durations import duration
 from drawcli.system.mounts_and_locks import has_lock_table, holder_of, remote_disk
 from drawcli.system.ownership import owner_hint
 from drawcli.system.platforms import is_readable_by_others, is_writable_by_others
+from drawcli.system.printable import counted
 
 RUNS_STOPPED: Final = timedelta(hours=24)
 _NO_PROGRESS: Final = timedelta(hours=1)  # an overdue run without progress for so long hangs
@@ -148,7 +149,7 @@ def ledger(site: CheckContext) -> CheckResult:
     jobs, archived = site.ctx.ledger.jobs(), len(site.ctx.ledger.archive)
     if found:
         return CheckResult.warned(f"{len(found)} inconsistencies", "drawcli ledger check")
-    return CheckResult.well(f"{len(jobs):,} jobs, {archived:,} archived: consistent")
+    return CheckResult.well(f"{counted(len(jobs), 'job')}, {archived:,} archived: consistent")
 
 
 def pause(site: CheckContext) -> CheckResult:
@@ -172,13 +173,13 @@ def held_jobs(site: CheckContext) -> CheckResult:
 def rules(site: CheckContext) -> CheckResult:
     """Read rules and templates; count the warnings about them."""
     book = site_rulebook(site.settings)
-    text = f"{len(book.rules)} rules, {len(book.templates)} templates"
+    text = f"{counted(len(book.rules), 'rule')}, {counted(len(book.templates), 'template')}"
     if not any(rule.enabled and not rule.exclude for rule in book.rules):
         return CheckResult.warned(
             f"{text}; no rule is enabled: nothing is sent", "drawcli rules new --from FOLDER"
         )
     if odd := [*lint_rules(book)]:
-        return CheckResult.warned(f"{text}; {len(odd)} warnings", "drawcli rules check")
+        return CheckResult.warned(f"{text}; {counted(len(odd), 'warning')}", "drawcli rules check")
     if named := [*lint_templates(book)]:  # the site's own choice: no warning
         return CheckResult.well(
             f"{text}; {len(named)} names are not TG-263 names ('drawcli templates check')"

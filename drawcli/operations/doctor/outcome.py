@@ -17,6 +17,7 @@ from typing import Any, Final
 from drawcli.config.load import Settings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
+from drawcli.system.failures import in_words
 
 _LOOK: Final = "Check that the site's files exist and that the user running drawcli can read them."
 
@@ -63,9 +64,7 @@ class CheckResult:
         """Return an error as a result; other errors may quote data: no text."""
         if isinstance(err, DrawcliError):
             return cls.failed(str(err), err.hint or _LOOK)
-        what = err.strerror if isinstance(err, OSError) else None
-        text = f"could not be checked: {what or type(err).__name__}"
-        return cls.failed(text, _LOOK)
+        return cls.failed(f"could not be checked: {in_words(err)}", _LOOK)
 
 
 @dataclass(frozen=True, slots=True)

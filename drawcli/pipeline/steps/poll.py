@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from drawcli.adapters.server.responses import ENDPOINT_HINT
+from drawcli.adapters.state.workdir import REFUSED
 from drawcli.core.jobs.job import EventKind, Job, State
-from drawcli.core.protocol.task_status import TaskState, TaskStatus
+from drawcli.core.protocol.task_status import SENT_AGAIN, TaskState, TaskStatus
 from drawcli.errors import NeedsPerson, TryLater
 from drawcli.pipeline.context import Context
+from drawcli.system.printable import counted
 
 LOST_AFTER: Final = 4  # times that the server did not know the task, minutes apart
-_AGAIN: Final = "the server has lost the task: the series is sent again"
 _SOONEST: Final = timedelta(seconds=2)
 _LATEST: Final = timedelta(minutes=10)
 
@@ -26,13 +27,15 @@ def poll(job: Job, ctx: Context) -> Job:
         status = server.status(job.task_id or "")
     match status.state:
         case TaskState.READY | TaskState.DELIVERED:
+            ctx.work.file(job.id, REFUSED).unlink(missing_ok=True)  # of an earlier task
             return job.to(State.SEGMENTED, at=ctx.now())
         case TaskState.FAILED:
             why = status.error or f"{status.word}, without a reason"
             raise NeedsPerson(
                 f"the server could not segment the series: {why}",
                 code="segmentation-failed",
-                hint=f"'drawcli retry {job.id}' sends it again.",
+                hint=f"'drawcli retry {job.id}' uploads it again. If it fails again, ask the DRAW "
+                f"administrator, or try another template: 'drawcli assign {job.id} TEMPLATE'.",
             )
         case TaskState.UNKNOWN:
             return _lost(job, ctx.now())
@@ -62,7 +65,7 @@ def _lost(job: Job, now: datetime) -> Job:
             hint=f"{ENDPOINT_HINT} 'drawcli release {job.id}' asks again, 'drawcli retry {job.id}' "
             "sends the series again.",
         )
-    lost = job.noted(now, "task-unknown", _AGAIN, EventKind.FAILED)
+    lost = job.noted(now, "task-unknown", SENT_AGAIN, EventKind.FAILED)
     return lost.to(State.PACKAGED, at=now, task_id=None, uploaded_at=None)
 
 
@@ -71,7 +74,7 @@ def _was_sent_again(job: Job) -> bool:
     for event in reversed(job.events):
         if event.kind is EventKind.HELD:
             return False
-        if event.why == _AGAIN:
+        if event.why == SENT_AGAIN:
             return True
     return False
 
@@ -83,9 +86,11 @@ def _waiting(job: Job, status: TaskStatus, ctx: Context) -> Job:
     hours = ctx.settings.server.deadline_hours
     if now - since > timedelta(hours=hours):
         raise NeedsPerson(
-            f"no result {hours:g} hours after the upload; the server says {word or 'nothing'}",
+            f"no result {counted(hours, 'hour')} after the upload; the server says "
+            f"{word or 'nothing'}",
             code="deadline",
-            hint=f"'drawcli release {job.id}' goes on asking; 'drawcli retry' sends it again.",
+            hint=f"'drawcli retry {job.id}' asks for as long again. 'drawcli retry "
+            f"{job.id} --resend' uploads it again: it is then segmented twice.",
         )
     code, reason = "processing", f"the server says {word or 'nothing'}"
     if not status.is_known:

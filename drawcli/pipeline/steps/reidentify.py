@@ -54,7 +54,7 @@ def reidentify(job: Job, ctx: Context) -> Job:
         ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came
         return job.to(State.SEGMENTED, at=ctx.now(), received_sha256=None)
     crosswalk = ctx.images_of(job)
-    check_sources(crosswalk, ctx.progress.count_items)
+    check_sources(crosswalk, job, ctx.progress.count_items)
     data, empty, found = finish_structure_set(job, sent, crosswalk, ctx)
     _report(job, found, ctx)
     reports = deliver(job, data, crosswalk, ctx)
@@ -67,7 +67,7 @@ def reidentify(job: Job, ctx: Context) -> Job:
     return job
 
 
-def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> None:
+def check_sources(crosswalk: Crosswalk, job: Job, counted: ItemCounter = no_counting) -> None:
     """Raise an error if an image of the series is missing or has changed since it was sent.
 
     Every header is read; pixels are read only if the change time of the file is another.
@@ -78,7 +78,9 @@ def check_sources(crosswalk: Crosswalk, counted: ItemCounter = no_counting) -> N
             raise NeedsPerson(
                 f"an image of the series has changed since it was sent: {changed}",
                 code="source-moved",
-                hint="The contours may not fit it. 'drawcli assign' sends the series as it is now.",
+                hint="The contours may not fit it. Restore the images, then 'drawcli retry "
+                f"{job.id}'; or 'drawcli assign {job.id} {job.template}' uploads the series as it "
+                "is now.",
             )
 
 
@@ -154,7 +156,9 @@ def _check_finished(
         raise BadStructureSet(
             "; ".join(finding.text for finding in blocking),
             code=blocking[0].code,
-            hint=accept_hint(blocking, job.id) or None,
+            hint=accept_hint(blocking, job.id)
+            or f"Nothing was delivered. View it with 'drawcli preview {job.id}', and report it: no "
+            f"setting accepts it. 'drawcli retry {job.id}' checks it again.",
         )
     return found
 

@@ -71,6 +71,7 @@ def _take(
     """Bring the jobs of every series up to date."""
     known, segmented = _jobs_by_series(ctx), SegmentedJudge(ctx)
     for seen in series:
+        done.series, done.files = done.series + 1, done.files + seen.files
         jobs = known.pop(seen.key, [])
         archived = ctx.ledger.archive.of_series(seen.key)
         if only is not None and all(job.id != only for job in jobs):

@@ -120,7 +120,10 @@ def _too_many(job: Job) -> NeedsPerson:
     if {event.code for event in ends} == {_NO_PLACE}:
         hint = f"{ENDPOINT_HINT} 'drawcli retry {job.id}' sends it again."
         return NeedsPerson(text, code=_NO_PLACE, hint=hint)
-    hint = "Ask the server's administrator what arrived; 'drawcli retry' sends it again."
+    hint = (
+        f"Ask the DRAW administrator what arrived. 'drawcli retry {job.id}' uploads it again; each "
+        "upload that arrived is segmented, and its copy stays at the server."
+    )
     return NeedsPerson(text, code="uploads-unanswered", hint=hint)
 
 

@@ -15,6 +15,8 @@ class ScanResult:
     """The outcome of a scan: new and changed jobs, and counts of what was skipped, by reason."""
 
     jobs: list[Job] = field(default_factory=list)
+    series: int = 0  # in the datastore, also known and ignored ones
+    files: int = 0  # of these series
     passed_over: Counter[str] = field(default_factory=Counter)  # files
     ignored: Counter[str] = field(default_factory=Counter)  # series
     changed_later: list[str] = field(default_factory=list)  # jobs whose images changed after upload

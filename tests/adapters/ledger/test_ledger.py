@@ -97,6 +97,7 @@ def full_job() -> Job:
         unanswered=1,
         attested=3,
         task_id="task-1",
+        replaced=("task-0",),
         uploaded_at=NOON - timedelta(minutes=1, microseconds=1),
         received_sha256="0" * 64,
         delivered_sha256="1" * 64,

@@ -179,7 +179,7 @@ def test_a_locked_or_invalid_keyring_is_reported(ring: Ring, beside: Path) -> No
         store.read()
     ring.locked = True
     for act in (store.read, lambda: store.write(Tokens("a"))):
-        with pytest.raises(ConfigError, match="KeyringLocked") as caught:
+        with pytest.raises(ConfigError, match="is locked, refuses access") as caught:
             act()
         assert caught.value.code == "no-keyring"
         assert "canary" not in f"{caught.value} {nonsense.value}"

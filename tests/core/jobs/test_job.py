@@ -20,7 +20,7 @@ MOVES = {
     "packaged": "uploaded matched waiting cancelled",
     "uploaded": "segmented packaged cancelled",
     "segmented": "fetched packaged cancelled",
-    "fetched": "delivered segmented cancelled",
+    "fetched": "delivered segmented packaged cancelled",
     "delivered": "done",
     "done": "",
     "cancelled": "waiting matched",

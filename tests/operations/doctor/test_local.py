@@ -315,7 +315,7 @@ def test_rules_that_cannot_be_read_and_rules_that_are_hardly_meant(
     odd = seen("rules", looked)
 
     assert (broken[0], "rules.yaml:" in broken[1]) == (Grade.FAIL, True)
-    assert (odd[0], "1 warnings" in odd[1]) == (Grade.WARN, True)
+    assert (odd[0], "1 warning" in odd[1]) == (Grade.WARN, True)
 
 
 @pytest.mark.parametrize(
