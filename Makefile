@@ -68,7 +68,7 @@ audit: $(VENV)/.ready-release
 # The versions that a site gets who installs by digests.
 lock: $(VENV)/.ready-release
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --extra web --extra follow --extra keyring --extra notify --extra dicom-net \
+	  --no-header --no-annotate --extra web --extra follow --extra keyring --extra notify --extra dicom-net --extra decompress \
 	  pyproject.toml --output-file packaging/requirements.lock
 
 # All that a release consists of, in dist/: wheel, sdist, SBOM, the site of documents (zipped), and the

@@ -43,7 +43,8 @@ from drawcli.core.deid.engine import Replacements, deidentify_header
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.series.crosswalk import Crosswalk
-from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
+from drawcli.pipeline.sent_slices import deidentify_slices
+from drawcli.pipeline.steps.deidentify import read_replacements
 from drawcli.sandbox.patients import PEOPLE
 from drawcli.sandbox.phantom import write_planning_ct
 
@@ -186,7 +187,8 @@ from drawcli.adapters.package import write_package
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.deid.profile import USUAL
 from drawcli.core.deid.pseudonyms import StandIns
-from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
+from drawcli.pipeline.sent_slices import deidentify_slices
+from drawcli.pipeline.steps.deidentify import read_replacements
 import pydicom, cryptography, concurrent.futures
 
 def peak():

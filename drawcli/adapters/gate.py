@@ -6,24 +6,28 @@ members of the zip, and in a member preamble, file meta, elements at every level
 end after them.
 """
 
+import os
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from drawcli.core.gate.identifiers import KnownIdentifiers
 from drawcli.core.gate.pydicom_elements import (
+    can_be_deferred,
     end_of_pixels,
     pixel_digest,
     pydicom_errors,
     read_source,
 )
 from drawcli.core.gate.search import Leak, Search
+from drawcli.core.gate.slices import PackageForm, digest_of_slice, slices_of
 from drawcli.errors import SeriesRefused, SourceUnsettled, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ __all__ = ["Leak", "find_source_series", "findings"]
 
 _TEMPLATE: Final = "template.yml"
 _PREAMBLE: Final = 128  # bytes
+_LARGE: Final = 16 << 20  # bytes: larger than the file of any single slice
+_DEFERRED: Final = 1 << 20  # bytes: a larger value of a large file is not read at once
 _STREAMED: Final = 0x08  # a member's sizes follow its data, in 16 bytes
 _Read = TypeVar("_Read")
 
@@ -74,10 +80,10 @@ def findings(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings of pydicom quote values
-        known = KnownIdentifiers.for_site(retained)
+        known = KnownIdentifiers.for_site(retained, _form(package))
         for path, source in _ahead(_source, sources):
             with _comparing():
-                known.learn(path, source)
+                known.learn(path, source, partial(_opened, path))
         try:
             with zipfile.ZipFile(package) as archive:
                 search = _search(archive, package.stat().st_size, known, others)
@@ -104,9 +110,11 @@ def find_source_series(package: Path, series: Iterable[Sequence[str]]) -> list[s
             warnings.simplefilter("ignore")
             for name in archive.namelist():
                 dataset = _dataset(archive.read(name)) if name.endswith(".dcm") else None
-                digests |= {pixel_digest(dataset)} if dataset is not None else set()
+                if dataset is not None:
+                    digests |= {pixel_digest(dataset), digest_of_slice(dataset)}
+            form = _form(package)
             for paths in series:
-                if any(_digest(_source(path)) in digests for path in paths):
+                if any(not digests.isdisjoint(_digests(path, form)) for path in paths):
                     return list(paths)
     except (OSError, zipfile.BadZipFile, zlib.error) as err:
         text = getattr(err, "strerror", None) or "is not a readable zip"
@@ -183,12 +191,43 @@ def _ahead(read: Callable[[str], _Read], names: Iterable[str]) -> Iterator[tuple
 
 
 def _source(path: str) -> "Dataset":
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as err:
-        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+    """Return a source; the pixels of a large one stay in the file until they are compared."""
+    with _opened(path) as stream:
+        if os.fstat(stream.fileno()).st_size > _LARGE and (large := _large_source(path)):
+            return large
+        raw = stream.read()
     with _comparing():
         return read_source(raw)
+
+
+def _large_source(path: str) -> "Dataset | None":
+    """Return a large source without its pixels; None if it must be read as a whole."""
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(path, force=True, defer_size=_DEFERRED)
+    except pydicom_errors():
+        return None
+    return dataset if can_be_deferred(dataset) else None
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except OSError as err:
+        raise SourceUnsettled(f"a file of the series cannot be read: {err.strerror}") from None
+
+
+def _form(package: Path) -> PackageForm:
+    """Return how the slices of a package are, by its first one."""
+    try:
+        with zipfile.ZipFile(package) as archive:
+            names = (name for name in archive.namelist() if name.endswith(".dcm"))
+            first = next(names, "")
+            dataset = _dataset(archive.read(first)) if first else None
+            return PackageForm() if dataset is None else PackageForm.of(dataset)
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        return PackageForm()  # the search reports it
 
 
 @contextmanager
@@ -201,9 +240,13 @@ def _comparing() -> Iterator[None]:
         raise SeriesRefused(f"a file of the series cannot be compared ({kind})") from None
 
 
-def _digest(source: "Dataset") -> bytes:
+def _digests(path: str, form: PackageForm) -> list[bytes]:
+    source = _source(path)
     with _comparing():
-        return pixel_digest(source)
+        if form.differs_from(source):
+            slices = slices_of(source, partial(_opened, path), form)
+            return [one.digest for one in slices]
+        return [pixel_digest(source)]
 
 
 def _study_date(dataset: "Dataset") -> str:

@@ -223,7 +223,7 @@ def _cleaned(fields: Mapping[Any, Any]) -> Record:
     """
     made: dict[str, Any] = {}
     for name, value in fields.items():
-        is_logic = name == _LOGIC and isinstance(value, dict)
+        is_logic = name == _LOGIC and isinstance(value, dict | list)
         made[plain(name)] = one = value if is_logic else _scalar(value)
         if one != value:
             made.setdefault(_ODD, plain(name))

@@ -33,6 +33,7 @@ DIFFERENT: Final = "translated, and differs"
 LEFT: Final = "not translated"
 THERE: Final = "there already"
 _FOR_GIT: Final = 0o644  # the mode that `init` uses
+_RENAME: Final = "rename one of them, at the former client or here, and import again"
 _PLACE: Final = re.compile(r"^.*?:\d+:\d+: ")  # in a document that holds the one entry only
 _SINGLE: Final = (
     "The former client tested the first image of a series; drawcli tests every slice, and an "
@@ -85,7 +86,7 @@ class _Section:
             self.new.append(entry)
             return True
         if self.entries[name] != content:
-            raise UntranslatableError(f"another {self.kind} has this name")
+            raise UntranslatableError(f"another {self.kind} has this name\n{_RENAME}")
         return False
 
     def written_to(self, document: Document) -> Document:

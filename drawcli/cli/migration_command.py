@@ -7,6 +7,7 @@ import typer
 
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
+from drawcli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +45,8 @@ def import_draw_client(
     from drawcli.authoring.migrate import migrate_to_folder, migrate_to_site
 
     if history:
+        if to is not None:
+            raise UsageError("--history goes to the state folder", hint="Leave out --to.")
         return _import_history(door, files, dry_run=dry_run)
     if to is not None:
         migration = migrate_to_folder(to.absolute())

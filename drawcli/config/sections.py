@@ -204,6 +204,8 @@ class Deidentify(Record):
     remove: list[str] = setting([], listed(TEXT, split=words, check=_removable))
     retain: dict[str, str] = setting({}, keyed(TEXT, TEXT, check=_retainable))  # keyword: reason
     workers: int = setting(0, WORKERS)  # threads that build a package; 0: automatic
+    multiframe: str = setting("split", choice("split", "hold"))  # several frames in a file
+    decompress: bool = setting(default=True, kind=SWITCH)  # codings that the server does not decode
     keep_descriptors: list[str] = setting(
         [], listed(choice("SeriesDescription", "StudyDescription", "ProtocolName"), split=words)
     )
@@ -219,4 +221,6 @@ class Deidentify(Record):
             descriptors=frozenset(self.keep_descriptors),
             remove=frozenset(self.remove),
             retain=tuple(sorted(self.retain.items())),
+            multiframe=self.multiframe,
+            decompress=self.decompress,
         )

@@ -8,9 +8,9 @@ to recognise series that were sent already.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Final
 
@@ -29,15 +29,16 @@ from drawcli.adapters.state.site_key import (
 )
 from drawcli.adapters.state.vault import Vault, vault_of
 from drawcli.adapters.state.workdir import PACKAGE, TEMPLATE, VAULT, Busy
+from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.jobs.job import Job
 from drawcli.core.series.crosswalk import Crosswalk, SourceFile
 from drawcli.core.series.members import scan_slices
 from drawcli.errors import ConfigError, DrawcliError, NeedsPerson, UsageError
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.sent_slices import deidentify_slices
 from drawcli.pipeline.steps.deidentify import (
     complete_crosswalk,
-    deidentify_slices,
     package_id,
     read_replacements,
 )
@@ -218,11 +219,11 @@ def rebuild(job: Job, ctx: Context) -> Crosswalk:
 def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -> Crosswalk:
     """Return the crosswalk of a package that was built again and found identical."""
     folder = ctx.work.folder(job.id)
-    choices = ctx.settings.deidentify.choices
     again = folder / f".{PACKAGE}.rebuilt.tmp"  # swept up with the temporary files of dead runs
     try:
         template = (folder / TEMPLATE).read_bytes()
-        for study_id in (package_id(job.id, template, crosswalk, stand_ins), ""):  # "": before 0.2
+        ids = (package_id(job.id, template, crosswalk, stand_ins), "")  # "": before 0.2
+        for study_id, choices in product(ids, _ways(ctx.settings.deidentify.choices)):
             replacements, header = read_replacements(crosswalk, stand_ins, choices, study_id)
             files: dict[str, SourceFile] = {}
             members = chain(
@@ -235,6 +236,12 @@ def _proven(job: Job, crosswalk: Crosswalk, stand_ins: StandIns, ctx: Context) -
     finally:
         again.unlink(missing_ok=True)
     raise _lost("the package differs now: images, settings or drawcli have changed")
+
+
+def _ways(choices: Choices) -> tuple[Choices, Choices]:
+    """Return how a package may have been built: as now, or by versions that sent files whole."""
+    split = replace(choices, multiframe="split")
+    return split, replace(choices, multiframe="whole", decompress=False)
 
 
 def _can_be_opened(job: Job, vault: Vault, ctx: Context) -> bool:

@@ -7,6 +7,7 @@ gate has passed it.
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from drawcli.adapters.datastore.walk import read_datastore, read_images
 from drawcli.adapters.gate import Leak, find_source_series, findings
 from drawcli.adapters.package import write_package
 from drawcli.core.deid.block_hints import advise, summarize_findings
-from drawcli.core.deid.engine import Replacements, deidentify_header
+from drawcli.core.deid.engine import Replacements
 from drawcli.core.deid.profile import Choices
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom.header import NotDicom
@@ -28,7 +29,8 @@ from drawcli.core.series.members import scan_slices
 from drawcli.core.series.readiness import Criteria
 from drawcli.core.series.verdict import Readiness, Verdict
 from drawcli.errors import GateBlocked, SeriesRefused, TryLater, UsageError
-from drawcli.pipeline.steps.deidentify import deidentify_slices, read_replacements
+from drawcli.pipeline.sent_slices import deidentify_slices, header_as_sent
+from drawcli.pipeline.steps.deidentify import read_replacements
 from drawcli.pipeline.survey import judge_series
 from drawcli.system.platforms import fsync_folder, is_within
 
@@ -146,18 +148,21 @@ def compare_image(
 ) -> tuple[list[ElementDiff], str]:
     """Return the changes in the header of an image, and why it would not be sent, or "".
 
+    Of a multi-frame image, the first frame as it would be sent is compared.
+
     Raises
     ------
     SeriesRefused
         If the header cannot be de-identified.
     """
     stream, header = open_slice(str(file))
-    stream.close()
     kind = slice_kind(slice_of(header, path=str(file), size=file.stat().st_size, mtime_ns=0))
     refused = "" if kind.readiness is Readiness.READY else kind.text
     end = len(header.data) if header.pixels is None else header.pixels.start
     try:
-        after = deidentify_header(header, Replacements.of(header, stand_ins, choices))
+        with closing(stream):
+            known = Replacements.of(header, stand_ins, choices)
+            after = header_as_sent(str(file), stream, header, known)
         return compare_headers(header.data[:end], after), refused
     except (NotDicom, ValueError) as err:
         raise SeriesRefused(f"{file}: {refused or err}", hint="It would not be sent.") from None

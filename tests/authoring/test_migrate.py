@@ -723,6 +723,16 @@ WHOLE: list[dict[str, Any]] = [
         },
     },
     {"model": "app.dicomtagtype", "fields": {"tag_name": "Modality", "tag_id": "(0008,0060)"}},
+    {
+        "model": "app.additionalstructures",
+        "fields": {
+            "autosegmentation_template": 1,
+            "roi_label": "PTV",
+            "rt_roi_interpreted_type": "PTV",
+            "roi_display_color": "255\\0\\0",
+            "roi_generation_logic": None,
+        },
+    },
 ]
 PLACES = [(at, name) for at, record in enumerate(WHOLE) for name in record["fields"]]
 

@@ -21,7 +21,7 @@ from drawcli.core.series.verdict import Readiness
 from drawcli.errors import SeriesRefused, SourceUnsettled
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
-from drawcli.pipeline.steps.deidentify import read_pixels
+from drawcli.pipeline.sent_slices import read_pixels
 from tests.conftest import Site
 
 KEY: Final = bytes(range(32))

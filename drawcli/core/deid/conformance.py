@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from drawcli import __version__
-from drawcli.core.deid.engine import MEANINGS
+from drawcli.core.deid.own_elements import MEANINGS
 from drawcli.core.deid.profile import (
+    CT_IMAGE,
     EDITION,
-    IMAGE_CLASSES,
+    MR_IMAGE,
+    MULTI_FRAME,
+    PT_IMAGE,
     Action,
     Choices,
     PolicyRow,
@@ -43,7 +46,7 @@ _ACTIONS: Final = {
     Action.SET: "set by drawcli",
 }
 _NOT_CLAIMED: Final = (
-    "113101 Clean Pixel Data: pixels are never changed; images with burned-in text are refused.",
+    "113101 Clean Pixel Data: pixel values do not change; images with burned-in text are refused.",
     "113105 Clean Descriptors: descriptions are not sent (a site may send cleaned words).",
     "113109 Retain Device Identity: serial numbers, station names and device UIDs are not sent.",
 )
@@ -55,6 +58,16 @@ _SHIFTED_DATES: Final = f"""
     number for all studies and runs of a patient: weekdays and intervals stay. Times of day stay;
     offsets from UTC are removed.
 """
+_SPLIT: Final = """
+    Each frame is sent as an image of the single-frame class, with a stand-in of its own and the
+    elements of the table of that class. An image is refused whose frames are not the slices of one
+    volume: several stacks, temporal positions, echo times, b-values or kinds of frames.
+"""
+_HELD: Final = "Refused: a site may send their frames as single slices."
+_DECODED: Final = (
+    "Codings other than RLE, JPEG 2000 and JPEG baseline are decompressed; images that were "
+    "compressed with a loss still say so."
+)
 _METHODS: Final = {
     "Elements": """
         Elements that no table names are removed, at every depth: private elements, overlays,
@@ -78,8 +91,9 @@ _METHODS: Final = {
         are sent empty.""",
     "Dates and times": "{dates} The birth date is always emptied.",
     "Pixel data": """
-        Not changed. In compressed images, comments, application segments and data after the image
-        are overwritten with zeros.""",
+        No value is changed. {pixels} In images that stay compressed, comments, application segments
+        and data after the image are overwritten with zeros.""",
+    "Multi-frame images": """{frames}""",
     "Verification": """
         An independent checker (separate code) reads every byte of the finished package and searches
         it for the names, numbers, dates, UIDs and other texts of the sources; numbers and times are
@@ -91,6 +105,7 @@ _METHODS: Final = {
         The original UIDs, patient and study of each job are kept in a vault, AES-256-GCM under a
         key derived from the site key, in the hospital only. No original is stored in the image.""",
 }
+_SENT: Final = (CT_IMAGE, MR_IMAGE, PT_IMAGE)  # classes of the images in a package
 _COLUMNS: Final = "| attribute | tag | Type | sent as | defined in |"
 
 
@@ -127,7 +142,11 @@ def _accepted(choices: Choices) -> Iterator[str]:
         "SOP classes, each with its table below. A policy number changes with its table;",
         "`drawcli vault show JOB` shows the number under which a series was sent.",
         "",
-        *(f"- {_name(uid)} ({uid}), policy {fingerprint(uid, choices)}" for uid in IMAGE_CLASSES),
+        *(f"- {_name(uid)} ({uid}), policy {fingerprint(uid, choices)}" for uid in _SENT),
+        "",
+        "Multi-frame classes, whose frames are sent as images of these:",
+        "",
+        *(f"- {_name(uid)} ({uid})" for uid in MULTI_FRAME),
         "",
         "Transfer syntaxes:",
         "",
@@ -143,9 +162,12 @@ def _accepted(choices: Choices) -> Iterator[str]:
 
 def _methods(choices: Choices) -> Iterator[str]:
     dates = _FIXED_DATES if choices.fixed_dates else _SHIFTED_DATES
+    pixels = _DECODED if choices.decompress else "Compressed images are sent as they are."
+    frames = _SPLIT if choices.multiframe == "split" else _HELD
     yield from ("## How", "")
     for head, text in _METHODS.items():
-        yield f"- **{head}.** {' '.join(text.format(dates=dates).split())}"
+        whole = text.format(dates=dates, pixels=pixels, frames=frames)
+        yield f"- **{head}.** {' '.join(whole.split())}"
     yield ""
 
 
@@ -166,7 +188,7 @@ def _own_choices(choices: Choices) -> Iterator[str]:
 
 def _policy(choices: Choices) -> Iterator[str]:
     """Yield the rows common to all classes, then the further rows of each."""
-    every = [policy_for(uid, choices) for uid in IMAGE_CLASSES]
+    every = [policy_for(uid, choices) for uid in _SENT]
     shared = {
         tag: row for tag, row in every[0].items() if all(_alike(row, t.get(tag)) for t in every)
     }
@@ -179,7 +201,7 @@ def _policy(choices: Choices) -> Iterator[str]:
     )
     listed: dict[str, PolicyRow] = {}
     yield from _table("All images", shared, listed)
-    for uid, rows in zip(IMAGE_CLASSES, every, strict=True):
+    for uid, rows in zip(_SENT, every, strict=True):
         own = {tag: row for tag, row in rows.items() if tag not in shared}
         yield from _table(f"Further elements of {_name(uid)}", own, listed)
 

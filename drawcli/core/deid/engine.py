@@ -5,23 +5,17 @@ site key. Rewritten elements are cached: most slices of a series share them. The
 pixels.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
 from typing import Final
 
-from drawcli import __version__
 from drawcli.core.deid.coded_entries import clean_coded_entries
 from drawcli.core.deid.descriptions import clean_description
 from drawcli.core.deid.kept_values import clean_time_of_day, clean_value
+from drawcli.core.deid.own_elements import file_meta, own_elements
 from drawcli.core.deid.persons import Persons
 from drawcli.core.deid.profile import (
     ALWAYS_PRESENT,
-    CHARACTERISTICS,
-    EDITION,
-    MODIFIED_DATES,
-    PROFILE,
     USUAL,
     Action,
     Choices,
@@ -31,24 +25,13 @@ from drawcli.core.deid.profile import (
 )
 from drawcli.core.deid.pseudonyms import StandIns, registered_as, shift_date, shift_datetime
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.encoding import encode, encode_item, file_beginning
+from drawcli.core.dicom.encoding import encode, encode_item
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
 from drawcli.core.dicom.instance import pixels_extra
 
 FIXED_DATE: Final = "20000101"  # for sites that send no intervals
 FIXED_TIME: Final = "000000"
 DUMMY_TEXT: Final = "DEID"
-IMPLEMENTATION_CLASS: Final = "2.25.311886914404290474935046405817604716498"
-_METHOD: Final = (
-    f"drawcli {__version__}\\DICOM PS3.15 {EDITION} Annex E, keep-list, options as coded"
-)
-# PS3.16 CID 7050, and the purpose of the contributing equipment (CID 7005).
-MEANINGS: Final = {
-    PROFILE: "Basic Application Confidentiality Profile",
-    CHARACTERISTICS: "Retain Patient Characteristics Option",
-    MODIFIED_DATES: "Retain Longitudinal Temporal Information Modified Dates Option",
-    "109104": "De-identifying Equipment",
-}
 _MOST_REMEMBERED: Final = 4096  # elements; those that differ in each slice would fill the memory
 
 # Registered UIDs other than SOP classes that an element may name (PS3.6 annex A).
@@ -74,6 +57,7 @@ class Replacements:
     study_id: str = ""  # of the package; "": derived from StudyInstanceUID
     persons: Persons = field(default_factory=Persons)  # named in the header
     uids: dict[str, str] = field(default_factory=dict)  # stand-in -> original, for the crosswalk
+    frame_numbers: dict[str, int] = field(default_factory=dict)  # stand-in of a frame -> number
     dates: dict[str, str] = field(default_factory=dict)  # moved -> original, likewise
     known: dict[object, dict[bytes, bytes]] = field(default_factory=dict)  # rewritten elements
 
@@ -95,6 +79,13 @@ class Replacements:
         self.uids[stand_in] = original
         return stand_in
 
+    def frame_uid(self, original: str, number: int) -> str:
+        """Return the stand-in for a frame, which becomes an image, and record both."""
+        stand_in = self.stand_ins.own_uid("frame", original, str(number))
+        self.uids[stand_in] = original
+        self.frame_numbers[stand_in] = number
+        return stand_in
+
     def without_names(self, description: str) -> str:
         """Return a description without names and numbers of persons."""
         words = description.split(" ")
@@ -112,8 +103,17 @@ class Replacements:
         return moved
 
 
-def deidentify_header(header: Header, replacements: Replacements) -> bytes:
+def deidentify_header(header: Header, replacements: Replacements, sop_uid: str = "") -> bytes:
     """Return preamble, file meta and data set of a slice, up to the value of its pixel data.
+
+    Parameters
+    ----------
+    header
+        Of the slice.
+    replacements
+        The replacements for the patient's values.
+    sop_uid
+        SOPInstanceUID as it is sent; "": the stand-in of that in the header.
 
     Raises
     ------
@@ -129,14 +129,19 @@ def deidentify_header(header: Header, replacements: Replacements) -> bytes:
     for tag in ALWAYS_PRESENT:
         if tag not in kept:
             kept[tag] = _replace(rows[tag], b"", header, replacements)
-    kept.update(_own_elements(replacements.choices, explicit=header.explicit))
+    kept.update(own_elements(replacements.choices, explicit=header.explicit))
+    if sop_uid:
+        value = sop_uid.encode("ascii")
+        kept[tags.SOPInstanceUID] = encode(
+            tags.SOPInstanceUID, b"UI", value, explicit=header.explicit
+        )
     assert header.pixels is not None  # noqa: S101 - a slice without pixels was refused before
     pixel_head = header.data[header.pixels.start : header.pixels.value]
     if extra := pixels_extra(header):  # padding, which is not sent
         length = header.pixels.end - header.pixels.value - extra
         pixel_head = pixel_head[:-4] + length.to_bytes(4, "little")
     data_set = b"".join([kept[tag] for tag in sorted(kept)])
-    sop_uid = replacements.uid(header.text(tags.SOPInstanceUID))
+    sop_uid = sop_uid or replacements.uid(header.text(tags.SOPInstanceUID))
     return file_meta(sop_class, sop_uid, header.transfer_syntax) + data_set + pixel_head
 
 
@@ -240,60 +245,3 @@ def _recode(row: PolicyRow, raw: bytes, header: Header) -> bytes:
 
 def _values(raw: bytes) -> list[str]:
     return [part.strip(" \0") for part in ascii_text(raw).split("\\")]
-
-
-@cache
-def _own_elements(choices: Choices, *, explicit: bool) -> Encoded:
-    """Return the elements that describe the de-identification (PS3.3 C.12.1, C.7.1.1)."""
-    shifted = b"REMOVED" if choices.fixed_dates else b"MODIFIED"
-    codes = b"".join(_code(code, explicit=explicit) for code in choices.claims)
-    purpose = _code("109104", explicit=explicit)
-    equipment = _elements(
-        (
-            (0x00080070, b"LO", b"DRAW"),
-            (0x00081090, b"LO", b"drawcli"),
-            (0x00181020, b"LO", __version__.encode("ascii")),
-            (0x0040A170, b"SQ", purpose),
-        ),
-        explicit=explicit,
-    )
-    return {
-        tag: encode(tag, vr, value, explicit=explicit)
-        for tag, vr, value in (
-            (tags.PatientIdentityRemoved, b"CS", b"YES"),
-            (tags.DeidentificationMethod, b"LO", _METHOD.encode("ascii")),
-            (tags.DeidentificationMethodCodeSequence, b"SQ", codes),
-            (tags.ContributingEquipmentSequence, b"SQ", encode_item(equipment)),
-            (tags.LongitudinalTemporalInformationModified, b"CS", shifted),
-        )
-    }
-
-
-def _code(value: str, *, explicit: bool) -> bytes:
-    """Return an item with the attributes of a coded entry (PS3.3 table 8.8-1)."""
-    entry = (
-        (0x00080100, b"SH", value.encode("ascii")),
-        (0x00080102, b"SH", b"DCM"),
-        (0x00080104, b"LO", MEANINGS[value].encode("ascii")),
-    )
-    return encode_item(_elements(entry, explicit=explicit))
-
-
-def _elements(parts: Iterable[tuple[int, bytes, bytes]], *, explicit: bool) -> bytes:
-    return b"".join(encode(tag, vr, value, explicit=explicit) for tag, vr, value in parts)
-
-
-def file_meta(sop_class: str, sop_uid: str, transfer_syntax: str) -> bytes:
-    """Return a zeroed preamble, the prefix, and new file meta (PS3.10 7.1)."""
-    body = _elements(
-        (
-            (0x00020001, b"OB", b"\0\1"),
-            (0x00020002, b"UI", sop_class.encode("ascii")),
-            (0x00020003, b"UI", sop_uid.encode("ascii")),
-            (0x00020010, b"UI", transfer_syntax.encode("ascii")),
-            (0x00020012, b"UI", IMPLEMENTATION_CLASS.encode("ascii")),
-            (0x00020013, b"SH", f"DRAWCLI_{__version__}"[:16].encode("ascii")),
-        ),
-        explicit=True,
-    )
-    return file_beginning(body)

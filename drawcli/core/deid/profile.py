@@ -134,6 +134,8 @@ class Choices:
     descriptors: frozenset[str] = frozenset()  # keywords of descriptions that are kept, cleaned
     remove: frozenset[str] = frozenset()  # keywords of further elements to remove
     retain: tuple[tuple[str, str], ...] = ()  # keyword, and the reason to keep it
+    multiframe: str = "split"  # or hold; "whole": to rebuild packages of earlier versions
+    decompress: bool = True  # codings that the server does not decode
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -3,7 +3,14 @@
 import struct
 from typing import Final
 
-from drawcli.core.dicom.header import ITEM, LONG_VRS, PREAMBLE_LENGTH, NotDicom
+from drawcli.core.dicom.header import (
+    ITEM,
+    LONG_VRS,
+    PIXEL_DATA,
+    PREAMBLE_LENGTH,
+    UNDEFINED,
+    NotDicom,
+)
 from drawcli.core.dicom.tags import tag_text
 
 _TAG: Final = struct.Struct("<HH")
@@ -34,3 +41,20 @@ def file_beginning(meta: bytes) -> bytes:
     """Return a zeroed preamble, the prefix, and the elements of the file meta with their length."""
     length = encode(0x00020000, b"UL", _U32.pack(len(meta)), explicit=True)
     return bytes(PREAMBLE_LENGTH) + b"DICM" + length + meta
+
+
+def encode_pixel_head(length: int, bits: int, *, explicit: bool) -> bytes:
+    """Return tag, VR and length of pixel data (PS3.5 8.1.2, A.2, A.4).
+
+    Parameters
+    ----------
+    length
+        In bytes; `UNDEFINED` for compressed pixels.
+    bits
+        Allocated for a pixel.
+    explicit
+        Whether the VR is written.
+    """
+    vr = b"OB\0\0" if bits <= 8 or length == UNDEFINED else b"OW\0\0"  # noqa: PLR2004
+    head = _TAG.pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF) + (vr if explicit else b"")
+    return head + _U32.pack(length)

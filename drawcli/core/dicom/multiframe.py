@@ -81,6 +81,30 @@ def number_of_frames(header: Header) -> int:
     return int(text) if text.isdigit() and len(text) <= _LONGEST_COUNT else 1
 
 
+def functional_groups(header: Header) -> tuple[Groups, list[Groups]]:
+    """Return the groups shared by all frames, and those of each frame.
+
+    Raises
+    ------
+    NotDicom
+        If a group ends within an item.
+    """
+    shared, frames = (
+        [{element.tag: element for element in item} for item in items_in(header, groups)]
+        for groups in (header.elements.get(_SHARED), header.elements.get(_PER_FRAME))
+    )
+    return (shared[0] if shared else {}), frames
+
+
+def items_in(header: Header, sequence: Element | None) -> Sequence[list[Element]]:
+    """Return the elements of each item of a sequence; nothing if it is missing."""
+    if sequence is None:
+        return ()
+    # UN contains implicit VR (PS3.5 6.2.2), whose elements have no VR.
+    explicit = header.explicit and sequence.vr not in (b"UN", b"")
+    return list(items(header.data, sequence, explicit=explicit))
+
+
 class _Reader:
     """Reads the functional groups of one file; equal values of frames are parsed once."""
 
@@ -88,9 +112,7 @@ class _Reader:
         self._header = header
         self._parsed: dict[tuple[bytes, int], tuple[float, ...] | None] = {}
         self.kinds: set[str] = set()
-        shared = self._items_of(_SHARED)
-        self._shared = shared[0] if shared else {}
-        self.frames = self._items_of(_PER_FRAME)
+        self._shared, self.frames = functional_groups(header)
 
     def plane(self, groups: Groups) -> ImagePlane:
         """Return the plane of a frame, and record its frame type."""
@@ -117,19 +139,9 @@ class _Reader:
     def _value(self, groups: Groups, group: int, tag: int) -> bytes:
         """Return a value of a group of the frame, or of the shared group; b"" if missing."""
         data = self._header.data
-        for inside in self._inside(groups.get(group) or self._shared.get(group)):
+        for inside in items_in(self._header, groups.get(group) or self._shared.get(group)):
             return next((data[e.value : e.end] for e in inside if e.tag == tag), b"")
         return b""
-
-    def _items_of(self, tag: int) -> list[Groups]:
-        inside = self._inside(self._header.elements.get(tag))
-        return [{element.tag: element for element in item} for item in inside]
-
-    def _inside(self, element: Element | None) -> Sequence[list[Element]]:
-        if element is None:
-            return ()
-        explicit = self._header.explicit and element.vr != b"UN"
-        return list(items(self._header.data, element, explicit=explicit))
 
 
 def numbers_in(text: str, count: int) -> tuple[float, ...] | None:

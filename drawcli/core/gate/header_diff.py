@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BINARY: Final = frozenset("OB OD OF OL OV OW UN".split())
 _PIXEL_DATA: Final = 0x7FE00010
+_REGISTERED: Final = "1.2.840.10008."
 _REPLACED: Final = {"UI": "stand-in", "DA": "moved", "DT": "moved"}
 
 
@@ -85,7 +86,8 @@ def _change(vr: str, old: str | None, new: str | None) -> str:
         return "built anew"
     if old == new:
         return "kept"
-    return "emptied" if not new else _REPLACED.get(vr, "replaced")
+    registered = vr == "UI" and (new or "").startswith(_REGISTERED)  # the class of a slice
+    return "emptied" if not new else "replaced" if registered else _REPLACED.get(vr, "replaced")
 
 
 def _vr(dataset: "Dataset", tag: int) -> str:

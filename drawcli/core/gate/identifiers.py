@@ -7,13 +7,16 @@ and identifiers are taken from the sources only.
 import re
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.core.gate.figures import Figures
 from drawcli.core.gate.pydicom_elements import Piece, pieces, pixel_digest
+from drawcli.core.gate.slices import OF_FRAMES, Opener, PackageForm, slices_of
 from drawcli.core.gate.text_traces import LONG_NUMBER, Traces, day_of, days, fold, foreign_parts
 from drawcli.core.gate.text_traces import words as words_of
 
@@ -133,26 +136,44 @@ class KnownIdentifiers:
     needed: Counter[str] = field(default_factory=Counter)  # keyword -> slices that have it
     study_date: str = ""
     seen: set[Any] = field(default_factory=set)
+    form: PackageForm = field(default_factory=PackageForm)  # of the package that is searched
+    by_slice: bool = False  # slices are compared, because they are not those of the sources' files
+    split: bool = False  # they were frames
 
     @classmethod
-    def for_site(cls, retained: Iterable[str]) -> "KnownIdentifiers":
-        """Return an empty record for a site that retains further elements.
+    def for_site(cls, retained: Iterable[str], form: PackageForm) -> "KnownIdentifiers":
+        """Return an empty record for a package of a site that retains further elements.
 
         These are searched for the patient like all others.
         """
-        return cls(_OPEN | frozenset(retained))
+        return cls(_OPEN | frozenset(retained), form=form)
 
-    def learn(self, path: str, source: "Dataset") -> None:
-        """Add the identifiers of one source file, its path included."""
-        self.pixels[pixel_digest(source)] += 1
+    def learn(self, path: str, source: "Dataset", open_source: Opener = BytesIO) -> None:
+        """Add the identifiers of one source file, its path included.
+
+        `open_source` opens the file, of which large pixel data are read then.
+        """
+        self._learn_slices(source, open_source)
         self.words |= words_of(fold(path))
         meta = getattr(source, "file_meta", None)
         for part in (source, *([meta] if meta else [])):
             for piece in pieces(part, self.seen):
                 self._learn_piece(piece)
-        self.needed.update(needed_keywords(source))
-        self.sop_classes.add(str(source.get("SOPClassUID", "")))
         self.study_date = self.study_date or str(source.get("StudyDate", ""))
+
+    def _learn_slices(self, source: "Dataset", open_source: Opener) -> None:
+        """Add what the slices of a source must be in the package."""
+        modality = str(source.get("Modality", ""))
+        if self.form.differs_from(source):
+            self.by_slice = True
+            self.split |= self.form.splits(source)
+            for one in slices_of(source, open_source, self.form):
+                self.pixels[one.digest] += 1
+                self.needed.update(needed_among(one.tags - OF_FRAMES, modality))
+        else:
+            self.pixels[pixel_digest(source)] += 1
+            self.needed.update(needed_keywords(source))
+        self.sop_classes.add(self.form.class_of(source))
 
     def _learn_piece(self, piece: Piece) -> None:
         is_personal = piece.vr == "PN" or piece.keyword in _PERSONAL
@@ -211,8 +232,12 @@ class KnownIdentifiers:
 def needed_keywords(dataset: "Dataset") -> list[str]:
     """Return the keywords of needed elements that an image has."""
     present = set(dataset.keys())  # asking pydicom for each keyword is much slower
-    wanted = _needed_tags(str(dataset.get("Modality", "")))
-    return [keyword for tag, keyword in wanted.items() if tag in present]
+    return needed_among(present, str(dataset.get("Modality", "")))
+
+
+def needed_among(present: AbstractSet[int], modality: str) -> list[str]:
+    """Return the keywords of the needed elements among some tags."""
+    return [keyword for tag, keyword in _needed_tags(modality).items() if tag in present]
 
 
 @cache

@@ -47,7 +47,7 @@ def pydicom_errors() -> tuple[type[Exception], ...]:
     from pydicom.errors import BytesLengthException, InvalidDicomError
 
     return (
-        *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+        *(ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError),
         *(
             OverflowError,
             EOFError,
@@ -73,6 +73,13 @@ def read_source(raw: bytes) -> "Dataset":
     except zlib.error:
         return _by_its_bytes(whole)
     return dataset if all(tag in dataset for tag in _OF_IMAGES) else _by_its_bytes(whole)
+
+
+def can_be_deferred(dataset: "Dataset") -> bool:
+    """Return whether pixels may be read from the file later: as they are there, in its order."""
+    meta = getattr(dataset, "file_meta", None)
+    syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
+    return syntax not in _NATIVE_ELSE and all(tag in dataset for tag in _OF_IMAGES)
 
 
 def _by_its_bytes(whole: bytes) -> "Dataset":
@@ -163,10 +170,10 @@ def pixels_of(dataset: "Dataset") -> tuple[bytes, bool]:
     for tag in (PIXEL_DATA, _POSITION):
         value = undecoded_value(dataset, tag) or b""
         raw = value if isinstance(value, bytes) else value.encode()
-        syntax = _compression(dataset) if tag == PIXEL_DATA else ""
+        syntax = compression_of(dataset) if tag == PIXEL_DATA else ""
         if not syntax:
             is_pixels = tag == PIXEL_DATA
-            digest.update(_in_little_endian(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
+            digest.update(in_little_endian(dataset, _unpadded(raw, dataset)) if is_pixels else raw)
             continue
         try:
             picture, rest = split_picture(raw, syntax, _pixels_in_frame(dataset))
@@ -194,7 +201,7 @@ def _unpadded(raw: bytes, dataset: "Dataset") -> bytes:
     return raw if any(raw[length:]) else raw[:length]
 
 
-def _in_little_endian(dataset: "Dataset", raw: bytes) -> bytes:
+def in_little_endian(dataset: "Dataset", raw: bytes) -> bytes:
     """Return native pixels in little endian."""
     is_little = dataset.original_encoding[1] is not False
     if is_little or PIXEL_DATA not in dataset or dataset.get_item(PIXEL_DATA).VR != "OW":
@@ -204,7 +211,7 @@ def _in_little_endian(dataset: "Dataset", raw: bytes) -> bytes:
     return words.tobytes()
 
 
-def _compression(dataset: "Dataset") -> str:
+def compression_of(dataset: "Dataset") -> str:
     """Return the transfer syntax of compressed pixels; "" for native ones."""
     meta = getattr(dataset, "file_meta", None)
     syntax = "" if meta is None else str(meta.get("TransferSyntaxUID", ""))
@@ -234,3 +241,10 @@ def texts_of(value: Any) -> list[str]:
         return [value.decode("latin-1")]
     many = value if isinstance(value, list | tuple) or hasattr(value, "_list") else [value]
     return ["" if part is None else str(part).strip(" \0") for part in many]
+
+
+def registered_as(uid: str) -> str:
+    """Return the type of a UID in the registry of PS3.6; "" if it is not registered."""
+    from pydicom.uid import UID
+
+    return UID(uid).type if uid else ""

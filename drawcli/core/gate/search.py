@@ -25,9 +25,11 @@ from drawcli.core.gate.pydicom_elements import (
     Piece,
     pieces,
     pixels_of,
+    registered_as,
     texts_of,
     undecoded_value,
 )
+from drawcli.core.gate.slices import OF_FRAMES, digest_of_slice
 from drawcli.core.gate.text_traces import days, fold, has_long_number, has_mail
 from drawcli.core.gate.text_traces import words as words_of
 
@@ -94,13 +96,6 @@ class Leak:
     where: str  # a tag path, or the part of the package
 
 
-def _registered_as(uid: str) -> str:
-    """Return the type of a UID in the registry of PS3.6; "" if it is not registered."""
-    from pydicom.uid import UID
-
-    return UID(uid).type if uid else ""
-
-
 @dataclass(slots=True)
 class Search:
     """Searches the parts of a package for known identifiers."""
@@ -143,6 +138,10 @@ class Search:
 
     def _check_pixels(self, dataset: "Dataset") -> None:
         digest, beside = pixels_of(dataset)
+        if self.known.by_slice:
+            digest = digest_of_slice(dataset)
+        if self.known.split and not OF_FRAMES.isdisjoint(dataset.keys()):
+            self.add("marker", "NumberOfFrames")
         self.pixels[digest] += 1
         if beside:
             self.add("beside-pixels", "(7FE0,0010)")
@@ -238,7 +237,7 @@ class Search:
 
     def _is_allowed_uid(self, keyword: str, uid: str) -> bool:
         """Return whether a UID is a stand-in, or registered for such an element in PS3.6."""
-        if _registered_as(uid) in _ROLES.get(keyword, ()):
+        if registered_as(uid) in _ROLES.get(keyword, ()):
             return True
         return not uid or (_STAND_IN.fullmatch(uid) is not None and uid not in self.known.uids)
 
@@ -291,7 +290,7 @@ class Search:
 
     def _uids(self, text: str, where: str) -> None:
         long = (uid for uid in self.known.uids if len(uid) >= _LONG_UID and uid in text)
-        if not all(map(_registered_as, long)):
+        if not all(map(registered_as, long)):
             self.add("uid", where)
 
     def _days(self, text: str, where: str) -> None:

@@ -1,6 +1,7 @@
 """Read the names and contours of an RTSTRUCT, for the delivered file and for pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import decode_text, item_value, parts
@@ -43,6 +44,20 @@ def _contour(header: Header, item: Sequence[Element], number: int) -> FileContou
 
 def _text(header: Header, item: Sequence[Element], tag: int) -> str:
     return ascii_text(item_value(header, item, tag) or b"")
+
+
+def in_frames(contour: FileContour, numbers: Mapping[str, int]) -> FileContour:
+    """Return a contour whose references to images that were frames have the frame's number.
+
+    Parameters
+    ----------
+    contour
+        As received; its images are unchanged if they were no frames.
+    numbers
+        Number of the frame by the SOPInstanceUID that it was sent with.
+    """
+    images = tuple((uid, numbers.get(uid, frame)) for uid, frame in contour.images)
+    return contour if images == contour.images else replace(contour, images=images)
 
 
 def names_of(header: Header) -> dict[int, str]:

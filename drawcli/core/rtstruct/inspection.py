@@ -20,6 +20,7 @@ from drawcli.core.rtstruct.contour_checks import (
     inspect_contours,
 )
 from drawcli.core.rtstruct.contour_table import CHECKS
+from drawcli.core.rtstruct.contours import in_frames
 from drawcli.core.series.crosswalk import RESTORED, Crosswalk
 from drawcli.core.series.slice_grid import Grid
 
@@ -68,7 +69,7 @@ def expect_received(
         series_uid=stand_ins.get(crosswalk.series_uid, ""),
         frame_uid=stand_ins.get(crosswalk.frame_uid, ""),
         study_id=crosswalk.study_id,
-        images={stand_ins.get(file.sop_uid, ""): file.frames for file in crosswalk.files},
+        images=crosswalk.images_sent(),
         known=frozenset(crosswalk.uids),
         structures=tuple(structures),
         required=required,
@@ -209,7 +210,8 @@ def _contours(
         return [Finding(Severity.BLOCK, "no-grid", _NO_GRID)], []
     derived = {roi.number: roi.name for roi in facts.rois if roi.name in wanted.derived}
     names = {roi.number: roi.name for roi in facts.rois if roi.number not in derived}
-    sent = (one for one in read_contours(file) if one.roi not in derived)
+    numbers = crosswalk.frame_numbers
+    sent = (in_frames(one, numbers) for one in read_contours(file) if one.roi not in derived)
     found, measured = inspect_contours(sent, names, grid, originals, wanted.bounds)
     if derived:
         ours = (one for one in read_contours(file) if one.roi in derived)

@@ -15,14 +15,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from drawcli.core.deid.engine import file_meta
+from drawcli.core.deid.own_elements import file_meta
 from drawcli.core.deid.profile import ALWAYS_PRESENT
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.decimal_strings import shorten_decimals
 from drawcli.core.dicom.elements import is_encodable, item_value, recode_as_utf8
 from drawcli.core.dicom.header import Header, NotDicom, ascii_text
 from drawcli.core.gate.acceptance import STRUCTURE_SET, FileContour
-from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
+from drawcli.core.rtstruct.contours import contours_of, in_frames, items_of, names_of, unreadable
 from drawcli.core.rtstruct.derived import DerivedStructure
 from drawcli.core.rtstruct.displayed import default_color
 from drawcli.core.rtstruct.items import (
@@ -210,7 +210,8 @@ class _Writer:
     def _of_server(self) -> Iterator[StructureItem]:
         """Yield the received structures in the order of the template."""
         contours = defaultdict[int, list[bytes]](list)
-        for contour in contours_of(self._header):
+        for received in contours_of(self._header):
+            contour = in_frames(received, self._crosswalk.frame_numbers)
             contours[contour.roi].append(self._contour(contour))
         colors, dressing = dict(self._colors()), self._dressing
         order = sorted(self._names, key=lambda number: dressing.ranks.get(number, 0))

@@ -63,6 +63,7 @@ class Crosswalk:
     frame_uid: str = ""  # FrameOfReferenceUID (0020,0052)
     pseudonym: str = ""  # PatientID (0010,0020) as it was sent
     uids: Mapping[str, str] = field(default_factory=dict)  # stand-in -> original
+    frame_numbers: Mapping[str, int] = field(default_factory=dict)  # stand-in of a frame -> number
     dates: Mapping[str, str] = field(default_factory=dict)  # DA or DT as sent -> as it was
     identity: Mapping[int, bytes] = field(default_factory=dict)  # tag -> value as in the source
     study_id: str = ""  # StudyID (0020,0010) as it was sent; the name of the package
@@ -114,6 +115,13 @@ class Crosswalk:
         files = tuple(replace(file, path=paths.get(file.path, file.path)) for file in self.files)
         return replace(self, files=files)
 
+    def images_sent(self) -> dict[str, int]:
+        """Return SOPInstanceUID and number of frames of each image as it was sent."""
+        if self.frame_numbers:  # each frame was an image
+            return dict.fromkeys(self.frame_numbers, 1)
+        stand_ins = {original: stand_in for stand_in, original in self.uids.items()}
+        return {stand_ins.get(file.sop_uid, ""): file.frames for file in self.files}
+
     def as_plain(self) -> dict[str, Any]:
         """Return the crosswalk as JSON values."""
         plain = asdict(self)
@@ -152,6 +160,7 @@ class Crosswalk:
             frame_uid=plain["frame_uid"],
             pseudonym=plain["pseudonym"],
             uids=plain["uids"],
+            frame_numbers=plain.get("frame_numbers", {}),
             dates=plain["dates"],
             identity=identity,
             study_id=plain.get("study_id", ""),

@@ -58,10 +58,12 @@ def _is_garbled(sop_class: str) -> bool:
 
 
 def _unsafe(syntax: str) -> Verdict:
-    known = syntax not in SAFE_SYNTAXES and is_registered(syntax)
-    return refused(
-        "compressed", f"{syntax if known else 'a private transfer syntax'} is not supported"
-    )
+    """Return the verdict on a transfer syntax that is not accepted, with its name."""
+    if syntax in SAFE_SYNTAXES or not is_registered(syntax):
+        return refused("compressed", "a private transfer syntax is not supported")
+    from pydicom.uid import UID
+
+    return refused("compressed", f"{UID(syntax).name} ({syntax}) is not supported")
 
 
 def _against_frames(one: Slice) -> Iterator[tuple[bool, Verdict]]:

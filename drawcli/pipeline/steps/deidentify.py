@@ -5,41 +5,29 @@ zip gets its final name; the ledger is written last.
 """
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from drawcli.adapters.datastore.images import (
-    first_frame,
-    open_slice,
-    pixel_crc32,
-    pixel_end,
-    reader_at,
-)
+from drawcli.adapters.datastore.images import first_frame, open_slice
 from drawcli.adapters.gate import findings
-from drawcli.adapters.package import Member, read_range, write_package
+from drawcli.adapters.package import write_package
 from drawcli.adapters.state.workdir import AS_SENT, PACKAGE, TEMPLATE
 from drawcli.core.deid.block_hints import advise, summarize_findings
-from drawcli.core.deid.engine import Replacements, deidentify_header
+from drawcli.core.deid.engine import Replacements
 from drawcli.core.deid.profile import Choices, fingerprint
 from drawcli.core.deid.pseudonyms import StandIns
 from drawcli.core.dicom import tags
-from drawcli.core.dicom.codestream import FrameLayout, clean_pixel_data
-from drawcli.core.dicom.header import NATIVE, Header, NotDicom
-from drawcli.core.dicom.instance import is_padded, pixels_extra, slice_of
-from drawcli.core.dicom.multiframe import number_of_frames
+from drawcli.core.dicom.header import Header
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.series.burned_in import has_burned_in_text
-from drawcli.core.series.crosswalk import Crosswalk, SourceFile, header_digest, read_identity
-from drawcli.core.series.instance_kind import slice_kind
-from drawcli.core.series.verdict import Readiness
+from drawcli.core.series.crosswalk import Crosswalk, SourceFile, read_identity
 from drawcli.core.templates.template import Template, server_file
-from drawcli.errors import GateBlocked, NeedsPerson, SeriesRefused, SourceUnsettled
+from drawcli.errors import GateBlocked, NeedsPerson
 from drawcli.pipeline.context import Context
+from drawcli.pipeline.sent_slices import deidentify_slices, sent_class
 from drawcli.system.platforms import fsync_folder
 
 CANDIDATE: Final = "candidate.zip"  # until the gate has passed it
@@ -62,7 +50,8 @@ def deidentify(job: Job, ctx: Context) -> Job:
     candidate = folder / CANDIDATE
     files: dict[str, SourceFile] = {}
     slices = deidentify_slices(crosswalk, replacements, files)
-    packed = ctx.progress.count_items(slices, "files packed", len(crosswalk.files))
+    count = sum(file.frames for file in crosswalk.files)
+    packed = ctx.progress.count_items(slices, "files packed", count)
     members = chain(packed, [(TEMPLATE, (server_template,))])
     try:
         workers = ctx.settings.deidentify.workers
@@ -165,108 +154,14 @@ def complete_crosswalk(
         files=tuple(files[file.path] for file in crosswalk.files),
         frame_uid=header.text(tags.FrameOfReferenceUID) or crosswalk.frame_uid,
         uids=replacements.uids,
+        frame_numbers=replacements.frame_numbers,
         dates={moved: day for moved, day in replacements.dates.items() if moved},
         pseudonym=f"DEID-{replacements.pseudonym}",
         identity=read_identity(header),
         study_id=replacements.study_id,
         sop_class=header.text(tags.SOPClassUID),
-        policy=fingerprint(header.text(tags.SOPClassUID), replacements.choices),
+        policy=fingerprint(
+            sent_class(header.text(tags.SOPClassUID), replacements.choices), replacements.choices
+        ),
         character_set=header.raw(tags.SpecificCharacterSet) or b"",
-    )
-
-
-def deidentify_slices(
-    crosswalk: Crosswalk, replacements: Replacements, files: dict[str, SourceFile]
-) -> Iterator[Member]:
-    """Yield the de-identified slices of a series in the order of their new UIDs.
-
-    Parameters
-    ----------
-    crosswalk
-        The series, as a scan saw it.
-    replacements
-        The replacements for the patient's values.
-    files
-        Filled with the sources as they were read, by path.
-
-    Raises
-    ------
-    SeriesRefused, SourceUnsettled
-        If a slice cannot be de-identified, or has changed since the scan.
-    """
-    named = sorted((replacements.uid(file.sop_uid), file) for file in crosswalk.files)
-    for stand_in, file in named:
-        yield f"{stand_in}.dcm", _slice(file, crosswalk, replacements, files)
-
-
-def _slice(
-    file: SourceFile,
-    crosswalk: Crosswalk,
-    replacements: Replacements,
-    files: dict[str, SourceFile],
-) -> Iterator[bytes]:
-    """Yield one de-identified slice: the new header, then the stored pixels."""
-    stream, header = open_slice(file.path)
-    with closing(stream):
-        before = os.fstat(stream.fileno())
-        _check_unchanged(file, before, stream, header, crosswalk)
-        end = pixel_end(stream, header)
-        try:
-            yield deidentify_header(header, replacements)
-            yield from read_pixels(stream, header, end)
-        except NotDicom as err:
-            raise SeriesRefused(f"a slice cannot be de-identified: {err}") from None
-        files[file.path] = replace(
-            file,
-            header_sha256=header_digest(header),
-            pixels_crc32=pixel_crc32(stream, header),
-            ctime_ns=before.st_ctime_ns,
-        )
-        if os.fstat(stream.fileno()).st_ctime_ns != before.st_ctime_ns:
-            raise _unsettled()
-
-
-def read_pixels(stream: IO[bytes], header: Header, end: int) -> Iterator[bytes]:
-    """Yield the pixels: native ones as stored, compressed ones without extra data."""
-    assert header.pixels is not None  # noqa: S101 - pixel_end refuses a file without
-    start, is_native = header.pixels.value, header.transfer_syntax in NATIVE
-    if is_native == header.pixels.undefined:
-        raise NotDicom("pixels do not match the transfer syntax")
-    if is_native:
-        yield from read_range(stream, start, end - pixels_extra(header))
-        return
-    raster = FrameLayout(
-        rows=header.number(tags.Rows) or 0,
-        columns=header.number(tags.Columns) or 0,
-        bytes_allocated=(header.number(tags.BitsAllocated) or 0) // 8,
-        frames=number_of_frames(header),
-    )
-    yield from clean_pixel_data(reader_at(stream, start), header.transfer_syntax, raster)
-
-
-def _check_unchanged(
-    file: SourceFile,
-    status: os.stat_result,
-    stream: IO[bytes],
-    header: Header,
-    crosswalk: Crosswalk,
-) -> None:
-    """Raise an error if a file has changed since the scan, or cannot be sent."""
-    size, mtime_ns = status.st_size, status.st_mtime_ns
-    now = slice_of(header, path=file.path, size=size, mtime_ns=mtime_ns)
-    seen = (file.sop_uid, crosswalk.series_uid, crosswalk.study_uid, crosswalk.patient_id)
-    same = (now.sop_uid, now.series_uid, now.study_uid, now.patient_id) == seen
-    if not same or (size, mtime_ns) != (file.size, file.mtime_ns):
-        raise _unsettled()
-    if now.pixels_extra and is_padded(stream, header, now.pixels_extra):
-        now = replace(now, pixels_extra=0)
-    kind = slice_kind(now)
-    if kind.readiness is not Readiness.READY:
-        raise SeriesRefused(kind.text, code=kind.code)
-
-
-def _unsettled() -> SourceUnsettled:
-    return SourceUnsettled(
-        "a file of the series has changed since the scan",
-        hint="The next scan reads the series again.",
     )

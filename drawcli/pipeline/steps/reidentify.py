@@ -18,7 +18,7 @@ from drawcli.core.dicom import tags
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, read_header
 from drawcli.core.gate.acceptance import Finding, Severity
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.rtstruct.contours import contours_of, names_of
+from drawcli.core.rtstruct.contours import contours_of, in_frames, names_of
 from drawcli.core.rtstruct.derived import DerivedStructure, derive_structures, empty_structures
 from drawcli.core.rtstruct.inspection import (
     StructureCriteria,
@@ -188,7 +188,7 @@ def _presentation(
     made: tuple[DerivedStructure, ...] = ()
     grid = Grid.of(crosswalk)
     if template is not None and template.derived and grid is not None:
-        contours = contours_of(header)
+        contours = (in_frames(one, crosswalk.frame_numbers) for one in contours_of(header))
         every = derive_structures(template.derived, names, contours, grid, crosswalk.uids)
         made = tuple(one for one in every if not template.derived[one.name].hidden)
     if template is not None:

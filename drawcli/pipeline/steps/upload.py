@@ -20,6 +20,7 @@ from drawcli import __version__
 from drawcli.adapters.server.responses import ENDPOINT_HINT
 from drawcli.adapters.state.audit_log import ANSWERED, ATTEMPT, NOT_SENT, REFUSED, UNANSWERED
 from drawcli.adapters.state.workdir import PACKAGE, RECEIVED, TEMPLATE
+from drawcli.core.deid.profile import MULTI_FRAME
 from drawcli.core.jobs.job import PET_COUNTS, Event, EventKind, Job, State
 from drawcli.errors import (
     RENEWAL,
@@ -42,7 +43,7 @@ def upload(job: Job, ctx: Context) -> Job:
     """Send the package of a job to the DRAW server."""
     package, template = ctx.work.file(job.id, PACKAGE), ctx.work.file(job.id, TEMPLATE)
     whole = package.exists() and template.exists()
-    if not whole or sha256_of(package) != job.zip_sha256:
+    if not whole or sha256_of(package) != job.zip_sha256 or _is_of_frames(job, ctx):
         return job.to(State.MATCHED, at=ctx.now())  # built again, bit for bit the same
     if job.posts >= MOST_POSTS:
         raise _too_many(job)
@@ -72,6 +73,17 @@ def upload(job: Job, ctx: Context) -> Job:
         noted = sent.noted(ctx.now(), f"warning: {PET_COUNTS}")
         return noted.postponed(None, code="pet-counts", reason=PET_COUNTS)
     return sent
+
+
+def _is_of_frames(job: Job, ctx: Context) -> bool:
+    """Return whether a package that was never sent holds multi-frame images.
+
+    Earlier versions sent such images, which the server cannot segment.
+    """
+    if job.posts:
+        return False
+    crosswalk = ctx.crosswalk(job)
+    return crosswalk.sop_class in MULTI_FRAME and not crosswalk.frame_numbers
 
 
 def _disclosed(job: Job, ctx: Context, package: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import re
 
 from drawcli.core.deid.conformance import statement
-from drawcli.core.deid.profile import IMAGE_CLASSES, Choices, every_row, policy_for
+from drawcli.core.deid.profile import IMAGE_CLASSES, MULTI_FRAME, Choices, every_row, policy_for
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -14,7 +14,8 @@ def test_every_attribute_that_is_sent_is_listed() -> None:
     text = statement(Choices())
 
     named = {cells[0].lstrip("> ") for cells in lines_of(text)}
-    assert named == {row.keyword for one in IMAGE_CLASSES for row in every_row(policy_for(one))}
+    sent = IMAGE_CLASSES.keys() - MULTI_FRAME  # frames of the others are sent as images of these
+    assert named == {row.keyword for one in sent for row in every_row(policy_for(one))}
     assert all(re.fullmatch(r"PS3\.(3|15) [A-Z]\.\d.*", cells[4]) for cells in lines_of(text))
     for sop_class in IMAGE_CLASSES:
         assert f"({sop_class})" in text
@@ -32,6 +33,16 @@ def test_the_claims_follow_the_choices() -> None:
     assert claimed.findall(statement(least).partition("Not claimed")[0]) == ["113100"]
     assert "PatientAge" not in statement(least).partition("## The tables")[2]
     assert "2000-01-01" in statement(least)
+
+
+def test_it_says_in_which_form_images_are_sent() -> None:
+    usual = statement(Choices())
+    other = statement(Choices(multiframe="hold", decompress=False))
+
+    assert "Each frame is sent as an image of the single-frame class" in usual
+    assert "Codings other than RLE, JPEG 2000 and JPEG baseline are decompressed" in usual
+    assert "**Multi-frame images.** Refused" in other
+    assert "Compressed images are sent as they are." in other
 
 
 def test_choices_of_a_site_are_listed_with_their_reasons() -> None:

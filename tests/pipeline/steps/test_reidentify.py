@@ -22,11 +22,11 @@ from drawcli.core.jobs.job import Job, State
 from drawcli.core.rtstruct import inspection
 from drawcli.core.rtstruct.reidentify import reidentify_file
 from drawcli.errors import BadStructureSet
+from drawcli.pipeline import sent_slices
 from drawcli.pipeline.actions import apply_action, assign, release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.results import redeliver, verify
 from drawcli.pipeline.runner import Selection, run_step
-from drawcli.pipeline.steps import deidentify as packing
 from drawcli.pipeline.steps import reidentify as step
 from drawcli.pipeline.steps.deidentify import package_id
 from tests import structure_sets
@@ -259,7 +259,7 @@ def test_pixels_that_change_while_they_are_read_make_no_package(
         os.utime(pelvis[0], ns=(1, 1))
         return read(stream, header)  # type: ignore[arg-type] # as it was called
 
-    monkeypatch.setattr(packing, "pixel_crc32", touched)
+    monkeypatch.setattr(sent_slices, "pixel_crc32", touched)
     (job,) = run(ctx, *STEPS[:3])
 
     assert (job.state, job.reason_code) == (State.MATCHED, "source-changed")
