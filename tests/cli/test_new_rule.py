@@ -37,7 +37,7 @@ def test_a_rule_is_written_tested_and_tried(
     assert set(before.splitlines()) <= set(after.splitlines())
     assert "- Modality: CT  # 2 of 2 series known when this was written" in after
     assert "- ProtocolName: {contains: prostate}  # 1 of 2 series known" in after
-    assert drawcli("rules", "test").out == "1 tests, 0 failed\n"
+    assert drawcli("rules", "test").out == "1 test, 0 failed\n"
     told = drawcli("explain", str(pelvis[0]), "--json").answer["data"]["series"]
     assert (told[0]["rule"], told[0]["template"]) == ("prostate-oar", "Prostate_OAR")
 
@@ -89,7 +89,7 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
     told = drawcli("explain", str(pelvis[0]), "--json").answer["data"]["series"][0]
     assert made.code == 0
     assert told["verdict"] == "excluded"
-    assert drawcli("rules", "test").out == "1 tests, 0 failed\n"
+    assert drawcli("rules", "test").out == "1 test, 0 failed\n"
 
 
 @pytest.mark.parametrize(

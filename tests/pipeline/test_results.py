@@ -293,7 +293,7 @@ def test_the_folder_has_the_file_even_if_the_package_for_the_node_is_missing(
             run_step(step, ctx, Selection())
         monkeypatch.setitem(sys.modules, "pynetdicom", None)
 
-        with pytest.raises(ConfigError, match=r"deliver\.node needs a package"):
+        with pytest.raises(ConfigError, match=r"deliver\.node needs pynetdicom"):
             run_step("reidentify", ctx, Selection())
 
         (job,) = ctx.ledger.jobs()
