@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from io import StringIO, TextIOWrapper
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from drawcli.cli.text_parts import TextTable, fits, text_of
 from drawcli.errors import DiskFull, DrawcliError
 from drawcli.system.printable import plain, plain_json, plain_lines
 
@@ -23,6 +24,7 @@ _SIGNS: Final = {"·": "-", "…": "...", "²": "2", "³": "3"}
 SCHEMA: Final = 1
 _LONGEST_VALUE: Final = 48  # characters of a value in a table
 _LONGEST_KEY: Final = 32  # characters of a code or an id
+_FORCE: Final = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables that make rich use colours
 _WIDE: Final = 200  # columns, where nothing says how wide the reader's paper is
 
 
@@ -52,7 +54,7 @@ def present(command: str, result: Result, style: Style) -> None:
         _write_json(command, result)
         return
     if result.show is not None and not style.quiet:
-        result.show(console(style))
+        result.show(output(style))
     for err in result.errors:
         say_error(err)
 
@@ -108,6 +110,35 @@ def console(style: Style, *, stderr: bool = False) -> "Console":
     colorless = not style.color or bool(os.environ.get("NO_COLOR"))
     width = None if on_terminal() or "COLUMNS" in os.environ else _WIDE
     return plain_console(stderr=stderr, no_color=colorless, width=width)
+
+
+def output(style: Style) -> "Console":
+    """Return what results are printed to: a console, or without a terminal a plain one."""
+    width = os.environ.get("COLUMNS", str(_WIDE))
+    if on_terminal() or not width.isdigit() or any(map(os.environ.get, _FORCE)):
+        return console(style)
+    return cast("Console", PlainOutput(int(width), style))
+
+
+class PlainOutput:
+    """Prints as rich does where nothing is coloured; rich is imported only for what it lays out."""
+
+    def __init__(self, width: int, style: Style) -> None:
+        self._width = width
+        self._style = style
+
+    def print(self, *parts: Any, soft_wrap: bool = False, **options: Any) -> None:
+        """Print a text as it is, if it fits or shall not be wrapped; anything else with rich."""
+        text = None if options or len(parts) > 1 else "".join(map(text_of, parts))
+        room = None if soft_wrap else self._width
+        if text is None or not all(fits(line, room) for line in text.split("\n")):
+            console(self._style).print(*parts, soft_wrap=soft_wrap, **options)
+        else:
+            sys.stdout.write(f"{text}\n")
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else a console has."""
+        return getattr(console(self._style), name)
 
 
 def plain_console(**options: Any) -> "Console":
@@ -170,31 +201,20 @@ def columns(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int | None = None
 ) -> "Callable[[Console], None]":
     """Return a renderer of a plain table; columns from a number on are narrow and aligned right."""
-
-    def show(out: "Console") -> None:
-        from rich.table import Table
-
-        narrow = numbers_from is not None
-        padding = (0, 1, 0, 0) if narrow else (0, 1)
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
-        cells = [[*map(plain, row)] for row in rows]
-        for number, title in enumerate(titles):
-            longest = max((len(row[number]) for row in cells), default=0)
-            is_key = not number or title == "job"  # ids and codes are shown whole: they are typed
-            is_number = numbers_from is not None and number >= numbers_from
-            justify: Literal["left", "right"] = "right" if is_number else "left"
-            table.add_column(
-                title,
-                overflow="fold",
-                no_wrap=narrow or is_key,
-                justify=justify,
-                min_width=min(longest, _LONGEST_KEY) if is_key else None,
-            )
-        for row in cells:
-            table.add_row(*row)
-        out.print(table)
-
-    return show
+    cells = [[*map(plain, row)] for row in rows]
+    every = range(len(titles))
+    # Ids and codes are shown whole: they are typed.
+    keys = [number for number in every if not number or titles[number] == "job"]
+    longest = {key: max((len(row[key]) for row in cells), default=0) for key in keys}
+    table = TextTable(
+        titles=titles,
+        rows=cells,
+        whole=set(keys if numbers_from is None else every),
+        right=set() if numbers_from is None else set(every[numbers_from:]),
+        least={key: min(length, _LONGEST_KEY) for key, length in longest.items()},
+        narrow=numbers_from is not None,
+    )
+    return lambda out: out.print(table)
 
 
 def shortened(text: str, longest: int = _LONGEST_VALUE) -> str:

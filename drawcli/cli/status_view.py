@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from drawcli.cli.text_parts import HangingLine, StyledLine, TextTable
 from drawcli.core.jobs.columns import TABLE, Column, files_text
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
@@ -40,11 +41,8 @@ class Picture:
 
     def __call__(self, out: "Console") -> None:
         """Print all parts."""
-        from rich.text import Text
-
         for part in self.parts():
-            whole = isinstance(part, Text) and part.overflow == "ignore"
-            out.print(part, soft_wrap=whole)
+            out.print(part, soft_wrap=getattr(part, "overflow", None) == "ignore")
 
     def parts(self) -> "Iterator[RenderableType]":
         """Yield the parts from the top."""
@@ -63,27 +61,25 @@ class Picture:
         else:
             yield from self._foot(overview, len(listed) - _MOST)
 
-    def _head(self, overview: Overview) -> "Iterator[Text]":
-        from rich.text import Text
-
+    def _head(self, overview: Overview) -> Iterator[StyledLine]:
         for line in self.pulse.sentences(self.now):
             style = "yellow" if line.is_alarm else ""
-            yield Text(f"{line.subject:<8} {line.text}", style=style, overflow="fold")
-        yield Text(f"{'jobs':<8} {overview.flow(self.archived)}", overflow="fold")
+            yield StyledLine(f"{line.subject:<8} {line.text}", style)
+        yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
     def _whereabouts(self) -> "Iterator[Text]":
         """Yield a line for each job: the patient, and where the structure set is."""
+        if not self.where:
+            return
         from rich.text import Text
 
-        for job in self.jobs if self.where else ():
+        for job in self.jobs:
             line = f"{self.who[job.id]}, {job.template or 'no template'}: {self.where[job.id]}"
             yield Text(f"{line}  [{job.id}]", no_wrap=True, overflow="ignore")
 
-    def _held(self, held: Sequence[Job]) -> "Iterator[RenderableType]":
-        from rich.text import Text
-
+    def _held(self, held: Sequence[Job]) -> Iterator[StyledLine | HangingLine]:
         if held and not self.chosen:
-            yield Text(f"\nHELD: {len(held)}", style="bold red")
+            yield StyledLine(f"\nHELD: {len(held)}", "bold red")
         most = len(held) if self.chosen else _MOST
         for job in held[:most]:
             template = job.template or "no template"
@@ -91,15 +87,15 @@ class Picture:
             what = "a folder, no series" if job.of_folder else what
             named = f"  {self.who[job.id]}" if job.id in self.who else ""
             since = duration(self.now - job.events[-1].at if job.events else self.now - job.since)
-            yield Text(f"{job.id}  held at {job.state} for {since}  {what}{named}", style="red")
+            yield StyledLine(f"{job.id}  held at {job.state} for {since}  {what}{named}", "red")
             command = way_out(job)
-            yield _hanging("why", f"{job.reason}")
-            yield _hanging("do", command, style="bold")
+            yield HangingLine("why", f"{job.reason}")
+            yield HangingLine("do", command, "bold")
             first = f"'{command}'" in (job.hint or "") and "preview" not in command
             if job.hint and not first:
-                yield _hanging("", job.hint, style="dim")
+                yield HangingLine("", job.hint, "dim")
         if len(held) > most:
-            yield Text(f"    and {len(held) - most} more: drawcli quarantine")
+            yield StyledLine(f"    and {len(held) - most} more: drawcli quarantine")
 
     def _listed(self, overview: Overview) -> list[Job]:
         """Return the jobs of the table; without a filter, only those in progress or unmatched."""
@@ -118,22 +114,15 @@ class Picture:
         if len(jobs) > _MOST_IN_TABLE:
             yield _as_they_are(titles, [self._cells(job, columns) for job in jobs])
             return
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        fixed = {column.title: column.is_number for column in columns[:-1]}
-        for title in titles:
-            right = fixed.get(title, False)
-            table.add_column(
-                title,
-                justify="right" if right else "left",
-                no_wrap=title in fixed,
-                overflow="fold",
-                min_width=_ID_WIDTH if title == TABLE[0].title else None,
-            )
-        for job in jobs:
-            table.add_row(*self._cells(job, columns), style=_COLOURS.get(job.state, ""))
-        yield table
+        fixed = columns[:-1]
+        yield TextTable(
+            titles=titles,
+            rows=[self._cells(job, columns) for job in jobs],
+            whole=set(range(len(fixed))),
+            right={number for number, column in enumerate(fixed) if column.is_number},
+            least={0: _ID_WIDTH},
+            styles=[_COLOURS.get(job.state, "") for job in jobs],
+        )
 
     def _cells(self, job: Job, columns: Sequence[Column]) -> list[str]:
         cells = [column.shown(job, self.now) for column in columns]
@@ -153,18 +142,6 @@ class Picture:
                 f"last delivered {duration(self.now - came)} ago ({came:%Y-%m-%d %H:%M} UTC)"
             )
         yield from (["", *lines] if lines else [])
-
-
-def _hanging(title: str, text: str, style: str = "") -> "RenderableType":
-    """Return a text beside its title, indented as a whole."""
-    from rich.padding import Padding
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=3)
-    grid.add_column(overflow="fold")
-    grid.add_row(title, text, style=style)
-    return Padding(grid, (0, 0, 0, 4), expand=False)
 
 
 def _as_they_are(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> "Text":

@@ -18,15 +18,20 @@ def find_settings(given: Path | None, env: Mapping[str, str]) -> Path:
     if named := env.get("DRAWCLI_CONFIG"):
         return Path(named)
     here = Path(FILE_NAME)
-    if here.exists():
+    if _is_there(here):
         return here
     from platformdirs import user_config_path
 
     users = user_config_path("drawcli") / FILE_NAME
     for path in (users, MACHINE):
-        if os.path.exists(path):  # noqa: PTH110 - False also in a closed folder
+        if _is_there(path):
             return path
     raise ConfigError(
         f"no settings: neither {FILE_NAME} in this folder nor {users} nor {MACHINE}",
         hint="Add --config FILE, or run 'drawcli init' to create a site here.",
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether a file exists; False also in a folder that this user may not enter."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises PermissionError there

@@ -6,12 +6,13 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
+from drawcli.adapters.notifications import recipients_of
 from drawcli.adapters.state import logs
 from drawcli.adapters.state.run_log import ANSWERED, OUT_OF_REACH, Run, RunLog
 from drawcli.adapters.state.workdir import RunOwner
 from drawcli.config.load import Settings
-from drawcli.operations import alarms, heartbeat, metrics
-from drawcli.operations.alarm_conditions import early_end
+from drawcli.operations import heartbeat
+from drawcli.operations.alarm_conditions import Alarm, early_end
 from drawcli.operations.doctor.outcome import EXPECTED
 from drawcli.operations.hung_runs import Hang, broken_off, forget_run, hanging_run
 from drawcli.pipeline.context import Context
@@ -58,7 +59,7 @@ def begin_run(ctx: Context, before: RunOwner | None) -> Callable[[], None]:
         with suppress(OSError):
             RunLog(ctx.settings.state_dir).add(run)
         _log.warning("step=run outcome=%d code=%s began=%s", run.exit_code, run.error, run.began)
-        send = partial(alarms.send_alarm, ctx.settings, alarm, ctx.now())
+        send = partial(_send_alarm, ctx.settings, alarm, ctx.now())
         with suppress(MemoryError):  # without memory for a thread, no message; the run continues
             sending.append(run_in_thread(partial(_tried, "notify", send)))
 
@@ -77,11 +78,13 @@ def report_out(ctx: Context, error: str, hung: Sequence[Hang] = ()) -> None:
     """
     textfile = ctx.settings.metrics.textfile
     if textfile is not None:
+        from drawcli.operations import metrics
+
         _tried("metrics", lambda: metrics.write_textfile(ctx, textfile))
     news = [hang.alarm for hang in hung]
-    if not _tried("notify", lambda: alarms.send_alarms(ctx, news)) and error:
+    if not _tried("notify", lambda: _send_alarms(ctx, news)) and error:
         _tried("notify", lambda: _send_early_end(ctx.settings, error, ctx.now()))
-    _tried("notify", lambda: alarms.send_digest(ctx))
+    _tried("notify", lambda: _send_digest(ctx))
 
 
 def report_no_run(settings: Settings, code: str, now: datetime) -> None:
@@ -97,12 +100,36 @@ def report_hung(settings: Settings, now: datetime) -> Hang | None:
     """
     hung = hanging_run(settings, now)
     if hung is not None:
-        _tried("notify", lambda: alarms.send_alarm(settings, hung.alarm, now))
+        _tried("notify", lambda: _send_alarm(settings, hung.alarm, now))
     return hung
 
 
 def _send_early_end(settings: Settings, code: str, now: datetime) -> None:
-    alarms.send_alarm(settings, early_end(code), now)
+    _send_alarm(settings, early_end(code), now)
+
+
+# What writes messages is imported only where somebody gets them: most runs have nothing to do.
+
+
+def _send_alarms(ctx: Context, news: Sequence[Alarm]) -> None:
+    if recipients_of(ctx.settings.notify):
+        from drawcli.operations.alarms import send_alarms
+
+        send_alarms(ctx, news)
+
+
+def _send_digest(ctx: Context) -> None:
+    if recipients_of(ctx.settings.notify):
+        from drawcli.operations.alarms import send_digest
+
+        send_digest(ctx)
+
+
+def _send_alarm(settings: Settings, alarm: Alarm, now: datetime) -> None:
+    if recipients_of(settings.notify):
+        from drawcli.operations.alarms import send_alarm
+
+        send_alarm(settings, alarm, now)
 
 
 def _tried(what: str, call: Callable[[], object]) -> bool:

@@ -3,7 +3,6 @@
 import re
 import shlex
 import sys
-from importlib import metadata
 from typing import Final
 
 from drawcli.errors import ConfigError
@@ -44,6 +43,8 @@ def install_hint(*packages: str) -> str:
 
 def missing_packages(extra: str) -> list[str]:
     """Return the requirements of an extra that are not met; all, if drawcli is not installed."""
+    from importlib import metadata
+
     try:
         wanted = metadata.requires("drawcli") or []
     except metadata.PackageNotFoundError:
@@ -54,6 +55,8 @@ def missing_packages(extra: str) -> list[str]:
 
 
 def _is_there(package: str) -> bool:
+    from importlib import metadata
+
     try:
         metadata.version(package)
     except metadata.PackageNotFoundError:

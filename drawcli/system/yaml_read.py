@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,10 @@ _NUMBERS: Final = frozenset({_TAG + "int", _TAG + "float"})
 _NO_TEXT: Final = re.compile("[\x00\ud800-\udc7f\udd00-\udfff]")
 _DATE: Final = _TAG + "timestamp"
 _DECIMAL: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]*)?(e[-+][0-9]+)?|[-+]?\.(inf|nan)")
+_LIBYAML: Final[Any] = getattr(yaml, "CSafeLoader", None)
+# Texts that libyaml accepts and PyYAML does not, or reads at another position.
+_READ_OTHERWISE: Final = re.compile("[\t?!|>\ufeff]|---")
+
 _COMPARED: Final = frozenset({"when", "header"})  # the values below are compared with headers
 
 
@@ -96,7 +101,14 @@ def _text(path: Path, source: bytes) -> str:
 
 
 def _document(path: Path, source: bytes, text: str) -> Document:
-    loader = yaml.SafeLoader(text)
+    """Parse a text with libyaml; with PyYAML's parser where they differ, and for its messages."""
+    if _LIBYAML is not None and not _READ_OTHERWISE.search(text):
+        with suppress(yaml.YAMLError):
+            return _parsed(path, source, _LIBYAML(text))
+    return _parsed(path, source, yaml.SafeLoader(text))
+
+
+def _parsed(path: Path, source: bytes, loader: yaml.SafeLoader) -> Document:
     try:
         node = loader.get_single_node()
         if node is None:

@@ -518,3 +518,18 @@ def test_a_dicom_node_is_as_people_write_it(tmp_path: Path) -> None:
 
     assert (settings.deliver.node, settings.deliver.ae_title) == ("TPS@[fd00::7]:104", "DRAWCLI")
     assert load(tmp_path, ENOUGH).deliver.node == ""
+
+
+def test_a_folder_that_this_user_may_not_enter_has_no_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(self: Path, **_: object) -> None:
+        raise PermissionError(str(self))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    monkeypatch.setattr(locate, "MACHINE", tmp_path / "etc.yaml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigError, match="no settings"):
+        find_settings(None, {})

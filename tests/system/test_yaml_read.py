@@ -1,11 +1,14 @@
 import time
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawcli.errors import ConfigError
+from drawcli.system import yaml_read
 from drawcli.system.records import suggest
 from drawcli.system.yaml_read import Document, parse_yaml, raise_problems, read_yaml
 
@@ -224,3 +227,47 @@ def test_a_folder_whose_name_is_no_utf_8_can_be_named(tmp_path: Path) -> None:
     found = parse_yaml(tmp_path / "x.yaml", rb'a: "/mnt/M\udcfcller"')
 
     assert found.data == {"a": "/mnt/M\udcfcller"}
+
+
+@pytest.mark.parametrize("name", ["drawcli.yaml", "rules.yaml", "templates.yaml"])
+def test_libyaml_reads_the_files_of_a_site_as_pyyaml_does(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source = (resources.files("drawcli") / "data" / name).read_bytes()
+    text = source.decode()
+    assert yaml_read._LIBYAML is not None
+    assert not yaml_read._READ_OTHERWISE.search(text)  # they are read quickly
+
+    quick = parse_yaml(Path(name), source)
+    monkeypatch.setattr(yaml_read, "_LIBYAML", None)
+
+    assert quick == parse_yaml(Path(name), source)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: >#\n  b",
+        "? a\n",
+        "[a?b: c]",
+        "- \ufeffa",
+        "a: |#\n b",
+        "{a:\t1}",
+        "a: !x b",
+        "---",
+        "a: [",
+    ],
+)
+def test_what_libyaml_reads_otherwise_is_read_by_pyyaml(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def result() -> Any:
+        try:
+            return parse_yaml(Path("a.yaml"), text.encode())
+        except ConfigError as err:
+            return str(err), err.hint
+
+    quick = result()
+    monkeypatch.setattr(yaml_read, "_LIBYAML", None)
+
+    assert quick == result()

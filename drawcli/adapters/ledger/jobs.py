@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from filelock import FileLock, Timeout
 from tinydb import TinyDB
 from tinydb.table import Document, Table
 
@@ -27,10 +27,21 @@ COPIES: Final = 3  # ledger.json.bak1 is the newest
 _LOCK_SECONDS: Final = 60.0
 
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
 class LockedTable(Table):
     """Holds the ledger's lock while it reads, changes and writes the tables."""
 
-    lock: FileLock
+    path: Path  # of the ledger
+
+    @cached_property
+    def lock(self) -> "FileLock":
+        """The lock between processes; who only reads does without."""
+        from filelock import FileLock
+
+        return FileLock(f"{self.path}.lock", mode=0o600)
 
     def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
         with _lock(self.lock):
@@ -45,7 +56,7 @@ class Ledger:
         self._storage = SealedStorage(path)
         self._db = TinyDB(storage=lambda: self._storage)
         self._table = LockedTable(self._storage, JOBS, cache_size=0)
-        self._table.lock = FileLock(f"{path}.lock", mode=0o600)
+        self._table.path = path
         self._cache: dict[str, tuple[Mapping[str, Any], Job]] = {}
         self.archive = Archive(path.parent / "archive")
 
@@ -265,7 +276,9 @@ def _drop(table: dict[int, Mapping[str, Any]], jobs: Iterable[Job]) -> None:
         table.pop(number_of(job.id), None)
 
 
-def _lock(lock: FileLock) -> Any:
+def _lock(lock: "FileLock") -> Any:
+    from filelock import Timeout
+
     try:
         return lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:

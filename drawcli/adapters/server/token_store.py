@@ -21,8 +21,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from drawcli.core.protocol.tokens import Tokens, parse_moment, parse_pair
 from drawcli.errors import ConfigError, TryLater
 from drawcli.system.files import write_durably
@@ -129,6 +127,8 @@ class TokenStore(ABC):
         TryLater
             If another process holds it for two minutes.
         """
+        from filelock import FileLock, Timeout
+
         lock = FileLock(self.lock_file, timeout=_LOCK_SECONDS, mode=0o600)
         try:
             with self._convert_os_errors():
@@ -178,6 +178,8 @@ class TokenStore(ABC):
 
     @contextmanager
     def _convert_os_errors(self) -> Iterator[None]:
+        from filelock import Timeout
+
         try:
             yield
         except Timeout:

@@ -11,7 +11,6 @@ no key is committed to a repository.
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,7 +82,7 @@ def make_site_key(state_dir: Path) -> Path:
     if not (ignore := state_dir / _GITIGNORE).exists():
         write_durably(ignore, b"*\n")
     fresh = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
-    write_durably(fresh, _as_text(secrets.token_bytes(LENGTH)))
+    write_durably(fresh, _as_text(os.urandom(LENGTH)))
     rename_if_free(fresh, path)  # if two processes create a key, the first one is used
     fresh.unlink(missing_ok=True)
     fsync_folder(state_dir)
@@ -98,7 +97,7 @@ def retire_site_key(state_dir: Path, key_id: str) -> None:
 
 def replace_site_key(state_dir: Path) -> bytes:
     """Replace the current key, which must be retired, by a new one; return it."""
-    key = secrets.token_bytes(LENGTH)
+    key = os.urandom(LENGTH)
     write_durably(site_key_path(state_dir), _as_text(key))
     return key
 

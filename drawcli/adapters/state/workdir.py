@@ -19,7 +19,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
-
-from filelock import FileLock, Timeout
 
 from drawcli.adapters.state.progress_file import FILE_NAME as PROGRESS
 from drawcli.errors import AnotherRun, DiskFull, LedgerError
@@ -251,6 +248,8 @@ class WorkDir:
         AnotherRun
             If another run holds it; names its process and begin.
         """
+        from filelock import FileLock, Timeout
+
         lock = FileLock(self.run_lock_file, mode=0o600)
         owner = self.state_dir / _OWNER
         try:
@@ -268,6 +267,8 @@ class WorkDir:
     @contextmanager
     def job_lock(self, job_id: str) -> Iterator[None]:
         """Hold the lock of a job; raise Busy if another process holds it."""
+        from filelock import FileLock, Timeout
+
         make_private(self._work)
         lock = FileLock(self.job_lock_file(job_id), mode=0o600)
         try:
@@ -282,6 +283,8 @@ class WorkDir:
 
 def _owner(now: datetime) -> bytes:
     """Return the record of this process, used in messages only."""
+    import socket
+
     plain = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat()}
     return json.dumps(plain).encode("utf-8")
 

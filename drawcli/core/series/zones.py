@@ -8,7 +8,6 @@ thickness changes with the spacing, or the instance numbers are consecutive.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Final
 
 LARGEST_STEP: Final = 1.5  # a distance this many times the usual one means a missing slice
@@ -96,6 +95,8 @@ def _expected(step: float, small: float, large: float, largest_step: float) -> f
 
 def _runs(steps: Sequence[float], thickness: Sequence[float | None]) -> Iterator[Zone]:
     """Yield runs of distances that are alike."""
+    from statistics import median
+
     start = 0
     for number in range(1, len(steps) + 1):
         first = steps[start]

@@ -1,0 +1,116 @@
+"""Parts of the output that need rich only where they are coloured, folded or wide."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+_UNPRINTABLE: Final = "\0"
+_TITLE: Final = 3  # characters of the title of a hanging line
+
+
+@dataclass(frozen=True, slots=True)
+class StyledLine:
+    """A text in a style, folded at the edge of the terminal."""
+
+    text: str
+    style: str = ""
+
+    def __rich__(self) -> "Text":
+        """Return it as rich prints it."""
+        from rich.text import Text
+
+        return Text(self.text, style=self.style, overflow="fold")
+
+
+@dataclass(frozen=True, slots=True)
+class HangingLine:
+    """A text beside its title, indented as a whole."""
+
+    title: str
+    body: str
+    style: str = ""
+
+    def __rich__(self) -> "Padding":
+        """Return it as rich prints it."""
+        from rich.padding import Padding
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=_TITLE)
+        grid.add_column(overflow="fold")
+        grid.add_row(self.title, self.body, style=self.style)
+        return Padding(grid, (0, 0, 0, 4), expand=False)
+
+    @property
+    def text(self) -> str:
+        """The line, where it is not folded."""
+        return f"    {self.title:<{_TITLE}}  {self.body}" if "\n" not in self.body else _UNPRINTABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTable:
+    """A table without lines. A cell is folded if it is too wide, but not in the columns `whole`."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    whole: AbstractSet[int]  # numbers of columns
+    right: AbstractSet[int] = frozenset()  # columns of numbers
+    least: Mapping[int, int] = field(default_factory=dict)  # least widths of columns
+    narrow: bool = False  # one blank between columns, not two
+    styles: Sequence[str] = ()  # of the rows, if they have any
+
+    def __rich__(self) -> "Table":
+        """Return it as rich prints it."""
+        from rich.table import Table
+
+        padding = (0, 1, 0, 0) if self.narrow else (0, 1)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=padding)
+        for number, title in enumerate(self.titles):
+            table.add_column(
+                title,
+                justify="right" if number in self.right else "left",
+                no_wrap=number in self.whole,
+                overflow="fold",
+                min_width=self.least.get(number),
+            )
+        for row, style in zip_longest(self.rows, self.styles, fillvalue=""):
+            table.add_row(*row, style=style)
+        return table
+
+    @property
+    def text(self) -> str:
+        """The table as text; a character that cannot be printed if a cell has several lines."""
+        lines = [self.titles, *self.rows]
+        if any("\n" in cell for line in lines for cell in line):
+            return _UNPRINTABLE
+        widths = [
+            max(self.least.get(number, 0), *map(len, column))
+            for number, column in enumerate(zip(*lines, strict=True))
+        ]
+        places = [">" if number in self.right else "<" for number in range(len(widths))]
+        return "\n".join(
+            (" " if self.narrow else "  ").join(
+                f"{cell:{place}{width}}"
+                for cell, place, width in zip(line, places, widths, strict=True)
+            )
+            for line in lines
+        )
+
+
+def text_of(part: Any) -> str:
+    """Return a text; a character that cannot be printed if it is something else."""
+    if isinstance(part, StyledLine | HangingLine | TextTable):
+        return part.text
+    return part if isinstance(part, str) else _UNPRINTABLE
+
+
+def fits(line: str, room: int | None) -> bool:
+    """Return whether a line is printed as it is: plain characters, not too many."""
+    return line.isascii() and line.isprintable() and (room is None or len(line) <= room)
