@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ SWEEPS = tuple(
         *"torture deidentification releases documents/test_blocks test_bench test_wheel".split(),
         *"pipeline/survey/test_fuzz test_round_trip test_server_faults cli/test_real_data".split(),
         *"core/rules/test_prefilter core/test_identity cli/test_start_up".split(),
+        "test_home_and_away",
     )
 )
 
@@ -138,6 +140,7 @@ def made_site(folder: Path) -> Site:
     made.config.write_text(
         "datastore: store\nstate_dir: state\n"
         "scan: {quiet_minutes: 0}\n"
+        "preview: never\n"  # it takes longer than the rest of a cycle
         "server: {url: 'http://127.0.0.1:9', client_id: ward-7}\n",
         encoding="utf-8",
     )
@@ -209,6 +212,16 @@ def in_state(ctx: Context) -> Callable[..., Job]:
         return job
 
     return make
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine stand in Berlin, which has daylight saving time."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     RTStructureSetStorage,
     Verification,
 )
+from pynetdicom.transport import ThreadedAssociationServer
 
 
 @dataclass
@@ -34,6 +37,10 @@ class Peer:
         self.callers.append(event.assoc.requestor.primitive.calling_ae_title)  # type: ignore[union-attr]
 
 
+# It looks twice a second whether it is to end: a test ends before.
+_served = partialmethod(ThreadedAssociationServer.serve_forever, poll_interval=0.02)
+
+
 @contextmanager
 def listening(
     peer: Peer, *, takes: Any = RTStructureSetStorage, coded: Any = None, **facts: Any
@@ -44,7 +51,8 @@ def listening(
     ae.add_supported_context(Verification)
     ae.add_supported_context(takes, coded)
     handlers: list[Any] = [(evt.EVT_C_STORE, peer.stored), (evt.EVT_REQUESTED, peer.requested)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    with patch.object(ThreadedAssociationServer, "serve_forever", _served):
+        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     peer.port = server.server_address[1]
     try:

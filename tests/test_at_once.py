@@ -201,6 +201,7 @@ def test_one_patients_bug_in_a_thread_does_not_stop_the_others(ward: Ward) -> No
     assert [job.reason_code for job in report.held] == ["bug"]
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_ends_uploads_that_would_never_end_and_the_next_run_says_so(
     ward: Ward, tmp_path: Path

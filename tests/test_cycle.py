@@ -4,6 +4,7 @@ import io
 import zipfile
 from pathlib import Path
 
+import pytest
 from pydicom import dcmread
 
 from drawcli.core.jobs.job import State
@@ -46,8 +47,8 @@ def test_each_step_takes_the_series_one_state_on(
     assert home.PatientID == PELVIS.patient_id
 
 
-def test_a_second_run_has_nothing_to_do(ctx: Context, pelvis: list[Path], draw: FakeDraw) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_second_run_has_nothing_to_do(ctx: Context, draw: FakeDraw) -> None:
     for _ in range(3):
         list(run_once(ctx, Selection()))
     asked = len(draw.asked)

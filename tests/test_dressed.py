@@ -132,10 +132,10 @@ def test_structures_come_in_the_order_of_the_template(home: Home) -> None:
     assert [one.ReferencedROINumber for one in whole.RTROIObservationsSequence] == numbers
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_template_changed_on_the_way_changes_nothing_of_what_was_sent(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     described(site, structures=LOOKS)
     with opened(site, draw, clock) as ctx:
         for step in STEPS[:-1]:
@@ -148,10 +148,8 @@ def test_a_template_changed_on_the_way_changes_nothing_of_what_was_sent(
     assert "Rectum_AI" in by_name(dcmread(delivered(site)))
 
 
-def test_jobs_from_before_looks_were_kept_come_home_as_they_are(
-    site: Site, ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_jobs_from_before_looks_were_kept_come_home_as_they_are(site: Site, ctx: Context) -> None:
     for step in STEPS[:-1]:
         run_step(step, ctx, Selection())
     (job,) = ctx.ledger.jobs()
@@ -239,10 +237,10 @@ def test_a_made_structure_with_a_hole_has_two_contours_a_slice(
     )
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_made_structure_that_is_empty_is_listed_and_told(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     described(site, derived=MADE)
 
     with opened(site, draw, clock) as ctx:
@@ -365,10 +363,10 @@ def test_text_is_brought_to_utf_8_where_the_site_wants_it(
     assert "Lindqvist^\u00c5sa".encode("latin-1") not in raw
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_name_longer_than_the_planning_system_takes_is_told_before_anything_is_sent(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     described(site, structures={"Femur_Head_L": {"label": "A_name_of_17_char"}})
     site.add_line("deliver: {longest_name: 16}")
 
@@ -409,10 +407,10 @@ def test_empty_structures_are_added_after_the_others_and_named_as_empty(
             assert b"PTV" not in opened_zip.read(sent)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_empty_structures_are_no_warning_and_what_is_lost_stays_one(
-    site: Site, server: Lossy, pelvis: list[Path]
+    site: Site, server: Lossy
 ) -> None:
-    assert pelvis
     described(site, empty=EMPTY)
 
     with server("contours") as ctx:

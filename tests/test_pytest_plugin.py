@@ -49,7 +49,7 @@ def test_each_test_of_the_rules_is_a_case(rules: Path) -> None:
     assert code == 1
     assert "rules.yaml::a planning scan of the pelvis PASSED" in said
     assert "expected Thorax_OAR; HeadNeck_OAR" in said
-    assert said.count(f"there is no CT, MR or PT series in {rules.with_name('nowhere')}\n") == 1
+    assert said.count(f"there is no CT, MR or PT series in {rules.with_name('nowhere')};") == 1
     assert "1 passed" in said
     assert "2 failed" in said
     assert "Traceback" not in said

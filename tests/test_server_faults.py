@@ -170,11 +170,10 @@ def test_one_fault_delays_and_loses_nothing(spec: str, told: Told, wrong: Runnin
     [(spec, spec) for spec in MATRIX if spec.endswith("lockout")],
     indirect=["wrong"],
 )
+@pytest.mark.usefixtures("pelvis")
 def test_where_every_token_is_dead_each_run_says_so_and_no_job_is_touched(
-    spec: str, wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+    spec: str, wrong: Running, site: Site, clock: Clock
 ) -> None:
-    assert pelvis
-
     told = cycle(site, clock, wrong, runs=4)
 
     (job,) = told.jobs
@@ -212,11 +211,10 @@ def test_without_the_newer_endpoint_the_token_is_refreshed_at_the_older_one(
 @pytest.mark.parametrize(
     "wrong", [f"upload:expire,token:{what}" for what in NEVER_RENEWED], indirect=True
 )
+@pytest.mark.usefixtures("pelvis")
 def test_a_pair_that_is_lost_on_the_way_is_told_and_no_job_is_touched(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
+    wrong: Running, site: Site, clock: Clock
 ) -> None:
-    assert pelvis
-
     told = cycle(site, clock, wrong, runs=4)
 
     (job,) = told.jobs
@@ -233,10 +231,8 @@ def test_a_run_needs_no_catalogue(told: Told) -> None:
 @pytest.mark.parametrize(
     "wrong", ["status:403", "rtstruct:403", "confirm:403", "upload:413"], indirect=True
 )
-def test_what_holds_one_job_stops_no_other(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_holds_one_job_stops_no_other(wrong: Running, site: Site, clock: Clock) -> None:
     write_planning_ct(site.store / "thorax", THORAX, slices=4, size=32)
 
     told = cycle(site, clock, wrong)
@@ -261,11 +257,10 @@ def test_what_holds_one_job_stops_no_other(
     ],
     indirect=["wrong"],
 )
+@pytest.mark.usefixtures("pelvis")
 def test_what_stays_wrong_is_given_to_a_person(
-    wrong: Running, site: Site, pelvis: list[Path], clock: Clock, code: str
+    wrong: Running, site: Site, clock: Clock, code: str
 ) -> None:
-    assert pelvis
-
     told = cycle(site, clock, wrong, runs=60)
 
     (job,) = told.jobs

@@ -1,8 +1,6 @@
 """What the wall clock of a department does to runs that cron calls by it."""
 
 import sys
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,16 +10,6 @@ from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_once
 from tests.conftest import Clock, Site, opened
 from tests.fake_draw import FakeDraw
-
-
-@pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the machine stand in a time zone with daylight saving."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot choose its time zone there")

@@ -79,9 +79,8 @@ def test_options_may_stand_on_either_side_of_the_command(drawcli: Run, site: Sit
     assert before.answer == behind.answer
 
 
-def test_the_json_envelope(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_the_json_envelope(drawcli: Run) -> None:
     answer = drawcli("scan", "--json").answer
 
     assert list(answer) == ["schema", "command", "status", "data", "errors"]
@@ -90,10 +89,8 @@ def test_the_json_envelope(drawcli: Run, pelvis: list[Path]) -> None:
     assert answer["errors"] == []
 
 
-def test_status_lists_the_same_facts_for_people_and_programs(
-    drawcli: Run, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_status_lists_the_same_facts_for_people_and_programs(drawcli: Run) -> None:
     drawcli("scan")
     drawcli("match")
 
@@ -107,10 +104,10 @@ def test_status_lists_the_same_facts_for_people_and_programs(
         assert fact in table
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_nothing_that_drawcli_says_or_logs_names_the_patient(
-    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    drawcli: Run, site: Site, tmp_path: Path
 ) -> None:
-    assert pelvis
     said = ""
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
@@ -139,10 +136,8 @@ def test_patient_data_need_a_terminal(drawcli: Run) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_person_at_a_terminal_may_ask_who_it_is(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_person_at_a_terminal_may_ask_who_it_is(drawcli: Run, site: Site) -> None:
     drawcli("scan")
 
     said = at_pseudo_terminal(site, "status", "--identify")
@@ -152,10 +147,8 @@ def test_a_person_at_a_terminal_may_ask_who_it_is(
 
 
 @pytest.mark.parametrize("step", [*STEPS, "run-once"])
-def test_a_dry_run_writes_nothing_and_asks_nobody(
-    drawcli: Run, site: Site, pelvis: list[Path], step: str
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_dry_run_writes_nothing_and_asks_nobody(drawcli: Run, site: Site, step: str) -> None:
     drawcli("scan")
     drawcli("match")
     before = contents(site.folder)
@@ -166,9 +159,8 @@ def test_a_dry_run_writes_nothing_and_asks_nobody(
     assert contents(site.folder) == before
 
 
-def test_a_dry_run_says_what_would_be_done(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_a_dry_run_says_what_would_be_done(drawcli: Run) -> None:
     scanned = drawcli("scan", "-n").out
     drawcli("scan")
     matched = drawcli("match", "-n").out
@@ -177,8 +169,8 @@ def test_a_dry_run_says_what_would_be_done(drawcli: Run, pelvis: list[Path]) -> 
     assert "matched Prostate_OAR: rule pelvis-planning-ct" in matched
 
 
-def test_assign_overrules_the_rules(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_assign_overrules_the_rules(drawcli: Run) -> None:
     drawcli("scan")
     job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
 
@@ -215,8 +207,8 @@ def test_a_series_that_was_sent_can_be_sent_again_with_another_template(
     assert len(list(pelvis[0].parent.glob("RS.*"))) == 2
 
 
-def test_cancel_and_retry(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_cancel_and_retry(drawcli: Run) -> None:
     drawcli("scan")
     job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
 
@@ -229,8 +221,8 @@ def test_cancel_and_retry(drawcli: Run, pelvis: list[Path]) -> None:
     assert drawcli("status", "--json").answer["data"]["jobs"][0]["state"] == "found"
 
 
-def test_release_lets_a_held_job_go_on(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_release_lets_a_held_job_go_on(drawcli: Run, site: Site) -> None:
     drawcli("scan")
     drawcli("match")
     templates = site.folder / "templates.yaml"
@@ -313,10 +305,8 @@ def test_explain_skips_what_is_no_image(drawcli: Run, site: Site, pelvis: list[P
     assert "no CT, MR or PT series in these 2 paths; skipped: 1 not-dicom" in nothing.err
 
 
-def test_release_of_a_job_that_is_not_held_says_what_to_do(
-    drawcli: Run, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_release_of_a_job_that_is_not_held_says_what_to_do(drawcli: Run) -> None:
     drawcli("scan")
     job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
 
@@ -326,8 +316,8 @@ def test_release_of_a_job_that_is_not_held_says_what_to_do(
     assert f"drawcli retry {job}" in ended.err
 
 
-def test_show_tells_why_a_rule_did_not_fire(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_show_tells_why_a_rule_did_not_fire(drawcli: Run, site: Site) -> None:
     rules = (site.folder / "rules.yaml").read_text().replace("contains: pelvis", "contains: knee")
     (site.folder / "rules.yaml").write_text(rules)
     drawcli("scan")
@@ -342,10 +332,8 @@ def test_show_tells_why_a_rule_did_not_fire(drawcli: Run, site: Site, pelvis: li
     assert "pass    Modality equals CT" in told
 
 
-def test_unmatched_series_are_matched_when_the_rules_change(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_unmatched_series_are_matched_when_the_rules_change(drawcli: Run, site: Site) -> None:
     rules = site.folder / "rules.yaml"
     good = rules.read_text()
     rules.write_text(good.replace("contains: pelvis", "contains: knee"))
@@ -490,12 +478,10 @@ def test_a_start_imports_nothing_that_it_does_not_need(
     assert [name for name in heavy if name in loaded] == []
 
 
-def test_a_job_that_another_process_works_on_is_left_to_it(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
+@pytest.mark.usefixtures("pelvis")
+def test_a_job_that_another_process_works_on_is_left_to_it(drawcli: Run, site: Site) -> None:
     from drawcli.adapters.state.workdir import WorkDir
 
-    assert pelvis
     drawcli("scan")
     job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]
 

@@ -89,10 +89,8 @@ def test_the_site_may_be_named_on_either_side_and_by_the_environment(
     assert "Prostate" in before
 
 
-def test_nothing_that_is_offered_names_the_patient(
-    tab: Tab, ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_nothing_that_is_offered_names_the_patient(tab: Tab, ctx: Context) -> None:
     for step in ("scan", "match", "deidentify"):
         run_step(step, ctx, Selection())
 

@@ -23,7 +23,7 @@ def test_settings_are_shown_with_their_origin_at_80_columns(drawcli: Run, site: 
     assert max(map(len, whole.out.splitlines()[1:])) <= 80
     lines = [line.split() for line in changed.out.splitlines()]
     assert ["quiet_minutes", "3", "DRAWCLI_SCAN__QUIET_MINUTES"] in lines
-    assert ["client_id", "ward-7", "line", "4"] in lines
+    assert ["client_id", "ward-7", "line", "5"] in lines
     assert "incomplete_hours" in whole.out
     assert "incomplete_hours" not in changed.out
     by_key = {one["key"]: one for one in plain["settings"]}
@@ -32,7 +32,7 @@ def test_settings_are_shown_with_their_origin_at_80_columns(drawcli: Run, site: 
         "value": "ward-7",
         "is_secret": False,
         "source": "file",
-        "place": f"{site.config}:4",
+        "place": f"{site.config}:5",
     }
     assert by_key["scan.modalities"]["value"] == ["CT", "MR", "PT"]
 
@@ -61,5 +61,5 @@ def test_check_reports_every_error_and_needs_no_site_key(drawcli: Run, site: Sit
     assert (well.code, "no errors" in well.out) == (0, True)
     assert broken.code == 3
     text = json.dumps(broken.answer["errors"])
-    assert f"{site.config}:5:1: unknown key 'scn'; did you mean 'scan'?" in text
+    assert f"{site.config}:6:1: unknown key 'scn'; did you mean 'scan'?" in text
     assert "environment DRAWCLI_SERVER__PARALLEL" in text

@@ -36,10 +36,10 @@ def as_cron(line: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_the_line_that_init_prints_runs_in_silence_and_mails_only_trouble(
-    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    drawcli: Run, site: Site, tmp_path: Path
 ) -> None:
-    assert pelvis
     line = drawcli("init", ".", "--cron", "--scheduler", "crontab").out
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)

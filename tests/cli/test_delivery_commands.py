@@ -95,8 +95,8 @@ def test_reidentify_shows_what_it_would_change_and_writes_nothing(
     assert sorted(delivered.parent.iterdir()) == before
 
 
-def test_what_has_not_come_cannot_be_looked_at(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_has_not_come_cannot_be_looked_at(drawcli: Run) -> None:
     drawcli("scan")
     (job,) = drawcli("status", "--json").answer["data"]["jobs"]
 

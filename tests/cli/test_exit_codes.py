@@ -45,7 +45,7 @@ def test_3_settings_that_cannot_be_used(drawcli: Run, site: Site) -> None:
     ended = drawcli("status")
 
     assert ended.code == 3
-    assert "drawcli.yaml:5:1: unknown key 'scann'; did you mean 'scan'?" in ended.err
+    assert "drawcli.yaml:6:1: unknown key 'scann'; did you mean 'scan'?" in ended.err
 
 
 def test_3_rules_that_cannot_be_used_while_contours_still_come_home(
@@ -73,8 +73,8 @@ def test_3_no_token(drawcli: Run, site: Site) -> None:
     assert "there is no token" in ended.err
 
 
-def test_3_no_site_key(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_3_no_site_key(drawcli: Run, site: Site) -> None:
     (site.state / "site.key").unlink()
 
     ended = drawcli("run-once")
@@ -95,10 +95,8 @@ def test_4_a_ledger_that_cannot_be_read(drawcli: Run, site: Site) -> None:
     assert ledger.read_text().endswith("rest")
 
 
-def test_5_a_token_that_the_server_refuses(
-    drawcli: Run, site: Site, pelvis: list[Path], tmp_path: Path
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_5_a_token_that_the_server_refuses(drawcli: Run, site: Site, tmp_path: Path) -> None:
     with running(tmp_path / "sandbox") as server:
         at_sandbox(site, server.url, server.token_file)
         (site.folder / "token.json").write_text('{"access_token": "stale", "refresh_token": "x"}')
@@ -111,8 +109,8 @@ def test_5_a_token_that_the_server_refuses(
     assert (job["state"], job["attempts"], job["held"]) == ("packaged", 0, False)
 
 
-def test_6_a_job_is_newly_held_and_told_once(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_6_a_job_is_newly_held_and_told_once(drawcli: Run, site: Site) -> None:
     rules = (site.folder / "rules.yaml").read_text()
     twice = rules + ("  - name: any-ct\n    template: Thorax_OAR\n    when: {Modality: CT}\n")
     (site.folder / "rules.yaml").write_text(twice)
@@ -125,9 +123,8 @@ def test_6_a_job_is_newly_held_and_told_once(drawcli: Run, site: Site, pelvis: l
     assert (second.code, second.out, second.err) == (0, "", "")
 
 
-def test_7_the_server_is_down(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_7_the_server_is_down(drawcli: Run) -> None:
     ended = drawcli("run-once")
 
     job = drawcli("status", "--json").answer["data"]["jobs"][0]
@@ -160,9 +157,8 @@ def test_8_the_privacy_gate_blocks(drawcli: Run, site: Site, pelvis: list[Path])
     assert not list((site.state / "work").rglob("*.zip"))
 
 
-def test_9_only_if_asked_and_idle(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_9_only_if_asked_and_idle(drawcli: Run) -> None:
     assert drawcli("poll", "--fail-if-idle").code == 9
     assert drawcli("poll").code == 0
     assert drawcli("scan", "--fail-if-idle").code == 0
@@ -180,10 +176,8 @@ def test_11_another_run_holds_the_lock(drawcli: Run, site: Site) -> None:
     assert step.code == 0
 
 
-def test_12_not_enough_disk_space(
-    drawcli: Run, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_12_not_enough_disk_space(drawcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert drawcli("scan").code == drawcli("match").code == 0
     real = shutil.disk_usage
     monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=1 << 20))
@@ -197,8 +191,8 @@ def test_12_not_enough_disk_space(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_130_interrupted(site: Site, tmp_path: Path) -> None:
     started = tmp_path / "started"
     plugin = tmp_path / "sitecustomize.py"  # a job in the background ignores interrupts
     plugin.write_text(
@@ -230,11 +224,8 @@ def test_130_interrupted(site: Site, pelvis: list[Path], tmp_path: Path) -> None
     assert "Traceback" not in err
 
 
-def test_1_a_bug_is_told_without_its_words(
-    drawcli: Run, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_1_a_bug_is_told_without_its_words(drawcli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def burst(*_args: object, **_more: object) -> str:
         raise ValueError("CANARY")
 

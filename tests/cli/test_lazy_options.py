@@ -82,13 +82,13 @@ def path_parameters(command: Any) -> list[Any]:
 
 def test_paths_are_converted_as_typer_does(tmp_path: Path) -> None:
     """Its checks, such as `exists`, are no part of the quick conversion."""
-    parameters = path_parameters(typer.main.get_command(app))
+    whole = typer.main.get_command(app)
+    parameters, ctx = path_parameters(whole), typer.Context(whole)
     (tmp_path / "file").touch()
 
     assert len(parameters) > 10
     for parameter in parameters:
         convert = parameter.get_runtime_param
         for path in (tmp_path, tmp_path / "file", tmp_path / "none"):
-            ctx = typer.Context(typer.main.get_command(app))
             quick = _QuickValue(convert).coerce(str(path), parameter, ctx)
             assert quick == convert().coerce(str(path), parameter, ctx) == path

@@ -1,15 +1,13 @@
 """logs: what happened last, of a job or of all."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
 
-def test_the_last_entries_of_the_log_also_of_one_job(drawcli: Run, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_the_last_entries_of_the_log_also_of_one_job(drawcli: Run) -> None:
     assert drawcli("logs").out == "No entries.\n"
     drawcli("scan")
     drawcli("match")

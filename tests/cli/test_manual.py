@@ -32,6 +32,7 @@ def test_the_page_of_settings_is_the_file_that_init_writes() -> None:
     assert r"DRAWCLI_SERVER__URL" in page
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not (shutil.which("man") and shutil.which("groff")), reason="needs man")
 @pytest.mark.parametrize("page", [commands_page, settings_page])
 def test_man_has_nothing_to_warn_of(page: object, tmp_path: Path) -> None:

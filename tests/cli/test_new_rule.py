@@ -37,7 +37,7 @@ def test_a_rule_is_written_tested_and_tried(
     assert set(before.splitlines()) <= set(after.splitlines())
     assert "- Modality: CT  # 2 of 2 series known when this was written" in after
     assert "- ProtocolName: {contains: prostate}  # 1 of 2 series known" in after
-    assert drawcli("rules", "test").out == "1 tests, 0 failed\n"
+    assert drawcli("rules", "test").out == "1 test, 0 failed\n"
     told = drawcli("explain", str(pelvis[0]), "--json").answer["data"]["series"]
     assert (told[0]["rule"], told[0]["template"]) == ("prostate-oar", "Prostate_OAR")
 
@@ -89,7 +89,7 @@ def test_a_series_can_be_excluded(drawcli: Run, pelvis: list[Path]) -> None:
     told = drawcli("explain", str(pelvis[0]), "--json").answer["data"]["series"][0]
     assert made.code == 0
     assert told["verdict"] == "excluded"
-    assert drawcli("rules", "test").out == "1 tests, 0 failed\n"
+    assert drawcli("rules", "test").out == "1 test, 0 failed\n"
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_cannot_be_written_leaves_the_file_alone(
     assert (site.folder / "rules.yaml").read_bytes() == before
 
 
-def test_of_several_series_one_is_named(drawcli: Run, pelvis: list[Path], site: Site) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_of_several_series_one_is_named(drawcli: Run, site: Site) -> None:
     write_planning_ct(site.store / "head", HEAD_NECK, slices=SLICES, size=32, seed=2)
 
     asked = drawcli("rules", "new", "--from", str(site.store))
@@ -140,8 +140,8 @@ def test_of_several_series_one_is_named(drawcli: Run, pelvis: list[Path], site: 
     assert "series 1 (CT of 6 files); series 2 (CT of 6 files)" in asked.err
 
 
-def test_a_rule_comes_of_a_job_too(drawcli: Run, pelvis: list[Path], rules: Path) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_rule_comes_of_a_job_too(drawcli: Run, rules: Path) -> None:
     drawcli("scan")
     (job,) = drawcli("status", "--json").answer["data"]["jobs"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -43,10 +42,10 @@ def tell_to(site: Site, hook: Webhook) -> None:
     site.add_line(f"  heartbeat_url: http://127.0.0.1:{hook.port}/ping")
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_run_beats_writes_its_figures_and_tells_what_keeps_it_from_its_end(
-    drawcli: Run, site: Site, pelvis: list[Path]
+    drawcli: Run, site: Site
 ) -> None:
-    assert pelvis
     with listening() as hook:
         tell_to(site, hook)
         silent = drawcli("run-once", "--dry-run")

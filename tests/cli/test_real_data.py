@@ -49,8 +49,11 @@ def test_real_files_are_found_packaged_or_held_with_a_reason(
 ) -> None:
     (site.folder / "rules.yaml").write_text(MATCH_ALL)
     site.config.write_text(
-        site.config.read_text().replace("datastore: store", f"datastore: {store}")
+        site.config.read_text()
+        .replace("datastore: store", f"datastore: {store}")
+        .replace("quiet_minutes: 0", "quiet_minutes: 0, segmented: send")  # also with an RTSTRUCT
     )
+    site.add_line("match: {first_run_limit: 100}")
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
 
     ended = [drawcli(step) for step in ("scan", "match", "deidentify")]
@@ -92,6 +95,8 @@ def assert_no_new_errors(packages: list[Path], store: Path, folder: Path) -> Non
             sent = Path(archive.extract(name, folder))
         digest = pixels_of(sent)
         assert digest is not None
+        if digest not in sources:  # a frame, or decompressed: deidentification/test_frames.py
+            continue
         assert errors_of(sent) - errors_of(sources[digest]) == set(), sources[digest]
 
 

@@ -53,10 +53,8 @@ def test_explain_a_folder_a_file_and_a_job(drawcli: Run, pelvis: list[Path], sit
     assert again["series"] == job["id"]
 
 
-def test_what_no_rule_takes_is_told_with_the_nearest(
-    drawcli: Run, pelvis: list[Path], site: Site
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_no_rule_takes_is_told_with_the_nearest(drawcli: Run, site: Site) -> None:
     rules = site.folder / "rules.yaml"
     rules.write_text(rules.read_text().replace("{contains: pelvis}", "{contains: becken}"))
 
@@ -67,9 +65,8 @@ def test_what_no_rule_takes_is_told_with_the_nearest(
     assert "rule thorax-planning-ct" not in told.out
 
 
-def test_values_are_shown_on_a_terminal_only(drawcli: Run, pelvis: list[Path], site: Site) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_values_are_shown_on_a_terminal_only(drawcli: Run, site: Site) -> None:
     refused = drawcli("explain", str(site.store), "--identify")
     shown = at_terminal(site, "explain", "store", "--identify")
 
@@ -212,8 +209,8 @@ def test_templates_are_listed_shown_and_held_against_tg_263(drawcli: Run, site: 
     assert "FemoralHead_Left_Side is not a TG-263 name" in checked
 
 
-def test_what_no_rule_took_lately_is_listed(drawcli: Run, pelvis: list[Path], site: Site) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_no_rule_took_lately_is_listed(drawcli: Run, site: Site) -> None:
     rules = site.folder / "rules.yaml"
     whole = rules.read_text()
     rules.write_text(whole.replace("{contains: pelvis}", "{contains: becken}"))

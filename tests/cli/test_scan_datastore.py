@@ -55,10 +55,10 @@ def test_it_ends_after_the_minutes_given(drawcli: Run) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_what_a_scan_left_alone_is_told_by_reason_also_beside_what_it_found(
-    drawcli: Run, site: Site, pelvis: list[Path]
+    drawcli: Run, site: Site
 ) -> None:
-    assert pelvis
     (site.store / "notes.txt").write_text("no image")
     (site.store / "empty.dcm").touch()
 

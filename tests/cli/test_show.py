@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
 from pydicom import dcmread
 
 from drawcli.adapters.ledger import Ledger
@@ -105,10 +106,8 @@ def test_what_a_rule_asks_of_a_patient_is_neither_kept_nor_told(
         assert [secret for secret in SECRETS if secret in text] == []
 
 
-def test_who_may_see_patients_reads_it_again_from_the_rules(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_who_may_see_patients_reads_it_again_from_the_rules(drawcli: Run, site: Site) -> None:
     rules = site.folder / "rules.yaml"
     rules.write_text(ASKED)
     drawcli("scan")
@@ -130,10 +129,8 @@ def test_who_may_see_patients_reads_it_again_from_the_rules(
     assert "PatientName contains (not told)" in without_rules
 
 
-def test_what_an_earlier_drawcli_kept_in_clear_is_not_told(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_an_earlier_drawcli_kept_in_clear_is_not_told(drawcli: Run, site: Site) -> None:
     drawcli("scan")
     drawcli("match")
     job = drawcli("status", "--json").answer["data"]["jobs"][0]["id"]

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from tests.cli.conftest import Run
 from tests.conftest import Site
 
@@ -30,8 +32,8 @@ def cpu_seconds(command: list[str], env: dict[str, str], folder: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_starts_are_quick(drawcli: Run, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_starts_are_quick(drawcli: Run, site: Site) -> None:
     for step in ("scan", "match"):
         drawcli(step)
     job = str(drawcli("status", "--json").answer["data"]["jobs"][0]["id"])

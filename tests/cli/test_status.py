@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -131,10 +130,8 @@ def test_since_reaches_into_the_archive(ctx: Context, in_state: Make) -> None:
 
 
 @pytest.mark.parametrize("words", ["kulkarnee", "KULKARNEE^ash", "7734021", "कुलकर्णी"])
-def test_a_patient_is_found_by_a_part_of_name_or_id(
-    ctx: Context, pelvis: list[Path], words: str
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_patient_is_found_by_a_part_of_name_or_id(ctx: Context, words: str) -> None:
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
 
@@ -145,10 +142,8 @@ def test_a_patient_is_found_by_a_part_of_name_or_id(
     assert ids(JobFilter(patient="Somebody Else", identify=True), ctx) == []
 
 
-def test_a_patient_is_asked_for_on_a_terminal_only(
-    drawcli: Run, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_patient_is_asked_for_on_a_terminal_only(drawcli: Run, site: Site) -> None:
     drawcli("scan")
 
     refused = drawcli("status", "--patient", "Kulkarnee", "--identify")
@@ -194,10 +189,8 @@ def test_quarantine_lists_what_is_held_and_nothing_else(drawcli: Run, site: Site
     assert row["way_out"] == f"drawcli release {stuck.id}"
 
 
-def test_programs_learn_whether_it_runs_and_what_each_job_waits_for(
-    drawcli: Run, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_programs_learn_whether_it_runs_and_what_each_job_waits_for(drawcli: Run) -> None:
     drawcli("run-once")  # nobody answers at the address of the site
 
     data = drawcli("status", "--json").answer["data"]

@@ -112,10 +112,10 @@ def test_a_uid_has_no_place_in_an_address(client: TestClient, ctx: Context, home
     assert "must not be in an address" in answer.text
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_series_that_nearly_fits_a_rule_of_another_patient_does_not_tell_who_that_is(
-    client: TestClient, ctx: Context, site: Site, pelvis: list[Path]
+    client: TestClient, ctx: Context, site: Site
 ) -> None:
-    assert pelvis
     ask_for(HEAD_NECK, "CT", site)
     text = (site.folder / "rules.yaml").read_text()
     (site.folder / "rules.yaml").write_text(text.replace("contains: pelvis", "contains: nothing"))

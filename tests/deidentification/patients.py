@@ -164,3 +164,19 @@ def patients(draw: st.DrawFn) -> Patient:
         studied=draw(st.dates(date(2021, 1, 1), date(2026, 6, 30))),
         root=f"1.3.6.1.4.1.9590.{draw(_digits(9))}",
     )
+
+
+ZOERVIK: Final = Patient(
+    charset="ISO_IR 192",
+    name="Zörvik^Ule^Dun=山田^太郎",
+    doctor="Braxmel^Jom",
+    patient_id="731904462",
+    other_id="GHP482210957",
+    accession="55120934KV",
+    phone="+49 761 48213377",
+    street="Gherweg 12",
+    hospital="Oskquaklinik",
+    born=date(1951, 3, 14),
+    studied=date(2024, 5, 21),
+    root="1.3.6.1.4.1.9590.482210957",
+)

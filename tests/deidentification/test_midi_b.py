@@ -6,6 +6,7 @@ The Cancer Imaging Archive, Medical Image De-Identification Benchmark (MIDI-B), 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,25 +15,12 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from tests.deidentification import engine
-from tests.deidentification.patients import Patient
+from tests.deidentification.patients import ZOERVIK, Patient
 from tests.deidentification.search import Judge, pixels_of
 from tests.deidentification.usual import MODALITIES, usual
 from tests.deidentification.writing import File, text
 
-PERSON: Final = Patient(
-    charset="ISO_IR 100",
-    name="Zörvik^Ule^Dun",
-    doctor="Braxmel^Jom",
-    patient_id="731904462",
-    other_id="GHP482210957",
-    accession="55120934KV",
-    phone="+49 761 48213377",
-    street="Gherweg 12",
-    hospital="Oskquaklinik",
-    born=date(1951, 3, 14),
-    studied=date(2024, 5, 21),
-    root="1.3.6.1.4.1.9590.482210957",
-)
+PERSON: Final = replace(ZOERVIK, charset="ISO_IR 100", name="Zörvik^Ule^Dun")
 STUDIES: Final = (date(2024, 5, 21), date(2024, 6, 18))
 WEEKS: Final = range(52, 521)
 

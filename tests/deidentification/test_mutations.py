@@ -5,7 +5,6 @@ import random
 import struct
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from drawcli.pipeline.context import Context
 from tests.conftest import Site
 from tests.deidentification import engine
 from tests.deidentification.hard_files import COPIED_TAGS, ELEMENTS, NUMERIC
-from tests.deidentification.patients import Patient
+from tests.deidentification.patients import ZOERVIK
 from tests.deidentification.search import Judge
 from tests.deidentification.usual import MODALITIES, usual
 from tests.deidentification.writing import Cell, File, element
@@ -25,20 +24,6 @@ SHORT, LONG = 800, 20_000
 COUNT: Final = LONG if "TORTURE" in os.environ else SHORT
 BATCH: Final = COUNT // 15
 IN_STORE: Final = COUNT // 25
-PERSON: Final = Patient(
-    charset="ISO_IR 192",
-    name="Zörvik^Ule^Dun=山田^太郎",
-    doctor="Braxmel^Jom",
-    patient_id="731904462",
-    other_id="GHP482210957",
-    accession="55120934KV",
-    phone="+49 761 48213377",
-    street="Gherweg 12",
-    hospital="Oskquaklinik",
-    born=date(1951, 3, 14),
-    studied=date(2024, 5, 21),
-    root="1.3.6.1.4.1.9590.482210957",
-)
 VRS: Final = "AE AS AT CS DA DS DT FD FL IS LO LT OB OW PN SH SL SQ SS ST TM UI UL UN US UT ZZ"
 OUTCOMES: Final = {"refused", "blocked", "passed"}
 Mutation = Callable[[File, random.Random], bytes]
@@ -88,7 +73,7 @@ def other_vr(file: File, dice: random.Random) -> bytes:
 
 def inserted(file: File, dice: random.Random) -> bytes:
     """Put an identifying element anywhere, in the order of the tags or not."""
-    value = dice.choice(PERSON.tokens).encode()
+    value = dice.choice(ZOERVIK.tokens).encode()
     tag = dice.choice([*ELEMENTS, *NUMERIC, dice.randrange(0x7FDF0000) | 0x10000])
     vr, value = dice.choice(VRS.split()), value + b" " * (len(value) % 2)
     if dice.random() < 0.5:
@@ -104,7 +89,7 @@ MUTATIONS: Final = (flipped, cut, wrong_length, swapped, other_vr, inserted)
 def damaged(seed: int, folder: Path, number: int = 0) -> list[Path]:
     """Write a series of two slices of which one is damaged; return their paths."""
     dice = random.Random(seed)  # noqa: S311 - to find damage again
-    files = [usual(PERSON, dice.choice(MODALITIES[:1]), number, index) for index in range(2)]
+    files = [usual(ZOERVIK, dice.choice(MODALITIES[:1]), number, index) for index in range(2)]
     hit, explicit = dice.randrange(2), dice.random() < 0.6
     mutation = MUTATIONS[seed % len(MUTATIONS)]
     paths = []
@@ -126,7 +111,7 @@ def outcome(paths: list[Path], package: Path) -> str:
         return "refused"
     if found:
         return "blocked"
-    assert Judge(PERSON).zipped(package) == set()
+    assert Judge(ZOERVIK).zipped(package) == set()
     return "passed"
 
 
@@ -161,7 +146,7 @@ def test_a_damaged_slice_is_refused_or_sent_clean(batch: int, tmp_path: Path) ->
 def test_an_element_that_cannot_be_decoded_raises_nothing(
     tag: int, vr: str, tmp_path: Path
 ) -> None:
-    file = usual(PERSON, "CT", 0, 0)
+    file = usual(ZOERVIK, "CT", 0, 0)
     file.tree[tag] = Cell(vr, b"GHP482210957")
     path = tmp_path / "1.dcm"
     path.write_bytes(file.written())
@@ -173,8 +158,8 @@ def test_an_element_that_cannot_be_decoded_raises_nothing(
 def test_a_number_of_a_wrong_length_in_an_item_is_a_finding_or_refused(
     *, undefined: bool, tmp_path: Path
 ) -> None:
-    file = usual(PERSON, "CT", 0, 0)
-    inside = {0x00180074: Cell("FD", f"#{PERSON.born:%Y.%m.%d}#".encode())}
+    file = usual(ZOERVIK, "CT", 0, 0)
+    inside = {0x00180074: Cell("FD", f"#{ZOERVIK.born:%Y.%m.%d}#".encode())}
     file.tree[0x00480120] = Cell("SQ", [inside], undefined=undefined)
     path = tmp_path / "1.dcm"
     path.write_bytes(file.written())
@@ -196,7 +181,7 @@ def test_the_steps_take_a_store_of_damaged_series(taking: Site, ctx: Context) ->
         package = engine.package_of(ctx, job)
         if package is not None:
             assert len(engine.members(package)) == len(ctx.crosswalk(job).files)
-            assert Judge(PERSON).zipped(package) == set()
+            assert Judge(ZOERVIK).zipped(package) == set()
 
 
 @pytest.mark.parametrize("share", [0.97, 0.9, 0.5, 0.1, 0])
@@ -204,7 +189,7 @@ def test_a_series_with_a_slice_that_ends_early_is_not_sent_in_part(
     share: float, taking: Site, ctx: Context
 ) -> None:
     for index in range(5):
-        raw = usual(PERSON, "CT", 0, index).written()
+        raw = usual(ZOERVIK, "CT", 0, index).written()
         length = int(len(raw) * share) if index == 2 else len(raw)
         (taking.store / f"{index}.dcm").write_bytes(raw[:length])
 
@@ -216,7 +201,7 @@ def test_a_series_with_a_slice_that_ends_early_is_not_sent_in_part(
 
 def test_the_same_series_is_sent_where_no_slice_is_damaged(taking: Site, ctx: Context) -> None:
     for index in range(5):
-        (taking.store / f"{index}.dcm").write_bytes(usual(PERSON, "CT", 0, index).written())
+        (taking.store / f"{index}.dcm").write_bytes(usual(ZOERVIK, "CT", 0, index).written())
 
     (job,) = engine.through_steps(ctx)
 

@@ -6,7 +6,6 @@ import json
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -63,16 +62,6 @@ def post(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Post:
 
     monkeypatch.setattr(Recipient, "send", send)
     return made
-
-
-@pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this machine stand in Berlin, where summer time ends in the week of the test."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def set_up(site: Site, *urls: str, more: str = "") -> None:

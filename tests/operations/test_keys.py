@@ -52,10 +52,10 @@ def test_a_series_comes_home_whenever_the_key_is_rotated(
     assert dcmread(delivered).PatientName == dcmread(pelvis[0]).PatientName
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_series_that_was_sent_is_not_sent_again_under_a_new_key(
-    site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     with opened(site, draw, clock) as ctx:
         steps(ctx, *OUT, *HOME)
         rotate(ctx)
@@ -72,10 +72,10 @@ def test_a_series_that_was_sent_is_not_sent_again_under_a_new_key(
     assert next(iter(counts)) == today
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_the_same_patient_is_another_under_a_new_key(
-    site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     with opened(site, draw, clock) as ctx:
         first = ctx.crosswalk(steps(ctx, *OUT[:3])).pseudonym
         rotate(ctx)
@@ -90,10 +90,10 @@ def test_the_same_patient_is_another_under_a_new_key(
     assert len(pseudonyms) == 2
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_every_vault_is_sealed_with_the_new_key(
-    ctx: Context, site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     job = steps(ctx, *OUT)
     before = ctx.crosswalk(job)
     old = read_site_key(site.state)
@@ -108,10 +108,10 @@ def test_every_vault_is_sealed_with_the_new_key(
         assert again.crosswalk(job) == before
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_vault_at_which_a_step_is_at_work_is_left_and_done_the_next_time(
-    ctx: Context, site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     job = steps(ctx, *OUT)
     with ctx.work.job_lock(job.id):
         done = rotate(ctx)
@@ -128,16 +128,17 @@ class Cut(BaseException):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("after", range(14))
-def test_a_rotation_may_be_cut_off_anywhere(  # noqa: PLR0913, PLR0917 - fixtures
+@pytest.mark.parametrize(
+    "after", [pytest.param(at, marks=[pytest.mark.sweep] if at % 4 else []) for at in range(14)]
+)
+@pytest.mark.usefixtures("pelvis")
+def test_a_rotation_may_be_cut_off_anywhere(
     site: Site,
-    pelvis: list[Path],
     draw: FakeDraw,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     after: int,
 ) -> None:
-    assert pelvis
     with opened(site, draw, clock) as ctx:
         steps(ctx, *OUT)
         _cut_after(after, monkeypatch)
@@ -176,10 +177,8 @@ def _cut_after(effects: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "rename", cut(os.rename))
 
 
-def test_without_the_retired_key_nothing_is_sent(
-    site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_without_the_retired_key_nothing_is_sent(site: Site, draw: FakeDraw, clock: Clock) -> None:
     with opened(site, draw, clock) as ctx:
         steps(ctx, *OUT)
         rotate(ctx)
@@ -194,10 +193,8 @@ def test_without_the_retired_key_nothing_is_sent(
 
 
 @pytest.mark.parametrize("damage", ["others", "half"])
-def test_a_retired_key_is_checked_as_that_of_today(
-    ctx: Context, site: Site, pelvis: list[Path], damage: str
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_retired_key_is_checked_as_that_of_today(ctx: Context, site: Site, damage: str) -> None:
     steps(ctx, "scan")
     rotate(ctx)
     (retired,) = site.state.glob("site.key.*")
@@ -287,10 +284,10 @@ def test_a_lost_vault_is_rebuilt_as_it_was(
     assert dcmread(delivered).PatientID == dcmread(pelvis[0]).PatientID
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_vault_of_a_retired_key_is_rebuilt_with_that_key(
-    site: Site, pelvis: list[Path], draw: FakeDraw, clock: Clock
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     with opened(site, draw, clock) as ctx:
         job = steps(ctx, *OUT)
         before = ctx.crosswalk(job)
@@ -303,8 +300,8 @@ def test_a_vault_of_a_retired_key_is_rebuilt_with_that_key(
         assert ctx.crosswalk(job) == before
 
 
-def test_a_vault_that_is_there_is_not_rebuilt(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_vault_that_is_there_is_not_rebuilt(ctx: Context) -> None:
     job = steps(ctx, *OUT)
 
     with pytest.raises(UsageError, match="nothing to rebuild"):

@@ -48,8 +48,8 @@ def only(ctx: Context) -> Job:
         *(State.SEGMENTED, State.FETCHED, State.DONE),
     ],
 )
-def test_nothing_is_found_on_the_way(ctx: Context, pelvis: list[Path], state: State) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_nothing_is_found_on_the_way(ctx: Context, state: State) -> None:
     brought_to(state, ctx)
 
     assert check(ctx, deep=True) == []
@@ -65,10 +65,10 @@ def gone(job: Job, ctx: Context, name: str) -> None:
 
 
 @pytest.mark.parametrize("harm", [damaged, gone])
+@pytest.mark.usefixtures("pelvis")
 def test_a_package_that_is_not_what_it_was_is_built_again(
-    ctx: Context, pelvis: list[Path], harm: Callable[[Job, Context, str], None]
+    ctx: Context, harm: Callable[[Job, Context, str], None]
 ) -> None:
-    assert pelvis
     job = brought_to(State.PACKAGED, ctx)
     harm(job, ctx, PACKAGE)
 
@@ -81,8 +81,8 @@ def test_a_package_that_is_not_what_it_was_is_built_again(
     assert check(ctx, deep=True) == []
 
 
-def test_only_the_deep_check_reads_packages(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_only_the_deep_check_reads_packages(ctx: Context) -> None:
     damaged(brought_to(State.PACKAGED, ctx), ctx, PACKAGE)
 
     assert codes(ctx) == []
@@ -90,10 +90,10 @@ def test_only_the_deep_check_reads_packages(ctx: Context, pelvis: list[Path]) ->
 
 
 @pytest.mark.parametrize("harm", [damaged, gone])
+@pytest.mark.usefixtures("pelvis")
 def test_a_result_that_is_not_what_it_was_is_fetched_again(
-    ctx: Context, pelvis: list[Path], harm: Callable[[Job, Context, str], None]
+    ctx: Context, harm: Callable[[Job, Context, str], None]
 ) -> None:
-    assert pelvis
     job = brought_to(State.FETCHED, ctx)
     harm(job, ctx, RECEIVED)
 
@@ -103,11 +103,11 @@ def test_a_result_that_is_not_what_it_was_is_fetched_again(
     assert brought_to(State.FETCHED, ctx).received_sha256 == job.received_sha256
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_copy_that_was_changed_so_that_it_still_fits_is_not_delivered(
-    ctx: Context, site: Site, pelvis: list[Path]
+    ctx: Context, site: Site
 ) -> None:
     """A flipped bit moves a contour by ten millimetres: no gate could see it."""
-    assert pelvis
     job = brought_to(State.FETCHED, ctx)
     received = ctx.work.file(job.id, RECEIVED)
     raw = received.read_bytes()
@@ -125,8 +125,8 @@ def test_a_copy_that_was_changed_so_that_it_still_fits_is_not_delivered(
     assert ctx.work.file(job.id, f"{RECEIVED}.altered").read_bytes() != raw
 
 
-def test_a_template_that_is_gone_asks_a_person(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_template_that_is_gone_asks_a_person(ctx: Context) -> None:
     gone(brought_to(State.UPLOADED, ctx), ctx, TEMPLATE)
 
     repair(check(ctx), ctx)
@@ -137,10 +137,8 @@ def test_a_template_that_is_gone_asks_a_person(ctx: Context, pelvis: list[Path])
     assert [one.action for one in check(ctx)] == [None]  # told still, and not held a second time
 
 
-def test_a_vault_that_is_gone_is_told_and_left_to_a_person(
-    ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_vault_that_is_gone_is_told_and_left_to_a_person(ctx: Context) -> None:
     gone(brought_to(State.MATCHED, ctx), ctx, VAULT)
 
     (trouble,) = check(ctx)
@@ -190,8 +188,8 @@ def test_a_folder_that_was_taken_up_meanwhile_stays(
     assert ctx.work.has_folder("0123456789ab-1")
 
 
-def test_what_another_process_works_on_is_left(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_another_process_works_on_is_left(ctx: Context) -> None:
     job = brought_to(State.PACKAGED, ctx)
     gone(job, ctx, PACKAGE)
     found = check(ctx)
@@ -202,8 +200,8 @@ def test_what_another_process_works_on_is_left(ctx: Context, pelvis: list[Path])
     assert only(ctx) == job
 
 
-def test_what_has_changed_since_the_check_is_left(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_what_has_changed_since_the_check_is_left(ctx: Context) -> None:
     job = brought_to(State.PACKAGED, ctx)
     gone(job, ctx, PACKAGE)
     found = check(ctx)
@@ -305,10 +303,10 @@ def test_folders_go_by_age_and_earlier_on_a_full_disk(
         assert not ctx.work.has_folder(archived.id)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_what_is_not_finished_stays_on_the_fullest_disk(
-    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     job = brought_to(State.FETCHED, ctx)
     ctx.ledger.commit(replace(job, since=job.since - timedelta(days=900)))
     monkeypatch.setattr("drawcli.adapters.state.workdir.WorkDir.free_bytes", lambda _self: 0)

@@ -74,6 +74,7 @@ def test_an_independent_validator_finds_no_error(tmp_path: Path, kind: str) -> N
     assert errors_of(written(tmp_path, kind)[0]) == set()
 
 
+@pytest.mark.sweep
 @needs_validator
 @every_kind
 def test_it_has_no_new_errors_once_de_identified(tmp_path: Path, kind: str) -> None:

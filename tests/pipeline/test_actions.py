@@ -1,7 +1,6 @@
 """What a person does to a job."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,8 @@ def held(job: Job, code: str, ctx: Context) -> Job:
     return job.held_for(NeedsPerson("because", code=code), at=ctx.now())
 
 
-def test_a_job_is_found_by_its_id_a_beginning_or_its_series(
-    ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_job_is_found_by_its_id_a_beginning_or_its_series(ctx: Context) -> None:
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
     series_uid = ctx.crosswalk(job).series_uid

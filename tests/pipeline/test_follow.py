@@ -71,10 +71,10 @@ def test_each_change_is_looked_at_and_a_series_found_once(
     assert changes.listened == len(looks)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_what_arrives_is_looked_at_again_when_it_may_be_settled(
-    ctx: Context, pelvis: list[Path], clock: Clock, site: Site
+    ctx: Context, clock: Clock, site: Site
 ) -> None:
-    assert pelvis
     asked = ctx.settings.scan.replace(quiet_minutes=10.0)
     settled = ctx.settings.replace(scan=asked)
     object.__setattr__(ctx, "settings", settled)
@@ -106,8 +106,8 @@ def test_shares_among_the_folders_are_known(
     assert "nfs4" in watch_datastore([tmp_path]).blind
 
 
-def test_another_process_that_scans_is_let_through(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_another_process_that_scans_is_let_through(ctx: Context) -> None:
     changes = Scripted(None, None)
 
     looks = following(ctx, changes, AnotherRun("busy"))

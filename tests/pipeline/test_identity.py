@@ -100,13 +100,13 @@ def test_a_patient_is_named_from_the_scan_to_the_delivery(
     assert whereabouts(done, ctx).endswith("; it is not there any more")
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_folder_that_does_not_answer_delays_nobody(
-    ctx: Context, clock: Clock, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang(*_: object) -> bool:
         raise TimeoutError
 
-    assert pelvis
     for _ in range(2):
         list(run_once(ctx, Selection()))
         clock.advance(minutes=3)

@@ -135,10 +135,8 @@ def test_pictures_are_counted_by_plane_and_found_by_structure(well: Preview) -> 
             preview.picture(plane, index, width=width)
 
 
-def test_before_the_delivery_that_is_drawn_which_would_be_delivered(
-    ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_before_the_delivery_that_is_drawn_which_would_be_delivered(ctx: Context) -> None:
     job = taken(ctx, *OUT, "fetch")
 
     preview = preview_of(job, ctx)
@@ -201,10 +199,10 @@ def test_images_that_changed_since_are_told(ctx: Context, home: Job, pelvis: lis
     assert [one.code for one in preview_of(home, ctx).warnings] == ["source-changed"]
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_without_a_structure_set_there_is_nothing_to_draw(
-    ctx: Context, pelvis: list[Path], in_state: Callable[..., Job]
+    ctx: Context, in_state: Callable[..., Job]
 ) -> None:
-    assert pelvis
     job = taken(ctx, *OUT)
 
     with pytest.raises(UsageError, match="no structure set"):
@@ -269,11 +267,7 @@ def test_pictures_in_the_page_carry_no_comment(well: Preview) -> None:
         assert b"\xff\xfe" not in markers  # comments
 
 
-def test_what_is_kept_is_private_and_goes_with_the_work_folder(
-    ctx: Context, home: Job, site: Site
-) -> None:
-    assert not pictured(site)  # usually only what is held is pictured
-
+def test_what_is_kept_is_private_and_goes_with_the_work_folder(ctx: Context, home: Job) -> None:
     paths = store_preview(preview_of(home, ctx), home, ctx)
 
     assert [path.name for path in paths] == [PREVIEW_SHEET, PREVIEW_PAGE]
@@ -282,22 +276,28 @@ def test_what_is_kept_is_private_and_goes_with_the_work_folder(
     assert not any(path.exists() for path in paths)
 
 
+def picture(site: Site, which: str) -> None:
+    """Let the site have pictures of the jobs that it wants to see."""
+    site.config.write_text(site.config.read_text().replace("preview: never", f"preview: {which}"))
+
+
 def pictured(site: Site) -> bool:
     return bool(list(site.state.rglob(PREVIEW_SHEET)))
 
 
+@pytest.mark.parametrize(("wanted", "made"), [("always", True), ("on_hold", False)])
+@pytest.mark.usefixtures("pelvis")
 def test_pictures_of_every_job_where_the_site_wants_them(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock, wanted: str, *, made: bool
 ) -> None:
-    assert pelvis
-    site.add_line("preview: always")
+    picture(site, wanted)
 
     with opened(site, draw, clock) as ctx:
         taken(ctx, *OUT, "fetch")
         assert not pictured(site)
         taken(ctx, "reidentify")
 
-    assert pictured(site)
+    assert pictured(site) is made
 
 
 @pytest.mark.usefixtures("shifted")
@@ -306,7 +306,7 @@ def test_a_held_job_is_pictured_unless_the_site_never_wants_it(  # noqa: PLR0913
     site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path], wanted: str, *, made: bool
 ) -> None:
     assert pelvis
-    site.add_line(f"preview: {wanted}")
+    picture(site, wanted)
 
     with opened(site, draw, clock) as ctx:
         assert taken(ctx, *OUT, "fetch").held
@@ -314,10 +314,11 @@ def test_a_held_job_is_pictured_unless_the_site_never_wants_it(  # noqa: PLR0913
     assert pictured(site) is made
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
+    picture(site, "on_hold")
     with opened(site, draw, clock) as ctx:
         job = taken(ctx, *OUT, "fetch")
         ctx.work.write(job.id, PREVIEW_SHEET, b"held")
@@ -328,17 +329,16 @@ def test_pictures_of_a_held_job_do_not_outlive_its_delivery(
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("Kulkarnee"), ConfigError("no", code="x")])
+@pytest.mark.usefixtures("pelvis")
 def test_a_preview_that_fails_costs_no_job(  # noqa: PLR0913, PLR0917 - fixtures
     site: Site,
     draw: FakeDraw,
     clock: Clock,
-    pelvis: list[Path],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
-    assert pelvis
-    site.add_line("preview: always")
+    picture(site, "always")
 
     def fail(_job: Job, _ctx: Context) -> Preview:
         raise error
@@ -351,10 +351,8 @@ def test_a_preview_that_fails_costs_no_job(  # noqa: PLR0913, PLR0917 - fixtures
     assert f"job={job.id} no preview" in caplog.text
 
 
-def test_contours_of_the_sandbox_lie_on_its_phantom(
-    ctx: Context, draw: FakeDraw, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_contours_of_the_sandbox_lie_on_its_phantom(ctx: Context, draw: FakeDraw) -> None:
     taken(ctx, "scan", "match", "deidentify", "upload")
     draw.results = {task: segmented(package) for task, package in draw.uploads.items()}
     job = taken(ctx, "poll", "fetch", "reidentify")

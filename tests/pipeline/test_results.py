@@ -74,10 +74,8 @@ def test_the_file_has_what_the_server_leaves_out(file: Path, pelvis: list[Path])
     assert home.OperatorsName == ""
 
 
-def test_a_site_calls_structure_sets_as_it_likes(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_site_calls_structure_sets_as_it_likes(site: Site, draw: FakeDraw, clock: Clock) -> None:
     with site.config.open("a") as config:
         config.write('deliver: {label: "AI {modality} {template}", description: "{date}"}\n')
 
@@ -187,8 +185,8 @@ def test_what_the_server_sent_must_be_there_and_unchanged(ctx: Context, job: Job
         redeliver(job, ctx)
 
 
-def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_job_that_was_not_delivered_yet_is_told_as_such(ctx: Context) -> None:
     run_step("scan", ctx, Selection())
     (job,) = ctx.ledger.jobs()
 
@@ -295,7 +293,7 @@ def test_the_folder_has_the_file_even_if_the_package_for_the_node_is_missing(
             run_step(step, ctx, Selection())
         monkeypatch.setitem(sys.modules, "pynetdicom", None)
 
-        with pytest.raises(ConfigError, match=r"deliver\.node needs a package"):
+        with pytest.raises(ConfigError, match=r"deliver\.node needs pynetdicom"):
             run_step("reidentify", ctx, Selection())
 
         (job,) = ctx.ledger.jobs()

@@ -768,10 +768,10 @@ def test_a_lock_that_another_process_keeps_costs_one_wait_a_step_and_holds_no_jo
     assert not any(job.held for job in ctx.ledger.jobs())
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_scan_by_another_process_keeps_no_series_from_going_on(
-    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     run_step("scan", ctx, ALL)
     monkeypatch.setattr("drawcli.adapters.scan_index.opening._LOCK_SECONDS", 0.05)
 
@@ -782,10 +782,10 @@ def test_a_scan_by_another_process_keeps_no_series_from_going_on(
     assert only_job(ctx).state is State.UPLOADED
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_every_step_that_reads_images_is_watched(
-    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     watched: list[str] = []
     within: list[str] = []
 
@@ -883,10 +883,10 @@ def test_a_slice_that_became_another_is_not_sent(ctx: Context, pelvis: list[Path
     assert not ctx.work.file(job.id, PACKAGE).exists()
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_several_templates_make_several_jobs_where_the_site_wants_all(
-    ctx: Context, site: Site, pelvis: list[Path]
+    ctx: Context, site: Site
 ) -> None:
-    assert pelvis
     rules = site.folder / "rules.yaml"
     rules.write_text(
         rules.read_text() + "  - {name: any, template: Thorax_OAR, when: {Modality: CT}}\n"
@@ -907,10 +907,8 @@ def test_several_templates_make_several_jobs_where_the_site_wants_all(
     assert len({job.series_key for job in jobs}) == 1
 
 
-def test_rules_that_are_broken_stop_matching_and_lose_nothing(
-    ctx: Context, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_rules_that_are_broken_stop_matching_and_lose_nothing(ctx: Context, site: Site) -> None:
     run_step("scan", ctx, ALL)
     (site.folder / "rules.yaml").write_text("rules: 7\n")
 
@@ -934,10 +932,8 @@ def test_limit_and_job_choose(ctx: Context, site: Site, pelvis: list[Path]) -> N
     assert wanted in {limited.outcomes[0][0], left}
 
 
-def test_no_job_is_begun_after_the_time_is_up(
-    ctx: Context, pelvis: list[Path], clock: Clock
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_no_job_is_begun_after_the_time_is_up(ctx: Context, clock: Clock) -> None:
     run_step("scan", ctx, ALL)
 
     report = run_step("match", ctx, Selection(until=clock.at))

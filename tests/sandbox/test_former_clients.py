@@ -141,10 +141,10 @@ def test_a_whole_cycle_as_it_was_recorded(
 
 
 @pytest.mark.parametrize("dialect", [1, 2], indirect=True, ids=["dialect 1", "dialect 2"])
+@pytest.mark.usefixtures("pelvis")
 def test_drawcli_goes_through_both_dialects_and_refreshes_its_token(
-    site: Site, pelvis: list[Path], clock: Clock, sandbox: Running
+    site: Site, clock: Clock, sandbox: Running
 ) -> None:
-    assert pelvis
     sandbox.sandbox.accounts.expire()
 
     told = cycle(site, clock, sandbox)
@@ -154,10 +154,10 @@ def test_drawcli_goes_through_both_dialects_and_refreshes_its_token(
     assert (sandbox.requests["refresh"], sandbox.requests["confirm"]) == (1, 1)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_drawcli_holds_a_job_that_fails_without_a_reason(
-    site: Site, pelvis: list[Path], clock: Clock, tmp_path: Path
+    site: Site, clock: Clock, tmp_path: Path
 ) -> None:
-    assert pelvis
     options = SandboxOptions(strict=True, realistic=True, catalogue=CATALOGUE[1:])
 
     with running(tmp_path / "sandbox", options=options) as server:

@@ -44,10 +44,10 @@ def process(site: Site) -> Run:
 
 
 @pytest.mark.parametrize("spec", [*SPECS, "upload:expire"])
+@pytest.mark.usefixtures("pelvis")
 def test_a_process_with_one_fault_at_the_server_loses_nothing(
-    spec: str, process: Run, site: Site, pelvis: list[Path], tmp_path: Path
+    spec: str, process: Run, site: Site, tmp_path: Path
 ) -> None:
-    assert pelvis
     codes = []
     options = SandboxOptions(faults=read_faults(spec), strict=True, realistic=True)
     with running(tmp_path / "sandbox", options=options) as server:

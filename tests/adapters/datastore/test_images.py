@@ -11,22 +11,7 @@ from pydicom.uid import RLELossless
 
 from drawcli.adapters.datastore.images import open_slice, pixel_end
 from drawcli.errors import SeriesRefused, SourceUnsettled
-from tests.conftest import PELVIS
 from tests.core.real_data import REAL, needs_real
-from tests.phantoms.planning import write_planning_ct
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    made = tmp_path / "store"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def slices(store: Path) -> list[Path]:
-    """Put a planning CT of three small slices into the datastore."""
-    return write_planning_ct(store / "pelvis", PELVIS, slices=3, size=16, seed=1)
 
 
 def changed(path: Path, change: Callable[[bytes], bytes]) -> Path:

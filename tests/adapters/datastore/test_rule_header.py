@@ -8,23 +8,9 @@ from drawcli.adapters.datastore.rule_header import shared_elements
 from drawcli.errors import SourceUnsettled
 from tests.conftest import PELVIS
 from tests.core.files import as_bytes, ct_slice
-from tests.phantoms.planning import write_planning_ct
 
 BITS_STORED = b"\x28\x00\x01\x01US\x02\x00"
 SERIES_NUMBER = b"\x20\x00\x11\x00IS\x02\x00"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    made = tmp_path / "store"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def slices(store: Path) -> list[Path]:
-    """Put a planning CT of three small slices into the datastore."""
-    return write_planning_ct(store / "pelvis", PELVIS, slices=3, size=16, seed=1)
 
 
 def test_shared_elements_are_text_by_keyword(slices: list[Path]) -> None:

@@ -28,19 +28,6 @@ from tests.core.real_data import REAL, needs_real, unpacked
 from tests.phantoms.planning import write_planning_ct
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    made = tmp_path / "store"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def slices(store: Path) -> list[Path]:
-    """Put a planning CT of three small slices into the datastore."""
-    return write_planning_ct(store / "pelvis", PELVIS, slices=3, size=16, seed=1)
-
-
 def found(store: Path) -> tuple[set[str], dict[str, int]]:
     """Return the paths of the slices that a walk finds, and what it passes over."""
     walk = read_datastore([store])

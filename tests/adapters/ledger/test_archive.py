@@ -3,7 +3,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,17 +24,6 @@ LATER = NOON + timedelta(days=2)
 def a_job(number: int, state: State = State.DONE, since: datetime = NOON) -> Job:
     digest = f"{number:016x}"
     return Job(id=f"{number:012x}-1", state=state, since=since, source_digest=digest)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.json"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger(path) as opened:
-        yield opened
 
 
 def test_jobs_finished_yesterday_are_archived(ledger: Ledger) -> None:

@@ -330,7 +330,7 @@ def test_everything_wrong_in_both_files_is_told_at_once_and_nothing_twice(tmp_pa
         f"templates.yaml:15:3: 'bad name' is not a template name: {NAMES}",
         "rules.yaml:2:40: no DICOM keyword 'Modalty'; did you mean 'Modality'?",
         "rules.yaml:3:15: no template 'Missing' in templates.yaml",
-        "rules.yaml:3:52: no operator 'like'",
+        "rules.yaml:3:52: no operator 'like'; write 'contains'",
     ]
 
 

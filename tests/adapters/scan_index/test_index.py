@@ -46,8 +46,8 @@ def test_the_index_contains_no_patient_data_and_no_file_names(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
-def test_only_its_owner_may_read_it(ctx: Context, site: Site, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_only_its_owner_may_read_it(ctx: Context, site: Site) -> None:
     os.umask(0o022)
     scan(ctx)
 
@@ -96,10 +96,10 @@ def test_a_damaged_index_is_rebuilt_and_reported(
     assert (only_job(ctx).state, only_job(ctx).slices) == (State.FOUND, SLICES)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_an_index_of_another_version_is_rebuilt_and_reported(
-    ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     with monkeypatch.context() as patch:
         patch.setattr(opening, "_FORMAT", "0 an older one")
         scan(ctx)

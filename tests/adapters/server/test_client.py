@@ -79,14 +79,6 @@ def draw() -> Scripted:
 
 
 @pytest.fixture
-def tokens(tmp_path: Path) -> TokenFile:
-    path = tmp_path / "token.json"
-    path.write_text(json.dumps({"access_token": "access-1", "refresh_token": "refresh-1"}))
-    path.chmod(0o600)
-    return TokenFile(path)
-
-
-@pytest.fixture
 def package(tmp_path: Path) -> Path:
     path = tmp_path / "package.zip"
     path.write_bytes(PACKAGE)

@@ -1,6 +1,5 @@
 """Real TLS on loopback, with an authority of the test's own."""
 
-import json
 import os
 import ssl
 import subprocess
@@ -34,14 +33,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
-
-
-@pytest.fixture
-def tokens(tmp_path: Path) -> TokenFile:
-    path = tmp_path / "token.json"
-    path.write_text(json.dumps({"access_token": "access-1", "refresh_token": "refresh-1"}))
-    path.chmod(0o600)
-    return TokenFile(path)
 
 
 @contextmanager
@@ -308,11 +299,14 @@ CALLS: dict[str, Callable[[DrawServer, Path], object]] = {
 
 
 @pytest.mark.parametrize(
-    "said",
-    [("abc", ""), ("", ""), ("2" * 5000, ""), ("200", "99"), ("200", "9x")],
-    ids=lambda said: "-".join(said)[:9],
+    ("call", "said"),
+    [
+        *((call, ("abc", "")) for call in CALLS),
+        *(("status", said) for said in (("", ""), ("2" * 5000, ""), ("200", "99"))),
+        ("rtstruct", ("200", "9x")),
+    ],
+    ids=lambda word: word if isinstance(word, str) else "-".join(word)[:9],
 )
-@pytest.mark.parametrize("call", CALLS)
 def test_invalid_http_2_is_unavailable(
     call: str, said: tuple[str, str], tokens: TokenFile, authority: Authority, tmp_path: Path
 ) -> None:

@@ -169,10 +169,8 @@ def test_a_disk_that_runs_full(
     )
 
 
-def test_a_datastore_that_is_there_and_one_that_is_not(
-    looked: CheckContext, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_datastore_that_is_there_and_one_that_is_not(looked: CheckContext, site: Site) -> None:
     well = seen("datastore", looked)
     shutil.rmtree(site.store)
     gone = seen("datastore", looked)
@@ -250,11 +248,10 @@ def test_beside_a_series_is_tried_where_the_newest_series_lies(
     assert folder.name not in text.replace(str(looked.settings.datastore[0]), "")
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_datastore_whose_top_alone_is_closed(
-    looked: CheckContext, ctx: Context, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    looked: CheckContext, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
-
     def closed(place: Path) -> None:
         if place == looked.settings.datastore[0]:
             raise PermissionError(13, "denied", str(place))
@@ -420,10 +417,10 @@ def broken(site: Site, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["gone", "folders", "empty", "noise", "list"])
+@pytest.mark.usefixtures("pelvis")
 def test_no_check_raises_whatever_lies_there(
-    looked: CheckContext, site: Site, ctx: Context, pelvis: list[Path], way: str
+    looked: CheckContext, site: Site, ctx: Context, way: str
 ) -> None:
-    assert pelvis
     run_step("scan", ctx, Selection())
     RunLog(site.state).add(a_run(NOON))
     broken(site, way)

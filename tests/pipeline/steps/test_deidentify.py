@@ -50,14 +50,13 @@ def test_writing_in_the_pixels_is_a_warning_and_no_obstacle(
     assert packaged(ctx) == ["found", "matched", "packaged", WARNING]
 
 
-def test_a_scan_without_writing_goes_without_a_warning(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
-
+@pytest.mark.usefixtures("pelvis")
+def test_a_scan_without_writing_goes_without_a_warning(ctx: Context) -> None:
     assert packaged(ctx) == ["found", "matched", "packaged"]
 
 
-def test_the_vault_says_by_which_policy_a_series_left(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_the_vault_says_by_which_policy_a_series_left(ctx: Context) -> None:
     packaged(ctx)
 
     (job,) = ctx.ledger.jobs()

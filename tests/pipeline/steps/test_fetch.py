@@ -68,10 +68,8 @@ def test_what_was_drawn_is_measured_and_the_measures_are_kept(
     assert all(one["volume_cm3"] > 0 for one in report["structures"])
 
 
-def test_contours_beside_their_slices_hold_the_job(
-    ctx: Context, pelvis: list[Path], spoilt: Draw
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_contours_beside_their_slices_hold_the_job(ctx: Context, spoilt: Draw) -> None:
     spoilt(shifted)
 
     job = fetched(ctx)
@@ -82,10 +80,8 @@ def test_contours_beside_their_slices_hold_the_job(
     assert "Bladder 2" in job.reason
 
 
-def test_a_short_contour_is_told_and_delivered(
-    ctx: Context, pelvis: list[Path], spoilt: Draw
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_a_short_contour_is_told_and_delivered(ctx: Context, spoilt: Draw) -> None:
     spoilt(short)
 
     job = fetched(ctx)
@@ -99,18 +95,17 @@ def test_a_short_contour_is_told_and_delivered(
     ("weight", "state", "held"),
     [("block", State.SEGMENTED, True), ("off", State.FETCHED, False)],
 )
+@pytest.mark.usefixtures("pelvis")
 def test_a_site_weighs_it_otherwise(  # noqa: PLR0913, PLR0917 - fixtures
     site: Site,
     draw: FakeDraw,
     clock: Clock,
-    pelvis: list[Path],
     spoilt: Draw,
     weight: str,
     state: State,
     *,
     held: bool,
 ) -> None:
-    assert pelvis
     spoilt(short)
     with site.config.open("a") as config:
         config.write(f"accept: {{checks: {{contour-short: {weight}}}}}\n")
@@ -126,10 +121,10 @@ def test_a_site_weighs_it_otherwise(  # noqa: PLR0913, PLR0917 - fixtures
 @pytest.mark.parametrize(
     ("bounds", "state"), [("[0, 1000]", State.FETCHED), ("[500, 1000]", State.SEGMENTED)]
 )
+@pytest.mark.usefixtures("pelvis")
 def test_volumes_are_held_against_the_template_as_it_is_now(
-    ctx: Context, site: Site, pelvis: list[Path], bounds: str, state: State
+    ctx: Context, site: Site, bounds: str, state: State
 ) -> None:
-    assert pelvis
     templates = site.folder / "templates.yaml"
     described = "    description: Bladder, rectum, femoral heads\n"
     text = templates.read_text()
@@ -145,10 +140,10 @@ def test_volumes_are_held_against_the_template_as_it_is_now(
     assert ("cm3, the template allows 500 to 1000" in (job.reason or "")) == job.held
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_broken_templates_do_not_stop_the_way_home(
-    ctx: Context, site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    ctx: Context, site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     for step in BEFORE:
         run_step(step, ctx, Selection())
     (site.folder / "templates.yaml").write_text("templates: [\n")

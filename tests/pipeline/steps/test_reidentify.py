@@ -56,10 +56,8 @@ def changed_result(draw: FakeDraw, change: Callable[[Dataset], None]) -> None:
         draw.results[task] = structure_sets.written(dataset)
 
 
-def test_the_delivered_file_is_one_that_validators_accept(
-    ctx: Context, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_the_delivered_file_is_one_that_validators_accept(ctx: Context, site: Site) -> None:
     run(ctx, *STEPS)
 
     (path,) = delivered(site)
@@ -123,10 +121,10 @@ def copied(folder: Path) -> Iterator[None]:
         before.rename(folder)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_finished_file_that_the_gate_blocks_is_not_written(
-    ctx: Context, site: Site, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     write = reidentify_file
 
     def faulty(*args: object) -> bytes:
@@ -139,10 +137,8 @@ def test_a_finished_file_that_the_gate_blocks_is_not_written(
     assert delivered(site) == []
 
 
-def test_two_structure_sets_never_have_the_same_uids(
-    ctx: Context, site: Site, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_two_structure_sets_never_have_the_same_uids(ctx: Context, site: Site) -> None:
     write_planning_ct(site.store / "b", PELVIS, slices=SLICES, size=32, seed=2)
     run(ctx, *STEPS)
 
@@ -156,10 +152,8 @@ def test_two_structure_sets_never_have_the_same_uids(
 # --- the wrong answer for the right series -----------------------------------------------------
 
 
-def test_each_package_has_a_study_id_of_its_own_that_stays_the_same(
-    ctx: Context, pelvis: list[Path]
-) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_each_package_has_a_study_id_of_its_own_that_stays_the_same(ctx: Context) -> None:
     (job,) = run(ctx, *STEPS[:3])
     package = ctx.work.file(job.id, "package.zip")
     before = package.read_bytes()
@@ -182,11 +176,11 @@ def test_each_package_has_a_study_id_of_its_own_that_stays_the_same(
     assert crosswalk.study_id != stand_ins.study_id(crosswalk.study_uid)
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_the_result_of_another_package_of_the_same_series_is_held(
-    ctx: Context, site: Site, draw: FakeDraw, pelvis: list[Path]
+    ctx: Context, site: Site, draw: FakeDraw
 ) -> None:
     """Same patient, study, series, images and structures: only the package is another."""
-    assert pelvis
     run(ctx, *STEPS[:5])
     (result,) = draw.results.values()
     (job,) = ctx.ledger.jobs()
@@ -204,10 +198,10 @@ def without_study_id(dataset: Dataset) -> None:
     dataset.StudyID = ""
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_result_that_names_no_package_is_held_and_a_site_may_accept_it(
-    site: Site, draw: FakeDraw, clock: Clock, pelvis: list[Path]
+    site: Site, draw: FakeDraw, clock: Clock
 ) -> None:
-    assert pelvis
     with opened(site, draw, clock) as ctx:
         run(ctx, *STEPS[:5])
         changed_result(draw, without_study_id)
@@ -290,10 +284,10 @@ def test_verify_notices_the_structure_set_of_another_series_of_the_study(
     assert codes == ["changed", "foreign-series"]
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_a_structure_set_is_checked_again_before_it_is_delivered_again(
-    ctx: Context, site: Site, pelvis: list[Path], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pelvis
     (job,) = run(ctx, *STEPS)
     (path,) = delivered(site)
     path.unlink()
@@ -309,10 +303,10 @@ def test_a_structure_set_is_checked_again_before_it_is_delivered_again(
     assert ctx.work.file(job.id, RECEIVED).exists()
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_results_of_two_jobs_that_change_places_are_both_held(
-    ctx: Context, site: Site, draw: FakeDraw, pelvis: list[Path]
+    ctx: Context, site: Site, draw: FakeDraw
 ) -> None:
-    assert pelvis
     write_planning_ct(site.store / "b", HEAD_NECK, slices=SLICES, size=32, seed=2)
     run(ctx, *STEPS[:5])
     one, other = draw.results
@@ -324,10 +318,10 @@ def test_results_of_two_jobs_that_change_places_are_both_held(
     assert delivered(site) == []
 
 
+@pytest.mark.usefixtures("pelvis")
 def test_the_result_of_an_earlier_job_of_the_same_series_and_template_is_held(
-    ctx: Context, site: Site, draw: FakeDraw, pelvis: list[Path]
+    ctx: Context, site: Site, draw: FakeDraw
 ) -> None:
-    assert pelvis
     (job,) = run(ctx, *STEPS)
     (earlier,) = draw.uploads.values()
     for path in delivered(site):

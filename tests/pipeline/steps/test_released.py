@@ -214,10 +214,10 @@ def test_what_no_word_of_a_person_mends_is_not_released(  # noqa: PLR0913 - what
     assert retry(asked, ctx).held is False  # the next scan looks once more
 
 
-def test_a_long_minimum_age_asks_nobody(ctx: Context, pelvis: list[Path], clock: Clock) -> None:
+@pytest.mark.usefixtures("pelvis")
+def test_a_long_minimum_age_asks_nobody(ctx: Context, clock: Clock) -> None:
     asked = ctx.settings.scan.replace(min_age_minutes=60.0 * 24 * 30)
     patient = replace(ctx, settings=ctx.settings.replace(scan=asked))
-    assert pelvis
 
     young = held(patient, clock)
     clock.advance(days=30)

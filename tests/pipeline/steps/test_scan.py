@@ -428,8 +428,8 @@ def test_a_localizer_within_the_series_is_left_behind(
     assert (only_job(ctx).state, only_job(ctx).slices) == (State.PACKAGED, SLICES)
 
 
-def test_our_own_structure_sets_start_nothing(ctx: Context, pelvis: list[Path]) -> None:
-    assert pelvis
+@pytest.mark.usefixtures("pelvis")
+def test_our_own_structure_sets_start_nothing(ctx: Context) -> None:
     for step in ("scan", "match", "deidentify", "upload", "poll", "fetch", "reidentify"):
         run_step(step, ctx, Selection())
 

@@ -17,8 +17,8 @@ from drawcli.pipeline.actions import release
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.runner import Selection, run_step
 from drawcli.pipeline.steps.scan import preview_scan, scan
-from drawcli.sandbox.phantom import write_planning_ct
 from tests.conftest import THORAX, Clock, Site
+from tests.phantoms.planning import write_planning_ct
 from tests.structure_sets import structure_set
 
 
