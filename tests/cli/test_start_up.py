@@ -15,12 +15,12 @@ from tests.conftest import Site
 CYCLES = 5
 # The most a start may cost, in starts of `python -I -c pass`: a quarter above what is measured.
 MOST = {
-    "--help": 14,
-    "TAB sta": 14,
-    "TAB show ": 13,
-    "status": 18,
-    "show {job}": 24,
-    "run-once": 32,
+    "--help": 12,
+    "TAB sta": 12,
+    "TAB show ": 11,
+    "status": 15,
+    "show {job}": 20,
+    "run-once": 25,
 }
 
 

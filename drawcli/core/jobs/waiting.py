@@ -56,7 +56,7 @@ def open_groups(jobs: Iterable[Job], now: datetime) -> list[tuple[int, str]]:
         if job.held:
             groups.setdefault((), []).append(job)
         elif job.state not in FINISHED | {State.EXCLUDED}:
-            groups.setdefault((list(State).index(job.state), job.reason_code), []).append(job)
+            groups.setdefault((list(State).index(job.state), job.reason_code or ""), []).append(job)
     return [(len(groups[key]), _group_text(groups[key][0], now)) for key in sorted(groups)]
 
 
