@@ -20,12 +20,18 @@ tidy() {
 }
 trap tidy EXIT
 
+not_tried() {
+  echo "The container is not tried: $1."
+  exit 0
+}
+
 # The base: what the Dockerfile asks for, with the certificates that this machine trusts.
-debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$work/base" >/dev/null
+debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$work/base" >"$work/log" 2>&1 \
+  || not_tried 'debootstrap makes no Debian here'
 rm -rf "$work"/base/var/cache/apt "$work"/base/var/lib/apt/lists
 cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/"
 printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' > "$work/base/etc/pip.conf"
-container=$(buildah from scratch)
+container=$(buildah from scratch) || not_tried 'buildah makes no container here'
 buildah add --quiet "$container" "$work/base" / >/dev/null
 buildah commit --quiet --rm "$container" drawcli-try-base >/dev/null
 container=
@@ -33,7 +39,12 @@ made=(drawcli-try-base)
 rm -rf "$work/base"
 
 buildah build --build-arg BASE=localhost/drawcli-try-base --file packaging/Dockerfile --tag drawcli-try . >"$work/log" 2>&1 \
-  || { cat "$work/log"; exit 1; }
+  || {
+    cat "$work/log"
+    ! grep -qE 'ConnectionError|ConnectTimeout|ReadTimeout|Temporary failure|ProxyError' "$work/log" \
+      || not_tried 'the packages cannot be downloaded here'
+    exit 1
+  }
 made=(drawcli-try drawcli-try-base)
 buildah images drawcli-try
 
