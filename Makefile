@@ -1,5 +1,5 @@
 # make demo   the whole cycle on this machine, with phantom scans and a sandbox server
-# make test   format, lint, types and the tests: a change must pass them; seven minutes on two cores
+# make test   format, lint, types and the tests: a change must pass them; five minutes on two cores
 # make sweep  what takes longer: each fault of the server, a kill at each effect, damaged files, the
 #             documents typed into a shell, the wheel, Debian's cron (as root); ten minutes
 # make docs   the documentation as a site, in site/

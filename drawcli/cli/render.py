@@ -55,6 +55,7 @@ def present(command: str, result: Result, style: Style) -> None:
         return
     if result.show is not None and not style.quiet:
         result.show(output(style))
+        sys.stdout.flush()  # `scan --follow` presents many results
     for err in result.errors:
         say_error(err)
 

@@ -118,7 +118,7 @@ def test_audit_tells_what_happened(drawcli: Run, found: str) -> None:
 def test_clean_says_what_it_would_remove(drawcli: Run, site: Site, found: str) -> None:
     drawcli("cancel", found)
     ledger = site.state / "ledger.json"
-    site.add_line("deliver: {keep_days: 0.0000001}")
+    site.add_line("deliver: {keep_days: 0.0000000000001}")
 
     planned = drawcli("clean", "--dry-run", "--json").answer["data"]
     there = (site.state / "work" / found).is_dir()
