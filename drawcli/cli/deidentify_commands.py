@@ -177,6 +177,8 @@ def diff_header(
     from drawcli.pipeline.deidentify_folder import compare_image
 
     door.check_identify(identify=identify)
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder", hint="Give one image.")
     settings = _site(door)
     rows, refused = compare_image(file, _key(settings), _choices(settings))
     counts: dict[str, int] = {}

@@ -186,7 +186,11 @@ def _changed(job: "Job", action: "Action", ctx: "Context", *, dry_run: bool) -> 
 
 
 def _acted(
-    jobs: "list[Job]", done: str, *, dry_run: bool, none: str = "No job waits or is held."
+    jobs: "list[Job]",
+    done: str,
+    *,
+    dry_run: bool,
+    none: str = "No job is held, and none waits for another try.",
 ) -> Result:
     said = f"would be {done}" if dry_run else done
 

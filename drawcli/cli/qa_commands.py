@@ -35,9 +35,12 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     door: Door,
-    a: Annotated[Path, typer.Argument(help="An RTSTRUCT, or a folder.", show_default=False)],
+    a: Annotated[
+        Path, typer.Argument(help="An RTSTRUCT, or a folder.", metavar="A", show_default=False)
+    ],
     b: Annotated[
-        Path | None, typer.Argument(help="Another RTSTRUCT, or a folder.", show_default=False)
+        Path | None,
+        typer.Argument(help="Another RTSTRUCT, or a folder.", metavar="[B]", show_default=False),
     ] = None,
     images: Annotated[
         Path | None,
@@ -77,7 +80,8 @@ def compare(
     if as_csv:
         text = _table(pairs)
         return Result(data={"csv": text}, show=render.verbatim(text), errors=errors)
-    result.show = lambda out: _show(out, pairs, tau, html)
+    if len(errors) < len(pairs):
+        result.show = lambda out: _show(out, pairs, tau, html)
     return result
 
 
@@ -92,6 +96,7 @@ def _facts(pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> di
             {
                 "a": str(pair.a),
                 "b": str(pair.b),
+                "warning": pair.warning or None,
                 "structures": [one.as_plain() for one in _structures(pair)],
             }
             for pair in pairs
@@ -147,6 +152,8 @@ def _show(out: "Console", pairs: "Sequence[ComparedPair]", tau: float, html: Pat
 
     if len(pairs) == 1:
         _show_structures(out, _structures(pairs[0]))
+        if pairs[0].warning:
+            out.print(f"warning: {pairs[0].warning}", soft_wrap=True)
     else:
         _show_summary(out, pairs)
     out.print(
@@ -232,4 +239,5 @@ def _show_summary(out: "Console", pairs: "Sequence[ComparedPair]") -> None:
     titles = ("structure", "n", "same", "edited", "redrawn", "Dice", "HD95", "worst Dice")
     render.columns(titles, rows, numbers_from=1)(out)
     for number, pair in enumerate(pairs, start=1):
-        out.print(f"pair {number}: {pair.a} and {pair.b}", soft_wrap=True)
+        warning = f"; warning: {pair.warning}" if pair.warning else ""
+        out.print(f"pair {number}: {pair.a} and {pair.b}{warning}", soft_wrap=True)

@@ -140,6 +140,8 @@ def moment(text: str, now: datetime) -> datetime:
 
 def _check(door: Door, *, patient: str | None, identify: bool, watch: bool, as_csv: bool) -> None:
     """Raise UsageError for options that would write patient data or cannot be shown live."""
+    if patient is not None and not patient.strip():
+        raise UsageError("--patient is empty", hint="Give words of the patient's name, or the ID.")
     if patient is not None and not (identify and render.on_terminal()):
         raise UsageError(
             "--patient needs --identify, on a terminal",

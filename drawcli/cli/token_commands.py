@@ -144,7 +144,8 @@ def _renew(site: "Site", store: "TokenStore") -> None:
         try:
             server.renew_tokens()
         except TryLater as err:
-            hint = err.hint or "Run it again when the server answers; status tells where you stand."
+            again = "Run it again when the server answers. 'drawcli token status' shows the tokens."
+            hint = err.hint or again
             raise OutOfReach(str(err), code=err.code, hint=hint) from None
 
 

@@ -60,14 +60,21 @@ def _command_of(err: Any) -> str:
 def _usage_error(err: Any) -> UsageError:
     """Return what is wrong with the command line, and where its help is."""
     message, command = _message_of(err), f"drawcli {_command_of(err)}".strip()
-    usage = " ".join(err.ctx.get_usage().split()) if err.ctx is not None else ""
+    usage = _commands_of(err) or " ".join(err.ctx.get_usage().split()) if err.ctx else ""
     return UsageError(message, hint=f"'{command} -h' shows its help. {usage}".strip())
+
+
+def _commands_of(err: Any) -> str:
+    """Return the commands of the group that lacks one; "" for the program, which has too many."""
+    if err.ctx.parent is None or not str(err.format_message()).startswith("No such command"):
+        return ""
+    return f"Commands: {', '.join(err.ctx.command.list_commands(err.ctx))}."
 
 
 def _message_of(err: Any) -> str:
     if _asks_for_help(err):
         return "name a command"
-    message = str(err.format_message()).rstrip(".")
+    message = str(err.format_message()).rstrip(".").replace("Value error, ", "")
     message = _OF_LIBRARY.sub(_in_our_words, message)
     return f"{message[:1].lower()}{message[1:]}"
 

@@ -201,7 +201,7 @@ def _run_scan(ctx: Context, chosen: Selection) -> StepReport:
         what = "held" if job.held else str(job.state)
         report.outcomes.append((job.id, what))
         report.held += [job] if job.held else []
-        _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code)
+        _log.info("job=%s step=scan outcome=%s code=%s", job.id, what, job.reason_code or "-")
     return report
 
 
@@ -231,7 +231,7 @@ def _advance(job: Job, step: Step, ctx: Context, report: StepReport) -> None:
         report.held.append(after)
     _log.info(
         "job=%s step=%s from=%s outcome=%s code=%s",
-        *(job.id, step.__name__, job.state, what, after.reason_code),
+        *(job.id, step.__name__, job.state, what, after.reason_code or "-"),
     )
     if report.no_memory:
         raise OutOfMemory(f"not enough memory to {step.__name__} job {job.id}; the job waits")

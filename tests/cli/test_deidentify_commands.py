@@ -269,6 +269,7 @@ def test_a_file_that_is_no_image_has_no_header_to_show(drawcli: Run, site: Site)
     (site.folder / "notes.txt").write_text("hello")
 
     assert drawcli("diff-header", "notes.txt").code == 6
+    assert "is a folder" in drawcli("diff-header", ".").err
     assert drawcli("diff-header", "nowhere.dcm").code == 6
 
 

@@ -19,6 +19,7 @@ def test_the_last_entries_of_the_log_also_of_one_job(drawcli: Run) -> None:
     entries = drawcli("logs", "--job", job, "--json").answer["data"]["entries"]
 
     assert "step=pause outcome=paused" in every
+    assert "code=None" not in every
     assert [line.split()[-3:-1] for line in of_job.splitlines()] == [
         ["step=scan", "outcome=found"],
         ["from=found", "outcome=matched"],

@@ -209,6 +209,7 @@ def test_programs_learn_whether_it_runs_and_what_each_job_waits_for(drawcli: Run
         (("--watch",), "needs a terminal"),
         (("--watch", "--json"), "needs a terminal"),
         (("--state", "hold"), "no state"),
+        (("--patient", " "), "--patient is empty"),
     ],
 )
 def test_what_cannot_be_shown_is_said(drawcli: Run, words: tuple[str, ...], why: str) -> None:

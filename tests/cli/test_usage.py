@@ -18,6 +18,7 @@ WRONG = {
     "status --nosuch": ("status", "no such option: --nosuch"),
     "show": ("show", "missing argument 'JOB'"),
     "rules nosuch": ("rules", "no such command 'nosuch'"),
+    "open 1234 nosuch": ("open", "'nosuch' is not one of 'picture'"),
     "rules test more": ("rules test", "unexpected extra argument"),
     "scan --limit x": ("scan", "invalid value for '--limit': it should be a whole number"),
     "scan --limit 0": ("scan", "it should be greater than or equal to 1"),
@@ -49,8 +50,13 @@ def test_wrong_usage_is_a_message_with_a_way_to_the_help(drawcli: Run, words: st
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith("drawcli: ")
     assert WRONG[words][1] in ended.err
-    for foreign in ("Error", "Input should", "valid integer", "Traceback"):
+    for foreign in ("Error", "Value error", "Input should", "valid integer", "Traceback"):
         assert foreign not in ended.err
+
+
+def test_a_group_without_such_a_command_names_those_it_has(drawcli: Run) -> None:
+    assert "Commands: set, status, refresh." in drawcli("token", "show").err
+    assert "Commands:" not in drawcli("nosuch").err
 
 
 def test_a_group_without_a_command_shows_its_help(drawcli: Run) -> None:

@@ -37,6 +37,8 @@ def waits_for(job: Job, now: datetime) -> str:
     if job.held:
         return f"a user: {job.reason}"
     what = "its files to be readable" if job.of_folder else _WAITS_FOR[job.state]
+    if job.state is State.WAITING and job.let_pass and not job.of_folder:
+        what = "the next run: scan"
     if job.due_at is not None and job.due_at > now:
         what = f"another try in {duration(job.due_at - now)}"
         if job.state is State.UPLOADED:

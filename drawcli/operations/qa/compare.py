@@ -51,6 +51,7 @@ class ComparedPair:
     b: Path
     comparison: Comparison | None
     error: DrawcliError | None = None
+    warning: str = ""  # why the figures may mean nothing
 
 
 def has_scipy() -> bool:
@@ -165,9 +166,17 @@ def compare_files(pairs: Iterable[tuple[Path, Path]], tau_mm: float) -> Iterator
             compared = compare_structure_sets(
                 _rois(first), _rois(second), tau_mm=tau_mm, with_distances=has_scipy()
             )
-            yield ComparedPair(a, b, compared)
+            yield ComparedPair(a, b, compared, warning=_warning(first, second))
         except DrawcliError as err:
             yield ComparedPair(a, b, None, err)
+
+
+def _warning(a: StructureSetFile, b: StructureSetFile) -> str:
+    if a.header.text(tags.PatientID) != b.header.text(tags.PatientID):
+        return "A and B have different patient IDs"
+    if a.series and b.series and not a.series & b.series:
+        return "A and B refer to different series"
+    return ""
 
 
 def _rois(file: StructureSetFile) -> list[RoiContours]:

@@ -73,6 +73,7 @@ def render_comparison(pair: "ComparedPair", tau_mm: float, images: "Scene | None
         "base-uri 'none'; form-action 'none'"
     )
     compared = pair.comparison or Comparison((), ())
+    warning = f"\n<p>Warning: {escape(pair.warning)}.</p>" if pair.warning else ""
     sections = "" if images is None else "\n".join(_sections(compared, images))
     return f"""<!doctype html>
 <html lang="en">
@@ -88,7 +89,7 @@ def render_comparison(pair: "ComparedPair", tau_mm: float, images: "Scene | None
 <main>
 <h1>Contours compared</h1>
 <p><b class="a">A</b> {escape(pair.a.name)}</p>
-<p><b class="b">B</b> {escape(pair.b.name)}</p>
+<p><b class="b">B</b> {escape(pair.b.name)}</p>{warning}
 <div class="table"><table>
 <tr><th>structure</th><th>outcome</th>{"".join(f"<th>{title}</th>" for title, _, _ in _COLUMNS)}
 <th>shift L, P, S, mm</th></tr>

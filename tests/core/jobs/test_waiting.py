@@ -1,7 +1,9 @@
 """What open jobs wait for, as a run and the status tell it."""
 
+from dataclasses import replace
+
 from drawcli.core.jobs.job import Job, State
-from drawcli.core.jobs.waiting import open_groups
+from drawcli.core.jobs.waiting import open_groups, waits_for
 from tests.conftest import NOON
 
 
@@ -17,3 +19,11 @@ def test_jobs_of_one_state_are_told_apart_by_their_reason_where_they_have_one() 
         (1, "uploaded: the server's contours: busy"),
         (2, "uploaded: the server's contours: timeout"),
     ]
+
+
+def test_a_released_series_waits_for_a_run_and_not_to_be_complete() -> None:
+    waiting = Job(id="0123456789ab-1", state=State.WAITING, since=NOON)
+    released = replace(waiting, let_pass="digest stamp missing-slices")
+
+    assert waits_for(waiting, NOON) == "the series to be complete"
+    assert waits_for(released, NOON) == "the next run: scan"
