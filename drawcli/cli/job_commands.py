@@ -101,7 +101,7 @@ def retry(
         left = [job.id for job in stuck if actions.awaits_decision(job)]
         names = [job.id for job in stuck if job.id not in left] if everything else jobs or []
         action = actions.resend if resend else actions.retry
-        result = _apply(names, action, ctx, "to be tried again", dry_run=dry_run)
+        result = _apply(names, action, ctx, "due again", dry_run=dry_run)
     return _without(result, left)
 
 
