@@ -40,7 +40,7 @@ def show(
     from drawcli.core.jobs.columns import DETAILS, STATUS, as_plain
     from drawcli.core.jobs.timeline import moments
     from drawcli.pipeline.actions import find_job
-    from drawcli.pipeline.explain import read_explanation
+    from drawcli.pipeline.stored_explanation import read_explanation
 
     door.check_identify(identify=identify)
     with door.context(dry_run=True) as ctx:

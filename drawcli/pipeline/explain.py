@@ -1,16 +1,13 @@
 """Explain the decisions of rules, compare rule books, and warn about doubtful rules."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from typing import Any
 
 from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.rulebook.rulebook import Rulebook
 from drawcli.adapters.rulebook.tests_file import Case
-from drawcli.adapters.state.workdir import EXPLANATION, WorkDir
 from drawcli.core.jobs.job import Job
 from drawcli.core.rtstruct.laterality import unclear_pairs
 from drawcli.core.rules.conditions import (
@@ -18,7 +15,6 @@ from drawcli.core.rules.conditions import (
     Condition,
     Either,
     Every,
-    Explained,
     Negation,
     Rule,
     RuleHeader,
@@ -27,7 +23,7 @@ from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.core.rules.impossible import doubts
 from drawcli.core.rules.operators import holds_one_value
 from drawcli.core.rules.privacy import patient_elements
-from drawcli.core.rules.withheld import hide_value, is_withheld, mask_condition
+from drawcli.core.rules.withheld import is_withheld
 from drawcli.core.templates.tg263 import name_warnings
 from drawcli.errors import DrawcliError
 from drawcli.pipeline.context import Context
@@ -53,46 +49,6 @@ def explain_job(job: Job, ctx: Context) -> Explanation:
 def explain_header(name: str, header: RuleHeader, book: Rulebook, *, on_many: str) -> Explanation:
     """Apply rules to the header of a series."""
     return Explanation(name, header, decide(header, book.rules, on_many=on_many))
-
-
-def read_explanation(
-    job: Job, work: WorkDir, book: Callable[[], Rulebook] | None
-) -> dict[str, Any]:
-    """Return the stored explanation of a job; {} if there is none.
-
-    Values that conditions compare with patient data are not stored. If `book` is given, they are
-    taken from the current rules; for a rule that has changed they stay hidden.
-    """
-    kept = work.read_json(job.id, EXPLANATION)
-    try:
-        rules = {str(name): _masked(tree) for name, tree in dict(kept["rules"]).items()}
-        shown = {**kept, "rules": rules}
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return {}
-    if book is not None:
-        with suppress(DrawcliError):
-            now = {rule.name: rule.when.explain(RuleHeader()) for rule in book().rules}
-            shown["rules"] |= {n: _in_full(tree, now[n]) for n, tree in rules.items() if n in now}
-    return shown
-
-
-def _masked(kept: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored tree with hidden values, also if an earlier version stored them."""
-    tree = {"condition": mask_condition(str(kept["condition"])), "outcome": str(kept["outcome"])}
-    parts = [_masked(part) for part in kept.get("parts", ())]
-    return tree | ({"parts": parts} if parts else {})
-
-
-def _in_full(kept: dict[str, Any], now: Explained) -> dict[str, Any]:
-    """Return a stored tree with the values of the current rule, if the rule is the same."""
-    if kept["condition"] not in (now.text, hide_value(now.text)):
-        return kept
-    parts = kept.get("parts", [])
-    if len(parts) != len(now.parts):
-        return kept
-    tree = {**kept, "condition": now.in_full}
-    inner = [_in_full(part, one) for part, one in zip(parts, now.parts, strict=True)]
-    return tree | ({"parts": inner} if inner else {})
 
 
 @dataclass(frozen=True, slots=True)

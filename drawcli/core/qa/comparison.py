@@ -22,7 +22,7 @@ from drawcli.core.qa.structures import Axes, Floats, RoiContours, Solid, solids_
 
 DEFAULT_TAU_MM: Final = 3.0
 _MM3_OF_CM3: Final = 1000.0
-_REDRAWN: Final = 0.05  # share of B's contours that lie on A's: below it, B was drawn anew
+_REDRAWN: Final = 2 / 3  # share of B's contours on A's, below which B is drawn anew
 
 _SAME: Final = {"surface_dice": 1.0, "hd_mm": 0.0, "hd95_mm": 0.0, "mean_distance_mm": 0.0}
 
@@ -31,8 +31,8 @@ class ContourOutcome(StrEnum):
     """What became of a structure of A in B."""
 
     UNTOUCHED = "untouched"  # the same contours, within 0.01 mm
-    EDITED = "edited"  # at least 5 % of B's contour length lies on A's contours
-    REDRAWN = "redrawn"  # less than that
+    EDITED = "edited"  # the same in some slices, or two thirds of B's contours lie on A's
+    REDRAWN = "redrawn"  # neither
     RENAMED = "renamed"  # the same contours under another name
     SPLIT = "split"  # several ROIs of B together are the ROI of A
     OTHER_SLICES = "other-slices"  # no slice has contours of both, although their ranges overlap
@@ -188,9 +188,8 @@ def _drawn(a: Solid, b: Solid, pair: Pair, lengths: PathLengths) -> ContourOutco
     ranges_overlap = a.slabs[0].low < b.slabs[-1].high and b.slabs[0].low < a.slabs[-1].high
     if ranges_overlap and all(None in slices for slices in same_slices(a, b)):
         return ContourOutcome.OTHER_SLICES
-    return (
-        ContourOutcome.REDRAWN if lengths.kept < _REDRAWN * lengths.total else ContourOutcome.EDITED
-    )
+    is_new = not lengths.slices and lengths.kept < _REDRAWN * lengths.total
+    return ContourOutcome.REDRAWN if is_new else ContourOutcome.EDITED
 
 
 def _figures(a: Solid, b: Solid, axes: Axes, lengths: PathLengths) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from drawcli.core.qa.structures import Floats, dot
 from drawcli.core.qa.surfaces import Surface
 
-_NEAREST: Final = 8  # triangles by their centres, among which the nearest is looked for
+_NEAREST: Final = 5  # triangles by their centres, among which the nearest is looked for
 _AT_ONCE: Final = 50_000
 _TINY: Final = 1e-18
 

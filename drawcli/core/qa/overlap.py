@@ -24,6 +24,7 @@ class PathLengths:
     total: float
     added: float  # farther than tau from A's contour in the slice, or in slices without A
     kept: float  # at most SAME_MM from A's contour
+    slices: int  # whose contours are the same
 
 
 def common_mm3(a: Solid, b: Solid) -> float:
@@ -70,6 +71,7 @@ def path_lengths(a: Solid, b: Solid, tau_mm: float) -> PathLengths:
     Vaassen et al. 2020, doi:10.1016/j.phro.2019.12.001: added path length, there on pixels.
     """
     total = added = kept = 0.0
+    slices = 0
     for one, other in same_slices(a, b):
         if other is None:
             continue
@@ -78,11 +80,11 @@ def path_lengths(a: Solid, b: Solid, tau_mm: float) -> PathLengths:
         if one is None:
             added += line.length
         elif is_same(one.area, other.area):
-            kept += line.length
+            kept, slices = kept + line.length, slices + 1
         else:
             added += _beyond(line, one.area.boundary, tau_mm)
             kept += line.length - _beyond(line, one.area.boundary, SAME_MM)
-    return PathLengths(total, added, kept)
+    return PathLengths(total, added, kept, slices)
 
 
 def _beyond(line: BaseGeometry, other: BaseGeometry, mm: float) -> float:

@@ -25,7 +25,7 @@ from drawcli.core.rtstruct.enclosed_area import polygons_in
 Indices = npt.NDArray[np.intp]
 FINEST_MM: Final = 0.25
 COARSEST_MM: Final = 2.0
-_CELLS: Final = 12_000  # aimed at: squares of the step on the surface
+_CELLS: Final = 6_000  # aimed at: squares of the step on the surface
 _CLOSE: Final = 2.0  # steps from the contour: where the surface may be
 _CAP_MM: Final = 1e-3  # thickness of a flat end
 _TETRAHEDRA: Final = tuple(

@@ -18,8 +18,8 @@ from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
-from drawcli.pipeline.explain import read_explanation
 from drawcli.pipeline.identity import private_facts
+from drawcli.pipeline.stored_explanation import read_explanation
 
 
 def jobs(request: Request) -> Response:

@@ -184,6 +184,19 @@ def test_each_outcome_is_distinct() -> None:
     assert found["Broken"].note == "why"
 
 
+def test_an_edit_of_the_only_slice_is_an_edit_and_a_moved_box_is_drawn_anew() -> None:
+    a, b = box("Box", (40, 40), [0.0]), box("Box", (40, 40), [0.0])
+    b.contours = [
+        np.concatenate(
+            [b.contours[0][:3], [[0, 20, 0], [0, 26, 0], [-6, 20, 0]], b.contours[0][3:]]
+        )
+    ]
+    moved = box("Box", (40, 40), [0.0], centre=(3, 0))  # half of its edges lie on A's
+
+    assert compare([a], [b], with_distances=False)[0].outcome is ContourOutcome.EDITED
+    assert compare([a], [moved], with_distances=False)[0].outcome is ContourOutcome.REDRAWN
+
+
 def test_other_frames_of_reference_are_not_compared() -> None:
     a = round_solid("Ball", ball(10), levels(3.0))
     b = RoiContours(1, "Ball", "9.9.9", a.contours)
