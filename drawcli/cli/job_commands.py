@@ -169,7 +169,7 @@ def _apply(
     done: str,
     *,
     dry_run: bool,
-    none: str = "No job waits or is held.",
+    none: str = "No job is held, and none waits for another try.",
 ) -> Result:
     """Act on jobs, on all or none; one that another process has taken since is reported."""
     after: list[Job] = []
@@ -226,7 +226,7 @@ def _acted(
     done: str,
     *,
     dry_run: bool,
-    none: str = "No job is held, and none waits for another try.",
+    none: str = "",
 ) -> Result:
     said = f"would be {done}" if dry_run else done
 

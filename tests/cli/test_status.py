@@ -143,6 +143,13 @@ def test_a_patient_is_found_by_a_part_of_name_or_id(ctx: Context, words: str) ->
 
 
 @pytest.mark.usefixtures("pelvis")
+def test_retry_of_all_jobs_does_not_deny_those_that_are_not_due_again(drawcli: Run) -> None:
+    drawcli("scan")
+
+    assert drawcli("retry", "--all").out == "No job is held, and none waits for another try.\n"
+
+
+@pytest.mark.usefixtures("pelvis")
 def test_a_patient_is_asked_for_on_a_terminal_only(drawcli: Run, site: Site) -> None:
     drawcli("scan")
 
