@@ -7,6 +7,7 @@ import typer
 from drawcli.cli.door import Door, DryRunOption, command
 from drawcli.cli.render import Result
 from drawcli.errors import DrawcliError, UsageError
+from drawcli.system.printable import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,10 @@ def retry(
         list[str] | None, typer.Argument(help="Jobs to retry.", metavar="[JOB]...")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All jobs that wait or are held.")
+        bool,
+        typer.Option(
+            "--all", help="All jobs that wait or are held, except those held for a decision."
+        ),
     ] = False,
     resend: Annotated[
         bool, typer.Option("--resend", help="Upload the series again, to be segmented once more.")
@@ -81,7 +85,8 @@ def retry(
     """Retry jobs now, from the step that failed.
 
     A refused structure set is checked again with the present settings, then downloaded again. The
-    series is uploaded again only if the server has failed or lost it, or with --resend.
+    series is uploaded again only if the server has failed or lost it, or with --resend. Jobs held
+    for 'first-run' or 'changed-after-upload' are left out by --all: decide with release or cancel.
     """
     from drawcli.core.jobs.job import FINISHED
     from drawcli.pipeline import actions
@@ -91,14 +96,28 @@ def retry(
     if everything and resend:
         raise UsageError("--resend uploads series again: name the jobs instead of --all")
     with door.context(dry_run=dry_run) as ctx:
-        if everything:
-            stuck = (job for job in ctx.ledger.jobs() if job.held or job.due_at)
-            chosen = [job for job in stuck if job.state not in FINISHED]
-        else:
-            chosen = [actions.find_job(name, ctx) for name in jobs or []]
+        stuck = [job for job in ctx.ledger.jobs() if job.held or job.due_at]
+        stuck = [job for job in stuck if job.state not in FINISHED] if everything else []
+        left = [job.id for job in stuck if actions.awaits_decision(job)]
+        names = [job.id for job in stuck if job.id not in left] if everything else jobs or []
         action = actions.resend if resend else actions.retry
-        after = [_changed(job, action, ctx, dry_run=dry_run) for job in chosen]
-    return _acted(after, "to be tried again", dry_run=dry_run)
+        result = _apply(names, action, ctx, "due again", dry_run=dry_run)
+    return _without(result, left)
+
+
+def _without(result: Result, left: list[str]) -> Result:
+    """Return a result that also says which jobs were left to the decision of a user."""
+    result.data["left"], shown = left, result.show
+
+    def show(out: "Console") -> None:
+        if shown is not None and (result.data["jobs"] or not left):
+            shown(out)
+        if left:
+            what = counted(len(left), "held job waits", "held jobs wait")
+            out.print(f"{what} for your decision, see 'drawcli quarantine'", soft_wrap=True)
+
+    result.show = show
+    return result
 
 
 def assign(
@@ -128,23 +147,40 @@ def _act(
     *,
     dry_run: bool,
 ) -> Result:
-    """Act on the named jobs, or on all that are held for a reason; all or none are changed.
-
-    A job that a step or another user has taken since is reported.
-    """
+    """Act on the named jobs, or on all that are held for a reason."""
     if bool(names) == bool(reason):
         raise UsageError("name the jobs, or all that are held for a reason: --reason CODE")
-    after: list[Job] = []
-    errors: list[DrawcliError] = []
+
+    def act(job: "Job", ctx: "Context") -> "Job":
+        if reason and not (job.held and job.reason_code == reason):
+            raise UsageError(f"job {job.id} is no longer held for '{reason}'")
+        return action(job, ctx)
+
     with door.context(dry_run=dry_run) as ctx:
         held = [job.id for job in ctx.ledger.jobs() if job.held and job.reason_code == reason]
-        before = _checked(names or held, action, ctx)
-        for job in before:
-            try:
-                after.append(_changed(job, action, ctx, dry_run=dry_run))
-            except UsageError as err:
-                errors.append(err)
-    result = _acted(after, done, dry_run=dry_run, none=f"No job is held for '{reason}'.")
+        none = f"No job is held for '{reason}'."
+        return _apply(names or held, act, ctx, done, dry_run=dry_run, none=none)
+
+
+def _apply(
+    names: list[str],
+    action: "Action",
+    ctx: "Context",
+    done: str,
+    *,
+    dry_run: bool,
+    none: str = "No job waits or is held.",
+) -> Result:
+    """Act on jobs, on all or none; one that another process has taken since is reported."""
+    after: list[Job] = []
+    errors: list[DrawcliError] = []
+    before = _checked(names, action, ctx)
+    for job in before:
+        try:
+            after.append(_changed(job, action, ctx, dry_run=dry_run))
+        except UsageError as err:
+            errors.append(err)
+    result = _acted(after, done, dry_run=dry_run, none=none)
     result.data["failed"] = [job.id for job in before if job.id not in result.data["jobs"]]
     result.errors, result.exit_code = errors, errors[0].exit_code if errors else 0
     result.is_partial = bool(after)

@@ -7,7 +7,7 @@ to the step that makes the missing file again, or is held.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from drawcli.adapters.state.audit_log import ATTEMPT
@@ -130,7 +130,9 @@ def _held_for(job: Job, code: str, text: str) -> Trouble:
         err = NeedsPerson(
             f"the ledger check found that it {text}",
             code=code,
-            hint=f"'drawcli retry {job.id}' sends the series again.",
+            hint=f"'drawcli retry {job.id}' sends the series again."
+            if job.template
+            else f"'drawcli assign {job.id} TEMPLATE' sends the series with a template.",
         )
         _commit(job, lambda now: now.held_for(err, at=ctx.now()), ctx)
 
@@ -138,7 +140,14 @@ def _held_for(job: Job, code: str, text: str) -> Trouble:
 
 
 def _moved(job: Job, state: State, **facts: Any) -> Repair:
-    return lambda ctx: _commit(job, lambda now: now.to(state, at=ctx.now(), **facts), ctx)
+    """Return the repair that takes a job to a state; a held job stays held."""
+
+    def move(now: Job, ctx: Context) -> Job:
+        after = now.to(state, at=ctx.now(), **facts)
+        why = {name: getattr(now, name) for name in ("reason_code", "reason", "hint")}
+        return replace(after, held=True, **why) if now.held else after
+
+    return lambda ctx: _commit(job, lambda now: move(now, ctx), ctx)
 
 
 def _fetched_again(job: Job) -> Repair:

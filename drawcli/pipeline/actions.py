@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.job import FINISHED, RULES_DECIDE, Job, State
+from drawcli.core.jobs.late_changes import CHANGED, cancel_replaced
 from drawcli.core.series.crosswalk import Crosswalk
 from drawcli.core.series.overrides import RELEASABLE, hint_for, remember_release
 from drawcli.errors import FIRST_RUN, JobError, UsageError
@@ -18,13 +19,13 @@ SHORTEST_PREFIX: Final = 4
 _IS_PREFIX: Final = re.compile("[0-9a-f]+")
 _MOST_LISTED: Final = 10
 _LIST_HINT: Final = "'drawcli status --all' lists the jobs with their ids."
-_AT_SERVER: Final = frozenset({State.UPLOADED, State.SEGMENTED})
-_RESENDABLE: Final = _AT_SERVER | {State.FETCHED}
-# A job held at the server for these reasons can only go on if the series is sent again: the task
+_RESENDABLE: Final = frozenset({State.UPLOADED, State.SEGMENTED, State.FETCHED})
+# A job held after the upload for these reasons can only go on if the series is sent again: the task
 # has failed or is lost, or what was sent is.
 _NEEDS_UPLOAD: Final = frozenset(
     {"segmentation-failed", "task-unknown", "result-missing", "template-missing", "no-task"}
 )
+_OVER: Final = FINISHED | {State.DELIVERED}
 _ASSIGNABLE: Final = frozenset(
     {State.FOUND, State.UNMATCHED, State.AMBIGUOUS, State.EXCLUDED, State.MATCHED}
     | {State.PACKAGED}
@@ -115,25 +116,32 @@ def retry(job: Job, ctx: Context) -> Job:
     if job.state is State.DONE:
         raise UsageError(f"job {job.id} is done; there is nothing to retry")
     if job.state is State.CANCELLED:
-        return job.to(State.WAITING, at=ctx.now())  # the next scan checks the series again
-    if job.held and job.state in _AT_SERVER and job.reason_code in _NEEDS_UPLOAD:
+        _check_not_open(job, job.template, ctx)
+        return job.to(State.WAITING, at=ctx.now(), posts=0)  # the next scan checks it again
+    if job.held and job.state in _RESENDABLE and job.reason_code in _NEEDS_UPLOAD:
         return _packaged_again(job, ctx)
     after = job.released(at=ctx.now())
     return _asked_again(replace(after, posts=0) if job.held else after, job, ctx)
 
 
+def awaits_decision(job: Job) -> bool:
+    """Return whether a retry would decide what a user must: it is not part of `retry --all`."""
+    return job.held and job.reason_code in (FIRST_RUN, CHANGED)
+
+
 def resend(job: Job, ctx: Context) -> Job:
     """Send the package of a job again; before its first upload this is the same as `retry`."""
-    if job.state is State.DELIVERED:
+    if job.state in (State.DELIVERED, State.DONE):
         raise UsageError(
-            f"job {job.id} is delivered",
+            f"job {job.id} is {job.state}",
             hint=f"'drawcli assign {job.id} {job.template}' sends its series once more.",
         )
     return _packaged_again(job, ctx) if job.state in _RESENDABLE else retry(job, ctx)
 
 
 def _packaged_again(job: Job, ctx: Context) -> Job:
-    return job.to(State.PACKAGED, at=ctx.now(), task_id=None, uploaded_at=None, posts=0)
+    facts = {"task_id": None, "uploaded_at": None, "posts": 0, "late_digest": None}
+    return job.to(State.PACKAGED, at=ctx.now(), **facts)
 
 
 def _asked_again(after: Job, held: Job, ctx: Context) -> Job:
@@ -161,8 +169,10 @@ def assign(job: Job, template: str, ctx: Context) -> Job:
         "rule": None,
         "rules_digest": ctx.rulebook.digest,
         "rules_commit": ctx.rulebook.commit,
+        "posts": 0,
     }
     if job.state is State.CANCELLED:
+        _check_not_open(job, template, ctx)
         again = job.to(State.WAITING, at=ctx.now(), **facts)
         return ctx.ledger.commit(_taken_up_by_scan(again))
     if job.state in _ASSIGNABLE:
@@ -184,14 +194,33 @@ def check_assignable(job: Job, template: str, ctx: Context) -> None:
         )
 
 
-def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
-    """Make a new job for a series that was sent; the next scan reads its present state."""
-    jobs = ctx.ledger.of_series(job.series_key)
-    if any(other.template == facts["template"] and other.state not in FINISHED for other in jobs):
+def _check_not_open(job: Job, template: str | None, ctx: Context) -> None:
+    """Raise UsageError if another job sends the series of a job with this template."""
+    open_ = [
+        other.id
+        for other in ctx.ledger.of_series(job.series_key)
+        if other.id != job.id and other.template == template and other.state not in _OVER
+    ]
+    if open_ and template is not None:
+        raise UsageError(
+            f"series {job.series_key} is already being processed with this template: {open_[-1]}",
+            hint="Cancel that job first, or retry it.",
+        )
+
+
+def _sent_again(job: Job, facts: dict[str, Any], ctx: Context) -> Job:
+    """Make a new job for a series that was sent; the next scan reads its present state.
+
+    A held job of the same template is cancelled, because the new one replaces it.
+    """
+    _check_not_open(job, facts["template"], ctx)
+    is_same = job.template == facts["template"] and job.state not in _OVER
+    if is_same and not job.held:
         raise UsageError(
             f"series {job.series_key} is already being processed with this template",
             hint="Cancel that job first, or retry it.",
         )
+    jobs = ctx.ledger.of_series(job.series_key)
     fresh = Job(
         id=f"{job.series_key}-{jobs[-1].number + 1}",
         state=State.WAITING,
@@ -207,6 +236,8 @@ def _sent_again(job: Job, facts: dict[str, str | None], ctx: Context) -> Job:
         raise UsageError(
             f"another process has just made job {after.id}", hint="Run the command again."
         )
+    if is_same:
+        ctx.ledger.commit(cancel_replaced(job, ctx.now(), after.id, "assigned again"))
     return after
 
 

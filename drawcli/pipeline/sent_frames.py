@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from drawcli.adapters.datastore.images import reader_at
 from drawcli.adapters.package import read_range
@@ -24,6 +24,8 @@ from drawcli.core.frames.decoding import SENT_AS_THEY_ARE, SampleFormat, decode_
 from drawcli.core.frames.fragments import clean_frame, codestream_of, index_frames
 from drawcli.core.frames.split import SplitImage
 from drawcli.errors import SeriesRefused, SourceUnsettled
+
+_EXTENDED_TABLE: Final = 0x7FE00001  # ExtendedOffsetTable
 
 
 def is_decoded(header: Header, choices: Choices) -> bool:
@@ -135,7 +137,8 @@ class _PixelReader:
         self._layout = FrameLayout(rows, columns, bits // 8, frames=1)
         self._ranges: list[tuple[int, int]] = []
         if not self.native:
-            self._ranges = index_frames(stream, self._start, frames, header.transfer_syntax)
+            table = header.raw(_EXTENDED_TABLE) or b""
+            self._ranges = index_frames(stream, self._start, frames, header.transfer_syntax, table)
 
     def stored(self, stream: IO[bytes], number: int) -> Iterator[bytes]:
         """Yield an uncompressed frame as it is stored, padded to even length."""

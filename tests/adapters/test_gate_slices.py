@@ -93,6 +93,18 @@ def unsigned(slices: list[Dataset]) -> None:
     slices[2].PixelRepresentation = 1
 
 
+def inverted(slices: list[Dataset]) -> None:
+    slices[2].PhotometricInterpretation = "MONOCHROME1"
+
+
+def in_wider_samples(slices: list[Dataset]) -> None:
+    slices[2].HighBit = 15 - slices[2].HighBit
+
+
+def padded(slices: list[Dataset]) -> None:
+    slices[2].add_new(0x00280120, "US", 7)
+
+
 def one_is_missing(slices: list[Dataset]) -> None:
     slices.pop()
 
@@ -105,6 +117,9 @@ FAULTS: tuple[tuple[Plant, str], ...] = (
     (stretched, "pixels"),
     (turned, "pixels"),
     (unsigned, "pixels"),
+    (inverted, "pixels"),
+    (in_wider_samples, "pixels"),
+    (padded, "pixels"),
     (one_is_missing, "pixels"),
 )
 
@@ -124,7 +139,38 @@ def test_a_fault_in_one_slice_is_found(
 
 
 @pytest.mark.parametrize(
-    ("keyword", "value"), [("NumberOfFrames", 1), ("SharedFunctionalGroupsSequence", [Dataset()])]
+    ("keyword", "value"),
+    [
+        ("InstanceNumber", 9),
+        ("RescaleType", "US"),
+        ("SpacingBetweenSlices", "99"),
+        ("PatientPosition", "FFP"),
+    ],
+)
+@pytest.mark.parametrize("source", ["frames"], indirect=True)
+def test_a_slice_does_not_contradict_its_frame(
+    source: Path, tmp_path: Path, keyword: str, value: object
+) -> None:
+    files = built(source, tmp_path / "right.zip", Choices())
+    slices = [as_dataset(raw) for raw in contents(tmp_path / "right.zip").values()]
+    setattr(slices[0], keyword, value)
+    raws = {f"{one.SOPInstanceUID}.dcm": as_bytes(one) for one in slices}
+
+    found = findings(repacked(raws, tmp_path / "wrong.zip"), files, others=())
+
+    assert {leak.check for leak in found} == {"pixels"}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("NumberOfFrames", 1),
+        ("SharedFunctionalGroupsSequence", [Dataset()]),
+        ("DimensionIndexSequence", []),
+        ("FrameContentSequence", []),
+        ("PlanePositionSequence", []),
+        ("FrameComments", "ok"),
+    ],
 )
 @pytest.mark.parametrize("source", ["frames"], indirect=True)
 def test_a_slice_has_no_element_of_a_multi_frame_image(

@@ -76,6 +76,18 @@ def test_the_slices_are_valid_images_of_their_class(tmp_path: Path, kind: str) -
     assert set().union(*map(errors_of, slices)) == set()
 
 
+def test_units_without_a_rescale_type_are_no_text_of_the_source(tmp_path: Path) -> None:
+    path = written(tmp_path, "PT")
+    image = dcmread(path)
+    shared = image.SharedFunctionalGroupsSequence[0]
+    shared.PixelValueTransformationSequence[0].RescaleType = "US"  # as PS3.3 has it for PET
+    image.save_as(path)  # "BQML" is left as a label of the mapping
+
+    ((code, slices),) = sent(path.parent, tmp_path / "sent")
+
+    assert (code, {dcmread(one).Units for one in slices}) == ("", {"BQML"})
+
+
 def flipped(raw: bytearray, dice: random.Random) -> bytes:
     for _ in range(dice.choice((1, 2, 8))):
         raw[dice.randrange(132, len(raw))] ^= 1 << dice.randrange(8)

@@ -28,7 +28,7 @@ class PixelItem(NamedTuple):
 
 
 def index_frames(
-    stream: ElementStream, start: int, count: int, transfer_syntax: str
+    stream: ElementStream, start: int, count: int, transfer_syntax: str, extended: bytes = b""
 ) -> list[tuple[int, int]]:
     """Return the range of the fragments of each frame in a file.
 
@@ -42,6 +42,8 @@ def index_frames(
         Number of frames.
     transfer_syntax
         A compressed one.
+    extended
+        Of the header: ExtendedOffsetTable (7FE0,0001), for a file whose own table is empty.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def index_frames(
         raise NotDicom("the pixel data have no fragment")
     stream.seek(table.start + _HEAD)
     raw = stream.read(table.end - table.start - _HEAD) or b""
-    offsets = [int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), 4)]
+    offsets = _numbers(raw, 4) or _numbers(extended, 8)
     if offsets:
         starts = [table.end + offset for offset in offsets]
     elif len(fragments) == count or transfer_syntax == RLE:
@@ -66,6 +68,10 @@ def index_frames(
     if starts != sorted(set(starts)):
         raise NotDicom("the offset table of the pixel data is not in order")
     return list(pairwise([*starts, fragments[-1].end]))
+
+
+def _numbers(raw: bytes, size: int) -> list[int]:
+    return [int.from_bytes(raw[at : at + size], "little") for at in range(0, len(raw), size)]
 
 
 def _items(stream: ElementStream, at: int) -> list[PixelItem]:

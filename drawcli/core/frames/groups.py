@@ -5,15 +5,22 @@ References
 PS3.3 C.7.6.16 (Multi-frame Functional Groups).
 """
 
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from math import isclose
 from typing import Final
 
-from drawcli.core.dicom.header import Header
+from drawcli.core.dicom.header import Element, Header
 from drawcli.core.dicom.multiframe import Groups, functional_groups, items_in
 from drawcli.core.frames import attributes
 
 _UNITS: Final = 0x004008EA  # MeasurementUnitsCodeSequence, in RealWorldValueMappingSequence
 _CODE: Final = 0x00080100
+_LINEAR: Final = (0x00409225, 0x00409224)  # RealWorldValueSlope, RealWorldValueIntercept
+_RESCALE: Final = (0x00281053, 0x00281052)  # RescaleSlope, RescaleIntercept
+_RESCALED_BY: Final = (attributes.VALUE_TRANSFORMATION, *attributes.UNASSIGNED)
+_SCALE: Final = struct.Struct("<2d")
+_ROUNDING: Final = 1e-5  # of a DS against an FD, relative
 _READ: Final = frozenset(
     {
         *(*attributes.SAME, *attributes.UNASSIGNED, *attributes.FRAME_TYPES),
@@ -43,19 +50,31 @@ class FrameGroups:
         self.frames: list[Values] = [{**common, **dict(self._values_in(one))} for one in frames]
 
     def _values_in(self, groups: Groups) -> Iterator[tuple[tuple[int, int], bytes]]:
-        data = self._header.data
         for group, sequence in groups.items():
             if group not in _READ:
                 continue
             items = items_in(self._header, sequence)
+            if group == attributes.REAL_WORLD_VALUES:
+                yield from self._units_in(items)
+                continue
             self.ambiguous |= len(items) > 1 and group in _ONE_ITEM
             for element in items[0] if items else ():
-                if element.tag == _UNITS:
-                    for unit in next(iter(items_in(self._header, element)), ()):
-                        if unit.tag == _CODE:
-                            yield (_UNITS, _CODE), data[unit.value : unit.end]
-                elif not element.undefined and element.vr != b"SQ":
-                    yield (group, element.tag), data[element.value : element.end]
+                if not element.undefined and element.vr != b"SQ":
+                    yield (group, element.tag), self._value(element)
+
+    def _units_in(
+        self, mappings: Sequence[list[Element]]
+    ) -> Iterator[tuple[tuple[int, int], bytes]]:
+        """Yield slope, intercept and units of each linear mapping, numbered instead of a tag."""
+        for number, mapping in enumerate(mappings):
+            inside = {element.tag: element for element in mapping}
+            scale = b"".join(self._value(inside[tag]) for tag in _LINEAR if tag in inside)
+            for unit in next(iter(items_in(self._header, inside.get(_UNITS))), ()):
+                if unit.tag == _CODE and len(scale) == _SCALE.size:
+                    yield (_UNITS, number), scale + self._value(unit)
+
+    def _value(self, element: Element) -> bytes:
+        return self._header.data[element.value : element.end]
 
 
 def first_of(values: Values, groups: tuple[int, ...], tag: int) -> bytes:
@@ -64,5 +83,19 @@ def first_of(values: Values, groups: tuple[int, ...], tag: int) -> bytes:
 
 
 def units_of(values: Values) -> bytes:
-    """Return the UCUM code of the units of a frame (MeasurementUnitsCodeSequence); else b""."""
-    return values.get((_UNITS, _CODE), b"").strip(b" \0")
+    """Return the UCUM code of the units of rescaled pixels; b"" if none are known.
+
+    They are those of the real world value mapping with the same slope and intercept: others are
+    for other units.
+    """
+    try:
+        rescale = [float(first_of(values, _RESCALED_BY, tag)) for tag in _RESCALE]
+    except ValueError:
+        return b""
+    for (group, _), value in values.items():
+        scale = _SCALE.unpack(value[: _SCALE.size]) if group == _UNITS else ()
+        if scale and all(
+            isclose(*pair, rel_tol=_ROUNDING) for pair in zip(scale, rescale, strict=True)
+        ):
+            return value[_SCALE.size :].strip(b" \0")
+    return b""

@@ -27,7 +27,7 @@ _INSTANCE_NUMBER: Final = 0x00200013
 _BITS: Final = frozenset({8, 16, 32})  # allocated for a pixel
 _HINT: Final = "Export the volume as a series of its own, or as single-frame images."
 _SCALING: Final = "frames without rescale slope and intercept"
-_UNKNOWN_UNITS: Final = "a single-frame PET image has no term for the units of its pixels"
+_UNKNOWN_UNITS: Final = "a single-frame PET image has no term for the units of its rescaled pixels"
 
 
 class SplitImage:
@@ -120,6 +120,8 @@ class SplitImage:
                 row = self._rows.get(tag)
                 if group not in of_groups or row is None or row.action not in attributes.COPIED:
                     continue
+                if tag in attributes.OF_ALL_PIXELS:
+                    continue
                 if group in attributes.SAME or tag not in self._header.elements:
                     yield tag, value
 
@@ -129,12 +131,14 @@ class SplitImage:
             values = self._values_of(number)
             if not all(values.get(tag) for tag in attributes.NEEDED[self.modality]):
                 yield _SCALING
-            if self.modality == "PT" and not values.get(UNITS):
+            if self.modality == "PT" and not (values.get(UNITS) or self._header.raw(UNITS)):
                 yield _UNKNOWN_UNITS
 
     def _encode(self, tag: int, value: bytes) -> bytes:
         row = self._rows.get(tag)
         vr = "UN" if row is None else row.vr
+        if vr == "xs":
+            vr = "SS" if self._header.number(tags.PixelRepresentation) else "US"
         return encode(tag, vr.encode("ascii"), value, explicit=self._header.explicit)
 
 

@@ -139,6 +139,8 @@ class KnownIdentifiers:
     form: PackageForm = field(default_factory=PackageForm)  # of the package that is searched
     by_slice: bool = False  # slices are compared, because they are not those of the sources' files
     split: bool = False  # they were frames
+    of_frames: set[int] = field(default_factory=lambda: {*OF_FRAMES})  # tags that none may have
+    facts: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)  # of frames, by digest
 
     @classmethod
     def for_site(cls, retained: Iterable[str], form: PackageForm) -> "KnownIdentifiers":
@@ -166,9 +168,13 @@ class KnownIdentifiers:
         modality = str(source.get("Modality", ""))
         if self.form.differs_from(source):
             self.by_slice = True
-            self.split |= self.form.splits(source)
+            splits = self.form.splits(source)
+            self.split |= splits
             for one in slices_of(source, open_source, self.form):
                 self.pixels[one.digest] += 1
+                if splits:
+                    self.facts[one.digest] = one.facts
+                    self.of_frames |= one.others
                 self.needed.update(needed_among(one.tags - OF_FRAMES, modality))
         else:
             self.pixels[pixel_digest(source)] += 1

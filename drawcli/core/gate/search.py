@@ -29,7 +29,7 @@ from drawcli.core.gate.pydicom_elements import (
     texts_of,
     undecoded_value,
 )
-from drawcli.core.gate.slices import OF_FRAMES, digest_of_slice
+from drawcli.core.gate.slices import contradicts, digest_of_slice
 from drawcli.core.gate.text_traces import days, fold, has_long_number, has_mail
 from drawcli.core.gate.text_traces import words as words_of
 
@@ -140,8 +140,10 @@ class Search:
         digest, beside = pixels_of(dataset)
         if self.known.by_slice:
             digest = digest_of_slice(dataset)
-        if self.known.split and not OF_FRAMES.isdisjoint(dataset.keys()):
+        if self.known.split and not self.known.of_frames.isdisjoint(dataset.keys()):
             self.add("marker", "NumberOfFrames")
+        if contradicts(dataset, self.known.facts.get(digest, ())):
+            self.add("pixels", "(7FE0,0010)")
         self.pixels[digest] += 1
         if beside:
             self.add("beside-pixels", "(7FE0,0010)")
@@ -261,7 +263,7 @@ class Search:
             named = named or short or personal.in_short(plain, ordinary) or personal.in_ids(plain)
         if named:
             self.add("personal", piece.where)
-        self._any_text(plain, piece)
+        self._any_text(plain, piece, ordinary)
         self._places(plain, piece.where, ordinary)
 
     def _closed_text(self, plain: str, piece: Piece) -> None:
@@ -270,12 +272,12 @@ class Search:
             self.add("personal", piece.where)
         if self.known.labels.in_ids(plain):
             self.add("source-text", piece.where)
-        self._any_text(plain, piece)
+        self._any_text(plain, piece, COMMON)
         self._places(plain, piece.where, COMMON)
 
-    def _any_text(self, plain: str, piece: Piece) -> None:
+    def _any_text(self, plain: str, piece: Piece, ordinary: frozenset[str]) -> None:
         self._uids(plain, piece.where)
-        if piece.where not in _DESCRIPTORS and words_of(plain) & self.words:
+        if piece.where not in _DESCRIPTORS and words_of(plain) & self.words - ordinary:
             self.add("source-text", piece.where)  # descriptions are sent cleaned, if at all
         if has_mail(plain):
             self.add("mail", piece.where)

@@ -38,21 +38,36 @@ _SPLIT_INTO: Final = {
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _UNASSIGNED: Final = (0x00209170, 0x00209171)
 # Elements of multi-frame images, which no slice may have.
-OF_FRAMES: Final = frozenset({_SHARED, _PER_FRAME, 0x00280008})
-# Rows, Columns, BitsAllocated, BitsStored, PixelRepresentation
-_NUMBERS: Final = (0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
+OF_FRAMES: Final = frozenset({_SHARED, _PER_FRAME, 0x00280008, 0x00209221, 0x00209222})
+_INSTANCE_NUMBER: Final = 0x00200013
+_SCALING: Final = 0x00289145  # PixelValueTransformationSequence
+_FRAME_CONTENT: Final = 0x00209111
+# Rows, Columns, BitsAllocated, BitsStored, PixelRepresentation, SamplesPerPixel, HighBit,
+# PixelPaddingValue
+_NUMBERS: Final = (
+    *(0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103),
+    *(0x00280002, 0x00280102, 0x00280120),
+)
 # What is compared beside the pixels: tag, and the functional group that holds it.
 _COMPARED: Final = (
     (0x00200032, 0x00209113),  # ImagePositionPatient
     (0x00200037, 0x00209116),  # ImageOrientationPatient
     (0x00280030, 0x00289110),  # PixelSpacing
     (0x00180050, 0x00289110),  # SliceThickness
-    (0x00281052, 0x00289145),  # RescaleIntercept
-    (0x00281053, 0x00289145),  # RescaleSlope
+    (0x00281052, _SCALING),  # RescaleIntercept
+    (0x00281053, _SCALING),  # RescaleSlope
     *((tag, 0) for tag in _NUMBERS),
+    (0x00280004, 0),  # PhotometricInterpretation
     (0x00200052, 0),  # present or not: FrameOfReferenceUID
 )
 _IS_PRESENT: Final = frozenset({0x00200052})
+# What a slice may lack, but not have with another value.
+_FACTS: Final = (
+    (0x00281054, _SCALING),  # RescaleType
+    (0x00180088, 0x00289110),  # SpacingBetweenSlices
+    (0x00201041, 0),  # SliceLocation
+    (0x00185100, 0),  # PatientPosition
+)
 _LOSSY: Final = frozenset({"51", "203"})  # decoders differ: that of the engine decides
 _OTHER_FIRST: Final = ("gdcm", "pylibjpeg", "pyjpegls")
 _SAME_FIRST: Final = ("pylibjpeg", "gdcm")
@@ -99,6 +114,14 @@ class SourceSlice(NamedTuple):
 
     digest: bytes
     tags: frozenset[int]
+    others: frozenset[int]  # tags of functional groups, which no slice may have
+    facts: tuple[bytes, ...]  # as far as the package has them: number of the frame, geometry
+
+
+def contradicts(dataset: "Dataset", facts: tuple[bytes, ...]) -> bool:
+    """Return whether a slice has other values than those of its frame; b"" is no value."""
+    sent = (_bytes(dataset, tag) for tag in (_INSTANCE_NUMBER, *(tag for tag, _ in _FACTS)))
+    return any(have not in (b"", fact) for fact, have in zip(facts, sent, strict=False))
 
 
 def slices_of(source: "Dataset", open_source: Opener, form: PackageForm) -> Iterator[SourceSlice]:
@@ -119,11 +142,13 @@ def slices_of(source: "Dataset", open_source: Opener, form: PackageForm) -> Iter
     frames = _groups(source, _PER_FRAME) or [{}]
     pixels = _pixels(source, open_source, form, len(frames))
     own = frozenset(map(int, source.keys()))
-    for frame, picture in zip(frames, pixels, strict=True):
+    for number, (frame, picture) in enumerate(zip(frames, pixels, strict=True), start=1):
         groups = {**(shared[0] if shared else {}), **frame}
         inside = {tag for item in groups.values() for tag in item}
         digest = _digest([picture], [_fact(source, groups, *one) for one in _COMPARED])
-        yield SourceSlice(digest, own | inside)
+        others = {*groups, *groups.get(_FRAME_CONTENT, ())} - own
+        facts = b"%d" % number, *(_fact(source, groups, *one) for one in _FACTS)
+        yield SourceSlice(digest, own | inside, frozenset(others), facts)
 
 
 def digest_of_slice(dataset: "Dataset") -> bytes:

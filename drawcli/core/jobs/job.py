@@ -197,6 +197,23 @@ class Job:
             self, attempts=0, due_at=None, held=False, reason_code=None, reason=None, hint=None
         )
 
+    def never_sent(self) -> Self:
+        """Return a job of the same images that has no uploads, tasks or results."""
+        return replace(
+            self.freed(),
+            zip_sha256=None,
+            zip_bytes=None,
+            posts=0,
+            unanswered=0,
+            attested=0,
+            task_id=None,
+            replaced=(),
+            uploaded_at=None,
+            received_sha256=None,
+            delivered_sha256=None,
+            late_digest=None,
+        )
+
     def tries(self, code: str) -> int:
         """Return how often the next step has failed in a row for this reason code."""
         is_same = self.state in FINISHED or self.reason_code == code

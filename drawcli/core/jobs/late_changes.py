@@ -2,26 +2,30 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from drawcli.core.jobs.job import Job, State
 from drawcli.errors import NeedsPerson
 
+SENT_ANEW: Final = "sent-again"  # the reason code of a job that a newer one replaces
+CHANGED: Final = "changed-after-upload"
 Late = Literal["ignore", "flag", "resend"]  # for images that change after the upload
 
 
-def cancel_replaced(job: Job, at: datetime, newest: str) -> Job:
+def cancel_replaced(
+    job: Job, at: datetime, newest: str, why: str = "the series changed after it was sent"
+) -> Job:
     """Return a job cancelled in favour of a newer one for the current series."""
-    reason = f"the series changed after it was sent; job {newest} sends the current images"
+    reason = f"{why}; job {newest} sends the current images"
     after = job.to(State.CANCELLED, at=at, task_id=None)
-    return after.postponed(None, code="sent-again", reason=reason)
+    return after.postponed(None, code=SENT_ANEW, reason=reason)
 
 
 def hold_changed(job: Job, at: datetime, files: int, digest: str) -> Job:
     """Return the job held, once per change, because its contours are of the former images."""
     err = NeedsPerson(
         f"the series changed after it was sent: {job.slices} files then, {files} now",
-        code="changed-after-upload",
+        code=CHANGED,
         hint=f"'drawcli release {job.id}' delivers the contours of the images that were sent; "
         f"'drawcli assign {job.id} {job.template}' uploads the current images.",
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 from drawcli.adapters.datastore.rule_header import header_of
 from drawcli.adapters.state.workdir import EXPLANATION
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import BEFORE_UPLOAD, Job, State
+from drawcli.core.jobs.late_changes import SENT_ANEW
 from drawcli.core.rules.conditions import Rule
 from drawcli.core.rules.decision import Choice, Decision, decide
 from drawcli.errors import NeedsPerson
@@ -67,8 +68,15 @@ def wants_match(job: Job, ctx: Context) -> bool:
 def _own_first(job: Job, fired: Sequence[Rule], ctx: Context) -> list[Rule]:
     """Return the rules, first the one of the job's template, or of a template without a job."""
     siblings = ctx.ledger.of_series(job.series_key)
-    taken = {other.template for other in siblings if other.id != job.id}
+    taken = {other.template for other in siblings if other.id != job.id and _counts(other, job)}
     return sorted(fired, key=lambda rule: (rule.template != job.template, rule.template in taken))
+
+
+def _counts(other: Job, job: Job) -> bool:
+    """Return whether a sibling is for the images of a job, or a user has cancelled it."""
+    if other.state is State.CANCELLED and other.reason_code != SENT_ANEW:
+        return True
+    return other.state in BEFORE_UPLOAD or other.source_digest == job.source_digest
 
 
 def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
@@ -79,9 +87,9 @@ def _matched(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> Job:
 def _add_sibling(job: Job, rule: Rule, facts: dict[str, Any], ctx: Context) -> None:
     """Make a job for a further template of the same series, once."""
     jobs = ctx.ledger.of_series(job.series_key)
-    if any(other.template == rule.template for other in jobs):
+    if any(other.template == rule.template and _counts(other, job) for other in jobs):
         return
     for number in count(jobs[-1].number + 1):
-        sibling = replace(job.freed(), id=f"{job.series_key}-{number}", events=(), revision=0)
+        sibling = replace(job.never_sent(), id=f"{job.series_key}-{number}", events=(), revision=0)
         if ctx.begin(_matched(sibling, rule, facts, ctx), ctx.crosswalk(job)):
             return

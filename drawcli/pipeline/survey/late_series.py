@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from drawcli.adapters.ledger import ArchiveEntry
-from drawcli.core.jobs.job import Job, State
+from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.jobs.late_changes import Late, cancel_replaced, hold_changed, note_changed
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import DrawcliError
@@ -23,18 +23,15 @@ def check_archived(
     done: ScanResult,
 ) -> None:
     """Check whether a series has changed since its job was archived."""
-    others = [one.id for one in archived if _was_other(one, seen, jobs)]
-    if not others:
-        return
-    newest = ctx.ledger.get(archived[-1].id)
-    choice = _late_choice(newest.rule if newest else None, seen, ctx)
-    if choice == "ignore":
-        return
-    done.changed_later += others
-    apart = newest is not None and newest.one_off  # the images sent were never in the datastore
-    is_ready = seen.verdict.readiness is Readiness.READY
-    if choice == "resend" and is_ready and not jobs and not apart:
-        _make_successor(archived[-1].id, seen, ctx, done)
+    for one in archived:
+        job = ctx.ledger.get(one.id) if _was_other(one, seen, jobs) else None
+        choice = "ignore" if job is None else _late_choice(job.rule, seen, ctx)
+        if job is None or choice == "ignore":
+            continue
+        done.changed_later.append(job.id)
+        is_ready = seen.verdict.readiness is Readiness.READY
+        if choice == "resend" and is_ready and not job.one_off:
+            _send_again(job, seen, ctx, done)
 
 
 def _was_other(one: ArchiveEntry, seen: SeriesSnapshot, jobs: list[Job]) -> bool:
@@ -86,25 +83,43 @@ def _send_again(job: Job, seen: SeriesSnapshot, ctx: Context, done: ScanResult) 
 
     The new job is stored first: after a crash in between, the old job finds its successor.
     """
-    newest = ctx.ledger.of_series(job.series_key)[-1]
-    is_cancelled = newest.state is State.CANCELLED and newest.source_digest != seen.digest
-    if newest.id == job.id or is_cancelled:
-        if not _make_successor(newest.id, seen, ctx, done):
+    series = ctx.ledger.of_series(job.series_key)
+    newest = _line_of(job, series)[-1]
+    is_over = newest.id == job.id or newest.state in FINISHED
+    if is_over and newest.source_digest != seen.digest:
+        made = _make_successor(newest, series[-1].number + 1, seen, ctx, done)
+        if made is None:
             return
-        newest = ctx.ledger.of_series(job.series_key)[-1]
+        newest = made
     if job.state in _ON_THE_WAY:
         change_job(job, lambda: cancel_replaced(job, ctx.now(), newest.id), ctx, done)
 
 
-def _make_successor(old_id: str, seen: SeriesSnapshot, ctx: Context, done: ScanResult) -> bool:
-    """Make the next job of a series that changed after the upload; it names its predecessor."""
-    key, _, number = old_id.partition("-")
-    job = Job(id=f"{key}-{int(number) + 1}", state=State.FOUND, since=ctx.now(), **seen.facts)
-    job = replace(job, key_id=seen.key_id, follows=old_id).begun(at=ctx.now())
-    is_new = ctx.begin(job, seen.crosswalk)
-    if is_new:
-        done.jobs.append(job)
-    return is_new
+def _line_of(job: Job, series: list[Job]) -> list[Job]:
+    """Return a job and the later jobs that replace it; another template is sent beside it."""
+    line = [job]
+    for one in series:
+        replaces = one.follows in {earlier.id for earlier in line}
+        is_same = one.template in (job.template, None) and not one.one_off
+        if one.number > job.number and (is_same or replaces):
+            line.append(one)
+    return line
+
+
+def _make_successor(
+    old: Job, number: int, seen: SeriesSnapshot, ctx: Context, done: ScanResult
+) -> Job | None:
+    """Make the next job of a series that changed after the upload; it names its predecessor.
+
+    It inherits the template: one that a user assigned is kept, else the rules decide again.
+    """
+    job = Job(id=f"{old.series_key}-{number}", state=State.FOUND, since=ctx.now(), **seen.facts)
+    inherited = {name: getattr(old, name) for name in ("template", "rule", "priority")}
+    job = replace(job, key_id=seen.key_id, follows=old.id, **inherited).begun(at=ctx.now())
+    if not ctx.begin(job, seen.crosswalk):
+        return None
+    done.jobs.append(job)
+    return job
 
 
 def _followed(job: Job, seen: SeriesSnapshot, ctx: Context) -> Job:

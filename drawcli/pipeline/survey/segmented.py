@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from drawcli.adapters.state.former_client import DONE, SENT, read_history
-from drawcli.core.series.verdict import Readiness, ignored, refused
+from drawcli.core.series.verdict import Readiness, Verdict, ignored, refused
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey.judge import SeriesSnapshot
 
@@ -38,18 +38,28 @@ class SegmentedJudge:
 
         A series that the former client did not finish is held also where others are skipped.
         """
-        wanted, verdict = seen.wanted.segmented, seen.verdict
-        undecided = verdict.readiness in (Readiness.READY, Readiness.WAITING)
-        if wanted == "send" or not undecided:
+        if seen.wanted.segmented == "send":
             return seen
+
+        def judge(released: frozenset[str]) -> Verdict:
+            verdict = seen.judge(released)
+            return verdict if CODE in released else self._verdict(seen, verdict)
+
+        return replace(seen, verdict=self._verdict(seen, seen.verdict), judge=judge)
+
+    def _verdict(self, seen: SeriesSnapshot, verdict: Verdict) -> Verdict:
+        """Return the verdict on a series for which `verdict` is that on its images."""
+        wanted = seen.wanted.segmented
+        if verdict.readiness not in (Readiness.READY, Readiness.WAITING):
+            return verdict
         former = self._outcome(seen)
         by_file = seen.contoured and wanted != "former"
         text = _BY_FILE if by_file else _TEXTS.get(former, "")
         if text and wanted == "skip" and (by_file or former == DONE):
-            return replace(seen, verdict=ignored(CODE, f"{text}; scan.segmented is skip"))
+            return ignored(CODE, f"{text}; scan.segmented is skip")
         if text and verdict.readiness is Readiness.READY:
-            return replace(seen, verdict=refused(CODE, text))
-        return seen
+            return refused(CODE, text)
+        return verdict
 
     def _outcome(self, seen: SeriesSnapshot) -> str:
         """Return what the former client did with a series, or ""."""

@@ -103,6 +103,11 @@ def without_units(image: Dataset) -> None:
     shared(image).PixelValueTransformationSequence[0].RescaleType = "US"
 
 
+def with_units_of_another_scale(image: Dataset) -> None:
+    shared(image).RealWorldValueMappingSequence[0].RealWorldValueSlope = 17.0
+    shared(image).PixelValueTransformationSequence[0].RescaleType = "US"
+
+
 def without_a_frame(image: Dataset) -> None:
     frames(image).pop()
 
@@ -132,6 +137,7 @@ AGAINST: tuple[tuple[str, Change, str], ...] = (
     ("CT", without_a_frame, "declares 4 frames and describes 3"),
     ("CT", lambda image: setattr(image, "BitsAllocated", 1), "pixels are not of 8, 16 or 32"),
     ("PT", without_units, "no term for the units"),
+    ("PT", with_units_of_another_scale, "no term for the units"),
 )
 
 
@@ -156,6 +162,44 @@ def test_each_frame_has_its_own_scaling(images: dict[str, Path]) -> None:
     made = split(header_of(image))
 
     assert [float(frame_of(made, n).RescaleSlope) for n in (1, 2, 3)] == [2.5, 7.5, 2.5]
+
+
+def test_the_units_are_those_of_the_mapping_that_rescales_alike(images: dict[str, Path]) -> None:
+    image = dcmread(images["PT"])
+    uptake = Dataset()
+    uptake.update(dcmread(images["PT"])[0x52009229].value[0].RealWorldValueMappingSequence[0])
+    uptake.RealWorldValueSlope = 0.001
+    uptake.MeasurementUnitsCodeSequence[0].CodeValue = "g/ml{SUVbw}"
+    shared(image).RealWorldValueMappingSequence.insert(0, uptake)
+
+    assert frame_of(split(header_of(image)), 1).Units == "BQML"
+
+
+def test_no_group_changes_how_the_pixels_are_stored(images: dict[str, Path]) -> None:
+    image = dcmread(images["CT"])
+    group = shared(image).PixelMeasuresSequence[0]
+    group.update(item(Rows=4, Columns=16, SamplesPerPixel=3, HighBit=7, BitsAllocated=8))
+    group.PhotometricInterpretation = "MONOCHROME1"
+
+    slice_ = frame_of(split(header_of(image)), 1)
+
+    for keyword in ("Rows", "Columns", "SamplesPerPixel", "HighBit", "BitsAllocated"):
+        assert slice_[keyword].value == image[keyword].value
+    assert slice_.PhotometricInterpretation == image.PhotometricInterpretation
+
+
+@pytest.mark.parametrize(("sign", "vr"), [(0, "US"), (1, "SS")])
+def test_a_padding_value_among_the_unassigned_ones_keeps_its_sign(
+    images: dict[str, Path], sign: int, vr: str
+) -> None:
+    image = dcmread(images["CT"])
+    image.PixelRepresentation, rest = sign, Dataset()
+    rest.add_new(0x00280120, vr, -2000 if sign else 63536)
+    shared(image).UnassignedSharedConvertedAttributesSequence = Sequence([rest])
+
+    padding = frame_of(split(header_of(image)), 1)[0x00280120]
+
+    assert (padding.VR, padding.value) == (vr, rest[0x00280120].value)
 
 
 def test_a_frame_has_the_values_of_its_groups_under_the_names_of_a_slice(
