@@ -4,7 +4,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from drawcli.core.gate.text_traces import spellings
 from drawcli.errors import JobError
 from drawcli.system.printable import plain
 
@@ -36,6 +35,8 @@ def names_patient(query: str, patient: str) -> bool:
     >>> [names_patient(query, "Lindqvíst^Åsa (SE-1967)") for query in ("asa LINDQV", "Åse", "1967")]
     [True, False, True]
     """
+    from drawcli.core.gate.text_traces import spellings
+
     known = " ".join(spellings(patient))
     return all(
         any(spelling in known for spelling in spellings(word))
