@@ -180,6 +180,8 @@ def _tell_scan(out: "Console", scanned: "ScanResult") -> None:
     for what, counts in (("series", scanned.ignored), ("files", scanned.passed_over)):
         if shown := ", ".join(f"{count} {code}" for code, count in sorted(counts.items())):
             out.print(f"{what} left alone: {shown}", soft_wrap=True)
+    if scanned.ignored["too-old"]:
+        out.print("too-old: studied before scan.studied_after ('drawcli config show')")
 
 
 def _nothing(reports: "Sequence[StepReport]") -> str:

@@ -67,3 +67,11 @@ def test_what_a_scan_left_alone_is_told_by_reason_also_beside_what_it_found(
     assert "1 found" in ended.out
     assert "skipped: empty-file=1 not-dicom=1" in ended.err
     assert "notes" not in ended.err
+
+
+@pytest.mark.usefixtures("pelvis")
+def test_series_before_the_date_name_the_setting(drawcli: Run, site: Site) -> None:
+    ended = drawcli("scan", DRAWCLI_SCAN__STUDIED_AFTER="2999-01-31")
+
+    assert "series left alone: 1 too-old" in ended.out
+    assert "scan.studied_after" in ended.out
