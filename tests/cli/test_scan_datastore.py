@@ -70,7 +70,7 @@ def test_what_a_scan_left_alone_is_told_by_reason_also_beside_what_it_found(
 
 
 @pytest.mark.usefixtures("pelvis")
-def test_series_before_the_date_name_the_setting(drawcli: Run, site: Site) -> None:
+def test_series_before_the_date_name_the_setting(drawcli: Run) -> None:
     ended = drawcli("scan", DRAWCLI_SCAN__STUDIED_AFTER="2999-01-31")
 
     assert "series left alone: 1 too-old" in ended.out
