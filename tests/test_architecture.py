@@ -32,7 +32,7 @@ SANDBOX_IS_IMPORTED_BY = {"cli/sandbox_commands.py"}
 MOST_MODULES = {"drawcli": 6, "cli": 45}  # in a folder; 20 in any other
 # Which outside packages may be named where; a package not listed may be named nowhere.
 OUTSIDE = {
-    "PIL": {"core/pictures", "pipeline/preview.py", "operations/qa/page.py"},
+    "PIL": {"core/pictures", "pipeline/preview.py"},
     "apprise": {"adapters/notifications.py"},
     "argon2": {"dashboard"},
     "contourpy": {"core/pictures", "sandbox"},

@@ -1,13 +1,12 @@
 """A report as one HTML file without scripts and external files, in light and dark."""
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 from typing import Final
 
 from drawcli import __version__
+from drawcli.core.pictures.html import standalone_page
 from drawcli.operations.report import WHOLE, Report, Took
 from drawcli.operations.report_plots import spans, stacked_bars
 from drawcli.system.durations import duration, long_duration
@@ -62,22 +61,8 @@ footer { margin-top: 3rem; font-size: .875rem; border-top: 1px solid var(--line)
 
 def page(report: Report) -> str:
     """Return the page as HTML."""
-    sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{sha256}'; base-uri 'none'; form-action 'none'"
     since, until = f"{report.since:%Y-%m-%d %H:%M}", f"{report.until:%Y-%m-%d %H:%M}"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>drawcli report, {since} to {until}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>What drawcli did</h1>
+    main = f"""<h1>What drawcli did</h1>
 <p class="soft">{since} to {until}, UTC</p>
 {_tiles(report)}
 {_flow(report)}
@@ -87,11 +72,9 @@ def page(report: Report) -> str:
 {_left(report)}
 {_former(report)}
 <footer>drawcli {escape(__version__)}. Nothing on this page names a patient. Structure sets are
-unapproved until a qualified person has reviewed them.</footer>
-</main>
-</body>
-</html>
-"""
+unapproved until a qualified person has reviewed them.</footer>"""
+    title = f"drawcli report, {since} to {until}"
+    return standalone_page(title, _STYLE, main, images=False)
 
 
 def _tiles(report: Report) -> str:

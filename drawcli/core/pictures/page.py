@@ -1,7 +1,6 @@
 """A preview as one HTML file: no script, no external resources, light and dark."""
 
 import base64
-import hashlib
 import io
 from collections.abc import Iterator
 from html import escape
@@ -12,6 +11,7 @@ import numpy as np
 from drawcli import __version__
 from drawcli.core.gate.acceptance import Severity
 from drawcli.core.pictures.frame import Plane
+from drawcli.core.pictures.html import standalone_page
 from drawcli.core.pictures.outlines import Outlines
 from drawcli.core.pictures.painting import View, paint_view
 from drawcli.core.pictures.scene import Scene
@@ -59,35 +59,15 @@ footer { margin-top: 2rem; font-size: .875rem; }
 
 def render_page(scene: Scene, caption: Caption) -> str:
     """Return the page as HTML with embedded pictures."""
-    sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{sha256}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
     sections = "\n".join(_section(scene, row) for row in rows(scene, _LARGE))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{escape(caption.title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{escape(caption.title)}</h1>
+    main = f"""<h1>{escape(caption.title)}</h1>
 <p class="soft">{escape(caption.facts)}</p>
 <ul>{_findings(caption)}</ul>
 <nav>{_names(scene)}</nav>
 {sections}
 <footer>{escape(NOT_REVIEWED)} This page has no patient data except text that a scanner may have
-burned into the pixels. drawcli {escape(__version__)}.</footer>
-</main>
-</body>
-</html>
-"""
+burned into the pixels. drawcli {escape(__version__)}.</footer>"""
+    return standalone_page(caption.title, _STYLE, main)
 
 
 def _findings(caption: Caption) -> str:
@@ -136,11 +116,14 @@ def _strip(scene: Scene, structure: Outlines, axial: View) -> Iterator[View]:
 
 
 def _picture(scene: Scene, view: View) -> str:
-    image = paint_view(scene, view)
-    label = f"{view.plane} picture {view.index + 1}"
+    return embedded(f"{view.plane} picture {view.index + 1}", paint_view(scene, view))
+
+
+def embedded(label: str, image: "Image.Image") -> str:
+    """Return a picture as an element of HTML, with its data."""
     data = base64.b64encode(_encoded(image)).decode("ascii")
     return (
-        f'<img alt="{label}" width="{image.width}" height="{image.height}" '
+        f'<img alt="{escape(label)}" width="{image.width}" height="{image.height}" '
         f'src="data:image/jpeg;base64,{data}">'
     )
 

@@ -7,8 +7,6 @@ overlapping ones are united. No image is needed: normal and slices are those of 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.elements import item_value
-from drawcli.core.dicom.geometry import halves
+from drawcli.core.dicom.geometry import halves, usual_step
 from drawcli.core.dicom.header import Header, NotDicom, ascii_text
 from drawcli.core.rtstruct.contour_table import CLOSED, FEWEST_POINTS
 from drawcli.core.rtstruct.contours import contours_of, items_of, names_of, unreadable
@@ -161,7 +159,7 @@ def solids_of(rois: Sequence[RoiContours], axes: Axes) -> Iterator[Solid]:
     """
     flat = [[axes.from_patient(points) for points in roi.contours] for roi in rois]
     levels = np.unique([points[:, 2].mean() for outlines in flat for points in outlines])
-    usual = _step(_distinct(levels.tolist()))
+    usual = usual_step(_distinct(levels.tolist()))
     for roi, outlines in zip(rois, flat, strict=True):
         try:
             slabs = () if roi.fault else tuple(_slabs(outlines, usual))
@@ -182,7 +180,7 @@ def _slabs(outlines: Sequence[Floats], usual: float) -> Iterator[Slab]:
         together[level].append([(u, v) for u, v in points[:, :2].tolist()])
     areas = {level: find_enclosed(together[level]).area for level in at}
     at = [level for level in at if areas[level].area > 0]
-    step = _step(at) if _step(at) <= _COARSEST * usual else usual
+    step = usual_step(at) if usual_step(at) <= _COARSEST * usual else usual
     step = step or usual or 1.0
     for index, level in enumerate(at):
         below, above = (
@@ -198,7 +196,3 @@ def _distinct(levels: Sequence[float]) -> list[float]:
         if not distinct or level - distinct[-1] > SAME_LEVEL_MM:
             distinct.append(level)
     return distinct
-
-
-def _step(levels: Sequence[float]) -> float:
-    return median(b - a for a, b in pairwise(levels)) if len(levels) > 1 else 0.0

@@ -1,18 +1,14 @@
 """A comparison as one HTML file: no script, no external resources, light and dark."""
 
-import base64
-import hashlib
-import io
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
+from drawcli.core.pictures.html import standalone_page
 from drawcli.core.qa.comparison import Comparison, ContourOutcome, StructureComparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PIL import Image
 
     from drawcli.core.pictures.scene import Scene
     from drawcli.operations.qa.compare import ComparedPair
@@ -61,33 +57,15 @@ _SHOWN: Final = frozenset(
         ContourOutcome.EMPTIED,
     }
 )
-_QUALITY: Final = 88
 NO_FIGURE: Final = "\N{EN DASH}"
 
 
 def render_comparison(pair: "ComparedPair", tau_mm: float, images: "Scene | None" = None) -> str:
     """Return the page as HTML; with images, each changed structure in three planes."""
-    sha256 = base64.b64encode(hashlib.sha256(_STYLE.encode("utf-8")).digest()).decode("ascii")
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{sha256}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
     compared = pair.comparison or Comparison((), ())
     warning = f"\n<p>Warning: {escape(pair.warning)}.</p>" if pair.warning else ""
     sections = "" if images is None else "\n".join(_sections(compared, images))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>Contours compared</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>Contours compared</h1>
+    main = f"""<h1>Contours compared</h1>
 <p><b class="a">A</b> {escape(pair.a.name)}</p>
 <p><b class="b">B</b> {escape(pair.b.name)}</p>{warning}
 <div class="table"><table>
@@ -100,11 +78,8 @@ both directed 95th percentiles; mean: the mean of both directed means, weighted 
 the centroid of B from that of A, to the left, posterior and superior.</p>
 {sections}
 <footer>drawcli {escape(__version__)}. Not for diagnosis. The page names structures and files, no
-patient, except text that a scanner may have burned into the pixels.</footer>
-</main>
-</body>
-</html>
-"""
+patient, except text that a scanner may have burned into the pixels.</footer>"""
+    return standalone_page("Contours compared", _STYLE, main)
 
 
 def _row(one: StructureComparison) -> str:
@@ -124,13 +99,14 @@ def figure(value: float | None, digits: int) -> str:
 
 def _sections(compared: Comparison, images: "Scene") -> "Sequence[str]":
     from drawcli.core.pictures.difference import difference_pictures
+    from drawcli.core.pictures.page import embedded
 
     sections = []
     for one, contours in zip(compared.structures, compared.contours, strict=True):
         if one.outcome not in _SHOWN:
             continue
         pictures = "".join(
-            _picture(f"{one.name}, {plane}", image)
+            embedded(f"{one.name}, {plane}", image)
             for plane, image in difference_pictures(images, contours)
         )
         sections.append(
@@ -140,13 +116,3 @@ def _sections(compared: Comparison, images: "Scene") -> "Sequence[str]":
             f'<div class="row">{pictures}</div></section>'
         )
     return sections
-
-
-def _picture(label: str, image: "Image.Image") -> str:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=_QUALITY, subsampling=0)
-    data = base64.b64encode(out.getvalue()).decode("ascii")
-    return (
-        f'<img alt="{escape(label)}" width="{image.width}" height="{image.height}" '
-        f'src="data:image/jpeg;base64,{data}">'
-    )
