@@ -79,8 +79,8 @@ def compare(
         result.exit_code = JobError.exit_code
     if as_csv:
         text = _table(pairs)
-        return Result(data={"csv": text}, show=render.verbatim(text), errors=errors)
-    if len(errors) < len(pairs):
+        result.data, result.show = {"csv": text}, render.verbatim(text)
+    elif len(errors) < len(pairs):
         result.show = lambda out: _show(out, pairs, tau, html)
     return result
 
@@ -132,14 +132,17 @@ def _write_pages(
     pairs: "Sequence[ComparedPair]", html: Path, images: Path | None, tau: float
 ) -> None:
     """Write one page, or a page a pair into a folder."""
-    from drawcli.operations.qa.compare import read_scene
+    from drawcli.operations.qa.compare import find_scene
     from drawcli.operations.qa.page import render_comparison
+    from drawcli.pipeline.deidentify_folder import read_folder
 
-    compared = [pair for pair in pairs if pair.comparison is not None]
+    folder = None if images is None else read_folder(images)
     if len(pairs) > 1:
         html.mkdir(parents=True, exist_ok=True)
-    for number, pair in enumerate(compared, start=1):
-        scene = None if images is None else read_scene(images, pair.a)
+    for number, pair in enumerate(pairs, start=1):
+        if pair.comparison is None:
+            continue
+        scene = find_scene(folder, images, pair.a) if folder and images else None
         path = html / f"pair-{number:03}.html" if len(pairs) > 1 else html
         try:
             path.write_text(render_comparison(pair, tau, scene), encoding="utf-8")

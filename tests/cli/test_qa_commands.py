@@ -78,6 +78,23 @@ def test_folders_are_compared_pair_by_pair_and_one_that_fails_stops_no_other(
     assert "Bladder" in table.out
 
 
+def test_pages_have_the_numbers_of_their_pairs_and_csv_keeps_the_exit_code(
+    drawcli: Run, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    broken, pages = tmp_path / "pairs" / "broken", tmp_path / "pages"
+    broken.mkdir()
+    (broken / "a.dcm").write_bytes(pair[0].read_bytes())
+    whole = dcmread(pair[1])
+    whole.StructureSetROISequence[0].ROINumber = None
+    whole.save_as(broken / "b.dcm")
+
+    ended = drawcli("qa", "compare", str(tmp_path / "pairs"), "--csv", "--html", str(pages))
+
+    assert [path.name for path in pages.iterdir()] == ["pair-002.html"]
+    assert ended.code == 6
+    assert "Bladder" in ended.out
+
+
 @pytest.mark.parametrize(
     ("tag", "warning"),
     [

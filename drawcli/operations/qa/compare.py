@@ -20,6 +20,7 @@ from drawcli.errors import BadStructureSet, DrawcliError, UsageError
 
 if TYPE_CHECKING:
     from drawcli.core.pictures.scene import Scene
+    from drawcli.pipeline.deidentify_folder import FolderContents
 
 _A_PAIR: Final = 2
 DISTANCES_NEED: Final = "distances need SciPy, which is not installed (extra 'qa')"
@@ -186,8 +187,15 @@ def _rois(file: StructureSetFile) -> list[RoiContours]:
         raise BadStructureSet(f"{file.path}: {err}", code=err.code) from None
 
 
-def read_scene(images: Path, structure_set: Path) -> "Scene":
+def find_scene(folder: "FolderContents", images: Path, structure_set: Path) -> "Scene":
     """Return the images that a structure set refers to, without structures.
+
+    Parameters
+    ----------
+    folder, images
+        The series in a folder, and the folder.
+    structure_set
+        The RTSTRUCT file.
 
     Raises
     ------
@@ -197,12 +205,11 @@ def read_scene(images: Path, structure_set: Path) -> "Scene":
         See `read_images_of`.
     """
     from drawcli.core.series.crosswalk import Crosswalk
-    from drawcli.pipeline.deidentify_folder import read_folder
     from drawcli.pipeline.preview import scene_without_structures
     from drawcli.pipeline.preview_pixels import read_images_of
 
     wanted = read_structure_set(structure_set).series
-    for series in read_folder(images).series:
+    for series in folder.series:
         if series.slices[0].series_uid in wanted:
             return scene_without_structures(read_images_of(Crosswalk.of(series.slices).files))
     raise UsageError(f"{images} does not hold the images that {structure_set} refers to")
