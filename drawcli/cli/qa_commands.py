@@ -13,6 +13,7 @@ from drawcli.cli import render
 from drawcli.cli.door import Door, group
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
+from drawcli.core.qa import DEFAULT_TAU_MM
 from drawcli.errors import JobError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from drawcli.core.qa.comparison import StructureComparison
     from drawcli.operations.qa.compare import ComparedPair
 
-_TAU_MM: Final = 3.0
 _LARGE_CM3: Final = 100.0  # shown without decimals
 _LONGEST_NAME: Final = 16  # characters in the table
 
@@ -51,7 +51,7 @@ def compare(
         typer.Option(
             "--tau", min=0, help="Tolerance of surface Dice and added path.", metavar="MM"
         ),
-    ] = _TAU_MM,
+    ] = DEFAULT_TAU_MM,
     html: Annotated[
         Path | None,
         typer.Option("--html", help="Also write a page; a folder for many pairs.", metavar="FILE"),
@@ -69,19 +69,25 @@ def compare(
         raise UsageError("--images needs --html FILE: where to write the page")
     with render.spinner("comparing") if door.to_person else nullcontext():
         pairs = list(compare_files(pairs_of(a, b), tau))
-    errors = [pair.error for pair in pairs if pair.error is not None]
     if html is not None:
         _write_pages(pairs, html, images, tau)
-    result = Result(data=_facts(pairs, tau, html), errors=errors)
-    if len(errors) == len(pairs):
-        result.exit_code = errors[0].exit_code
-    elif errors:
-        result.exit_code = JobError.exit_code
+    result = _result(pairs, tau, html)
     if as_csv:
         text = _table(pairs)
         result.data, result.show = {"csv": text}, render.verbatim(text)
-    elif len(errors) < len(pairs):
-        result.show = lambda out: _show(out, pairs, tau, html)
+    return result
+
+
+def _result(pairs: "Sequence[ComparedPair]", tau: float, html: Path | None) -> Result:
+    """Return the figures of all pairs; an exit code if some of them could not be compared."""
+    errors = [pair.error for pair in pairs if pair.error is not None]
+    result = Result(data=_facts(pairs, tau, html), errors=errors)
+    if len(errors) == len(pairs):
+        result.exit_code = errors[0].exit_code
+        return result
+    if errors:
+        result.exit_code = JobError.exit_code
+    result.show = lambda out: _show(out, pairs, tau, html)
     return result
 
 

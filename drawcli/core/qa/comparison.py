@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from drawcli.core.qa import DEFAULT_TAU_MM
 from drawcli.core.qa.overlap import (
     PathLengths,
     common_mm3,
@@ -20,7 +21,6 @@ from drawcli.core.qa.overlap import (
 from drawcli.core.qa.pairing import Pair, pair_rois
 from drawcli.core.qa.structures import Axes, Floats, RoiContours, Solid, solids_of
 
-DEFAULT_TAU_MM: Final = 3.0
 _MM3_OF_CM3: Final = 1000.0
 _REDRAWN: Final = 2 / 3  # share of B's contours on A's, below which B is drawn anew
 
