@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from drawcli.core.qa.comparison import StructureComparison
+    from drawcli.core.qa.outcomes import StructureComparison
     from drawcli.operations.qa.compare import ComparedPair
 
 _LARGE_CM3: Final = 100.0  # shown without decimals
@@ -120,7 +120,7 @@ def _table(pairs: "Sequence[ComparedPair]") -> str:
     """Return one row a structure as CSV."""
     from dataclasses import fields
 
-    from drawcli.core.qa.comparison import StructureComparison
+    from drawcli.core.qa.outcomes import StructureComparison
     from drawcli.operations.ledger_copies import as_csv
 
     rows: list[dict[str, Any]] = []

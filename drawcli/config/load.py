@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from drawcli.config.sections import Deidentify, Match, Scan, ServerSettings
 from drawcli.config.sections_delivery import Accept, Deliver
 from drawcli.config.sections_monitoring import URLS_VARIABLE, Dashboard, Logs, Metrics, Notify
+from drawcli.config.sections_qa import Qa
 from drawcli.errors import ConfigError
 from drawcli.system.kinds import PATH, choice, listed, section
 from drawcli.system.platforms import is_within
@@ -55,6 +56,7 @@ class Settings(Record):
     metrics: Metrics = _section(Metrics)
     dashboard: Dashboard = _section(Dashboard)
     logs: Logs = _section(Logs)
+    qa: Qa = _section(Qa)
 
     def anchored(self, base: Path) -> "Settings":
         """Return the settings with every relative path made relative to `base`."""
@@ -69,6 +71,9 @@ class Settings(Record):
             notify=_placed(self.notify, base, "urls_file"),
             metrics=_placed(self.metrics, base, "textfile"),
             deliver=self.deliver.replace(**deliver),
+            qa=_placed(self.qa, base, "limits").replace(
+                folders=[base / path for path in self.qa.folders]
+            ),
         )
 
 

@@ -3,13 +3,13 @@
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from drawcli.core.qa import DEFAULT_TAU_MM
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.overlap import (
     PathLengths,
     common_mm3,
@@ -27,63 +27,18 @@ _REDRAWN: Final = 2 / 3  # share of B's contours on A's, below which B is drawn 
 _SAME: Final = {"surface_dice": 1.0, "hd_mm": 0.0, "hd95_mm": 0.0, "mean_distance_mm": 0.0}
 
 
-class ContourOutcome(StrEnum):
-    """What became of a structure of A in B."""
-
-    UNTOUCHED = "untouched"  # the same contours, within 0.01 mm
-    EDITED = "edited"  # the same in some slices, or two thirds of B's contours lie on A's
-    REDRAWN = "redrawn"  # neither
-    RENAMED = "renamed"  # the same contours under another name
-    SPLIT = "split"  # several ROIs of B together are the ROI of A
-    OTHER_SLICES = "other-slices"  # no slice has contours of both, although their ranges overlap
-    EMPTIED = "emptied"  # B has the ROI without contours
-    FILLED = "filled"  # A has the ROI without contours, B with
-    EMPTY = "empty"  # neither has contours
-    REMOVED = "removed"  # B has no such ROI
-    ADDED = "added"  # A has no such ROI
-    AMBIGUOUS = "ambiguous"  # several ROIs have the name
-    OTHER_FRAME = "other-frame"  # the files have different frames of reference
-    NOT_COMPARED = "not-compared"  # the contours of a file cannot be read; `note` says why
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StructureComparison:
-    """One structure; a figure that has no meaning is None.
+class CompareOptions:
+    """How structure sets are compared."""
 
-    Distances, lengths and shifts in mm, volumes in cm3; A is the reference, B the other.
-    """
+    tau_mm: float = DEFAULT_TAU_MM  # tolerance of surface Dice and of the added path length
+    tau_of: Mapping[str, float] = field(default_factory=dict)  # the same by name of the ROI in A
+    aliases: Mapping[str, str] = field(default_factory=dict)  # name in B -> name in A
+    with_distances: bool = True  # between surfaces; they need SciPy
 
-    name: str  # in A; in B if A has none
-    outcome: ContourOutcome
-    name_b: str | None = None  # if it is another
-    dice: float | None = None
-    surface_dice: float | None = None
-    hd_mm: float | None = None
-    hd95_mm: float | None = None
-    mean_distance_mm: float | None = None
-    apl_mm: float | None = None
-    apl_share: float | None = None  # of the length of B's contours
-    volume_a_cm3: float | None = None
-    volume_b_cm3: float | None = None
-    over_cm3: float | None = None  # of A outside B
-    under_cm3: float | None = None  # of B outside A
-    shift_mm: tuple[float, float, float] | None = None  # of the centroid: left, posterior, superior
-    slices_a: int = 0
-    slices_b: int = 0
-    ends_moved: tuple[int, int] | None = None  # slices added (+) or removed (-): lower, upper end
-    step_mm: float | None = None  # of the grid for the distances
-    note: str = ""
-
-    def as_plain(self) -> dict[str, Any]:
-        """Return the comparison as a JSON object, figures with four decimals."""
-        plain = {one.name: _rounded(getattr(self, one.name)) for one in fields(self)}
-        return plain | {"outcome": str(self.outcome)}
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_rounded(one) for one in value]
-    return round(value, 4) + 0.0 if isinstance(value, float) else value  # no negative zero
+    def tau(self, name: str) -> float:
+        """Return the tolerance for an ROI of A, mm."""
+        return self.tau_of.get(name, self.tau_mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +52,7 @@ class Comparison:
 def compare_structure_sets(
     first: Sequence[RoiContours],
     second: Sequence[RoiContours],
-    *,
-    tau_mm: float = DEFAULT_TAU_MM,
-    aliases: Mapping[str, str] | None = None,
-    with_distances: bool = True,
+    options: CompareOptions | None = None,
 ) -> Comparison:
     """Compare the ROIs of structure set A with those of B.
 
@@ -108,21 +60,16 @@ def compare_structure_sets(
     ----------
     first, second
         The ROIs of A and of B; see `read_rois`.
-    tau_mm
-        Tolerance of surface Dice and of the added path length.
-    aliases
-        Name in B -> name in A.
-    with_distances
-        Whether to compute distances between surfaces, which need SciPy.
+    options
+        Tolerances, aliases, and whether to compute distances.
     """
+    options = options or CompareOptions()
     axes = Axes.of(points for roi in (*first, *second) for points in roi.contours)
     frames = [{roi.frame for roi in rois if roi.frame} for rois in (first, second)]
     other_frame = all(frames) and not frames[0] & frames[1]
-    pairs = pair_rois(list(solids_of(first, axes)), list(solids_of(second, axes)), aliases)
-    compared = tuple(
-        _compare(pair, axes, tau_mm, with_distances=with_distances, other_frame=other_frame)
-        for pair in pairs
-    )
+    a, b = list(solids_of(first, axes)), list(solids_of(second, axes))
+    pairs = pair_rois(a, b, options.aliases)
+    compared = tuple(_compare(pair, axes, options, other_frame=other_frame) for pair in pairs)
     return Comparison(compared, tuple(_contours(pair, first, second) for pair in pairs))
 
 
@@ -136,7 +83,7 @@ def _contours(
 
 
 def _compare(
-    pair: Pair, axes: Axes, tau_mm: float, *, with_distances: bool, other_frame: bool
+    pair: Pair, axes: Axes, options: CompareOptions, *, other_frame: bool
 ) -> StructureComparison:
     a, b = pair.a or Solid("", ()), pair.b[0] if len(pair.b) == 1 else Solid("", ())
     named = ", ".join(one.name for one in pair.b)
@@ -154,12 +101,13 @@ def _compare(
     }
     if facts["outcome"] is not None:
         return StructureComparison(**facts)
+    tau_mm = options.tau(a.name)
     lengths = path_lengths(a, b, tau_mm)
-    facts["outcome"] = _drawn(a, b, pair, lengths)
+    facts |= {"outcome": _drawn(a, b, pair, lengths), "tau_mm": tau_mm}
     facts |= _figures(a, b, axes, lengths)
     if facts["outcome"] in (ContourOutcome.UNTOUCHED, ContourOutcome.RENAMED):
         facts |= _SAME
-    elif with_distances:
+    elif options.with_distances:
         facts |= _distances(a, b, tau_mm)
     return StructureComparison(**facts)
 

@@ -13,7 +13,7 @@ from drawcli.core.dicom.elements import item_value
 from drawcli.core.dicom.header import Header, Incomplete, NotDicom, ascii_text
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.gate.acceptance import STRUCTURE_SET
-from drawcli.core.qa.comparison import Comparison, compare_structure_sets
+from drawcli.core.qa.comparison import CompareOptions, Comparison, compare_structure_sets
 from drawcli.core.qa.structures import RoiContours, read_rois
 from drawcli.core.rtstruct.contours import items_of
 from drawcli.errors import BadStructureSet, DrawcliError, UsageError
@@ -161,12 +161,11 @@ def _structure_sets(folder: Path) -> list[StructureSetFile]:
 
 def compare_files(pairs: Iterable[tuple[Path, Path]], tau_mm: float) -> Iterator[ComparedPair]:
     """Yield the comparison of each pair of files; one that cannot be read stops no other."""
+    options = CompareOptions(tau_mm=tau_mm, with_distances=has_scipy())
     for a, b in pairs:
         try:
             first, second = read_structure_set(a), read_structure_set(b)
-            compared = compare_structure_sets(
-                _rois(first), _rois(second), tau_mm=tau_mm, with_distances=has_scipy()
-            )
+            compared = compare_structure_sets(_rois(first), _rois(second), options)
             yield ComparedPair(a, b, compared, warning=_warning(first, second))
         except DrawcliError as err:
             yield ComparedPair(a, b, None, err)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 from drawcli import __version__
 from drawcli.core.pictures.html import standalone_page
-from drawcli.core.qa.comparison import Comparison, ContourOutcome, StructureComparison
+from drawcli.core.qa.comparison import Comparison
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

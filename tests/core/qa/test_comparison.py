@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawcli.core.qa.comparison import ContourOutcome, StructureComparison, compare_structure_sets
+from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.structures import RoiContours
 from tests.core.qa.solids import UPRIGHT, Matrix, ball, box, cone, levels, round_solid, tube, turned
 
@@ -17,7 +18,8 @@ GRIDS = [(2.0, UPRIGHT), (5.0, UPRIGHT), (3.0, turned(23))]
 def compare(
     a: list[RoiContours], b: list[RoiContours], tau: float = 3.0, *, with_distances: bool = True
 ) -> list[StructureComparison]:
-    return list(compare_structure_sets(a, b, tau_mm=tau, with_distances=with_distances).structures)
+    options = CompareOptions(tau_mm=tau, with_distances=with_distances)
+    return list(compare_structure_sets(a, b, options).structures)
 
 
 def one(a: RoiContours, b: RoiContours, tau: float = 3.0) -> StructureComparison:
@@ -210,7 +212,7 @@ def test_an_alias_pairs_names_that_nothing_else_does() -> None:
     a, b = round_solid("Rectum", tube(10), at), round_solid("Enddarm", tube(11), at)
 
     (paired,) = compare_structure_sets(
-        [a], [b], aliases={"enddarm": "rectum"}, with_distances=False
+        [a], [b], CompareOptions(aliases={"enddarm": "rectum"}, with_distances=False)
     ).structures
     apart = compare([a], [b], with_distances=False)
 
@@ -240,3 +242,15 @@ def test_contours_out_of_the_plane_are_named_and_not_compared() -> None:
 
     assert found.outcome is ContourOutcome.NOT_COMPARED
     assert "plane" in found.note
+
+
+def test_an_roi_may_have_a_tolerance_of_its_own() -> None:
+    at = levels(3.0)
+    a, b = round_solid("Rectum", tube(10), at), round_solid("Rectum", tube(12), at)
+
+    usual = compare_structure_sets([a], [b]).structures[0]
+    own = compare_structure_sets([a], [b], CompareOptions(tau_of={"Rectum": 1.0})).structures[0]
+
+    assert (usual.tau_mm, usual.apl_mm) == (3.0, 0.0)
+    assert own.tau_mm == 1.0
+    assert own.apl_share == pytest.approx(1.0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drawcli.core.qa.comparison import compare_structure_sets
+from drawcli.core.qa.comparison import CompareOptions, compare_structure_sets
 from tests.core.qa.solids import ball, levels, round_solid
 
 VOXEL = 1.0  # mm, in each direction
@@ -27,7 +27,7 @@ def test_surface_distance_agrees_within_a_voxel(radius: float, shift: float) -> 
     (found,) = compare_structure_sets(
         [round_solid("B", ball(20), levels(1.0))],
         [round_solid("B", ball(radius), levels(1.0), centre=(shift, 0.0, 0.0))],
-        tau_mm=2.0,
+        CompareOptions(tau_mm=2.0),
     ).structures
 
     distances = peer.compute_surface_distances(_mask(20, 0), _mask(radius, shift), [VOXEL] * 3)

@@ -1,0 +1,86 @@
+"""The result of a comparison for one structure: outcome and figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+
+class ContourOutcome(StrEnum):
+    """What became of a structure of A in B."""
+
+    UNTOUCHED = "untouched"  # the same contours, within 0.01 mm
+    EDITED = "edited"  # the same in some slices, or two thirds of B's contours lie on A's
+    REDRAWN = "redrawn"  # neither
+    RENAMED = "renamed"  # the same contours under another name
+    SPLIT = "split"  # several ROIs of B together are the ROI of A
+    OTHER_SLICES = "other-slices"  # no slice has contours of both, although their ranges overlap
+    EMPTIED = "emptied"  # B has the ROI without contours
+    FILLED = "filled"  # A has the ROI without contours, B with
+    EMPTY = "empty"  # neither has contours
+    REMOVED = "removed"  # B has no such ROI
+    ADDED = "added"  # A has no such ROI
+    AMBIGUOUS = "ambiguous"  # several ROIs have the name
+    OTHER_FRAME = "other-frame"  # the files have different frames of reference
+    NOT_COMPARED = "not-compared"  # the contours of a file cannot be read; `note` says why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureComparison:
+    """One structure; a figure that has no meaning is None.
+
+    Distances, lengths and shifts in mm, volumes in cm3; A is the reference, B the other.
+    """
+
+    name: str  # in A; in B if A has none
+    outcome: ContourOutcome
+    name_b: str | None = None  # if it is another
+    dice: float | None = None
+    surface_dice: float | None = None
+    hd_mm: float | None = None
+    hd95_mm: float | None = None
+    mean_distance_mm: float | None = None
+    apl_mm: float | None = None
+    apl_share: float | None = None  # of the length of B's contours
+    volume_a_cm3: float | None = None
+    volume_b_cm3: float | None = None
+    over_cm3: float | None = None  # of A outside B
+    under_cm3: float | None = None  # of B outside A
+    shift_mm: tuple[float, float, float] | None = None  # of the centroid: left, posterior, superior
+    slices_a: int = 0
+    slices_b: int = 0
+    ends_moved: tuple[int, int] | None = None  # slices added (+) or removed (-): lower, upper end
+    step_mm: float | None = None  # of the grid for the distances
+    tau_mm: float | None = None  # tolerance of surface Dice and added path length
+    note: str = ""
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the comparison as a JSON object, figures with four decimals."""
+        plain = {item.name: _rounded(getattr(self, item.name)) for item in fields(self)}
+        return plain | {"outcome": str(self.outcome)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return a comparison from what `as_plain` returned; unknown fields are left out.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing, or the outcome is unknown.
+        """
+        names = [item.name for item in fields(cls) if item.name in plain]
+        facts = {name: _tuple(plain[name]) for name in names}
+        try:
+            return cls(**facts | {"outcome": ContourOutcome(plain["outcome"])})
+        except (KeyError, TypeError) as err:
+            raise ValueError(f"not a comparison: {err}") from None
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 4) + 0.0 if isinstance(value, float) else value  # no negative zero

@@ -1,0 +1,33 @@
+"""The file of records: the last of a job counts, a torn line is skipped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.core.qa.records import PairStatus
+from tests.core.qa.test_records import RECORD
+
+
+def test_the_last_record_of_a_job_counts(tmp_path: Path) -> None:
+    records = QaRecords(tmp_path)
+    other = replace(RECORD, job="ba9876543210-1")
+    records.add([replace(RECORD, status=PairStatus.MISSING), other])
+    records.add([RECORD])
+
+    assert records.by_job() == {RECORD.job: RECORD, other.job: other}
+
+
+def test_a_site_without_records_has_none(tmp_path: Path) -> None:
+    assert QaRecords(tmp_path).by_job() == {}
+
+
+def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
+    records = QaRecords(tmp_path)
+    records.add([RECORD])
+    path = tmp_path / "qa" / "pairs.jsonl"
+    with path.open("ab") as stream:
+        stream.write(b'\n{"job": "half')
+    records.add([replace(RECORD, job="ba9876543210-1")])
+
+    assert list(records.by_job()) == [RECORD.job, "ba9876543210-1"]
+    assert path.stat().st_mode & 0o077 == 0

@@ -1,0 +1,66 @@
+"""Records of quality assurance: written, read, and compared with the one before."""
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
+from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
+
+AT = datetime(2026, 11, 2, 12, tzinfo=UTC)
+BLADDER = StructureComparison(
+    name="Bladder",
+    outcome=ContourOutcome.EDITED,
+    dice=0.93,
+    shift_mm=(0.1, -0.2, 3.0),
+    ends_moved=(1, 0),
+)
+RECORD = PairRecord(
+    job="0123456789ab-1",
+    status=PairStatus.COMPARED,
+    at=AT,
+    delivered_at=AT - timedelta(days=3),
+    template="Pelvis",
+    template_digest="t",
+    catalogue_digest="c",
+    drawcli="1.4.2",
+    structures=(BLADDER, replace(BLADDER, name="Rectum", outcome=ContourOutcome.REMOVED)),
+)
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    assert PairRecord.from_plain(RECORD.as_plain()) == RECORD
+
+
+def test_a_record_of_a_later_version_is_read_without_its_new_fields() -> None:
+    assert PairRecord.from_plain(RECORD.as_plain() | {"new": 1}) == RECORD
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(PairRecord)][:5])
+def test_a_record_without_a_needed_field_is_refused(name: str) -> None:
+    plain = RECORD.as_plain()
+    del plain[name]
+    with pytest.raises(ValueError, match="not a record"):
+        PairRecord.from_plain(plain)
+
+
+def test_the_version_changes_with_template_catalogue_and_release_but_not_with_a_patch() -> None:
+    others = [
+        replace(RECORD, template_digest="u"),
+        replace(RECORD, catalogue_digest="d"),
+        replace(RECORD, drawcli="1.5.0"),
+    ]
+    assert len({record.version for record in (RECORD, *others)}) == 4
+    assert replace(RECORD, drawcli="1.4.3").version == RECORD.version
+
+
+def test_a_later_look_with_the_same_result_is_no_news() -> None:
+    later = replace(RECORD, at=AT + timedelta(days=1))
+    assert not later.is_news_after(RECORD)
+    assert replace(later, others=1).is_news_after(RECORD)
+    assert RECORD.is_news_after(None)
+
+
+def test_only_structures_with_contours_in_both_sets_count_in_charts() -> None:
+    assert drawn_structures(RECORD) == [BLADDER]
