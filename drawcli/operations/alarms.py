@@ -26,8 +26,8 @@ from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import (
     Alarm,
     AlarmKind,
-    Facts,
     AlarmLimits,
+    Facts,
     RecipientState,
     alarms_of,
     body_of,

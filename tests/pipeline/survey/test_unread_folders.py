@@ -12,7 +12,7 @@ from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.errors import UsageError
-from drawcli.operations.alarm_conditions import AlarmKind, Facts, AlarmLimits, alarms_of
+from drawcli.operations.alarm_conditions import AlarmKind, AlarmLimits, Facts, alarms_of
 from drawcli.operations.doctor.local import datastore
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
