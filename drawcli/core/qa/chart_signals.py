@@ -168,8 +168,8 @@ def _month_signals(series: Series, judged: Limits) -> Iterator[Signal]:
                 f" {kind.text(month.mean)}, outside {kind.text(month.lower)}"
                 f" to {kind.text(month.upper)}"
             )
-            better = side < 0 and not kind.two_sided
-            yield _signal(series, _Row(Hit(MONTH, last, side), last, is_urgent=True), text, better=better)
+            row = _Row(Hit(MONTH, last, side), last, is_urgent=True)
+            yield _signal(series, row, text, better=side < 0 and not kind.two_sided)
 
 
 @dataclass(frozen=True, slots=True)
