@@ -30,7 +30,6 @@ VERSION: Final = "version"  # rule: the first cases of a new version
 _ORDER: Final = tuple(ChartState)
 _NEW_FOR: Final = timedelta(days=31)  # a version is compared with the one before
 _DIGITS: Final = 4
-RECENT: Final = 9  # latest cases that a state is judged by
 
 # Limits that were set by hand or by commissioning, of a template, ROI, metric and version.
 GivenLimits = Callable[[str, str, str, str], Limits | None]
@@ -65,7 +64,7 @@ class RoiCharts:
     @property
     def signals(self) -> tuple[ChartSignal, ...]:
         """The signals that the state comes from, the latest first; none if it is routine."""
-        found = [_plain_signal(signal) for signal in reversed(_recent(self.present))]
+        found = [_plain_signal(signal) for signal in reversed(self.present.recent)]
         if self.shift and self.shift.state in (ChartState.WATCH, ChartState.INVESTIGATE):
             found.insert(0, _signal_of(self.shift, self.present))
         return tuple(found)
@@ -83,9 +82,9 @@ class RoiCharts:
             n=len(now.points),
             missing=now.missing,
             last=_rounded(now.points[-1].value),
-            centre=limits and _rounded(limits.centre),
-            lower=limits and _rounded(limits.lower),
-            upper=limits and _rounded(limits.upper),
+            centre=_rounded(limits.centre) if limits else None,
+            lower=_rounded(limits.lower) if limits else None,
+            upper=_rounded(limits.upper) if limits else None,
             limits_from=limits.source if limits else "",
             signals=self.signals,
         )
@@ -202,11 +201,6 @@ def read_charts(settings: Settings) -> list[RoiCharts]:
     """Return the charts of a site from its records."""
     records = QaRecords(settings.state_dir).by_job().values()
     return site_charts(records, settings.qa.charts, settings.qa.baseline)
-
-
-def _recent(now: Chart) -> list[Signal]:
-    """Return the signals that the latest cases meet: those that the state comes from."""
-    return [signal for signal in now.signals if signal.until >= len(now.points) - RECENT]
 
 
 def _plain_signal(signal: Signal) -> ChartSignal:
