@@ -1,5 +1,6 @@
 """qa rate and ratings: what people say about delivered contours."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -26,31 +27,54 @@ _NO_FIGURE: Final = "-"
 _LONGEST_NAME: Final = 24  # characters in the table
 
 
-def rate(
-    door: Door,
-    job: JobArgument,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingOptions:
+    """The options that rate."""
+
     overall: Annotated[
         int | None, typer.Option("--overall", help="0 (useless) to 10.", metavar="N")
-    ] = None,
+    ] = None
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="Minutes of editing.", metavar="M")
-    ] = None,
+    ] = None
     structure: Annotated[
         list[str] | None,
         typer.Option(
             "--structure", help="none, minor, major or missing; repeat it.", metavar="NAME=EDIT"
         ),
-    ] = None,
+    ] = None
     every: Annotated[
         str | None,
         typer.Option("--all", help="The same for all other structures.", metavar="EDIT"),
-    ] = None,
+    ] = None
     comment: Annotated[
         str, typer.Option("--comment", help="At most 500 characters. No patient data.")
-    ] = "",
-    by: Annotated[
-        str, typer.Option("--by", help="Who rates; with qa.raters.", metavar="NAME")
-    ] = "",
+    ] = ""
+    by: Annotated[str, typer.Option("--by", help="Who rates; with qa.raters.", metavar="NAME")] = ""
+
+    @property
+    def rates(self) -> bool:
+        """Whether an option rates; the name of a person alone does not."""
+        numbers = self.overall is not None or self.minutes is not None
+        return numbers or bool(self.structure or self.every is not None or self.comment)
+
+    def answers(self, known: "Sequence[str]") -> "RatingAnswers":
+        """Return what they say about the structures of a job."""
+        from drawcli.operations.qa.ratings import RatingAnswers, parse_edits
+
+        return RatingAnswers(
+            overall=self.overall,
+            minutes=self.minutes,
+            structures=parse_edits(self.structure or (), self.every, known),
+            comment=self.comment,
+            by=self.by,
+        )
+
+
+def rate(
+    door: Door,
+    job: JobArgument,
+    options: RatingOptions,
     show: Annotated[bool, typer.Option("--show", help="Show the rating of the job.")] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
@@ -62,17 +86,11 @@ def rate(
     """
     from drawcli.adapters.state.qa_records import QaRatings
     from drawcli.core.qa.ratings import RatingSource
-    from drawcli.operations.qa.ratings import (
-        RatingAnswers,
-        check_can_be_rated,
-        parse_edits,
-        structures_of,
-    )
+    from drawcli.operations.qa.ratings import check_can_be_rated, structures_of
     from drawcli.operations.qa.ratings import rate as rated
     from drawcli.pipeline.actions import find_job
 
-    is_given = overall is not None or minutes is not None or bool(structure or every or comment)
-    if show and (is_given or by):
+    if show and options != RatingOptions():
         raise UsageError("--show shows the stored rating; it goes with no other option")
     with door.context(dry_run=dry_run or show) as ctx:
         found = find_job(job, ctx)
@@ -80,13 +98,9 @@ def rate(
             return _stored(found, ctx)
         check_can_be_rated(found)
         known = structures_of(found, ctx)
-        if is_given:
-            edits = parse_edits(structure or (), every, known)
-            answers = RatingAnswers(
-                overall=overall, minutes=minutes, structures=edits, comment=comment, by=by
-            )
-        else:
-            answers = _asked(door, found, known, ctx)
+        answers = (
+            options.answers(known) if options.rates else _asked(door, found, known, ctx, options.by)
+        )
         rating = rated(found, answers, RatingSource.COMMAND, ctx)
         if not dry_run:
             QaRatings(ctx.settings.state_dir).add([rating])
@@ -118,11 +132,12 @@ def _stored(job: "Job", ctx: "Context") -> Result:
 
 def _show_rating(out: "Console", rating: "Rating", *, written: bool | None) -> None:
     """Show a rating; `written` says whether it was stored just now, None: before."""
-    head = {None: "rating of", True: "stored: rating of", False: "not stored (dry run): rating of"}
+    head = {None: "rating", True: "rating stored", False: "rating not stored (dry run)"}
     overall = "" if rating.overall is None else f"{rating.overall} of 10"
+    what = f"job {rating.job}, template {rating.template}"
+    out.print(f"{head[written]}: {what}", soft_wrap=True)
     render.lines(
         [
-            (head[written], f"job {rating.job}, template {rating.template}"),
             ("at", f"{rating.at:%Y-%m-%d %H:%M} UTC"),
             ("overall", overall),
             ("minutes of editing", "" if rating.minutes is None else f"{rating.minutes:g}"),
@@ -136,7 +151,9 @@ def _show_rating(out: "Console", rating: "Rating", *, written: bool | None) -> N
         render.columns(("structure", "edited"), rows)(out)
 
 
-def _asked(door: Door, job: "Job", known: "Sequence[str]", ctx: "Context") -> "RatingAnswers":
+def _asked(
+    door: Door, job: "Job", known: "Sequence[str]", ctx: "Context", by: str
+) -> "RatingAnswers":
     """Ask for a rating, structure by structure; Enter leaves a question unanswered."""
     from drawcli.cli.prompts import asked
     from drawcli.core.qa.ratings import MEANINGS
@@ -152,14 +169,14 @@ def _asked(door: Door, job: "Job", known: "Sequence[str]", ctx: "Context") -> "R
     minutes = _asked_number("minutes of editing", 1440)
     for number, (edit, meaning) in enumerate(MEANINGS.items()):
         render.say(f"  {number} {edit:<8} {meaning}")
-    edits = {name: edit for name in known if (edit := _asked_edit(name)) is not None}
+    given = {name: _asked_edit(name) for name in known}
     render.say(COMMENT_NOTE)
     return RatingAnswers(
         overall=overall,
         minutes=minutes,
-        structures=edits,
+        structures={name: edit for name, edit in given.items() if edit is not None},
         comment=asked("comment"),
-        by=asked("your name") if ctx.settings.qa.raters else "",
+        by=asked("your name", by) if ctx.settings.qa.raters else by,
     )
 
 
@@ -246,8 +263,8 @@ def _show_table(
     titles = ("template", "structure", "n", *map(str, Edit), "minutes", "overall")
     render.columns(titles, cells, numbers_from=2)(out)
     out.print(
-        "n: structure sets. none to missing: share of the rated structures. minutes, overall: "
-        "medians of whole structure sets.",
+        "n: structure sets. none to missing: share of the rated structures.\n"
+        "minutes, overall: medians, of whole structure sets.",
         soft_wrap=True,
     )
     for rating in found if comments else ():

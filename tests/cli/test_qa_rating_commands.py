@@ -141,7 +141,7 @@ def test_at_a_terminal_it_asks_for_each_structure(delivered: Job, site: Site) ->
 
 
 def test_a_dry_run_stores_nothing(rate: Run, site: Site) -> None:
-    assert "not stored (dry run)" in rate("--overall", "8", "--dry-run").out
+    assert "rating not stored (dry run)" in rate("--overall", "8", "--dry-run").out
     assert lines(site) == []
 
 

@@ -124,11 +124,12 @@ def _problems(rating: Rating) -> Iterator[str]:
         yield f"the overall rating is a whole number from 0 to {HIGHEST}"
     if minutes is not None and not _is_number(minutes, MOST_MINUTES):
         yield f"the minutes of editing are a number from 0 to {MOST_MINUTES}"
-    for what, text, longest in (
+    texts: list[tuple[str, Any, int]] = [  # read from a file, they may be anything
         ("comment", rating.comment, LONGEST_COMMENT),
         ("name of the rater", rating.by, LONGEST_NAME),
         *(("name of a structure", name, LONGEST_NAME) for name in rating.structures),
-    ):
+    ]
+    for what, text, longest in texts:
         if not isinstance(text, str) or not text.isprintable():
             yield f"the {what} is not plain text on one line"
         elif len(text) > longest:
