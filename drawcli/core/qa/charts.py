@@ -64,6 +64,11 @@ class Chart:
     months: tuple[Month, ...] = ()
     missing: int = 0  # cases until the baseline is complete
 
+    @property
+    def recent(self) -> tuple[Signal, ...]:
+        """The signals that the latest cases meet: the state comes from them."""
+        return _recent(self.signals, len(self.points))
+
 
 @dataclass(frozen=True, slots=True)
 class VersionShift:
@@ -130,8 +135,12 @@ def _own_limits(series: Series, metric: str, baseline: int) -> Limits | None:
 
 
 def _state(signals: Iterable[Signal], cases: int) -> ChartState:
-    recent = [signal.state for signal in signals if signal.until >= cases - _RECENT]
+    recent = [signal.state for signal in _recent(signals, cases)]
     return max(recent, key=_STATES.index, default=ChartState.ROUTINE)
+
+
+def _recent(signals: Iterable[Signal], cases: int) -> tuple[Signal, ...]:
+    return tuple(signal for signal in signals if signal.until >= cases - _RECENT)
 
 
 def _months(series: Series, limits: Limits) -> tuple[Month, ...]:
