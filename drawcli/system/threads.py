@@ -171,6 +171,26 @@ def call_with_timeout(call: Callable[[], _T], seconds: float) -> _T:
     return future.result()
 
 
+def call_while_heard(call: Callable[[Callable[[], None]], _T], seconds: float) -> _T:
+    """Return the result of a call, which gets a function to report progress.
+
+    If it reports none for `seconds` it is abandoned, and TimeoutError raised.
+    """
+    last = [monotonic()]
+
+    def hear() -> None:
+        last[0] = monotonic()
+
+    future = run_in_thread(lambda: call(hear))
+    while not future.done():
+        left = last[0] + seconds - monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        wait([future], min(left, LISTEN_SECONDS))
+        future.check_alive()
+    return future.result()
+
+
 def _run(call: Callable[[], Any], future: "Future[Any]") -> None:
     try:
         result = call()

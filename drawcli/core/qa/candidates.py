@@ -153,7 +153,9 @@ def choose(
         (one, PassedOver.NOTHING_IN_COMMON if not why and one.digest in none_common else why)
         for one, why in reasons
     ]
-    passed = [(one, why) for one, why in reasons if why and why is not PassedOver.OURS]
+    passed: list[tuple[StructureSetFacts, PassedOver]] = [
+        (one, why) for one, why in reasons if why and why is not PassedOver.OURS
+    ]
     if delivered.changed:
         return Choice(PairStatus.CHANGED, passed_over=tuple(passed))
     fit = [one for one, why in reasons if why is None]

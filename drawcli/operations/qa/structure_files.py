@@ -20,7 +20,7 @@ from drawcli.core.dicom.references import (
 from drawcli.core.dicom.streaming import read_or_convert
 from drawcli.core.qa.candidates import StructureSetFacts, lie_on_slices
 from drawcli.core.rtstruct.contour_table import CLOSED_KINDS
-from drawcli.core.rtstruct.contours import contours_of
+from drawcli.core.rtstruct.contours import contours_of, names_of
 from drawcli.core.series.slice_grid import Grid
 from drawcli.errors import BadStructureSet
 
@@ -103,11 +103,12 @@ def facts_of(file: StructureSetBytes, series: SeriesSent, key: Key) -> Structure
     Raises
     ------
     Unreadable
-        If its contours cannot be read.
+        If its names or contours cannot be read.
     """
     header = file.header
     named = referenced_series(header)
     try:
+        names_of(header)
         contours = list(contours_of(header))
     except BadStructureSet:
         raise Unreadable from None
