@@ -2,7 +2,6 @@
 
 from drawcli.cli import (
     audit_command,
-    bare_app,
     config_command,
     dashboard_command,
     deidentify_commands,
@@ -31,6 +30,7 @@ from drawcli.cli import (
     template_commands,
     token_commands,
 )
+from drawcli.cli.program import bare_app
 
 app = bare_app(help_command.HelpByUse)
 

@@ -62,7 +62,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class AlarmLimits:
     """How long a condition lasts, or how far ahead it is, when an alarm is sent."""
 
     token: timedelta
@@ -84,7 +84,7 @@ class Facts:
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
 
 
-def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> Iterator[Alarm]:
+def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime) -> Iterator[Alarm]:
     """Yield the alarms that apply now, for a recipient that was added at `since`."""
     yield from facts.hung
     if facts.failing:

@@ -26,8 +26,8 @@ from drawcli.errors import DrawcliError
 from drawcli.operations.alarm_conditions import (
     Alarm,
     AlarmKind,
+    AlarmLimits,
     Facts,
-    Limits,
     RecipientState,
     alarms_of,
     body_of,
@@ -132,9 +132,9 @@ def _notifier(settings: Settings, now: datetime) -> "Iterator[Notifier]":
         lock.release()
 
 
-def limits_of(settings: Notify) -> Limits:
+def limits_of(settings: Notify) -> AlarmLimits:
     """Return the alarm limits of a site."""
-    return Limits(
+    return AlarmLimits(
         token=timedelta(days=settings.token_days),
         server=timedelta(hours=settings.server_hours),
         idle=timedelta(hours=settings.idle_hours),

@@ -7,9 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from drawcli.cli import _QUICK, _app_for, _command_in
 from drawcli.cli.commands import app
 from drawcli.cli.lazy_options import _QuickValue, only_asked
+from drawcli.cli.program import _QUICK, _app_for, _command_in
 
 SHELL = CliRunner()
 
