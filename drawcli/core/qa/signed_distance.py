@@ -21,7 +21,7 @@ Seeds = npt.NDArray[np.int32]  # numbers of segments
 _TINY: Final = 1e-18  # mm2
 
 
-class Grid(NamedTuple):
+class PlaneGrid(NamedTuple):
     """The points of a square grid in the plane of the slices."""
 
     x: float  # of the first column, mm
@@ -31,7 +31,7 @@ class Grid(NamedTuple):
     rows: int
 
     @classmethod
-    def around(cls, areas: Sequence[BaseGeometry], step: float) -> "Grid":
+    def around(cls, areas: Sequence[BaseGeometry], step: float) -> "PlaneGrid":
         """Return a grid that reaches two steps beyond areas."""
         left, low, right, high = shapely.total_bounds(areas).tolist()
         margin = 2 * step
@@ -47,7 +47,9 @@ class _Segments(NamedTuple):
     layer: Indices  # n: the number of the slice
 
 
-def signed_distances(areas: Sequence[BaseGeometry], grid: Grid, *, ends: Sequence[int]) -> Floats:
+def signed_distances(
+    areas: Sequence[BaseGeometry], grid: PlaneGrid, *, ends: Sequence[int]
+) -> Floats:
     """Return the signed distance to the contours of neighbouring slices, mm.
 
     Parameters
@@ -75,7 +77,7 @@ def signed_distances(areas: Sequence[BaseGeometry], grid: Grid, *, ends: Sequenc
     return np.where(inside, -away, away) * grid.step
 
 
-def _segments_of(areas: Sequence[BaseGeometry], grid: Grid) -> _Segments:
+def _segments_of(areas: Sequence[BaseGeometry], grid: PlaneGrid) -> _Segments:
     parts, layer_of_part = shapely.get_parts(areas, return_index=True)
     rings, part = shapely.get_rings(parts, return_index=True)
     points, ring = shapely.get_coordinates(rings, return_index=True)
@@ -85,7 +87,7 @@ def _segments_of(areas: Sequence[BaseGeometry], grid: Grid) -> _Segments:
     return _Segments(points[:-1][linked], points[1:][linked], layer)
 
 
-def _inside(segments: _Segments, grid: Grid, layers: int) -> Flags:
+def _inside(segments: _Segments, grid: PlaneGrid, layers: int) -> Flags:
     """Return which points the contours enclose (even-odd rule)."""
     begin, end, layer = segments
     low, high = np.minimum(begin[:, 1], end[:, 1]), np.maximum(begin[:, 1], end[:, 1])
@@ -125,7 +127,7 @@ def neighbours(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     return first, tuple(slice(1, None) if number == axis else every for number in range(3))
 
 
-def _seeds(segments: _Segments, grid: Grid, layers: int) -> Seeds:
+def _seeds(segments: _Segments, grid: PlaneGrid, layers: int) -> Seeds:
     """Return for each point next to a contour the segment nearest to it, else -1."""
     begin, end, layer = segments
     lengths = np.hypot(*(end - begin).T)

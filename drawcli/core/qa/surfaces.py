@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import shapely
 
-from drawcli.core.qa.signed_distance import Flags, Grid, Indices, neighbours, signed_distances
+from drawcli.core.qa.signed_distance import Flags, PlaneGrid, Indices, neighbours, signed_distances
 from drawcli.core.qa.structures import Floats, Slab, Solid, dot
 
 FINEST_MM: Final = 0.25
@@ -54,7 +54,7 @@ def step_for(solid: Solid) -> float:
 
 def surface_of(solid: Solid, step: float) -> Surface:
     """Return the surface of a structure on a grid of a step, mm."""
-    grid = Grid.around([slab.area for slab in solid.slabs], step)
+    grid = PlaneGrid.around([slab.area for slab in solid.slabs], step)
     layers = [
         _net(grid, stack, is_last=is_last)
         for run in _connected(solid.slabs)
@@ -74,7 +74,7 @@ def _connected(slabs: Sequence[Slab]) -> Iterator[list[Slab]]:
     yield run
 
 
-def _nodes(run: Sequence[Slab], grid: Grid) -> Iterator[Node]:
+def _nodes(run: Sequence[Slab], grid: PlaneGrid) -> Iterator[Node]:
     """Yield levels with the signed distance (negative inside), at most a step apart."""
     for number, (below, above) in enumerate(_gaps(run, grid)):
         if number == 0:
@@ -94,7 +94,7 @@ def _tapered(end: Floats, beside: Floats) -> Floats:
     return np.asarray(end + np.maximum(end - beside, 0) / 2)
 
 
-def _gaps(run: Sequence[Slab], grid: Grid) -> Iterator[tuple[Node, Node]]:
+def _gaps(run: Sequence[Slab], grid: PlaneGrid) -> Iterator[tuple[Node, Node]]:
     """Yield each slice with the next, as level and signed distance; a single slice with itself."""
     many = max(2, _AT_ONCE // (grid.columns * grid.rows))
     for first in range(0, max(len(run) - 1, 1), many - 1):
@@ -113,7 +113,7 @@ def _between(low: Node, high: Node, step: float) -> Iterator[Node]:
         yield low[0] + part * (high[0] - low[0]), low[1] + part * (high[1] - low[1])
 
 
-def _stacks(nodes: Iterator[Node], grid: Grid) -> Iterator[tuple[list[Node], bool]]:
+def _stacks(nodes: Iterator[Node], grid: PlaneGrid) -> Iterator[tuple[list[Node], bool]]:
     """Yield the nodes in stacks, and whether it is the last; stacks share two nodes."""
     many = max(4, _AT_ONCE // (grid.columns * grid.rows))
     stack: list[Node] = []
@@ -134,7 +134,7 @@ class _Crossings(NamedTuple):
     is_own: Flags  # n: whether the quad belongs to this stack
 
 
-def _net(grid: Grid, stack: Sequence[Node], *, is_last: bool) -> Surface:
+def _net(grid: PlaneGrid, stack: Sequence[Node], *, is_last: bool) -> Surface:
     """Return the surface in a stack of nodes.
 
     Vertices are those of all cells. The quads around edges in the outer nodes and, unless it is the
@@ -152,14 +152,14 @@ def _net(grid: Grid, stack: Sequence[Node], *, is_last: bool) -> Surface:
     )
     corners = vertex.reshape(-1, 4)[is_own]
     quads = vertices[corners]
-    area = np.bincount(corners.ravel(), np.repeat(_areas(quads) / 4, 4), minlength=len(used))
-    area = np.asarray(area, float)
+    each = np.repeat(_areas(quads) / 4, 4)
+    area = np.bincount(corners.ravel(), each, minlength=len(used)).astype(float)
     real = area > 0
     return Surface(quads, vertices[real], area[real])
 
 
 def _crossings(
-    field: Floats, axis: int, levels: Floats, grid: Grid, *, is_last: bool
+    field: Floats, axis: int, levels: Floats, grid: PlaneGrid, *, is_last: bool
 ) -> _Crossings:
     """Return where the surface crosses the edges along an axis: 0 normal, 1 row, 2 column."""
     first, second = neighbours(axis)
@@ -184,7 +184,7 @@ def _crossings(
     return _Crossings(places, weights, cells, is_own)
 
 
-def _strides(grid: Grid) -> tuple[int, int, int]:
+def _strides(grid: PlaneGrid) -> tuple[int, int, int]:
     return grid.rows * grid.columns, grid.columns, 1
 
 
