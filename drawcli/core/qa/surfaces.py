@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import shapely
 
-from drawcli.core.qa.signed_distance import Flags, PlaneGrid, Indices, neighbours, signed_distances
+from drawcli.core.qa.signed_distance import Flags, Indices, PlaneGrid, neighbours, signed_distances
 from drawcli.core.qa.structures import Floats, Slab, Solid, dot
 
 FINEST_MM: Final = 0.25
