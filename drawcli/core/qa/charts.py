@@ -68,6 +68,11 @@ class Chart:
     missing: int = 0  # cases until the baseline is complete
     changed: int = 0  # cases whose figure is not the best possible
 
+    @property
+    def recent(self) -> tuple[Signal, ...]:
+        """The signals that the latest cases meet: the state comes from them."""
+        return _recent(self.signals, len(self.points))
+
 
 @dataclass(frozen=True, slots=True)
 class VersionShift:
@@ -142,8 +147,16 @@ def _own_limits(series: Series, metric: str, baseline: int) -> Limits | None:
 
 
 def _state(signals: Iterable[Signal], cases: int) -> ChartState:
-    recent = [signal.state for signal in signals if signal.until >= cases - _RECENT]
-    return max(recent, key=_STATES.index, default=ChartState.ROUTINE)
+    states = [signal.state for signal in _recent(signals, cases)]
+    return max(states, key=_STATES.index, default=ChartState.ROUTINE)
+
+
+def _recent(signals: Iterable[Signal], cases: int) -> tuple[Signal, ...]:
+    return tuple(
+        signal
+        for signal in signals
+        if signal.until >= cases - _RECENT and signal.state is not ChartState.ROUTINE
+    )
 
 
 def compare_versions(old: Chart, points: Iterable[Point]) -> VersionShift:
