@@ -7,7 +7,7 @@ shape as well as a colour.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import accumulate
+from itertools import groupby
 from typing import Final
 
 from drawcli.core.pictures.chart_axes import (
@@ -18,12 +18,13 @@ from drawcli.core.pictures.chart_axes import (
     RIGHT,
     WIDTH,
     Scale,
-    dated,
     labels,
     month_ticks,
     picture,
 )
-from drawcli.core.qa.charts import METRICS, Chart, ChartState, Limits, Point, Signal
+from drawcli.core.pictures.chart_words import case_text, chart_text, dated, state_of_case
+from drawcli.core.qa.charts import METRICS, Chart, Point, Signal
+from drawcli.core.qa.summary import VersionChange
 
 CHART_STYLE: Final = """
 .qc { color-scheme: inherit;
@@ -58,124 +59,91 @@ SHAPES: Final = {  # relative to the place of a case
     "investigate": "m0-6.5 6.5 6.5-6.5 6.5-6.5-6.5z",
 }
 _FEWEST: Final = 25  # places of a picture with fewer cases
-_LABEL_WIDTH: Final = 96  # of a change of version
+_LETTER: Final = 7.5  # width, in the mean
 _SMALL_BELOW: Final = 5.0  # width of a case whose dot is smaller
 
 
-@dataclass(frozen=True, slots=True)
-class ChartVersion:
-    """A version's chart in a picture, with what changed where it begins."""
-
-    chart: Chart
-    change: str = ""  # "model"; "" for the first
-    baseline: int = 0  # cases that the limits come from; 0: none is shaded
-
-
 def chart_picture(
-    versions: Sequence[ChartVersion],
+    charts: Sequence[Chart],
+    changes: Sequence[VersionChange] = (),
     *,
+    baseline: int,
     most: int = 100,
     address: Callable[[Point], str] | None = None,
 ) -> str:
-    """Return the cases of one template, ROI and metric as SVG, oldest on the left.
+    """Return the cases of one template, ROI and metric as SVG, in the order of time.
 
     Parameters
     ----------
-    versions
-        The charts of the versions in the order of time; all of one metric.
+    charts
+        One for each version.
+    changes
+        Of what the contours come from: vertical lines.
+    baseline
+        The number of first cases of a version that its limits come from.
     most
         The number of latest cases that are shown.
     address
         Returns the address that a case links to; None: without links.
     """
-    drawn = _Drawn.of(versions, most)
+    drawn = _Drawn.of(charts, baseline, most)
     if not drawn.cases:
         return ""
     inside = "".join(
         (
             *drawn.shades(),
             drawn.scale.svg(drawn.right),
-            *month_ticks([case.at for case in drawn.cases], drawn.slot),
+            *month_ticks([case.point.at for case in drawn.cases], drawn.slot),
             *drawn.limits(),
-            *drawn.changes(),
-            *drawn.runs(),
+            *drawn.changes(changes),
+            *drawn.lines(),
             *drawn.points(address),
         )
     )
-    return picture(_spoken(versions, len(drawn.cases)), inside, has_links=address is not None)
+    return picture(chart_text(charts, len(drawn.cases)), inside, has_links=address is not None)
 
 
-def state_of_case(signals: Sequence[Signal]) -> str:
-    """Return how a case with these signals is marked: "", better, watch or investigate."""
-    if any(signal.state is ChartState.INVESTIGATE for signal in signals):
-        return "investigate"
-    if any(not signal.better for signal in signals):
-        return "watch"
-    return "better" if signals else ""
-
-
-def case_text(case: Point, metric: str, signals: Sequence[Signal]) -> str:
-    """Return a case in words."""
-    kind = METRICS[metric]
-    told = f"{dated(case.at)}: {kind.label} {kind.text(case.value)}"
-    if signals:
-        return f"{told}; {'; '.join(f'{signal.state}: {signal.text}' for signal in signals)}"
-    return f"{told}, not changed" if kind.is_best(case.value) else told
-
-
-def _spoken(versions: Sequence[ChartVersion], shown: int) -> str:
-    last = versions[-1].chart
-    kind, cases = METRICS[last.metric], sum(len(one.chart.points) for one in versions)
-    signals = sum(len(one.chart.signals) for one in versions)
-    within = (
-        f"centre {kind.text(last.limits.centre)}, limits {kind.text(last.limits.lower)} to "
-        f"{kind.text(last.limits.upper)}"
-        if last.limits
-        else "no limits yet"
-    )
-    latest = f"the latest {shown} of {cases} cases" if shown < cases else f"{cases} cases"
-    return f"{kind.label} of {last.roi or 'a structure'}: {latest}, {within}, {signals} signals"
+@dataclass(frozen=True, slots=True)
+class _Case:
+    point: Point
+    chart: Chart
+    is_baseline: bool  # the limits of its version come from it
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The cases of a version in the picture: `points[skipped:]`, from place `first`."""
+    """Neighbouring cases that have something in common, from place `first` on."""
 
-    shown: ChartVersion
-    skipped: int
+    cases: tuple[_Case, ...]
     first: int
 
     @property
-    def cases(self) -> tuple[Point, ...]:
-        return self.shown.chart.points[self.skipped :]
-
-    @property
-    def limits(self) -> Limits | None:
-        return self.shown.chart.limits
+    def end(self) -> int:
+        return self.first + len(self.cases)
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     """What a picture shows, and its scales."""
 
-    parts: tuple[_Part, ...]
-    cases: tuple[Point, ...]
+    cases: tuple[_Case, ...]
     metric: str
     scale: Scale
 
     @classmethod
-    def of(cls, versions: Sequence[ChartVersion], most: int) -> "_Drawn":
-        counts = [len(one.chart.points) for one in versions]
-        over, parts = max(sum(counts) - most, 0), []
-        for one, begin in zip(versions, accumulate(counts, initial=0), strict=False):
-            skipped = max(over - begin, 0)
-            if skipped < len(one.chart.points):
-                parts.append(_Part(one, skipped, max(begin - over, 0)))
-        cases = tuple(case for part in parts for case in part.cases)
-        ends = [(part.limits.lower, part.limits.upper) for part in parts if part.limits]
-        values = [*(case.value for case in cases), *(end for pair in ends for end in pair)]
-        metric = versions[-1].chart.metric if versions else "dice"
-        return cls(tuple(parts), cases, metric, Scale.of(values, metric))
+    def of(cls, charts: Sequence[Chart], baseline: int, most: int) -> "_Drawn":
+        every = [
+            _Case(point, chart, number < _own_baseline(chart, baseline))
+            for chart in charts
+            for number, point in enumerate(chart.points)
+        ]
+        every.sort(key=lambda case: (case.point.at, case.point.job))
+        cases = tuple(every[-most:])
+        limits = [case.chart.limits for case in cases if case.chart.limits]
+        values = [case.point.value for case in cases]
+        values += [end for one in limits for end in (one.lower, one.upper)]
+        metric = charts[-1].metric if charts else "dice"
+        return cls(cases, metric, Scale.of(values, metric))
 
     @property
     def slot(self) -> float:
@@ -188,86 +156,101 @@ class _Drawn:
     def x(self, place: float) -> float:
         return LEFT + place * self.slot
 
-    def ends(self, part: _Part) -> tuple[float, float]:
-        """Return where a version begins and ends; the last one ends with the picture."""
-        last = part is self.parts[-1]
-        return self.x(part.first), self.right if last else self.x(part.first + len(part.cases))
+    def parts(self, key: Callable[[_Case], object]) -> Iterator[_Part]:
+        first = 0
+        for _, group in groupby(self.cases, key):
+            part = _Part(tuple(group), first)
+            yield part
+            first = part.end
 
     def shades(self) -> Iterator[str]:
         """Yield the background of the cases that limits come from."""
-        for part in self.parts:
-            count = min(part.shown.baseline, len(part.shown.chart.points)) - part.skipped
-            if count > 0:
+        for part in self.parts(lambda case: (case.chart.version, case.is_baseline)):
+            if part.cases[0].is_baseline:
                 yield (
                     f'<rect class="qc-base" x="{self.x(part.first):.1f}" y="{ABOVE}" '
-                    f'width="{count * self.slot:.1f}" height="{HEIGHT - ABOVE - BELOW}"/>'
+                    f'width="{len(part.cases) * self.slot:.1f}" '
+                    f'height="{HEIGHT - ABOVE - BELOW}"/>'
                 )
 
     def limits(self) -> Iterator[str]:
         """Yield centre and limits of each version; those of the last one with their figures."""
         kind = METRICS[self.metric]
-        for part in self.parts:
-            if part.limits is None:
+        for part in self.parts(lambda case: case.chart.version):
+            limits, is_last = part.cases[0].chart.limits, part.end == len(self.cases)
+            if limits is None:
                 continue
-            begin, end = self.ends(part)
-            lines = (
-                (part.limits.lower, "limit"),
-                (part.limits.centre, "centre"),
-                (part.limits.upper, "limit"),
-            )
-            for value, name in lines:
-                y = self.scale.y(value)
+            begin, end = self.x(part.first), self.right if is_last else self.x(part.end)
+            lines = [
+                (self.scale.y(value), value, name)
+                for value, name in (
+                    (limits.lower, "limit"),
+                    (limits.centre, "centre"),
+                    (limits.upper, "limit"),
+                )
+            ]
+            for y, _, name in lines:
                 yield (
                     f'<line class="qc-{name}" x1="{begin:.1f}" x2="{end:.1f}" '
                     f'y1="{y:.1f}" y2="{y:.1f}"/>'
                 )
-            if part is self.parts[-1]:
-                texts = [(self.scale.y(v), f"{kind.text(v)} {name}") for v, name in lines]
+            if is_last:
+                texts = [(y, f"{kind.text(value)} {name}") for y, value, name in lines]
                 yield labels(texts, end + 6)
 
-    def changes(self) -> Iterator[str]:
-        """Yield a line where a version begins, with what changed."""
+    def changes(self, changes: Sequence[VersionChange]) -> Iterator[str]:
+        """Yield a line before the first case after each change, with what is new."""
+        places: dict[int, list[VersionChange]] = {}
+        for change in changes:
+            after = (n for n, case in enumerate(self.cases) if case.point.at >= change.at)
+            place = next(after, 0)  # 0: before all that is shown, or no case since
+            if place:
+                places.setdefault(place, []).append(change)
         free = 0.0
-        for part in self.parts:
-            if not part.shown.change or part.skipped:
-                continue
-            x, told = self.x(part.first), escape(part.shown.change)
+        for place, found in sorted(places.items()):
+            x = self.x(place)
+            texts = "; ".join(f"{dated(change.at)}: {change.text}" for change in found)
             yield (
-                f"<g><title>{dated(part.cases[0].at)}: new {told}</title>"
+                f"<g><title>{escape(texts)}</title>"
                 f'<line class="qc-change" x1="{x:.1f}" x2="{x:.1f}" y1="{ABOVE - 8}" '
                 f'y2="{HEIGHT - BELOW}"/></g>'
             )
-            if x >= free and x + _LABEL_WIDTH < WIDTH:
-                yield f'<text class="qc-small" x="{x + 4:.1f}" y="{ABOVE - 10}">new {told}</text>'
-                free = x + _LABEL_WIDTH
+            kinds = "new " + ", ".join(dict.fromkeys(change.kind for change in found))
+            width = _LETTER * len(kinds)
+            if x >= free and x + width < WIDTH:
+                yield (
+                    f'<text class="qc-small" x="{x + 4:.1f}" y="{ABOVE - 10}">'
+                    f"{escape(kinds)}</text>"
+                )
+                free = x + width
 
-    def runs(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """Yield the line through the changed cases of each version."""
         kind = METRICS[self.metric]
-        for part in self.parts:
+        for part in self.parts(lambda case: case.chart.version):
             places = " ".join(
-                f"{self.x(number + 0.5):.1f},{self.scale.y(case.value):.1f}"
+                f"{self.x(number + 0.5):.1f},{self.scale.y(case.point.value):.1f}"
                 for number, case in enumerate(part.cases, start=part.first)
-                if not kind.is_best(case.value)
+                if not kind.is_best(case.point.value)
             )
             yield f'<polyline class="qc-run" points="{places}"/>' if places else ""
 
     def points(self, address: Callable[[Point], str] | None) -> Iterator[str]:
         """Yield each case; with an address, as a link. The last one and signals are tab stops."""
-        for part in self.parts:
-            found: dict[str, list[Signal]] = {}
-            for signal in part.shown.chart.signals:
+        found: dict[str, list[Signal]] = {}
+        for part in self.parts(lambda case: case.chart.version):
+            for signal in part.cases[0].chart.signals:
                 found.setdefault(signal.job, []).append(signal)
-            for number, case in enumerate(part.cases, start=part.first):
-                signals = found.get(case.job, [])
-                told = escape(case_text(case, self.metric, signals))
-                inside = f"<title>{told}</title>{self._mark(number, case, state_of_case(signals))}"
-                if address is None:
-                    yield f"<g>{inside}</g>"
-                    continue
-                stop = "" if signals or case is self.cases[-1] else ' tabindex="-1"'
-                link = f'<a href="{escape(address(case))}" aria-label="{told}"{stop}>'
-                yield f"{link}{inside}{self._column(number)}</a>"
+        for number, case in enumerate(self.cases):
+            point, signals = case.point, found.get(case.point.job, [])
+            text = escape(case_text(point, self.metric, signals))
+            inside = f"<title>{text}</title>{self._mark(number, point, state_of_case(signals))}"
+            if address is None:
+                yield f"<g>{inside}</g>"
+                continue
+            stop = "" if signals or case is self.cases[-1] else ' tabindex="-1"'
+            link = f'<a href="{escape(address(point))}" aria-label="{text}"{stop}>'
+            yield f"{link}{inside}{self._column(number)}</a>"
 
     def _mark(self, number: int, case: Point, state: str) -> str:
         x, y = self.x(number + 0.5), self.scale.y(case.value)
@@ -283,3 +266,8 @@ class _Drawn:
             f'<rect class="qc-hit" x="{self.x(number):.1f}" y="{ABOVE}" '
             f'width="{self.slot:.1f}" height="{HEIGHT - ABOVE - BELOW}"/>'
         )
+
+
+def _own_baseline(chart: Chart, baseline: int) -> int:
+    """Return the number of first cases of a chart that its limits come from."""
+    return 0 if chart.limits and chart.limits.source != "baseline" else baseline

@@ -121,12 +121,3 @@ def picture(what: str, inside: str, *, has_links: bool, height: int = HEIGHT) ->
         f'<svg class="qc" viewBox="0 0 {WIDTH} {height}" role="{role}" '
         f'aria-label="{escape(what)}">{inside}</svg>'
     )
-
-
-def dated(at: datetime) -> str:
-    """Return a day as text.
-
-    >>> dated(datetime(2026, 3, 9))
-    '2026-03-09'
-    """
-    return f"{at:%Y-%m-%d}"

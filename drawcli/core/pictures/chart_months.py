@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from drawcli.core.pictures.chart import SHAPES, ChartVersion
+from drawcli.core.pictures.chart import SHAPES
 from drawcli.core.pictures.chart_axes import ABOVE, BELOW, LEFT, RIGHT, WIDTH, Scale, picture
-from drawcli.core.qa.chart_signals import MIN_MEAN
-from drawcli.core.qa.charts import METRICS, Month
+from drawcli.core.pictures.chart_words import month_state, month_text
+from drawcli.core.qa.charts import METRICS, Chart, Month
 
 _HEIGHT: Final = 230
 _FEWEST: Final = 12  # places of a picture with fewer months
@@ -20,26 +20,27 @@ class _Place(NamedTuple):
     month: Month
     x: float  # of its middle
     centre: float | None  # of its version
-    is_first: bool  # of a later version
+    is_first: bool  # of another version than the one before
 
 
-def months_picture(versions: Sequence[ChartVersion], *, most: int = 36) -> str:
-    """Return the monthly means as SVG, "" without any; the latest `most` months.
+def months_picture(charts: Sequence[Chart], *, most: int = 36) -> str:
+    """Return the monthly means of one template, ROI and metric as SVG; "" without any.
 
     Parameters
     ----------
-    versions
-        The charts of the versions in the order of time; all of one metric.
+    charts
+        One for each version.
     most
         The number of latest months that are shown; a month with two versions is two.
     """
-    count = sum(len(one.chart.months) for one in versions)
-    if not count:
+    months = [(month, chart) for chart in charts for month in chart.months]
+    months = sorted(months, key=lambda pair: pair[0].month)[-most:]
+    if not months:
         return ""
-    slot = (WIDTH - LEFT - RIGHT) / max(min(count, most), _FEWEST)
-    places = list(_placed(versions, max(count - most, 0), slot))
-    metric = versions[-1].chart.metric
-    ends = [end for one in places for end in (one.month.mean, one.month.lower, one.month.upper)]
+    slot = (WIDTH - LEFT - RIGHT) / max(len(months), _FEWEST)
+    places = list(_placed(months, slot))
+    metric = charts[-1].metric
+    ends = [end for month, _ in months for end in (month.mean, month.lower, month.upper)]
     scale = Scale.of(ends, metric, _HEIGHT)
     inside = "".join(
         (
@@ -49,39 +50,16 @@ def months_picture(versions: Sequence[ChartVersion], *, most: int = 36) -> str:
             *_names(places, slot),
         )
     )
-    kind = METRICS[metric]
-    what = f"Monthly means of {kind.label} of {versions[-1].chart.roi}, {len(places)} months"
+    what = f"Monthly means of {METRICS[metric].label} of {charts[-1].roi}, {len(months)} months"
     return picture(what, inside, has_links=False, height=_HEIGHT)
 
 
-def month_state(month: Month, metric: str) -> str:
-    """Return how a month is marked: "", better or investigate; "" too with fewer than 5 cases."""
-    if month.n < MIN_MEAN or month.lower <= month.mean <= month.upper:
-        return ""
-    kind = METRICS[metric]
-    is_better = (month.mean > month.upper) == kind.falls and not kind.two_sided
-    return "better" if is_better else "investigate"
-
-
-def month_text(month: Month, metric: str) -> str:
-    """Return a month in words."""
-    kind = METRICS[metric]
-    where = "within" if month.lower <= month.mean <= month.upper else "outside"
-    return (
-        f"{month.month}: mean {kind.label} {kind.text(month.mean)} of {month.n} changed cases "
-        f"({month.cases} in all), {where} {kind.text(month.lower)} to {kind.text(month.upper)}"
-    )
-
-
-def _placed(versions: Sequence[ChartVersion], skipped: int, slot: float) -> Iterator[_Place]:
-    number = -skipped
-    for one in versions:
-        limits = one.chart.limits
-        for place, month in enumerate(one.chart.months):
-            if number >= 0:
-                x, centre = LEFT + (number + 0.5) * slot, limits.centre if limits else None
-                yield _Place(month, x, centre, number > 0 and place == 0)
-            number += 1
+def _placed(months: Sequence[tuple[Month, Chart]], slot: float) -> Iterator[_Place]:
+    before = months[0][1]
+    for number, (month, chart) in enumerate(months):
+        centre = chart.limits.centre if chart.limits else None
+        yield _Place(month, LEFT + (number + 0.5) * slot, centre, chart is not before)
+        before = chart
 
 
 def _bar(place: _Place, scale: Scale, slot: float) -> str:

@@ -9,13 +9,19 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from drawcli.core.pictures.chart import CHART_STYLE, ChartVersion, chart_picture
+from drawcli.core.pictures.chart import CHART_STYLE, chart_picture
 from drawcli.core.pictures.chart_axes import Scale
 from drawcli.core.pictures.chart_months import months_picture
 from drawcli.core.qa.charts import METRICS, Chart, ChartState, Limits, Month, Point, Signal, chart
+from drawcli.core.qa.summary import VersionChange
 
 BEGIN = datetime(2026, 1, 20, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> \"'&"
+
+
+MODEL = VersionChange(
+    at=BEGIN + timedelta(days=60), template="Pelvis", kind="template", text="the template changed"
+)
 
 
 def cases(count: int, *, middle: float = 0.9, begin: datetime = BEGIN) -> list[Point]:
@@ -30,9 +36,8 @@ def cases(count: int, *, middle: float = 0.9, begin: datetime = BEGIN) -> list[P
     ]
 
 
-def shown(points: list[Point], **facts: object) -> ChartVersion:
-    made = chart(points, metric="dice", roi="Bladder", template="Pelvis")
-    return ChartVersion(made, **{"baseline": 30} | facts)  # type: ignore[arg-type] # any
+def of(points: list[Point], version: str = "first") -> Chart:
+    return chart(points, metric="dice", roi="Bladder", template="Pelvis", version=version)
 
 
 def parsed(svg: str) -> Element:
@@ -40,9 +45,9 @@ def parsed(svg: str) -> Element:
     return fromstring(svg)  # noqa: S314 - our own text
 
 
-def drawn(*versions: ChartVersion, **facts: object) -> Element:
-    svg = chart_picture(versions, address=lambda case: f"/to/{case.job}", **facts)  # type: ignore[arg-type] # any
-    return parsed(svg)
+def drawn(*charts: Chart, **facts: object) -> Element:
+    facts = {"baseline": 30, "address": lambda case: f"/to/{case.job}"} | facts
+    return parsed(chart_picture(charts, **facts))  # type: ignore[arg-type] # any
 
 
 def of_class(svg: Element, name: str) -> list[Element]:
@@ -76,7 +81,7 @@ def values(svg: Element) -> list[float]:
 def test_every_case_is_at_the_height_of_its_figure_and_right_of_the_one_before() -> None:
     points = cases(60)
 
-    svg = drawn(shown(points))
+    svg = drawn(of(points))
 
     assert values(svg) == pytest.approx([case.value for case in points], abs=5e-4)
     across = [x for x, _ in places(svg)]
@@ -84,15 +89,15 @@ def test_every_case_is_at_the_height_of_its_figure_and_right_of_the_one_before()
 
 
 def test_centre_and_limits_are_lines_at_their_figures() -> None:
-    version = shown(cases(60))
-    limits = version.chart.limits
+    version = of(cases(60))
+    limits = version.limits
 
     svg = drawn(version)
 
     assert limits is not None
     (centre,), both = of_class(svg, "qc-centre"), of_class(svg, "qc-limit")
     at = [float(line.get("y1", "")) for line in (centre, *both)]
-    scale = Scale.of([*(case.value for case in version.chart.points), limits.lower], "dice")
+    scale = Scale.of([*(case.value for case in version.points), limits.lower], "dice")
     assert at == pytest.approx(
         [scale.y(value) for value in (limits.centre, limits.lower, limits.upper)], abs=0.1
     )
@@ -104,7 +109,7 @@ def test_centre_and_limits_are_lines_at_their_figures() -> None:
 def test_a_case_is_a_link_with_its_figure_in_words() -> None:
     points = cases(40)
 
-    links = list(drawn(shown(points)).iter("a"))
+    links = list(drawn(of(points)).iter("a"))
 
     assert [link.get("href") for link in links] == [f"/to/{case.job}" for case in points]
     assert links[0].get("aria-label") == f"2026-01-20: Dice {points[0].value:.3f}"
@@ -112,22 +117,19 @@ def test_a_case_is_a_link_with_its_figure_in_words() -> None:
 
 
 def test_a_case_that_is_not_changed_is_hollow() -> None:
-    marks = of_class(drawn(shown(cases(40))), "qc-mark")
+    marks = of_class(drawn(of(cases(40))), "qc-mark")
 
     hollow = [number for number, mark in enumerate(marks) if "qc-best" in mark.get("class", "")]
     assert hollow == [9, 19, 29, 39]
 
 
-def signalling(state: ChartState, *, better: bool = False) -> ChartVersion:
+def signalling(state: ChartState, *, better: bool = False) -> Chart:
     """Return a chart with one signal at its 35th case."""
     points = cases(60)
     found = chart(points, metric="dice")
     case = points[34]
     signal = Signal("limit", case.at, case.job, "beyond the limit", state, better, 34)
-    return ChartVersion(
-        Chart(metric="dice", points=found.points, limits=found.limits, signals=(signal,)),
-        baseline=30,
-    )
+    return Chart(metric="dice", points=found.points, limits=found.limits, signals=(signal,))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def signalling(state: ChartState, *, better: bool = False) -> ChartVersion:
         (signalling(ChartState.WATCH, better=True), "qc-better"),
     ],
 )
-def test_a_signal_has_a_shape_of_its_own_and_words(version: ChartVersion, name: str) -> None:
+def test_a_signal_has_a_shape_of_its_own_and_words(version: Chart, name: str) -> None:
     svg = drawn(version)
 
     (mark,) = of_class(svg, name)
@@ -156,7 +158,7 @@ def test_the_tab_key_stops_at_signals_and_at_the_last_case() -> None:
 
 
 def test_the_first_cases_of_a_version_are_shaded() -> None:
-    svg = drawn(shown(cases(60)))
+    svg = drawn(of(cases(60)))
 
     (shade,) = of_class(svg, "qc-base")
     across = [x for x, _ in places(svg)]
@@ -166,12 +168,12 @@ def test_the_first_cases_of_a_version_are_shaded() -> None:
 
 def test_a_change_of_version_is_a_line_before_its_first_case_and_says_what_is_new() -> None:
     later = cases(40, middle=0.8, begin=BEGIN + timedelta(days=60))
-    svg = drawn(shown(cases(60)), shown(later, change="model"))
+    svg = drawn(of(cases(60)), of(later, "second"), changes=[MODEL])
 
     (line,) = of_class(svg, "qc-change")
     across = [x for x, _ in places(svg)]
     assert across[59] < float(line.get("x1", "")) < across[60]
-    assert "new model" in [text.text for text in svg.iter("text")]
+    assert "new template" in [text.text for text in svg.iter("text")]
     assert len(of_class(svg, "qc-base")) == 2
     ends = [float(one.get("x2", "")) for one in of_class(svg, "qc-centre")]
     assert ends[0] == pytest.approx(float(line.get("x1", "")))
@@ -181,8 +183,8 @@ def test_a_long_chart_shows_the_latest_cases() -> None:
     later = cases(40, middle=0.8, begin=BEGIN + timedelta(days=60))
     first = cases(60)
 
-    svg = drawn(shown(first), shown(later, change="model"), most=50)
-    without_first = drawn(shown(first), shown(later, change="model"), most=30)
+    svg = drawn(of(first), of(later, "second"), changes=[MODEL], most=50)
+    without_first = drawn(of(first), of(later, "second"), changes=[MODEL], most=30)
 
     links = [link.get("href") for link in svg.iter("a")]
     assert links == [f"/to/{case.job}" for case in [*first[50:], *later]]
@@ -196,24 +198,50 @@ def test_a_long_chart_shows_the_latest_cases() -> None:
 
 
 def test_no_text_becomes_a_part_of_the_picture() -> None:
-    case = Point(BEGIN, 0.9, HOSTILE)
-    signal = Signal("limit", BEGIN, HOSTILE, HOSTILE)
-    made = Chart(metric="dice", roi=HOSTILE, points=(case,), signals=(signal,))
+    later = BEGIN + timedelta(days=1)
+    points = (Point(BEGIN, 0.9, "first"), Point(later, 0.9, HOSTILE))
+    signal = Signal("limit", later, HOSTILE, HOSTILE)
+    made = Chart(metric="dice", roi=HOSTILE, points=points, signals=(signal,))
+    change = VersionChange(at=later, template=HOSTILE, kind=HOSTILE, text=HOSTILE)
 
-    svg = drawn(ChartVersion(made, change=HOSTILE))
+    svg = drawn(made, changes=[change])
 
     assert {one.tag for one in svg.iter()}.isdisjoint({"script"})
     assert HOSTILE in svg.get("aria-label", "")
-    (link,) = svg.iter("a")
+    _, link = svg.iter("a")
     assert link.get("href") == f"/to/{HOSTILE}"
     assert HOSTILE in link.get("aria-label", "")
+    assert f"new {HOSTILE}" in [text.text for text in svg.iter("text")]
+
+
+def test_a_version_that_comes_back_keeps_its_limits_and_the_order_of_time() -> None:
+    middle = cases(40, middle=0.8, begin=BEGIN + timedelta(days=60))
+    again = cases(20, begin=BEGIN + timedelta(days=120))
+
+    svg = drawn(of([*cases(60), *again]), of(middle, "second"), most=200)
+
+    links = [link.get("href", "").removeprefix("/to/") for link in svg.iter("a")]
+    assert links == [case.job for case in [*cases(60), *middle, *again]]
+    heights = [line.get("y1") for line in of_class(svg, "qc-centre")]
+    assert len(heights) == 3
+    assert heights[0] == heights[2] != heights[1]
+    assert len(of_class(svg, "qc-base")) == 2
+
+
+def test_limits_set_by_hand_come_from_no_cases() -> None:
+    limits = Limits(0.9, 0.8, 0.95, 0.1, 0, "by hand", "commissioning")
+
+    svg = drawn(chart(cases(40), metric="dice", limits=limits))
+
+    assert not of_class(svg, "qc-base")
+    assert len(of_class(svg, "qc-limit")) == 2
 
 
 def test_figures_of_lines_close_to_each_other_do_not_cover_each_other() -> None:
     points = [Point(BEGIN, 0.5, "one"), Point(BEGIN, 1.0, "two")]
     near = Chart(metric="dice", points=tuple(points), limits=Limits(0.9, 0.899, 0.901, 0.1, 30))
 
-    svg = drawn(ChartVersion(near))
+    svg = drawn(near)
 
     texts = [one for one in svg.iter("text") if (one.text or "").endswith(("limit", "centre"))]
     heights = sorted(float(one.get("y", "")) for one in texts)
@@ -221,7 +249,7 @@ def test_figures_of_lines_close_to_each_other_do_not_cover_each_other() -> None:
 
 
 def test_without_addresses_the_picture_is_one_image_with_a_description() -> None:
-    svg = parsed(chart_picture([shown(cases(40))]))
+    svg = parsed(chart_picture([of(cases(40))], baseline=30))
 
     assert svg.get("role") == "img"
     assert "Dice of Bladder: 40 cases, centre 0.9" in svg.get("aria-label", "")
@@ -229,8 +257,8 @@ def test_without_addresses_the_picture_is_one_image_with_a_description() -> None
 
 
 def test_a_chart_without_cases_has_no_picture() -> None:
-    assert chart_picture([ChartVersion(Chart(metric="dice"))]) == ""
-    assert months_picture([ChartVersion(Chart(metric="dice"))]) == ""
+    assert chart_picture([Chart(metric="dice")], baseline=30) == ""
+    assert months_picture([Chart(metric="dice")]) == ""
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -246,17 +274,17 @@ def test_the_axis_of_every_metric_has_round_figures_and_room_for_equal_values(me
     assert len(set(figures)) == len(figures)
 
 
-def months(*means: float, n: int = 8) -> Chart:
+def months(*means: float, n: int = 8, first: int = 1) -> Chart:
     """Return a chart with limits of 0.85 to 0.95 for the mean of each month."""
     found = tuple(
         Month(f"2026-{number:02}", n, mean, 0.85, 0.95, 0.87, 0.93, n + 2)
-        for number, mean in enumerate(means, start=1)
+        for number, mean in enumerate(means, start=first)
     )
     return Chart(metric="dice", roi="Bladder", limits=Limits(0.9, 0.7, 1.0, 0.1, 30), months=found)
 
 
 def test_a_month_outside_its_limits_is_marked_and_told() -> None:
-    svg = parsed(months_picture([ChartVersion(months(0.9, 0.84, 0.96))]))
+    svg = parsed(months_picture([months(0.9, 0.84, 0.96)]))
 
     marks = [one.get("class") for one in of_class(svg, "qc-mark")]
     assert marks == ["qc-mark", "qc-mark qc-investigate", "qc-mark qc-better"]
@@ -267,20 +295,16 @@ def test_a_month_outside_its_limits_is_marked_and_told() -> None:
 
 
 def test_a_month_of_few_cases_is_not_marked() -> None:
-    svg = parsed(months_picture([ChartVersion(months(0.84, n=4))]))
+    svg = parsed(months_picture([months(0.84, n=4)]))
 
     assert not of_class(svg, "qc-investigate")
 
 
 def test_the_latest_months_are_shown_and_a_version_begins_with_a_line() -> None:
-    svg = parsed(
-        months_picture(
-            [ChartVersion(months(0.9, 0.91, 0.92)), ChartVersion(months(0.88), "model")], most=3
-        )
-    )
+    svg = parsed(months_picture([months(0.9, 0.91, 0.92), months(0.88, first=4)], most=3))
 
     assert [(one.text or "")[:23] for one in svg.iter("title")] == [
-        "2026-02: mean Dice 0.91", "2026-03: mean Dice 0.92", "2026-01: mean Dice 0.88",
+        "2026-02: mean Dice 0.91", "2026-03: mean Dice 0.92", "2026-04: mean Dice 0.88",
     ]  # fmt: skip
     across = [x for x, _ in places(svg)]
     (line,) = of_class(svg, "qc-change")
@@ -288,10 +312,12 @@ def test_the_latest_months_are_shown_and_a_version_begins_with_a_line() -> None:
 
 
 def test_every_class_of_the_pictures_has_a_style() -> None:
+    later = cases(40, begin=BEGIN + timedelta(days=60))
+    facts = {"baseline": 30, "address": lambda _: "x"}
     pictures = [
-        chart_picture([signalling(state), shown(cases(40), change="x")], address=lambda _: "x")
+        chart_picture([signalling(state), of(later, "second")], [MODEL], **facts)  # type: ignore[arg-type] # any
         for state in (ChartState.WATCH, ChartState.INVESTIGATE)
-    ] + [months_picture([ChartVersion(months(0.9, 0.84, 0.96))])]
+    ] + [months_picture([months(0.9, 0.84, 0.96)])]
 
     names = {
         name

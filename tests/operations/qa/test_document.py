@@ -10,7 +10,7 @@ from typing import Any
 import html5lib
 import pytest
 from PIL import Image
-from reportlab.graphics.shapes import Group
+from reportlab.graphics.shapes import Circle, Group, Line
 
 from drawcli.errors import ConfigError
 from drawcli.operations.qa.document import (
@@ -132,6 +132,8 @@ def test_a_drawing_has_the_shapes_of_its_svg() -> None:
     assert kinds == ["Line", "Circle", "PolyLine", "Rect", "Group"]
     assert (drawing.width, drawing.height) == (400, 200)
     limit, dot = group.contents[:2]
+    assert isinstance(limit, Line)
+    assert isinstance(dot, Circle)
     assert limit.strokeDashArray == list(LOOKS["limit"].dash or ())
     assert dot.fillColor.hexval() == "0x" + PALETTE["bad"][0][1:]  # the last class counts
     assert group.transform == (2, 0, 0, -2, 0, 200)
