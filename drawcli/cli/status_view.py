@@ -38,6 +38,7 @@ class Picture:
     chosen: bool  # a person asked for some of the jobs: all of those are listed
     if_none: str = "No such jobs."
     where: Mapping[str, str] = field(default_factory=dict)  # of the structure set, by job
+    contours: str = ""  # what contour QA asks for
 
     def __call__(self, out: "Console") -> None:
         """Print all parts."""
@@ -65,6 +66,8 @@ class Picture:
         for line in self.pulse.sentences(self.now):
             style = "yellow" if line.is_alarm else ""
             yield StyledLine(f"{line.subject:<8} {line.text}", style)
+        if self.contours:
+            yield StyledLine(f"contours {self.contours}", "yellow")
         yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
     def _whereabouts(self) -> "Iterator[Text]":

@@ -31,6 +31,8 @@ class AlarmKind(StrEnum):
     IDLE = "idle"
     FAILED = "failed"
     HUNG = "hung"
+    QA = "qa"
+    QA_WATCH = "qa-watch"
     DELIVERED = "delivered"
 
 
@@ -43,6 +45,8 @@ _IN_TITLE: Final = {
     AlarmKind.NODE: "structure sets wait for the DICOM node",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
+    AlarmKind.QA: "contours: {n} to investigate",
+    AlarmKind.QA_WATCH: "contours: {n} to watch",
     AlarmKind.DELIVERED: "{n} delivered",
 }
 
@@ -82,6 +86,7 @@ class Facts:
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
+    contours: Sequence[Alarm] = ()  # charts of contour QA to investigate or watch
 
 
 def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime) -> Iterator[Alarm]:
@@ -108,6 +113,7 @@ def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime)
         )
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
         yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
+    yield from facts.contours
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
         text = (
