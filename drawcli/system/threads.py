@@ -161,14 +161,20 @@ def call_with_timeout(call: Callable[[], _T], seconds: float) -> _T:
 
     For calls that cannot be interrupted: to a file server, or of a library without timeouts.
     """
+    future = ended_call(call, seconds)
+    if not future.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return future.result()
+
+
+def ended_call(call: Callable[[], _T], seconds: float = inf) -> BackgroundCall[_T]:
+    """Return a call that has ended, with its result or error, or was abandoned after `seconds`."""
     future = run_in_thread(call)
     deadline = monotonic() + seconds
     while not future.done() and (left := deadline - monotonic()) > 0:
         wait([future], min(left, LISTEN_SECONDS))
         future.check_alive()
-    if not future.done():
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return future.result()
+    return future
 
 
 def call_while_heard(call: Callable[[Callable[[], None]], _T], seconds: float) -> _T:

@@ -105,7 +105,7 @@ class DeliveredSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SetChoice:
     """The clinical set, or why there is none."""
 
     status: PairStatus | None  # None: `chosen` is to be compared
@@ -132,7 +132,7 @@ def choose(
     sets: Iterable[StructureSetFacts],
     waiting: Waiting,
     without: Iterable[StructureSetFacts] = (),
-) -> Choice:
+) -> SetChoice:
     """Choose the clinical set of a delivered series.
 
     Parameters
@@ -157,10 +157,10 @@ def choose(
         (one, why) for one, why in reasons if why and why is not PassedOver.OURS
     ]
     if delivered.changed:
-        return Choice(PairStatus.CHANGED, passed_over=tuple(passed))
+        return SetChoice(PairStatus.CHANGED, passed_over=tuple(passed))
     fit = [one for one, why in reasons if why is None]
     if not fit:
-        return Choice(_status_without(passed), passed_over=tuple(passed))
+        return SetChoice(_status_without(passed), passed_over=tuple(passed))
     return _preferred(fit, passed, delivered, waiting)
 
 
@@ -224,7 +224,7 @@ def _preferred(
     passed: list[tuple[StructureSetFacts, PassedOver]],
     delivered: DeliveredSeries,
     waiting: Waiting,
-) -> Choice:
+) -> SetChoice:
     """Return the choice among sets of which each could be the clinical one."""
     descendants = _descendants(fit, delivered)
     ranked = sorted(
@@ -235,10 +235,10 @@ def _preferred(
     if not decided and not best.unchanged:
         claims = {True: PassedOver.UNDECIDED, False: PassedOver.LESS_PREFERRED}
         others = [(one, claims[rank == top]) for rank, one in ranked]
-        return Choice(PairStatus.UNCLEAR, passed_over=(*others, *passed))
+        return SetChoice(PairStatus.UNCLEAR, passed_over=(*others, *passed))
     others = [(one, PassedOver.LESS_PREFERRED) for _, one in rest]
     status = None if waiting.is_over(best) else PairStatus.WAITING
-    return Choice(status, best, decided or _CRITERIA[-1], (*others, *passed))
+    return SetChoice(status, best, decided or _CRITERIA[-1], (*others, *passed))
 
 
 def _rank(one: StructureSetFacts, descendants: frozenset[str]) -> tuple[Any, ...]:

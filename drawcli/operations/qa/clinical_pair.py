@@ -13,9 +13,9 @@ from drawcli.core.dicom.header import ascii_text
 from drawcli.core.jobs.job import Job
 from drawcli.core.qa.candidates import (
     WHY,
-    Choice,
     DeliveredSeries,
     PassedOver,
+    SetChoice,
     StructureSetFacts,
     Waiting,
     choose,
@@ -81,7 +81,7 @@ class PairMaker:
     delivered: StructureSetBytes | None = None
     candidates: list[Candidate] = field(default_factory=list)
     named: frozenset[str] = frozenset()  # SOPInstanceUIDs that a plan names
-    choice: Choice = field(default_factory=lambda: Choice(PairStatus.MISSING))
+    choice: SetChoice = field(default_factory=lambda: SetChoice(PairStatus.MISSING))
 
     def record(self) -> PairRecord:
         """Return the record; the clinical set is compared if there is one.
@@ -96,10 +96,9 @@ class PairMaker:
         if self._superseded_by:
             note = f"the series was delivered again with this template: job {self._superseded_by}"
             return self._record(PairStatus.CLOSED, note)
-        self.read()
+        self.judge()
         without = list[StructureSetFacts]()
         while True:
-            self.choice = choose(self._series, self._facts, self._waiting, without)
             chosen = self.choice.chosen
             if self.choice.status is not None or chosen is None:
                 status = self.choice.status or PairStatus.MISSING
@@ -111,11 +110,25 @@ class PairMaker:
             if any(one.outcome not in _ALONE for one in compared.structures):
                 return self._with(compared)
             without.append(chosen)
+            self.choice = choose(self._series, self._facts, self._waiting, without)
 
-    def read(self) -> None:
-        """Read the candidates and, if there are any, the delivered structure set."""
-        if not self.paths:
-            return
+    def judge(self) -> None:
+        """Read the candidates and the delivered structure set, and choose."""
+        if self.paths:
+            self._read_files()
+        self.choice = choose(self._series, self._facts, self._waiting)
+
+    def role_of(self, candidate: Candidate) -> str:
+        """Return what a candidate is, in words."""
+        if candidate.facts is None:
+            return WHY[PassedOver.UNREADABLE]
+        digest = candidate.facts.digest
+        if self.choice.chosen is not None and self.choice.chosen.digest == digest:
+            return "the clinical set"
+        reasons = (why for one, why in self.choice.passed_over if one.digest == digest)
+        return WHY[next(reasons, PassedOver.OURS)]
+
+    def _read_files(self) -> None:
         crosswalk = self._crosswalk
         seconds = self.finder.answer_seconds
         self.delivered = call_with_timeout(

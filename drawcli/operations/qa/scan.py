@@ -5,6 +5,7 @@ what it has not looked at is left for the next one.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drawcli.adapters.state.logs import origin
 from drawcli.adapters.state.qa_records import QaRecords
@@ -23,7 +24,7 @@ from drawcli.errors import SILENT, DrawcliError, JobError, OutOfReach
 from drawcli.operations.qa.clinical_sets import Lookup, SetFinder, Sighting
 from drawcli.operations.qa.delivered_set import first_record
 from drawcli.pipeline.context import Context
-from drawcli.system.threads import BackgroundCall, as_completed, run_in_thread
+from drawcli.system.threads import ended_call
 
 if TYPE_CHECKING:
     from drawcli.operations.qa.clinical_pair import PairMaker
@@ -54,6 +55,17 @@ class QaScanResult:
     jobs: int = 0  # delivered jobs whose work folder is there
     left: int = 0  # for the next scan: the time was over
     warnings: list[DrawcliError] = field(default_factory=list)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return it for programs."""
+        shown = ("job", "template", "status", "others", "passed_over", "note")
+        plain = [record.as_plain() for record in self.records]
+        return {
+            "jobs": self.jobs,
+            "left": self.left,
+            "recorded": dict(Counter(str(record.status) for record in self.records)),
+            "pairs": [{name: one[name] for name in shown} for one in plain],
+        }
 
 
 def scan_pairs(ctx: Context, options: QaScanOptions | None = None) -> QaScanResult:
@@ -229,9 +241,7 @@ class _Scan:
 
     def _made(self, job: Job, maker: "PairMaker") -> PairRecord:
         """Return the record of a pair, made in a thread of its own; never fails for one pair."""
-        call: BackgroundCall[PairRecord] = run_in_thread(maker.record)
-        for _ in as_completed([call]):
-            pass
+        call = ended_call(maker.record)
         err = call.exception()
         if err is None:
             return call.result()
@@ -245,15 +255,8 @@ class _Scan:
             raise err  # not caused by this pair
         where = str(err) if isinstance(err, JobError) else f"{type(err).__name__}, {origin(err)}"
         _log.warning("job=%s step=qa outcome=failed code=%s", job.id, origin(err))
-        note = f"the comparison failed: {where}"
-        return replace(
-            maker.earlier,
-            status=PairStatus.FAILED,
-            at=self.ctx.now(),
-            note=note,
-            structures=(),
-            unpaired=0,
-        )
+        note, at = f"the comparison failed: {where}", self.ctx.now()
+        return replace(maker.earlier, status=PairStatus.FAILED, at=at, note=note, unpaired=0)
 
     def _earlier(self, job: Job) -> PairRecord:
         known = self.earlier.get(job.id)
