@@ -1,5 +1,6 @@
 """qa report: what the comparison of delivered and clinical contours says about a span of time."""
 
+from itertools import groupby
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from drawcli.operations.qa.report import QaReport, Quartiles, StructureReport
 
+_NO_PAIRS: Final = "'drawcli qa scan' compares them, and each run if qa.enabled is set"
 _NARROWEST: Final = 40
 _NAME: Final = 16  # width of the column of structures
 _WIDTHS: Final = (10, 10, 9, 9)  # of the columns of figures
@@ -108,23 +110,26 @@ def _show(out: "Console", made: "QaReport", written: "Sequence[str]") -> None:
     from drawcli.operations.qa.summary_text import counts_text
 
     span = f"{made.since:%Y-%m-%d} to {made.until:%Y-%m-%d}"
-    pairs = counts_text(made.pairs) or "no delivered structure sets"
+    pairs = counts_text(made.pairs) or f"no delivered structure sets were looked at\n{_NO_PAIRS}"
     out.print(f"delivered {span}: {pairs}", soft_wrap=True)
-    template = ""
-    for row in made.structures:
-        if row.template != template:
-            template = row.template
-            out.print(f"\n{template}\n{_TITLES}", soft_wrap=True)
-        for part in _row(row):
-            out.print(part, soft_wrap=True)
-    if made.structures:
-        out.print(f"\n{_legend(made)}", soft_wrap=True)
+    _show_structures(out, made)
     for title, lines in sections(made):
         out.print(f"\n{title}", soft_wrap=True)
         for line in lines:
             out.print(_wrapped(line, out.width), soft_wrap=True)
     for path in written:
         out.print(f"\nwritten: {path}", soft_wrap=True)
+
+
+def _show_structures(out: "Console", made: "QaReport") -> None:
+    """Show a table for each template."""
+    for template, rows in groupby(made.structures, lambda row: row.template):
+        out.print(f"\n{template}\n{_TITLES}", soft_wrap=True)
+        for row in rows:
+            for part in _row(row):
+                out.print(part, soft_wrap=True)
+    if made.structures:
+        out.print(f"\n{_legend(made)}", soft_wrap=True)
 
 
 def _wrapped(line: str, width: int) -> str:

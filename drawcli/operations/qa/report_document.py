@@ -59,7 +59,7 @@ def _blocks(report: QaReport) -> Iterator[Block]:
     for template, group in groupby(report.structures, lambda row: row.template):
         rows = list(group)
         yield Heading(template)
-        yield Table(_TITLES, [_row(row) for row in rows], numbers_from=1)
+        yield Table(_TITLES, [_row(row) for row in rows], numbers_from=2)
     if report.structures:
         yield Paragraph(_LEGEND, soft=True)
     for title, lines in sections(report):
@@ -69,11 +69,10 @@ def _blocks(report: QaReport) -> Iterator[Block]:
 
 
 _TITLES: Final = (
-    *("structure", "n", "untouched, edited, redrawn", "Dice", "surface Dice"),
-    *("HD95, mm", "APL, mm", "state"),
+    *("structure", "state", "n", "u / e / r, %", "Dice", "surface Dice", "HD95, mm", "APL, mm"),
 )
 _LEGEND: Final = (
-    "n: pairs with contours in both sets; of these, in percent, untouched / edited / redrawn."
+    "n: pairs with contours in both sets; u / e / r: of these, untouched, edited, redrawn."
     " Figures: median, in brackets the middle half; APL: added path length. State: that of the most"
     " urgent of the structure's control charts at the end of the time."
 )
@@ -84,7 +83,7 @@ def _row(row: StructureReport) -> tuple[str | Cell, ...]:
     figures = [_figure(row.figures.get(metric), *digits) for metric, *digits in _SHOWN]
     state = f"new, {row.missing} cases missing" if row.state == NEW else row.state
     tone = _TONES.get(row.state)
-    return row.roi, str(row.n), shares, *figures, Cell(state, tone) if tone else state
+    return row.roi, Cell(state, tone) if tone else state, str(row.n), shares, *figures
 
 
 def _figure(found: Quartiles | None, digits: int, fewer: int) -> str:
@@ -101,10 +100,10 @@ def _charts(report: QaReport) -> Iterator[Block]:
     yield Paragraph(_HOW_TO_READ, soft=True)
     for charts in chosen[:_MOST_CHARTS]:
         yield Heading(f"{charts.template} {charts.roi}: {METRICS[charts.metric].label}", level=3)
-        yield Paragraph("; ".join([str(charts.state), *(one.text for one in charts.signals)]))
+        text = "; ".join([str(charts.state), *(one.text for one in charts.signals)])
         picture = chart_picture(charts.charts, charts.changes, baseline=report.baseline)
-        yield Figure(f"{METRICS[charts.metric].label} of {charts.roi}", picture, "cases")
-        if months := months_picture(charts.charts):
+        yield Figure(f"{METRICS[charts.metric].label} of {charts.roi}", picture, text)
+        if charts.state in NOTED and (months := months_picture(charts.charts)):
             yield Figure(f"monthly means of {charts.roi}", months, "monthly means")
     if len(chosen) > _MOST_CHARTS:
         yield Paragraph(f"{len(chosen) - _MOST_CHARTS} further charts are on the web page.")
@@ -118,7 +117,7 @@ _HOW_TO_READ: Final = (
 
 
 def _chosen(charts: Sequence[RoiCharts]) -> list[RoiCharts]:
-    """Return one chart for each structure, its most urgent; the structures to be looked at first."""
+    """Return the most urgent chart of each structure, the most urgent structures first."""
     urgent = sorted(charts, key=lambda one: -STATES.index(one.state))  # stable: metrics in order
     found: dict[tuple[str, str], RoiCharts] = {}
     for one in urgent:
