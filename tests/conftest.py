@@ -189,7 +189,6 @@ def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
             work=WorkDir(site.state),
             stand_ins=StandIns(read_site_key(site.state)),
             open_server=open_server,
-            tokens=tokens,
             retired=tuple(StandIns(key) for key in retired_keys(site.state).values()),
             now=clock.now,
         )

@@ -1,9 +1,8 @@
 """status, quarantine: whether runs work, which jobs are held and why."""
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -60,8 +59,7 @@ def register(app: typer.Typer) -> None:
     command(app, "quarantine")(quarantine)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
+class JobFilter(NamedTuple):
     """Which jobs to list."""
 
     state: str | None = None

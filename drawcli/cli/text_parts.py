@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from rich.padding import Padding
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNPRINTABLE: Final = "\0"
+_FIRST_COMBINING: Final = "\u0300"  # all printable characters below have the width 1
 _TITLE: Final = 3  # characters of the title of a hanging line
 
 
-@dataclass(frozen=True, slots=True)
-class StyledLine:
+class StyledLine(NamedTuple):
     """A text in a style, folded at the edge of the terminal."""
 
     text: str
@@ -29,8 +29,7 @@ class StyledLine:
         return Text(self.text, style=self.style, overflow="fold")
 
 
-@dataclass(frozen=True, slots=True)
-class HangingLine:
+class HangingLine(NamedTuple):
     """A text beside its title, indented as a whole."""
 
     title: str
@@ -112,5 +111,6 @@ def text_of(part: Any) -> str:
 
 
 def fits(line: str, room: int | None) -> bool:
-    """Return whether a line is printed as it is: plain characters, not too many."""
-    return line.isascii() and line.isprintable() and (room is None or len(line) <= room)
+    """Return whether a line is printed as it is: Latin characters of width 1, not too many."""
+    is_latin = line.isascii() or max(line) < _FIRST_COMBINING
+    return is_latin and line.isprintable() and (room is None or len(line) <= room)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from drawcli.core.deid import table_functional_groups, table_single_frame, value_shapes
 from drawcli.core.deid.table_multiframe import converted_table, enhanced_table
@@ -125,8 +125,7 @@ Rows = Mapping[int, PolicyRow]
 _PSEUDONYMS: Final = frozenset({Action.NAME, Action.PATIENT, Action.STUDY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(NamedTuple):
     """The settings of a site that change the policy."""
 
     fixed_dates: bool = False

@@ -3,7 +3,6 @@
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -205,9 +204,8 @@ def test_truncated_groups_give_no_frames() -> None:
     data = as_bytes(enhanced_ct())
     header = read_header(data, complete=True)
     element = header.elements[0x52009230]
-    cut = replace(
-        header, elements={**header.elements, 0x52009230: element._replace(end=element.value + 20)}
-    )
+    short = element._replace(end=element.value + 20)
+    cut = header._replace(elements={**header.elements, 0x52009230: short})
 
     found = frames_of(cut)
 
