@@ -118,7 +118,7 @@ def status(
 
         text = table(_rows(picture), [column.name for column in STATUS])
         return Result(data={"csv": text}, show=render.verbatim(text))
-    return Result(data=_facts(picture), show=picture)
+    return Result(data=_facts(picture), show=picture.show)
 
 
 def quarantine(door: Door, as_csv: CsvOption = False, identify: IdentifyOption = False) -> Result:
@@ -246,4 +246,4 @@ def _watched(door: Door, choice: JobFilter, ctx: "Context") -> Result:
                     stamp, found = ctx.ledger.stamp, chosen_jobs(choice, ctx)
                 picture = _picture(*found, choice, ctx)
     except KeyboardInterrupt:
-        return Result(show=picture)
+        return Result(show=picture.show)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -53,15 +52,14 @@ class HangingLine(NamedTuple):
         return f"    {self.title:<{_TITLE}}  {self.body}" if "\n" not in self.body else _UNPRINTABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTable:
+class TextTable(NamedTuple):
     """A table without lines. A cell is folded if it is too wide, but not in the columns `whole`."""
 
     titles: Sequence[str]
     rows: Sequence[Sequence[str]]
     whole: AbstractSet[int]  # numbers of columns
     right: AbstractSet[int] = frozenset()  # columns of numbers
-    least: Mapping[int, int] = field(default_factory=dict)  # least widths of columns
+    least: Mapping[int, int] = {}  # least widths of columns
     narrow: bool = False  # one blank between columns, not two
     styles: Sequence[str] = ()  # of the rows, if they have any
 

@@ -6,7 +6,6 @@ Sentences and groups of jobs for `status`, `doctor` and the web page. None of th
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -65,17 +64,16 @@ class HealthLine(NamedTuple):
     is_alarm: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunHealth:
+class RunHealth(NamedTuple):
     """Whether a run is active, and how the last runs ended."""
 
     runner: RunOwner | None  # the active run
-    longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     standing: ProgressState | None  # progress of the active step, once it has run for a second
     last: Run | None
     success: Run | None  # the newest that ended normally
     server: Run | None  # the newest that asked the server anything
     answered: Run | None  # the newest that got an answer from the server
+    longest: timedelta = timedelta(hours=RUN_HOURS)  # notify.run_hours
     pause: Pause | None = None  # uploads are paused
 
     @classmethod
@@ -247,4 +245,4 @@ def _plain(run: Run | None) -> dict[str, Any] | None:
     if run is None:
         return None
     times = {"began": run.began.isoformat(), "ended": run.ended.isoformat()}
-    return asdict(run) | times | {"counts": {step: dict(n) for step, n in run.counts.items()}}
+    return run._asdict() | times | {"counts": {step: dict(n) for step, n in run.counts.items()}}

@@ -25,7 +25,7 @@ from drawcli.errors import (
     ServerRefused,
     TryLater,
 )
-from drawcli.system.mounts_and_locks import remote_disk
+from drawcli.system.mounts_and_locks import check_local_disk
 
 if TYPE_CHECKING:
     from drawcli.adapters.delivery.target import DeliveryTarget
@@ -132,10 +132,6 @@ class Context:
             if stand_ins.key_id == job.key_id:
                 return stand_ins
         raise _foreign_key(self.settings.state_dir)
-
-    def check_token(self) -> None:
-        """Raise ConfigError if there is no usable token."""
-        self.tokens.read()
 
     def check_uploads_welcome(self) -> None:
         """Raise an error if the server does not take uploads; it is asked once per run."""
@@ -256,13 +252,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
     LedgerError
         If the ledger cannot be read.
     """
-    kind = remote_disk(settings.state_dir)
-    if kind is not None:
-        raise ConfigError(
-            f"state_dir {settings.state_dir} is on a network share ({kind})",
-            code="state-on-share",
-            hint="File locks do not work there. Choose a folder on a local disk; images may stay.",
-        )
+    check_local_disk(settings.state_dir)
     stand_ins = StandIns(read_site_key(settings.state_dir))
     retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:

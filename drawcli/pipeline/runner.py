@@ -126,7 +126,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
 
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     """Run the whole cycle: deliver results, then send new series. The caller holds the run lock."""
-    ctx.check_token()
+    ctx.tokens.read()  # else ConfigError: there is no usable token
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, NamedTuple
 
-from drawcli.core.deid.profile import MULTI_FRAME
 from drawcli.core.dicom import tags
 from drawcli.core.dicom.geometry import Triple
 from drawcli.core.dicom.header import Element, Header, NotDicom, ascii_text, items
+from drawcli.core.dicom.sop_classes import MULTI_FRAME
 
 UPRIGHT: Final = 1e-2  # tolerance of direction cosines for rounding
 _LONGEST_COUNT: Final = 9  # digits of a number of frames

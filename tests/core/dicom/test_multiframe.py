@@ -13,11 +13,11 @@ from pydicom.uid import UID
 
 from drawcli.core.deid.coded_entries import meaning_of
 from drawcli.core.deid.engine import Replacements, deidentify_header
-from drawcli.core.deid.profile import ENHANCED_CT, MULTI_FRAME
 from drawcli.core.deid.pseudonyms import StandIns, shift_datetime
 from drawcli.core.dicom.header import NotDicom, read_header
 from drawcli.core.dicom.instance import slice_of
 from drawcli.core.dicom.multiframe import frames_of
+from drawcli.core.dicom.sop_classes import ENHANCED_CT, MULTI_FRAME
 from drawcli.core.series.readiness import Criteria, assess
 from tests.core.files import ROOT, as_bytes, ct_slice, item
 from tests.core.real_data import REAL, needs_real
