@@ -183,7 +183,7 @@ def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
             server.pause = lambda _seconds: None
             return server
 
-        yield Context(
+        ctx = Context(
             settings=settings,
             ledger=ledger,
             work=WorkDir(site.state),
@@ -192,6 +192,8 @@ def opened(site: Site, draw: FakeDraw, clock: Clock) -> Iterator[Context]:
             retired=tuple(StandIns(key) for key in retired_keys(site.state).values()),
             now=clock.now,
         )
+        vars(ctx)["tokens"] = tokens  # from a file, whatever the settings say
+        yield ctx
 
 
 @pytest.fixture

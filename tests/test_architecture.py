@@ -54,6 +54,7 @@ OUTSIDE = {
     "pynetdicom": {"adapters/delivery"},
     "pytest": {"pytest_plugin.py"},
     "re2": {"core"},
+    "reportlab": {"operations/qa/document_pdf.py", "operations/qa/document_svg.py"},
     "rich": {"cli", "sandbox/demo.py"},
     "scipy": {"core/qa"},
     "shapely": {"core"},

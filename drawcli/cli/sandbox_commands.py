@@ -44,6 +44,14 @@ CatalogueOption = Annotated[
         "--catalogue", help="Offer the models of a site's catalogue.json.", metavar="FILE"
     ),
 ]
+VersionOption = Annotated[
+    int,
+    typer.Option("--model-version", help="2 draws the bladder 2 mm larger than 1.", min=1, max=2),
+]
+SameCatalogueOption = Annotated[
+    bool,
+    typer.Option("--same-catalogue", help="Do not show model version 2 in the catalogue."),
+]
 FaultOption = Annotated[
     str,
     typer.Option(
@@ -65,6 +73,8 @@ class SandboxBehaviour:
     realistic: RealisticOption = False
     strict: StrictOption = False
     catalogue: CatalogueOption = None
+    model_version: VersionOption = 1
+    same_catalogue: SameCatalogueOption = False
     fault: FaultOption = ""
 
     def options(self) -> "SandboxOptions":
@@ -78,6 +88,8 @@ class SandboxBehaviour:
             realistic=self.realistic,
             strict=self.strict,
             catalogue=CATALOGUE if self.catalogue is None else read_catalogue(self.catalogue),
+            model_version=2 if self.model_version > 1 else 1,
+            same_catalogue=self.same_catalogue,
             work_seconds=self.delay,
             long_coordinates=not self.short_coordinates,
             ranges=self.ranges,
@@ -131,14 +143,16 @@ def _address(running: Any, folder: Path) -> Result:
         "realistic": options.realistic,
         "strict": options.strict,
         "models": models,
+        "model_version": options.model_version,
     }
     modes = [name for name in ("realistic", "strict") if data[name]]
+    second = f"{models}, version 2: the bladder is 2 mm larger"
     facts = [
         ("url", running.url),
         ("token file", running.token_file),
         ("tasks", folder / "tasks"),
         ("behaves", ", ".join([f"as for DRAW client {options.dialect}", *modes])),
-        ("models", models),
+        ("models", models if options.model_version == 1 else second),
         ("notice", "for demonstration and training, not for clinical use; Ctrl-C ends it"),
     ]
     return Result(data=data, show=render.lines(facts))

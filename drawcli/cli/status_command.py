@@ -170,7 +170,16 @@ def _picture(
         chosen=choice.is_any,
         if_none=_none_of(choice, ctx),
         where={job.id: whereabouts(job, ctx) for job in jobs} if choice.patient else {},
+        contours="" if choice.is_any else _contours(ctx),
     )
+
+
+def _contours(ctx: "Context") -> str:
+    """Return what contour QA asks for; "" if nothing, or if there is no summary."""
+    from drawcli.adapters.state.qa_summary import read_summary
+
+    summary = read_summary(ctx.settings.state_dir)
+    return "" if summary is None else summary.notice(ctx.now())
 
 
 def _none_of(choice: JobFilter, ctx: "Context") -> str:
@@ -218,6 +227,7 @@ def _facts(picture: "Picture") -> dict[str, Any]:
         "held": sum(job.held for job in picture.jobs),
         "archived": picture.archived,
         **picture.pulse.as_plain(picture.now),
+        "contours": picture.contours or None,
         "jobs": _rows(picture),
     }
 

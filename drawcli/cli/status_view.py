@@ -36,6 +36,7 @@ class Picture(NamedTuple):
     chosen: bool  # a person asked for some of the jobs: all of those are listed
     if_none: str = "No such jobs."
     where: Mapping[str, str] = {}  # of the structure set, by job
+    contours: str = ""  # what contour QA asks for
 
     def show(self, out: "Console") -> None:
         """Print all parts."""
@@ -63,6 +64,8 @@ class Picture(NamedTuple):
         for line in self.pulse.sentences(self.now):
             style = "yellow" if line.is_alarm else ""
             yield StyledLine(f"{line.subject:<8} {line.text}", style)
+        if self.contours:
+            yield StyledLine(f"contours {self.contours}", "yellow")
         yield StyledLine(f"{'jobs':<8} {overview.flow(self.archived)}")
 
     def _whereabouts(self) -> "Iterator[Text]":

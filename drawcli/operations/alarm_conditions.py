@@ -31,6 +31,8 @@ class AlarmKind(StrEnum):
     IDLE = "idle"
     FAILED = "failed"
     HUNG = "hung"
+    QA = "qa"
+    QA_WATCH = "qa-watch"
     DELIVERED = "delivered"
 
 
@@ -43,6 +45,8 @@ _IN_TITLE: Final = {
     AlarmKind.NODE: "structure sets wait for the DICOM node",
     AlarmKind.TOKEN: "the token expires",
     AlarmKind.IDLE: "nothing delivered",
+    AlarmKind.QA: "contours: {n} to investigate",
+    AlarmKind.QA_WATCH: "contours: {n} to watch",
     AlarmKind.DELIVERED: "{n} delivered",
 }
 
@@ -60,7 +64,7 @@ class Alarm(NamedTuple):
         return f"{self.kind}:{self.key}"
 
 
-class Limits(NamedTuple):
+class AlarmLimits(NamedTuple):
     """How long a condition lasts, or how far ahead it is, when an alarm is sent."""
 
     token: timedelta
@@ -80,9 +84,10 @@ class Facts:
     failing: str = ""  # the code of what ended the last run early
     tokens: Tokens | None = None
     hung: Sequence[Alarm] = ()  # processes that have held a lock for too long
+    contours: Sequence[Alarm] = ()  # charts of contour QA to investigate or watch
 
 
-def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> Iterator[Alarm]:
+def alarms_of(facts: Facts, limits: AlarmLimits, now: datetime, since: datetime) -> Iterator[Alarm]:
     """Yield the alarms that apply now, for a recipient that was added at `since`."""
     yield from facts.hung
     if facts.failing:
@@ -106,6 +111,7 @@ def alarms_of(facts: Facts, limits: Limits, now: datetime, since: datetime) -> I
         )
         text = f"the token {when}; ask the DRAW administrator, then 'drawcli token set'"
         yield Alarm(AlarmKind.TOKEN, end.isoformat(), text)
+    yield from facts.contours
     last = max(since, facts.last_delivered or since)
     if now - last >= limits.idle:
         text = (

@@ -58,7 +58,8 @@ async def models(request: Request) -> Response:
     options = _parts(request).options
     if options.dialect == _NEW:
         _client(request)
-    return JSONResponse(as_json(options.catalogue))
+    version = 1 if options.same_catalogue else options.model_version
+    return JSONResponse(as_json(options.catalogue, version))
 
 
 async def upload(request: Request) -> Response:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from drawcli.errors import UsageError
 from drawcli.sandbox import NOTICE
+from drawcli.sandbox.segmentation.organ_places import grown_mm_of
 
 _TRAINER: Final = "nnUNetTrainerNoMirroring"
 
@@ -100,9 +101,28 @@ def find(model_id: int, catalogue: Catalogue = CATALOGUE) -> SandboxModel | None
     return next((model for model in catalogue if model.model_id == model_id), None)
 
 
-def as_json(catalogue: Catalogue = CATALOGUE) -> list[dict[str, Any]]:
-    """Return the catalogue as the server lists it, the string "null" included."""
-    return [{**(model.entry or _entry(model)), "notice": NOTICE} for model in catalogue]
+def as_json(catalogue: Catalogue = CATALOGUE, version: int = 1) -> list[dict[str, Any]]:
+    """Return the catalogue as the server lists it, the string "null" included.
+
+    The second version of a model changes the descriptions of the structures that it draws larger,
+    and nothing that a template quotes.
+    """
+    return [
+        {**_in_version(model.entry or _entry(model), version), "notice": NOTICE}
+        for model in catalogue
+    ]
+
+
+def _in_version(entry: Mapping[str, Any], version: int) -> dict[str, Any]:
+    if version == 1:
+        return {**entry}
+    structures = [
+        {**one, "Description": f"{name}, drawn larger, version {version}"}
+        if grown_mm_of(name := one["map_tg263_primary_name"])
+        else one
+        for one in entry["modelmap"]
+    ]
+    return {**entry, "modelmap": structures}
 
 
 def read_catalogue(path: Path) -> Catalogue:

@@ -9,6 +9,7 @@ from drawcli.sandbox.catalogue import CATALOGUE, Catalogue
 from drawcli.sandbox.faults import Fault
 
 Dialect = Literal[1, 2]
+ModelVersion = Literal[1, 2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class SandboxOptions:
     realistic: bool = False  # the job takes what the real one takes, and fails without a reason
     strict: bool = False  # requests that no client sends are refused
     catalogue: Catalogue = CATALOGUE
+    model_version: ModelVersion = 1  # 2: the bladder is 2 mm larger on all sides
+    same_catalogue: bool = False  # the catalogue does not show the second version
     queue_seconds: float = 0.0  # time in PENDING
     work_seconds: float = 0.0  # time in PROCESSING, in addition to the drawing
     long_coordinates: bool = True  # longer than a DS allows, as the present server writes them

@@ -66,7 +66,7 @@ class Worker:
         if self._options.realistic:
             check_as_real_job(upload.slices)
         slices = volume(upload.slices)
-        segmenter = Segmenter(slices)
+        segmenter = Segmenter(slices, self._options.model_version)
         template = upload.template
         structures = [
             DrawnStructure(name, [] if number in template.undrawn else segmenter.contours(name))

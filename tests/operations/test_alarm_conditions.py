@@ -13,8 +13,8 @@ from drawcli.operations.alarm_conditions import (
     MOST_LINES,
     Alarm,
     AlarmKind,
+    AlarmLimits,
     Facts,
-    Limits,
     RecipientState,
     alarms_of,
     body_of,
@@ -22,7 +22,7 @@ from drawcli.operations.alarm_conditions import (
 )
 from tests.conftest import NOON
 
-LIMITS = Limits(token=timedelta(days=7), server=timedelta(hours=2), idle=timedelta(hours=72))
+LIMITS = AlarmLimits(token=timedelta(days=7), server=timedelta(hours=2), idle=timedelta(hours=72))
 BERLIN = ZoneInfo("Europe/Berlin")
 SEVEN = time(7)
 

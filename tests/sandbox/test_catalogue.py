@@ -90,3 +90,12 @@ def test_another_file_is_refused(tmp_path: Path, text: str | None, words: str) -
 
     with pytest.raises(UsageError, match=words):
         read_catalogue(path)
+
+
+def test_the_second_version_changes_entries_but_nothing_that_a_template_quotes() -> None:
+    quoted = ("model_id", "model_name", "model_config", "model_trainer_name", "model_postprocess")
+
+    pairs = list(zip(as_json(), as_json(version=2), strict=True))
+
+    assert [one["model_id"] for one, other in pairs if one != other] == [720]  # has a bladder
+    assert all(one[key] == other[key] for one, other in pairs for key in quoted)

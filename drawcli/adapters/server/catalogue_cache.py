@@ -3,8 +3,10 @@
 state_dir/catalogue.json    {"at": time of the request, "models": the server's answer}
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +24,15 @@ class Catalogue:
 
     at: datetime
     offers: tuple[CatalogueModel, ...]
+    digests: Mapping[int, str] = field(default_factory=dict)  # SHA-256 of each model's entry
+
+    def digest_of(self, models: Iterable[int]) -> str:
+        """Return the SHA-256 of the entries of models; it changes if one of them does.
+
+        The catalogue states no versions of models: this digest stands for them.
+        """
+        entries = (f"{number} {self.digests.get(number, '')}" for number in sorted(models))
+        return hashlib.sha256("\n".join(entries).encode("ascii")).hexdigest()
 
 
 def save_catalogue(state_dir: Path, models: list[Any], at: datetime) -> None:
@@ -37,7 +48,17 @@ def load_catalogue(state_dir: Path) -> Catalogue | None:
         at, models = datetime.fromisoformat(plain["at"]), plain["models"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Catalogue(at, tuple(parse_catalogue(models))) if isinstance(models, list) else None
+    if not isinstance(models, list):
+        return None
+    return Catalogue(at, tuple(parse_catalogue(models)), dict(_digests(models)))
+
+
+def _digests(models: list[Any]) -> Iterator[tuple[int, str]]:
+    """Yield the number of each model and the digest of its entry, whatever keys it has."""
+    for entry in models:
+        if isinstance(entry, dict) and isinstance(entry.get("model_id"), int):
+            text = json.dumps(entry, sort_keys=True)
+            yield entry["model_id"], hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def require_catalogue(state_dir: Path) -> Catalogue:

@@ -1,7 +1,7 @@
-"""The records of quality assurance: `state_dir/qa/pairs.jsonl`, one JSON object a line.
+"""The records of quality assurance: `pairs.jsonl` and `ratings.jsonl` in `state_dir/qa`.
 
-Records are appended, and the last one of a job counts. A line that a crash cut short is skipped.
-Nothing is removed: records stay when work folders go.
+One JSON object a line. Records are appended, and the last one of a job counts. A line that a crash
+cut short is skipped. Nothing is removed: records stay when work folders go.
 """
 
 import json
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from drawcli.core.qa.ratings import Rating
 from drawcli.core.qa.records import PairRecord
 from drawcli.system.files import PRIVATE, make_private, report_disk_full
 
 FOLDER: Final = "qa"
 PAIRS: Final = "pairs.jsonl"
+RATINGS: Final = "ratings.jsonl"
 
 
 class LineFile:
@@ -44,14 +46,17 @@ class LineFile:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines that are whole, in order."""
+    def rows(self, having: str = "") -> Iterator[dict[str, Any]]:
+        """Yield the lines that are whole, in order; with `having`, those that contain the text."""
+        wanted = having.encode("ascii")
         try:
             stream = self.path.open("rb")
         except FileNotFoundError:
             return
         with stream:
             for line in stream:
+                if wanted not in line:
+                    continue
                 try:
                     row = json.loads(line)
                 except ValueError:
@@ -80,3 +85,30 @@ class QaRecords:
                 continue
             found[record.job] = record
         return found
+
+
+class QaRatings:
+    """The ratings of a site; see `current_ratings` for which of them count."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._file = LineFile(state_dir / FOLDER / RATINGS)
+
+    def add(self, ratings: Iterable[Rating]) -> None:
+        """Append ratings; they are durable on return."""
+        self._file.add(rating.as_plain() for rating in ratings)
+
+    def every(self) -> Iterator[Rating]:
+        """Yield all ratings in the order in which they were added."""
+        return _ratings_in(self._file.rows())
+
+    def of_job(self, job: str) -> list[Rating]:
+        """Return the ratings of a job in the order in which they were added."""
+        return [rating for rating in _ratings_in(self._file.rows(job)) if rating.job == job]
+
+
+def _ratings_in(rows: Iterable[dict[str, Any]]) -> Iterator[Rating]:
+    for row in rows:
+        try:
+            yield Rating.from_plain(row)
+        except ValueError:
+            continue

@@ -30,6 +30,17 @@ class PairStatus(StrEnum):
     CLOSED = "closed"  # none was found while the job had its files
 
 
+def version_of(template_digest: str, catalogue_digest: str, drawcli: str) -> str:
+    """Return the version that contours come from: 12 hex digits.
+
+    It changes with the template, the catalogue entries of its models, and with the first two
+    numbers of the version of drawcli.
+    """
+    release = ".".join(drawcli.split(".")[:2])
+    text = f"{template_digest}\n{catalogue_digest}\n{release}"
+    return hashlib.sha256(text.encode()).hexdigest()[:_SHOWN_DIGITS]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairRecord:
     """The quality assurance of one delivered job. Times are UTC; digests are SHA-256 in hex."""
@@ -40,8 +51,8 @@ class PairRecord:
     delivered_at: datetime
     template: str
     modality: str | None = None
-    template_digest: str = ""  # of the template that was sent
-    catalogue_digest: str = ""  # of the server's entries of its models
+    template_digest: str = ""  # of the template that was sent: `Template.contours_digest`
+    catalogue_digest: str = ""  # of the entries of its models: `Catalogue.digest_of`
     drawcli: str = ""  # version that delivered
     rules_commit: str | None = None
     a_sha256: str = ""  # the delivered file
@@ -55,14 +66,8 @@ class PairRecord:
 
     @property
     def version(self) -> str:
-        """The version that the contours come from: 12 hex digits.
-
-        It changes with the template, the catalogue entries of its models, and with the first two
-        numbers of the version of drawcli.
-        """
-        release = ".".join(self.drawcli.split(".")[:2])
-        text = f"{self.template_digest}\n{self.catalogue_digest}\n{release}"
-        return hashlib.sha256(text.encode()).hexdigest()[:_SHOWN_DIGITS]
+        """The version that the contours come from: see `version_of`."""
+        return version_of(self.template_digest, self.catalogue_digest, self.drawcli)
 
     def as_plain(self) -> dict[str, Any]:
         """Return the record as a JSON object."""

@@ -4,6 +4,7 @@ The server's GPU job fails without a message on anything unexpected in the file 
 an extra key), so everything is checked here, before anything is sent.
 """
 
+import hashlib
 import json
 from collections import Counter
 from typing import Any, Final
@@ -83,6 +84,17 @@ class Template(Record):
         looks |= {name: rule for name, rule in self.derived.items() if not rule.hidden}
         looks |= self.empty
         return tuple((look and look.label) or name for name, look in looks.items())
+
+    @property
+    def contours_digest(self) -> str:
+        """The SHA-256 of all that contours depend on: models and derivations, not looks."""
+        plain = self.as_plain()
+        derived = {
+            name: {key: value for key, value in rule.items() if key not in Look.fields}
+            for name, rule in plain["derived"].items()
+        }
+        text = json.dumps([plain["models"], derived], sort_keys=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     @property
     def duplicate_names(self) -> tuple[str, ...]:

@@ -92,6 +92,19 @@ _OTHER_NAMES: Final = {
 }
 
 
+# Semi-axes of the second version of a model, minus those of the first, mm.
+GROWN_MM: Final = {"bladder": 2.0}
+
+
+def grown_mm_of(name: str) -> float:
+    """Return how much larger the second version of a model draws a structure, mm.
+
+    >>> grown_mm_of("Bladder"), grown_mm_of("Rectum")
+    (2.0, 0.0)
+    """
+    return GROWN_MM.get(_stem(name), 0.0)
+
+
 def kind_of(name: str) -> Kind | None:
     """Return the kind of a structure that is drawn from the pixels, or None."""
     return _KINDS.get(_stem(name))

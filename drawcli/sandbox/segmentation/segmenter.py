@@ -9,7 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from drawcli.sandbox.segmentation.organ_places import OrganPlace, kind_of, place_of, side_of
+from drawcli.sandbox.segmentation.organ_places import (
+    OrganPlace,
+    grown_mm_of,
+    kind_of,
+    place_of,
+    side_of,
+)
 from drawcli.sandbox.segmentation.polygons import Polygon, cut, polygons, thinned, within
 from drawcli.sandbox.segmentation.volume import Floats, PhantomSlice
 
@@ -32,9 +38,18 @@ class DrawnContour:
 
 
 class Segmenter:
-    """Draws structures into a volume; outlines are computed once."""
+    """Draws structures into a volume; outlines are computed once.
 
-    def __init__(self, slices: list[PhantomSlice]) -> None:
+    Parameters
+    ----------
+    slices
+        The volume.
+    version
+        Of the models: from the second on, organs of `organ_places.GROWN_MM` are larger.
+    """
+
+    def __init__(self, slices: list[PhantomSlice], version: int = 1) -> None:
+        self._version = version
         self._slices = slices
         body, self._bone_level = _levels(slices)
         self._lines = [polygons(each.values(), body, each) for each in slices]
@@ -51,7 +66,8 @@ class Segmenter:
         elif kind == "bone":
             contours = [self._bones(index) for index in range(len(self._slices))]
         else:
-            contours = self._placed(place_of(name))
+            grown_mm = grown_mm_of(name) if self._version > 1 else 0.0
+            contours = self._placed(place_of(name), grown_mm)
         return [
             DrawnContour(index, each.to_mm(thinned(line.points)))
             for index, (each, lines) in enumerate(zip(self._slices, contours, strict=True))
@@ -89,15 +105,16 @@ class Segmenter:
             if abs(line.area_mm2) > _MIN_BONE_MM2 and any(within(line, body) for body in bodies)
         ]
 
-    def _placed(self, place: OrganPlace) -> list[list[Polygon]]:
-        """Return the contours of an ellipsoid in the body, by slice."""
+    def _placed(self, place: OrganPlace, grown_mm: float = 0.0) -> list[list[Polygon]]:
+        """Return the contours of an ellipsoid in the body, by slice, grown on all sides."""
         contours: list[list[Polygon]] = [[] for _ in self._slices]
         ellipsoid = self._ellipsoid_mm(place)
         if ellipsoid is None:
             return contours
         for index, (each, bodies) in enumerate(zip(self._slices, self._bodies, strict=True)):
             if bodies:
-                largest = _largest(cut(each, *ellipsoid))
+                centre, semi = ellipsoid
+                largest = _largest(cut(each, centre, semi + grown_mm))
                 contours[index] = [line for line in largest if within(line, bodies[0])]
         return contours
 

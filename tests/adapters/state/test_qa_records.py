@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.qa_records import QaRatings, QaRecords
 from drawcli.core.qa.records import PairStatus
+from tests.core.qa.test_ratings import RATING
 from tests.core.qa.test_records import RECORD
 
 
@@ -30,4 +31,19 @@ def test_a_torn_line_loses_only_itself(tmp_path: Path) -> None:
     records.add([replace(RECORD, job="ba9876543210-1")])
 
     assert list(records.by_job()) == [RECORD.job, "ba9876543210-1"]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_ratings_are_found_by_job_and_other_lines_are_skipped(tmp_path: Path) -> None:
+    ratings = QaRatings(tmp_path)
+    other = replace(RATING, job="ba9876543210-1", comment=f"like {RATING.job}")
+    ratings.add([RATING, other])
+    path = tmp_path / "qa" / "ratings.jsonl"
+    with path.open("ab") as stream:
+        stream.write(b'\n{"job": "0123456789ab-1"}\n[]\n{"job": "0123456789ab-1", "ov')
+    again = replace(RATING, overall=9)
+    ratings.add([again])
+
+    assert list(ratings.every()) == [RATING, other, again]
+    assert ratings.of_job(str(RATING.job)) == [RATING, again]
     assert path.stat().st_mode & 0o077 == 0

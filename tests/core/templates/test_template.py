@@ -214,3 +214,23 @@ def test_a_template_is_kept_with_its_job_in_the_form_of_earlier_versions() -> No
     assert template.models[720].map == {1: "Blase ü"}
     assert template.structures["Blase ü"].color == (1, 2, 3)
     assert template.as_json(only_given=True).encode() == kept
+
+
+def test_the_digest_changes_with_what_contours_depend_on_but_not_with_looks() -> None:
+    def with_margin(mm: float, **looks: Any) -> Template:
+        derived = {"PRV": {"margin": "Bladder", "mm": mm} | looks}
+        return Template.read(template().as_plain() | {"derived": derived})
+
+    looks = {"structures": {"Bladder": {"label": "BLADDER", "color": [1, 2, 3]}}}
+    others = [template(map={1: "Bladder"}), template(config="2d"), with_margin(5), with_margin(6)]
+
+    assert len({one.contours_digest for one in (template(), *others)}) == 5
+    shown = Template.read(template().as_plain() | looks | {"description": "another"})
+    assert shown.contours_digest == template().contours_digest
+    assert with_margin(5, color=[1, 2, 3]).contours_digest == with_margin(5).contours_digest
+
+
+def test_the_digest_of_a_template_kept_with_its_job_is_the_same() -> None:
+    kept = from_json(template().as_json(only_given=True).encode())
+
+    assert kept.contours_digest == template().contours_digest

@@ -12,7 +12,7 @@ from drawcli.core.dicom.header import NotDicom
 from drawcli.core.jobs.job import Job, State
 from drawcli.core.jobs.waiting import way_out
 from drawcli.errors import UsageError
-from drawcli.operations.alarm_conditions import AlarmKind, Facts, Limits, alarms_of
+from drawcli.operations.alarm_conditions import AlarmKind, AlarmLimits, Facts, alarms_of
 from drawcli.operations.doctor.local import datastore
 from drawcli.pipeline.actions import assign, cancel, release, retry
 from drawcli.pipeline.context import Context
@@ -81,7 +81,7 @@ def test_the_folder_is_named_only_to_whoever_may_know(ctx: Context, site: Site, 
 
 def test_a_held_folder_is_an_alarm(held: Job, clock: Clock) -> None:
     never = timedelta(days=10_000)
-    limits = Limits(token=never, server=never, idle=never)
+    limits = AlarmLimits(token=never, server=never, idle=never)
 
     told = list(alarms_of(Facts(jobs=(held,)), limits, clock.at, clock.at))
 

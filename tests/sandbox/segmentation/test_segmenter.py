@@ -219,3 +219,17 @@ def _box_mm(contours: list[DrawnContour]) -> Floats:
 
 def _middle(contour: DrawnContour) -> Floats:
     return np.asarray((contour.points.min(axis=0) + contour.points.max(axis=0)) / 2)
+
+
+def test_the_second_version_of_the_model_draws_the_bladder_two_mm_larger(
+    volumes: dict[str, list[PhantomSlice]],
+) -> None:
+    first, second = Segmenter(volumes["pelvis"]), Segmenter(volumes["pelvis"], 2)
+
+    def widest_mm(segmenter: Segmenter) -> float:
+        return max(float(np.ptp(each.points[:, 0])) for each in segmenter.contours("Bladder"))
+
+    assert widest_mm(second) - widest_mm(first) == pytest.approx(4, abs=0.4)
+    for name in ("Rectum", "Body", "Bones"):
+        same = zip(first.contours(name), second.contours(name), strict=True)
+        assert all(np.array_equal(one.points, other.points) for one, other in same)

@@ -1,0 +1,104 @@
+"""The small file that status, alarms, metrics and the page read."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from drawcli.adapters.state.qa_records import QaRecords
+from drawcli.adapters.state.qa_summary import read_summary, write_summary
+from drawcli.core.qa.records import PairStatus
+from drawcli.core.qa.summary import QaSummary
+from drawcli.operations.qa import summarize
+from drawcli.operations.qa.site_charts import site_charts
+from drawcli.operations.qa.summarize import summary_of, update_summary
+from tests.conftest import NOON, Site
+from tests.operations.qa.cases import at, cases, record
+
+LATER = NOON + timedelta(days=30)
+
+
+def summary(*records: object) -> QaSummary:
+    pairs = list(records)
+    return summary_of(site_charts(pairs, ("dice",), 30), pairs, LATER)  # type: ignore[arg-type]
+
+
+def test_a_summary_has_states_cases_limits_and_signals() -> None:
+    made = summary(*cases(0, 60), *cases(60, 12, dice=0.86))
+
+    (chart,) = made.charts
+    assert (chart.state, chart.n, chart.missing) == ("investigate", 72, 0)
+    assert chart.lower < chart.last < chart.centre < chart.upper  # type: ignore[operator]
+    assert chart.signals
+    assert made.states() == {"investigate": 1}
+    assert made.noted() == [chart]
+
+
+def test_pairs_are_counted_and_the_oldest_without_a_clinical_set_is_known() -> None:
+    closed = replace(record(1), status=PairStatus.CLOSED)
+    missing = replace(record(5), status=PairStatus.MISSING)
+    waiting = replace(record(3), status=PairStatus.WAITING)
+
+    made = summary(closed, missing, waiting, *cases(10, 2))
+
+    assert made.pairs == {"compared": 2, "waiting": 1, "missing": 1, "closed": 1}
+    assert made.oldest_unpaired == at(3)
+    assert summary(*cases(0, 3)).oldest_unpaired is None
+
+
+def test_a_summary_is_read_as_it_was_written(site: Site) -> None:
+    made = summary(*cases(0, 90), *cases(90, 12, dice=0.86, catalogue_digest="second"))
+
+    write_summary(site.state, made)
+
+    assert read_summary(site.state) == made
+    assert made.changes
+    assert (site.state / "qa" / "summary.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "7", '{"at": "now"}', '{"at": 7, "charts": [1]}'])
+def test_without_a_summary_that_can_be_read_nothing_is_known(site: Site, text: str) -> None:
+    assert read_summary(site.state) is None
+
+    path = site.state / "qa" / "summary.json"
+    path.parent.mkdir()
+    path.write_text(text)
+
+    assert read_summary(site.state) is None
+
+
+def test_a_summary_of_a_later_version_is_read() -> None:
+    plain = summary(*cases(0, 30)).as_plain()
+    plain["of a later version"] = plain["charts"][0]["also"] = 1
+
+    assert QaSummary.from_plain(json.loads(json.dumps(plain))).charts
+
+
+def test_the_summary_is_made_again_only_if_records_or_settings_have_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = QaRecords(site.state)
+    book.add(cases(0, 3))
+    first = update_summary(site.settings(), NOON)
+    with monkeypatch.context() as patch:
+        patch.setattr(summarize, "site_charts", lambda *_: pytest.fail("made again"))
+        assert update_summary(site.settings(), LATER) == first
+
+    book.add(cases(3, 1))
+    second = update_summary(site.settings(), LATER)
+    site.add_line("qa: {charts: [dice]}")
+    third = update_summary(site.settings(), LATER)
+
+    assert [chart.n for chart in second.charts] == [4] * 5
+    assert (second.at, read_summary(site.state)) == (LATER, third)
+    assert [chart.metric for chart in third.charts] == ["dice"]
+
+
+def test_a_summary_names_no_place_on_the_disk(site: Site) -> None:
+    QaRecords(site.state).add(cases(0, 3))
+
+    update_summary(site.settings(), NOON)
+
+    assert os.fspath(site.folder) not in (site.state / "qa" / "summary.json").read_text()
