@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drawcli.cli import qa_import_command, qa_rating_commands, render
+from drawcli.cli import qa_import_command, qa_rating_commands, qa_report_commands, render
 from drawcli.cli.door import Door, group
 from drawcli.cli.qa import pair_commands, scan_command
 from drawcli.cli.qa.tables import LONGEST_NAME, show_structures
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands to the program."""
-    commands: dict[str, Callable[..., Result]] = {
+    commands: dict[str, Callable[..., Any]] = {
         "compare": compare,
         "scan": scan_command.scan,
         "list": pair_commands.list_,
         "show": pair_commands.show,
         "export": pair_commands.export,
+        "report": qa_report_commands.report,
         "rate": qa_rating_commands.rate,
         "ratings": qa_rating_commands.ratings,
         "import-ratings": qa_import_command.import_ratings,

@@ -17,6 +17,14 @@ from typing import Any, Final, Self
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.templates.tg263 import is_standard, plain_name
 
+DRAWN: Final = frozenset(  # outcomes that count in charts
+    {
+        ContourOutcome.UNTOUCHED,
+        ContourOutcome.RENAMED,
+        ContourOutcome.EDITED,
+        ContourOutcome.REDRAWN,
+    }
+)
 _TIMES: Final = ("at", "delivered_at")
 _SHOWN_DIGITS: Final = 12
 _TARGETS: Final = ("GTV", "CTV", "PTV", "ITV", "IGTV", "ICTV")
@@ -147,10 +155,4 @@ def _is_nobodys(name: str, known: Container[str]) -> bool:
 
 def drawn_structures(record: PairRecord) -> list[StructureComparison]:
     """Return the structures that count in charts: both sets have contours of the same ROI."""
-    counted = (
-        ContourOutcome.UNTOUCHED,
-        ContourOutcome.RENAMED,
-        ContourOutcome.EDITED,
-        ContourOutcome.REDRAWN,
-    )
-    return [structure for structure in record.structures if structure.outcome in counted]
+    return [structure for structure in record.structures if structure.outcome in DRAWN]
