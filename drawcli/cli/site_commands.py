@@ -28,6 +28,8 @@ _NEW_RULE: Final = (
     "drawcli rules new --from FOLDER"
 )
 SITE_FILES: Final = ("drawcli.yaml", "rules.yaml", "templates.yaml")
+MONITORING_FILES: Final = ("README.md", "grafana-dashboard.json", "prometheus-rules.yml")
+_METRICS: Final = "metrics.textfile in drawcli.yaml, or /metrics of 'drawcli dashboard'"
 
 
 def register(app: typer.Typer) -> None:
@@ -61,9 +63,21 @@ def init(
     install: Annotated[
         bool, typer.Option("--install", help="With --cron: install and start the schedule.")
     ] = False,
+    monitoring: Annotated[
+        Path | None,
+        typer.Option(
+            "--monitoring",
+            help="Only write a Grafana dashboard and Prometheus alert rules.",
+            metavar="DIR",
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Create the files of a new site; never overwrite."""
+    if monitoring is not None:
+        if cron or practice or datastore or url:
+            raise UsageError("--monitoring goes with no other option than --dry-run")
+        return _monitoring(monitoring, dry_run=dry_run)
     if cron:
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
@@ -92,6 +106,8 @@ def _write_missing(
         for name in made if not dry_run else ():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(texts[name], encoding="utf-8")
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{folder} is not a folder") from None
     except PermissionError:
         make = f"sudo install -d -o {user_name()} {shlex.quote(str(folder.absolute()))}"
         raise ConfigError(
@@ -99,6 +115,21 @@ def _write_missing(
             hint=f"Make it for the user that will run drawcli: {make}; or choose another folder.",
         ) from None
     return [str(folder / name) for name in made], [str(folder / name) for name in kept]
+
+
+def _monitoring(folder: Path, *, dry_run: bool) -> Result:
+    """Write the files for Prometheus and Grafana that are missing in a folder."""
+    from importlib import resources
+
+    data = resources.files("drawcli") / "data" / "monitoring"
+    texts = {name: (data / name).read_text(encoding="utf-8") for name in MONITORING_FILES}
+    made, kept = _write_missing(folder, texts, dry_run=dry_run)
+
+    def show(out: "Console") -> None:
+        _show_files(out, made, kept, dry_run=dry_run)
+        out.print(f"README.md says how to load them; metrics: {_METRICS}", soft_wrap=True)
+
+    return Result(data={"made": made, "kept": kept, "dry_run": dry_run}, show=show)
 
 
 def _scheduled(
@@ -228,14 +259,18 @@ def _report(
     made: list[str], kept: list[str], cron: str, folder: Path, *, dry_run: bool
 ) -> "Callable[[Console], None]":
     def show(out: "Console") -> None:
-        for path in made:
-            out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
-        for path in kept:
-            out.print(f"kept  {path}", soft_wrap=True)
+        _show_files(out, made, kept, dry_run=dry_run)
         for line in _next_steps(folder, cron):
             out.print(line, soft_wrap=True)
 
     return show
+
+
+def _show_files(out: "Console", made: list[str], kept: list[str], *, dry_run: bool) -> None:
+    for path in made:
+        out.print(f"{'would make' if dry_run else 'made'}  {path}", soft_wrap=True)
+    for path in kept:
+        out.print(f"kept  {path}", soft_wrap=True)
 
 
 def _next_steps(folder: Path, cron: str) -> list[str]:
