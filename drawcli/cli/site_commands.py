@@ -68,9 +68,13 @@ def init(
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
-    texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
     adapt = _for_practice if practice else _guarded
-    texts = {name: adapt(name, text) for name, text in texts.items()}
+    texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
+    return _new_site(door, folder, texts, dry_run=dry_run)
+
+
+def _new_site(door: Door, folder: Path, texts: "Mapping[str, str]", *, dry_run: bool) -> Result:
+    """Write the files of a site that are missing, its schemas and its key."""
     made, kept = _write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
