@@ -148,13 +148,10 @@ def find_structure(word: str, catalogue: Catalogue) -> ChosenStructure:
     found = _NUMBERED.fullmatch(word.strip())
     model, wanted = (int(found[1]), found[2].strip()) if found else (None, word.strip())
     every = list(structures_in(catalogue.offers, model))
-    fits = [
-        offered
-        for offered in every
-        if wanted.casefold() in (offered.name.casefold(), str(offered.number))
-    ]
+    name = wanted.casefold()
+    fits = [offered for offered in every if name in (offered.name.casefold(), str(offered.number))]
     if model is None:
-        fits = [offered for offered in fits if offered.name.casefold() == wanted.casefold()]
+        fits = [offered for offered in fits if offered.name.casefold() == name]
     if not fits:
         near = suggest(wanted, (offered.name for offered in every))
         of_it = f" of model {model}" if model is not None else ""
