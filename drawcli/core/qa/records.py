@@ -14,6 +14,14 @@ from typing import Any, Final, Self
 
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 
+DRAWN: Final = frozenset(  # outcomes that count in charts
+    {
+        ContourOutcome.UNTOUCHED,
+        ContourOutcome.RENAMED,
+        ContourOutcome.EDITED,
+        ContourOutcome.REDRAWN,
+    }
+)
 _TIMES: Final = ("at", "delivered_at")
 _SHOWN_DIGITS: Final = 12
 
@@ -103,10 +111,4 @@ class PairRecord:
 
 def drawn_structures(record: PairRecord) -> list[StructureComparison]:
     """Return the structures that count in charts: both sets have contours of the same ROI."""
-    counted = (
-        ContourOutcome.UNTOUCHED,
-        ContourOutcome.RENAMED,
-        ContourOutcome.EDITED,
-        ContourOutcome.REDRAWN,
-    )
-    return [structure for structure in record.structures if structure.outcome in counted]
+    return [structure for structure in record.structures if structure.outcome in DRAWN]

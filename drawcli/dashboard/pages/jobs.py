@@ -15,6 +15,8 @@ from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
+from drawcli.dashboard.pages.qa_view import STATUS_TEXTS
+from drawcli.dashboard.qa_reader import QaReader
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
@@ -69,7 +71,14 @@ def job(request: Request) -> Response:
         templates=_templates(site) if parts.options.allow_actions else [],
         done=completed_action(found, request.query_params.get("done", "")),
         has_pictures=parts.previews.can_show(found),
+        pair=_pair(found, parts.qa),
     )
+
+
+def _pair(job: Job, qa: QaReader) -> str:
+    """Return what is known of the clinical structure set of a job, in words; "": nothing."""
+    status = qa.status(job.id) if job.delivered_sha256 else None
+    return STATUS_TEXTS[status] if status else ""
 
 
 def _trees(explanation: dict[str, Any]) -> list[tuple[str, Any]]:
