@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli.cli import qa_import_command, qa_rating_commands, render
+from drawcli.cli import qa_import_command, qa_rating_commands, qa_report_commands, render
 from drawcli.cli.door import Door, group
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
@@ -17,7 +17,7 @@ from drawcli.core.qa import DEFAULT_TAU_MM
 from drawcli.errors import JobError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
@@ -30,8 +30,9 @@ _LONGEST_NAME: Final = 16  # characters in the table
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands to the program."""
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "compare": compare,
+        "report": qa_report_commands.report,
         "rate": qa_rating_commands.rate,
         "ratings": qa_rating_commands.ratings,
         "import-ratings": qa_import_command.import_ratings,

@@ -27,6 +27,7 @@ from drawcli.dashboard.pages.qa import overview as qa
 from drawcli.dashboard.pages.qa import pairs
 from drawcli.dashboard.pages.qa_chart import chart, chart_csv, chart_style
 from drawcli.dashboard.pages.qa_pair import pair
+from drawcli.dashboard.pages.ratings import rate
 from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
@@ -61,6 +62,7 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
         Route("/qa", qa),
         Route("/qa/pairs", pairs),

@@ -17,6 +17,7 @@ from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listin
 from drawcli.dashboard.job_table import job_rows, titles
 from drawcli.dashboard.pages.qa_view import STATUS_TEXTS
 from drawcli.dashboard.qa_reader import QaReader
+from drawcli.dashboard.pages.ratings import rating_box
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError
@@ -52,6 +53,7 @@ def job(request: Request) -> Response:
     site, identify = parts.site, parts.options.identify
     found = site.job(request.path_params["job"])
     work = site.ctx.work
+    done = request.query_params.get("done", "")
     explanation = read_explanation(found, work, site.rulebook if identify else None)
     return page(
         request,
@@ -69,7 +71,8 @@ def job(request: Request) -> Response:
         siblings=_siblings(found, site),
         actions=available_actions(found, site.ctx) if parts.options.allow_actions else {},
         templates=_templates(site) if parts.options.allow_actions else [],
-        done=completed_action(found, request.query_params.get("done", "")),
+        done=completed_action(found, done),
+        rating=rating_box(found, site, done, identify=identify),
         has_pictures=parts.previews.can_show(found),
         pair=_pair(found, parts.qa),
     )
