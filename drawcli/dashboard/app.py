@@ -23,16 +23,16 @@ from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
-from drawcli.dashboard.pages.qa import overview as qa
-from drawcli.dashboard.pages.qa import pairs
-from drawcli.dashboard.pages.qa_chart import chart, chart_csv, chart_style
-from drawcli.dashboard.pages.qa_pair import pair
 from drawcli.dashboard.pages.ratings import rate
 from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
 from drawcli.dashboard.preview import Previews
-from drawcli.dashboard.qa_reader import QaReader
+from drawcli.dashboard.qa.chart import chart, chart_csv, chart_style
+from drawcli.dashboard.qa.overview import overview as qa
+from drawcli.dashboard.qa.overview import pairs
+from drawcli.dashboard.qa.pair import pair
+from drawcli.dashboard.qa.reader import QaReader
 from drawcli.dashboard.request_guard import Guard
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import PageParts, parts_of

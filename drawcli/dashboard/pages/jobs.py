@@ -15,9 +15,9 @@ from drawcli.dashboard.actions import available_actions, completed_action
 from drawcli.dashboard.explanations import stored_node
 from drawcli.dashboard.job_query import HELD, NOW, ROWS, SORTS, JobQuery, Listing
 from drawcli.dashboard.job_table import job_rows, titles
-from drawcli.dashboard.pages.qa_view import STATUS_TEXTS
-from drawcli.dashboard.qa_reader import QaReader
 from drawcli.dashboard.pages.ratings import rating_box
+from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.words import STATUS_TEXTS
 from drawcli.dashboard.snapshot import SiteReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import DrawcliError

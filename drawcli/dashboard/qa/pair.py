@@ -12,7 +12,8 @@ from drawcli.adapters.state.qa_records import QaRatings
 from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.ratings import MEANINGS, Rating, current_ratings
 from drawcli.core.qa.records import PairRecord
-from drawcli.dashboard.pages.qa_view import (
+from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.words import (
     NO_FIGURE,
     STATE_BADGES,
     STATUS_BADGES,
@@ -20,7 +21,6 @@ from drawcli.dashboard.pages.qa_view import (
     chart_address,
     worst,
 )
-from drawcli.dashboard.qa_reader import QaReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import UsageError
 
@@ -81,6 +81,7 @@ def pair(request: Request) -> Response:
         facts=_facts(record),
         titles=[title for _, title, _ in _COLUMNS],
         sentence=_sentence(record),
+        tolerance=_tolerance(record),
         lines=_lines(record, parts.qa),
         states=STATE_BADGES,
         rating=_rating(record.job, parts.qa),
@@ -112,6 +113,12 @@ def _sentence(record: PairRecord) -> str:
         lowest = min(changed, key=lambda one: one.dice or 0)
         texts.append(f"lowest Dice {_figure(lowest.dice, 3)} of {lowest.name}")
     return ", ".join(texts)
+
+
+def _tolerance(record: PairRecord) -> str:
+    """Return the tolerances of the structures, mm; "" without any."""
+    found = sorted({one.tau_mm for one in record.structures if one.tau_mm is not None})
+    return " or ".join(f"{one:g}" for one in found)
 
 
 def _facts(record: PairRecord) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from drawcli.core.qa.records import PairStatus
 from drawcli.core.qa.summary import NOTED, STATES, ChartSummary, QaSummary
-from drawcli.dashboard.pages.qa_view import (
+from drawcli.dashboard.qa.words import (
     STATE_BADGES,
     STATE_TEXTS,
     STATUS_BADGES,

@@ -25,6 +25,7 @@ from drawcli.core.qa.summary import QaSummary
 from drawcli.operations.qa.site_charts import RoiCharts, site_charts
 
 _MOST_CHARTS: Final = 16  # kept in memory
+_LEFT_OUT: Final[dict[str, Any]] = {"structures": (), "a_sha256": "", "b_sha256": ""}
 _Stamp = tuple[int, int, int] | None
 
 
@@ -141,7 +142,8 @@ class QaReader:
 
     def _row(self, plain: Mapping[str, Any]) -> PairRow:
         """Return a record for the index; ValueError if it is none."""
-        record = PairRecord.from_plain({**plain, "structures": (), "a_sha256": "", "b_sha256": ""})
+        shared = {name: _shared(value) for name, value in plain.items()}
+        record = PairRecord.from_plain(shared | _LEFT_OUT)
         structures = plain.get("structures") or ()
         try:
             outcomes = Counter(str(ContourOutcome(one["outcome"])) for one in structures)
@@ -152,19 +154,16 @@ class QaReader:
             }
         except (KeyError, TypeError, AttributeError) as err:
             raise ValueError(f"not a record of quality assurance: {err}") from None
-        return PairRow(_interned(record), tuple(outcomes.most_common()), figures)
+        return PairRow(record, tuple(outcomes.most_common()), figures)
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and isfinite(value) else nan
 
 
-def _interned(record: PairRecord) -> PairRecord:
-    """Return a record that shares the texts that many have."""
-    names = ("template", "modality", "template_digest", "catalogue_digest", "drawcli",
-             "rules_commit", "chosen_by", "approval", "note")  # fmt: skip
-    texts = {name: getattr(record, name) for name in names}
-    return replace(record, **{k: sys.intern(v) for k, v in texts.items() if isinstance(v, str)})
+def _shared(value: Any) -> Any:
+    """Return a value; texts that many records have are one object."""
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _with_figure(row: PairRow, roi: str, metric: str, number: int) -> PairRecord:

@@ -24,14 +24,14 @@ from drawcli.core.qa.charts import (
     VersionShift,
     compare_versions,
 )
-from drawcli.dashboard.pages.qa_view import (
+from drawcli.dashboard.qa.reader import QaReader
+from drawcli.dashboard.qa.words import (
     STATE_BADGES,
     chart_address,
     figure_text,
     pair_address,
     title_of,
 )
-from drawcli.dashboard.qa_reader import QaReader
 from drawcli.dashboard.view import page, parts_of
 from drawcli.errors import UsageError
 from drawcli.operations.qa.site_charts import RoiCharts
