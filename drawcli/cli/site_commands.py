@@ -15,7 +15,7 @@ from drawcli.errors import UsageError
 from drawcli.operations.schedules import Scheduler, cron_line, program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
@@ -75,8 +75,6 @@ def init(
     dry_run: DryRunOption = False,
 ) -> Result:
     """Create the files of a new site; never overwrite."""
-    from drawcli.authoring.site_files import write_missing
-
     if monitoring is not None and (cron or practice or datastore or url):
         raise UsageError("--monitoring goes with no other option than --dry-run")
     if monitoring is not None:
@@ -85,9 +83,15 @@ def init(
         return _scheduled(door, folder, scheduler, install=install, dry_run=dry_run)
     if install or scheduler:
         raise UsageError("--install and --scheduler need --cron")
-    texts = {name: _site_file(name, datastore, url) for name in SITE_FILES}
     adapt = _for_practice if practice else _guarded
-    texts = {name: adapt(name, text) for name, text in texts.items()}
+    texts = {name: adapt(name, _site_file(name, datastore, url)) for name in SITE_FILES}
+    return _new_site(door, folder, texts, dry_run=dry_run)
+
+
+def _new_site(door: Door, folder: Path, texts: "Mapping[str, str]", *, dry_run: bool) -> Result:
+    """Write the files of a site that are missing, its schemas and its key."""
+    from drawcli.authoring.site_files import write_missing
+
     made, kept = write_missing(folder, texts, dry_run=dry_run)
     made += [str(folder / name) for name in _write_schemas(folder, dry_run=dry_run)]
     if not dry_run:
