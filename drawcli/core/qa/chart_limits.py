@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import asinh, exp, log, sinh, sqrt
+from math import asinh, exp, log, sinh
 from typing import Final
 
 from drawcli.core.qa.nelson import Limits, limits_of
@@ -101,10 +101,19 @@ def limits_by_hand(metric: str, centre: float, limit: float, reason: str) -> Lim
     """Return limits from a centre and the limit on the worse side, set with a reason.
 
     The other limit is as far away on the scale of the metric.
+
+    Raises
+    ------
+    ValueError
+        The limit is not on the worse side of the centre.
     """
     kind = METRICS[metric]
     middle, worst = kind.scaled(centre), kind.scaled(limit)
-    sigma = abs(worst - middle) / 3
+    if worst <= middle:
+        raise ValueError(
+            f"{kind.label}: the limit {limit:g} is not worse than the centre {centre:g}"
+        )
+    sigma = (worst - middle) / 3
     return _unscaled(kind, Limits(middle, 0.0, 0.0, sigma, 0, "by hand", reason))
 
 
@@ -122,9 +131,9 @@ def band(kind: Metric, middle: float, width: float) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def sigma_of_mean(limits: Limits, n: int) -> float:
-    """Return sigma of the difference between the mean of n cases and the centre, on the scale.
-
-    The centre is itself the mean of `limits.n` cases (0: it is exact).
-    """
-    return limits.sigma * sqrt(1 / n + (1 / limits.n if limits.n else 0))
+def on_scale(kind: Metric, limits: Limits) -> Limits:
+    """Return limits as places on the scale of the metric, where more is worse."""
+    centre = kind.scaled(limits.centre)
+    lower, upper = sorted((kind.scaled(limits.lower), kind.scaled(limits.upper)))
+    sigma = limits.sigma or (upper - centre) / 3
+    return replace(limits, centre=centre, lower=lower, upper=upper, sigma=sigma)

@@ -19,17 +19,16 @@ All but the last are about changed cases only. The sigma of a mean of n cases is
 `sigma * sqrt(1/n + 1/n0)`, with n0 for the cases of the baseline.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from itertools import groupby
-from math import comb, isfinite
+from math import isfinite
 from statistics import fmean
 from typing import Final
 
-from drawcli.core.qa.chart_limits import Metric, band, sigma_of_mean
+from drawcli.core.qa.chart_limits import Metric, band, on_scale
 from drawcli.core.qa.nelson import (
     LIMIT,
     RUN,
@@ -38,13 +37,15 @@ from drawcli.core.qa.nelson import (
     TREND_LENGTH,
     Hit,
     Limits,
-    rule_hits,
+    confirmed_hits,
+    share_chance,
+    sigma_of_mean,
 )
 
 MONTH, SHARE = "month", "share"  # rules beside Nelson's
 SHARE_WINDOW: Final = 20  # latest cases whose share of changed ones is judged
 MIN_MEAN: Final = 5  # cases that a mean or a share needs to be judged
-_CONFIRMED: Final = 2  # of three cases beyond 2 sigma
+RARE, VERY_RARE = 0.01, 0.001  # chances of a share, from which it is watched and investigated
 
 
 class ChartState(StrEnum):
@@ -54,10 +55,6 @@ class ChartState(StrEnum):
     ROUTINE = "routine"
     WATCH = "watch"
     INVESTIGATE = "investigate"
-
-
-STATES: Final = tuple(ChartState)
-_CHANCE: Final = {ChartState.INVESTIGATE: 0.001, ChartState.WATCH: 0.01}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +121,6 @@ def signals_of(series: Series, baseline: int, limits: Limits | None) -> tuple[Si
     return tuple(sorted(found, key=lambda signal: (signal.at, signal.job, signal.rule)))
 
 
-def on_scale(kind: Metric, limits: Limits) -> Limits:
-    """Return the limits as places on the scale of the metric, where more is worse."""
-    centre = kind.scaled(limits.centre)
-    lower, upper = sorted((kind.scaled(limits.lower), kind.scaled(limits.upper)))
-    sigma = limits.sigma or (upper - centre) / 3
-    return replace(limits, centre=centre, lower=lower, upper=upper, sigma=sigma)
-
-
 def months_of(series: Series, judged: Limits) -> Iterator[tuple[Month, int, int]]:
     """Return each month with changed cases, its last case, and the side its mean is out (or 0).
 
@@ -151,149 +140,101 @@ def months_of(series: Series, judged: Limits) -> Iterator[tuple[Month, int, int]
             sigma, mean = sigma_of_mean(judged, len(changed)), fmean(changed)
             wide, near = (band(kind, judged.centre, k * sigma) for k in (3, 2))
             made = Month(name, len(changed), kind.unscaled(mean), *wide, *near, len(month))
-            out = abs(mean - judged.centre) > 3 * sigma and len(changed) >= MIN_MEAN
-            yield made, month[-1], _side(mean, judged) if out else 0
+            yield made, month[-1], side_out(mean, judged, len(changed))
 
 
-def _side(place: float, judged: Limits) -> int:
-    return 1 if place > judged.centre else -1
+def side_out(mean: float, judged: Limits, n: int) -> int:
+    """Return whether the mean of n cases is above (1), below (-1) or within its 3 sigma limits."""
+    far = 3 * sigma_of_mean(judged, n)
+    if n < MIN_MEAN:
+        return 0
+    return (mean > judged.centre + far) - (mean < judged.centre - far)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Neighbouring hits of a rule on one side: the first, and the index of the last."""
+
+    first: Hit
+    last: int
+
+
+def _rows(hits: Iterable[Hit]) -> list[_Row]:
+    """Join neighbouring hits of a rule that are on one side, and confirmed or not."""
+    rows = list[_Row]()
+    for hit in hits:
+        if rows and replace(rows[-1].first, index=rows[-1].last + 1) == hit:
+            rows[-1] = replace(rows[-1], last=hit.index)
+        else:
+            rows.append(_Row(hit, hit.index))
+    return rows
+
+
+def _nelson_signals(series: Series, judged: Limits) -> Iterator[Signal]:
+    """Yield a signal for each case beyond the limits, and for each row of cases."""
+    hits = confirmed_hits(series.places, judged)
+    rows = [_Row(hit, hit.index) for hit in hits if hit.rule == LIMIT]
+    for rule in (RUN, TREND):
+        rows += _rows(hit for hit in hits if hit.rule == rule)
+    for row in rows:
+        first = replace(row.first, index=series.changed[row.first.index])
+        yield _signal(series, _Row(first, series.changed[row.last]), _text(row, series, judged))
 
 
 def _month_signals(series: Series, judged: Limits) -> Iterator[Signal]:
     kind = series.kind
     for month, last, side in months_of(series, judged):
-        if side:
+        if side and last < len(series.cases) - 1:  # the last month is not complete
             text = (
                 f"mean {kind.label} of {month.month} ({month.n} changed cases):"
                 f" {kind.text(month.mean)}, outside {kind.text(month.lower)}"
                 f" to {kind.text(month.upper)}"
             )
-            row = _Row(Hit(MONTH, last, side), last, is_urgent=True)
-            yield _signal(series, row, text, better=side < 0 and not kind.two_sided)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Neighbouring hits of a rule, on one side."""
-
-    first: Hit
-    last: int
-    is_urgent: bool
-
-
-def _rows(hits: Iterable[tuple[Hit, bool]]) -> list[_Row]:
-    """Join neighbouring hits of a rule that are on one side and equally urgent."""
-    rows = list[_Row]()
-    for hit, urgent in hits:
-        before = rows[-1] if rows else None
-        if (
-            before
-            and before.first.side == hit.side
-            and before.last == hit.index - 1
-            and before.is_urgent == urgent
-        ):
-            rows[-1] = replace(before, last=hit.index)
-        else:
-            rows.append(_Row(hit, hit.index, urgent))
-    return rows
-
-
-def _signal(series: Series, row: _Row, text: str, *, better: bool) -> Signal:
-    case = series.cases[row.first.index]
-    urgent = row.is_urgent and not better
-    state = ChartState.INVESTIGATE if urgent else ChartState.WATCH
-    return Signal(row.first.rule, case.at, case.job, text, state, better, row.last)
-
-
-def _nelson_signals(series: Series, judged: Limits) -> Iterator[Signal]:
-    """Yield a signal for each case beyond the limits, and for each row of cases."""
-    hits = [*rule_hits(series.places, judged), *_confirming(series.places, judged)]
-    for rule in (LIMIT, RUN, TREND):
-        found = [(hit, _is_urgent(hit, series.places, judged)) for hit in hits if hit.rule == rule]
-        rows = [_Row(hit, hit.index, urgent) for hit, urgent in found]
-        for row in rows if rule == LIMIT else _rows(found):
-            first, last = series.changed[row.first.index], series.changed[row.last]
-            text = _text(row, series, judged)
-            better = row.first.side < 0 and not series.kind.two_sided
-            placed = _Row(replace(row.first, index=first), last, row.is_urgent)
-            yield _signal(series, placed, text, better=better)
-
-
-def _confirming(places: Sequence[float], judged: Limits) -> Iterator[Hit]:
-    """Yield each value between 2 and 3 sigma with which a value beyond 3 sigma is confirmed."""
-    for index, place in enumerate(places):
-        hit = Hit(LIMIT, index, _side(place, judged))
-        if judged.lower <= place <= judged.upper and _is_confirmed(hit, places, judged):
-            yield hit
-
-
-def _is_confirmed(hit: Hit, places: Sequence[float], judged: Limits) -> bool:
-    """Whether of three cases two are beyond 2 sigma, the last among them, and one beyond 3."""
-    limit = (judged.upper if hit.side > 0 else judged.lower) * hit.side
-    zone = judged.centre * hit.side + 2 * judged.sigma
-    last = [place * hit.side for place in places[max(hit.index - 2, 0) : hit.index + 1]]
-    return last[-1] > zone and max(last) > limit and sum(one > zone for one in last) >= _CONFIRMED
-
-
-def _is_urgent(hit: Hit, places: Sequence[float], judged: Limits) -> bool:
-    if hit.rule == RUN:
-        mean = fmean(places[hit.index - RUN_LENGTH + 1 : hit.index + 1])
-        return abs(mean - judged.centre) > 3 * sigma_of_mean(judged, RUN_LENGTH)
-    return hit.rule == LIMIT and _is_confirmed(hit, places, judged)
-
-
-def _text(row: _Row, series: Series, judged: Limits) -> str:
-    hit, urgent = row.first, row.is_urgent
-    kind, value = series.kind, series.cases[series.changed[hit.index]].value
-    limit = kind.unscaled(judged.upper if hit.side > 0 else judged.lower)
-    what = _comparative(kind, hit.side)
-    if hit.rule == LIMIT and urgent:
-        return (
-            f"{kind.label} {kind.text(value)}: of three changed cases two are beyond 2 sigma, and"
-            f" a case is beyond the limit {kind.text(limit)}"
-        )
-    if hit.rule == LIMIT:
-        return f"{kind.label} {kind.text(value)} is beyond the limit {kind.text(limit)}"
-    if hit.rule == RUN:
-        also = ", and so is their mean, beyond its limit" if urgent else ""
-        centre = kind.text(kind.unscaled(judged.centre))
-        return f"{RUN_LENGTH} changed cases in a row are {what} than the centre {centre}{also}"
-    return f"{TREND_LENGTH} changed cases in a row, each {what} than the one before"
-
-
-def _comparative(kind: Metric, side: int) -> str:
-    words = ("larger", "smaller") if kind.two_sided else ("worse", "better")
-    return words[side < 0]
+            yield _signal(series, _Row(Hit(MONTH, last, side, is_confirmed=True), last), text)
 
 
 def _share_signals(series: Series, baseline: int) -> Iterator[Signal]:
     marked = set(series.changed)
     changed = [index in marked for index in range(len(series.cases))]
-    before, hits = sum(changed[:baseline]), list[tuple[Hit, bool]]()
+    before, hits, texts = sum(changed[:baseline]), list[Hit](), dict[int, str]()
     for index in range(baseline + MIN_MEAN - 1, len(changed)):
         latest = changed[max(baseline, index + 1 - SHARE_WINDOW) : index + 1]
-        side, chance = _share_chance(baseline, before, len(latest), sum(latest))
-        if chance < _CHANCE[ChartState.WATCH]:
-            urgent = side > 0 and chance < _CHANCE[ChartState.INVESTIGATE]
-            hits.append((Hit(SHARE, index, side), urgent))
+        after, n = sum(latest), len(latest)
+        chance = share_chance(before, baseline, after, n)
+        if chance < RARE:
+            side = 1 if after * baseline > before * n else -1
+            hits.append(Hit(SHARE, index, side, is_confirmed=side > 0 and chance < VERY_RARE))
+            texts[index] = (
+                f"{after} of the latest {n} cases are changed,"
+                f" {before} of {baseline} in the baseline"
+            )
     for row in _rows(hits):
-        latest = changed[max(baseline, row.first.index + 1 - SHARE_WINDOW) : row.first.index + 1]
-        text = (
-            f"{sum(latest)} of the latest {len(latest)} cases are changed,"
-            f" {before} of {baseline} in the baseline"
-        )
-        yield _signal(series, row, text, better=row.first.side < 0)
+        yield _signal(series, row, texts[row.first.index])
 
 
-@lru_cache(maxsize=4096)
-def _share_chance(cases: int, before: int, latest: int, after: int) -> tuple[int, float]:
-    """Return whether more (1) or fewer (-1) of the latest cases are changed, and the chance of it.
+def _signal(series: Series, row: _Row, text: str) -> Signal:
+    hit, case = row.first, series.cases[row.first.index]
+    better = hit.side < 0 and not (series.kind.two_sided and hit.rule != SHARE)
+    state = ChartState.INVESTIGATE if hit.is_confirmed else ChartState.WATCH
+    if better:
+        state = ChartState.ROUTINE if hit.rule in (LIMIT, TREND) else ChartState.WATCH
+    return Signal(hit.rule, case.at, case.job, text, state, better, row.last)
 
-    The chance of so many or more (of so few or fewer) among the latest cases, if all changed cases
-    were spread over both at random: the hypergeometric distribution, Fisher's exact test.
-    """
-    changed = before + after
-    more = after * cases > before * latest
-    counts = range(after, min(latest, changed) + 1) if more else range(after + 1)
-    ways = sum(comb(latest, n) * comb(cases, changed - n) for n in counts if n <= changed)
-    return 1 if more else -1, ways / comb(cases + latest, changed)
+
+def _text(row: _Row, series: Series, judged: Limits) -> str:
+    """Return what happened, in the order of the rules: limit, run, trend."""
+    kind, hit = series.kind, row.first
+    words = ("larger", "smaller") if kind.two_sided else ("worse", "better")
+    what = words[hit.side < 0]
+    if hit.rule == RUN:
+        also = ", and their mean is beyond its limit" if hit.is_confirmed else ""
+        centre = kind.text(kind.unscaled(judged.centre))
+        return f"{RUN_LENGTH} changed cases in a row are {what} than the centre {centre}{also}"
+    if hit.rule == TREND:
+        return f"{TREND_LENGTH} changed cases in a row, each {what} than the one before"
+    value = kind.text(series.cases[series.changed[hit.index]].value)
+    limit = kind.text(kind.unscaled(judged.upper if hit.side > 0 else judged.lower))
+    if hit.is_confirmed:
+        second = "the second of three changed cases beyond 2 sigma, with a case beyond the limit"
+        return f"{kind.label} {value}: {second} {limit}"
+    return f"{kind.label} {value} is beyond the limit {limit}"

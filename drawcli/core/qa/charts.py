@@ -15,27 +15,30 @@ from typing import Final
 from drawcli.core.qa.chart_limits import (
     METRICS,
     MIN_CHANGED,
+    Metric,
     band,
     baseline_limits,
     limits_by_hand,
-    sigma_of_mean,
+    on_scale,
 )
 from drawcli.core.qa.chart_signals import (
     MIN_MEAN,
+    VERY_RARE,
     ChartState,
     Month,
     Point,
     Series,
     Signal,
     months_of,
-    on_scale,
+    side_out,
     signals_of,
 )
-from drawcli.core.qa.nelson import Limits, limits_of
+from drawcli.core.qa.nelson import Limits, limits_of, share_chance, sigma_of_mean
 
 __all__ = [
-    "DEFAULT_BASELINE", "METRICS", "Chart", "ChartState", "Limits", "Month", "Point", "Signal",
-    "VersionShift", "baseline_limits", "chart", "compare_versions", "limits_by_hand", "limits_of",
+    "DEFAULT_BASELINE", "METRICS", "Chart", "ChartState", "Limits", "Metric", "Month", "Point",
+    "Signal", "VersionShift", "baseline_limits", "chart", "compare_versions", "limits_by_hand",
+    "limits_of",
 ]  # fmt: skip
 
 DEFAULT_BASELINE: Final = 30
@@ -63,6 +66,7 @@ class Chart:
     state: ChartState = ChartState.NEW
     months: tuple[Month, ...] = ()
     missing: int = 0  # cases until the baseline is complete
+    changed: int = 0  # cases whose figure is not the best possible
 
     @property
     def recent(self) -> tuple[Signal, ...]:
@@ -112,18 +116,26 @@ def chart(  # noqa: PLR0913 - the key of the chart, and how it is made
         A figure is not finite.
     """
     series = Series.of(METRICS[metric], points)
-    facts = Chart(metric=metric, template=template, roi=roi, version=version, points=series.cases)
-    missing = max(baseline - len(series.cases), 0)
-    if missing and not limits:
-        return replace(facts, missing=missing)
+    made = Chart(
+        metric=metric,
+        template=template,
+        roi=roi,
+        version=version,
+        points=series.cases,
+        missing=0 if limits else max(baseline - len(series.cases), 0),
+        changed=len(series.changed),
+    )
+    if made.missing:
+        return made
     limits = limits or _own_limits(series, metric, baseline)
     signals = signals_of(series, baseline, limits)
+    months = months_of(series, on_scale(series.kind, limits)) if limits else ()
     return replace(
-        facts,
+        made,
         limits=limits,
         signals=signals,
         state=_state(signals, len(series.cases)),
-        months=_months(series, limits) if limits else (),
+        months=tuple(month for month, _, _ in months),
     )
 
 
@@ -135,22 +147,24 @@ def _own_limits(series: Series, metric: str, baseline: int) -> Limits | None:
 
 
 def _state(signals: Iterable[Signal], cases: int) -> ChartState:
-    recent = [signal.state for signal in _recent(signals, cases)]
-    return max(recent, key=_STATES.index, default=ChartState.ROUTINE)
+    states = [signal.state for signal in _recent(signals, cases)]
+    return max(states, key=_STATES.index, default=ChartState.ROUTINE)
 
 
 def _recent(signals: Iterable[Signal], cases: int) -> tuple[Signal, ...]:
-    return tuple(signal for signal in signals if signal.until >= cases - _RECENT)
-
-
-def _months(series: Series, limits: Limits) -> tuple[Month, ...]:
-    return tuple(month for month, _, _ in months_of(series, on_scale(series.kind, limits)))
+    return tuple(
+        signal
+        for signal in signals
+        if signal.until >= cases - _RECENT and signal.state is not ChartState.ROUTINE
+    )
 
 
 def compare_versions(old: Chart, points: Iterable[Point]) -> VersionShift:
     """Compare the first cases of a new version with the latest 150 of the version before.
 
-    The first cases are those of 31 days, or the first 20 if these take longer.
+    The first cases are those of 31 days, or the first 20 if these take longer. The mean of the
+    changed ones is judged by 3 sigma limits for their number, and the share of changed ones by
+    its chance (below 1 in 1000).
 
     Parameters
     ----------
@@ -160,22 +174,11 @@ def compare_versions(old: Chart, points: Iterable[Point]) -> VersionShift:
         The cases of the new version, in the units of the same metric.
     """
     kind = METRICS[old.metric]
-    new, reference = _first(Series.of(kind, points)), _reference(old)
-    n = len(new.places)
-    if reference is None or n < MIN_MEAN:
-        return VersionShift(ChartState.NEW, n)
-    judged = on_scale(kind, reference)
-    sigma, mean = sigma_of_mean(judged, n), fmean(new.places)
-    lower, upper = band(kind, judged.centre, 3 * sigma)
-    out = abs(mean - judged.centre) > 3 * sigma
-    better = mean < judged.centre and not kind.two_sided
-    state = _STATES[1 + out * (2 - better)]
-    text = (
-        f"mean {kind.label} of the first {n} changed cases: {kind.text(kind.unscaled(mean))},"
-        f" {kind.text(reference.centre)} before; limits for {n} cases:"
-        f" {kind.text(lower)} to {kind.text(upper)}"
-    )
-    return VersionShift(state, n, kind.unscaled(mean), lower, upper, out and better, text)
+    before, new = Series.of(kind, old.points[-_OLD_CASES:]), _first(Series.of(kind, points))
+    mean, share = _shift_of_mean(old, before, new), _shift_of_share(before, new)
+    worst = max(mean, share, key=lambda shift: _STATES.index(shift.state))
+    text = "; ".join(filter(None, (mean.text, share.text)))
+    return replace(mean, state=worst.state, better=worst.better, text=text)
 
 
 def _first(series: Series) -> Series:
@@ -185,7 +188,37 @@ def _first(series: Series) -> Series:
     return Series.of(series.kind, cases[: max(within, MIN_CHANGED)])
 
 
-def _reference(old: Chart) -> Limits | None:
-    """Return limits from the latest 150 cases, or those of the chart if too few are changed."""
-    values = [point.value for point in old.points[-_OLD_CASES:]]
-    return baseline_limits(values, old.metric) or old.limits
+def _shift_of_mean(old: Chart, before: Series, new: Series) -> VersionShift:
+    kind, n = new.kind, len(new.places)
+    values = [case.value for case in before.cases]
+    reference = baseline_limits(values, old.metric) or old.limits
+    if reference is None or n < MIN_MEAN:
+        return VersionShift(ChartState.NEW, n)
+    judged, mean = on_scale(kind, reference), fmean(new.places)
+    lower, upper = band(kind, judged.centre, 3 * sigma_of_mean(judged, n))
+    side = side_out(mean, judged, n)
+    text = (
+        f"mean {kind.label} of the first {n} changed cases: {kind.text(kind.unscaled(mean))},"
+        f" before {kind.text(reference.centre)}; limits {kind.text(lower)} to {kind.text(upper)}"
+    )
+    better = side < 0 and not kind.two_sided
+    state = _state_of(is_out=side != 0, better=better)
+    return VersionShift(state, n, kind.unscaled(mean), lower, upper, better, text)
+
+
+def _shift_of_share(before: Series, new: Series) -> VersionShift:
+    counts = len(before.places), len(before.cases), len(new.places), len(new.cases)
+    if min(counts[1], counts[3]) < MIN_MEAN:
+        return VersionShift(ChartState.NEW, counts[2])
+    text = "{2} of {3} cases are changed, before {0} of {1}".format(*counts)
+    better = counts[2] * counts[1] < counts[0] * counts[3]
+    is_out = share_chance(*counts) < VERY_RARE
+    return VersionShift(
+        _state_of(is_out=is_out, better=better), counts[2], better=better and is_out, text=text
+    )
+
+
+def _state_of(*, is_out: bool, better: bool) -> ChartState:
+    if not is_out:
+        return ChartState.ROUTINE
+    return ChartState.WATCH if better else ChartState.INVESTIGATE

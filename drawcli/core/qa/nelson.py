@@ -1,6 +1,6 @@
 """Chart of individual values: limits by the mean moving range, Nelson's rules 1 to 3.
 
-Plain numbers without units; `charts` says on which scale a metric is judged.
+Plain numbers without units or direction; `chart_limits` has the scales of the metrics.
 
 References
 ----------
@@ -9,14 +9,17 @@ L. S. Nelson, "The Shewhart control chart - tests for special causes", J. Qualit
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
+from math import comb, sqrt
 from statistics import fmean
 from typing import Final
 
 LIMIT, RUN, TREND = "limit", "run", "trend"  # Nelson's rules 1, 2 and 3
 RUN_LENGTH: Final = 9
 TREND_LENGTH: Final = 6
+_CONFIRM_LENGTH: Final = 3  # cases of which two are beyond 2 sigma
 _D2: Final = 1.128  # mean range of two values of a normal distribution with sigma 1
 
 
@@ -44,6 +47,7 @@ class Hit:
     rule: str
     index: int
     side: int  # 1 above the centre or rising, -1 below or falling
+    is_confirmed: bool = False  # by a second condition, see `confirmed_hits`
 
 
 def limits_of(values: Sequence[float], source: str = "baseline", reason: str = "") -> Limits:
@@ -70,21 +74,65 @@ def limits_of(values: Sequence[float], source: str = "baseline", reason: str = "
     )
 
 
+def sigma_of_mean(limits: Limits, n: int) -> float:
+    """Return sigma of the difference between the mean of n values and the centre.
+
+    The centre is itself the mean of `limits.n` values (0: it is exact).
+    """
+    return limits.sigma * sqrt(1 / n + (1 / limits.n if limits.n else 0))
+
+
 def rule_hits(values: Sequence[float], limits: Limits) -> list[Hit]:
     """Return each value that completes one of Nelson's rules 1 to 3, in their order."""
-    hits = [*_beyond(values, limits), *_runs(values, limits.centre), *_trends(values)]
+    hits = [*_beyond(values, limits), *_runs(values, limits), *_trends(values)]
     return sorted(hits, key=lambda hit: hit.index)
 
 
+def confirmed_hits(values: Sequence[float], limits: Limits) -> list[Hit]:
+    """Return the hits of the rules, marked where a second condition confirms them.
+
+    A value beyond a limit is confirmed by another of the same three values beyond 2 sigma, on the
+    same side. If that comes after it, it is itself a hit, although it may be within the limits. A
+    row of nine is confirmed if the mean of the nine is beyond its own 3 sigma.
+    """
+    hits = [*rule_hits(values, limits), *_within(values, limits)]
+    return [replace(hit, is_confirmed=_is_confirmed(hit, values, limits)) for hit in hits]
+
+
 def _beyond(values: Sequence[float], limits: Limits) -> Iterator[Hit]:
+    slack = _slack(limits)
     for index, value in enumerate(values):
-        if not limits.lower <= value <= limits.upper:
-            yield Hit(LIMIT, index, 1 if value > limits.upper else -1)
+        if value > limits.upper + slack or value < limits.lower - slack:
+            yield Hit(LIMIT, index, 1 if value > limits.centre else -1)
 
 
-def _runs(values: Sequence[float], centre: float) -> Iterator[Hit]:
+def _within(values: Sequence[float], limits: Limits) -> Iterator[Hit]:
+    """Yield the values within the limits that confirm one beyond."""
+    beyond = {hit.index for hit in _beyond(values, limits)}
+    for index in {later for hit in beyond for later in (hit + 1, hit + 2)} - beyond:
+        if index < len(values):
+            hit = Hit(LIMIT, index, 1 if values[index] > limits.centre else -1)
+            if _is_confirmed(hit, values, limits):
+                yield hit
+
+
+def _is_confirmed(hit: Hit, values: Sequence[float], limits: Limits) -> bool:
+    length = RUN_LENGTH if hit.rule == RUN else _CONFIRM_LENGTH
+    last = [
+        (value - limits.centre) * hit.side
+        for value in values[max(hit.index + 1 - length, 0) : hit.index + 1]
+    ]
+    if hit.rule == RUN:
+        return fmean(last) > 3 * sigma_of_mean(limits, length)
+    far = [value for value in last if value > 2 * limits.sigma]
+    limit = (limits.upper if hit.side > 0 else limits.lower) - limits.centre
+    return hit.rule == LIMIT and last[-1] in far and len(far) > 1 and max(far) > limit * hit.side
+
+
+def _runs(values: Sequence[float], limits: Limits) -> Iterator[Hit]:
     """Nine in a row on one side of the centre; a value on it ends the row."""
-    sides = [_sign(value - centre) for value in values]
+    slack = _slack(limits)
+    sides = [_sign(value - limits.centre, slack) for value in values]
     for index, length in enumerate(_lengths(sides)):
         if length >= RUN_LENGTH:
             yield Hit(RUN, index, sides[index])
@@ -98,8 +146,13 @@ def _trends(values: Sequence[float]) -> Iterator[Hit]:
             yield Hit(TREND, index, steps[index])
 
 
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
+def _slack(limits: Limits) -> float:
+    """Return a difference that is rounding: the centre of equal values may differ from them."""
+    return 1e-12 * (abs(limits.centre) + limits.sigma)
+
+
+def _sign(difference: float, slack: float = 0.0) -> int:
+    return (difference > slack) - (difference < -slack)
 
 
 def _lengths(signs: Sequence[int]) -> Iterator[int]:
@@ -109,3 +162,22 @@ def _lengths(signs: Sequence[int]) -> Iterator[int]:
         length = (length + 1 if sign == last else 1) if sign else 0
         last = sign
         yield length
+
+
+@lru_cache(maxsize=4096)
+def share_chance(before: int, cases: int, after: int, latest: int) -> float:
+    """Return the chance of a share at least as far from the one before, on the same side.
+
+    Before, so many of so many cases had a property; of the latest, so many of so many. The chance
+    is that of so many or more (if the share grew; otherwise so many or fewer) among the latest, if
+    all were spread at random: the hypergeometric distribution, Fisher's exact test.
+
+    Examples
+    --------
+    >>> round(share_chance(0, 30, 5, 20), 4)
+    0.0073
+    """
+    total = before + after
+    counts = range(after, latest + 1) if after * cases > before * latest else range(after + 1)
+    ways = sum(comb(latest, n) * comb(cases, total - n) for n in counts if n <= total)
+    return ways / comb(cases + latest, total)

@@ -177,7 +177,7 @@ def _slabs(outlines: Sequence[Floats], usual: float) -> Iterator[Slab]:
     together: dict[float, list[list[tuple[float, float]]]] = defaultdict(list)
     for points in outlines:
         level = at[int(np.searchsorted(at, points[:, 2].mean() + 1e-9, side="right")) - 1]
-        together[level].append([(u, v) for u, v in points[:, :2].tolist()])
+        together[level].append(list(map(tuple, points[:, :2].tolist())))
     areas = {level: find_enclosed(together[level]).area for level in at}
     at = [level for level in at if areas[level].area > 0]
     step = usual_step(at) if usual_step(at) <= _COARSEST * usual else usual
