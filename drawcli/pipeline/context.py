@@ -60,7 +60,14 @@ class Context:
     progress: Progress = field(default_factory=Progress)  # of the current step
     turns: TurnLock = field(default_factory=TurnLock)  # released while a step waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
+    purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
+    side_of: Path | None = None  # the state_dir of the site, for such a ledger
     _silent: dict[Path, bool] = field(default_factory=dict, init=False)  # checked datastores
+
+    @property
+    def site_dir(self) -> Path:
+        """The state_dir of the site: that of its audit log, run log and pause."""
+        return self.side_of or self.settings.state_dir
 
     @cached_property
     def server(self) -> "DrawServer":
@@ -93,10 +100,12 @@ class Context:
         """The log of every upload attempt."""
         from drawcli.adapters.state.audit_log import AuditLog
 
-        return AuditLog(self.settings.state_dir)
+        return AuditLog(self.site_dir)
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write an entry about a job into the audit log; durable on return."""
+        if self.purpose:
+            facts["purpose"] = self.purpose
         self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
@@ -133,7 +142,7 @@ class Context:
     @cached_property
     def _uploads_welcome(self) -> bool:
         self.server.check_ready()
-        last = RunLog(self.settings.state_dir).last()
+        last = RunLog(self.site_dir).last()
         if last is not None and last.error == ServerRefused.code:
             self.server.check_token()  # before a whole package is sent in vain
         return True

@@ -68,6 +68,8 @@ ReferencedROINumber: Final = 0x30060084
 RTROIInterpretedType: Final = 0x300600A4
 ROIInterpreter: Final = 0x300600A6
 ApprovalStatus: Final = 0x300E0002
+ReviewDate: Final = 0x300E0004
+ReviewTime: Final = 0x300E0005
 
 
 def tag_text(tag: int) -> str:

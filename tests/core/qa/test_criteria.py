@@ -53,7 +53,7 @@ def test_a_criterion_that_cannot_be_meant_is_refused(metric: str, text: str, why
     ],
 )
 def test_a_statistic_of_all_cases_is_judged(
-    text: str, dices: tuple[float, ...], passed: bool, value: float
+    text: str, dices: tuple[float, ...], value: float, *, passed: bool
 ) -> None:
     found = judge(read_criterion("dice", text), [bladder(dice) for dice in dices])
 
@@ -95,7 +95,9 @@ def test_a_structure_passes_if_all_its_criteria_do() -> None:
 
 
 @pytest.mark.parametrize(("larger", "q1", "q3"), [(True, 1.75, 3.25), (False, 1.75, 3.25)])
-def test_quartiles_are_the_25th_and_the_75th_percentile(larger: bool, q1: float, q3: float) -> None:
+def test_quartiles_are_the_25th_and_the_75th_percentile(
+    *, larger: bool, q1: float, q3: float
+) -> None:
     values = [4.0, 1.0, 3.0, 2.0]
 
     assert statistic_of("q1", values, larger=larger) == pytest.approx(q1)
