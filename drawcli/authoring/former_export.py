@@ -34,7 +34,7 @@ _EXPORT_HINT: Final = (
     "Run 'python manage.py dumpdata ... -o FILE.json' on the former client to export the records."
 )
 _ODD: Final = " odd"  # key in a record: the name of a field without a valid text
-_LOGIC: Final = "roi_generation_logic"  # the only field that is JSON itself
+_NESTED: Final = ("roi_generation_logic", "matched_templates")  # fields that are JSON
 _SECRET: Final = re.compile(r"token|password|secret|session_data|api_?key", re.IGNORECASE)
 _NO_SECRET: Final = re.compile(r"endpoint|expir|valid|verified|date|time", re.IGNORECASE)
 Record = Mapping[str, Any]
@@ -223,8 +223,8 @@ def _cleaned(fields: Mapping[Any, Any]) -> Record:
     """
     made: dict[str, Any] = {}
     for name, value in fields.items():
-        is_logic = name == _LOGIC and isinstance(value, dict | list)
-        made[plain(name)] = one = value if is_logic else _scalar(value)
+        is_nested = name in _NESTED and isinstance(value, dict | list)
+        made[plain(name)] = one = value if is_nested else _scalar(value)
         if one != value:
             made.setdefault(_ODD, plain(name))
     return made

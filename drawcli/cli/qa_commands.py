@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli.cli import qa_rating_commands, render
+from drawcli.cli import qa_import_command, qa_rating_commands, render
 from drawcli.cli.door import Door, group
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         "compare": compare,
         "rate": qa_rating_commands.rate,
         "ratings": qa_rating_commands.ratings,
+        "import-ratings": qa_import_command.import_ratings,
     }
     group(app, "qa", commands, what="Quality assurance of contours.")
 

@@ -41,6 +41,7 @@ def report(
 ) -> Result:
     """Show turnaround, volume, failures, unmatched series."""
     from drawcli.adapters.state.former_client import read_history
+    from drawcli.adapters.state.qa_summary import read_summary
     from drawcli.operations.former_report import former_report
     from drawcli.operations.report import COLUMNS, report_of
 
@@ -51,6 +52,7 @@ def report(
             raise UsageError("--since is in the future")
         made = report_of(ctx.ledger.all_jobs(f"{first:%Y-%m}"), first, now)
         made.former = former_report(read_history(ctx.settings.state_dir), first, now)
+        made.contours = read_summary(ctx.settings.state_dir)
     if html is not None:
         _write_page(html, made)
     if as_csv:
@@ -106,6 +108,12 @@ def _tell(out: "Console", made: "Report", html: Path | None) -> None:
     if made.former and (rows := made.former.table()):
         out.print()
         render.columns(("the former client", "", ""), rows)(out)
+    if made.contours is not None:
+        from drawcli.operations.qa.summary_text import lines
+
+        out.print("\ncontours")
+        for line in lines(made.contours, made.since, made.until):
+            out.print(f"  {line}", soft_wrap=True)
     if unmatched := made.left.get("unmatched"):
         out.print(f"\nunmatched: {' '.join(unmatched)}", soft_wrap=True)
         out.print("  'drawcli explain JOB' tells why", soft_wrap=True)

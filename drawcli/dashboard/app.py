@@ -23,6 +23,7 @@ from drawcli.dashboard.pages.jobs import job, jobs
 from drawcli.dashboard.pages.login import login, logout, show_error, submit_login
 from drawcli.dashboard.pages.overview import overview
 from drawcli.dashboard.pages.pictures import picture, pictures
+from drawcli.dashboard.pages.ratings import rate
 from drawcli.dashboard.pages.rules import rules, template, unmatched
 from drawcli.dashboard.pages.site import checkup, server, settings
 from drawcli.dashboard.password import Secret
@@ -56,6 +57,7 @@ def routes() -> list[BaseRoute]:
         Route("/jobs/{job}", job),
         Route("/jobs/{job}/pictures", pictures),
         Route("/jobs/{job}/pictures/{plane}/{index:int}.png", picture),
+        Route("/jobs/{job}/rate", rate, methods=["POST"]),
         Route("/jobs/{job}/{action}", act, methods=["POST"]),
         Route("/unmatched", unmatched),
         Route("/rules", rules),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from drawcli.core.jobs.job import Event, EventKind, Job, State
 from drawcli.core.jobs.timeline import stays
+from drawcli.core.qa.summary import QaSummary
 from drawcli.operations.former_report import KIND, FormerReport
 
 WHOLE: Final = "found to delivered"
@@ -84,6 +85,7 @@ class Report:
         default_factory=dict
     )  # unmatched, ambiguous and excluded: state, job ids
     former: FormerReport | None = None  # what a former client did, if that was imported
+    contours: QaSummary | None = None  # quality assurance of contours, at present
 
     def total(self, what: str) -> int:
         """Return the sum of one count over all days."""
@@ -119,6 +121,7 @@ class Report:
             "templates": dict(self.templates.most_common()),
             "left": {state: ids for state, ids in self.left.items() if ids},
             "former": None if self.former is None else self.former.as_plain(),
+            "contours": None if self.contours is None else self.contours.brief(),
         }
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -137,6 +140,8 @@ class Report:
             "holds": self.holds,
             "templates": self.templates,
             "left by the rules": {state: len(ids) for state, ids in self.left.items()},
+            "pairs": {} if self.contours is None else self.contours.pairs,
+            "charts": {} if self.contours is None else self.contours.states(),
         }
         for kind, counts in kinds.items():
             for name, count in counts.items():

@@ -7,6 +7,7 @@ from typing import Final
 
 from drawcli import __version__
 from drawcli.core.pictures.html import standalone_page
+from drawcli.operations.qa.summary_text import lines
 from drawcli.operations.report import WHOLE, Report, Took
 from drawcli.operations.report_plots import spans, stacked_bars
 from drawcli.system.durations import duration, long_duration
@@ -71,10 +72,20 @@ def page(report: Report) -> str:
 {_reasons(report)}
 {_left(report)}
 {_former(report)}
+{_contours(report)}
 <footer>drawcli {escape(__version__)}. Nothing on this page names a patient. Structure sets are
 unapproved until a qualified person has reviewed them.</footer>"""
     title = f"drawcli report, {since} to {until}"
     return standalone_page(title, _STYLE, main, images=False)
+
+
+def _contours(report: Report) -> str:
+    """Return the section about the quality assurance of contours, if there is any."""
+    if report.contours is None:
+        return ""
+    text = lines(report.contours, report.since, report.until)
+    items = "".join(f"<p>{escape(line)}</p>" for line in text)
+    return f"<h2>Contours, compared with the clinical ones</h2>{items}"
 
 
 def _tiles(report: Report) -> str:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drawcli.adapters.ledger import Ledger
-from drawcli.adapters.server import site_tokens
-from drawcli.adapters.server.token_store import TokenStore
 from drawcli.adapters.state.progress import Progress
 from drawcli.adapters.state.progress_file import ProgressFile
 from drawcli.adapters.state.run_log import RunLog, new_run_id
@@ -27,17 +25,18 @@ from drawcli.errors import (
     ServerRefused,
     TryLater,
 )
-from drawcli.system.mounts_and_locks import remote_disk
-from drawcli.system.threads import TurnLock
+from drawcli.system.mounts_and_locks import check_local_disk
 
 if TYPE_CHECKING:
     from drawcli.adapters.delivery.target import DeliveryTarget
     from drawcli.adapters.rulebook.rulebook import Rulebook
     from drawcli.adapters.server.client import DrawServer
+    from drawcli.adapters.server.token_store import TokenStore
     from drawcli.adapters.state.audit_log import AuditLog
     from drawcli.adapters.state.vault import Vault
     from drawcli.config.load import Settings
     from drawcli.core.series.crosswalk import Crosswalk
+    from drawcli.system.threads import TurnLock
 
 
 def utc_now() -> datetime:
@@ -54,11 +53,9 @@ class Context:
     work: WorkDir
     stand_ins: StandIns
     open_server: "Callable[[], DrawServer]"
-    tokens: TokenStore
     retired: tuple[StandIns, ...] = ()  # of keys used earlier
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default_factory=Progress)  # of the current step
-    turns: TurnLock = field(default_factory=TurnLock)  # released while a step waits for the server
     run_id: str = field(default_factory=new_run_id)  # in the log, the run log and the audit log
     purpose: str = ""  # of jobs in a ledger of their own, which deliver nothing; in the audit log
     side_of: Path | None = None  # the state_dir of the site, for such a ledger
@@ -73,6 +70,20 @@ class Context:
     def server(self) -> "DrawServer":
         """The DRAW server; the first access reads the tokens."""
         return self.open_server()
+
+    @cached_property
+    def turns(self) -> "TurnLock":
+        """The lock of the thread at work; released while a step waits for the server."""
+        from drawcli.system.threads import TurnLock
+
+        return TurnLock()
+
+    @cached_property
+    def tokens(self) -> "TokenStore":
+        """Where the tokens are."""
+        from drawcli.adapters.server import site_tokens
+
+        return site_tokens(self.settings)
 
     @cached_property
     def rulebook(self) -> "Rulebook":
@@ -130,10 +141,6 @@ class Context:
             if stand_ins.key_id == job.key_id:
                 return stand_ins
         raise _foreign_key(self.settings.state_dir)
-
-    def check_token(self) -> None:
-        """Raise ConfigError if there is no usable token."""
-        self.tokens.read()
 
     def check_uploads_welcome(self) -> None:
         """Raise an error if the server does not take uploads; it is asked once per run."""
@@ -254,13 +261,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
     LedgerError
         If the ledger cannot be read.
     """
-    kind = remote_disk(settings.state_dir)
-    if kind is not None:
-        raise ConfigError(
-            f"state_dir {settings.state_dir} is on a network share ({kind})",
-            code="state-on-share",
-            hint="File locks do not work there. Choose a folder on a local disk; images may stay.",
-        )
+    check_local_disk(settings.state_dir)
     stand_ins = StandIns(read_site_key(settings.state_dir))
     retired = tuple(StandIns(key) for key in retired_keys(settings.state_dir).values())
     with ExitStack() as opened, Ledger(settings.state_dir / "ledger.json") as ledger:
@@ -269,20 +270,19 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
         def open_server() -> "DrawServer":
             from drawcli.adapters.server.client import DrawServer
 
-            return opened.enter_context(DrawServer.opened(settings.server, tokens, now))
+            return opened.enter_context(DrawServer.opened(settings.server, ctx.tokens, now))
 
-        tokens = site_tokens(settings)
-        yield Context(
+        ctx = Context(
             settings=settings,
             ledger=ledger,
             work=WorkDir(settings.state_dir),
             stand_ins=stand_ins,
             open_server=open_server,
-            tokens=tokens,
             retired=retired,
             now=now,
             progress=Progress(ProgressFile.of(settings.state_dir)),
         )
+        yield ctx
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:

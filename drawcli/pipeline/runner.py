@@ -3,10 +3,9 @@
 import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from drawcli.adapters.state.workdir import Busy
 from drawcli.core.jobs.backoff import LONGEST_WAIT, failed_too_long, wait_after
@@ -50,8 +49,7 @@ _SOON_SECONDS: Final = 60.0  # until the server is asked again whether it takes 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(NamedTuple):
     """The jobs that a command processes."""
 
     job_id: str | None = None
@@ -128,7 +126,7 @@ def _put_off_unless_welcome(jobs: Iterable[Job], ctx: Context, report: StepRepor
 
 def run_once(ctx: Context, chosen: Selection) -> Iterator[StepReport]:
     """Run the whole cycle: deliver results, then send new series. The caller holds the run lock."""
-    ctx.check_token()
+    ctx.tokens.read()  # else ConfigError: there is no usable token
     ctx.work.remove_leftovers(lambda job_id: ctx.ledger.get(job_id) is not None)
     ctx.ledger.keep_copy()
     for command in (*HOMEWARD, "scan", *OUTWARD):

@@ -5,8 +5,7 @@ time limit covers the whole exchange with name lookup, connecting and handshake:
 a byte now and then never exceeds the timeouts of single reads and writes.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 KB: Final = 1 << 10
 MB: Final = 1 << 20
@@ -36,18 +35,17 @@ PAGE_STREAMS: Final = 64  # event streams at once
 RUN_HOURS: Final = 6.0  # five packages of 200 MB over the slowest line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(NamedTuple):
     """The limits of one kind of exchange."""
 
     peer: str
     content: str
+    consequence: str
     seconds: float  # in total
     setting: str = ""  # that changes the time: "2 x server.timeout_seconds"
     grows: bool = False  # by a second for each `rate` bytes transferred
     rate: int = SLOWEST_BYTES_PER_SECOND
     largest: int = 0  # bytes received; 0: none are read, or another limit applies
-    consequence: str
 
 
 _REQUEST: Final = REQUEST_TIMEOUTS * 60.0

@@ -6,9 +6,8 @@ a length that depends on its element.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Final, NamedTuple
 
 # Numbers that an image needs, and that are always copied: here only matches as long as a record
 # number count.
@@ -61,8 +60,7 @@ def day_spellings(day: str) -> set[str]:
     return long | short | {year[2:] + month + number}
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """The numbers of a patient."""
 
     numbers: frozenset[str]  # without leading zeros

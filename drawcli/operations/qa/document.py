@@ -23,6 +23,7 @@ PALETTE: Final = {  # light, which is also that of the PDF, and dark
     "watch": ("#8a5a00", "#ffcf70"),
     "bad": ("#b42318", "#ff8a7d"),
     "blue": ("#1c6fa8", "#5ac8ff"),
+    "tint": ("#e8eef7", "#212b3a"),
 }
 
 
@@ -57,6 +58,9 @@ LOOKS: Final = {
     "watch": ShapeLook(fill="watch"),
     "bad": ShapeLook(fill="bad"),
     "bar": ShapeLook(fill="blue"),
+    "base": ShapeLook(fill="tint"),  # behind the cases that limits come from
+    "best": ShapeLook(fill="card", stroke="soft"),  # a case that is not changed
+    "wide": ShapeLook(fill="card", stroke="bad", dash=(4, 3)),  # limits of a mean
 }
 
 
