@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from drawcli.cli import qa_import_command, qa_rating_commands, render
+from drawcli.cli import qa_commission_command, qa_import_command, qa_rating_commands, render
 from drawcli.cli.door import Door, group
 from drawcli.cli.render import Result
 from drawcli.cli.status_command import CsvOption
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the group of commands to the program."""
     commands = {
         "compare": compare,
+        "commission": qa_commission_command.commission,
         "rate": qa_rating_commands.rate,
         "ratings": qa_rating_commands.ratings,
         "import-ratings": qa_import_command.import_ratings,

@@ -8,9 +8,10 @@ from drawcli import __version__
 from drawcli.adapters.server.catalogue_cache import Catalogue, load_catalogue, save_catalogue
 from drawcli.core.qa.records import version_of
 from drawcli.core.templates.template import Template
-from drawcli.errors import JobError
+from drawcli.errors import ConfigError, JobError
 from drawcli.pipeline.context import Context
 
+ENDPOINT: Final = "endpoint"  # code of an address that the server does not have
 _RECENT: Final = timedelta(hours=12)
 
 
@@ -43,8 +44,12 @@ def current_catalogue(ctx: Context, *, recent: timedelta = timedelta()) -> Catal
         return kept
     try:
         save_catalogue(ctx.site_dir, ctx.server.models(), ctx.now())
-    except JobError:  # no answer, or a server without a catalogue
+    except JobError:  # no answer
         return kept
+    except ConfigError as err:
+        if err.code != ENDPOINT:
+            raise
+        return kept  # a server without a catalogue
     return load_catalogue(ctx.site_dir)
 
 

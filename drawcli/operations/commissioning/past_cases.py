@@ -8,6 +8,7 @@ from typing import Final
 
 from drawcli.adapters.datastore.walk import Walk, read_datastore
 from drawcli.core.dicom import tags
+from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import BadStructureSet, OutOfReach, UsageError
 from drawcli.operations.qa.compare import StructureSetFile, read_structure_set
@@ -68,24 +69,15 @@ def find_past_cases(folder: Path, ctx: Context) -> PastCases:
     UsageError
         If the folder does not exist, is in state_dir, or holds no case.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name the folder of the past patients.")
-    if is_within(folder, ctx.site_dir):
-        raise UsageError(f"{folder} is in {ctx.site_dir}; name the folder of the past patients")
-    try:
-        walk = read_datastore([folder])
-    except OutOfReach as err:
-        raise UsageError(str(err), hint=err.hint) from None
-    found = PastCases()
-    sets = _by_series(_structure_sets(folder, walk, found), walk, found)
+    walk, found = _walk(folder, ctx), PastCases()
+    sets = _by_series(_structure_sets(walk, found), walk, found)
     for seen in sorted(snapshot_series(walk, ctx), key=lambda seen: seen.key):
-        clinical = _clinical(sets.get(seen.slices[0].series_uid, ()), seen, ctx, found)
-        if clinical is None:
-            continue
-        if seen.verdict.readiness is not Readiness.READY:
-            found.refused[seen.verdict.text] += 1
-            continue
-        found.cases.append(PastCase(len(found.cases) + 1, seen, clinical))
+        if seen.verdict.readiness is not Readiness.IGNORED:
+            clinical = _clinical(sets.get(seen.slices[0].series_uid, ()), seen, ctx, found)
+            if clinical is not None and seen.verdict.readiness is Readiness.READY:
+                found.cases.append(PastCase(len(found.cases) + 1, seen, clinical))
+            elif clinical is not None:
+                found.refused[seen.verdict.text] += 1
     if not found.cases:
         raise UsageError(
             f"{folder} has no series with a clinical structure set"
@@ -95,23 +87,26 @@ def find_past_cases(folder: Path, ctx: Context) -> PastCases:
     return found
 
 
-def _structure_sets(folder: Path, walk: Walk, found: PastCases) -> Iterator[StructureSetFile]:
+def _walk(folder: Path, ctx: Context) -> Walk:
+    """Read every header of a folder."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder of the past patients.")
+    if is_within(folder, ctx.site_dir):
+        raise UsageError(f"{folder} is in {ctx.site_dir}; name the folder of the past patients")
+    try:
+        return read_datastore([folder])
+    except OutOfReach as err:
+        raise UsageError(str(err), hint=err.hint) from None
+
+
+def _structure_sets(walk: Walk, found: PastCases) -> Iterator[StructureSetFile]:
     """Yield each structure set once, although the folder may have copies."""
-    images = {slice_.path for slice_ in walk.slices}
-    known: set[str] = set()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if str(path) in images:
-            continue
+    paths = {one.sop_uid: one.path for one in walk.slices if one.sop_class == STRUCTURE_SET}
+    for path in sorted(paths.values()):
         try:
-            one = read_structure_set(path)
-        except UsageError:
-            continue  # no structure set
-        if (uid := one.header.text(tags.SOPInstanceUID)) in known:
-            continue
-        known.add(uid)
-        try:
+            one = read_structure_set(Path(path))
             _ = one.rois
-        except BadStructureSet:
+        except (BadStructureSet, UsageError):
             found.left_out["unreadable"] += 1
         else:
             yield one

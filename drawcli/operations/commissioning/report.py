@@ -15,6 +15,7 @@ from drawcli.core.qa.criteria import (
     values_of,
     worst_cases,
 )
+from drawcli.core.qa.outcomes import StructureComparison
 from drawcli.errors import DrawcliError
 from drawcli.operations.commissioning.results import CaseResult, Commissioned
 from drawcli.operations.qa.document import (
@@ -128,7 +129,8 @@ def remarks(done: Commissioned) -> Iterator[str]:
 
 
 def _overview(done: Commissioned) -> Table:
-    titles = ("structure", "result", "n", *(title for _, title, _, _ in SHOWN), "not counted")
+    titles = ("structure", "result", "n", *(title for _, title, _, _ in SHOWN))
+    with_others = any(result.others for result in done.results)
     rows: list[Sequence[str | Cell]] = []
     for result in done.results:
         others = ", ".join(f"{count} {kind}" for kind, count in result.others.items())
@@ -137,10 +139,15 @@ def _overview(done: Commissioned) -> Table:
                 result.name,
                 verdict_cell(result),
                 str(result.n),
-                *(spread(result, field, digits, larger) for field, _, digits, larger in SHOWN),
-                others or NO_FIGURE,
+                *(
+                    spread(result, field, digits, larger=larger)
+                    for field, _, digits, larger in SHOWN
+                ),
+                *([others or NO_FIGURE] if with_others else []),
             ]
         )
+    if with_others:
+        titles = (*titles, "not drawn in both")
     return Table(titles, rows, numbers_from=2)
 
 
@@ -151,7 +158,7 @@ def verdict_cell(result: StructureResult) -> str | Cell:
     return Cell(_WORDS[result.passed], _TONES[result.passed])
 
 
-def spread(result: StructureResult, field: str, digits: int, larger: bool) -> str:  # noqa: FBT001 - of a table
+def spread(result: StructureResult, field: str, digits: int, *, larger: bool) -> str:
     """Return median and quartiles of a metric as text."""
     values = values_of(field, result.structures)
     if not values:
@@ -159,7 +166,7 @@ def spread(result: StructureResult, field: str, digits: int, larger: bool) -> st
     median, q1, q3 = (
         figure(statistic_of(name, values, larger=larger), digits) for name in ("median", "q1", "q3")
     )
-    return f"{median} ({q1} to {q3})"
+    return f"{median} ({q1}\N{EN DASH}{q3})"
 
 
 def _criteria(done: Commissioned) -> Iterator[Block]:
@@ -175,11 +182,13 @@ def _criteria(done: Commissioned) -> Iterator[Block]:
     ]
     yield Table(("structure", "criterion", "outcome", "found"), rows, numbers_from=3)
     taus = ", ".join(f"{tau:g} mm" for tau in done.acceptance.taus_mm)
+    own = " or ".join(f"{tau:g}" for tau in done.site_taus_mm)
     yield Paragraph(
         "A limit without another word is for the median. A case in which the model drew nothing, "
         "although the clinical set has contours ('filled'), counts as worse than any figure. In "
         "brackets: 25th and 75th percentile. HD95: the larger of both directed 95th percentiles; "
-        f"mean: the mean of both directed means.{f' Tolerances in criteria: {taus}.' * bool(taus)}",
+        "mean: the mean of both directed means. Tolerance of surface Dice in the first table: "
+        f"{own} mm{f'; in criteria: {taus}' * bool(taus)}.",
         soft=True,
     )
 
@@ -202,13 +211,18 @@ def _worst(done: Commissioned) -> Iterator[Block]:
         by_case = done.by_case(name)
         for number in numbers:
             one = by_case[number]
-            figures = [f"Dice {figure(one.dice, 3)}"]
-            if one.hd95_mm is not None:
-                figures.append(f"HD95 {figure(one.hd95_mm, 1)} mm")
-            words = f"Case {number}: {one.outcome}, {', '.join(figures)}"
-            yield Paragraph(f"{words}. Blue: the model; amber: the clinical contours.")
-            drawn = pictures.get((number, name))
-            yield drawn or Paragraph("No pictures: the images cannot be drawn.", soft=True)
+            words = f"Case {number}: {_figures_of(one)}"
+            if drawn := pictures.get((number, name)):
+                yield FigureRow(drawn, f"{words}. Blue: the model; amber: the clinical contours.")
+            else:
+                yield Paragraph(f"{words}. No pictures: the images cannot be drawn.")
+
+
+def _figures_of(one: StructureComparison) -> str:
+    if one.dice is None:
+        return "the model drew nothing"
+    hd95 = "" if one.hd95_mm is None else f", HD95 {figure(one.hd95_mm, 1)} mm"
+    return f"Dice {figure(one.dice, 3)}{hd95}"
 
 
 def _worst_of(result: StructureResult, done: Commissioned) -> list[int]:
@@ -219,19 +233,19 @@ def _worst_of(result: StructureResult, done: Commissioned) -> list[int]:
 
 def _pictures(
     worst: Mapping[str, Sequence[int]], done: Commissioned
-) -> dict[tuple[int, str], FigureRow]:
+) -> dict[tuple[int, str], tuple[Figure, ...]]:
     """Return pictures by case and structure; the images of each case are read once."""
-    drawn = {}
+    drawn: dict[tuple[int, str], tuple[Figure, ...]] = {}
     for case in done.compared:
         number = case.case.number
         names = [name for name, numbers in worst.items() if number in numbers]
         scene = _scene(case) if names else None
-        for name in names if scene is not None else ():
-            drawn[number, name] = _row(case, name, scene)
+        if scene is not None:
+            drawn |= {(number, name): _row(case, name, scene) for name in names}
     return drawn
 
 
-def _row(case: CaseResult, name: str, scene: "Scene") -> FigureRow:
+def _row(case: CaseResult, name: str, scene: "Scene") -> tuple[Figure, ...]:
     """Return pictures of the largest difference of a structure, one in each plane."""
     from drawcli.core.pictures.difference import difference_pictures
     from drawcli.core.pictures.page import as_jpeg
@@ -239,11 +253,9 @@ def _row(case: CaseResult, name: str, scene: "Scene") -> FigureRow:
     compared = case.comparison or Comparison((), ())
     pairs = zip(compared.structures, compared.contours, strict=True)
     contours = next(drawn for one, drawn in pairs if one.name == name)
-    return FigureRow(
-        tuple(
-            Figure(f"case {case.case.number}, {name}, {plane}", as_jpeg(image), str(plane))
-            for plane, image in difference_pictures(scene, contours)
-        )
+    return tuple(
+        Figure(f"case {case.case.number}, {name}, {plane}", as_jpeg(image))
+        for plane, image in difference_pictures(scene, contours)
     )
 
 

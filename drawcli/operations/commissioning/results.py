@@ -94,6 +94,12 @@ class Commissioned:
         }
 
     @property
+    def site_taus_mm(self) -> list[float]:
+        """The tolerances of the site that were used."""
+        compared = (one for case in self.compared for one in case.structures())
+        return sorted({one.tau_mm for one in compared if one.tau_mm is not None})
+
+    @property
     def passed(self) -> bool | None:
         """Whether every structure with criteria passes; None if that cannot be said."""
         verdicts = [one.passed for one in self.results if one.judgements]
