@@ -178,6 +178,8 @@ def unlock(door: Door) -> Result:
         "ledger.json.lock": "the ledger",
         "scan-index.sqlite.lock": "the scan index",
         "alarms.lock": "alarms",
+        "qa/scan.lock": "a comparison of structure sets",
+        "qa/scan-index.sqlite.lock": "the index of qa.folders",
     }
     paths = [state_dir / name for name in names]
     paths += sorted((state_dir / "work").glob("*.lock"))
@@ -185,7 +187,7 @@ def unlock(door: Door) -> Result:
     for path in paths:
         holder = holder_of(path)
         if holder is not None:
-            what = names.get(path.name) or f"job {path.stem}"
+            what = names.get(path.relative_to(state_dir).as_posix()) or f"job {path.stem}"
             held.append({"what": what, "pid": holder.pid, "command": holder.command})
     if not held:
         return _said("No lock is held: there is nothing to unlock.", {"held": []})

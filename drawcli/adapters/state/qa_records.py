@@ -6,7 +6,7 @@ cut short is skipped. Nothing is removed: records stay when work folders go.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,14 +77,17 @@ class QaRecords:
 
     def by_job(self) -> dict[str, PairRecord]:
         """Return the last record of each job, in the order of the first."""
-        found: dict[str, PairRecord] = {}
+        return {record.job: record for record in self.every()}
+
+    def every(self, only: Container[str] | None = None) -> Iterator[PairRecord]:
+        """Yield the records in the order in which they were added; `only` of some jobs."""
         for row in self._file.rows():
+            if only is not None and row.get("job") not in only:
+                continue
             try:
-                record = PairRecord.from_plain(row)
+                yield PairRecord.from_plain(row)
             except ValueError:
                 continue
-            found[record.job] = record
-        return found
 
 
 class QaRatings:

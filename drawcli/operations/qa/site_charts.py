@@ -23,12 +23,12 @@ from drawcli.core.qa.charts import (
     compare_versions,
 )
 from drawcli.core.qa.records import PairRecord, PairStatus, drawn_structures
-from drawcli.core.qa.summary import ChartSignal, ChartSummary, VersionChange
+from drawcli.core.qa.summary import NOTED, ChartSignal, ChartSummary, VersionChange
 from drawcli.operations.commissioning.limits import GivenLimits, given_limits
 
 VERSION: Final = "version"  # rule: the first cases of a new version
 _ORDER: Final = tuple(ChartState)
-_NEW_FOR: Final = timedelta(days=31)  # a version is compared with the one before
+_NEW_FOR: Final = timedelta(days=31)  # the comparison with the version before counts
 _DIGITS: Final = 4
 
 
@@ -44,7 +44,7 @@ class RoiCharts:
     roi: str
     metric: str
     charts: tuple[Chart, ...]
-    shift: VersionShift | None = None  # of the present version, while it is new
+    shift: VersionShift | None = None  # of the first cases of the present version
     changes: tuple[VersionChange, ...] = ()  # vertical lines
 
     @property
@@ -53,16 +53,24 @@ class RoiCharts:
         return self.charts[-1]
 
     @property
+    def is_new(self) -> bool:
+        """Whether the present version has no baseline yet, or came within a month."""
+        cases = self.present.points
+        return bool(self.present.missing) or cases[-1].at - cases[0].at <= _NEW_FOR
+
+    @property
     def state(self) -> ChartState:
-        """The more urgent of the present chart's state and that of the change of version."""
-        states = [self.present.state, *([self.shift.state] if self.shift else [])]
+        """The present chart's state, or while it is new that of the change of version."""
+        states = [self.present.state]
+        if self.shift and self.is_new:
+            states.append(self.shift.state)
         return max(states, key=_ORDER.index)
 
     @property
     def signals(self) -> tuple[ChartSignal, ...]:
         """The signals that the state comes from, the latest first; none if it is routine."""
         found = [_plain_signal(signal) for signal in reversed(self.present.recent)]
-        if self.shift and self.shift.state in (ChartState.WATCH, ChartState.INVESTIGATE):
+        if self.shift and self.is_new and self.shift.state in NOTED:
             found.insert(0, _signal_of(self.shift, self.present))
         return tuple(found)
 
@@ -160,10 +168,8 @@ def _points(records: Iterable[PairRecord], metrics: Sequence[str]) -> _Points:
 
 
 def _shift(charts: Sequence[Chart]) -> VersionShift | None:
-    """Compare the present version, while it is new, with the latest that has enough cases."""
+    """Compare the present version with the latest that has enough cases."""
     *before, now = charts
-    if not now.missing and now.points[-1].at - now.points[0].at > _NEW_FOR:
-        return None
     for old in reversed(before):
         shift = compare_versions(old, now.points)
         if shift.state is not ChartState.NEW:
