@@ -63,7 +63,7 @@ class Context:
 
     @property
     def site_dir(self) -> Path:
-        """The state_dir of the site: that of its audit log, run log and pause."""
+        """The state_dir of the site, with its audit log, run log and pause."""
         return self.side_of or self.settings.state_dir
 
     @cached_property
@@ -115,15 +115,11 @@ class Context:
 
     def audit_write(self, what: str, job: Job, **facts: Any) -> None:
         """Write an entry about a job into the audit log; durable on return."""
-        if self.purpose:
-            facts["purpose"] = self.purpose
-        self.audit.add(what, self.now(), self.run_id, {"job": job.id, **facts})
+        about = {"job": job.id} | ({"purpose": self.purpose} if self.purpose else {})
+        self.audit.add(what, self.now(), self.run_id, {**about, **facts})
 
     def audit_write_outcome(self, what: str, job: Job, **facts: Any) -> None:
-        """Write the outcome of an attempt into the audit log.
-
-        If the log cannot be written the outcome is lost; the attempt stays in it without one.
-        """
+        """Write the outcome of an attempt; it is lost if the log cannot be written."""
         with suppress(OSError, TryLater, DiskFull):
             self.audit_write(what, job, **facts)
 
@@ -189,10 +185,8 @@ class Context:
 
     def kept_jobs(self) -> Iterator[Job]:
         """Yield every job that has a work folder."""
-        for job_id in self.work.job_ids():
-            job = self.ledger.get(job_id)
-            if job is not None:
-                yield job
+        jobs = map(self.ledger.get, self.work.job_ids())
+        return (job for job in jobs if job is not None)
 
     def begin(
         self,
@@ -286,10 +280,7 @@ def open_context(settings: "Settings", now: Callable[[], datetime] = utc_now) ->
 
 
 def _check_same_site(ledger: Ledger, work: WorkDir, ring: Iterable[StandIns]) -> None:
-    """Raise an error if the ledger is missing, or belongs to another site key.
-
-    In both cases every series of the datastore would be sent again.
-    """
+    """Raise an error if the ledger is missing or of another key: all would be sent again."""
     jobs = ledger.jobs()
     if not jobs and not ledger.archive.months() and work.has_jobs():
         raise LedgerError(

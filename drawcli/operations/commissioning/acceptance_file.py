@@ -22,7 +22,7 @@ _HINT: Final = "See docs/how-to/commissioning.md; such as Bladder: {dice: '>= 0.
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class AcceptanceCriteria:
     """The criteria for each structure of a template, and the text that they come from."""
 
     criteria: Mapping[str, tuple[Criterion, ...]]
@@ -35,7 +35,7 @@ class Acceptance:
         return sorted({tau for tau in taus if tau is not None})
 
 
-def read_acceptance(path: Path, structures: Sequence[str]) -> Acceptance:
+def read_acceptance(path: Path, structures: Sequence[str]) -> AcceptanceCriteria:
     """Read an acceptance file.
 
     Parameters
@@ -68,7 +68,9 @@ def read_acceptance(path: Path, structures: Sequence[str]) -> Acceptance:
     raise_problems(problems, hint=f"Correct {path.name}. {_HINT}")
     rest = given.pop(OTHERS, ())
     every = {name: given.get(name, rest) for name in structures}
-    return Acceptance({name: found for name, found in every.items() if found}, document.source)
+    return AcceptanceCriteria(
+        {name: found for name, found in every.items() if found}, document.source
+    )
 
 
 def _criteria(

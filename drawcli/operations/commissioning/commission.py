@@ -17,7 +17,7 @@ from drawcli.adapters.state.qa_records import FOLDER
 from drawcli.adapters.state.workdir import PACKAGE
 from drawcli.core.jobs.job import FINISHED, Job, State
 from drawcli.core.qa.criteria import NEED_DISTANCES
-from drawcli.operations.commissioning.acceptance_file import Acceptance, read_acceptance
+from drawcli.operations.commissioning.acceptance_file import AcceptanceCriteria, read_acceptance
 from drawcli.operations.commissioning.models import TemplateVersion, current_catalogue, version_now
 from drawcli.operations.commissioning.past_cases import PastCase, find_past_cases
 from drawcli.operations.commissioning.results import Commissioned, compare_case
@@ -116,7 +116,7 @@ def keep(job: Job, side: Context) -> Job:
     return job.to(State.DELIVERED, at=side.now())
 
 
-def _check_distances(acceptance: Acceptance) -> None:
+def _check_distances(acceptance: AcceptanceCriteria) -> None:
     fields = {one.field for found in acceptance.criteria.values() for one in found}
     if fields & NEED_DISTANCES and not has_scipy():
         raise not_installed(f"the criterion on {min(fields & NEED_DISTANCES)}", "qa")

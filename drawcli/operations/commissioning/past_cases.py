@@ -12,6 +12,7 @@ from drawcli.core.gate.acceptance import STRUCTURE_SET
 from drawcli.core.series.verdict import Readiness
 from drawcli.errors import BadStructureSet, OutOfReach, UsageError
 from drawcli.operations.qa.compare import StructureSetFile, read_structure_set
+from drawcli.operations.qa.delivered_set import drawcli_of
 from drawcli.pipeline.context import Context
 from drawcli.pipeline.survey import SeriesSnapshot, snapshot_series
 from drawcli.system.platforms import is_within
@@ -149,8 +150,10 @@ def _clinical(
 
 def _unfit(one: StructureSetFile, seen: SeriesSnapshot, own: set[str]) -> str:
     """Return why a structure set is not the clinical one; "" if it may be."""
+    is_approved = one.header.text(tags.ApprovalStatus) == _APPROVED
+    made_by_us = bool(drawcli_of(one.header)) and not is_approved
     reasons = {
-        "ours": one.header.text(tags.SOPInstanceUID) in own,
+        "ours": one.header.text(tags.SOPInstanceUID) in own or made_by_us,
         "other-patient": one.header.text(tags.PatientID) != seen.slices[0].patient_id,
         "rejected": one.header.text(tags.ApprovalStatus) == _REJECTED,
     }

@@ -14,7 +14,7 @@ from drawcli.core.qa.outcomes import ContourOutcome, StructureComparison
 from drawcli.core.qa.structures import read_rois
 from drawcli.core.templates.template import Template
 from drawcli.errors import BadStructureSet, DrawcliError
-from drawcli.operations.commissioning.acceptance_file import Acceptance
+from drawcli.operations.commissioning.acceptance_file import AcceptanceCriteria
 from drawcli.operations.commissioning.models import TemplateVersion
 from drawcli.operations.commissioning.past_cases import PastCase, PastCases
 from drawcli.operations.qa.compare import has_scipy
@@ -57,7 +57,7 @@ class Commissioned:
     template_name: str
     template: Template
     version: TemplateVersion
-    acceptance: Acceptance
+    acceptance: AcceptanceCriteria
     past: PastCases
     cases: tuple[CaseResult, ...]
     stopped: str = ""  # why jobs are left that could go on
