@@ -366,7 +366,7 @@ FAULTS: Final = (
     Fault(
         "a changed copy of a result is delivered",
         "pipeline/steps/reidentify.py",
-        "        ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came\n",
+        "    ctx.work.keep_altered(job.id, RECEIVED)  # else it would be taken for the file that came\n",
         "",
         (PIPELINE, UPKEEP),
     ),
